@@ -1,0 +1,142 @@
+"""How many requests the listener answers: an empty answer, and a webhook without a database behind it."""
+
+import base64
+import hmac
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+import trio
+
+from benchmarks.load import Result, load
+from daemon.listener.messages import Request, Response
+from daemon.listener.routes import Route, Routes
+from daemon.listener.server import Server
+from daemon.listener.webhooks import Endpoint, Webhooks
+from daemon.model import Change, ConnectionId, ExternalId, Kind, Site
+from daemon.observability.metrics import Metrics
+from daemon.platforms.base import Delivery
+
+SECRET = b"the secret header's value"
+KEY = b"the key of the signature"
+WEBHOOK = b"POST /webhooks/live/bench HTTP/1.1\r\nhost: sync.example.com\r\n"
+
+
+class _Data(msgspec.Struct):
+    type: str
+    id: int
+
+
+class _Envelope(msgspec.Struct):
+    scope: str
+    data: _Data
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+
+
+class Reader:
+    """Does what a platform's reader does, so that the listener is measured and not an adapter."""
+
+    def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        """Compare the secret and the signature."""
+        known = hmac.compare_digest(headers.get(b"x-ignite-sync-secret", b""), SECRET)
+        signed = base64.b64encode(hmac.digest(KEY, body, "sha256"))
+        return hmac.compare_digest(headers.get(b"webhook-signature", b""), signed) and known
+
+    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:  # noqa: ARG002
+        """Decode."""
+        envelope = _decode(body)
+        change = Change(Kind.PRODUCTS, ExternalId(str(envelope.data.id)))
+        return Delivery(changes=(change,), scope=envelope.scope)
+
+
+def empty_requests(count: int) -> list[bytes]:
+    """Return the plainest request there is."""
+    return [b"GET /empty HTTP/1.1\r\nhost: sync.example.com\r\n\r\n"] * count
+
+
+def webhook_requests(count: int) -> list[bytes]:
+    """Return deliveries of distinct products, signed, with the headers BigCommerce sends."""
+    return [_webhook(number) for number in range(count)]
+
+
+def _webhook(number: int) -> bytes:
+    body = msgspec.json.encode(
+        {
+            "scope": "store/product/updated",
+            "store_id": "1025646",
+            "data": {"type": "product", "id": number},
+            "hash": "a833a57f31b1ff6b5c2b4e8f1d8b2f2c0d9a8d3e",
+            "created_at": 1_700_000_000,
+            "producer": "stores/abc123",
+        }
+    )
+    headers = {
+        b"user-agent": b"akka-http/10.0.10",
+        b"accept": b"*/*",
+        b"content-type": b"application/json",
+        b"content-length": str(len(body)).encode(),
+        b"x-ignite-sync-secret": SECRET,
+        b"webhook-signature": base64.b64encode(hmac.digest(KEY, body, "sha256")),
+    }
+    return WEBHOOK + b"".join(b"%s: %s\r\n" % header for header in headers.items()) + b"\r\n" + body
+
+
+async def _empty(_request: Request) -> Response:
+    return Response()
+
+
+async def _record(_connection_id: ConnectionId, _changes: Sequence[Change]) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+async def serve() -> None:
+    """Serve both routes on a free port, and print it. Runs in a process of its own."""
+    metrics = Metrics()
+    endpoint = Endpoint(connection_id=ConnectionId(1), reader=Reader())
+    webhooks = Webhooks({Site("live", "bench"): endpoint}.get, _record, metrics)
+    routes = Routes.of([Route("GET", "/empty", _empty), *webhooks.routes()], metrics)
+    server = Server(routes.answer, routes.refuse)
+    async with trio.open_nursery() as nursery:
+        addresses = await nursery.start(server.serve, "127.0.0.1", 0)
+        print(addresses[0][1], flush=True)
+
+
+@asynccontextmanager
+async def server_process() -> AsyncIterator[int]:
+    """Run `serve` in another process; gives its port."""
+    async with trio.open_nursery() as nursery:
+        command = [sys.executable, "-m", "benchmarks.listener", "serve"]
+        process = await nursery.start(
+            lambda task_status: trio.run_process(command, stdout=-1, check=False, task_status=task_status)
+        )
+        yield int(await process.stdout.receive_some(16))
+        nursery.cancel_scope.cancel()
+
+
+async def empty_answers(seconds: float = 5.0) -> Result:
+    """Measure the listener's ceiling: a short GET, an empty 200."""
+    async with server_process() as port:
+        return await load(port, "benchmarks.listener:empty_requests", count=1, seconds=seconds)
+
+
+async def webhooks(seconds: float = 5.0) -> Result:
+    """Measure signed deliveries of distinct products, recorded nowhere."""
+    async with server_process() as port:
+        return await load(port, "benchmarks.listener:webhook_requests", count=100_000, seconds=seconds)
+
+
+async def main() -> None:
+    """Measure both and print them; or serve, as the subprocess."""
+    if sys.argv[1:] == ["serve"]:
+        await serve()
+        return
+    for measure in (empty_answers, webhooks):
+        result = await measure()
+        print(f"{measure.__name__}: {result}")
+
+
+if __name__ == "__main__":
+    trio.run(main)

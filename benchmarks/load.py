@@ -1,0 +1,85 @@
+"""A load generator that costs little: blocking-free sockets and epoll, in a process of its own.
+
+    python -m benchmarks.load PORT CONNECTIONS SECONDS MODULE:FUNCTION COUNT
+
+`FUNCTION(COUNT)` returns the requests as they go over the wire, made before the clock starts; the connections take
+them in turn and begin again at the end. Each connection has one request under way. Prints one line of JSON, a
+`Result`. One answer is taken to arrive in one piece, which holds for small ones on loopback.
+"""
+
+import importlib
+import json
+import select
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import cycle
+
+import trio
+from attrs import asdict, frozen
+
+CONNECTIONS = 64
+
+
+@frozen(kw_only=True)
+class Result:
+    """What came back. `statuses` counts answers by status; latencies are seconds."""
+
+    per_second: float
+    statuses: dict[str, int]
+    p50: float
+    p99: float
+
+
+async def load(port: int, requests: str, *, count: int, connections: int = CONNECTIONS, seconds: float = 5.0) -> Result:
+    """Load 127.0.0.1:port with what `requests` ("module:function") makes, from another process."""
+    command = [sys.executable, "-m", "benchmarks.load", *map(str, (port, connections, seconds, requests, count))]
+    done = await trio.run_process(command, capture_stdout=True)
+    return Result(**json.loads(done.stdout))
+
+
+def drive(port: int, connections: int, seconds: float, requests: Iterator[bytes]) -> Result:
+    """Send and receive until the time is over."""
+    poll = select.epoll()
+    sockets = {}
+    for _ in range(connections):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        poll.register(client, select.EPOLLIN)
+        sockets[client.fileno()] = client
+    statuses: Counter[str] = Counter()
+    took: list[float] = []
+    began = time.perf_counter()
+    sent = dict.fromkeys(sockets, began)
+    for client in sockets.values():
+        client.sendall(next(requests))
+    while (now := time.perf_counter()) < began + seconds:
+        for number, _ in poll.poll(1.0):
+            client = sockets[number]
+            statuses[client.recv(65536)[9:12].decode()] += 1
+            now = time.perf_counter()
+            took.append(now - sent[number])
+            sent[number] = now
+            client.sendall(next(requests))
+    took.sort()
+    return Result(
+        per_second=len(took) / (now - began),
+        statuses=dict(statuses),
+        p50=took[len(took) // 2],
+        p99=took[len(took) * 99 // 100],
+    )
+
+
+def main() -> None:
+    """Read the command line, drive, print."""
+    port, connections, seconds, requests, count = sys.argv[1:]
+    module, _, function = requests.partition(":")
+    make: Callable[[int], list[bytes]] = getattr(importlib.import_module(module), function)
+    result = drive(int(port), int(connections), float(seconds), cycle(make(int(count))))
+    print(json.dumps(asdict(result)))
+
+
+if __name__ == "__main__":
+    main()

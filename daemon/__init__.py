@@ -1,0 +1,11 @@
+"""Ignite Sync: keeps a SparkLayer site in step with an e-commerce store.
+
+The whole daemon is one line, on which data only ever moves to the right:
+
+    webhook / trigger / sweep -> outbox -> actor: read -> map -> diff -> push -> settle -> sync-log
+
+Start reading at `daemon.model` (the words), then `daemon.engine` (the line), then `daemon.app` (how it is put
+together).
+"""
+
+__version__ = "0.1.0"

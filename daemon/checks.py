@@ -1,0 +1,77 @@
+"""`ignite-sync check`: whether the database, and both sides of every connection, can be used; one line each."""
+
+from collections.abc import Awaitable, Callable
+
+from attrs import frozen
+
+from daemon.config import ConnectionSettings, Settings
+from daemon.errors import Blocked, ConfigError, Failure
+from daemon.http import ApiCall
+from daemon.links import site_client
+from daemon.model import ApiKey
+from daemon.platforms import load_platforms
+from daemon.storage.database import check_writable
+
+REMEDIES = {
+    "credentials": "make a new API account or key, and put it into the configuration",
+    "breaker_open": "the service does not answer; try again later",
+}
+
+
+@frozen(kw_only=True)
+class CheckResult:
+    """What was found out about one thing; `detail` has the remedy when it is not ok."""
+
+    subject: str
+    ok: bool
+    detail: str
+
+
+async def check_connections(settings: Settings) -> list[CheckResult]:
+    """Try the database, and every credential with the cheapest call there is."""
+    results = [_database(settings)]
+    for link in settings.connections:
+        results += [await _platform(link), await _sparklayer(settings, link)]
+    return results
+
+
+def _database(settings: Settings) -> CheckResult:
+    path = settings.database.path
+    try:
+        check_writable(path)
+    except ConfigError as error:
+        return CheckResult(subject=f"database {path}", ok=False, detail=str(error))
+    return CheckResult(subject=f"database {path}", ok=True, detail="can be written")
+
+
+async def _platform(link: ConnectionSettings) -> CheckResult:
+    platform_type = load_platforms()[link.platform]
+    platform = platform_type.connect(link.store, None)
+    try:
+        return await _tried(f"{link.site} {platform_type.label}", platform.probe)
+    finally:
+        await platform.aclose()
+
+
+async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResult:
+    key = ApiKey(client_id=link.client_id, client_secret=link.client_secret)
+    client = site_client(settings, link.site, key, link.platform, _ignore)
+    try:
+        return await _tried(f"{link.site} SparkLayer", client.probe)
+    finally:
+        await client.aclose()
+
+
+async def _tried(subject: str, probe: Callable[[], Awaitable[None]]) -> CheckResult:
+    try:
+        await probe()
+    except Failure as error:
+        remedy = REMEDIES.get(error.reason, "check the address and the network, then the service's own status page")
+        if isinstance(error, Blocked) and error.reason not in REMEDIES:
+            remedy = "the account lacks a right, or is suspended; see the message"
+        return CheckResult(subject=subject, ok=False, detail=f"{error}; {remedy}")
+    return CheckResult(subject=subject, ok=True, detail="answers, and knows the credentials")
+
+
+def _ignore(_call: ApiCall) -> None:
+    """Count nothing."""

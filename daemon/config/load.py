@@ -1,0 +1,208 @@
+"""Find the settings: the file's sections, the environment over them, then the connections.
+
+The environment names a setting IGNITE_SYNC_<SECTION>_<NAME>. IGNITE_SYNC_CONNECTION_<NAME> and
+IGNITE_SYNC_CONNECTION_<PLATFORM>_<NAME> make up one connection, for machines without files; it is added to
+those of the file. PORT and DATABASE_URL stand, as a dyno means them, over the file and under the variables of
+our own. A variable that starts with IGNITE_SYNC_ and names no setting is an error: it is a setting misspelt.
+"""
+
+import ipaddress
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from daemon.config.settings import (
+    BigCommerceAppSettings,
+    ConnectionSettings,
+    DatabaseSettings,
+    ListenerSettings,
+    LoggingSettings,
+    SecuritySettings,
+    Settings,
+    SparkLayerSettings,
+    SyncSettings,
+)
+from daemon.config.table import ENVIRONMENT, Table, Untyped, type_name, unknown
+from daemon.errors import ConfigError
+from daemon.model import Site
+
+if TYPE_CHECKING:  # the adapters bring an HTTP client, which reading settings does not need
+    from daemon.platforms.base import PlatformType
+
+CONFIG_VARIABLE = "IGNITE_SYNC_CONFIG"
+"""Names the file itself; the command line reads it."""
+
+_PREFIX = "IGNITE_SYNC_"
+_SECTIONS: Mapping[str, type] = {
+    "listener": ListenerSettings,
+    "database": DatabaseSettings,
+    "sparklayer": SparkLayerSettings,
+    "sync": SyncSettings,
+    "security": SecuritySettings,
+    "logging": LoggingSettings,
+    "bigcommerce_app": BigCommerceAppSettings,
+}
+_OPTIONAL = "bigcommerce_app"
+"""The one section whose absence means something."""
+
+_Platforms = Mapping[str, "PlatformType"]
+_Variables = dict[str, dict[str, Untyped]]
+"""What the environment sets, by section; a connection's platform settings are in `connection_{platform}`."""
+
+
+def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Settings:
+    """Read the settings from the TOML file `path` (None: there is none) and from `environ`.
+
+    `platforms` has what a connection's `platform` may name. Raises ConfigError for whatever is wrong.
+    """
+    source, raw = (str(path), _parsed(path)) if path else (ENVIRONMENT, {})
+    variables = _variables(environ, platforms)
+    tables = dict(_section_tables(source, raw, variables))
+    sections: dict[str, Any] = {name: table.build(_SECTIONS[name]) for name, table in tables.items()}
+    connections = tuple(_connections(_connection_tables(source, raw, variables), platforms))
+    for name, table in tables.items():
+        _check_urls(table, sections[name], connections)
+    return Settings(**sections, connections=connections)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}; mend that line") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not a text in UTF-8; save it as one") from None
+    except OSError as error:
+        remedy = "name a file that exists and can be read with --config"
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+
+
+def _variables(environ: Mapping[str, str], platforms: _Platforms) -> _Variables:
+    # A platform's names are looked for before the connection's own, since they start alike.
+    names = [*_SECTIONS, *(f"connection_{name}" for name in platforms), "connection"]
+    found: _Variables = {name: {} for name in names}
+    for variable in sorted(environ):
+        if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
+            rest = variable.removeprefix(_PREFIX).lower()
+            name = next((name for name in names if rest.startswith(f"{name}_")), None)
+            if name is None:
+                raise ConfigError(f"{ENVIRONMENT}: {variable}: {unknown('section', rest.split('_')[0], names)}")
+            found[name][rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
+    for name, key, variable in (("listener", "port", "PORT"), ("database", "url", "DATABASE_URL")):
+        if variable in environ:
+            found[name].setdefault(key, Untyped(environ[variable], variable))
+    return found
+
+
+def _section_tables(source: str, raw: dict[str, Any], variables: _Variables) -> Iterator[tuple[str, Table]]:
+    if strangers := sorted(raw.keys() - _SECTIONS.keys() - {"connections"}):
+        raise ConfigError(f"{source}: {unknown('section', strangers[0], [*_SECTIONS, 'connections'])}")
+    for name in _SECTIONS:
+        if name == _OPTIONAL and name not in raw and not variables[name]:
+            continue
+        values = _mapping(source, name, raw.get(name, {}))
+        for key in variables[name]:
+            # The environment's NAME also stands over the file's NAME_file, and the other way round.
+            values.pop(key.removesuffix("_file"), None)
+            values.pop(f"{key}_file", None)
+        values |= variables[name]
+        if getattr(values.get("port"), "variable", "") == "PORT":
+            values.setdefault("host", "0.0.0.0")  # noqa: S104  a dyno's router comes from outside
+        yield name, Table(source=source, path=name, prefix=f"{_PREFIX}{name.upper()}_", values=values)
+
+
+def _mapping(source: str, path: str, raw: object) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{source}: {path}: must be a table, not {type_name(raw)}; write it as one")
+    return dict(raw)
+
+
+def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables) -> Iterator[Table]:
+    listed = raw.get("connections", [])
+    if not isinstance(listed, list):
+        text = f"must be a list of tables, not {type_name(listed)}; write [[connections]] with two brackets"
+        raise ConfigError(f"{source}: connections: {text}")
+    for index, each in enumerate(listed):
+        path = f"connections[{index}]"
+        yield Table(source=source, path=path, values=_mapping(source, path, each))
+    own = {name: values for name, values in variables.items() if name.startswith("connection") and values}
+    if own:
+        values: dict[str, Any] = dict(own.pop("connection", {}))
+        values |= {name.removeprefix("connection_"): dict(nested) for name, nested in own.items()}
+        yield Table(source=ENVIRONMENT, path="", prefix=f"{_PREFIX}CONNECTION_", values=values)
+
+
+def _connections(tables: Iterator[Table], platforms: _Platforms) -> Iterator[ConnectionSettings]:
+    seen: set[Site] = set()
+    for table in tables:
+        connection = _connection(table, platforms)
+        if connection.site in seen:
+            remedy = "keep one of the two; a site has one store"
+            raise table.error("site_id", f"{connection.site} is connected more than once; {remedy}")
+        seen.add(connection.site)
+        yield connection
+
+
+def _connection(table: Table, platforms: _Platforms) -> ConnectionSettings:
+    """Build a connection: first the platform's own table, of the class that the platform brings."""
+    if "platform" not in table.values:
+        raise table.missing("platform")
+    name = table.values["platform"]
+    if not isinstance(name, str) or name not in platforms:
+        raise table.error("platform", f"must be one of {', '.join(sorted(platforms))}, not {name!r}")
+    nested = table.values.pop(name, {})
+    connection = table.build(ConnectionSettings)
+    path = f"{table.path}.{name}".lstrip(".")
+    store_table = Table(
+        source=table.source,
+        path=path,
+        prefix=table.prefix and f"{table.prefix}{name.upper()}_",
+        values=_mapping(table.source, path, nested),
+    )
+    store: Any = store_table.build(platforms[name].settings)
+    connection = attrs.evolve(connection, store=store)
+    _check_urls(store_table, store, (connection,))
+    return connection
+
+
+def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...]) -> None:
+    """Refuse a base URL that is none, or that is not https though one of `users` insists on it."""
+    for setting in attrs.fields(type(section)):
+        url = getattr(section, setting.name)
+        if setting.metadata.get("url") and url is not None:
+            # live_url and test_url are used by connections of that environment only.
+            concerned = [one for one in users if setting.name not in _of_other_env(one)]
+            fault = _url_fault(url, plain=bool(concerned) and all(one.allow_http for one in concerned))
+            if fault:
+                raise table.error(setting.name, fault)
+
+
+def _of_other_env(connection: ConnectionSettings) -> set[str]:
+    return {"live_url", "test_url"} - {f"{connection.site_env}_url"}
+
+
+def _url_fault(url: str, *, plain: bool) -> str | None:
+    """Say what is wrong with a base URL, without repeating it: it may have a password."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"} or any(c.isspace() for c in url):
+        return "must be a URL such as https://example.com"
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return "must be a base URL: scheme, host and path, without user, query and fragment"
+    if parts.scheme == "https" or plain or _is_loopback(host):
+        return None
+    return "must be https; http is for this machine only, unless the connection says allow_http = true"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

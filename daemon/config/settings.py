@@ -1,0 +1,183 @@
+"""Every setting as a frozen value, one class for each section of the file.
+
+What holds: a value that exists is within its limits, however it was made; one that is not raises ValueError
+"NAME: what it must be" when it is constructed. Secrets are `Secret`, so no `repr` shows them. Times are seconds.
+Base URLs carry no trailing slash; their form, and whether they must be https, is checked by `load`, which knows
+the connections; it finds them by `metadata={"url": True}`.
+
+The names are those of the file (DESIGN section 7); config/ignite-sync.example.toml tells what each one does.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import Attribute, field, frozen
+from attrs.converters import optional
+
+from daemon.model import Secret, Site
+
+_SQLITE = "sqlite:///"
+_SECRET_KEY_LENGTH = 16
+_URL = {"url": True}
+
+_Check = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def _between(low: float, high: float = math.inf) -> _Check:
+    limits = f"{low:g} or more" if high == math.inf else f"between {low:g} and {high:g}"
+
+    def check(_: object, setting: "Attribute[Any]", value: float) -> None:
+        if not low <= value <= high or value == math.inf:  # worded so that nan fails too
+            raise ValueError(f"{setting.name}: must be {limits}, not {value}")
+
+    return check
+
+
+def _one_of(*words: str) -> _Check:
+    def check(_: object, setting: "Attribute[Any]", value: str) -> None:
+        if value not in words:
+            raise ValueError(f"{setting.name}: must be one of {', '.join(words)}, not {value!r}")
+
+    return check
+
+
+def _filled(_: object, setting: "Attribute[Any]", value: str | None) -> None:
+    if value is not None and not value.strip():
+        raise ValueError(f"{setting.name}: is empty; fill it in, or remove it if it may be left out")
+
+
+def _path_segment(_: object, setting: "Attribute[Any]", value: str) -> None:
+    """Refuse what could not stand as one segment of a URL's path, where site ids are used."""
+    if not re.fullmatch(r"[^\s/?#%\\]+", value) or value in {".", ".."}:
+        raise ValueError(f"{setting.name}: must be the id alone, without slashes or spaces, not {value!r}")
+
+
+def _sqlite_file(_: object, setting: "Attribute[Any]", value: str) -> None:
+    if value.startswith(_SQLITE) and re.fullmatch(r"[^?#]*[^?#/:]", value.removeprefix(_SQLITE)):
+        return
+    # Only the scheme is repeated: the rest may have a password.
+    given = f", not {value.partition('://')[0]}://" if "://" in value and not value.startswith(_SQLITE) else ""
+    remedy = "set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db"
+    raise ValueError(f"{setting.name}: only sqlite:///FILE is supported{given}; {remedy}")
+
+
+def _secret_keys(_: object, setting: "Attribute[Any]", value: tuple[Secret, ...]) -> None:
+    if not value or any(len(key.reveal()) < _SECRET_KEY_LENGTH for key in value):
+        need = f"must list at least one text, each of {_SECRET_KEY_LENGTH} or more characters"
+        raise ValueError(f"{setting.name}: {need}; make one with: openssl rand -base64 32")
+
+
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+@frozen(kw_only=True)
+class ListenerSettings:
+    """Where the daemon listens, and what callers must know. A token that is None lets nobody in."""
+
+    host: str = field(default="127.0.0.1", validator=_filled)
+    port: int = field(default=8080, validator=_between(0, 65535))
+    public_url: str | None = field(default=None, converter=optional(_without_slash), metadata=_URL)
+    ignite_token: Secret | None = None
+    admin_token: Secret | None = None
+    metrics_open: bool = False
+
+
+@frozen(kw_only=True)
+class DatabaseSettings:
+    """Where the outbox, the ledger and the connections are kept."""
+
+    url: str = field(default="sqlite:///ignite-sync.db", validator=_sqlite_file)
+
+    @property
+    def path(self) -> Path:
+        """The database file; a relative one starts at the working directory."""
+        return Path(self.url.removeprefix(_SQLITE))
+
+
+@frozen(kw_only=True)
+class SparkLayerSettings:
+    """SparkLayer's two environments. `integration` is None where the platform's name shall be used."""
+
+    live_url: str = field(default="https://app.sparklayer.io", converter=_without_slash, metadata=_URL)
+    test_url: str = field(default="https://test.app.sparklayer.io", converter=_without_slash, metadata=_URL)
+    integration: str | None = field(default=None, validator=_filled)
+    sync_log_resolved_field: str = field(default="synced_external_ids", validator=_filled)
+
+
+@frozen(kw_only=True)
+class SyncSettings:
+    """The pace of the line. `backfill_depth` is how many rows of full syncs may wait in the outbox."""
+
+    debounce_seconds: float = field(default=1.0, validator=_between(0))
+    debounce_max_seconds: float = field(default=10.0, validator=_between(0))
+    sweep_seconds: float = field(default=900.0, validator=_between(1))
+    backfill_depth: int = field(default=1000, validator=_between(1))
+
+    @debounce_max_seconds.validator
+    def _not_before_the_debounce(self, setting: "Attribute[float]", value: float) -> None:
+        if value < self.debounce_seconds:
+            raise ValueError(f"{setting.name}: must not be less than debounce_seconds ({self.debounce_seconds})")
+
+
+@frozen(kw_only=True)
+class SecuritySettings:
+    """`secret_keys` encrypt what the database must not show: the first encrypts, all decrypt."""
+
+    secret_keys: tuple[Secret, ...] = field(validator=_secret_keys)
+
+
+@frozen(kw_only=True)
+class LoggingSettings:
+    """How much is logged."""
+
+    level: str = field(default="info", validator=_one_of("debug", "info", "warning", "error"))
+
+
+@frozen(kw_only=True)
+class BigCommerceAppSettings:
+    """The single-click app of BigCommerce's marketplace."""
+
+    client_id: str = field(validator=_filled)
+    client_secret: Secret
+    login_url: str = field(default="https://login.bigcommerce.com", converter=_without_slash, metadata=_URL)
+
+
+@frozen(kw_only=True)
+class ConnectionSettings:
+    """One store linked to one SparkLayer site.
+
+    `store` is the settings value of `platform`, from the table of that name; only the platform reads it.
+    """
+
+    site_env: str = field(validator=_one_of("live", "test"))
+    site_id: str = field(validator=_path_segment)
+    client_id: str = field(validator=_filled)
+    client_secret: Secret
+    platform: str
+    store: Any = None
+    full_sync_on_start: bool = True
+    allow_http: bool = False
+    stock_location: str | None = field(default=None, validator=_filled)
+
+    @property
+    def site(self) -> Site:
+        """The connection's identity."""
+        return Site(self.site_env, self.site_id)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """All of it. `bigcommerce_app` is None where the app is not offered; no two connections share a site."""
+
+    listener: ListenerSettings = ListenerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    sparklayer: SparkLayerSettings = SparkLayerSettings()
+    sync: SyncSettings = SyncSettings()
+    security: SecuritySettings
+    logging: LoggingSettings = LoggingSettings()
+    bigcommerce_app: BigCommerceAppSettings | None = None
+    connections: tuple[ConnectionSettings, ...] = ()

@@ -1,0 +1,198 @@
+"""One table of raw settings: made into a value by cattrs, or explained in one line.
+
+What holds: `Table.build` returns a whole value or raises one `ConfigError`. Values are taken as TOML typed
+them (no "8080" for 8080); only texts that had no way to carry a type, those of the environment and of secrets'
+files, are parsed. A line never repeats a secret, nor any text that was to become one.
+
+For every secret NAME, a table may have NAME_file, the path of a file that has the secret.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, Self, TypeVar, get_args, get_origin
+
+import attrs
+from attrs import frozen
+from cattrs import Converter
+from cattrs.errors import AttributeValidationNote, ClassValidationError, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn, override
+
+from daemon.config.settings import ConnectionSettings
+from daemon.errors import ConfigError
+from daemon.model import Secret
+
+ENVIRONMENT = "environment"
+"""What stands in a line where a file's name would, if there is no file."""
+
+_T = TypeVar("_T")
+
+_TYPE_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a table",
+}
+
+
+class Untyped(str):
+    """A text whose type is still to be read from it. `variable` says where in the environment it stood."""
+
+    __slots__ = ("variable",)
+    variable: str
+
+    def __new__(cls, text: str, variable: str = "") -> Self:
+        """Keep `variable` with `text`; empty when the text is that of a secret's file named in TOML."""
+        made = super().__new__(cls, text)
+        made.variable = variable
+        return made
+
+
+def type_name(value: object) -> str:
+    """Name the type of a raw value in words."""
+    return next((name for kind, name in _TYPE_NAMES.items() if isinstance(value, kind)), "a date or time")
+
+
+def unknown(what: str, name: str, valid: Collection[str]) -> str:
+    """Say that `name` is not one of `valid`, and which of them was probably meant."""
+    closest = difflib.get_close_matches(name, valid, n=1)
+    hint = f'did you mean "{closest[0]}"?' if closest else f"known are: {', '.join(sorted(valid))}"
+    return f'unknown {what} "{name}"; {hint}'
+
+
+@frozen(kw_only=True)
+class Table:
+    """Raw settings, and where they stand: under `path` in the file `source`, or in variables `prefix`NAME.
+
+    An empty `prefix` says that the environment cannot set them.
+    """
+
+    source: str
+    path: str
+    prefix: str = ""
+    values: dict[str, Any]
+
+    def build(self, cls: type[_T]) -> _T:
+        """Make the attrs class `cls` of this table, which is emptied of NAME_file. Raises ConfigError."""
+        self._read_secrets(cls)
+        try:
+            return _CONVERTER.structure(self.values, cls)
+        except ClassValidationError as error:
+            raise self._explained(cls, error) from None
+
+    def error(self, key: str, text: str) -> ConfigError:
+        """Say `text` of the setting `key`, or of the table itself if `key` is empty."""
+        variable = getattr(self.values.get(key), "variable", "")
+        if not variable and self.source == ENVIRONMENT:
+            variable = f"{self.prefix}{key.upper()}".rstrip("_")
+        path = ".".join(filter(None, (self.path, key)))
+        where = f"{ENVIRONMENT}: {variable}" if variable else f"{self.source}: {path}"
+        return ConfigError(" ".join(f"{where}: {text}".split()))
+
+    def missing(self, key: str) -> ConfigError:
+        """Say that the setting `key` is not there, and where it may be put."""
+        if self.source == ENVIRONMENT:
+            return self.error(key, "is missing; set it")
+        other_place = f" or set {self.prefix}{key.upper()}" if self.prefix else ""
+        return self.error(key, f"is missing; add it{other_place}")
+
+    def _read_secrets(self, cls: type) -> None:
+        for setting in attrs.fields(attrs.resolve_types(cls)):
+            key = f"{setting.name}_file"
+            if key in self.values and (setting.type is Secret or Secret in get_args(setting.type)):
+                if setting.name in self.values:
+                    raise self.error(key, f"{setting.name} is given as well; keep one of the two")
+                self.values[setting.name] = self._read_file(key)
+                del self.values[key]
+
+    def _read_file(self, key: str) -> Untyped:
+        path = self.values[key]
+        if not isinstance(path, str):
+            raise self.error(key, f"must be the path of a file, not {type_name(path)}")
+        try:
+            text = Path(path).read_text("utf-8")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not a text in UTF-8"
+            raise self.error(key, f"cannot read {path} ({reason}); mend the path or the permissions") from None
+        return Untyped(text.strip(), getattr(path, "variable", ""))
+
+    def _explained(self, cls: type, error: ClassValidationError) -> ConfigError:
+        """Choose one of the errors found. A misspelt name also makes a name missing, so it comes first."""
+        names = {setting.name for setting in attrs.fields(cls)}
+        first = min(error.exceptions, key=lambda each: not isinstance(each, ForbiddenExtraKeysError))
+        if isinstance(first, ForbiddenExtraKeysError):
+            key = min(first.extra_fields)
+            return self.error(key, unknown("setting", key, names - {"store"}))
+        notes = getattr(first, "__notes__", ())
+        key = next((note.name for note in notes if isinstance(note, AttributeValidationNote)), "")
+        if isinstance(first, KeyError):
+            return self.missing(key)
+        text = str(first.args[0])
+        # cattrs knows no field where the value refused itself as a whole; its text then starts with the field's name.
+        name, _, rest = text.partition(": ")
+        return self.error(name, rest) if not key and name in names else self.error(key, text)
+
+
+def _wrong_type(expected: str, value: object) -> NoReturn:
+    raise TypeError(f"must be {expected}, not {type_name(value)}")
+
+
+def _scalar(expected: str, kinds: tuple[type, ...], parse: Callable[[str], _T]) -> Callable[[Any, Any], _T]:
+    """Make a hook that takes a value of `kinds` as it is, and parses an `Untyped`."""
+
+    def structure(value: Any, _: Any) -> _T:
+        if not isinstance(value, Untyped):
+            return parse(value) if type(value) in kinds else _wrong_type(expected, value)
+        try:
+            return parse(value)
+        except (ValueError, KeyError):
+            _wrong_type(expected, value)
+
+    return structure
+
+
+_SWITCH: Mapping[Any, bool] = {
+    **dict.fromkeys((True, "true", "yes", "on", "1"), True),
+    **dict.fromkeys((False, "false", "no", "off", "0"), False),
+}
+
+
+def _secret(value: Any, _: Any) -> Secret:
+    if not isinstance(value, str):
+        _wrong_type("a text", value)
+    if not value.strip():
+        raise ValueError("is empty; fill it in, or remove it if it may be left out")
+    if not value.isprintable():
+        raise ValueError("must be one line of text; it has a line break or another control character")
+    return Secret(str(value))
+
+
+def _is_tuple(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple
+
+
+def _tuple(value: Any, annotation: Any) -> tuple[Any, ...]:
+    """Structure a list; a text without a type has its items between commas or on lines of their own."""
+    if isinstance(value, Untyped):
+        value = [Untyped(item.strip(), value.variable) for item in re.split(r"[,\n]", value) if item.strip()]
+    if not isinstance(value, list):
+        _wrong_type("a list", value)
+    item = get_args(annotation)[0]
+    return tuple(_CONVERTER.structure(each, item) for each in value)
+
+
+_CONVERTER = Converter(forbid_extra_keys=True)
+_CONVERTER.register_structure_hook(str, _scalar("a text", (str,), str))
+_CONVERTER.register_structure_hook(int, _scalar("a whole number", (int,), int))
+_CONVERTER.register_structure_hook(float, _scalar("a number", (int, float), float))
+_CONVERTER.register_structure_hook(bool, _scalar("true or false", (bool,), _SWITCH.__getitem__))
+_CONVERTER.register_structure_hook(Secret, _secret)
+_CONVERTER.register_structure_hook_func(_is_tuple, _tuple)
+# The table of the platform's settings is built on its own; `store` is no name of the file.
+_CONVERTER.register_structure_hook(
+    ConnectionSettings,
+    make_dict_structure_fn(ConnectionSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, store=override(omit=True)),
+)

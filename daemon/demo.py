@@ -1,0 +1,235 @@
+"""`ignite-sync demo`: a sample store, a stand-in for SparkLayer, and the real daemon between them on this machine.
+
+Shows what the daemon is for, over real HTTP and a real database file: a full sync of the AdventureWorks company, a
+second one that finds nothing to write, and a few edits that arrive by webhook. Every claim that it prints is checked
+against both sides by code that knows nothing of the daemon's; one that does not hold ends it with 1.
+"""
+
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import frozen
+
+from daemon import app
+from daemon.config import (
+    ConnectionSettings,
+    DatabaseSettings,
+    ListenerSettings,
+    SecuritySettings,
+    Settings,
+    SparkLayerSettings,
+)
+from daemon.console import Progress
+from daemon.errors import raise_config_error
+from daemon.model import Secret
+from daemon.observability.logging import configure
+from daemon.platforms import load_platforms
+from daemon.remote import Daemon, FullSync, decode_status
+from daemon.sandbox import Sandbox, SparkLayerOptions, open_sandbox
+from daemon.sandbox.expectation import differences, held
+
+ENV, KIND = "test", "products"
+PACE = 60.0
+"""Requests a second that the stand-in for SparkLayer takes: enough to watch."""
+
+PATIENCE = 60.0
+LIVE_SECONDS = 2.0
+
+
+WHERE_TO_LOOK = """
+It goes on running; stop it with Ctrl-C. Meanwhile look at
+  {0}/metrics
+  curl -H "Authorization: Bearer {1}" {0}/admin/status"""
+
+
+class DemoFailedError(Exception):
+    """Something that the demo claims is not so."""
+
+
+def main(*, exit_when_done: bool, port: int) -> int:
+    """Run the demo; return 0 when everything it shows holds. Raises ConfigError when the port is taken."""
+    configure("warning")
+    try:
+        trio.run(_demo, exit_when_done, port)
+    except KeyboardInterrupt:
+        return 0
+    except BaseExceptionGroup as group:
+        raise_config_error(group)
+        if interrupted := group.subgroup(KeyboardInterrupt):
+            return 0 if interrupted == group else 1
+        failed = group.subgroup(DemoFailedError)
+        if failed is None:
+            raise
+        print(f"\nThis is not as it should be: {failed.exceptions[0]}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _demo(exit_when_done: bool, port: int) -> None:  # noqa: FBT001  trio.run passes no keywords
+    with tempfile.TemporaryDirectory(prefix="ignite-sync-demo-") as folder:
+        async with (
+            open_sandbox(sparklayer=SparkLayerOptions(rate=PACE, burst=20)) as sandbox,
+            trio.open_nursery() as nursery,
+        ):
+            settings = _settings(sandbox, Path(folder) / "demo.db", port)
+            stop = trio.Event()
+            host, bound = await nursery.start(app.serve, settings, stop)
+            stage = _Stage(sandbox=sandbox, daemon=Daemon(settings.listener))
+            print(f"The daemon listens on http://{host}:{bound}, its database is {settings.database.path}.\n")
+            await stage.play()
+            if not exit_when_done:
+                print(WHERE_TO_LOOK.format(f"http://{host}:{bound}", settings.listener.admin_token.reveal()))
+                await trio.sleep_forever()
+            stop.set()
+
+
+def _settings(sandbox: Sandbox, database: Path, port: int) -> Settings:
+    shop, site = sandbox.bigcommerce, sandbox.sparklayer
+    platform = load_platforms()["bigcommerce"]
+    port = port or _free_port()
+    return Settings(
+        listener=ListenerSettings(
+            port=port,
+            public_url=f"http://127.0.0.1:{port}",
+            admin_token=Secret(secrets.token_urlsafe()),
+            metrics_open=True,
+        ),
+        database=DatabaseSettings(url=f"sqlite:///{database}"),
+        sparklayer=SparkLayerSettings(test_url=site.url, live_url=site.url),
+        security=SecuritySettings(secret_keys=(Secret(secrets.token_urlsafe(32)),)),
+        connections=(
+            ConnectionSettings(
+                site_env=ENV,
+                site_id=site.site_id,
+                client_id=site.client_id,
+                client_secret=Secret(site.client_secret),
+                platform=platform.name,
+                store=platform.settings(
+                    api_url=shop.url,
+                    store_hash=shop.store_hash,
+                    access_token=Secret(shop.access_token),
+                    client_secret=Secret(shop.client_secret),
+                ),
+            ),
+        ),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@frozen(kw_only=True)
+class _Stage:
+    """The acts of the demo. `daemon` asks the running daemon over HTTP, as the command line does."""
+
+    sandbox: Sandbox
+    daemon: Daemon
+
+    async def play(self) -> None:
+        """Show everything, in order. Raises DemoFailedError."""
+        variants = sum(1 for _ in self.sandbox.store.variants())
+        print(f"The store has {len(self.sandbox.store.entries)} products with {variants} variants.")
+        await self._full_sync(1)
+        self._compare()
+        self._show_issues()
+        await self._sync_again()
+        await self._edit_live()
+        self._compare()
+
+    async def _full_sync(self, number: int) -> FullSync:
+        """Watch the full sync that is on its way until it is over."""
+        site = f"{ENV}/{self.sandbox.sparklayer.site_id}"
+        with Progress(f"Full sync {number}", sys.stderr) as progress, trio.fail_after(PATIENCE):
+            while True:
+                status = decode_status(await trio.to_thread.run_sync(self.daemon.status))
+                run = status.full_sync(site, KIND)
+                if run is not None and run.id == number:
+                    progress.update(run.done + run.failed, run.total_hint, run.state)
+                    if run.state == "ended":
+                        break
+                await trio.sleep(0.1)
+        if not run.succeeded:
+            raise DemoFailedError("the full sync did not succeed")
+        return run
+
+    def _compare(self) -> None:
+        """Say that both sides agree. Raises DemoFailedError with the first difference."""
+        wrong = differences(self.sandbox.store, self.sandbox.sparklayer.state)
+        if wrong:
+            raise DemoFailedError(f"SparkLayer differs from the store in {len(wrong)} places, first {wrong[0]}")
+        site = held(self.sandbox.sparklayer.state)
+        variants = sum(len(product["variants"]) for product in site["products"].values())
+        print(
+            f"SparkLayer holds {len(site['products'])} products with {variants} variants, {len(site['stock'])} stock"
+            f" levels and {len(site['prices'])} prices: compared one by one, it agrees with the store."
+        )
+
+    def _show_issues(self) -> None:
+        errors = self._errors()
+        print(f"\nThe sync-log shows the merchant {len(errors)} products to mend, such as:")
+        for error in list(errors.values())[:3]:
+            print(f"  {error.visible_id}: {error.message}")
+
+    async def _sync_again(self) -> None:
+        """Show that a second full sync reads everything and writes nothing."""
+        print("\nOnce more, with nothing changed:")
+        shop, site = self.sandbox.bigcommerce.statistics, self.sandbox.sparklayer.state.products
+        reads, writes = shop.total, site.writes
+        site_id = f"{ENV}/{self.sandbox.sparklayer.site_id}"
+        start = partial(self.daemon.start, site_id, KIND, refresh=False, allow_removals=False)
+        run = await self._full_sync(await trio.to_thread.run_sync(start))
+        if site.writes != writes:
+            raise DemoFailedError(f"the second full sync wrote {site.writes - writes} products")
+        print(f"It read all {run.done} products in {shop.total - reads} calls, and wrote nothing.")
+
+    async def _edit_live(self) -> None:
+        """Show that edits arrive, each within two seconds of its webhook."""
+        store = self.sandbox.store
+        first, second = sorted(held(self.sandbox.sparklayer.state)["products"], key=int)[:2]
+        nameless = next(variant for variant in store.variants() if not variant.sku)
+        print("\nNow somebody edits the store:")
+        stocked = next(v for v in store.variants() if v.sku and v.product_id > int(second) and self._tracked(v.product_id))
+        edits: list[tuple[str, Callable[[], None]]] = [
+            ("a title", lambda: store.set_title(int(first), "Renamed in the store")),
+            ("a price", lambda: store.set_price(int(second), 123.45)),
+            ("a stock level", lambda: store.set_stock(stocked.id, stocked.inventory_level + 7)),
+            ("a hidden product", lambda: store.set_visible(int(first), visible=False)),
+            ("a missing SKU", lambda: store.set_sku(nameless.id, "FOUND-1")),
+        ]
+        for what, edit in edits:
+            edit()
+            print(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
+        before = str(nameless.product_id)
+        await self._until(lambda: before not in self._errors(), "the error that is mended leaves the sync-log")
+        print("  and the mended product's error left the sync-log")
+
+    def _tracked(self, product_id: int) -> bool:
+        return self.sandbox.store.entry(product_id).product.inventory_tracking == "variant"
+
+    async def _arrival(self, what: str) -> float:
+        began = trio.current_time()
+        await self._until(lambda: not differences(self.sandbox.store, self.sandbox.sparklayer.state), what)
+        taken = trio.current_time() - began
+        if taken > LIVE_SECONDS:
+            raise DemoFailedError(f"{what} took {taken:.1f} s to arrive")
+        return taken
+
+    async def _until(self, holds: Callable[[], bool], what: str) -> None:
+        with trio.move_on_after(PATIENCE):
+            while not holds():  # noqa: ASYNC110  the stand-in for SparkLayer has no event for it
+                await trio.sleep(0.02)
+            return
+        raise DemoFailedError(f"{what}: not within {PATIENCE:.0f} s")
+
+    def _errors(self) -> dict[str, Any]:
+        return self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", KIND].errors

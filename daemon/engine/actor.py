@@ -1,0 +1,100 @@
+"""The actor of one kind of one connection: takes due changes from the outbox, a batch at a time.
+
+Each lane has a loop of its own, so that a webhook is not behind a batch of a full sync; what is in flight in one is
+not claimed by the other. A batch is as large as the platform can read in one call. A bug in a batch is pinned to the
+entity that has it by working on each alone.
+"""
+
+import structlog
+import trio
+
+from daemon.engine.line import Line
+from daemon.engine.pipeline import ProductPipeline
+from daemon.errors import StorageTrouble
+from daemon.model import ExternalId, Lane
+from daemon.storage import outbox
+from daemon.storage.outbox import Claim
+
+LONGEST_NAP = 30.0
+"""Seconds. The outbox is looked at this often even if nobody wakes the actor: clocks jump."""
+
+COALESCE = 0.05
+"""Seconds between two looks at the outbox, however many changes arrive."""
+
+STORAGE_PAUSE = 1.0
+
+log = structlog.get_logger()
+
+
+class Actor:
+    """Works off the outbox until cancelled, or until `finish` and the batches in flight are done."""
+
+    def __init__(self, line: Line, pipeline: ProductPipeline) -> None:
+        self._line = line
+        self._pipeline = pipeline
+        self._desk = line.desks[pipeline.kind]
+        self._in_flight: set[ExternalId] = set()
+        self._finishing = False
+
+    async def run(self) -> None:
+        """Work."""
+        async with trio.open_nursery() as nursery:
+            for lane in Lane:
+                nursery.start_soon(self._run_lane, lane)
+
+    def finish(self) -> None:
+        """Claim nothing more; `run` returns when the batches in flight are settled."""
+        self._finishing = True
+        self._desk.wake()
+
+    async def _run_lane(self, lane: Lane) -> None:
+        while not self._finishing:
+            try:
+                if self._line.gate.cause is None and (claims := await self._claim(lane)):
+                    await self._work(claims, lane)
+                else:
+                    await self._nap(lane)
+            except StorageTrouble as error:
+                log.warning("the database cannot be used now", reason=error.reason)
+                await trio.sleep(STORAGE_PAUSE)
+
+    async def _claim(self, lane: Lane) -> list[Claim]:
+        line = self._line
+        async with self._desk.claiming:
+            claims = await line.storage.read(
+                outbox.claim,
+                line.connection.id,
+                self._pipeline.kind,
+                lane,
+                line.now(),
+                line.platform.batch,
+                self._in_flight,
+            )
+            self._in_flight.update(claim.external_id for claim in claims)
+        return claims
+
+    async def _work(self, claims: list[Claim], lane: Lane) -> None:
+        try:
+            await self._pipeline.work(claims, lane)
+        except StorageTrouble:
+            raise
+        except Exception as error:
+            if len(claims) > 1:
+                log.exception("a batch broke the daemon; each of it is tried alone", size=len(claims))
+                for claim in claims:
+                    await self._work([claim], lane)
+            else:
+                await self._pipeline.fail(claims[0], lane, error)
+        finally:
+            self._in_flight.difference_update(claim.external_id for claim in claims)
+
+    async def _nap(self, lane: Lane) -> None:
+        """Wait for a change to come, or to come due."""
+        line = self._line
+        now = line.now()
+        due = await line.storage.read(outbox.next_due, line.connection.id, self._pipeline.kind, now)
+        nap = LONGEST_NAP if due is None else min(due - now, LONGEST_NAP)
+        began = trio.current_time()
+        await self._desk.work[lane].wait_until(began + nap)
+        if not self._finishing:
+            await trio.sleep_until(min(began + COALESCE, began + nap))

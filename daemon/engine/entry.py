@@ -1,0 +1,81 @@
+"""What the ledger remembers of a product: a fingerprint of each part, and the ids needed to remove it.
+
+A part is the product itself (title, slug, variants), the stock of a SKU, or the price of a SKU. A print of None means
+*unsure*: the part was about to be sent when something went wrong, so it differs from everything. Data itself is never
+kept. `variants` has every variant that SparkLayer may hold, with the SKUs that each may hold there; a variant that
+vanished from the store stays listed with none, so that every later write can repeat that it is discontinued.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from daemon.model import ExternalId, Product, Sku, VariantId
+from daemon.storage.ledger import Row
+from daemon.storage.vault import Fingerprint
+
+Print = bytes | None
+
+
+@frozen(kw_only=True)
+class Entry:
+    """The parts of one product as SparkLayer was last told them."""
+
+    product: Print = None
+    variants: Mapping[VariantId, tuple[Sku, ...]] = field(factory=dict)
+    stock: Mapping[Sku, Print] = field(factory=dict)
+    prices: Mapping[Sku, Print] = field(factory=dict)
+
+    @property
+    def skus(self) -> set[Sku]:
+        """Every SKU that SparkLayer may hold for this product, as a variant's, in stock or with a price."""
+        return {sku for held in self.variants.values() for sku in held} | self.stock.keys() | self.prices.keys()
+
+    def forgotten(self) -> "Entry":
+        """Return this entry with every print unsure, as a refresh run sees it."""
+        return Entry(variants=self.variants, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
+
+    def row(self, external_id: ExternalId, digest: bytes | None) -> Row:
+        """Return the ledger row of this entry; `digest` only when every part is confirmed."""
+        return Row(external_id, digest, _encode(self))
+
+
+@frozen(kw_only=True)
+class Terms:
+    """Where stock and prices of this site go; they are part of what a fingerprint stands for."""
+
+    stock_location: str
+    price_list: str
+
+
+class Prints:
+    """The fingerprints of products and their parts under one site's terms."""
+
+    def __init__(self, fingerprint: Fingerprint, terms: Terms) -> None:
+        self._print = fingerprint
+        self._terms = terms
+
+    def digest(self, product: Product) -> bytes:
+        """Return one print for everything that is sent for `product`."""
+        return self._print((product, self._terms))
+
+    def entry(self, product: Product) -> Entry:
+        """Return what the ledger holds once SparkLayer has all of `product`."""
+        bare = evolve(product, stock={}, prices={})
+        place, price_list = self._terms.stock_location, self._terms.price_list
+        return Entry(
+            product=self._print(bare),
+            variants={variant.external_id: (variant.sku,) for variant in product.variants},
+            stock={sku: self._print((sku, level, place)) for sku, level in product.stock.items()},
+            prices={sku: self._print((sku, price, price_list)) for sku, price in product.prices.items()},
+        )
+
+
+def read_entry(row: Row | None) -> Entry | None:
+    """Return the entry in a ledger row."""
+    return None if row is None else _decode(row.parts)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entry).decode

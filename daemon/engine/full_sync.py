@@ -1,0 +1,132 @@
+"""The full syncs of one kind of one connection.
+
+A run reads page after page in the backfill lane and puts each page's ids into the outbox together with the cursor, so
+it goes on where it was after a crash. It stops reading while the outbox is deep. When the platform has no more pages
+and no row belongs to the run any more, its end is stored; the sync-log's writer tells it.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import structlog
+import trio
+
+from daemon.engine.line import Line
+from daemon.errors import Blocked, Rejected, Retry
+from daemon.model import Kind, RunId
+from daemon.platforms.base import Page
+from daemon.storage import full_syncs, outbox
+from daemon.storage.full_syncs import PageRead, Run, Start
+
+CHECK_EVERY = 60.0
+"""Seconds between two looks at whether a run is drained when nothing settles."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class FullSyncs:
+    """Starts runs, and carries out the one that is on its way."""
+
+    def __init__(self, line: Line, kind: Kind) -> None:
+        self._line = line
+        self._kind = kind
+        self._desk = line.desks[kind]
+
+    async def start(self, mode: str, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:
+        """Start a run; None when one is on its way already. Raises StorageTrouble."""
+        wish = Start(
+            connection_id=self._line.connection.id,
+            kind=self._kind,
+            mode=mode,
+            now=self._line.now(),
+            internal=internal,
+            allow_removals=allow_removals,
+        )
+        run = await self._line.storage.write(full_syncs.start, wish)
+        self._desk.runs.set()
+        self._desk.report.set()
+        return run
+
+    async def run(self) -> None:
+        """Carry out runs until cancelled."""
+        line = self._line
+        never = await line.storage.read(full_syncs.newest, line.connection.id, self._kind) is None
+        if never and line.options.full_sync_on_start:
+            await self.start("normal", internal=True)
+        while True:
+            run = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
+            if run is not None and run.state == "ended" and run.again:
+                await self.start("normal", internal=True)
+            elif run is None or run.state in ("ending", "ended"):
+                await self._desk.runs.wait()
+            elif run.state == "enumerating":
+                await self._enumerate(run)
+            else:
+                await self._drain(run)
+
+    async def _enumerate(self, run: Run) -> None:
+        line, cursor = self._line, run.cursor
+        log.info("full sync", site=str(line.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
+        if run.refresh:
+            line.forget_terms()
+        await self._patiently(line.refresh_facts)
+        while True:
+            await self._wait_for_room()
+            self._desk.freshness.open()
+            page = await self._patiently(partial(line.platform.page, self._kind, cursor))
+            await self._take(run, page)
+            if page.cursor is None:
+                break
+            cursor = page.cursor
+        held = await line.storage.write(full_syncs.finish_enumeration, (run.id, line.now()))
+        if held:
+            log.warning("removals are held back; see the operations guide", site=str(line.connection.site), held=held)
+        self._desk.wake()
+
+    async def _take(self, run: Run, page: Page) -> None:
+        """Put a page into the outbox, and its contents beside it."""
+        ids = [entity.external_id for entity in page.entities]
+        call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._line.now(), freshness=self._desk.freshness)
+        async with self._desk.claiming:
+            usable = await self._line.storage.write(full_syncs.take_page, call)
+            self._desk.handoff.put(run.id, [entity for entity in page.entities if entity.external_id in usable])
+        self._desk.wake()
+
+    async def _wait_for_room(self) -> None:
+        line = self._line
+        while True:
+            waiting = await line.storage.read(outbox.backlog, line.connection.id, self._kind)
+            if waiting <= line.options.backfill_depth:
+                return
+            await self._desk.settled.wait()
+
+    async def _drain(self, run: Run) -> None:
+        """Wait until the last item is settled, but for one that still retries not for ever."""
+        line = self._line
+        blocked_before = line.gate.blocked_seconds
+        while not await line.storage.write(full_syncs.close_if_drained, (run.id, line.now())):
+            waited = line.now() - (run.enumerated_at or line.now()) - (line.gate.blocked_seconds - blocked_before)
+            if waited > line.options.stragglers:
+                left = await line.storage.write(full_syncs.give_up, run.id)
+                log.warning("full sync ends without the last of it", site=str(line.connection.site), left=left)
+            else:
+                await self._desk.settled.wait_until(trio.current_time() + CHECK_EVERY)
+        self._desk.report.set()
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call of the enumeration until it succeeds: a run has nobody else to retry it."""
+        attempts = 0
+        while True:
+            await self._line.gate.passed()
+            try:
+                return await call()
+            except Blocked as error:
+                self._line.gate.close(error)
+            except (Retry, Rejected) as error:
+                log.info("full sync waits", site=str(self._line.connection.site), reason=error.reason)
+                after = error.after if isinstance(error, Retry) else None
+                await trio.sleep(self._line.backoff(attempts, after))
+                attempts += 1

@@ -1,0 +1,82 @@
+"""Whether a connection may work now.
+
+A `Blocked` failure closes the gate: whoever works for the connection waits here, which costs neither attempts nor
+parking time, until the prober finds that the side which failed works again. `Retry` keeps it closed, so does the
+next `Blocked`; any other answer shows that the side is back.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+import trio
+
+from daemon.errors import Blocked, Rejected, Retry, Side
+from daemon.model import Site
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 300.0
+
+log = structlog.get_logger()
+
+
+class Gate:
+    """The gate of one connection."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._open = trio.Event()
+        self._open.set()
+        self._closed = trio.Event()
+        self._cause: Blocked | None = None
+        self._since = 0.0
+        self._blocked_before = 0.0
+
+    @property
+    def cause(self) -> Blocked | None:
+        """Why the gate is closed."""
+        return self._cause
+
+    @property
+    def blocked_seconds(self) -> float:
+        """For how long the gate was closed since the start, all together."""
+        now = trio.current_time() - self._since if self._cause else 0.0
+        return self._blocked_before + now
+
+    async def passed(self) -> None:
+        """Wait until the gate is open."""
+        await self._open.wait()
+
+    def close(self, cause: Blocked) -> None:
+        """Stop the connection because of `cause`."""
+        if self._cause is None:
+            self._since = trio.current_time()
+            self._open = trio.Event()
+            log.warning("connection blocked", site=str(self._site), side=cause.side.value, reason=cause.reason)
+            self._cause = cause
+            self._closed.set()
+
+    async def run_prober(self, probes: Mapping[Side, Callable[[], Awaitable[None]]]) -> None:
+        """Whenever the gate is closed, probe with growing pauses until it can be opened."""
+        while True:
+            await self._closed.wait()
+            pause = FIRST_PAUSE
+            while (cause := self._cause) is not None:
+                await trio.sleep(min(max(pause, cause.after or 0.0), LONGEST_PAUSE))
+                pause = min(pause * 2, LONGEST_PAUSE)
+                await self._probe(probes[cause.side])
+
+    async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await probe()
+        except Blocked as still:
+            self._cause = still
+            return
+        except Retry:
+            return
+        except Rejected:
+            pass
+        self._blocked_before = self.blocked_seconds
+        self._cause = None
+        self._closed = trio.Event()
+        self._open.set()
+        log.info("connection works again", site=str(self._site))

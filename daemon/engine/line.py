@@ -1,0 +1,118 @@
+"""One connection with everything it is worked on with.
+
+The parts of the line share a `Line` and nothing else. What the platform says of the store, and where on the site
+stock and prices go, is read at first need and kept; `forget_terms` has it read again, and a new currency or weight
+unit is told to whoever asked, since it changes what every product maps to.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+
+import trio
+from attrs import define, field, frozen
+
+from daemon.engine.entry import Terms
+from daemon.engine.gate import Gate
+from daemon.engine.handoff import Handoff
+from daemon.engine.signal import Signal
+from daemon.engine.site import prepare_site
+from daemon.model import Connection, Kind, Lane, StoreFacts
+from daemon.observability.metrics import Metrics
+from daemon.platforms.base import Platform, PlatformType
+from daemon.sparklayer import SparkLayer
+from daemon.storage.database import Storage
+from daemon.storage.freshness import Freshness
+from daemon.storage.vault import Fingerprint, Vault
+
+SYNCED_KINDS = (Kind.PRODUCTS,)
+"""The kinds that have an actor."""
+
+LONGEST_BACKOFF = 900.0
+"""Seconds. Also the longest Retry-After that is honoured."""
+
+
+@frozen(kw_only=True)
+class Options:
+    """What an operator may tune; seconds."""
+
+    debounce: float = 1.0
+    patience: float = 10.0
+    backfill_depth: int = 1000
+    """Backfill stops reading pages while more rows than this wait."""
+    stragglers: float = 3600.0
+    """How long after its enumeration a full sync waits for rows that still retry."""
+    facts_every: float = 3600.0
+    full_sync_on_start: bool = True
+    stock_location: str | None = None
+
+
+@define(kw_only=True, eq=False)
+class Desk:
+    """What the parts that work on one kind of one connection share.
+
+    `claiming` is held while rows are claimed, and while a page's rows and contents come in: so no row is claimed
+    before its content is there.
+    """
+
+    work: Mapping[Lane, Signal] = field(factory=lambda: {lane: Signal() for lane in Lane})
+    settled: Signal = field(factory=Signal)
+    report: Signal = field(factory=Signal)
+    runs: Signal = field(factory=Signal)
+    freshness: Freshness = field(factory=Freshness)
+    handoff: Handoff = field(factory=Handoff)
+    claiming: trio.Lock = field(factory=trio.Lock)
+
+    def wake(self) -> None:
+        """There may be work in the outbox."""
+        for signal in self.work.values():
+            signal.set()
+
+
+@define(kw_only=True, eq=False)
+class Line:
+    """A connection being worked on."""
+
+    connection: Connection
+    platform_type: PlatformType
+    platform: Platform
+    sparklayer: SparkLayer
+    storage: Storage
+    vault: Vault
+    fingerprint: Fingerprint
+    metrics: Metrics
+    options: Options
+    now: Callable[[], float]
+    chance: random.Random
+    gate: Gate
+    desks: Mapping[Kind, Desk] = field(factory=lambda: {kind: Desk() for kind in SYNCED_KINDS})
+    _facts: StoreFacts | None = field(default=None, init=False)
+    _terms: Terms | None = field(default=None, init=False)
+    _preparing: trio.Lock = field(factory=trio.Lock, init=False)
+
+    async def prepared(self) -> tuple[StoreFacts, Terms]:
+        """Return what mapping and pushing need to know. Raises the failures of either side."""
+        async with self._preparing:
+            if self._facts is None:
+                self._facts = await self.platform.facts()
+            if self._terms is None:
+                self._terms = await prepare_site(
+                    self.sparklayer, self.platform_type, self._facts.currency, self.options.stock_location
+                )
+            return self._facts, self._terms
+
+    async def refresh_facts(self) -> bool:
+        """Read the store's facts again; return whether every product must be read again because of them."""
+        facts = await self.platform.facts()
+        before, self._facts = self._facts, facts
+        if before is not None and before.currency != facts.currency:
+            self.forget_terms()
+        return before is not None and (before.currency, before.weight_unit) != (facts.currency, facts.weight_unit)
+
+    def forget_terms(self) -> None:
+        """Have price list and stock location looked up again: SparkLayer no longer knows one of them."""
+        self._terms = None
+
+    def backoff(self, attempts: int, after: float | None = None) -> float:
+        """Return how many seconds to wait before attempt `attempts` + 1: exponential with full jitter."""
+        ceiling = min(LONGEST_BACKOFF, 2.0 ** min(attempts, 10))
+        return min(max(self.chance.uniform(0, ceiling), after or 0.0, 0.5), LONGEST_BACKOFF)

@@ -1,0 +1,217 @@
+"""Sends a planned batch to SparkLayer and says what of it was confirmed.
+
+Product writes are tasks of their own, in two rounds (see `diff`); stock and prices of the whole batch follow in bulk
+calls, removals before settings. What one entity fails at stops that entity only: a bulk call that is refused because
+of one row is split until the bad row stands alone, the rest goes through. An entity whose product could not be
+written for now keeps its stock and prices back too; one that SparkLayer refuses still gets those of SKUs it had.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+import trio
+from attrs import define, evolve, field, frozen
+
+from daemon.engine.diff import BatchPlan, Plan, freed_sku
+from daemon.engine.entry import Terms
+from daemon.errors import Duplicate, Missing, Rejected
+from daemon.model import ExternalId, Lane, Product, Sku
+from daemon.sparklayer import SparkLayer
+from daemon.sparklayer.pricing import SkuPrice
+from daemon.sparklayer.products import ProductWrite, Vanished
+from daemon.sparklayer.stock import StockRow
+
+BULK_ROWS = 1000
+"""Rows in one stock or price call. No maximum is published (sparklayer.md sections 3 and 4)."""
+
+
+@define
+class Pushed:
+    """What became of a batch.
+
+    `failures` has the entities whose product was not written, and why. A SKU in `stock` or `prices` was confirmed,
+    be it set or removed; one in `refused` SparkLayer will not take, in its words; one in `undone` was not confirmed.
+    """
+
+    failures: dict[ExternalId, Exception] = field(factory=dict)
+    products: set[ExternalId] = field(factory=set)
+    stock: set[Sku] = field(factory=set)
+    prices: set[Sku] = field(factory=set)
+    refused: dict[Sku, str] = field(factory=dict)
+    undone: dict[Sku, Exception] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Pusher:
+    """Sends batches of one site. Stock and price calls of a site never overlap with another of their kind."""
+
+    sparklayer: SparkLayer
+    concurrency: int = 8
+    _stock_turn: trio.Lock = field(factory=trio.Lock, init=False)
+    _price_turn: trio.Lock = field(factory=trio.Lock, init=False)
+
+    async def push(self, batch: BatchPlan, terms: Terms, lane: Lane) -> Pushed:
+        """Send all of `batch`. Failures are kept by entity; only cancellation comes out of here."""
+        pushed = Pushed()
+        for number in (0, 1):
+            writes = [(plan, product) for plan in batch.plans if (product := plan.rounds[number]) is not None]
+            await self._write_products([w for w in writes if not _waits(w[0], batch, pushed)], lane, pushed)
+        written = {plan.external_id for plan in batch.plans if plan.rounds != (None, None)}
+        pushed.products |= written - pushed.failures.keys()
+        ready = [_allowed(plan, pushed.failures.get(plan.external_id)) for plan in batch.plans]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._push_stock, [plan for plan in ready if plan], terms, lane, pushed)
+            nursery.start_soon(self._push_prices, [plan for plan in ready if plan], terms, lane, pushed)
+        return pushed
+
+    async def _write_products(self, writes: Sequence[tuple[Plan, Product]], lane: Lane, pushed: Pushed) -> None:
+        todo = iter(writes)
+
+        async def worker() -> None:
+            for plan, product in todo:
+                try:
+                    await self._write(plan, product, lane)
+                except Exception as error:  # noqa: BLE001  # the entity's edge: the pipeline logs and counts it
+                    pushed.failures[plan.external_id] = error
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(min(self.concurrency, len(writes))):
+                nursery.start_soon(worker)
+
+    async def _write(self, plan: Plan, product: Product, lane: Lane) -> None:
+        """POST what the ledger does not know, PATCH the rest, and believe SparkLayer where it knows better."""
+        gone = plan.product is None
+        write = ProductWrite(
+            external_id=product.external_id,
+            title=None if gone else product.title,
+            slug=None if gone else product.slug,
+            variants=product.variants,
+            vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
+        )
+        products = self.sparklayer.products
+        if plan.subject.before is not None:
+            try:
+                await products.update(write, lane)
+            except Missing:
+                if product.variants:
+                    await products.create(write, lane)
+            return
+        try:
+            await products.create(write, lane)
+        except Duplicate as taken:
+            await self._adopt(write, taken, lane)
+
+    async def _adopt(self, write: ProductWrite, taken: Duplicate, lane: Lane) -> None:
+        """SparkLayer has the product already: write it, and discontinue the variants that it should not have."""
+        products = self.sparklayer.products
+        try:
+            present = await products.variants_of(write.external_id, lane)
+        except Missing:
+            raise taken from None
+        wanted = {variant.external_id for variant in write.variants}
+        stray = tuple(
+            Vanished(external_id=variant.external_id, sku=freed_sku(variant.external_id))
+            for variant in present
+            if variant.external_id not in wanted
+        )
+        await products.update(evolve(write, vanished=stray), lane)
+
+    async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
+        place, stock = terms.stock_location, self.sparklayer.stock
+        removed = [StockRow(sku, 0) for plan in plans for sku in sorted(plan.removed_stock)]
+        rows = [StockRow(sku, plan.product.stock[sku]) for plan in plans if plan.product for sku in sorted(plan.stock)]
+
+        async def take_away(part: Sequence[StockRow]) -> None:
+            await stock.remove(place, [row.sku for row in part], lane)
+
+        async def put(part: Sequence[StockRow]) -> None:
+            try:
+                await stock.set(place, part, lane)
+            except Missing:
+                raise
+            except Rejected as error:
+                # Which words name an unknown location is not documented, so look before blaming the rows.
+                if place in {location.id for location in await stock.locations()}:
+                    raise
+                raise Missing(str(error), reason="stock_location") from error
+
+        async with self._stock_turn:
+            await _in_bulk(removed, take_away, pushed.stock, pushed)
+            await _in_bulk(rows, put, pushed.stock, pushed)
+
+    async def _push_prices(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
+        removed = [SkuPrice(sku, None) for plan in plans for sku in sorted(plan.removed_prices)]
+        rows = [
+            SkuPrice(sku, plan.product.prices[sku]) for plan in plans if plan.product for sku in sorted(plan.prices)
+        ]
+
+        async def put(part: Sequence[SkuPrice]) -> None:
+            await self.sparklayer.pricing.set(terms.price_list, part, lane)
+
+        async with self._price_turn:
+            await _in_bulk([*removed, *rows], put, pushed.prices, pushed)
+
+
+class _Row(Protocol):
+    @property
+    def sku(self) -> Sku: ...
+
+
+R = TypeVar("R", bound=_Row)
+
+
+async def _in_bulk(
+    rows: Sequence[R], send: Callable[[Sequence[R]], Awaitable[None]], confirmed: set[Sku], pushed: Pushed
+) -> None:
+    """Send `rows` in as few calls as possible, and let no bad row stop the others."""
+    parts = [rows[start : start + BULK_ROWS] for start in range(0, len(rows), BULK_ROWS)]
+    while parts:
+        part = parts.pop(0)
+        try:
+            await send(part)
+        except Missing as error:
+            pushed.undone.update(dict.fromkeys((row.sku for row in part), error))
+        except Rejected as error:
+            bad, rest = _apart(part, error)
+            pushed.refused.update(bad)
+            parts[:0] = rest
+        except Exception as error:  # noqa: BLE001  # the pipeline sorts failures, and logs and counts the others
+            pushed.undone.update(dict.fromkeys((row.sku for row in part), error))
+        else:
+            confirmed.update(row.sku for row in part)
+
+
+def _apart(rows: Sequence[R], error: Rejected) -> tuple[dict[Sku, str], list[Sequence[R]]]:
+    """Tell the bad rows of a refused call, with SparkLayer's words, from parts worth another call."""
+    named = {rows[line].sku: words for line, words in error.lines.items() if line < len(rows)}
+    if named:
+        rest = [row for row in rows if row.sku not in named]
+        return named, [rest] if rest else []
+    if len(rows) == 1:
+        return {rows[0].sku: str(error)}, []
+    half = len(rows) // 2
+    return {}, [rows[:half], rows[half:]]
+
+
+def _waits(plan: Plan, batch: BatchPlan, pushed: Pushed) -> bool:
+    """Whether a SKU that this entity claims was not given up; then it fails as its owner did."""
+    if plan.external_id in pushed.failures:
+        return True
+    for sku in plan.claims:
+        failure = pushed.failures.get(batch.given_up.get(sku, plan.external_id))
+        if failure is not None and not isinstance(failure, Rejected):
+            pushed.failures[plan.external_id] = failure
+            return True
+    return False
+
+
+def _allowed(plan: Plan, failure: Exception | None) -> Plan | None:
+    """Return what of a plan's stock and prices may be sent after its product was written, or was not."""
+    if failure is None:
+        return plan
+    if plan.subject.before is None or not isinstance(failure, Rejected):
+        return None
+    had = plan.subject.before.skus
+    return evolve(
+        plan, stock=plan.stock & had, prices=plan.prices & had, removed_stock=frozenset(), removed_prices=frozenset()
+    )

@@ -1,0 +1,60 @@
+"""What a SparkLayer site needs before products can be pushed: a default price list and a stock location.
+
+Both are found, or made when missing. The price list is named after the platform and kept in the store's currency
+(SparkLayer relabels its prices, it does not convert them). The stock location is the one that the settings name by id
+or external id, else the site's only one, else one of our own.
+"""
+
+from collections.abc import Sequence
+
+from daemon.engine.entry import Terms
+from daemon.errors import Blocked, Side
+from daemon.platforms.base import PlatformType
+from daemon.sparklayer import SparkLayer
+from daemon.sparklayer.pricing import PriceList
+from daemon.sparklayer.stock import StockLocation
+
+
+async def prepare_site(
+    sparklayer: SparkLayer, platform: PlatformType, currency: str, stock_location: str | None
+) -> Terms:
+    """Return the terms of a site, making what is missing. Raises the failures of SparkLayer."""
+    return Terms(
+        price_list=await _price_list(sparklayer, platform, currency),
+        stock_location=await _stock_location(sparklayer, platform, stock_location),
+    )
+
+
+async def _price_list(sparklayer: SparkLayer, platform: PlatformType, currency: str) -> str:
+    name, slug = platform.price_list
+    present = await sparklayer.pricing.get_list(slug)
+    if present is None:
+        await sparklayer.pricing.create_list(
+            PriceList(slug=slug, name=name, currency_code=currency, source="integration")
+        )
+    elif present.currency_code != currency:
+        await sparklayer.pricing.update_list(slug, currency_code=currency)
+    return slug
+
+
+async def _stock_location(sparklayer: SparkLayer, platform: PlatformType, wanted: str | None) -> str:
+    locations = await sparklayer.stock.locations()
+    if wanted is not None:
+        return _named(locations, wanted)
+    if len(locations) == 1:
+        return locations[0].id
+    ours = [location for location in locations if location.external_id == platform.name]
+    if ours:
+        return ours[0].id
+    return (await sparklayer.stock.create_location(name=platform.label, external_id=platform.name)).id
+
+
+def _named(locations: Sequence[StockLocation], wanted: str) -> str:
+    for location in locations:
+        if wanted in (location.id, location.external_id):
+            return location.id
+    raise Blocked(
+        f"stock_location {wanted!r} is not a location of the site; correct it in the configuration",
+        reason="stock_location_unknown",
+        side=Side.SPARKLAYER,
+    )

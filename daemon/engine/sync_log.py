@@ -1,0 +1,124 @@
+"""The one writer of a connection's sync-log for one kind, so that PUT, PATCHes and the closing PATCH keep their order.
+
+What is owed is in the database; this only sends it: a full sync's start as a PUT, then at most one PATCH a second
+with new errors and synced ids, and with the last of them the full sync's end. A report that SparkLayer refuses
+whatever it says is sent once more without its lists, so that a guess of ours about its fields cannot keep a full sync
+from ending.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+import trio
+from attrs import evolve
+
+from daemon.engine.line import Line
+from daemon.errors import Blocked, Missing, Rejected, Retry
+from daemon.model import ExternalId, Kind
+from daemon.sparklayer.sync_log import SyncError
+from daemon.storage import sync_log
+from daemon.storage.sync_log import Report
+
+PATCH_EVERY = 1.0
+
+log = structlog.get_logger()
+
+
+class SyncLogWriter:
+    """Sends what is owed until cancelled."""
+
+    def __init__(self, line: Line, kind: Kind) -> None:
+        self._line = line
+        self._kind = kind
+        self._desk = line.desks[kind]
+
+    async def run(self) -> None:
+        """Send reports as they come to be owed."""
+        line, attempts = self._line, 0
+        while True:
+            await line.gate.passed()
+            report = await line.storage.write(sync_log.take, (line.connection.id, self._kind))
+            if report is None:
+                await self._desk.report.wait()
+                continue
+            try:
+                await self._send(report)
+            except Blocked as error:
+                line.gate.close(error)
+            except Missing:
+                await line.storage.write(sync_log.owe_put, (line.connection.id, self._kind))
+            except Retry as error:
+                await trio.sleep(line.backoff(attempts, error.after))
+                attempts += 1
+            else:
+                attempts = 0
+                await self._confirm(report)
+                await trio.sleep(0 if report.full else PATCH_EVERY)
+
+    async def _send(self, report: Report) -> None:
+        try:
+            await self._call(report)
+        except Missing:
+            raise
+        except Rejected as error:
+            log.warning("the sync-log refuses a report", site=str(self._line.connection.site), reason=error.reason)
+            if report.full or report.run is not None:
+                await self._call_bare(report)
+
+    async def _call_bare(self, report: Report) -> None:
+        try:
+            await self._call(evolve(report, errors=(), resolved=()))
+        except Missing:
+            raise
+        except Rejected as error:
+            log.warning("the sync-log refuses even a bare report", reason=error.reason)
+
+    async def _call(self, report: Report) -> None:
+        api, errors = self._line.sparklayer.sync_log, self._errors(report.errors)
+        method, outcome = "PUT" if report.full else "PATCH", "failed"
+        try:
+            if report.full:
+                await api.put(
+                    self._kind.value,
+                    started_full_sync=report.started_at,
+                    last_full_sync=report.last_full_sync,
+                    succeeded=report.succeeded,
+                    errors=errors,
+                )
+            else:
+                ending = report.run is not None
+                await api.patch(
+                    self._kind.value,
+                    errors=errors,
+                    resolved=[external_id for external_id, _ in report.resolved],
+                    last_full_sync=report.last_full_sync if ending else None,
+                    succeeded=report.succeeded if ending else None,
+                )
+            outcome = "accepted"
+        finally:
+            self._line.metrics.sync_log_call(self._line.connection.site, self._kind.value, method, outcome)
+
+    async def _confirm(self, report: Report) -> None:
+        line, site = self._line, self._line.connection.site
+        await line.storage.write(sync_log.confirm, report)
+        if report.run is not None and not report.full:
+            line.metrics.full_sync_ended(site, self._kind, "succeeded" if report.succeeded else "failed")
+            log.info("full sync ended", site=str(site), kind=self._kind.value, succeeded=report.succeeded)
+        self._desk.runs.set()
+
+    def _errors(self, rows: Sequence[tuple[ExternalId, bytes, bytes]]) -> list[SyncError]:
+        errors = []
+        for external_id, _, sealed in rows:
+            issue = self._line.vault.open(sealed)
+            assert isinstance(issue, dict)  # sealed by the pipeline
+            problems = issue["problems"]
+            errors.append(
+                SyncError(
+                    external_id=external_id,
+                    external_url=issue["url"],
+                    visible_id=issue["name"],
+                    title=problems[0][0].replace("_", " ").capitalize(),
+                    message=" ".join(message for _, message in problems),
+                )
+            )
+        return errors

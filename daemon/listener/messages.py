@@ -1,0 +1,114 @@
+"""What a handler is given and what it gives back; and how an answer looks on the wire.
+
+Errors are problem details (RFC 7807): {"title", "status", "detail"} as `application/problem+json`. A detail is
+for the sender; it never quotes a secret or what somebody else sent.
+"""
+
+import email.utils
+import time
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from attrs import define, frozen
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+RETRY_LATER = ((b"retry-after", b"5"),)
+"""Seconds; a platform has its own schedule anyway."""
+
+
+@define(slots=True, eq=False)
+class Request:
+    """A whole request. Never changed once made; not frozen, since that costs a microsecond for each of them.
+
+    `path` is as sent, with its percent signs; `headers` has lower-case names, repeated ones joined by ", ".
+    """
+
+    method: str
+    path: str
+    raw_query: str
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    peer: str
+    keep_alive: bool
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters behind the question mark; the last of several with one name."""
+        return dict(parse_qsl(self.raw_query, keep_blank_values=True))
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is said to be JSON; parameters such as a charset do not matter."""
+        content_type = self.headers.get(b"content-type", b"")
+        return content_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+@frozen
+class Response:
+    """An answer. `content_type` only matters with a body."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: bytes = b""
+    headers: Headers = ()
+
+
+@frozen
+class Fault:
+    """Why a request is refused before a handler saw it."""
+
+    status: int
+    detail: str
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """Answer with `value` as JSON; attrs values, enums, dates and decimals are fine."""
+    return Response(status, msgspec.json.encode(value), b"application/json")
+
+
+def problem(status: int, detail: str = "", headers: Headers = ()) -> Response:
+    """Answer with problem details; `detail` is one line for the sender."""
+    content = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(status, msgspec.json.encode(content), b"application/problem+json", headers)
+
+
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+
+
+@define
+class _Clock:
+    """The Date header, formatted once a second."""
+
+    second: int = 0
+    line: bytes = b""
+
+    def read(self) -> bytes:
+        now = int(time.time())
+        if now != self.second:
+            self.second = now
+            self.line = b"date: %s\r\n" % email.utils.formatdate(now, usegmt=True).encode()
+        return self.line
+
+
+_clock = _Clock()
+
+
+def encode(response: Response, *, close: bool, head_only: bool) -> bytes:
+    """Return the answer as it is sent, in one piece. `close` announces that it is the connection's last."""
+    parts = [_STATUS_LINES[response.status], _clock.read()]
+    if close:
+        parts.append(b"connection: close\r\n")
+    if response.body:
+        parts.append(b"content-type: %s\r\n" % response.content_type)
+    if response.status not in _BODILESS:
+        parts.append(b"content-length: %d\r\n" % len(response.body))
+    parts += [b"%s: %s\r\n" % header for header in response.headers]
+    parts.append(b"\r\n")
+    if not head_only and response.status not in _BODILESS:
+        parts.append(response.body)
+    return b"".join(parts)

@@ -1,0 +1,132 @@
+"""Which handler answers a request, and the edge where a handler's failures become answers.
+
+A pattern is a path such as `/webhooks/{site_env}/{site_id}`; the words in braces are handed to the handler as
+keyword arguments, percent-decoded. Whatever a handler raises, `Routes` answers: a refusal as it says, trouble
+with the database as 503 so that a platform sends again, and our own bug as 500, logged and counted. HEAD is
+served by the handler of GET.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from urllib.parse import unquote
+
+import structlog
+from attrs import define, field, frozen
+
+from daemon.errors import StorageTrouble
+from daemon.listener.messages import RETRY_LATER, Fault, Request, Response, problem
+from daemon.observability.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[..., Awaitable[Response]]
+"""`async (request, **words of the pattern) -> Response`"""
+
+
+class Refused(Exception):  # noqa: N818 (a word of the domain, like those of daemon.errors)
+    """A handler's answer is an error: `status` is 400, 404 or 409, `detail` one line for the sender."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@frozen
+class Route:
+    """What answers `method` on `pattern`."""
+
+    method: str
+    pattern: str
+    handler: Handler
+
+
+@frozen
+class _Place:
+    """A pattern, taken apart, with its handlers by method."""
+
+    pattern: str
+    words: tuple[str, ...]
+    handlers: dict[str, Handler] = field(factory=dict, eq=False)
+
+    def match(self, segments: list[str]) -> dict[str, str] | None:
+        """Return the pattern's words, or None when it is another place. Raises UnicodeDecodeError."""
+        found = {}
+        for word, segment in zip(self.words, segments, strict=True):
+            if word[:1] == "{":
+                found[word[1:-1]] = unquote(segment, errors="strict") if "%" in segment else segment
+            elif word != segment:
+                return None
+        return found
+
+    def allow(self) -> bytes:
+        methods = {*self.handlers, *(["HEAD"] if "GET" in self.handlers else [])}
+        return ", ".join(sorted(methods)).encode()
+
+
+@define
+class Routes:
+    """Answers every request; never raises but Cancelled."""
+
+    _metrics: Metrics
+    _places: dict[int, list[_Place]] = field(init=False, factory=dict)
+    """By number of segments, so that few are compared."""
+
+    @classmethod
+    def of(cls, routes: Iterable[Route], metrics: Metrics) -> "Routes":
+        """Build the table."""
+        table = cls(metrics)
+        for route in routes:
+            table._place(route.pattern).handlers[route.method] = route.handler
+        return table
+
+    def _place(self, pattern: str) -> _Place:
+        words = tuple(pattern.split("/"))
+        places = self._places.setdefault(len(words), [])
+        for place in places:
+            if place.words == words:
+                return place
+        places.append(_Place(pattern, words))
+        return places[-1]
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request, and count it by its pattern."""
+        try:
+            place, words = self._find(request.path)
+        except UnicodeDecodeError:
+            return self.refuse(Fault(400, "The path is not UTF-8."))
+        if place is None:
+            return self.refuse(Fault(404, "There is nothing here."))
+        handler = place.handlers.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            response = problem(405, "This method is not served here.", ((b"allow", place.allow()),))
+        else:
+            response = await self._guarded(place.pattern, handler, request, words)
+        self._metrics.http_request(place.pattern, response.status)
+        return response
+
+    def refuse(self, fault: Fault) -> Response:
+        """Answer what never reached a handler, and count it under no route."""
+        self._metrics.http_request("", fault.status)
+        return problem(
+            fault.status, fault.detail, RETRY_LATER if fault.status == HTTPStatus.SERVICE_UNAVAILABLE else ()
+        )
+
+    def _find(self, path: str) -> tuple[_Place | None, dict[str, str]]:
+        segments = path.split("/")
+        for place in self._places.get(len(segments), ()):
+            if (words := place.match(segments)) is not None:
+                return place, words
+        return None, {}
+
+    async def _guarded(self, pattern: str, handler: Handler, request: Request, words: dict[str, str]) -> Response:
+        try:
+            return await handler(request, **words)
+        except Refused as refused:
+            return problem(refused.status, refused.detail)
+        except StorageTrouble as trouble:
+            log.warning("storage trouble", route=pattern, reason=trouble.reason)
+            return problem(503, "The database cannot be written now; send again.", RETRY_LATER)
+        except Exception:
+            log.exception("a handler failed", route=pattern, method=request.method)
+            return problem(500)

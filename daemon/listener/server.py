@@ -1,0 +1,135 @@
+"""Accepts connections, keeps their number and their time within limits, and lets them end in peace.
+
+`serve` binds before it does anything else, so that a port that is taken is an OSError at once. It returns after
+`stop`, when the last request in flight is answered; cancelling it cuts everything off.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+import trio
+from attrs import define, field
+
+from daemon.listener.connection import Connection
+from daemon.listener.limits import Limits, raise_file_limit
+from daemon.listener.messages import Fault, Request, Response
+from daemon.listener.parser import Parser
+
+log = structlog.get_logger(__name__)
+
+Address = tuple[str, int]
+
+TICK = 0.25
+"""Seconds between two looks at the connections: how late a time limit may be."""
+
+FULL = Fault(503, "Too many connections; come back in a few seconds.")
+
+
+@define(eq=False)
+class Server:
+    """An HTTP/1.1 server. `answer` and `refuse` are those of `Routes`."""
+
+    _answer: Callable[[Request], Awaitable[Response]]
+    _refuse: Callable[[Fault], Response]
+    _limits: Limits = field(factory=Limits)
+    _connections: set[Connection] = field(init=False, factory=set)
+    _turned_away: int = field(init=False, default=0)
+    _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
+    _stopping: bool = field(init=False, default=False)
+
+    async def serve(
+        self,
+        host: str,
+        port: int,
+        *,
+        task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until stopped; report the bound addresses. Port 0 is any free one. Raises OSError."""
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        raise_file_limit()
+        async with trio.open_nursery() as keeper:
+            keeper.start_soon(self.keep_time)
+            async with trio.open_nursery() as clients:
+                task_status.started([listener.socket.getsockname()[:2] for listener in listeners])
+                with self._accepting:
+                    await trio.serve_listeners(self.handle, listeners, handler_nursery=clients)
+            keeper.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Accept no more, close idle connections, and announce the end in every answer from now on."""
+        self._stopping = True
+        self._accepting.cancel()
+        for connection in self._connections:
+            connection.stop()
+
+    async def keep_time(self) -> None:
+        """End whatever has lasted too long. Runs beside `handle`; `serve` starts it."""
+        while True:
+            await trio.sleep(TICK)
+            now = trio.current_time()
+            for connection in self._connections:
+                if connection.due <= now:
+                    connection.expire()
+
+    async def handle(self, stream: trio.abc.HalfCloseableStream) -> None:
+        """Serve one client. Never raises but Cancelled; the stream is closed afterwards."""
+        connection = Connection(
+            stream,
+            self._limits,
+            self._answer,
+            self._refuse,
+            Parser(self._limits, _peer(stream)),
+            trio.current_time() + self._limits.idle_seconds,
+        )
+        try:
+            if self._make_room():
+                await self._admit(connection)
+            else:
+                await self._turn_away(connection)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the other side is gone, and nobody is left to be told
+        except Exception:
+            log.exception("a connection failed")
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    def _make_room(self) -> bool:
+        """See to it that one more connection fits; false when all are busy."""
+        if len(self._connections) < self._limits.connections:
+            return True
+        idle = [connection for connection in self._connections if connection.expendable]
+        if not idle:
+            return False
+        longest = min(idle, key=lambda connection: connection.due)
+        longest.expire()
+        self._connections.discard(longest)
+        return True
+
+    async def _admit(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        if self._stopping:
+            connection.stop()
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    async def _turn_away(self, connection: Connection) -> None:
+        """Answer 503, to a tenth of the limit at a time: beyond that a flood gets no answer at all."""
+        if self._turned_away * 10 >= self._limits.connections:
+            return
+        self._turned_away += 1
+        try:
+            await connection.turn_away(FULL)
+        finally:
+            self._turned_away -= 1
+
+
+def _peer(stream: trio.abc.Stream) -> str:
+    """Return the other side's address, or nothing where there is none."""
+    if isinstance(stream, trio.SocketStream):
+        try:
+            return str(stream.socket.getpeername()[0])
+        except OSError:  # gone already
+            return ""
+    return ""

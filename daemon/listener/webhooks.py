@@ -1,0 +1,91 @@
+"""Takes webhooks: verify, read, record, answer. Answered 2xx only after the changes are committed (rule 1).
+
+The platform's reader says whether the sender knows the secrets, on the raw bytes and before anything is parsed.
+A refusal tells nothing, and nothing of a delivery is ever logged but the name of an unknown scope.
+
+`record` returns when the changes are durable. It raises StorageTrouble when that cannot be now; `Routes` makes
+that 503, and the platform sends again.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from attrs import define, field, frozen
+
+from daemon.errors import StorageTrouble
+from daemon.listener.messages import Request, Response, problem
+from daemon.listener.routes import Route
+from daemon.model import Change, ConnectionId, Site
+from daemon.observability.metrics import Metrics
+from daemon.platforms.base import Delivery, WebhookReader
+
+log = structlog.get_logger(__name__)
+
+RECORDED = Response()
+SCOPES_NAMED = 100
+"""So many unknown scopes are logged once each; more are only counted, since their names come from outside."""
+
+
+@frozen(kw_only=True)
+class Endpoint:
+    """Where the webhooks of a connection go."""
+
+    connection_id: ConnectionId
+    reader: WebhookReader
+
+
+Directory = Callable[[Site], Endpoint | None]
+Record = Callable[[ConnectionId, Sequence[Change]], Awaitable[None]]
+
+
+@define
+class Webhooks:
+    """The handler of `POST /webhooks/{site_env}/{site_id}`."""
+
+    _directory: Directory
+    _record: Record
+    _metrics: Metrics
+    _scopes_named: set[str] = field(init=False, factory=set)
+
+    def routes(self) -> list[Route]:
+        """Return what to serve."""
+        return [Route("POST", "/webhooks/{site_env}/{site_id}", self.receive)]
+
+    async def receive(self, request: Request, site_env: str, site_id: str) -> Response:
+        """Answer one delivery. Raises StorageTrouble when it could not be recorded."""
+        endpoint = self._directory(Site(site_env, site_id))
+        if endpoint is None:
+            self._metrics.webhook("unknown_site")
+            return problem(404, "No such connection.")
+        if not request.is_json:
+            self._metrics.webhook("unsupported")
+            return problem(415, "Webhooks are application/json.")
+        if not endpoint.reader.verify(request.headers, request.body):
+            self._metrics.webhook("refused")
+            return problem(401)
+        try:
+            delivery = endpoint.reader.read(request.headers, request.body)
+        except ValueError as error:
+            self._metrics.webhook("malformed")
+            return problem(400, str(error))
+        return await self._take(endpoint.connection_id, delivery)
+
+    async def _take(self, connection_id: ConnectionId, delivery: Delivery) -> Response:
+        if delivery.stale:
+            self._metrics.webhook_stale()
+        if not delivery.known:
+            self._name_once(delivery.scope)
+            self._metrics.webhook("unknown_scope")
+            return RECORDED
+        try:
+            await self._record(connection_id, delivery.changes)
+        except StorageTrouble:
+            self._metrics.webhook("unavailable")
+            raise
+        self._metrics.webhook("recorded")
+        return RECORDED
+
+    def _name_once(self, scope: str) -> None:
+        if scope not in self._scopes_named and len(self._scopes_named) < SCOPES_NAMED:
+            self._scopes_named.add(scope)
+            log.debug("a webhook's scope is unknown", scope=scope)

@@ -1,0 +1,67 @@
+"""Log lines: JSON for machines, readable for a person at a terminal, on stderr.
+
+Parts call `structlog.get_logger(__name__)` and log facts with short fixed events and a few keys. Every line, also
+those of libraries that use the standard library's logging (from WARNING on), passes `masking.mask`, and every
+traceback `tracebacks.render`. So no line has a secret, personal data, or a local variable.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from daemon.observability.masking import mask
+from daemon.observability.tracebacks import render
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Set up logging of the whole process; `level` is one of `LEVELS`. May be called again."""
+    stream = sys.stderr if stream is None else stream
+    shared = _processors()
+    rendered = _renderer(readable=stream.isatty())
+    structlog.configure(
+        processors=[*shared, rendered],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, rendered],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+
+
+def _processors() -> list[structlog.typing.Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        show_exception,
+        mask,
+    ]
+
+
+def _renderer(*, readable: bool) -> structlog.typing.Processor:
+    if readable:
+        return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.JSONRenderer(sort_keys=False)
+
+
+def show_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Turn `exc_info` into the text of `exception`; a processor of structlog."""
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException):
+        event["exception"] = render(error)
+    return event

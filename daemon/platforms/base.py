@@ -1,0 +1,130 @@
+"""The protocol a platform's adapter fulfils, and the values that cross it.
+
+One folder below `daemon/platforms` is one platform. The folder's `__init__` has a constant `PLATFORM`, a
+`PlatformType`; nothing else of the folder is known outside. Adding a platform touches that folder alone.
+
+The engine asks an adapter in whole pages and whole lists of ids, never for one entity where the platform can
+answer for many: an adapter turns that into as few calls as its API allows. An `Entity` is opaque to the engine:
+it is read by one call and mapped by `Platform.map`, which is pure.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from daemon.http import Transport
+from daemon.model import Change, ExternalId, Kind, Lane, Mapped, StoreFacts
+from daemon.throttle import Limiter
+
+
+@frozen
+class Entity:
+    """One entity as the platform answered it; `content` is the adapter's own."""
+
+    external_id: ExternalId
+    content: Any = field(repr=False, eq=False)
+
+
+@frozen(kw_only=True)
+class Page:
+    """A page of an enumeration. `cursor` starts the next one; None ends the enumeration.
+
+    A cursor is the adapter's own short text; it outlives restarts, so it must not depend on the process.
+    """
+
+    entities: Sequence[Entity]
+    cursor: str | None
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """What a verified webhook said. No changes and `known` false: a scope we do not know, accepted and counted."""
+
+    changes: tuple[Change, ...]
+    scope: str
+    known: bool = True
+    stale: bool = False
+    """The signed timestamp is older than five minutes: a redelivery, counted."""
+
+
+class WebhookReader(Protocol):
+    """Verifies and reads webhooks of one connection; pure, so that the listener can call it on its hot path."""
+
+    def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        """Whether the sender knows the secrets. `headers` has lower-case names. Constant time, before parsing."""
+        ...
+
+    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
+        """Decode a verified body. Raises ValueError with one line for the sender when it is not what was agreed."""
+        ...
+
+
+class Platform(Protocol):
+    """One store, as the engine sees it. Every method may raise the failures of `daemon.errors`."""
+
+    batch: int
+    """How many entities `read` asks for in one call."""
+
+    limiter: Limiter
+    """The throttle of the store's API, shown in /metrics and /admin/status."""
+
+    async def facts(self) -> StoreFacts:
+        """Read what mapping needs to know of the store as a whole."""
+        ...
+
+    async def page(self, kind: Kind, cursor: str | None) -> Page:
+        """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane."""
+        ...
+
+    async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
+        """Read a page of what changed at or after `since` (seconds since the epoch), in the backfill lane."""
+        ...
+
+    async def read(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
+        """Read at most `batch` entities in one call. What the platform leaves out is left out: it proves nothing."""
+        ...
+
+    async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
+        """Read one entity; None only when the platform itself says that it does not exist."""
+        ...
+
+    def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped:
+        """Turn what was read into what SparkLayer shall hold. Pure."""
+        ...
+
+    async def probe(self) -> None:
+        """Make the cheapest call that shows whether credentials and service work."""
+        ...
+
+    async def ensure_webhooks(self, destination: str) -> int:
+        """See to it that every scope needed is delivered to `destination`; return how many had to be mended."""
+        ...
+
+    async def remove_webhooks(self, destination: str) -> None:
+        """Unregister what `ensure_webhooks` registered."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections to the store."""
+        ...
+
+
+@frozen(kw_only=True)
+class PlatformType:
+    """What a platform's folder offers to the rest of the daemon.
+
+    `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files.
+    `connect` builds the adapter of one store; tests and the simulation hand it another transport.
+    """
+
+    name: str
+    label: str
+    settings: type
+    connect: Callable[[Any, Transport | None], Platform]
+    reader: Callable[[Any], WebhookReader]
+
+    @property
+    def price_list(self) -> tuple[str, str]:
+        """Name and slug of the default price list, such as ("BigCommerce Price", "bigcommerce-price")."""
+        return f"{self.label} Price", f"{self.name}-price"

@@ -1,0 +1,103 @@
+"""Speaks with one store's API: one method per shape of call, each through the store's throttle.
+
+Whatever is not the agreed answer becomes a failure of `daemon.errors`, a cut-off or non-JSON 200 included:
+some proxy spoke, or the connection broke, and both pass. The token goes into a header and nowhere else.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.json import Decoder
+
+from daemon.errors import Retry, Side
+from daemon.http import Answer, Api, Transport
+from daemon.model import Lane
+from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.refusal import refusal
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.throttle import Limiter, WindowPolicy
+
+T = TypeVar("T")
+
+NO_CONTENT = 204
+
+
+class Client:
+    """Calls below `{api_url}/stores/{store_hash}`. Paths start with `/v2` or `/v3`."""
+
+    def __init__(self, settings: BigCommerceSettings, transport: Transport | None) -> None:
+        self.limiter = Limiter(api="bigcommerce", side=Side.PLATFORM, policy=WindowPolicy())
+        self._token = settings.access_token
+        self._api = Api(
+            f"{settings.api_url}/stores/{settings.store_hash}",
+            headers={"X-Auth-Token": self._token.reveal(), "Accept": "application/json"},
+            transport=transport,
+        )
+
+    async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
+        """Read and decode one answer. No content, as v2 answers for empty lists, is an empty list."""
+        answer = await self._send("GET", path, lane=lane, query=query)
+        return _decoded(b"[]" if answer.status == NO_CONTENT else answer.body, decoder)
+
+    async def every(
+        self,
+        path: str,
+        decoder: Decoder[wire.Listing[T]],
+        *,
+        lane: Lane,
+        limit: int,
+        query: Mapping[str, str] | None = None,
+    ) -> list[T]:
+        """Read a short v3 list whole. The server may lower `limit`, so its own count of pages decides."""
+        found: list[T] = []
+        page = 1
+        while True:
+            asked = {**(query or {}), "limit": str(limit), "page": str(page)}
+            listing = await self.get(path, decoder, lane=lane, query=asked)
+            found += listing.data
+            pages = listing.pagination.total_pages
+            more = page < pages if pages is not None else len(listing.data) >= limit
+            if not listing.data or not more:
+                return found
+            page += 1
+
+    async def write(self, method: str, path: str, *, lane: Lane, body: Mapping[str, Any] | None = None) -> None:
+        """Make one call whose answer does not matter as long as it is 2xx."""
+        await self._send(method, path, lane=lane, body=body)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        lane: Lane,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        content = None if body is None else msgspec.json.encode(body)
+        headers = None if body is None else {"Content-Type": "application/json"}
+        async with self.limiter.turn(lane) as turn:
+            try:
+                answer = await self._api.send(method, path, query=query, body=content, headers=headers)
+            except Retry:
+                turn.lost()
+                raise
+            turn.observe(answer.status, answer.headers)
+        if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's class of successes
+            return answer
+        raise refusal(answer, self._token)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._api.aclose()
+
+
+def _decoded(body: bytes, decoder: Decoder[T]) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        message = f"BigCommerce's answer is not what was agreed: {error}"
+        raise Retry(message, reason="unexpected_shape") from None
+    except (ValueError, RecursionError):
+        raise Retry("BigCommerce's answer is not JSON", reason="not_json") from None

@@ -1,0 +1,111 @@
+"""Registers the webhooks of one connection, mends them, and removes them.
+
+A hook is *ours* when it leads to our destination, or carries our secret to the same path on another host (the
+daemon moved). The API account may have hooks of other programs, and of other connections to the same store:
+those are never touched. What to do is decided by `plan`, which is pure.
+
+BigCommerce takes only https on port 443, and needs up to a minute before a new hook works; it deactivates a
+hook after two days of failures, or 90 days without events (contract section 12).
+"""
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from daemon.errors import Missing
+from daemon.model import Lane, Secret
+from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.client import Client
+from daemon.platforms.bigcommerce.webhooks import REGISTERED, SECRET_HEADER
+
+PATH = "/v3/hooks"
+LIMIT = 250
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """Where our webhooks lead, and the secret they carry."""
+
+    destination: str
+    secret: Secret
+
+    def is_ours(self, hook: wire.Hook) -> bool:
+        """Whether `hook` was registered by this connection, perhaps under another host name."""
+        if hook.destination == self.destination:
+            return True
+        same_path = urlsplit(hook.destination).path == urlsplit(self.destination).path
+        return same_path and _secret_of(hook) == self.secret.reveal()
+
+    def is_right(self, hook: wire.Hook) -> bool:
+        """Whether `hook` works as it is. Headers that the API does not show are trusted."""
+        secret = _secret_of(hook)
+        carries = secret is None or secret == self.secret.reveal()
+        return hook.is_active and hook.destination == self.destination and carries
+
+    def body(self, scope: str) -> dict[str, object]:
+        """Return what to register for `scope`."""
+        headers = {SECRET_HEADER: self.secret.reveal()}
+        return {"scope": scope, "destination": self.destination, "is_active": True, "headers": headers}
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What to create (scopes), to set right and to delete (hooks)."""
+
+    create: Sequence[str] = ()
+    mend: Sequence[wire.Hook] = ()
+    delete: Sequence[wire.Hook] = ()
+
+
+def plan(hooks: Iterable[wire.Hook], wanted: Wanted) -> Plan:
+    """Compare what is registered with what is wanted: one working hook for each scope. Pure."""
+    ours: dict[str, list[wire.Hook]] = {scope: [] for scope in REGISTERED}
+    for hook in hooks:
+        if hook.scope in ours and wanted.is_ours(hook):
+            ours[hook.scope].append(hook)
+    # The hook that leads to the destination stays: another could not be moved there beside it.
+    ranked = {s: sorted(found, key=lambda h: h.destination != wanted.destination) for s, found in ours.items()}
+    return Plan(
+        create=[scope for scope, found in ranked.items() if not found],
+        mend=[found[0] for found in ranked.values() if found and not wanted.is_right(found[0])],
+        delete=[hook for found in ranked.values() for hook in found[1:]],
+    )
+
+
+async def ensure(client: Client, wanted: Wanted) -> int:
+    """Carry out the plan and return how many hooks had to be created, mended or deleted."""
+    todo = plan(await _registered(client), wanted)
+    for hook in todo.delete:
+        await _delete(client, hook)
+    for hook in todo.mend:
+        await client.write("PUT", f"{PATH}/{hook.id}", lane=Lane.LIVE, body=wanted.body(hook.scope))
+    for scope in todo.create:
+        await client.write("POST", PATH, lane=Lane.LIVE, body=wanted.body(scope))
+    return len(todo.delete) + len(todo.mend) + len(todo.create)
+
+
+async def remove(client: Client, destination: str) -> None:
+    """Delete every hook that leads to `destination`."""
+    for hook in await _registered(client):
+        if hook.destination == destination:
+            await _delete(client, hook)
+
+
+async def _registered(client: Client) -> list[wire.Hook]:
+    return await client.every(PATH, wire.HOOKS, lane=Lane.LIVE, limit=LIMIT)
+
+
+async def _delete(client: Client, hook: wire.Hook) -> None:
+    try:
+        await client.write("DELETE", f"{PATH}/{hook.id}", lane=Lane.LIVE)
+    except Missing:
+        return
+
+
+def _secret_of(hook: wire.Hook) -> str | None:
+    """Return the value of our header; None when the API shows no headers, "" without ours."""
+    if hook.headers is None:
+        return None
+    shown = {name.lower(): value for name, value in hook.headers.items()}
+    return shown.get(SECRET_HEADER.lower(), "")

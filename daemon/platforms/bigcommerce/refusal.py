@@ -1,0 +1,90 @@
+"""Turns an answer that is not a success into the failure that says what must happen next. Pure.
+
+BigCommerce refuses in many shapes (contract section 11): v3 objects whose `errors` may be missing or keyed by
+field or by row, v2 arrays, plain text with 401, HTML with 415 and from every proxy on the way. Only JSON is
+quoted, shortened, and never with the token in it.
+
+A 404 proves that something does not exist only when BigCommerce says so itself, in one of its two shapes and
+with the status repeated in the body; any other 404 comes from something in between and passes.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
+from daemon.http import Answer, retry_after
+from daemon.model import Secret
+from daemon.retry_after import as_seconds
+
+LONGEST_WORDS: Final = 300
+SCOPE_MISSING: Final = "scope_missing"
+
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
+_PASSING = frozenset({_NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
+
+
+def refusal(answer: Answer, token: Secret) -> Failure:
+    """Return the failure that `answer`, whose status is not 2xx, means."""
+    status = answer.status
+    body = _json(answer.body)
+    said = _shortened(" ".join(_words(body)).replace(token.reveal(), "***"))
+    text = f"BigCommerce answered {status}" + (f": {said}" if said else "")
+    reason = f"http_{status}"
+    if status == _UNAUTHORIZED:
+        return Blocked(text, reason="credentials", side=Side.PLATFORM)
+    if status == _FORBIDDEN:
+        return Blocked(text, reason=SCOPE_MISSING, side=Side.PLATFORM)
+    if status == _NOT_FOUND and _says_not_found(body):
+        return Missing(text, reason=reason)
+    if _is_final(status):
+        return Rejected(text, reason=reason)
+    return Retry(text, reason=reason, after=_after(answer))
+
+
+def _is_final(status: int) -> bool:
+    """Whether asking again is useless. Redirects come from something on the way, and pass like its 404s."""
+    return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004 - HTTP's class of client errors
+
+
+def _says_not_found(body: Any) -> bool:
+    told = body[0] if isinstance(body, list) and body else body
+    return isinstance(told, dict) and told.get("status") == _NOT_FOUND
+
+
+def _after(answer: Answer) -> float | None:
+    """Return the longest time any header asks for. When a window ends matters only to who has used it up."""
+    headers = answer.headers
+    asked = [retry_after(headers, time.time()), as_seconds(headers.get("x-retry-after", ""))]
+    if answer.status == _TOO_MANY:
+        reset = as_seconds(headers.get("x-rate-limit-time-reset-ms", ""))
+        asked.append(None if reset is None else reset / 1000)
+    return max((seconds for seconds in asked if seconds is not None), default=None)
+
+
+def _json(body: bytes) -> Any:
+    """Decode `body`, or return None for anything but JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _words(body: Any) -> Iterator[str]:
+    """Yield what a person can use of an error in any of BigCommerce's shapes."""
+    for told in body if isinstance(body, list) else [body]:
+        if not isinstance(told, dict):
+            continue
+        yield from (told[key] for key in ("title", "message", "detail") if isinstance(told.get(key), str))
+        errors = told.get("errors")
+        if isinstance(errors, dict):
+            yield from (f"{name}: {words}" for name, words in errors.items())
+        elif isinstance(errors, list):
+            yield from (str(words) for words in errors)
+
+
+def _shortened(words: str) -> str:
+    words = " ".join(words.split())
+    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"

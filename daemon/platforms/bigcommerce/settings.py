@@ -1,0 +1,62 @@
+"""What `[connections.bigcommerce]` must say to reach one store.
+
+Every value here is fit to be used as it stands: the store hash in a path, the tokens in a header. A bad one
+is refused with one line that names the field, and never quotes a secret. Whether `api_url` is https is
+decided where the connection's `allow_http` is known; the field's metadata says that it is a URL.
+"""
+
+import re
+from typing import Any
+
+from attrs import Attribute, field, frozen, validators
+
+from daemon.model import Secret
+
+_HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HEADER_VALUE = re.compile(r"[!-~]{1,512}")
+
+
+def _is_store_hash(_: object, attribute: "Attribute[Any]", value: str) -> None:
+    if not _HASH.fullmatch(value):
+        raise ValueError(f"{attribute.name}: must be the short id in the store's API path, such as stores/abc123")
+
+
+def _fits_a_header(_: object, attribute: "Attribute[Any]", value: Secret) -> None:
+    if not _HEADER_VALUE.fullmatch(value.reveal()):
+        raise ValueError(f"{attribute.name}: must be 1 to 512 printable ASCII characters without spaces")
+
+
+def _is_url(_: object, attribute: "Attribute[Any]", value: str) -> None:
+    if not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", value):
+        raise ValueError(f"{attribute.name}: must be a URL such as https://api.bigcommerce.com")
+
+
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+def _are_groups(_: object, attribute: "Attribute[Any]", value: tuple[int, ...]) -> None:
+    if any(group < 1 for group in value):
+        raise ValueError(f"{attribute.name}: must be ids of customer groups, such as [3]")
+
+
+@frozen(kw_only=True)
+class BigCommerceSettings:
+    """One BigCommerce store and how to speak with it.
+
+    `client_secret` verifies signed webhooks; `webhook_secret` is the value of the header that every webhook
+    we register carries. It must stay the same while webhooks are registered; nothing but webhooks needs it.
+    `b2b_customer_groups` empty: every group but 0 and the guests' group.
+    """
+
+    api_url: str = field(
+        default="https://api.bigcommerce.com",
+        converter=_without_slash,
+        validator=_is_url,
+        metadata={"url": True},
+    )
+    store_hash: str = field(validator=_is_store_hash)
+    access_token: Secret = field(validator=_fits_a_header)
+    client_secret: Secret | None = field(default=None, validator=validators.optional(_fits_a_header))
+    webhook_secret: Secret | None = field(default=None, validator=validators.optional(_fits_a_header))
+    b2b_customer_groups: tuple[int, ...] = field(default=(), validator=_are_groups)

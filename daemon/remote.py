@@ -1,0 +1,142 @@
+"""A running daemon as the command line sees it: /admin over HTTP, decoded.
+
+What holds: every way in which a call can fail ends as an error whose text is one line: `UnreachableError` when no
+daemon answers, `RefusedError` when one answers but will not do it, ConfigError when there is no token to ask with.
+Plain blocking calls of the standard library: a command does one thing at a time.
+
+The shapes below are those of GET /admin/status; `daemon.app` makes the same of the database when no daemon runs.
+"""
+
+import http.client
+import json
+from typing import Any
+
+import msgspec
+
+from daemon.config import ListenerSettings
+from daemon.errors import ConfigError
+
+_TIMEOUT_SECONDS = 10.0
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is listened on, and how to call it
+
+
+class UnreachableError(Exception):
+    """No daemon answers at the configured address."""
+
+
+class RefusedError(Exception):
+    """What answers is no daemon of ours, or refuses the call."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Rows of one kind in the outbox, by lane; `oldest_seconds` is how long the oldest of them waits."""
+
+    live: int
+    backfill: int
+    parked: int
+    oldest_seconds: float | None = None
+
+
+class FullSync(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest run of one kind; over once it has a `finished_at`. `total_hint` may be a little off."""
+
+    id: int
+    state: str
+    done: int
+    failed: int
+    total_hint: int | None = None
+    finished_at: float | str | None = None
+    succeeded: bool | None = None
+
+
+class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How one kind of a connection does."""
+
+    outbox: Waiting
+    full_sync: FullSync | None = None
+    issues: int = 0
+    ledger: int = 0
+
+
+class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a connection does. `blocked` is why it is paused, or None."""
+
+    site: str
+    state: str
+    blocked: str | None = None
+    kinds: dict[str, KindStatus]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """All of /admin/status that is shown."""
+
+    connections: list[ConnectionStatus]
+
+    def full_sync(self, site: str, kind: str) -> FullSync | None:
+        """Return the latest run of `kind` at `site`, if both are known and there was one."""
+        found = (each.kinds[kind].full_sync for each in self.connections if each.site == site and kind in each.kinds)
+        return next(found, None)
+
+
+class Daemon:
+    """Calls the daemon that `listener` configures."""
+
+    def __init__(self, listener: ListenerSettings) -> None:
+        self._host = _EVERYWHERE.get(listener.host, listener.host)
+        self._port = listener.port
+        self._token = listener.admin_token
+
+    def start(self, site: str, kind: str, *, refresh: bool, allow_removals: bool) -> int:
+        """Start a full sync and return the id of its run."""
+        order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
+        answer = self._call("POST", "/admin/sync", order)
+        if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
+            raise RefusedError(self._stranger())
+        return int(answer["run"])
+
+    def status(self) -> Any:
+        """Return /admin/status as JSON values; `decode_status` types them."""
+        return self._call("GET", "/admin/status")
+
+    def _call(self, method: str, path: str, order: object = None) -> Any:
+        if not self._token:
+            raise ConfigError("listener.admin_token is not set; give the daemon and this command the same one")
+        bearer = f"Bearer {self._token.reveal()}".encode()
+        headers: dict[str, str | bytes] = {"Authorization": bearer, "Content-Type": "application/json"}
+        body = None if order is None else json.dumps(order)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return self._decoded(response.status, response.read())
+        except OSError as error:
+            reason = error.strerror or "timed out"
+            raise UnreachableError(f"no daemon answers at {self._host}:{self._port} ({reason})") from None
+        except http.client.HTTPException:
+            raise RefusedError(self._stranger()) from None
+        finally:
+            connection.close()
+
+    def _decoded(self, status: int, body: bytes) -> Any:
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            raise RefusedError(self._stranger()) from None
+        if status == http.client.UNAUTHORIZED:
+            raise RefusedError("the running daemon has another admin_token: start this command with the same settings")
+        if status >= http.client.BAD_REQUEST:
+            problem = answer if isinstance(answer, dict) else {}
+            text = problem.get("detail") or problem.get("title") or "no reason given"
+            raise RefusedError(f"the daemon refuses ({status}): {' '.join(str(text).split())}")
+        return answer
+
+    def _stranger(self) -> str:
+        return f"what answers at {self._host}:{self._port} is not this version of Ignite Sync: check listener.port"
+
+
+def decode_status(answer: Any) -> Status:
+    """Type the JSON values of /admin/status. Raises RefusedError when they have another shape."""
+    try:
+        return msgspec.convert(answer, Status)
+    except msgspec.ValidationError as error:
+        raise RefusedError(f"the status has a form that this version does not know: {error}") from None

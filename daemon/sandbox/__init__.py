@@ -1,0 +1,49 @@
+"""Stateful, strict stand-ins of BigCommerce's and SparkLayer's APIs over real HTTP, with a sample store.
+
+    async with open_sandbox(
+        store=adventureworks(),                                   # or synthetic(20_000)
+        bigcommerce=BigCommerceOptions(quota=150, port=0),        # see the options for every switch
+        sparklayer=SparkLayerOptions(rate=None, variants="replace", journal=True),
+    ) as sandbox:
+        sandbox.bigcommerce.url, .store_hash, .access_token, .client_secret     # {url}/stores/{hash}/v3/...
+        sandbox.sparklayer.url, .site_id, .client_id, .client_secret            # {url}/api/...
+        sandbox.store.set_title(product_id, "New")                # an edit: webhooks go out
+        sandbox.store.set_price(product_id, 9.5, silent=True)     # an edit whose webhook got lost
+        await sandbox.bigcommerce.webhooks.settled()              # every webhook taken or given up
+        sandbox.sparklayer.state.comparable()                     # the site as plain data
+        sandbox.sparklayer.state.sync_log.calls                   # every sync-log call in order
+        sandbox.sparklayer.statistics.calls["POST /api/v1/products"]
+        sandbox.sparklayer.tokens.revoke()
+        sandbox.bigcommerce.faults.add("GET */catalog/products", answer(503), times=2)
+        async with sandbox.sparklayer.faults.hold("PATCH */products/*") as held:
+            await held.arrived()
+        sandbox.bigcommerce.faults.down = True                    # an outage; clear() ends it
+
+`python -m daemon.sandbox` runs both standalone; `/_sandbox/...` on either server steers them from another process
+(see `control`, `bigcommerce.api` and `sparklayer.api`). Imports nothing of the daemon.
+"""
+
+from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store
+from daemon.sandbox.faults import answer, call, delay, garbage, html, reset, truncate
+from daemon.sandbox.opening import Sandbox, open_sandbox
+from daemon.sandbox.samples import adventureworks, synthetic
+from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
+
+__all__ = [
+    "BigCommerce",
+    "BigCommerceOptions",
+    "Sandbox",
+    "SparkLayer",
+    "SparkLayerOptions",
+    "Store",
+    "adventureworks",
+    "answer",
+    "call",
+    "delay",
+    "garbage",
+    "html",
+    "open_sandbox",
+    "reset",
+    "synthetic",
+    "truncate",
+]

@@ -1,0 +1,79 @@
+"""Runs both stand-ins on their own: `python -m daemon.sandbox --products 20000 --limits on`.
+
+When both listen, one line of JSON on standard output says where, with the credentials. Without `--products` the
+store is the AdventureWorks company. SIGINT and SIGTERM end it.
+"""
+
+import argparse
+import signal
+import sys
+
+import trio
+
+from daemon.sandbox import (
+    BigCommerceOptions,
+    Sandbox,
+    SparkLayerOptions,
+    adventureworks,
+    open_sandbox,
+    synthetic,
+)
+from daemon.sandbox.message import encode
+
+STANDARD_QUOTA = 150
+"""Requests per 30 seconds of BigCommerce's Standard plan (bigcommerce.md section 10)."""
+ASSUMED_RATE = 20.0
+"""Requests per second for SparkLayer, which publishes none."""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m daemon.sandbox", description=__doc__)
+    parser.add_argument("--products", type=int, help="made-up products instead of the sample company")
+    parser.add_argument("--variants-per-product", type=int, default=3)
+    parser.add_argument("--limits", choices=("on", "off"), default="off", help="rate limits of both APIs")
+    parser.add_argument("--bigcommerce-port", type=int, default=0)
+    parser.add_argument("--sparklayer-port", type=int, default=0)
+    parser.add_argument("--variants", choices=("merge", "replace"), default="merge")
+    parser.add_argument("--time-scale", type=float, default=0.001, help="of the waits between webhook attempts")
+    return parser.parse_args()
+
+
+async def _run(given: argparse.Namespace) -> None:
+    limited = given.limits == "on"
+    products = given.products
+    store = adventureworks() if products is None else synthetic(products, given.variants_per_product)
+    shop = BigCommerceOptions(
+        port=given.bigcommerce_port, quota=STANDARD_QUOTA if limited else None, time_scale=given.time_scale
+    )
+    site = SparkLayerOptions(
+        port=given.sparklayer_port, rate=ASSUMED_RATE if limited else None, variants=given.variants
+    )
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with open_sandbox(store=store, bigcommerce=shop, sparklayer=site) as sandbox:
+            sys.stdout.write(_where(sandbox) + "\n")
+            sys.stdout.flush()
+            await anext(aiter(signals))
+
+
+def _where(sandbox: Sandbox) -> str:
+    shop, site = sandbox.bigcommerce, sandbox.sparklayer
+    return encode(
+        {
+            "bigcommerce": {
+                "url": shop.url,
+                "store_hash": shop.store_hash,
+                "access_token": shop.access_token,
+                "client_secret": shop.client_secret,
+            },
+            "sparklayer": {
+                "url": site.url,
+                "site_id": site.site_id,
+                "client_id": site.client_id,
+                "client_secret": site.client_secret,
+            },
+        }
+    ).decode()
+
+
+if __name__ == "__main__":
+    trio.run(_run, _arguments())

@@ -1,0 +1,145 @@
+"""The BigCommerce stand-in as a whole: token, rate limit, and the routes below `/stores/{hash}`.
+
+Extra controls for a separate process:
+
+    POST /_sandbox/edit       {"edit": "set_title", "arguments": {...}, "unstamped": false} -> {"result": ...}
+    GET  /_sandbox/state      {"products", "variants", "hooks", "outstanding"}
+    POST /_sandbox/token      {"access_token": "..."}: another token is valid from now on; revokes the old one
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import msgspec
+import trio
+from attrs import frozen
+
+from daemon.sandbox.bigcommerce import problems
+from daemon.sandbox.bigcommerce.delivery import Webhooks
+from daemon.sandbox.bigcommerce.hooks import Hooks
+from daemon.sandbox.bigcommerce.information import Information
+from daemon.sandbox.bigcommerce.inventory import Inventory
+from daemon.sandbox.bigcommerce.products import Products
+from daemon.sandbox.bigcommerce.quota import Quota
+from daemon.sandbox.bigcommerce.store import EDITS, Store
+from daemon.sandbox.control import DONE, Control
+from daemon.sandbox.faults import Faults
+from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.router import Match, Router
+from daemon.sandbox.statistics import Statistics
+
+
+@frozen(kw_only=True)
+class BigCommerceOptions:
+    """How the store's API behaves. The credentials open nothing but this sandbox."""
+
+    port: int = 0
+    store_hash: str = "sandbox"
+    access_token: str = "sandbox-access-token"  # noqa: S105
+    client_secret: str = "sandbox-client-secret"  # noqa: S105
+    quota: int | None = None
+    """Requests per window; None is unlimited."""
+    window_seconds: float = 30.0
+    headers_on_refusal: bool = True
+    """False: a 429 comes without rate-limit headers, as under platform load."""
+    sign_webhooks: bool = True
+    time_scale: float = 0.001
+    """What the waits between webhook attempts are multiplied by; 1.0 is BigCommerce's own pace."""
+
+
+class _Edit(msgspec.Struct, forbid_unknown_fields=True):
+    edit: str
+    arguments: dict[str, Any] = {}
+    unstamped: bool = False
+
+
+class _Token(msgspec.Struct, forbid_unknown_fields=True):
+    access_token: str
+
+
+class BigCommerce:
+    """One store's API. `url` is the base that `/stores/{hash}/v3/...` is appended to."""
+
+    def __init__(self, store: Store, options: BigCommerceOptions, url: str, nursery: trio.Nursery) -> None:
+        self.url = url
+        self.store = store
+        self.store_hash = options.store_hash
+        self.access_token = options.access_token
+        self.client_secret = options.client_secret
+        self.faults = Faults()
+        self.statistics = Statistics()
+        self.quota = Quota(options.quota, options.window_seconds, options.headers_on_refusal)
+        self.hooks = Hooks(store, options.store_hash)
+        self.webhooks = Webhooks(
+            store,
+            self.hooks,
+            store_hash=options.store_hash,
+            client_secret=options.client_secret,
+            signed=options.sign_webhooks,
+            time_scale=options.time_scale,
+            nursery=nursery,
+        )
+        self._control = self._controls()
+        self._prefix = f"/stores/{options.store_hash}"
+        self._router = Router()
+        for part in (Products(store), Inventory(store), Information(store, self.store_hash), self.hooks):
+            part.route(self._router)
+
+    def find(self, request: Request) -> Match | None:
+        """Find the route below the store's prefix."""
+        if not request.path.startswith(self._prefix + "/"):
+            return None
+        return self._router.find(request.method, request.path[len(self._prefix) :])
+
+    def answer(self, request: Request, match: Match | None) -> Response:
+        """Check token and quota, then do what was asked."""
+        if request.headers.get("x-auth-token") != self.access_token:
+            return problems.unauthorized()
+        if not self.quota.take():
+            refusal = problems.v3(429)
+            return Response(status=429, headers=refusal.headers | self.quota.refusal_headers(), body=refusal.body)
+        response = self._do(request, match)
+        response.headers.update(self.quota.headers())
+        return response
+
+    def control(self, request: Request) -> Response:
+        """Answer the control interface."""
+        return self._control.answer(request)
+
+    def _do(self, request: Request, match: Match | None) -> Response:
+        if match is None:
+            allowed = self._router.allowed(request.path.removeprefix(self._prefix))
+            return problems.v3(405 if allowed else 404)
+        try:
+            return match.handler(request, **match.parameters)
+        except Refused as refused:
+            return refused.response
+
+    def _controls(self) -> Control:
+        control = Control(self.statistics, self.faults)
+        control.router.add("POST", "/_sandbox/edit", self._edit)
+        control.router.add("GET", "/_sandbox/state", self._state)
+        control.router.add("POST", "/_sandbox/token", self._token)
+        return control
+
+    def _edit(self, request: Request) -> Response:
+        order = msgspec.json.decode(request.body, type=_Edit)
+        if order.edit not in EDITS:
+            raise ValueError(f"no such edit; there are {', '.join(sorted(EDITS))}")
+        with self.store.unstamped() if order.unstamped else nullcontext():
+            result = getattr(self.store, order.edit)(**order.arguments)
+        return json({"result": result})
+
+    def _state(self, _request: Request) -> Response:
+        state: Mapping[str, int] = {
+            "products": len(self.store.ids),
+            "variants": sum(1 for _ in self.store.variants()),
+            "hooks": len(self.hooks.registered),
+            "outstanding": self.webhooks.outstanding,
+        }
+        return json(state)
+
+    def _token(self, request: Request) -> Response:
+        self.access_token = msgspec.json.decode(request.body, type=_Token).access_token
+        return DONE

@@ -1,0 +1,187 @@
+"""`/v3/hooks`: the registry of webhooks and its routes (bigcommerce.md section 12).
+
+At most ten hooks per scope, and one per scope and destination. The real API takes only https on port 443; the
+sandbox delivers in clear to its own machine, so it takes only http to loopback, and refuses the rest.
+"""
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from attrs import define, field
+
+from daemon.sandbox.bigcommerce.events import SCOPES, Event, matches
+from daemon.sandbox.bigcommerce.problems import invalid, v3
+from daemon.sandbox.bigcommerce.query import Parameters
+from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.router import Router
+
+MOST_PER_SCOPE = 10
+
+
+class _Written(msgspec.Struct, forbid_unknown_fields=True):
+    """What may be sent of a hook; what is left out stays."""
+
+    scope: str | None = None
+    destination: str | None = None
+    is_active: bool | None = None
+    headers: dict[str, str] | None = None
+
+
+@define(kw_only=True)
+class Hook:
+    """A registered webhook."""
+
+    id: int
+    scope: str
+    destination: str
+    headers: dict[str, str] = field(factory=dict)
+    is_active: bool = True
+    deactivated: bool = False
+    """Switched off by the platform after the last retry, not by its owner."""
+    created_at: int = 0
+    updated_at: int = 0
+
+
+class Hooks:
+    """The registry, with its routes."""
+
+    def __init__(self, store: Store, store_hash: str) -> None:
+        self._store = store
+        self._hash = store_hash
+        self.registered: dict[int, Hook] = {}
+
+    def hearing(self, event: Event) -> list[Hook]:
+        """Return the active hooks that shall be told `event`."""
+        hooks = self.registered.values()
+        return [hook for hook in hooks if hook.is_active and matches(hook.scope, event)]
+
+    def active(self, hook: Hook) -> bool:
+        """Whether `hook` still wants to be told: neither removed nor switched off."""
+        return hook.is_active and hook.id in self.registered
+
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        router.add("GET", "/v3/hooks", self.all)
+        router.add("POST", "/v3/hooks", self.create)
+        router.add("GET", "/v3/hooks/admin", self.admin)
+        router.add("GET", "/v3/hooks/{hook_id}", self.get)
+        router.add("PUT", "/v3/hooks/{hook_id}", self.update)
+        router.add("DELETE", "/v3/hooks/{hook_id}", self.delete)
+
+    def all(self, request: Request) -> Response:
+        """Answer every hook that passes the filters, on one page."""
+        query = Parameters(request.query)
+        filters = {
+            "is_active": query.flag("is_active"),
+            "scope": query.text("scope"),
+            "destination": query.text("destination"),
+        }
+        query.number("page", least=1), query.number("limit", least=1, most=250)
+        query.finish()
+        kept = [hook for hook in self.registered.values() if _passes(hook, filters)]
+        pages = {"total": len(kept), "count": len(kept), "per_page": 250, "current_page": 1, "total_pages": 1}
+        return json({"data": [self._shown(hook) for hook in kept], "meta": {"pagination": pages}})
+
+    def create(self, request: Request) -> Response:
+        """Register a hook."""
+        written = _decode(request)
+        if written.scope is None or written.destination is None:
+            raise invalid("scope", "scope and destination are required")
+        now = int(self._store.clock())
+        hook = Hook(id=self._store.new_id(), scope="", destination="", created_at=now)
+        self._write(hook, written)
+        self.registered[hook.id] = hook
+        return json({"data": self._shown(hook), "meta": {}})
+
+    def admin(self, _request: Request) -> Response:
+        """Answer the health of the hooks; the sandbox keeps no list of blocked domains."""
+        shown = [{"id": hook.id, "status": _health(hook)} for hook in self.registered.values()]
+        return json({"data": {"emails": [], "hooks_list": shown, "blocked_domains": []}, "meta": {}})
+
+    def get(self, _request: Request, hook_id: str) -> Response:
+        """Answer one hook."""
+        hook = self._find(hook_id)
+        return v3(404) if hook is None else json({"data": self._shown(hook), "meta": {}})
+
+    def update(self, request: Request, hook_id: str) -> Response:
+        """Change a hook; `is_active` true revives a deactivated one."""
+        hook = self._find(hook_id)
+        if hook is None:
+            return v3(404)
+        self._write(hook, _decode(request))
+        return json({"data": self._shown(hook), "meta": {}})
+
+    def delete(self, _request: Request, hook_id: str) -> Response:
+        """Remove a hook and answer what it was."""
+        hook = self._find(hook_id)
+        if hook is None:
+            return v3(404)
+        del self.registered[hook.id]
+        return json({"data": self._shown(hook), "meta": {}})
+
+    def _find(self, hook_id: str) -> Hook | None:
+        return self.registered.get(int(hook_id)) if hook_id.isdecimal() else None
+
+    def _write(self, hook: Hook, written: _Written) -> None:
+        scope = hook.scope if written.scope is None else written.scope
+        destination = hook.destination if written.destination is None else written.destination
+        self._check(hook, scope, destination)
+        hook.scope, hook.destination = scope, destination
+        hook.headers = hook.headers if written.headers is None else written.headers
+        if written.is_active is not None:
+            hook.is_active, hook.deactivated = written.is_active, False
+        hook.updated_at = int(self._store.clock())
+
+    def _check(self, hook: Hook, scope: str, destination: str) -> None:
+        if scope not in SCOPES:
+            raise invalid("scope", f"unknown scope {scope}")
+        if not _acceptable(destination):
+            raise invalid("destination", "the sandbox delivers by http to loopback addresses only")
+        others = [other for other in self.registered.values() if other.scope == scope and other is not hook]
+        if any(other.destination == destination for other in others):
+            raise invalid("destination", "a hook with this scope and destination exists")
+        if len(others) >= MOST_PER_SCOPE:
+            raise invalid("scope", f"at most {MOST_PER_SCOPE} hooks per scope")
+
+    def _shown(self, hook: Hook) -> dict[str, Any]:
+        return {
+            "id": hook.id,
+            "client_id": "sandbox",
+            "store_hash": self._hash,
+            "scope": hook.scope,
+            "destination": hook.destination,
+            "headers": hook.headers,
+            "is_active": hook.is_active,
+            "created_at": hook.created_at,
+            "updated_at": hook.updated_at,
+        }
+
+
+def _decode(request: Request) -> _Written:
+    try:
+        return msgspec.json.decode(request.body, type=_Written)
+    except msgspec.DecodeError as error:
+        raise invalid("body", str(error)) from None
+
+
+def _passes(hook: Hook, filters: dict[str, Any]) -> bool:
+    return all(wanted is None or getattr(hook, name) == wanted for name, wanted in filters.items())
+
+
+def _health(hook: Hook) -> str:
+    if hook.is_active:
+        return "active"
+    return "deactivated" if hook.deactivated else "inactive"
+
+
+def _acceptable(destination: str) -> bool:
+    url = urlsplit(destination)
+    if url.scheme != "http" or not url.hostname:
+        return False
+    try:
+        return url.hostname == "localhost" or ipaddress.ip_address(url.hostname).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,71 @@
+"""`GET /v2/store`, `/v2/time` and `/v2/currencies`: bare objects and arrays, as v2 answers (section 8)."""
+
+from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.router import Router
+
+STORE_ID = "1025646"
+"""The number that webhooks carry; the hash names the store everywhere else."""
+
+
+class Information:
+    """What a store says of itself."""
+
+    def __init__(self, store: Store, store_hash: str) -> None:
+        self._store = store
+        self._hash = store_hash
+
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        router.add("GET", "/v2/store", self.store)
+        router.add("GET", "/v2/time", self.time)
+        router.add("GET", "/v2/currencies", self.currencies)
+
+    def store(self, _request: Request) -> Response:
+        """Answer the store's settings."""
+        domain = f"store-{self._hash}.example"
+        return json(
+            {
+                "id": self._hash,
+                "account_uuid": "00000000-0000-4000-8000-000000000000",
+                "store_id": int(STORE_ID),
+                "domain": domain,
+                "secure_url": f"https://{domain}",
+                "control_panel_base_url": f"https://{domain}",
+                "status": "live",
+                "name": self._store.name,
+                "timezone": {"name": "UTC", "raw_offset": 0, "dst_offset": 0},
+                "language": "en",
+                "currency": self._store.currency,
+                "currency_symbol": "$",
+                "decimal_places": 2,
+                "weight_units": self._store.weight_unit,
+                "dimension_units": "Inches",
+                "plan_name": "Sandbox",
+                "plan_level": "pro",
+                "is_price_entered_with_tax": False,
+                "default_channel_id": 1,
+                "features": {"stencil_enabled": True},
+            }
+        )
+
+    def time(self, _request: Request) -> Response:
+        """Answer the time, the cheapest call that needs the token."""
+        return json({"time": int(self._store.clock())})
+
+    def currencies(self, _request: Request) -> Response:
+        """Answer the currencies: only the default one."""
+        return json(
+            [
+                {
+                    "id": 1,
+                    "currency_code": self._store.currency,
+                    "is_default": True,
+                    "is_transactional": True,
+                    "currency_exchange_rate": "1.0000000000",
+                    "decimal_places": 2,
+                    "enabled": True,
+                    "last_updated": "Thu, 01 Jan 2026 00:00:00 +0000",
+                }
+            ]
+        )

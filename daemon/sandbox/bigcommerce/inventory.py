@@ -1,0 +1,128 @@
+"""`GET /v3/inventory/items` and `/v3/inventory/locations` (bigcommerce.md section 4).
+
+Available to sell is on hand less safety stock; the sandbox keeps no safety stock, so both are the same. A product
+that is tracked as a whole although it has options has one item without a variant.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Location
+from daemon.sandbox.bigcommerce.query import Parameters, pagination
+from daemon.sandbox.bigcommerce.records import Entry
+from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.router import Router
+
+MOST = 1000
+
+T = TypeVar("T")
+
+
+class _Identity(Struct, frozen=True):
+    """What a stock level is of."""
+
+    sku: str
+    variant_id: int | None
+    product_id: int
+    sku_id: int | None
+
+
+class Inventory:
+    """The inventory routes of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        router.add("GET", "/v3/inventory/items", self.items)
+        router.add("GET", "/v3/inventory/locations", self.locations)
+
+    def items(self, request: Request) -> Response:
+        """Answer a page of stock levels."""
+        query = Parameters(request.query)
+        products, variants = query.ids("product_id:in"), query.ids("variant_id:in")
+        places, listed = query.ids("location_id:in"), query.text("sku:in")
+        skus = None if listed is None else listed.split(",")
+        items = [
+            item
+            for item in self._items(products)
+            if (variants is None or item.variant_id in variants) and (skus is None or item.sku in skus)
+        ]
+        return _page(items, query, lambda item: {"identity": item, "locations": self._levels(item, places)})
+
+    def locations(self, request: Request) -> Response:
+        """Answer a page of locations."""
+        return _page(self._store.locations, Parameters(request.query), _location)
+
+    def _items(self, product_ids: list[int] | None) -> Iterator[_Identity]:
+        for product_id in self._store.ids if product_ids is None else product_ids:
+            entry = self._store.entries.get(product_id)
+            if entry is not None and entry.product.inventory_tracking != "none":
+                yield from _identities(entry)
+
+    def _levels(self, item: _Identity, places: list[int] | None) -> list[dict[str, Any]]:
+        store = self._store
+        return [
+            _level(place, self._here(item) if place.id == MAIN_LOCATION else _elsewhere(store, item, place))
+            for place in store.locations
+            if places is None or place.id in places
+        ]
+
+    def _here(self, item: _Identity) -> int:
+        if item.variant_id is None:
+            return self._store.entries[item.product_id].product.inventory_level
+        return self._store.variant(item.variant_id).inventory_level
+
+
+def _identities(entry: Entry) -> Iterator[_Identity]:
+    product = entry.product
+    if product.inventory_tracking == "product" and not entry.simple:
+        yield _Identity(product.sku, None, product.id, None)
+        return
+    for variant in entry.variants:
+        yield _Identity(variant.sku, variant.id, product.id, variant.sku_id)
+
+
+def _elsewhere(store: Store, item: _Identity, place: Location) -> int:
+    return 0 if item.variant_id is None else store.elsewhere.get((item.variant_id, place.id), 0)
+
+
+def _level(place: Location, level: int) -> dict[str, Any]:
+    return {
+        "location_id": place.id,
+        "location_code": place.code,
+        "location_name": place.label,
+        "available_to_sell": level,
+        "total_inventory_onhand": level,
+        "location_enabled": True,
+        "settings": {
+            "safety_stock": 0,
+            "is_in_stock": level > 0,
+            "warning_level": 0,
+            "bin_picking_number": "",
+        },
+    }
+
+
+def _location(place: Location) -> dict[str, Any]:
+    return {
+        "id": place.id,
+        "code": place.code,
+        "label": place.label,
+        "description": "",
+        "type_id": "PHYSICAL",
+        "enabled": True,
+        "managed_by_external_source": False,
+    }
+
+
+def _page(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Response:
+    page = query.number("page", least=1) or 1
+    limit = query.number("limit", least=1, most=MOST) or 50
+    query.finish()
+    part = rows[(page - 1) * limit : page * limit]
+    return json({"data": [show(row) for row in part], "meta": pagination(len(rows), page, limit, len(part))})

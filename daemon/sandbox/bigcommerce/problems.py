@@ -1,0 +1,34 @@
+"""BigCommerce's ways of saying no (bigcommerce.md section 11): v3 problems, v2 arrays, and plain text for 401."""
+
+from collections.abc import Mapping
+
+from daemon.sandbox.message import Refused, Response, json, text
+
+_TYPE = "https://developer.bigcommerce.com/api-docs/getting-started/api-status-codes"
+_TITLES = {
+    404: "The requested resource could not be found.",
+    405: "This method is not allowed on this resource.",
+    422: "The request could not be processed.",
+    429: "Too many requests",
+}
+
+
+def v3(status: int, errors: Mapping[str, str] | None = None, title: str | None = None) -> Response:
+    """Return a v3 problem; `errors` is left out when there is none, as there."""
+    problem = {"status": status, "title": title or _TITLES[status], "type": _TYPE}
+    return json(problem | ({"errors": dict(errors)} if errors else {}), status)
+
+
+def v2(status: int, message: str) -> Response:
+    """Return a v2 problem, an array of one."""
+    return json([{"status": status, "message": message}], status)
+
+
+def unauthorized() -> Response:
+    """Return the answer to a missing or wrong token, which is not JSON."""
+    return text("Unauthorized", 401)
+
+
+def invalid(parameter: str, message: str) -> Refused:
+    """Return the refusal of one parameter or field."""
+    return Refused(v3(422, {parameter: message}))

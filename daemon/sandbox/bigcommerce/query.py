@@ -1,0 +1,107 @@
+"""Reads a query string strictly: what is unknown, repeated or malformed is refused with 422.
+
+The real API is more lenient here and there; a daemon that passes here asks only for what is documented. A bare
+date is refused too, because the real API appends the current time of day to it (bigcommerce.md section 3).
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from daemon.sandbox.bigcommerce.problems import invalid
+
+
+class Parameters:
+    """The parameters of one request; each is taken once, and `finish` refuses what nobody took."""
+
+    def __init__(self, query: str) -> None:
+        self._left: dict[str, str] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            if name in self._left:
+                raise invalid(name, "given twice")
+            self._left[name] = value
+
+    def text(self, name: str) -> str | None:
+        """Take a text, None when it was not given."""
+        return self._left.pop(name, None)
+
+    def number(self, name: str, *, least: int = 0, most: int | None = None) -> int | None:
+        """Take a whole number within bounds."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not value.isdecimal() or int(value) < least or (most is not None and int(value) > most):
+            raise invalid(name, f"must be a whole number from {least} to {most or 'any'}")
+        return int(value)
+
+    def ids(self, name: str) -> list[int] | None:
+        """Take a comma-separated list of ids."""
+        value = self.text(name)
+        if value is None:
+            return None
+        parts = value.split(",")
+        if not all(part.isdecimal() for part in parts):
+            raise invalid(name, "must be ids separated by commas")
+        return [int(part) for part in parts]
+
+    def words(self, name: str, known: Collection[str]) -> list[str] | None:
+        """Take a comma-separated list of known words."""
+        value = self.text(name)
+        if value is None:
+            return None
+        words = value.split(",")
+        if unknown := [word for word in words if word not in known]:
+            raise invalid(name, f"unknown: {', '.join(unknown)}")
+        return words
+
+    def word(self, name: str, known: Collection[str], default: str) -> str:
+        """Take one of the known words."""
+        value = self.text(name)
+        if value is not None and value not in known:
+            raise invalid(name, f"must be one of {', '.join(sorted(known))}")
+        return value or default
+
+    def flag(self, name: str) -> bool | None:
+        """Take true or false, also written 1 or 0."""
+        value = self.text(name)
+        if value not in {None, "true", "false", "1", "0"}:
+            raise invalid(name, "must be true or false")
+        return None if value is None else value in {"true", "1"}
+
+    def time(self, name: str) -> float | None:
+        """Take a full timestamp with an offset, as seconds since the epoch."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise invalid(name, f"not a timestamp (is a plus sign encoded?): {value}") from None
+        if "T" not in value or moment.tzinfo is None:
+            raise invalid(name, f"a bare or local date gets the current time of day or zone: {value}")
+        return moment.timestamp()
+
+    def finish(self) -> None:
+        """Refuse what was not taken."""
+        for name in self._left:
+            raise invalid(name, "not a parameter of this endpoint")
+
+
+def pagination(total: int, page: int, limit: int, count: int) -> dict[str, object]:
+    """Return the `meta` of a page (bigcommerce.md section 2)."""
+    pages = -(-total // limit)
+    links = {"current": f"?page={page}&limit={limit}"}
+    if page > 1:
+        links["previous"] = f"?page={page - 1}&limit={limit}"
+    if page < pages:
+        links["next"] = f"?page={page + 1}&limit={limit}"
+    return {
+        "pagination": {
+            "total": total,
+            "count": count,
+            "per_page": limit,
+            "current_page": page,
+            "total_pages": pages,
+            "links": links,
+        }
+    }

@@ -1,0 +1,52 @@
+"""Opens both stand-ins together, on loopback, for as long as a block lasts."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import trio
+from attrs import frozen
+
+from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store
+from daemon.sandbox.samples import adventureworks
+from daemon.sandbox.server import listening, serve
+from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
+
+
+@frozen(kw_only=True)
+class Sandbox:
+    """Both APIs, running. `store` is the merchant's side: every edit is a method of it."""
+
+    store: Store
+    bigcommerce: BigCommerce
+    sparklayer: SparkLayer
+
+
+@contextlib.asynccontextmanager
+async def open_sandbox(
+    *,
+    store: Store | None = None,
+    bigcommerce: BigCommerceOptions | None = None,
+    sparklayer: SparkLayerOptions | None = None,
+    host: str = "127.0.0.1",
+) -> AsyncIterator[Sandbox]:
+    """Serve both APIs; `store` defaults to the AdventureWorks company. Raises OSError when a port is taken."""
+    shop, site = bigcommerce or BigCommerceOptions(), sparklayer or SparkLayerOptions()
+    filled = store or adventureworks()
+    async with (
+        listening(host, shop.port) as (shop_listeners, shop_url),
+        listening(host, site.port) as (site_listeners, site_url),
+        trio.open_nursery() as nursery,
+    ):
+        sandbox = Sandbox(
+            store=filled,
+            bigcommerce=BigCommerce(filled, shop, shop_url, nursery),
+            sparklayer=SparkLayer(site, site_url),
+        )
+        nursery.start_soon(serve, sandbox.bigcommerce, shop_listeners)
+        nursery.start_soon(serve, sandbox.sparklayer, site_listeners)
+        try:
+            yield sandbox
+        finally:
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await sandbox.bigcommerce.webhooks.aclose()

@@ -1,0 +1,76 @@
+"""Finds the handler of a request: literal paths by one look-up, templates such as `/products/{id}` by segment.
+
+A parameter matches exactly one segment and is percent-decoded afterwards, so an id or SKU with a slash in it works.
+A route's name is its method and template; statistics count by it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from attrs import frozen
+
+from daemon.sandbox.message import Response
+
+Handler = Callable[..., Response]
+
+
+@frozen
+class Match:
+    """A handler, the name of its route, and what the template's parameters stand for."""
+
+    name: str
+    handler: Handler
+    parameters: Mapping[str, str]
+
+
+class Router:
+    """The routes of one server."""
+
+    def __init__(self) -> None:
+        self._literal: dict[str, dict[str, Match]] = {}
+        self._templates: dict[int, list[tuple[list[str], dict[str, Match]]]] = {}
+
+    def add(self, method: str, template: str, handler: Handler) -> None:
+        """Route `method` on paths like `template` to `handler(request, **parameters)`."""
+        match = Match(f"{method} {template}", handler, {})
+        if "{" not in template:
+            self._literal.setdefault(template, {})[method] = match
+            return
+        segments = template.split("/")
+        siblings = self._templates.setdefault(len(segments), [])
+        for known, methods in siblings:
+            if known == segments:
+                methods[method] = match
+                return
+        siblings.append((segments, {method: match}))
+
+    def find(self, method: str, path: str) -> Match | None:
+        """Return the match, or None where there is no such path or the path has no such method."""
+        methods, parameters = self._methods(path)
+        match = methods.get(method)
+        return Match(match.name, match.handler, parameters) if match and parameters else match
+
+    def allowed(self, path: str) -> tuple[str, ...]:
+        """Return the methods of `path`; empty when there is no such path."""
+        return tuple(self._methods(path)[0])
+
+    def _methods(self, path: str) -> tuple[Mapping[str, Match], Mapping[str, str]]:
+        if methods := self._literal.get(path):
+            return methods, {}
+        segments = path.split("/")
+        for template, methods in self._templates.get(len(segments), ()):
+            parameters = _parameters(template, segments)
+            if parameters is not None:
+                return methods, parameters
+        return {}, {}
+
+
+def _parameters(template: list[str], segments: list[str]) -> dict[str, Any] | None:
+    found = {}
+    for wanted, segment in zip(template, segments, strict=True):
+        if wanted.startswith("{") and segment:
+            found[wanted[1:-1]] = unquote(segment)
+        elif wanted != segment:
+            return None
+    return found

@@ -1,0 +1,78 @@
+"""Any number of made-up products, always the same for the same arguments; for benchmarks and big-store tests.
+
+Every product has 1 to 2v-1 variants, v on average. Those with one variant are simple. Product ids count from 1;
+the SKU of variant k of product n is `S{n}-{k}`.
+"""
+
+from daemon.sandbox.bigcommerce.records import (
+    CustomField,
+    CustomUrl,
+    Entry,
+    Image,
+    OptionValue,
+    Product,
+    Variant,
+)
+from daemon.sandbox.bigcommerce.store import Store
+
+CREATED = "2026-01-01T00:00:00+00:00"
+_PER_PRODUCT = 100
+"""Ids kept for the parts of one product: its variants, SKUs and option values."""
+
+
+def synthetic(products: int, variants_per_product: int = 3) -> Store:
+    """Return a store with `products` products of `variants_per_product` variants on average (at most 16)."""
+    store = Store(name="Synthetic Store")
+    spread = 2 * variants_per_product - 1
+    for product_id in range(1, products + 1):
+        store.put(_entry(product_id, products, 1 + product_id % spread))
+    return store
+
+
+def _entry(product_id: int, products: int, count: int) -> Entry:
+    first = products + product_id * _PER_PRODUCT
+    simple = count == 1
+    product = Product(
+        id=product_id,
+        name=f"Synthetic product {product_id}",
+        custom_url=CustomUrl(f"/synthetic-product-{product_id}/"),
+        date_created=CREATED,
+        date_modified=CREATED,
+        description="<p>A product that nobody needs, described in one sentence of ordinary length.</p>",
+        price=10 + product_id % 90 + 0.5,
+        weight=1 + product_id % 7,
+        inventory_tracking="product" if simple else "variant",
+        sort_order=product_id,
+        base_variant_id=first if simple else None,
+    )
+    variants = [_variant(product_id, first, number, simple=simple) for number in range(count)]
+    field = CustomField(first + 98, "Subcategory", f"Group {product_id % 40}")
+    return Entry(product, variants, (_image(product_id, first + 99),), (field,))
+
+
+def _variant(product_id: int, first: int, number: int, *, simple: bool) -> Variant:
+    size = OptionValue(first + 64 + number, f"Size {number + 1}", first + 97, "Size")
+    return Variant(
+        id=first + number,
+        product_id=product_id,
+        sku=f"S{product_id}-{number + 1}",
+        sku_id=None if simple else first + 32 + number,
+        price=None if number % 2 == 0 else 11 + product_id % 90 + number,
+        inventory_level=(product_id * 7 + number) % 200,
+        option_values=() if simple else (size,),
+    )
+
+
+def _image(product_id: int, image_id: int) -> Image:
+    url = f"https://cdn.example/images/{product_id}.jpg"
+    return Image(
+        id=image_id,
+        product_id=product_id,
+        is_thumbnail=True,
+        sort_order=0,
+        image_file=f"{product_id}.jpg",
+        url_zoom=url,
+        url_standard=url,
+        url_thumbnail=url,
+        url_tiny=url,
+    )

@@ -1,0 +1,153 @@
+"""An HTTP/1.1 server on h11 and trio, thin enough to tear a connection at any byte.
+
+Every request passes the same stations: the control interface (`/_sandbox/...`, which faults never touch), the
+statistics, faults before the effect, the API, faults after the effect. A bug of a handler is not caught: it
+ends the sandbox, and so the test, at once.
+"""
+
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+import h11
+import trio
+
+from daemon.sandbox.faults import Faults, HangUp
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.router import Match
+from daemon.sandbox.statistics import Statistics
+
+CONTROL = "/_sandbox/"
+_RECEIVE = 65_536
+
+
+class Api(Protocol):
+    """What a server serves."""
+
+    faults: Faults
+    statistics: Statistics
+
+    def find(self, request: Request) -> Match | None:
+        """Find the route of a request."""
+        ...
+
+    def answer(self, request: Request, match: Match | None) -> Response:
+        """Answer a request; `match` is None when there is no such route. Never awaits."""
+        ...
+
+    def control(self, request: Request) -> Response:
+        """Answer a request below `/_sandbox/`."""
+        ...
+
+
+@contextlib.asynccontextmanager
+async def listening(host: str, port: int) -> AsyncIterator[tuple[list[trio.SocketListener], str]]:
+    """Keep listeners open for the block, and say their base URL. Port 0 picks a free one. Raises OSError."""
+    async with contextlib.AsyncExitStack() as stack:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        for listener in listeners:
+            stack.push_async_callback(listener.aclose)
+        yield listeners, f"http://{host}:{listeners[0].socket.getsockname()[1]}"
+
+
+async def serve(api: Api, listeners: list[trio.SocketListener]) -> None:
+    """Serve until cancelled."""
+
+    async def connection(stream: trio.SocketStream) -> None:
+        await _Connection(api, stream).run()
+
+    await trio.serve_listeners(connection, listeners)
+
+
+class _Connection:
+    def __init__(self, api: Api, stream: trio.SocketStream) -> None:
+        self._api = api
+        self._stream = stream
+        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=_RECEIVE)
+
+    async def run(self) -> None:
+        """Answer requests until either side has had enough."""
+        try:
+            while (request := await self._receive()) is not None:
+                await self._send(await self._answer(request))
+                if self._h11.our_state is not h11.DONE:
+                    return
+                self._h11.start_next_cycle()
+        except HangUp:
+            self._linger_not()
+        except h11.RemoteProtocolError as error:
+            await self._complain(error)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+    async def _answer(self, request: Request) -> Response:
+        api = self._api
+        if request.path.startswith(CONTROL):
+            return api.control(request)
+        match = api.find(request)
+        route = match.name if match else "unknown"
+        with api.statistics.call(route):
+            response = await api.faults.before(request)
+            if response is None:
+                response = await api.faults.after(request, api.answer(request, match))
+            api.statistics.answers[f"{route} {response.status}"] += 1
+            return response
+
+    async def _receive(self) -> Request | None:
+        head: h11.Request | None = None
+        body = bytearray()
+        while True:
+            event = await self._event()
+            if isinstance(event, h11.Request):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage) and head is not None:
+                return _request(head, bytes(body))
+            else:
+                return None
+
+    async def _event(self) -> Any:
+        while (event := self._h11.next_event()) is h11.NEED_DATA:
+            if self._h11.they_are_waiting_for_100_continue:
+                go_on = h11.InformationalResponse(status_code=100, headers=[])
+                await self._stream.send_all(self._h11.send(go_on))
+            self._h11.receive_data(await self._stream.receive_some(_RECEIVE))
+        return event
+
+    async def _send(self, response: Response) -> None:
+        headers = [*response.headers.items(), ("content-length", str(len(response.body)))]
+        if response.status == 204:  # noqa: PLR2004 - must not carry a length (RFC 9110, 8.6)
+            headers.pop()
+        sent = self._h11.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        if response.cut:
+            await self._stream.send_all(sent + response.body[: len(response.body) // 2])
+            return
+        sent += self._h11.send(h11.Data(data=response.body)) or b""
+        await self._stream.send_all(sent + (self._h11.send(h11.EndOfMessage()) or b""))
+
+    async def _complain(self, error: h11.RemoteProtocolError) -> None:
+        if self._h11.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            try:
+                await self._send(Response(status=error.error_status_hint, headers={"connection": "close"}))
+            except trio.BrokenResourceError:
+                return
+
+    def _linger_not(self) -> None:
+        """Make the close a reset."""
+        self._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _request(head: h11.Request, body: bytes) -> Request:
+    path, _, query = head.target.decode("ascii").partition("?")
+    return Request(
+        method=head.method.decode("ascii"),
+        path=path,
+        query=query,
+        headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
+        body=body,
+    )

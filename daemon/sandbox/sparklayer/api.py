@@ -1,0 +1,176 @@
+"""The SparkLayer stand-in as a whole: rate limit, token, routes.
+
+Customers and purchases are not here yet: a part with a `route` method, and a line in `SparkLayer.__init__`, is all
+it takes. Extra controls for a separate process:
+
+    GET  /_sandbox/state        the comparable state (`State.comparable`)
+    GET  /_sandbox/counts       {"products", "variants", "stock", "prices", writes of each, "tokens"}
+    GET  /_sandbox/sync-log     every sync-log call in order
+    GET  /_sandbox/journal      product writes by external id, when they are kept
+    POST /_sandbox/revoke       {"key": false}: tokens stop working; true: the key too, until {"key": false} again
+"""
+
+from typing import Any
+
+import msgspec
+from attrs import asdict, frozen
+
+from daemon.sandbox.control import DONE, Control
+from daemon.sandbox.faults import Faults
+from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.router import Match, Router
+from daemon.sandbox.sparklayer.gate import Bucket, RetryAfter, Tokens
+from daemon.sandbox.sparklayer.price_lists import PriceLists
+from daemon.sandbox.sparklayer.prices import Prices
+from daemon.sandbox.sparklayer.problems import problem
+from daemon.sandbox.sparklayer.products import Mode, Products
+from daemon.sandbox.sparklayer.settings import Settings
+from daemon.sandbox.sparklayer.state import State
+from daemon.sandbox.sparklayer.stock import Location, Stock
+from daemon.sandbox.sparklayer.sync_log import SyncLog
+from daemon.sandbox.statistics import Statistics
+
+TOKEN_PATH = "/api/auth/token"  # noqa: S105 - a path
+
+
+@frozen(kw_only=True)
+class SparkLayerOptions:
+    """How the site's API behaves where SparkLayer says nothing. The credentials open nothing but this sandbox."""
+
+    port: int = 0
+    site_id: str = "sandbox"
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-key"  # noqa: S105
+    token_seconds: int = 3600
+    rate: float | None = None
+    """Requests per second; None is unlimited."""
+    burst: int = 20
+    retry_after: RetryAfter = "seconds"
+    problem_bodies: bool = True
+    """False: refusals come without a body, as some do."""
+    variants: Mode = "merge"
+    """What PATCH of a product does with `variants`."""
+    duplicate_status: int = 409
+    first_line: int = 0
+    """What the first row of a price write is counted as in refusals."""
+    locations: tuple[tuple[str, str], ...] = (("main", "Main"),)
+    """(external id, name) of the stock locations that exist from the start."""
+    currency: str | None = None
+    settings_writable: bool = False
+    resolved_field: str = "synced_external_ids"
+    journal: bool = False
+    """Keep the body of every product write."""
+
+
+class _Revocation(msgspec.Struct, forbid_unknown_fields=True):
+    key: bool = False
+
+
+class SparkLayer:
+    """One site's API. `url` is what `/api/...` is appended to."""
+
+    def __init__(self, options: SparkLayerOptions, url: str) -> None:
+        self.url = url
+        self.site_id = options.site_id
+        self.client_id = options.client_id
+        self.client_secret = options.client_secret
+        self.faults = Faults()
+        self.statistics = Statistics()
+        self.tokens = Tokens(
+            site_id=options.site_id,
+            client_id=options.client_id,
+            client_secret=options.client_secret,
+            seconds=options.token_seconds,
+        )
+        self.bucket = Bucket(rate=options.rate, burst=options.burst, retry_after=options.retry_after)
+        self.state = _state(options)
+        self._bodies = options.problem_bodies
+        self._control = self._controls()
+        self._router = Router()
+        self._router.add("POST", TOKEN_PATH, self.tokens.issue)
+        state = self.state
+        for part in (state.products, state.stock, state.price_lists, state.prices, state.settings, state.sync_log):
+            part.route(self._router)
+
+    def find(self, request: Request) -> Match | None:
+        """Find the route of a request."""
+        return self._router.find(request.method, request.path)
+
+    def answer(self, request: Request, match: Match | None) -> Response:
+        """Let the request pass the gate, then do what was asked."""
+        try:
+            self.bucket.take()
+            if request.path != TOKEN_PATH:
+                self.tokens.check(request)
+            response = self._do(request, match)
+        except Refused as refused:
+            response = refused.response
+        if response.status >= 400 and not self._bodies:  # noqa: PLR2004 - a refusal
+            response = Response(status=response.status, headers=_without_type(response))
+        return response
+
+    def control(self, request: Request) -> Response:
+        """Answer the control interface."""
+        return self._control.answer(request)
+
+    def _do(self, request: Request, match: Match | None) -> Response:
+        if match is None:
+            allowed = self._router.allowed(request.path)
+            raise problem(405 if allowed else 404, f"There is no {request.method} {request.path}")
+        if request.query and "/v2/" not in match.name:
+            raise problem(400, "This endpoint takes no parameters")
+        return match.handler(request, **match.parameters)
+
+    def _controls(self) -> Control:
+        control = Control(self.statistics, self.faults)
+        state = self.state
+        control.router.add("GET", "/_sandbox/state", lambda _: json(state.comparable()))
+        control.router.add("GET", "/_sandbox/counts", lambda _: json(self._counts()))
+        control.router.add("GET", "/_sandbox/sync-log", lambda _: json([asdict(c) for c in state.sync_log.calls]))
+        control.router.add("GET", "/_sandbox/journal", lambda _: json(state.products.journal))
+        control.router.add("POST", "/_sandbox/revoke", self._revoke)
+        return control
+
+    def _counts(self) -> dict[str, Any]:
+        state = self.state
+        return {
+            "products": len(state.products.products),
+            "variants": sum(len(product.variants) for product in state.products.products.values()),
+            "stock": len(state.stock.levels),
+            "prices": sum(len(prices) for prices in state.prices.prices.values()),
+            "product_writes": state.products.writes,
+            "stock_writes": state.stock.writes,
+            "price_writes": state.prices.writes,
+            "sync_log_calls": len(state.sync_log.calls),
+            "tokens": self.tokens.issued,
+        }
+
+    def _revoke(self, request: Request) -> Response:
+        order = msgspec.json.decode(request.body or b"{}", type=_Revocation)
+        self.tokens.revoke()
+        self.tokens.key_revoked = order.key
+        return DONE
+
+
+def _state(options: SparkLayerOptions) -> State:
+    lists = PriceLists()
+    places = [
+        Location(f"sl_{number}", name, external_id)
+        for number, (external_id, name) in enumerate(options.locations, start=1)
+    ]
+    return State(
+        products=Products(
+            mode=options.variants,
+            duplicate_status=options.duplicate_status,
+            keep_journal=options.journal,
+        ),
+        stock=Stock(locations=places),
+        price_lists=lists,
+        prices=Prices(lists=lists, first_line=options.first_line),
+        settings=Settings(options.currency, options.settings_writable),
+        sync_log=SyncLog(options.resolved_field),
+    )
+
+
+def _without_type(response: Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name != "content-type"}

@@ -1,0 +1,106 @@
+"""Price lists (sparklayer.md section 4): made, listed and changed; slug and source never change."""
+
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+from attrs import define, field
+from msgspec import UNSET, Meta, UnsetType
+
+from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.router import Router
+from daemon.sandbox.sparklayer.body import Currency, Text, Written, decode
+from daemon.sandbox.sparklayer.problems import Detail, problem
+
+Source = Literal["custom", "platform", "integration"]
+Slug = Annotated[str, Meta(min_length=1, max_length=30)]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+MOST_PER_PAGE = 250
+
+
+class _Rule(Written):
+    source_price_list_slug: Text
+    adjustment_percentage: Annotated[float, Meta(ge=0, le=1)] | UnsetType = UNSET
+    adjustment_direction: Literal["plus", "minus"] | UnsetType = UNSET
+    currency_exchange_rate: float | UnsetType = UNSET
+
+
+class PriceList(Written):
+    """A price list as it is created, stored and answered."""
+
+    slug: Slug
+    name: Name
+    currency_code: Currency
+    source: Source = "integration"
+    tax_inclusive_display: bool | UnsetType = UNSET
+    rules: list[_Rule] | UnsetType = UNSET
+
+
+class _Patch(Written):
+    name: Name | UnsetType = UNSET
+    currency_code: Currency | UnsetType = UNSET
+    tax_inclusive_display: bool | UnsetType = UNSET
+    rules: list[_Rule] | UnsetType = UNSET
+
+
+@define(eq=False)
+class PriceLists:
+    """The price lists of the site by slug, and their routes."""
+
+    lists: dict[str, PriceList] = field(factory=dict)
+
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        router.add("GET", "/api/v1/price-lists", self.all)
+        router.add("GET", "/api/v2/price-lists", self.page)
+        router.add("POST", "/api/v1/price-lists", self.create)
+        router.add("GET", "/api/v1/price-lists/{slug}", self.get)
+        router.add("PATCH", "/api/v1/price-lists/{slug}", self.update)
+
+    def existing(self, slug: str) -> PriceList:
+        """Return a list. Raises Refused with 404."""
+        if slug not in self.lists:
+            raise problem(404, f"There is no price list {slug}")
+        return self.lists[slug]
+
+    def all(self, _request: Request) -> Response:
+        """Answer every list."""
+        return json(list(self.lists.values()))
+
+    def page(self, request: Request) -> Response:
+        """Answer a page of lists."""
+        query = dict(parse_qsl(request.query, keep_blank_values=True))
+        page, size = _number(query, "page", 1, None), _number(query, "page_size", 50, MOST_PER_PAGE)
+        source = query.pop("source", None)
+        query.pop("order_by", None)
+        if query:
+            raise problem(400, f"unknown parameters: {', '.join(query)}")
+        kept = [found for found in self.lists.values() if source in {None, found.source}]
+        pages = {"current_page": page, "total_pages": max(1, -(-len(kept) // size))}
+        return json({"data": kept[(page - 1) * size : page * size], "pagination": pages})
+
+    def create(self, request: Request) -> Response:
+        """Create a list; 409 for a slug that is taken (inferred)."""
+        written = decode(request, PriceList)
+        if written.slug in self.lists:
+            raise problem(409, f"slug {written.slug} is already in use")
+        self.lists[written.slug] = written
+        return json(written)
+
+    def get(self, _request: Request, slug: str) -> Response:
+        """Answer one list."""
+        return json(self.existing(slug))
+
+    def update(self, request: Request, slug: str) -> Response:
+        """Change the fields sent; a body with slug or source is refused."""
+        written, old = decode(request, _Patch), self.existing(slug)
+        given = {name: value for name in _Patch.__struct_fields__ if (value := getattr(written, name)) is not UNSET}
+        self.lists[slug] = msgspec.structs.replace(old, **given)
+        return json(self.lists[slug])
+
+
+def _number(query: dict[str, str], name: str, default: int, most: int | None) -> int:
+    text = query.pop(name, str(default))
+    if not text.isdecimal() or int(text) < 1 or (most is not None and int(text) > most):
+        raise problem(400, f"{name} is out of range", [Detail("invalid", f"{text} is out of range", name)])
+    return int(text)

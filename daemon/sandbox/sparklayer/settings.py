@@ -1,0 +1,66 @@
+"""Store currency and global settings (sparklayer.md section 7).
+
+A currency that is set stays: another one is a conflict. Global settings refuse keys made in the Dashboard with
+403, unless the switch says that these credentials may write them.
+"""
+
+from typing import Any
+
+import msgspec
+from attrs import define
+
+from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.router import Router
+from daemon.sandbox.sparklayer.body import Currency, Text, Written, decode, decode_some
+from daemon.sandbox.sparklayer.problems import Detail, problem
+
+BASE_CURRENCY = "baseCurrency"
+
+
+class _StoreCurrency(Written):
+    currency_code: Currency
+
+
+class _Setting(Written):
+    key: Text
+    value: Any
+
+
+@define(eq=False)
+class Settings:
+    """The site's settings, and their routes."""
+
+    currency: str | None
+    writable: bool
+
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        router.add("GET", "/api/v1/store-currency", self.get_currency)
+        router.add("PUT", "/api/v1/store-currency", self.put_currency)
+        router.add("PATCH", "/api/v1/settings", self.update)
+
+    def get_currency(self, _request: Request) -> Response:
+        """Answer the currency; 404 while none is set."""
+        if self.currency is None:
+            raise problem(404, "No store currency is set")
+        return json({"currency_code": self.currency})
+
+    def put_currency(self, request: Request) -> Response:
+        """Set the currency; 409 when another one is set."""
+        wanted = decode(request, _StoreCurrency).currency_code
+        if self.currency not in {None, wanted}:
+            raise problem(409, f"The store currency is already set to {self.currency}")
+        self.currency = wanted
+        return json({"currency_code": wanted})
+
+    def update(self, request: Request) -> Response:
+        """Write global settings; only the base currency can be written."""
+        rows = decode_some(request, list[_Setting])
+        if not self.writable or any(row.key != BASE_CURRENCY for row in rows):
+            raise problem(403, "Global settings unavailable for updates, please contact support")
+        for index, row in enumerate(rows):
+            try:
+                self.currency = msgspec.convert(row.value, Currency)
+            except msgspec.ValidationError as error:
+                raise problem(400, str(error), [Detail("invalid", str(error), f"[{index}].value")]) from None
+        return Response(status=204)

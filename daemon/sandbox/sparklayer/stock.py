@@ -1,0 +1,143 @@
+"""Stock levels and locations (sparklayer.md section 3).
+
+A level is keyed by SKU and location; a SKU need not exist as a variant. A batch is carried out whole or not at
+all: 400 for a location that is unknown, named by both keys or neither, and for a pair given twice. Omitted
+`restock_date` and `min_stock_level` are cleared. What the bodies of fetch and delete are is inferred: a list of SKUs.
+"""
+
+from datetime import date
+
+import msgspec
+from attrs import define, field
+from msgspec import UNSET, UnsetType
+
+from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.router import Router
+from daemon.sandbox.sparklayer.body import Int32, Text, Written, decode, decode_some
+from daemon.sandbox.sparklayer.problems import Detail, problem
+
+
+class Location(msgspec.Struct, omit_defaults=True):
+    """A place that holds stock."""
+
+    id: str
+    name: str
+    external_id: str | UnsetType = UNSET
+
+
+class Level(msgspec.Struct, omit_defaults=True):
+    """What a location has of a SKU."""
+
+    stock_location_id: str
+    stock_level: int
+    restock_date: date | UnsetType = UNSET
+    min_stock_level: int | UnsetType = UNSET
+
+
+class _Update(Written, kw_only=True):
+    sku: Text
+    stock_location_id: str | UnsetType = UNSET
+    stock_location_external_id: str | UnsetType = UNSET
+    stock_level: Int32
+    restock_date: date | UnsetType = UNSET
+    min_stock_level: Int32 | UnsetType = UNSET
+
+
+class _LocationWrite(Written):
+    name: Text | UnsetType = UNSET
+    external_id: Text | UnsetType = UNSET
+
+
+@define(eq=False, kw_only=True)
+class Stock:
+    """All levels of the site as {sku: {location id: level}}, the locations, and their routes."""
+
+    locations: list[Location]
+    levels: dict[str, dict[str, Level]] = field(factory=dict, repr=False)
+    writes: int = 0
+    """How many levels were set or removed."""
+
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        router.add("POST", "/api/v1/batch-update-stock", self.update)
+        router.add("POST", "/api/v1/batch-fetch-stock", self.fetch)
+        router.add("POST", "/api/v1/batch-delete-stock", self.delete)
+        router.add("GET", "/api/v1/stock-locations", self.list_locations)
+        router.add("POST", "/api/v1/stock-locations", self.create_location)
+        router.add("PATCH", "/api/v1/stock-locations/{location_id}", self.update_location)
+
+    def update(self, request: Request) -> Response:
+        """Set levels."""
+        refused: list[Detail] = []
+        pairs: dict[tuple[str, str], Level] = {}
+        for index, row in enumerate(decode_some(request, list[_Update])):
+            place = self._place(row, index, refused)
+            if place is None:
+                continue
+            if (row.sku, place.id) in pairs:
+                refused.append(Detail("repeated", f"SKU {row.sku} and location repeat", f"[{index}].sku"))
+            pairs[row.sku, place.id] = Level(place.id, row.stock_level, row.restock_date, row.min_stock_level)
+        if refused:
+            raise problem(400, "The stock levels are not valid", refused)
+        for (sku, place_id), level in pairs.items():
+            self.levels.setdefault(sku, {})[place_id] = level
+        self.writes += len(pairs)
+        return Response(status=204)
+
+    def fetch(self, request: Request) -> Response:
+        """Answer the levels of the SKUs asked for."""
+        skus = decode_some(request, list[Text])
+        return json([{"sku": sku, "stock_levels": list(self.levels.get(sku, {}).values())} for sku in skus])
+
+    def delete(self, request: Request) -> Response:
+        """Remove the SKUs from every location; one that has no level is no error."""
+        for sku in decode_some(request, list[Text]):
+            self.writes += self.levels.pop(sku, None) is not None
+        return Response(status=204)
+
+    def list_locations(self, _request: Request) -> Response:
+        """Answer every location."""
+        return json(self.locations)
+
+    def create_location(self, request: Request) -> Response:
+        """Create a location; 409 for an external id that is taken (inferred)."""
+        written = decode(request, _LocationWrite)
+        if written.name is UNSET:
+            raise problem(400, "name is required", [Detail("required", "is required", "name")])
+        self._refuse_taken(written, None)
+        location = Location(f"sl_{len(self.locations) + 1}", written.name, written.external_id)
+        self.locations.append(location)
+        return json(location)
+
+    def update_location(self, request: Request, location_id: str) -> Response:
+        """Rename a location or change its external id."""
+        written = decode(request, _LocationWrite)
+        location = next((place for place in self.locations if location_id in _names(place)), None)
+        if location is None:
+            raise problem(404, f"There is no stock location {location_id}")
+        self._refuse_taken(written, location)
+        location.name = location.name if written.name is UNSET else written.name
+        location.external_id = location.external_id if written.external_id is UNSET else written.external_id
+        return json(location)
+
+    def _place(self, row: _Update, index: int, refused: list[Detail]) -> Location | None:
+        own, external = row.stock_location_id, row.stock_location_external_id
+        if (own is UNSET) == (external is UNSET):
+            words = "exactly one of stock_location_id and stock_location_external_id"
+            refused.append(Detail("invalid", words, f"[{index}].stock_location_id"))
+            return None
+        for place in self.locations:
+            if place.id == own or (external is not UNSET and place.external_id == external):
+                return place
+        name = "stock_location_id" if external is UNSET else "stock_location_external_id"
+        refused.append(Detail("unknown", "There is no such stock location", f"[{index}].{name}"))
+        return None
+
+    def _refuse_taken(self, written: _LocationWrite, owner: Location | None) -> None:
+        for place in self.locations:
+            if place is not owner and written.external_id and written.external_id == place.external_id:
+                raise problem(409, f"external_id {written.external_id} is already in use")
+
+
+def _names(place: Location) -> set[str | UnsetType]:
+    return {place.id, place.external_id}

@@ -1,0 +1,94 @@
+"""SparkLayer's API for one site: one part per API, all behind one throttle and one token.
+
+    sparklayer = connect(base_url=..., site=..., api_key=..., integration="bigcommerce")
+    await sparklayer.products.update(write, Lane.LIVE)
+
+Every method may raise the failures of `daemon.errors`: Retry, Rejected (Missing, Duplicate) and Blocked.
+"""
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from daemon.errors import Missing, Side
+from daemon.http import Api, ApiCall, Transport
+from daemon.model import ApiKey, Lane, Site
+from daemon.sparklayer.client import Client
+from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.inferred import RESOLVED_FIELD
+from daemon.sparklayer.pricing import PriceList, Pricing, SkuPrice
+from daemon.sparklayer.products import Products, ProductWrite, Vanished
+from daemon.sparklayer.stock import Stock, StockLocation, StockRow
+from daemon.sparklayer.sync_log import SyncError, SyncLog, SyncStatus
+from daemon.sparklayer.token import Tokens
+from daemon.sparklayer.wire import API, Wire, ignore
+from daemon.throttle import AdaptivePolicy, Limiter
+
+__all__ = [
+    "PriceList",
+    "Pricing",
+    "ProductWrite",
+    "Products",
+    "SkuPrice",
+    "SparkLayer",
+    "Stock",
+    "StockLocation",
+    "StockRow",
+    "SyncError",
+    "SyncLog",
+    "SyncStatus",
+    "Vanished",
+    "connect",
+]
+
+PROBE = Operation(name="getStoreCurrency", method="GET")
+PROBE_PATH = "/api/v1/store-currency"
+
+
+@frozen(kw_only=True)
+class SparkLayer:
+    """One site. `limiter` is the throttle of its API, shown in /metrics and /admin/status."""
+
+    products: Products
+    stock: Stock
+    pricing: Pricing
+    sync_log: SyncLog
+    limiter: Limiter
+    _client: Client
+    _wire: Wire
+
+    async def probe(self) -> None:
+        """Make the cheapest call that shows whether credentials and service work; raise what is wrong."""
+        try:
+            await self._client.call(PROBE, PROBE_PATH, Lane.LIVE)
+        except Missing:
+            return  # No currency has been set yet: SparkLayer answered, and knows us.
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._wire.aclose()
+
+
+def connect(
+    *,
+    base_url: str,
+    site: Site,
+    api_key: ApiKey,
+    integration: str,
+    resolved_field: str = RESOLVED_FIELD,
+    transport: Transport | None = None,
+    observe: Callable[[ApiCall], None] = ignore,
+) -> SparkLayer:
+    """Build the client of one site; nothing is sent yet. `observe` is told of each request that was made."""
+    limiter = Limiter(api=API, side=Side.SPARKLAYER, policy=AdaptivePolicy())
+    wire = Wire(Api(base_url, headers={"Site-Id": site.id}, transport=transport), limiter, observe)
+    client = Client(wire, Tokens(wire, api_key))
+    return SparkLayer(
+        products=Products(client),
+        stock=Stock(client),
+        pricing=Pricing(client),
+        sync_log=SyncLog(client, integration=integration, resolved_field=resolved_field),
+        limiter=limiter,
+        client=client,
+        wire=wire,
+    )

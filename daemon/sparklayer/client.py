@@ -1,0 +1,77 @@
+"""Calls operations of SparkLayer's API with a token, and turns refusals into failures.
+
+A 401 gets exactly one new token and one more try; a second 401 is Blocked (DESIGN rule 10). What will pass is
+tried again shortly, each time with a turn of its own; what a status means per operation is `failures`' business.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import TypeVar
+
+import msgspec
+
+from daemon.errors import Blocked, Retry, Side
+from daemon.http import Answer, shortly
+from daemon.model import Lane
+from daemon.sparklayer.failures import Operation, failure_of, words_of
+from daemon.sparklayer.token import Token, Tokens
+from daemon.sparklayer.wire import Wire
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+CONCURRENT_ATTEMPTS = 5
+LONGEST_SECONDS = 600.0
+"""Waiting for turns counts in, so this only ends what hangs."""
+
+CHUNK = 500
+"""Rows per bulk call: no maximum is published, and a public caller is known to send as many (sparklayer.md 4)."""
+
+encode_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def in_chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut the rows of a bulk call into as many calls as it takes."""
+    return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+
+
+class Client:
+    """Makes calls for one site."""
+
+    def __init__(self, wire: Wire, tokens: Tokens) -> None:
+        self._wire = wire
+        self._tokens = tokens
+
+    async def call(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> bytes:
+        """Call an operation; return the body of its success. `path` is quoted already.
+
+        Raises Retry, Rejected (also Missing, Duplicate) and Blocked as `failures` tells.
+        """
+        attempts = CONCURRENT_ATTEMPTS if operation.concurrent else ATTEMPTS
+        once = partial(self._once, operation, path, lane, body)
+        return await shortly(once, attempts=attempts, within=LONGEST_SECONDS)
+
+    async def read(self, operation: Operation, path: str, lane: Lane, kind: type[T], body: bytes | None = None) -> T:
+        """Call an operation and decode what it answers. Raises Retry too when that cannot be read."""
+        content = await self.call(operation, path, lane, body)
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Retry(f"{operation.name} answered {error}", reason="unreadable", effect_unknown=True) from error
+
+    async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> bytes:
+        token = await self._tokens.current(lane)
+        answer = await self._send(operation, path, lane, body, token)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            token = await self._tokens.instead_of(token, lane)
+            answer = await self._send(operation, path, lane, body, token)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            raise Blocked(words_of(answer), reason="credentials", side=Side.SPARKLAYER)
+        failure = failure_of(operation, answer)
+        if failure is not None:
+            raise failure
+        return answer.body
+
+    async def _send(self, operation: Operation, path: str, lane: Lane, body: bytes | None, token: Token) -> Answer:
+        return await self._wire.send(operation.name, operation.method, path, lane, body=body, token=token.text)

@@ -1,0 +1,104 @@
+"""What an answer of SparkLayer means, when it is not success. Pure.
+
+Classified per operation (DESIGN 9.4): the same 409 is a duplicate, a concurrent update to be retried, or a
+refusal. Errors are RFC 7807 (`title`, `detail`, `errors[]`), but pricing answers a bare list of
+`{line, field, message}`, some errors have no body, and a proxy in between may answer HTML (sparklayer.md 0).
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
+from daemon.http import Answer, temporary
+from daemon.sparklayer.inferred import DUPLICATE_STATUSES, DUPLICATE_WORDS, FIRST_LINE, SUSPENDED
+
+LONGEST_WORDS = 300
+
+
+@frozen(kw_only=True)
+class Operation:
+    """One operation of the API, and how its refusals are read."""
+
+    name: str
+    """As SparkLayer's documents call it; a label in metrics."""
+    method: str
+    keyed: bool = False
+    """It writes an id or a SKU that may be taken."""
+    concurrent: bool = False
+    """Its 409 means that someone else writes at the same time."""
+
+
+def failure_of(operation: Operation, answer: Answer) -> Failure | None:
+    """Return what an answer other than 401 means; None: success."""
+    if answer.ok:
+        return None
+    return temporary(answer) or _obstacle(answer) or _refusal(operation, answer)
+
+
+def _obstacle(answer: Answer) -> Blocked | None:
+    """Name what no request of this connection will get past."""
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        words = f"the API has moved to {answer.headers.get('location', 'an unknown place')}"
+        return Blocked(words, reason="redirected", side=Side.SPARKLAYER)
+    if answer.status in SUSPENDED:
+        return Blocked(words_of(answer), reason="forbidden", side=Side.SPARKLAYER)
+    return None
+
+
+def _refusal(operation: Operation, answer: Answer) -> Failure:
+    words = words_of(answer)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return Missing(words, reason="missing")
+    if operation.keyed and answer.status in DUPLICATE_STATUSES and DUPLICATE_WORDS.search(words):
+        return Duplicate(words, reason="duplicate")
+    if operation.concurrent and answer.status == HTTPStatus.CONFLICT:
+        return Retry(words, reason="conflict")
+    return Rejected(words, reason=f"http_{answer.status}", lines=lines_of(answer))
+
+
+def words_of(answer: Answer) -> str:
+    """Return SparkLayer's own words in one line, or the status when it said nothing a person can read."""
+    content = _content(answer)
+    texts = _list_words(content) if isinstance(content, list) else _problem_words(content)
+    line = " ".join("; ".join(texts).split()) or f"HTTP status {answer.status}"
+    return line if len(line) <= LONGEST_WORDS else line[: LONGEST_WORDS - 1] + "…"
+
+
+def lines_of(answer: Answer) -> dict[int, str]:
+    """Return the refused rows of a pricing write as {index in the request: words}."""
+    content = _content(answer)
+    found: dict[int, str] = {}
+    for row in content if isinstance(content, list) else ():
+        line = row.get("line") if isinstance(row, dict) else None
+        if isinstance(line, int):
+            found[line - FIRST_LINE] = _one_line(row, "field")[:LONGEST_WORDS]
+    return found
+
+
+def _content(answer: Answer) -> Any:
+    try:
+        return msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _problem_words(content: Any) -> list[str]:
+    if not isinstance(content, dict):
+        return []
+    errors = content.get("errors")
+    said = content.get("detail") or content.get("title")
+    details = _list_words(errors) if isinstance(errors, list) else []
+    return [said, *details] if isinstance(said, str) else details
+
+
+def _list_words(rows: list[Any]) -> list[str]:
+    texts = [_one_line(row, "property" if "property" in row else "field") for row in rows if isinstance(row, dict)]
+    return [text for text in texts if text]
+
+
+def _one_line(row: dict[str, Any], name: str) -> str:
+    where, message = row.get(name), row.get("message")
+    return f"{where}: {message}" if where and message else str(message or "")

@@ -1,0 +1,43 @@
+"""Everything we believe of SparkLayer's API without having read it: paths, names, statuses and words.
+
+The public pages could be read only in part (sparklayer.md). What is documented stands where it is used; what is
+deduced stands here and nowhere else, so that the first look at the real API corrects one file.
+"""
+
+import re
+
+PRODUCT_BY_EXTERNAL_ID = "/api/v1/products/{}"
+"""The path is documented; that PATCH by external id is the way to write one again is not (section 2)."""
+
+PRICE_LISTS = "/api/v1/price-lists"
+"""Creating one is documented, the path is not (section 4)."""
+
+STOCK_LOCATIONS = "/api/v1/stock-locations"
+"""Listing them is documented, creating one by POST is not (section 3)."""
+
+CLEARED: tuple[()] = ()
+"""A SKU sent with blank quantity and price loses its prices; that an empty `pricing` is that blank (section 4)."""
+
+FIRST_LINE = 0
+"""What `line` of a price error counts from. Rows are tried alone before they are blamed, so this only saves calls."""
+
+SYNC_ERROR_NAMES = ("external_id", "external_url", "visible_id", "title", "message")
+"""Only the first two were seen whole (section 8)."""
+
+RESOLVED_FIELD = "synced_external_ids"
+"""The PATCH's list of resolved ids; a setting, since it is a guess (section 8)."""
+
+TOKEN_SECONDS = 3600.0
+"""How long a token lives when the answer does not say; the documented value (section 1)."""
+
+REFUSED_KEY = frozenset({400, 401, 403})
+"""Answers of the token endpoint that mean: this key is not valid (section 1 names none)."""
+
+SUSPENDED = frozenset({402, 403})
+"""Answers to an ordinary call that mean: this site or plan may not use the API, whatever is sent."""
+
+DUPLICATE_STATUSES = frozenset({400, 409, 422})
+DUPLICATE_WORDS = re.compile(
+    r"duplicate|already (?:exists?|taken|used|in use|been (?:taken|used))|(?:must be|not) unique", re.IGNORECASE
+)
+"""How a refusal may say that an external id or a SKU is taken: the status for it was not seen (section 2)."""

@@ -1,0 +1,91 @@
+"""Price lists and the prices on them (sparklayer.md section 4).
+
+Writing prices replaces all prices of each SKU that is sent, on that list; other SKUs stay. A list has one
+currency. Its slug (at most 30 characters) and its source never change; ours is `platform` or `integration`.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from attrs import frozen
+
+from daemon.errors import Missing, Rejected
+from daemon.model import Lane, Sku
+from daemon.sparklayer.client import CHUNK, Client, encode_json
+from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.inferred import CLEARED, PRICE_LISTS
+
+GET_LIST = Operation(name="getPriceList", method="GET")
+CREATE_LIST = Operation(name="createPriceList", method="POST", keyed=True)
+UPDATE_LIST = Operation(name="updatePriceList", method="PATCH")
+SET = Operation(name="updatePriceListPricing", method="PATCH", concurrent=True)
+
+
+class PriceList(msgspec.Struct, frozen=True):
+    """A price list; `source` says who made it: `custom`, `platform` or `integration`."""
+
+    slug: str
+    name: str = ""
+    currency_code: str = ""
+    source: str = ""
+
+
+@frozen
+class SkuPrice:
+    """The price of one unit of a SKU in its list's currency; None clears it."""
+
+    sku: Sku
+    price: Decimal | None
+
+
+class Pricing:
+    """Writes price lists and prices of one site."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def get_list(self, slug: str) -> PriceList | None:
+        """Read a price list; None when there is none."""
+        try:
+            return await self._client.read(GET_LIST, _path(slug), Lane.LIVE, PriceList)
+        except Missing:
+            return None
+
+    async def create_list(self, new: PriceList) -> None:
+        """Create a price list. Raises Duplicate when its slug is taken."""
+        await self._client.call(CREATE_LIST, PRICE_LISTS, Lane.LIVE, encode_json(new))
+
+    async def update_list(self, slug: str, *, name: str | None = None, currency_code: str | None = None) -> None:
+        """Change what is given. A new currency relabels the prices, it does not convert them. Raises Missing."""
+        changes = {"name": name, "currency_code": currency_code}
+        body = encode_json({key: value for key, value in changes.items() if value is not None})
+        await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, body)
+
+    async def set(self, slug: str, rows: Sequence[SkuPrice], lane: Lane) -> None:
+        """Set or clear the price of each row's SKU, in calls of at most 500 rows, one after the other.
+
+        Raises Missing when there is no such list, and Rejected, whose `lines` are indexes into `rows` where
+        SparkLayer names them. Calls before the one refused have been carried out.
+        """
+        path = f"{_path(slug)}/pricing"
+        for start in range(0, len(rows), CHUNK):
+            body = encode_json([_entry(row) for row in rows[start : start + CHUNK]])
+            try:
+                await self._client.call(SET, path, lane, body)
+            except Missing:
+                raise
+            except Rejected as refused:
+                refused.lines = {start + line: words for line, words in refused.lines.items()}
+                raise
+
+
+def _entry(row: SkuPrice) -> dict[str, Any]:
+    prices = CLEARED if row.price is None else [{"quantity": 1, "price": row.price}]
+    return {"sku": row.sku, "pricing": prices}
+
+
+def _path(slug: str) -> str:
+    return f"{PRICE_LISTS}/{quote(slug, safe='')}"

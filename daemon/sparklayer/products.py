@@ -1,0 +1,111 @@
+"""Products with their variants (sparklayer.md section 2).
+
+Every write lists all variants, vanished ones as `discontinued`, so that it is right whether SparkLayer's PATCH
+merges `variants` or replaces them. There is no deletion: a product is removed by discontinuing every variant.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from attrs import frozen
+
+from daemon.model import ExternalId, Lane, Sku, Status, Variant, VariantId
+from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.inferred import PRODUCT_BY_EXTERNAL_ID
+
+CREATE = Operation(name="createProduct", method="POST", keyed=True, concurrent=True)
+UPDATE = Operation(name="updateProduct", method="PATCH", keyed=True, concurrent=True)
+GET = Operation(name="getProduct", method="GET")
+PATH = "/api/v1/products"
+
+
+@frozen(kw_only=True)
+class Vanished:
+    """A variant that SparkLayer holds and the store does not, or no longer."""
+
+    external_id: VariantId
+    sku: Sku
+
+
+@frozen(kw_only=True)
+class ProductWrite:
+    """What is sent of a product; `title` and `slug` of None are left as they are (creating needs both)."""
+
+    external_id: ExternalId
+    title: str | None
+    slug: str | None
+    variants: tuple[Variant, ...]
+    vanished: tuple[Vanished, ...] = ()
+
+
+class Products:
+    """Writes products of one site."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def create(self, write: ProductWrite, lane: Lane) -> None:
+        """POST a product. Raises Duplicate when its external id, or a variant's id or SKU, is taken."""
+        await self._client.call(CREATE, PATH, lane, encode(write))
+
+    async def update(self, write: ProductWrite, lane: Lane) -> None:
+        """PATCH a product by its external id. Raises Missing when there is none, Duplicate when a SKU is taken."""
+        await self._client.call(UPDATE, _path(write.external_id), lane, encode(write))
+
+    async def variants_of(self, external_id: ExternalId, lane: Lane) -> list[Vanished]:
+        """Read which variants SparkLayer holds of a product, to adopt those we do not know. Raises Missing.
+
+        They come as what they are unless the store has them too. Variants without an external id or a SKU were
+        not made by an integration and are left out.
+        """
+        product = await self._client.read(GET, _path(external_id), lane, _Product)
+        return [
+            Vanished(external_id=VariantId(held.external_id), sku=Sku(held.sku))
+            for held in product.variants
+            if held.external_id and held.sku
+        ]
+
+
+class _Variant(msgspec.Struct):
+    external_id: str | None = None
+    sku: str | None = None
+
+
+class _Product(msgspec.Struct):
+    variants: list[_Variant] = []
+
+
+def encode(write: ProductWrite) -> bytes:
+    """Return the JSON of a product write: what is None is left out, decimals are numbers."""
+    content: dict[str, Any] = {"external_id": write.external_id, "title": write.title, "slug": write.slug}
+    live = [_variant(variant) for variant in write.variants]
+    content["variants"] = [*live, *(_discontinued(variant) for variant in write.vanished)]
+    return encode_json(_without_none(content))
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    return _without_none(
+        {
+            "external_id": variant.external_id,
+            "sku": variant.sku,
+            "status": variant.status.value,
+            "position": variant.position,
+            "weight_in_grams": variant.weight_in_grams,
+            "cart_image_url": variant.cart_image_url,
+            "options": [{"group": option.group, "value": option.value} for option in variant.options],
+        }
+    )
+
+
+def _discontinued(variant: Vanished) -> dict[str, Any]:
+    return {"external_id": variant.external_id, "sku": variant.sku, "status": Status.DISCONTINUED.value}
+
+
+def _without_none(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def _path(external_id: ExternalId) -> str:
+    return PRODUCT_BY_EXTERNAL_ID.format(quote(external_id, safe=""))

@@ -1,0 +1,137 @@
+"""What the merchant sees on the Data Sync screen: when a full sync ran, and what could not be synced.
+
+PUT replaces everything, and clears each timestamp it leaves out; PATCH adds errors, resolves those of the ids
+named as synced, and carries the end of a full sync (sparklayer.md section 8). At most 5,000 errors fit, and an
+`external_id` may be among them once. Who writes when, and what, is the engine's business: one writer per data type.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from attrs import astuple, frozen
+
+from daemon.errors import Missing
+from daemon.model import Lane
+from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
+
+PUT = Operation(name="updateFullLoggingStatus", method="PUT")
+PATCH = Operation(name="updatePartialLoggingStatus", method="PATCH")
+GET = Operation(name="getLoggingStatus", method="GET")
+DELETE_ALL = Operation(name="deleteAllLoggingStatus", method="DELETE")
+PATH = "/api/v1/sync-log"
+MOST_ERRORS = 5000
+
+
+@frozen(kw_only=True)
+class SyncError:
+    """What the merchant must fix at one entity; `visible_id` is what a person calls it."""
+
+    external_id: str
+    external_url: str
+    visible_id: str
+    title: str
+    message: str
+
+
+@frozen(kw_only=True)
+class SyncStatus:
+    """What SparkLayer has recorded; times are seconds since the epoch."""
+
+    started_full_sync: float | None
+    last_full_sync: float | None
+    succeeded: bool | None
+
+
+class SyncLog:
+    """Writes the sync-log of one site under the name `integration`; `resolved_field` is a guess, see `inferred`."""
+
+    def __init__(self, client: Client, *, integration: str, resolved_field: str) -> None:
+        self._client = client
+        self._integration = integration
+        self._resolved_field = resolved_field
+
+    async def put(
+        self,
+        data_type: str,
+        *,
+        started_full_sync: float | None,
+        last_full_sync: float | None,
+        succeeded: bool | None,
+        errors: Sequence[SyncError],
+    ) -> None:
+        """Replace all that is recorded of a data type; None clears. Times are seconds since the epoch."""
+        content = {
+            "started_full_sync": _stamp(started_full_sync),
+            "last_full_sync": _stamp(last_full_sync),
+            "last_full_sync_succeeded": succeeded,
+            "errors": [_error(error) for error in errors],
+        }
+        await self._client.call(PUT, self._path(data_type), Lane.LIVE, _body(content))
+
+    async def patch(
+        self,
+        data_type: str,
+        *,
+        errors: Sequence[SyncError],
+        resolved: Sequence[str],
+        last_full_sync: float | None = None,
+        succeeded: bool | None = None,
+    ) -> None:
+        """Add errors, resolve those of the external ids `resolved`, and perhaps end the full sync.
+
+        Raises Missing until a PUT has been recorded. No id may be in both lists.
+        """
+        content = {
+            "last_full_sync": _stamp(last_full_sync),
+            "last_full_sync_succeeded": succeeded,
+            "errors": [_error(error) for error in errors] or None,
+            self._resolved_field: list(resolved) or None,
+        }
+        await self._client.call(PATCH, self._path(data_type), Lane.LIVE, _body(content))
+
+    async def get(self, data_type: str) -> SyncStatus | None:
+        """Read what is recorded of a data type; None before the first full sync."""
+        try:
+            status = await self._client.read(GET, self._path(data_type), Lane.LIVE, _Status)
+        except Missing:
+            return None
+        return SyncStatus(
+            started_full_sync=_seconds(status.started_full_sync),
+            last_full_sync=_seconds(status.last_full_sync),
+            succeeded=status.last_full_sync_succeeded,
+        )
+
+    async def delete_all(self) -> None:
+        """Wipe the log of *every* integration and data type of the site."""
+        await self._client.call(DELETE_ALL, PATH, Lane.LIVE)
+
+    def _path(self, data_type: str) -> str:
+        return f"{PATH}/{quote(self._integration, safe='')}/{quote(data_type, safe='')}"
+
+
+class _Status(msgspec.Struct):
+    started_full_sync: datetime | None = None
+    last_full_sync: datetime | None = None
+    last_full_sync_succeeded: bool | None = None
+
+
+def _error(error: SyncError) -> dict[str, str]:
+    return dict(zip(SYNC_ERROR_NAMES, astuple(error), strict=True))
+
+
+def _body(content: dict[str, Any]) -> bytes:
+    return encode_json({name: value for name, value in content.items() if value is not None})
+
+
+def _stamp(seconds: float | None) -> str | None:
+    """Write RFC 3339 in UTC, in whole seconds like the documented example."""
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _seconds(stamp: datetime | None) -> float | None:
+    return None if stamp is None else stamp.timestamp()

@@ -1,0 +1,102 @@
+"""The access token of one site: asked for as JSON, kept, renewed before it ends (sparklayer.md section 1).
+
+However many callers find it missing, old or refused at the same time, one of them asks for a new one and the
+others get what it got, a failure too. A caller that is cancelled while asking leaves that to the next.
+"""
+
+import msgspec
+import trio
+from attrs import field, frozen
+
+from daemon.errors import Blocked, Failure, Retry, Side
+from daemon.http import Answer, temporary
+from daemon.model import ApiKey, Lane
+from daemon.sparklayer.failures import words_of
+from daemon.sparklayer.inferred import REFUSED_KEY, TOKEN_SECONDS
+from daemon.sparklayer.wire import Wire
+
+PATH = "/api/auth/token"
+MARGIN = 0.1
+LONGEST_MARGIN = 60.0
+
+
+@frozen
+class Token:
+    """A token and the time (of trio's clock) from which it is too old to start a request with."""
+
+    text: str = field(repr=False)
+    old_at: float
+
+
+class Tokens:
+    """Keeps the token of one API key."""
+
+    def __init__(self, wire: Wire, key: ApiKey) -> None:
+        self._wire = wire
+        self._key = key
+        self._lock = trio.Lock()
+        self._asked = 0
+        self._outcome: Token | Failure | None = None
+
+    async def current(self, lane: Lane) -> Token:
+        """Return a token that is not too old, asking for one if need be.
+
+        Raises Blocked (reason "credentials") when the key is refused, and Retry.
+        """
+        kept = self._outcome
+        if isinstance(kept, Token) and trio.current_time() < kept.old_at:
+            return kept
+        return await self._renew(lane)
+
+    async def instead_of(self, refused: Token, lane: Lane) -> Token:
+        """Return another token than the one just refused. Raises as `current`."""
+        kept = self._outcome
+        if isinstance(kept, Token) and kept is not refused:
+            return kept
+        return await self._renew(lane)
+
+    async def _renew(self, lane: Lane) -> Token:
+        asked = self._asked
+        async with self._lock:
+            if self._asked == asked:
+                self._outcome = await self._ask(lane)
+                self._asked += 1
+            outcome = self._outcome
+        if isinstance(outcome, Token):
+            return outcome
+        assert outcome is not None
+        raise outcome.with_traceback(None)
+
+    async def _ask(self, lane: Lane) -> Token | Failure:
+        body = msgspec.json.encode(
+            {
+                "grant_type": "client_credentials",
+                "client_id": self._key.client_id,
+                "client_secret": self._key.client_secret.reveal(),
+            }
+        )
+        try:
+            answer = await self._wire.send("getAccessToken", "POST", PATH, lane, body=body)
+        except Failure as failure:
+            return failure
+        return read(answer, trio.current_time())
+
+
+class _Reply(msgspec.Struct):
+    access_token: str
+    expires_in: float = TOKEN_SECONDS
+
+
+def read(answer: Answer, now: float) -> Token | Failure:
+    """Read the token endpoint's answer at the time `now`."""
+    later = temporary(answer)
+    if later is not None:
+        return later
+    if not answer.ok:
+        reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
+        return Blocked(f"no access token: {words_of(answer)}", reason=reason, side=Side.SPARKLAYER)
+    try:
+        reply = msgspec.json.decode(answer.body, type=_Reply)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Retry("the token endpoint answered no token", reason="unreadable")
+    return Token(reply.access_token, now + reply.expires_in - min(LONGEST_MARGIN, MARGIN * reply.expires_in))

@@ -1,0 +1,115 @@
+"""What `ignite-sync status` and GET /admin/status show, as JSON values, and the gauges of /metrics.
+
+Everything is read from the database, so that it is the same whether the daemon runs or not; a running daemon adds
+why a connection is blocked.
+"""
+
+import time
+from typing import Any
+
+import trio
+
+from daemon.config import Settings
+from daemon.engine.line import SYNCED_KINDS, Line
+from daemon.errors import ConfigError, raise_config_error
+from daemon.model import Lane
+from daemon.observability.metrics import Metrics, QueueDepth
+from daemon.storage import connections
+from daemon.storage.connections import Stored
+from daemon.storage.database import Storage, open_database
+from daemon.storage.full_syncs import Run
+from daemon.storage.overview import KindOverview, overview
+
+
+async def connection_status(storage: Storage, stored: Stored, line: Line | None, now: float) -> dict[str, Any]:
+    """Return how a connection does. Raises StorageTrouble."""
+    kinds = [await storage.read(overview, stored.id, kind) for kind in SYNCED_KINDS]
+    cause = line.gate.cause if line else None
+    return {
+        "site": str(stored.site),
+        "platform": stored.platform,
+        "state": stored.state,
+        "blocked": f"{cause.side.value}: {cause.reason}" if cause else None,
+        "kinds": {kind.kind.value: _kind(kind, now) for kind in kinds},
+    }
+
+
+def offline_status(settings: Settings) -> dict[str, Any]:
+    """Read the same from the database of a daemon that does not run. Raises ConfigError when there is none."""
+    path = settings.database.path
+    if not path.exists():
+        raise ConfigError(f"database {path}: there is none yet; start the daemon with: ignite-sync run")
+
+    async def read() -> list[dict[str, Any]]:
+        async with open_database(path) as storage:
+            everyone = await storage.read(connections.everyone)
+            return [await connection_status(storage, stored, None, time.time()) for stored in everyone]
+
+    try:
+        return {"connections": trio.run(read)}
+    except BaseExceptionGroup as group:
+        raise_config_error(group)
+        raise
+
+
+def _kind(kind: KindOverview, now: float) -> dict[str, Any]:
+    waiting = {
+        lane.name.lower(): sum(d.rows for d in kind.depths if d.lane is lane and d.state == "pending") for lane in Lane
+    }
+    oldest = [depth.oldest for depth in kind.depths if depth.oldest is not None and depth.state == "pending"]
+    return {
+        "outbox": {
+            **waiting,
+            "parked": sum(depth.rows for depth in kind.depths if depth.state == "parked"),
+            "oldest_seconds": round(now - min(oldest), 1) if oldest else None,
+        },
+        "full_sync": _run(kind.run, kind.ledger) if kind.run else None,
+        "issues": kind.issues,
+        "ledger": kind.ledger,
+    }
+
+
+def _run(run: Run, known: int) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "mode": run.mode,
+        "state": run.state,
+        "seen": run.seen,
+        "done": run.done,
+        "failed": run.failed,
+        "held_removals": run.held_removals,
+        "total_hint": run.seen if run.enumerated_at else max(known, run.seen) or None,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "succeeded": run.succeeded,
+    }
+
+
+async def refresh_gauges(storage: Storage, lines: list[Line], metrics: Metrics, now: float) -> None:
+    """Bring the gauges up to date, before a scrape. Raises StorageTrouble."""
+    corners = []
+    for line in lines:
+        site = line.connection.site
+        for kind in SYNCED_KINDS:
+            seen = await storage.read(overview, line.connection.id, kind)
+            corners += [
+                QueueDepth(
+                    site=site,
+                    kind=kind,
+                    lane=depth.lane,
+                    state=depth.state,
+                    rows=depth.rows,
+                    oldest_seconds=now - (depth.oldest or now),
+                )
+                for depth in seen.depths
+            ]
+            metrics.issues(site, kind, seen.issues)
+            metrics.sync_log_untold(site, kind.value, seen.untold)
+            if seen.run is not None:
+                stages = {"seen": seen.run.seen, "done": seen.run.done, "failed": seen.run.failed}
+                metrics.full_sync_progress(site, kind, stages)
+        for limiter in (line.platform.limiter, line.sparklayer.limiter):
+            now_of = limiter.statistics()
+            metrics.breaker(site, now_of.api, is_open=now_of.breaker != "closed")
+    metrics.outbox(corners)
+    metrics.connections({"active": len(lines)})

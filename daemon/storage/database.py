@@ -1,0 +1,278 @@
+"""Whole transactions on one SQLite file, for callers on trio.
+
+aiosqlite lives on an asyncio loop in a thread of its own; trio hands over *whole transactions*, never statements,
+and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked.
+
+An operation is an ordinary set-wise function `fn(conn, calls) -> results`, one result per call. One writer commits
+whatever has queued up: neighbours of the same function become one call of it. When a commit fails, all of it is
+rolled back and each call is tried alone, so that one bad call harms no other; trouble with the file itself (locked,
+full, read-only, I/O) fails all alike with `StorageTrouble`. `InlineDatabase` runs the same functions without
+threads, for tests with a mock clock.
+"""
+
+import contextlib
+import fcntl
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import trio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from attrs import frozen
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from daemon.errors import ConfigError, StorageTrouble
+from daemon.storage.migrate import upgrade
+
+C = TypeVar("C")
+R = TypeVar("R")
+T = TypeVar("T")
+Operation = Callable[[Connection, Sequence[C]], Sequence[R]]
+Outcome = tuple[Any, Exception | None]
+
+BUSY_MILLISECONDS = 5000
+READERS = 2
+
+
+class Storage(Protocol):
+    """What the rest of the daemon may ask of the database."""
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        """Commit `call` durably with whatever else is waiting; return its result. Raises StorageTrouble."""
+        ...
+
+    async def read(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run `fn(conn, *args)` in a read-only transaction that sees every commit so far."""
+        ...
+
+
+@frozen(kw_only=True)
+class CommitStatistics:
+    """Counters since the start: commits, the calls in them, and the seconds they took."""
+
+    commits: int
+    calls: int
+    seconds: float
+    waiting: int
+
+
+class Database:
+    """The threaded storage; made by `open_database`."""
+
+    def __init__(self, portal: BlockingPortal, url: str) -> None:
+        self._portal = portal
+        self._writer = _prepare(create_async_engine(url, pool_size=1, max_overflow=0), "BEGIN IMMEDIATE")
+        self._reader = _prepare(create_async_engine(url, pool_size=READERS, max_overflow=0), "BEGIN", "query_only=ON")
+        self._queue: list[tuple[Operation[Any, Any], Any, Callable[[Outcome], None]]] = []
+        self._wake = trio.Event()
+        self._gone = False
+        self._commits = self._calls = 0
+        self._seconds = 0.0
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        """Commit `call` durably; see `Storage`. A caller that is cancelled learns it after the commit."""
+        if self._gone:
+            raise StorageTrouble("the database is closed", reason="storage_closed")
+        task = trio.lowlevel.current_task()
+        outcome: list[Outcome] = []
+
+        def tell(result: Outcome) -> None:
+            outcome.append(result)
+            trio.lowlevel.reschedule(task)
+
+        self._queue.append((fn, call, tell))
+        self._wake.set()
+        # An abort that never succeeds is a shield without the cost of a cancel scope.
+        await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        result: R
+        result, error = outcome[0]
+        if error is not None:
+            raise error
+        return result
+
+    async def read(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run a query; see `Storage`."""
+
+        async def query() -> R:
+            async with self._reader.begin() as conn:
+                result: R = await conn.run_sync(fn, *args)
+                return result
+
+        try:
+            return await self._hand_over(query)
+        except (DatabaseError, RuntimeError) as error:
+            raise _trouble(error) from error
+
+    def statistics(self) -> CommitStatistics:
+        """Return what has been committed since the start."""
+        return CommitStatistics(
+            commits=self._commits, calls=self._calls, seconds=self._seconds, waiting=len(self._queue)
+        )
+
+    async def run_writer(self) -> None:
+        """Commit what is queued until cancelled. Nobody is left waiting when it ends."""
+        batch: list[tuple[Operation[Any, Any], Any, Callable[[Outcome], None]]] = []
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake, batch, self._queue = trio.Event(), self._queue, []
+                began = time.perf_counter()
+                groups = [
+                    (fn, [call for _, call, _ in group])
+                    for fn, group in itertools.groupby(batch, key=lambda item: item[0])
+                ]
+                outcomes = await self._hand_over(self._commit, groups)
+                self._count(len(batch), time.perf_counter() - began)
+                done, batch = batch, []
+                for (_, _, tell), outcome in zip(done, outcomes, strict=True):
+                    tell(outcome)
+        finally:
+            self._gone = True
+            for _, _, tell in batch + self._queue:
+                tell((None, StorageTrouble("the database is closed", reason="storage_closed")))
+
+    async def aclose(self) -> None:
+        """Close every connection of the driver: an open one would keep the process from ending."""
+        for engine in (self._writer, self._reader):
+            await self._hand_over(engine.dispose)
+
+    async def migrate(self) -> None:
+        """Bring the schema up to this release."""
+
+        async def run() -> None:
+            async with self._writer.begin() as conn:
+                await conn.run_sync(upgrade)
+
+        await self._hand_over(run)
+
+    async def _commit(self, groups: list[tuple[Operation[Any, Any], list[Any]]]) -> list[Outcome]:
+        """On the asyncio side: one transaction for all groups, or each call alone when that fails."""
+        try:
+            async with self._writer.begin() as conn:
+                return [(result, None) for fn, calls in groups for result in await conn.run_sync(fn, calls)]
+        except OperationalError as error:
+            return [(None, _trouble(error)) for _, calls in groups for _ in calls]
+        except Exception as error:  # noqa: BLE001  # whatever a call raises belongs to its caller
+            if sum(len(calls) for _, calls in groups) == 1:
+                return [(None, error)]
+        return [outcome for fn, calls in groups for call in calls for outcome in await self._commit([(fn, [call])])]
+
+    def _count(self, calls: int, seconds: float) -> None:
+        self._commits += 1
+        self._calls += calls
+        self._seconds += seconds
+
+    async def _hand_over(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """Run a coroutine function on the asyncio loop and wait for it, whatever happens to this task."""
+        task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+        future = self._portal.start_task_soon(fn, *args)
+
+        def wake(_: object) -> None:
+            with contextlib.suppress(trio.RunFinishedError):
+                token.run_sync_soon(trio.lowlevel.reschedule, task)
+
+        future.add_done_callback(wake)
+        await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        result: T = future.result()
+        return result
+
+
+class InlineDatabase:
+    """The same storage without threads or a file: for tests that own the clock."""
+
+    def __init__(self, url: str = "sqlite://") -> None:
+        self._engine = create_engine(url)
+        _prepare(self._engine, "BEGIN IMMEDIATE")
+        with self._engine.begin() as conn:
+            upgrade(conn)
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        """Commit `call`; see `Storage`."""
+        await trio.lowlevel.checkpoint()
+        with self._engine.begin() as conn:
+            return fn(conn, [call])[0]
+
+    async def read(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run a query; see `Storage`."""
+        await trio.lowlevel.checkpoint()
+        with self._engine.begin() as conn:
+            return fn(conn, *args)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """Open the database at `path`, migrated and with its writer running.
+
+    Raises ConfigError, one line, when another daemon has it, or when it cannot be written or is no database.
+    """
+    with _only_one(path), start_blocking_portal(backend="asyncio") as portal:
+        database = Database(portal, f"sqlite+aiosqlite:///{path}")
+        try:
+            try:
+                await database.migrate()
+            except DatabaseError as error:
+                raise ConfigError(f"database {path}: {error.orig}; check the file and its folder") from error
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(database.run_writer)
+                try:
+                    yield database
+                finally:
+                    nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await database.aclose()
+
+
+def check_writable(path: Path) -> None:
+    """Raise ConfigError when no database could be written at `path`. Leaves nothing behind."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"database {path}: there is no folder {folder}; make it, or name another")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise ConfigError(f"database {path}: cannot be written; choose a folder this user can write to")
+
+
+def _prepare(engine: Any, begin: str, *pragmas: str) -> Any:
+    """Take transaction control away from the driver, and make a commit survive a power loss."""
+    sync: Engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+
+    def connect(dbapi: Any, _record: object) -> None:
+        dbapi.isolation_level = None
+        cursor = dbapi.cursor()
+        for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", *pragmas):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(sync, "connect", connect)
+    event.listen(sync, "begin", lambda conn: conn.exec_driver_sql(begin))
+    return engine
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the lock beside the database for as long as this process uses it."""
+    try:
+        file = path.with_name(f"{path.name}.lock").open("w")
+    except OSError as error:
+        raise ConfigError(f"database {path}: {error.strerror}; choose a folder this user can write to") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(f"database {path}: another daemon is using it; stop that one first") from error
+        yield
+
+
+def _trouble(error: Exception) -> Exception:
+    if isinstance(error, OperationalError):
+        return StorageTrouble(str(error.orig), reason="storage")
+    return error

@@ -1,0 +1,31 @@
+"""Which entities were settled while a page of a full sync was on its way.
+
+What a page says of an entity may be older than what an actor has read and pushed meanwhile. So while a page request
+is open, the ids settled are remembered here, inside the very transactions that settle them, and asked for inside the
+transaction that takes the page in: both run one after the other in the writer.
+"""
+
+from collections.abc import Iterable
+
+from daemon.model import ExternalId
+
+
+class Freshness:
+    """The memory of one (connection, kind). One page request is open at a time."""
+
+    def __init__(self) -> None:
+        self._touched: set[ExternalId] | None = None
+
+    def open(self) -> None:
+        """Begin to remember; call it before the page is requested."""
+        self._touched = set()
+
+    def touch(self, ids: Iterable[ExternalId]) -> None:
+        """Note that `ids` were settled."""
+        if self._touched is not None:
+            self._touched.update(ids)
+
+    def close(self) -> frozenset[ExternalId]:
+        """Return what was settled since `open`, and forget it."""
+        touched, self._touched = self._touched or set(), None
+        return frozenset(touched)

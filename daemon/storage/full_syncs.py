@@ -1,0 +1,273 @@
+"""Full syncs: runs over every entity of a kind, resumable from their cursor.
+
+The life of a run (CHECKs repeat the states, a test walks the table):
+
+    event        from         to           why
+    start        -            enumerating  at connect, on demand, when none ever ran, or once a day
+    page         enumerating  enumerating  a page's ids are in the outbox, in the same transaction as the cursor
+    enumerated   enumerating  draining     the platform has no more pages; what is absent was queued, or held back
+    drained      draining     ending       no row carries the run's tag; the end is stored before it is sent
+    told         ending       ended        SparkLayer has the end
+    drained      draining     ended        ... for a daily run, of which SparkLayer is told nothing
+    replaced     enumerating  ended        somebody asked for a full sync while a daily run was on its way
+    replaced     draining     ended
+"""
+
+from collections.abc import Collection, Sequence
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.model import ConnectionId, ExternalId, Kind, RunId
+from daemon.storage.freshness import Freshness
+from daemon.storage.ledger import size
+from daemon.storage.outbox import active, tag
+from daemon.storage.tables import full_syncs, ledger, outbox, sync_log
+
+TRANSITIONS = {
+    ("start", None): {"enumerating"},
+    ("page", "enumerating"): {"enumerating"},
+    ("enumerated", "enumerating"): {"draining"},
+    ("drained", "draining"): {"ending", "ended"},
+    ("told", "ending"): {"ended"},
+    ("replaced", "enumerating"): {"ended"},
+    ("replaced", "draining"): {"ended"},
+}
+
+REMOVALS_ALWAYS_ALLOWED = 50
+REMOVALS_ALLOWED_SHARE = 0.1
+
+
+@frozen(kw_only=True)
+class Run:
+    """A full sync. `succeeded` is None until its end is stored; `held_removals` were stopped by the brake."""
+
+    id: RunId
+    connection_id: ConnectionId
+    kind: Kind
+    mode: str
+    state: str
+    cursor: str | None
+    started_at: float
+    enumerated_at: float | None
+    finished_at: float | None
+    succeeded: bool | None
+    seen: int
+    done: int
+    failed: int
+    held_removals: int
+    allow_removals: bool
+    again: bool
+
+    @property
+    def refresh(self) -> bool:
+        """Whether the ledger is ignored and everything written."""
+        return self.mode == "refresh"
+
+
+@frozen(kw_only=True)
+class Start:
+    """A wish for a run. An `internal` one that finds a run on its way has it run again; another is refused."""
+
+    connection_id: ConnectionId
+    kind: Kind
+    mode: str
+    now: float
+    internal: bool = False
+    allow_removals: bool = False
+
+
+@frozen(kw_only=True)
+class PageRead:
+    """A page of an enumeration: its ids, and the cursor of the next (None: there is none)."""
+
+    run: RunId
+    ids: Sequence[ExternalId]
+    cursor: str | None
+    now: float
+    freshness: Freshness
+
+
+def start(conn: Connection, calls: Sequence[Start]) -> list[RunId | None]:
+    """Start runs; None for one that was refused because another of its kind is on its way."""
+    alive = active(conn, (call.connection_id for call in calls))
+    return [_start(conn, call) if call.connection_id in alive else None for call in calls]
+
+
+def _start(conn: Connection, call: Start) -> RunId | None:
+    present = current(conn, call.connection_id, call.kind)
+    if present is not None and (present.mode != "daily" or call.mode == "daily"):
+        if call.internal and call.mode != "daily":
+            conn.execute(update(full_syncs).where(full_syncs.c.id == present.id).values(again=True))
+        return None
+    if present is not None:
+        _replace(conn, present)
+    inserted = conn.execute(
+        full_syncs.insert().values(
+            connection_id=call.connection_id,
+            kind=call.kind.value,
+            mode=call.mode,
+            state="enumerating",
+            started_at=call.now,
+            allow_removals=call.allow_removals,
+        )
+    ).inserted_primary_key
+    assert inserted is not None  # one row was inserted
+    run = RunId(inserted[0])
+    if call.mode != "daily":
+        new = insert(sync_log).values(
+            connection_id=call.connection_id,
+            kind=call.kind.value,
+            put_for=run,
+            started_at=call.now,
+            ever_put=False,
+        )
+        conn.execute(
+            new.on_conflict_do_update(
+                index_elements=["connection_id", "kind"],
+                set_={"put_for": new.excluded.put_for, "started_at": new.excluded.started_at},
+            )
+        )
+    return run
+
+
+def _replace(conn: Connection, run: Run) -> None:
+    conn.execute(update(outbox).where(outbox.c.full_sync_id == run.id).values(full_sync_id=None))
+    conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(state="ended"))
+
+
+def current(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
+    """Return the run that is on its way."""
+    return _one(conn, connection_id, kind, full_syncs.c.state != "ended")
+
+
+def latest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
+    """Return the newest run that was not a daily one."""
+    return _one(conn, connection_id, kind, full_syncs.c.mode != "daily")
+
+
+def newest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
+    """Return the newest run of any mode."""
+    return _one(conn, connection_id, kind, full_syncs.c.id > 0)
+
+
+def _one(conn: Connection, connection_id: ConnectionId, kind: Kind, condition: ColumnElement[bool]) -> Run | None:
+    c = full_syncs.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value)
+    query = select(full_syncs).where(*mine, condition).order_by(c.id.desc()).limit(1)
+    found = conn.execute(query).mappings().one_or_none()
+    return None if found is None else Run(**{**found, "kind": Kind(found["kind"])})
+
+
+def take_page(conn: Connection, calls: Sequence[PageRead]) -> list[set[ExternalId]]:
+    """Put each page into the outbox together with the cursor; return the ids whose contents may be used."""
+    return [_take_page(conn, call) for call in calls]
+
+
+def _take_page(conn: Connection, call: PageRead) -> set[ExternalId]:
+    touched = call.freshness.close()
+    c = full_syncs.c
+    run = conn.execute(select(c.connection_id, c.kind).where(c.id == call.run, c.state == "enumerating")).one_or_none()
+    if run is None:
+        return set()
+    kind = Kind(run.kind)
+    fresh = tag(conn, run.connection_id, kind, call.ids, call.run, call.now)
+    row = ledger.c
+    conn.execute(
+        update(ledger)
+        .where(row.connection_id == run.connection_id, row.kind == kind.value, row.external_id.in_(call.ids))
+        .values(seen_run=call.run)
+    )
+    conn.execute(
+        update(full_syncs).where(c.id == call.run).values(cursor=call.cursor, seen=c.seen + len(set(call.ids)))
+    )
+    return fresh - touched
+
+
+def removal_allowed(absent: int, known: int, seen: int) -> bool:
+    """Whether so many entities may be removed because an enumeration of `seen` did not show them (rule 11)."""
+    few = absent <= REMOVALS_ALWAYS_ALLOWED or absent <= known * REMOVALS_ALLOWED_SHARE
+    return seen > 0 and few
+
+
+def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
+    """Queue what the run did not see, to be confirmed by a read by id; return how many the brake holds instead."""
+    return [_finish(conn, run, now) for run, now in calls]
+
+
+def _finish(conn: Connection, run_id: RunId, now: float) -> int:
+    c = full_syncs.c
+    run = conn.execute(
+        select(c.connection_id, c.kind, c.seen, c.allow_removals).where(c.id == run_id, c.state == "enumerating")
+    ).one_or_none()
+    if run is None:
+        return 0
+    row, kind = ledger.c, Kind(run.kind)
+    absent = [
+        ExternalId(found.external_id)
+        for found in conn.execute(
+            select(row.external_id).where(
+                row.connection_id == run.connection_id,
+                row.kind == kind.value,
+                row.seen_run != run_id,
+                row.settled_run < run_id,
+            )
+        )
+    ]
+    allowed = run.allow_removals or removal_allowed(len(absent), size(conn, run.connection_id, kind), run.seen)
+    if absent and allowed:
+        tag(conn, run.connection_id, kind, absent, run_id, now)
+    held = 0 if allowed else len(absent)
+    conn.execute(
+        update(full_syncs).where(c.id == run_id).values(state="draining", enumerated_at=now, held_removals=held)
+    )
+    return held
+
+
+def close_if_drained(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[bool]:
+    """Store the end of each run that no row belongs to any more; return whether it was stored now."""
+    return [_close(conn, run, now) for run, now in calls]
+
+
+def _close(conn: Connection, run_id: RunId, now: float) -> bool:
+    c = full_syncs.c
+    tagged = exists().where(outbox.c.full_sync_id == run_id)
+    run = conn.execute(
+        select(c.mode, c.failed, c.held_removals).where(c.id == run_id, c.state == "draining", ~tagged)
+    ).one_or_none()
+    if run is None:
+        return False
+    conn.execute(
+        update(full_syncs)
+        .where(c.id == run_id)
+        .values(
+            state="ended" if run.mode == "daily" else "ending",
+            finished_at=now,
+            succeeded=run.failed == 0 and run.held_removals == 0,
+        )
+    )
+    return True
+
+
+def give_up(conn: Connection, calls: Sequence[RunId]) -> list[int]:
+    """Let the rows that still retry leave their run and count as failed; return how many."""
+    return [_give_up(conn, run) for run in calls]
+
+
+def _give_up(conn: Connection, run: RunId) -> int:
+    left = conn.execute(update(outbox).where(outbox.c.full_sync_id == run).values(full_sync_id=None)).rowcount
+    c = full_syncs.c
+    conn.execute(update(full_syncs).where(c.id == run).values(failed=c.failed + left))
+    return left
+
+
+def waiting(conn: Connection, run: RunId) -> int:
+    """Return how many rows belong to a run."""
+    return conn.execute(select(func.count()).where(outbox.c.full_sync_id == run)).scalar_one()
+
+
+def refreshing(conn: Connection, runs: Collection[RunId]) -> set[RunId]:
+    """Return which of `runs` ignore the ledger."""
+    c = full_syncs.c
+    return {RunId(row.id) for row in conn.execute(select(c.id).where(c.id.in_(runs), c.mode == "refresh"))}

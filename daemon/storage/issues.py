@@ -1,0 +1,138 @@
+"""What the merchant must fix: at most one issue for an entity, with all its problems in it.
+
+`untold` says that SparkLayer has yet to be told of the issue as it is now, `maybe_told` that it may know of it in
+some form; the latter is set *before* anything is sent, so an issue that is resolved always queues its id. An entity
+has an issue or waits to be reported as synced, never both: so no id is in both lists of a report.
+"""
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.storage.tables import issues, synced
+
+
+@frozen
+class IssueRow:
+    """An issue as it is stored: the digest of what it says, and the sealed text itself."""
+
+    digest: bytes
+    sealed: bytes = field(repr=False)
+
+
+def replace(
+    conn: Connection,
+    connection_id: ConnectionId,
+    kind: Kind,
+    now: float,
+    entities: Sequence[tuple[ExternalId, IssueRow | None, bool]],
+) -> None:
+    """Open, change or resolve the issues of (id, issue, report) and note what has to be reported."""
+    ids = [external_id for external_id, _, _ in entities]
+    if not ids:
+        return
+    c = issues.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value)
+    rows = conn.execute(select(c.external_id, c.digest, c.maybe_told).where(*mine, c.external_id.in_(ids)))
+    present = {row.external_id: row for row in rows}
+    opened = [
+        (external_id, issue)
+        for external_id, issue, report in entities
+        if issue is not None and (report or external_id not in present or present[external_id].digest != issue.digest)
+    ]
+    resolved = [external_id for external_id, issue, _ in entities if issue is None and external_id in present]
+    told = [
+        external_id
+        for external_id, issue, report in entities
+        if issue is None and (report or (external_id in present and present[external_id].maybe_told))
+    ]
+    _open(conn, connection_id, kind, now, opened)
+    if resolved:
+        conn.execute(delete(issues).where(*mine, c.external_id.in_(resolved)))
+    _queue(conn, connection_id, kind, told)
+
+
+def _open(
+    conn: Connection,
+    connection_id: ConnectionId,
+    kind: Kind,
+    now: float,
+    opened: Sequence[tuple[ExternalId, IssueRow]],
+) -> None:
+    if not opened:
+        return
+    new = insert(issues)
+    conn.execute(
+        new.on_conflict_do_update(
+            index_elements=["connection_id", "kind", "external_id"],
+            set_={"digest": new.excluded.digest, "sealed": new.excluded.sealed, "untold": True},
+        ),
+        [
+            {
+                "connection_id": connection_id,
+                "kind": kind.value,
+                "external_id": external_id,
+                "digest": issue.digest,
+                "sealed": issue.sealed,
+                "untold": True,
+                "maybe_told": False,
+                "opened_at": now,
+            }
+            for external_id, issue in opened
+        ],
+    )
+    c = synced.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value)
+    conn.execute(delete(synced).where(*mine, c.external_id.in_([external_id for external_id, _ in opened])))
+
+
+def _queue(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Sequence[ExternalId]) -> None:
+    """Note that `ids` are to be reported as synced."""
+    if not ids:
+        return
+    conn.execute(
+        insert(synced).on_conflict_do_update(
+            index_elements=["connection_id", "kind", "external_id"], set_={"revision": synced.c.revision + 1}
+        ),
+        [
+            {"connection_id": connection_id, "kind": kind.value, "external_id": external_id, "revision": 1}
+            for external_id in ids
+        ],
+    )
+
+
+def open_issues(
+    conn: Connection, connection_id: ConnectionId, kind: Kind, limit: int
+) -> list[tuple[ExternalId, bytes]]:
+    """Return (id, sealed) of open issues, the oldest first."""
+    c = issues.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value)
+    rows = conn.execute(select(c.external_id, c.sealed).where(*mine).order_by(c.opened_at, c.external_id).limit(limit))
+    return [(row.external_id, row.sealed) for row in rows]
+
+
+def count(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
+    """Return how many issues are open."""
+    c = issues.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value)
+    return conn.execute(select(func.count()).where(*mine)).scalar_one()
+
+
+def told(conn: Connection, connection_id: ConnectionId, kind: Kind, sent: Sequence[tuple[ExternalId, bytes]]) -> None:
+    """Note that SparkLayer knows these issues, unless they have changed since they were sent: (id, digest)."""
+    c = issues.c
+    if sent:
+        conn.execute(
+            update(issues)
+            .where(
+                c.connection_id == connection_id,
+                c.kind == kind.value,
+                c.external_id == bindparam("b_id"),
+                c.digest == bindparam("b_digest"),
+            )
+            .values(untold=False),
+            [{"b_id": external_id, "b_digest": digest} for external_id, digest in sent],
+        )

@@ -1,0 +1,227 @@
+"""The outbox: the durable set of pending changes, at most one row for an entity.
+
+The life of a row (a CHECK repeats the states, a test walks the table):
+
+    event    from      to        why
+    record   -         pending   a webhook, a sweep or a waiter says that the entity may have changed
+    record   pending   pending   revision + 1, the more urgent lane, never a shorter backoff
+    record   parked    pending   the entity's next change revives it
+    tag      -         pending   a full sync saw the entity
+    tag      pending   pending   revision + 1, keeps its lane and its turn
+    tag      parked    pending   a full sync revives it
+    settle   pending   -         nothing was recorded since the claim
+    settle   pending   pending   something was: the row stays for it, without the tag that was claimed
+    retry    pending   pending   due later
+    park     pending   parked    its retries are used up; it leaves its run
+
+Claims live in memory only, so after a crash whatever was not settled is simply pending.
+"""
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+
+from attrs import frozen
+from sqlalchemy import Connection, bindparam, case, func, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
+from daemon.storage.tables import connections, outbox
+
+MAX_BACKOFF = 900.0
+"""Seconds. A row due further ahead than this is due now: the clock has jumped."""
+
+TRANSITIONS = {
+    ("record", None): "pending",
+    ("record", "pending"): "pending",
+    ("record", "parked"): "pending",
+    ("tag", None): "pending",
+    ("tag", "pending"): "pending",
+    ("tag", "parked"): "pending",
+    ("settle", "pending"): None,
+    ("retry", "pending"): "pending",
+    ("park", "pending"): "parked",
+}
+
+
+@frozen(kw_only=True)
+class Record:
+    """Changes of one connection to be recorded together.
+
+    `debounce` is how many seconds a live change waits for more of its kind, `patience` how many at most since the
+    first of them; both are 0 for what must not wait.
+    """
+
+    connection_id: ConnectionId
+    changes: Sequence[Change]
+    now: float
+    lane: Lane = Lane.LIVE
+    debounce: float = 0.0
+    patience: float = 0.0
+
+
+@frozen
+class Claim:
+    """A row as it was when an actor took it, before anything was read."""
+
+    external_id: ExternalId
+    revision: int
+    run: RunId | None
+    attempts: int
+    first_queued_at: float
+
+
+@frozen(kw_only=True)
+class Depth:
+    """How many rows of one kind and lane wait, and since when the oldest does (None: none waits)."""
+
+    kind: Kind
+    lane: Lane
+    state: str
+    rows: int
+    oldest: float | None
+
+
+def active(conn: Connection, ids: Iterable[ConnectionId]) -> set[ConnectionId]:
+    """Return which of `ids` are connections that may still be written for."""
+    wanted = set(ids)
+    found = conn.execute(select(connections.c.id).where(connections.c.id.in_(wanted), connections.c.state == "active"))
+    return {ConnectionId(row.id) for row in found}
+
+
+def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
+    """Record changes. Changes of connections that are no longer active are dropped: nothing revives those."""
+    alive = active(conn, (call.connection_id for call in calls))
+    rows = {
+        (call.connection_id, change.kind, change.external_id): {
+            "connection_id": call.connection_id,
+            "kind": change.kind.value,
+            "external_id": change.external_id,
+            "lane": int(call.lane),
+            "due_at": call.now + call.debounce,
+            "first_queued_at": call.now,
+            "patience": call.patience,
+        }
+        for call in calls
+        if call.connection_id in alive
+        for change in call.changes
+    }
+    if rows:
+        conn.execute(_RECORD, list(rows.values()))
+    return [None] * len(calls)
+
+
+def tag(
+    conn: Connection,
+    connection_id: ConnectionId,
+    kind: Kind,
+    ids: Sequence[ExternalId],
+    run: RunId,
+    now: float,
+) -> set[ExternalId]:
+    """Put `ids` into the outbox for `run`, without disturbing rows that wait; return those that had no row."""
+    mine = (
+        outbox.c.connection_id == connection_id,
+        outbox.c.kind == kind.value,
+        outbox.c.external_id.in_(ids),
+    )
+    waiting = {ExternalId(row.external_id) for row in conn.execute(select(outbox.c.external_id).where(*mine))}
+    if waiting:
+        revived = outbox.c.state == "parked"
+        conn.execute(
+            update(outbox)
+            .where(*mine)
+            .values(
+                revision=outbox.c.revision + 1,
+                full_sync_id=run,
+                state="pending",
+                due_at=case((revived, now), else_=outbox.c.due_at),
+                attempts=case((revived, 0), else_=outbox.c.attempts),
+                first_queued_at=case((revived, now), else_=outbox.c.first_queued_at),
+            )
+        )
+    new = [external_id for external_id in dict.fromkeys(ids) if external_id not in waiting]
+    if new:
+        fixed = {
+            "connection_id": connection_id,
+            "kind": kind.value,
+            "revision": 1,
+            "lane": int(Lane.BACKFILL),
+            "full_sync_id": run,
+            "due_at": now,
+            "attempts": 0,
+            "first_queued_at": now,
+            "state": "pending",
+        }
+        conn.execute(outbox.insert(), [{**fixed, "external_id": external_id} for external_id in new])
+    return set(new)
+
+
+def claim(
+    conn: Connection,
+    connection_id: ConnectionId,
+    kind: Kind,
+    lane: Lane,
+    now: float,
+    limit: int,
+    in_flight: AbstractSet[ExternalId],
+) -> list[Claim]:
+    """Return at most `limit` due rows of a lane that are not in flight, the longest due first."""
+    c = outbox.c
+    due = (
+        select(c.external_id, c.revision, c.full_sync_id, c.attempts, c.first_queued_at)
+        .where(c.connection_id == connection_id, c.kind == kind.value, c.state == "pending", c.lane == int(lane))
+        .where(or_(c.due_at <= now, c.due_at > now + MAX_BACKOFF))
+        .order_by(c.due_at, c.external_id)
+        .limit(limit + len(in_flight))
+    )
+    free = [Claim(*row) for row in conn.execute(due) if row.external_id not in in_flight]
+    return free[:limit]
+
+
+def next_due(conn: Connection, connection_id: ConnectionId, kind: Kind, after: float) -> float | None:
+    """Return when the next row that is not due at `after` will be; None when there is none."""
+    c = outbox.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value, c.state == "pending")
+    return conn.execute(select(func.min(c.due_at)).where(*mine, c.due_at > after)).scalar()
+
+
+def backlog(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
+    """Return how many rows of the backfill lane wait."""
+    c = outbox.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value, c.state == "pending")
+    return conn.execute(select(func.count()).where(*mine, c.lane == int(Lane.BACKFILL))).scalar_one()
+
+
+def depths(conn: Connection, connection_id: ConnectionId) -> list[Depth]:
+    """Return what waits, by kind, lane and state."""
+    c = outbox.c
+    rows = conn.execute(
+        select(c.kind, c.lane, c.state, func.count().label("rows"), func.min(c.first_queued_at).label("oldest"))
+        .where(c.connection_id == connection_id)
+        .group_by(c.kind, c.lane, c.state)
+    )
+    return [
+        Depth(kind=Kind(row.kind), lane=Lane(row.lane), state=row.state, rows=row.rows, oldest=row.oldest)
+        for row in rows
+    ]
+
+
+_NEW = insert(outbox).values(revision=1, attempts=0, state="pending")
+_LATEST = outbox.c.first_queued_at + bindparam("patience")
+_PARKED = outbox.c.state == "parked"
+_RECORD = _NEW.on_conflict_do_update(
+    index_elements=["connection_id", "kind", "external_id"],
+    set_={
+        "revision": outbox.c.revision + 1,
+        "lane": case((_NEW.excluded.lane < outbox.c.lane, _NEW.excluded.lane), else_=outbox.c.lane),
+        "due_at": case(
+            (_PARKED, _NEW.excluded.due_at),
+            (outbox.c.attempts > 0, outbox.c.due_at),
+            (_NEW.excluded.due_at < _LATEST, _NEW.excluded.due_at),
+            else_=_LATEST,
+        ),
+        "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
+        "first_queued_at": case((_PARKED, _NEW.excluded.first_queued_at), else_=outbox.c.first_queued_at),
+        "state": "pending",
+    },
+)

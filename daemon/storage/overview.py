@@ -1,0 +1,33 @@
+"""Counts of everything a connection has, for people and for metrics."""
+
+from attrs import frozen
+from sqlalchemy import Connection
+
+from daemon.model import ConnectionId, Kind
+from daemon.storage import full_syncs, issues, ledger, outbox, sync_log
+from daemon.storage.full_syncs import Run
+from daemon.storage.outbox import Depth
+
+
+@frozen(kw_only=True)
+class KindOverview:
+    """One kind: what waits, what SparkLayer has, what is wrong, and the latest run."""
+
+    kind: Kind
+    depths: tuple[Depth, ...]
+    ledger: int
+    issues: int
+    untold: int
+    run: Run | None
+
+
+def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindOverview:
+    """Count."""
+    return KindOverview(
+        kind=kind,
+        depths=tuple(depth for depth in outbox.depths(conn, connection_id) if depth.kind is kind),
+        ledger=ledger.size(conn, connection_id, kind),
+        issues=issues.count(conn, connection_id, kind),
+        untold=sync_log.untold(conn, connection_id, kind),
+        run=full_syncs.latest(conn, connection_id, kind),
+    )

@@ -1,0 +1,205 @@
+"""Settling: outbox rows, confirmed parts, issues and a full sync's counts change together, or not at all.
+
+What happens to a row depends on what was recorded since it was claimed: the revision and the run's tag taken at the
+claim, before anything was read, are compared here with the present ones. So the newest state always wins.
+"""
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+from sqlalchemy import Connection, bindparam, case, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, Sku
+from daemon.storage import ledger as ledgers
+from daemon.storage.freshness import Freshness
+from daemon.storage.issues import IssueRow, replace
+from daemon.storage.outbox import Claim, Record, active, record
+from daemon.storage.tables import full_syncs, ledger, outbox, sku_owners, sku_waiters
+
+
+@frozen(kw_only=True)
+class Done:
+    """The entity was worked on to its end: equal, written, removed, or refused with an issue.
+
+    `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the SKUs that it
+    let go, `waits_for` those that it would have and somebody else owns, `report` says that it was a live change.
+    """
+
+    claim: Claim
+    row: ledgers.Row | None = None
+    forget: bool = False
+    issue: IssueRow | None = None
+    released: Sequence[Sku] = ()
+    waits_for: Sequence[Sku] = ()
+    report: bool = False
+
+
+@frozen(kw_only=True)
+class Again:
+    """The entity must be tried again at `due_at`, or is parked when that is None. `error` is sealed.
+
+    `row` has the parts that were confirmed nevertheless.
+    """
+
+    claim: Claim
+    due_at: float | None
+    error: bytes = field(repr=False)
+    row: ledgers.Row | None = None
+
+
+@frozen(kw_only=True)
+class Settlement:
+    """What became of a batch, or of a part of it."""
+
+    connection_id: ConnectionId
+    kind: Kind
+    now: float
+    freshness: Freshness
+    done: Sequence[Done] = ()
+    again: Sequence[Again] = ()
+    changed: Sequence[ExternalId] = ()
+    """Entities to be looked at because of this batch, such as the owners of SKUs that it would have."""
+
+
+def settle(conn: Connection, calls: Sequence[Settlement]) -> list[None]:
+    """Settle batches. Those of a connection that is no longer active are dropped."""
+    alive = active(conn, (call.connection_id for call in calls))
+    for call in calls:
+        if call.connection_id in alive:
+            _settle(conn, call)
+    return [None] * len(calls)
+
+
+def _settle(conn: Connection, call: Settlement) -> None:
+    call.freshness.touch([done.claim.external_id for done in call.done])
+    _rows(conn, call)
+    _retries(conn, call)
+    rows = [row for row in (*(d.row for d in call.done), *(a.row for a in call.again)) if row is not None]
+    ledgers.store(conn, call.connection_id, call.kind, rows)
+    _forget(conn, call)
+    replace(
+        conn,
+        call.connection_id,
+        call.kind,
+        call.now,
+        [(d.claim.external_id, d.issue, d.report) for d in call.done],
+    )
+    changed = {*call.changed, *_ownership(conn, call)}
+    changes = [Change(call.kind, external_id) for external_id in sorted(changed)]
+    record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.LIVE)])
+
+
+def _rows(conn: Connection, call: Settlement) -> None:
+    """Delete the rows that nobody bumped; the others stay, without the tag that was claimed."""
+    claims = {done.claim.external_id: done.claim for done in call.done}
+    if not claims:
+        return
+    c = outbox.c
+    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
+    present = conn.execute(
+        select(c.external_id, c.revision, c.full_sync_id).where(*mine, c.external_id.in_(list(claims)))
+    ).all()
+    settled: list[ExternalId] = []
+    kept: list[ExternalId] = []
+    for external_id, revision, run in present:
+        claim = claims[external_id]
+        same = revision == claim.revision and run == claim.run
+        (settled if same else kept).append(external_id)
+    if settled:
+        conn.execute(delete(outbox).where(*mine, c.external_id.in_(settled)))
+    if kept:
+        conn.execute(
+            update(outbox)
+            .where(*mine, c.external_id == bindparam("b_id"))
+            .values(
+                full_sync_id=case((c.full_sync_id == bindparam("b_run"), None), else_=c.full_sync_id),
+                attempts=0,
+                first_queued_at=call.now,
+                sealed=None,
+            ),
+            [{"b_id": external_id, "b_run": claims[external_id].run} for external_id in kept],
+        )
+    _count(conn, [claim.run for claim in claims.values() if claim.run is not None], "done")
+
+
+def _retries(conn: Connection, call: Settlement) -> None:
+    if not call.again:
+        return
+    c = outbox.c
+    mine = (
+        c.connection_id == call.connection_id,
+        c.kind == call.kind.value,
+        c.external_id == bindparam("b_id"),
+    )
+    later = [item for item in call.again if item.due_at is not None]
+    if later:
+        conn.execute(
+            update(outbox)
+            .where(*mine)
+            .values(attempts=c.attempts + 1, due_at=bindparam("b_due"), sealed=bindparam("b_error")),
+            [{"b_id": item.claim.external_id, "b_due": item.due_at, "b_error": item.error} for item in later],
+        )
+    parked = [item for item in call.again if item.due_at is None]
+    if parked:
+        conn.execute(
+            update(outbox).where(*mine).values(state="parked", full_sync_id=None, sealed=bindparam("b_error")),
+            [{"b_id": item.claim.external_id, "b_error": item.error} for item in parked],
+        )
+        _count(conn, [item.claim.run for item in parked if item.claim.run is not None], "failed")
+
+
+def _count(conn: Connection, runs: Sequence[RunId], column: str) -> None:
+    for run in set(runs):
+        number = sum(other == run for other in runs)
+        counted = full_syncs.c[column]
+        conn.execute(update(full_syncs).where(full_syncs.c.id == run).values({counted: counted + number}))
+
+
+def _forget(conn: Connection, call: Settlement) -> None:
+    gone = [done.claim.external_id for done in call.done if done.forget]
+    if gone:
+        c = ledger.c
+        mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(gone))
+        conn.execute(delete(ledger).where(*mine))
+
+
+def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
+    """Give SKUs back and note who waits; return who has waited long enough."""
+    ids = [done.claim.external_id for done in call.done]
+    released = [(sku, done.claim.external_id) for done in call.done for sku in done.released]
+    waiting = [(sku, done.claim.external_id) for done in call.done for sku in done.waits_for]
+    owner, waiter = sku_owners.c, sku_waiters.c
+    if ids:
+        conn.execute(delete(sku_waiters).where(waiter.connection_id == call.connection_id, waiter.external_id.in_(ids)))
+    if released:
+        conn.execute(
+            delete(sku_owners).where(
+                owner.connection_id == call.connection_id,
+                owner.sku == bindparam("b_sku"),
+                owner.external_id == bindparam("b_id"),
+            ),
+            [{"b_sku": sku, "b_id": external_id} for sku, external_id in released],
+        )
+    if waiting:
+        conn.execute(
+            insert(sku_waiters).on_conflict_do_nothing(),
+            [
+                {"connection_id": call.connection_id, "sku": sku, "external_id": external_id}
+                for sku, external_id in waiting
+            ],
+        )
+    return _woken(conn, call, [sku for sku, _ in released], [sku for sku, _ in waiting])
+
+
+def _woken(conn: Connection, call: Settlement, released: Sequence[Sku], awaited: Sequence[Sku]) -> set[ExternalId]:
+    """Return who waits for a SKU that was released, or for one that was released before the waiting began."""
+    if not released and not awaited:
+        return set()
+    owned = ledgers.owners(conn, call.connection_id, list(awaited)) if awaited else {}
+    free = {*released, *(sku for sku in awaited if sku not in owned)}
+    waiter = sku_waiters.c
+    mine = (waiter.connection_id == call.connection_id, waiter.sku.in_(free))
+    woken = {ExternalId(row.external_id) for row in conn.execute(select(waiter.external_id).where(*mine))}
+    conn.execute(delete(sku_waiters).where(*mine))
+    return woken

@@ -1,0 +1,162 @@
+"""The tables, as SQLAlchemy Core sees them; `migrations` creates them.
+
+Every row but `meta` belongs to a connection by its surrogate key, so that a row of an earlier generation can
+never be taken for one of the present. Times are seconds since the epoch. A column named `sealed` is encrypted by
+`Vault`: it holds credentials or texts that may quote a person's data. Nothing else here is about persons: the
+outbox holds ids, the ledger ids and keyed fingerprints.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site_env", String, nullable=False),
+    Column("site_id", String, nullable=False),
+    Column("platform", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    CheckConstraint("state in ('active', 'leaving', 'gone')", name="state"),
+    Index("connections_site", "site_env", "site_id", unique=True),
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("full_sync_id", Integer),
+    Column("due_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_queued_at", Float, nullable=False),
+    Column("state", String, nullable=False),
+    Column("sealed", LargeBinary),
+    CheckConstraint("state in ('pending', 'parked')", name="state"),
+    CheckConstraint("state <> 'parked' or full_sync_id is null", name="parked_rows_leave_their_run"),
+    Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
+    Index("outbox_run", "full_sync_id"),
+    sqlite_with_rowid=False,
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Column("digest", LargeBinary),
+    Column("parts", LargeBinary, nullable=False),
+    Column("settled_run", Integer, nullable=False),
+    Column("seen_run", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+sku_owners = Table(
+    "sku_owners",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("sku", String, primary_key=True),
+    Column("external_id", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+sku_waiters = Table(
+    "sku_waiters",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("sku", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Index("sku_waiters_entity", "connection_id", "external_id"),
+    sqlite_with_rowid=False,
+)
+
+full_syncs = Table(
+    "full_syncs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("connection_id", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("cursor", String),
+    Column("started_at", Float, nullable=False),
+    Column("enumerated_at", Float),
+    Column("finished_at", Float),
+    Column("succeeded", Boolean),
+    Column("seen", Integer, nullable=False, default=0),
+    Column("done", Integer, nullable=False, default=0),
+    Column("failed", Integer, nullable=False, default=0),
+    Column("held_removals", Integer, nullable=False, default=0),
+    Column("allow_removals", Boolean, nullable=False, default=False),
+    Column("again", Boolean, nullable=False, default=False),
+    CheckConstraint("mode in ('normal', 'refresh', 'daily')", name="mode"),
+    CheckConstraint("state in ('enumerating', 'draining', 'ending', 'ended')", name="state"),
+    CheckConstraint("state <> 'ending' or finished_at is not null", name="the_end_is_stored_before_it_is_sent"),
+    Index("full_syncs_open", "connection_id", "kind", "state"),
+    sqlite_autoincrement=True,
+)
+
+issues = Table(
+    "issues",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("untold", Boolean, nullable=False),
+    Column("maybe_told", Boolean, nullable=False),
+    Column("opened_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+synced = Table(
+    "synced",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+sync_log = Table(
+    "sync_log",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("put_for", Integer),
+    Column("ever_put", Boolean, nullable=False, default=False),
+    Column("started_at", Float),
+    Column("last_full_sync", Float),
+    Column("last_succeeded", Boolean),
+    sqlite_with_rowid=False,
+)
+
+OF_A_CONNECTION = (outbox, ledger, sku_owners, sku_waiters, full_syncs, issues, synced, sync_log)

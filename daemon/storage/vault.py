@@ -1,0 +1,82 @@
+"""Encryption of what must not lie readable in the database.
+
+The first key encrypts, every key decrypts, so that keys can be rotated without downtime. A key is any text; it is
+stretched by HKDF, which is right for random keys and wrong for passwords, hence the minimum length in the
+configuration. `Fingerprint` is the keyed hash of the ledger: its own random key is stored sealed, so rotating the
+vault's keys changes no fingerprint.
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.errors import ConfigError
+from daemon.model import Secret
+from daemon.storage.database import Storage
+from daemon.storage.tables import meta
+
+
+class Vault:
+    """Seals and opens bytes with the configured keys."""
+
+    def __init__(self, keys: Sequence[Secret]) -> None:
+        self._fernet = MultiFernet([Fernet(_stretched(key)) for key in keys])
+
+    def seal(self, value: object) -> bytes:
+        """Encrypt anything JSON can hold."""
+        return self._fernet.encrypt(msgspec.json.encode(value))
+
+    def open(self, sealed: bytes) -> object:
+        """Decrypt what `seal` made. Raises ConfigError when none of the keys fits."""
+        try:
+            return msgspec.json.decode(self._fernet.decrypt(sealed))
+        except InvalidToken as error:
+            raise ConfigError(
+                "security.secret_keys: none of the keys opens the database; put the earlier key into the list"
+            ) from error
+
+
+class Fingerprint:
+    """A keyed hash of values: equal values, equal prints; nobody without the key can test a guess."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._encode = msgspec.json.Encoder(decimal_format="string").encode
+
+    def __call__(self, value: object) -> bytes:
+        """Return 16 bytes for anything msgspec can encode."""
+        return hashlib.blake2b(self._encode(value), digest_size=16, key=self._key).digest()
+
+
+async def load_fingerprint(storage: Storage, vault: Vault) -> Fingerprint:
+    """Read the fingerprint key, making one in a new database."""
+    sealed = await storage.write(_stored_or, vault.seal(secrets.token_hex(32)))
+    return Fingerprint(bytes.fromhex(str(vault.open(sealed))))
+
+
+def heartbeat(conn: Connection, calls: Sequence[bytes]) -> list[None]:
+    """Show that the database can be written: store `calls`' last sealed word."""
+    row = insert(meta).values(name="heartbeat", sealed=calls[-1])
+    conn.execute(row.on_conflict_do_update(index_elements=["name"], set_={"sealed": row.excluded.sealed}))
+    return [None] * len(calls)
+
+
+def _stored_or(conn: Connection, calls: Sequence[bytes]) -> list[bytes]:
+    found = conn.execute(select(meta.c.sealed).where(meta.c.name == "fingerprint_key")).scalar()
+    if found is None:
+        found = calls[0]
+        conn.execute(meta.insert().values(name="fingerprint_key", sealed=found))
+    return [found] * len(calls)
+
+
+def _stretched(key: Secret) -> bytes:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"ignite-sync vault").derive(key.reveal().encode())
+    return base64.urlsafe_b64encode(derived)

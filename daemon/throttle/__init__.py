@@ -1,0 +1,31 @@
+"""The gate in front of one API of one connection: rate, concurrency, lanes, breaker.
+
+A caller takes a turn for each request and says how it went:
+
+    async with limiter.turn(Lane.LIVE) as turn:
+        try:
+            answer = await api.send("GET", "/v3/store")
+        except Retry:
+            turn.lost()
+            raise
+        turn.observe(answer.status, answer.headers)
+
+What is decided is decided by pure parts, a policy and a breaker, which are told the time; `limiter` waits.
+"""
+
+from daemon.throttle.adaptive import AdaptivePolicy
+from daemon.throttle.breaker import Breaker
+from daemon.throttle.limiter import Limiter, LimiterStatistics, Turn
+from daemon.throttle.policy import Numbers, Policy
+from daemon.throttle.window import WindowPolicy
+
+__all__ = [
+    "AdaptivePolicy",
+    "Breaker",
+    "Limiter",
+    "LimiterStatistics",
+    "Numbers",
+    "Policy",
+    "Turn",
+    "WindowPolicy",
+]

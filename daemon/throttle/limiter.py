@@ -1,0 +1,251 @@
+"""Hands out turns in front of one API of one connection.
+
+Always holds: never more than `concurrency` turns are out, of which backfill has at most `concurrency - reserved`;
+none is out that the policy did not allow, and none while the breaker is open; live goes first, but after eight
+live turns a waiting backfill gets one. A caller may be cancelled anywhere: its place or turn is given back, and
+whoever can go next is woken.
+
+There is no task of its own. Whoever comes, leaves, or wakes by its timer runs `_dispatch`, which grants all that
+can be granted and sets the timers of those who come next. The policy and the breaker decide; this file only waits.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import trio
+from attrs import frozen
+
+from daemon.errors import Blocked, Side
+from daemon.model import Lane
+from daemon.retry_after import retry_after
+from daemon.throttle.breaker import Breaker
+from daemon.throttle.policy import Numbers, Policy
+
+LIVE_IN_A_ROW = 8
+SHORTEST_SLEEP = 1e-4
+"""Sleeping for less than the clock can tell would spin."""
+
+
+@frozen(kw_only=True)
+class LimiterStatistics:
+    """A snapshot, for metrics and /admin/status."""
+
+    api: str
+    waiting: Mapping[Lane, int]
+    in_flight: int
+    numbers: Numbers
+    """.rate .ceiling .remaining .quota, each None when unknown."""
+    breaker: str
+    """closed, open or half_open."""
+    granted: int
+    refused: int
+    """Answers 429."""
+    opened: int
+    """How often the breaker opened."""
+    waited: float
+    """Seconds that turns were waited for, all together."""
+
+
+class Turn:
+    """The right to make one request now. Say how it went by exactly one of `observe` and `lost`."""
+
+    __slots__ = ("answered", "began", "headers", "lane", "status", "ticket")
+
+    def __init__(self, lane: Lane, began: float, ticket: int) -> None:
+        self.lane = lane
+        self.began = began
+        self.ticket = ticket
+        self.answered: bool | None = None
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+
+    def observe(self, status: int, headers: Mapping[str, str]) -> None:
+        """There was an answer; `headers` has lower-case names."""
+        self.answered, self.status, self.headers = True, status, headers
+
+    def lost(self) -> None:
+        """There was none: a timeout or a failure of the network."""
+        self.answered = False
+
+
+class _Place:
+    """A place in the queue. `woken` is set once `turn` or `blocked` (seconds until the breaker may close) is."""
+
+    __slots__ = ("asked", "blocked", "lane", "scope", "turn", "woken")
+
+    def __init__(self, lane: Lane, asked: float) -> None:
+        self.lane = lane
+        self.asked = asked
+        self.turn: Turn | None = None
+        self.blocked = 0.0
+        self.woken = trio.Event()
+        self.scope = trio.CancelScope()
+
+
+class Limiter:
+    """The throttle of one API of one connection; see the module."""
+
+    def __init__(
+        self,
+        *,
+        api: str,
+        side: Side,
+        policy: Policy,
+        concurrency: int = 8,
+        reserved: int | None = None,
+        breaker: Breaker | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._api = api
+        self._side = side
+        self._policy = policy
+        self._concurrency = concurrency
+        self._for_backfill = concurrency - (concurrency // 4 if reserved is None else reserved)
+        self._breaker = breaker or Breaker()
+        self._wall = wall
+        self._queues: Mapping[Lane, deque[_Place]] = {lane: deque() for lane in Lane}
+        self._out = dict.fromkeys(Lane, 0)
+        self._in_flight = 0
+        self._live_in_a_row = 0
+        self._granted = 0
+        self._refused = 0
+        self._waited = 0.0
+
+    @asynccontextmanager
+    async def turn(self, lane: Lane) -> AsyncIterator[Turn]:
+        """Wait for a turn. Raises Blocked (reason "breaker_open") while the breaker is open.
+
+        A block that ends without an outcome, because it was cancelled, gives the turn back.
+        """
+        turn = await self._enter(lane)
+        try:
+            yield turn
+        finally:
+            self._leave(turn)
+
+    def statistics(self) -> LimiterStatistics:
+        """Return a snapshot."""
+        return LimiterStatistics(
+            api=self._api,
+            waiting={lane: len(queue) for lane, queue in self._queues.items()},
+            in_flight=self._in_flight,
+            numbers=self._policy.numbers(trio.current_time()),
+            breaker=self._breaker.state.value,
+            granted=self._granted,
+            refused=self._refused,
+            opened=self._breaker.opened,
+            waited=self._waited,
+        )
+
+    async def _enter(self, lane: Lane) -> Turn:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        now = trio.current_time()
+        place = _Place(lane, now)
+        self._queues[lane].append(place)
+        self._dispatch(now)
+        if not place.woken.is_set():
+            await self._wait(place)
+        if place.turn is None:
+            raise Blocked(
+                f"{self._api}: too many failures in a row, next try in {place.blocked:.0f} s",
+                reason="breaker_open",
+                side=self._side,
+                after=place.blocked,
+            )
+        return place.turn
+
+    async def _wait(self, place: _Place) -> None:
+        """Sleep until the place is settled, dispatching whenever its timer rings."""
+        try:
+            while not place.woken.is_set():
+                with place.scope:
+                    await place.woken.wait()
+                    return
+                place.scope = trio.CancelScope()
+                self._dispatch(trio.current_time())
+        except trio.Cancelled:
+            self._withdraw(place)
+            raise
+
+    def _withdraw(self, place: _Place) -> None:
+        """Forget a place whose owner was cancelled, perhaps in the same instant in which it got its turn."""
+        if place.turn is not None:
+            self._leave(place.turn)
+        elif not place.woken.is_set():
+            self._queues[place.lane].remove(place)
+            self._dispatch(trio.current_time())
+
+    def _leave(self, turn: Turn) -> None:
+        now = trio.current_time()
+        self._in_flight -= 1
+        self._out[turn.lane] -= 1
+        if turn.answered:
+            self._learn(turn, now)
+        else:
+            self._policy.lost(now, turn.began)
+            if turn.answered is None:
+                self._breaker.gave_up(turn.ticket)
+            else:
+                self._breaker.failed(turn.ticket, now)
+        self._dispatch(now)
+
+    def _learn(self, turn: Turn, now: float) -> None:
+        if turn.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._breaker.failed(turn.ticket, now)
+        else:
+            self._breaker.succeeded(turn.ticket)
+        if turn.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._refused += 1
+            self._policy.refused(now, turn.began, turn.headers, retry_after(turn.headers, self._wall()))
+        else:
+            self._policy.accepted(now, turn.began, turn.headers)
+
+    def _dispatch(self, now: float) -> None:
+        """Grant every turn that can be granted now, and set the timers of those who come next."""
+        live, backfill = self._queues.values()
+        while live or backfill:
+            if blocked := self._breaker.wait(now):
+                self._refuse(blocked)
+                return
+            place = self._next(now, live, backfill)
+            if place is None:
+                return
+            self._grant(place, now)
+
+    def _next(self, now: float, live: deque[_Place], backfill: deque[_Place]) -> _Place | None:
+        fair = bool(backfill) and self._live_in_a_row >= LIVE_IN_A_ROW
+        for queue in (backfill, live) if fair else (live, backfill):
+            if queue and self._has_room(queue[0].lane):
+                wait = self._policy.wait(now, queue[0].lane, self._in_flight)
+                if not wait:
+                    return queue[0]
+                queue[0].scope.deadline = now + max(wait, SHORTEST_SLEEP)
+        return None
+
+    def _has_room(self, lane: Lane) -> bool:
+        if self._in_flight >= self._concurrency:
+            return False
+        return lane is Lane.LIVE or self._out[lane] < self._for_backfill
+
+    def _grant(self, place: _Place, now: float) -> None:
+        lane = place.lane
+        self._queues[lane].popleft()
+        self._policy.granted(now)
+        place.turn = Turn(lane, now, self._breaker.begin())
+        place.woken.set()
+        self._in_flight += 1
+        self._out[lane] += 1
+        self._granted += 1
+        self._waited += now - place.asked
+        contested = lane is Lane.LIVE and self._queues[Lane.BACKFILL]
+        self._live_in_a_row = self._live_in_a_row + 1 if contested else 0
+
+    def _refuse(self, blocked: float) -> None:
+        for queue in self._queues.values():
+            for place in queue:
+                place.blocked = blocked
+                place.woken.set()
+            queue.clear()

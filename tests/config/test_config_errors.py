@@ -1,0 +1,323 @@
+"""Whatever is wrong with the settings ends as one line: where it stands, what is wrong, what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config import load
+from daemon.errors import ConfigError
+from daemon.platforms import load_platforms
+
+PLATFORMS = load_platforms()
+# The least that a file must say: its three blocks.
+SECURITY, CONNECTION, STORE = (Path(__file__).parent / "whole.toml").read_text("utf-8").split("\n\n")
+SECURITY, CONNECTION, STORE = f"{SECURITY}\n", f"\n{CONNECTION}\n", f"\n{STORE}"
+WHOLE = SECURITY + CONNECTION + STORE
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def line(text: str = WHOLE, environ: dict[str, str] | None = None, path: str = "s.toml") -> str:
+    """Return the one line that loading ends with."""
+    if path == "s.toml":
+        Path(path).write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(Path(path) if path else None, environ or {}, PLATFORMS)
+    assert "\n" not in str(caught.value)
+    assert "hidden" not in str(caught.value)
+    return str(caught.value)
+
+
+def with_line(section: str, setting: str) -> str:
+    return f"[{section}]\n{setting}\n" + WHOLE
+
+
+def replaced(old: str, new: str) -> str:
+    assert old in WHOLE
+    return WHOLE.replace(old, new, 1)
+
+
+HTTPS = "must be https; http is for this machine only, unless the connection says allow_http = true"
+KEYS = "must list at least one text, each of 16 or more characters; make one with: openssl rand -base64 32"
+EMPTY = "is empty; fill it in, or remove it if it may be left out"
+TWICE = "is connected more than once; keep one of the two; a site has one store"
+OTHER_DATABASE = "set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db"
+
+BAD_FILES = {
+    "broken TOML": (
+        "[listener]\nport = \n" + WHOLE,
+        "is not valid TOML: Invalid value (at line 2, column 8); mend that line",
+    ),
+    "unknown section": ("[listner]\n" + WHOLE, 'unknown section "listner"; did you mean "listener"?'),
+    "unknown setting": (
+        with_line("listener", "prot = 1"),
+        'listener.prot: unknown setting "prot"; did you mean "port"?',
+    ),
+    "unknown setting, unlike any": (
+        with_line("logging", "x = 1"),
+        'logging.x: unknown setting "x"; known are: level',
+    ),
+    "unknown setting of a connection": (
+        replaced("site_id", "siteid"),
+        'connections[0].siteid: unknown setting "siteid"; did you mean "site_id"?',
+    ),
+    "unknown setting of a store": (
+        replaced("store_hash", "storehash"),
+        'connections[0].bigcommerce.storehash: unknown setting "storehash"; did you mean "store_hash"?',
+    ),
+    "the inner name of the store": (
+        SECURITY + CONNECTION + "store = 1\n" + STORE,
+        (
+            'connections[0].store: unknown setting "store"; known are: allow_http, client_id, client_secret,'
+            " full_sync_on_start, platform, site_env, site_id, stock_location"
+        ),
+    ),
+    "section that is no table": (
+        "listener = 1\n" + WHOLE,
+        "listener: must be a table, not a whole number; write it as one",
+    ),
+    "connections that are no list": (
+        SECURITY + "[connections]\nsite_id = 'x'",
+        "connections: must be a list of tables, not a table; write [[connections]] with two brackets",
+    ),
+    "store that is no table": (
+        SECURITY + CONNECTION + "bigcommerce = 1",
+        "connections[0].bigcommerce: must be a table, not a whole number; write it as one",
+    ),
+    "text for a number": (with_line("listener", "port = '1'"), "listener.port: must be a whole number, not a text"),
+    "number for a text": (with_line("listener", "host = 1"), "listener.host: must be a text, not a whole number"),
+    "number for a switch": (
+        with_line("listener", "metrics_open = 1"),
+        "listener.metrics_open: must be true or false, not a whole number",
+    ),
+    "switch for a number": (
+        with_line("sync", "sweep_seconds = true"),
+        "sync.sweep_seconds: must be a number, not true or false",
+    ),
+    "date for a text": (
+        with_line("logging", "level = 2020-01-01"),
+        "logging.level: must be a text, not a date or time",
+    ),
+    "number for a secret": (
+        with_line("listener", "admin_token = 12345"),
+        "listener.admin_token: must be a text, not a whole number",
+    ),
+    "text for a list": (
+        replaced('["0123456789abcdef"]', '"0123456789abcdef"'),
+        "security.secret_keys: must be a list, not a text",
+    ),
+    "wrong type in a list": (
+        WHOLE + "b2b_customer_groups = ['3']",
+        "connections[0].bigcommerce.b2b_customer_groups: must be a whole number, not a text",
+    ),
+    "no secret keys": (
+        CONNECTION + STORE,
+        "security.secret_keys: is missing; add it or set IGNITE_SYNC_SECURITY_SECRET_KEYS",
+    ),
+    "empty list of secret keys": ("[security]\nsecret_keys = []", f"security.secret_keys: {KEYS}"),
+    "short secret key": ("[security]\nsecret_keys = ['hidden']", f"security.secret_keys: {KEYS}"),
+    "missing setting of a connection": (
+        replaced('client_id = "id"', ""),
+        "connections[0].client_id: is missing; add it",
+    ),
+    "missing platform": (
+        replaced('platform = "bigcommerce"', ""),
+        "connections[0].platform: is missing; add it",
+    ),
+    "missing setting of a store": (
+        replaced('access_token = "s2-hidden"', ""),
+        "connections[0].bigcommerce.access_token: is missing; add it",
+    ),
+    "missing table of a store": (
+        SECURITY + CONNECTION,
+        "connections[0].bigcommerce.store_hash: is missing; add it",
+    ),
+    "unknown platform": (
+        replaced('"bigcommerce"', '"bigcomerce"'),
+        f"connections[0].platform: must be one of {', '.join(sorted(PLATFORMS))}, not 'bigcomerce'",
+    ),
+    "platform that is no text": (
+        replaced('"bigcommerce"', "[]"),
+        f"connections[0].platform: must be one of {', '.join(sorted(PLATFORMS))}, not []",
+    ),
+    "unknown environment": (
+        replaced('"live"', '"prod"'),
+        "connections[0].site_env: must be one of live, test, not 'prod'",
+    ),
+    "site with a slash": (
+        replaced('"jones"', '"live/jones"'),
+        "connections[0].site_id: must be the id alone, without slashes or spaces, not 'live/jones'",
+    ),
+    "empty site": (
+        replaced('"jones"', '""'),
+        "connections[0].site_id: must be the id alone, without slashes or spaces, not ''",
+    ),
+    "repeated site": (
+        WHOLE + CONNECTION + STORE,
+        f"connections[1].site_id: live/jones {TWICE}",
+    ),
+    "empty secret": (replaced('"s1-hidden"', '" "'), f"connections[0].client_secret: {EMPTY}"),
+    "secret of two lines": (
+        replaced('"s1-hidden"', '"s1-hidden\\n"'),
+        "connections[0].client_secret: must be one line of text; it has a line break or another control character",
+    ),
+    "empty text": (with_line("sparklayer", "integration = ''"), f"sparklayer.integration: {EMPTY}"),
+    "store's own limits": (
+        replaced('"abc"', '"a/b"'),
+        "connections[0].bigcommerce.store_hash: must be the short id in the store's API path, such as stores/abc123",
+    ),
+    "port out of range": (
+        with_line("listener", "port = 65536"),
+        "listener.port: must be between 0 and 65535, not 65536",
+    ),
+    "negative seconds": (
+        with_line("sync", "debounce_seconds = -1"),
+        "sync.debounce_seconds: must be 0 or more, not -1.0",
+    ),
+    "sweeping without a pause": (
+        with_line("sync", "sweep_seconds = 0"),
+        "sync.sweep_seconds: must be 1 or more, not 0.0",
+    ),
+    "not a number": (with_line("sync", "sweep_seconds = nan"), "sync.sweep_seconds: must be 1 or more, not nan"),
+    "never": (with_line("sync", "sweep_seconds = inf"), "sync.sweep_seconds: must be 1 or more, not inf"),
+    "debounce past its limit": (
+        with_line("sync", "debounce_seconds = 20"),
+        "sync.debounce_max_seconds: must not be less than debounce_seconds (20.0)",
+    ),
+    "unknown level": (
+        with_line("logging", "level = 'loud'"),
+        "logging.level: must be one of debug, info, warning, error, not 'loud'",
+    ),
+    "http": (with_line("listener", "public_url = 'http://sync.example.com'"), f"listener.public_url: {HTTPS}"),
+    "http for a store": (WHOLE + "api_url = 'http://10.0.0.1'", f"connections[0].bigcommerce.api_url: {HTTPS}"),
+    "http where nobody is connected": (
+        "[sparklayer]\ntest_url = 'http://x'\n" + SECURITY,
+        f"sparklayer.test_url: {HTTPS}",
+    ),
+    "another scheme": (
+        with_line("sparklayer", "live_url = 'ftp://x'"),
+        "sparklayer.live_url: must be a URL such as https://example.com",
+    ),
+    "no host": (
+        with_line("sparklayer", "live_url = 'https:///x'"),
+        "sparklayer.live_url: must be a URL such as https://example.com",
+    ),
+    "URL with a bad port": (
+        with_line("sparklayer", "live_url = 'https://x:port'"),
+        "sparklayer.live_url: must be a URL such as https://example.com",
+    ),
+    "URL with a password": (
+        with_line("sparklayer", "live_url = 'https://u:hidden@x'"),
+        "sparklayer.live_url: must be a base URL: scheme, host and path, without user, query and fragment",
+    ),
+    "another database": (
+        with_line("database", "url = 'mysql://u:hidden@x/y'"),
+        f"database.url: only sqlite:///FILE is supported, not mysql://; {OTHER_DATABASE}",
+    ),
+    "database in memory": (
+        with_line("database", "url = 'sqlite:///:memory:'"),
+        f"database.url: only sqlite:///FILE is supported; {OTHER_DATABASE}",
+    ),
+    "unreadable secret's file": (
+        with_line("listener", "admin_token_file = 'none'"),
+        "listener.admin_token_file: cannot read none (No such file or directory); mend the path or the permissions",
+    ),
+    "secret's file that is no path": (
+        with_line("listener", "admin_token_file = 1"),
+        "listener.admin_token_file: must be the path of a file, not a whole number",
+    ),
+    "secret given twice": (
+        with_line("listener", "admin_token = 'x'\nadmin_token_file = 'y'"),
+        "listener.admin_token_file: admin_token is given as well; keep one of the two",
+    ),
+    "file for what is no secret": (
+        with_line("listener", "port_file = 'y'"),
+        'listener.port_file: unknown setting "port_file"; did you mean "port"?',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD_FILES)
+def test_a_bad_file_is_explained_in_one_line(what: str) -> None:
+    text, expected = BAD_FILES[what]
+    assert line(text) == f"s.toml: {expected}"
+
+
+BAD_VARIABLES = {
+    "PORT=http": "must be a whole number, not a text",
+    "PORT=70000": "must be between 0 and 65535, not 70000",
+    "DATABASE_URL=postgres://u:hidden@h/d": f"only sqlite:///FILE is supported, not postgres://; {OTHER_DATABASE}",
+    "IGNITE_SYNC_LISTENER_PROT=1": 'unknown setting "prot"; did you mean "port"?',
+    "IGNITE_SYNC_LISTNER_PORT=1": 'unknown section "listner"; did you mean "listener"?',
+    "IGNITE_SYNC_LISTENER_METRICS_OPEN=perhaps": "must be true or false, not a text",
+    "IGNITE_SYNC_SYNC_SWEEP_SECONDS=often": "must be a number, not a text",
+    "IGNITE_SYNC_LISTENER_ADMIN_TOKEN=": EMPTY,
+    "IGNITE_SYNC_LISTENER_ADMIN_TOKEN_FILE=none": (
+        "cannot read none (No such file or directory); mend the path or the permissions"
+    ),
+    "IGNITE_SYNC_SECURITY_SECRET_KEYS=,": KEYS,
+}
+
+
+@pytest.mark.parametrize("variable", BAD_VARIABLES)
+def test_a_bad_variable_is_explained_in_one_line(variable: str) -> None:
+    name, _, value = variable.partition("=")
+    assert line(WHOLE, {name: value}) == f"environment: {name}: {BAD_VARIABLES[variable]}"
+
+
+DYNO = {
+    "SITE_ENV": "test",
+    "SITE_ID": "dyno",
+    "CLIENT_ID": "id",
+    "CLIENT_SECRET": "s1-hidden",
+    "PLATFORM": "bigcommerce",
+    "BIGCOMMERCE_STORE_HASH": "abc",
+    "BIGCOMMERCE_ACCESS_TOKEN": "s2-hidden",
+}
+
+
+@pytest.mark.parametrize(
+    ("without", "added", "expected"),
+    [
+        ("PLATFORM", {}, "PLATFORM: is missing; set it"),
+        ("CLIENT_ID", {}, "CLIENT_ID: is missing; set it"),
+        ("BIGCOMMERCE_STORE_HASH", {}, "BIGCOMMERCE_STORE_HASH: is missing; set it"),
+        ("", {"ALLOW_HTTP": "perhaps"}, "ALLOW_HTTP: must be true or false, not a text"),
+        ("", {"BIGCOMMERCE_API_URL": "http://10.0.0.1"}, f"BIGCOMMERCE_API_URL: {HTTPS}"),
+        (
+            "",
+            {"BIGCOMMERCE_STOREHASH": "x"},
+            'BIGCOMMERCE_STOREHASH: unknown setting "storehash"; did you mean "store_hash"?',
+        ),
+        ("", {"SITE_ENV": "live", "SITE_ID": "jones"}, f"SITE_ID: live/jones {TWICE}"),
+    ],
+)
+def test_a_bad_connection_in_the_environment_names_the_variable(
+    without: str, added: dict[str, str], expected: str
+) -> None:
+    variables = {f"IGNITE_SYNC_CONNECTION_{name}": value for name, value in (DYNO | added).items() if name != without}
+    assert line(WHOLE, variables) == f"environment: IGNITE_SYNC_CONNECTION_{expected}"
+
+
+def test_without_any_file_the_environment_is_named() -> None:
+    assert line(path="") == "environment: IGNITE_SYNC_SECURITY_SECRET_KEYS: is missing; set it"
+
+
+def test_a_file_that_is_not_there() -> None:
+    expected = (
+        "none.toml: cannot be read (No such file or directory); name a file that exists and can be read with --config"
+    )
+    assert line(path="none.toml") == expected
+
+
+def test_a_file_that_is_a_folder() -> None:
+    Path("folder").mkdir()
+    assert line(path="folder").startswith("folder: cannot be read (Is a directory)")
+
+
+def test_a_file_that_is_no_text() -> None:
+    Path("binary").write_bytes(b"\xff\xfe")
+    assert line(path="binary") == "binary: is not a text in UTF-8; save it as one"

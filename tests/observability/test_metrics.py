@@ -1,0 +1,119 @@
+"""What /metrics promises: names, bounded labels, and numbers that follow the facts."""
+
+import re
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from daemon.model import Kind, Lane, Site
+from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, QueueDepth
+
+SITE = Site("live", "jones")
+OTHER = Site("live", "other")
+
+
+def numbers(metrics: Metrics) -> dict[str, float]:
+    """Every sample as {"name{label=value,...}": number}."""
+    found = {}
+    for family in text_string_to_metric_families(metrics.render().decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items()))
+            found[f"{sample.name.removeprefix('ignite_sync_')}{{{labels}}}"] = sample.value
+    return found
+
+
+def tell_everything(metrics: Metrics, site: Site) -> None:
+    metrics.webhook("recorded")
+    metrics.webhook_stale()
+    metrics.http_request("/healthz", 200)
+    metrics.outbox(
+        [QueueDepth(site=site, kind=Kind.PRODUCTS, lane=Lane.LIVE, state="pending", rows=3, oldest_seconds=7.5)]
+    )
+    metrics.entity(site, Kind.PRODUCTS, "written")
+    metrics.pushed(site, Kind.PRODUCTS, 1.2)
+    metrics.api_request(site, "sparklayer.stock", 204, 0.02)
+    metrics.throttle_wait(site, "sparklayer.stock", Lane.BACKFILL, 0.3)
+    metrics.breaker(site, "sparklayer.stock", is_open=True)
+    metrics.full_sync_ended(site, Kind.CUSTOMERS, "succeeded")
+    metrics.full_sync_progress(site, Kind.CUSTOMERS, {"seen": 10, "done": 4})
+    metrics.actor_restarted(site, Kind.ORDERS)
+    metrics.issues(site, Kind.PRODUCTS, 2)
+    metrics.sync_log_call(site, "products", "PATCH", "ok")
+    metrics.sync_log_untold(site, "products", 9)
+    metrics.storage_commit("ok", 40, 0.004)
+    metrics.connections({"active": 2, "leaving": 1})
+
+
+def test_each_fact_arrives_as_its_number() -> None:
+    metrics = Metrics()
+    tell_everything(metrics, SITE)
+    found = numbers(metrics)
+    expected = {
+        "webhooks_total{outcome=recorded}": 1,
+        "webhook_stale_total{}": 1,
+        "http_requests_total{route=/healthz,status=200}": 1,
+        "outbox_depth{kind=products,lane=live,site=live/jones,state=pending}": 3,
+        "outbox_oldest_seconds{kind=products,lane=live,site=live/jones,state=pending}": 7.5,
+        "entities_total{kind=products,outcome=written,site=live/jones}": 1,
+        "push_seconds_sum{kind=products,site=live/jones}": 1.2,
+        "api_requests_total{api=sparklayer.stock,site=live/jones,status_class=2xx}": 1,
+        "api_seconds_count{api=sparklayer.stock}": 1,
+        "throttle_wait_seconds_sum{api=sparklayer.stock,lane=backfill,site=live/jones}": 0.3,
+        "breaker_open{api=sparklayer.stock,site=live/jones}": 1,
+        "full_syncs_total{kind=customers,outcome=succeeded,site=live/jones}": 1,
+        "full_sync_progress_entities{kind=customers,site=live/jones,stage=done}": 4,
+        "actor_restarts_total{kind=orders,site=live/jones}": 1,
+        "issues_open{kind=products,site=live/jones}": 2,
+        "sync_log_calls_total{data_type=products,method=PATCH,outcome=ok,site=live/jones}": 1,
+        "sync_log_untold{data_type=products,site=live/jones}": 9,
+        "storage_commits_total{outcome=ok}": 1,
+        "storage_rows_total{}": 40,
+        "storage_commit_seconds_count{}": 1,
+        "connections{state=leaving}": 1,
+    }
+    assert {key: found.get(key) for key in expected} == expected
+
+
+def test_every_name_follows_the_rules_and_every_series_is_fed() -> None:
+    metrics = Metrics()
+    tell_everything(metrics, SITE)
+    families = {family.name for family in text_string_to_metric_families(metrics.render().decode())}
+    named = {f"ignite_sync_{name}".removesuffix("_total") for name in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
+    assert families == named
+    assert all(name.endswith("_total") for name in COUNTERS)
+    assert all(name.endswith("_seconds") for name in HISTOGRAMS)
+    allowed = {
+        "site", "kind", "lane", "state", "stage", "api", "data_type", "method", "outcome", "route", "status",
+        "status_class",
+    }  # fmt: skip
+    told = metrics.render().decode()
+    assert set(re.findall(r'[{,](\w+)="', told)) - {"le"} <= allowed
+
+
+def test_a_corner_of_the_outbox_that_emptied_disappears() -> None:
+    metrics = Metrics()
+    tell_everything(metrics, SITE)
+    metrics.outbox([])
+    assert not [key for key in numbers(metrics) if key.startswith("outbox_")]
+
+
+def test_a_request_without_an_answer_is_an_error() -> None:
+    metrics = Metrics()
+    metrics.api_request(SITE, "sparklayer.stock", None, 10.0)
+    assert numbers(metrics)["api_requests_total{api=sparklayer.stock,site=live/jones,status_class=error}"] == 1
+
+
+def test_forgetting_a_site_drops_its_series_only_and_lets_it_come_back() -> None:
+    metrics = Metrics()
+    tell_everything(metrics, SITE)
+    tell_everything(metrics, OTHER)
+    metrics.forget(SITE)
+    assert not [key for key in numbers(metrics) if "site=live/jones" in key]
+    assert [key for key in numbers(metrics) if "site=live/other" in key]
+    metrics.entity(SITE, Kind.PRODUCTS, "written")
+    assert numbers(metrics)["entities_total{kind=products,outcome=written,site=live/jones}"] == 1
+
+
+def test_two_daemons_in_one_process_do_not_share_numbers() -> None:
+    one, two = Metrics(), Metrics()
+    one.webhook("recorded")
+    assert "webhooks_total{outcome=recorded}" not in numbers(two)

@@ -1,0 +1,371 @@
+"""Reading a store through the adapter: walking it whole, in pieces that it bears, and by id."""
+
+from typing import Any
+
+import httpx
+import pytest
+from trio.testing import MockClock
+
+from daemon.errors import Blocked, Missing, Rejected, Retry
+from daemon.model import ExternalId, Kind, Lane, Product, Sku, StoreFacts
+from daemon.platforms.base import Entity, Platform
+from daemon.platforms.bigcommerce.adapter import BigCommerce
+
+PRODUCTS = "/v3/catalog/products"
+FACTS = StoreFacts(currency="GBP", weight_unit="KGS")
+
+
+async def walk(shop: BigCommerce, since: float | None = None) -> list[int]:
+    """Enumerate to the end and return the ids in the order they came."""
+    seen: list[int] = []
+    cursor = None
+    for _ in range(100):
+        if since is None:
+            page = await shop.page(Kind.PRODUCTS, cursor)
+        else:
+            page = await shop.changed_since(Kind.PRODUCTS, since, cursor)
+        seen += [int(entity.external_id) for entity in page.entities]
+        cursor = page.cursor
+        if cursor is None:
+            return seen
+    raise AssertionError("the walk does not end")
+
+
+def limits(store: Any) -> list[int]:
+    return [int(query["limit"]) for query in store.queries(PRODUCTS)]
+
+
+def stock_of(shop: BigCommerce, entity: Entity) -> dict[Sku, int]:
+    value = shop.map(Kind.PRODUCTS, entity, FACTS).value
+    assert isinstance(value, Product)
+    return dict(value.stock)
+
+
+async def test_it_fulfils_the_protocol(shop: BigCommerce) -> None:
+    platform: Platform = shop
+    assert platform.batch == 250
+
+
+@pytest.mark.parametrize("count", [0, 1, 249, 250, 251, 500, 620])
+async def test_a_walk_sees_every_product_once(store: Any, shop: BigCommerce, count: int) -> None:
+    store.add(*range(3, 3 + 2 * count, 2))
+    assert await walk(shop) == list(range(3, 3 + 2 * count, 2))
+
+
+async def test_a_walk_asks_for_whole_products_by_id(store: Any, shop: BigCommerce) -> None:
+    store.add(*range(1, 252))
+    await walk(shop)
+    first, second = store.queries(PRODUCTS)
+    assert first["sort"] == "id"
+    assert first["direction"] == "asc"
+    assert first["limit"] == "250"
+    assert {"variants", "images"} <= set(first["include"].split(","))
+    assert not {"options", "modifiers"} & set(first["include"].split(","))  # they limit pages to ten
+    assert (first["id:greater"], second["id:greater"]) == ("0", "250")
+    assert "page" not in first
+
+
+async def test_products_that_go_meanwhile_make_the_walk_skip_nothing(store: Any, shop: BigCommerce) -> None:
+    store.add(*range(1, 301))
+    page = await shop.page(Kind.PRODUCTS, None)
+    for id_ in range(1, 100):
+        del store.products[id_]
+    store.add(301)
+    rest = await shop.page(Kind.PRODUCTS, page.cursor)
+    assert [entity.external_id for entity in rest.entities] == [str(id_) for id_ in range(251, 302)]
+
+
+async def test_a_cursor_outlives_the_process(store: Any, shop: BigCommerce) -> None:
+    store.add(*range(1, 301))
+    assert (await shop.page(Kind.PRODUCTS, "299")).entities[0].external_id == "300"
+
+
+@pytest.mark.parametrize("tells_total", [True, False])
+async def test_a_server_that_caps_the_page_is_walked_to_the_end(
+    store: Any, shop: BigCommerce, *, tells_total: bool
+) -> None:
+    store.add(*range(1, 121))
+    store.caps, store.tells_total = 50, tells_total
+    assert await walk(shop) == list(range(1, 121))
+
+
+async def test_pages_shrink_until_the_store_bears_them_and_grow_again(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add(*range(1, 701))
+    store.bears = 80
+    assert await walk(shop) == list(range(1, 701))
+    assert limits(store)[:4] == [250, 125, 62, 87]
+    store.bears = 250
+    store.asked.clear()
+    await walk(shop)
+    sizes = limits(store)
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 80
+
+
+async def test_a_store_that_bears_nothing_is_asked_for_the_floor_at_last(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add(1)
+    store.bears = 0
+    for _ in range(3):
+        with pytest.raises(Retry):
+            await shop.page(Kind.PRODUCTS, None)
+    assert min(limits(store)) == 10
+    store.bears = 250
+    assert len((await shop.page(Kind.PRODUCTS, None)).entities) == 1
+
+
+async def test_a_timeout_shrinks_the_page_and_a_429_does_not(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add(1)
+    await shop.facts()
+    store.asked.clear()
+    store.script.extend([httpx.Response(429, headers={"X-Retry-After": "1"}), httpx.ReadTimeout("slow")])
+    await shop.page(Kind.PRODUCTS, None)
+    assert limits(store) == [250, 250, 125]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (httpx.Response(200, text='{"data":[{"id":1,'), "not_json"),
+        (httpx.Response(200, html="<html>Please sign in to the hotel's network</html>"), "not_json"),
+        (httpx.Response(200, content=b""), "not_json"),
+        (httpx.Response(200, json=[]), "unexpected_shape"),
+        (httpx.Response(200, json={"data": None}), "unexpected_shape"),
+        (httpx.Response(200, json={"data": [{"name": "without id"}]}), "unexpected_shape"),
+        (httpx.Response(204), "unexpected_shape"),
+        (httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 9}}}), "page_empty"),
+        (httpx.Response(404, html="<h1>Not Found</h1>"), "http_404"),
+        (httpx.Response(500), "http_500"),
+    ],
+)
+async def test_an_answer_that_cannot_be_believed_is_tried_again(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock, answer: httpx.Response, reason: str
+) -> None:
+    del autojump_clock
+    store.add(1)
+    await shop.facts()
+    store.script.extend([answer] * 3)
+    with pytest.raises(Retry) as failed:
+        await shop.page(Kind.PRODUCTS, None)
+    assert failed.value.reason == reason
+    assert not store.script
+    assert await walk(shop) == [1]
+
+
+async def test_a_walk_that_does_not_advance_is_noticed(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add(5)
+    again = httpx.Response(200, json={"data": [store.products[5]]})
+    await shop.facts()
+    store.script.extend([again] * 3)
+    with pytest.raises(Retry) as failed:
+        await shop.page(Kind.PRODUCTS, "5")
+    assert failed.value.reason == "page_out_of_order"
+
+
+async def test_what_changed_is_asked_for_with_a_full_timestamp_from_a_little_earlier(
+    store: Any, shop: BigCommerce
+) -> None:
+    store.add(*range(1, 252))
+    assert await walk(shop, since=1_790_000_000.9) == list(range(1, 252))
+    assert {query["date_modified:min"] for query in store.queries(PRODUCTS)} == {"2026-09-21T14:13:19Z"}
+
+
+async def test_read_takes_one_call_for_250_ids_and_leaves_out_what_is_not_there(store: Any, shop: BigCommerce) -> None:
+    store.add(*range(1, 250))
+    ids = [ExternalId(str(id_)) for id_ in range(1, 251)]
+    found = await shop.read(Kind.PRODUCTS, ids, Lane.LIVE)
+    assert set(found) == set(ids[:-1])
+    assert len(store.queries(PRODUCTS)) == 1
+
+
+async def test_read_takes_smaller_pieces_when_the_store_bears_no_more(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add(*range(1, 251))
+    store.bears = 100
+    found = await shop.read(Kind.PRODUCTS, [ExternalId(str(id_)) for id_ in range(1, 251)], Lane.LIVE)
+    assert len(found) == 250
+
+
+async def test_ids_that_are_none_are_left_out_and_refused_alone(store: Any, shop: BigCommerce) -> None:
+    store.add(1)
+    found = await shop.read(Kind.PRODUCTS, [ExternalId("1"), ExternalId("../2"), ExternalId("²")], Lane.LIVE)
+    assert list(found) == ["1"]
+    with pytest.raises(Rejected):
+        await shop.read_one(Kind.PRODUCTS, ExternalId("../2"), Lane.LIVE)
+
+
+async def test_reading_nothing_asks_nothing(store: Any, shop: BigCommerce) -> None:
+    assert await shop.read(Kind.PRODUCTS, [], Lane.LIVE) == {}
+    assert store.asked == []
+
+
+async def test_one_product_is_there_or_it_is_not(store: Any, shop: BigCommerce) -> None:
+    store.add(7)
+    entity = await shop.read_one(Kind.PRODUCTS, ExternalId("7"), Lane.LIVE)
+    assert entity is not None
+    assert entity.external_id == "7"
+    assert await shop.read_one(Kind.PRODUCTS, ExternalId("8"), Lane.LIVE) is None
+
+
+async def test_a_proxys_404_does_not_prove_that_a_product_is_gone(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.script.extend([httpx.Response(404, html="<h1>Not Found</h1>")] * 3)
+    with pytest.raises(Retry):
+        await shop.read_one(Kind.PRODUCTS, ExternalId("7"), Lane.LIVE)
+
+
+async def test_one_unreadable_product_does_not_stop_its_neighbours(store: Any, shop: BigCommerce) -> None:
+    store.add(1, 3)
+    store.add(2, variants=None)
+    page = await shop.page(Kind.PRODUCTS, None)
+    assert [entity.external_id for entity in page.entities] == ["1", "2", "3"]
+    assert shop.map(Kind.PRODUCTS, page.entities[0], FACTS).value is not None
+    with pytest.raises(Retry) as failed:
+        shop.map(Kind.PRODUCTS, page.entities[1], FACTS)
+    assert failed.value.reason == "unexpected_shape"
+
+
+def item(product_id: int, variant_id: int, *levels: int, **more: Any) -> dict[str, Any]:
+    places = [{"location_id": n, "available_to_sell": level, **more} for n, level in enumerate(levels)]
+    return {"identity": {"sku": "x", "product_id": product_id, "variant_id": variant_id}, "locations": places}
+
+
+async def test_the_stock_of_several_locations_is_summed_up(store: Any, shop: BigCommerce) -> None:
+    store.add(1, 2, 3)
+    store.locations = [{"id": 1, "enabled": True}, {"id": 2, "enabled": True}, {"id": 3, "enabled": False}]
+    closed = {"location_id": 3, "available_to_sell": 1000, "location_enabled": False}
+    first = item(1, 10, 4, 5)
+    first["locations"].append(closed)
+    store.items = [first, item(2, 20, -1, 3)]
+    store.caps = 1  # every list takes several pages
+    assert (await shop.facts()).locations == 2
+    store.caps = 250
+    page = await shop.page(Kind.PRODUCTS, None)
+    assert [stock_of(shop, entity) for entity in page.entities] == [{"SKU-1": 9}, {"SKU-2": 2}, {"SKU-3": 1}]
+    one = await shop.read_one(Kind.PRODUCTS, ExternalId("2"), Lane.LIVE)
+    assert one is not None
+    assert stock_of(shop, one) == {"SKU-2": 2}
+    many = await shop.read(Kind.PRODUCTS, [ExternalId("1")], Lane.LIVE)
+    assert stock_of(shop, many[ExternalId("1")]) == {"SKU-1": 9}
+
+
+async def test_all_pages_of_the_inventory_are_read(store: Any, shop: BigCommerce) -> None:
+    store.add(1, 2, 3)
+    store.locations = [{"id": 1, "enabled": True}, {"id": 2, "enabled": True}]
+    store.items = [item(1, 10, 4), item(2, 20, 5), item(3, 30, 6)]
+    await shop.facts()
+    store.caps = 2
+    ids = [ExternalId("1"), ExternalId("2")]
+    found = await shop.read(Kind.PRODUCTS, [*ids], Lane.LIVE)
+    assert [stock_of(shop, found[id_]) for id_ in ids] == [{"SKU-1": 4}, {"SKU-2": 5}]
+    store.caps = 1
+    page = await shop.page(Kind.PRODUCTS, "1")
+    assert [stock_of(shop, entity) for entity in page.entities] == [{"SKU-2": 5}]
+
+
+async def test_one_location_needs_no_inventory_call(store: Any, shop: BigCommerce) -> None:
+    store.add(1)
+    await walk(shop)
+    assert store.queries("/v3/inventory/items") == []
+    assert len(store.queries("/v3/inventory/locations")) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(403, json={"status": 403, "title": "You don't have a required scope"}),
+        httpx.Response(404, json={"status": 404, "title": "Not found"}),
+    ],
+)
+async def test_a_store_whose_locations_are_not_shown_has_one(
+    store: Any, shop: BigCommerce, answer: httpx.Response
+) -> None:
+    store.script.extend([httpx.Response(200, json=store.info), answer])
+    assert (await shop.facts()).locations == 1
+
+
+async def test_facts(store: Any, shop: BigCommerce) -> None:
+    facts = await shop.facts()
+    assert facts == StoreFacts(
+        currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com", locations=1
+    )
+    store.info["control_panel_base_url"] = "https://panel.example.com/"
+    assert (await shop.facts()).url == "https://panel.example.com"
+
+
+async def test_a_store_without_a_currency_is_not_believed(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.info = {"currency": "", "weight_units": "KGS"}
+    with pytest.raises(Retry) as failed:
+        await shop.facts()
+    assert failed.value.reason == "unexpected_shape"
+
+
+async def test_the_probe_passes_or_says_why(store: Any, shop: BigCommerce) -> None:
+    await shop.probe()
+    store.script.append(httpx.Response(401, text="Unauthorized"))
+    with pytest.raises(Blocked) as refused:
+        await shop.probe()
+    assert refused.value.reason == "credentials"
+    store.script.append(httpx.Response(200, html="<html>hello</html>"))
+    with pytest.raises(Retry):
+        await shop.probe()
+
+
+async def test_every_call_carries_the_token_and_no_url_does(store: Any, shop: BigCommerce) -> None:
+    await shop.facts()
+    await walk(shop)
+    for request in store.asked:
+        assert request.headers["X-Auth-Token"] == "very-secret-token"
+        assert request.headers["Accept"] == "application/json"
+        assert "very-secret-token" not in str(request.url)
+
+
+async def test_a_whole_list_that_is_missing_is_not_an_end(store: Any, shop: BigCommerce) -> None:
+    gone = {"status": 404, "title": "Not found"}
+    await shop.facts()
+    store.script.append(httpx.Response(404, json=gone))
+    with pytest.raises(Missing):
+        await shop.page(Kind.PRODUCTS, None)
+
+
+async def test_only_a_404_says_that_a_product_is_gone(store: Any, shop: BigCommerce) -> None:
+    store.script.append(httpx.Response(422, json={"status": 422, "title": "Invalid"}))
+    with pytest.raises(Rejected):
+        await shop.read_one(Kind.PRODUCTS, ExternalId("7"), Lane.LIVE)
+
+
+@pytest.mark.parametrize("trouble", [httpx.Response(500), httpx.ReadTimeout("slow")])
+async def test_the_throttle_is_told_how_each_call_went(store: Any, shop: BigCommerce, trouble: Any) -> None:
+    store.script.extend([trouble] * 10)
+    for _ in range(10):
+        with pytest.raises(Retry):
+            await shop.probe()
+    with pytest.raises(Blocked) as refused:
+        await shop.probe()
+    assert refused.value.reason == "breaker_open"
+    assert len(store.asked) == 10
+
+
+async def test_the_throttle_learns_the_quota_from_the_headers(store: Any, shop: BigCommerce) -> None:
+    quota = {"X-Rate-Limit-Requests-Left": "149", "X-Rate-Limit-Requests-Quota": "150"}
+    store.script.append(httpx.Response(200, json={"time": 1}, headers={**quota, "X-Rate-Limit-Time-Reset-Ms": "9000"}))
+    await shop.probe()
+    assert shop.limiter.statistics().numbers.quota == 150

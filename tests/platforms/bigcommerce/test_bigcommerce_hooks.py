@@ -1,0 +1,106 @@
+"""Registering webhooks: everything that is missing, nothing that is not ours."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from daemon.errors import Blocked, ConfigError
+from daemon.model import Secret
+from daemon.platforms.bigcommerce.adapter import BigCommerce
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.webhooks import REGISTERED
+
+HERE = "https://sync.example.com/webhooks/live/jones"
+
+
+def hook(id_: int, scope: str, destination: str = HERE, carries: str | None = "our-secret", **more: Any) -> Any:
+    headers = None if carries is None else {"X-Ignite-Sync-Secret": carries}
+    return {"id": id_, "scope": scope, "destination": destination, "is_active": True, "headers": headers, **more}
+
+
+def leads_here(store: Any) -> dict[str, int]:
+    right = [
+        h["scope"]
+        for h in store.hooks.values()
+        if h["destination"] == HERE and h["is_active"] and h["headers"] == {"X-Ignite-Sync-Secret": "our-secret"}
+    ]
+    return {scope: right.count(scope) for scope in right}
+
+
+EACH_ONCE = dict.fromkeys(REGISTERED, 1)
+
+
+@pytest.mark.parametrize("shows_headers", [True, False])
+async def test_all_scopes_are_registered_once_and_the_second_time_nothing(
+    store: Any, shop: BigCommerce, *, shows_headers: bool
+) -> None:
+    store.shows_headers = shows_headers
+    assert await shop.ensure_webhooks(HERE) == len(REGISTERED)
+    assert leads_here(store) == EACH_ONCE
+    assert await shop.ensure_webhooks(HERE) == 0
+    assert leads_here(store) == EACH_ONCE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"is_active": False},
+        {"headers": {}},
+        {"headers": {"X-Ignite-Sync-Secret": "an-older-secret"}},
+        {"destination": "https://old.example.com/webhooks/live/jones"},
+    ],
+)
+async def test_a_hook_of_ours_that_is_wrong_is_mended_in_place(
+    store: Any, shop: BigCommerce, changes: dict[str, Any]
+) -> None:
+    await shop.ensure_webhooks(HERE)
+    store.hooks[3] |= changes
+    assert await shop.ensure_webhooks(HERE) == 1
+    assert leads_here(store) == EACH_ONCE
+
+
+async def test_a_second_hook_of_ours_is_deleted(store: Any, shop: BigCommerce) -> None:
+    store.hooks[1] = hook(1, "store/product/updated", "https://old.example.com/webhooks/live/jones")
+    store.hooks[2] = hook(2, "store/product/updated")
+    assert await shop.ensure_webhooks(HERE) == len(REGISTERED)
+    assert 1 not in store.hooks
+    assert leads_here(store) == EACH_ONCE
+
+
+STRANGERS = [
+    hook(501, "store/product/updated", "https://other.example.com/hooks", None),
+    hook(502, "store/product/updated", "https://sync.example.com/webhooks/test/jones", "our-secret"),
+    hook(503, "store/product/updated", "https://staging.example.com/webhooks/live/jones", "another-secret"),
+    hook(504, "store/order/created", "https://other.example.com/hooks", None, is_active=False),
+]
+
+
+async def test_hooks_of_others_are_never_touched(store: Any, shop: BigCommerce) -> None:
+    store.hooks.update({stranger["id"]: stranger for stranger in STRANGERS})
+    await shop.ensure_webhooks(HERE)
+    await shop.remove_webhooks(HERE)
+    assert list(store.hooks.values()) == STRANGERS
+
+
+async def test_hooks_on_later_pages_are_seen(store: Any, shop: BigCommerce) -> None:
+    store.caps = 4
+    await shop.ensure_webhooks(HERE)
+    assert await shop.ensure_webhooks(HERE) == 0
+    await shop.remove_webhooks(HERE)
+    assert store.hooks == {}
+
+
+async def test_without_a_secret_nothing_is_registered(store: Any) -> None:
+    shop = BigCommerce(BigCommerceSettings(store_hash="abc", access_token=Secret("t")))
+    with pytest.raises(ConfigError, match="webhook_secret"):
+        await shop.ensure_webhooks(HERE)
+    assert store.asked == []
+    await shop.aclose()
+
+
+async def test_refused_credentials_block(store: Any, shop: BigCommerce) -> None:
+    store.script.append(httpx.Response(401, text="Unauthorized"))
+    with pytest.raises(Blocked) as refused:
+        await shop.ensure_webhooks(HERE)
+    assert refused.value.reason == "credentials"

@@ -1,0 +1,365 @@
+"""What SparkLayer shall hold of a BigCommerce product, row by row. The JSON has the shapes of the contract."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.model import Mapped, Option, Product, Status, StoreFacts
+from daemon.platforms.bigcommerce import mapping, wire
+
+FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
+
+BASE_VARIANT = {
+    "id": 376,
+    "product_id": 192,
+    "sku": "BOOK",
+    "sku_id": None,
+    "price": None,
+    "calculated_price": 17.99,
+    "sale_price": None,
+    "retail_price": None,
+    "weight": None,
+    "purchasing_disabled": False,
+    "image_url": "",
+    "inventory_level": 0,
+    "option_values": [],
+}
+PRODUCT: dict[str, Any] = {
+    "id": 192,
+    "name": "Cheese book",
+    "sku": "BOOK",
+    "type": "physical",
+    "custom_url": {"url": "/all/cheese-book/", "is_customized": False},
+    "is_visible": True,
+    "availability": "available",
+    "price": 17.99,
+    "sale_price": 0,
+    "weight": 1.5,
+    "inventory_tracking": "none",
+    "inventory_level": 0,
+    "base_variant_id": 376,
+    "option_set_id": None,
+    "variants": [BASE_VARIANT],
+    "images": [],
+}
+
+
+def colour(label: str, **changes: Any) -> dict[str, Any]:
+    value = {"id": 9, "label": label, "option_id": 5, "option_display_name": "Colour"}
+    return {**BASE_VARIANT, "id": 400 + len(label), "sku": f"B-{label}", "option_values": [value], **changes}
+
+
+def told(changes: dict[str, Any], levels: mapping.Levels | None = None) -> mapping.Told:
+    read = wire.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, **changes})))
+    assert isinstance(read, wire.Product), read
+    return mapping.Told(read, levels)
+
+
+def mapped(facts: StoreFacts = FACTS, levels: mapping.Levels | None = None, **changes: Any) -> Mapped:
+    return mapping.product(told(changes, levels), facts)
+
+
+def product(facts: StoreFacts = FACTS, levels: mapping.Levels | None = None, **changes: Any) -> Product:
+    value = mapped(facts, levels, **changes).value
+    assert value is not None
+    return value
+
+
+def codes(result: Mapped) -> list[str]:
+    return [problem.code for problem in result.problems]
+
+
+def test_a_simple_product_is_its_base_variant() -> None:
+    result = mapped()
+    assert result.problems == ()
+    assert result.name == "Cheese book"
+    assert result.url == "https://store-abc.mybigcommerce.com/manage/products/edit/192"
+    assert result.value is not None
+    assert (result.value.external_id, result.value.title, result.value.slug) == (
+        "192",
+        "Cheese book",
+        "all/cheese-book",
+    )
+    (variant,) = result.value.variants
+    assert (variant.external_id, variant.sku, variant.position) == ("376", "BOOK", 1)
+    assert variant.status is Status.LIVE
+    assert variant.options == ()
+    assert result.value.prices == {"BOOK": Decimal("17.99")}
+    assert result.value.stock == {}
+
+
+def test_without_a_control_panel_there_is_no_link() -> None:
+    assert mapped(StoreFacts(currency="GBP", weight_unit="KGS")).url == ""
+
+
+@pytest.mark.parametrize(
+    ("custom_url", "slug"),
+    [
+        ({"url": "/all/1l-le-parfait-jar/"}, "all/1l-le-parfait-jar"),
+        ({"url": "plain"}, "plain"),
+        ({"url": "/"}, "product-192"),
+        ({"url": ""}, "product-192"),
+        ({}, "product-192"),
+        (None, "product-192"),
+    ],
+)
+def test_slug(custom_url: object, slug: str) -> None:
+    assert product(custom_url=custom_url).slug == slug
+
+
+@pytest.mark.parametrize(
+    ("visible", "availability", "purchasing_disabled", "status"),
+    [
+        (True, "available", False, Status.LIVE),
+        (True, "preorder", False, Status.LIVE),
+        (True, None, None, Status.LIVE),
+        (False, "available", False, Status.SUSPENDED),
+        (True, "disabled", False, Status.SUSPENDED),
+        (True, "available", True, Status.SUSPENDED),
+    ],
+)
+def test_status(*, visible: bool, availability: str | None, purchasing_disabled: bool | None, status: Status) -> None:
+    variant = {**BASE_VARIANT, "purchasing_disabled": purchasing_disabled}
+    assert product(is_visible=visible, availability=availability, variants=[variant]).variants[0].status is status
+
+
+@pytest.mark.parametrize(
+    ("unit", "grams"),
+    [
+        ("LBS", "680.388555"),
+        ("Pounds", "680.388555"),
+        ("Ounces", "42.5242846875"),
+        ("KGS", "1500"),
+        ("kilograms", "1500"),
+        (" Grams ", "1.5"),
+        ("Tonnes", "1500000"),
+    ],
+)
+def test_weight_in_the_stores_unit(unit: str, grams: str) -> None:
+    facts = StoreFacts(currency="GBP", weight_unit=unit)
+    assert product(facts).variants[0].weight_in_grams == Decimal(grams)
+
+
+@pytest.mark.parametrize(
+    ("own", "inherited", "grams"),
+    [
+        (None, 1.5, Decimal(1500)),
+        ({}, 1.5, Decimal(1500)),  # null as the older examples print it
+        (0.25, 1.5, Decimal(250)),
+        (0, 1.5, Decimal(0)),
+        (None, None, None),
+    ],
+)
+def test_weight_is_the_variants_or_the_products(own: object, inherited: object, grams: Decimal | None) -> None:
+    result = product(weight=inherited, variants=[{**BASE_VARIANT, "weight": own}])
+    assert result.variants[0].weight_in_grams == grams
+
+
+def test_an_unknown_unit_of_weight_is_told_once_and_no_weight_is_sent() -> None:
+    facts = StoreFacts(currency="GBP", weight_unit="Stone")
+    result = mapped(facts, variants=[colour("Red"), colour("Green")])
+    assert codes(result) == ["weight_unit_unknown"]
+    assert "Stone" in result.problems[0].message
+    assert result.value is not None
+    assert [variant.weight_in_grams for variant in result.value.variants] == [None, None]
+
+
+def test_an_unknown_unit_does_not_matter_to_what_weighs_nothing() -> None:
+    assert codes(mapped(StoreFacts(currency="GBP", weight_unit="Stone"), weight=0)) == []
+
+
+def test_a_negative_weight_is_a_problem() -> None:
+    result = mapped(weight=-1)
+    assert codes(result) == ["weight_unusable"]
+    assert result.value is not None
+    assert result.value.variants[0].weight_in_grams is None
+
+
+@pytest.mark.parametrize(
+    ("own", "inherited", "price"),
+    [
+        (None, 17.99, "17.99"),
+        ({}, 17.99, "17.99"),
+        (12.5, 17.99, "12.5"),
+        (0, 17.99, "0"),
+        (0.1, None, "0.1"),
+    ],
+)
+def test_price_is_the_variants_or_the_products_and_exact(own: object, inherited: object, price: str) -> None:
+    result = product(price=inherited, variants=[{**BASE_VARIANT, "price": own}])
+    assert result.prices == {"BOOK": Decimal(price)}
+
+
+@pytest.mark.parametrize(("own", "inherited"), [(None, None), (-1, 5), (None, -0.01), (1e300, 5)])
+def test_a_missing_or_absurd_price_is_a_problem_and_no_price(own: object, inherited: object) -> None:
+    result = mapped(price=inherited, variants=[{**BASE_VARIANT, "price": own}])
+    assert codes(result) == ["price_missing"]
+    assert "BOOK" in result.problems[0].message
+    assert result.value is not None
+    assert result.value.prices == {}
+    assert len(result.value.variants) == 1
+
+
+@pytest.mark.parametrize(
+    ("tracking", "levels", "stock"),
+    [
+        ("none", None, {}),
+        (None, None, {}),
+        ("product", None, {"B-Red": 70, "B-Green": 70}),
+        ("variant", None, {"B-Red": 3, "B-Green": -4}),
+        ("none", {403: 11, 405: 12}, {}),
+        ("variant", {403: 11, 405: 12}, {"B-Red": 11, "B-Green": 12}),
+        ("variant", {403: 11}, {"B-Red": 11, "B-Green": -4}),
+        ("product", {None: 90}, {"B-Red": 90, "B-Green": 90}),
+        ("product", {403: 11, 405: 12}, {"B-Red": 70, "B-Green": 70}),
+    ],
+)
+def test_stock(tracking: str | None, levels: dict[int | None, int] | None, stock: dict[str, int]) -> None:
+    variants = [colour("Red", inventory_level=3), colour("Green", inventory_level=-4)]
+    result = product(levels=levels, inventory_tracking=tracking, inventory_level=70, variants=variants)
+    assert result.stock == stock
+
+
+def test_stock_without_a_level_is_no_row() -> None:
+    variants = [colour("Red", inventory_level=None), colour("Green", inventory_level={})]
+    assert product(inventory_tracking="variant", variants=variants).stock == {}
+
+
+IMAGES = [
+    {
+        "is_thumbnail": False,
+        "sort_order": 0,
+        "url_thumbnail": "https://cdn/0.t.jpg",
+        "url_standard": "https://cdn/0.jpg",
+    },
+    {
+        "is_thumbnail": True,
+        "sort_order": 1,
+        "url_thumbnail": "https://cdn/1.t.jpg",
+        "url_standard": "https://cdn/1.jpg",
+    },
+]
+
+
+@pytest.mark.parametrize(
+    ("own", "images", "url"),
+    [
+        ("https://cdn/own.jpg", IMAGES, "https://cdn/own.jpg"),
+        ("", IMAGES, "https://cdn/1.t.jpg"),
+        (None, IMAGES, "https://cdn/1.t.jpg"),
+        ({}, [{"is_thumbnail": True, "url_standard": "https://cdn/1.jpg"}], "https://cdn/1.jpg"),
+        ("", IMAGES[:1], None),
+        ("", [], None),
+        ("", None, None),
+    ],
+)
+def test_picture(own: object, images: object, url: str | None) -> None:
+    assert product(images=images, variants=[{**BASE_VARIANT, "image_url": own}]).variants[0].cart_image_url == url
+
+
+def test_options_are_group_and_value_one_per_group() -> None:
+    values = [
+        {"option_display_name": "Colour", "label": "Red"},
+        {"option_display_name": "Size", "label": "L"},
+        {"option_display_name": "Colour", "label": "Blue"},
+        {"option_display_name": None, "label": "?"},
+    ]
+    variant = {**BASE_VARIANT, "option_values": values}
+    assert product(variants=[variant]).variants[0].options == (Option("Colour", "Red"), Option("Size", "L"))
+
+
+@pytest.mark.parametrize("sku", ["", "   ", None])
+def test_a_variant_without_sku_is_left_out_and_named(sku: str | None) -> None:
+    result = mapped(variants=[colour("Red"), colour("Green", sku=sku), colour("Yellow")])
+    assert codes(result) == ["variant_without_sku"]
+    assert "Green" in result.problems[0].message
+    assert "405" in result.problems[0].message
+    assert result.value is not None
+    assert [(v.sku, v.position) for v in result.value.variants] == [("B-Red", 1), ("B-Yellow", 2)]
+
+
+def test_a_base_variant_without_sku_leaves_a_product_without_variants() -> None:
+    result = mapped(sku="", variants=[{**BASE_VARIANT, "sku": ""}])
+    assert codes(result) == ["variant_without_sku"]
+    assert result.value is not None
+    assert (result.value.variants, result.value.stock, result.value.prices) == ((), {}, {})
+
+
+def test_a_sku_used_twice_stays_with_the_first_variant() -> None:
+    result = mapped(variants=[colour("Red", sku="X"), colour("Green", sku=" X ", price=1)])
+    assert codes(result) == ["sku_used_twice"]
+    assert "Green" in result.problems[0].message
+    assert result.value is not None
+    assert [v.external_id for v in result.value.variants] == ["403"]
+    assert result.value.prices == {"X": Decimal("17.99")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"variants": None},
+        {"variants": []},
+        {"name": 7},
+        {"price": "dear"},
+    ],
+)
+def test_a_product_that_is_not_what_was_agreed_is_unreadable_and_keeps_its_id(changes: dict[str, Any]) -> None:
+    read = wire.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, **changes})))
+    assert isinstance(read, wire.Unreadable)
+    assert read.id == 192
+
+
+def test_variants_that_were_not_included_are_not_taken_for_none() -> None:
+    raw = {name: value for name, value in PRODUCT.items() if name != "variants"}
+    assert isinstance(wire.read_product(msgspec.Raw(msgspec.json.encode(raw))), wire.Unreadable)
+
+
+amounts: st.SearchStrategy[Any] = st.one_of(
+    st.none(), st.just({}), st.integers(), st.floats(allow_nan=False, allow_infinity=False)
+)
+skus = st.one_of(st.none(), st.sampled_from(["", " ", "A", "B", "A ", "a"]), st.text(max_size=8))
+values = st.fixed_dictionaries({"option_display_name": st.none() | st.text(max_size=5), "label": st.text(max_size=5)})
+variants = st.fixed_dictionaries(
+    {"id": st.integers(1, 10**9), "sku": skus},
+    optional={
+        "price": amounts,
+        "weight": amounts,
+        "inventory_level": st.one_of(st.none(), st.just({}), st.integers(-(2**40), 2**40)),
+        "purchasing_disabled": st.booleans(),
+        "image_url": st.none() | st.text(max_size=9),
+        "option_values": st.none() | st.lists(values, max_size=3),
+    },
+)
+products = st.fixed_dictionaries(
+    {"id": st.integers(1, 10**9), "variants": st.lists(variants, min_size=1, max_size=6)},
+    optional={
+        "name": st.text(max_size=9),
+        "price": amounts,
+        "weight": amounts,
+        "is_visible": st.booleans(),
+        "availability": st.sampled_from(["available", "disabled", "preorder"]),
+        "inventory_tracking": st.sampled_from(["none", "product", "variant"]),
+        "inventory_level": st.integers(-(2**40), 2**40),
+        "custom_url": st.none() | st.fixed_dictionaries({"url": st.text(max_size=9)}),
+    },
+)
+
+
+@given(raw=products, unit=st.sampled_from(["LBS", "Ounces", "KGS", "Grams", "Tonnes", "", "Stone"]))
+def test_whatever_the_store_says_the_mapping_keeps_its_promises(raw: dict[str, Any], unit: str) -> None:
+    read = wire.read_product(msgspec.Raw(msgspec.json.encode(raw)))
+    assert isinstance(read, wire.Product)
+    value = mapping.product(mapping.Told(read), StoreFacts(currency="GBP", weight_unit=unit)).value
+    assert value is not None
+    kept = [variant.sku for variant in value.variants]
+    assert len(set(kept)) == len(kept)
+    assert all(sku.strip() for sku in kept)
+    assert [variant.position for variant in value.variants] == list(range(1, len(kept) + 1))
+    assert set(value.stock) <= set(kept)
+    assert set(value.prices) <= set(kept)
+    assert all(price >= 0 for price in value.prices.values())
+    assert value.slug

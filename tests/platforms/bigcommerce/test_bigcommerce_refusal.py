@@ -1,0 +1,105 @@
+"""Every shape in which BigCommerce refuses, and what must happen next."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
+from daemon.http import Answer
+from daemon.model import Secret
+from daemon.platforms.bigcommerce.refusal import LONGEST_WORDS, refusal
+
+TOKEN = Secret("very-secret-token")
+V3_404 = {"status": 404, "title": "A product was not found with an id of 7", "type": "/api-docs", "instance": ""}
+V2_404 = [{"status": 404, "message": "The requested resource was not found."}]
+
+
+def refused(status: int, body: Any, **headers: str) -> Failure:
+    content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return refusal(Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, content), TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failure", "reason"),
+    [
+        (400, {"status": 400, "title": "Bad"}, Rejected, "http_400"),
+        (401, b"Unauthorized", Blocked, "credentials"),
+        (401, [{"status": 401, "message": "No matching token"}], Blocked, "credentials"),
+        (403, {"status": 403, "title": "You don't have a required scope"}, Blocked, "scope_missing"),
+        (404, V3_404, Missing, "http_404"),
+        (404, V2_404, Missing, "http_404"),
+        (404, b"<html>404 Not Found</html>", Retry, "http_404"),
+        (404, b"", Retry, "http_404"),
+        (404, {}, Retry, "http_404"),
+        (404, [], Retry, "http_404"),
+        (404, {"message": "no Route matched with those values"}, Retry, "http_404"),
+        (405, b"", Rejected, "http_405"),
+        (408, b"", Retry, "http_408"),
+        (409, {"status": 409, "title": "Conflict"}, Rejected, "http_409"),
+        (413, [{"status": 413, "message": "Too big", "details": {"max_limit": 250}}], Rejected, "http_413"),
+        (415, b"<html>Unsupported</html>", Rejected, "http_415"),
+        (422, {"status": 422, "title": "Invalid", "errors": {"limit": "too large"}}, Rejected, "http_422"),
+        (423, b"", Retry, "http_423"),
+        (429, b"", Retry, "http_429"),
+        (499, b"", Retry, "http_499"),
+        (500, b"<html>oops", Retry, "http_500"),
+        (502, b"", Retry, "http_502"),
+        (503, b"<html>Down for maintenance", Retry, "http_503"),
+        (507, {"status": 507, "title": "Limit of the plan"}, Retry, "http_507"),
+        (302, b"", Retry, "http_302"),
+    ],
+)
+def test_what_a_status_means(status: int, body: Any, failure: type[Failure], reason: str) -> None:
+    error = refused(status, body)
+    assert type(error) is failure
+    assert error.reason == reason
+    assert str(status) in str(error)
+
+
+def test_blocked_is_on_the_platforms_side() -> None:
+    error = refused(401, b"Unauthorized")
+    assert isinstance(error, Blocked)
+    assert error.side is Side.PLATFORM
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"status": 422, "title": "Invalid", "errors": {"limit": "too large"}}, "Invalid limit: too large"),
+        ({"status": 422, "title": "Invalid", "errors": {"0": {"sku": "taken"}}}, "Invalid 0: {'sku': 'taken'}"),
+        ({"status": 422, "title": "Invalid"}, "Invalid"),
+        ({"status": 422, "title": "Invalid", "errors": None}, "Invalid"),
+        ({"status": 422, "title": "Invalid", "errors": ["one", "two"]}, "Invalid one two"),
+        ([{"status": 422, "message": "This", "details": {}}, {"message": "and that"}], "This and that"),
+        (b"<html>very long page</html>", None),
+        (["text", 7, None], None),
+        (b"\xff\xfe", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_what_it_says_is_quoted_only_from_json(body: Any, words: str | None) -> None:
+    assert str(refused(422, body)) == "BigCommerce answered 422" + (f": {words}" if words else "")
+
+
+def test_long_words_are_shortened_and_the_token_is_never_quoted() -> None:
+    text = str(refused(422, {"title": "very-secret-token " * 500}))
+    assert "very-secret-token" not in text
+    assert len(text) <= LONGEST_WORDS + len("BigCommerce answered 422: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "after"),
+    [
+        (429, {}, None),
+        (429, {"x_retry_after": "7"}, 7.0),
+        (429, {"retry_after": "9", "x_retry_after": "7", "x_rate_limit_time_reset_ms": "3000"}, 9.0),
+        (429, {"x_retry_after": "1", "x_rate_limit_time_reset_ms": "15000"}, 15.0),
+        (503, {"retry_after": "600", "x_rate_limit_time_reset_ms": "700000"}, 600.0),
+        (429, {"retry_after": "soon", "x_retry_after": "nan", "x_rate_limit_time_reset_ms": "-1"}, None),
+    ],
+)
+def test_the_longest_wait_that_is_asked_for_counts(status: int, headers: dict[str, str], after: float | None) -> None:
+    error = refused(status, b"", **headers)
+    assert isinstance(error, Retry)
+    assert error.after == after

@@ -1,0 +1,138 @@
+"""Every answer of the SparkLayer stand-in fits the contract, and it takes every field that the contract knows."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from daemon.sandbox.sparklayer.body import ProductWrite, Settings, VariantWrite
+from daemon.sandbox.sparklayer.price_lists import PriceList
+from daemon.sandbox.sparklayer.prices import Row
+from daemon.sandbox.sparklayer.sync_log import SyncError
+
+PLACE = Path(__file__).parents[1] / "contracts" / "sparklayer.openapi.yaml"
+CONTRACT = yaml.safe_load(PLACE.read_text("utf-8"))
+REGISTRY: Registry[Any] = Registry().with_resource("urn:contract", Resource(CONTRACT, DRAFT202012))
+
+PRODUCT = {
+    "title": "Jumper",
+    "slug": "jumper",
+    "external_id": "1",
+    "variants": [
+        {
+            "external_id": "11",
+            "sku": "J-S",
+            "status": "live",
+            "position": 1,
+            "weight_in_grams": 40.5,
+            "cart_image_url": "https://cdn.example/1.jpg",
+            "options": [{"group": "Size", "value": "S"}],
+            "rrp": [{"currency_code": "USD", "price": 9.5}],
+            "settings": [{"customer_group": "base", "pack_size": None, "sell": True}],
+        }
+    ],
+}
+LIST = {"slug": "trade", "name": "Trade", "currency_code": "USD", "source": "platform"}
+LEVEL = {"sku": "J-S", "stock_level": 4, "stock_location_external_id": "main", "restock_date": "2027-01-01"}
+PRICE = {"sku": "J-S", "pricing": [{"quantity": 1, "price": 9.5, "unit_of_measure": None}]}
+LOG = "/api/v1/sync-log/{integration}/{data_type}"
+FULL = {"started_full_sync": "2026-01-01T00:00:00Z", "errors": [{"external_id": "1", "visible_id": "J-S"}]}
+
+CALLS: list[tuple[str, str, dict[str, str], Any]] = [
+    ("POST", "/api/v1/products", {}, PRODUCT),
+    ("POST", "/api/v1/products", {}, PRODUCT),
+    ("POST", "/api/v1/products", {}, {"title": 1}),
+    ("GET", "/api/v1/products/{id}", {"id": "1"}, None),
+    ("GET", "/api/v1/products/{id}", {"id": "2"}, None),
+    ("PATCH", "/api/v1/products/{id}", {"id": "1"}, {"title": "Pullover"}),
+    ("GET", "/api/v1/variants/{id}", {"id": "11"}, None),
+    ("PATCH", "/api/v1/variants/{id}", {"id": "11"}, {"status": "discontinued"}),
+    ("POST", "/api/v1/batch-update-stock", {}, [LEVEL]),
+    ("POST", "/api/v1/batch-update-stock", {}, [LEVEL, LEVEL]),
+    ("POST", "/api/v1/batch-fetch-stock", {}, ["J-S"]),
+    ("POST", "/api/v1/batch-delete-stock", {}, ["J-S"]),
+    ("GET", "/api/v1/stock-locations", {}, None),
+    ("POST", "/api/v1/stock-locations", {}, {"name": "Attic"}),
+    ("PATCH", "/api/v1/stock-locations/{id}", {"id": "sl_2"}, {"external_id": "attic"}),
+    ("POST", "/api/v1/price-lists", {}, LIST),
+    ("GET", "/api/v1/price-lists", {}, None),
+    ("GET", "/api/v2/price-lists", {}, None),
+    ("GET", "/api/v1/price-lists/{slug}", {"slug": "trade"}, None),
+    ("GET", "/api/v1/price-lists/{slug}", {"slug": "none"}, None),
+    ("PATCH", "/api/v1/price-lists/{slug}", {"slug": "trade"}, {"name": "Trade customers"}),
+    ("PATCH", "/api/v1/price-lists/{slug}/pricing", {"slug": "trade"}, [PRICE]),
+    ("PATCH", "/api/v1/price-lists/{slug}/pricing", {"slug": "trade"}, [PRICE, PRICE]),
+    ("PATCH", "/api/v1/batch-update-pricing", {}, [PRICE | {"price_list_slug": "trade"}]),
+    ("GET", "/api/v1/price-lists/{slug}/pricing", {"slug": "trade"}, None),
+    ("GET", "/api/v1/pricing/{sku}", {"sku": "J-S"}, None),
+    ("DELETE", "/api/v1/price-lists/{slug}/pricing", {"slug": "trade"}, None),
+    ("GET", "/api/v1/store-currency", {}, None),
+    ("PUT", "/api/v1/store-currency", {}, {"currency_code": "USD"}),
+    ("PUT", "/api/v1/store-currency", {}, {"currency_code": "GBP"}),
+    ("PATCH", "/api/v1/settings", {}, [{"key": "baseCurrency", "value": "USD"}]),
+    ("GET", LOG, {"integration": "bigcommerce", "data_type": "products"}, None),
+    ("PUT", LOG, {"integration": "bigcommerce", "data_type": "products"}, FULL),
+    ("PATCH", LOG, {"integration": "bigcommerce", "data_type": "products"}, {"synced_external_ids": ["2"]}),
+    ("GET", LOG, {"integration": "bigcommerce", "data_type": "products"}, None),
+    ("GET", f"{LOG}/errors", {"integration": "bigcommerce", "data_type": "products"}, None),
+    ("DELETE", "/api/v1/sync-log", {}, None),
+]
+
+
+async def test_every_answer_fits_the_contract(house: Any) -> None:
+    async with house() as running:
+        for method, template, names, body in CALLS:
+            answer = await running.site(method, template.format(**names), body)
+            responses = CONTRACT["paths"][template][method.lower()]["responses"]
+            described = responses.get(str(answer.status_code)) or responses["default"]
+            _check(described, answer, f"{method} {template} {answer.status_code}")
+
+
+async def test_the_token_fits_the_contract(house: Any) -> None:
+    async with house() as running:
+        answer = await running.log_in()
+    _check(CONTRACT["paths"]["/api/auth/token"]["post"]["responses"]["200"], answer, "token")
+
+
+@pytest.mark.parametrize(
+    ("schema", "shape", "not_written"),
+    [
+        ("ProductVariant", VariantWrite, {"id", "product_id", "created_at", "updated_at", "stock"}),
+        ("ProductWrite", ProductWrite, set()),
+        ("VariantSettings", Settings, set()),
+        ("PriceRow", Row, set()),
+        ("SyncError", SyncError, set()),
+        ("PriceList", PriceList, set()),
+    ],
+)
+def test_the_bodies_have_the_fields_of_the_contract(schema: str, shape: Any, not_written: set[str]) -> None:
+    assert set(shape.__struct_fields__) == set(_properties(CONTRACT["components"]["schemas"][schema])) - not_written
+
+
+def _check(described: dict[str, Any], answer: Any, name: str) -> None:
+    if "$ref" in described:
+        described = CONTRACT["components"]["responses"][described["$ref"].rpartition("/")[2]]
+    content = described.get("content")
+    if content is None:
+        assert answer.content == b"", name
+        return
+    media_type = answer.headers["content-type"]
+    assert media_type in content, name
+    # References are written relative to the contract, so the schema is checked as if it stood in it.
+    schema = {"$id": "urn:contract", **CONTRACT, **content[media_type]["schema"]}
+    validator = jsonschema.Draft202012Validator(schema, registry=REGISTRY)
+    problems = [f"{name}: {error.message}" for error in validator.iter_errors(answer.json())]
+    assert problems == []
+
+
+def _properties(schema: dict[str, Any]) -> Iterable[str]:
+    yield from schema.get("properties", {})
+    for part in schema.get("allOf", []):
+        if "$ref" in part:
+            part = CONTRACT["components"]["schemas"][part["$ref"].rpartition("/")[2]]  # noqa: PLW2901 - follow it
+        yield from _properties(part)

@@ -1,0 +1,103 @@
+"""A separate process can steer the sandbox and read what happened in it."""
+
+import json
+import signal
+import sys
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from daemon.sandbox import BigCommerceOptions, Store, open_sandbox
+
+
+async def test_edits_and_state_over_http(house: Any) -> None:
+    async with house() as running:
+        url = running.sandbox.bigcommerce.url
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as steering:
+            order = {"edit": "add_product", "arguments": {"title": "Hat", "variants": [{"sku": "HAT"}]}}
+            made = (await steering.post("/_sandbox/edit", json=order)).json()["result"]
+            silent = {"edit": "set_title", "arguments": {"product_id": made, "title": "Cap", "silent": True}}
+            await steering.post("/_sandbox/edit", json=silent)
+            state = (await steering.get("/_sandbox/state")).json()
+            await steering.post("/_sandbox/token", json={"access_token": "another"})
+        assert running.store.entry(made).product.name == "Cap"
+        assert (await running.shop("GET", "/v2/time")).status_code == 401
+    assert state == {"products": 3, "variants": 4, "hooks": 0, "outstanding": 0}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("edit", {"edit": "put", "arguments": {}}, 400),
+        ("edit", {"edit": "set_title", "arguments": {"product_id": 4711, "title": "x"}}, 400),
+        ("edit", {"edit": "set_title", "arguments": {"nonsense": 1}}, 400),
+        ("edit", [], 400),
+        ("faults", {"pattern": "*", "fault": "kittens"}, 400),
+        ("nothing", {}, 404),
+    ],
+)
+async def test_an_order_that_cannot_be_understood_is_refused(house: Any, path: str, body: Any, status: int) -> None:
+    async with house() as running:
+        answer = await running.shop("POST", f"{running.sandbox.bigcommerce.url}/_sandbox/{path}", body)
+    assert answer.status_code == status
+
+
+async def test_faults_statistics_and_outages_over_http(house: Any) -> None:
+    async with house() as running:
+        control = f"{running.sandbox.sparklayer.url}/_sandbox"
+        fault = {"pattern": "GET *", "fault": "answer", "arguments": {"status": 500}, "times": 1}
+        await running.site("POST", f"{control}/faults", fault)
+        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 500
+        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 200
+        counted = (await running.site("GET", f"{control}/statistics")).json()
+        await running.site("POST", f"{control}/outage", {"down": True})
+        with pytest.raises(httpx.ReadError):
+            await running.site("GET", "/api/v1/price-lists")
+        await running.site("DELETE", f"{control}/faults")
+        await running.site("DELETE", f"{control}/statistics")
+        await running.site("POST", f"{control}/revoke", {"key": False})
+        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 401
+        anew = (await running.site("GET", f"{control}/statistics")).json()
+    assert counted["answers"] == {"GET /api/v1/price-lists 500": 1, "GET /api/v1/price-lists 200": 1}
+    assert anew["calls"] == {"GET /api/v1/price-lists": 1}
+
+
+async def test_the_site_can_be_looked_at_over_http(house: Any) -> None:
+    async with house() as running:
+        await running.site("POST", "/api/v1/products", {"title": "A", "slug": "a", "external_id": "1"})
+        await running.site("PUT", "/api/v1/sync-log/bigcommerce/products", {"errors": []})
+        control = f"{running.sandbox.sparklayer.url}/_sandbox"
+        state = (await running.site("GET", f"{control}/state")).json()
+        counts = (await running.site("GET", f"{control}/counts")).json()
+        calls = (await running.site("GET", f"{control}/sync-log")).json()
+    assert state["products"] == {"1": {"title": "A", "slug": "a", "variants": {}}}
+    assert (counts["products"], counts["product_writes"], counts["sync_log_calls"]) == (1, 1, 1)
+    assert calls[0]["method"] == "PUT"
+
+
+async def test_it_runs_on_its_own_and_says_where(nursery: trio.Nursery) -> None:
+    command = [sys.executable, "-m", "daemon.sandbox", "--products", "30", "--limits", "on"]
+    process = await nursery.start(partial(trio.run_process, command, stdin=-1, stdout=-1, check=False))
+    line = b""
+    while not line.endswith(b"\n"):
+        line += await process.stdout.receive_some()
+    shop = json.loads(line)["bigcommerce"]
+    async with httpx.AsyncClient(headers={"X-Auth-Token": shop["access_token"]}, trust_env=False) as client:
+        answer = await client.get(f"{shop['url']}/stores/{shop['store_hash']}/v3/catalog/products?limit=1")
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+    assert answer.json()["meta"]["pagination"]["total"] == 30
+    assert answer.headers["x-rate-limit-requests-quota"] == "150"
+    await process.stdout.aclose()
+    await process.stdin.aclose()
+
+
+async def test_a_taken_port_is_an_error_of_its_own(house: Any) -> None:
+    async with house() as running:
+        taken = BigCommerceOptions(port=int(running.sandbox.bigcommerce.url.rpartition(":")[2]))
+        with pytest.raises(OSError, match="in use"):
+            async with open_sandbox(store=Store(), bigcommerce=taken):
+                raise AssertionError("opened on a taken port")

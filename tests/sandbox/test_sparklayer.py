@@ -1,0 +1,360 @@
+"""The SparkLayer stand-in is strict: what the contract does not know is refused, and nothing of it is carried out."""
+
+from typing import Any
+
+import pytest
+
+from daemon.sandbox import SparkLayerOptions
+from daemon.sandbox.message import Refused
+from daemon.sandbox.sparklayer.gate import Bucket
+
+LOG = "/api/v1/sync-log/bigcommerce/products"
+PRICES = "/api/v1/price-lists/trade/pricing"
+JUMPER = {"title": "Jumper", "slug": "jumper", "external_id": "1"}
+SMALL = {"external_id": "11", "sku": "J-S", "status": "live"}
+MEDIUM = {"external_id": "12", "sku": "J-M", "status": "live"}
+MAIN = {"stock_location_external_id": "main"}
+STOCK = {"sku": "J-S", "stock_level": 1, **MAIN}
+LIST = {"slug": "trade", "name": "Trade", "currency_code": "USD"}
+
+REFUSED: list[tuple[str, str, Any, int, str | None]] = [
+    ("POST", "products", {"title": "A"}, 400, "slug"),
+    ("POST", "products", {"slug": "a"}, 400, "title"),
+    ("POST", "products", JUMPER | {"title": ""}, 400, "title"),
+    ("POST", "products", JUMPER | {"title": None}, 400, "title"),
+    ("POST", "products", JUMPER | {"external_id": 1}, 400, "external_id"),
+    ("POST", "products", JUMPER | {"external_id": "pp_1"}, 400, "external_id"),
+    ("POST", "products", JUMPER | {"surprise": 1}, 400, "surprise"),
+    ("POST", "products", JUMPER | {"external_id": "taken"}, 409, "external_id"),
+    ("POST", "products", JUMPER | {"variants": [{"external_id": "pv_1"}]}, 400, "variants[0].external_id"),
+    ("POST", "products", JUMPER | {"variants": [SMALL, {"sku": "J-S"}]}, 409, "variants[1].sku"),
+    ("POST", "products", JUMPER | {"variants": [{"sku": "TAKEN"}]}, 409, "variants[0].sku"),
+    ("POST", "products", JUMPER | {"variants": [{"external_id": "t1"}]}, 409, "variants[0].external_id"),
+    ("POST", "products", JUMPER | {"variants": [{"status": "deleted"}]}, 400, "variants[0].status"),
+    ("POST", "products", JUMPER | {"variants": [{"weight_in_grams": "5"}]}, 400, "variants[0].weight_in_grams"),
+    ("POST", "products", JUMPER | {"variants": [{"weight_in_grams": -1}]}, 400, "variants[0].weight_in_grams"),
+    ("POST", "products", JUMPER | {"variants": [{"stock": []}]}, 400, "variants[0].stock"),
+    (
+        "POST",
+        "products",
+        JUMPER | {"variants": [{"options": [{"group": "a", "value": "b"}, {"group": "a", "value": "c"}]}]},
+        400,
+        "variants[0].options",
+    ),
+    ("PATCH", "products/none", {"title": "A"}, 404, None),
+    ("GET", "products/none", None, 404, None),
+    ("GET", "variants/none", None, 404, None),
+    ("PATCH", "variants/t1", {"sku": "J-S2", "surprise": 1}, 400, "surprise"),
+    ("POST", "batch-update-stock", [], 400, None),
+    ("POST", "batch-update-stock", [STOCK | {"stock_level": 1.5}], 400, "[0].stock_level"),
+    ("POST", "batch-update-stock", [STOCK | {"stock_level": "1"}], 400, "[0].stock_level"),
+    ("POST", "batch-update-stock", [STOCK, STOCK], 400, "[1].sku"),
+    ("POST", "batch-update-stock", [{"sku": "J-S", "stock_level": 1}], 400, "[0].stock_location_id"),
+    ("POST", "batch-update-stock", [STOCK | {"stock_location_id": "sl_1"}], 400, "[0].stock_location_id"),
+    (
+        "POST",
+        "batch-update-stock",
+        [STOCK | {"stock_location_external_id": "attic"}],
+        400,
+        "[0].stock_location_external_id",
+    ),
+    ("POST", "batch-update-stock", [STOCK | {"restock_date": "soon"}], 400, "[0].restock_date"),
+    ("POST", "batch-delete-stock", {"skus": ["J-S"]}, 400, ""),
+    ("POST", "stock-locations", {"name": "Attic", "external_id": "main"}, 409, None),
+    ("POST", "price-lists", LIST | {"slug": "x" * 31}, 400, "slug"),
+    ("POST", "price-lists", LIST | {"currency_code": "usd"}, 400, "currency_code"),
+    ("POST", "price-lists", LIST | {"source": "mars"}, 400, "source"),
+    ("POST", "price-lists", LIST, 409, None),
+    ("PATCH", "price-lists/trade", {"slug": "other"}, 400, "slug"),
+    ("PATCH", "price-lists/trade", {"source": "custom"}, 400, "source"),
+    ("GET", "price-lists/none", None, 404, None),
+    ("PATCH", "price-lists/none/pricing", [], 404, None),
+    ("PATCH", "batch-update-pricing", [{"sku": "A", "price_list_slug": "none", "pricing": []}], 404, None),
+    ("PUT", "store-currency", {"currency_code": "EUR"}, 409, None),
+    ("PATCH", "settings", [{"key": "baseCurrency", "value": "EUR"}], 403, None),
+    ("GET", "products/1?fields=all", None, 400, None),
+    ("DELETE", "products/1", None, 405, None),
+    ("GET", "kittens", None, 404, None),
+]
+
+
+async def furnish(running: Any) -> None:
+    """Make a product, a price list and a currency that later calls can collide with."""
+    taken = {"title": "T", "slug": "t", "external_id": "taken", "variants": [{"external_id": "t1", "sku": "TAKEN"}]}
+    await running.site("POST", "/api/v1/products", taken)
+    await running.site("POST", "/api/v1/price-lists", LIST)
+    await running.site("PUT", "/api/v1/store-currency", {"currency_code": "USD"})
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "place"), REFUSED)
+async def test_a_problem_names_the_place_and_changes_nothing(
+    house: Any, *, method: str, path: str, body: Any, status: int, place: str | None
+) -> None:
+    async with house() as running:
+        await furnish(running)
+        before = running.sandbox.sparklayer.state.comparable()
+        answer = await running.site(method, f"/api/v1/{path}", body)
+        assert running.sandbox.sparklayer.state.comparable() == before
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (status, status), problem
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [error["property"] for error in problem.get("errors", [])] == ([] if place is None else [place])
+
+
+@pytest.mark.parametrize(
+    ("entries", "lines"),
+    [
+        ([{"sku": "A", "pricing": [{"quantity": 1, "price": -1}]}], [(0, "pricing[0].price")]),
+        ([{"sku": "A", "pricing": []}, {"sku": "B", "pricing": [{"price": 1}]}], [(1, "pricing[0]")]),
+        ([{"sku": "A", "pricing": []}, {"sku": "B"}], [(1, "")]),
+        ([{"sku": "A", "pricing": [{"quantity": 0, "price": 1}]}], [(0, "pricing[0].quantity")]),
+        ([{"sku": "A", "pricing": [{"quantity": 1, "price": "1"}]}], [(0, "pricing[0].price")]),
+        ([{"sku": "A", "pricing": [], "surprise": 1}], [(0, "surprise")]),
+        ([{"sku": "A", "pricing": []}, {"sku": "A", "pricing": []}], [(1, "sku")]),
+        ([{"sku": "A", "pricing": [{"quantity": 1, "price": 1}] * 2}], [(0, "pricing")]),
+    ],
+)
+async def test_refused_prices_are_a_bare_list_of_lines(house: Any, entries: Any, lines: list[Any]) -> None:
+    async with house() as running:
+        await furnish(running)
+        answer = await running.site("PATCH", PRICES, entries)
+        assert running.sandbox.sparklayer.state.prices.writes == 0
+    assert answer.status_code == 400
+    assert [(line["line"], line["field"]) for line in answer.json()] == lines
+
+
+async def test_prices_replace_those_of_their_sku_only(house: Any) -> None:
+    async with house() as running:
+        await furnish(running)
+        prices = running.sandbox.sparklayer.state
+        both = [
+            {"sku": "A", "pricing": [{"quantity": 1, "price": 10.4}, {"quantity": 5, "price": 9}]},
+            {"sku": "B/1", "pricing": [{"quantity": 1, "price": 3}]},
+        ]
+        assert (await running.site("PATCH", PRICES, both)).status_code == 204
+        await running.site("PATCH", PRICES, [{"sku": "A", "pricing": [{"quantity": 1, "price": 8}]}])
+        assert prices.comparable()["prices"] == {"trade": {"A": [[1, 8]], "B/1": [[1, 3]]}}
+        of_sku = await running.site("GET", "/api/v1/pricing/B%2F1")
+        await running.site("PATCH", PRICES, [{"sku": "A", "pricing": []}])
+        rows = await running.site("GET", PRICES)
+        await running.site("DELETE", PRICES)
+        assert prices.comparable()["prices"] == {}
+    assert of_sku.json() == [{"price_list_slug": "trade", "pricing": [{"quantity": 1, "price": 3}]}]
+    assert rows.json() == [{"sku": "B/1", "quantity": 1, "price": 3}]
+
+
+async def test_stock_is_kept_by_sku_and_location(house: Any) -> None:
+    options = SparkLayerOptions(locations=(("main", "Main"), ("attic", "Attic")))
+    async with house(sparklayer=options) as running:
+        levels = [STOCK | {"min_stock_level": -9}, {"sku": "J-S", "stock_level": 2, "stock_location_id": "sl_2"}]
+        await running.site("POST", "/api/v1/batch-update-stock", levels)
+        await running.site("POST", "/api/v1/batch-update-stock", [STOCK])
+        fetched = await running.site("POST", "/api/v1/batch-fetch-stock", ["J-S", "NONE"])
+        await running.site("POST", "/api/v1/batch-delete-stock", ["J-S", "NONE"])
+        assert running.sandbox.sparklayer.state.comparable()["stock"] == {}
+    here, there = {"stock_location_id": "sl_1", "stock_level": 1}, {"stock_location_id": "sl_2", "stock_level": 2}
+    assert fetched.json() == [{"sku": "J-S", "stock_levels": [here, there]}, {"sku": "NONE", "stock_levels": []}]
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+async def test_patch_merges_or_replaces_variants(house: Any, mode: Any) -> None:
+    async with house(sparklayer=SparkLayerOptions(variants=mode)) as running:
+        await running.site("POST", "/api/v1/products", JUMPER | {"variants": [SMALL, MEDIUM]})
+        answer = await running.site("PATCH", "/api/v1/products/1", {"variants": [{"external_id": "11", "sku": "X"}]})
+        reused = await running.site("PATCH", "/api/v1/products/1", {"variants": [{"external_id": "13", "sku": "J-M"}]})
+    variants = {variant["external_id"]: variant for variant in answer.json()["variants"]}
+    assert variants["11"].get("status") == ("live" if mode == "merge" else None)
+    assert variants.keys() == ({"11", "12"} if mode == "merge" else {"11"})
+    assert reused.status_code == (409 if mode == "merge" else 200)
+
+
+async def test_a_sku_must_be_free_when_its_turn_comes(house: Any) -> None:
+    async with house() as running:
+        await running.site("POST", "/api/v1/products", JUMPER | {"variants": [SMALL, MEDIUM]})
+
+        async def patch(*variants: tuple[str, str]) -> int:
+            listed = [{"external_id": external_id, "sku": sku} for external_id, sku in variants]
+            return (await running.site("PATCH", "/api/v1/products/1", {"variants": listed})).status_code
+
+        assert await patch(("11", "J-M"), ("12", "J-S")) == 409
+        assert await patch(("12", "free"), ("11", "J-M")) == 200
+        assert await patch(("12", "J-S")) == 200
+
+
+async def test_a_discontinued_variant_still_owns_its_sku(house: Any) -> None:
+    async with house() as running:
+        await running.site("POST", "/api/v1/products", JUMPER | {"variants": [SMALL]})
+        await running.site("PATCH", "/api/v1/variants/11", {"status": "discontinued"})
+        other = JUMPER | {"external_id": "2", "variants": [{"external_id": "21", "sku": "J-S"}]}
+        assert (await running.site("POST", "/api/v1/products", other)).status_code == 409
+        await running.site("PATCH", "/api/v1/variants/11", {"sku": "free"})
+        assert (await running.site("POST", "/api/v1/products", other)).status_code == 200
+
+
+async def test_internal_and_external_ids_lead_to_the_same_product(house: Any) -> None:
+    async with house() as running:
+        odd = JUMPER | {"external_id": "a/b c", "variants": [SMALL]}
+        made = (await running.site("POST", "/api/v1/products", odd)).json()
+        by_external = (await running.site("GET", "/api/v1/products/a%2Fb%20c")).json()
+        by_internal = (await running.site("GET", f"/api/v1/products/{made['id']}")).json()
+        variant = (await running.site("GET", f"/api/v1/variants/{made['variants'][0]['id']}")).json()
+    assert made == by_external == by_internal
+    assert variant == made["variants"][0]
+
+
+async def test_the_status_of_a_duplicate_and_the_body_of_a_problem_are_switches(house: Any) -> None:
+    options = SparkLayerOptions(duplicate_status=422, problem_bodies=False)
+    async with house(sparklayer=options) as running:
+        await furnish(running)
+        answer = await running.site("POST", "/api/v1/products", JUMPER | {"external_id": "taken"})
+    assert (answer.status_code, answer.content) == (422, b"")
+
+
+async def test_writes_are_counted_and_kept_when_wanted(house: Any) -> None:
+    async with house(sparklayer=SparkLayerOptions(journal=True)) as running:
+        await running.site("POST", "/api/v1/products", JUMPER)
+        await running.site("PATCH", "/api/v1/products/1", {"title": "Pullover"})
+        await running.site("PATCH", "/api/v1/products/1", {"title": None})
+        site = running.sandbox.sparklayer
+    assert site.state.products.writes == 2
+    assert site.state.products.journal == {"1": [JUMPER, {"title": "Pullover"}]}
+    assert site.statistics.calls["PATCH /api/v1/products/{product_id}"] == 2
+
+
+async def test_settings_may_be_written_when_the_switch_says_so(house: Any) -> None:
+    async with house(sparklayer=SparkLayerOptions(settings_writable=True)) as running:
+        assert (await running.site("GET", "/api/v1/store-currency")).status_code == 404
+        row = {"key": "baseCurrency", "value": "EUR"}
+        assert (await running.site("PATCH", "/api/v1/settings", [row])).status_code == 204
+        assert (await running.site("PATCH", "/api/v1/settings", [row | {"key": "other"}])).status_code == 403
+        assert (await running.site("GET", "/api/v1/store-currency")).json() == {"currency_code": "EUR"}
+
+
+async def test_price_lists_come_in_pages(house: Any) -> None:
+    async with house() as running:
+        for slug in ("a", "b", "c"):
+            source = "platform" if slug == "c" else "integration"
+            await running.site("POST", "/api/v1/price-lists", LIST | {"slug": slug, "source": source})
+        second = (await running.site("GET", "/api/v2/price-lists?page=2&page_size=2")).json()
+        platform = (await running.site("GET", "/api/v2/price-lists?source=platform")).json()
+        refused = await running.site("GET", "/api/v2/price-lists?page_size=251")
+        everything = (await running.site("GET", "/api/v1/price-lists")).json()
+    assert ([found["slug"] for found in second["data"]], second["pagination"]["total_pages"]) == (["c"], 2)
+    assert [found["slug"] for found in platform["data"]] == ["c"]
+    assert refused.status_code == 400
+    assert [found["source"] for found in everything] == ["integration", "integration", "platform"]
+
+
+async def test_a_form_gets_no_token(house: Any) -> None:
+    async with house() as running:
+        form = {"grant_type": "client_credentials", "client_id": "sandbox-client", "client_secret": "sandbox-key"}
+        assert (await running.site("POST", "/api/auth/token", data=form)).status_code == 400
+        assert (await running.site("POST", "/api/auth/token", form | {"client_secret": "no"})).status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{"Site-Id": "another"}, {"Site-Id": ""}, {"Authorization": "Bearer no"}])
+async def test_every_call_needs_site_and_token(house: Any, headers: dict[str, str]) -> None:
+    async with house() as running:
+        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 200
+        assert (await running.site("GET", "/api/v1/price-lists", headers=headers)).status_code == 401
+
+
+async def test_tokens_expire_and_can_be_revoked(house: Any) -> None:
+    async with house() as running:
+        tokens = running.sandbox.sparklayer.tokens
+        tokens.revoke()
+        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 401
+        await running.log_in()
+        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 200
+        tokens.key_revoked = True
+        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 401
+        tokens.key_revoked, tokens.seconds = False, 0
+        assert (await running.log_in()).json()["expires_in"] == 0
+        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 401
+
+
+@pytest.mark.parametrize(("form", "pattern"), [("none", None), ("seconds", "1"), ("date", "GMT")])
+async def test_the_rate_limit_refuses_and_may_say_when_to_come_back(mock_clock: Any, form: Any, pattern: Any) -> None:
+    bucket = Bucket(rate=2.0, burst=2, retry_after=form)
+    bucket.take(), bucket.take()
+    with pytest.raises(Refused) as refused:
+        bucket.take()
+    told = refused.value.response.headers.get("retry-after")
+    assert refused.value.response.status == 429
+    assert told is None if pattern is None else pattern in told
+    mock_clock.jump(0.5)
+    bucket.take()
+    assert bucket.refused == 1
+
+
+async def test_the_sync_log_needs_a_full_sync_first(house: Any) -> None:
+    async with house() as running:
+        for method, path, body in (("GET", LOG, None), ("GET", f"{LOG}/errors", None), ("PATCH", LOG, {})):
+            assert (await running.site(method, path, body)).status_code == 404
+
+
+async def test_put_clears_and_patch_keeps(house: Any) -> None:
+    when, later = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+    async with house() as running:
+        errors = [{"external_id": "1", "title": "old"}, {"external_id": "2"}]
+        full = {"started_full_sync": when, "last_full_sync": when, "last_full_sync_succeeded": True, "errors": errors}
+        assert (await running.site("PUT", LOG, full)).status_code == 200
+        partial = {"errors": [{"external_id": "1", "title": "new"}], "synced_external_ids": ["2", "3"]}
+        assert (await running.site("PATCH", LOG, partial)).status_code == 200
+        patched = (await running.site("GET", f"{LOG}/errors")).json()
+        await running.site("PATCH", LOG, {"last_full_sync": later, "last_full_sync_succeeded": False})
+        closed = (await running.site("GET", LOG)).json()
+        await running.site("PUT", LOG, {"started_full_sync": later})
+        anew = (await running.site("GET", LOG)).json()
+        calls = running.sandbox.sparklayer.state.sync_log.calls
+        assert (await running.site("DELETE", "/api/v1/sync-log")).status_code == 204
+        assert (await running.site("GET", LOG)).status_code == 404
+    assert patched["errors"] == [{"external_id": "1", "title": "new"}]
+    assert (patched["last_full_sync"], patched["last_full_sync_succeeded"]) == (when, True)
+    assert (closed["last_full_sync"], closed["last_full_sync_succeeded"]) == (later, False)
+    assert anew == {"started_full_sync": later, "errors_count": 0}
+    assert [(call.method, call.status) for call in calls] == [
+        ("PUT", 200),
+        ("PATCH", 200),
+        ("PATCH", 200),
+        ("PUT", 200),
+    ]
+    assert calls[1].body == partial
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("PUT", {"errors": [{"external_id": "1"}, {"external_id": "1"}]}),
+        ("PUT", {"errors": [{"external_id": str(number)} for number in range(5001)]}),
+        ("PUT", {"last_full_sync": "yesterday"}),
+        ("PUT", {"last_full_sync": "2026-01-01T00:00:00"}),
+        ("PUT", {"last_full_sync": None}),
+        ("PUT", {"errors": [{"title": "no id"}]}),
+        ("PUT", {"synced_external_ids": []}),
+        ("PATCH", {"errors": [{"external_id": "1"}], "synced_external_ids": ["1"]}),
+        ("PATCH", {"errors": [{"external_id": str(number)} for number in range(5000)]}),
+        ("PATCH", {"started_full_sync": "2026-01-01T00:00:00Z"}),
+        ("PATCH", {"resolved": ["1"]}),
+    ],
+)
+async def test_an_unfit_sync_log_call_is_refused_and_changes_nothing(house: Any, method: str, body: Any) -> None:
+    async with house() as running:
+        await running.site("PUT", LOG, {"errors": [{"external_id": "standing"}]})
+        assert (await running.site(method, LOG, body)).status_code == 400
+        errors = (await running.site("GET", f"{LOG}/errors")).json()["errors"]
+        assert running.sandbox.sparklayer.state.sync_log.calls[-1].status == 400
+    assert errors == [{"external_id": "standing"}]
+
+
+async def test_the_name_of_the_resolved_ids_is_a_switch(house: Any) -> None:
+    async with house(sparklayer=SparkLayerOptions(resolved_field="resolved")) as running:
+        await running.site("PUT", LOG, {"errors": [{"external_id": "1"}]})
+        assert (await running.site("PATCH", LOG, {"synced_external_ids": ["1"]})).status_code == 400
+        assert (await running.site("PATCH", LOG, {"resolved": ["1"]})).status_code == 200
+        assert (await running.site("GET", LOG)).json()["errors_count"] == 0
+
+
+async def test_only_known_data_types_have_a_log(house: Any) -> None:
+    async with house() as running:
+        assert (await running.site("PUT", "/api/v1/sync-log/bigcommerce/kittens", {})).status_code == 400

@@ -1,0 +1,368 @@
+"""The command line: what it prints, where to, and with which exit code.
+
+The daemon at the other end of /admin is a real HTTP server with canned answers; of `daemon.app` and `daemon.demo`
+only their entry points are replaced.
+"""
+
+import contextlib
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from daemon import __version__, cli
+from daemon.config import ListenerSettings, Settings
+from daemon.console import Progress
+from daemon.model import Secret
+from daemon.remote import Daemon
+
+ROOT = Path(__file__).parent.parent
+
+
+class Admin(BaseHTTPRequestHandler):
+    """Answers from a script and remembers what it was asked."""
+
+    port: int
+    script: list[tuple[int, Any]]
+    asked: list[tuple[str, str, str | None, Any]]
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length)) if length else None
+        self.asked.append((self.command, self.path, self.headers.get("Authorization"), body))
+        status, answer = self.script.pop(0)
+        payload = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    do_POST = do_GET  # noqa: N815  the name is the library's
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' output clean."""
+
+
+@contextlib.contextmanager
+def admin(*script: tuple[int, Any]) -> Iterator[type[Admin]]:
+    handler = type("Scripted", (Admin,), {"script": list(script), "asked": []})
+    assert issubclass(handler, Admin)
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        handler.port = server.server_port
+        write_config(handler.port)
+        try:
+            yield handler
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def write_config(port: int, extra: str = 'admin_token = "t0p"') -> None:
+    text = f'[listener]\nhost = "0.0.0.0"\nport = {port}\n{extra}\n[security]\nsecret_keys = ["0123456789abcdef"]\n'
+    Path("s.toml").write_text(text, "utf-8")
+
+
+def unused_port() -> int:
+    with HTTPServer(("127.0.0.1", 0), Admin) as server:
+        return int(server.server_port)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("IGNITE_SYNC_") or name in {"PORT", "DATABASE_URL"}]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stand in for `daemon.app` and `daemon.demo`; the tests fill in what is called."""
+    parts = SimpleNamespace(app=ModuleType("daemon.app"), demo=ModuleType("daemon.demo"))
+    for name, module in vars(parts).items():
+        monkeypatch.setitem(sys.modules, f"daemon.{name}", module)
+        monkeypatch.setattr(f"daemon.{name}", module, raising=False)
+    return parts
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments)
+
+
+def assert_one_line(result: Result, code: int, line: str) -> None:
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"ignite-sync: {line}\n")
+
+
+def status(**full_sync: Any) -> dict[str, Any]:
+    run = {"id": 7, "mode": "normal", "state": "reading", "seen": 20, "done": 10, "failed": 1, "total_hint": 295}
+    run |= {"started_at": 1.0, "finished_at": None, "succeeded": None} | full_sync
+    outbox = {"live": 1, "backfill": 20, "parked": 0, "oldest_seconds": 3.2}
+    products = {"outbox": outbox, "full_sync": run, "issues": 4, "ledger": 280}
+    return {"connections": [{"site": "live/x", "state": "active", "blocked": None, "kinds": {"products": products}}]}
+
+
+CLOSED = {"state": "closed", "done": 294, "finished_at": 2.0}
+
+
+# Usage
+
+
+def test_it_says_its_version() -> None:
+    assert call("--version").stdout == f"ignite-sync {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["rum"], "No such command 'rum'. Did you mean 'run'? (see: main --help)"),
+        (["run", "--cofig"], "No such option '--cofig'. Did you mean '--config'? (see: main run --help)"),
+        (
+            ["sync", "live/x"],
+            "Missing argument 'KIND'. Choose from: products, customers, orders, store, all (see: main sync --help)",
+        ),
+        (
+            ["sync", "x", "products"],
+            "Invalid value for 'SITE': write it as live/SITE_ID or test/SITE_ID. (see: main sync --help)",
+        ),
+        (["sync", "live/x", "orders"], "orders is not synced yet; this version syncs: products"),
+        (["sync", "live/x", "all"], "all is not synced yet; this version syncs: products"),
+        (
+            ["status", "--config", "none.toml"],
+            (
+                "none.toml: cannot be read (No such file or directory);"
+                " name a file that exists and can be read with --config"
+            ),
+        ),
+    ],
+)
+def test_misuse_is_one_line_and_exit_2(arguments: list[str], line: str) -> None:
+    assert_one_line(call(*arguments), 2, line)
+
+
+def test_the_real_process_answers_bad_configuration_without_a_traceback() -> None:
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": "postgres://u:hidden@h/d"}
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon", "run"], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "ignite-sync: environment: DATABASE_URL: only sqlite:///FILE is supported, not postgres://;"
+        " set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db\n"
+    )
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, daemon.cli\n"
+        "try: daemon.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'trio', 'httpx', 'rich', 'sqlalchemy', 'cattrs', 'attrs'} & set(sys.modules)))\n"
+    )
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# run, demo, check
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_run_ends_with_the_daemons_exit_code(parts: SimpleNamespace, code: int) -> None:
+    write_config(1234)
+    given: list[Settings] = []
+
+    def run(settings: Settings) -> int:
+        given.append(settings)
+        return code
+
+    parts.app.run = run
+    assert call("run", "--config", "s.toml").exit_code == code
+    assert given[0].listener.port == 1234
+
+
+def test_the_file_may_be_named_by_the_environment(parts: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_config(1234)
+    monkeypatch.setenv("IGNITE_SYNC_CONFIG", "s.toml")
+    parts.app.run = lambda settings: 0 if settings.listener.port == 1234 else 1
+    assert call("run").exit_code == 0
+
+
+def test_demo_hands_its_options_on(parts: SimpleNamespace) -> None:
+    given: list[dict[str, Any]] = []
+
+    def main(**options: Any) -> int:
+        given.append(options)
+        return 0
+
+    parts.demo.main = main
+    assert call("demo", "--exit", "--port", "0").exit_code == 0
+    assert call("demo").exit_code == 0
+    assert given == [{"exit_when_done": True, "port": 0}, {"exit_when_done": False, "port": 8080}]
+
+
+@pytest.mark.parametrize(("word", "code"), [("ok    ", 0), ("FAILED", 1)])
+def test_check_has_a_line_for_each_side(parts: SimpleNamespace, word: str, code: int) -> None:
+    async def check_connections(_: Settings) -> list[SimpleNamespace]:
+        return [
+            SimpleNamespace(subject="live/x BigCommerce", ok=True, detail="store abc"),
+            SimpleNamespace(subject="live/x SparkLayer", ok=code == 0, detail="as it is"),
+        ]
+
+    write_config(1234)
+    parts.app.check_connections = check_connections
+    result = call("check", "--config", "s.toml")
+    assert result.exit_code == code
+    lines = result.stdout.splitlines()
+    assert lines[0] == "ok      settings: 0 connection(s) configured"
+    assert "may be lost with it, and the full sync at the next start repairs them" in lines[1]
+    assert lines[2:] == ["ok      live/x BigCommerce: store abc", f"{word}  live/x SparkLayer: as it is"]
+
+
+# sync
+
+
+def test_sync_asks_the_running_daemon() -> None:
+    with admin((201, {"run": 7})) as server:
+        result = call("sync", "live/x", "products", "--refresh", "--config", "s.toml")
+    assert (result.exit_code, result.stdout) == (0, "full sync 7 of products at live/x started\n")
+    order = {"site": "live/x", "kind": "products", "refresh": True, "allow_removals": False}
+    assert server.asked == [("POST", "/admin/sync", "Bearer t0p", order)]
+
+
+@pytest.mark.parametrize(("word", "code"), [("succeeded", 0), ("did not succeed", 1)])
+def test_watching_ends_with_the_outcome_of_the_run(word: str, code: int) -> None:
+    with admin((201, {"run": 7}), (200, status(**CLOSED, succeeded=code == 0))):
+        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+    assert result.exit_code == code
+    assert result.stdout.splitlines()[-1] == f"full sync 7 {word}: 294 done, 1 failed"
+    assert result.stderr == "live/x products: 295 of 295, closed\n"
+
+
+def test_watching_shows_the_run_until_it_is_over() -> None:
+    before = status(id=6, **CLOSED, succeeded=True)
+    stream, pauses = io.StringIO(), []
+    script = [(200, before), (200, status()), (200, status(**CLOSED, succeeded=True))]
+    with admin(*script) as server, Progress("p", stream) as progress:
+        daemon = Daemon(ListenerSettings(port=server.port, admin_token=Secret("t0p")))
+        ended = cli.follow(
+            daemon, "live/x", "products", run_id=7, progress=progress, pause=lambda: pauses.append("a second")
+        )
+    assert ended.succeeded
+    assert stream.getvalue().splitlines() == ["p: 11 of 295, reading", "p: 295 of 295, closed"]
+    assert len(pauses) == 2
+
+
+def test_watching_ends_when_another_run_took_over() -> None:
+    with admin((201, {"run": 7}), (200, status(id=8))):
+        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+    assert result.exit_code == 1
+    assert result.stderr == "ignite-sync: full sync 7 was followed by 8; look at: ignite-sync status\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        ((400, {"title": "Bad request", "detail": "a full sync\nruns"}), "the daemon refuses (400): a full sync runs"),
+        ((503, {"title": "Busy"}), "the daemon refuses (503): Busy"),
+        ((500, []), "the daemon refuses (500): no reason given"),
+        ((401, {}), "the running daemon has another admin_token: start this command with the same settings"),
+        ((200, b"<html>"), "what answers at 127.0.0.1:{port} is not this version of Ignite Sync: check listener.port"),
+        ((200, {}), "what answers at 127.0.0.1:{port} is not this version of Ignite Sync: check listener.port"),
+    ],
+)
+def test_a_refused_sync_is_one_line_and_exit_1(answer: tuple[int, Any], line: str) -> None:
+    with admin(answer) as server:
+        result = call("sync", "live/x", "products", "--config", "s.toml")
+    assert_one_line(result, 1, line.format(port=server.port))
+
+
+def test_sync_without_a_daemon_says_how_to_start_it() -> None:
+    port = unused_port()
+    write_config(port)
+    line = f"no daemon answers at 127.0.0.1:{port} (Connection refused); start it with: ignite-sync run"
+    assert_one_line(call("sync", "live/x", "products", "--config", "s.toml"), 1, line)
+
+
+def test_a_daemon_that_hangs_up_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        write_config(port)
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        result = call("sync", "live/x", "products", "--config", "s.toml")
+        thread.join()
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"ignite-sync: no daemon answers at 127.0.0.1:{port} (")
+
+
+def test_sync_needs_the_admin_token() -> None:
+    write_config(1234, "")
+    line = "listener.admin_token is not set; give the daemon and this command the same one"
+    assert_one_line(call("sync", "live/x", "products", "--config", "s.toml"), 2, line)
+
+
+# status
+
+
+def test_status_tells_how_each_connection_does() -> None:
+    with admin((200, status())) as server:
+        result = call("status", "--config", "s.toml")
+    assert server.asked == [("GET", "/admin/status", "Bearer t0p", None)]
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "live/x: active",
+        "  products: 280 in SparkLayer, 4 with issues, waiting: 1 live, 20 backfill, 0 parked (oldest 3 s)",
+        "    full sync 7 is reading: 10 done, 1 failed of about 295",
+    ]
+
+
+def test_status_names_what_blocks() -> None:
+    answer = status(**CLOSED, succeeded=False)
+    answer["connections"][0]["blocked"] = "credentials refused"
+    with admin((200, answer)):
+        lines = call("status", "--config", "s.toml").stdout.splitlines()
+    assert lines[0] == "live/x: active, blocked: credentials refused"
+    assert lines[-1] == "    full sync 7 did not succeed: 294 done, 1 failed"
+
+
+def test_status_as_json_is_what_the_daemon_said() -> None:
+    with admin((200, status() | {"news": 1})):
+        result = call("status", "--json", "--config", "s.toml")
+    assert json.loads(result.stdout) == status() | {"news": 1}
+
+
+def test_a_status_of_another_shape_is_one_line() -> None:
+    with admin((200, {"connections": [{}]})):
+        result = call("status", "--config", "s.toml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("ignite-sync: the status has a form that this version does not know: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_without_a_daemon_status_reads_the_database(parts: SimpleNamespace) -> None:
+    port = unused_port()
+    write_config(port)
+    parts.app.offline_status = lambda _: {"connections": []}
+    result = call("status", "--config", "s.toml")
+    assert (result.exit_code, result.stdout) == (0, "no connections\n")
+    assert result.stderr == (
+        f"ignite-sync: no daemon answers at 127.0.0.1:{port} (Connection refused); this is what ignite-sync.db has\n"
+    )

@@ -1,0 +1,108 @@
+import itertools
+import random
+
+import pytest
+
+from daemon.throttle.breaker import TRANSITIONS, Breaker, Event, State
+
+
+def fail(breaker: Breaker, times: int, now: float = 0.0) -> None:
+    for _ in range(times):
+        breaker.failed(breaker.begin(), now)
+
+
+def test_opens_after_so_many_failures_in_a_row_and_not_before() -> None:
+    breaker = Breaker(failures=3, pause=5)
+    fail(breaker, 2)
+    breaker.succeeded(breaker.begin())
+    fail(breaker, 2)
+    assert breaker.state is State.CLOSED
+    fail(breaker, 1, now=10.0)
+    assert breaker.state is State.OPEN
+    assert breaker.wait(10.0) == 5.0
+    assert breaker.wait(15.0) == 0.0
+    assert breaker.opened == 1
+
+
+def test_after_the_pause_one_goes_and_the_others_wait_for_its_outcome() -> None:
+    breaker = Breaker(failures=1, pause=5)
+    fail(breaker, 1)
+    ticket = breaker.begin()
+    assert breaker.state is State.HALF_OPEN
+    assert breaker.wait(6.0) > 0
+    breaker.succeeded(ticket)
+    assert breaker.wait(6.0) == 0.0
+
+
+def test_each_failed_probe_doubles_the_pause_up_to_the_longest_and_success_forgets() -> None:
+    breaker = Breaker(failures=1, pause=5, longest=18)
+    fail(breaker, 1, now=0.0)
+    now, pauses = 0.0, []
+    for _ in range(4):
+        pauses.append(breaker.wait(now))
+        now += pauses[-1]
+        fail(breaker, 1, now)
+    assert pauses == [5, 10, 18, 18]
+    now += breaker.wait(now)
+    breaker.succeeded(breaker.begin())
+    fail(breaker, 1, now)
+    assert breaker.wait(now) == 5
+
+
+def test_a_probe_that_gives_up_lets_the_next_one_try_at_once() -> None:
+    breaker = Breaker(failures=1, pause=5)
+    fail(breaker, 1)
+    breaker.gave_up(breaker.begin())
+    assert breaker.state is State.OPEN
+    assert breaker.wait(5.0) == 0.0
+
+
+def test_stragglers_of_an_earlier_state_change_nothing() -> None:
+    breaker = Breaker(failures=1, pause=5)
+    early = [breaker.begin() for _ in range(3)]
+    breaker.failed(early[0], 0.0)
+    breaker.succeeded(early[1])
+    assert breaker.state is State.OPEN
+    probe = breaker.begin()
+    breaker.succeeded(early[2])
+    breaker.failed(early[2], 5.0)
+    assert breaker.state is State.HALF_OPEN
+    breaker.succeeded(probe)
+    assert breaker.state is State.CLOSED
+
+
+def test_the_table_leaves_out_only_what_cannot_happen() -> None:
+    impossible = set(itertools.product(State, Event)) - set(TRANSITIONS)
+    assert impossible == {
+        (State.OPEN, Event.SUCCEEDED),
+        (State.OPEN, Event.FAILED),
+        (State.OPEN, Event.FAILED_TOO_OFTEN),
+        (State.OPEN, Event.GAVE_UP),
+        (State.HALF_OPEN, Event.BEGAN),
+        (State.HALF_OPEN, Event.FAILED),
+    }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_history_keeps_to_the_table_and_can_always_heal(seed: int) -> None:
+    print(f"seed {seed}")  # noqa: T201
+    chance = random.Random(seed)
+    breaker, now, out = Breaker(failures=3, pause=5, longest=60), 0.0, []
+    for _ in range(500):
+        now += chance.random() * 3
+        if breaker.wait(now) == 0.0:
+            out.append(breaker.begin())
+        if out and chance.random() < 0.7:
+            ticket = out.pop(chance.randrange(len(out)))
+            outcome = chance.randrange(3)
+            if outcome == 0:
+                breaker.succeeded(ticket)
+            elif outcome == 1:
+                breaker.failed(ticket, now)
+            else:
+                breaker.gave_up(ticket)
+    for ticket in out:
+        breaker.gave_up(ticket)
+    now += breaker.wait(now)
+    breaker.succeeded(breaker.begin())
+    assert breaker.state is State.CLOSED

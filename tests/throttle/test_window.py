@@ -1,0 +1,128 @@
+import math
+
+import pytest
+
+from daemon.model import Lane
+from daemon.throttle import WindowPolicy
+
+
+def headers(left: int, *, quota: int = 150, reset: float = 30.0, window: float = 30.0) -> dict[str, str]:
+    return {
+        "x-rate-limit-requests-left": str(left),
+        "x-rate-limit-requests-quota": str(quota),
+        "x-rate-limit-time-reset-ms": str(round(reset * 1000)),
+        "x-rate-limit-time-window-ms": str(round(window * 1000)),
+    }
+
+
+@pytest.fixture
+def policy() -> WindowPolicy:
+    return WindowPolicy(jitter=lambda: 1.0)
+
+
+def test_while_nothing_is_known_all_may_go(policy: WindowPolicy) -> None:
+    assert policy.wait(0.0, Lane.BACKFILL, 7) == 0
+    policy.accepted(0.0, 0.0, {})
+    assert policy.wait(0.0, Lane.BACKFILL, 7) == 0
+
+
+@pytest.mark.parametrize(
+    ("left", "in_flight", "lane", "wait"),
+    [
+        (100, 0, Lane.BACKFILL, 0),
+        (16, 0, Lane.BACKFILL, 0),
+        (15, 0, Lane.BACKFILL, 20),  # a tenth of the quota is kept for live
+        (16, 1, Lane.BACKFILL, 20),  # what is in flight may not be counted yet
+        (15, 0, Lane.LIVE, 0),
+        (1, 0, Lane.LIVE, 0),
+        (1, 1, Lane.LIVE, 20),
+        (0, 0, Lane.LIVE, 20),
+    ],
+)
+def test_backfill_leaves_the_last_tenth_to_live(
+    policy: WindowPolicy, left: int, in_flight: int, lane: Lane, wait: float
+) -> None:
+    policy.accepted(10.0, 9.0, headers(left, reset=20))
+    assert policy.wait(10.0, lane, in_flight) == wait
+
+
+def test_a_new_window_has_a_whole_quota_until_an_answer_says_otherwise(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(0, reset=20))
+    assert policy.wait(19.0, Lane.LIVE, 0) == 1.0
+    assert policy.wait(20.0, Lane.LIVE, 0) == 0.0
+    assert policy.numbers(20.0).remaining == 150
+    policy.accepted(21.0, 20.0, headers(40, reset=29))  # others were quicker
+    assert policy.numbers(21.0).remaining == 40
+
+
+def test_answers_that_overtake_each_other_never_raise_what_is_left(policy: WindowPolicy) -> None:
+    policy.accepted(1.0, 0.0, headers(90, reset=29))
+    policy.accepted(1.1, 0.0, headers(95, reset=28.9))
+    assert policy.numbers(1.1).remaining == 90
+
+
+def test_an_answer_of_the_window_before_says_nothing_of_this_one(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(5, reset=20))
+    policy.wait(20.0, Lane.LIVE, 1)
+    policy.accepted(20.1, 19.9, headers(3, reset=0.05))
+    assert policy.numbers(20.1).remaining == 149  # but it may have cost one of this window's
+
+
+def test_a_window_that_began_before_we_noticed_is_believed(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(0, reset=29))
+    policy.accepted(5.0, 4.0, headers(140, reset=29.9))
+    assert policy.wait(5.0, Lane.LIVE, 0) == 0
+
+
+def test_what_gets_no_numbers_is_taken_off(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(3))
+    policy.lost(1.0, 0.5)
+    policy.accepted(1.0, 0.5, {})
+    assert policy.numbers(1.0).remaining == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "after", "wait"),
+    [
+        ({"x-retry-after": "7"}, 3.0, 7.0),
+        ({"x-retry-after": "3"}, 7.0, 7.0),
+        ({"x-rate-limit-time-reset-ms": "9000"}, 7.0, 9.0),
+        ({"x-rate-limit-time-reset-ms": "9000", "x-retry-after": "12"}, None, 12.0),
+        ({}, 4.0, 4.0),
+    ],
+)
+def test_a_429_closes_the_gate_for_the_longest_time_asked_for(
+    policy: WindowPolicy, said: dict[str, str], after: float | None, wait: float
+) -> None:
+    policy.refused(100.0, 99.0, said, after)
+    assert policy.wait(100.0, Lane.LIVE, 0) == pytest.approx(wait)
+    assert policy.wait(100.0, Lane.BACKFILL, 0) == pytest.approx(wait)
+
+
+def test_after_a_429_one_request_goes_alone(policy: WindowPolicy) -> None:
+    policy.refused(0.0, 0.0, {}, 5.0)
+    assert policy.wait(5.0, Lane.LIVE, 0) == 0
+    assert policy.wait(5.0, Lane.LIVE, 1) == math.inf
+    policy.accepted(6.0, 5.0, headers(100))
+    assert policy.wait(6.0, Lane.LIVE, 1) == 0
+
+
+def test_under_platform_load_the_pause_grows_once_per_wave_and_ends_with_success(policy: WindowPolicy) -> None:
+    now, pauses = 0.0, []
+    for _ in range(12):
+        for _ in range(6):  # all that were in flight are refused together
+            policy.refused(now, now, {}, None)
+        pauses.append(policy.wait(now, Lane.LIVE, 0))
+        now += pauses[-1]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 0.5
+    assert pauses[1] == 1.0
+    assert pauses[-1] == 60.0
+    policy.accepted(now, now, {})
+    policy.refused(now, now, {}, None)
+    assert policy.wait(now, Lane.LIVE, 0) == 0.5
+
+
+def test_a_quota_of_one_still_lets_backfill_go(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(1, quota=1))
+    assert policy.wait(0.0, Lane.BACKFILL, 0) == 0

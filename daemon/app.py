@@ -89,8 +89,9 @@ async def serve(
 
     Raises ConfigError, perhaps in a group, when the port or the database cannot be had.
     """
-    async with open_database(settings.database.path) as database:
-        daemon = await _build(settings, database)
+    metrics = Metrics()
+    async with open_database(settings.database.path, metrics.storage_commit) as database:
+        daemon = await _build(settings, database, metrics)
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, daemon.server, settings)
             nursery.start_soon(daemon.supervisor.run)
@@ -123,9 +124,9 @@ class _Daemon:
     supervisor: Supervisor
 
 
-async def _build(settings: Settings, database: Database) -> _Daemon:
+async def _build(settings: Settings, database: Database, metrics: Metrics) -> _Daemon:
     platforms = load_platforms()
-    vault, metrics = Vault(settings.security.secret_keys), Metrics()
+    vault = Vault(settings.security.secret_keys)
     fingerprint = await load_fingerprint(database, vault)
     works, endpoints = [], {}
     for connection in await adopt_all(settings, database, vault, platforms, time.time()):

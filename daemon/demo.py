@@ -33,6 +33,7 @@ from daemon.observability.logging import configure
 from daemon.platforms import load_platforms
 from daemon.remote import Daemon, FullSync, decode_status
 from daemon.sandbox import Sandbox, SparkLayerOptions, open_sandbox
+from daemon.sandbox.bigcommerce.records import Variant
 from daemon.sandbox.expectation import differences, held
 
 ENV, KIND = "test", "products"
@@ -78,27 +79,27 @@ async def _demo(exit_when_done: bool, port: int) -> None:  # noqa: FBT001  trio.
             open_sandbox(sparklayer=SparkLayerOptions(rate=PACE, burst=20)) as sandbox,
             trio.open_nursery() as nursery,
         ):
-            settings = _settings(sandbox, Path(folder) / "demo.db", port)
+            token = Secret(secrets.token_urlsafe())
+            settings = _settings(sandbox, Path(folder) / "demo.db", port or _free_port(), token)
             stop = trio.Event()
             host, bound = await nursery.start(app.serve, settings, stop)
             stage = _Stage(sandbox=sandbox, daemon=Daemon(settings.listener))
             print(f"The daemon listens on http://{host}:{bound}, its database is {settings.database.path}.\n")
             await stage.play()
             if not exit_when_done:
-                print(WHERE_TO_LOOK.format(f"http://{host}:{bound}", settings.listener.admin_token.reveal()))
+                print(WHERE_TO_LOOK.format(f"http://{host}:{bound}", token.reveal()))
                 await trio.sleep_forever()
             stop.set()
 
 
-def _settings(sandbox: Sandbox, database: Path, port: int) -> Settings:
+def _settings(sandbox: Sandbox, database: Path, port: int, token: Secret) -> Settings:
     shop, site = sandbox.bigcommerce, sandbox.sparklayer
     platform = load_platforms()["bigcommerce"]
-    port = port or _free_port()
     return Settings(
         listener=ListenerSettings(
             port=port,
             public_url=f"http://127.0.0.1:{port}",
-            admin_token=Secret(secrets.token_urlsafe()),
+            admin_token=token,
             metrics_open=True,
         ),
         database=DatabaseSettings(url=f"sqlite:///{database}"),
@@ -198,7 +199,7 @@ class _Stage:
         first, second = sorted(held(self.sandbox.sparklayer.state)["products"], key=int)[:2]
         nameless = next(variant for variant in store.variants() if not variant.sku)
         print("\nNow somebody edits the store:")
-        stocked = next(v for v in store.variants() if v.sku and v.product_id > int(second) and self._tracked(v.product_id))
+        stocked = next(v for v in store.variants() if v.product_id > int(second) and self._tracked(v))
         edits: list[tuple[str, Callable[[], None]]] = [
             ("a title", lambda: store.set_title(int(first), "Renamed in the store")),
             ("a price", lambda: store.set_price(int(second), 123.45)),
@@ -213,8 +214,10 @@ class _Stage:
         await self._until(lambda: before not in self._errors(), "the error that is mended leaves the sync-log")
         print("  and the mended product's error left the sync-log")
 
-    def _tracked(self, product_id: int) -> bool:
-        return self.sandbox.store.entry(product_id).product.inventory_tracking == "variant"
+    def _tracked(self, variant: Variant) -> bool:
+        return (
+            bool(variant.sku) and self.sandbox.store.entry(variant.product_id).product.inventory_tracking == "variant"
+        )
 
     async def _arrival(self, what: str) -> float:
         began = trio.current_time()

@@ -13,9 +13,10 @@ TLS certificates are verified.
 import functools
 import ssl
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlencode
 
 import httpx
@@ -45,7 +46,6 @@ FAILURES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (
     (httpx.TimeoutException, "timeout", True),
     (httpx.NetworkError, "reset", True),
     (httpx.RemoteProtocolError, "truncated", True),
-    (httpx.DecodingError, "undecodable", True),
 )
 """(error, reason, whether the request may have been carried out); the first that fits counts. The errors of httpx
 that are missing here, such as an illegal header, are mistakes of ours."""
@@ -91,7 +91,7 @@ class Api:
         transport: Transport | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._headers = [("User-Agent", user_agent), ("Accept-Encoding", "gzip, deflate"), *headers.items()]
+        self._headers = [("User-Agent", user_agent), ("Accept-Encoding", "gzip"), *headers.items()]
         self._timeout = timeout
         self._extensions = {"timeout": {"connect": min(CONNECT_SECONDS, timeout)}}
         self._idle = [transport or _single_connection() for _ in range(connections)]
@@ -148,14 +148,41 @@ class Api:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    chunks = []
+    """Read the body to its end, always: a generator of httpx that is left halfway is a warning of trio."""
+    parts = []
     size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            raise Retry("the answer is too large to be true", reason="oversized", effect_unknown=True)
-        chunks.append(chunk)
-    return b"".join(chunks)
+    try:
+        async for part in cast("httpx.AsyncByteStream", response.stream):
+            size += len(part)
+            if size <= LARGEST_BODY:
+                parts.append(part)
+            else:
+                await response.aclose()  # The next part fails to be read, and so the loop ends.
+    except httpx.NetworkError:
+        if size <= LARGEST_BODY:
+            raise
+    if size > LARGEST_BODY:
+        raise _oversized()
+    return _decompressed(b"".join(parts), response.headers.get("content-encoding"))
+
+
+def _oversized() -> Retry:
+    return Retry("the answer is too large to be true", reason="oversized", effect_unknown=True)
+
+
+def _decompressed(body: bytes, encoding: str | None) -> bytes:
+    if encoding is None or not body:
+        return body
+    gunzip = zlib.decompressobj(wbits=31)
+    try:
+        plain = gunzip.decompress(body, LARGEST_BODY)
+    except zlib.error as error:
+        raise Retry(f"not gzip: {error}", reason="undecodable", effect_unknown=True) from error
+    if gunzip.unconsumed_tail:
+        raise _oversized()
+    if not gunzip.eof:
+        raise Retry("the gzip ends early", reason="truncated", effect_unknown=True)
+    return plain
 
 
 @functools.cache

@@ -13,12 +13,13 @@ from daemon.config import Settings
 from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.errors import ConfigError, raise_config_error
 from daemon.model import Lane
-from daemon.observability.metrics import Metrics, QueueDepth
+from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
 from daemon.storage import connections
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage, open_database
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
+from daemon.throttle.limiter import LimiterStatistics
 
 
 async def connection_status(storage: Storage, stored: Stored, line: Line | None, now: float) -> dict[str, Any]:
@@ -109,7 +110,18 @@ async def refresh_gauges(storage: Storage, lines: list[Line], metrics: Metrics, 
                 stages = {"seen": seen.run.seen, "done": seen.run.done, "failed": seen.run.failed}
                 metrics.full_sync_progress(site, kind, stages)
         for limiter in (line.platform.limiter, line.sparklayer.limiter):
-            now_of = limiter.statistics()
-            metrics.breaker(site, now_of.api, is_open=now_of.breaker != "closed")
+            metrics.throttle(site, _throttle(limiter.statistics()))
     metrics.outbox(corners)
     metrics.connections({"active": len(lines)})
+
+
+def _throttle(now: LimiterStatistics) -> ThrottleSnapshot:
+    return ThrottleSnapshot(
+        api=now.api,
+        waiting=now.waiting,
+        in_flight=now.in_flight,
+        breaker_open=now.breaker != "closed",
+        turns=now.granted,
+        refused=now.refused,
+        waited_seconds=now.waited,
+    )

@@ -72,7 +72,7 @@ class Verbs:
             await self.storage.write(heartbeat, b"")
         except StorageTrouble as error:
             return [f"the database cannot be written ({error.reason})"]
-        return []
+        return [f"{what} crashed and is about to be started again" for what in self.supervisor.resting]
 
     async def refresh(self) -> None:
         """Bring the gauges up to date. Raises StorageTrouble."""

@@ -92,6 +92,7 @@ class FullSyncs:
         call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._line.now(), freshness=self._desk.freshness)
         async with self._desk.claiming:
             usable = await self._line.storage.write(full_syncs.take_page, call)
+            self._desk.freshness.close()
             self._desk.handoff.put(run.id, [entity for entity in page.entities if entity.external_id in usable])
         self._desk.wake()
 

@@ -23,6 +23,8 @@ class Gate:
     """The gate of one connection."""
 
     def __init__(self, site: Site) -> None:
+        self.opened: Callable[[], None] = lambda: None
+        """Called whenever the gate opens again, to wake who sleeps without waiting here."""
         self._site = site
         self._open = trio.Event()
         self._open.set()
@@ -79,4 +81,5 @@ class Gate:
         self._cause = None
         self._closed = trio.Event()
         self._open.set()
+        self.opened()
         log.info("connection works again", site=str(self._site))

@@ -89,6 +89,13 @@ class Line:
     _terms: Terms | None = field(default=None, init=False)
     _preparing: trio.Lock = field(factory=trio.Lock, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self.gate.opened = self._wake
+
+    def _wake(self) -> None:
+        for desk in self.desks.values():
+            desk.wake()
+
     async def prepared(self) -> tuple[StoreFacts, Terms]:
         """Return what mapping and pushing need to know. Raises the failures of either side."""
         async with self._preparing:

@@ -172,9 +172,9 @@ async def _in_bulk(
         except Missing as error:
             pushed.undone.update(dict.fromkeys((row.sku for row in part), error))
         except Rejected as error:
-            bad, rest = _apart(part, error)
+            bad, others = _apart(part, error)
             pushed.refused.update(bad)
-            parts[:0] = rest
+            parts[:0] = others
         except Exception as error:  # noqa: BLE001  # the pipeline sorts failures, and logs and counts the others
             pushed.undone.update(dict.fromkeys((row.sku for row in part), error))
         else:
@@ -182,15 +182,18 @@ async def _in_bulk(
 
 
 def _apart(rows: Sequence[R], error: Rejected) -> tuple[dict[Sku, str], list[Sequence[R]]]:
-    """Tell the bad rows of a refused call, with SparkLayer's words, from parts worth another call."""
-    named = {rows[line].sku: words for line, words in error.lines.items() if line < len(rows)}
-    if named:
-        rest = [row for row in rows if row.sku not in named]
-        return named, [rest] if rest else []
+    """Take a refused call apart: a row that stands alone is bad, the others are worth another call.
+
+    Where SparkLayer names lines, what it counts them from is not known: so both rows that a line may mean stand alone.
+    """
     if len(rows) == 1:
         return {rows[0].sku: str(error)}, []
-    half = len(rows) // 2
-    return {}, [rows[:half], rows[half:]]
+    suspects = sorted({place for line in error.lines for place in (line, line - 1) if 0 <= place < len(rows)})
+    if not suspects or len(suspects) == len(rows):
+        half = len(rows) // 2
+        return {}, [rows[:half], rows[half:]]
+    rest = [row for place, row in enumerate(rows) if place not in suspects]
+    return {}, [*([rows[place]] for place in suspects), rest]
 
 
 def _waits(plan: Plan, batch: BatchPlan, pushed: Pushed) -> bool:

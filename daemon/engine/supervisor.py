@@ -36,6 +36,8 @@ class Works:
         self.full_syncs = {kind: FullSyncs(line, kind) for kind in SYNCED_KINDS}
         self._actors = {Kind.PRODUCTS: Actor(line, ProductPipeline(line))}
         self._helping = trio.CancelScope()
+        self.resting: set[Kind] = set()
+        """The kinds of which a task has crashed and pauses before it is started again."""
 
     async def run(self) -> None:
         """Work until `finish` and the batches in flight are done. Raises when a task crashes too often."""
@@ -92,7 +94,9 @@ class Works:
                 crashes.append(now)
                 log.exception("a task crashed and is started again", kind=kind.value)
                 self.line.metrics.actor_restarted(self.line.connection.site, kind)
+            self.resting.add(kind)
             await trio.sleep(CRASH_PAUSE * (1 + len(crashes)))
+            self.resting.discard(kind)
 
 
 class Supervisor:
@@ -105,6 +109,11 @@ class Supervisor:
     def lines(self) -> list[Line]:
         """Every connection being worked on."""
         return [one.line for one in self._works.values()]
+
+    @property
+    def resting(self) -> list[str]:
+        """What does not run just now because it crashed, as `SITE KIND`."""
+        return [f"{one.line.connection.site} {kind.value}" for one in self._works.values() for kind in one.resting]
 
     def find(self, connection_id: ConnectionId) -> Works | None:
         """Return the works of a connection."""

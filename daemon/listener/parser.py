@@ -44,6 +44,8 @@ class Parser:
     _upgrading: bool = field(init=False, default=False)
     _piece: int = field(init=False, default=0)
     """Size of what is being fed."""
+    _shared: int = field(init=False, default=0)
+    """Size of the piece in which the request before this one ended: the most of this head that came with it."""
     _withheld: int = field(init=False, default=0)
     """Bytes fed since a body's last: what llhttp and httptools may be holding back of a head or of trailers."""
 
@@ -56,7 +58,7 @@ class Parser:
         self._withheld += self._piece
         self._parse(data)
         if not self.mid_request:
-            self._withheld = 0
+            self._withheld = self._shared = 0
         elif self._withheld > self._limits.head:
             self._refuse(_too_large(self._limits))
 
@@ -95,7 +97,8 @@ class Parser:
         version = http.get_http_version()
         self._upgrading = http.should_upgrade()
         self._keep_alive = version == "1.1" and http.should_keep_alive() and not self._upgrading
-        if max(self._withheld, self._piece) > self._limits.head and _size(self._url, fields) > self._limits.head:
+        most = self._limits.head
+        if self._withheld + self._shared > most and _size(self._url, fields) > most:
             self._refuse(_too_large(self._limits))
         elif fault := _judge(version, self._url, self._headers, self._limits):
             self._refuse(fault)
@@ -114,7 +117,7 @@ class Parser:
         """Hand over the request, unless something was wrong with it."""
         if self._upgrading and _has_body(self._headers):
             return
-        self._withheld = 0
+        self._withheld, self._shared = 0, self._piece
         self.mid_request = self.wants_continue = False
         body = bytes(self._body)
         self._body.clear()

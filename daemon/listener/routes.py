@@ -23,7 +23,7 @@ Handler = Callable[..., Awaitable[Response]]
 """`async (request, **words of the pattern) -> Response`"""
 
 
-class Refused(Exception):  # noqa: N818 (a word of the domain, like those of daemon.errors)
+class Refused(Exception):
     """A handler's answer is an error: `status` is 400, 404 or 409, `detail` one line for the sender."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -101,7 +101,10 @@ class Routes:
         if handler is None:
             response = problem(405, "This method is not served here.", ((b"allow", place.allow()),))
         else:
-            response = await self._guarded(place.pattern, handler, request, words)
+            try:
+                response = await handler(request, **words)
+            except Exception as error:  # noqa: BLE001 (the edge: answered, logged and counted)
+                response = _failed(error, place.pattern)
         self._metrics.http_request(place.pattern, response.status)
         return response
 
@@ -119,14 +122,13 @@ class Routes:
                 return place, words
         return None, {}
 
-    async def _guarded(self, pattern: str, handler: Handler, request: Request, words: dict[str, str]) -> Response:
-        try:
-            return await handler(request, **words)
-        except Refused as refused:
-            return problem(refused.status, refused.detail)
-        except StorageTrouble as trouble:
-            log.warning("storage trouble", route=pattern, reason=trouble.reason)
-            return problem(503, "The database cannot be written now; send again.", RETRY_LATER)
-        except Exception:
-            log.exception("a handler failed", route=pattern, method=request.method)
-            return problem(500)
+
+def _failed(error: Exception, pattern: str) -> Response:
+    """Answer for a handler that raised."""
+    if isinstance(error, Refused):
+        return problem(error.status, error.detail)
+    if isinstance(error, StorageTrouble):
+        log.warning("storage trouble", route=pattern, reason=error.reason)
+        return problem(503, "The database cannot be written now; send again.", RETRY_LATER)
+    log.error("a handler failed", route=pattern, exc_info=error)
+    return problem(500)

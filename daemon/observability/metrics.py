@@ -9,12 +9,14 @@ are handed the facade's methods, one per fact, and never touch prometheus_client
 whole list.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import prometheus_client
 from attrs import field, frozen
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from daemon.model import Kind, Lane, Site
 
@@ -32,7 +34,7 @@ CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 WAY_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 172800)
 """Buckets for a change's whole way: the debounce alone takes one second, parking comes after 48 hours."""
 
-COUNTERS = {
+COUNTERS: dict[str, tuple[str, list[str]]] = {
     "webhooks_total": ("Webhooks answered.", ["outcome"]),
     "webhook_stale_total": ("Webhooks whose signed timestamp was older than five minutes.", []),
     "http_requests_total": ("Requests answered by the listener; route is its pattern.", ["route", "status"]),
@@ -44,13 +46,18 @@ COUNTERS = {
     "full_syncs_total": ("Full syncs that ended.", ["site", "kind", "outcome"]),
     "actor_restarts_total": ("Crashed actors that were started again.", ["site", "kind"]),
     "sync_log_calls_total": ("Calls to the sync-log.", ["site", "data_type", "method", "outcome"]),
+    "throttle_turns_total": ("Turns given out at an API: requests that were let through.", ["site", "api"]),
+    "throttle_refused_total": ("Requests that an API answered 429.", ["site", "api"]),
+    "throttle_waited_seconds_total": ("Seconds that requests have waited for their turn.", ["site", "api"]),
     "storage_commits_total": ("Transactions tried by the writer.", ["outcome"]),
     "storage_rows_total": ("Operations handed to the writer, many of which share a commit.", []),
 }
 
-GAUGES = {
+GAUGES: dict[str, tuple[str, list[str]]] = {
     "outbox_depth": ("Changes waiting.", ["site", "kind", "lane", "state"]),
     "outbox_oldest_seconds": ("Age of the oldest change waiting.", ["site", "kind", "lane", "state"]),
+    "throttle_waiting": ("Requests waiting for their turn at an API.", ["site", "api", "lane"]),
+    "throttle_in_flight": ("Requests under way.", ["site", "api"]),
     "breaker_open": ("1 while the breaker keeps calls back.", ["site", "api"]),
     "full_sync_progress_entities": (
         "Entities of the running full sync, by stage.",
@@ -61,10 +68,9 @@ GAUGES = {
     "connections": ("Connections, by state.", ["state"]),
 }
 
-HISTOGRAMS = {
+HISTOGRAMS: dict[str, tuple[str, list[str], Sequence[float]]] = {
     "push_seconds": ("From a change being queued to its being settled.", ["site", "kind"], WAY_SECONDS),
     "api_seconds": ("From sending a request to having read its answer.", ["api"], CALL_SECONDS),
-    "throttle_wait_seconds": ("Waiting for a turn at an API.", ["site", "api", "lane"], CALL_SECONDS),
     "storage_commit_seconds": ("From BEGIN to the end of COMMIT.", [], CALL_SECONDS),
 }
 
@@ -81,38 +87,68 @@ class QueueDepth:
     oldest_seconds: float
 
 
+@frozen(kw_only=True)
+class ThrottleSnapshot:
+    """The throttle of one API: who waits and is under way now, and what it has done since the start."""
+
+    api: str
+    waiting: Mapping[Lane, int]
+    in_flight: int
+    breaker_open: bool
+    turns: int
+    refused: int
+    waited_seconds: float
+
+
 def _full(name: str) -> str:
     return f"ignite_sync_{name}"
 
 
-@frozen
+@frozen(eq=False)
+class _Counts(Collector):
+    """Every counter, kept in a dict and put into Prometheus' words at a scrape.
+
+    Counting takes 0.35 microseconds so, 0.7 with prometheus_client's counters, and each webhook is counted twice.
+    """
+
+    numbers: dict[tuple[str, ...], float] = field(init=False)
+    """By the counter's name, followed by its labels."""
+
+    @numbers.default
+    def _none_yet(self) -> dict[tuple[str, ...], float]:
+        return {(name,): 0.0 for name, (_, labels) in COUNTERS.items() if not labels}
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Return all families; called by the registry."""
+        families = {
+            name: CounterMetricFamily(_full(name), told, labels=labels) for name, (told, labels) in COUNTERS.items()
+        }
+        for (name, *labels), number in self.numbers.items():
+            families[name].add_metric(labels, number)
+        yield from families.values()
+
+
+@frozen(eq=False)
 class Metrics:
     """All numbers of one daemon, and one method per fact that changes them."""
 
     registry: CollectorRegistry = field(factory=CollectorRegistry)
-    _counters: dict[str, Counter] = field(init=False, factory=dict)
+    _counts: _Counts = field(init=False, factory=_Counts)
     _gauges: dict[str, Gauge] = field(init=False, factory=dict)
     _histograms: dict[str, Histogram] = field(init=False, factory=dict)
-    _children: dict[tuple[str, ...], Counter] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         disable_created: Callable[[], None] = prometheus_client.disable_created_metrics
-        disable_created()  # they are a second series beside each counter, which nobody reads
-        for name, (told, labels) in COUNTERS.items():
-            self._counters[name] = Counter(_full(name), told, labels, registry=self.registry)
+        disable_created()  # they are a second series beside each histogram, which nobody reads
+        self.registry.register(self._counts)
         for name, (told, labels) in GAUGES.items():
             self._gauges[name] = Gauge(_full(name), told, labels, registry=self.registry)
         for name, (told, labels, buckets) in HISTOGRAMS.items():
             self._histograms[name] = Histogram(_full(name), told, labels, buckets=buckets, registry=self.registry)
 
     def _count(self, *series: str) -> None:
-        """Add one to the counter named by the first word, with the others as its labels."""
-        child = self._children.get(series)
-        if child is None:  # prometheus_client's own look-up takes a lock and a microsecond
-            name, *labels = series
-            counter = self._counters[name]
-            child = self._children[series] = counter.labels(*labels) if labels else counter
-        child.inc()
+        numbers = self._counts.numbers
+        numbers[series] = numbers.get(series, 0.0) + 1.0
 
     def _set(self, number: float, name: str, *labels: str) -> None:
         self._gauges[name].labels(*labels).set(number)
@@ -152,13 +188,14 @@ class Metrics:
         self._count("api_requests_total", str(site), api, status_class)
         self._histograms["api_seconds"].labels(api).observe(seconds)
 
-    def throttle_wait(self, site: Site, api: str, lane: Lane, seconds: float) -> None:
-        """Note how long a call waited for its turn."""
-        self._histograms["throttle_wait_seconds"].labels(str(site), api, lane.name.lower()).observe(seconds)
-
-    def breaker(self, site: Site, api: str, *, is_open: bool) -> None:
-        """Show that a breaker opened or closed."""
-        self._set(is_open, "breaker_open", str(site), api)
+    def throttle(self, site: Site, now: ThrottleSnapshot) -> None:
+        """Show a throttle as it is now."""
+        for lane, waiting in now.waiting.items():
+            self._set(waiting, "throttle_waiting", str(site), now.api, lane.name.lower())
+        self._set(now.in_flight, "throttle_in_flight", str(site), now.api)
+        self._set(now.breaker_open, "breaker_open", str(site), now.api)
+        for name, total in (("turns", now.turns), ("refused", now.refused), ("waited_seconds", now.waited_seconds)):
+            self._counts.numbers[f"throttle_{name}_total", str(site), now.api] = total
 
     def full_sync_ended(self, site: Site, kind: Kind, outcome: str) -> None:
         """Count a full sync that ended, such as succeeded, failed or cancelled."""
@@ -188,7 +225,7 @@ class Metrics:
     def storage_commit(self, outcome: str, rows: int, seconds: float) -> None:
         """Note that the writer committed, or failed to commit, `rows` operations together."""
         self._count("storage_commits_total", outcome)
-        self._counters["storage_rows_total"].inc(rows)
+        self._counts.numbers["storage_rows_total",] += rows
         self._histograms["storage_commit_seconds"].observe(seconds)
 
     def connections(self, states: Mapping[str, int]) -> None:
@@ -199,10 +236,11 @@ class Metrics:
 
     def forget(self, site: Site) -> None:
         """Drop every series of a site that was disconnected: a gauge left behind would alarm for ever."""
-        for series in [series for series in self._children if str(site) in series]:
-            del self._children[series]
-        for metric in (*self._counters.values(), *self._gauges.values(), *self._histograms.values()):
-            if "site" in metric._labelnames:  # noqa: SLF001
+        numbers = self._counts.numbers
+        for series in [series for series in numbers if "site" in COUNTERS[series[0]][1] and str(site) in series]:
+            del numbers[series]
+        for name, metric in (*self._gauges.items(), *self._histograms.items()):
+            if "site" in (GAUGES[name] if name in GAUGES else HISTOGRAMS[name])[1]:
                 metric.remove_by_labels({"site": str(site)})
 
     def render(self) -> bytes:

@@ -73,7 +73,7 @@ def lines_of(answer: Answer) -> dict[int, str]:
     found: dict[int, str] = {}
     for row in content if isinstance(content, list) else ():
         line = row.get("line") if isinstance(row, dict) else None
-        if isinstance(line, int):
+        if isinstance(line, int) and not isinstance(line, bool):
             found[line - FIRST_LINE] = _one_line(row, "field")[:LONGEST_WORDS]
     return found
 

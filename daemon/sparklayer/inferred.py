@@ -9,6 +9,9 @@ import re
 PRODUCT_BY_EXTERNAL_ID = "/api/v1/products/{}"
 """The path is documented; that PATCH by external id is the way to write one again is not (section 2)."""
 
+NO_IMAGE = ""
+"""How a variant loses its picture: leaving the field out of a PATCH would keep the old one (section 2)."""
+
 PRICE_LISTS = "/api/v1/price-lists"
 """Creating one is documented, the path is not (section 4)."""
 

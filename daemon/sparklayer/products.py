@@ -13,7 +13,7 @@ from attrs import frozen
 from daemon.model import ExternalId, Lane, Sku, Status, Variant, VariantId
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import PRODUCT_BY_EXTERNAL_ID
+from daemon.sparklayer.inferred import NO_IMAGE, PRODUCT_BY_EXTERNAL_ID
 
 CREATE = Operation(name="createProduct", method="POST", keyed=True, concurrent=True)
 UPDATE = Operation(name="updateProduct", method="PATCH", keyed=True, concurrent=True)
@@ -93,7 +93,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
             "status": variant.status.value,
             "position": variant.position,
             "weight_in_grams": variant.weight_in_grams,
-            "cart_image_url": variant.cart_image_url,
+            "cart_image_url": variant.cart_image_url or NO_IMAGE,
             "options": [{"group": option.group, "value": option.value} for option in variant.options],
         }
     )

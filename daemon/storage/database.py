@@ -1,7 +1,8 @@
 """Whole transactions on one SQLite file, for callers on trio.
 
 aiosqlite lives on an asyncio loop in a thread of its own; trio hands over *whole transactions*, never statements,
-and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked.
+and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked. `Seat` goes
+one step further: the whole transaction also runs in the thread that aiosqlite has for its connection.
 
 An operation is an ordinary set-wise function `fn(conn, calls) -> results`, one result per call. One writer commits
 whatever has queued up: neighbours of the same function become one call of it. When a commit fails, all of it is
@@ -14,17 +15,19 @@ import contextlib
 import fcntl
 import itertools
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import aiosqlite
 import trio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import frozen
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.migrate import upgrade
@@ -34,6 +37,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 Operation = Callable[[Connection, Sequence[C]], Sequence[R]]
 Outcome = tuple[Any, Exception | None]
+
+Observe = Callable[[str, int, float], None]
+"""Told of each commit: "committed" or "failed", how many calls were in it, and the seconds it took."""
 
 BUSY_MILLISECONDS = 5000
 READERS = 2
@@ -61,18 +67,64 @@ class CommitStatistics:
     waiting: int
 
 
+class Seat:
+    """A connection of aiosqlite, and SQLAlchemy's view of it in the thread where it lives.
+
+    With SQLAlchemy's own asynchronous engine a commit of one statement crosses between threads 26 times, and each
+    time may wait for the interpreter's lock; here it crosses twice. `pragmas` are those besides the usual.
+    """
+
+    def __init__(self, path: Path, begin: str, *pragmas: str) -> None:
+        self._driver = aiosqlite.connect(path)
+        # The driver has no public way to run more than a statement at a time; SQLAlchemy's dialect uses this too.
+        self._in_thread: Callable[..., Coroutine[Any, Any, Any]] = self._driver._execute  # noqa: SLF001
+        engine = create_engine("sqlite://", creator=lambda: self._driver._conn, poolclass=StaticPool)  # noqa: SLF001
+        self._engine = _prepare(engine, begin, *pragmas)
+
+    async def open(self) -> None:
+        """Open the file. Raises sqlite3.Error."""
+        try:
+            await self._driver
+        except sqlite3.Error:
+            self._driver._thread.join()  # noqa: SLF001  # it complains if this loop has gone before it ends
+            raise
+
+    async def run(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run `fn(conn, *args)` in a transaction of its own."""
+        result: R = await self._in_thread(self._transact, fn, args)
+        return result
+
+    async def aclose(self) -> None:
+        """Close the file: an open one would keep the process from ending."""
+        await self._driver.close()
+
+    def _transact(self, fn: Callable[..., R], args: Sequence[Any]) -> R:
+        with self._engine.begin() as conn:
+            return fn(conn, *args)
+
+
 class Database:
     """The threaded storage; made by `open_database`."""
 
-    def __init__(self, portal: BlockingPortal, url: str) -> None:
+    def __init__(self, portal: BlockingPortal, path: Path, observe: Observe) -> None:
         self._portal = portal
-        self._writer = _prepare(create_async_engine(url, pool_size=1, max_overflow=0), "BEGIN IMMEDIATE")
-        self._reader = _prepare(create_async_engine(url, pool_size=READERS, max_overflow=0), "BEGIN", "query_only=ON")
+        self._observe = observe
+        self._writer = Seat(path, "BEGIN IMMEDIATE")
+        self._readers = [Seat(path, "BEGIN", "query_only=ON") for _ in range(READERS)]
+        self._idle = list(self._readers)
+        self._free = trio.Semaphore(READERS)
         self._queue: list[tuple[Operation[Any, Any], Any, Callable[[Outcome], None]]] = []
         self._wake = trio.Event()
         self._gone = False
         self._commits = self._calls = 0
         self._seconds = 0.0
+
+    async def open(self) -> None:
+        """Open the file, and bring its schema up to this release. Raises DatabaseError."""
+        await self._hand_over(self._writer.open)
+        await self._hand_over(self._writer.run, upgrade)
+        for reader in self._readers:
+            await self._hand_over(reader.open)
 
     async def write(self, fn: Operation[C, R], call: C) -> R:
         """Commit `call` durably; see `Storage`. A caller that is cancelled learns it after the commit."""
@@ -97,16 +149,14 @@ class Database:
 
     async def read(self, fn: Callable[..., R], *args: Any) -> R:
         """Run a query; see `Storage`."""
-
-        async def query() -> R:
-            async with self._reader.begin() as conn:
-                result: R = await conn.run_sync(fn, *args)
-                return result
-
-        try:
-            return await self._hand_over(query)
-        except (DatabaseError, RuntimeError) as error:
-            raise _trouble(error) from error
+        async with self._free:
+            seat = self._idle.pop()
+            try:
+                return await self._hand_over(seat.run, fn, *args)
+            except DatabaseError as error:
+                raise _trouble(error) from error
+            finally:
+                self._idle.append(seat)
 
     def statistics(self) -> CommitStatistics:
         """Return what has been committed since the start."""
@@ -127,7 +177,7 @@ class Database:
                     for fn, group in itertools.groupby(batch, key=lambda item: item[0])
                 ]
                 outcomes = await self._hand_over(self._commit, groups)
-                self._count(len(batch), time.perf_counter() - began)
+                self._count(outcomes, time.perf_counter() - began)
                 done, batch = batch, []
                 for (_, _, tell), outcome in zip(done, outcomes, strict=True):
                     tell(outcome)
@@ -137,24 +187,14 @@ class Database:
                 tell((None, StorageTrouble("the database is closed", reason="storage_closed")))
 
     async def aclose(self) -> None:
-        """Close every connection of the driver: an open one would keep the process from ending."""
-        for engine in (self._writer, self._reader):
-            await self._hand_over(engine.dispose)
-
-    async def migrate(self) -> None:
-        """Bring the schema up to this release."""
-
-        async def run() -> None:
-            async with self._writer.begin() as conn:
-                await conn.run_sync(upgrade)
-
-        await self._hand_over(run)
+        """Close every connection of the driver."""
+        for seat in (self._writer, *self._readers):
+            await self._hand_over(seat.aclose)
 
     async def _commit(self, groups: list[tuple[Operation[Any, Any], list[Any]]]) -> list[Outcome]:
         """On the asyncio side: one transaction for all groups, or each call alone when that fails."""
         try:
-            async with self._writer.begin() as conn:
-                return [(result, None) for fn, calls in groups for result in await conn.run_sync(fn, calls)]
+            return await self._writer.run(_all, groups)
         except OperationalError as error:
             return [(None, _trouble(error)) for _, calls in groups for _ in calls]
         except Exception as error:  # noqa: BLE001  # whatever a call raises belongs to its caller
@@ -162,10 +202,12 @@ class Database:
                 return [(None, error)]
         return [outcome for fn, calls in groups for call in calls for outcome in await self._commit([(fn, [call])])]
 
-    def _count(self, calls: int, seconds: float) -> None:
+    def _count(self, outcomes: list[Outcome], seconds: float) -> None:
         self._commits += 1
-        self._calls += calls
+        self._calls += len(outcomes)
         self._seconds += seconds
+        failed = any(error is not None for _, error in outcomes)
+        self._observe("failed" if failed else "committed", len(outcomes), seconds)
 
     async def _hand_over(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run a coroutine function on the asyncio loop and wait for it, whatever happens to this task."""
@@ -186,8 +228,7 @@ class InlineDatabase:
     """The same storage without threads or a file: for tests that own the clock."""
 
     def __init__(self, url: str = "sqlite://") -> None:
-        self._engine = create_engine(url)
-        _prepare(self._engine, "BEGIN IMMEDIATE")
+        self._engine = _prepare(create_engine(url), "BEGIN IMMEDIATE")
         with self._engine.begin() as conn:
             upgrade(conn)
 
@@ -209,18 +250,19 @@ class InlineDatabase:
 
 
 @contextlib.asynccontextmanager
-async def open_database(path: Path) -> AsyncIterator[Database]:
-    """Open the database at `path`, migrated and with its writer running.
+async def open_database(path: Path, observe: Observe = lambda *_: None) -> AsyncIterator[Database]:
+    """Open the database at `path`, migrated and with its writer running. `observe` is told of each commit.
 
     Raises ConfigError, one line, when another daemon has it, or when it cannot be written or is no database.
     """
     with _only_one(path), start_blocking_portal(backend="asyncio") as portal:
-        database = Database(portal, f"sqlite+aiosqlite:///{path}")
+        database = Database(portal, path, observe)
         try:
             try:
-                await database.migrate()
-            except DatabaseError as error:
-                raise ConfigError(f"database {path}: {error.orig}; check the file and its folder") from error
+                await database.open()
+            except (DatabaseError, sqlite3.Error) as error:
+                words = error.orig if isinstance(error, DatabaseError) else error
+                raise ConfigError(f"database {path}: {words}; check the file and its folder") from error
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(database.run_writer)
                 try:
@@ -232,6 +274,10 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
                 await database.aclose()
 
 
+def _all(conn: Connection, groups: Sequence[tuple[Operation[Any, Any], list[Any]]]) -> list[Outcome]:
+    return [(result, None) for fn, calls in groups for result in fn(conn, calls)]
+
+
 def check_writable(path: Path) -> None:
     """Raise ConfigError when no database could be written at `path`. Leaves nothing behind."""
     folder = path.absolute().parent
@@ -241,9 +287,8 @@ def check_writable(path: Path) -> None:
         raise ConfigError(f"database {path}: cannot be written; choose a folder this user can write to")
 
 
-def _prepare(engine: Any, begin: str, *pragmas: str) -> Any:
+def _prepare(engine: Engine, begin: str, *pragmas: str) -> Engine:
     """Take transaction control away from the driver, and make a commit survive a power loss."""
-    sync: Engine = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
 
     def connect(dbapi: Any, _record: object) -> None:
         dbapi.isolation_level = None
@@ -252,8 +297,8 @@ def _prepare(engine: Any, begin: str, *pragmas: str) -> Any:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    event.listen(sync, "connect", connect)
-    event.listen(sync, "begin", lambda conn: conn.exec_driver_sql(begin))
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(begin))
     return engine
 
 

@@ -25,7 +25,11 @@ class Freshness:
         if self._touched is not None:
             self._touched.update(ids)
 
-    def close(self) -> frozenset[ExternalId]:
-        """Return what was settled since `open`, and forget it."""
-        touched, self._touched = self._touched or set(), None
-        return frozenset(touched)
+    @property
+    def touched(self) -> frozenset[ExternalId]:
+        """What was settled since `open`. Asking changes nothing, since a transaction may be tried twice."""
+        return frozenset(self._touched or ())
+
+    def close(self) -> None:
+        """Forget; call it after the transaction that takes the page in."""
+        self._touched = None

@@ -14,9 +14,10 @@ The life of a run (CHECKs repeat the states, a test walks the table):
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
@@ -166,12 +167,10 @@ def take_page(conn: Connection, calls: Sequence[PageRead]) -> list[set[ExternalI
 
 
 def _take_page(conn: Connection, call: PageRead) -> set[ExternalId]:
-    touched = call.freshness.close()
-    c = full_syncs.c
-    run = conn.execute(select(c.connection_id, c.kind).where(c.id == call.run, c.state == "enumerating")).one_or_none()
+    run = _enumerating(conn, call.run)
     if run is None:
         return set()
-    kind = Kind(run.kind)
+    c, kind = full_syncs.c, Kind(run.kind)
     fresh = tag(conn, run.connection_id, kind, call.ids, call.run, call.now)
     row = ledger.c
     conn.execute(
@@ -182,7 +181,14 @@ def _take_page(conn: Connection, call: PageRead) -> set[ExternalId]:
     conn.execute(
         update(full_syncs).where(c.id == call.run).values(cursor=call.cursor, seen=c.seen + len(set(call.ids)))
     )
-    return fresh - touched
+    return fresh - call.freshness.touched
+
+
+def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
+    """Return a run's row while it may take pages in; None once it is replaced or its connection leaves."""
+    c = full_syncs.c
+    run = conn.execute(select(full_syncs).where(c.id == run_id, c.state == "enumerating")).one_or_none()
+    return run if run is not None and active(conn, [run.connection_id]) else None
 
 
 def removal_allowed(absent: int, known: int, seen: int) -> bool:
@@ -197,13 +203,10 @@ def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -
 
 
 def _finish(conn: Connection, run_id: RunId, now: float) -> int:
-    c = full_syncs.c
-    run = conn.execute(
-        select(c.connection_id, c.kind, c.seen, c.allow_removals).where(c.id == run_id, c.state == "enumerating")
-    ).one_or_none()
+    run = _enumerating(conn, run_id)
     if run is None:
         return 0
-    row, kind = ledger.c, Kind(run.kind)
+    c, row, kind = full_syncs.c, ledger.c, Kind(run.kind)
     absent = [
         ExternalId(found.external_id)
         for found in conn.execute(

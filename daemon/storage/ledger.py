@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId, Sku
 from daemon.storage.outbox import active
-from daemon.storage.tables import full_syncs, ledger, sku_owners
+from daemon.storage.tables import full_syncs, in_parts, ledger, sku_owners
 
 
 @frozen
@@ -55,8 +55,8 @@ def look_up(
 def owners(conn: Connection, connection_id: ConnectionId, skus: Collection[Sku]) -> dict[Sku, ExternalId]:
     """Return the present owner of each of `skus` that has one."""
     c = sku_owners.c
-    found = conn.execute(select(c.sku, c.external_id).where(c.connection_id == connection_id, c.sku.in_(skus)))
-    return {row.sku: row.external_id for row in found}
+    query = select(c.sku, c.external_id).where(c.connection_id == connection_id)
+    return {row.sku: row.external_id for part in in_parts(skus) for row in conn.execute(query.where(c.sku.in_(part)))}
 
 
 def mark(conn: Connection, calls: Sequence[Mark]) -> list[frozenset[Sku]]:

@@ -13,6 +13,7 @@ The life of a row (a CHECK repeats the states, a test walks the table):
     settle   pending   pending   something was: the row stays for it, without the tag that was claimed
     retry    pending   pending   due later
     park     pending   parked    its retries are used up; it leaves its run
+    park     pending   pending   something was recorded meanwhile, which revives it at once
 
 Claims live in memory only, so after a crash whatever was not settled is simply pending.
 """
@@ -21,11 +22,12 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from attrs import frozen
-from sqlalchemy import Connection, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage.tables import connections, outbox
+from daemon.storage.prepared import Prepared
+from daemon.storage.tables import connections, in_parts, outbox
 
 MAX_BACKOFF = 900.0
 """Seconds. A row due further ahead than this is due now: the clock has jumped."""
@@ -84,8 +86,7 @@ class Depth:
 def active(conn: Connection, ids: Iterable[ConnectionId]) -> set[ConnectionId]:
     """Return which of `ids` are connections that may still be written for."""
     wanted = set(ids)
-    found = conn.execute(select(connections.c.id).where(connections.c.id.in_(wanted), connections.c.state == "active"))
-    return {ConnectionId(row.id) for row in found}
+    return {one for one in wanted if _ACTIVE(conn, [{"id": one}]).first()}
 
 
 def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
@@ -101,13 +102,17 @@ def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
             "first_queued_at": call.now,
             "patience": call.patience,
         }
-        for call in calls
+        for call in sorted(calls, key=_urgency)  # of one entity's changes in a commit only the last is kept
         if call.connection_id in alive
         for change in call.changes
     }
     if rows:
-        conn.execute(_RECORD, list(rows.values()))
+        _RECORD(conn, rows.values())
     return [None] * len(calls)
+
+
+def _urgency(call: Record) -> int:
+    return -call.lane
 
 
 def tag(
@@ -119,6 +124,18 @@ def tag(
     now: float,
 ) -> set[ExternalId]:
     """Put `ids` into the outbox for `run`, without disturbing rows that wait; return those that had no row."""
+    parts = in_parts(dict.fromkeys(ids))
+    return {new for part in parts for new in _tag(conn, connection_id, kind, part, run, now)}
+
+
+def _tag(
+    conn: Connection,
+    connection_id: ConnectionId,
+    kind: Kind,
+    ids: Sequence[ExternalId],
+    run: RunId,
+    now: float,
+) -> list[ExternalId]:
     mine = (
         outbox.c.connection_id == connection_id,
         outbox.c.kind == kind.value,
@@ -139,7 +156,7 @@ def tag(
                 first_queued_at=case((revived, now), else_=outbox.c.first_queued_at),
             )
         )
-    new = [external_id for external_id in dict.fromkeys(ids) if external_id not in waiting]
+    new = [external_id for external_id in ids if external_id not in waiting]
     if new:
         fixed = {
             "connection_id": connection_id,
@@ -153,7 +170,7 @@ def tag(
             "state": "pending",
         }
         conn.execute(outbox.insert(), [{**fixed, "external_id": external_id} for external_id in new])
-    return set(new)
+    return new
 
 
 def claim(
@@ -167,29 +184,36 @@ def claim(
 ) -> list[Claim]:
     """Return at most `limit` due rows of a lane that are not in flight, the longest due first."""
     c = outbox.c
-    due = (
+    waiting = (
         select(c.external_id, c.revision, c.full_sync_id, c.attempts, c.first_queued_at)
         .where(c.connection_id == connection_id, c.kind == kind.value, c.state == "pending", c.lane == int(lane))
-        .where(or_(c.due_at <= now, c.due_at > now + MAX_BACKOFF))
         .order_by(c.due_at, c.external_id)
         .limit(limit + len(in_flight))
     )
-    free = [Claim(*row) for row in conn.execute(due) if row.external_id not in in_flight]
-    return free[:limit]
+    # Two ranges of the index: asked for both at once, SQLite reads everything between them too.
+    for due in (c.due_at <= now, c.due_at > now + MAX_BACKOFF):
+        free = [Claim(*row) for row in conn.execute(waiting.where(due)) if row.external_id not in in_flight]
+        if free:
+            return free[:limit]
+    return []
 
 
 def next_due(conn: Connection, connection_id: ConnectionId, kind: Kind, after: float) -> float | None:
     """Return when the next row that is not due at `after` will be; None when there is none."""
     c = outbox.c
     mine = (c.connection_id == connection_id, c.kind == kind.value, c.state == "pending")
-    return conn.execute(select(func.min(c.due_at)).where(*mine, c.due_at > after)).scalar()
+    first = select(func.min(c.due_at)).where(*mine, c.due_at > after)
+    # One look at the index for each lane: without its lane, SQLite reads all that waits.
+    times = [conn.execute(first.where(c.lane == int(lane))).scalar() for lane in Lane]
+    return min((time for time in times if time is not None), default=None)
 
 
 def backlog(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
-    """Return how many rows of the backfill lane wait."""
+    """Return how many rows of the backfill lane wait for their first attempt: what retries must not stop reading."""
     c = outbox.c
     mine = (c.connection_id == connection_id, c.kind == kind.value, c.state == "pending")
-    return conn.execute(select(func.count()).where(*mine, c.lane == int(Lane.BACKFILL))).scalar_one()
+    fresh = (c.lane == int(Lane.BACKFILL), c.attempts == 0)
+    return conn.execute(select(func.count()).where(*mine, *fresh)).scalar_one()
 
 
 def depths(conn: Connection, connection_id: ConnectionId) -> list[Depth]:
@@ -206,22 +230,31 @@ def depths(conn: Connection, connection_id: ConnectionId) -> list[Depth]:
     ]
 
 
+_ACTIVE = Prepared(select(connections.c.id).where(connections.c.id == bindparam("id"), connections.c.state == "active"))
 _NEW = insert(outbox).values(revision=1, attempts=0, state="pending")
 _LATEST = outbox.c.first_queued_at + bindparam("patience")
 _PARKED = outbox.c.state == "parked"
-_RECORD = _NEW.on_conflict_do_update(
-    index_elements=["connection_id", "kind", "external_id"],
-    set_={
-        "revision": outbox.c.revision + 1,
-        "lane": case((_NEW.excluded.lane < outbox.c.lane, _NEW.excluded.lane), else_=outbox.c.lane),
-        "due_at": case(
-            (_PARKED, _NEW.excluded.due_at),
-            (outbox.c.attempts > 0, outbox.c.due_at),
-            (_NEW.excluded.due_at < _LATEST, _NEW.excluded.due_at),
-            else_=_LATEST,
-        ),
-        "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
-        "first_queued_at": case((_PARKED, _NEW.excluded.first_queued_at), else_=outbox.c.first_queued_at),
-        "state": "pending",
-    },
+_RECORD = Prepared(
+    _NEW.on_conflict_do_update(
+        index_elements=["connection_id", "kind", "external_id"],
+        set_={
+            "revision": outbox.c.revision + 1,
+            "lane": case((_NEW.excluded.lane < outbox.c.lane, _NEW.excluded.lane), else_=outbox.c.lane),
+            "due_at": case(
+                (_PARKED, _NEW.excluded.due_at),
+                (outbox.c.attempts > 0, outbox.c.due_at),
+                (_NEW.excluded.due_at < _LATEST, _NEW.excluded.due_at),
+                else_=_LATEST,
+            ),
+            "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
+            "first_queued_at": case((_PARKED, _NEW.excluded.first_queued_at), else_=outbox.c.first_queued_at),
+            "state": "pending",
+        },
+    ),
+    "connection_id",
+    "kind",
+    "external_id",
+    "lane",
+    "due_at",
+    "first_queued_at",
 )

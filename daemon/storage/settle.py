@@ -15,7 +15,7 @@ from daemon.storage import ledger as ledgers
 from daemon.storage.freshness import Freshness
 from daemon.storage.issues import IssueRow, replace
 from daemon.storage.outbox import Claim, Record, active, record
-from daemon.storage.tables import full_syncs, ledger, outbox, sku_owners, sku_waiters
+from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, sku_owners, sku_waiters
 
 
 @frozen(kw_only=True)
@@ -92,35 +92,48 @@ def _settle(conn: Connection, call: Settlement) -> None:
 
 def _rows(conn: Connection, call: Settlement) -> None:
     """Delete the rows that nobody bumped; the others stay, without the tag that was claimed."""
-    claims = {done.claim.external_id: done.claim for done in call.done}
+    claims = [done.claim for done in call.done]
+    settled, bumped = _apart(conn, call, claims)
+    if settled:
+        c = outbox.c
+        mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
+        conn.execute(delete(outbox).where(*mine, c.external_id.in_([claim.external_id for claim in settled])))
+    _begin_anew(conn, call, bumped)
+    _count(conn, [claim.run for claim in claims if claim.run is not None], "done")
+
+
+def _apart(conn: Connection, call: Settlement, claims: Sequence[Claim]) -> tuple[list[Claim], list[Claim]]:
+    """Tell claims on rows that are as they were claimed from those on rows that were bumped meanwhile."""
+    c = outbox.c
+    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
+    ids = [claim.external_id for claim in claims]
+    rows = conn.execute(select(c.external_id, c.revision, c.full_sync_id).where(*mine, c.external_id.in_(ids))).all()
+    present = {external_id: (revision, run) for external_id, revision, run in rows}
+    held = [claim for claim in claims if claim.external_id in present]
+    same = [claim for claim in held if present[claim.external_id] == (claim.revision, claim.run)]
+    return same, [claim for claim in held if present[claim.external_id] != (claim.revision, claim.run)]
+
+
+def _begin_anew(conn: Connection, call: Settlement, claims: Sequence[Claim]) -> None:
+    """Leave rows to what was recorded since they were claimed."""
     if not claims:
         return
     c = outbox.c
-    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
-    present = conn.execute(
-        select(c.external_id, c.revision, c.full_sync_id).where(*mine, c.external_id.in_(list(claims)))
-    ).all()
-    settled: list[ExternalId] = []
-    kept: list[ExternalId] = []
-    for external_id, revision, run in present:
-        claim = claims[external_id]
-        same = revision == claim.revision and run == claim.run
-        (settled if same else kept).append(external_id)
-    if settled:
-        conn.execute(delete(outbox).where(*mine, c.external_id.in_(settled)))
-    if kept:
-        conn.execute(
-            update(outbox)
-            .where(*mine, c.external_id == bindparam("b_id"))
-            .values(
-                full_sync_id=case((c.full_sync_id == bindparam("b_run"), None), else_=c.full_sync_id),
-                attempts=0,
-                first_queued_at=call.now,
-                sealed=None,
-            ),
-            [{"b_id": external_id, "b_run": claims[external_id].run} for external_id in kept],
+    conn.execute(
+        update(outbox)
+        .where(
+            c.connection_id == call.connection_id,
+            c.kind == call.kind.value,
+            c.external_id == bindparam("b_id"),
         )
-    _count(conn, [claim.run for claim in claims.values() if claim.run is not None], "done")
+        .values(
+            full_sync_id=case((c.full_sync_id == bindparam("b_run"), None), else_=c.full_sync_id),
+            attempts=0,
+            first_queued_at=call.now,
+            sealed=None,
+        ),
+        [{"b_id": claim.external_id, "b_run": claim.run} for claim in claims],
+    )
 
 
 def _retries(conn: Connection, call: Settlement) -> None:
@@ -140,13 +153,15 @@ def _retries(conn: Connection, call: Settlement) -> None:
             .values(attempts=c.attempts + 1, due_at=bindparam("b_due"), sealed=bindparam("b_error")),
             [{"b_id": item.claim.external_id, "b_due": item.due_at, "b_error": item.error} for item in later],
         )
-    parked = [item for item in call.again if item.due_at is None]
+    errors = {item.claim: item.error for item in call.again if item.due_at is None}
+    parked, bumped = _apart(conn, call, list(errors))
     if parked:
         conn.execute(
             update(outbox).where(*mine).values(state="parked", full_sync_id=None, sealed=bindparam("b_error")),
-            [{"b_id": item.claim.external_id, "b_error": item.error} for item in parked],
+            [{"b_id": claim.external_id, "b_error": errors[claim]} for claim in parked],
         )
-        _count(conn, [item.claim.run for item in parked if item.claim.run is not None], "failed")
+    _begin_anew(conn, call, bumped)
+    _count(conn, [claim.run for claim in errors if claim.run is not None], "failed")
 
 
 def _count(conn: Connection, runs: Sequence[RunId], column: str) -> None:
@@ -194,12 +209,12 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
 
 def _woken(conn: Connection, call: Settlement, released: Sequence[Sku], awaited: Sequence[Sku]) -> set[ExternalId]:
     """Return who waits for a SKU that was released, or for one that was released before the waiting began."""
-    if not released and not awaited:
-        return set()
-    owned = ledgers.owners(conn, call.connection_id, list(awaited)) if awaited else {}
+    owned = ledgers.owners(conn, call.connection_id, awaited)
     free = {*released, *(sku for sku in awaited if sku not in owned)}
     waiter = sku_waiters.c
-    mine = (waiter.connection_id == call.connection_id, waiter.sku.in_(free))
-    woken = {ExternalId(row.external_id) for row in conn.execute(select(waiter.external_id).where(*mine))}
-    conn.execute(delete(sku_waiters).where(*mine))
+    woken: set[ExternalId] = set()
+    for part in in_parts(free):
+        mine = (waiter.connection_id == call.connection_id, waiter.sku.in_(part))
+        woken.update(ExternalId(row.external_id) for row in conn.execute(select(waiter.external_id).where(*mine)))
+        conn.execute(delete(sku_waiters).where(*mine))
     return woken

@@ -6,6 +6,10 @@ never be taken for one of the present. Times are seconds since the epoch. A colu
 outbox holds ids, the ledger ids and keyed fingerprints.
 """
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -160,3 +164,15 @@ sync_log = Table(
 )
 
 OF_A_CONNECTION = (outbox, ledger, sku_owners, sku_waiters, full_syncs, issues, synced, sync_log)
+
+PARAMETERS = 30_000
+"""SQLite takes at most 32,766 in one statement; 250 products can have 150,000 SKUs."""
+
+T = TypeVar("T")
+
+
+def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
+    """Cut what a condition lists into parts that fit into a statement."""
+    rest = iter(values)
+    while part := list(islice(rest, PARAMETERS)):
+        yield part

@@ -121,7 +121,7 @@ class AdaptivePolicy:
         del headers
         self._pause.accepted(began)
         self._meter.count()
-        if began >= self._stepped and self._held_back >= self._stepped:
+        if began >= self._stepped < self._held_back:
             self._grow(now)
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:

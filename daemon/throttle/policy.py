@@ -59,7 +59,7 @@ class Policy(Protocol):
 class Pause:
     """The silence after a 429: as long as was asked for, then one request goes alone.
 
-    When nothing was asked for, or it did not help, the silence grows by itself, with jitter.
+    It is never shorter than a pause of our own, which grows with jitter as long as pausing does not help.
     Several requests refused at once lengthen the pause but do not make it grow: only a request that began after
     the last refusal tells something new.
     """
@@ -87,8 +87,7 @@ class Pause:
         """Begin it, or make it longer."""
         if self._refusals == 0 or began >= self._until:
             self._refusals += 1
-        if after is None or self._refusals > 1:
-            longest = min(LONGEST_PAUSE_SECONDS, PAUSE_SECONDS * 2.0 ** min(self._refusals, 16))
-            after = max(after or 0.0, longest * (0.5 + 0.5 * self._jitter()))
+        longest = min(LONGEST_PAUSE_SECONDS, PAUSE_SECONDS * 2.0 ** min(self._refusals, 16))
+        ours = longest * (0.5 + 0.5 * self._jitter())
         self._since = now
-        self._until = max(self._until, now + after)
+        self._until = max(self._until, now + max(ours, after or 0.0))

@@ -89,7 +89,9 @@ class WindowPolicy:
         quota = as_seconds(headers.get(QUOTA, ""))
         self._quota = self._quota if quota is None else int(quota)
         ends = now + (self._window if reset is None else reset)
-        if self._left is None or ends > self._ends + self._window / 2:
+        if self._left is None:
+            self._ends, self._left = ends, int(left)
+        elif ends > self._ends + self._window / 2:
             self._started, self._ends, self._left = now, ends, int(left)
         else:
             # Answers overtake each other: within a window the least left is the newest, and the earliest end,

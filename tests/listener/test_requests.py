@@ -235,6 +235,13 @@ async def test_a_head_without_end_is_refused_at_the_limit(client: Any, begun: by
     assert (await client.ask(begun)).status == 431
 
 
+async def test_a_large_head_is_not_overlooked_behind_another_request(client: Any) -> None:
+    large = head_of(17 * 1024)
+    await client.send(GET + large[:9000])
+    assert (await client.read()).status == 200
+    assert (await client.ask(large[9000:])).status == 431
+
+
 async def test_many_pipelined_requests_in_one_piece_are_no_large_head(client: Any) -> None:
     await client.send(GET * 2000)
     for _ in range(2000):

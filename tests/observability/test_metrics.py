@@ -5,7 +5,7 @@ import re
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model import Kind, Lane, Site
-from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, QueueDepth
+from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, QueueDepth, ThrottleSnapshot
 
 SITE = Site("live", "jones")
 OTHER = Site("live", "other")
@@ -31,8 +31,18 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.entity(site, Kind.PRODUCTS, "written")
     metrics.pushed(site, Kind.PRODUCTS, 1.2)
     metrics.api_request(site, "sparklayer.stock", 204, 0.02)
-    metrics.throttle_wait(site, "sparklayer.stock", Lane.BACKFILL, 0.3)
-    metrics.breaker(site, "sparklayer.stock", is_open=True)
+    metrics.throttle(
+        site,
+        ThrottleSnapshot(
+            api="sparklayer.stock",
+            waiting={Lane.BACKFILL: 4},
+            in_flight=2,
+            breaker_open=True,
+            turns=9,
+            refused=1,
+            waited_seconds=0.3,
+        ),
+    )
     metrics.full_sync_ended(site, Kind.CUSTOMERS, "succeeded")
     metrics.full_sync_progress(site, Kind.CUSTOMERS, {"seen": 10, "done": 4})
     metrics.actor_restarted(site, Kind.ORDERS)
@@ -57,7 +67,11 @@ def test_each_fact_arrives_as_its_number() -> None:
         "push_seconds_sum{kind=products,site=live/jones}": 1.2,
         "api_requests_total{api=sparklayer.stock,site=live/jones,status_class=2xx}": 1,
         "api_seconds_count{api=sparklayer.stock}": 1,
-        "throttle_wait_seconds_sum{api=sparklayer.stock,lane=backfill,site=live/jones}": 0.3,
+        "throttle_waiting{api=sparklayer.stock,lane=backfill,site=live/jones}": 4,
+        "throttle_in_flight{api=sparklayer.stock,site=live/jones}": 2,
+        "throttle_turns_total{api=sparklayer.stock,site=live/jones}": 9,
+        "throttle_refused_total{api=sparklayer.stock,site=live/jones}": 1,
+        "throttle_waited_seconds_total{api=sparklayer.stock,site=live/jones}": 0.3,
         "breaker_open{api=sparklayer.stock,site=live/jones}": 1,
         "full_syncs_total{kind=customers,outcome=succeeded,site=live/jones}": 1,
         "full_sync_progress_entities{kind=customers,site=live/jones,stage=done}": 4,

@@ -126,27 +126,27 @@ async def test_a_limit_that_falls_and_is_lifted_again_is_followed(autojump_clock
     assert seconds < 30 + 30 + 14_000 / 200 + 120
 
 
-def test_one_event_costs_once_and_the_ceiling_is_held_for_thirty_seconds() -> None:
+def test_one_event_costs_once_and_its_ceiling_is_held_for_thirty_seconds() -> None:
     policy = AdaptivePolicy(jitter=lambda: 0.0)
-    now = settle(policy, 0.0, until=5.0)
-    before = policy.numbers(now).rate
-    assert before is not None
+    rough = settle(policy, 0.0, until=0.5)
+    policy.refused(rough, rough, {}, 0.0)
+    event = settle(policy, rough + 0.01, until=rough + 2.0)
     for _ in range(6):
-        policy.refused(now, now, {}, 0.5)
-    ceiling = policy.numbers(now).ceiling
-    assert ceiling is not None
-    assert ceiling <= 0.95 * before
-    settle(policy, now + 0.5, until=now + 1.9)
-    policy.refused(now + 1.9, now + 1.9, {}, 0.0)
-    held = policy.numbers(now).ceiling
-    assert held is not None
-    assert 0.9 * ceiling <= held <= ceiling
-    settle(policy, now + 3, until=now + 1.9 + HOLD_SECONDS)
-    assert policy.numbers(now).rate == held
-    settle(policy, now + 1.9 + HOLD_SECONDS, until=now + 5 + HOLD_SECONDS)
-    probing = policy.numbers(now).rate
-    assert probing is not None
-    assert probing > held
+        policy.refused(event, event, {}, 0.0)
+    ceiling = rate_of(policy)
+    settle(policy, event + 0.01, until=event + 0.9)
+    policy.refused(event + 0.9, event + 0.9, {}, 0.0)
+    assert rate_of(policy) == ceiling
+    settle(policy, event + 1.0, until=event + HOLD_SECONDS - 0.1)
+    assert rate_of(policy) == ceiling
+    settle(policy, event + HOLD_SECONDS, until=event + HOLD_SECONDS + 2)
+    assert rate_of(policy) > ceiling
+
+
+def rate_of(policy: AdaptivePolicy) -> float:
+    rate = policy.numbers(0.0).rate
+    assert rate is not None
+    return rate
 
 
 def settle(policy: AdaptivePolicy, now: float, until: float) -> float:

@@ -69,9 +69,10 @@ def test_an_answer_of_the_window_before_says_nothing_of_this_one(policy: WindowP
 
 
 def test_a_window_that_began_before_we_noticed_is_believed(policy: WindowPolicy) -> None:
-    policy.accepted(0.0, 0.0, headers(0, reset=29))
-    policy.accepted(5.0, 4.0, headers(140, reset=29.9))
-    assert policy.wait(5.0, Lane.LIVE, 0) == 0
+    policy.accepted(2.0, 0.0, headers(5, reset=20))  # two seconds under way: it ends at 20, not at 22
+    policy.accepted(20.6, 20.1, headers(148, reset=29.4))
+    assert policy.numbers(20.6).remaining == 148
+    assert policy.wait(20.6, Lane.BACKFILL, 0) == 0
 
 
 def test_what_gets_no_numbers_is_taken_off(policy: WindowPolicy) -> None:

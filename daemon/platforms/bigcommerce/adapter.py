@@ -33,7 +33,7 @@ PATH = "/v3/catalog/products"
 ITEMS_LIMIT = 1000
 """What the inventory API allows (contract section 4)."""
 
-_INCLUDE = {"include": "variants,images"}
+_INCLUDE = {"include": "variants,images,custom_fields"}
 _WITHOUT = {"exclude_fields": "description"}
 """The description is the bulk of a product and not used. (`include_fields` would lose fields we do use.)"""
 

@@ -1,0 +1,34 @@
+"""`python -m benchmarks [PART ...]`: measure, then print one table. Parts: webhooks, sync, limits; all by default."""
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+import psutil
+import trio
+
+from benchmarks import limits, sync, webhooks
+from benchmarks.table import Figure, render
+
+PARTS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
+    "webhooks": webhooks.measure,
+    "sync": sync.measure,
+    "limits": limits.measure,
+}
+
+
+async def main(parts: list[str]) -> None:
+    """Run the parts one after the other."""
+    figures: list[Figure] = []
+    for part in parts:
+        print(f"measuring {part} ...", file=sys.stderr, flush=True)
+        figures += await PARTS[part]()
+        figures.append(Figure(""))
+    figures.append(Figure("busy processes a second, of CPUs", f"{psutil.getloadavg()[0]:.1f}, {psutil.cpu_count()}"))
+    print(render(figures))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all of them by default")
+    trio.run(main, parser.parse_args().parts or list(PARTS))

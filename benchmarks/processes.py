@@ -1,0 +1,192 @@
+"""The daemon and the sandbox as processes of their own, and what can be seen of them from outside.
+
+CPU seconds are the process's, user and system together, so they hold on a busy machine too; the peak of memory is
+the kernel's `VmHWM`. How far a full sync is, is read from the database file: asking the daemon would cost it.
+"""
+
+import contextlib
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import trio
+from attrs import frozen
+
+from daemon.http import Api
+
+ADMIN_TOKEN = "the-operator's"  # noqa: S105  it opens a daemon that lives for a minute on loopback
+WEBHOOK_SECRET = "the-secret-header's-value"  # noqa: S105  the same
+POLL_SECONDS = 0.05
+
+
+@contextlib.asynccontextmanager
+async def _program(module: str, *arguments: str) -> AsyncIterator[trio.Process]:
+    """Run `python -m module`; it is told to stop at the end of the block, and waited for."""
+    command = [sys.executable, "-m", module, *arguments]
+    async with trio.open_nursery() as nursery:
+        process: trio.Process = await nursery.start(
+            partial(trio.run_process, command, stdout=subprocess.PIPE, check=False)
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+@frozen(kw_only=True)
+class Sandbox:
+    """Both stand-ins; `told` is the line of JSON that they began with: where they are, and the credentials."""
+
+    told: dict[str, dict[str, str]]
+
+    async def statistics(self, side: str) -> dict[str, Any]:
+        """Return the counters of one side."""
+        return await self._ask(side, "GET")
+
+    async def count_anew(self) -> None:
+        """Set the counters of both sides to 0."""
+        for side in self.told:
+            await self._ask(side, "DELETE")
+
+    async def _ask(self, side: str, method: str) -> dict[str, Any]:
+        api = Api(self.told[side]["url"], headers={}, connections=1)
+        answer = await api.send(method, "/_sandbox/statistics")
+        await api.aclose()
+        found: dict[str, Any] = msgspec.json.decode(answer.body or b"{}")
+        return found
+
+
+@contextlib.asynccontextmanager
+async def open_sandbox(products: int, *, limits: bool = False) -> AsyncIterator[Sandbox]:
+    """Run the sandbox with so many synthetic products, of three variants on average."""
+    arguments = ("--products", str(products), "--limits", "on" if limits else "off")
+    async with _program("daemon.sandbox", *arguments) as process:
+        assert process.stdout is not None
+        line = b""
+        while not line.endswith(b"\n"):
+            line += await process.stdout.receive_some()
+        yield Sandbox(told=msgspec.json.decode(line))
+
+
+@frozen(kw_only=True)
+class Daemon:
+    """A running daemon."""
+
+    site: str
+    port: int
+    database: Path
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Return what the process has used since its start."""
+        times = self.process.cpu_times()
+        return times.user + times.system
+
+    def peak_bytes(self) -> int:
+        """Return the most memory that the process has had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+    def query(self, sql: str) -> list[Any]:
+        """Ask the database file, read-only."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as conn:
+            return conn.execute(sql).fetchall()
+
+    async def metric(self, name: str) -> float:
+        """Return a counter without labels, or the sum of one with them."""
+        text = (await self._ask("GET", "/metrics")).decode()
+        lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith(f"ignite_sync_{name}")]
+        return sum(float(value) for series, _, value in lines if series.partition("{")[0] == f"ignite_sync_{name}")
+
+    async def full_sync(self) -> None:
+        """Start a full sync and wait for its end. Raises RuntimeError when it does not succeed."""
+        order = {"site": self.site, "kind": "products"}
+        run = msgspec.json.decode(await self._ask("POST", "/admin/sync", msgspec.json.encode(order)))["run"]
+        while True:
+            [(state, done, succeeded)] = self.query(f"SELECT state, done, succeeded FROM full_syncs WHERE id = {int(run)}")
+            if state == "ended":
+                break
+            await trio.sleep(POLL_SECONDS)
+        if not succeeded:
+            raise RuntimeError(f"the full sync failed after {done} products")
+
+    async def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        api = Api(f"http://127.0.0.1:{self.port}", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, connections=1)
+        answer = await api.send(method, path, body=body, headers={"Content-Type": "application/json"})
+        await api.aclose()
+        if not answer.ok:
+            raise RuntimeError(f"{method} {path} was answered {answer.status}: {answer.body!r}")
+        return answer.body
+
+
+@contextlib.asynccontextmanager
+async def open_daemon(folder: Path, told: dict[str, dict[str, str]], *, debounce: float = 1.0) -> AsyncIterator[Daemon]:
+    """Run the daemon between the stand-ins that said `told`, its database in `folder`."""
+    port = _free_port()
+    config = folder / "bench.toml"
+    config.write_text(_config(folder / "bench.db", port, told, debounce), encoding="utf-8")
+    async with _program("daemon", "run", "--config", str(config)) as process:
+        await _listens(port, process)
+        yield Daemon(
+            site=f"test/{told['sparklayer']['site_id']}",
+            port=port,
+            database=folder / "bench.db",
+            process=psutil.Process(process.pid),
+        )
+
+
+async def _listens(port: int, process: trio.Process) -> None:
+    """Wait until the daemon takes connections. Raises RuntimeError when it ends instead."""
+    while process.returncode is None:
+        with contextlib.suppress(OSError):
+            stream = await trio.open_tcp_stream("127.0.0.1", port)
+            await stream.aclose()
+            return
+        await trio.sleep(POLL_SECONDS)
+    raise RuntimeError(f"the daemon ended with {process.returncode}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _config(database: Path, port: int, told: dict[str, dict[str, str]], debounce: float) -> str:
+    shop, site = told["bigcommerce"], told["sparklayer"]
+    return f"""
+[listener]
+port = {port}
+admin_token = "{ADMIN_TOKEN}"
+[database]
+url = "sqlite:///{database}"
+[sparklayer]
+test_url = "{site["url"]}"
+[sync]
+debounce_seconds = {debounce}
+debounce_max_seconds = {10 * debounce}
+[security]
+secret_keys = ["a text of thirty-two characters."]
+[logging]
+level = "warning"
+[[connections]]
+site_env = "test"
+site_id = "{site["site_id"]}"
+client_id = "{site["client_id"]}"
+client_secret = "{site["client_secret"]}"
+platform = "bigcommerce"
+full_sync_on_start = false
+[connections.bigcommerce]
+api_url = "{shop["url"]}"
+store_hash = "{shop["store_hash"]}"
+access_token = "{shop["access_token"]}"
+client_secret = "{shop["client_secret"]}"
+webhook_secret = "{WEBHOOK_SECRET}"
+"""

@@ -1,0 +1,101 @@
+"""Full syncs of a synthetic store without rate limits: what they cost the daemon, and how many calls they take.
+
+The CPU is the daemon's alone; store and site are another process. The first full sync writes every product, the
+second one finds nothing to write. Memory is the peak of a whole daemon's life, for two sizes of the store. The least
+possible calls are counted from what each API takes in one: 250 products a page, one product a write (SparkLayer has
+no bulk call for products), 500 rows of stock or prices a call, as no maximum is published.
+"""
+
+import math
+import tempfile
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.processes import Daemon, Sandbox, open_daemon, open_sandbox
+from benchmarks.table import Figure
+
+PAGE, BULK = 250, 500
+
+SHOP_CALLS = 2
+"""Of every full sync: the store's facts, the list of its stock locations."""
+
+FIRST_CALLS = 7
+"""A token, the price list looked for and made, the stock location looked for; two reports to the sync-log."""
+
+
+@frozen(kw_only=True)
+class Cost:
+    """What one full sync cost. `writes` are products, stock levels and prices that were written."""
+
+    cpu_seconds: float
+    shop_calls: int
+    site_calls: int
+    writes: int
+
+
+@frozen(kw_only=True)
+class Life:
+    """A daemon's life: two full syncs of a store of that many products, variants, stock levels and prices."""
+
+    products: int
+    variants: int
+    first: Cost
+    second: Cost
+    peak_bytes: int
+
+
+async def live(products: int) -> Life:
+    """Have a new daemon sync a new store twice."""
+    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
+        async with open_sandbox(products) as sandbox, open_daemon(Path(folder), sandbox.told) as daemon:
+            first, second = await _full_sync(daemon, sandbox), await _full_sync(daemon, sandbox)
+            [(variants,)] = daemon.query("SELECT count(*) FROM sku_owners")
+            return Life(
+                products=products, variants=variants, first=first, second=second, peak_bytes=daemon.peak_bytes()
+            )
+
+
+async def _full_sync(daemon: Daemon, sandbox: Sandbox) -> Cost:
+    await sandbox.count_anew()
+    used = daemon.cpu_seconds()
+    await daemon.full_sync()
+    used = daemon.cpu_seconds() - used
+    shop, site = await sandbox.statistics("bigcommerce"), await sandbox.statistics("sparklayer")
+    return Cost(cpu_seconds=used, shop_calls=shop["total"], site_calls=site["total"], writes=_writes(site["answers"]))
+
+
+def _writes(answers: dict[str, int]) -> int:
+    """Count the calls that wrote something but the sync-log."""
+    reads = ("GET ", "POST /api/auth", "POST /api/v1/batch-fetch")
+    return sum(n for route, n in answers.items() if "sync-log" not in route and not route.startswith(reads))
+
+
+def least_shop_calls(products: int) -> int:
+    """Return with how many calls to the store a full sync could do."""
+    return SHOP_CALLS + math.ceil(products / PAGE)
+
+
+def least_site_calls(products: int, variants: int) -> int:
+    """Return with how many calls to SparkLayer a first full sync could do."""
+    return FIRST_CALLS + products + 2 * math.ceil(variants / BULK)
+
+
+async def measure(small: int = 2_000, large: int = 20_000) -> list[Figure]:
+    """Measure two sizes of store."""
+    before, life = await live(small), await live(large)
+    grown = (life.peak_bytes - before.peak_bytes) / 2**20
+    per = life.products / 1_000
+    first, second = life.first, life.second
+    shop, site = least_shop_calls(life.products), least_site_calls(life.products, life.variants)
+    return [
+        Figure(f"full sync of {life.products:,} products, {life.variants:,} variants"),
+        Figure("  first time: CPU s per 1,000 products", f"{first.cpu_seconds / per:.2f}", "0.9", "1.5"),
+        Figure("  first time: calls to SparkLayer", f"{first.site_calls:,}", f"{site:,}"),
+        Figure("  first time: calls to the store", f"{first.shop_calls:,}", f"{shop:,}"),
+        Figure("  unchanged: CPU s per 1,000 products", f"{second.cpu_seconds / per:.2f}", "0.15", "0.35"),
+        Figure("  unchanged: writes", f"{second.writes:,}", "0", "0"),
+        Figure("  unchanged: calls to the store", f"{second.shop_calls:,}", f"{shop:,}"),
+        Figure(f"  peak memory, MB more than with {small:,}", f"{grown:.1f}", "", "20"),
+        Figure("  peak memory, MB", f"{life.peak_bytes / 2**20:.0f}"),
+    ]

@@ -1,0 +1,129 @@
+"""Durable webhooks: signed deliveries of distinct products through the real daemon to the committed outbox.
+
+Each delivery carries the secret header and a Standard Webhooks signature, on one of 64 connections that each wait
+for their answer. Every acknowledged id is then looked for in the database file. Beside it stands the same listener's
+ceiling, answers with nothing in them, measured in the same run. The debounce is so long that no actor has work.
+"""
+
+import base64
+import hmac
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+from attrs import frozen
+
+from benchmarks.listener import empty_answers
+from benchmarks.load import Result, load
+from benchmarks.processes import WEBHOOK_SECRET, Daemon, open_daemon
+from benchmarks.table import Figure
+
+SIGNING_KEY = b"the-client-secret"
+NOWHERE = {
+    "bigcommerce": {
+        "url": "http://127.0.0.1:9",
+        "store_hash": "bench",
+        "access_token": "unused",
+        "client_secret": SIGNING_KEY.decode(),
+    },
+    "sparklayer": {"url": "http://127.0.0.1:9", "site_id": "bench", "client_id": "unused", "client_secret": "unused"},
+}
+"""Both sides of a connection that never calls them."""
+
+DEBOUNCE = 600.0
+"""Seconds. More than 900 would be taken for a clock that has jumped."""
+
+MOST_PER_SECOND = 40_000
+"""So many requests are made for each second: more than can be sent, so that no id comes twice."""
+
+
+def requests(count: int) -> list[bytes]:
+    """Return deliveries of the products 1 to `count`, as BigCommerce sends them."""
+    stamp = str(int(time.time())).encode()
+    return [_request(number, stamp) for number in range(1, count + 1)]
+
+
+def _request(number: int, stamp: bytes) -> bytes:
+    body = msgspec.json.encode(
+        {
+            "scope": "store/product/updated",
+            "store_id": "1025646",
+            "data": {"type": "product", "id": number},
+            "hash": "a833a57f31b1ff6b5c2b4e8f1d8b2f2c0d9a8d3e",
+            "created_at": int(stamp),
+            "producer": "stores/bench",
+        }
+    )
+    identity = b"msg_%d" % number
+    signature = base64.b64encode(hmac.digest(SIGNING_KEY, b"%b.%b.%b" % (identity, stamp, body), "sha256"))
+    head = [
+        b"POST /webhooks/test/bench HTTP/1.1",
+        b"host: sync.example.com",
+        b"user-agent: akka-http/10.0.10",
+        b"accept: */*",
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+        b"x-ignite-sync-secret: " + WEBHOOK_SECRET.encode(),
+        b"webhook-id: " + identity,
+        b"webhook-timestamp: " + stamp,
+        b"webhook-signature: v1," + signature,
+    ]
+    return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+@frozen(kw_only=True)
+class Durable:
+    """What a load on the daemon came to. `group` is how many deliveries shared a commit, on average."""
+
+    result: Result
+    acknowledged: int
+    missing: int
+    group: float
+    cpu_seconds: float
+
+
+async def durable(seconds: float) -> Durable:
+    """Load a daemon, and look in its database for all that it acknowledged."""
+    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
+        async with open_daemon(Path(folder), NOWHERE, debounce=DEBOUNCE) as daemon:
+            before = [await daemon.metric("storage_rows_total"), await daemon.metric("storage_commits_total")]
+            used = daemon.cpu_seconds()
+            count = int(seconds * MOST_PER_SECOND)
+            result = await load(daemon.port, "benchmarks.webhooks:requests", count=count, seconds=seconds)
+            used = daemon.cpu_seconds() - used
+            rows = await daemon.metric("storage_rows_total") - before[0]
+            commits = await daemon.metric("storage_commits_total") - before[1]
+            acknowledged = result.statuses.get("200", 0)
+            return Durable(
+                result=result,
+                acknowledged=acknowledged,
+                missing=_missing(daemon, sum(result.statuses.values())),
+                group=rows / commits,
+                cpu_seconds=used,
+            )
+
+
+def _missing(daemon: Daemon, sent: int) -> int:
+    """Return how many of the products 1 to `sent` are not in the outbox."""
+    stored = {int(external_id) for (external_id,) in daemon.query("SELECT external_id FROM outbox")}
+    return len(set(range(1, sent + 1)) - stored)
+
+
+async def measure(seconds: float = 8.0) -> list[Figure]:
+    """Measure both, and put them beside each other. Raises RuntimeError when anything acknowledged was lost."""
+    ceiling = await empty_answers(seconds / 2)
+    found = await durable(seconds)
+    if found.missing or set(found.result.statuses) != {"200"}:
+        raise RuntimeError(f"{found.missing} acknowledged webhooks are not in the outbox: {found.result.statuses}")
+    share = found.result.per_second / ceiling.per_second
+    each = found.cpu_seconds / found.acknowledged
+    return [
+        Figure("durable signed webhooks/s", f"{found.result.per_second:,.0f}", "15,000", "10,000"),
+        Figure("  empty answers/s of the same listener", f"{ceiling.per_second:,.0f}"),
+        Figure("  share of that ceiling", f"{share:.0%}"),
+        Figure("  p50, p99 of an acknowledgement, ms", f"{found.result.p50 * 1e3:.1f}, {found.result.p99 * 1e3:.1f}"),
+        Figure("  webhooks in a commit", f"{found.group:.1f}"),
+        Figure("  the daemon's CPU, us a webhook", f"{each * 1e6:.0f}"),
+        Figure("  acknowledged, all found in the database", f"{found.acknowledged:,}"),
+    ]

@@ -1,0 +1,366 @@
+"""The real daemon as a process of its own, between the two stand-ins, which live in the test's process.
+
+    async def test_something(house: OpenHouse) -> None:
+        async with house(store, sync={"debounce_seconds": 1.0}, sparklayer=SparkLayerOptions(variants="replace")) as h:
+            await h.first_sync()                 # the start's full sync is over, both sides agree, webhooks registered
+            h.store.set_title(1, "New")          # h.store, h.state, h.shop, h.site: the stand-ins (see daemon.sandbox)
+            await h.settle()                     # every webhook taken, nothing waits in the outbox
+            h.assert_equal()                     # SparkLayer holds what the store says, by the sandbox's own reckoning
+            await h.until(lambda: ...)           # looked at whenever a stand-in was called; fails after PATIENCE
+
+`house(..., start=False)` leaves starting to the test. `h.process` is the `Process`:
+
+    await process.start() | ready() | restart() | wait() | terminate()   # terminate: SIGTERM, returns the exit code
+    await process.kill()                                                 # SIGKILL, returns when it is dead
+    await process.status()      # {"outbox", "full_sync", "issues", "ledger"} of the products
+    await process.sync(refresh=True) -> run's id;  await process.full_sync(...) -> its status when it is over
+    await process.metrics()     # {'ignite_sync_x_total{label="..."}': 1.0}
+    await process.request("POST", "/webhooks/test/sandbox", ...) -> httpx.Response
+    process.pid, .port, .config, .database, .output (all that it ever printed)
+
+`settings(sandbox, port, database, sync=...)` writes the TOML; `Process(folder, text, port)` runs any TOML, with no
+sandbox if need be; use `async with process:` then, so that it is always stopped. What a process printed is shown
+when its test fails. Nothing here sleeps blindly: a foreign process's state is polled with a deadline.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import httpx
+import trio
+from attrs import frozen
+
+from daemon.platforms.bigcommerce.webhooks import REGISTERED, SECRET_HEADER
+from daemon.sandbox import (
+    BigCommerce,
+    BigCommerceOptions,
+    Sandbox,
+    SparkLayer,
+    SparkLayerOptions,
+    Store,
+    call,
+    open_sandbox,
+)
+from daemon.sandbox.expectation import differences
+from daemon.sandbox.sparklayer.state import State
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 30.0
+"""Seconds after which a condition that does not come true fails the test; generous, machines are busy."""
+GLANCE = 0.03
+"""Seconds between two looks at a foreign process's state."""
+
+SITE = "test/sandbox"
+ADMIN_TOKEN = "e2e-admin-token"
+WEBHOOK_SECRET = "e2e-webhook-secret"
+QUICK: Mapping[str, Any] = {"debounce_seconds": 0.02, "debounce_max_seconds": 0.2}
+"""For tests in which the debounce is not the subject."""
+
+
+def settings(sandbox: Sandbox, port: int, database: Path, *, sync: Mapping[str, Any] = QUICK, more: str = "") -> str:
+    """Write the TOML of a daemon between the two stand-ins; `more` is appended to the connection's section."""
+    shop, site = sandbox.bigcommerce, sandbox.sparklayer
+    pace = "\n".join(f"{name} = {value}" for name, value in sync.items())
+    return f"""
+[listener]
+port = {port}
+public_url = "http://127.0.0.1:{port}"
+admin_token = "{ADMIN_TOKEN}"
+[database]
+url = "sqlite:///{database}"
+[sparklayer]
+test_url = "{site.url}"
+[sync]
+{pace}
+[security]
+secret_keys = ["e2e-secret-key-of-32-characters!"]
+[[connections]]
+site_env = "test"
+site_id = "{site.site_id}"
+client_id = "{site.client_id}"
+client_secret = "{site.client_secret}"
+platform = "bigcommerce"
+{more}
+[connections.bigcommerce]
+api_url = "{shop.url}"
+store_hash = "{shop.store_hash}"
+access_token = "{shop.access_token}"
+client_secret = "{shop.client_secret}"
+webhook_secret = "{WEBHOOK_SECRET}"
+"""
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """`python -m daemon run` with a TOML of its own; started any number of times, one after the other."""
+
+    def __init__(self, folder: Path, config: str, port: int, *, environment: Mapping[str, str] | None = None) -> None:
+        self.port = port
+        self.config = folder / "ignite-sync.toml"
+        self.config.write_text(config, "utf-8")
+        self.database = folder / "ignite-sync.db"
+        self._log = folder / "output.log"
+        self._environment = {**_clean_environment(), **(environment or {})}
+        self._process: trio.Process | None = None
+        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with trio.CancelScope(shield=True):
+            await self.kill()
+            await self._client.aclose()
+
+    @property
+    def output(self) -> str:
+        """All that it printed, on both streams, in all its lives."""
+        return self._log.read_text("utf-8") if self._log.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """The process id of the present life."""
+        return self._living.pid
+
+    @property
+    def _living(self) -> trio.Process:
+        assert self._process is not None, "it was not started"
+        return self._process
+
+    async def launch(self, *arguments: str) -> None:
+        """Start it without waiting; `arguments` stand for `run --config FILE`."""
+        command = [sys.executable, "-m", "daemon", *(arguments or ("run", "--config", str(self.config)))]
+        with self._log.open("ab") as log:
+            self._process = await trio.lowlevel.open_process(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=self._environment
+            )
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        await self.launch()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until /readyz says so."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                assert self._living.returncode is None, f"it ended with {self._living.returncode}:\n{self.output}"
+                with contextlib.suppress(httpx.TransportError):
+                    if (await self.request("GET", "/readyz")).status_code == httpx.codes.OK:
+                        return
+                await trio.sleep(GLANCE)
+
+    async def wait(self) -> int:
+        """Wait until it ends by itself; return the exit code."""
+        with trio.fail_after(PATIENCE):
+            return await self._living.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL, if it lives; return when it is dead."""
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM; return the exit code."""
+        self._living.send_signal(signal.SIGTERM)
+        return await self.wait()
+
+    async def restart(self) -> None:
+        """Kill it and start it again on the same database."""
+        await self.kill()
+        await self.start()
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask its listener, as an administrator."""
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", **options.pop("headers", {})}
+        return await self._client.request(method, path, headers=headers, **options)
+
+    async def status(self) -> dict[str, Any]:
+        """Return what /admin/status says of the products."""
+        answer = (await self.request("GET", "/admin/status")).raise_for_status().json()
+        found: dict[str, Any] = answer["connections"][0]["kinds"]["products"]
+        return found
+
+    async def sync(self, **wishes: bool) -> int:
+        """Start a full sync, such as `refresh=True` or `allow_removals=True`; return the run's id."""
+        order = {"site": SITE, "kind": "products", **wishes}
+        return int((await self.request("POST", "/admin/sync", json=order)).raise_for_status().json()["run"])
+
+    async def full_sync(self, **wishes: bool) -> dict[str, Any]:
+        """Start a full sync; return its status when it is over."""
+        return await self.run_over(await self.sync(**wishes))
+
+    async def run_over(self, run: int) -> dict[str, Any]:
+        """Return the status of a run when it is over and told."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                latest: dict[str, Any] = (await self.status())["full_sync"] or {}
+                if latest.get("id") == run and latest["state"] == "ended":
+                    return latest
+                await trio.sleep(GLANCE)
+
+    async def idle(self) -> None:
+        """Wait until nothing waits in the outbox. Parked rows wait for nothing."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                outbox = (await self.status())["outbox"]
+                if not outbox["live"] + outbox["backfill"]:
+                    return
+                await trio.sleep(GLANCE)
+
+    async def metrics(self) -> dict[str, float]:
+        """Return every sample of /metrics."""
+        text = (await self.request("GET", "/metrics")).raise_for_status().text
+        return {name: float(value) for name, value in re.findall(r"^([^#\s]\S*(?:\{.*\})?) (\S+)$", text, re.MULTILINE)}
+
+    async def webhook(self, product_id: int, scope: str = "store/product/updated") -> httpx.Response:
+        """Send a webhook by hand, with the secret header only."""
+        body = json.dumps({"scope": scope, "data": {"type": "product", "id": product_id}})
+        headers = {SECRET_HEADER: WEBHOOK_SECRET, "Content-Type": "application/json"}
+        return await self.request("POST", f"/webhooks/{SITE}", content=body, headers=headers)
+
+
+@frozen(kw_only=True)
+class House:
+    """The daemon's process and the stand-ins that it runs between."""
+
+    sandbox: Sandbox
+    process: Process
+    _called: trio.lowlevel.ParkingLot
+
+    @property
+    def store(self) -> Store:
+        """The merchant's side: every edit is a method of it."""
+        return self.sandbox.store
+
+    @property
+    def shop(self) -> BigCommerce:
+        """The stand-in of BigCommerce's API."""
+        return self.sandbox.bigcommerce
+
+    @property
+    def site(self) -> SparkLayer:
+        """The stand-in of SparkLayer's API."""
+        return self.sandbox.sparklayer
+
+    @property
+    def state(self) -> State:
+        """What the SparkLayer site holds."""
+        return self.sandbox.sparklayer.state
+
+    @property
+    def writes(self) -> tuple[int, int, int]:
+        """How many product writes, stock levels and prices SparkLayer took so far."""
+        return self.state.products.writes, self.state.stock.writes, self.state.prices.writes
+
+    @property
+    def errors(self) -> dict[str, Any]:
+        """What stands in the sync-log of the products, by external id."""
+        log = self.state.sync_log.logs.get(("bigcommerce", "products"))
+        return dict(log.errors) if log else {}
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait until `holds()`; it is asked whenever one of the stand-ins was called."""
+        with trio.fail_after(PATIENCE):
+            while not holds():
+                with trio.move_on_after(GLANCE):  # an outage or a cleared switchboard tells nobody
+                    await self._called.park()
+
+    async def first_sync(self) -> None:
+        """Wait for the end of the full sync that a new daemon starts with, and for its webhooks."""
+        await self.process.run_over(1)
+        await self.hooked()
+        await self.settle()
+        self.assert_equal()
+
+    async def hooked(self) -> None:
+        """Wait until every webhook is registered."""
+        await self.until(lambda: len(self.shop.hooks.registered) == len(REGISTERED))
+
+    async def settle(self) -> None:
+        """Wait until every webhook was taken and worked off."""
+        with trio.fail_after(PATIENCE):
+            await self.shop.webhooks.settled()
+        await self.process.idle()
+
+    def assert_equal(self) -> None:
+        """Compare SparkLayer with the store, by the sandbox's own reckoning."""
+        assert differences(self.store, self.state) == []
+
+
+class OpenHouse(Protocol):
+    """Opens a house: the fixture `house`. Sandbox options, then what the daemon's settings shall say."""
+
+    def __call__(
+        self,
+        store: Store | None = None,
+        *,
+        bigcommerce: BigCommerceOptions | None = None,
+        sparklayer: SparkLayerOptions | None = None,
+        sync: Mapping[str, Any] = QUICK,
+        more: str = "",
+        start: bool = True,
+    ) -> contextlib.AbstractAsyncContextManager[House]:
+        """Open it, with a started and ready daemon unless told otherwise."""
+        ...
+
+
+@contextlib.asynccontextmanager
+async def open_house(
+    folder: Path,
+    store: Store | None = None,
+    *,
+    bigcommerce: BigCommerceOptions | None = None,
+    sparklayer: SparkLayerOptions | None = None,
+    sync: Mapping[str, Any] = QUICK,
+    more: str = "",
+    start: bool = True,
+) -> AsyncIterator[House]:
+    """Open both stand-ins, with a small store unless another is given, and the daemon between them."""
+    async with open_sandbox(store=store or small_store(), bigcommerce=bigcommerce, sparklayer=sparklayer) as sandbox:
+        called, port = trio.lowlevel.ParkingLot(), free_port()
+        for faults in (sandbox.bigcommerce.faults, sandbox.sparklayer.faults):
+            faults.add("*", call(lambda _: _wake(called)), after_effect=True)
+        text = settings(sandbox, port, folder / "ignite-sync.db", sync=sync, more=more)
+        async with Process(folder, text, port) as process:
+            if start:
+                await process.start()
+            yield House(sandbox=sandbox, process=process, called=called)
+
+
+def small_store() -> Store:
+    """Return a store with a jumper in two sizes and a simple mug; every id is small and known."""
+    store = Store()
+    sizes = [
+        {"sku": "J-S", "options": {"Size": "S"}, "stock": 3},
+        {"sku": "J-M", "options": {"Size": "M"}, "stock": 4, "price": 42.5},
+    ]
+    store.add_product("Jumper", price=40, weight=1.5, variants=sizes)
+    store.add_product("Mug", price=7.5, variants=[{"sku": "MUG", "stock": 9}])
+    return store
+
+
+def _wake(lot: trio.lowlevel.ParkingLot) -> None:
+    lot.unpark_all()
+
+
+def _clean_environment() -> dict[str, str]:
+    """Keep settings of whoever runs the tests away from the daemon."""
+    mine = ("IGNITE_SYNC_", "PORT", "DATABASE_URL")
+    return {name: value for name, value in os.environ.items() if not name.startswith(mine)}

@@ -1,0 +1,209 @@
+"""Killed at any instant, the daemon loses nothing it acknowledged, and after a restart nothing needs a person.
+
+Rules 1 and 5 of the design. Each full sync is stopped at a known moment by a barrier in a stand-in, killed there and
+started again; the request that was on its way is then carried out after all, or never arrives.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import trio
+from attrs import frozen
+from trio.testing import wait_all_tasks_blocked
+
+from daemon.sandbox import SparkLayerOptions, synthetic
+from daemon.sandbox.expectation import differences
+from daemon.sandbox.message import Request
+from tests.e2e.harness import OpenHouse, Process, free_port
+from tests.e2e.watch import Barrier, Closing, page_after, watch_closings
+
+MANY = 260
+"""Products: two pages, two batches."""
+FEW = 20
+
+
+@frozen
+class Moment:
+    """A request that is stopped: the one after `passing` others, before or after it has its effect."""
+
+    place: str
+    pattern: str
+    passing: int = 0
+    products: int = FEW
+    after_effect: bool = False
+    concerns: Callable[[Request], bool] = lambda _: True
+    lost: bool = False
+    """The request never arrives; otherwise it is carried out although its sender is dead."""
+
+
+MOMENTS = {
+    "asked for the first page": Moment("shop", "GET */catalog/products", concerns=page_after(0)),
+    "second page answered": Moment(
+        "shop", "GET */catalog/products", concerns=page_after(250), products=MANY, after_effect=True
+    ),
+    "sync-log about to begin": Moment("site", "PUT */sync-log/*", lost=True),
+    "sync-log begun": Moment("site", "PUT */sync-log/*", after_effect=True),
+    "before the first product": Moment("site", "POST */products", lost=True),
+    "the first product arrives late": Moment("site", "POST */products"),
+    "amid the products": Moment("site", "POST */products", FEW // 2, lost=True),
+    "amid the products, some arrive late": Moment("site", "POST */products", FEW // 2),
+    "before stock": Moment("site", "POST */batch-update-stock", lost=True),
+    "stock arrives late": Moment("site", "POST */batch-update-stock"),
+    "all written, nothing settled": Moment("site", "PATCH */pricing", after_effect=True),
+    "amid the second batch": Moment("site", "POST */products", 255, products=MANY, after_effect=True),
+    "about to tell the end": Moment("site", "PATCH */sync-log/*", lost=True),
+    "the end arrives late": Moment("site", "PATCH */sync-log/*"),
+    "end told, not noted": Moment("site", "PATCH */sync-log/*", after_effect=True),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+async def test_a_full_sync_killed_at_any_moment_ends_equal(house: OpenHouse, moment: Moment) -> None:
+    async with house(synthetic(moment.products, 1), start=False) as h:
+        closings = watch_closings(h)
+        faults = h.shop.faults if moment.place == "shop" else h.site.faults
+        barrier = Barrier(moment.passing, moment.concerns)
+        barrier.stand(faults, moment.pattern, after_effect=moment.after_effect)
+        await h.process.start()
+        await barrier.reached()
+        await h.process.kill()
+        barrier.drop() if moment.lost else barrier.release()
+        await wait_all_tasks_blocked(0.01)  # what was on its way has its effect before the restart
+        await h.process.start()
+        run = await h.process.run_over(1)
+        await h.process.idle()
+        h.assert_equal()
+        assert (run["succeeded"], run["failed"]) == (True, 0)
+        _assert_ended_once(closings)
+        assert len(h.state.products.products) == moment.products
+
+
+def _assert_ended_once(closings: list[Closing]) -> None:
+    """An end may be told again, with the same value, and never before the last item."""
+    assert closings
+    assert {(closing.at, closing.succeeded) for closing in closings} == {(closings[0].at, True)}
+    assert [closing.unequal for closing in closings if closing.unequal] == []
+
+
+async def test_a_restarted_enumeration_goes_on_from_its_cursor(house: OpenHouse) -> None:
+    async with house(synthetic(MANY, 1), start=False) as h:
+        barrier = Barrier(0, page_after(250)).stand(h.shop.faults, "GET */catalog/products")
+        await h.process.start()
+        await barrier.reached()
+        await h.process.kill()
+        barrier.drop()
+        again = Barrier(0, page_after(0)).stand(h.shop.faults, "GET */catalog/products")
+        await h.process.start()
+        await h.process.run_over(1)
+        assert again.stopped == 0
+        h.assert_equal()
+
+
+async def test_a_webhook_that_was_answered_survives_a_kill(house: OpenHouse) -> None:
+    async with house(sync={"debounce_seconds": 1.0}) as h:
+        await h.first_sync()
+        h.store.set_title(1, "Acknowledged", silent=True)
+        assert (await h.process.webhook(1)).status_code == 200
+        await h.process.kill()
+        assert differences(h.store, h.state)
+        await h.process.start()
+        await h.settle()
+        h.assert_equal()
+
+
+async def test_every_webhook_answered_before_a_kill_amid_many_arrives(house: OpenHouse) -> None:
+    many = 100
+    async with house(synthetic(many, 1)) as h, trio.open_nursery() as nursery:
+        await h.first_sync()
+        acknowledged: list[int] = []
+
+        async def send(product_id: int) -> None:
+            h.store.set_title(product_id, f"Edited {product_id}", silent=True)
+            if (await h.process.webhook(product_id)).status_code == 200:
+                acknowledged.append(product_id)
+
+        async def deliver() -> None:
+            for product_id in h.store.ids:
+                await send(product_id)
+
+        nursery.start_soon(deliver)
+        await h.until(lambda: len(acknowledged) > many // 3)
+        nursery.cancel_scope.cancel()
+        await h.process.restart()
+        await h.process.idle()
+        titles = {key: product["title"] for key, product in h.state.comparable()["products"].items()}
+        assert [one for one in acknowledged if titles[str(one)] != f"Edited {one}"] == []
+        assert len(acknowledged) < many
+
+
+@pytest.mark.parametrize("variants", ["merge", "replace"])
+async def test_a_kill_between_mark_and_settle_is_repaired_though_the_store_went_back(
+    house: OpenHouse, variants: Literal["merge", "replace"]
+) -> None:
+    async with house(sparklayer=SparkLayerOptions(variants=variants)) as h:
+        await h.first_sync()
+        written = Barrier().stand(h.site.faults, "PATCH */products/*", after_effect=True)
+        h.store.set_title(1, "Only for a moment")
+        await written.reached()
+        await h.process.kill()
+        written.drop()
+        h.store.set_title(1, "Jumper", silent=True)
+        assert differences(h.store, h.state)
+        await h.process.start()
+        await h.settle()
+        h.assert_equal()
+
+
+async def test_sigterm_ends_an_idle_daemon_with_0(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        assert await h.process.terminate() == 0
+
+
+async def test_sigterm_in_a_full_sync_finishes_what_is_in_flight_and_the_next_start_goes_on(house: OpenHouse) -> None:
+    async with house(synthetic(MANY, 1), start=False) as h:
+        closings = watch_closings(h)
+        barrier = Barrier(100).stand(h.site.faults, "POST */products")
+        await h.process.start()
+        await barrier.reached()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(h.process.terminate)
+            await h.until(lambda: "stopping" in h.process.output)
+            barrier.release()
+        assert await h.process.wait() == 0
+        written = h.state.products.writes
+        assert 250 <= written < MANY, "the batch in flight, and no other"
+        await h.process.start()
+        assert (await h.process.run_over(1))["succeeded"]
+        assert h.state.products.writes == MANY, "nothing twice"
+        _assert_ended_once(closings)
+
+
+async def test_sigterm_ends_with_0_though_an_api_hangs(house: OpenHouse) -> None:
+    async with house(start=False) as h:
+        hanging = Barrier().stand(h.site.faults, "POST */products")
+        await h.process.start()
+        await hanging.reached()
+        began = trio.current_time()
+        assert await h.process.terminate() == 0
+        assert trio.current_time() - began < 25
+        hanging.drop()
+        await h.process.start()
+        await h.first_sync()
+
+
+async def test_a_second_daemon_on_the_same_database_is_refused_in_one_line(house: OpenHouse, tmp_path: Path) -> None:
+    async with house() as h:
+        folder = tmp_path / "second"
+        folder.mkdir()
+        port = free_port()
+        text = h.process.config.read_text("utf-8").replace(f"port = {h.process.port}", f"port = {port}")
+        async with Process(folder, text, port) as second:
+            await second.launch()
+            assert await second.wait() == 2
+            assert second.output == (
+                f"ignite-sync: database {h.process.database}: another daemon is using it; stop that one first\n"
+            )
+        await h.first_sync()

@@ -1,0 +1,120 @@
+"""What the tests put between the daemon and the stand-ins: a barrier, and witnesses of what came by.
+
+A `Barrier` lets some requests pass and stops the others, so that a test can act at exactly that moment. When the
+test is done they either `release` (the request is carried out after all, as one that was on its way when its sender
+died) or are `drop`ped (it never arrives). `Closings` looks at both sides whenever a full sync is told to be over.
+`Overlaps` knows how many writes of one product were under way at a time.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import trio
+from attrs import define, field, frozen
+
+from daemon.sandbox.expectation import differences
+from daemon.sandbox.faults import Faults, HangUp
+from daemon.sandbox.message import Request, Response
+from tests.e2e.harness import House
+
+
+@define(eq=False)
+class Barrier:
+    """Stops every request but the first `passing` of those that `concerns` is true of."""
+
+    passing: int = 0
+    concerns: Callable[[Request], bool] = lambda _: True
+    stopped: int = 0
+    _arrived: trio.Event = field(factory=trio.Event)
+    _open: trio.Event = field(factory=trio.Event)
+    _dropping: bool = False
+
+    def stand(self, faults: Faults, pattern: str, *, after_effect: bool = False) -> "Barrier":
+        """Take up the place."""
+        faults.add(pattern, self._act, after_effect=after_effect)
+        return self
+
+    async def reached(self) -> None:
+        """Wait until a request is stopped."""
+        with trio.fail_after(30):
+            await self._arrived.wait()
+
+    def release(self) -> None:
+        """Let all go on, also those to come."""
+        self._open.set()
+
+    def drop(self) -> None:
+        """Hang up on those that were stopped; others pass from now on."""
+        self._dropping = True
+        self._open.set()
+
+    async def _act(self, request: Request, _response: Response | None) -> None:
+        if self._open.is_set() or not self.concerns(request):
+            return
+        if self.passing:
+            self.passing -= 1
+            return
+        self.stopped += 1
+        self._arrived.set()
+        await self._open.wait()
+        if self._dropping:
+            raise HangUp
+
+
+@frozen
+class Closing:
+    """A full sync's end as SparkLayer was told it, and what was not equal at that moment."""
+
+    at: str
+    succeeded: bool
+    unequal: list[str]
+
+
+def watch_closings(house: House) -> list[Closing]:
+    """Return a list that grows with every full sync's end that SparkLayer accepts."""
+    closings: list[Closing] = []
+
+    async def look(request: Request, response: Response | None) -> None:
+        body = msgspec.json.decode(request.body)
+        if response and response.status < 300 and "last_full_sync" in body:
+            unequal = differences(house.store, house.state)
+            closings.append(Closing(body["last_full_sync"], body["last_full_sync_succeeded"], unequal))
+
+    house.site.faults.add("PATCH */sync-log/*", look, after_effect=True)
+    return closings
+
+
+@define(eq=False)
+class Overlaps:
+    """How many writes of each product are under way, and the most there ever were."""
+
+    now: Counter[str] = field(factory=Counter)
+    most: Counter[str] = field(factory=Counter)
+
+    def watch(self, faults: Faults) -> "Overlaps":
+        """Watch POSTs and PATCHes of products."""
+        for pattern in ("POST */products", "PATCH */products/*"):
+            faults.add(pattern, self._begin)
+            faults.add(pattern, self._end, after_effect=True)
+        return self
+
+    async def _begin(self, request: Request, _response: Response | None) -> None:
+        product = _product(request)
+        self.now[product] += 1
+        self.most[product] = max(self.most[product], self.now[product])
+        await trio.sleep(0.01)  # real APIs take time too: without it nothing could overlap
+
+    async def _end(self, request: Request, _response: Response | None) -> None:
+        self.now[_product(request)] -= 1
+
+
+def _product(request: Request) -> str:
+    body: dict[str, Any] = msgspec.json.decode(request.body)
+    return str(body["external_id"])
+
+
+def page_after(product_id: int) -> Callable[[Request], bool]:
+    """Tell the request for the page of an enumeration that follows `product_id`."""
+    return lambda request: f"id:greater={product_id}&" in f"{request.query}&"

@@ -1,0 +1,253 @@
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from daemon.errors import Duplicate, Missing, Rejected, Retry
+from daemon.model import ExternalId, Lane, Option, Sku, Status, Variant, VariantId
+from daemon.sparklayer import (
+    PriceList,
+    ProductWrite,
+    SkuPrice,
+    SparkLayer,
+    StockLocation,
+    StockRow,
+    SyncError,
+    SyncStatus,
+    Vanished,
+)
+from daemon.sparklayer.products import encode
+
+VARIANT = Variant(
+    external_id=VariantId("V1"),
+    sku=Sku("A-1"),
+    status=Status.LIVE,
+    position=1,
+    weight_in_grams=Decimal("453.59"),
+    options=(Option("Colour", "Red"),),
+)
+BARE = Variant(external_id=VariantId("V2"), sku=Sku("A-2"), status=Status.SUSPENDED, position=2)
+WRITE = ProductWrite(
+    external_id=ExternalId("7/7"),
+    title="Rope",
+    slug="rope",
+    variants=(VARIANT, BARE),
+    vanished=(Vanished(external_id=VariantId("V0"), sku=Sku("A-0")),),
+)
+TAKEN = httpx.Response(409, json={"detail": "external_id 7/7 already exists"})
+
+
+def test_a_product_write_lists_all_variants_and_says_when_an_image_is_gone() -> None:
+    assert b"453.59" in encode(WRITE)
+    assert b'"453.59"' not in encode(WRITE)
+    assert msgspec.json.decode(encode(WRITE)) == {
+        "external_id": "7/7",
+        "title": "Rope",
+        "slug": "rope",
+        "variants": [
+            {
+                "external_id": "V1",
+                "sku": "A-1",
+                "status": "live",
+                "position": 1,
+                "weight_in_grams": 453.59,
+                "cart_image_url": "",
+                "cart_image_url": "",
+                "options": [{"group": "Colour", "value": "Red"}],
+            },
+            {
+                "external_id": "V2",
+                "sku": "A-2",
+                "status": "suspended",
+                "position": 2,
+                "cart_image_url": "",
+                "options": [],
+            },
+            {"external_id": "V0", "sku": "A-0", "status": "discontinued"},
+        ],
+    }
+
+
+async def test_products_are_created_by_post_and_written_again_by_external_id(sparklayer: SparkLayer, fake: Any) -> None:
+    await sparklayer.products.create(WRITE, Lane.LIVE)
+    await sparklayer.products.update(WRITE, Lane.BACKFILL)
+    assert [(request.method, request.url.raw_path) for request in fake.requests] == [
+        ("POST", b"/api/v1/products"),
+        ("PATCH", b"/api/v1/products/7%2F7"),
+    ]
+
+
+async def test_a_taken_id_is_a_duplicate_and_an_unknown_one_missing(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [TAKEN, httpx.Response(404)]
+    with pytest.raises(Duplicate):
+        await sparklayer.products.create(WRITE, Lane.LIVE)
+    with pytest.raises(Missing):
+        await sparklayer.products.update(WRITE, Lane.LIVE)
+
+
+async def test_a_concurrent_update_is_tried_five_times(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    fake.answers = [httpx.Response(409)] * 4
+    await sparklayer.products.update(WRITE, Lane.LIVE)
+    fake.answers = [httpx.Response(409)] * 5
+    with pytest.raises(Retry) as failure:
+        await sparklayer.products.update(WRITE, Lane.LIVE)
+    assert failure.value.reason == "conflict"
+
+
+async def test_variants_that_sparklayer_holds_can_be_adopted(sparklayer: SparkLayer, fake: Any) -> None:
+    held = [{"external_id": "V9", "sku": "A-9", "id": "pv_1"}, {"id": "pv_2", "sku": "A-8"}, {"external_id": "V7"}]
+    fake.answers = [httpx.Response(200, json={"id": "pp_1", "variants": held})]
+    adopted = await sparklayer.products.variants_of(ExternalId("7"), Lane.LIVE)
+    assert adopted == [Vanished(external_id=VariantId("V9"), sku=Sku("A-9"))]
+
+
+async def test_stock_goes_in_calls_of_five_hundred(sparklayer: SparkLayer, fake: Any) -> None:
+    rows = [StockRow(Sku(f"S{number}"), number) for number in range(1001)]
+    await sparklayer.stock.set("loc_1", rows, Lane.BACKFILL)
+    bodies = fake.bodies()
+    assert [len(body) for body in bodies] == [500, 500, 1]
+    assert bodies[2] == [{"sku": "S1000", "stock_location_id": "loc_1", "stock_level": 1000}]
+
+
+async def test_removing_stock_keeps_what_other_locations_hold(sparklayer: SparkLayer, fake: Any) -> None:
+    elsewhere = {"stock_location_id": "loc_2", "stock_level": 4, "restock_date": "2027-01-01", "min_stock_level": -9}
+    ours = {"stock_location_id": "loc_1", "stock_level": 3}
+    held = [
+        {"sku": "A", "stock_levels": [ours, elsewhere]},
+        {"sku": "B", "stock_levels": [ours]},
+        {"sku": "C", "stock_levels": [elsewhere]},
+    ]
+    fake.answers = [httpx.Response(200, json=held)]
+    await sparklayer.stock.remove("loc_1", [Sku("A"), Sku("B"), Sku("C"), Sku("D")], Lane.LIVE)
+    assert [request.url.path.rsplit("/", 1)[1] for request in fake.requests] == [
+        "batch-fetch-stock",
+        "batch-delete-stock",
+        "batch-update-stock",
+    ]
+    assert fake.bodies() == [["A", "B", "C", "D"], ["A", "B"], [{"sku": "A", **elsewhere}]]
+
+
+async def test_removing_stock_that_is_gone_deletes_nothing(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [httpx.Response(200, json=[{"sku": "A", "stock_levels": []}])]
+    await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
+    assert len(fake.requests) == 1
+
+
+async def test_a_removal_cannot_be_cancelled_before_other_locations_are_set_again(
+    sparklayer: SparkLayer, fake: Any
+) -> None:
+    levels = [{"stock_location_id": name, "stock_level": 1} for name in ("loc_1", "loc_2")]
+    with trio.CancelScope() as scope:
+
+        def deleting(_request: httpx.Request) -> httpx.Response:
+            scope.cancel()
+            return httpx.Response(204)
+
+        fake.answers = [httpx.Response(200, json=[{"sku": "A", "stock_levels": levels}]), deleting]
+        await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
+    assert fake.bodies()[-1] == [{"sku": "A", "stock_location_id": "loc_2", "stock_level": 1}]
+
+
+async def test_locations_are_listed_and_created(sparklayer: SparkLayer, fake: Any) -> None:
+    place = {"id": "loc_1", "name": "Store", "external_id": "bigcommerce"}
+    fake.answers = [httpx.Response(200, json=[place]), httpx.Response(200, json=place)]
+    expected = StockLocation(id="loc_1", name="Store", external_id="bigcommerce")
+    assert await sparklayer.stock.locations() == [expected]
+    assert await sparklayer.stock.create_location("Store", "bigcommerce") == expected
+
+
+async def test_a_price_list_is_read_created_and_changed(sparklayer: SparkLayer, fake: Any) -> None:
+    there = {"slug": "trade", "name": "Trade", "currency_code": "GBP", "source": "platform", "rules": []}
+    expected = PriceList(slug="trade", name="Trade", currency_code="GBP", source="platform")
+    fake.answers = [httpx.Response(404), httpx.Response(200, json=there)]
+    assert await sparklayer.pricing.get_list("trade") is None
+    assert await sparklayer.pricing.get_list("trade") == expected
+    await sparklayer.pricing.create_list(expected)
+    await sparklayer.pricing.update_list("trade", currency_code="EUR")
+    assert fake.bodies() == [
+        {"slug": "trade", "name": "Trade", "currency_code": "GBP", "source": "platform"},
+        {"currency_code": "EUR"},
+    ]
+
+
+async def test_prices_are_numbers_and_none_clears(sparklayer: SparkLayer, fake: Any) -> None:
+    await sparklayer.pricing.set("trade", [SkuPrice(Sku("A"), Decimal("10.40")), SkuPrice(Sku("B"), None)], Lane.LIVE)
+    request = fake.requests[0]
+    assert (request.method, request.url.path) == ("PATCH", "/api/v1/price-lists/trade/pricing")
+    assert request.content == b'[{"sku":"A","pricing":[{"quantity":1,"price":10.40}]},{"sku":"B","pricing":[]}]'
+
+
+async def test_refused_prices_are_named_by_their_index(sparklayer: SparkLayer, fake: Any) -> None:
+    refusal = [{"line": 2, "field": "price", "message": "too low"}]
+    fake.answers = [httpx.Response(204), httpx.Response(400, json=refusal)]
+    rows = [SkuPrice(Sku(f"S{number}"), Decimal(1)) for number in range(700)]
+    with pytest.raises(Rejected) as rejected:
+        await sparklayer.pricing.set("trade", rows, Lane.LIVE)
+    assert rejected.value.lines == {502: "price: too low"}
+
+
+ERROR = SyncError(
+    external_id="77", external_url="https://store/77", visible_id="Rope", title="No SKU", message="Give it one"
+)
+
+
+async def test_a_put_names_times_in_utc_and_all_errors(sparklayer: SparkLayer, fake: Any) -> None:
+    await sparklayer.sync_log.put(
+        "products", started_full_sync=1672534861.9, last_full_sync=None, succeeded=None, errors=[ERROR]
+    )
+    assert fake.requests[0].url.path == "/api/v1/sync-log/bigcommerce/products"
+    assert fake.bodies() == [
+        {
+            "started_full_sync": "2023-01-01T01:01:01Z",
+            "errors": [
+                {
+                    "external_id": "77",
+                    "external_url": "https://store/77",
+                    "visible_id": "Rope",
+                    "title": "No SKU",
+                    "message": "Give it one",
+                }
+            ],
+        }
+    ]
+
+
+async def test_a_patch_says_what_is_resolved_and_may_end_the_run(sparklayer: SparkLayer, fake: Any) -> None:
+    await sparklayer.sync_log.patch("products", errors=[], resolved=["78"])
+    await sparklayer.sync_log.patch("products", errors=[], resolved=[], last_full_sync=1672534861.0, succeeded=False)
+    assert fake.bodies() == [
+        {"synced_external_ids": ["78"]},
+        {"last_full_sync": "2023-01-01T01:01:01Z", "last_full_sync_succeeded": False},
+    ]
+
+
+async def test_a_patch_before_any_put_is_missing(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [httpx.Response(404)]
+    with pytest.raises(Missing):
+        await sparklayer.sync_log.patch("products", errors=[ERROR], resolved=[])
+
+
+async def test_the_log_is_read_and_wiped(sparklayer: SparkLayer, fake: Any) -> None:
+    recorded = {"started_full_sync": "2023-01-01T01:01:01Z", "last_full_sync_succeeded": True, "errors_count": 3}
+    fake.answers = [httpx.Response(404), httpx.Response(200, json=recorded)]
+    assert await sparklayer.sync_log.get("products") is None
+    assert await sparklayer.sync_log.get("products") == SyncStatus(
+        started_full_sync=1672534861.0, last_full_sync=None, succeeded=True
+    )
+    await sparklayer.sync_log.delete_all()
+    assert (fake.requests[-1].method, fake.requests[-1].url.path) == ("DELETE", "/api/v1/sync-log")
+
+
+async def test_an_answer_that_cannot_be_read_is_tried_again(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    fake.answers = [httpx.Response(200, content=b"<html>")]
+    with pytest.raises(Retry) as failure:
+        await sparklayer.stock.locations()
+    assert failure.value.reason == "unreadable"

@@ -1,0 +1,207 @@
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+import trio
+import trio.testing
+
+from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
+from daemon.http import Answer
+from daemon.model import Lane
+from daemon.sparklayer import SparkLayer
+from daemon.sparklayer.failures import Operation, failure_of, lines_of, words_of
+
+PLAIN = Operation(name="plain", method="POST")
+KEYED = Operation(name="keyed", method="POST", keyed=True, concurrent=True)
+
+
+def expired_once(valid: str) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(204 if request.headers["authorization"] == f"Bearer {valid}" else 401)
+
+    return answer
+
+
+async def test_the_token_is_asked_for_once_and_kept(sparklayer: SparkLayer, fake: Any) -> None:
+    for _ in range(3):
+        await sparklayer.probe()
+    assert fake.tokens == 1
+    assert {request.headers["authorization"] for request in fake.requests} == {"Bearer token-1"}
+
+
+async def test_the_token_is_renewed_before_it_expires(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    await sparklayer.probe()
+    await trio.sleep(3530)
+    await sparklayer.probe()
+    await trio.sleep(20)
+    await sparklayer.probe()
+    assert [request.headers["authorization"][-1] for request in fake.requests] == ["1", "1", "2"]
+
+
+async def test_fifty_callers_refused_at_once_share_one_new_token(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    await sparklayer.probe()
+    fake.answers = [expired_once("token-2")] * 100
+    async with trio.open_nursery() as nursery:
+        for _ in range(50):
+            nursery.start_soon(sparklayer.probe)
+    assert fake.tokens == 2
+
+
+async def test_a_second_401_blocks_after_exactly_one_new_token(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [httpx.Response(401), httpx.Response(401)]
+    with pytest.raises(Blocked) as blocked:
+        await sparklayer.probe()
+    assert (blocked.value.side, blocked.value.reason) == (Side.SPARKLAYER, "credentials")
+    assert (fake.tokens, len(fake.requests)) == (2, 2)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_refused_key_blocks_everyone_who_waits_for_it_and_the_probe_tries_again(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock, status: int
+) -> None:
+    fake.token_answer = lambda _request: httpx.Response(status, json={"title": "Unknown client"})
+    blocked: list[Blocked] = []
+
+    async def call() -> None:
+        try:
+            await sparklayer.probe()
+        except Blocked as failure:
+            blocked.append(failure)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(call)
+    assert [(failure.reason, failure.side) for failure in blocked] == [("credentials", Side.SPARKLAYER)] * 10
+    assert fake.tokens == 1
+    assert "Unknown client" in str(blocked[0])
+    assert "secret" not in str(blocked[0])
+    fake.token_answer = None
+    await sparklayer.probe()
+
+
+async def test_a_caller_cancelled_while_asking_leaves_it_to_the_next(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    with trio.CancelScope() as scope:
+        fake.token_answer = lambda _request: scope.cancel() or httpx.Response(503)
+        await sparklayer.probe()
+    fake.token_answer = None
+    await sparklayer.probe()
+    assert fake.requests
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"access_token": 5}', b"[]"])
+async def test_a_token_that_cannot_be_read_is_tried_again(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock, body: bytes
+) -> None:
+    fake.token_answer = lambda _request: httpx.Response(200, content=body)
+    with pytest.raises(Retry) as failure:
+        await sparklayer.probe()
+    assert failure.value.reason == "unreadable"
+
+
+async def test_passing_trouble_is_sat_out(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    fake.answers = [httpx.Response(503), httpx.Response(429, headers={"Retry-After": "1"})]
+    await sparklayer.probe()
+    assert [call.status for call in fake.calls] == [200, 503, 429, 204]
+    assert fake.calls[1].operation == "getStoreCurrency"
+
+
+async def test_a_broken_network_is_a_fact_and_a_retry(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    def broken(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("reset by peer")
+
+    await sparklayer.probe()
+    fake.answers = [broken] * 3
+    with pytest.raises(Retry) as failure:
+        await sparklayer.probe()
+    assert (failure.value.reason, failure.value.effect_unknown) == ("reset", True)
+    assert [(call.status, call.reason) for call in fake.calls[-3:]] == [(None, "reset")] * 3
+
+
+async def test_a_dead_api_opens_the_breaker(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    await sparklayer.probe()
+    fake.answers = [httpx.Response(503)] * 10
+    for _ in range(3):
+        with pytest.raises(Retry):
+            await sparklayer.probe()
+    with pytest.raises(Blocked) as blocked:
+        await sparklayer.probe()
+    assert blocked.value.reason == "breaker_open"
+    await trio.sleep(6)
+    await sparklayer.probe()
+
+
+PROBLEM = b'{"title": "Bad", "detail": "No such thing", "errors": [{"property": "sku", "message": "is empty"}]}'
+LINES = b'[{"line": 0, "field": "price", "message": "too low"}, {"line": 3, "message": "unknown"}]'
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (PROBLEM, "No such thing; sku: is empty"),
+        (b'{"title": "Bad"}', "Bad"),
+        (b'{"errors": [{"code": "x", "message": "is empty"}]}', "is empty"),
+        (b'{"title": 5, "errors": "none"}', "HTTP status 400"),
+        (LINES, "price: too low; unknown"),
+        (b"", "HTTP status 400"),
+        (b"<html><body>Bad gateway</body></html>", "HTTP status 400"),
+        (b"\xff\xfe", "HTTP status 400"),
+        (b'"text"', "HTTP status 400"),
+        (b"[1, null, {}]", "HTTP status 400"),
+        (b'{"detail": "two\\n  lines"}', "two lines"),
+        (b'{"detail": "' + b"x" * 400 + b'"}', "x" * 299 + "…"),
+    ],
+)
+def test_problem_details_of_every_shape_become_one_short_line(body: bytes, words: str) -> None:
+    assert words_of(Answer(400, {}, body)) == words
+
+
+def test_lines_of_a_pricing_refusal() -> None:
+    assert lines_of(Answer(400, {}, LINES)) == {0: "price: too low", 3: "unknown"}
+    assert lines_of(Answer(400, {}, PROBLEM)) == {}
+    assert lines_of(Answer(400, {}, b'[{"line": true}, {"line": "1"}, 7]')) == {}
+
+
+TAKEN = b'{"detail": "SKU A-1 is already taken"}'
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "body", "kind", "reason"),
+    [
+        (PLAIN, 200, b"", None, ""),
+        (PLAIN, 204, b"", None, ""),
+        (KEYED, 409, TAKEN, Duplicate, "duplicate"),
+        (KEYED, 422, TAKEN, Duplicate, "duplicate"),
+        (KEYED, 400, b'{"detail": "external_id must be unique"}', Duplicate, "duplicate"),
+        (KEYED, 409, b"", Retry, "conflict"),
+        (KEYED, 400, PROBLEM, Rejected, "http_400"),
+        (PLAIN, 409, TAKEN, Rejected, "http_409"),
+        (PLAIN, 404, b"", Missing, "missing"),
+        (PLAIN, 403, b"", Blocked, "forbidden"),
+        (PLAIN, 402, b"", Blocked, "forbidden"),
+        (PLAIN, 301, b"", Blocked, "redirected"),
+        (PLAIN, 413, b"", Rejected, "http_413"),
+        (PLAIN, 422, PROBLEM, Rejected, "http_422"),
+        (PLAIN, 429, b"", Retry, "http_429"),
+        (PLAIN, 500, b"<html>", Retry, "http_500"),
+        (PLAIN, 503, b"", Retry, "http_503"),
+    ],
+)
+def test_each_status_has_its_class(
+    operation: Operation, status: int, body: bytes, kind: type[Failure] | None, reason: str
+) -> None:
+    failure = failure_of(operation, Answer(status, {}, body))
+    assert type(failure) is (kind or type(None))
+    assert failure is None or failure.reason == reason

@@ -1,0 +1,32 @@
+"""A house on the storage without threads."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+
+import pytest
+
+from daemon.storage import tables
+from daemon.storage.database import InlineDatabase
+from tests.storage.house import House
+
+SQLITE_LIMIT = 32_766
+"""What SQLite is built with unless somebody asked for more (SQLITE_MAX_VARIABLE_NUMBER)."""
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    database = InlineDatabase()
+    yield await House.build(database)
+    database.close()
+
+
+@pytest.fixture
+def few_parameters(house: House, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Have a statement take few parameters, and return how many."""
+    assert isinstance(house.storage, InlineDatabase)
+    assert SQLITE_LIMIT - 100 > tables.PARAMETERS
+    monkeypatch.setattr(tables, "PARAMETERS", 200)
+    driver = house.storage._engine.raw_connection().driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 300)
+    return 200

@@ -1,0 +1,194 @@
+"""One connection in a database, with its operations in few words. What is asked of it is asked of the real storage.
+
+    house = await House.build(InlineDatabase())
+    await house.record("1", now=5.0)
+    [claim] = await house.claim(now=6.0)
+    await house.settle(done=[Done(claim=claim)])
+    assert await house.rows() == {}
+
+Times are small numbers of seconds, ids are short texts.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import Connection, Table, select, text
+
+from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, Site, Sku
+from daemon.storage import connections, full_syncs, ledger, outbox, sync_log
+from daemon.storage import settle as settling
+from daemon.storage.connections import Adopt
+from daemon.storage.database import Storage
+from daemon.storage.freshness import Freshness
+from daemon.storage.full_syncs import PageRead, Run, Start
+from daemon.storage.issues import IssueRow
+from daemon.storage.ledger import Mark, Row
+from daemon.storage.outbox import Claim, Record
+from daemon.storage.settle import Again, Done, Settlement
+from daemon.storage.sync_log import Report
+from daemon.storage.tables import outbox as outbox_table
+
+PRODUCTS = Kind.PRODUCTS
+
+
+def id_(text: str) -> ExternalId:
+    return ExternalId(text)
+
+
+def issue(words: str) -> IssueRow:
+    """Return an issue that says `words`."""
+    return IssueRow(words.encode(), words.encode())
+
+
+def row(external_id: str, digest: bytes | None = b"equal") -> Row:
+    return Row(ExternalId(external_id), digest, b"parts")
+
+
+@frozen
+class House:
+    """A connection, and what is done for it."""
+
+    storage: Storage
+    connection_id: ConnectionId
+    freshness: Freshness
+
+    @classmethod
+    async def build(cls, storage: Storage, site: str = "shop") -> "House":
+        """Adopt a connection."""
+        wish = Adopt(site=Site("test", site), platform="fake", sealed=b"", now=0.0)
+        stored = await storage.write(connections.adopt, wish)
+        return cls(storage, stored.id, Freshness())
+
+    async def record(self, *ids: str, now: float = 0.0, lane: Lane = Lane.LIVE, **waiting: float) -> None:
+        changes = [Change(PRODUCTS, ExternalId(one)) for one in ids]
+        call = Record(connection_id=self.connection_id, changes=changes, now=now, lane=lane, **waiting)
+        await self.storage.write(outbox.record, call)
+
+    async def claim(
+        self, now: float = 0.0, lane: Lane = Lane.LIVE, limit: int = 250, in_flight: frozenset[str] = frozenset()
+    ) -> list[Claim]:
+        busy = frozenset(ExternalId(one) for one in in_flight)
+        return await self.storage.read(outbox.claim, self.connection_id, PRODUCTS, lane, now, limit, busy)
+
+    async def settle(
+        self,
+        *,
+        done: Sequence[Done] = (),
+        again: Sequence[Again] = (),
+        changed: Sequence[str] = (),
+        now: float = 0.0,
+    ) -> None:
+        call = Settlement(
+            connection_id=self.connection_id,
+            kind=PRODUCTS,
+            now=now,
+            freshness=self.freshness,
+            done=done,
+            again=again,
+            changed=[ExternalId(one) for one in changed],
+        )
+        await self.storage.write(settling.settle, call)
+
+    async def work(self, now: float = 0.0, lane: Lane = Lane.LIVE, **result: Any) -> None:
+        """Settle everything due as done."""
+        claims = await self.claim(now, lane)
+        await self.settle(done=[Done(claim=claim, **result) for claim in claims], now=now)
+
+    async def start(self, mode: str = "normal", now: float = 0.0, **wish: bool) -> RunId | None:
+        call = Start(connection_id=self.connection_id, kind=PRODUCTS, mode=mode, now=now, **wish)
+        return await self.storage.write(full_syncs.start, call)
+
+    async def started(self, mode: str = "normal", now: float = 0.0, **wish: bool) -> RunId:
+        run = await self.start(mode, now, **wish)
+        assert run is not None
+        return run
+
+    async def page(self, run: RunId, *ids: str, cursor: str | None = None, now: float = 0.0) -> set[ExternalId]:
+        call = PageRead(run=run, ids=[ExternalId(one) for one in ids], cursor=cursor, now=now, freshness=self.freshness)
+        return await self.storage.write(full_syncs.take_page, call)
+
+    async def enumerated(self, run: RunId, now: float = 0.0) -> int:
+        return await self.storage.write(full_syncs.finish_enumeration, (run, now))
+
+    async def close(self, run: RunId, now: float = 0.0) -> bool:
+        return await self.storage.write(full_syncs.close_if_drained, (run, now))
+
+    async def newest(self) -> Run:
+        run = await self.storage.read(full_syncs.newest, self.connection_id, PRODUCTS)
+        assert run is not None
+        return run
+
+    async def take(self) -> Report | None:
+        return await self.storage.write(sync_log.take, (self.connection_id, PRODUCTS))
+
+    async def taken(self) -> Report:
+        report = await self.take()
+        assert report is not None
+        return report
+
+    async def confirm(self, report: Report) -> None:
+        await self.storage.write(sync_log.confirm, report)
+
+    async def ended_run(self, *ids: str, now: float = 0.0, **result: Any) -> RunId:
+        """Run a full sync over `ids` to its told end, every entity settled as done."""
+        run = await self.started(now=now)
+        await self.page(run, *ids, now=now)
+        await self.enumerated(run, now)
+        await self.work(now, Lane.BACKFILL, **result)
+        assert await self.close(run, now)
+        while (report := await self.take()) is not None:
+            await self.confirm(report)
+        return run
+
+    async def mark(
+        self, *rows: Row, claims: dict[str, str] | None = None, given_up: dict[str, str] | None = None
+    ) -> frozenset[Sku]:
+        call = Mark(
+            connection_id=self.connection_id,
+            kind=PRODUCTS,
+            rows=rows,
+            claims={Sku(sku): ExternalId(one) for sku, one in (claims or {}).items()},
+            given_up={Sku(sku): ExternalId(one) for sku, one in (given_up or {}).items()},
+        )
+        return await self.storage.write(ledger.mark, call)
+
+    async def ledger(self) -> dict[str, bytes | None]:
+        """Return the digests of the ledger."""
+        return {found["external_id"]: found["digest"] for found in await self.everything(TABLES["ledger"])}
+
+    async def owners(self) -> dict[str, str]:
+        return {found["sku"]: found["external_id"] for found in await self.everything(TABLES["sku_owners"])}
+
+    async def rows(self) -> dict[str, dict[str, Any]]:
+        """Return the outbox."""
+        return {found["external_id"]: found for found in await self.everything(outbox_table)}
+
+    async def row(self, external_id: str) -> dict[str, Any]:
+        return (await self.rows())[external_id]
+
+    async def everything(self, table: Table) -> list[dict[str, Any]]:
+        """Return the connection's rows of a table."""
+        return await self.storage.read(_everything, table, self.connection_id)
+
+    async def disconnect(self) -> None:
+        await self.alter("connections", "state = 'leaving'")
+
+    async def alter(self, table: str, change: str) -> None:
+        """Change every row of a table behind the storage's back."""
+        await self.storage.write(_raw, f"UPDATE {table} SET {change}")  # noqa: S608  the test's own words
+
+
+def _everything(conn: Connection, table: Table, connection_id: ConnectionId) -> list[dict[str, Any]]:
+    query = select(table).where(table.c.connection_id == connection_id)
+    return [dict(found) for found in conn.execute(query).mappings()]
+
+
+def _raw(conn: Connection, calls: Sequence[str]) -> list[None]:
+    for statement in calls:
+        conn.execute(text(statement))
+    return [None] * len(calls)
+
+
+TABLES = outbox_table.metadata.tables
+Operation = Callable[[House], Any]

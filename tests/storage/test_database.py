@@ -1,0 +1,269 @@
+"""Whole transactions for callers on trio: durable, grouped, each alone responsible for its own mistakes.
+
+These tests use the real threads, a real file and the real clock.
+"""
+
+# ruff: noqa: ASYNC240 (small files, and nobody waits)
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+from trio.testing import wait_all_tasks_blocked
+
+from daemon.errors import ConfigError, StorageTrouble
+from daemon.model import Lane
+from daemon.storage import full_syncs
+from daemon.storage.database import Database, InlineDatabase, check_writable, open_database
+from daemon.storage.full_syncs import PageRead
+from tests.storage.house import House, id_
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ignite-sync.db"
+
+
+@pytest.fixture
+async def database(path: Path) -> AsyncIterator[Database]:
+    async with open_database(path) as opened:
+        yield opened
+
+
+def put(conn: Connection, calls: Sequence[str]) -> list[int]:
+    """Insert names into `meta`, set-wise; a name may be there once."""
+    conn.execute(text("INSERT INTO meta (name, sealed) VALUES (:name, x'00')"), [{"name": name} for name in calls])
+    return [len(calls)] * len(calls)
+
+
+def names(conn: Connection) -> set[str]:
+    return {row.name for row in conn.execute(text("SELECT name FROM meta"))}
+
+
+async def together(database: Database, *calls: tuple[Callable[..., Any], Any]) -> list[Any]:
+    """Have all calls wait while the writer is busy, so that they are committed together; exceptions are results."""
+    results: list[Any] = [None] * len(calls)
+
+    async def one(place: int, fn: Callable[..., Any], call: Any) -> None:
+        try:
+            results[place] = await database.write(fn, call)
+        except Exception as error:  # noqa: BLE001  # the test looks at it
+            results[place] = error
+
+    async with trio.open_nursery() as nursery:
+        for place, (fn, call) in enumerate(calls):
+            nursery.start_soon(one, place, fn, call)
+    return results
+
+
+async def test_what_is_written_is_committed_and_seen_by_the_next_read(database: Database, path: Path) -> None:
+    assert await database.write(put, "one") == 1
+    assert await database.read(names) == {"one"}
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT name FROM meta").fetchall() == [("one",)]
+    other.close()
+
+
+async def test_neighbours_of_one_function_become_one_call(database: Database) -> None:
+    before = database.statistics()
+    assert await together(database, *[(put, str(number)) for number in range(20)]) == [20] * 20
+    after = database.statistics()
+    assert (after.commits - before.commits, after.calls - before.calls, after.waiting) == (1, 20, 0)
+    assert after.seconds > before.seconds
+
+
+async def test_one_bad_call_among_good_ones_fails_alone(database: Database) -> None:
+    await database.write(put, "taken")
+    results = await together(database, (put, "a"), (put, "taken"), (put, "b"), (put, "b"))
+    assert results[0] == 1
+    assert isinstance(results[1], IntegrityError)
+    assert sum(isinstance(result, IntegrityError) for result in results) == 2
+    assert await database.read(names) == {"taken", "a", "b"}
+
+
+async def test_whatever_a_call_raises_goes_to_its_caller(database: Database) -> None:
+    def broken(_conn: Connection, _calls: Sequence[str]) -> list[None]:
+        raise ZeroDivisionError
+
+    results = await together(database, (put, "a"), (broken, "x"), (put, "b"))
+    assert [type(result) for result in results] == [int, ZeroDivisionError, int]
+
+
+async def test_a_page_is_judged_rightly_even_when_its_transaction_is_tried_twice(database: Database) -> None:
+    def broken(_conn: Connection, _calls: Sequence[str]) -> list[None]:
+        raise ZeroDivisionError
+
+    house = await House.build(database)
+    run = await house.started()
+    house.freshness.open()
+    await house.record("1")
+    [claim] = await house.claim()
+    assert claim.external_id == "1"
+    await house.work(lane=Lane.LIVE)
+    page = PageRead(run=run, ids=[id_("1"), id_("2")], cursor=None, now=0.0, freshness=house.freshness)
+    results = await together(database, (full_syncs.take_page, page), (broken, "x"))
+    assert results[0] == {"2"}, "1 was settled while the page was on its way"
+
+
+async def test_a_locked_database_is_trouble_for_everyone_and_passes(database: Database, path: Path) -> None:
+    await database.write(short_patience, "")
+    intruder = sqlite3.connect(path, isolation_level=None)
+    intruder.execute("BEGIN IMMEDIATE")
+    results = await together(database, (put, "a"), (put, "b"))
+    assert [type(result) for result in results] == [StorageTrouble, StorageTrouble]
+    assert "locked" in str(results[0])
+    assert await database.read(names) == set(), "reading goes on"
+    intruder.execute("COMMIT")
+    intruder.close()
+    assert await database.write(put, "a") == 1
+
+
+def short_patience(conn: Connection, calls: Sequence[str]) -> list[None]:
+    """Wait for other writers for a moment only."""
+    conn.exec_driver_sql("PRAGMA busy_timeout=10")
+    return [None] * len(calls)
+
+
+def full(conn: Connection, calls: Sequence[int]) -> list[None]:
+    """Leave room for so many pages only."""
+    pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
+    conn.exec_driver_sql(f"PRAGMA max_page_count={pages + calls[0]}")
+    return [None] * len(calls)
+
+
+async def test_a_full_disk_is_trouble_and_passes(database: Database) -> None:
+    await database.write(full, 0)
+    with pytest.raises(StorageTrouble, match="full") as caught:
+        await database.write(put, "x" * 100_000)
+    assert caught.value.reason == "storage"
+    assert await database.read(names) == set()
+    await database.write(full, 1_000)
+    assert await database.write(put, "x" * 100_000) == 1
+
+
+async def test_a_cancelled_caller_does_not_tear_a_transaction(database: Database) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        assert await database.write(put, "a") == 1
+        assert await database.write(put, "b") == 1, "cancellation is delivered at the next checkpoint, not here"
+        await trio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert await database.read(names) == {"a", "b"}
+    assert await database.write(put, "c") == 1, "nothing was left locked"
+
+
+async def test_a_reader_cannot_write(database: Database) -> None:
+    with pytest.raises(StorageTrouble, match="readonly"):
+        await database.read(put, ["a"])
+
+
+async def test_nobody_is_left_waiting_when_the_writer_ends(path: Path) -> None:
+    async with open_database(path) as database:
+        idle = Database(database._portal, path, lambda *_: None)
+        async with trio.open_nursery() as nursery:
+            results: list[Any] = []
+
+            async def ask() -> None:
+                results.extend(await together(idle, (put, "a"), (put, "b")))
+
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await idle.run_writer()
+        assert [type(result) for result in results] == [StorageTrouble, StorageTrouble]
+        with pytest.raises(StorageTrouble, match="closed"):
+            await idle.write(put, "c")
+        await idle.aclose()
+    with pytest.raises(StorageTrouble, match="closed"):
+        await database.write(put, "d")
+
+
+async def test_two_daemons_on_one_file_refuse(path: Path, database: Database) -> None:
+    assert await database.read(names) == set()
+    with pytest.raises(ConfigError, match="another daemon is using it"):
+        async with open_database(path):
+            pytest.fail("both have it")
+
+
+async def test_a_database_can_be_opened_again(path: Path) -> None:
+    for name in ("a", "b"):
+        async with open_database(path) as database:
+            await database.write(put, name)
+    async with open_database(path) as database:
+        assert await database.read(names) == {"a", "b"}
+
+
+def _one_line(error: pytest.ExceptionInfo[ConfigError]) -> str:
+    words = str(error.value)
+    assert "\n" not in words
+    return words
+
+
+async def _open(path: Path) -> None:
+    async with open_database(path):
+        pytest.fail("it was opened")
+
+
+async def test_a_file_that_is_no_database(path: Path) -> None:
+    path.write_bytes(b"this is a letter to my grandmother" * 100)
+    with pytest.raises(ConfigError) as error:
+        await _open(path)
+    assert str(path) in _one_line(error)
+    assert path.read_bytes().startswith(b"this is a letter"), "it was left alone"
+
+
+async def test_a_database_of_a_newer_release(path: Path) -> None:
+    async with open_database(path):
+        pass
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+    other.close()
+    with pytest.raises(ConfigError) as error:
+        await _open(path)
+    assert "newer release" in _one_line(error)
+
+
+async def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        await _open(tmp_path / "nowhere" / "a.db")
+    assert "choose a folder" in _one_line(error)
+
+
+async def test_a_folder_where_the_database_should_be(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(ConfigError) as error:
+        await _open(path)
+    assert str(path) in _one_line(error)
+
+
+def test_checking_leaves_nothing_behind(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_writable(path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigError, match="there is no folder"):
+        check_writable(tmp_path / "nowhere" / "a.db")
+    monkeypatch.setattr("daemon.storage.database.os.access", lambda *_: False)  # whoever tests as root may write all
+    with pytest.raises(ConfigError, match="cannot be written"):
+        check_writable(path)
+
+
+async def test_a_commit_survives_a_loss_of_power(database: Database) -> None:
+    def pragmas(conn: Connection, calls: Sequence[str]) -> list[object]:
+        return [conn.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in calls]
+
+    assert await database.write(pragmas, "journal_mode") == "wal"
+    assert await database.write(pragmas, "synchronous") == 2, "FULL"
+
+
+async def test_the_inline_storage_keeps_the_same_promises() -> None:
+    database = InlineDatabase()
+    assert await database.write(put, "a") == 1
+    with pytest.raises(IntegrityError):
+        await database.write(put, "a")
+    assert await database.read(names) == {"a"}
+    database.close()

@@ -1,0 +1,154 @@
+"""What SparkLayer was last told, in the same transaction as everything else; and who owns a SKU, and who waits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from daemon.model import Lane, Sku
+from daemon.storage import ledger
+from daemon.storage.ledger import Mark
+from daemon.storage.overview import overview
+from daemon.storage.settle import Again, Done
+from tests.storage.house import PRODUCTS, TABLES, House, id_, issue, row
+
+SHIRT = Sku("SHIRT")
+
+
+async def _done(house: House, external_id: str, **result: Any) -> None:
+    """Record and settle one entity."""
+    await house.record(external_id, now=-100.0)
+    [claim] = [claim for claim in await house.claim() if claim.external_id == external_id]
+    await house.settle(done=[Done(claim=claim, **result)])
+
+
+async def _waiters(house: House) -> set[tuple[str, str]]:
+    return {(found["sku"], found["external_id"]) for found in await house.everything(TABLES["sku_waiters"])}
+
+
+async def test_a_mark_makes_parts_unsure_and_takes_skus_together(house: House) -> None:
+    assert await house.mark(row("1", None), claims={"A": "1", "B": "1"}) == frozenset()
+    assert await house.ledger() == {"1": None}
+    assert await house.owners() == {"A": "1", "B": "1"}
+    assert await house.mark(row("1", None), claims={"A": "1", "C": "1"}) == frozenset(), "once more is harmless"
+
+
+async def test_a_mark_that_meets_another_owner_writes_nothing(house: House) -> None:
+    await house.mark(claims={"A": "1"})
+    assert await house.mark(row("2", None), claims={"A": "2", "B": "2"}) == {"A"}
+    assert await house.ledger() == {}
+    assert await house.owners() == {"A": "1"}
+
+
+async def test_an_owner_in_the_batch_may_give_a_sku_up(house: House) -> None:
+    await house.mark(claims={"A": "1", "B": "2"})
+    swap = {"A": "2", "B": "1"}
+    assert await house.mark(claims=swap, given_up={"A": "1", "B": "2"}) == frozenset()
+    assert await house.owners() == swap
+    assert await house.mark(claims={"A": "3"}, given_up={"A": "1"}) == {"A"}, "1 is no longer its owner"
+
+
+async def test_one_bad_mark_among_good_ones(house: House) -> None:
+    await house.mark(claims={"A": "1"})
+
+    def two(conn: Connection, calls: Sequence[list[Mark]]) -> list[list[frozenset[Sku]]]:
+        return [ledger.mark(conn, calls[0])]
+
+    calls = [
+        Mark(connection_id=house.connection_id, kind=PRODUCTS, rows=[row(one)], claims=claims, given_up={})
+        for one, claims in (("2", {SHIRT: id_("2")}), ("3", {Sku("A"): id_("3")}))
+    ]
+    assert await house.storage.write(two, calls) == [frozenset(), {"A"}]
+    assert await house.ledger() == {"2": b"equal"}
+
+
+async def test_settling_changes_everything_together_or_nothing(house: House) -> None:
+    run = await house.started()
+    await house.page(run, "1")
+    [claim] = await house.claim(lane=Lane.BACKFILL)
+    done = Done(claim=claim, row=row("1"), issue=issue("no SKU"))
+    with pytest.raises(Exception, match="NOT NULL"):
+        await house.settle(done=[done, Done(claim=claim, row=row(None))])  # type: ignore[arg-type]
+    assert (list(await house.rows()), await house.ledger(), (await house.newest()).done) == (["1"], {}, 0)
+    await house.settle(done=[done])
+    assert (list(await house.rows()), await house.ledger(), (await house.newest()).done) == ([], {"1": b"equal"}, 1)
+    counted = await house.storage.read(overview, house.connection_id, PRODUCTS)
+    assert (counted.ledger, counted.issues, counted.untold, counted.depths) == (1, 1, 1, ())
+
+
+async def test_what_was_confirmed_is_kept_of_a_failed_attempt(house: House) -> None:
+    await house.record("1")
+    [claim] = await house.claim()
+    await house.settle(again=[Again(claim=claim, due_at=1.0, error=b"why", row=row("1", None))])
+    assert await house.ledger() == {"1": None}
+    assert (await house.row("1"))["sealed"] == b"why"
+
+
+async def test_a_removed_entity_is_forgotten(house: House) -> None:
+    await _done(house, "1", row=row("1"))
+    await _done(house, "1", forget=True)
+    assert await house.ledger() == {}
+
+
+async def test_whoever_waits_for_a_sku_is_recorded_when_it_is_released(house: House) -> None:
+    await house.mark(claims={"SHIRT": "1"})
+    await _done(house, "2", waits_for=[SHIRT])
+    await _done(house, "3", waits_for=[SHIRT])
+    assert await house.rows() == {}
+    assert await _waiters(house) == {("SHIRT", "2"), ("SHIRT", "3")}
+    await _done(house, "1", released=[SHIRT])
+    assert set(await house.rows()) == {"2", "3"}
+    assert (await house.row("2"))["lane"] == Lane.LIVE
+    assert await house.owners() == {}
+    assert await _waiters(house) == set()
+
+
+async def test_a_release_before_the_wait_began_is_not_missed(house: House) -> None:
+    await house.mark(claims={"SHIRT": "1"})
+    await house.record("2")
+    [claim] = await house.claim()
+    await _done(house, "1", released=[SHIRT])
+    await house.settle(done=[Done(claim=claim, waits_for=[SHIRT])])
+    assert set(await house.rows()) == {"2"}, "it looks again at once"
+
+
+async def test_release_and_wait_in_one_settlement(house: House) -> None:
+    await house.mark(claims={"SHIRT": "1"})
+    await house.record("1", "2")
+    first, second = await house.claim()
+    await house.settle(done=[Done(claim=second, waits_for=[SHIRT]), Done(claim=first, released=[SHIRT])])
+    assert set(await house.rows()) == {"2"}
+
+
+async def test_only_the_owner_releases(house: House) -> None:
+    await house.mark(claims={"SHIRT": "1"})
+    await _done(house, "2", waits_for=[SHIRT])
+    await _done(house, "3", released=[SHIRT])
+    assert await house.owners() == {"SHIRT": "1"}
+
+
+async def test_whoever_no_longer_wants_a_sku_no_longer_waits(house: House) -> None:
+    await house.mark(claims={"SHIRT": "1"})
+    await _done(house, "2", waits_for=[SHIRT])
+    await _done(house, "2")
+    await _done(house, "1", released=[SHIRT])
+    assert await house.rows() == {}
+
+
+async def test_owners_outside_the_batch_are_looked_at(house: House) -> None:
+    await house.settle(changed=["7", "7"])
+    assert set(await house.rows()) == {"7"}
+    assert (await house.row("7"))["due_at"] == 0.0
+
+
+async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters: int) -> None:
+    await house.mark(row("1"), claims={"SHIRT": "1"})
+    many = [Sku(f"sku-{number}") for number in range(3 * few_parameters)]
+    assert await house.storage.read(ledger.owners, house.connection_id, [*many, SHIRT]) == {"SHIRT": "1"}
+    assert await house.storage.read(ledger.owners, house.connection_id, []) == {}
+    await _done(house, "2", waits_for=[SHIRT])
+    await _done(house, "1", released=[*many, SHIRT])
+    assert set(await house.rows()) == {"2"}
+    found = await house.storage.read(ledger.look_up, house.connection_id, PRODUCTS, [id_("1"), id_("2")])
+    assert {key: (one.digest, one.parts) for key, one in found.items()} == {"1": (b"equal", b"parts")}

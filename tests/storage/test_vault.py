@@ -1,0 +1,108 @@
+"""What must not lie readable in the database does not, keys can be rotated, and fingerprints survive that."""
+
+# ruff: noqa: ASYNC240 (small files, and nobody waits)
+
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import ConfigError
+from daemon.model import Secret, Site
+from daemon.storage import connections
+from daemon.storage.connections import Adopt
+from daemon.storage.database import InlineDatabase, open_database
+from daemon.storage.issues import IssueRow
+from daemon.storage.settle import Again, Done
+from daemon.storage.vault import Fingerprint, Vault, heartbeat, load_fingerprint
+from tests.storage.house import House
+
+OLD, NEW = Secret("the earlier key, long enough"), Secret("the later key, long enough")
+TREASURE = "Mrs-Robinson-12-Elm-Street"
+
+
+async def test_neither_credentials_nor_texts_can_be_read_in_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    vault = Vault([OLD])
+    async with open_database(path) as database:
+        sealed = vault.seal({"client_secret": TREASURE})
+        await database.write(
+            connections.adopt, Adopt(site=Site("test", "shop"), platform="fake", sealed=sealed, now=0.0)
+        )
+        house = await House.build(database, "other")
+        print_ = await load_fingerprint(database, vault)
+        await house.record("1", "2")
+        first, second = await house.claim()
+        issue = IssueRow(print_(TREASURE), vault.seal({"problems": [["bad", TREASURE]]}))
+        await house.settle(done=[Done(claim=first, issue=issue)])
+        await house.settle(again=[Again(claim=second, due_at=9.0, error=vault.seal(TREASURE))])
+        everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert b"shop" in everything, "the write-ahead log was looked at too"
+        for secret in (TREASURE, OLD.reveal(), TREASURE.encode().hex()):
+            assert secret.encode() not in everything
+    assert TREASURE.encode() not in path.read_bytes()
+
+
+def test_the_first_key_seals_and_every_key_opens() -> None:
+    sealed = Vault([OLD]).seal({"a": [1, "ü"]})
+    assert Vault([NEW, OLD]).open(sealed) == {"a": [1, "ü"]}
+    assert Vault([NEW]).open(Vault([NEW, OLD]).seal("x")) == "x"
+    assert sealed != Vault([OLD]).seal({"a": [1, "ü"]})
+
+
+def test_a_key_that_is_missing_is_named_in_one_line() -> None:
+    sealed = Vault([OLD]).seal("x")
+    with pytest.raises(ConfigError, match=r"security\.secret_keys") as error:
+        Vault([NEW]).open(sealed)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ConfigError):
+        Vault([OLD]).open(b"not sealed at all")
+
+
+async def test_fingerprints_survive_the_rotation_of_keys() -> None:
+    database = InlineDatabase()
+    before = await load_fingerprint(database, Vault([OLD]))
+    after = await load_fingerprint(database, Vault([NEW, OLD]))
+    assert before({"a": 1}) == after({"a": 1})
+    with pytest.raises(ConfigError):
+        await load_fingerprint(database, Vault([NEW]))
+    other = InlineDatabase()
+    assert (await load_fingerprint(other, Vault([OLD])))({"a": 1}) != before({"a": 1}), "another key for each database"
+    database.close()
+    other.close()
+
+
+def test_fingerprints_tell_values_apart() -> None:
+    fingerprint = Fingerprint(b"k" * 32)
+    values = ["1", 1, ["1"], ("1", "2"), {"a": "1"}, None, "", 1.5]
+    prints = {fingerprint(value) for value in values}
+    assert len(prints) == len(values)
+    assert all(len(one) == 16 for one in prints)
+
+
+async def test_the_heartbeat_writes() -> None:
+    database = InlineDatabase()
+    await database.write(heartbeat, b"1")
+    await database.write(heartbeat, b"2")
+    database.close()
+
+
+async def test_an_adopted_connection_gets_new_credentials_and_keeps_its_id() -> None:
+    database = InlineDatabase()
+    house = await House.build(database)
+    wish = Adopt(site=Site("test", "shop"), platform="other", sealed=b"new", now=9.0)
+    again = await database.write(connections.adopt, wish)
+    assert (again.id, again.platform, again.state, again.sealed) == (house.connection_id, "other", "active", b"new")
+    assert await database.read(connections.everyone) == [again]
+    assert "new" not in repr(again)
+    database.close()
+
+
+async def test_what_was_disconnected_is_not_revived() -> None:
+    database = InlineDatabase()
+    house = await House.build(database)
+    await house.alter("connections", "state = 'gone', sealed = x''")
+    wish = Adopt(site=Site("test", "shop"), platform="fake", sealed=b"new", now=9.0)
+    stored = await database.write(connections.adopt, wish)
+    assert (stored.state, stored.sealed) == ("gone", b"")
+    assert await database.read(connections.find, Site("live", "shop")) is None
+    database.close()

@@ -89,8 +89,9 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Stand in for `daemon.app` and `daemon.demo`; the tests fill in what is called."""
-    parts = SimpleNamespace(app=ModuleType("daemon.app"), demo=ModuleType("daemon.demo"))
+    """Stand in for the modules that commands call; the tests fill in what is called."""
+    names = ("app", "demo", "checks", "status")
+    parts = SimpleNamespace(**{name: ModuleType(f"daemon.{name}") for name in names})
     for name, module in vars(parts).items():
         monkeypatch.setitem(sys.modules, f"daemon.{name}", module)
         monkeypatch.setattr(f"daemon.{name}", module, raising=False)
@@ -223,7 +224,7 @@ def test_check_has_a_line_for_each_side(parts: SimpleNamespace, word: str, code:
         ]
 
     write_config(1234)
-    parts.app.check_connections = check_connections
+    parts.checks.check_connections = check_connections
     result = call("check", "--config", "s.toml")
     assert result.exit_code == code
     lines = result.stdout.splitlines()
@@ -360,7 +361,7 @@ def test_a_status_of_another_shape_is_one_line() -> None:
 def test_without_a_daemon_status_reads_the_database(parts: SimpleNamespace) -> None:
     port = unused_port()
     write_config(port)
-    parts.app.offline_status = lambda _: {"connections": []}
+    parts.status.offline_status = lambda _: {"connections": []}
     result = call("status", "--config", "s.toml")
     assert (result.exit_code, result.stdout) == (0, "no connections\n")
     assert result.stderr == (

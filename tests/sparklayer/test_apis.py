@@ -56,7 +56,6 @@ def test_a_product_write_lists_all_variants_and_says_when_an_image_is_gone() -> 
                 "position": 1,
                 "weight_in_grams": 453.59,
                 "cart_image_url": "",
-                "cart_image_url": "",
                 "options": [{"group": "Colour", "value": "Red"}],
             },
             {

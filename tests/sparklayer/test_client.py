@@ -8,7 +8,6 @@ import trio.testing
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.http import Answer
-from daemon.model import Lane
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.failures import Operation, failure_of, lines_of, words_of
 

@@ -95,7 +95,7 @@ async def serve(
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, daemon.server, settings)
             nursery.start_soon(daemon.supervisor.run)
-            log.info("ready", address="{}:{}".format(*address), connections=len(daemon.supervisor.lines))
+            log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.lines))
             task_status.started(address)
             await stop.wait()
             daemon.server.stop()
@@ -135,7 +135,7 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         line = Line(
             connection=connection,
             platform_type=platform_type,
-            platform=platform_type.connect(connection.store, None),
+            platform=platform_type.connect(connection.store, None, observe),
             sparklayer=site_client(settings, connection.site, connection.api_key, connection.platform, observe),
             storage=database,
             vault=vault,

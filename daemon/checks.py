@@ -6,11 +6,11 @@ from attrs import frozen
 
 from daemon.config import ConnectionSettings, Settings
 from daemon.errors import Blocked, ConfigError, Failure
-from daemon.http import ApiCall
 from daemon.links import site_client
 from daemon.model import ApiKey
 from daemon.platforms import load_platforms
 from daemon.storage.database import check_writable
+from daemon.wire import ignore
 
 REMEDIES = {
     "credentials": "make a new API account or key, and put it into the configuration",
@@ -46,7 +46,7 @@ def _database(settings: Settings) -> CheckResult:
 
 async def _platform(link: ConnectionSettings) -> CheckResult:
     platform_type = load_platforms()[link.platform]
-    platform = platform_type.connect(link.store, None)
+    platform = platform_type.connect(link.store, None, ignore)
     try:
         return await _tried(f"{link.site} {platform_type.label}", platform.probe)
     finally:
@@ -55,7 +55,7 @@ async def _platform(link: ConnectionSettings) -> CheckResult:
 
 async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResult:
     key = ApiKey(client_id=link.client_id, client_secret=link.client_secret)
-    client = site_client(settings, link.site, key, link.platform, _ignore)
+    client = site_client(settings, link.site, key, link.platform, ignore)
     try:
         return await _tried(f"{link.site} SparkLayer", client.probe)
     finally:
@@ -71,7 +71,3 @@ async def _tried(subject: str, probe: Callable[[], Awaitable[None]]) -> CheckRes
             remedy = "the account lacks a right, or is suspended; see the message"
         return CheckResult(subject=subject, ok=False, detail=f"{error}; {remedy}")
     return CheckResult(subject=subject, ok=True, detail="answers, and knows the credentials")
-
-
-def _ignore(_call: ApiCall) -> None:
-    """Count nothing."""

@@ -274,4 +274,5 @@ def _outcome(latest: "FullSync") -> str:
     if latest.finished_at is None:
         total = "" if latest.total_hint is None else f" of about {latest.total_hint}"
         return f"full sync {latest.id} is {latest.state}: {counts}{total}"
-    return f"full sync {latest.id} {'succeeded' if latest.succeeded else 'did not succeed'}: {counts}"
+    held = f", {latest.held_removals} removals held back (see: ignite-sync sync --help)" if latest.held_removals else ""
+    return f"full sync {latest.id} {'succeeded' if latest.succeeded else 'did not succeed'}: {counts}{held}"

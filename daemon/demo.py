@@ -63,8 +63,8 @@ def main(*, exit_when_done: bool, port: int) -> int:
         return 0
     except BaseExceptionGroup as group:
         raise_config_error(group)
-        if interrupted := group.subgroup(KeyboardInterrupt):
-            return 0 if interrupted == group else 1
+        if group.split(KeyboardInterrupt)[1] is None:
+            return 0
         failed = group.subgroup(DemoFailedError)
         if failed is None:
             raise

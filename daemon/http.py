@@ -65,16 +65,13 @@ class Answer:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-@frozen(kw_only=True)
+@frozen
 class ApiCall:
     """The fact that a request was made, for metrics: no path, no id, no secret. No status: there was no answer."""
 
     api: str
-    method: str
-    operation: str
     status: int | None
     seconds: float
-    reason: str = ""
 
 
 class Api:

@@ -5,7 +5,7 @@ and kept with them, since it must stay the same for as long as its webhooks are 
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -13,7 +13,6 @@ import cattrs
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
-from daemon.http import ApiCall
 from daemon.model import ApiKey, Connection, Secret, Site
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
@@ -21,6 +20,7 @@ from daemon.storage import connections
 from daemon.storage.connections import Adopt, Stored
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault
+from daemon.wire import Observe
 
 _converter = cattrs.Converter()
 _converter.register_unstructure_hook(Secret, lambda secret: secret.reveal())
@@ -55,9 +55,7 @@ def opened(stored: Stored, vault: Vault, platforms: Mapping[str, PlatformType]) 
     )
 
 
-def site_client(
-    settings: Settings, site: Site, key: ApiKey, platform: str, observe: Callable[[ApiCall], None]
-) -> SparkLayer:
+def site_client(settings: Settings, site: Site, key: ApiKey, platform: str, observe: Observe) -> SparkLayer:
     """Build SparkLayer's client for a site; nothing is sent yet."""
     return sparklayer.connect(
         base_url=settings.sparklayer.live_url if site.env == "live" else settings.sparklayer.test_url,

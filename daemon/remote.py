@@ -38,12 +38,16 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class FullSync(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest run of one kind; over once it has a `finished_at`. `total_hint` may be a little off."""
+    """The latest run of one kind; over once it has a `finished_at`. `total_hint` may be a little off.
+
+    `held_removals` are gone from the store, but so many that a person must allow their removal.
+    """
 
     id: int
     state: str
     done: int
     failed: int
+    held_removals: int = 0
     total_hint: int | None = None
     finished_at: float | str | None = None
     succeeded: bool | None = None

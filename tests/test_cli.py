@@ -253,6 +253,13 @@ def test_watching_ends_with_the_outcome_of_the_run(word: str, code: int) -> None
     assert result.stderr == "live/x products: 295 of 295, closed\n"
 
 
+def test_removals_held_back_are_told_with_what_to_do() -> None:
+    with admin((201, {"run": 7}), (200, status(**CLOSED, succeeded=False, held_removals=60))):
+        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+    held = "60 removals held back (see: ignite-sync sync --help)"
+    assert result.stdout.splitlines()[-1] == f"full sync 7 did not succeed: 294 done, 1 failed, {held}"
+
+
 def test_watching_shows_the_run_until_it_is_over() -> None:
     before = status(id=6, **CLOSED, succeeded=True)
     stream, pauses = io.StringIO(), []

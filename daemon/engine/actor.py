@@ -49,16 +49,17 @@ class Actor:
 
     async def _run_lane(self, lane: Lane) -> None:
         while not self._finishing:
+            now = self._line.now()
             try:
-                if self._line.gate.cause is None and (claims := await self._claim(lane)):
+                if self._line.gate.cause is None and (claims := await self._claim(lane, now)):
                     await self._work(claims, lane)
                 else:
-                    await self._nap(lane)
+                    await self._nap(lane, now)
             except StorageTrouble as error:
                 log.warning("the database cannot be used now", reason=error.reason)
                 await trio.sleep(STORAGE_PAUSE)
 
-    async def _claim(self, lane: Lane) -> list[Claim]:
+    async def _claim(self, lane: Lane, now: float) -> list[Claim]:
         line = self._line
         async with self._desk.claiming:
             claims = await line.storage.read(
@@ -66,7 +67,7 @@ class Actor:
                 line.connection.id,
                 self._pipeline.kind,
                 lane,
-                line.now(),
+                now,
                 line.platform.batch,
                 self._in_flight,
             )
@@ -88,12 +89,11 @@ class Actor:
         finally:
             self._in_flight.difference_update(claim.external_id for claim in claims)
 
-    async def _nap(self, lane: Lane) -> None:
-        """Wait for a change to come, or to come due."""
+    async def _nap(self, lane: Lane, now: float) -> None:
+        """Wait for a change to come, or for one that was not due at `now`, when rows were claimed, to come due."""
         line = self._line
-        now = line.now()
         due = await line.storage.read(outbox.next_due, line.connection.id, self._pipeline.kind, now)
-        nap = LONGEST_NAP if due is None else min(due - now, LONGEST_NAP)
+        nap = LONGEST_NAP if due is None else min(max(due - line.now(), 0.0), LONGEST_NAP)
         began = trio.current_time()
         await self._desk.work[lane].wait_until(began + nap)
         if not self._finishing:

@@ -179,7 +179,7 @@ def _plan(
         product=product,
         problems=tuple(sku_used_twice(variant.sku) for variant in lost),
         after=after,
-        marked=_marked(before, after, stock | prices, writes=needed),
+        marked=_marked(before, after, stock, prices, writes=needed),
         rounds=_rounds(subject, product or _nothing(subject), tenure, moving) if needed else (None, None),
         vanished=vanished,
         stock=stock & after.stock.keys(),
@@ -237,7 +237,7 @@ def _nothing(subject: Subject) -> Product:
     return Product(external_id=subject.external_id, title="", slug="", variants=(), stock={}, prices={})
 
 
-def _marked(before: Entry, after: Entry, differing: frozenset[Sku], *, writes: bool) -> Entry:
+def _marked(before: Entry, after: Entry, stock: frozenset[Sku], prices: frozenset[Sku], *, writes: bool) -> Entry:
     """Return the entry for the time of sending: whatever will be touched is unsure, whatever may exist is listed."""
     variants = {
         variant: tuple(dict.fromkeys((*before.variants.get(variant, ()), *after.variants.get(variant, ()))))
@@ -246,8 +246,8 @@ def _marked(before: Entry, after: Entry, differing: frozenset[Sku], *, writes: b
     return Entry(
         product=None if writes else before.product,
         variants=variants if writes else before.variants,
-        stock={**before.stock, **dict.fromkeys(differing & {*before.stock, *after.stock})},
-        prices={**before.prices, **dict.fromkeys(differing & {*before.prices, *after.prices})},
+        stock={**before.stock, **dict.fromkeys(stock)},
+        prices={**before.prices, **dict.fromkeys(prices)},
     )
 
 

@@ -17,12 +17,10 @@ from daemon.engine.entry import Terms
 from daemon.errors import Duplicate, Missing, Rejected
 from daemon.model import ExternalId, Lane, Product, Sku
 from daemon.sparklayer import SparkLayer
+from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice
 from daemon.sparklayer.products import ProductWrite, Vanished
 from daemon.sparklayer.stock import StockRow
-
-BULK_ROWS = 1000
-"""Rows in one stock or price call. No maximum is published (sparklayer.md sections 3 and 4)."""
 
 
 @define
@@ -164,7 +162,7 @@ async def _in_bulk(
     rows: Sequence[R], send: Callable[[Sequence[R]], Awaitable[None]], confirmed: set[Sku], pushed: Pushed
 ) -> None:
     """Send `rows` in as few calls as possible, and let no bad row stop the others."""
-    parts = [rows[start : start + BULK_ROWS] for start in range(0, len(rows), BULK_ROWS)]
+    parts = in_bulks(rows)
     while parts:
         part = parts.pop(0)
         try:

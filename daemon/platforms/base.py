@@ -16,6 +16,7 @@ from attrs import field, frozen
 from daemon.http import Transport
 from daemon.model import Change, ExternalId, Kind, Lane, Mapped, StoreFacts
 from daemon.throttle import Limiter
+from daemon.wire import Observe
 
 
 @frozen
@@ -115,13 +116,13 @@ class PlatformType:
     """What a platform's folder offers to the rest of the daemon.
 
     `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files.
-    `connect` builds the adapter of one store; tests and the simulation hand it another transport.
+    `connect` builds the adapter of one store, which tells `observe` of each request; tests hand it another transport.
     """
 
     name: str
     label: str
     settings: type
-    connect: Callable[[Any, Transport | None], Platform]
+    connect: Callable[[Any, Transport | None, Observe], Platform]
     reader: Callable[[Any], WebhookReader]
 
     @property

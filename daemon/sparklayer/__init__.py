@@ -6,12 +6,10 @@
 Every method may raise the failures of `daemon.errors`: Retry, Rejected (Missing, Duplicate) and Blocked.
 """
 
-from collections.abc import Callable
-
 from attrs import frozen
 
 from daemon.errors import Missing, Side
-from daemon.http import Api, ApiCall, Transport
+from daemon.http import Api, Transport
 from daemon.model import ApiKey, Lane, Site
 from daemon.sparklayer.client import Client
 from daemon.sparklayer.failures import Operation
@@ -21,8 +19,8 @@ from daemon.sparklayer.products import Products, ProductWrite, Vanished
 from daemon.sparklayer.stock import Stock, StockLocation, StockRow
 from daemon.sparklayer.sync_log import SyncError, SyncLog, SyncStatus
 from daemon.sparklayer.token import Tokens
-from daemon.sparklayer.wire import API, Wire, ignore
 from daemon.throttle import AdaptivePolicy, Limiter
+from daemon.wire import Observe, Wire, ignore
 
 __all__ = [
     "PriceList",
@@ -41,6 +39,7 @@ __all__ = [
     "connect",
 ]
 
+API = "sparklayer"
 PROBE = Operation(name="getStoreCurrency", method="GET")
 PROBE_PATH = "/api/v1/store-currency"
 
@@ -77,11 +76,11 @@ def connect(
     integration: str,
     resolved_field: str = RESOLVED_FIELD,
     transport: Transport | None = None,
-    observe: Callable[[ApiCall], None] = ignore,
+    observe: Observe = ignore,
 ) -> SparkLayer:
     """Build the client of one site; nothing is sent yet. `observe` is told of each request that was made."""
     limiter = Limiter(api=API, side=Side.SPARKLAYER, policy=AdaptivePolicy())
-    wire = Wire(Api(base_url, headers={"Site-Id": site.id}, transport=transport), limiter, observe)
+    wire = Wire(API, Api(base_url, headers={"Site-Id": site.id}, transport=transport), limiter, observe)
     client = Client(wire, Tokens(wire, api_key))
     return SparkLayer(
         products=Products(client),

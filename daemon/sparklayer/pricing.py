@@ -12,9 +12,9 @@ from urllib.parse import quote
 import msgspec
 from attrs import frozen
 
-from daemon.errors import Missing, Rejected
+from daemon.errors import Missing
 from daemon.model import Lane, Sku
-from daemon.sparklayer.client import CHUNK, Client, encode_json
+from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CLEARED, PRICE_LISTS
 
@@ -65,21 +65,13 @@ class Pricing:
         await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, body)
 
     async def set(self, slug: str, rows: Sequence[SkuPrice], lane: Lane) -> None:
-        """Set or clear the price of each row's SKU, in calls of at most 500 rows, one after the other.
+        """Set or clear the price of each row's SKU, in one call; `in_bulks` cuts what is too much for one.
 
         Raises Missing when there is no such list, and Rejected, whose `lines` are indexes into `rows` where
-        SparkLayer names them. Calls before the one refused have been carried out.
+        SparkLayer names them.
         """
         path = f"{_path(slug)}/pricing"
-        for start in range(0, len(rows), CHUNK):
-            body = encode_json([_entry(row) for row in rows[start : start + CHUNK]])
-            try:
-                await self._client.call(SET, path, lane, body)
-            except Missing:
-                raise
-            except Rejected as refused:
-                refused.lines = {start + line: words for line, words in refused.lines.items()}
-                raise
+        await self._client.call(SET, path, lane, encode_json([_entry(row) for row in rows]))
 
 
 def _entry(row: SkuPrice) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from daemon.errors import Retry
 from daemon.model import Lane, Sku
-from daemon.sparklayer.client import Client, encode_json, in_chunks
+from daemon.sparklayer.client import Client, encode_json, in_bulks
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import STOCK_LOCATIONS
 
@@ -60,17 +60,16 @@ class Stock:
 
     async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> None:
         """Remove the SKUs' rows at a location; those that are not there cost nothing."""
-        for chunk in in_chunks(skus):
-            held = await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(chunk))
-            gone = [sku for sku in held if any(level.stock_location_id == location_id for level in sku.stock_levels)]
-            others = [
-                _row(level.stock_location_id, sku.sku, _fields(level))
-                for sku in gone
-                for level in sku.stock_levels
-                if level.stock_location_id != location_id
-            ]
-            if gone:
-                await self._delete([sku.sku for sku in gone], others, lane)
+        held = await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(skus))
+        gone = [sku for sku in held if any(level.stock_location_id == location_id for level in sku.stock_levels)]
+        others = [
+            _row(level.stock_location_id, sku.sku, _fields(level))
+            for sku in gone
+            for level in sku.stock_levels
+            if level.stock_location_id != location_id
+        ]
+        if gone:
+            await self._delete([sku.sku for sku in gone], others, lane)
 
     async def locations(self) -> list[StockLocation]:
         """List the site's locations."""
@@ -82,14 +81,14 @@ class Stock:
         return await self._client.read(CREATE_LOCATION, STOCK_LOCATIONS, Lane.LIVE, StockLocation, body)
 
     async def _set(self, rows: Sequence[dict[str, Any]], lane: Lane) -> None:
-        for chunk in in_chunks(rows):
-            await self._client.call(SET, SET_PATH, lane, encode_json(chunk))
+        await self._client.call(SET, SET_PATH, lane, encode_json(rows))
 
     async def _delete(self, skus: list[str], others: list[dict[str, Any]], lane: Lane) -> None:
         try:
             with trio.fail_after(SHIELDED_SECONDS, shield=True):
                 await self._client.call(DELETE, DELETE_PATH, lane, encode_json(skus))
-                await self._set(others, lane)
+                for bulk in in_bulks(others):
+                    await self._set(bulk, lane)
         except trio.TooSlowError as error:
             raise Retry("removing stock took too long", reason="timeout", effect_unknown=True) from error
 

@@ -13,7 +13,7 @@ from daemon.http import Answer, temporary
 from daemon.model import ApiKey, Lane
 from daemon.sparklayer.failures import words_of
 from daemon.sparklayer.inferred import REFUSED_KEY, TOKEN_SECONDS
-from daemon.sparklayer.wire import Wire
+from daemon.wire import Wire
 
 PATH = "/api/auth/token"
 MARGIN = 0.1
@@ -76,7 +76,7 @@ class Tokens:
             }
         )
         try:
-            answer = await self._wire.send("getAccessToken", "POST", PATH, lane, body=body)
+            answer = await self._wire.send("POST", PATH, lane, body=body)
         except Failure as failure:
             return failure
         return read(answer, trio.current_time())

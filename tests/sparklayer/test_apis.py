@@ -20,6 +20,7 @@ from daemon.sparklayer import (
     SyncStatus,
     Vanished,
 )
+from daemon.sparklayer.client import BULK_ROWS, in_bulks
 from daemon.sparklayer.products import encode
 
 VARIANT = Variant(
@@ -106,12 +107,17 @@ async def test_variants_that_sparklayer_holds_can_be_adopted(sparklayer: SparkLa
     assert adopted == [Vanished(external_id=VariantId("V9"), sku=Sku("A-9"))]
 
 
-async def test_stock_goes_in_calls_of_five_hundred(sparklayer: SparkLayer, fake: Any) -> None:
-    rows = [StockRow(Sku(f"S{number}"), number) for number in range(1001)]
+async def test_many_rows_of_stock_are_one_call(sparklayer: SparkLayer, fake: Any) -> None:
+    rows = [StockRow(Sku(f"S{number}"), number) for number in range(BULK_ROWS)]
     await sparklayer.stock.set("loc_1", rows, Lane.BACKFILL)
-    bodies = fake.bodies()
-    assert [len(body) for body in bodies] == [500, 500, 1]
-    assert bodies[2] == [{"sku": "S1000", "stock_location_id": "loc_1", "stock_level": 1000}]
+    (body,) = fake.bodies()
+    assert len(body) == BULK_ROWS
+    assert body[7] == {"sku": "S7", "stock_location_id": "loc_1", "stock_level": 7}
+
+
+def test_more_rows_than_fit_into_one_call_are_cut() -> None:
+    assert [len(bulk) for bulk in in_bulks(range(2 * BULK_ROWS + 1))] == [BULK_ROWS, BULK_ROWS, 1]
+    assert in_bulks([]) == []
 
 
 async def test_removing_stock_keeps_what_other_locations_hold(sparklayer: SparkLayer, fake: Any) -> None:
@@ -183,12 +189,11 @@ async def test_prices_are_numbers_and_none_clears(sparklayer: SparkLayer, fake: 
 
 
 async def test_refused_prices_are_named_by_their_index(sparklayer: SparkLayer, fake: Any) -> None:
-    refusal = [{"line": 2, "field": "price", "message": "too low"}]
-    fake.answers = [httpx.Response(204), httpx.Response(400, json=refusal)]
-    rows = [SkuPrice(Sku(f"S{number}"), Decimal(1)) for number in range(700)]
+    fake.answers = [httpx.Response(400, json=[{"line": 2, "field": "price", "message": "too low"}])]
+    rows = [SkuPrice(Sku(f"S{number}"), Decimal(1)) for number in range(5)]
     with pytest.raises(Rejected) as rejected:
         await sparklayer.pricing.set("trade", rows, Lane.LIVE)
-    assert rejected.value.lines == {502: "price: too low"}
+    assert rejected.value.lines == {2: "price: too low"}
 
 
 ERROR = SyncError(

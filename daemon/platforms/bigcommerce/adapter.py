@@ -28,6 +28,7 @@ from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import required_secret
+from daemon.wire import Observe, ignore
 
 PATH = "/v3/catalog/products"
 ITEMS_LIMIT = 1000
@@ -49,9 +50,11 @@ class BigCommerce:
 
     batch = LARGEST
 
-    def __init__(self, settings: BigCommerceSettings, transport: Transport | None = None) -> None:
+    def __init__(
+        self, settings: BigCommerceSettings, transport: Transport | None = None, observe: Observe = ignore
+    ) -> None:
         self._settings = settings
-        self._client = Client(settings, transport)
+        self._client = Client(settings, transport, observe)
         self.limiter = self._client.limiter
         self._size = PageSize()
         self._locations: int | None = None

@@ -17,23 +17,26 @@ from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.refusal import refusal
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.throttle import Limiter, WindowPolicy
+from daemon.wire import Observe, Wire
 
 T = TypeVar("T")
 
+API = "bigcommerce"
 NO_CONTENT = 204
 
 
 class Client:
     """Calls below `{api_url}/stores/{store_hash}`. Paths start with `/v2` or `/v3`."""
 
-    def __init__(self, settings: BigCommerceSettings, transport: Transport | None) -> None:
-        self.limiter = Limiter(api="bigcommerce", side=Side.PLATFORM, policy=WindowPolicy())
+    def __init__(self, settings: BigCommerceSettings, transport: Transport | None, observe: Observe) -> None:
+        self.limiter = Limiter(api=API, side=Side.PLATFORM, policy=WindowPolicy())
         self._token = settings.access_token
-        self._api = Api(
+        api = Api(
             f"{settings.api_url}/stores/{settings.store_hash}",
             headers={"X-Auth-Token": self._token.reveal(), "Accept": "application/json"},
             transport=transport,
         )
+        self._wire = Wire(API, api, self.limiter, observe)
 
     async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
         """Read and decode one answer. No content, as v2 answers for empty lists, is an empty list."""
@@ -76,21 +79,14 @@ class Client:
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
         content = None if body is None else msgspec.json.encode(body)
-        headers = None if body is None else {"Content-Type": "application/json"}
-        async with self.limiter.turn(lane) as turn:
-            try:
-                answer = await self._api.send(method, path, query=query, body=content, headers=headers)
-            except Retry:
-                turn.lost()
-                raise
-            turn.observe(answer.status, answer.headers)
+        answer = await self._wire.send(method, path, lane, query=query, body=content)
         if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's class of successes
             return answer
         raise refusal(answer, self._token)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._api.aclose()
+        await self._wire.aclose()
 
 
 def _decoded(body: bytes, decoder: Decoder[T]) -> T:

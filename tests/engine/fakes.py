@@ -1,0 +1,318 @@
+"""What the engine's tests stand on: a store in memory, and the sandbox's strict SparkLayer without sockets.
+
+    async with open_bench() as bench:
+        bench.shop.put(product("1", {"11": "SHIRT"}, stock=3))
+        await bench.change("1")             # recorded, due at once
+        await bench.work()                  # the pipeline works until nothing is pending
+        assert bench.skus() == {"SHIRT": "1"}
+        bench.site.faults.add("PATCH *", answer(503), times=1)
+
+Everything between the two ends is real: storage (inline), line, pipeline, pusher, SparkLayer's client and throttle.
+Time is trio's, so use `autojump_clock`; the wall clock of the bench begins at `EPOCH`.
+"""
+
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import trio
+from attrs import define, evolve, field, frozen
+
+from daemon import sparklayer
+from daemon.engine.gate import Gate
+from daemon.engine.line import Line, Options
+from daemon.engine.pipeline import ProductPipeline
+from daemon.errors import Side
+from daemon.model import (
+    ApiKey,
+    Connection,
+    ExternalId,
+    Kind,
+    Lane,
+    Mapped,
+    Option,
+    Problem,
+    Product,
+    Secret,
+    Sku,
+    Status,
+    StoreFacts,
+    Variant,
+    VariantId,
+)
+from daemon.model import Site as SiteName
+from daemon.observability.metrics import Metrics
+from daemon.platforms.base import Delivery, Entity, Page, PlatformType
+from daemon.sandbox.faults import HangUp
+from daemon.sandbox.message import Request
+from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
+from daemon.storage import outbox
+from daemon.storage.database import InlineDatabase
+from daemon.storage.vault import Vault, load_fingerprint
+from daemon.throttle import AdaptivePolicy, Limiter
+from tests.storage.house import TABLES, House
+
+EPOCH = 1_800_000_000.0
+PRICE_LIST = "fake-price"
+ISSUES = TABLES["issues"]
+WRITES = ("POST /api/v1/products", "PATCH /api/v1/products/{product_id}")
+
+
+def product(external_id: str, skus: Mapping[str, str], *, stock: int = 1, price: str = "9.50", **fields: Any) -> Product:
+    """Return a product with these SKUs by variant id, each with the same stock and price."""
+    variants = tuple(
+        Variant(
+            external_id=VariantId(variant),
+            sku=Sku(sku),
+            status=Status.LIVE,
+            position=position,
+            options=(Option("Size", variant),),
+        )
+        for position, (variant, sku) in enumerate(skus.items(), 1)
+    )
+    named = {"title": f"Product {external_id}", "slug": f"product-{external_id}", **fields}
+    every = [variant.sku for variant in variants]
+    return Product(
+        external_id=ExternalId(external_id),
+        variants=variants,
+        stock=dict.fromkeys(every, stock),
+        prices=dict.fromkeys(every, Decimal(price)),
+        **named,
+    )
+
+
+async def _let_pass(_method: str) -> None:
+    pass
+
+
+class Shop:
+    """A store of products. `failures` are raised, the first first, by the method named; `calls` counts."""
+
+    def __init__(self) -> None:
+        self.batch = 250
+        self.page_size = 2
+        self.limiter = Limiter(api="fake", side=Side.PLATFORM, policy=AdaptivePolicy())
+        self.store = StoreFacts(currency="GBP", weight_unit="KGS")
+        self.products: dict[str, Product] = {}
+        self.problems: dict[str, tuple[Problem, ...]] = {}
+        self.left_out: set[str] = set()
+        self.broken: set[str] = set()
+        self.failures: dict[str, list[Exception]] = {}
+        self.calls: Counter[str] = Counter()
+        self.asked: list[tuple[str, ...]] = []
+        self.before: Callable[[str], Awaitable[None]] = _let_pass
+
+    def put(self, *products: Product) -> None:
+        self.products.update((one.external_id, one) for one in products)
+
+    def change(self, external_id: str, **fields: Any) -> None:
+        self.products[external_id] = evolve(self.products[external_id], **fields)
+
+    async def _called(self, method: str) -> None:
+        self.calls[method] += 1
+        await trio.lowlevel.checkpoint()
+        await self.before(method)
+        if waiting := self.failures.get(method):
+            raise waiting.pop(0)
+
+    async def facts(self) -> StoreFacts:
+        await self._called("facts")
+        return self.store
+
+    async def page(self, _kind: Kind, cursor: str | None) -> Page:
+        every = sorted(self.products, key=int)
+        await self._called("page")
+        rest = [one for one in every if int(one) > int(cursor or 0)]
+        found = [self._entity(one) for one in rest[: self.page_size]]
+        return Page(entities=found, cursor=found[-1].external_id if len(rest) > self.page_size else None)
+
+    async def changed_since(self, _kind: Kind, _since: float, _cursor: str | None) -> Page:
+        raise NotImplementedError
+
+    async def read(self, _kind: Kind, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
+        assert len(ids) <= self.batch
+        self.asked.append(tuple(ids))
+        await self._called("read")
+        return {one: self._entity(one) for one in ids if one in self.products and one not in self.left_out}
+
+    async def read_one(self, _kind: Kind, external_id: ExternalId, _lane: Lane) -> Entity | None:
+        await self._called("read_one")
+        return self._entity(external_id) if external_id in self.products else None
+
+    def _entity(self, external_id: str) -> Entity:
+        return Entity(ExternalId(external_id), self.products[external_id])
+
+    def map(self, _kind: Kind, entity: Entity, _facts: StoreFacts) -> Mapped:
+        if entity.external_id in self.broken:
+            raise ZeroDivisionError("a bug in the mapping")
+        problems = self.problems.get(entity.external_id, ())
+        return Mapped(value=entity.content, problems=problems, name=f"N{entity.external_id}", url="https://shop.test")
+
+    async def probe(self) -> None:
+        await self._called("probe")
+
+    async def ensure_webhooks(self, _destination: str) -> int:
+        await self._called("ensure_webhooks")
+        return 1
+
+    async def remove_webhooks(self, _destination: str) -> None:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+@frozen
+class _Deaf:
+    """A webhook reader: the engine never asks it."""
+
+    settings: Any = None
+
+    def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        raise NotImplementedError
+
+    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
+        raise NotImplementedError
+
+
+@frozen
+class _Loopback(httpx.AsyncBaseTransport):
+    """Hands requests to the sandbox's SparkLayer."""
+
+    site: SparkLayer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        asked = Request(
+            method=request.method,
+            path=request.url.raw_path.decode(),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.aread(),
+        )
+        site, match = self.site, self.site.find(asked)
+        route = match.name if match else "unknown"
+        await trio.lowlevel.checkpoint()
+        try:
+            with site.statistics.call(route):
+                answer = await site.faults.before(asked)
+                if answer is None:
+                    answer = await site.faults.after(asked, site.answer(asked, match))
+        except HangUp as error:
+            raise httpx.ReadError("reset", request=request) from error
+        site.statistics.answers[f"{route} {answer.status}"] += 1
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
+
+
+@define
+class Bench:
+    """A line with both its ends."""
+
+    line: Line
+    shop: Shop
+    site: SparkLayer
+    house: House
+    pipeline: ProductPipeline = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.pipeline = ProductPipeline(self.line)
+
+    async def change(self, *ids: str, lane: Lane = Lane.LIVE) -> None:
+        """Record changes that are due at once."""
+        await self.house.record(*ids, now=self.line.now(), lane=lane)
+        self.line.desks[Kind.PRODUCTS].wake()
+
+    async def once(self, lane: Lane = Lane.LIVE) -> int:
+        """Work on one batch of what is due; return how large it was."""
+        claims = await self.house.claim(self.line.now(), lane, self.shop.batch)
+        if claims:
+            await self.pipeline.work(claims, lane)
+        return len(claims)
+
+    async def work(self) -> None:
+        """Work until nothing is pending, waiting for what is due later."""
+        while True:
+            if await self.once(Lane.LIVE) or await self.once(Lane.BACKFILL):
+                continue
+            wanted = await self.line.storage.read(
+                outbox.next_due, self.house.connection_id, Kind.PRODUCTS, self.line.now()
+            )
+            if wanted is None:
+                return
+            await trio.sleep(wanted - self.line.now())
+
+    @property
+    def writes(self) -> tuple[int, int, int]:
+        """How many products, stock levels and prices were written so far."""
+        state = self.site.state
+        return state.products.writes, state.stock.writes, state.prices.writes
+
+    @property
+    def calls(self) -> Counter[str]:
+        return self.site.statistics.calls
+
+    def refusals(self, status: int = 409) -> int:
+        """How many product writes were refused with `status`."""
+        return sum(self.site.statistics.answers[f"{route} {status}"] for route in WRITES)
+
+    def skus(self) -> dict[str, str]:
+        """Return SparkLayer's live SKUs with their products."""
+        return {
+            variant["sku"]: external_id
+            for external_id, held in self.site.state.comparable()["products"].items()
+            for variant in held["variants"].values()
+            if variant["status"] != Status.DISCONTINUED
+        }
+
+    def stock(self) -> dict[str, int]:
+        return {sku: level for sku, at in self.site.state.comparable()["stock"].items() for level in at.values()}
+
+    def prices(self) -> dict[str, float]:
+        rows = self.site.state.comparable()["prices"].get(PRICE_LIST, {})
+        return {sku: float(price[0][1]) for sku, price in rows.items() if price}
+
+    def sync_calls(self, method: str) -> list[dict[str, Any]]:
+        """Return the bodies of the sync-log calls that were accepted."""
+        return [call.body for call in self.site.state.sync_log.calls if call.method == method and call.status == 200]
+
+    async def issues(self) -> dict[str, list[str]]:
+        """Return the codes of the open issues."""
+        found = {}
+        for row in await self.house.everything(ISSUES):
+            content: Any = self.line.vault.open(row["sealed"])
+            found[row["external_id"]] = [code for code, _ in content["problems"]]
+        return found
+
+
+@contextlib.asynccontextmanager
+async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) -> AsyncIterator[Bench]:
+    """Build a bench; `tuning` are the line's options."""
+    storage, vault = InlineDatabase(), Vault([Secret("a key of the tests")])
+    shop, site = Shop(), SparkLayer(options or SparkLayerOptions(), "http://site.test")
+    house = await House.build(storage)
+    key = ApiKey(client_id=site.client_id, client_secret=Secret(site.client_secret))
+    name = SiteName("test", site.site_id)
+    line = Line(
+        connection=Connection(id=house.connection_id, site=name, platform="fake", api_key=key, store=None),
+        platform_type=PlatformType(
+            name="fake", label="Fake", settings=object, connect=lambda *_: shop, reader=_Deaf
+        ),
+        platform=shop,
+        sparklayer=sparklayer.connect(
+            base_url=site.url, site=name, api_key=key, integration="fake", transport=_Loopback(site)
+        ),
+        storage=storage,
+        vault=vault,
+        fingerprint=await load_fingerprint(storage, vault),
+        metrics=Metrics(),
+        options=Options(**tuning),
+        now=lambda: EPOCH + trio.current_time(),
+        chance=random.Random(0),
+        gate=Gate(name),
+    )
+    bench = Bench(line, shop, site, house)
+    bench.house = evolve(house, freshness=line.desks[Kind.PRODUCTS].freshness)
+    yield bench
+    storage.close()

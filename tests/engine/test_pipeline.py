@@ -1,0 +1,340 @@
+"""A batch from reading to settling: every entity has an outcome of its own."""
+
+import pytest
+import trio
+
+from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
+from daemon.errors import Blocked, Retry, Side
+from daemon.model import Lane, Problem
+from daemon.sandbox.faults import answer, reset
+from daemon.storage.settle import Again
+from tests.engine.fakes import EPOCH, Bench, product
+
+NO_SKU = Problem(code="variant_without_sku", message="Variant 12 has no SKU.")
+REVOKED = Blocked("no longer", reason="credentials", side=Side.PLATFORM)
+
+
+async def test_a_new_product_arrives_whole(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "SHIRT-S", "12": "SHIRT-M"}, stock=3, price="9.50"))
+    await bench.change("1")
+    await bench.work()
+    assert bench.skus() == {"SHIRT-S": "1", "SHIRT-M": "1"}
+    assert bench.stock() == {"SHIRT-S": 3, "SHIRT-M": 3}
+    assert bench.prices() == {"SHIRT-S": 9.5, "SHIRT-M": 9.5}
+    assert bench.writes == (1, 2, 2)
+    assert await bench.house.rows() == {}
+
+
+async def test_what_is_unchanged_is_not_written(bench: Bench) -> None:
+    bench.shop.put(*(product(str(n), {f"{n}1": f"A{n}"}) for n in range(1, 5)))
+    await bench.change("1", "2", "3", "4")
+    await bench.work()
+    before, calls = bench.writes, bench.calls.total()
+    await bench.change("1", "2", "3", "4")
+    await bench.work()
+    assert bench.writes == before == (4, 4, 4)
+    assert bench.calls.total() == calls, "no call at all"
+    assert bench.shop.calls["read"] == 2
+    assert await bench.house.rows() == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "written"),
+    [
+        ({"title": "New"}, (1, 0, 0)),
+        ({"stock": {"A": 9, "B": 1}}, (0, 1, 0)),
+        ({"stock": {"A": 1}}, (0, 1, 0)),
+        ({"prices": {}}, (0, 0, 2)),
+    ],
+)
+async def test_only_what_differs_is_written(
+    bench: Bench, change: dict[str, object], written: tuple[int, int, int]
+) -> None:
+    bench.shop.put(product("1", {"11": "A", "12": "B"}))
+    await bench.change("1")
+    await bench.work()
+    before = bench.writes
+    bench.shop.change("1", **change)
+    await bench.change("1")
+    await bench.work()
+    assert tuple(new - old for new, old in zip(bench.writes, before, strict=True)) == written
+
+
+async def test_a_deleted_product_is_removed_and_may_come_back(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.change("1", "2")
+    await bench.work()
+    gone = bench.shop.products.pop("1")
+    await bench.change("1")
+    await bench.work()
+    assert (bench.skus(), bench.stock(), bench.prices()) == ({"B": "2"}, {"B": 1}, {"B": 9.5})
+    assert await bench.house.ledger() != {}
+    assert "1" not in await bench.house.ledger()
+    assert await bench.house.owners() == {"B": "2"}
+    bench.shop.put(gone)
+    await bench.change("1")
+    await bench.work()
+    assert bench.skus() == {"A": "1", "B": "2"}
+
+
+async def test_absence_from_a_list_proves_nothing(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    bench.shop.left_out = {"1"}
+    await bench.change("1", "2", "3")
+    await bench.work()
+    assert bench.skus() == {"A": "1", "B": "2"}
+    assert bench.shop.calls["read_one"] == 2, "of 1 and 3"
+
+
+async def test_problems_become_one_issue_and_the_rest_arrives(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    bench.shop.problems["1"] = (NO_SKU, NO_SKU)
+    await bench.change("1")
+    await bench.work()
+    assert bench.skus() == {"A": "1"}
+    assert await bench.issues() == {"1": [NO_SKU.code, NO_SKU.code]}
+    bench.shop.problems.clear()
+    await bench.change("1")
+    await bench.work()
+    assert await bench.issues() == {}
+
+
+@pytest.mark.parametrize("method", ["read", "facts"])
+async def test_a_platform_that_fails_for_now_is_tried_again(bench: Bench, method: str) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    bench.shop.failures[method] = [Retry("busy", reason="http_503", after=40.0)]
+    await bench.change("1")
+    await bench.once()
+    row = await bench.house.row("1")
+    assert (row["attempts"], row["state"]) == (1, "pending")
+    assert row["due_at"] >= EPOCH + 40, "Retry-After is honoured"
+    assert b"busy" not in row["sealed"]
+    await bench.work()
+    assert bench.skus() == {"A": "1"}
+
+
+async def test_one_entity_that_cannot_be_confirmed_does_not_hold_up_the_others(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    bench.shop.failures["read_one"] = [Retry("busy", reason="http_503")]
+    await bench.change("1", "2")
+    await bench.once()
+    assert bench.skus() == {"A": "1"}
+    assert set(await bench.house.rows()) == {"2"}
+
+
+async def test_a_bug_in_one_entity_does_not_harm_the_others(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    bench.shop.broken = {"1"}
+    await bench.change("1", "2")
+    await bench.once()
+    assert bench.skus() == {"B": "2"}
+    assert (await bench.house.row("1"))["attempts"] == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "most"), [(ZeroDivisionError("bug"), MOST_BROKEN_ATTEMPTS), (Retry("no", reason="x"), MOST_ATTEMPTS)]
+)
+async def test_what_fails_too_often_is_parked_until_its_next_change(
+    bench: Bench, failure: Exception, most: int
+) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.change("1")
+    for attempt in range(most - 2):
+        [claim] = await bench.house.claim(EPOCH)
+        assert claim.attempts == attempt
+        await bench.house.settle(again=[Again(claim=claim, due_at=EPOCH, error=b"")])
+    bench.shop.failures["read"] = [failure, failure] if isinstance(failure, Retry) else []
+    bench.shop.broken = set() if isinstance(failure, Retry) else {"1"}
+    await bench.once()
+    assert (await bench.house.row("1"))["state"] == "pending"
+    await bench.work()
+    row = await bench.house.row("1")
+    assert (row["state"], row["attempts"]) == ("parked", most - 1)
+    bench.shop.broken.clear()
+    await bench.change("1")
+    await bench.work()
+    assert bench.skus() == {"A": "1"}
+
+
+@pytest.mark.parametrize("method", ["read", "read_one", "facts"])
+async def test_a_blocked_platform_settles_nothing_and_closes_the_gate(bench: Bench, method: str) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    bench.shop.left_out = {"1"}
+    bench.shop.failures[method] = [REVOKED]
+    await bench.change("1")
+    before = await bench.house.row("1")
+    await bench.once()
+    assert bench.line.gate.cause is REVOKED
+    assert await bench.house.row("1") == before, "it costs neither attempts nor time"
+
+
+async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.change("1", "2")
+    await bench.work()
+    bench.shop.change("1", title="New")
+    bench.site.faults.add("PATCH */products/1", answer(403, "suspended"))
+    await bench.change("1", "2")
+    await bench.once()
+    assert bench.line.gate.cause is not None
+    assert bench.line.gate.cause.side is Side.SPARKLAYER
+    assert set(await bench.house.rows()) == {"1"}, "2 needed nothing"
+    assert (await bench.house.ledger())["1"] is None
+    bench.site.faults.clear()
+    bench.shop.change("1", title="Product 1")  # the store returns to what the ledger once knew
+    await bench.work()
+    assert bench.writes[0] == 3, "unsure differs from everything"
+
+
+async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.change("1")
+    await bench.work()
+    bench.shop.change("1", title="New", stock={"A": 7}, prices={"A": 3})
+    bench.site.faults.add("PATCH */products/1", reset(), after_effect=True, times=3)
+    await bench.change("1")
+    await bench.once()
+    assert bench.site.state.comparable()["products"]["1"]["title"] == "New"
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.work()
+    assert bench.site.state.comparable()["products"]["1"]["title"] == "Product 1"
+    assert (bench.stock(), bench.prices()) == ({"A": 1}, {"A": 9.5})
+
+
+async def test_what_sparklayer_refuses_is_an_issue_and_waits_for_the_next_change(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    bench.site.faults.add("POST */products", answer(400, '{"title": "slug is odd"}'), times=1)
+    await bench.change("1", "2")
+    await bench.work()
+    assert len(bench.skus()) == 1
+    assert list((await bench.issues()).values()) == [["refused_by_sparklayer"]]
+    assert await bench.house.rows() == {}
+    await bench.change("1", "2")
+    await bench.work()
+    assert bench.skus() == {"A": "1", "B": "2"}
+    assert (bench.stock(), bench.prices()) == ({"A": 1, "B": 1}, {"A": 9.5, "B": 9.5})
+    assert await bench.issues() == {}
+
+
+async def test_a_change_in_flight_is_worked_on_again(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.change("1")
+
+    async def edit_behind_the_read(method: str) -> None:
+        if method == "facts":
+            bench.shop.before = _nothing
+            bench.shop.change("1", title="Newer")
+            await bench.change("1")
+
+    bench.shop.before = edit_behind_the_read
+    await bench.work()
+    assert bench.site.state.comparable()["products"]["1"]["title"] == "Newer"
+    assert bench.shop.calls["read"] == 2
+
+
+async def _nothing(_method: str) -> None:
+    pass
+
+
+async def test_a_refresh_run_writes_everything_once_more(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.change("1", "2")
+    await bench.work()
+    bench.site.state.products.products.clear()
+    for index in (bench.site.state.products._ids, bench.site.state.products._variant_ids):
+        index.clear()
+    bench.site.state.products._skus.clear()
+    bench.site.state.stock.levels.clear()
+    run = await bench.house.started("refresh")
+    await bench.house.page(run, "1", "2", now=bench.line.now())
+    before = bench.writes
+    await bench.work()
+    assert bench.skus() == {"A": "1", "B": "2"}
+    assert bench.stock() == {"A": 1, "B": 1}
+    assert tuple(new - old for new, old in zip(bench.writes, before, strict=True)) == (2, 2, 2)
+
+
+async def test_a_product_that_sparklayer_has_already_is_adopted(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A", "12": "B"}))
+    await bench.change("1")
+    await bench.work()
+    await bench.house.alter("ledger", "connection_id = 999")  # another daemon's ledger, as it were
+    await bench.house.alter("sku_owners", "connection_id = 999")
+    bench.shop.put(product("1", {"11": "A", "13": "C"}, title="Mine"))
+    await bench.change("1")
+    await bench.work()
+    assert bench.skus() == {"A": "1", "C": "1"}
+    assert bench.site.state.comparable()["products"]["1"]["title"] == "Mine"
+    assert await bench.issues() == {}
+
+
+async def test_a_sku_that_somebody_else_has_at_sparklayer_is_an_issue(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.change("1")
+    await bench.work()
+    await bench.house.alter("ledger", "connection_id = 999")
+    await bench.house.alter("sku_owners", "connection_id = 999")
+    bench.shop.put(product("2", {"21": "A"}))
+    await bench.change("2")
+    await bench.work()
+    assert await bench.issues() == {"2": ["refused_by_sparklayer"]}
+    assert bench.skus() == {"A": "1"}
+
+
+async def test_a_product_gone_from_sparklayer_is_made_again(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.change("1")
+    await bench.work()
+    products = bench.site.state.products
+    products.products.clear()
+    for index in (products._ids, products._variant_ids, products._skus):
+        index.clear()
+    bench.shop.change("1", title="New")
+    await bench.change("1")
+    await bench.work()
+    assert bench.skus() == {"A": "1"}
+
+
+@pytest.mark.parametrize("what", ["price list", "location"])
+async def test_a_price_list_or_location_that_was_deleted_is_made_again(bench: Bench, what: str) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.change("1")
+    await bench.work()
+    state = bench.site.state
+    if what == "price list":
+        state.price_lists.lists.clear()
+        state.prices.prices.clear()
+    else:
+        state.stock.locations.clear()
+        state.stock.levels.clear()
+    bench.shop.change("1", prices={"A": 3}, stock={"A": 4})
+    await bench.change("1")
+    with trio.fail_after(3600):
+        await bench.work()
+    assert (bench.stock(), bench.prices()) == ({"A": 4}, {"A": 3.0})
+    assert await bench.issues() == {}
+
+
+async def test_live_outcomes_are_reported_and_backfill_ones_are_not(bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.house.ended_run()
+    await bench.change("1")
+    await bench.change("2", lane=Lane.BACKFILL)
+    await bench.work()
+    assert [one for one, _ in (await bench.house.taken()).resolved] == ["1"]
+
+
+async def test_failures_that_belong_to_one_entity_stay_with_it(bench: Bench) -> None:
+    bench.shop.put(*(product(str(n), {f"{n}1": f"A{n}"}) for n in range(1, 5)))
+    await bench.change("1", "2", "3", "4")
+    await bench.work()
+    for n in range(1, 5):
+        bench.shop.change(str(n), title="New")
+    bench.site.faults.add("PATCH */products/1", answer(503), times=3)
+    bench.site.faults.add("PATCH */products/2", answer(422))
+    await bench.change("1", "2", "3", "4")
+    await bench.once()
+    titles = {key: held["title"] for key, held in bench.site.state.comparable()["products"].items()}
+    assert titles == {"1": "Product 1", "2": "Product 2", "3": "New", "4": "New"}
+    assert set(await bench.house.rows()) == {"1"}
+    assert set(await bench.issues()) == {"2"}

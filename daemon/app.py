@@ -8,6 +8,7 @@ SIGTERM and SIGINT: accept no more, finish what is in flight, exit 0. What does 
 is safe, as everything is. A second signal, or a closing that hangs, ends the process with 1.
 """
 
+import gc
 import os
 import random
 import signal
@@ -50,6 +51,7 @@ log = structlog.get_logger()
 def run(settings: Settings) -> int:
     """Run the daemon until it is told to stop; return the exit code. Raises ConfigError."""
     configure(settings.logging.level)
+    gc.freeze()  # what is loaded by now stays, so the collector need not look at it again and again
     try:
         trio.run(_run, settings)
     except BaseExceptionGroup as group:
@@ -173,6 +175,7 @@ def _options(settings: Settings, connection: Connection) -> Options:
     return Options(
         debounce=settings.sync.debounce_seconds,
         patience=settings.sync.debounce_max_seconds,
+        sweep_every=settings.sync.sweep_seconds,
         backfill_depth=settings.sync.backfill_depth,
         full_sync_on_start=link.full_sync_on_start,
         stock_location=link.stock_location,

@@ -221,15 +221,26 @@ async def shortly(attempt: Callable[[], Awaitable[T]], *, attempts: int = 3, wit
     """
     try:
         with trio.fail_after(within):
-            return await AsyncRetrying(
-                sleep=trio.sleep,
-                stop=stop_after_attempt(attempts),
-                wait=_moment,
-                retry=_SHORT,
-                reraise=True,
-            )(attempt)
+            try:
+                return await attempt()  # tenacity costs a sixth of a request, so only a request that fails pays for it
+            except Retry as error:
+                return await _again(attempt, error, attempts)
     except trio.TooSlowError as error:
         raise Retry(f"took more than {within:g} s", reason="timeout", effect_unknown=True) from error
+
+
+async def _again(attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: int) -> T:
+    """Go on after a first attempt that `failed`."""
+    first = [failed]
+
+    async def attempt_or_fail() -> T:
+        if first:
+            raise first.pop()
+        return await attempt()
+
+    return await AsyncRetrying(
+        sleep=trio.sleep, stop=stop_after_attempt(attempts), wait=_moment, retry=_SHORT, reraise=True
+    )(attempt_or_fail)
 
 
 def _worth_waiting(error: BaseException) -> bool:

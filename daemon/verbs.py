@@ -32,8 +32,13 @@ class Verbs:
     async def record(self, connection_id: ConnectionId, changes: Sequence[Change]) -> None:
         """Commit changes to the outbox, and wake who works on them. Raises StorageTrouble."""
         works = self.supervisor.find(connection_id)
+        if works is None:
+            return
+        if any(change.kind is Kind.STORE for change in changes):
+            # Its currency or unit of weight may be another one; a run reads those first, then every product.
+            await works.full_syncs[Kind.PRODUCTS].start("normal", internal=True)
         wanted = [change for change in changes if change.kind in SYNCED_KINDS]
-        if works is None or not wanted:
+        if not wanted:
             return
         options = works.line.options
         call = Record(
@@ -53,7 +58,10 @@ class Verbs:
         shown = []
         for stored in everyone:
             works = self.supervisor.find(stored.id)
-            shown.append(await connection_status(self.storage, stored, works.line if works else None, time.time()))
+            status = await connection_status(self.storage, stored, works.line if works else None, time.time())
+            if works is None and stored.state == "active":
+                status["state"] = "not configured"
+            shown.append(status)
         return {"connections": shown}
 
     async def sync(self, params: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -162,6 +163,16 @@ def test_the_real_process_answers_bad_configuration_without_a_traceback() -> Non
         "ignite-sync: environment: DATABASE_URL: only sqlite:///FILE is supported, not postgres://;"
         " set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db\n"
     )
+
+
+def test_a_dyno_starts_the_daemon_without_its_package_being_installed() -> None:
+    process, _, command = (ROOT / "Procfile").read_text("utf-8").strip().partition(": ")
+    python, *arguments = shlex.split(command)
+    assert (process, python) == ("web", "python")  # a dyno installs requirements.txt, so `ignite-sync` is not there
+    done = subprocess.run(
+        [sys.executable, *arguments, "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "Run the daemon until SIGTERM or Ctrl-C." in done.stdout
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -70,16 +70,11 @@ class Plan:
 
 @frozen(kw_only=True)
 class BatchPlan:
-    """The plans of a batch, and what they mean for the SKUs.
-
-    `given_up` has the owner in the batch that each moving SKU is taken from; `bothered` are the owners outside the
-    batch of SKUs that somebody in it would have: they are looked at next, perhaps they have let go.
-    """
+    """The plans of a batch; `given_up` has the owner in the batch that each moving SKU is taken from."""
 
     plans: Sequence[Plan]
     claims: Mapping[Sku, ExternalId]
     given_up: Mapping[Sku, ExternalId]
-    bothered: frozenset[ExternalId]
 
 
 @frozen
@@ -123,9 +118,6 @@ def plan_batch(subjects: Sequence[Subject], owners: Mapping[Sku, ExternalId], pr
         plans=plans,
         claims=claims,
         given_up={sku: owners[sku] for sku in claims if owners.get(sku) in batch},
-        bothered=frozenset(
-            owners[sku] for plan in plans for sku in plan.waits_for if sku in owners and owners[sku] not in batch
-        ),
     )
 
 
@@ -201,9 +193,10 @@ def _without_lost(subject: Subject, tenure: _Tenure) -> tuple[Product | None, li
     if not lost:
         return product, []
     gone = {variant.sku for variant in lost}
+    kept = [variant for variant in product.variants if variant.sku not in gone]
     return evolve(
         product,
-        variants=tuple(variant for variant in product.variants if variant.sku not in gone),
+        variants=tuple(evolve(variant, position=position) for position, variant in enumerate(kept, start=1)),
         stock={sku: level for sku, level in product.stock.items() if sku not in gone},
         prices={sku: price for sku, price in product.prices.items() if sku not in gone},
     ), lost

@@ -72,12 +72,13 @@ class FullSyncs:
         log.info("full sync", site=str(line.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
         if run.refresh:
             line.forget_terms()
-        await self._patiently(line.refresh_facts)
+        await self.patiently(line.refresh_facts)
         while True:
             await self._wait_for_room()
-            self._desk.freshness.open()
-            page = await self._patiently(partial(line.platform.page, self._kind, cursor))
-            await self._take(run, page)
+            async with self._desk.reading:
+                self._desk.freshness.open()
+                page = await self.patiently(partial(line.platform.page, self._kind, cursor))
+                await self._take(run, page)
             if page.cursor is None:
                 break
             cursor = page.cursor
@@ -117,8 +118,8 @@ class FullSyncs:
                 await self._desk.settled.wait_until(trio.current_time() + CHECK_EVERY)
         self._desk.report.set()
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call of the enumeration until it succeeds: a run has nobody else to retry it."""
+    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call of an enumeration until it succeeds: it has nobody else to retry it."""
         attempts = 0
         while True:
             await self._line.gate.passed()

@@ -15,6 +15,8 @@ from daemon.model import Site
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
+RELAPSE = 60.0
+"""Seconds. A gate that closes this soon after it was opened goes on with the pauses it had: the probe misled us."""
 
 log = structlog.get_logger()
 
@@ -32,6 +34,8 @@ class Gate:
         self._cause: Blocked | None = None
         self._since = 0.0
         self._blocked_before = 0.0
+        self._pause = FIRST_PAUSE
+        self._opened_at = -RELAPSE
 
     @property
     def cause(self) -> Blocked | None:
@@ -52,6 +56,8 @@ class Gate:
         """Stop the connection because of `cause`."""
         if self._cause is None:
             self._since = trio.current_time()
+            if self._since - self._opened_at > RELAPSE:
+                self._pause = FIRST_PAUSE
             self._open = trio.Event()
             log.warning("connection blocked", site=str(self._site), side=cause.side.value, reason=cause.reason)
             self._cause = cause
@@ -61,10 +67,9 @@ class Gate:
         """Whenever the gate is closed, probe with growing pauses until it can be opened."""
         while True:
             await self._closed.wait()
-            pause = FIRST_PAUSE
             while (cause := self._cause) is not None:
-                await trio.sleep(min(max(pause, cause.after or 0.0), LONGEST_PAUSE))
-                pause = min(pause * 2, LONGEST_PAUSE)
+                await trio.sleep(min(max(self._pause, cause.after or 0.0), LONGEST_PAUSE))
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
                 await self._probe(probes[cause.side])
 
     async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
@@ -79,6 +84,7 @@ class Gate:
             pass
         self._blocked_before = self.blocked_seconds
         self._cause = None
+        self._opened_at = trio.current_time()
         self._closed = trio.Event()
         self._open.set()
         self.opened()

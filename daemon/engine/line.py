@@ -41,7 +41,7 @@ class Options:
     """Backfill stops reading pages while more rows than this wait."""
     stragglers: float = 3600.0
     """How long after its enumeration a full sync waits for rows that still retry."""
-    facts_every: float = 3600.0
+    sweep_every: float = 900.0
     full_sync_on_start: bool = True
     stock_location: str | None = None
 
@@ -50,6 +50,7 @@ class Options:
 class Desk:
     """What the parts that work on one kind of one connection share.
 
+    `reading` is held while a page of an enumeration is on its way and taken in: one at a time, as `freshness` needs.
     `claiming` is held while rows are claimed, and while a page's rows and contents come in: so no row is claimed
     before its content is there.
     """
@@ -58,8 +59,10 @@ class Desk:
     settled: Signal = field(factory=Signal)
     report: Signal = field(factory=Signal)
     runs: Signal = field(factory=Signal)
+    sweep: Signal = field(factory=Signal)
     freshness: Freshness = field(factory=Freshness)
     handoff: Handoff = field(factory=Handoff)
+    reading: trio.Lock = field(factory=trio.Lock)
     claiming: trio.Lock = field(factory=trio.Lock)
 
     def wake(self) -> None:

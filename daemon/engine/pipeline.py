@@ -18,7 +18,7 @@ from daemon.engine.entry import Prints, Terms, read_entry
 from daemon.engine.line import Desk, Line
 from daemon.engine.push import Pusher
 from daemon.engine.verdict import Verdict, judge
-from daemon.errors import Blocked, Failure, Retry
+from daemon.errors import Blocked, Failure, Missing, Retry
 from daemon.model import ExternalId, Kind, Lane, Mapped, Problem, Sku, StoreFacts
 from daemon.observability.metrics import EntityOutcome
 from daemon.platforms.base import Entity
@@ -46,7 +46,10 @@ class _Batch:
     mapped: dict[ExternalId, Mapped] = field(factory=dict)
     verdicts: dict[ExternalId, Verdict] = field(factory=dict)
     rows: dict[ExternalId, Row] = field(factory=dict)
-    bothered: frozenset[ExternalId] = frozenset()
+
+    def came_by_sweep(self, external_id: ExternalId) -> bool:
+        """Whether no webhook and no full sync has asked for the entity."""
+        return self.lane is Lane.BACKFILL and self.claims[external_id].run is None
 
     def fail(self, external_id: ExternalId, failure: Exception) -> None:
         self.verdicts[external_id] = Verdict(outcome="retried", failure=failure)
@@ -145,7 +148,8 @@ class ProductPipeline:
             return
         plan = await self._mark(subjects, prints)
         pushed = await self._pusher.push(plan, terms, batch.lane)
-        batch.bothered = plan.bothered
+        if any(isinstance(error, Missing) for error in pushed.undone.values()):
+            line.forget_terms()  # so that the next attempt makes what is missing
         for one in plan.plans:
             verdict = batch.verdicts[one.external_id] = judge(one, pushed)
             if verdict.entry is not None:
@@ -184,11 +188,13 @@ class ProductPipeline:
                 continue
             if verdict.failure is not None:
                 again.append(self._again(batch, external_id, verdict.failure, now))
-                outcome = "parked" if again[-1].due_at is None else outcome
+                outcome = _word_for(again[-1], verdict.failure)
             else:
                 done.append(self._done(batch, external_id, verdict))
                 line.metrics.pushed(line.connection.site, self.kind, now - batch.claims[external_id].first_queued_at)
             line.metrics.entity(line.connection.site, self.kind, outcome)
+            if batch.came_by_sweep(external_id) and outcome in {"written", "removed"}:
+                line.metrics.webhook_missed(line.connection.site, self.kind)
         settlement = Settlement(
             connection_id=line.connection.id,
             kind=self.kind,
@@ -196,7 +202,6 @@ class ProductPipeline:
             freshness=self._desk.freshness,
             done=done,
             again=again,
-            changed=sorted(batch.bothered),
         )
         await line.storage.write(settle, settlement)
         self._desk.wake()
@@ -241,3 +246,9 @@ class ProductPipeline:
             "problems": [[problem.code, problem.message] for problem in problems],
         }
         return IssueRow(self._line.fingerprint(issue), self._line.vault.seal(issue))
+
+
+def _word_for(again: Again, failure: Exception) -> EntityOutcome:
+    if again.due_at is None:
+        return "parked"
+    return "retried" if isinstance(failure, Failure) else "broken"

@@ -15,6 +15,7 @@ from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.engine.pipeline import ProductPipeline
+from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.errors import Blocked, Failure, Side, StorageTrouble
 from daemon.model import ConnectionId, Kind
@@ -23,6 +24,7 @@ MOST_CRASHES = 5
 CRASH_WINDOW = 60.0
 CRASH_PAUSE = 1.0
 WEBHOOK_PAUSE = 60.0
+WEBHOOK_CHECK_EVERY = 3600.0
 
 log = structlog.get_logger()
 
@@ -57,13 +59,14 @@ class Works:
         with self._helping:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.line.gate.run_prober, probes)
-                nursery.start_soon(self._register_webhooks)
+                nursery.start_soon(self._care_for_webhooks)
                 for kind, runner in self.full_syncs.items():
                     nursery.start_soon(self._kept, kind, runner.run)
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.line, kind).run)
+                    nursery.start_soon(self._kept, kind, Sweep(self.line, kind, runner).run)
 
-    async def _register_webhooks(self) -> None:
-        """See to it, at every start, that the platform tells us of changes."""
+    async def _care_for_webhooks(self) -> None:
+        """See to it, at every start and then hourly, that the platform tells us of changes; catch up after a gap."""
         if self._destination is None:
             return
         while True:
@@ -77,7 +80,9 @@ class Works:
                 await trio.sleep(WEBHOOK_PAUSE)
             else:
                 log.info("webhooks are registered", site=str(self.line.connection.site), mended=mended)
-                return
+                for desk in self.line.desks.values() if mended else ():
+                    desk.sweep.set()
+                await trio.sleep(WEBHOOK_CHECK_EVERY)
 
     async def _kept(self, kind: Kind, task: Callable[[], Awaitable[None]]) -> None:
         """Run `task`, again and again if it crashes."""

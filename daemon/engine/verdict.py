@@ -7,7 +7,7 @@ stays unsure. SKUs are let go only by an entity that SparkLayer has taken whole.
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from daemon.engine.diff import Plan
 from daemon.engine.entry import Entry
@@ -37,7 +37,7 @@ class Verdict:
 
 def judge(plan: Plan, pushed: Pushed) -> Verdict:
     """Return what became of `plan`."""
-    entry = _confirmed(plan, pushed)
+    entry = _listing(_confirmed(plan, pushed), plan.released)
     failure = _failure(plan, pushed)
     if failure is not None and not isinstance(failure, Rejected):
         return Verdict(outcome="retried", failure=failure, entry=entry)
@@ -83,6 +83,11 @@ def _confirmed(plan: Plan, pushed: Pushed) -> Entry:
         stock=_parts(marked.stock, after.stock, plan.stock | plan.removed_stock, pushed.stock),
         prices=_parts(marked.prices, after.prices, plan.prices | plan.removed_prices, pushed.prices),
     )
+
+
+def _listing(entry: Entry, skus: AbstractSet[Sku]) -> Entry:
+    """Return `entry` with SKUs that are yet to be let go, as unsure: what is not listed would be kept for ever."""
+    return evolve(entry, stock={**dict.fromkeys(skus - entry.skus), **entry.stock})
 
 
 def _parts(

@@ -14,6 +14,7 @@ from daemon.listener.connection import Connection
 from daemon.listener.limits import Limits, raise_file_limit
 from daemon.listener.messages import Fault, Request, Response
 from daemon.listener.parser import Parser
+from daemon.listener.stream import SocketStream
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,7 @@ class Server:
     async def handle(self, stream: trio.abc.HalfCloseableStream) -> None:
         """Serve one client. Never raises but Cancelled; the stream is closed afterwards."""
         connection = Connection(
-            stream,
+            SocketStream(stream) if isinstance(stream, trio.SocketStream) else stream,
             self._limits,
             self._answer,
             self._refuse,

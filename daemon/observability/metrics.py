@@ -37,6 +37,7 @@ WAY_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 1
 COUNTERS: dict[str, tuple[str, list[str]]] = {
     "webhooks_total": ("Webhooks answered.", ["outcome"]),
     "webhook_stale_total": ("Webhooks whose signed timestamp was older than five minutes.", []),
+    "webhooks_missed_total": ("Entities that only a sweep found changed.", ["site", "kind"]),
     "http_requests_total": ("Requests answered by the listener; route is its pattern.", ["route", "status"]),
     "entities_total": ("Entities worked on.", ["site", "kind", "outcome"]),
     "api_requests_total": (
@@ -160,6 +161,10 @@ class Metrics:
     def webhook_stale(self) -> None:
         """Count a verified webhook that was signed more than five minutes ago."""
         self._count("webhook_stale_total")
+
+    def webhook_missed(self, site: Site, kind: Kind) -> None:
+        """Count an entity that had changed without a webhook."""
+        self._count("webhooks_missed_total", str(site), kind)
 
     def http_request(self, route: str, status: int) -> None:
         """Count an answer of the listener; `route` is a pattern, or empty when none was found."""

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId, Sku
 from daemon.storage.outbox import active
+from daemon.storage.prepared import Prepared
 from daemon.storage.tables import full_syncs, in_parts, ledger, sku_owners
 
 
@@ -77,11 +78,8 @@ def _mark(conn: Connection, call: Mark) -> frozenset[Sku]:
         return refused
     taken = [(sku, claimant) for sku, claimant in call.claims.items() if present.get(sku) != claimant]
     if taken:
-        new = insert(sku_owners)
-        conn.execute(
-            new.on_conflict_do_update(
-                index_elements=["connection_id", "sku"], set_={"external_id": new.excluded.external_id}
-            ),
+        _TAKE(
+            conn,
             [{"connection_id": call.connection_id, "sku": sku, "external_id": owner} for sku, owner in taken],
         )
     store(conn, call.connection_id, call.kind, call.rows)
@@ -93,16 +91,8 @@ def store(conn: Connection, connection_id: ConnectionId, kind: Kind, rows: Seque
     if not rows:
         return
     run = latest_run(conn, connection_id, kind)
-    new = insert(ledger)
-    conn.execute(
-        new.on_conflict_do_update(
-            index_elements=["connection_id", "kind", "external_id"],
-            set_={
-                "digest": new.excluded.digest,
-                "parts": new.excluded.parts,
-                "settled_run": new.excluded.settled_run,
-            },
-        ),
+    _STORE(
+        conn,
         [
             {
                 "connection_id": connection_id,
@@ -130,3 +120,20 @@ def size(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     c = ledger.c
     mine = (c.connection_id == connection_id, c.kind == kind.value)
     return conn.execute(select(func.count()).where(*mine)).scalar_one()
+
+
+_OWNER = insert(sku_owners)
+_TAKE = Prepared(
+    _OWNER.on_conflict_do_update(
+        index_elements=["connection_id", "sku"], set_={"external_id": _OWNER.excluded.external_id}
+    ),
+    *sku_owners.columns.keys(),
+)
+_ROW = insert(ledger)
+_STORE = Prepared(
+    _ROW.on_conflict_do_update(
+        index_elements=["connection_id", "kind", "external_id"],
+        set_={name: _ROW.excluded[name] for name in ("digest", "parts", "settled_run")},
+    ),
+    *ledger.columns.keys(),
+)

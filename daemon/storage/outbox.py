@@ -169,7 +169,7 @@ def _tag(
             "first_queued_at": now,
             "state": "pending",
         }
-        conn.execute(outbox.insert(), [{**fixed, "external_id": external_id} for external_id in new])
+        _TAG(conn, [{**fixed, "external_id": external_id} for external_id in new])
     return new
 
 
@@ -183,16 +183,11 @@ def claim(
     in_flight: AbstractSet[ExternalId],
 ) -> list[Claim]:
     """Return at most `limit` due rows of a lane that are not in flight, the longest due first."""
-    c = outbox.c
-    waiting = (
-        select(c.external_id, c.revision, c.full_sync_id, c.attempts, c.first_queued_at)
-        .where(c.connection_id == connection_id, c.kind == kind.value, c.state == "pending", c.lane == int(lane))
-        .order_by(c.due_at, c.external_id)
-        .limit(limit + len(in_flight))
-    )
+    most = limit + len(in_flight)
+    asked = {"connection": connection_id, "kind": kind.value, "lane": int(lane), "now": now, "most": most}
     # Two ranges of the index: asked for both at once, SQLite reads everything between them too.
-    for due in (c.due_at <= now, c.due_at > now + MAX_BACKOFF):
-        free = [Claim(*row) for row in conn.execute(waiting.where(due)) if row.external_id not in in_flight]
+    for due in (_DUE, _DUE_BY_A_JUMP):
+        free = [Claim(*tuple(row)) for row in due(conn, [asked]) if row.external_id not in in_flight]
         if free:
             return free[:limit]
     return []
@@ -200,11 +195,9 @@ def claim(
 
 def next_due(conn: Connection, connection_id: ConnectionId, kind: Kind, after: float) -> float | None:
     """Return when the next row that is not due at `after` will be; None when there is none."""
-    c = outbox.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value, c.state == "pending")
-    first = select(func.min(c.due_at)).where(*mine, c.due_at > after)
+    asked = {"connection": connection_id, "kind": kind.value, "after": after}
     # One look at the index for each lane: without its lane, SQLite reads all that waits.
-    times = [conn.execute(first.where(c.lane == int(lane))).scalar() for lane in Lane]
+    times = [_NEXT(conn, [{**asked, "lane": int(lane)}]).scalar() for lane in Lane]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -231,6 +224,22 @@ def depths(conn: Connection, connection_id: ConnectionId) -> list[Depth]:
 
 
 _ACTIVE = Prepared(select(connections.c.id).where(connections.c.id == bindparam("id"), connections.c.state == "active"))
+_OF_A_LANE = (
+    outbox.c.connection_id == bindparam("connection"),
+    outbox.c.kind == bindparam("kind"),
+    outbox.c.state == "pending",
+    outbox.c.lane == bindparam("lane"),
+)
+_OLDEST = (
+    select(*(outbox.c[name] for name in ("external_id", "revision", "full_sync_id", "attempts", "first_queued_at")))
+    .where(*_OF_A_LANE)
+    .order_by(outbox.c.due_at, outbox.c.external_id)
+    .limit(bindparam("most"))
+)
+_DUE = Prepared(_OLDEST.where(outbox.c.due_at <= bindparam("now")))
+_DUE_BY_A_JUMP = Prepared(_OLDEST.where(outbox.c.due_at > bindparam("now") + MAX_BACKOFF))
+_NEXT = Prepared(select(func.min(outbox.c.due_at)).where(*_OF_A_LANE, outbox.c.due_at > bindparam("after")))
+_TAG = Prepared(outbox.insert(), *(column.name for column in outbox.columns if column.name != "sealed"))
 _NEW = insert(outbox).values(revision=1, attempts=0, state="pending")
 _LATEST = outbox.c.first_queued_at + bindparam("patience")
 _PARKED = outbox.c.state == "parked"

@@ -4,11 +4,10 @@ What happens to a row depends on what was recorded since it was claimed: the rev
 claim, before anything was read, are compared here with the present ones. So the newest state always wins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, case, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, Sku
 from daemon.storage import ledger as ledgers
@@ -23,7 +22,8 @@ class Done:
     """The entity was worked on to its end: equal, written, removed, or refused with an issue.
 
     `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the SKUs that it
-    let go, `waits_for` those that it would have and somebody else owns, `report` says that it was a live change.
+    let go, `waits_for` those that it would have and somebody else owns: who is looked at next, perhaps it has let go.
+    `report` says that it was a live change.
     """
 
     claim: Claim
@@ -58,8 +58,6 @@ class Settlement:
     freshness: Freshness
     done: Sequence[Done] = ()
     again: Sequence[Again] = ()
-    changed: Sequence[ExternalId] = ()
-    """Entities to be looked at because of this batch, such as the owners of SKUs that it would have."""
 
 
 def settle(conn: Connection, calls: Sequence[Settlement]) -> list[None]:
@@ -85,8 +83,7 @@ def _settle(conn: Connection, call: Settlement) -> None:
         call.now,
         [(d.claim.external_id, d.issue, d.report) for d in call.done],
     )
-    changed = {*call.changed, *_ownership(conn, call)}
-    changes = [Change(call.kind, external_id) for external_id in sorted(changed)]
+    changes = [Change(call.kind, external_id) for external_id in sorted(_ownership(conn, call))]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.LIVE)])
 
 
@@ -180,13 +177,14 @@ def _forget(conn: Connection, call: Settlement) -> None:
 
 
 def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
-    """Give SKUs back and note who waits; return who has waited long enough."""
+    """Give SKUs back and note who waits; return who must be looked at because of that."""
     ids = [done.claim.external_id for done in call.done]
     released = [(sku, done.claim.external_id) for done in call.done for sku in done.released]
-    waiting = [(sku, done.claim.external_id) for done in call.done for sku in done.waits_for]
+    waiting = {(sku, done.claim.external_id) for done in call.done for sku in done.waits_for}
     owner, waiter = sku_owners.c, sku_waiters.c
-    if ids:
-        conn.execute(delete(sku_waiters).where(waiter.connection_id == call.connection_id, waiter.external_id.in_(ids)))
+    mine = (waiter.connection_id == call.connection_id, waiter.external_id.in_(ids))
+    known = {(row.sku, row.external_id) for row in conn.execute(select(waiter.sku, waiter.external_id).where(*mine))}
+    conn.execute(delete(sku_waiters).where(*mine))
     if released:
         conn.execute(
             delete(sku_owners).where(
@@ -198,19 +196,21 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
         )
     if waiting:
         conn.execute(
-            insert(sku_waiters).on_conflict_do_nothing(),
+            sku_waiters.insert(),
             [
                 {"connection_id": call.connection_id, "sku": sku, "external_id": external_id}
                 for sku, external_id in waiting
             ],
         )
-    return _woken(conn, call, [sku for sku, _ in released], [sku for sku, _ in waiting])
+    owned = ledgers.owners(conn, call.connection_id, {sku for sku, _ in waiting})
+    # An owner is looked at once: two that dispute two SKUs would otherwise call each other for ever.
+    bothered = {owned[sku] for sku, _ in waiting - known if sku in owned}.difference(ids)
+    free = {sku for sku, _ in released} | {sku for sku, _ in waiting if sku not in owned}
+    return bothered | _woken(conn, call, free)
 
 
-def _woken(conn: Connection, call: Settlement, released: Sequence[Sku], awaited: Sequence[Sku]) -> set[ExternalId]:
-    """Return who waits for a SKU that was released, or for one that was released before the waiting began."""
-    owned = ledgers.owners(conn, call.connection_id, awaited)
-    free = {*released, *(sku for sku in awaited if sku not in owned)}
+def _woken(conn: Connection, call: Settlement, free: Collection[Sku]) -> set[ExternalId]:
+    """Return who waits for SKUs that were released, perhaps before the waiting began; they wait no more."""
     waiter = sku_waiters.c
     woken: set[ExternalId] = set()
     for part in in_parts(free):

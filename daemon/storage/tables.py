@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    text,
 )
 
 metadata = MetaData()
@@ -64,7 +65,7 @@ outbox = Table(
     CheckConstraint("state in ('pending', 'parked')", name="state"),
     CheckConstraint("state <> 'parked' or full_sync_id is null", name="parked_rows_leave_their_run"),
     Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
-    Index("outbox_run", "full_sync_id"),
+    Index("outbox_run", "full_sync_id", sqlite_where=text("full_sync_id IS NOT NULL")),
     sqlite_with_rowid=False,
 )
 
@@ -163,7 +164,14 @@ sync_log = Table(
     sqlite_with_rowid=False,
 )
 
-OF_A_CONNECTION = (outbox, ledger, sku_owners, sku_waiters, full_syncs, issues, synced, sync_log)
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("since", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 PARAMETERS = 30_000
 """SQLite takes at most 32,766 in one statement; 250 products can have 150,000 SKUs."""

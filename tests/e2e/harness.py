@@ -5,7 +5,7 @@
             await h.first_sync()                 # the start's full sync is over, both sides agree, webhooks registered
             h.store.set_title(1, "New")          # h.store, h.state, h.shop, h.site: the stand-ins (see daemon.sandbox)
             await h.settle()                     # every webhook taken, nothing waits in the outbox
-            h.assert_equal()                     # SparkLayer holds what the store says, by the sandbox's own reckoning
+            h.assert_equal()                     # h.unequal is []: SparkLayer holds exactly what the store says
             await h.until(lambda: ...)           # looked at whenever a stand-in was called; fails after PATIENCE
 
 `house(..., start=False)` leaves starting to the test. `h.process` is the `Process`:
@@ -13,6 +13,7 @@
     await process.start() | ready() | restart() | wait() | terminate()   # terminate: SIGTERM, returns the exit code
     await process.kill()                                                 # SIGKILL, returns when it is dead
     await process.status()      # {"outbox", "full_sync", "issues", "ledger"} of the products
+    await process.when(lambda status: ...) | idle()                      # polls the status until it is so
     await process.sync(refresh=True) -> run's id;  await process.full_sync(...) -> its status when it is over
     await process.metrics()     # {'ignite_sync_x_total{label="..."}': 1.0}
     await process.request("POST", "/webhooks/test/sandbox", ...) -> httpx.Response
@@ -208,20 +209,22 @@ class Process:
 
     async def run_over(self, run: int) -> dict[str, Any]:
         """Return the status of a run when it is over and told."""
-        with trio.fail_after(PATIENCE):
-            while True:
-                latest: dict[str, Any] = (await self.status())["full_sync"] or {}
-                if latest.get("id") == run and latest["state"] == "ended":
-                    return latest
-                await trio.sleep(GLANCE)
+        over = {"id": run, "state": "ended"}
+        found: dict[str, Any] = (await self.when(lambda now: over.items() <= (now["full_sync"] or {}).items()))[
+            "full_sync"
+        ]
+        return found
 
     async def idle(self) -> None:
         """Wait until nothing waits in the outbox. Parked rows wait for nothing."""
+        await self.when(lambda now: not now["outbox"]["live"] + now["outbox"]["backfill"])
+
+    async def when(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until `holds` of the status; return that status."""
         with trio.fail_after(PATIENCE):
             while True:
-                outbox = (await self.status())["outbox"]
-                if not outbox["live"] + outbox["backfill"]:
-                    return
+                if holds(now := await self.status()):
+                    return now
                 await trio.sleep(GLANCE)
 
     async def metrics(self) -> dict[str, float]:
@@ -299,9 +302,14 @@ class House:
             await self.shop.webhooks.settled()
         await self.process.idle()
 
+    @property
+    def unequal(self) -> list[str]:
+        """What SparkLayer holds otherwise than the store, by the sandbox's own reckoning."""
+        return differences(self.store, self.state)
+
     def assert_equal(self) -> None:
-        """Compare SparkLayer with the store, by the sandbox's own reckoning."""
-        assert differences(self.store, self.state) == []
+        """Fail unless SparkLayer holds exactly what the store says."""
+        assert self.unequal == []
 
 
 class OpenHouse(Protocol):

@@ -58,8 +58,7 @@ async def test_a_change_that_arrives_after_its_page_and_before_its_turn_wins(hou
         first.stand(h.site.faults, "PATCH */products/*")
         run = await h.process.sync()
         await first.reached()
-        while (await h.process.status())["full_sync"]["state"] != "draining":
-            await trio.sleep(0.02)
+        await h.process.when(lambda status: status["full_sync"]["state"] == "draining")
         h.store.set_title(last, "Newer than the page")
         await h.shop.webhooks.settled()
         first.release()
@@ -75,14 +74,12 @@ async def test_a_webhook_is_not_behind_the_batch_of_a_full_sync(house: OpenHouse
         slow.stand(h.site.faults, "PATCH */products/*")
         run = await h.process.sync(refresh=True)
         await slow.reached()
-        mug = next(product_id for product_id in h.store.ids if product_id != 1)
         new = h.store.add_product("Arrives at once", price=1, variants=[{"sku": "LIVE"}])
         await h.until(lambda: str(new) in h.state.comparable()["products"])
         slow.release()
         await h.process.run_over(run)
         await h.settle()
         h.assert_equal()
-        assert mug != new
 
 
 async def test_a_change_that_arrives_while_its_product_is_in_flight_wins(house: OpenHouse) -> None:

@@ -59,7 +59,6 @@ from tests.storage.house import TABLES, House
 EPOCH = 1_800_000_000.0
 PRICE_LIST = "fake-price"
 ISSUES = TABLES["issues"]
-WRITES = ("POST /api/v1/products", "PATCH /api/v1/products/{product_id}")
 
 
 def product(external_id: str, skus: Mapping[str, str], *, stock: int = 1, price: str = "9.50", **fields: Any) -> Product:
@@ -184,6 +183,7 @@ class _Loopback(httpx.AsyncBaseTransport):
     """Hands requests to the sandbox's SparkLayer."""
 
     site: SparkLayer
+    refused: list[str]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         asked = Request(
@@ -202,7 +202,8 @@ class _Loopback(httpx.AsyncBaseTransport):
                     answer = await site.faults.after(asked, site.answer(asked, match))
         except HangUp as error:
             raise httpx.ReadError("reset", request=request) from error
-        site.statistics.answers[f"{route} {answer.status}"] += 1
+        if answer.status >= 400:
+            self.refused.append(f"{asked.method} {asked.path} {answer.status} {answer.body.decode()}")
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
 
 
@@ -214,6 +215,8 @@ class Bench:
     shop: Shop
     site: SparkLayer
     house: House
+    refused: list[str]
+    """Method, path, status and words of every refusal of SparkLayer."""
     pipeline: ProductPipeline = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -232,8 +235,10 @@ class Bench:
         return len(claims)
 
     async def work(self) -> None:
-        """Work until nothing is pending, waiting for what is due later."""
+        """Work until nothing is pending, waiting for what is due later and for the gate."""
         while True:
+            if self.line.gate.cause is not None:
+                await self.probed()
             if await self.once(Lane.LIVE) or await self.once(Lane.BACKFILL):
                 continue
             wanted = await self.line.storage.read(
@@ -242,6 +247,14 @@ class Bench:
             if wanted is None:
                 return
             await trio.sleep(wanted - self.line.now())
+
+    async def probed(self) -> None:
+        """Let the prober open the gate."""
+        probes = {Side.PLATFORM: self.shop.probe, Side.SPARKLAYER: self.line.sparklayer.probe}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.line.gate.run_prober, probes)
+            await self.line.gate.passed()
+            nursery.cancel_scope.cancel()
 
     @property
     def writes(self) -> tuple[int, int, int]:
@@ -252,10 +265,6 @@ class Bench:
     @property
     def calls(self) -> Counter[str]:
         return self.site.statistics.calls
-
-    def refusals(self, status: int = 409) -> int:
-        """How many product writes were refused with `status`."""
-        return sum(self.site.statistics.answers[f"{route} {status}"] for route in WRITES)
 
     def skus(self) -> dict[str, str]:
         """Return SparkLayer's live SKUs with their products."""
@@ -293,6 +302,7 @@ async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) ->
     shop, site = Shop(), SparkLayer(options or SparkLayerOptions(), "http://site.test")
     house = await House.build(storage)
     key = ApiKey(client_id=site.client_id, client_secret=Secret(site.client_secret))
+    refused: list[str] = []
     name = SiteName("test", site.site_id)
     line = Line(
         connection=Connection(id=house.connection_id, site=name, platform="fake", api_key=key, store=None),
@@ -301,7 +311,7 @@ async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) ->
         ),
         platform=shop,
         sparklayer=sparklayer.connect(
-            base_url=site.url, site=name, api_key=key, integration="fake", transport=_Loopback(site)
+            base_url=site.url, site=name, api_key=key, integration="fake", transport=_Loopback(site, refused)
         ),
         storage=storage,
         vault=vault,
@@ -312,7 +322,7 @@ async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) ->
         chance=random.Random(0),
         gate=Gate(name),
     )
-    bench = Bench(line, shop, site, house)
+    bench = Bench(line, shop, site, house, refused)
     bench.house = evolve(house, freshness=line.desks[Kind.PRODUCTS].freshness)
     yield bench
     storage.close()

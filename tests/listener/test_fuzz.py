@@ -1,6 +1,7 @@
 """However the bytes are cut, the answers are the same; whatever the bytes are, there is an end and no crash."""
 
 import random
+import re
 
 import trio
 from hypothesis import given, settings
@@ -98,8 +99,8 @@ def test_bytes_changed_at_random_neither_crash_nor_hang(sent: list[bytes], data:
     for _ in range(data.draw(st.integers(1, 5))):
         place = data.draw(st.integers(0, len(spoilt) - 1))
         spoilt[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
-    for answer in talk(cut(bytes(spoilt), seed)).split(b"HTTP/1.1 ")[1:]:
-        assert answer[:3] in {b"200", b"400", b"404", b"405", b"413", b"417", b"431", b"501", b"505"}
+    for status in re.findall(rb"HTTP/1\.1 (?!are spoken)(...)", talk(cut(bytes(spoilt), seed))):
+        assert status in {b"200", b"400", b"404", b"405", b"413", b"417", b"431", b"501", b"505"}
 
 
 @settings(max_examples=300)

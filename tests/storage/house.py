@@ -76,7 +76,6 @@ class House:
         *,
         done: Sequence[Done] = (),
         again: Sequence[Again] = (),
-        changed: Sequence[str] = (),
         now: float = 0.0,
     ) -> None:
         call = Settlement(
@@ -86,7 +85,6 @@ class House:
             freshness=self.freshness,
             done=done,
             again=again,
-            changed=[ExternalId(one) for one in changed],
         )
         await self.storage.write(settling.settle, call)
 

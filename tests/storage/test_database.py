@@ -164,7 +164,7 @@ async def test_a_reader_cannot_write(database: Database) -> None:
 
 async def test_nobody_is_left_waiting_when_the_writer_ends(path: Path) -> None:
     async with open_database(path) as database:
-        idle = Database(database._portal, path, lambda *_: None)
+        idle = Database(database._loop, path, lambda *_: None)
         async with trio.open_nursery() as nursery:
             results: list[Any] = []
 

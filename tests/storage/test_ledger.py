@@ -94,7 +94,9 @@ async def test_a_removed_entity_is_forgotten(house: House) -> None:
 async def test_whoever_waits_for_a_sku_is_recorded_when_it_is_released(house: House) -> None:
     await house.mark(claims={"SHIRT": "1"})
     await _done(house, "2", waits_for=[SHIRT])
+    await _done(house, "1")
     await _done(house, "3", waits_for=[SHIRT])
+    await _done(house, "1")
     assert await house.rows() == {}
     assert await _waiters(house) == {("SHIRT", "2"), ("SHIRT", "3")}
     await _done(house, "1", released=[SHIRT])
@@ -136,10 +138,22 @@ async def test_whoever_no_longer_wants_a_sku_no_longer_waits(house: House) -> No
     assert await house.rows() == {}
 
 
-async def test_owners_outside_the_batch_are_looked_at(house: House) -> None:
-    await house.settle(changed=["7", "7"])
-    assert set(await house.rows()) == {"7"}
-    assert (await house.row("7"))["due_at"] == 0.0
+async def test_the_owner_of_a_wanted_sku_is_looked_at_once(house: House) -> None:
+    await house.mark(claims={"SHIRT": "1", "MUG": "2"})
+    await _done(house, "2", waits_for=[SHIRT])
+    assert set(await house.rows()) == {"1"}, "perhaps it has let go"
+    await _done(house, "1", waits_for=[Sku("MUG")])
+    assert set(await house.rows()) == {"2"}
+    await _done(house, "2", waits_for=[SHIRT])
+    assert await house.rows() == {}, "two that dispute two SKUs do not call each other for ever"
+
+
+async def test_an_owner_in_the_same_settlement_is_not_looked_at_again(house: House) -> None:
+    await house.mark(claims={"SHIRT": "1"})
+    await house.record("1", "2")
+    first, second = await house.claim()
+    await house.settle(done=[Done(claim=first), Done(claim=second, waits_for=[SHIRT])])
+    assert await house.rows() == {}
 
 
 async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters: int) -> None:

@@ -35,7 +35,7 @@ CREATE TABLE outbox (
     CONSTRAINT parked_rows_leave_their_run CHECK (state <> 'parked' OR full_sync_id IS NULL)
 ) WITHOUT ROWID;
 CREATE INDEX outbox_due ON outbox (connection_id, kind, state, lane, due_at);
-CREATE INDEX outbox_run ON outbox (full_sync_id);
+CREATE INDEX outbox_run ON outbox (full_sync_id) WHERE full_sync_id IS NOT NULL;
 
 CREATE TABLE ledger (
     connection_id INTEGER NOT NULL,
@@ -112,6 +112,13 @@ CREATE TABLE sync_log (
     started_at FLOAT,
     last_full_sync FLOAT,
     last_succeeded BOOLEAN,
+    PRIMARY KEY (connection_id, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE sweeps (
+    connection_id INTEGER NOT NULL,
+    kind VARCHAR NOT NULL,
+    since FLOAT NOT NULL,
     PRIMARY KEY (connection_id, kind)
 ) WITHOUT ROWID;
 """

@@ -1,0 +1,92 @@
+"""The sweep: a periodic catch-up, for webhooks that never came and for changes that a platform tells nobody.
+
+Every `sweep_every` seconds, give or take a tenth, what changed since the last sweep is read and put into the backfill
+lane; once a day a kind is read whole, trusting the ledger, with removals as in any full sync. While a full sync is on
+its way there is no sweep: it reads everything anyway.
+"""
+
+from functools import partial
+
+import structlog
+import trio
+
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.line import Line
+from daemon.model import Kind
+from daemon.platforms.base import Page
+from daemon.storage import full_syncs
+from daemon.storage.sweeps import Swept, SweptUntil, store_swept, swept_since, take_swept
+
+DAY = 86400.0
+OVERLAP = 60.0
+"""Seconds that a sweep looks back beyond the last one: clocks differ."""
+
+log = structlog.get_logger()
+
+
+class Sweep:
+    """Sweeps one kind of one connection until cancelled."""
+
+    def __init__(self, line: Line, kind: Kind, runs: FullSyncs) -> None:
+        self._line = line
+        self._kind = kind
+        self._runs = runs
+        self._desk = line.desks[kind]
+
+    async def run(self) -> None:
+        """Sweep when it is time, and whenever somebody asks for it through the desk."""
+        while True:
+            since = await self._since()
+            pause = self._line.options.sweep_every * self._line.chance.uniform(0.9, 1.1)
+            rest = max(0.0, min(since + pause - self._line.now(), pause))
+            await self._desk.sweep.wait_until(trio.current_time() + rest)
+            await self.run_once()
+
+    async def run_once(self) -> None:
+        """Read what changed since the last sweep, or everything if that was not done for a day."""
+        line = self._line
+        newest = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
+        began = line.now()
+        if newest is not None and newest.state != "ended":
+            pass
+        elif newest is not None and began - newest.started_at >= DAY:
+            await self._runs.start("daily")
+        else:
+            await self._walk(await self._since() - OVERLAP)
+        until = SweptUntil(connection_id=line.connection.id, kind=self._kind, since=began)
+        await line.storage.write(store_swept, until)
+
+    async def _since(self) -> float:
+        since = await self._line.storage.read(swept_since, self._line.connection.id, self._kind)
+        if since is not None:
+            return since
+        await self._line.storage.write(
+            store_swept, SweptUntil(connection_id=self._line.connection.id, kind=self._kind, since=self._line.now())
+        )
+        return self._line.now()
+
+    async def _walk(self, since: float) -> None:
+        cursor: str | None = None
+        while True:
+            async with self._desk.reading:
+                self._desk.freshness.open()
+                page = await self._runs.patiently(partial(self._line.platform.changed_since, self._kind, since, cursor))
+                await self._take(page)
+            if page.cursor is None:
+                return
+            cursor = page.cursor
+
+    async def _take(self, page: Page) -> None:
+        ids = [entity.external_id for entity in page.entities]
+        call = Swept(
+            connection_id=self._line.connection.id,
+            kind=self._kind,
+            ids=ids,
+            now=self._line.now(),
+            freshness=self._desk.freshness,
+        )
+        async with self._desk.claiming:
+            usable = await self._line.storage.write(take_swept, call)
+            self._desk.freshness.close()
+            self._desk.handoff.put(None, [entity for entity in page.entities if entity.external_id in usable])
+        self._desk.wake()

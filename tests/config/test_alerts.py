@@ -1,0 +1,31 @@
+"""What config/ offers Prometheus: every series it asks for is one that the daemon has, with those labels."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS
+
+CONFIG = Path(__file__).parent.parent.parent / "config"
+LABELS = {name: set(each[1]) for table in (COUNTERS, GAUGES, HISTOGRAMS) for name, each in table.items()}
+RULES = [
+    rule for group in yaml.safe_load((CONFIG / "alerts.yml").read_text("utf-8"))["groups"] for rule in group["rules"]
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
+def test_an_alert_asks_for_what_there_is(rule: dict[str, str]) -> None:
+    series = re.findall(r"ignite_sync_(\w+)(?:\{([^}]*)\})?", rule["expr"])
+    grouped = re.findall(r"by \(([^)]*)\)", rule["expr"])
+    assert series or rule["expr"].startswith('up{job="ignite-sync"}')
+    for name, selectors in series:
+        wanted = set(re.findall(r"(\w+)=", selectors)) | {label for by in grouped for label in by.split(", ")}
+        assert wanted <= LABELS[name], name
+
+
+def test_the_scrape_configuration_names_the_alerts_and_the_job_they_ask_for() -> None:
+    prometheus = yaml.safe_load((CONFIG / "prometheus.yml").read_text("utf-8"))
+    assert [(CONFIG / name).exists() for name in prometheus["rule_files"]] == [True]
+    assert [job["job_name"] for job in prometheus["scrape_configs"]] == ["ignite-sync"]

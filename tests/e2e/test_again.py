@@ -1,0 +1,90 @@
+"""Doing it all again is harmless, and repairs what changed behind our back.
+
+Rule 3 of the design: a normal run that finds nothing new writes nothing. A refresh run ignores the ledger and writes
+everything. A lost database is no loss: the next start brings both sides together without making anything twice.
+"""
+
+from typing import Literal
+
+import pytest
+
+from daemon.sandbox import SparkLayerOptions, adventureworks, synthetic
+from daemon.sandbox.sparklayer.products import Products
+from tests.e2e.harness import OpenHouse
+
+MODES = ("merge", "replace")
+
+
+async def test_a_second_full_sync_reads_everything_and_writes_nothing(house: OpenHouse) -> None:
+    async with house(adventureworks()) as h:
+        await h.first_sync()
+        writes, reads = h.writes, h.shop.statistics.calls["GET /v3/catalog/products"]
+        assert all(writes)
+        run = await h.process.full_sync()
+        assert (run["succeeded"], run["done"]) == (True, len(h.store.ids))
+        assert h.writes == writes
+        assert h.shop.statistics.calls["GET /v3/catalog/products"] - reads == 1, "every page once"
+        h.assert_equal()
+
+
+@pytest.mark.parametrize("variants", MODES)
+async def test_a_refresh_run_writes_everything_and_repairs_what_was_changed_behind_our_back(
+    house: OpenHouse, variants: Literal["merge", "replace"]
+) -> None:
+    many = 12
+    async with house(synthetic(many, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
+        await h.first_sync()
+        site, before = h.state, h.writes
+        site.products.find("1").title = "Changed in the dashboard"  # type: ignore[union-attr]  # it was synced
+        site.products.find("2").variants[0].status = "discontinued"  # type: ignore[union-attr]
+        _forget(site.products, "3")
+        site.stock.levels["S4-1"].clear()
+        del site.prices.prices["bigcommerce-price"]["S5-1"]
+        assert len(h.unequal) == 5
+        assert (await h.process.full_sync())["succeeded"]
+        assert h.writes == before, "a normal run trusts the ledger"
+        assert (await h.process.full_sync(refresh=True))["succeeded"]
+        h.assert_equal()
+        skus = len(list(h.store.variants()))
+        assert [now - then for now, then in zip(h.writes, before, strict=True)] == [many, skus, skus]
+
+
+def _forget(products: Products, external_id: str) -> None:
+    """Delete a product in SparkLayer, which has no operation for it."""
+    product = products.find(external_id)
+    assert product is not None
+    del products.products[product.id], products._ids[external_id]
+    for variant in product.variants:
+        del (
+            products._owners[variant.id],
+            products._skus[str(variant.sku)],
+            products._variant_ids[str(variant.external_id)],
+        )
+
+
+@pytest.mark.parametrize("variants", MODES)
+async def test_a_lost_database_ends_equal_without_duplicates(
+    house: OpenHouse, variants: Literal["merge", "replace"]
+) -> None:
+    async with house(synthetic(12, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
+        await h.first_sync()
+        products = len(h.state.products.products)
+        await h.process.kill()
+        for file in h.process.database.parent.glob(f"{h.process.database.name}*"):
+            file.unlink()
+        h.store.set_title(1, "Edited while nobody looked", silent=True)
+        h.store.delete_variant(h.store.by_sku("S2-2").id, silent=True)
+        h.store.rotate_skus(h.store.by_sku("S4-1").id, h.store.by_sku("S5-1").id, silent=True)
+        await h.process.start()
+        await h.process.run_over(1)
+        await h.settle()
+        assert len(h.state.products.products) == products
+        assert [one for one in h.unequal if "S2-2" not in one] == []
+        assert h.errors == {}
+
+
+async def test_a_refused_second_run_says_so(house: OpenHouse) -> None:
+    async with house() as h, h.shop.faults.hold("GET */catalog/products"):
+        order = {"site": "test/sandbox", "kind": "products"}
+        answer = await h.process.request("POST", "/admin/sync", json=order)
+        assert answer.status_code == 409

@@ -1,0 +1,95 @@
+"""Every edit that a merchant can make arrives in SparkLayer by its webhook, within two seconds of it."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+import trio
+
+from daemon.sandbox import Store, adventureworks
+from tests.e2e.harness import OpenHouse
+
+JUMPER = 1
+
+
+def _small(store: Store) -> int:
+    return store.by_sku("J-S").id
+
+
+def _mug(store: Store) -> int:
+    return store.by_sku("MUG").product_id
+
+
+EDITS: Mapping[str, Callable[[Store], object]] = {
+    "title": lambda store: store.set_title(JUMPER, "Pullover"),
+    "hidden": lambda store: store.set_visible(JUMPER, visible=False),
+    "shown": lambda store: store.set_visible(JUMPER, visible=True),
+    "disabled": lambda store: store.set_availability(JUMPER, "disabled"),
+    "on preorder": lambda store: store.set_availability(JUMPER, "preorder"),
+    "variant not for sale": lambda store: store.set_purchasing_disabled(_small(store), disabled=True),
+    "variant for sale": lambda store: store.set_purchasing_disabled(_small(store), disabled=False),
+    "price": lambda store: store.set_price(JUMPER, 44.95),
+    "price of 0": lambda store: store.set_price(JUMPER, 0),
+    "variant's own price": lambda store: store.set_price(JUMPER, 39.5, _small(store)),
+    "variant's own price taken away": lambda store: store.set_price(JUMPER, None, _small(store)),
+    "stock": lambda store: store.set_stock(_small(store), 17),
+    "no stock": lambda store: store.set_stock(_small(store), 0),
+    "stock of a simple product": lambda store: store.set_stock(store.by_sku("MUG").id, 1),
+    "stock no longer tracked": lambda store: store.set_tracking(JUMPER, "none"),
+    "stock tracked as a whole": lambda store: store.set_tracking(JUMPER, "product"),
+    "stock tracked by variant": lambda store: store.set_tracking(JUMPER, "variant"),
+    "weight": lambda store: store.set_weight(JUMPER, 2.25),
+    "variant's own weight": lambda store: store.set_weight(JUMPER, 0.5, _small(store)),
+    "variant added": lambda store: store.add_variant(JUMPER, sku="J-L", options={"Size": "L"}, stock=5),
+    "variant deleted": lambda store: store.delete_variant(_small(store)),
+    "SKU changed": lambda store: store.set_sku(store.by_sku("J-M").id, "J-MEDIUM"),
+    "SKU taken away, and with it stock and price": lambda store: store.set_sku(store.by_sku("J-MEDIUM").id, ""),
+    "product added": lambda store: store.add_product("Cap", price=9, variants=[{"sku": "CAP", "stock": 2}]),
+    "product deleted": lambda store: store.delete_product(_mug(store)),
+}
+LIVE_SECONDS = 2.0
+
+
+async def test_every_edit_arrives(house: OpenHouse) -> None:
+    """One after the other, in one store, so that each starts from what the ones before it have left."""
+    async with house() as h:
+        await h.first_sync()
+        for name, edit in EDITS.items():
+            edit(h.store)
+            await h.settle()
+            assert h.unequal == [], name
+
+
+async def test_a_new_unit_of_weight_arrives_with_every_product(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        h.store.set_weight_unit("KGS")
+        await h.until(lambda: not h.unequal)
+        assert (await h.process.run_over(2))["succeeded"]
+
+
+async def test_a_new_currency_relabels_the_price_list(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        writes = h.writes
+        h.store.set_currency("GBP")
+        await h.until(lambda: h.state.price_lists.existing("bigcommerce-price").currency_code == "GBP")
+        assert (await h.process.run_over(2))["succeeded"]
+        assert h.writes == writes, "the numbers stay"
+
+
+@pytest.mark.parametrize("edit", ["title", "stock", "price"])
+async def test_an_edit_arrives_within_two_seconds_at_the_usual_pace(house: OpenHouse, edit: str) -> None:
+    async with house(sync={}) as h:
+        await h.first_sync()
+        began = trio.current_time()
+        EDITS[edit](h.store)
+        assert h.unequal
+        await h.until(lambda: not h.unequal)
+        assert trio.current_time() - began < LIVE_SECONDS
+
+
+async def test_a_whole_company_arrives(house: OpenHouse) -> None:
+    async with house(adventureworks()) as h:
+        await h.first_sync()
+        nameless = {str(variant.product_id) for variant in h.store.variants() if not variant.sku}
+        await h.until(lambda: h.errors.keys() == nameless)

@@ -1,0 +1,196 @@
+"""The actor: lanes that do not wait for each other, one piece of work for an entity, and bugs pinned to their entity."""
+
+# ruff: noqa: ARG001 (pytest-trio finds the clock among a test's arguments)
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from daemon.engine.actor import Actor
+from daemon.errors import Blocked, Side, StorageTrouble
+from daemon.model import ExternalId, Lane
+from daemon.sparklayer.pricing import Pricing
+from daemon.storage.outbox import Claim
+from tests.engine.fakes import Bench, product
+
+
+async def _until_empty(bench: Bench) -> None:
+    """Run the actor until it has worked everything off."""
+    actor = Actor(bench.line, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        while any(row["state"] == "pending" for row in (await bench.house.rows()).values()):
+            await trio.sleep(1.0)
+        actor.finish()
+
+
+def _held(bench: Bench, *ids: str) -> trio.Event:
+    """Have the store hold back its answers about `ids` until the event is set."""
+    released = trio.Event()
+
+    async def hold(method: str) -> None:
+        if method == "read" and set(bench.shop.asked[-1]) & set(ids):
+            await released.wait()
+
+    bench.shop.before = hold
+    return released
+
+
+async def test_a_change_is_worked_on_when_it_is_due(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    actor = Actor(bench.line, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await wait_all_tasks_blocked()
+        await bench.house.record("1", now=bench.line.now(), debounce=1.0, patience=10.0)
+        bench.line.desks[bench.pipeline.kind].wake()
+        began = trio.current_time()
+        while await bench.house.rows():
+            await trio.sleep(0.01)
+        assert 1.0 <= trio.current_time() - began < 1.2
+        actor.finish()
+    assert bench.skus() == {"A": "1"}
+
+
+async def test_nobody_needs_to_wake_it(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    actor = Actor(bench.line, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await wait_all_tasks_blocked()
+        await bench.house.record("1", now=bench.line.now())
+        await trio.sleep(31)
+        assert bench.skus() == {"A": "1"}
+        actor.finish()
+
+
+async def test_live_changes_are_not_behind_a_backfill_batch(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.line.prepared()
+    released = _held(bench, "1")
+    actor = Actor(bench.line, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await bench.change("1", lane=Lane.BACKFILL)
+        await wait_all_tasks_blocked()
+        await bench.change("2")
+        await trio.sleep(0.5)
+        assert bench.skus() == {"B": "2"}
+        released.set()
+        await trio.sleep(0.5)
+        assert bench.skus() == {"A": "1", "B": "2"}
+        actor.finish()
+
+
+async def test_what_is_in_flight_in_one_lane_is_not_claimed_by_the_other(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.line.prepared()
+    released = _held(bench, "1")
+    actor = Actor(bench.line, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await bench.change("1", lane=Lane.BACKFILL)
+        await trio.sleep(0.5)
+        await bench.change("1")
+        await trio.sleep(0.5)
+        assert len(bench.shop.asked) == 1
+        released.set()
+        await trio.sleep(0.5)
+        assert len(bench.shop.asked) == 2, "and worked on again afterwards, at once"
+        assert await bench.house.rows() == {}
+        actor.finish()
+
+
+async def test_a_batch_is_as_large_as_the_platform_can_read(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.batch = 3
+    bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, 8)))
+    await bench.change(*bench.shop.products)
+    await _until_empty(bench)
+    assert [len(ids) for ids in bench.shop.asked] == [3, 3, 1]
+
+
+async def test_a_bug_in_a_batch_is_pinned_to_its_entity(
+    autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, 4)))
+    await bench.change("1", "2", "3")
+    real = bench.pipeline.work
+
+    async def work(claims: Sequence[Claim], lane: Lane) -> None:
+        if any(claim.external_id == "2" for claim in claims):
+            raise ZeroDivisionError
+        await real(claims, lane)
+
+    monkeypatch.setattr(bench.pipeline, "work", work)
+    await _until_empty(bench)
+    assert set(bench.skus()) == {"S1", "S3"}
+    row = await bench.house.row("2")
+    assert (row["state"], row["attempts"]) == ("parked", 9)
+
+
+async def test_a_bug_while_pushing_is_settled_as_broken(
+    autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Pricing, "set", broken)
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.change("1")
+    await _until_empty(bench)
+    assert (await bench.house.row("1"))["state"] == "parked"
+    assert bench.stock() == {"A": 1}
+
+
+async def test_a_closed_gate_stops_it_and_opening_wakes_it(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    bench.shop.failures["read"] = [Blocked("no", reason="credentials", side=Side.PLATFORM)]
+    actor = Actor(bench.line, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await bench.change("1")
+        await trio.sleep(100)
+        assert len(bench.shop.asked) == 1
+        await bench.probed()
+        await trio.sleep(0.5)
+        assert bench.skus() == {"A": "1"}
+        actor.finish()
+
+
+async def test_trouble_with_the_database_is_waited_out(
+    autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    real, troubles = bench.pipeline.work, [StorageTrouble("full", reason="storage")] * 3
+
+    async def work(claims: Sequence[Claim], lane: Lane) -> None:
+        if troubles:
+            raise troubles.pop()
+        await real(claims, lane)
+
+    monkeypatch.setattr(bench.pipeline, "work", work)
+    await bench.change("1")
+    await _until_empty(bench)
+    assert bench.skus() == {"A": "1"}
+    assert trio.current_time() >= 3
+
+
+async def test_finishing_lets_the_batch_in_flight_end(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.line.prepared()
+    released = _held(bench, "1")
+    actor = Actor(bench.line, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await bench.change("1")
+        await trio.sleep(0.5)
+        actor.finish()
+        await bench.change("2")
+        await trio.sleep(50)
+        released.set()
+    assert bench.skus() == {"A": "1"}
+    assert set(await bench.house.rows()) == {ExternalId("2")}

@@ -1,0 +1,67 @@
+"""What a site needs before products can be pushed is found, or made."""
+
+import pytest
+
+from daemon.engine.site import prepare_site
+from daemon.errors import Blocked
+from daemon.sandbox.sparklayer.api import SparkLayerOptions
+from tests.engine.fakes import Bench, open_bench
+
+MAIN, OTHER, OURS = ("main", "Main"), ("other", "Other"), ("fake", "Fake")
+
+
+async def _prepared(bench: Bench, wanted: str | None, currency: str = "GBP") -> str:
+    terms = await prepare_site(bench.line.sparklayer, bench.line.platform_type, currency, wanted)
+    assert terms.price_list == "fake-price"
+    return terms.stock_location
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "chosen"),
+    [
+        ((), None, "sl_1"),
+        ((MAIN,), None, "sl_1"),
+        ((MAIN, OTHER), None, "sl_3"),
+        ((MAIN, OURS), None, "sl_2"),
+        ((MAIN, OTHER), "other", "sl_2"),
+        ((MAIN, OTHER), "sl_1", "sl_1"),
+    ],
+)
+async def test_the_stock_location(present: tuple[tuple[str, str], ...], wanted: str | None, chosen: str) -> None:
+    async with open_bench(SparkLayerOptions(locations=present)) as bench:
+        assert await _prepared(bench, wanted) == chosen
+        made = {place.external_id for place in bench.site.state.stock.locations} - {key for key, _ in present}
+        assert made == ({"fake"} if chosen == f"sl_{len(present) + 1}" else set())
+        assert await _prepared(bench, wanted) == chosen, "nothing is made twice"
+
+
+async def test_a_location_that_does_not_exist_blocks() -> None:
+    async with open_bench() as bench:
+        with pytest.raises(Blocked, match="'nowhere' is not a location") as caught:
+            await _prepared(bench, "nowhere")
+        assert caught.value.reason == "stock_location_unknown"
+
+
+async def test_the_price_list_is_made_once_and_follows_the_currency() -> None:
+    async with open_bench() as bench:
+        await _prepared(bench, None)
+        made = bench.site.state.price_lists.lists["fake-price"]
+        assert (made.name, made.currency_code, made.source) == ("Fake Price", "GBP", "integration")
+        bench.site.statistics.reset()
+        await _prepared(bench, None)
+        assert not [call for call in bench.calls if not call.startswith("GET")]
+        await _prepared(bench, None, "EUR")
+        assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"
+
+
+async def test_terms_are_read_once_until_they_are_forgotten() -> None:
+    async with open_bench() as bench:
+        first = await bench.line.prepared()
+        bench.site.statistics.reset()
+        assert await bench.line.prepared() == first
+        assert bench.calls.total() == 0
+        assert not await bench.line.refresh_facts()
+        bench.shop.store = type(bench.shop.store)(currency="EUR", weight_unit="KGS")
+        assert await bench.line.refresh_facts(), "every product maps to something else"
+        await bench.line.prepared()
+        assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"

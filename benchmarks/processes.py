@@ -94,10 +94,10 @@ class Daemon:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
-    def query(self, sql: str) -> list[Any]:
+    def query(self, sql: str, *parameters: object) -> list[Any]:
         """Ask the database file, read-only."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as conn:
-            return conn.execute(sql).fetchall()
+            return conn.execute(sql, parameters).fetchall()
 
     async def metric(self, name: str) -> float:
         """Return a counter without labels, or the sum of one with them."""
@@ -110,7 +110,7 @@ class Daemon:
         order = {"site": self.site, "kind": "products"}
         run = msgspec.json.decode(await self._ask("POST", "/admin/sync", msgspec.json.encode(order)))["run"]
         while True:
-            [(state, done, succeeded)] = self.query(f"SELECT state, done, succeeded FROM full_syncs WHERE id = {int(run)}")
+            [(state, done, succeeded)] = self.query("SELECT state, done, succeeded FROM full_syncs WHERE id = ?", run)
             if state == "ended":
                 break
             await trio.sleep(POLL_SECONDS)

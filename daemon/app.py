@@ -12,6 +12,7 @@ import gc
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from functools import partial
@@ -45,6 +46,11 @@ FINISH_SECONDS = 20.0
 
 CLOSE_SECONDS = 25.0
 
+SWITCH_SECONDS = 0.0001
+"""For how long a thread may keep the others from running. A commit passes through three threads, and with Python's
+5 ms each of them may wait that long for a busy trio, and every webhook with it (benchmarks.webhooks).
+"""
+
 log = structlog.get_logger()
 
 
@@ -52,6 +58,7 @@ def run(settings: Settings) -> int:
     """Run the daemon until it is told to stop; return the exit code. Raises ConfigError."""
     configure(settings.logging.level)
     gc.freeze()  # what is loaded by now stays, so the collector need not look at it again and again
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         trio.run(_run, settings)
     except BaseExceptionGroup as group:

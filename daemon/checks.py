@@ -37,11 +37,12 @@ async def check_connections(settings: Settings) -> list[CheckResult]:
 
 def _database(settings: Settings) -> CheckResult:
     path = settings.database.path
+    subject = f"database {path}"
     try:
         check_writable(path)
     except ConfigError as error:
-        return CheckResult(subject=f"database {path}", ok=False, detail=str(error))
-    return CheckResult(subject=f"database {path}", ok=True, detail="can be written")
+        return CheckResult(subject=subject, ok=False, detail=str(error).removeprefix(f"{subject}: "))
+    return CheckResult(subject=subject, ok=True, detail="can be written")
 
 
 async def _platform(link: ConnectionSettings) -> CheckResult:

@@ -113,7 +113,7 @@ class Api:
         if query:
             url = f"{url}?{urlencode(query, safe=':,')}"
         every = [*self._headers, *headers.items()] if headers else self._headers
-        request = httpx.Request(method, url, headers=every, content=body, extensions=self._extensions)
+        request = httpx.Request(method, _parsed(url), headers=every, content=body, extensions=self._extensions)
         try:
             with trio.fail_after(self._timeout):
                 async with self._free:
@@ -180,6 +180,12 @@ def _decompressed(body: bytes, encoding: str | None) -> bytes:
     if not gunzip.eof:
         raise Retry("the gzip ends early", reason="truncated", effect_unknown=True)
     return plain
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    """Parse a URL; the few that most requests go to are parsed once."""
+    return httpx.URL(url)
 
 
 @functools.cache

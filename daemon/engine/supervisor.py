@@ -7,6 +7,7 @@ five times in a minute ends the process with an error, since whoever started the
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import structlog
 import trio
@@ -58,8 +59,8 @@ class Works:
         probes = {Side.PLATFORM: self.line.platform.probe, Side.SPARKLAYER: self.line.sparklayer.probe}
         with self._helping:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.line.gate.run_prober, probes)
-                nursery.start_soon(self._care_for_webhooks)
+                nursery.start_soon(self._kept, Kind.STORE, partial(self.line.gate.run_prober, probes))
+                nursery.start_soon(self._kept, Kind.STORE, self._care_for_webhooks)
                 for kind, runner in self.full_syncs.items():
                     nursery.start_soon(self._kept, kind, runner.run)
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.line, kind).run)

@@ -47,6 +47,8 @@ class SyncLogWriter:
                 line.gate.close(error)
             except Missing:
                 await line.storage.write(sync_log.owe_put, (line.connection.id, self._kind))
+                await trio.sleep(line.backoff(attempts))
+                attempts += 1
             except Retry as error:
                 await trio.sleep(line.backoff(attempts, error.after))
                 attempts += 1

@@ -15,8 +15,8 @@ import asyncio
 import contextlib
 import fcntl
 import itertools
-import os
 import sqlite3
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
@@ -41,6 +41,9 @@ Outcome = tuple[Any, Exception | None]
 
 Observe = Callable[[str, int, float], None]
 """Told of each commit: "committed" or "failed", how many calls were in it, and the seconds it took."""
+
+MAGIC = b"SQLite format 3\0"
+"""What a file begins with that has a database; one that nothing was written to is empty."""
 
 BUSY_MILLISECONDS = 5000
 READERS = 2
@@ -284,8 +287,14 @@ def check_writable(path: Path) -> None:
     folder = path.absolute().parent
     if not folder.is_dir():
         raise ConfigError(f"database {path}: there is no folder {folder}; make it, or name another")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise ConfigError(f"database {path}: cannot be written; choose a folder this user can write to")
+    try:
+        # Permissions do not tell all: a file system may be read-only, or take no files.
+        with path.open("rb+") if path.exists() else tempfile.TemporaryFile(dir=folder) as file:
+            begins = file.read(len(MAGIC))
+    except OSError as error:
+        raise ConfigError(f"database {path}: {error.strerror}; choose a folder this user can write to") from error
+    if begins not in (b"", MAGIC):
+        raise ConfigError(f"database {path}: is no database; name another file")
 
 
 def _prepare(engine: Engine, begin: str, *pragmas: str) -> Engine:

@@ -16,6 +16,8 @@
     await process.when(lambda status: ...) | idle()                      # polls the status until it is so
     await process.sync(refresh=True) -> run's id;  await process.full_sync(...) -> its status when it is over
     await process.metrics()     # {'ignite_sync_x_total{label="..."}': 1.0}
+    await process.blocked() | until_blocked("platform: credentials") | until_blocked(None)
+    await process.command("status")     # -> (exit code, stdout, stderr) of another process beside it
     await process.request("POST", "/webhooks/test/sandbox", ...) -> httpx.Response
     process.pid, .port, .config, .database, .output (all that it ever printed)
 
@@ -187,6 +189,15 @@ class Process:
         await self.kill()
         await self.start()
 
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run a command such as `status` with the same settings; return its exit code, stdout and stderr."""
+        line = [sys.executable, "-m", "daemon", *arguments, "--config", str(self.config)]
+        with trio.fail_after(PATIENCE):
+            done = await trio.run_process(
+                line, capture_stdout=True, capture_stderr=True, check=False, cwd=ROOT, env=self._environment
+            )
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask its listener, as an administrator."""
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", **options.pop("headers", {})}
@@ -197,6 +208,20 @@ class Process:
         answer = (await self.request("GET", "/admin/status")).raise_for_status().json()
         found: dict[str, Any] = answer["connections"][0]["kinds"]["products"]
         return found
+
+    async def blocked(self) -> str | None:
+        """Return why the connection is paused."""
+        answer = (await self.request("GET", "/admin/status")).raise_for_status().json()
+        found: str | None = answer["connections"][0]["blocked"]
+        return found
+
+    async def until_blocked(self, cause: str | None) -> None:
+        """Wait until the connection is paused because of `cause`; None: until it is not."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                if await self.blocked() == cause:
+                    return
+                await trio.sleep(GLANCE)
 
     async def sync(self, **wishes: bool) -> int:
         """Start a full sync, such as `refresh=True` or `allow_removals=True`; return the run's id."""

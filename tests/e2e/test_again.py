@@ -10,9 +10,10 @@ import pytest
 
 from daemon.sandbox import SparkLayerOptions, adventureworks, synthetic
 from daemon.sandbox.sparklayer.products import Products
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import House, OpenHouse
 
-MODES = ("merge", "replace")
+Mode = Literal["merge", "replace"]
+MODES: tuple[Mode, ...] = ("merge", "replace")
 
 
 async def test_a_second_full_sync_reads_everything_and_writes_nothing(house: OpenHouse) -> None:
@@ -29,7 +30,7 @@ async def test_a_second_full_sync_reads_everything_and_writes_nothing(house: Ope
 
 @pytest.mark.parametrize("variants", MODES)
 async def test_a_refresh_run_writes_everything_and_repairs_what_was_changed_behind_our_back(
-    house: OpenHouse, variants: Literal["merge", "replace"]
+    house: OpenHouse, variants: Mode
 ) -> None:
     many = 12
     async with house(synthetic(many, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
@@ -63,24 +64,47 @@ def _forget(products: Products, external_id: str) -> None:
 
 
 @pytest.mark.parametrize("variants", MODES)
-async def test_a_lost_database_ends_equal_without_duplicates(
-    house: OpenHouse, variants: Literal["merge", "replace"]
-) -> None:
+async def test_a_lost_database_ends_equal_without_duplicates(house: OpenHouse, variants: Mode) -> None:
     async with house(synthetic(12, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         products = len(h.state.products.products)
+        vanished = h.store.by_sku("S2-2")
         await h.process.kill()
-        for file in h.process.database.parent.glob(f"{h.process.database.name}*"):
-            file.unlink()
+        _lose_database(h)
         h.store.set_title(1, "Edited while nobody looked", silent=True)
-        h.store.delete_variant(h.store.by_sku("S2-2").id, silent=True)
-        h.store.rotate_skus(h.store.by_sku("S4-1").id, h.store.by_sku("S5-1").id, silent=True)
+        h.store.delete_variant(vanished.id, silent=True)
         await h.process.start()
         await h.process.run_over(1)
         await h.settle()
         assert len(h.state.products.products) == products
-        assert [one for one in h.unequal if "S2-2" not in one] == []
+        assert set(h.unequal) <= _left_behind(h, vanished.sku), "nobody remembers stock and price of what vanished"
         assert h.errors == {}
+
+
+@pytest.mark.xfail(strict=True, reason="adopting a product claims its SKUs before the others of the batch let go")
+async def test_a_lost_database_and_skus_that_moved_meanwhile_end_equal(house: OpenHouse) -> None:
+    async with house(synthetic(12, 2)) as h:
+        await h.first_sync()
+        await h.process.kill()
+        _lose_database(h)
+        h.store.rotate_skus(h.store.by_sku("S4-1").id, h.store.by_sku("S5-1").id, silent=True)
+        await h.process.start()
+        await h.process.run_over(1)
+        await h.settle()
+        h.assert_equal()
+
+
+def _lose_database(h: House) -> None:
+    for file in h.process.database.parent.glob(f"{h.process.database.name}*"):
+        file.unlink()
+
+
+def _left_behind(h: House, sku: str) -> set[str]:
+    level, (row,) = h.state.stock.levels[sku], h.state.prices.prices["bigcommerce-price"][sku]
+    return {
+        f"stock {sku}: the store says None, SparkLayer {sum(one.stock_level for one in level.values())}",
+        f"prices {sku}: the store says None, SparkLayer {row.price}",
+    }
 
 
 async def test_a_refused_second_run_says_so(house: OpenHouse) -> None:

@@ -5,6 +5,8 @@ being written, a storm of webhooks for one product.
 """
 
 import random
+from functools import partial
+from operator import contains
 
 import trio
 
@@ -98,6 +100,24 @@ async def test_a_change_that_arrives_while_its_product_is_in_flight_wins(house: 
         await h.settle()
         h.assert_equal()
         assert overlaps.most == {"1": 1}
+
+
+async def test_a_live_change_waits_for_the_full_sync_that_is_writing_its_product(house: OpenHouse) -> None:
+    async with house(sync={"debounce_seconds": 0.0, "debounce_max_seconds": 0.0}) as h:
+        await h.first_sync()
+        flying = Barrier(0, lambda request: b'"external_id":"1"' in request.body)
+        flying.stand(h.site.faults, "PATCH */products/*")
+        run = await h.process.sync(refresh=True)
+        await flying.reached()
+        for title in ("Newer than the refresh", "Newest"):
+            h.store.set_title(1, title)
+            h.store.add_product(f"After {title}", price=1, variants=[{"sku": title}])
+            await h.until(partial(contains, h.state.prices.prices["bigcommerce-price"], title))
+        assert flying.stopped == 1, "others went by, this one waited"
+        flying.release()
+        await h.process.run_over(run)
+        await h.settle()
+        h.assert_equal()
 
 
 async def test_no_product_is_ever_written_twice_at_a_time(house: OpenHouse) -> None:

@@ -61,7 +61,9 @@ PRICE_LIST = "fake-price"
 ISSUES = TABLES["issues"]
 
 
-def product(external_id: str, skus: Mapping[str, str], *, stock: int = 1, price: str = "9.50", **fields: Any) -> Product:
+def product(
+    external_id: str, skus: Mapping[str, str], *, stock: int = 1, price: str = "9.50", **fields: Any
+) -> Product:
     """Return a product with these SKUs by variant id, each with the same stock and price."""
     variants = tuple(
         Variant(
@@ -306,9 +308,7 @@ async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) ->
     name = SiteName("test", site.site_id)
     line = Line(
         connection=Connection(id=house.connection_id, site=name, platform="fake", api_key=key, store=None),
-        platform_type=PlatformType(
-            name="fake", label="Fake", settings=object, connect=lambda *_: shop, reader=_Deaf
-        ),
+        platform_type=PlatformType(name="fake", label="Fake", settings=object, connect=lambda *_: shop, reader=_Deaf),
         platform=shop,
         sparklayer=sparklayer.connect(
             base_url=site.url, site=name, api_key=key, integration="fake", transport=_Loopback(site, refused)

@@ -1,6 +1,6 @@
-"""The actor: lanes that do not wait for each other, one piece of work for an entity, and bugs pinned to their entity."""
+"""The actor: lanes that do not wait for each other, one piece of work for an entity, bugs pinned to their entity."""
 
-# ruff: noqa: ARG001 (pytest-trio finds the clock among a test's arguments)
+# ruff: noqa: ASYNC110 (the clock is a mock: looking again costs nothing)
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ async def test_a_change_is_worked_on_when_it_is_due(autojump_clock: MockClock, b
         began = trio.current_time()
         while await bench.house.rows():
             await trio.sleep(0.01)
-        assert 1.0 <= trio.current_time() - began < 1.2
+        assert 1.0 <= trio.current_time() - began < 1.5
         actor.finish()
     assert bench.skus() == {"A": "1"}
 

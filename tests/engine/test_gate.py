@@ -1,7 +1,5 @@
 """The gate closes for what is blocked, and heals by itself."""
 
-# ruff: noqa: ARG001 (pytest-trio finds the clock among a test's arguments)
-
 import pytest
 import trio
 from trio.testing import MockClock

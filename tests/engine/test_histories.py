@@ -5,8 +5,6 @@ batches of random size; writes fail before and after their effect. Then a quiet 
 and a second one must find nothing to write.
 """
 
-# ruff: noqa: ARG001 (pytest-trio finds the clock among a test's arguments)
-
 import random
 from decimal import Decimal
 
@@ -78,7 +76,7 @@ def _break(bench: Bench, chance: random.Random) -> None:
 def _assert_equal(bench: Bench) -> None:
     """SparkLayer holds what the store says; of those who dispute a SKU exactly one has it."""
     held, stock, prices = bench.skus(), bench.stock(), bench.prices()
-    wanted: dict[str, list[Product]] = {}
+    wanted: dict[Sku, list[Product]] = {}
     for one in bench.shop.products.values():
         for variant in one.variants:
             wanted.setdefault(variant.sku, []).append(one)

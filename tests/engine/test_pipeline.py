@@ -1,7 +1,5 @@
 """A batch from reading to settling: every entity has an outcome of its own."""
 
-# ruff: noqa: ARG001 (pytest-trio finds the clock among a test's arguments)
-
 import pytest
 import trio
 from trio.testing import MockClock
@@ -103,7 +101,9 @@ async def test_problems_become_one_issue_and_the_rest_arrives(autojump_clock: Mo
 
 
 @pytest.mark.parametrize("method", ["read", "facts"])
-async def test_a_platform_that_fails_for_now_is_tried_again(autojump_clock: MockClock, bench: Bench, method: str) -> None:
+async def test_a_platform_that_fails_for_now_is_tried_again(
+    autojump_clock: MockClock, bench: Bench, method: str
+) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     bench.shop.failures[method] = [Retry("busy", reason="http_503", after=40.0)]
     await bench.change("1")
@@ -116,7 +116,9 @@ async def test_a_platform_that_fails_for_now_is_tried_again(autojump_clock: Mock
     assert bench.skus() == {"A": "1"}
 
 
-async def test_one_entity_that_cannot_be_confirmed_does_not_hold_up_the_others(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_one_entity_that_cannot_be_confirmed_does_not_hold_up_the_others(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     bench.shop.failures["read_one"] = [Retry("busy", reason="http_503")]
     await bench.change("1", "2")
@@ -160,7 +162,9 @@ async def test_what_fails_too_often_is_parked_until_its_next_change(
 
 
 @pytest.mark.parametrize("method", ["read", "read_one", "facts"])
-async def test_a_blocked_platform_settles_nothing_and_closes_the_gate(autojump_clock: MockClock, bench: Bench, method: str) -> None:
+async def test_a_blocked_platform_settles_nothing_and_closes_the_gate(
+    autojump_clock: MockClock, bench: Bench, method: str
+) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     bench.shop.left_out = {"1"}
     bench.shop.failures[method] = [REVOKED]
@@ -189,7 +193,9 @@ async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(autojump_clock:
     assert bench.writes[0] == 3, "unsure differs from everything"
 
 
-async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     await bench.work()
@@ -204,7 +210,9 @@ async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
     assert (bench.stock(), bench.prices()) == ({"A": 1}, {"A": 9.5})
 
 
-async def test_what_sparklayer_refuses_is_an_issue_and_waits_for_the_next_change(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_what_sparklayer_refuses_is_an_issue_and_waits_for_the_next_change(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
     bench.site.faults.add("POST */products", answer(400, '{"title": "slug is odd"}'), times=1)
     await bench.change("1", "2")
@@ -299,7 +307,9 @@ async def test_a_product_gone_from_sparklayer_is_made_again(autojump_clock: Mock
 
 
 @pytest.mark.parametrize("what", ["price list", "location"])
-async def test_a_price_list_or_location_that_was_deleted_is_made_again(autojump_clock: MockClock, bench: Bench, what: str) -> None:
+async def test_a_price_list_or_location_that_was_deleted_is_made_again(
+    autojump_clock: MockClock, bench: Bench, what: str
+) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     await bench.work()

@@ -242,14 +242,32 @@ async def test_a_folder_where_the_database_should_be(path: Path) -> None:
     assert str(path) in _one_line(error)
 
 
-def test_checking_leaves_nothing_behind(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_checking_knows_what_can_be_opened_and_leaves_nothing_behind(path: Path, tmp_path: Path) -> None:
     check_writable(path)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ConfigError, match="there is no folder"):
-        check_writable(tmp_path / "nowhere" / "a.db")
-    monkeypatch.setattr("daemon.storage.database.os.access", lambda *_: False)  # whoever tests as root may write all
-    with pytest.raises(ConfigError, match="cannot be written"):
+    async with open_database(path):
         check_writable(path)
+    for good in (b"", path.read_bytes()):
+        path.write_bytes(good)
+        check_writable(path)
+        assert path.read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("/proc/a.db", "choose a folder this user can write to"),  # not even root can
+        ("nowhere/a.db", "there is no folder"),
+        ("folder", "Is a directory; "),
+        ("letter", "is no database; "),
+    ],
+)
+def test_checking_tells_what_cannot_be_opened(tmp_path: Path, bad: str, words: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "letter").write_text("Dear grandmother", "utf-8")
+    with pytest.raises(ConfigError, match=words) as error:
+        check_writable(tmp_path / bad)
+    assert str(tmp_path / bad) in _one_line(error)
 
 
 async def test_a_commit_survives_a_loss_of_power(database: Database) -> None:

@@ -1,0 +1,57 @@
+"""The benchmarks run, and count right: tiny sizes, and not a word about time, which belongs into no test."""
+
+import pytest
+from attrs import evolve
+
+from benchmarks import limits, sync, webhooks
+from benchmarks.table import Figure, render
+
+pytestmark = pytest.mark.e2e
+
+PRODUCTS = 12
+
+
+async def test_every_acknowledged_webhook_is_found_in_the_database() -> None:
+    found = await webhooks.durable(seconds=0.3)
+    assert found.acknowledged == sum(found.result.statuses.values()) > 0
+    assert found.missing == 0
+    assert found.group >= 1
+    figures = {figure.what.strip(): figure.measured for figure in webhooks.figures(found, found.result)}
+    assert figures["acknowledged, all found in the database"] == f"{found.acknowledged:,}"
+    assert figures["share of that ceiling"] == "100%"
+
+
+async def test_a_webhook_that_was_lost_is_no_result() -> None:
+    found = await webhooks.durable(seconds=0.1)
+    with pytest.raises(RuntimeError, match="1 acknowledged"):
+        webhooks.figures(evolve(found, missing=1), found.result)
+
+
+async def test_full_syncs_cost_the_least_possible_calls_and_the_second_writes_nothing() -> None:
+    life = await sync.live(PRODUCTS)
+    assert life.products == PRODUCTS
+    assert life.variants == sum(1 + number % 5 for number in range(1, PRODUCTS + 1))
+    shop, site = sync.least_shop_calls(PRODUCTS), sync.least_site_calls(PRODUCTS, life.variants)
+    assert life.first.writes == PRODUCTS + 3  # stock, prices, and the price list that was made
+    assert life.second.writes == 0
+    assert shop <= life.first.shop_calls <= shop + 1
+    assert site <= life.first.site_calls <= site + 1
+    assert life.second.shop_calls == shop
+    assert life.peak_bytes > 10 * 2**20
+
+
+async def test_a_full_sync_within_limits_is_compared_with_what_they_allow() -> None:
+    run = await limits.race(PRODUCTS)
+    assert (run.products, run.refused) == (PRODUCTS, 0)  # they fit into the burst
+    assert run.seconds > 0
+
+
+def test_the_bound_is_that_of_the_tighter_limit() -> None:
+    assert limits.bound(2_000, 6_000) == (6 + 2_000 + 2 * 6 - 20) / 20
+    assert limits.bound(250 * 149, 0) > limits.WINDOW
+
+
+def test_the_table_lines_up() -> None:
+    table = render([Figure("a long name", "1", "2"), Figure("b", "10,000", "", "3")]).splitlines()
+    assert len({len(line) for line in table}) == 1
+    assert table[2].split() == ["a", "long", "name", "1", "2"]

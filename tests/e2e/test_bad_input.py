@@ -1,0 +1,308 @@
+"""Whatever comes in wrong, by HTTP, from the settings or on the command line, is refused clearly and does no harm.
+
+How every malformed request fares, and the ten seconds that a slow sender has, is tested in tests/listener; every
+mistake in the settings in tests/config. Here it is the real process, as `run` puts it together.
+"""
+
+import json
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from attrs import field, frozen
+
+from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
+from daemon.sandbox import answer, reset
+from daemon.sandbox.bigcommerce import events
+from tests.e2e.harness import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, House, OpenHouse, Process, free_port
+
+PATIENT: Mapping[str, Any] = {"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}
+"""What was recorded stays in the outbox for all of a test."""
+
+MIB = 1024 * 1024
+JUMPER = 1
+
+
+def envelope(scope: str = "store/product/updated", **data: Any) -> bytes:
+    return json.dumps({"scope": scope, "data": data or {"type": "product", "id": JUMPER}}).encode()
+
+
+@frozen(kw_only=True)
+class Sent:
+    """A request like a good webhook, but for what is said, and the answer that it deserves."""
+
+    answer: int
+    path: str = f"/webhooks/{SITE}"
+    body: bytes = envelope()
+    headers: Mapping[str, str] = field(factory=lambda: {SECRET_HEADER: WEBHOOK_SECRET})
+    media_type: str = "application/json"
+
+
+BAD_WEBHOOKS = {
+    "without the secret": Sent(headers={}, answer=401),
+    "with another secret": Sent(headers={SECRET_HEADER: "guessed"}, answer=401),
+    "with the admin token for a secret": Sent(headers={SECRET_HEADER: ADMIN_TOKEN}, answer=401),
+    "for a connection that is not there": Sent(path="/webhooks/test/nobody", answer=404),
+    "for the other environment": Sent(path="/webhooks/live/sandbox", answer=404),
+    "of another media type": Sent(media_type="text/plain", answer=415),
+    "cut off": Sent(body=envelope()[:-1], answer=400),
+    "empty": Sent(body=b"", answer=400),
+    "no envelope": Sent(body=b"[1]", answer=400),
+    "about no product": Sent(body=envelope(type="product"), answer=400),
+    "about a product that cannot be": Sent(body=envelope(id="' OR 1=1"), answer=400),
+    "of 2 MiB": Sent(body=envelope().ljust(2 * MIB), answer=413),
+}
+
+
+async def _answer(h: House, sent: Sent) -> int:
+    headers = {**sent.headers, "Content-Type": sent.media_type}
+    return (await h.process.request("POST", sent.path, content=sent.body, headers=headers)).status_code
+
+
+async def _recorded(h: House) -> int:
+    return int((await h.process.status())["outbox"]["live"])
+
+
+async def test_a_bad_webhook_is_refused_and_nothing_is_recorded(house: OpenHouse) -> None:
+    async with house(sync=PATIENT) as h:
+        await h.first_sync()
+        answers = {what: await _answer(h, sent) for what, sent in BAD_WEBHOOKS.items()}
+        assert answers == {what: sent.answer for what, sent in BAD_WEBHOOKS.items()}
+        assert await _recorded(h) == 0
+        assert await _answer(h, Sent(answer=200)) == 200
+        assert await _recorded(h) == 1
+
+
+async def test_the_stores_own_webhook_counts_only_with_its_own_signature(house: OpenHouse) -> None:
+    async with house(sync=PATIENT) as h:
+        await h.first_sync()
+        hook = next(hook for hook in h.shop.hooks.registered.values() if hook.scope == "store/product/updated")
+        delivery = h.shop.webhooks.prepare(hook, events.product("updated", JUMPER))
+        assert (await h.shop.webhooks.send(delivery, signature="forged")).status == 401
+        assert (await h.shop.webhooks.send(delivery, headers={})).status == 401, "signed, but without the secret"
+        assert await _recorded(h) == 0
+        assert (await h.shop.webhooks.send(delivery)).status == 200
+        assert await _recorded(h) == 1
+
+
+async def test_a_webhook_of_an_unknown_scope_is_taken_counted_and_forgotten(house: OpenHouse) -> None:
+    async with house(sync=PATIENT) as h:
+        await h.first_sync()
+        for scope in ("store/coupon/created", "nonsense"):
+            assert await _answer(h, Sent(body=envelope(scope), answer=200)) == 200
+        assert (await h.process.metrics())['ignite_sync_webhooks_total{outcome="unknown_scope"}'] == 2
+        assert await _recorded(h) == 0
+
+
+@pytest.fixture
+def lonely(tmp_path: Path) -> Callable[..., Process]:
+    """Return a maker of daemons without a connection, which start quickly: `lonely(listener=..., database=...)`."""
+
+    def make(listener: str = f'admin_token = "{ADMIN_TOKEN}"', database: Path = tmp_path / "ignite-sync.db") -> Process:
+        port = free_port()
+        text = (
+            f'[listener]\nport = {port}\n{listener}\n[database]\nurl = "sqlite:///{database}"\n'
+            '[security]\nsecret_keys = ["e2e-secret-key-of-32-characters!"]\n'
+        )
+        return Process(tmp_path, text, port)
+
+    return make
+
+
+Lonely = Callable[..., Process]
+GUARDED = (("GET", "/admin/status"), ("POST", "/admin/sync"), ("GET", "/metrics"))
+NO_TOKENS: tuple[dict[str, str], ...] = ({}, {"Authorization": ""}, {"Authorization": "Bearer"})
+WRONG_TOKENS = ({"Authorization": "Bearer guessed"}, {"Authorization": f"Basic {ADMIN_TOKEN}"})
+
+
+async def _answers(process: Process, method: str, path: str, tries: tuple[dict[str, str], ...]) -> set[int]:
+    """Return how `method path` is answered to a stranger on loopback."""
+    base = f"http://127.0.0.1:{process.port}"
+    async with httpx.AsyncClient(base_url=base, trust_env=False) as stranger:
+        return {(await stranger.request(method, path, headers=headers)).status_code for headers in tries}
+
+
+async def test_admin_and_metrics_want_the_token_also_from_loopback(lonely: Lonely) -> None:
+    async with lonely() as process:
+        await process.start()
+        for method, path in GUARDED:
+            assert await _answers(process, method, path, NO_TOKENS + WRONG_TOKENS) == {401}, path
+        assert (await process.request("GET", "/admin/status")).json() == {"connections": []}
+        assert await _answers(process, "GET", "/healthz", NO_TOKENS) == {200}
+
+
+async def test_without_a_token_nobody_is_an_administrator_but_metrics_may_be_open(lonely: Lonely) -> None:
+    async with lonely("metrics_open = true") as process:
+        await process.start()
+        assert await _answers(process, "GET", "/metrics", NO_TOKENS + WRONG_TOKENS) == {200}
+        assert await _answers(process, "GET", "/admin/status", NO_TOKENS + WRONG_TOKENS) == {401}
+
+
+BAD_SETTINGS = {
+    "not TOML": ("port =", "is not valid TOML: Invalid value (at line 2, column 7); mend that line"),
+    "unknown key": ("prot = 1", 'listener.prot: unknown setting "prot"; did you mean "port"?'),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
+async def test_bad_settings_end_it_with_2_and_one_line(lonely: Lonely, text: str, words: str) -> None:
+    async with lonely() as process:
+        process.config.write_text(f"[listener]\n{text}\n", "utf-8")
+        assert await process.command("run") == (2, "", f"ignite-sync: {process.config}: {words}\n")
+
+
+def _no_folder(folder: Path) -> Path:
+    return folder / "nowhere" / "a.db"
+
+
+def _a_folder(folder: Path) -> Path:
+    (folder / "a.db").mkdir()
+    return folder / "a.db"
+
+
+def _a_letter(folder: Path) -> Path:
+    (folder / "a.db").write_text("Dear grandmother, " * 20, "utf-8")
+    return folder / "a.db"
+
+
+def _not_writable(_: Path) -> Path:
+    """Return a path where not even root can make a file."""
+    return Path("/proc/ignite-sync.db")
+
+
+BAD_DATABASES = [_no_folder, _a_folder, _a_letter, _not_writable]
+
+
+@pytest.mark.parametrize("place", BAD_DATABASES)
+async def test_a_database_that_cannot_be_used_is_told_by_run_and_by_check(
+    lonely: Lonely, tmp_path: Path, place: Callable[[Path], Path]
+) -> None:
+    path = place(tmp_path)
+    async with lonely(database=path) as process:
+        code, output, errors = await process.command("run")
+        assert (code, output, errors.count("\n")) == (2, "", 1)
+        assert errors.startswith(f"ignite-sync: database {path}: ")
+        assert "; " in errors, "what is wrong, then what to do"
+        code, output, errors = await process.command("check")
+        assert (code, errors) == (1, "")
+        assert output.splitlines()[-1].startswith(f"FAILED  database {path}: ")
+
+
+async def test_a_port_that_is_taken_ends_it_with_2_and_one_line(lonely: Lonely) -> None:
+    async with lonely() as process:
+        with socket.create_server(("127.0.0.1", process.port)):
+            done = await process.command("run")
+        words = "cannot be used (Address already in use); choose another one, or stop the program that has it"
+        assert done == (2, "", f"ignite-sync: listener.port: 127.0.0.1:{process.port} {words}\n")
+
+
+async def test_another_secret_key_ends_it_with_2_and_one_line(lonely: Lonely) -> None:
+    async with lonely() as process:
+        await process.start()
+        assert await process.terminate() == 0
+        settings = process.config.read_text("utf-8")
+        process.config.write_text(settings.replace("e2e-secret-key", "another-key"), "utf-8")
+        words = "security.secret_keys: none of the keys opens the database; put the earlier key into the list"
+        assert await process.command("run") == (2, "", f"ignite-sync: {words}\n")
+
+
+def _platform_token(h: House) -> None:
+    h.shop.access_token = "renewed"
+
+
+def _site_key(h: House) -> None:
+    h.site.tokens.key_revoked = True
+
+
+NEW_KEY = "; make a new API account or key, and put it into the configuration"
+FAILURES = {
+    "neither": (lambda _: None, {}),
+    "BigCommerce": (_platform_token, {"BigCommerce": NEW_KEY}),
+    "SparkLayer": (_site_key, {"SparkLayer": f"Unknown client{NEW_KEY}"}),
+}
+
+
+@pytest.mark.parametrize(("spoil", "failed"), FAILURES.values(), ids=FAILURES)
+async def test_check_has_a_line_for_each_side_that_says_what_to_do(
+    house: OpenHouse, spoil: Callable[[House], None], failed: Mapping[str, str]
+) -> None:
+    async with house(start=False) as h:
+        spoil(h)
+        code, output, errors = await h.process.command("check")
+        assert (code, errors) == (1 if failed else 0, "")
+        lines = output.splitlines()
+        assert lines[0] == "ok      settings: 1 connection(s) configured"
+        assert lines[2] == f"ok      database {h.process.database}: can be written"
+        assert len(lines) == 5
+        for side, line in zip(("BigCommerce", "SparkLayer"), lines[3:], strict=True):
+            assert line.startswith(f"{'FAILED' if side in failed else 'ok':<8}{SITE} {side}: ")
+            assert line.endswith(failed.get(side, "knows the credentials"))
+
+
+async def test_sync_and_status_speak_with_the_running_daemon(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        code, output, _ = await h.process.command("sync", SITE, "products", "--watch")
+        started = f"full sync 2 of products at {SITE} started\n"
+        assert (code, output) == (0, f"{started}full sync 2 succeeded: 2 done, 0 failed\n")
+        assert await h.process.command("status") == (0, _said(run=2), "")
+        code, _, errors = await h.process.command("sync", "test/nobody", "products")
+        assert (code, errors.count("\n")) == (1, 1)
+        assert "no connection test/nobody" in errors
+
+
+async def test_without_a_daemon_status_reads_the_database_and_sync_says_how_to_start_one(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        assert await h.process.terminate() == 0
+        nobody = f"ignite-sync: no daemon answers at 127.0.0.1:{h.process.port} (Connection refused)"
+        note = f"{nobody}; this is what {h.process.database} has\n"
+        assert await h.process.command("status") == (0, _said(run=1), note)
+        line = f"{nobody}; start it with: ignite-sync run\n"
+        assert await h.process.command("sync", SITE, "products") == (1, "", line)
+
+
+def _said(run: int) -> str:
+    return (
+        f"{SITE}: active\n"
+        "  products: 2 in SparkLayer, 0 with issues, waiting: 0 live, 0 backfill, 0 parked\n"
+        f"    full sync {run} succeeded: 2 done, 0 failed\n"
+    )
+
+
+TITLE = "Confidential Prototype"
+IN_BODY = "written-by-somebody"
+
+
+async def test_nothing_it_says_has_a_secret_a_title_or_a_body_of_a_webhook(house: OpenHouse) -> None:
+    """Not even at its most talkative, in all sorts of trouble, and not in metrics and status either."""
+    async with house(more='[logging]\nlevel = "debug"') as h:
+        await h.first_sync()
+        for sent in (*BAD_WEBHOOKS.values(), Sent(body=envelope("store/coupon/created", code=IN_BODY), answer=200)):
+            body = sent.body.replace(b"product", IN_BODY.encode())
+            await _answer(h, Sent(path=sent.path, headers=sent.headers, body=body, answer=sent.answer))
+        refusal = json.dumps({"title": f"{TITLE} is not to be sold", "status": 400})
+        h.site.faults.add("PATCH */products/1", answer(400, refusal, {"content-type": "application/problem+json"}))
+        h.site.faults.add("PATCH */products/2", answer(500, f"<html>{TITLE}</html>", {"content-type": "text/html"}))
+        lost = h.shop.faults.add("GET */catalog/products", reset(), times=3)
+        tokens = {*h.site.tokens._expiry}
+        h.site.tokens.revoke()
+        for product_id in h.store.ids:
+            h.store.set_title(product_id, TITLE)
+        await h.until(lambda: lost.used == 3 and "http_500" in h.process.output)
+        await h.process.when(lambda status: status["issues"] == 1)
+        h.shop.access_token = "renewed"
+        await h.process.webhook(1)
+        await h.process.until_blocked("platform: credentials")
+        h.shop.access_token = "sandbox-access-token"
+        await h.process.until_blocked(None)
+        answers = [(await h.process.request("GET", path)).text for path in ("/metrics", "/admin/status")]
+        await h.process.terminate()
+        tokens |= {*h.site.tokens._expiry}
+        assert len(tokens) == 2
+        secrets = {ADMIN_TOKEN, WEBHOOK_SECRET, "e2e-secret-key", h.site.client_secret, h.shop.client_secret}
+        unsaid = {*secrets, *tokens, "sandbox-access-token", "guessed", TITLE, "Jumper", "Mug", IN_BODY}
+        assert [words for words in unsaid if words in "".join((h.process.output, *answers))] == []

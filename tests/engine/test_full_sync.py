@@ -1,0 +1,227 @@
+"""The full-sync runner: page after page from the stored cursor, patient with the platform, to an end that is stored."""
+
+# ruff: noqa: ASYNC110 (the clock is a mock: looking again costs nothing)
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon.engine.actor import Actor
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.sync_log import SyncLogWriter
+from daemon.errors import Blocked, Rejected, Retry, Side
+from daemon.model import Kind
+from daemon.platforms.base import Page
+from daemon.sandbox.faults import answer
+from tests.engine.fakes import EPOCH, Bench, open_bench, product
+from tests.storage.house import TABLES
+
+PRODUCTS = Kind.PRODUCTS
+RUNS = TABLES["full_syncs"]
+
+
+def fill(bench: Bench, number: int) -> None:
+    bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, number + 1)))
+
+
+@contextlib.asynccontextmanager
+async def running(bench: Bench, *, actor: bool = True) -> AsyncIterator[FullSyncs]:
+    """Run the runner, the sync-log's writer, the prober and perhaps the actor."""
+    syncs = FullSyncs(bench.line, PRODUCTS)
+    probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.line.sparklayer.probe}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(syncs.run)
+        nursery.start_soon(SyncLogWriter(bench.line, PRODUCTS).run)
+        nursery.start_soon(bench.line.gate.run_prober, probes)
+        if actor:
+            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+        yield syncs
+        nursery.cancel_scope.cancel()
+
+
+async def until(bench: Bench, state: str, every: float = 1.0) -> None:
+    """Wait until the newest run is in a state."""
+    with trio.fail_after(2000 * every):
+        while not await bench.house.everything(RUNS) or (await bench.house.newest()).state != state:
+            await trio.sleep(every)
+
+
+async def test_the_first_start_makes_a_full_sync(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 5)
+    async with running(bench):
+        await until(bench, "ended")
+    assert set(bench.skus()) == {"S1", "S2", "S3", "S4", "S5"}
+    run = await bench.house.newest()
+    assert (run.seen, run.done, run.succeeded) == (5, 5, True)
+    assert (bench.shop.calls["page"], bench.shop.calls["read"]) == (3, 0), "contents of pages are used"
+    methods = [call.method for call in bench.site.state.sync_log.calls]
+    assert (methods[0], methods[-1]) == ("PUT", "PATCH")
+    assert "last_full_sync" in bench.sync_calls("PATCH")[-1]
+    before = bench.shop.calls["page"]
+    async with running(bench):
+        await trio.sleep(100)
+    assert bench.shop.calls["page"] == before, "it ran already"
+
+
+async def test_the_start_may_be_told_not_to(autojump_clock: MockClock) -> None:
+    async with open_bench(full_sync_on_start=False) as bench, running(bench):
+        await trio.sleep(100)
+        assert bench.shop.calls["page"] == 0
+
+
+async def test_a_second_run_reads_everything_and_writes_nothing(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 5)
+    async with running(bench) as syncs:
+        await until(bench, "ended")
+        before = bench.writes
+        assert await syncs.start("normal") is not None
+        assert await syncs.start("normal") is None
+        await until(bench, "ended")
+        assert bench.writes == before
+        await syncs.start("refresh")
+        await until(bench, "ended")
+        assert bench.writes == tuple(2 * number for number in before)
+
+
+async def test_a_run_goes_on_from_its_cursor(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 6)
+    run = await bench.house.started(now=EPOCH)
+    await bench.house.page(run, "1", "2", "3", "4", cursor="4", now=EPOCH)
+    async with running(bench):
+        await until(bench, "ended")
+    assert bench.shop.calls["page"] == 1
+    assert set(bench.skus()) == {f"S{n}" for n in range(1, 7)}
+    assert sum(len(ids) for ids in bench.shop.asked) == 4, "after a crash entities are read by their ids"
+
+
+async def test_what_the_store_no_longer_has_is_removed_after_a_look(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 4)
+    async with running(bench) as syncs:
+        await until(bench, "ended")
+        del bench.shop.products["3"]
+        await syncs.start("normal")
+        await until(bench, "ended")
+    assert set(bench.skus()) == {"S1", "S2", "S4"}
+    assert bench.shop.calls["read_one"] == 1
+
+
+async def test_an_empty_answer_removes_nothing(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 4)
+    async with running(bench) as syncs:
+        await until(bench, "ended")
+        kept, bench.shop.products = bench.shop.products, {}
+        await syncs.start("normal")
+        await until(bench, "ended")
+        assert set(bench.skus()) == {"S1", "S2", "S3", "S4"}
+        run = await bench.house.newest()
+        assert (run.held_removals, run.succeeded) == (4, False)
+        assert bench.sync_calls("PATCH")[-1]["last_full_sync_succeeded"] is False
+        await syncs.start("normal", allow_removals=True)
+        await until(bench, "ended")
+        assert bench.skus() == {}
+        bench.shop.products = kept
+
+
+async def test_a_page_that_fails_is_asked_for_again(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 4)
+    failures: list[Exception] = [
+        Retry("busy", reason="http_503", after=50.0),
+        Rejected("odd", reason="http_400"),
+        Blocked("no", reason="credentials", side=Side.PLATFORM),
+    ]
+    bench.shop.failures["page"] = failures
+    async with running(bench):
+        await until(bench, "ended")
+    assert bench.shop.calls["page"] == 5
+    assert bench.shop.calls["probe"] == 1
+    assert trio.current_time() > 50
+    assert len(bench.skus()) == 4
+
+
+async def test_reading_stops_while_the_outbox_is_deep(autojump_clock: MockClock) -> None:
+    async with open_bench(backfill_depth=3) as bench:
+        fill(bench, 12)
+        async with running(bench, actor=False):
+            await trio.sleep(50)
+            assert bench.shop.calls["page"] == 2
+            assert len(await bench.house.rows()) == 4
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+                await until(bench, "ended")
+                nursery.cancel_scope.cancel()
+        assert len(bench.skus()) == 12
+
+
+async def test_a_page_that_was_overtaken_is_not_believed(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 1)
+    arrived, released = trio.Event(), trio.Event()
+    real = bench.shop.page
+
+    async def slow(kind: Kind, cursor: str | None) -> Page:
+        page = await real(kind, cursor)
+        arrived.set()
+        await released.wait()
+        return page
+
+    bench.line.platform.page = slow  # type: ignore[method-assign]
+    async with running(bench):
+        await arrived.wait()
+        bench.shop.change("1", title="Newer")
+        await bench.change("1")
+        while await bench.house.rows():
+            await trio.sleep(0.1)
+        released.set()
+        await until(bench, "ended")
+    assert bench.site.state.comparable()["products"]["1"]["title"] == "Newer"
+    assert bench.writes[0] == 1, "the old state was never written"
+
+
+async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 3)
+    bench.site.faults.add("POST */products", answer(409, "try later"))
+    async with running(bench):
+        await until(bench, "ended", every=30.0)
+        assert 3600 <= trio.current_time() <= 3600 + 120
+        run = await bench.house.newest()
+        assert (run.succeeded, run.failed) == (False, 3)
+        assert len(await bench.house.rows()) == 3, "they go on without the run"
+
+
+async def test_blocked_time_does_not_count_for_stragglers(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 1)
+    run = await bench.house.started(now=EPOCH)
+    await bench.house.page(run, "1", now=EPOCH)
+    await bench.house.enumerated(run, EPOCH)
+    bench.shop.failures["probe"] = [Blocked("no", reason="credentials", side=Side.PLATFORM)] * 30
+    bench.shop.failures["read"] = [Blocked("no", reason="credentials", side=Side.PLATFORM)]
+    async with running(bench):
+        await until(bench, "ended", every=60.0)
+    ended = await bench.house.newest()
+    assert trio.current_time() > 3600
+    assert (ended.failed, ended.succeeded) == (0, True)
+    assert "S1" in bench.skus()
+
+
+async def test_a_wish_during_a_run_makes_another(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 2)
+    first = await bench.house.started(now=EPOCH)
+    assert await bench.house.start(internal=True) is None
+    async with running(bench):
+        while (await bench.house.newest()).id == first:
+            await trio.sleep(1)
+        await until(bench, "ended")
+        await trio.sleep(100)
+    assert len(await bench.house.everything(RUNS)) == 2
+
+
+@pytest.mark.parametrize("mode", ["daily", "normal"])
+async def test_sync_log_of_a_run(autojump_clock: MockClock, mode: str) -> None:
+    async with open_bench(full_sync_on_start=False) as bench:
+        fill(bench, 2)
+        async with running(bench) as syncs:
+            await syncs.start(mode)
+            await until(bench, "ended")
+        assert len(bench.sync_calls("PUT")) == (0 if mode == "daily" else 1)

@@ -1,0 +1,127 @@
+"""Crashes are contained, counted and started again, but not for ever; and what is in flight may end."""
+
+import itertools
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon.engine.actor import Actor
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.supervisor import MOST_CRASHES, Supervisor, Works
+from daemon.errors import Blocked, Retry, Side, StorageTrouble
+from daemon.model import ConnectionId
+from tests.engine.fakes import Bench, product
+
+
+def _crashing(monkeypatch: pytest.MonkeyPatch, part: type, times: int, error: Exception) -> list[float]:
+    """Have `part.run` crash so many times before it does its work; note when it was started."""
+    started: list[float] = []
+    real = part.run  # type: ignore[attr-defined]
+
+    async def run(self: object) -> None:
+        started.append(trio.current_time())
+        await trio.lowlevel.checkpoint()
+        if len(started) <= times:
+            raise error
+        await real(self)
+
+    monkeypatch.setattr(part, "run", run)
+    return started
+
+
+async def _worked(bench: Bench, seconds: float = 100.0) -> None:
+    """Run the works for a while, and finish them."""
+    works = Works(bench.line, None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(works.run)
+        await trio.sleep(seconds)
+        works.finish()
+
+
+@pytest.mark.parametrize("part", [Actor, FullSyncs])
+async def test_a_crash_is_contained_and_counted(
+    autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch, part: type
+) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    started = _crashing(monkeypatch, part, MOST_CRASHES, ZeroDivisionError("bug"))
+    await _worked(bench)
+    assert bench.skus() == {"A": "1"}
+    assert len(started) == MOST_CRASHES + 1
+    pauses = [after - before for before, after in itertools.pairwise(started)]
+    assert pauses == pytest.approx([2, 3, 4, 5, 6])
+    rendered = bench.line.metrics.render().decode()
+    assert f'actor_restarts_total{{kind="products",site="test/sandbox"}} {float(MOST_CRASHES)}' in rendered
+
+
+async def test_too_many_crashes_in_a_minute_end_the_process(
+    autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = _crashing(monkeypatch, Actor, 100, ZeroDivisionError("bug"))
+    with pytest.raises(ExceptionGroup) as caught:
+        await Supervisor([Works(bench.line, None)]).run()
+    assert caught.group_contains(ZeroDivisionError)
+    assert len(started) == MOST_CRASHES + 1
+
+
+async def test_trouble_with_the_database_is_no_crash(
+    autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = _crashing(monkeypatch, FullSyncs, 20, StorageTrouble("full", reason="storage"))
+    await _worked(bench)
+    assert len(started) == 21
+
+
+@pytest.mark.parametrize("method", ["probe", "ensure_webhooks"])
+async def test_a_bug_of_one_platform_does_not_stop_the_other_connections(
+    autojump_clock: MockClock, bench: Bench, method: str
+) -> None:
+    bench.shop.failures[method] = [ZeroDivisionError("bug")]
+    bench.line.gate.close(Blocked("no", reason="credentials", side=Side.PLATFORM))
+    bench.shop.put(product("1", {"11": "A"}))
+    supervisor = Supervisor([Works(bench.line, "https://here.test")])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.run)
+        await trio.sleep(100)
+        supervisor.finish()
+    assert bench.skus() == {"A": "1"}
+    assert bench.shop.calls[method] == 2
+
+
+async def test_webhooks_are_registered_at_every_start(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.failures["ensure_webhooks"] = [
+        Retry("busy", reason="http_503"),
+        Blocked("no", reason="credentials", side=Side.PLATFORM),
+    ]
+    works = Works(bench.line, "https://here.test")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(works.run)
+        await trio.sleep(200)
+        assert bench.shop.calls["ensure_webhooks"] == 3
+        works.finish()
+
+
+async def test_finishing_lets_batches_in_flight_end_and_stops_the_rest(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    released = trio.Event()
+
+    async def hold(method: str) -> None:
+        if method == "read":
+            await released.wait()
+
+    bench.shop.before = hold
+    await bench.change("1")
+    supervisor = Supervisor([Works(bench.line, None)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.run)
+        await trio.sleep(1)
+        supervisor.finish()
+        await trio.sleep(30)
+        assert bench.skus() == {}
+        released.set()
+        began = trio.current_time()
+    assert bench.skus() == {"A": "1"}
+    assert trio.current_time() - began < 1
+    assert supervisor.lines == [bench.line]
+    assert supervisor.find(bench.house.connection_id) is not None
+    assert supervisor.find(ConnectionId(99)) is None

@@ -8,12 +8,12 @@ What profiles showed, and what was done (the daemon's CPU a webhook, on two busy
 
 | slow | done |
 |---|---|
-| looking for due rows read the whole outbox 20 times a second: an OR, and an index without its lane | ranges of the index |
-| SQLAlchemy's asynchronous engine: 26 crossings between threads a commit | whole transactions in the driver's thread: 2 |
+| looking for due rows read the whole outbox 20 times a second (an OR, a lane left open) | ranges of the index |
+| SQLAlchemy's asynchronous engine: 26 crossings between threads a commit | 2: `storage.database.Seat` |
 | SQLAlchemy on each statement and row: 38 us a row of 32 | `storage.prepared`: 20 us, half of it SQLite and its fsync |
 | an index entry of each row's run, which webhooks have none of | a partial index |
 | a task of anyio's portal for each commit | asyncio's own, half the price |
-| trio's stream: a receive that fails before each wait, a turn of all tasks after each send | `listener.stream`: 8 us less |
+| trio's stream: a receive that fails before each wait, a pause after each send | `listener.stream`: 8 us less |
 | threads waiting 5 ms for each other's interpreter lock | 0.1 ms (`app`) |
 
 Tried and dropped: many rows in one INSERT (2 us a row less, lost in the noise), waiting for larger groups before a

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from daemon.engine.diff import BatchPlan, Subject, plan_batch
-from daemon.engine.entry import Prints, Terms, read_entry
+from daemon.engine.entry import Entry, Prints, Terms, read_entry
 from daemon.engine.line import Desk, Line
 from daemon.engine.push import Pusher
 from daemon.engine.verdict import Verdict, judge
@@ -144,17 +144,34 @@ class ProductPipeline:
             before = read_entry(row)
             before = before.forgotten() if before is not None and refresh else before
             subjects.append(Subject(external_id=external_id, product=mapped.value, before=before))
+        met = await self._push(batch, subjects, prints, terms)
+        if met:
+            strangers = [evolve(one, before=met[one.external_id]) for one in subjects if one.external_id in met]
+            await self._push(batch, strangers, prints, terms)
+
+    async def _push(
+        self, batch: _Batch, subjects: Sequence[Subject], prints: Prints, terms: Terms
+    ) -> Mapping[ExternalId, Entry]:
+        """Plan, mark and send; note the verdicts. Return what SparkLayer held unknown to us: plan that once more."""
         if not subjects:
-            return
+            return {}
         plan = await self._mark(subjects, prints)
         pushed = await self._pusher.push(plan, terms, batch.lane)
         if any(isinstance(error, Missing) for error in pushed.undone.values()):
-            line.forget_terms()  # so that the next attempt makes what is missing
+            self._line.forget_terms()  # so that the next attempt makes what is missing
         for one in plan.plans:
             verdict = batch.verdicts[one.external_id] = judge(one, pushed)
+            product = one.subject.product
             if verdict.entry is not None:
-                digest = digests.get(one.external_id) if verdict.whole else None
+                digest = prints.digest(product) if product and verdict.whole else None
                 batch.rows[one.external_id] = verdict.entry.row(one.external_id, digest)
+        return {
+            one.external_id: evolve(
+                held, stock={**one.marked.stock, **held.stock}, prices={**one.marked.prices, **held.prices}
+            )
+            for one in plan.plans
+            if (held := pushed.met.get(one.external_id)) is not None
+        }
 
     async def _mark(self, subjects: Sequence[Subject], prints: Prints) -> BatchPlan:
         """Plan the batch and mark it unsure; plan again when somebody took a SKU in between."""

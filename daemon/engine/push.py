@@ -13,7 +13,7 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from daemon.engine.diff import BatchPlan, Plan, freed_sku
-from daemon.engine.entry import Terms
+from daemon.engine.entry import Entry, Terms
 from daemon.errors import Duplicate, Missing, Rejected
 from daemon.model import ExternalId, Lane, Product, Sku
 from daemon.sparklayer import SparkLayer
@@ -29,6 +29,7 @@ class Pushed:
 
     `failures` has the entities whose product was not written, and why. A SKU in `stock` or `prices` was confirmed,
     be it set or removed; one in `refused` SparkLayer will not take, in its words; one in `undone` was not confirmed.
+    `met` has what SparkLayer holds of products that the ledger did not know: they are to be planned again with that.
     """
 
     failures: dict[ExternalId, Exception] = field(factory=dict)
@@ -37,6 +38,7 @@ class Pushed:
     prices: set[Sku] = field(factory=set)
     refused: dict[Sku, str] = field(factory=dict)
     undone: dict[Sku, Exception] = field(factory=dict)
+    met: dict[ExternalId, Entry] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -68,7 +70,7 @@ class Pusher:
         async def worker() -> None:
             for plan, product in todo:
                 try:
-                    await self._write(plan, product, lane)
+                    await self._write(plan, product, lane, pushed)
                 except Exception as error:  # noqa: BLE001  # the entity's edge: the pipeline logs and counts it
                     pushed.failures[plan.external_id] = error
 
@@ -76,7 +78,7 @@ class Pusher:
             for _ in range(min(self.concurrency, len(writes))):
                 nursery.start_soon(worker)
 
-    async def _write(self, plan: Plan, product: Product, lane: Lane) -> None:
+    async def _write(self, plan: Plan, product: Product, lane: Lane, pushed: Pushed) -> None:
         """POST what the ledger does not know, PATCH the rest, and believe SparkLayer where it knows better."""
         gone = plan.product is None
         write = ProductWrite(
@@ -97,22 +99,17 @@ class Pusher:
         try:
             await products.create(write, lane)
         except Duplicate as taken:
-            await self._adopt(write, taken, lane)
+            pushed.met[plan.external_id] = await self._meet(plan.external_id, taken, lane)
+            raise
 
-    async def _adopt(self, write: ProductWrite, taken: Duplicate, lane: Lane) -> None:
-        """SparkLayer has the product already: write it, and discontinue the variants that it should not have."""
-        products = self.sparklayer.products
+    async def _meet(self, external_id: ExternalId, taken: Duplicate, lane: Lane) -> Entry:
+        """Learn what SparkLayer holds of a product that it has, though the ledger does not know it."""
         try:
-            present = await products.variants_of(write.external_id, lane)
+            held = await self.sparklayer.products.variants_of(external_id, lane)
         except Missing:
             raise taken from None
-        wanted = {variant.external_id for variant in write.variants}
-        stray = tuple(
-            Vanished(external_id=variant.external_id, sku=freed_sku(variant.external_id))
-            for variant in present
-            if variant.external_id not in wanted
-        )
-        await products.update(evolve(write, vanished=stray), lane)
+        skus = dict.fromkeys(variant.sku for variant in held)
+        return Entry(variants={variant.external_id: (variant.sku,) for variant in held}, stock=skus, prices=skus)
 
     async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
         place, stock = terms.stock_location, self.sparklayer.stock

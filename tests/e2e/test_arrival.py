@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-import pytest
 import trio
 
 from daemon.sandbox import Store, adventureworks
@@ -77,15 +76,15 @@ async def test_a_new_currency_relabels_the_price_list(house: OpenHouse) -> None:
         assert h.writes == writes, "the numbers stay"
 
 
-@pytest.mark.parametrize("edit", ["title", "stock", "price"])
-async def test_an_edit_arrives_within_two_seconds_at_the_usual_pace(house: OpenHouse, edit: str) -> None:
+async def test_edits_arrive_within_two_seconds_at_the_usual_pace(house: OpenHouse) -> None:
     async with house(sync={}) as h:
         await h.first_sync()
-        began = trio.current_time()
-        EDITS[edit](h.store)
-        assert h.unequal
-        await h.until(lambda: not h.unequal)
-        assert trio.current_time() - began < LIVE_SECONDS
+        for name in ("title", "stock", "price"):
+            began = trio.current_time()
+            EDITS[name](h.store)
+            assert h.unequal
+            await h.until(lambda: not h.unequal)
+            assert trio.current_time() - began < LIVE_SECONDS, name
 
 
 async def test_a_whole_company_arrives(house: OpenHouse) -> None:

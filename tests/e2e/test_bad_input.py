@@ -282,11 +282,11 @@ async def test_nothing_it_says_has_a_secret_a_title_or_a_body_of_a_webhook(house
     async with house(more='[logging]\nlevel = "debug"') as h:
         await h.first_sync()
         for sent in (*BAD_WEBHOOKS.values(), Sent(body=envelope("store/coupon/created", code=IN_BODY), answer=200)):
-            body = sent.body.replace(b"product", IN_BODY.encode())
+            body = sent.body.replace(b'"product"', f'"{IN_BODY}"'.encode())
             await _answer(h, Sent(path=sent.path, headers=sent.headers, body=body, answer=sent.answer))
         refusal = json.dumps({"title": f"{TITLE} is not to be sold", "status": 400})
         h.site.faults.add("PATCH */products/1", answer(400, refusal, {"content-type": "application/problem+json"}))
-        h.site.faults.add("PATCH */products/2", answer(500, f"<html>{TITLE}</html>", {"content-type": "text/html"}))
+        h.site.faults.add("PATCH */products/[!1]", answer(500, f"<html>{TITLE}</html>", {"content-type": "text/html"}))
         lost = h.shop.faults.add("GET */catalog/products", reset(), times=3)
         tokens = {*h.site.tokens._expiry}
         h.site.tokens.revoke()
@@ -299,6 +299,7 @@ async def test_nothing_it_says_has_a_secret_a_title_or_a_body_of_a_webhook(house
         await h.process.until_blocked("platform: credentials")
         h.shop.access_token = "sandbox-access-token"
         await h.process.until_blocked(None)
+        h.site.faults.clear()
         answers = [(await h.process.request("GET", path)).text for path in ("/metrics", "/admin/status")]
         await h.process.terminate()
         tokens |= {*h.site.tokens._expiry}

@@ -42,17 +42,12 @@ MOMENTS = {
     "second page answered": Moment(
         "shop", "GET */catalog/products", concerns=page_after(250), products=MANY, after_effect=True
     ),
-    "sync-log about to begin": Moment("site", "PUT */sync-log/*", lost=True),
     "sync-log begun": Moment("site", "PUT */sync-log/*", after_effect=True),
-    "before the first product": Moment("site", "POST */products", lost=True),
     "the first product arrives late": Moment("site", "POST */products"),
     "amid the products": Moment("site", "POST */products", FEW // 2, lost=True),
-    "amid the products, some arrive late": Moment("site", "POST */products", FEW // 2),
-    "before stock": Moment("site", "POST */batch-update-stock", lost=True),
     "stock arrives late": Moment("site", "POST */batch-update-stock"),
     "all written, nothing settled": Moment("site", "PATCH */pricing", after_effect=True),
     "amid the second batch": Moment("site", "POST */products", 255, products=MANY, after_effect=True),
-    "about to tell the end": Moment("site", "PATCH */sync-log/*", lost=True),
     "the end arrives late": Moment("site", "PATCH */sync-log/*"),
     "end told, not noted": Moment("site", "PATCH */sync-log/*", after_effect=True),
 }

@@ -121,10 +121,11 @@ async def test_skus_move_in_a_full_sync(house: OpenHouse) -> None:
         h.assert_equal()
 
 
-@pytest.mark.parametrize("variants", ["merge", "replace"])
-@pytest.mark.parametrize(("source", "target"), [("A-S", "B-S"), ("B-S", "A-S")], ids=["later", "earlier"])
+@pytest.mark.parametrize(
+    ("source", "target", "variants"), [("A-S", "B-S", "merge"), ("B-S", "A-S", "replace")], ids=["later", "earlier"]
+)
 async def test_the_claimant_has_an_issue_until_the_owner_lets_go(
-    house: OpenHouse, variants: Mode, source: str, target: str
+    house: OpenHouse, source: str, target: str, variants: Mode
 ) -> None:
     """The owner's webhook is lost. Claiming its SKU has it looked at, and then the claimant's turn comes."""
     store, ids = _store()

@@ -38,6 +38,7 @@ from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.storage.database import Database, open_database
+from daemon.storage.rotation import renew_seals
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.verbs import Verbs
 
@@ -137,6 +138,8 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
     platforms = load_platforms()
     vault = Vault(settings.security.secret_keys)
     fingerprint = await load_fingerprint(database, vault)
+    if len(settings.security.secret_keys) > 1:
+        await renew_seals(database, vault)
     works, endpoints = [], {}
     for connection in await adopt_all(settings, database, vault, platforms, time.time()):
         platform_type = platforms[connection.platform]

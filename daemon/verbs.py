@@ -77,7 +77,7 @@ class Verbs:
     async def why_not_ready(self) -> list[str]:
         """Return why changes cannot be taken or worked on now."""
         try:
-            await self.storage.write(heartbeat, b"")
+            await self.storage.write(heartbeat, None)
         except StorageTrouble as error:
             return [f"the database cannot be written ({error.reason})"]
         return [f"{what} crashed and is about to be started again" for what in self.supervisor.resting]

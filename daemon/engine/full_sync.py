@@ -58,8 +58,10 @@ class FullSyncs:
             await self.start("normal", internal=True)
         while True:
             run = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
-            if run is not None and run.state == "ended" and run.again:
-                await self.start("normal", internal=True)
+            if run is not None and run.state == "ended" and (run.again or self._desk.rewrite):
+                mode = "refresh" if self._desk.rewrite else "normal"
+                self._desk.rewrite = False
+                await self.start(mode, internal=True)
             elif run is None or run.state in ("ending", "ended"):
                 await self._desk.runs.wait()
             elif run.state == "enumerating":
@@ -78,7 +80,8 @@ class FullSyncs:
             async with self._desk.reading:
                 self._desk.freshness.open()
                 page = await self.patiently(partial(line.platform.page, self._kind, cursor))
-                await self._take(run, page)
+                if not await self._take(run, page):
+                    return
             if page.cursor is None:
                 break
             cursor = page.cursor
@@ -87,15 +90,18 @@ class FullSyncs:
             log.warning("removals are held back; see the operations guide", site=str(line.connection.site), held=held)
         self._desk.wake()
 
-    async def _take(self, run: Run, page: Page) -> None:
-        """Put a page into the outbox, and its contents beside it."""
+    async def _take(self, run: Run, page: Page) -> bool:
+        """Put a page into the outbox, and its contents beside it; false when the run was replaced meanwhile."""
         ids = [entity.external_id for entity in page.entities]
         call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._line.now(), freshness=self._desk.freshness)
         async with self._desk.claiming:
             usable = await self._line.storage.write(full_syncs.take_page, call)
             self._desk.freshness.close()
+            if usable is None:
+                return False
             self._desk.handoff.put(run.id, [entity for entity in page.entities if entity.external_id in usable])
         self._desk.wake()
+        return True
 
     async def _wait_for_room(self) -> None:
         line = self._line
@@ -108,9 +114,9 @@ class FullSyncs:
     async def _drain(self, run: Run) -> None:
         """Wait until the last item is settled, but for one that still retries not for ever."""
         line = self._line
-        blocked_before = line.gate.blocked_seconds
+        began, blocked_before = line.now(), line.gate.blocked_seconds
         while not await line.storage.write(full_syncs.close_if_drained, (run.id, line.now())):
-            waited = line.now() - (run.enumerated_at or line.now()) - (line.gate.blocked_seconds - blocked_before)
+            waited = line.now() - began - (line.gate.blocked_seconds - blocked_before)
             if waited > line.options.stragglers:
                 left = await line.storage.write(full_syncs.give_up, run.id)
                 log.warning("full sync ends without the last of it", site=str(line.connection.site), left=left)

@@ -20,6 +20,7 @@ from daemon.model import Connection, Kind, Lane, StoreFacts
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
+from daemon.storage import ledger
 from daemon.storage.database import Storage
 from daemon.storage.freshness import Freshness
 from daemon.storage.vault import Fingerprint, Vault
@@ -50,6 +51,7 @@ class Options:
 class Desk:
     """What the parts that work on one kind of one connection share.
 
+    `rewrite` says that SparkLayer has lost what the ledger says it was told: a refresh run is owed.
     `reading` is held while a page of an enumeration is on its way and taken in: one at a time, as `freshness` needs.
     `claiming` is held while rows are claimed, and while a page's rows and contents come in: so no row is claimed
     before its content is there.
@@ -59,6 +61,7 @@ class Desk:
     settled: Signal = field(factory=Signal)
     report: Signal = field(factory=Signal)
     runs: Signal = field(factory=Signal)
+    rewrite: bool = False
     sweep: Signal = field(factory=Signal)
     freshness: Freshness = field(factory=Freshness)
     handoff: Handoff = field(factory=Handoff)
@@ -105,9 +108,12 @@ class Line:
             if self._facts is None:
                 self._facts = await self.platform.facts()
             if self._terms is None:
-                self._terms = await prepare_site(
+                self._terms, emptied = await prepare_site(
                     self.sparklayer, self.platform_type, self._facts.currency, self.options.stock_location
                 )
+                if emptied and await self.storage.read(ledger.size, self.connection.id, Kind.PRODUCTS):
+                    self.desks[Kind.PRODUCTS].rewrite = True
+                    self.desks[Kind.PRODUCTS].runs.set()
             return self._facts, self._terms
 
     async def refresh_facts(self) -> bool:

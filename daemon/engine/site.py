@@ -17,16 +17,18 @@ from daemon.sparklayer.stock import StockLocation
 
 async def prepare_site(
     sparklayer: SparkLayer, platform: PlatformType, currency: str, stock_location: str | None
-) -> Terms:
-    """Return the terms of a site, making what is missing. Raises the failures of SparkLayer."""
-    return Terms(
-        price_list=await _price_list(sparklayer, platform, currency),
-        stock_location=await _stock_location(sparklayer, platform, stock_location),
-    )
+) -> tuple[Terms, bool]:
+    """Return the terms of a site, making what is missing, and whether the price list was. Raises SparkLayer's failures.
 
-
-async def _price_list(sparklayer: SparkLayer, platform: PlatformType, currency: str) -> str:
+    A price list that had to be made is empty, whatever the ledger says.
+    """
     name, slug = platform.price_list
+    made = await _ensure_price_list(sparklayer, name, slug, currency)
+    location = await _stock_location(sparklayer, platform, stock_location)
+    return Terms(price_list=slug, stock_location=location), made
+
+
+async def _ensure_price_list(sparklayer: SparkLayer, name: str, slug: str, currency: str) -> bool:
     present = await sparklayer.pricing.get_list(slug)
     if present is None:
         await sparklayer.pricing.create_list(
@@ -34,7 +36,7 @@ async def _price_list(sparklayer: SparkLayer, platform: PlatformType, currency: 
         )
     elif present.currency_code != currency:
         await sparklayer.pricing.update_list(slug, currency_code=currency)
-    return slug
+    return present is None
 
 
 async def _stock_location(sparklayer: SparkLayer, platform: PlatformType, wanted: str | None) -> str:

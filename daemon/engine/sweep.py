@@ -1,13 +1,12 @@
 """The sweep: a periodic catch-up, for webhooks that never came and for changes that a platform tells nobody.
 
 Every `sweep_every` seconds, give or take a tenth, what changed since the last sweep is read and put into the backfill
-lane; once a day a kind is read whole, trusting the ledger, with removals as in any full sync. While a full sync is on
-its way there is no sweep: it reads everything anyway.
+lane; once a day a kind is read whole, trusting the ledger, with removals as in any full sync. A kind that never had a
+full sync is not read whole either: somebody has switched that off.
 """
 
 from functools import partial
 
-import structlog
 import trio
 
 from daemon.engine.full_sync import FullSyncs
@@ -15,13 +14,14 @@ from daemon.engine.line import Line
 from daemon.model import Kind
 from daemon.platforms.base import Page
 from daemon.storage import full_syncs
+from daemon.storage.outbox import backlog
 from daemon.storage.sweeps import Swept, SweptUntil, store_swept, swept_since, take_swept
 
 DAY = 86400.0
 OVERLAP = 60.0
 """Seconds that a sweep looks back beyond the last one: clocks differ."""
 
-log = structlog.get_logger()
+ROOM_CHECK = 1.0
 
 
 class Sweep:
@@ -47,9 +47,7 @@ class Sweep:
         line = self._line
         newest = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
         began = line.now()
-        if newest is not None and newest.state != "ended":
-            pass
-        elif newest is not None and began - newest.started_at >= DAY:
+        if newest is not None and newest.state == "ended" and began - newest.started_at >= DAY:
             await self._runs.start("daily")
         else:
             await self._walk(await self._since() - OVERLAP)
@@ -68,6 +66,7 @@ class Sweep:
     async def _walk(self, since: float) -> None:
         cursor: str | None = None
         while True:
+            await self._wait_for_room()
             async with self._desk.reading:
                 self._desk.freshness.open()
                 page = await self._runs.patiently(partial(self._line.platform.changed_since, self._kind, since, cursor))
@@ -75,6 +74,13 @@ class Sweep:
             if page.cursor is None:
                 return
             cursor = page.cursor
+
+    async def _wait_for_room(self) -> None:
+        """Read on only while the outbox is not deep. A sweep can wait: it just looks again."""
+        line = self._line
+        deep = partial(line.storage.read, backlog, line.connection.id, self._kind)
+        while await deep() > line.options.backfill_depth:  # noqa: ASYNC110  the signal for it has one waiter
+            await trio.sleep(ROOM_CHECK)
 
     async def _take(self, page: Page) -> None:
         ids = [entity.external_id for entity in page.entities]

@@ -1,9 +1,9 @@
 """The one writer of a connection's sync-log for one kind, so that PUT, PATCHes and the closing PATCH keep their order.
 
 What is owed is in the database; this only sends it: a full sync's start as a PUT, then at most one PATCH a second
-with new errors and synced ids, and with the last of them the full sync's end. A report that SparkLayer refuses
-whatever it says is sent once more without its lists, so that a guess of ours about its fields cannot keep a full sync
-from ending.
+with new errors and synced ids, and with the last of them the full sync's end. Where SparkLayer refuses a report, a
+full sync's start or end is told without its lists, so that a guess of ours about its fields cannot keep a full sync
+from ending; the lists stay owed and are sent again from time to time.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,8 @@ from daemon.storage import sync_log
 from daemon.storage.sync_log import Report
 
 PATCH_EVERY = 1.0
+LONGEST_REFUSAL = 60.0
+"""Seconds. A refused report is not tried less often than this, lest it hold up the next full sync's."""
 
 log = structlog.get_logger()
 
@@ -42,7 +44,7 @@ class SyncLogWriter:
                 await self._desk.report.wait()
                 continue
             try:
-                await self._send(report)
+                accepted = await self._send(report)
             except Blocked as error:
                 line.gate.close(error)
             except Missing:
@@ -53,27 +55,32 @@ class SyncLogWriter:
                 await trio.sleep(line.backoff(attempts, error.after))
                 attempts += 1
             else:
-                attempts = 0
-                await self._confirm(report)
-                await trio.sleep(0 if report.full else PATCH_EVERY)
+                if accepted is not None:
+                    await self._confirm(accepted)
+                attempts = 0 if accepted is report else attempts + 1
+                pace = 0 if report.full else PATCH_EVERY
+                await trio.sleep(pace if accepted is report else min(line.backoff(attempts), LONGEST_REFUSAL))
 
-    async def _send(self, report: Report) -> None:
+    async def _send(self, report: Report) -> Report | None:
+        """Send a report; return what of it was accepted. What was refused stays owed."""
         try:
             await self._call(report)
         except Missing:
             raise
         except Rejected as error:
             log.warning("the sync-log refuses a report", site=str(self._line.connection.site), reason=error.reason)
-            if report.full or report.run is not None:
-                await self._call_bare(report)
-
-    async def _call_bare(self, report: Report) -> None:
+        else:
+            return report
+        if not report.full and report.run is None:
+            return None
+        bare = evolve(report, errors=(), resolved=())
         try:
-            await self._call(evolve(report, errors=(), resolved=()))
+            await self._call(bare)
         except Missing:
             raise
         except Rejected as error:
             log.warning("the sync-log refuses even a bare report", reason=error.reason)
+        return bare
 
     async def _call(self, report: Report) -> None:
         api, errors = self._line.sparklayer.sync_log, self._errors(report.errors)

@@ -4,7 +4,7 @@
 |---|---|
 | database | whole transactions, grouped by one writer |
 | tables, migrate | the schema and its history |
-| vault | what is encrypted, and the fingerprint |
+| vault, rotation | what is encrypted, and the fingerprint |
 | connections | which stores are linked to which sites |
 | outbox | the pending changes |
 | ledger | what SparkLayer was last told |

@@ -17,7 +17,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Row, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
@@ -161,15 +161,18 @@ def _one(conn: Connection, connection_id: ConnectionId, kind: Kind, condition: C
     return None if found is None else Run(**{**found, "kind": Kind(found["kind"])})
 
 
-def take_page(conn: Connection, calls: Sequence[PageRead]) -> list[set[ExternalId]]:
-    """Put each page into the outbox together with the cursor; return the ids whose contents may be used."""
+def take_page(conn: Connection, calls: Sequence[PageRead]) -> list[set[ExternalId] | None]:
+    """Put each page into the outbox together with the cursor; return the ids whose contents may be used.
+
+    None: the run takes no pages any more, since it was replaced or its connection leaves.
+    """
     return [_take_page(conn, call) for call in calls]
 
 
-def _take_page(conn: Connection, call: PageRead) -> set[ExternalId]:
+def _take_page(conn: Connection, call: PageRead) -> set[ExternalId] | None:
     run = _enumerating(conn, call.run)
     if run is None:
-        return set()
+        return None
     c, kind = full_syncs.c, Kind(run.kind)
     fresh = tag(conn, run.connection_id, kind, call.ids, call.run, call.now)
     row = ledger.c
@@ -229,17 +232,16 @@ def _finish(conn: Connection, run_id: RunId, now: float) -> int:
 
 
 def close_if_drained(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[bool]:
-    """Store the end of each run that no row belongs to any more; return whether it was stored now."""
+    """Store the end of each run that no row belongs to any more; return whether the run is over, also if replaced."""
     return [_close(conn, run, now) for run, now in calls]
 
 
 def _close(conn: Connection, run_id: RunId, now: float) -> bool:
     c = full_syncs.c
-    tagged = exists().where(outbox.c.full_sync_id == run_id)
-    run = conn.execute(
-        select(c.mode, c.failed, c.held_removals).where(c.id == run_id, c.state == "draining", ~tagged)
-    ).one_or_none()
-    if run is None:
+    run = conn.execute(select(full_syncs).where(c.id == run_id)).one()
+    if run.state != "draining":
+        return run.state in {"ending", "ended"}
+    if conn.execute(select(outbox.c.external_id).where(outbox.c.full_sync_id == run_id).limit(1)).first():
         return False
     conn.execute(
         update(full_syncs)

@@ -121,6 +121,12 @@ def count(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     return conn.execute(select(func.count()).where(*mine)).scalar_one()
 
 
+def tell_anew(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
+    """Owe every issue anew: a PUT has replaced all errors, so whatever was not in it is untold."""
+    c = issues.c
+    conn.execute(update(issues).where(c.connection_id == connection_id, c.kind == kind.value).values(untold=True))
+
+
 def told(conn: Connection, connection_id: ConnectionId, kind: Kind, sent: Sequence[tuple[ExternalId, bytes]]) -> None:
     """Note that SparkLayer knows these issues, unless they have changed since they were sent: (id, digest)."""
     c = issues.c

@@ -125,6 +125,8 @@ def confirm(conn: Connection, calls: Sequence[Report]) -> list[None]:
 
 
 def _confirm(conn: Connection, report: Report) -> None:
+    if report.full:
+        issue_table.tell_anew(conn, report.connection_id, report.kind)
     issue_table.told(conn, report.connection_id, report.kind, [(i, digest) for i, digest, _ in report.errors])
     c = synced.c
     if report.resolved:

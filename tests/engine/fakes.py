@@ -105,6 +105,8 @@ class Shop:
         self.failures: dict[str, list[Exception]] = {}
         self.calls: Counter[str] = Counter()
         self.asked: list[tuple[str, ...]] = []
+        self.changed: set[str] = set()
+        self.since: list[float] = []
         self.before: Callable[[str], Awaitable[None]] = _let_pass
 
     def put(self, *products: Product) -> None:
@@ -131,8 +133,12 @@ class Shop:
         found = [self._entity(one) for one in rest[: self.page_size]]
         return Page(entities=found, cursor=found[-1].external_id if len(rest) > self.page_size else None)
 
-    async def changed_since(self, _kind: Kind, _since: float, _cursor: str | None) -> Page:
-        raise NotImplementedError
+    async def changed_since(self, _kind: Kind, since: float, cursor: str | None) -> Page:
+        self.since.append(since)
+        await self._called("changed_since")
+        rest = [one for one in sorted(self.changed, key=int) if int(one) > int(cursor or 0)]
+        found = [self._entity(one) for one in rest[: self.page_size]]
+        return Page(entities=found, cursor=found[-1].external_id if len(rest) > self.page_size else None)
 
     async def read(self, _kind: Kind, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
         assert len(ids) <= self.batch

@@ -11,7 +11,7 @@ MAIN, OTHER, OURS = ("main", "Main"), ("other", "Other"), ("fake", "Fake")
 
 
 async def _prepared(bench: Bench, wanted: str | None, currency: str = "GBP") -> str:
-    terms = await prepare_site(bench.line.sparklayer, bench.line.platform_type, currency, wanted)
+    terms, _ = await prepare_site(bench.line.sparklayer, bench.line.platform_type, currency, wanted)
     assert terms.price_list == "fake-price"
     return terms.stock_location
 

@@ -1,0 +1,42 @@
+"""Renews what is sealed with the first of the configured keys, so that the older ones may leave the configuration."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import field, frozen
+from sqlalchemy import Connection, Table, select, update
+
+from daemon.storage.database import Storage
+from daemon.storage.tables import metadata
+from daemon.storage.vault import Vault
+
+
+@frozen
+class Renewed:
+    """A row's new seal; it replaces the old one unless the row has changed meanwhile."""
+
+    table: Table
+    key: tuple[Any, ...]
+    before: bytes = field(repr=False)
+    after: bytes = field(repr=False)
+
+
+async def renew_seals(storage: Storage, vault: Vault) -> None:
+    """Seal everything anew. Raises ConfigError when none of the keys opens a row, and StorageTrouble."""
+    for table in metadata.sorted_tables:
+        if "sealed" in table.columns:
+            for key, sealed in await storage.read(_sealed, table):
+                await storage.write(_store, Renewed(table, key, sealed, vault.renew(sealed)))
+
+
+def _sealed(conn: Connection, table: Table) -> list[tuple[tuple[Any, ...], bytes]]:
+    rows = conn.execute(select(*table.primary_key.columns, table.c.sealed).where(table.c.sealed.is_not(None)))
+    return [(tuple(row[:-1]), row[-1]) for row in rows]
+
+
+def _store(conn: Connection, calls: Sequence[Renewed]) -> list[None]:
+    for call in calls:
+        mine = [column == value for column, value in zip(call.table.primary_key.columns, call.key, strict=True)]
+        same = call.table.c.sealed == call.before
+        conn.execute(update(call.table).where(*mine, same).values(sealed=call.after))
+    return [None] * len(calls)

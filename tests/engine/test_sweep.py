@@ -1,0 +1,139 @@
+"""The sweep finds what no webhook told, the daily read what nothing tells, and neither harms a full sync."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon.engine.actor import Actor
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.sweep import DAY, OVERLAP, Sweep
+from daemon.engine.sync_log import SyncLogWriter
+from daemon.model import Kind, Lane
+from tests.engine.fakes import EPOCH, Bench, open_bench, product
+
+PRODUCTS = Kind.PRODUCTS
+EVERY = 900.0
+
+
+@contextlib.asynccontextmanager
+async def sweeping(bench: Bench, *, actor: bool = True) -> AsyncIterator[FullSyncs]:
+    runs = FullSyncs(bench.line, PRODUCTS)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(runs.run)
+        nursery.start_soon(SyncLogWriter(bench.line, PRODUCTS).run)
+        nursery.start_soon(Sweep(bench.line, PRODUCTS, runs).run)
+        if actor:
+            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+        yield runs
+        nursery.cancel_scope.cancel()
+
+
+def fill(bench: Bench, number: int) -> None:
+    bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, number + 1)))
+
+
+async def test_what_changed_silently_is_found_once_and_from_the_page_itself(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    fill(bench, 3)
+    async with sweeping(bench):
+        await trio.sleep(1.5 * EVERY)
+        bench.shop.change("2", title="Quietly renamed")
+        bench.shop.changed = {"2"}
+        await trio.sleep(1.2 * EVERY)
+        bench.shop.changed = set()
+    assert bench.site.state.comparable()["products"]["2"]["title"] == "Quietly renamed"
+    assert bench.shop.calls["read"] == 0, "the sweep's page has it"
+    assert b'ignite_sync_webhooks_missed_total{kind="products",site="test/sandbox"} 1.0' in bench.line.metrics.render()
+
+
+async def test_each_sweep_begins_where_the_last_one_began(autojump_clock: MockClock, bench: Bench) -> None:
+    async with sweeping(bench):
+        await trio.sleep(5 * EVERY)
+    assert bench.shop.since[0] == EPOCH - OVERLAP
+    steps = [later - earlier for earlier, later in zip(bench.shop.since, bench.shop.since[1:], strict=False)]
+    assert len(steps) >= 3
+    assert all(0.9 * EVERY - 1 <= step <= 1.1 * EVERY + 1 for step in steps)
+
+
+async def test_a_sweep_goes_on_during_a_full_sync(autojump_clock: MockClock, bench: Bench) -> None:
+    """A page of the full sync was read before the change, and the change's webhook is lost."""
+    fill(bench, 5)
+    stuck = trio.Event()
+
+    async def hold(method: str) -> None:
+        if method == "page" and bench.shop.calls["page"] == 2:
+            bench.shop.change("1", title="Changed behind its page")
+            bench.shop.changed = {"1"}
+            bench.shop.before = _let_pass
+            stuck.set()
+
+    bench.shop.before = hold
+    async with sweeping(bench):
+        await stuck.wait()
+        bench.line.desks[PRODUCTS].sweep.set()
+        await trio.sleep(60)
+    assert bench.site.state.comparable()["products"]["1"]["title"] == "Changed behind its page"
+
+
+async def test_a_sweep_waits_for_room(autojump_clock: MockClock) -> None:
+    async with open_bench(backfill_depth=4, full_sync_on_start=False) as bench:
+        fill(bench, 40)
+        bench.shop.changed = set(bench.shop.products)
+        async with sweeping(bench, actor=False):
+            await trio.sleep(3 * EVERY)
+        assert len(await bench.house.rows()) <= 4 + bench.shop.page_size
+
+
+async def test_a_day_after_the_last_run_everything_is_read(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 4)
+    async with sweeping(bench):
+        await trio.sleep(EVERY)
+        told = len(bench.site.state.sync_log.calls)
+        del bench.shop.products["3"]
+        await trio.sleep(DAY + 1.2 * EVERY)
+    run = await bench.house.newest()
+    assert (run.mode, run.state, run.succeeded) == ("daily", "ended", True)
+    assert "S3" not in bench.skus()
+    assert not any("last_full_sync" in call.body for call in bench.site.state.sync_log.calls[told:])
+
+
+@pytest.mark.parametrize("moment", ["enumerating", "draining"])
+async def test_a_full_sync_takes_the_place_of_a_daily_read(
+    autojump_clock: MockClock, bench: Bench, moment: str
+) -> None:
+    fill(bench, 6)
+    async with sweeping(bench) as runs:
+        await trio.sleep(EVERY)
+        if moment == "draining":
+            bench.shop.failures["read"] = []
+            bench.shop.broken = {"2"}
+        await runs.start("daily")
+        while (await bench.house.newest()).state != moment:
+            await trio.lowlevel.checkpoint()
+        assert await runs.start("normal") is not None
+        bench.shop.broken = set()
+        await trio.sleep(EVERY)
+    run = await bench.house.newest()
+    assert (run.mode, run.state, run.seen, run.done) == ("normal", "ended", 6, 6)
+
+
+async def test_a_price_list_that_was_lost_is_made_and_filled_again(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 3)
+    async with sweeping(bench):
+        await trio.sleep(60)
+        before = bench.prices()
+        assert len(before) == 3
+        lists = bench.site.state.price_lists.lists
+        del lists["fake-price"], bench.site.state.prices.prices["fake-price"]
+        bench.shop.change("1", prices={**bench.shop.products["1"].prices, "S1": 77})
+        await bench.change("1", lane=Lane.LIVE)
+        await trio.sleep(EVERY)
+    assert bench.prices() == {**before, "S1": 77.0}
+
+
+async def _let_pass(_method: str) -> None:
+    pass

@@ -1,0 +1,52 @@
+"""After a start with a new key before the old one, the old one may leave the configuration."""
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import Connection, select
+
+from daemon.errors import ConfigError
+from daemon.model import Secret
+from daemon.storage.database import InlineDatabase
+from daemon.storage.rotation import renew_seals
+from daemon.storage.vault import Vault, load_fingerprint
+from tests.storage.house import TABLES, House
+
+SEALED = {"meta", "connections", "outbox", "issues"}
+OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
+
+
+async def test_everything_is_sealed_anew() -> None:
+    database = InlineDatabase()
+    before = await load_fingerprint(database, Vault([OLD]))
+    house = await House.build(database)
+    assert {name for name, table in TABLES.items() if "sealed" in table.columns} == SEALED
+    await _write_sealed(house, Vault([OLD]))
+    await renew_seals(database, Vault([NEW, OLD]))
+    only_new = Vault([NEW])
+    assert (await load_fingerprint(database, only_new))("x") == before("x")
+    for name in ("connections", "issues"):
+        rows = await database.read(lambda conn, table=TABLES[name]: conn.execute(select(table.c.sealed)).all())
+        assert [only_new.open(row.sealed) for row in rows] == [{"of": name}]
+    database.close()
+
+
+async def test_a_row_that_no_key_opens_is_told() -> None:
+    database = InlineDatabase()
+    await load_fingerprint(database, Vault([OLD]))
+    with pytest.raises(ConfigError, match="put the earlier key into the list"):
+        await renew_seals(database, Vault([NEW]))
+    database.close()
+
+
+async def _write_sealed(house: House, vault: Vault) -> None:
+    """Give every connection a seal of the old key, and open an issue."""
+
+    def write(conn: Connection, calls: Sequence[None]) -> list[None]:
+        conn.execute(TABLES["connections"].update().values(sealed=vault.seal({"of": "connections"})))
+        issue = {"external_id": "1", "digest": b"d", "untold": True, "maybe_told": False, "opened_at": 1.0}
+        sealed = {"connection_id": house.connection_id, "kind": "products", "sealed": vault.seal({"of": "issues"})}
+        conn.execute(TABLES["issues"].insert().values(**issue, **sealed))
+        return [None] * len(calls)
+
+    await house.storage.write(write, None)

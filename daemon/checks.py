@@ -1,19 +1,24 @@
 """`ignite-sync check`: whether the database, and both sides of every connection, can be used; one line each."""
 
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from attrs import frozen
 
 from daemon.config import ConnectionSettings, Settings
+from daemon.engine.line import SYNCED_KINDS
 from daemon.errors import Blocked, ConfigError, Failure
 from daemon.links import site_client
 from daemon.model import ApiKey
 from daemon.platforms import load_platforms
+from daemon.platforms.base import Platform
 from daemon.storage.database import check_writable
 from daemon.wire import ignore
 
 REMEDIES = {
     "credentials": "make a new API account or key, and put it into the configuration",
+    "scope_missing": "the API account must be allowed to read products, inventory, locations and store information",
     "breaker_open": "the service does not answer; try again later",
 }
 
@@ -28,7 +33,7 @@ class CheckResult:
 
 
 async def check_connections(settings: Settings) -> list[CheckResult]:
-    """Try the database, and every credential with the cheapest call there is."""
+    """Try the database, and every credential with the cheapest calls there are."""
     results = [_database(settings)]
     for link in settings.connections:
         results += [await _platform(link), await _sparklayer(settings, link)]
@@ -49,9 +54,17 @@ async def _platform(link: ConnectionSettings) -> CheckResult:
     platform_type = load_platforms()[link.platform]
     platform = platform_type.connect(link.store, None, ignore)
     try:
-        return await _tried(f"{link.site} {platform_type.label}", platform.probe)
+        return await _tried(f"{link.site} {platform_type.label}", partial(_read_a_little, platform))
     finally:
         await platform.aclose()
+
+
+async def _read_a_little(platform: Platform) -> None:
+    """Read the cheapest of each thing that syncing reads: a token that only the probe accepts is of no use."""
+    await platform.probe()
+    await platform.facts()
+    for kind in SYNCED_KINDS:
+        await platform.changed_since(kind, time.time(), None)
 
 
 async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResult:

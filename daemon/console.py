@@ -87,8 +87,14 @@ class _Bar:
 
 def _rich_bar(stream: TextIO) -> "RichBar":
     # Imported late: it takes longer than everything else a command line needs.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  see above
+    from rich.progress import (  # noqa: PLC0415  see above
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     columns = (
         TextColumn("{task.description}", markup=False),

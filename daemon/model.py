@@ -10,7 +10,7 @@ Ids are `NewType`s, so that a product's id cannot be passed where a SKU is meant
 import enum
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 from attrs import field, frozen
 
@@ -37,6 +37,10 @@ class Kind(enum.StrEnum):
     CUSTOMERS = "customers"
     ORDERS = "orders"
     STORE = "store"
+
+
+EntityOutcome = Literal["unchanged", "written", "removed", "rejected", "retried", "parked", "broken"]
+"""What became of an entity that was worked on; a metric's label."""
 
 
 class Lane(enum.IntEnum):

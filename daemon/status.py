@@ -1,13 +1,14 @@
 """What `ignite-sync status` and GET /admin/status show, as JSON values, and the gauges of /metrics.
 
 Everything is read from the database, so that it is the same whether the daemon runs or not; a running daemon adds
-why a connection is blocked.
+why a connection is blocked, and how its throttles do.
 """
 
 import time
 from typing import Any
 
 import trio
+from attrs import asdict
 
 from daemon.config import Settings
 from daemon.engine.line import SYNCED_KINDS, Line
@@ -16,7 +17,7 @@ from daemon.model import Lane
 from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
 from daemon.storage import connections
 from daemon.storage.connections import Stored
-from daemon.storage.database import Storage, open_database
+from daemon.storage.database import Database, Storage, open_database
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
 from daemon.throttle.limiter import LimiterStatistics
@@ -32,6 +33,7 @@ async def connection_status(storage: Storage, stored: Stored, line: Line | None,
         "state": stored.state,
         "blocked": f"{cause.side.value}: {cause.reason}" if cause else None,
         "kinds": {kind.kind.value: _kind(kind, now) for kind in kinds},
+        "throttles": [_shown(throttle) for throttle in _throttles(line)] if line else [],
     }
 
 
@@ -86,13 +88,23 @@ def _run(run: Run, known: int) -> dict[str, Any]:
     }
 
 
-async def refresh_gauges(storage: Storage, lines: list[Line], metrics: Metrics, now: float) -> None:
+def _throttles(line: Line) -> list[LimiterStatistics]:
+    return [limiter.statistics() for limiter in (line.platform.limiter, line.sparklayer.limiter)]
+
+
+def _shown(now: LimiterStatistics) -> dict[str, Any]:
+    numbers = {name: value for name, value in asdict(now.numbers).items() if value is not None}
+    waiting = sum(now.waiting.values())
+    return {"api": now.api, "waiting": waiting, "in_flight": now.in_flight, "breaker": now.breaker, **numbers}
+
+
+async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics, now: float) -> None:
     """Bring the gauges up to date, before a scrape. Raises StorageTrouble."""
     corners = []
     for line in lines:
         site = line.connection.site
         for kind in SYNCED_KINDS:
-            seen = await storage.read(overview, line.connection.id, kind)
+            seen = await database.read(overview, line.connection.id, kind)
             corners += [
                 QueueDepth(
                     site=site,
@@ -105,20 +117,23 @@ async def refresh_gauges(storage: Storage, lines: list[Line], metrics: Metrics, 
                 for depth in seen.depths
             ]
             metrics.issues(site, kind, seen.issues)
-            metrics.sync_log_untold(site, kind.value, seen.untold)
+            metrics.sync_log_waiting(site, kind.value, errors=seen.untold, synced=seen.synced)
             if seen.run is not None:
                 stages = {"seen": seen.run.seen, "done": seen.run.done, "failed": seen.run.failed}
                 metrics.full_sync_progress(site, kind, stages)
-        for limiter in (line.platform.limiter, line.sparklayer.limiter):
-            metrics.throttle(site, _throttle(limiter.statistics()))
+        for throttle in _throttles(line):
+            metrics.throttle(site, _snapshot(throttle))
     metrics.outbox(corners)
-    metrics.connections({"active": len(lines)})
+    metrics.storage_waiting(database.waiting)
+    blocked = sum(line.gate.cause is not None for line in lines)
+    metrics.connections({"active": len(lines) - blocked, "blocked": blocked})
 
 
-def _throttle(now: LimiterStatistics) -> ThrottleSnapshot:
+def _snapshot(now: LimiterStatistics) -> ThrottleSnapshot:
     return ThrottleSnapshot(
         api=now.api,
         waiting=now.waiting,
+        oldest_seconds=now.oldest,
         in_flight=now.in_flight,
         breaker_open=now.breaker != "closed",
         turns=now.granted,

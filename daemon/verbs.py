@@ -15,7 +15,7 @@ from daemon.model import Change, ConnectionId, Kind, Lane, Site
 from daemon.observability.metrics import Metrics
 from daemon.status import connection_status, refresh_gauges
 from daemon.storage import connections, outbox
-from daemon.storage.database import Storage
+from daemon.storage.database import Database
 from daemon.storage.outbox import Record
 from daemon.storage.vault import heartbeat
 
@@ -25,7 +25,7 @@ class Verbs:
     """The callables that `app` hands to the listener."""
 
     settings: Settings
-    storage: Storage
+    storage: Database
     supervisor: Supervisor
     metrics: Metrics
 

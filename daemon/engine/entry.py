@@ -6,14 +6,12 @@ kept. `variants` has every variant that SparkLayer may hold, with the SKUs that 
 vanished from the store stays listed with none, so that every later write can repeat that it is discontinued.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from attrs import evolve, field, frozen
 
-from daemon.model import ExternalId, Product, Sku, VariantId
-from daemon.storage.ledger import Row
-from daemon.storage.vault import Fingerprint
+from daemon.model import Product, Sku, VariantId
 
 Print = bytes | None
 
@@ -36,9 +34,9 @@ class Entry:
         """Return this entry with every print unsure, as a refresh run sees it."""
         return Entry(variants=self.variants, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
 
-    def row(self, external_id: ExternalId, digest: bytes | None) -> Row:
-        """Return the ledger row of this entry; `digest` only when every part is confirmed."""
-        return Row(external_id, digest, _encode(self))
+    def encoded(self) -> bytes:
+        """Return what the ledger keeps."""
+        return _encode(self)
 
 
 @frozen(kw_only=True)
@@ -52,7 +50,7 @@ class Terms:
 class Prints:
     """The fingerprints of products and their parts under one site's terms."""
 
-    def __init__(self, fingerprint: Fingerprint, terms: Terms) -> None:
+    def __init__(self, fingerprint: Callable[[object], bytes], terms: Terms) -> None:
         self._print = fingerprint
         self._terms = terms
 
@@ -72,9 +70,9 @@ class Prints:
         )
 
 
-def read_entry(row: Row | None) -> Entry | None:
-    """Return the entry in a ledger row."""
-    return None if row is None else _decode(row.parts)
+def read_entry(parts: bytes) -> Entry:
+    """Return the entry that `Entry.encoded` has made."""
+    return _decode(parts)
 
 
 _encode = msgspec.msgpack.Encoder().encode

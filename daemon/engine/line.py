@@ -1,8 +1,7 @@
 """One connection with everything it is worked on with.
 
 The parts of the line share a `Line` and nothing else. What the platform says of the store, and where on the site
-stock and prices go, is read at first need and kept; `forget_terms` has it read again, and a new currency or weight
-unit is told to whoever asked, since it changes what every product maps to.
+stock and prices go, is read at first need and kept; `forget_terms` and `refresh_facts` have it read again.
 """
 
 import random
@@ -111,18 +110,17 @@ class Line:
                 self._terms, emptied = await prepare_site(
                     self.sparklayer, self.platform_type, self._facts.currency, self.options.stock_location
                 )
-                if emptied and await self.storage.read(ledger.size, self.connection.id, Kind.PRODUCTS):
+                known = await self.storage.read(ledger.size, self.connection.id, Kind.PRODUCTS)
+                if emptied and known:
                     self.desks[Kind.PRODUCTS].rewrite = True
                     self.desks[Kind.PRODUCTS].runs.set()
             return self._facts, self._terms
 
-    async def refresh_facts(self) -> bool:
-        """Read the store's facts again; return whether every product must be read again because of them."""
-        facts = await self.platform.facts()
-        before, self._facts = self._facts, facts
-        if before is not None and before.currency != facts.currency:
+    async def refresh_facts(self) -> None:
+        """Read the store's facts again: a new currency or weight unit changes what every product maps to."""
+        before, self._facts = self._facts, await self.platform.facts()
+        if before is not None and before.currency != self._facts.currency:
             self.forget_terms()
-        return before is not None and (before.currency, before.weight_unit) != (facts.currency, facts.weight_unit)
 
     def forget_terms(self) -> None:
         """Have price list and stock location looked up again: SparkLayer no longer knows one of them."""

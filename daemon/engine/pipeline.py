@@ -19,8 +19,7 @@ from daemon.engine.line import Desk, Line
 from daemon.engine.push import Pusher
 from daemon.engine.verdict import Verdict, judge
 from daemon.errors import Blocked, Failure, Missing, Retry
-from daemon.model import ExternalId, Kind, Lane, Mapped, Problem, Sku, StoreFacts
-from daemon.observability.metrics import EntityOutcome
+from daemon.model import EntityOutcome, ExternalId, Kind, Lane, Mapped, Problem, Sku, StoreFacts
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger
 from daemon.storage.issues import IssueRow
@@ -141,7 +140,7 @@ class ProductPipeline:
             if row and not refresh and row.digest is not None and row.digest == digests.get(external_id):
                 batch.verdicts[external_id] = Verdict(outcome="unchanged")
                 continue
-            before = read_entry(row)
+            before = read_entry(row.parts) if row else None
             before = before.forgotten() if before is not None and refresh else before
             subjects.append(Subject(external_id=external_id, product=mapped.value, before=before))
         met = await self._push(batch, subjects, prints, terms)
@@ -164,7 +163,7 @@ class ProductPipeline:
             product = one.subject.product
             if verdict.entry is not None:
                 digest = prints.digest(product) if product and verdict.whole else None
-                batch.rows[one.external_id] = verdict.entry.row(one.external_id, digest)
+                batch.rows[one.external_id] = Row(one.external_id, digest, verdict.entry.encoded())
         return {
             one.external_id: evolve(
                 held, stock={**one.marked.stock, **held.stock}, prices={**one.marked.prices, **held.prices}
@@ -187,7 +186,7 @@ class ProductPipeline:
             mark = ledger.Mark(
                 connection_id=line.connection.id,
                 kind=self.kind,
-                rows=[one.marked.row(one.external_id, None) for one in busy],
+                rows=[Row(one.external_id, None, one.marked.encoded()) for one in busy],
                 claims={sku: one.external_id for one in busy for sku in one.claims},
                 given_up=plan.given_up,
             )

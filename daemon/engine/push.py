@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from daemon.engine.diff import BatchPlan, Plan, freed_sku
 from daemon.engine.entry import Entry, Terms
+from daemon.engine.pushed import Pushed
 from daemon.errors import Duplicate, Missing, Rejected
 from daemon.model import ExternalId, Lane, Product, Sku
 from daemon.sparklayer import SparkLayer
@@ -21,24 +22,6 @@ from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice
 from daemon.sparklayer.products import ProductWrite, Vanished
 from daemon.sparklayer.stock import StockRow
-
-
-@define
-class Pushed:
-    """What became of a batch.
-
-    `failures` has the entities whose product was not written, and why. A SKU in `stock` or `prices` was confirmed,
-    be it set or removed; one in `refused` SparkLayer will not take, in its words; one in `undone` was not confirmed.
-    `met` has what SparkLayer holds of products that the ledger did not know: they are to be planned again with that.
-    """
-
-    failures: dict[ExternalId, Exception] = field(factory=dict)
-    products: set[ExternalId] = field(factory=set)
-    stock: set[Sku] = field(factory=set)
-    prices: set[Sku] = field(factory=set)
-    refused: dict[Sku, str] = field(factory=dict)
-    undone: dict[Sku, Exception] = field(factory=dict)
-    met: dict[ExternalId, Entry] = field(factory=dict)
 
 
 @frozen(kw_only=True)

@@ -11,10 +11,9 @@ from attrs import evolve, frozen
 
 from daemon.engine.diff import Plan
 from daemon.engine.entry import Entry
-from daemon.engine.push import Pushed
+from daemon.engine.pushed import Pushed
 from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import Problem, Sku
-from daemon.observability.metrics import EntityOutcome
+from daemon.model import EntityOutcome, Problem, Sku
 from daemon.problems import refused
 
 

@@ -32,7 +32,6 @@ class Request:
     raw_query: str
     headers: Mapping[bytes, bytes]
     body: bytes
-    peer: str
     keep_alive: bool
 
     @property

@@ -26,7 +26,6 @@ class Parser:
     """The reading half of one connection. The methods named `on_...` are called by httptools."""
 
     _limits: Limits
-    _peer: str = ""
     requests: list[Request] = field(init=False, factory=list)
     """Whole requests in the order they came; whoever serves them empties the list."""
     fault: Fault | None = field(init=False, default=None)
@@ -128,7 +127,7 @@ class Parser:
         path, _, query = self._url.decode("ascii").partition("?")
         if not path.startswith("/"):
             path = _ABSOLUTE.sub("", path) or "/"
-        return Request(self._method, path, query, self._headers, body, self._peer, self._keep_alive)
+        return Request(self._method, path, query, self._headers, body, self._keep_alive)
 
     def _plain_head(self) -> bytes:
         """Start a parser for the body of a request to upgrade, which llhttp takes for another protocol's bytes.

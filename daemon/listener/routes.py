@@ -103,7 +103,7 @@ class Routes:
         else:
             try:
                 response = await handler(request, **words)
-            except Exception as error:  # noqa: BLE001 (the edge: answered, logged and counted)
+            except Exception as error:  # noqa: BLE001  the edge: answered, logged and counted
                 response = _failed(error, place.pattern)
         self._metrics.http_request(place.pattern, response.status)
         return response

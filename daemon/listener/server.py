@@ -24,6 +24,7 @@ TICK = 0.25
 """Seconds between two looks at the connections: how late a time limit may be."""
 
 FULL = Fault(503, "Too many connections; come back in a few seconds.")
+BROKEN = Fault(500, "Something broke here.")
 
 
 @define(eq=False)
@@ -79,7 +80,7 @@ class Server:
             self._limits,
             self._answer,
             self._refuse,
-            Parser(self._limits, _peer(stream)),
+            Parser(self._limits),
             trio.current_time() + self._limits.idle_seconds,
         )
         try:
@@ -91,6 +92,7 @@ class Server:
             pass  # the other side is gone, and nobody is left to be told
         except Exception:
             log.exception("a connection failed")
+            self._refuse(BROKEN)  # counts it; what the other side has read of its answer nobody knows
         finally:
             await trio.aclose_forcefully(stream)
 
@@ -124,13 +126,3 @@ class Server:
             await connection.turn_away(FULL)
         finally:
             self._turned_away -= 1
-
-
-def _peer(stream: trio.abc.Stream) -> str:
-    """Return the other side's address, or nothing where there is none."""
-    if isinstance(stream, trio.SocketStream):
-        try:
-            return str(stream.socket.getpeername()[0])
-        except OSError:  # gone already
-            return ""
-    return ""

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from daemon.model import Kind, Lane, Site
+from daemon.model import EntityOutcome, Kind, Lane, Site
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 """What `Metrics.render` returns."""
@@ -26,7 +26,6 @@ CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 WebhookOutcome = Literal[
     "recorded", "unknown_scope", "unknown_site", "unsupported", "refused", "malformed", "unavailable"
 ]
-EntityOutcome = Literal["unchanged", "written", "removed", "rejected", "retried", "parked", "broken"]
 
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Buckets for what happens inside one call."""
@@ -36,7 +35,7 @@ WAY_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 1
 
 COUNTERS: dict[str, tuple[str, list[str]]] = {
     "webhooks_total": ("Webhooks answered.", ["outcome"]),
-    "webhook_stale_total": ("Webhooks whose signed timestamp was older than five minutes.", []),
+    "webhooks_stale_total": ("Webhooks whose signed timestamp was older than five minutes.", []),
     "webhooks_missed_total": ("Entities that only a sweep found changed.", ["site", "kind"]),
     "http_requests_total": ("Requests answered by the listener; route is its pattern.", ["route", "status"]),
     "entities_total": ("Entities worked on.", ["site", "kind", "outcome"]),
@@ -58,6 +57,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "outbox_depth": ("Changes waiting.", ["site", "kind", "lane", "state"]),
     "outbox_oldest_seconds": ("Age of the oldest change waiting.", ["site", "kind", "lane", "state"]),
     "throttle_waiting": ("Requests waiting for their turn at an API.", ["site", "api", "lane"]),
+    "throttle_oldest_seconds": ("Age of the oldest request waiting for its turn.", ["site", "api", "lane"]),
     "throttle_in_flight": ("Requests under way.", ["site", "api"]),
     "breaker_open": ("1 while the breaker keeps calls back.", ["site", "api"]),
     "full_sync_progress_entities": (
@@ -65,8 +65,10 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
         ["site", "kind", "stage"],
     ),
     "issues_open": ("Things the merchant must fix.", ["site", "kind"]),
-    "sync_log_untold": ("Errors that the sync-log has no room for.", ["site", "data_type"]),
-    "connections": ("Connections, by state.", ["state"]),
+    "sync_log_waiting": ("Errors and synced ids that the sync-log has not been told.", ["site", "data_type"]),
+    "sync_log_untold": ("The errors among them: it has room for 5,000.", ["site", "data_type"]),
+    "storage_waiting": ("Operations waiting for the writer's next commit.", []),
+    "connections": ("Connections being worked on (active) or paused (blocked).", ["state"]),
 }
 
 HISTOGRAMS: dict[str, tuple[str, list[str], Sequence[float]]] = {
@@ -94,6 +96,7 @@ class ThrottleSnapshot:
 
     api: str
     waiting: Mapping[Lane, int]
+    oldest_seconds: Mapping[Lane, float]
     in_flight: int
     breaker_open: bool
     turns: int
@@ -160,7 +163,7 @@ class Metrics:
 
     def webhook_stale(self) -> None:
         """Count a verified webhook that was signed more than five minutes ago."""
-        self._count("webhook_stale_total")
+        self._count("webhooks_stale_total")
 
     def webhook_missed(self, site: Site, kind: Kind) -> None:
         """Count an entity that had changed without a webhook."""
@@ -197,6 +200,7 @@ class Metrics:
         """Show a throttle as it is now."""
         for lane, waiting in now.waiting.items():
             self._set(waiting, "throttle_waiting", str(site), now.api, lane.name.lower())
+            self._set(now.oldest_seconds[lane], "throttle_oldest_seconds", str(site), now.api, lane.name.lower())
         self._set(now.in_flight, "throttle_in_flight", str(site), now.api)
         self._set(now.breaker_open, "breaker_open", str(site), now.api)
         for name, total in (("turns", now.turns), ("refused", now.refused), ("waited_seconds", now.waited_seconds)):
@@ -223,8 +227,9 @@ class Metrics:
         """Count a call to the sync-log."""
         self._count("sync_log_calls_total", str(site), data_type, method, outcome)
 
-    def sync_log_untold(self, site: Site, data_type: str, errors: int) -> None:
-        """Show how many errors wait for room in the sync-log."""
+    def sync_log_waiting(self, site: Site, data_type: str, *, errors: int, synced: int) -> None:
+        """Show how many errors and synced ids the sync-log has not been told."""
+        self._set(errors + synced, "sync_log_waiting", str(site), data_type)
         self._set(errors, "sync_log_untold", str(site), data_type)
 
     def storage_commit(self, outcome: str, rows: int, seconds: float) -> None:
@@ -233,20 +238,15 @@ class Metrics:
         self._counts.numbers["storage_rows_total",] += rows
         self._histograms["storage_commit_seconds"].observe(seconds)
 
+    def storage_waiting(self, operations: int) -> None:
+        """Show how many operations wait for a commit."""
+        self._set(operations, "storage_waiting")
+
     def connections(self, states: Mapping[str, int]) -> None:
         """Show how many connections there are now in each state."""
         self._gauges["connections"].clear()
         for state, number in states.items():
             self._set(number, "connections", state)
-
-    def forget(self, site: Site) -> None:
-        """Drop every series of a site that was disconnected: a gauge left behind would alarm for ever."""
-        numbers = self._counts.numbers
-        for series in [series for series in numbers if "site" in COUNTERS[series[0]][1] and str(site) in series]:
-            del numbers[series]
-        for name, metric in (*self._gauges.items(), *self._histograms.items()):
-            if "site" in (GAUGES[name] if name in GAUGES else HISTOGRAMS[name])[1]:
-                metric.remove_by_labels({"site": str(site)})
 
     def render(self) -> bytes:
         """Return every series as /metrics shows it, of content type `CONTENT_TYPE`."""

@@ -82,7 +82,7 @@ class Faults:
     def __init__(self, seed: int = 0) -> None:
         self.down = False
         self.rules: list[Rule] = []
-        self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose
+        self._random = random.Random(seed)  # noqa: S311  reproducible on purpose
 
     def add(
         self,

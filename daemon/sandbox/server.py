@@ -121,7 +121,7 @@ class _Connection:
 
     async def _send(self, response: Response) -> None:
         headers = [*response.headers.items(), ("content-length", str(len(response.body)))]
-        if response.status == 204:  # noqa: PLR2004 - must not carry a length (RFC 9110, 8.6)
+        if response.status == 204:  # noqa: PLR2004  must not carry a length (RFC 9110, 8.6)
             headers.pop()
         sent = self._h11.send(h11.Response(status_code=response.status, headers=headers)) or b""
         if response.cut:

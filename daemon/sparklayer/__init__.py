@@ -17,7 +17,7 @@ from daemon.sparklayer.inferred import RESOLVED_FIELD
 from daemon.sparklayer.pricing import PriceList, Pricing, SkuPrice
 from daemon.sparklayer.products import Products, ProductWrite, Vanished
 from daemon.sparklayer.stock import Stock, StockLocation, StockRow
-from daemon.sparklayer.sync_log import SyncError, SyncLog, SyncStatus
+from daemon.sparklayer.sync_log import SyncError, SyncLog
 from daemon.sparklayer.token import Tokens
 from daemon.throttle import AdaptivePolicy, Limiter
 from daemon.wire import Observe, Wire, ignore
@@ -34,7 +34,6 @@ __all__ = [
     "StockRow",
     "SyncError",
     "SyncLog",
-    "SyncStatus",
     "Vanished",
     "connect",
 ]

@@ -58,11 +58,9 @@ class Pricing:
         """Create a price list. Raises Duplicate when its slug is taken."""
         await self._client.call(CREATE_LIST, PRICE_LISTS, Lane.LIVE, encode_json(new))
 
-    async def update_list(self, slug: str, *, name: str | None = None, currency_code: str | None = None) -> None:
-        """Change what is given. A new currency relabels the prices, it does not convert them. Raises Missing."""
-        changes = {"name": name, "currency_code": currency_code}
-        body = encode_json({key: value for key, value in changes.items() if value is not None})
-        await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, body)
+    async def update_list(self, slug: str, *, currency_code: str) -> None:
+        """Give a list another currency, which relabels its prices but does not convert them. Raises Missing."""
+        await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, encode_json({"currency_code": currency_code}))
 
     async def set(self, slug: str, rows: Sequence[SkuPrice], lane: Lane) -> None:
         """Set or clear the price of each row's SKU, in one call; `in_bulks` cuts what is too much for one.

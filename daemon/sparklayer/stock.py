@@ -49,7 +49,7 @@ class StockLocation(msgspec.Struct, frozen=True):
 
 
 class Stock:
-    """Writes stock of one site. Rows go in calls of at most 500, one after the other."""
+    """Writes stock of one site, each list in one call: `in_bulks` cuts what is too much for one."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

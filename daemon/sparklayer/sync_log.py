@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from attrs import astuple, frozen
 
-from daemon.errors import Missing
 from daemon.model import Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
@@ -21,10 +19,7 @@ from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
 
 PUT = Operation(name="updateFullLoggingStatus", method="PUT")
 PATCH = Operation(name="updatePartialLoggingStatus", method="PATCH")
-GET = Operation(name="getLoggingStatus", method="GET")
-DELETE_ALL = Operation(name="deleteAllLoggingStatus", method="DELETE")
 PATH = "/api/v1/sync-log"
-MOST_ERRORS = 5000
 
 
 @frozen(kw_only=True)
@@ -36,15 +31,6 @@ class SyncError:
     visible_id: str
     title: str
     message: str
-
-
-@frozen(kw_only=True)
-class SyncStatus:
-    """What SparkLayer has recorded; times are seconds since the epoch."""
-
-    started_full_sync: float | None
-    last_full_sync: float | None
-    succeeded: bool | None
 
 
 class SyncLog:
@@ -94,30 +80,8 @@ class SyncLog:
         }
         await self._client.call(PATCH, self._path(data_type), Lane.LIVE, _body(content))
 
-    async def get(self, data_type: str) -> SyncStatus | None:
-        """Read what is recorded of a data type; None before the first full sync."""
-        try:
-            status = await self._client.read(GET, self._path(data_type), Lane.LIVE, _Status)
-        except Missing:
-            return None
-        return SyncStatus(
-            started_full_sync=_seconds(status.started_full_sync),
-            last_full_sync=_seconds(status.last_full_sync),
-            succeeded=status.last_full_sync_succeeded,
-        )
-
-    async def delete_all(self) -> None:
-        """Wipe the log of *every* integration and data type of the site."""
-        await self._client.call(DELETE_ALL, PATH, Lane.LIVE)
-
     def _path(self, data_type: str) -> str:
         return f"{PATH}/{quote(self._integration, safe='')}/{quote(data_type, safe='')}"
-
-
-class _Status(msgspec.Struct):
-    started_full_sync: datetime | None = None
-    last_full_sync: datetime | None = None
-    last_full_sync_succeeded: bool | None = None
 
 
 def _error(error: SyncError) -> dict[str, str]:
@@ -131,7 +95,3 @@ def _body(content: dict[str, Any]) -> bytes:
 def _stamp(seconds: float | None) -> str | None:
     """Write RFC 3339 in UTC, in whole seconds like the documented example."""
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _seconds(stamp: datetime | None) -> float | None:
-    return None if stamp is None else stamp.timestamp()

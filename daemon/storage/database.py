@@ -25,7 +25,6 @@ from typing import Any, Protocol, TypeVar
 import aiosqlite
 import trio
 from anyio.from_thread import start_blocking_portal
-from attrs import frozen
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import StaticPool
@@ -61,16 +60,6 @@ class Storage(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class CommitStatistics:
-    """Counters since the start: commits, the calls in them, and the seconds they took."""
-
-    commits: int
-    calls: int
-    seconds: float
-    waiting: int
-
-
 class Seat:
     """A connection of aiosqlite, and SQLAlchemy's view of it in the thread where it lives.
 
@@ -90,7 +79,7 @@ class Seat:
         try:
             await self._driver
         except sqlite3.Error:
-            self._driver._thread.join()  # noqa: SLF001  # it complains if this loop has gone before it ends
+            self._driver._thread.join()  # noqa: SLF001  it complains if this loop has gone before it ends
             raise
 
     async def run(self, fn: Callable[..., R], *args: Any) -> R:
@@ -120,8 +109,6 @@ class Database:
         self._queue: list[tuple[Operation[Any, Any], Any, Callable[[Outcome], None]]] = []
         self._wake = trio.Event()
         self._gone = False
-        self._commits = self._calls = 0
-        self._seconds = 0.0
 
     async def open(self) -> None:
         """Open the file, and bring its schema up to this release. Raises DatabaseError."""
@@ -162,11 +149,10 @@ class Database:
             finally:
                 self._idle.append(seat)
 
-    def statistics(self) -> CommitStatistics:
-        """Return what has been committed since the start."""
-        return CommitStatistics(
-            commits=self._commits, calls=self._calls, seconds=self._seconds, waiting=len(self._queue)
-        )
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for the next commit."""
+        return len(self._queue)
 
     async def run_writer(self) -> None:
         """Commit what is queued until cancelled. Nobody is left waiting when it ends."""
@@ -202,15 +188,12 @@ class Database:
             return await self._writer.run(_all, groups)
         except OperationalError as error:
             return [(None, _trouble(error)) for _, calls in groups for _ in calls]
-        except Exception as error:  # noqa: BLE001  # whatever a call raises belongs to its caller
+        except Exception as error:  # noqa: BLE001  whatever a call raises belongs to its caller
             if sum(len(calls) for _, calls in groups) == 1:
                 return [(None, error)]
         return [outcome for fn, calls in groups for call in calls for outcome in await self._commit([(fn, [call])])]
 
     def _count(self, outcomes: list[Outcome], seconds: float) -> None:
-        self._commits += 1
-        self._calls += len(outcomes)
-        self._seconds += seconds
         failed = any(error is not None for _, error in outcomes)
         self._observe("failed" if failed else "committed", len(outcomes), seconds)
 

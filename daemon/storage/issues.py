@@ -104,16 +104,6 @@ def _queue(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Seque
     )
 
 
-def open_issues(
-    conn: Connection, connection_id: ConnectionId, kind: Kind, limit: int
-) -> list[tuple[ExternalId, bytes]]:
-    """Return (id, sealed) of open issues, the oldest first."""
-    c = issues.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    rows = conn.execute(select(c.external_id, c.sealed).where(*mine).order_by(c.opened_at, c.external_id).limit(limit))
-    return [(row.external_id, row.sealed) for row in rows]
-
-
 def count(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     """Return how many issues are open."""
     c = issues.c

@@ -1,23 +1,28 @@
 """Counts of everything a connection has, for people and for metrics."""
 
 from attrs import frozen
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage import full_syncs, issues, ledger, outbox, sync_log
 from daemon.storage.full_syncs import Run
 from daemon.storage.outbox import Depth
+from daemon.storage.tables import synced
 
 
 @frozen(kw_only=True)
 class KindOverview:
-    """One kind: what waits, what SparkLayer has, what is wrong, and the latest run."""
+    """One kind: what waits, what SparkLayer has, what is wrong, and the latest run.
+
+    `untold` issues and `synced` ids are what the sync-log has not been told yet.
+    """
 
     kind: Kind
     depths: tuple[Depth, ...]
     ledger: int
     issues: int
     untold: int
+    synced: int
     run: Run | None
 
 
@@ -29,5 +34,11 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         ledger=ledger.size(conn, connection_id, kind),
         issues=issues.count(conn, connection_id, kind),
         untold=sync_log.untold(conn, connection_id, kind),
+        synced=_synced(conn, connection_id, kind),
         run=full_syncs.latest(conn, connection_id, kind),
     )
+
+
+def _synced(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
+    mine = (synced.c.connection_id == connection_id, synced.c.kind == kind.value)
+    return conn.execute(select(func.count()).where(*mine)).scalar_one()

@@ -35,6 +35,8 @@ class LimiterStatistics:
 
     api: str
     waiting: Mapping[Lane, int]
+    oldest: Mapping[Lane, float]
+    """For how many seconds the first in line has been waiting; 0 where nobody waits."""
     in_flight: int
     numbers: Numbers
     """.rate .ceiling .remaining .quota, each None when unknown."""
@@ -128,11 +130,13 @@ class Limiter:
 
     def statistics(self) -> LimiterStatistics:
         """Return a snapshot."""
+        now = trio.current_time()
         return LimiterStatistics(
             api=self._api,
             waiting={lane: len(queue) for lane, queue in self._queues.items()},
+            oldest={lane: now - queue[0].asked if queue else 0.0 for lane, queue in self._queues.items()},
             in_flight=self._in_flight,
-            numbers=self._policy.numbers(trio.current_time()),
+            numbers=self._policy.numbers(now),
             breaker=self._breaker.state.value,
             granted=self._granted,
             refused=self._refused,

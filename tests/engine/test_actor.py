@@ -1,6 +1,6 @@
 """The actor: lanes that do not wait for each other, one piece of work for an entity, bugs pinned to their entity."""
 
-# ruff: noqa: ASYNC110 (the clock is a mock: looking again costs nothing)
+# ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
 """The full-sync runner: page after page from the stored cursor, patient with the platform, to an end that is stored."""
 
-# ruff: noqa: ASYNC110 (the clock is a mock: looking again costs nothing)
+# ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
 
 import contextlib
 from collections.abc import AsyncIterator

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 from attrs import frozen
 
-from daemon.engine.push import Pushed, _allowed, _in_bulk
+from daemon.engine.push import _allowed, _in_bulk
+from daemon.engine.pushed import Pushed
 from daemon.errors import Missing, Rejected, Retry
 from daemon.model import Sku
 from tests.engine.fakes import product

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.engine.diff import Plan
 from daemon.engine.handoff import Handoff
-from daemon.engine.push import Pushed
+from daemon.engine.pushed import Pushed
 from daemon.engine.verdict import Verdict, judge
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, RunId, Sku

@@ -134,5 +134,5 @@ def _properties(schema: dict[str, Any]) -> Iterable[str]:
     yield from schema.get("properties", {})
     for part in schema.get("allOf", []):
         if "$ref" in part:
-            part = CONTRACT["components"]["schemas"][part["$ref"].rpartition("/")[2]]  # noqa: PLW2901 - follow it
+            part = CONTRACT["components"]["schemas"][part["$ref"].rpartition("/")[2]]  # noqa: PLW2901  follow it
         yield from _properties(part)

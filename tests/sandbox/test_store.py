@@ -23,7 +23,7 @@ def store() -> tuple[Store, list[Event]]:
 
 CASES: dict[str, tuple[Callable[[Store], Any], list[str]]] = {
     "title": (lambda s: s.set_title(JUMPER, "Pullover"), ["product/updated"]),
-    "visibility": (lambda s: s.set_visible(JUMPER, False), ["product/updated"]),
+    "visibility": (lambda s: s.set_visible(JUMPER, visible=False), ["product/updated"]),
     "availability": (lambda s: s.set_availability(JUMPER, "disabled"), ["product/updated"]),
     "price": (lambda s: s.set_price(JUMPER, 41), ["product/updated"]),
     "weight": (lambda s: s.set_weight(JUMPER, 2), ["product/updated"]),

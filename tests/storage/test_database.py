@@ -3,7 +3,7 @@
 These tests use the real threads, a real file and the real clock.
 """
 
-# ruff: noqa: ASYNC240 (small files, and nobody waits)
+# ruff: noqa: ASYNC240  small files, and nobody waits
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -52,7 +52,7 @@ async def together(database: Database, *calls: tuple[Callable[..., Any], Any]) -
     async def one(place: int, fn: Callable[..., Any], call: Any) -> None:
         try:
             results[place] = await database.write(fn, call)
-        except Exception as error:  # noqa: BLE001  # the test looks at it
+        except Exception as error:  # noqa: BLE001  the test looks at it
             results[place] = error
 
     async with trio.open_nursery() as nursery:

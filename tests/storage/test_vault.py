@@ -1,6 +1,6 @@
 """What must not lie readable in the database does not, keys can be rotated, and fingerprints survive that."""
 
-# ruff: noqa: ASYNC240 (small files, and nobody waits)
+# ruff: noqa: ASYNC240  small files, and nobody waits
 
 from pathlib import Path
 

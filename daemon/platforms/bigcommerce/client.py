@@ -80,7 +80,7 @@ class Client:
     ) -> Answer:
         content = None if body is None else msgspec.json.encode(body)
         answer = await self._wire.send(method, path, lane, query=query, body=content)
-        if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's class of successes
+        if answer.ok:
             return answer
         raise refusal(answer, self._token)
 

@@ -16,7 +16,7 @@ class Trouble(enum.Enum):
         "{variant} has no SKU, so it is not in SparkLayer.",
         "Give it a SKU of its own in BigCommerce.",
     )
-    SKU_USED_TWICE = (
+    SKU_REPEATED = (
         'The SKU "{sku}" of {variant} is used by an earlier variant, so only that one is in SparkLayer.',
         "Give each variant a SKU of its own in BigCommerce.",
     )

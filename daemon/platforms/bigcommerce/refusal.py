@@ -46,7 +46,7 @@ def refusal(answer: Answer, token: Secret) -> Failure:
 
 def _is_final(status: int) -> bool:
     """Whether asking again is useless. Redirects come from something on the way, and pass like its 404s."""
-    return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004 - HTTP's class of client errors
+    return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004  HTTP's class of client errors
 
 
 def _says_not_found(body: Any) -> bool:

@@ -31,10 +31,6 @@ def _is_url(_: object, attribute: "Attribute[Any]", value: str) -> None:
         raise ValueError(f"{attribute.name}: must be a URL such as https://api.bigcommerce.com")
 
 
-def _without_slash(url: str) -> str:
-    return url.rstrip("/")
-
-
 def _are_groups(_: object, attribute: "Attribute[Any]", value: tuple[int, ...]) -> None:
     if any(group < 1 for group in value):
         raise ValueError(f"{attribute.name}: must be ids of customer groups, such as [3]")
@@ -51,7 +47,7 @@ class BigCommerceSettings:
 
     api_url: str = field(
         default="https://api.bigcommerce.com",
-        converter=_without_slash,
+        converter=lambda url: url.rstrip("/"),
         validator=_is_url,
         metadata={"url": True},
     )

@@ -24,7 +24,7 @@ from daemon.model import Change, ExternalId, Kind, Secret
 from daemon.platforms.base import Delivery
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 
-SECRET_HEADER = "X-Ignite-Sync-Secret"  # noqa: S105 - the header's name
+SECRET_HEADER = "X-Ignite-Sync-Secret"  # noqa: S105  the header's name
 STALE_AFTER = 300.0
 """Seconds after which Standard Webhooks calls a timestamp old."""
 

@@ -36,8 +36,8 @@ class BigCommerceOptions:
 
     port: int = 0
     store_hash: str = "sandbox"
-    access_token: str = "sandbox-access-token"  # noqa: S105
-    client_secret: str = "sandbox-client-secret"  # noqa: S105
+    access_token: str = "sandbox-access-token"  # noqa: S105  opens nothing but this sandbox
+    client_secret: str = "sandbox-client-secret"  # noqa: S105  the same
     quota: int | None = None
     """Requests per window; None is unlimited."""
     window_seconds: float = 30.0

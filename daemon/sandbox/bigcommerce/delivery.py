@@ -53,7 +53,7 @@ class Delivery:
     @property
     def accepted(self) -> bool:
         """Whether the receiver took it: any 2xx."""
-        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - the 2xx class
+        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004  the 2xx class
 
 
 class Webhooks:

@@ -1,4 +1,4 @@
-"""BigCommerce's ways of saying no (bigcommerce.md section 11): v3 problems, v2 arrays, and plain text for 401."""
+"""BigCommerce's ways of saying no (bigcommerce.md section 11): v3 problems, and plain text for 401."""
 
 from collections.abc import Mapping
 
@@ -17,11 +17,6 @@ def v3(status: int, errors: Mapping[str, str] | None = None, title: str | None =
     """Return a v3 problem; `errors` is left out when there is none, as there."""
     problem = {"status": status, "title": title or _TITLES[status], "type": _TYPE}
     return json(problem | ({"errors": dict(errors)} if errors else {}), status)
-
-
-def v2(status: int, message: str) -> Response:
-    """Return a v2 problem, an array of one."""
-    return json([{"status": status, "message": message}], status)
 
 
 def unauthorized() -> Response:

@@ -23,7 +23,7 @@ class Store(Catalogue):
         """Rename a product."""
         self._edit(product_id, silent=silent, name=title)
 
-    def set_visible(self, product_id: int, visible: bool, *, silent: bool = False) -> None:  # noqa: FBT001
+    def set_visible(self, product_id: int, *, visible: bool, silent: bool = False) -> None:
         """Show or hide a product in the shop."""
         self._edit(product_id, silent=silent, is_visible=visible)
 
@@ -119,7 +119,7 @@ class Store(Catalogue):
         self.set_sku(source, "", silent=silent)
         self.set_sku(target, sku, silent=silent)
 
-    def set_purchasing_disabled(self, variant_id: int, disabled: bool, *, silent: bool = False) -> None:  # noqa: FBT001
+    def set_purchasing_disabled(self, variant_id: int, *, disabled: bool, silent: bool = False) -> None:
         """Forbid or allow the sale of a variant."""
         variant = self.variant(variant_id)
         variant.purchasing_disabled = disabled

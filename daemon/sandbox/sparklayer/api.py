@@ -30,7 +30,7 @@ from daemon.sandbox.sparklayer.stock import Location, Stock
 from daemon.sandbox.sparklayer.sync_log import SyncLog
 from daemon.sandbox.statistics import Statistics
 
-TOKEN_PATH = "/api/auth/token"  # noqa: S105 - a path
+TOKEN_PATH = "/api/auth/token"  # noqa: S105  a path
 
 
 @frozen(kw_only=True)
@@ -40,7 +40,7 @@ class SparkLayerOptions:
     port: int = 0
     site_id: str = "sandbox"
     client_id: str = "sandbox-client"
-    client_secret: str = "sandbox-key"  # noqa: S105
+    client_secret: str = "sandbox-key"  # noqa: S105  opens nothing but this sandbox
     token_seconds: int = 3600
     rate: float | None = None
     """Requests per second; None is unlimited."""
@@ -105,7 +105,7 @@ class SparkLayer:
             response = self._do(request, match)
         except Refused as refused:
             response = refused.response
-        if response.status >= 400 and not self._bodies:  # noqa: PLR2004 - a refusal
+        if response.status >= 400 and not self._bodies:  # noqa: PLR2004  a refusal
             response = Response(status=response.status, headers=_without_type(response))
         return response
 

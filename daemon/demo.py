@@ -84,7 +84,7 @@ async def _demo(exit_when_done: bool, port: int) -> None:  # noqa: FBT001  trio.
             trio.open_nursery() as nursery,
         ):
             token = Secret(secrets.token_urlsafe())
-            settings = _settings(sandbox, Path(folder) / "demo.db", port or _free_port(), token)
+            settings = _settings(sandbox, Path(folder) / "demo.db", port or free_port(), token)
             stop = trio.Event()
             host, bound = await nursery.start(app.serve, settings, stop)
             stage = _Stage(sandbox=sandbox, daemon=Daemon(settings.listener))
@@ -135,7 +135,8 @@ def _settings(sandbox: Sandbox, database: Path, port: int, token: Secret) -> Set
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nobody has now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

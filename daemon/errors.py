@@ -73,6 +73,10 @@ class Blocked(Failure):
         self.after = after
 
 
+MISSING_RIGHT = frozenset({"scope_missing", "forbidden"})
+"""Reasons of Blocked that may concern one API only: elsewhere than on the line itself they stop nothing else."""
+
+
 class StorageTrouble(Failure):
     """The database cannot commit now: locked, full, read-only, or stopping."""
 

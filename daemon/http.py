@@ -28,7 +28,7 @@ from daemon import __version__
 from daemon.errors import Retry
 from daemon.retry_after import retry_after
 
-__all__ = ["Answer", "Api", "ApiCall", "Transport", "retry_after", "shortly", "temporary"]
+__all__ = ["Answer", "Api", "ApiCall", "Transport", "retry_after", "shortly", "temporary", "without_slash"]
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
@@ -87,7 +87,7 @@ class Api:
         timeout: float = 30.0,
         transport: Transport | None = None,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self._base_url = without_slash(base_url)
         self._headers = [("User-Agent", user_agent), ("Accept-Encoding", "gzip"), *headers.items()]
         self._timeout = timeout
         self._extensions = {"timeout": {"connect": min(CONNECT_SECONDS, timeout)}}
@@ -142,6 +142,11 @@ class Api:
             self._idle.append(transport)
         headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
         return Answer(response.status_code, headers, body)
+
+
+def without_slash(base_url: str) -> str:
+    """Return a base URL in the form that paths are appended to."""
+    return base_url.rstrip("/")
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -2,6 +2,8 @@
 
 Credentials are sealed before they are stored. The webhook secret of a store that has none configured is made here
 and kept with them, since it must stay the same for as long as its webhooks are registered.
+
+A site stays with the store it was connected to: its ledger, owners and issues speak of that store's ids.
 """
 
 import secrets
@@ -13,6 +15,7 @@ import cattrs
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
+from daemon.errors import ConfigError
 from daemon.model import ApiKey, Connection, Secret, Site
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
@@ -30,10 +33,15 @@ _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
 async def adopt_all(
     settings: Settings, storage: Storage, vault: Vault, platforms: Mapping[str, PlatformType], now: float
 ) -> list[Connection]:
-    """Store the configured connections; return those that may be worked on: the disconnected ones stay away."""
+    """Store the configured connections; return those that may be worked on: the disconnected ones stay away.
+
+    Raises ConfigError when a site's store is not the one that it was connected to.
+    """
     adopted = []
     for link in settings.connections:
         earlier = await storage.read(connections.find, link.site)
+        if earlier is not None and earlier.state == "active":
+            _require_same_store(link, earlier, vault, platforms)
         store = _with_webhook_secret(link, earlier, vault)
         key = ApiKey(client_id=link.client_id, client_secret=link.client_secret)
         wish = Adopt(site=link.site, platform=link.platform, sealed=_sealed(vault, key, store), now=now)
@@ -65,6 +73,20 @@ def site_client(settings: Settings, site: Site, key: ApiKey, platform: str, obse
         resolved_field=settings.sparklayer.sync_log_resolved_field,
         observe=observe,
     )
+
+
+def _require_same_store(
+    link: ConnectionSettings, earlier: Stored, vault: Vault, platforms: Mapping[str, PlatformType]
+) -> None:
+    was = earlier.platform
+    if was == link.platform:
+        identity = platforms[was].identity
+        store = identity(opened(earlier, vault, platforms).store)
+        if store == identity(link.store):
+            return
+        was = f"{was} {store}"
+    remedy = "name that store again, or start with a new database file"
+    raise ConfigError(f"connections: {link.site} was connected to another store ({was}); {remedy}")
 
 
 def _with_webhook_secret(link: ConnectionSettings, earlier: Stored | None, vault: Vault) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.converters import optional
 
+from daemon.http import without_slash
 from daemon.model import Secret, Site
 
 _SQLITE = "sqlite:///"
@@ -70,17 +71,13 @@ def _secret_keys(_: object, setting: "Attribute[Any]", value: tuple[Secret, ...]
         raise ValueError(f"{setting.name}: {need}; make one with: openssl rand -base64 32")
 
 
-def _without_slash(url: str) -> str:
-    return url.rstrip("/")
-
-
 @frozen(kw_only=True)
 class ListenerSettings:
     """Where the daemon listens, and what callers must know. A token that is None lets nobody in."""
 
     host: str = field(default="127.0.0.1", validator=_filled)
     port: int = field(default=8080, validator=_between(0, 65535))
-    public_url: str | None = field(default=None, converter=optional(_without_slash), metadata=_URL)
+    public_url: str | None = field(default=None, converter=optional(without_slash), metadata=_URL)
     ignite_token: Secret | None = None
     admin_token: Secret | None = None
     metrics_open: bool = False
@@ -102,8 +99,8 @@ class DatabaseSettings:
 class SparkLayerSettings:
     """SparkLayer's two environments. `integration` is None where the platform's name shall be used."""
 
-    live_url: str = field(default="https://app.sparklayer.io", converter=_without_slash, metadata=_URL)
-    test_url: str = field(default="https://test.app.sparklayer.io", converter=_without_slash, metadata=_URL)
+    live_url: str = field(default="https://app.sparklayer.io", converter=without_slash, metadata=_URL)
+    test_url: str = field(default="https://test.app.sparklayer.io", converter=without_slash, metadata=_URL)
     integration: str | None = field(default=None, validator=_filled)
     sync_log_resolved_field: str = field(default="synced_external_ids", validator=_filled)
 
@@ -143,7 +140,7 @@ class BigCommerceAppSettings:
 
     client_id: str = field(validator=_filled)
     client_secret: Secret
-    login_url: str = field(default="https://login.bigcommerce.com", converter=_without_slash, metadata=_URL)
+    login_url: str = field(default="https://login.bigcommerce.com", converter=without_slash, metadata=_URL)
 
 
 @frozen(kw_only=True)

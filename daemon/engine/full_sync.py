@@ -58,10 +58,8 @@ class FullSyncs:
             await self.start("normal", internal=True)
         while True:
             run = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
-            if run is not None and run.state == "ended" and (run.again or self._desk.rewrite):
-                mode = "refresh" if self._desk.rewrite else "normal"
-                self._desk.rewrite = False
-                await self.start(mode, internal=True)
+            if run is not None and run.state == "ended" and run.again:
+                await self.start(run.mode, internal=True)
             elif run is None or run.state in ("ending", "ended"):
                 await self._desk.runs.wait()
             elif run.state == "enumerating":

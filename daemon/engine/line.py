@@ -15,6 +15,7 @@ from daemon.engine.gate import Gate
 from daemon.engine.handoff import Handoff
 from daemon.engine.signal import Signal
 from daemon.engine.site import prepare_site
+from daemon.errors import Blocked, Rejected, Side
 from daemon.model import Connection, Kind, Lane, StoreFacts
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Platform, PlatformType
@@ -22,6 +23,7 @@ from daemon.sparklayer import SparkLayer
 from daemon.storage import ledger
 from daemon.storage.database import Storage
 from daemon.storage.freshness import Freshness
+from daemon.storage.full_syncs import Start, start
 from daemon.storage.vault import Fingerprint, Vault
 
 SYNCED_KINDS = (Kind.PRODUCTS,)
@@ -50,7 +52,6 @@ class Options:
 class Desk:
     """What the parts that work on one kind of one connection share.
 
-    `rewrite` says that SparkLayer has lost what the ledger says it was told: a refresh run is owed.
     `reading` is held while a page of an enumeration is on its way and taken in: one at a time, as `freshness` needs.
     `claiming` is held while rows are claimed, and while a page's rows and contents come in: so no row is claimed
     before its content is there.
@@ -60,7 +61,6 @@ class Desk:
     settled: Signal = field(factory=Signal)
     report: Signal = field(factory=Signal)
     runs: Signal = field(factory=Signal)
-    rewrite: bool = False
     sweep: Signal = field(factory=Signal)
     freshness: Freshness = field(factory=Freshness)
     handoff: Handoff = field(factory=Handoff)
@@ -107,13 +107,7 @@ class Line:
             if self._facts is None:
                 self._facts = await self.platform.facts()
             if self._terms is None:
-                self._terms, emptied = await prepare_site(
-                    self.sparklayer, self.platform_type, self._facts.currency, self.options.stock_location
-                )
-                known = await self.storage.read(ledger.size, self.connection.id, Kind.PRODUCTS)
-                if emptied and known:
-                    self.desks[Kind.PRODUCTS].rewrite = True
-                    self.desks[Kind.PRODUCTS].runs.set()
+                self._terms = await self._prepare(self._facts.currency)
             return self._facts, self._terms
 
     async def refresh_facts(self) -> None:
@@ -121,6 +115,26 @@ class Line:
         before, self._facts = self._facts, await self.platform.facts()
         if before is not None and before.currency != self._facts.currency:
             self.forget_terms()
+
+    async def _prepare(self, currency: str) -> Terms:
+        """Find or make what the site needs. What it refuses is the site's trouble, and no entity's."""
+        try:
+            return await prepare_site(
+                self.sparklayer, self.platform_type, currency, self.options.stock_location, self._owe_refresh
+            )
+        except Rejected as error:
+            raise Blocked(str(error), reason="site_refuses_set_up", side=Side.SPARKLAYER) from error
+
+    async def _owe_refresh(self) -> None:
+        """SparkLayer has lost what the ledger says that it was told: have everything written again."""
+        if not await self.storage.read(ledger.size, self.connection.id, Kind.PRODUCTS):
+            return
+        wish = Start(
+            connection_id=self.connection.id, kind=Kind.PRODUCTS, mode="refresh", now=self.now(), internal=True
+        )
+        await self.storage.write(start, wish)
+        self.desks[Kind.PRODUCTS].runs.set()
+        self.desks[Kind.PRODUCTS].report.set()
 
     def forget_terms(self) -> None:
         """Have price list and stock location looked up again: SparkLayer no longer knows one of them."""

@@ -70,13 +70,14 @@ class ProductPipeline:
     async def work(self, claims: Sequence[Claim], lane: Lane) -> None:
         """Work on a batch to its end. Raises StorageTrouble when it could not be settled; bugs come out as such."""
         batch = _Batch({claim.external_id: claim for claim in claims}, lane, await self._refreshing(claims))
+        contents = {claim.external_id: entity for claim in claims if (entity := self._desk.handoff.take(claim))}
         try:
             facts, terms = await self._line.prepared()
         except Failure as error:
             for external_id in batch.claims:
                 batch.fail(external_id, error)
         else:
-            await self._read(batch, facts)
+            await self._read(batch, contents, facts)
             await self._write(batch, terms)
         await self._settle(batch)
 
@@ -93,10 +94,9 @@ class ProductPipeline:
         refreshes = await self._line.storage.read(full_syncs.refreshing, runs)
         return frozenset(claim.external_id for claim in claims if claim.run in refreshes)
 
-    async def _read(self, batch: _Batch, facts: StoreFacts) -> None:
+    async def _read(self, batch: _Batch, handed: Mapping[ExternalId, Entity], facts: StoreFacts) -> None:
         """Read and map every entity of the batch; one the platform says is gone maps to nothing."""
-        handed = {claim.external_id: self._desk.handoff.take(claim) for claim in batch.claims.values()}
-        contents: dict[ExternalId, Entity | None] = {key: entity for key, entity in handed.items() if entity}
+        contents: dict[ExternalId, Entity | None] = dict(handed)
         wanted = [external_id for external_id in batch.claims if external_id not in contents]
         if wanted:
             await self._read_again(batch, wanted, contents)

@@ -5,7 +5,7 @@ Both are found, or made when missing. The price list is named after the platform
 or external id, else the site's only one, else one of our own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from daemon.engine.entry import Terms
 from daemon.errors import Blocked, Side
@@ -16,27 +16,35 @@ from daemon.sparklayer.stock import StockLocation
 
 
 async def prepare_site(
-    sparklayer: SparkLayer, platform: PlatformType, currency: str, stock_location: str | None
-) -> tuple[Terms, bool]:
-    """Return the terms of a site, making what is missing, and whether the price list was. Raises SparkLayer's failures.
+    sparklayer: SparkLayer,
+    platform: PlatformType,
+    currency: str,
+    stock_location: str | None,
+    lost: Callable[[], Awaitable[None]],
+) -> Terms:
+    """Return the terms of a site, making what is missing. Raises the failures of SparkLayer.
 
-    A price list that had to be made is empty, whatever the ledger says.
+    `lost` is awaited before a price list is made: it will be empty, whatever the ledger says.
     """
+    return Terms(
+        price_list=await _price_list(sparklayer, platform, currency, lost),
+        stock_location=await _stock_location(sparklayer, platform, stock_location),
+    )
+
+
+async def _price_list(
+    sparklayer: SparkLayer, platform: PlatformType, currency: str, lost: Callable[[], Awaitable[None]]
+) -> str:
     name, slug = platform.price_list
-    made = await _ensure_price_list(sparklayer, name, slug, currency)
-    location = await _stock_location(sparklayer, platform, stock_location)
-    return Terms(price_list=slug, stock_location=location), made
-
-
-async def _ensure_price_list(sparklayer: SparkLayer, name: str, slug: str, currency: str) -> bool:
     present = await sparklayer.pricing.get_list(slug)
     if present is None:
+        await lost()
         await sparklayer.pricing.create_list(
             PriceList(slug=slug, name=name, currency_code=currency, source="integration")
         )
     elif present.currency_code != currency:
         await sparklayer.pricing.update_list(slug, currency_code=currency)
-    return present is None
+    return slug
 
 
 async def _stock_location(sparklayer: SparkLayer, platform: PlatformType, wanted: str | None) -> str:

@@ -18,7 +18,7 @@ from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.engine.pipeline import ProductPipeline
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.errors import Blocked, Failure, Side, StorageTrouble
+from daemon.errors import MISSING_RIGHT, Blocked, Failure, Side, StorageTrouble
 from daemon.model import ConnectionId, Kind
 
 MOST_CRASHES = 5
@@ -74,9 +74,10 @@ class Works:
             await self.line.gate.passed()
             try:
                 mended = await self.line.platform.ensure_webhooks(self._destination)
-            except Blocked as error:
-                self.line.gate.close(error)
             except Failure as error:
+                if isinstance(error, Blocked) and error.reason not in MISSING_RIGHT:
+                    self.line.gate.close(error)
+                    continue
                 log.warning("webhooks are not registered yet", site=str(self.line.connection.site), reason=error.reason)
                 await trio.sleep(WEBHOOK_PAUSE)
             else:

@@ -47,7 +47,7 @@ class Sweep:
         line = self._line
         newest = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
         began = line.now()
-        if newest is not None and newest.state == "ended" and began - newest.started_at >= DAY:
+        if newest is not None and newest.state in {"ending", "ended"} and began - newest.started_at >= DAY:
             await self._runs.start("daily")
         else:
             await self._walk(await self._since() - OVERLAP)

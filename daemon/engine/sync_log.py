@@ -1,9 +1,10 @@
 """The one writer of a connection's sync-log for one kind, so that PUT, PATCHes and the closing PATCH keep their order.
 
 What is owed is in the database; this only sends it: a full sync's start as a PUT, then at most one PATCH a second
-with new errors and synced ids, and with the last of them the full sync's end. Where SparkLayer refuses a report, a
-full sync's start or end is told without its lists, so that a guess of ours about its fields cannot keep a full sync
-from ending; the lists stay owed and are sent again from time to time.
+with new errors and synced ids, and with the last of them the full sync's end. A report that SparkLayer refuses is
+taken apart until the bad part stands alone: an error that it will not have is given up and logged, a list of resolved
+ids stays owed, and the start and end of a full sync are told all the same, so that no guess of ours about the fields
+can hold up the rest.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import trio
 from attrs import evolve
 
 from daemon.engine.line import Line
-from daemon.errors import Blocked, Missing, Rejected, Retry
+from daemon.errors import MISSING_RIGHT, Blocked, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind
 from daemon.sparklayer.sync_log import SyncError
 from daemon.storage import sync_log
@@ -44,43 +45,43 @@ class SyncLogWriter:
                 await self._desk.report.wait()
                 continue
             try:
-                accepted = await self._send(report)
-            except Blocked as error:
-                line.gate.close(error)
+                whole = await self._deliver(report)
             except Missing:
                 await line.storage.write(sync_log.owe_put, (line.connection.id, self._kind))
                 await trio.sleep(line.backoff(attempts))
+                attempts += 1
+            except Blocked as error:
+                if error.reason not in MISSING_RIGHT:
+                    line.gate.close(error)
+                await trio.sleep(line.backoff(attempts, error.after))
                 attempts += 1
             except Retry as error:
                 await trio.sleep(line.backoff(attempts, error.after))
                 attempts += 1
             else:
-                if accepted is not None:
-                    await self._confirm(accepted)
-                attempts = 0 if accepted is report else attempts + 1
+                attempts = 0 if whole else attempts + 1
                 pace = 0 if report.full else PATCH_EVERY
-                await trio.sleep(pace if accepted is report else min(line.backoff(attempts), LONGEST_REFUSAL))
+                await trio.sleep(pace if whole else min(line.backoff(attempts), LONGEST_REFUSAL))
 
-    async def _send(self, report: Report) -> Report | None:
-        """Send a report; return what of it was accepted. What was refused stays owed."""
+    async def _deliver(self, report: Report) -> bool:
+        """Send a report, in parts if it is refused, and note what was accepted; false when something stays owed."""
         try:
             await self._call(report)
         except Missing:
             raise
         except Rejected as error:
             log.warning("the sync-log refuses a report", site=str(self._line.connection.site), reason=error.reason)
-        else:
-            return report
-        if not report.full and report.run is None:
-            return None
-        bare = evolve(report, errors=(), resolved=())
-        try:
-            await self._call(bare)
-        except Missing:
-            raise
-        except Rejected as error:
-            log.warning("the sync-log refuses even a bare report", reason=error.reason)
-        return bare
+            parts = _parts(report)
+            if parts:
+                whole = True
+                for part in parts:
+                    await trio.sleep(PATCH_EVERY)
+                    whole = await self._deliver(part) and whole
+                return whole
+            if report.resolved:
+                return False
+        await self._confirm(report)
+        return True
 
     async def _call(self, report: Report) -> None:
         api, errors = self._line.sparklayer.sync_log, self._errors(report.errors)
@@ -131,3 +132,19 @@ class SyncLogWriter:
                 )
             )
         return errors
+
+
+def _parts(report: Report) -> list[Report]:
+    """Return what to send instead of a refused report; nothing when it cannot be taken apart any more."""
+    bare = evolve(report, errors=(), resolved=())
+    lists = evolve(report, run=None)
+    if not report.errors and not report.resolved:
+        return []
+    if report.full:
+        return [bare]
+    if report.run is not None:
+        return [lists, bare]
+    if report.errors and report.resolved:
+        return [evolve(report, resolved=()), evolve(report, errors=())]
+    half = len(report.errors) // 2
+    return [evolve(report, errors=part) for part in (report.errors[:half], report.errors[half:])] if half else []

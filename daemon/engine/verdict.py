@@ -67,11 +67,14 @@ def _touched(plan: Plan) -> frozenset[Sku]:
 
 
 def _failure(plan: Plan, pushed: Pushed) -> Exception | None:
-    """Why the entity is not done; a price list or location that is missing is to be made, not blamed on the entity."""
-    if (failure := pushed.failures.get(plan.external_id)) is not None:
+    """Why the entity is not done: first what may yet succeed. A price list or location that is gone is to be made."""
+    failure = pushed.failures.get(plan.external_id)
+    if failure is not None and not isinstance(failure, Rejected):
         return failure
     undone = next((pushed.undone[sku] for sku in sorted(_touched(plan)) if sku in pushed.undone), None)
-    return Retry(str(undone), reason="price_list_or_location_missing") if isinstance(undone, Missing) else undone
+    if isinstance(undone, Missing):
+        return Retry(str(undone), reason="price_list_or_location_missing")
+    return undone or failure
 
 
 def _confirmed(plan: Plan, pushed: Pushed) -> Entry:

@@ -155,7 +155,8 @@ class Metrics:
         numbers[series] = numbers.get(series, 0.0) + 1.0
 
     def _set(self, number: float, name: str, *labels: str) -> None:
-        self._gauges[name].labels(*labels).set(number)
+        gauge = self._gauges[name]
+        (gauge.labels(*labels) if labels else gauge).set(number)
 
     def webhook(self, outcome: WebhookOutcome) -> None:
         """Count a webhook that was answered."""

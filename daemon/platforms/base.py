@@ -116,12 +116,14 @@ class PlatformType:
     """What a platform's folder offers to the rest of the daemon.
 
     `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files.
+    `identity` says which store a settings value means, whatever else of it changes; it is no secret.
     `connect` builds the adapter of one store, which tells `observe` of each request; tests hand it another transport.
     """
 
     name: str
     label: str
     settings: type
+    identity: Callable[[Any], str]
     connect: Callable[[Any, Transport | None, Observe], Platform]
     reader: Callable[[Any], WebhookReader]
 

@@ -48,7 +48,7 @@ class Products:
 
     async def create(self, write: ProductWrite, lane: Lane) -> None:
         """POST a product. Raises Duplicate when its external id, or a variant's id or SKU, is taken."""
-        await self._client.call(CREATE, PATH, lane, encode(write))
+        await self._client.call(CREATE, PATH, lane, encode(write, no_image=None))
 
     async def update(self, write: ProductWrite, lane: Lane) -> None:
         """PATCH a product by its external id. Raises Missing when there is none, Duplicate when a SKU is taken."""
@@ -77,15 +77,18 @@ class _Product(msgspec.Struct):
     variants: list[_Variant] = []
 
 
-def encode(write: ProductWrite) -> bytes:
-    """Return the JSON of a product write: what is None is left out, decimals are numbers."""
+def encode(write: ProductWrite, *, no_image: str | None = NO_IMAGE) -> bytes:
+    """Return the JSON of a product write: what is None is left out, decimals are numbers.
+
+    `no_image` is said of a variant without a picture: what clears it, or None when there is nothing to clear yet.
+    """
     content: dict[str, Any] = {"external_id": write.external_id, "title": write.title, "slug": write.slug}
-    live = [_variant(variant) for variant in write.variants]
+    live = [_variant(variant, no_image) for variant in write.variants]
     content["variants"] = [*live, *(_discontinued(variant) for variant in write.vanished)]
     return encode_json(_without_none(content))
 
 
-def _variant(variant: Variant) -> dict[str, Any]:
+def _variant(variant: Variant, no_image: str | None) -> dict[str, Any]:
     return _without_none(
         {
             "external_id": variant.external_id,
@@ -93,7 +96,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
             "status": variant.status.value,
             "position": variant.position,
             "weight_in_grams": variant.weight_in_grams,
-            "cart_image_url": variant.cart_image_url or NO_IMAGE,
+            "cart_image_url": variant.cart_image_url or no_image,
             "options": [{"group": option.group, "value": option.value} for option in variant.options],
         }
     )

@@ -1,20 +1,18 @@
 """Stock levels by SKU and location, and the locations themselves (sparklayer.md section 3).
 
-Setting is an upsert of (SKU, location) pairs and leaves other pairs alone. Removing is not: it takes a SKU's rows
-at every location. So what the other locations hold is read first and set again, with all its fields (DESIGN 9.16),
-and nobody can be cancelled in between.
+Setting is an upsert of (SKU, location) pairs and leaves other pairs alone. Deleting is not: it takes a SKU's rows
+at every location. So where else a SKU lies is read first, and it is deleted only when it lies nowhere else. Its other
+rows are not deleted and set again, as one might: whatever fails or dies in between, be it this process, would lose
+rows that are somebody else's and that nobody could restore. A level of 0 of our own is the smaller evil.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-import trio
 from attrs import frozen
 
-from daemon.errors import Retry
 from daemon.model import Lane, Sku
-from daemon.sparklayer.client import Client, encode_json, in_bulks
+from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import STOCK_LOCATIONS
 
@@ -27,9 +25,6 @@ CREATE_LOCATION = Operation(name="createStockLocation", method="POST", keyed=Tru
 SET_PATH = "/api/v1/batch-update-stock"
 FETCH_PATH = "/api/v1/batch-fetch-stock"
 DELETE_PATH = "/api/v1/batch-delete-stock"
-
-SHIELDED_SECONDS = 20.0
-"""How long a removal may hold up a shutdown, which has 25 s."""
 
 
 @frozen
@@ -56,20 +51,22 @@ class Stock:
 
     async def set(self, location_id: str, rows: Sequence[StockRow], lane: Lane) -> None:
         """Set the level of each row's SKU at a location; a SKU may be in `rows` once. Raises Rejected."""
-        await self._set([_row(location_id, row.sku, {"stock_level": row.level}) for row in rows], lane)
+        body = [{"sku": row.sku, "stock_location_id": location_id, "stock_level": row.level} for row in rows]
+        await self._client.call(SET, SET_PATH, lane, encode_json(body))
 
     async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> None:
-        """Remove the SKUs' rows at a location; those that are not there cost nothing."""
+        """Take away the SKUs' rows at a location; those that are not there cost nothing.
+
+        A SKU that another location has too is set to 0 here instead: deleting it would take that one's row as well.
+        """
         held = await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(skus))
-        gone = [sku for sku in held if any(level.stock_location_id == location_id for level in sku.stock_levels)]
-        others = [
-            _row(level.stock_location_id, sku.sku, _fields(level))
-            for sku in gone
-            for level in sku.stock_levels
-            if level.stock_location_id != location_id
-        ]
-        if gone:
-            await self._delete([sku.sku for sku in gone], others, lane)
+        places = {sku.sku: {level.stock_location_id for level in sku.stock_levels} for sku in held}
+        alone = [sku for sku, at in places.items() if at == {location_id}]
+        if alone:
+            await self._client.call(DELETE, DELETE_PATH, lane, encode_json(alone))
+        shared = [StockRow(Sku(sku), 0) for sku, at in places.items() if location_id in at and len(at) > 1]
+        if shared:
+            await self.set(location_id, shared, lane)
 
     async def locations(self) -> list[StockLocation]:
         """List the site's locations."""
@@ -80,40 +77,11 @@ class Stock:
         body = encode_json({"name": name, "external_id": external_id})
         return await self._client.read(CREATE_LOCATION, STOCK_LOCATIONS, Lane.LIVE, StockLocation, body)
 
-    async def _set(self, rows: Sequence[dict[str, Any]], lane: Lane) -> None:
-        await self._client.call(SET, SET_PATH, lane, encode_json(rows))
-
-    async def _delete(self, skus: list[str], others: list[dict[str, Any]], lane: Lane) -> None:
-        try:
-            with trio.fail_after(SHIELDED_SECONDS, shield=True):
-                await self._client.call(DELETE, DELETE_PATH, lane, encode_json(skus))
-                for bulk in in_bulks(others):
-                    await self._set(bulk, lane)
-        except trio.TooSlowError as error:
-            raise Retry("removing stock took too long", reason="timeout", effect_unknown=True) from error
-
 
 class _Level(msgspec.Struct):
     stock_location_id: str
-    stock_level: int | None = None
-    restock_date: str | None = None
-    min_stock_level: int | None = None
 
 
 class _Held(msgspec.Struct):
     sku: str
     stock_levels: list[_Level] = []
-
-
-def _row(location_id: str, sku: str, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"sku": sku, "stock_location_id": location_id, **fields}
-
-
-def _fields(level: _Level) -> dict[str, Any]:
-    """Return all that a location says of a SKU: what is sent overwrites, so what is omitted may be lost."""
-    said = {
-        "stock_level": level.stock_level,
-        "restock_date": level.restock_date,
-        "min_stock_level": level.min_stock_level,
-    }
-    return {name: value for name, value in said.items() if value is not None}

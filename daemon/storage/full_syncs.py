@@ -8,6 +8,7 @@ The life of a run (CHECKs repeat the states, a test walks the table):
     enumerated   enumerating  draining     the platform has no more pages; what is absent was queued, or held back
     drained      draining     ending       no row carries the run's tag; the end is stored before it is sent
     told         ending       ended        SparkLayer has the end
+    superseded   ending       ended        SparkLayer has not; the start of the next run tells it
     drained      draining     ended        ... for a daily run, of which SparkLayer is told nothing
     replaced     enumerating  ended        somebody asked for a full sync while a daily run was on its way
     replaced     draining     ended
@@ -32,6 +33,7 @@ TRANSITIONS = {
     ("enumerated", "enumerating"): {"draining"},
     ("drained", "draining"): {"ending", "ended"},
     ("told", "ending"): {"ended"},
+    ("superseded", "ending"): {"ended"},
     ("replaced", "enumerating"): {"ended"},
     ("replaced", "draining"): {"ended"},
 }
@@ -100,10 +102,13 @@ def _start(conn: Connection, call: Start) -> RunId | None:
     present = current(conn, call.connection_id, call.kind)
     if present is not None and (present.mode != "daily" or call.mode == "daily"):
         if call.internal and call.mode != "daily":
-            conn.execute(update(full_syncs).where(full_syncs.c.id == present.id).values(again=True))
+            mode = "refresh" if call.mode == "refresh" else present.mode
+            conn.execute(update(full_syncs).where(full_syncs.c.id == present.id).values(again=True, mode=mode))
         return None
     if present is not None:
         _replace(conn, present)
+    if call.mode != "daily":
+        _supersede(conn, call)
     inserted = conn.execute(
         full_syncs.insert().values(
             connection_id=call.connection_id,
@@ -138,9 +143,23 @@ def _replace(conn: Connection, run: Run) -> None:
     conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(state="ended"))
 
 
+def _supersede(conn: Connection, call: Start) -> None:
+    """Let the start of this run tell the end of one that SparkLayer has not taken yet, lest it be waited for."""
+    c, log = full_syncs.c, sync_log.c
+    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.state == "ending")
+    ending = conn.execute(select(c.finished_at, c.succeeded).where(*mine)).one_or_none()
+    if ending is not None:
+        conn.execute(update(full_syncs).where(*mine).values(state="ended"))
+        conn.execute(
+            update(sync_log)
+            .where(log.connection_id == call.connection_id, log.kind == call.kind.value)
+            .values(last_full_sync=ending.finished_at, last_succeeded=ending.succeeded)
+        )
+
+
 def current(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
     """Return the run that is on its way."""
-    return _one(conn, connection_id, kind, full_syncs.c.state != "ended")
+    return _one(conn, connection_id, kind, full_syncs.c.state.in_(("enumerating", "draining")))
 
 
 def latest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
@@ -243,15 +262,9 @@ def _close(conn: Connection, run_id: RunId, now: float) -> bool:
         return run.state in {"ending", "ended"}
     if conn.execute(select(outbox.c.external_id).where(outbox.c.full_sync_id == run_id).limit(1)).first():
         return False
-    conn.execute(
-        update(full_syncs)
-        .where(c.id == run_id)
-        .values(
-            state="ended" if run.mode == "daily" else "ending",
-            finished_at=now,
-            succeeded=run.failed == 0 and run.held_removals == 0,
-        )
-    )
+    succeeded = run.failed == 0 and run.held_removals == 0
+    state = "ended" if run.mode == "daily" else "ending"
+    conn.execute(update(full_syncs).where(c.id == run_id).values(state=state, finished_at=now, succeeded=succeeded))
     return True
 
 

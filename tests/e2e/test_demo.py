@@ -1,4 +1,4 @@
-"""The demo as a newcomer meets it, as a real process."""
+"""The demo as a newcomer meets it, as a real process: it ends with 0 only when everything that it claims held."""
 
 import signal
 import subprocess
@@ -6,10 +6,27 @@ import sys
 
 from tests.e2e.harness import ROOT
 
+DEMO = [sys.executable, "-u", "-m", "daemon", "demo", "--port", "0"]
+
+FORGETFUL = """
+import contextlib
+from daemon import demo
+from daemon.sandbox import answer, open_sandbox
+
+@contextlib.asynccontextmanager
+async def forgetful(**options):
+    async with open_sandbox(**options) as sandbox:
+        sandbox.sparklayer.faults.add("PATCH */pricing", answer(204), times=1)
+        yield sandbox
+
+demo.open_sandbox = forgetful
+raise SystemExit(demo.main(exit_when_done=True, port=0))
+"""
+"""The demo with a SparkLayer that says yes to some prices and does not keep them."""
+
 
 def test_ctrl_c_ends_the_demo_with_0() -> None:
-    command = [sys.executable, "-u", "-m", "daemon", "demo", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+    with subprocess.Popen(DEMO, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
         try:
             assert demo.stdout is not None
             assert demo.stdout.readline().startswith("The daemon listens on http://127.0.0.1:")
@@ -18,3 +35,25 @@ def test_ctrl_c_ends_the_demo_with_0() -> None:
             assert (demo.returncode, errors.partition("Traceback")[1]) == (0, "")
         finally:
             demo.kill()
+
+
+def test_the_demo_ends_with_0_after_everything_it_claims() -> None:
+    done = _ended([*DEMO, "--exit"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert sum(line.endswith("it agrees with the store.") for line in lines) == 2
+    assert any(line.endswith("and wrote nothing.") for line in lines)
+    assert sum(" arrived in SparkLayer after " in line for line in lines) == 5
+    assert lines[-2] == ("  and the mended product's error left the sync-log")
+
+
+def test_a_claim_that_does_not_hold_ends_the_demo_with_1() -> None:
+    done = _ended([sys.executable, "-c", FORGETFUL])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "This is not as it should be: SparkLayer differs from the store" in done.stderr
+    assert "it agrees with the store" not in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def _ended(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90)

@@ -40,9 +40,13 @@ async def _open(folder: Path) -> AsyncIterator[Street]:
         async with Process(folder, text, port) as process:
             await process.start()
             for sandbox in (rough, quiet):
-                await _until(lambda sandbox=sandbox: not differences(sandbox.store, sandbox.sparklayer.state))
-                await _until(lambda sandbox=sandbox: sandbox.bigcommerce.hooks.registered)
+                await _in_step(sandbox)
             yield Street(rough=rough, quiet=quiet, process=process)
+
+
+async def _in_step(sandbox: Sandbox) -> None:
+    await _until(lambda: not differences(sandbox.store, sandbox.sparklayer.state))
+    await _until(lambda: sandbox.bigcommerce.hooks.registered)
 
 
 def _second(sandbox: Sandbox) -> str:
@@ -93,15 +97,16 @@ async def test_beside_a_site_that_fails_until_it_is_blocked(street: Street) -> N
 
 async def test_beside_a_store_that_floods(street: Street) -> None:
     """Every webhook is for another product, none of which there is: each costs the daemon a read of its own."""
+    over = trio.Event()
     async with trio.open_nursery() as nursery:
         for lane in range(8):
-            nursery.start_soon(_flood, street, lane)
+            nursery.start_soon(_flood, street, lane, over)
         await _quiet_edit_arrives(street)
-        nursery.cancel_scope.cancel()
+        over.set()
 
 
-async def _flood(street: Street, lane: int) -> None:
+async def _flood(street: Street, lane: int, over: trio.Event) -> None:
     product_id = 1_000_000 * (lane + 1)
-    while True:
+    while not over.is_set():
         product_id += 1
         assert (await street.process.webhook(product_id)).status_code == 200

@@ -314,7 +314,9 @@ async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) ->
     name = SiteName("test", site.site_id)
     line = Line(
         connection=Connection(id=house.connection_id, site=name, platform="fake", api_key=key, store=None),
-        platform_type=PlatformType(name="fake", label="Fake", settings=object, connect=lambda *_: shop, reader=_Deaf),
+        platform_type=PlatformType(
+            name="fake", label="Fake", settings=object, identity=str, connect=lambda *_: shop, reader=_Deaf
+        ),
         platform=shop,
         sparklayer=sparklayer.connect(
             base_url=site.url, site=name, api_key=key, integration="fake", transport=_Loopback(site, refused)

@@ -114,10 +114,31 @@ async def test_a_refusal_of_the_lists_does_not_keep_the_end_back(autojump_clock:
         await settled(bench, "2")
         await trio.sleep(5)
     assert await state(bench) == "ended"
-    [put], [patch] = bench.sync_calls("PUT"), bench.sync_calls("PATCH")
+    [put], patches = bench.sync_calls("PUT"), bench.sync_calls("PATCH")
     assert not put.get("errors")
-    assert "last_full_sync" in patch
-    assert not patch.keys() & {"errors", "synced_external_ids", "another_name"}
+    assert "last_full_sync" in patches[-1]
+    assert list(bench.site.state.sync_log.logs["fake", "products"].errors) == ["1"], "the errors went alone"
+    bench.site.state.sync_log.resolved_field = "synced_external_ids"
+    async with writing(bench):
+        await trio.sleep(5)
+    assert bench.sync_calls("PATCH")[-1]["synced_external_ids"] == ["2"], "what was refused stayed owed"
+
+
+async def test_one_error_that_sparklayer_will_not_have_does_not_hold_up_the_others(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    async with writing(bench):
+        await ended(bench)
+        await trio.sleep(5)
+        calls = bench.site.state.sync_log
+        calls.refused_ids.add("2")
+        for one in ("1", "2", "3"):
+            await settled(bench, one, bad=True)
+        await trio.sleep(60)
+        assert sorted(calls.logs["fake", "products"].errors) == ["1", "3"]
+        before = len(calls.calls)
+        await trio.sleep(3600)
+        assert len(calls.calls) == before, "the one is given up"
 
 
 async def test_even_a_refused_bare_report_lets_the_run_end(autojump_clock: MockClock, bench: Bench) -> None:
@@ -154,12 +175,25 @@ async def test_a_site_that_knows_no_sync_log_is_not_hammered(autojump_clock: Moc
 
 
 async def test_a_blocked_site_is_waited_for(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add(PUTS, answer(403), times=1)
+    bench.site.tokens.key_revoked = True
     async with writing(bench):
         await ended(bench)
         await trio.sleep(0.5)
         assert bench.line.gate.cause is not None
-        await trio.sleep(10)
+        bench.site.tokens.key_revoked = False
+        await trio.sleep(30)
+    assert await state(bench) == "ended"
+
+
+async def test_a_right_that_is_missing_for_the_sync_log_stops_nothing_else(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.site.faults.add(PUTS, answer(403), times=3)
+    async with writing(bench):
+        await ended(bench)
+        await trio.sleep(0.5)
+        assert bench.line.gate.cause is None
+        await trio.sleep(60)
     assert await state(bench) == "ended"
 
 

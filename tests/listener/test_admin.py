@@ -53,7 +53,7 @@ class Desk:
         )
         path, _, query = path.partition("?")
         sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}
-        request = Request(method, path, query, sent, body, "127.0.0.1", keep_alive=True)
+        request = Request(method, path, query, sent, body, keep_alive=True)
         return await Routes.of(admin.routes(), self.metrics).answer(request)
 
     async def ask_with_token(self, method: str, path: str, body: bytes = b"") -> Response:

@@ -267,6 +267,17 @@ async def test_a_bug_is_500_without_detail_and_the_connection_goes_on(client: An
     assert 'http_requests_total{route="/bug",status="500"} 1.0' in house.metrics.render().decode()
 
 
+async def test_a_connection_that_breaks_at_its_edge_is_counted(house: Any) -> None:
+    async def broken(_request: Any) -> None:
+        raise ZeroDivisionError
+
+    house.server._answer = broken
+    client = house.connect()
+    await client.send(GET)
+    assert await client.closed()
+    assert 'http_requests_total{route="",status="500"} 1.0' in house.metrics.render().decode()
+
+
 async def test_trouble_with_the_database_is_503_so_that_the_sender_comes_back(client: Any) -> None:
     answer = await client.ask(GET.replace(b"hello", b"disk-full"))
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")

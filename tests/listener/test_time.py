@@ -1,7 +1,5 @@
 """Limits of time and of number, on MockClock: slow senders, idle connections, too many of them, and the end."""
 
-# ruff: noqa: ARG001  pytest-trio finds the clock among a test's arguments
-
 from typing import Any
 
 import pytest

@@ -57,14 +57,14 @@ class Shop:
         routes = Routes.of(webhooks.routes(), self.metrics)
         given = {"content_type": JSON, "x_secret": b"hunter2", **headers}
         sent = {name.replace("_", "-").encode(): value for name, value in given.items()}
-        return await routes.answer(Request("POST", path, "", sent, body, "", keep_alive=True))
+        return await routes.answer(Request("POST", path, "", sent, body, keep_alive=True))
 
     def count(self, name: str) -> float | None:
         return self.metrics.registry.get_sample_value(*self._sample(name))
 
     def _sample(self, name: str) -> tuple[str, dict[str, str]]:
         if name == "stale":
-            return "ignite_sync_webhook_stale_total", {}
+            return "ignite_sync_webhooks_stale_total", {}
         return "ignite_sync_webhooks_total", {"outcome": name}
 
 
@@ -135,7 +135,7 @@ async def test_an_unknown_scope_is_named_once_in_the_log() -> None:
     body = b'{"scope": "store/coupon/created", "id": 1}'
     with structlog.testing.capture_logs() as lines:
         for _ in range(3):
-            await webhooks.receive(Request("POST", "/", "", headers, body, "", keep_alive=True), "live", "jones")
+            await webhooks.receive(Request("POST", "/", "", headers, body, keep_alive=True), "live", "jones")
     assert [(line["log_level"], line["scope"]) for line in lines] == [("debug", "store/coupon/created")]
 
 

@@ -8,7 +8,6 @@ from daemon.model import Kind, Lane, Site
 from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, QueueDepth, ThrottleSnapshot
 
 SITE = Site("live", "jones")
-OTHER = Site("live", "other")
 
 
 def numbers(metrics: Metrics) -> dict[str, float]:
@@ -36,6 +35,7 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
         ThrottleSnapshot(
             api="sparklayer.stock",
             waiting={Lane.BACKFILL: 4},
+            oldest_seconds={Lane.BACKFILL: 2.5},
             in_flight=2,
             breaker_open=True,
             turns=9,
@@ -48,9 +48,10 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.actor_restarted(site, Kind.ORDERS)
     metrics.issues(site, Kind.PRODUCTS, 2)
     metrics.sync_log_call(site, "products", "PATCH", "ok")
-    metrics.sync_log_untold(site, "products", 9)
+    metrics.sync_log_waiting(site, "products", errors=9, synced=2)
     metrics.storage_commit("ok", 40, 0.004)
-    metrics.connections({"active": 2, "leaving": 1})
+    metrics.storage_waiting(6)
+    metrics.connections({"active": 2, "blocked": 1})
 
 
 def test_each_fact_arrives_as_its_number() -> None:
@@ -59,7 +60,7 @@ def test_each_fact_arrives_as_its_number() -> None:
     found = numbers(metrics)
     expected = {
         "webhooks_total{outcome=recorded}": 1,
-        "webhook_stale_total{}": 1,
+        "webhooks_stale_total{}": 1,
         "http_requests_total{route=/healthz,status=200}": 1,
         "outbox_depth{kind=products,lane=live,site=live/jones,state=pending}": 3,
         "outbox_oldest_seconds{kind=products,lane=live,site=live/jones,state=pending}": 7.5,
@@ -68,6 +69,7 @@ def test_each_fact_arrives_as_its_number() -> None:
         "api_requests_total{api=sparklayer.stock,site=live/jones,status_class=2xx}": 1,
         "api_seconds_count{api=sparklayer.stock}": 1,
         "throttle_waiting{api=sparklayer.stock,lane=backfill,site=live/jones}": 4,
+        "throttle_oldest_seconds{api=sparklayer.stock,lane=backfill,site=live/jones}": 2.5,
         "throttle_in_flight{api=sparklayer.stock,site=live/jones}": 2,
         "throttle_turns_total{api=sparklayer.stock,site=live/jones}": 9,
         "throttle_refused_total{api=sparklayer.stock,site=live/jones}": 1,
@@ -78,11 +80,13 @@ def test_each_fact_arrives_as_its_number() -> None:
         "actor_restarts_total{kind=orders,site=live/jones}": 1,
         "issues_open{kind=products,site=live/jones}": 2,
         "sync_log_calls_total{data_type=products,method=PATCH,outcome=ok,site=live/jones}": 1,
+        "sync_log_waiting{data_type=products,site=live/jones}": 11,
         "sync_log_untold{data_type=products,site=live/jones}": 9,
         "storage_commits_total{outcome=ok}": 1,
         "storage_rows_total{}": 40,
         "storage_commit_seconds_count{}": 1,
-        "connections{state=leaving}": 1,
+        "storage_waiting{}": 6,
+        "connections{state=blocked}": 1,
     }
     assert {key: found.get(key) for key in expected} == expected
 
@@ -114,17 +118,6 @@ def test_a_request_without_an_answer_is_an_error() -> None:
     metrics = Metrics()
     metrics.api_request(SITE, "sparklayer.stock", None, 10.0)
     assert numbers(metrics)["api_requests_total{api=sparklayer.stock,site=live/jones,status_class=error}"] == 1
-
-
-def test_forgetting_a_site_drops_its_series_only_and_lets_it_come_back() -> None:
-    metrics = Metrics()
-    tell_everything(metrics, SITE)
-    tell_everything(metrics, OTHER)
-    metrics.forget(SITE)
-    assert not [key for key in numbers(metrics) if "site=live/jones" in key]
-    assert [key for key in numbers(metrics) if "site=live/other" in key]
-    metrics.entity(SITE, Kind.PRODUCTS, "written")
-    assert numbers(metrics)["entities_total{kind=products,outcome=written,site=live/jones}"] == 1
 
 
 def test_two_daemons_in_one_process_do_not_share_numbers() -> None:

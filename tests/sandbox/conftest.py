@@ -72,7 +72,10 @@ def house() -> Callable[..., AbstractAsyncContextManager[House]]:
 def small_store() -> Store:
     """Return a store with a jumper in two sizes (product 1) and a simple mug."""
     store = Store()
-    sizes = [{"sku": "J-S", "options": {"Size": "S"}, "stock": 3}, {"sku": "J-M", "options": {"Size": "M"}}]
+    sizes: list[dict[str, Any]] = [
+        {"sku": "J-S", "options": {"Size": "S"}, "stock": 3},
+        {"sku": "J-M", "options": {"Size": "M"}},
+    ]
     store.add_product("Jumper", price=40, weight=1.5, variants=sizes)
     store.add_product("Mug", price=7.5, variants=[{"sku": "MUG", "stock": 9}])
     return store

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from daemon.sandbox.sparklayer.body import ProductWrite, Settings, VariantWrite
@@ -17,7 +17,7 @@ from daemon.sandbox.sparklayer.sync_log import SyncError
 
 PLACE = Path(__file__).parents[1] / "contracts" / "sparklayer.openapi.yaml"
 CONTRACT = yaml.safe_load(PLACE.read_text("utf-8"))
-REGISTRY: Registry[Any] = Registry().with_resource("urn:contract", Resource(CONTRACT, DRAFT202012))
+REGISTRY: Registry[Any] = Registry().with_resource("urn:contract", DRAFT202012.create_resource(CONTRACT))
 
 PRODUCT = {
     "title": "Jumper",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from daemon.sandbox import SparkLayerOptions
@@ -174,7 +175,8 @@ async def test_a_sku_must_be_free_when_its_turn_comes(house: Any) -> None:
 
         async def patch(*variants: tuple[str, str]) -> int:
             listed = [{"external_id": external_id, "sku": sku} for external_id, sku in variants]
-            return (await running.site("PATCH", "/api/v1/products/1", {"variants": listed})).status_code
+            answer: httpx.Response = await running.site("PATCH", "/api/v1/products/1", {"variants": listed})
+            return answer.status_code
 
         assert await patch(("11", "J-M"), ("12", "J-S")) == 409
         assert await patch(("12", "free"), ("11", "J-M")) == 200
@@ -276,12 +278,13 @@ async def test_tokens_expire_and_can_be_revoked(house: Any) -> None:
 @pytest.mark.parametrize(("form", "pattern"), [("none", None), ("seconds", "1"), ("date", "GMT")])
 async def test_the_rate_limit_refuses_and_may_say_when_to_come_back(mock_clock: Any, form: Any, pattern: Any) -> None:
     bucket = Bucket(rate=2.0, burst=2, retry_after=form)
-    bucket.take(), bucket.take()
+    for _ in range(2):
+        bucket.take()
     with pytest.raises(Refused) as refused:
         bucket.take()
-    told = refused.value.response.headers.get("retry-after")
+    told = refused.value.response.headers.get("retry-after", "")
     assert refused.value.response.status == 429
-    assert told is None if pattern is None else pattern in told
+    assert told == "" if pattern is None else pattern in told
     mock_clock.jump(0.5)
     bucket.take()
     assert bucket.refused == 1

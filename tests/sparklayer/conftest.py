@@ -26,7 +26,8 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 @cache
 def contract() -> dict[str, Any]:
-    return yaml.safe_load(CONTRACT.read_text())
+    loaded: dict[str, Any] = yaml.safe_load(CONTRACT.read_text())
+    return loaded
 
 
 @cache
@@ -40,7 +41,7 @@ def validator_of(path: str, method: str) -> jsonschema.Draft202012Validator:
 
 def template_of(path: str) -> str:
     """Find the contract's path that a request's path is one of; the most literal one wins."""
-    fitting = [
+    fitting: list[str] = [
         template
         for template in contract()["paths"]
         if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path)

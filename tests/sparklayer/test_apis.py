@@ -17,7 +17,6 @@ from daemon.sparklayer import (
     StockLocation,
     StockRow,
     SyncError,
-    SyncStatus,
     Vanished,
 )
 from daemon.sparklayer.client import BULK_ROWS, in_bulks
@@ -235,17 +234,6 @@ async def test_a_patch_before_any_put_is_missing(sparklayer: SparkLayer, fake: A
     fake.answers = [httpx.Response(404)]
     with pytest.raises(Missing):
         await sparklayer.sync_log.patch("products", errors=[ERROR], resolved=[])
-
-
-async def test_the_log_is_read_and_wiped(sparklayer: SparkLayer, fake: Any) -> None:
-    recorded = {"started_full_sync": "2023-01-01T01:01:01Z", "last_full_sync_succeeded": True, "errors_count": 3}
-    fake.answers = [httpx.Response(404), httpx.Response(200, json=recorded)]
-    assert await sparklayer.sync_log.get("products") is None
-    assert await sparklayer.sync_log.get("products") == SyncStatus(
-        started_full_sync=1672534861.0, last_full_sync=None, succeeded=True
-    )
-    await sparklayer.sync_log.delete_all()
-    assert (fake.requests[-1].method, fake.requests[-1].url.path) == ("DELETE", "/api/v1/sync-log")
 
 
 async def test_an_answer_that_cannot_be_read_is_tried_again(

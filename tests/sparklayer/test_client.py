@@ -87,7 +87,12 @@ async def test_a_caller_cancelled_while_asking_leaves_it_to_the_next(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     with trio.CancelScope() as scope:
-        fake.token_answer = lambda _request: scope.cancel() or httpx.Response(503)
+
+        def cancelling(_request: httpx.Request) -> httpx.Response:
+            scope.cancel()
+            return httpx.Response(503)
+
+        fake.token_answer = cancelling
         await sparklayer.probe()
     fake.token_answer = None
     await sparklayer.probe()

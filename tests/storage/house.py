@@ -102,7 +102,7 @@ class House:
         assert run is not None
         return run
 
-    async def page(self, run: RunId, *ids: str, cursor: str | None = None, now: float = 0.0) -> set[ExternalId]:
+    async def page(self, run: RunId, *ids: str, cursor: str | None = None, now: float = 0.0) -> set[ExternalId] | None:
         call = PageRead(run=run, ids=[ExternalId(one) for one in ids], cursor=cursor, now=now, freshness=self.freshness)
         return await self.storage.write(full_syncs.take_page, call)
 

@@ -6,6 +6,7 @@ These tests use the real threads, a real file and the real clock.
 # ruff: noqa: ASYNC240  small files, and nobody waits
 
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,31 @@ async def test_what_is_written_is_committed_and_seen_by_the_next_read(database: 
     other.close()
 
 
-async def test_neighbours_of_one_function_become_one_call(database: Database) -> None:
-    before = database.statistics()
-    assert await together(database, *[(put, str(number)) for number in range(20)]) == [20] * 20
-    after = database.statistics()
-    assert (after.commits - before.commits, after.calls - before.calls, after.waiting) == (1, 20, 0)
-    assert after.seconds > before.seconds
+async def test_neighbours_of_one_function_become_one_call(path: Path) -> None:
+    commits = []
+    async with open_database(path, lambda *commit: commits.append(commit)) as database:
+        assert await together(database, *[(put, str(number)) for number in range(20)]) == [20] * 20
+    (outcome, calls, seconds) = commits[-1]
+    assert (len(commits), outcome, calls) == (1, "committed", 20)
+    assert seconds > 0
+
+
+async def test_what_waits_for_the_next_commit_is_counted(database: Database) -> None:
+    go_on = threading.Event()
+
+    def slow(_conn: Connection, calls: Sequence[None]) -> list[None]:
+        go_on.wait(10)
+        return [None] * len(calls)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(database.write, slow, None)
+        await wait_all_tasks_blocked()
+        for number in range(3):
+            nursery.start_soon(database.write, put, str(number))
+        await wait_all_tasks_blocked()
+        assert database.waiting == 3
+        go_on.set()
+    assert database.waiting == 0
 
 
 async def test_one_bad_call_among_good_ones_fails_alone(database: Database) -> None:

@@ -42,6 +42,7 @@ EVENTS: dict[str, Step] = {
     "drained": _drained,
     "told": _told,
     "replaced": _replaced,
+    "superseded": _replaced,
 }
 WAY = [("enumerating", _page), ("draining", _enumerated), ("ending", _drained)]
 
@@ -50,7 +51,7 @@ CASES = [
     (event, before, mode)
     for event, before in TRANSITIONS
     for mode in ("normal", "refresh", "daily")
-    if (event != "replaced" or mode == "daily") and (event != "told" or mode != "daily")
+    if (event != "replaced" or mode == "daily") and (event not in {"told", "superseded"} or mode != "daily")
 ]
 """Only a daily run is replaced, and nobody is told of one."""
 

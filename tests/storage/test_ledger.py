@@ -74,7 +74,7 @@ async def test_settling_changes_everything_together_or_nothing(house: House) -> 
     await house.settle(done=[done])
     assert (list(await house.rows()), await house.ledger(), (await house.newest()).done) == ([], {"1": b"equal"}, 1)
     counted = await house.storage.read(overview, house.connection_id, PRODUCTS)
-    assert (counted.ledger, counted.issues, counted.untold, counted.depths) == (1, 1, 1, ())
+    assert (counted.ledger, counted.issues, counted.untold, counted.synced, counted.depths) == (1, 1, 1, 0, ())
 
 
 async def test_what_was_confirmed_is_kept_of_a_failed_attempt(house: House) -> None:

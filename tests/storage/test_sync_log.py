@@ -5,10 +5,11 @@ import random
 import pytest
 
 from daemon.model import Lane
-from daemon.storage import issues, sync_log
+from daemon.storage import sync_log
 from daemon.storage.issues import IssueRow
+from daemon.storage.overview import overview
 from daemon.storage.settle import Done
-from tests.storage.house import PRODUCTS, TABLES, House, id_, issue
+from tests.storage.house import PRODUCTS, TABLES, House, issue
 
 
 async def _settled(house: House, external_id: str, found: IssueRow | None = None, *, report: bool = True) -> None:
@@ -196,12 +197,15 @@ async def test_at_most_so_many_errors_and_the_rest_moves_up(house: House, monkey
     assert (put.run, len(put.errors)) == (run, 3)
 
 
-async def test_issues_are_listed_and_counted(house: House) -> None:
-    await _settled(house, "1", issue("bad"))
-    await _settled(house, "2", issue("bad"))
-    assert await house.storage.read(issues.count, house.connection_id, PRODUCTS) == 2
-    listed = await house.storage.read(issues.open_issues, house.connection_id, PRODUCTS, 1)
-    assert listed == [(id_("1"), b"bad")]
+async def test_what_is_wrong_and_what_is_owed_is_counted(house: House) -> None:
+    await house.ended_run()
+    for number in ("1", "2", "3"):
+        await _settled(house, number, issue("bad"))
+    await _told(house)
+    await _settled(house, "1")
+    await _settled(house, "2", issue("worse"))
+    counted = await house.storage.read(overview, house.connection_id, PRODUCTS)
+    assert (counted.issues, counted.untold, counted.synced) == (2, 1, 1)
 
 
 async def test_reports_of_a_connection_that_left_confirm_nothing(house: House) -> None:

@@ -40,8 +40,22 @@ async def test_never_more_turns_than_allowed_and_backfill_leaves_some_to_live() 
     assert limiter.statistics().in_flight == 0
 
 
+async def test_how_long_the_first_in_line_has_waited_is_seen(autojump_clock: trio.testing.MockClock) -> None:
+    limiter, release = limiter_with(concurrency=1), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hold, limiter, Lane.LIVE, release)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(2):
+            nursery.start_soon(hold, limiter, Lane.BACKFILL, release)
+            await trio.sleep(5)
+        assert limiter.statistics().oldest == {Lane.LIVE: 0.0, Lane.BACKFILL: pytest.approx(10)}
+        release.set()
+    assert set(limiter.statistics().oldest.values()) == {0.0}
+
+
 async def test_live_goes_first_and_backfill_gets_one_turn_in_nine() -> None:
-    limiter, release, log = limiter_with(concurrency=1), trio.Event(), []
+    limiter, release = limiter_with(concurrency=1), trio.Event()
+    log: list[Lane] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hold, limiter, Lane.LIVE, release)
         await trio.testing.wait_all_tasks_blocked()
@@ -53,7 +67,8 @@ async def test_live_goes_first_and_backfill_gets_one_turn_in_nine() -> None:
 
 
 async def test_a_cancelled_waiter_leaves_no_trace_and_the_next_one_goes() -> None:
-    limiter, release, done = limiter_with(concurrency=1), trio.Event(), []
+    limiter, release = limiter_with(concurrency=1), trio.Event()
+    done: list[Lane] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hold, limiter, Lane.LIVE, release)
         await trio.testing.wait_all_tasks_blocked()
@@ -69,7 +84,8 @@ async def test_a_cancelled_waiter_leaves_no_trace_and_the_next_one_goes() -> Non
 
 
 async def test_a_waiter_cancelled_in_the_instant_it_is_granted_gives_its_turn_back() -> None:
-    limiter, release, log = limiter_with(concurrency=1), trio.Event(), []
+    limiter, release = limiter_with(concurrency=1), trio.Event()
+    log: list[Lane] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hold, limiter, Lane.LIVE, release)
         await trio.testing.wait_all_tasks_blocked()

@@ -10,6 +10,8 @@ Only products are synced so far. Facts come from the store API's documentation; 
 marked "inferred" where it is used.
 """
 
+from operator import attrgetter
+
 from daemon.platforms.base import PlatformType
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -19,6 +21,7 @@ PLATFORM = PlatformType(
     name="bigcommerce",
     label="BigCommerce",
     settings=BigCommerceSettings,
+    identity=attrgetter("store_hash"),
     connect=BigCommerce,
     reader=BigCommerceWebhooks,
 )

@@ -91,7 +91,7 @@ class Client:
 
 def _decoded(body: bytes, decoder: Decoder[T]) -> T:
     try:
-        return decoder.decode(body)
+        return wire.decode(body, decoder)
     except msgspec.ValidationError as error:
         message = f"BigCommerce's answer is not what was agreed: {error}"
         raise Retry(message, reason="unexpected_shape") from None

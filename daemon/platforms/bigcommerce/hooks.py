@@ -8,15 +8,17 @@ BigCommerce takes only https on port 443, and needs up to a minute before a new 
 hook after two days of failures, or 90 days without events (contract section 12).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from daemon.errors import Missing
+from daemon.errors import Blocked, Failure, Missing, Rejected
 from daemon.model import Lane, Secret
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
+from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, SECRET_HEADER
 
 PATH = "/v3/hooks"
@@ -74,15 +76,38 @@ def plan(hooks: Iterable[wire.Hook], wanted: Wanted) -> Plan:
 
 
 async def ensure(client: Client, wanted: Wanted) -> int:
-    """Carry out the plan and return how many hooks had to be created, mended or deleted."""
+    """Carry out the plan and return how many hooks had to be created, mended or deleted.
+
+    A scope that is refused keeps no other from its hook. Raises Rejected "hooks_refused", which names those scopes,
+    when everything was tried; Retry, and Blocked for what concerns them all, at once.
+    """
     todo = plan(await _registered(client), wanted)
+    calls = list(_calls(client, todo, wanted))
+    refused: dict[str, Failure] = {}
+    for scope, call in calls:
+        try:
+            await call()
+        except Rejected as error:
+            refused[scope] = error
+        except Blocked as error:
+            if error.reason != SCOPE_MISSING:
+                raise
+            refused[scope] = error
+    if refused:
+        words = "; ".join(f"{scope}: {error}" for scope, error in refused.items())
+        raise Rejected(f"BigCommerce refuses webhooks: {words}", reason="hooks_refused")
+    return len(calls)
+
+
+def _calls(client: Client, todo: Plan, wanted: Wanted) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+    """Yield the plan's calls, each with its scope."""
     for hook in todo.delete:
-        await _delete(client, hook)
+        yield hook.scope, partial(_delete, client, hook)
+    write = partial(client.write, lane=Lane.LIVE)
     for hook in todo.mend:
-        await client.write("PUT", f"{PATH}/{hook.id}", lane=Lane.LIVE, body=wanted.body(hook.scope))
+        yield hook.scope, partial(write, "PUT", f"{PATH}/{hook.id}", body=wanted.body(hook.scope))
     for scope in todo.create:
-        await client.write("POST", PATH, lane=Lane.LIVE, body=wanted.body(scope))
-    return len(todo.delete) + len(todo.mend) + len(todo.create)
+        yield scope, partial(write, "POST", PATH, body=wanted.body(scope))
 
 
 async def remove(client: Client, destination: str) -> None:

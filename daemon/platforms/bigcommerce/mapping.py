@@ -95,7 +95,7 @@ def _with_sku(raw: wire.Product, problems: list[Problem]) -> Iterator[Kept]:
         if not sku:
             problems.append(Trouble.VARIANT_WITHOUT_SKU.problem(variant=_called(variant)))
         elif sku in taken:
-            problems.append(Trouble.SKU_USED_TWICE.problem(variant=_called(variant), sku=sku))
+            problems.append(Trouble.SKU_REPEATED.problem(variant=_called(variant), sku=sku))
         else:
             taken.add(sku)
             yield Sku(sku), variant

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen, validators
 
+from daemon.http import without_slash
 from daemon.model import Secret
 
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -47,7 +48,7 @@ class BigCommerceSettings:
 
     api_url: str = field(
         default="https://api.bigcommerce.com",
-        converter=lambda url: url.rstrip("/"),
+        converter=without_slash,
         validator=_is_url,
         metadata={"url": True},
     )

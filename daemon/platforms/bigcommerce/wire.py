@@ -5,9 +5,10 @@ weight inherits the product's, and null is sometimes printed as `{}` (contract s
 there and not empty: it is missing when the server ignored `include`, and that must not read as "no variants".
 
 A page is decoded product by product, so that one that is not what was agreed becomes `Unreadable` and its
-neighbours are still read.
+neighbours are still read. Text that is no Unicode costs its bad characters only: see `decode`.
 """
 
+import re
 from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
 
@@ -184,17 +185,43 @@ ANYTHING = Decoder(dict[str, object])
 _PRODUCT = Decoder(Product)
 _STUB = Decoder(_Stub)
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape in a JSON text: a pair of surrogates, half of one, or the start of any other."""
+
+
+def decode(body: bytes | Raw, decoder: Decoder[T]) -> T:
+    """Decode a JSON text; halves of characters, as bytes or as escapes, read as U+FFFD.
+
+    Stores cut long names in the middle of a character, and msgspec then refuses all of the text. Raises
+    ValidationError for another shape, DecodeError for what is no whole JSON, RecursionError; no UnicodeDecodeError.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decoder.decode(_mended(bytes(body)))
+
+
+def _mended(body: bytes) -> bytes:
+    """Return `body` with each half of a character replaced; nothing else changes."""
+    whole = body.decode("utf-8", "replace").encode()
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], whole)
+
 
 def read_product(raw: Raw) -> Product | Unreadable:
     """Decode one product. Raises Retry when not even its id can be told."""
     try:
-        return _PRODUCT.decode(raw)
-    except msgspec.ValidationError as error:
+        return decode(raw, _PRODUCT)
+    except msgspec.DecodeError as error:
         return Unreadable(_read_id(raw), str(error))
 
 
 def _read_id(raw: Raw) -> int:
     try:
-        return _STUB.decode(raw).id
-    except msgspec.ValidationError as error:
+        return decode(raw, _STUB).id
+    except msgspec.DecodeError as error:
         raise Retry(f"BigCommerce lists a product without id: {error}", reason="unexpected_shape") from None

@@ -83,6 +83,8 @@ class SyncLog:
     resolved_field: str
     logs: dict[tuple[str, str], Log] = field(factory=dict)
     calls: list[Call] = field(factory=list, repr=False)
+    refused_ids: set[str] = field(factory=set)
+    """Errors of these entities are refused, for a reason that nobody documented."""
 
     def route(self, router: Router) -> None:
         """Add the routes."""
@@ -127,14 +129,14 @@ class SyncLog:
 
     def _put(self, request: Request, integration: str, data_type: str) -> None:
         full = decode(request, _Full)
-        errors = _unique(full.errors)
+        errors = self._accepted(full.errors)
         times = full.started_full_sync, full.last_full_sync, full.last_full_sync_succeeded
         self.logs[integration, data_type] = Log(*times, errors)
 
     def _patch(self, request: Request, integration: str, data_type: str) -> None:
         log = self._existing(integration, data_type)
         partial = decode(self._renamed(request), _Partial)
-        errors, resolved = _unique(partial.errors), set(partial.synced_external_ids or ())
+        errors, resolved = self._accepted(partial.errors), set(partial.synced_external_ids or ())
         if both := errors.keys() & resolved:
             raise problem(400, f"both synced and in error: {', '.join(sorted(both))}")
         left = {key: error for key, error in log.errors.items() if key not in resolved} | errors
@@ -144,6 +146,12 @@ class SyncLog:
         for name in ("last_full_sync", "last_full_sync_succeeded"):
             if (value := getattr(partial, name)) is not UNSET:
                 setattr(log, name, value)
+
+    def _accepted(self, errors: list[SyncError] | UnsetType) -> dict[str, SyncError]:
+        found = _unique(errors)
+        if odd := found.keys() & self.refused_ids:
+            raise problem(400, f"the error of {', '.join(sorted(odd))} is not acceptable")
+        return found
 
     def _renamed(self, request: Request) -> Request:
         """Put the list of resolved ids under the name that `_Partial` knows; any other name is unknown."""

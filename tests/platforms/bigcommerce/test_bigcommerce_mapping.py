@@ -291,7 +291,7 @@ def test_a_base_variant_without_sku_leaves_a_product_without_variants() -> None:
 
 def test_a_sku_used_twice_stays_with_the_first_variant() -> None:
     result = mapped(variants=[colour("Red", sku="X"), colour("Green", sku=" X ", price=1)])
-    assert codes(result) == ["sku_used_twice"]
+    assert codes(result) == ["sku_repeated"]
     assert "Green" in result.problems[0].message
     assert result.value is not None
     assert [v.external_id for v in result.value.variants] == ["403"]

@@ -63,7 +63,7 @@ class Reader:
         signed = base64.b64encode(hmac.digest(KEY, body, "sha256"))
         return hmac.compare_digest(headers.get(b"webhook-signature", b""), signed) and known
 
-    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:  # noqa: ARG002
+    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:  # noqa: ARG002  a reader's signature
         """Decode."""
         envelope = _decode(body)
         change = Change(Kind.PRODUCTS, ExternalId(str(envelope.data.id)))

@@ -5,7 +5,6 @@ the kernel's `VmHWM`. How far a full sync is, is read from the database file: as
 """
 
 import contextlib
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import psutil
 import trio
 from attrs import frozen
 
+from daemon.demo import free_port
 from daemon.http import Api
 
 ADMIN_TOKEN = "the-operator's"  # noqa: S105  it opens a daemon that lives for a minute on loopback
@@ -129,7 +129,7 @@ class Daemon:
 @contextlib.asynccontextmanager
 async def open_daemon(folder: Path, told: dict[str, dict[str, str]], *, debounce: float = 1.0) -> AsyncIterator[Daemon]:
     """Run the daemon between the stand-ins that said `told`, its database in `folder`."""
-    port = _free_port()
+    port = free_port()
     config = folder / "bench.toml"
     config.write_text(_config(folder / "bench.db", port, told, debounce), encoding="utf-8")
     async with _program("daemon", "run", "--config", str(config)) as process:
@@ -151,12 +151,6 @@ async def _listens(port: int, process: trio.Process) -> None:
             return
         await trio.sleep(POLL_SECONDS)
     raise RuntimeError(f"the daemon ended with {process.returncode}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _config(database: Path, port: int, told: dict[str, dict[str, str]], debounce: float) -> str:

@@ -5,11 +5,15 @@
 | line | one connection with everything it is worked on with |
 | actor | takes due changes of one kind from the outbox, a batch at a time |
 | pipeline | one batch from reading to settling |
+| handoff | contents of pages on their way to the pipeline |
 | entry, diff | what SparkLayer was last told, and what it must be told now (pure) |
-| push | the calls of a batch |
+| push, pushed | the calls of a batch, and what became of them |
+| verdict | what became of one entity (pure) |
 | full_sync | the runs over every entity of a kind |
+| sweep | the periodic catch-up on what webhooks missed |
 | sync_log | the one writer of a sync-log |
 | site | what a site needs before products can be pushed |
 | gate | whether a connection may work now, and the probe that opens it again |
+| signal | a wake-up flag |
 | supervisor | the nurseries, and who is started again |
 """

@@ -7,6 +7,7 @@ again, or broken by a bug of ours. One that is blocked settles nothing, it only 
 confirmed is settled even for an entity that failed.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -62,6 +63,8 @@ class ProductPipeline:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._pusher = Pusher(sparklayer=line.sparklayer)
+        self._bugs: Counter[ExternalId] = Counter()
+        """How often an entity broke us in a row. A restart, perhaps with the bug mended, counts anew."""
 
     @property
     def _desk(self) -> Desk:
@@ -103,7 +106,7 @@ class ProductPipeline:
         for external_id, entity in contents.items():
             try:
                 mapped = self._line.platform.map(self.kind, entity, facts) if entity else Mapped(value=None)
-            except Exception as error:  # noqa: BLE001  # the entity's edge: settled as broken, with its traceback
+            except Exception as error:  # noqa: BLE001  the entity's edge: settled as broken, with its traceback
                 batch.fail(external_id, error)
             else:
                 batch.mapped[external_id] = mapped
@@ -226,6 +229,7 @@ class ProductPipeline:
 
     def _done(self, batch: _Batch, external_id: ExternalId, verdict: Verdict) -> Done:
         mapped = batch.mapped[external_id]
+        self._bugs.pop(external_id, None)
         return Done(
             claim=batch.claims[external_id],
             row=batch.rows.get(external_id),
@@ -240,15 +244,16 @@ class ProductPipeline:
         claim, line = batch.claims[external_id], self._line
         told = {"site": str(line.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
         if isinstance(failure, Failure):
-            most = MOST_ATTEMPTS
+            self._bugs.pop(external_id, None)
             log.info("entity is tried again", reason=failure.reason, **told)
         else:
-            most = MOST_BROKEN_ATTEMPTS
+            self._bugs[external_id] += 1
             log.error("entity broke the daemon; it is tried again", exc_info=failure, **told)
+        spent = claim.attempts + 1 >= MOST_ATTEMPTS or self._bugs[external_id] >= MOST_BROKEN_ATTEMPTS
         after = failure.after if isinstance(failure, Retry) else None
         return Again(
             claim=claim,
-            due_at=None if claim.attempts + 1 >= most else now + line.backoff(claim.attempts, after),
+            due_at=None if spent else now + line.backoff(claim.attempts, after),
             error=line.vault.seal(str(failure)),
             row=batch.rows.get(external_id),
         )

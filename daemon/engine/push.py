@@ -54,7 +54,7 @@ class Pusher:
             for plan, product in todo:
                 try:
                     await self._write(plan, product, lane, pushed)
-                except Exception as error:  # noqa: BLE001  # the entity's edge: the pipeline logs and counts it
+                except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
                     pushed.failures[plan.external_id] = error
 
         async with trio.open_nursery() as nursery:
@@ -153,7 +153,7 @@ async def _in_bulk(
             bad, others = _apart(part, error)
             pushed.refused.update(bad)
             parts[:0] = others
-        except Exception as error:  # noqa: BLE001  # the pipeline sorts failures, and logs and counts the others
+        except Exception as error:  # noqa: BLE001  the pipeline sorts failures, and logs and counts the others
             pushed.undone.update(dict.fromkeys((row.sku for row in part), error))
         else:
             confirmed.update(row.sku for row in part)

@@ -16,6 +16,7 @@ from attrs import evolve
 from daemon.engine.line import Line
 from daemon.errors import MISSING_RIGHT, Blocked, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind
+from daemon.problems import title
 from daemon.sparklayer.sync_log import SyncError
 from daemon.storage import sync_log
 from daemon.storage.sync_log import Report
@@ -127,7 +128,7 @@ class SyncLogWriter:
                     external_id=external_id,
                     external_url=issue["url"],
                     visible_id=issue["name"],
-                    title=problems[0][0].replace("_", " ").capitalize(),
+                    title=title(problems[0][0]),
                     message=" ".join(message for _, message in problems),
                 )
             )

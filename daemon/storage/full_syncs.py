@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
@@ -278,11 +278,6 @@ def _give_up(conn: Connection, run: RunId) -> int:
     c = full_syncs.c
     conn.execute(update(full_syncs).where(c.id == run).values(failed=c.failed + left))
     return left
-
-
-def waiting(conn: Connection, run: RunId) -> int:
-    """Return how many rows belong to a run."""
-    return conn.execute(select(func.count()).where(outbox.c.full_sync_id == run)).scalar_one()
 
 
 def refreshing(conn: Connection, runs: Collection[RunId]) -> set[RunId]:

@@ -29,7 +29,7 @@ from daemon.sandbox import (
 from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.stock import Location
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import PATIENCE, House, OpenHouse
 
 JUMPER = 1
 Side = Literal["shop", "site"]
@@ -73,7 +73,7 @@ TROUBLES = {
     "SparkLayer: resets": Trouble("site", "*", reset(), times=4),
     "SparkLayer: resets after the effect": Trouble("site", "P* */*s*", reset(), times=4, after_effect=True),
     "SparkLayer: bodies cut off": Trouble("site", "*", truncate(), times=4, after_effect=True),
-    "SparkLayer: garbage instead of locations": Trouble("site", "GET */stock-locations", garbage()),
+    "SparkLayer: garbage instead of locations": Trouble("site", "GET */stock-locations", garbage(), times=1),
     "BigCommerce: a proxy's HTML": Trouble("shop", CATALOGUE, html(502), times=4),
     "BigCommerce: a proxy's HTML that says 200": Trouble("shop", CATALOGUE, html(200)),
     "BigCommerce: resets": Trouble("shop", CATALOGUE, reset(), times=4),
@@ -165,12 +165,15 @@ async def test_a_published_quota_is_kept_without_being_refused(house: OpenHouse)
 
 
 async def test_a_token_that_stops_working_is_renewed_exactly_once(house: OpenHouse) -> None:
-    async with house(synthetic(20, 1)) as h:
+    async with house(synthetic(20, 1), sync={"debounce_seconds": 0.3, "debounce_max_seconds": 1.0}) as h:
         await h.first_sync()
         assert h.site.tokens.issued == 1
-        h.site.tokens.revoke()
-        for product_id in h.store.ids:
-            h.store.set_title(product_id, f"Renewed {product_id}")
+        async with h.site.faults.hold("PATCH */products/*") as held:
+            for product_id in h.store.ids:
+                h.store.set_title(product_id, f"Renewed {product_id}")
+            with trio.fail_after(PATIENCE):
+                await held.arrived(4)
+            h.site.tokens.revoke()
         await _assert_nothing_lost(h)
         assert h.site.tokens.issued == 2
         assert _retried(await h.process.metrics()) == 0

@@ -6,7 +6,7 @@ from trio.testing import MockClock
 
 from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
 from daemon.errors import Blocked, Retry, Side
-from daemon.model import Lane, Problem
+from daemon.model import Kind, Lane, Problem
 from daemon.sandbox.faults import answer, reset
 from daemon.storage.settle import Again
 from tests.engine.fakes import EPOCH, Bench, product
@@ -136,25 +136,31 @@ async def test_a_bug_in_one_entity_does_not_harm_the_others(autojump_clock: Mock
     assert (await bench.house.row("1"))["attempts"] == 1
 
 
-@pytest.mark.parametrize(
-    ("failure", "most"), [(ZeroDivisionError("bug"), MOST_BROKEN_ATTEMPTS), (Retry("no", reason="x"), MOST_ATTEMPTS)]
-)
-async def test_what_fails_too_often_is_parked_until_its_next_change(
-    autojump_clock: MockClock, bench: Bench, failure: Exception, most: int
-) -> None:
+async def test_what_fails_too_often_is_parked_until_its_next_change(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
-    for attempt in range(most - 2):
+    for attempt in range(MOST_ATTEMPTS - 2):
         [claim] = await bench.house.claim(EPOCH)
         assert claim.attempts == attempt
         await bench.house.settle(again=[Again(claim=claim, due_at=EPOCH, error=b"")])
-    bench.shop.failures["read"] = [failure, failure] if isinstance(failure, Retry) else []
-    bench.shop.broken = set() if isinstance(failure, Retry) else {"1"}
+    bench.shop.failures["read"] = [Retry("no", reason="x"), Retry("no", reason="x")]
     await bench.once()
     assert (await bench.house.row("1"))["state"] == "pending"
     await bench.work()
     row = await bench.house.row("1")
-    assert (row["state"], row["attempts"]) == ("parked", most - 1)
+    assert (row["state"], row["attempts"]) == ("parked", MOST_ATTEMPTS - 1)
+    await bench.change("1")
+    await bench.work()
+    assert bench.skus() == {"A": "1"}
+
+
+async def test_what_breaks_ten_times_is_parked_until_its_next_change(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    bench.shop.broken = {"1"}
+    await bench.change("1")
+    await bench.work()
+    row = await bench.house.row("1")
+    assert (row["state"], row["attempts"]) == ("parked", MOST_BROKEN_ATTEMPTS - 1)
     bench.shop.broken.clear()
     await bench.change("1")
     await bench.work()
@@ -351,3 +357,35 @@ async def test_failures_that_belong_to_one_entity_stay_with_it(autojump_clock: M
     assert titles == {"1": "Product 1", "2": "Product 2", "3": "New", "4": "New"}
     assert set(await bench.house.rows()) == {"1"}
     assert set(await bench.issues()) == {"2"}
+
+
+async def test_a_bug_after_many_retries_is_tried_ten_times_all_the_same(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    bench.shop.failures["read"] = [Retry("no", reason="x")] * 12 + [ZeroDivisionError("bug")]
+    await bench.change("1")
+    for _ in range(12):
+        await trio.sleep(1000)
+        await bench.once()
+    bench.shop.broken = {"1"}
+    bench.shop.failures.clear()
+    await trio.sleep(1000)
+    await bench.once()
+    assert (await bench.house.row("1"))["state"] == "pending", "its first bug does not park it"
+    bench.shop.broken = set()
+    await trio.sleep(1000)
+    await bench.once()
+    assert bench.skus() == {"A": "1"}
+
+
+async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.site.faults.add("* */price-lists*", answer(400, "the plan has no price lists"))
+    bench.shop.put(product("1", {"11": "A"}))
+    desk = bench.line.desks[Kind.PRODUCTS]
+    desk.handoff.put(None, [bench.shop._entity("1")])
+    await bench.change("1")
+    await bench.once()
+    assert desk.handoff._contents == {}
+    assert bench.line.gate.cause is not None, "the site's trouble is no product's"
+    assert (await bench.house.row("1"))["attempts"] == 0

@@ -101,6 +101,20 @@ async def test_webhooks_are_registered_at_every_start(autojump_clock: MockClock,
         works.finish()
 
 
+async def test_a_scope_that_is_missing_for_webhooks_stops_nothing_else(autojump_clock: MockClock, bench: Bench) -> None:
+    missing = Blocked("no scope", reason="scope_missing", side=Side.PLATFORM)
+    bench.shop.failures["ensure_webhooks"] = [missing] * 100
+    bench.shop.put(product("1", {"11": "A"}))
+    works = Works(bench.line, "https://here.test")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(works.run)
+        for _ in range(20):
+            await trio.sleep(10)
+            assert bench.line.gate.cause is None
+        works.finish()
+    assert bench.skus() == {"A": "1"}
+
+
 async def test_finishing_lets_batches_in_flight_end_and_stops_the_rest(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     released = trio.Event()

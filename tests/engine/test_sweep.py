@@ -12,6 +12,7 @@ from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sweep import DAY, OVERLAP, Sweep
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.model import Kind, Lane
+from daemon.sandbox.faults import answer
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
 
 PRODUCTS = Kind.PRODUCTS
@@ -129,6 +130,21 @@ async def test_a_price_list_that_was_lost_is_made_and_filled_again(autojump_cloc
         assert len(before) == 3
         lists = bench.site.state.price_lists.lists
         del lists["fake-price"], bench.site.state.prices.prices["fake-price"]
+        bench.shop.change("1", prices={**bench.shop.products["1"].prices, "S1": 77})
+        await bench.change("1", lane=Lane.LIVE)
+        await trio.sleep(EVERY)
+    assert bench.prices() == {**before, "S1": 77.0}
+
+
+async def test_a_lost_price_list_is_not_forgotten_when_the_set_up_fails_on_the_way(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    fill(bench, 3)
+    async with sweeping(bench):
+        await trio.sleep(60)
+        before = bench.prices()
+        del bench.site.state.price_lists.lists["fake-price"], bench.site.state.prices.prices["fake-price"]
+        bench.site.faults.add("* */stock-locations", answer(503), times=4)
         bench.shop.change("1", prices={**bench.shop.products["1"].prices, "S1": 77})
         await bench.change("1", lane=Lane.LIVE)
         await trio.sleep(EVERY)

@@ -62,7 +62,7 @@ async def test_put_patches_and_the_end_keep_their_order(autojump_clock: MockCloc
     assert list(log.errors) == ["1"]
     error = log.errors["1"]
     assert (error.visible_id, error.external_url) == ("N1", "https://shop.test")
-    assert (error.title, error.message) == ("Variant without sku", BAD.message)
+    assert (error.title, error.message) == ("Variant without SKU", BAD.message)
     assert log.last_full_sync_succeeded is True
 
 

@@ -79,6 +79,11 @@ def test_what_is_refused_is_a_problem(what: dict[str, object], words: list[str],
     assert (verdict.waits_for, verdict.failure) == (waits, None)
 
 
+def test_a_refused_product_does_not_hide_stock_that_may_yet_arrive() -> None:
+    verdict = judge(new(), pushed(failures={ONE: REJECTED}, products=set(), undone={"A": RETRY}, stock={"B"}))
+    assert (verdict.outcome, verdict.failure) == ("retried", RETRY)
+
+
 def test_skus_are_let_go_only_by_what_was_taken_whole() -> None:
     assert judge(smaller(), pushed()).released == {"B"}
     for what in ({"failures": {ONE: RETRY}, "products": set()}, {"refused": {"B": "no"}, "stock": {"A"}}):

@@ -4,8 +4,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import trio
 import trio.testing
+from attrs import evolve
 
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Option, Sku, Status, Variant, VariantId
@@ -80,6 +80,17 @@ async def test_products_are_created_by_post_and_written_again_by_external_id(spa
     ]
 
 
+async def test_a_picture_is_cleared_when_a_product_is_written_again_not_when_it_is_created(
+    sparklayer: SparkLayer, fake: Any
+) -> None:
+    await sparklayer.products.create(WRITE, Lane.LIVE)
+    await sparklayer.products.update(WRITE, Lane.LIVE)
+    shown = evolve(WRITE, variants=(evolve(VARIANT, cart_image_url="https://x.test/1.png"),), vanished=())
+    await sparklayer.products.create(shown, Lane.LIVE)
+    pictures = [[v["cart_image_url"] for v in body["variants"] if "cart_image_url" in v] for body in fake.bodies()]
+    assert pictures == [[], ["", ""], ["https://x.test/1.png"]]
+
+
 async def test_a_taken_id_is_a_duplicate_and_an_unknown_one_missing(sparklayer: SparkLayer, fake: Any) -> None:
     fake.answers = [TAKEN, httpx.Response(404)]
     with pytest.raises(Duplicate):
@@ -119,13 +130,17 @@ def test_more_rows_than_fit_into_one_call_are_cut() -> None:
     assert in_bulks([]) == []
 
 
-async def test_removing_stock_keeps_what_other_locations_hold(sparklayer: SparkLayer, fake: Any) -> None:
-    elsewhere = {"stock_location_id": "loc_2", "stock_level": 4, "restock_date": "2027-01-01", "min_stock_level": -9}
-    ours = {"stock_location_id": "loc_1", "stock_level": 3}
+ELSEWHERE = {"stock_location_id": "loc_2", "stock_level": 4, "restock_date": "2027-01-01", "min_stock_level": -9}
+OURS = {"stock_location_id": "loc_1", "stock_level": 3}
+
+
+async def test_removing_stock_deletes_what_lies_nowhere_else_and_empties_the_rest(
+    sparklayer: SparkLayer, fake: Any
+) -> None:
     held = [
-        {"sku": "A", "stock_levels": [ours, elsewhere]},
-        {"sku": "B", "stock_levels": [ours]},
-        {"sku": "C", "stock_levels": [elsewhere]},
+        {"sku": "A", "stock_levels": [OURS, ELSEWHERE]},
+        {"sku": "B", "stock_levels": [OURS]},
+        {"sku": "C", "stock_levels": [ELSEWHERE]},
     ]
     fake.answers = [httpx.Response(200, json=held)]
     await sparklayer.stock.remove("loc_1", [Sku("A"), Sku("B"), Sku("C"), Sku("D")], Lane.LIVE)
@@ -134,28 +149,24 @@ async def test_removing_stock_keeps_what_other_locations_hold(sparklayer: SparkL
         "batch-delete-stock",
         "batch-update-stock",
     ]
-    assert fake.bodies() == [["A", "B", "C", "D"], ["A", "B"], [{"sku": "A", **elsewhere}]]
+    emptied = {"sku": "A", "stock_location_id": "loc_1", "stock_level": 0}
+    assert fake.bodies() == [["A", "B", "C", "D"], ["B"], [emptied]]
+
+
+@pytest.mark.parametrize("ours", [[], [OURS]])
+async def test_removing_stock_never_deletes_a_sku_that_lies_elsewhere(
+    sparklayer: SparkLayer, fake: Any, ours: list[Any]
+) -> None:
+    fake.answers = [httpx.Response(200, json=[{"sku": "A", "stock_levels": [*ours, ELSEWHERE]}])]
+    await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
+    assert all("delete" not in request.url.path for request in fake.requests)
+    assert all(b"loc_2" not in request.content for request in fake.requests)
 
 
 async def test_removing_stock_that_is_gone_deletes_nothing(sparklayer: SparkLayer, fake: Any) -> None:
     fake.answers = [httpx.Response(200, json=[{"sku": "A", "stock_levels": []}])]
     await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
     assert len(fake.requests) == 1
-
-
-async def test_a_removal_cannot_be_cancelled_before_other_locations_are_set_again(
-    sparklayer: SparkLayer, fake: Any
-) -> None:
-    levels = [{"stock_location_id": name, "stock_level": 1} for name in ("loc_1", "loc_2")]
-    with trio.CancelScope() as scope:
-
-        def deleting(_request: httpx.Request) -> httpx.Response:
-            scope.cancel()
-            return httpx.Response(204)
-
-        fake.answers = [httpx.Response(200, json=[{"sku": "A", "stock_levels": levels}]), deleting]
-        await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
-    assert fake.bodies()[-1] == [{"sku": "A", "stock_location_id": "loc_2", "stock_level": 1}]
 
 
 async def test_locations_are_listed_and_created(sparklayer: SparkLayer, fake: Any) -> None:

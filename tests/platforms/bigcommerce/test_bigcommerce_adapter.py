@@ -229,6 +229,55 @@ async def test_a_proxys_404_does_not_prove_that_a_product_is_gone(
         await shop.read_one(Kind.PRODUCTS, ExternalId("7"), Lane.LIVE)
 
 
+def told_with(text: bytes, where: str, cut: int | None = None) -> httpx.Response:
+    """Answer a page of one product that says `text` in the field `where`, cut off before the end if so wished."""
+    field = b'"%s":"%s",' % (where.encode(), text)
+    body = b'{"data":[{"id":1,' + field + b'"variants":[{"id":2,"sku":"A"}]}],"meta":{"pagination":{"total":1}}}'
+    return httpx.Response(200, content=body[:cut])
+
+
+TEXTS = [
+    (b"Caf\xc3", "Caf\ufffd"),
+    (rb"Smile \ud83d", "Smile \ufffd"),
+    (rb"\uDE00 \ud83d\u0041\ud83d\ud83d\ude00", "\ufffd \ufffdA\ufffd\U0001f600"),
+    (rb"\\ud83d \ud83d \"" + b"\xff", '\\ud83d \ufffd "\ufffd'),
+    (b"\xed\xa0\xbd", "\ufffd\ufffd\ufffd"),
+]
+
+
+@pytest.mark.parametrize(("text", "read"), TEXTS)
+@pytest.mark.parametrize("field", ["name", "description"])
+async def test_half_a_character_does_not_stop_a_walk(
+    store: Any, shop: BigCommerce, text: bytes, read: str, field: str
+) -> None:
+    store.script.extend([told_with(text, field), httpx.Response(200, json={"data": [{"enabled": True}]})])
+    page = await shop.page(Kind.PRODUCTS, None)
+    product = shop.map(Kind.PRODUCTS, page.entities[0], FACTS).value
+    assert isinstance(product, Product)
+    assert field != "name" or page.entities[0].content.product.name == read
+
+
+@pytest.mark.parametrize("text", [text for text, _ in TEXTS])
+async def test_half_a_character_does_not_make_a_cut_off_page_whole(
+    store: Any, shop: BigCommerce, text: bytes, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    whole = len(told_with(text, "name").content)
+    for cut in range(20, whole):
+        store.script.extend([told_with(text, "name", cut)] * 3)
+        with pytest.raises(Retry) as failed:
+            await shop.page(Kind.PRODUCTS, None)
+        assert failed.value.reason == "not_json"
+
+
+async def test_half_a_character_in_the_only_product_asked_for_is_read(store: Any, shop: BigCommerce) -> None:
+    product = b'{"data":{"id":1,"name":"Caf\xc3","variants":[{"id":2,"sku":"A"}]}}'
+    store.script.append(httpx.Response(200, content=product))
+    entity = await shop.read_one(Kind.PRODUCTS, ExternalId("1"), Lane.LIVE)
+    assert entity is not None
+    assert entity.content.product.name == "Caf\ufffd"
+
+
 async def test_one_unreadable_product_does_not_stop_its_neighbours(store: Any, shop: BigCommerce) -> None:
     store.add(1, 3)
     store.add(2, variants=None)

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from daemon.errors import Blocked, ConfigError
+from daemon.errors import Blocked, ConfigError, Failure, Rejected, Retry
 from daemon.model import Secret
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -97,6 +97,46 @@ async def test_without_a_secret_nothing_is_registered(store: Any) -> None:
         await shop.ensure_webhooks(HERE)
     assert store.asked == []
     await shop.aclose()
+
+
+NONE_YET = httpx.Response(200, json={"data": []})
+NO_RIGHT = httpx.Response(403, json={"status": 403, "title": "You do not have the required scope"})
+UNKNOWN = httpx.Response(422, json={"status": 422, "title": "The scope is unknown"})
+
+
+@pytest.mark.parametrize("refusal", [NO_RIGHT, UNKNOWN])
+async def test_a_refused_scope_keeps_no_other_from_its_hook(
+    store: Any, shop: BigCommerce, refusal: httpx.Response
+) -> None:
+    store.script.extend([NONE_YET, refusal, refusal])
+    with pytest.raises(Rejected) as refused:
+        await shop.ensure_webhooks(HERE)
+    assert refused.value.reason == "hooks_refused"
+    assert [scope for scope in REGISTERED if f"{scope}: BigCommerce answered" in str(refused.value)] == [
+        *REGISTERED[:2]
+    ]
+    assert leads_here(store) == dict.fromkeys(REGISTERED[2:], 1)
+    assert await shop.ensure_webhooks(HERE) == 2
+
+
+async def test_a_hook_that_cannot_be_mended_keeps_no_other_from_being_made(store: Any, shop: BigCommerce) -> None:
+    store.hooks[1] = hook(1, REGISTERED[-1], is_active=False)
+    store.script.extend([httpx.Response(200, json={"data": [store.hooks[1]]}), UNKNOWN])
+    with pytest.raises(Rejected, match=REGISTERED[-1]):
+        await shop.ensure_webhooks(HERE)
+    assert leads_here(store) == dict.fromkeys(REGISTERED[:-1], 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(httpx.Response(401), Blocked), (httpx.Response(503), Retry), (httpx.Response(429), Retry)]
+)
+async def test_what_concerns_every_scope_ends_the_registration(
+    store: Any, shop: BigCommerce, answer: httpx.Response, kind: type[Failure]
+) -> None:
+    store.script.extend([NONE_YET, UNKNOWN, answer])
+    with pytest.raises(kind):
+        await shop.ensure_webhooks(HERE)
+    assert len(store.asked) == 3
 
 
 async def test_refused_credentials_block(store: Any, shop: BigCommerce) -> None:

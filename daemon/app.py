@@ -47,7 +47,7 @@ FINISH_SECONDS = 20.0
 
 CLOSE_SECONDS = 25.0
 
-SWITCH_SECONDS = 0.0001
+SWITCH_SECONDS = 0.001
 """For how long a thread may keep the others from running. A commit passes through three threads, and with Python's
 5 ms each of them may wait that long for a busy trio, and every webhook with it (benchmarks.webhooks).
 """

@@ -18,7 +18,7 @@ from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.engine.pipeline import ProductPipeline
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.errors import MISSING_RIGHT, Blocked, Failure, Side, StorageTrouble
+from daemon.errors import MISSING_RIGHT, Blocked, Failure, Retry, Side, StorageTrouble
 from daemon.model import ConnectionId, Kind
 
 MOST_CRASHES = 5
@@ -79,7 +79,7 @@ class Works:
                     self.line.gate.close(error)
                     continue
                 log.warning("webhooks are not registered yet", site=str(self.line.connection.site), reason=error.reason)
-                await trio.sleep(WEBHOOK_PAUSE)
+                await trio.sleep(WEBHOOK_PAUSE if isinstance(error, Retry) else WEBHOOK_CHECK_EVERY)
             else:
                 log.info("webhooks are registered", site=str(self.line.connection.site), mended=mended)
                 for desk in self.line.desks.values() if mended else ():

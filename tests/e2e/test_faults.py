@@ -332,10 +332,12 @@ async def test_a_product_that_cannot_be_read_holds_up_nobody_else(house: OpenHou
         await h.first_sync()
         rule = h.shop.faults.add(CATALOGUE, without_variants, after_effect=True)
         for product_id in h.store.ids:
-            h.store.set_title(product_id, "Renamed")
+            h.store.set_title(product_id, "Renamed", silent=True)
+        run = await h.process.sync()
         await h.until(lambda: len(h.unequal) == 1 and "unexpected_shape" in h.process.output)
         assert h.unequal[0].startswith(f"products {JUMPER}:")
         h.shop.faults.remove(rule)
+        assert (await h.process.run_over(run))["succeeded"]
         await _assert_nothing_lost(h)
 
 

@@ -165,15 +165,17 @@ async def test_a_published_quota_is_kept_without_being_refused(house: OpenHouse)
 
 
 async def test_a_token_that_stops_working_is_renewed_exactly_once(house: OpenHouse) -> None:
-    async with house(synthetic(20, 1), sync={"debounce_seconds": 0.3, "debounce_max_seconds": 1.0}) as h:
+    async with house(synthetic(20, 1)) as h:
         await h.first_sync()
         assert h.site.tokens.issued == 1
         async with h.site.faults.hold("PATCH */products/*") as held:
             for product_id in h.store.ids:
-                h.store.set_title(product_id, f"Renewed {product_id}")
+                h.store.set_title(product_id, f"Renewed {product_id}", silent=True)
+            run = await h.process.sync()
             with trio.fail_after(PATIENCE):
                 await held.arrived(4)
             h.site.tokens.revoke()
+        assert (await h.process.run_over(run))["succeeded"]
         await _assert_nothing_lost(h)
         assert h.site.tokens.issued == 2
         assert _retried(await h.process.metrics()) == 0

@@ -29,7 +29,8 @@ async def echo(request: Request) -> Response:
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
     headers = {f"x-{name}": value for name, value in draw(st.dictionaries(TOKEN, VALUE, max_size=3)).items()}
-    body = draw(st.binary(max_size=220))
+    # The body is echoed: it must not look like an answer, and hypothesis likes to take constants from this file.
+    body = draw(st.binary(max_size=220).filter(lambda drawn: b"HTTP" not in drawn))
     framing, sent = draw(st.sampled_from([with_length, with_chunks]))(body, draw(st.integers(1, 60)))
     query = draw(st.sampled_from(["", "?a=b", "?%20&x"]))
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -99,7 +100,9 @@ def test_bytes_changed_at_random_neither_crash_nor_hang(sent: list[bytes], data:
     for _ in range(data.draw(st.integers(1, 5))):
         place = data.draw(st.integers(0, len(spoilt) - 1))
         spoilt[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
-    for status in re.findall(rb"HTTP/1\.1 (?!are spoken)(...)", talk(cut(bytes(spoilt), seed))):
+    answers = talk(cut(bytes(spoilt), seed))
+    echoed = re.findall(rb"HTTP/1\.1 (\d{3}) ", spoilt)
+    for status in set(re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)).difference(echoed):
         assert status in {b"200", b"400", b"404", b"405", b"413", b"417", b"431", b"501", b"505"}
 
 

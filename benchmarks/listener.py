@@ -28,6 +28,7 @@ import msgspec
 import trio
 
 from benchmarks.load import Result, load
+from benchmarks.seats import MEASURED, seat
 from daemon.listener.messages import Request, Response
 from daemon.listener.routes import Route, Routes
 from daemon.listener.server import Server
@@ -126,7 +127,7 @@ async def serve() -> None:
 async def server_process() -> AsyncIterator[int]:
     """Run `serve` in another process; gives its port."""
     command = [sys.executable, "-m", "benchmarks.listener", "serve"]
-    run = partial(trio.run_process, command, stdout=subprocess.PIPE, check=False)
+    run = partial(trio.run_process, command, stdout=subprocess.PIPE, check=False, preexec_fn=seat(MEASURED))
     async with trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(run)
         assert process.stdout is not None

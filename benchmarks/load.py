@@ -20,6 +20,8 @@ from itertools import cycle
 import trio
 from attrs import asdict, frozen
 
+from benchmarks.seats import LOADING, seat
+
 CONNECTIONS = 64
 DRAIN_SECONDS = 30.0
 
@@ -40,7 +42,7 @@ class Result:
 async def load(port: int, requests: str, *, count: int, connections: int = CONNECTIONS, seconds: float = 5.0) -> Result:
     """Load 127.0.0.1:port with what `requests` ("module:function") makes, from another process."""
     command = [sys.executable, "-m", "benchmarks.load", *map(str, (port, connections, seconds, requests, count))]
-    done = await trio.run_process(command, capture_stdout=True)
+    done = await trio.run_process(command, capture_stdout=True, preexec_fn=seat(LOADING))
     return Result(**json.loads(done.stdout))
 
 

@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ POLL_SECONDS = 0.05
 
 
 @contextlib.asynccontextmanager
-async def _program(module: str, *arguments: str) -> AsyncIterator[trio.Process]:
+async def _program(
+    module: str, *arguments: str, prepare: Callable[[], None] | None = None
+) -> AsyncIterator[trio.Process]:
     """Run `python -m module`; it is told to stop at the end of the block, and waited for."""
     command = [sys.executable, "-m", module, *arguments]
     async with trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(
-            partial(trio.run_process, command, stdout=subprocess.PIPE, check=False)
+            partial(trio.run_process, command, stdout=subprocess.PIPE, check=False, preexec_fn=prepare)
         )
         try:
             yield process
@@ -127,12 +129,18 @@ class Daemon:
 
 
 @contextlib.asynccontextmanager
-async def open_daemon(folder: Path, told: dict[str, dict[str, str]], *, debounce: float = 1.0) -> AsyncIterator[Daemon]:
+async def open_daemon(
+    folder: Path,
+    told: dict[str, dict[str, str]],
+    *,
+    debounce: float = 1.0,
+    prepare: Callable[[], None] | None = None,
+) -> AsyncIterator[Daemon]:
     """Run the daemon between the stand-ins that said `told`, its database in `folder`."""
     port = free_port()
     config = folder / "bench.toml"
     config.write_text(_config(folder / "bench.db", port, told, debounce), encoding="utf-8")
-    async with _program("daemon", "run", "--config", str(config)) as process:
+    async with _program("daemon", "run", "--config", str(config), prepare=prepare) as process:
         await _listens(port, process)
         yield Daemon(
             site=f"test/{told['sparklayer']['site_id']}",

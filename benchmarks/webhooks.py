@@ -2,7 +2,8 @@
 
 Each delivery carries the secret header and a Standard Webhooks signature, on one of 64 connections that each wait
 for their answer. Every acknowledged id is then looked for in the database file. Beside it stands the same listener's
-ceiling, answers with nothing in them, measured in the same run. The debounce is so long that no actor has work.
+ceiling, answers with nothing in them, measured in the same run. Daemon and load have a CPU each. The debounce is so
+long that no actor has work.
 
 What profiles showed, and what was done. The daemon's CPU a webhook, on two busy cores: 230 us before, 88 after;
 webhooks/s: 3,400 to 4,500 before, 10,400 after.
@@ -16,7 +17,7 @@ webhooks/s: 3,400 to 4,500 before, 10,400 after.
 | a task of anyio's portal for each commit | asyncio's own, half the price |
 | trio's stream: a receive that fails before each wait, a pause after each send | `listener.stream`: 8 us less |
 | commits of half the connections, in turns | a pause of one step of trio's before each commit: 33 to 60 in each |
-| threads waiting 5 ms for each other's interpreter lock | 0.1 ms (`app`) |
+| threads waiting 5 ms for each other's interpreter lock | 1 ms (`app`) |
 
 Tried and dropped: many rows in one INSERT (2 us a row less, lost in the noise), longer pauses before a commit (no
 larger groups), plain sqlite3 instead of SQLAlchemy for the rest (3 us a row). What is left: 60 us on trio, of which
@@ -36,6 +37,7 @@ from attrs import frozen
 from benchmarks.listener import empty_answers
 from benchmarks.load import Result, load
 from benchmarks.processes import WEBHOOK_SECRET, Daemon, open_daemon
+from benchmarks.seats import MEASURED, seat
 from benchmarks.table import Figure
 
 SIGNING_KEY = b"the-client-secret"
@@ -105,7 +107,7 @@ class Durable:
 async def durable(seconds: float) -> Durable:
     """Load a daemon, and look in its database for all that it acknowledged."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_daemon(Path(folder), NOWHERE, debounce=DEBOUNCE) as daemon:
+        async with open_daemon(Path(folder), NOWHERE, debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
             before = [await daemon.metric("storage_rows_total"), await daemon.metric("storage_commits_total")]
             used = daemon.cpu_seconds()
             count = int(seconds * MOST_PER_SECOND)

@@ -7,8 +7,8 @@ import pytest
 from trio.testing import MockClock
 
 from daemon.errors import Blocked, Missing, Rejected, Retry
-from daemon.model import ExternalId, Kind, Lane, Product, Sku, StoreFacts
-from daemon.platforms.base import Entity, Platform
+from daemon.model import ExternalId, Kind, Lane, Product, StoreFacts
+from daemon.platforms.base import Platform
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 
 PRODUCTS = "/v3/catalog/products"
@@ -33,12 +33,6 @@ async def walk(shop: BigCommerce, since: float | None = None) -> list[int]:
 
 def limits(store: Any) -> list[int]:
     return [int(query["limit"]) for query in store.queries(PRODUCTS)]
-
-
-def stock_of(shop: BigCommerce, entity: Entity) -> dict[Sku, int]:
-    value = shop.map(Kind.PRODUCTS, entity, FACTS).value
-    assert isinstance(value, Product)
-    return dict(value.stock)
 
 
 async def test_it_fulfils_the_protocol(shop: BigCommerce) -> None:
@@ -287,51 +281,6 @@ async def test_one_unreadable_product_does_not_stop_its_neighbours(store: Any, s
     with pytest.raises(Retry) as failed:
         shop.map(Kind.PRODUCTS, page.entities[1], FACTS)
     assert failed.value.reason == "unexpected_shape"
-
-
-def item(product_id: int, variant_id: int, *levels: int, **more: Any) -> dict[str, Any]:
-    places = [{"location_id": n, "available_to_sell": level, **more} for n, level in enumerate(levels)]
-    return {"identity": {"sku": "x", "product_id": product_id, "variant_id": variant_id}, "locations": places}
-
-
-async def test_the_stock_of_several_locations_is_summed_up(store: Any, shop: BigCommerce) -> None:
-    store.add(1, 2, 3)
-    store.locations = [{"id": 1, "enabled": True}, {"id": 2, "enabled": True}, {"id": 3, "enabled": False}]
-    closed = {"location_id": 3, "available_to_sell": 1000, "location_enabled": False}
-    first = item(1, 10, 4, 5)
-    first["locations"].append(closed)
-    store.items = [first, item(2, 20, -1, 3)]
-    store.caps = 1  # every list takes several pages
-    assert (await shop.facts()).locations == 2
-    store.caps = 250
-    page = await shop.page(Kind.PRODUCTS, None)
-    assert [stock_of(shop, entity) for entity in page.entities] == [{"SKU-1": 9}, {"SKU-2": 2}, {"SKU-3": 1}]
-    one = await shop.read_one(Kind.PRODUCTS, ExternalId("2"), Lane.LIVE)
-    assert one is not None
-    assert stock_of(shop, one) == {"SKU-2": 2}
-    many = await shop.read(Kind.PRODUCTS, [ExternalId("1")], Lane.LIVE)
-    assert stock_of(shop, many[ExternalId("1")]) == {"SKU-1": 9}
-
-
-async def test_all_pages_of_the_inventory_are_read(store: Any, shop: BigCommerce) -> None:
-    store.add(1, 2, 3)
-    store.locations = [{"id": 1, "enabled": True}, {"id": 2, "enabled": True}]
-    store.items = [item(1, 10, 4), item(2, 20, 5), item(3, 30, 6)]
-    await shop.facts()
-    store.caps = 2
-    ids = [ExternalId("1"), ExternalId("2")]
-    found = await shop.read(Kind.PRODUCTS, [*ids], Lane.LIVE)
-    assert [stock_of(shop, found[id_]) for id_ in ids] == [{"SKU-1": 4}, {"SKU-2": 5}]
-    store.caps = 1
-    page = await shop.page(Kind.PRODUCTS, "1")
-    assert [stock_of(shop, entity) for entity in page.entities] == [{"SKU-2": 5}]
-
-
-async def test_one_location_needs_no_inventory_call(store: Any, shop: BigCommerce) -> None:
-    store.add(1)
-    await walk(shop)
-    assert store.queries("/v3/inventory/items") == []
-    assert len(store.queries("/v3/inventory/locations")) == 1
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from daemon.model import Connection, Site
 from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
+from daemon.platforms.shelf import MemoryShelf
 from daemon.storage.database import Database, open_database
 from daemon.storage.rotation import renew_seals
 from daemon.storage.vault import Vault, load_fingerprint
@@ -147,7 +148,7 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         line = Line(
             connection=connection,
             platform_type=platform_type,
-            platform=platform_type.connect(connection.store, None, observe),
+            platform=platform_type.connect(connection.store, None, observe, MemoryShelf()),
             sparklayer=site_client(settings, connection.site, connection.api_key, connection.platform, observe),
             storage=database,
             vault=vault,

@@ -13,6 +13,7 @@ from daemon.links import site_client
 from daemon.model import ApiKey
 from daemon.platforms import load_platforms
 from daemon.platforms.base import Platform
+from daemon.platforms.shelf import MemoryShelf
 from daemon.storage.database import check_writable
 from daemon.wire import ignore
 
@@ -52,7 +53,7 @@ def _database(settings: Settings) -> CheckResult:
 
 async def _platform(link: ConnectionSettings) -> CheckResult:
     platform_type = load_platforms()[link.platform]
-    platform = platform_type.connect(link.store, None, ignore)
+    platform = platform_type.connect(link.store, None, ignore, MemoryShelf())
     try:
         return await _tried(f"{link.site} {platform_type.label}", partial(_read_a_little, platform))
     finally:

@@ -1,16 +1,17 @@
 """The words of the domain as frozen values. Imports nothing of ours.
 
 A *connection* is one store on a *platform* linked to one SparkLayer *site*. A *change* says that an entity of
-some *kind* may have changed; it never carries the new state. What a platform's mapping makes of a product is
-`Product`: exactly what SparkLayer shall hold, in SparkLayer's words, with the stock and price of each SKU.
+some *kind* may have changed; it never carries the new state. What a platform's mapping makes of an entity is its
+*value*: a `Product`, `Customer`, `Order` or the `StoreFacts`, exactly what SparkLayer shall hold, in its words.
 
 Ids are `NewType`s, so that a product's id cannot be passed where a SKU is meant.
 """
 
 import enum
 from collections.abc import Mapping
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, NewType
+from typing import Any, Generic, Literal, NewType, TypeVar
 
 from attrs import field, frozen
 
@@ -28,6 +29,12 @@ VariantId = NewType("VariantId", str)
 
 Sku = NewType("Sku", str)
 """What SparkLayer keys stock and prices by; unique in a site."""
+
+AddressId = NewType("AddressId", str)
+"""The platform's id of a customer's address, as text."""
+
+CartId = NewType("CartId", str)
+"""SparkLayer's id of the cart that became an order: a UUID."""
 
 
 class Kind(enum.StrEnum):
@@ -126,9 +133,32 @@ class Option:
     value: str
 
 
+@frozen
+class Money:
+    """An exact amount of a currency (ISO 4217)."""
+
+    amount: Decimal
+    currency: str
+
+
+@frozen(kw_only=True)
+class OrderRules:
+    """How a customer group may order a variant; None: as SparkLayer does by default (sparklayer.md section 2)."""
+
+    customer_group: str
+    pack_size: int | None = None
+    reserve_stock_quantity: int | None = None
+    min_order_quantity: int | None = None
+    max_order_quantity: int | None = None
+    min_order_parent_quantity: int | None = None
+    max_order_parent_quantity: int | None = None
+    display: bool | None = None
+    sell: bool | None = None
+
+
 @frozen(kw_only=True)
 class Variant:
-    """A sellable unit as SparkLayer shall hold it."""
+    """A sellable unit as SparkLayer shall hold it. `settings` has one entry for a customer group."""
 
     external_id: VariantId
     sku: Sku
@@ -137,22 +167,167 @@ class Variant:
     weight_in_grams: Decimal | None = None
     cart_image_url: str | None = None
     options: tuple[Option, ...] = ()
+    rrp: Money | None = None
+    settings: tuple[OrderRules, ...] = ()
+
+
+@frozen
+class Stock:
+    """How many of a SKU there are, when more come, and how far below zero it may be sold (`min_level` -9: nine)."""
+
+    level: int
+    restock_date: date | None = None
+    min_level: int | None = None
 
 
 @frozen(kw_only=True)
 class Product:
     """A product as SparkLayer shall hold it.
 
-    `stock` has an integer level for each SKU whose stock is tracked, `prices` the price of one unit of each SKU
-    in the store's currency. Both only name SKUs of `variants`.
+    `stock` has the stock of each SKU whose stock is tracked, `prices` the price of one unit of each SKU in the
+    store's currency. Both only name SKUs of `variants`.
     """
 
     external_id: ExternalId
     title: str
     slug: str
     variants: tuple[Variant, ...]
-    stock: Mapping[Sku, int]
+    stock: Mapping[Sku, Stock]
     prices: Mapping[Sku, Decimal]
+
+
+@frozen(kw_only=True)
+class Address:
+    """Where something is sent or billed to. Texts may be empty but for the street, the city and the country.
+
+    `country_code` is ISO 3166: two letters, or three where the platform says so.
+    """
+
+    address_line1: str
+    city: str
+    country_code: str
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    address_line2: str = ""
+    region_code: str = ""
+    postal_code: str = ""
+    phone: str = ""
+
+
+@frozen(kw_only=True)
+class Credit:
+    """What a customer may buy on account; amounts in `currency`, or in the customer's own when that is None."""
+
+    limit: Decimal
+    balance: Decimal | None = None
+    currency: str | None = None
+
+
+@frozen(kw_only=True)
+class Customer:
+    """A B2B customer as SparkLayer shall hold it; `parent` is the customer whose sub-account it is."""
+
+    external_id: ExternalId
+    email: str
+    first_name: str = ""
+    last_name: str = ""
+    company_name: str = ""
+    addresses: Mapping[AddressId, Address]
+    group: str
+    accounting_id: str | None = None
+    sales_agent_groups: tuple[str, ...] = ()
+    price_lists: tuple[str, ...] = ()
+    discount_percentage: Decimal | None = None
+    payment_on_account: Credit | None = None
+    parent: ExternalId | None = None
+
+
+class PackageType(enum.StrEnum):
+    """What has become of a part of an order (inferred, sparklayer.md section 6)."""
+
+    INCOMING = "incoming"
+    PROCESSING = "processing"
+    ON_HOLD = "on_hold"
+    SHIPPED = "shipped"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+    COMPLETE = "complete"
+
+
+@frozen(kw_only=True)
+class OrderLine:
+    """So many pieces of one line of an order; amounts are for all of them, in the order's currency."""
+
+    external_id: str
+    name: str
+    sku: Sku | None
+    quantity: int
+    net: Decimal
+    tax: Decimal
+    discount: Decimal = Decimal(0)
+    options: tuple[Option, ...] = ()
+
+
+@frozen(kw_only=True)
+class Shipment:
+    """Who carries a package, and how to follow it."""
+
+    carrier: str = ""
+    tracking_number: str = ""
+    tracking_url: str = ""
+
+
+@frozen(kw_only=True)
+class Package:
+    """A part of an order that has one fate. `shipping` is what its transport costs: net and tax."""
+
+    type: PackageType
+    lines: tuple[OrderLine, ...]
+    address: Address | None = None
+    method: str = ""
+    shipping: tuple[Decimal, Decimal] | None = None
+    shipment: Shipment | None = None
+
+
+@frozen(kw_only=True)
+class Order:
+    """What the platform knows of an order that was placed through SparkLayer.
+
+    `visible` is the number the customer sees; `paid` None means that the platform does not know.
+    """
+
+    external_id: ExternalId
+    cart_id: CartId
+    visible: str
+    customer: ExternalId | None
+    placed: datetime
+    updated: datetime
+    currency: str
+    packages: tuple[Package, ...]
+    billing_address: Address | None = None
+    paid: Decimal | None = None
+    tax: Decimal | None = None
+
+
+@frozen(kw_only=True)
+class StoreFacts:
+    """What mapping needs to know of the store as a whole; also the value of the kind `store`.
+
+    `weight_unit` is the platform's own word; the platform's mapping knows what it weighs in grams.
+    """
+
+    currency: str
+    weight_unit: str
+    url: str = ""
+    """Where the control panel is, without a trailing slash; empty when unknown."""
+    locations: int = 1
+    tax_inclusive: bool = False
+    """Whether prices are entered with tax."""
+
+
+V = TypeVar("V", Product, Customer, Order, StoreFacts)
+"""What SparkLayer shall hold of an entity: its kind's value."""
 
 
 @frozen(kw_only=True)
@@ -164,28 +339,14 @@ class Problem:
 
 
 @frozen(kw_only=True)
-class Mapped:
+class Mapped(Generic[V]):
     """What a platform's mapping makes of one entity.
 
     `value` is None when the entity must not be in SparkLayer. `name` is what a person calls the entity (a SKU or
     a title), `url` where it is edited in the platform's control panel; both are shown in the sync-log.
     """
 
-    value: Product | None
+    value: V | None
     problems: tuple[Problem, ...] = ()
     name: str = ""
     url: str = ""
-
-
-@frozen(kw_only=True)
-class StoreFacts:
-    """What mapping needs to know of the store as a whole.
-
-    `weight_unit` is the platform's own word; the platform's mapping knows what it weighs in grams.
-    """
-
-    currency: str
-    weight_unit: str
-    url: str = ""
-    """Where the control panel is, without a trailing slash; empty when unknown."""
-    locations: int = 1

@@ -68,7 +68,7 @@ class Actor:
                 self._pipeline.kind,
                 lane,
                 now,
-                line.platform.batch,
+                line.platform.batch(self._pipeline.kind),
                 self._in_flight,
             )
             self._in_flight.update(claim.external_id for claim in claims)

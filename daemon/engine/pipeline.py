@@ -9,6 +9,7 @@ confirmed is settled even for an entity that failed.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 import trio
@@ -43,7 +44,7 @@ class _Batch:
     claims: Mapping[ExternalId, Claim]
     lane: Lane
     refreshing: frozenset[ExternalId]
-    mapped: dict[ExternalId, Mapped] = field(factory=dict)
+    mapped: dict[ExternalId, Mapped[Any]] = field(factory=dict)
     verdicts: dict[ExternalId, Verdict] = field(factory=dict)
     rows: dict[ExternalId, Row] = field(factory=dict)
 
@@ -258,7 +259,7 @@ class ProductPipeline:
             row=batch.rows.get(external_id),
         )
 
-    def _issue(self, mapped: Mapped, problems: Sequence[Problem]) -> IssueRow | None:
+    def _issue(self, mapped: Mapped[Any], problems: Sequence[Problem]) -> IssueRow | None:
         if not problems:
             return None
         issue = {

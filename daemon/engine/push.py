@@ -97,7 +97,9 @@ class Pusher:
     async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
         place, stock = terms.stock_location, self.sparklayer.stock
         removed = [StockRow(sku, 0) for plan in plans for sku in sorted(plan.removed_stock)]
-        rows = [StockRow(sku, plan.product.stock[sku]) for plan in plans if plan.product for sku in sorted(plan.stock)]
+        rows = [
+            StockRow(sku, plan.product.stock[sku].level) for plan in plans if plan.product for sku in sorted(plan.stock)
+        ]
 
         async def take_away(part: Sequence[StockRow]) -> None:
             await stock.remove(place, [row.sku for row in part], lane)

@@ -15,8 +15,12 @@ from attrs import field, frozen
 
 from daemon.http import Transport
 from daemon.model import Change, ExternalId, Kind, Lane, Mapped, StoreFacts
+from daemon.platforms.shelf import Shelf
 from daemon.throttle import Limiter
 from daemon.wire import Observe
+
+STORE = ExternalId("store")
+"""The id of the one entity of the kind `store`."""
 
 
 @frozen
@@ -64,8 +68,9 @@ class WebhookReader(Protocol):
 class Platform(Protocol):
     """One store, as the engine sees it. Every method may raise the failures of `daemon.errors`."""
 
-    batch: int
-    """How many entities `read` asks for in one call."""
+    def batch(self, kind: Kind) -> int:
+        """How many entities of a kind `read` takes at a time, as few calls as the API allows."""
+        ...
 
     limiter: Limiter
     """The throttle of the store's API, shown in /metrics and /admin/status."""
@@ -75,7 +80,11 @@ class Platform(Protocol):
         ...
 
     async def page(self, kind: Kind, cursor: str | None) -> Page:
-        """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane."""
+        """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane.
+
+        The first page of a kind also reads anew whatever the adapter remembers for it. The kind `store` has one
+        entity, whose id is `STORE`.
+        """
         ...
 
     async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
@@ -83,14 +92,19 @@ class Platform(Protocol):
         ...
 
     async def read(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read at most `batch` entities in one call. What the platform leaves out is left out: it proves nothing."""
+        """Read at most `batch` entities. What the platform leaves out is left out: it proves nothing.
+
+        An id may stand for something that belongs to an entity, such as a variant's metafield, where a webhook tells
+        no more: then the answer has, under that id, an entity with its own `external_id`, which the engine looks at
+        next.
+        """
         ...
 
     async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one entity; None only when the platform itself says that it does not exist."""
         ...
 
-    def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped:
+    def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
         """Turn what was read into what SparkLayer shall hold. Pure."""
         ...
 
@@ -117,14 +131,15 @@ class PlatformType:
 
     `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files.
     `identity` says which store a settings value means, whatever else of it changes; it is no secret.
-    `connect` builds the adapter of one store, which tells `observe` of each request; tests hand it another transport.
+    `connect` builds the adapter of one store, which tells `observe` of each request and keeps notes on a shelf of its
+    own; tests hand it another transport.
     """
 
     name: str
     label: str
     settings: type
     identity: Callable[[Any], str]
-    connect: Callable[[Any, Transport | None, Observe], Platform]
+    connect: Callable[[Any, Transport | None, Observe, Shelf], Platform]
     reader: Callable[[Any], WebhookReader]
 
     @property

@@ -40,6 +40,7 @@ from daemon.model import (
     Secret,
     Sku,
     Status,
+    Stock,
     StoreFacts,
     Variant,
     VariantId,
@@ -80,7 +81,7 @@ def product(
     return Product(
         external_id=ExternalId(external_id),
         variants=variants,
-        stock=dict.fromkeys(every, stock),
+        stock=dict.fromkeys(every, Stock(stock)),
         prices=dict.fromkeys(every, Decimal(price)),
         **named,
     )
@@ -94,7 +95,7 @@ class Shop:
     """A store of products. `failures` are raised, the first first, by the method named; `calls` counts."""
 
     def __init__(self) -> None:
-        self.batch = 250
+        self.batch_size = 250
         self.page_size = 2
         self.limiter = Limiter(api="fake", side=Side.PLATFORM, policy=AdaptivePolicy())
         self.store = StoreFacts(currency="GBP", weight_unit="KGS")
@@ -122,6 +123,9 @@ class Shop:
         if waiting := self.failures.get(method):
             raise waiting.pop(0)
 
+    def batch(self, _kind: Kind) -> int:
+        return self.batch_size
+
     async def facts(self) -> StoreFacts:
         await self._called("facts")
         return self.store
@@ -141,7 +145,7 @@ class Shop:
         return Page(entities=found, cursor=found[-1].external_id if len(rest) > self.page_size else None)
 
     async def read(self, _kind: Kind, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
-        assert len(ids) <= self.batch
+        assert len(ids) <= self.batch_size
         self.asked.append(tuple(ids))
         await self._called("read")
         return {one: self._entity(one) for one in ids if one in self.products and one not in self.left_out}
@@ -153,7 +157,7 @@ class Shop:
     def _entity(self, external_id: str) -> Entity:
         return Entity(ExternalId(external_id), self.products[external_id])
 
-    def map(self, _kind: Kind, entity: Entity, _facts: StoreFacts) -> Mapped:
+    def map(self, _kind: Kind, entity: Entity, _facts: StoreFacts) -> Mapped[Product]:
         if entity.external_id in self.broken:
             raise ZeroDivisionError("a bug in the mapping")
         problems = self.problems.get(entity.external_id, ())
@@ -237,7 +241,7 @@ class Bench:
 
     async def once(self, lane: Lane = Lane.LIVE) -> int:
         """Work on one batch of what is due; return how large it was."""
-        claims = await self.house.claim(self.line.now(), lane, self.shop.batch)
+        claims = await self.house.claim(self.line.now(), lane, self.shop.batch_size)
         if claims:
             await self.pipeline.work(claims, lane)
         return len(claims)

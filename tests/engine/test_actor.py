@@ -106,7 +106,7 @@ async def test_what_is_in_flight_in_one_lane_is_not_claimed_by_the_other(
 
 
 async def test_a_batch_is_as_large_as_the_platform_can_read(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.shop.batch = 3
+    bench.shop.batch_size = 3
     bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, 8)))
     await bench.change(*bench.shop.products)
     await _until_empty(bench)

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from daemon.engine.diff import BatchPlan, Plan, Subject, freed_sku, plan_batch
 from daemon.engine.entry import Entry, Prints, Terms, read_entry
-from daemon.model import ExternalId, Product, Sku, VariantId
+from daemon.model import ExternalId, Product, Sku, Stock, VariantId
 from daemon.storage.vault import Fingerprint
 from tests.engine.fakes import product
 
@@ -60,7 +60,7 @@ def test_an_equal_product_is_idle() -> None:
     ("change", "writes", "stock", "prices"),
     [
         ({"title": "New"}, True, set(), set()),
-        ({"stock": {"A": 5, "B": 1}}, False, {"A"}, set()),
+        ({"stock": {"A": Stock(5), "B": Stock(1)}}, False, {"A"}, set()),
         ({"prices": {"A": 1, "B": 1}}, False, set(), {"A", "B"}),
         ({"stock": {}, "prices": {}}, False, set(), set()),
     ],

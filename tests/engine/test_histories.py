@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.model import Product, Sku, Status
+from daemon.model import Product, Sku, Status, Stock
 from daemon.sandbox.faults import answer, reset
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.sandbox.sparklayer.products import Mode
@@ -35,7 +35,7 @@ def _product(chance: random.Random, external_id: str, skus: list[str]) -> Produc
     made = product(external_id, dict(zip(variants, skus, strict=True)), title=chance.choice(["Old", "New"]))
     return evolve(
         made,
-        stock={Sku(sku): chance.randrange(3) for sku in skus if chance.random() < 0.7},
+        stock={Sku(sku): Stock(chance.randrange(3)) for sku in skus if chance.random() < 0.7},
         prices={Sku(sku): Decimal(chance.randrange(1, 4)) for sku in skus if chance.random() < 0.9},
     )
 
@@ -90,7 +90,7 @@ def _assert_equal(bench: Bench) -> None:
         there = state[owner.external_id]["variants"][variant.external_id]
         assert (there["sku"], there["status"], there["position"]) == (sku, Status.LIVE, position)
         assert state[owner.external_id]["title"] == owner.title
-        assert stock.get(sku) == owner.stock.get(sku), sku
+        assert stock.get(sku) == (owner.stock[sku].level if sku in owner.stock else None), sku
         price = owner.prices.get(sku)
         assert prices.get(sku) == (None if price is None else float(price)), sku
     assert stock.keys() | prices.keys() <= wanted.keys()
@@ -98,7 +98,7 @@ def _assert_equal(bench: Bench) -> None:
 
 async def _quiet_pass(bench: Bench) -> None:
     bench.site.faults.clear()
-    bench.shop.batch = 250
+    bench.shop.batch_size = 250
     await bench.change(*PRODUCTS)
     await bench.work()
 
@@ -108,7 +108,7 @@ async def _play(chance: random.Random, mode: Mode, *, disputes: bool, trouble: b
         for _ in range(8):
             new = _disputed(chance) if disputes and chance.random() < 0.7 else _rearranged(chance)
             bench.shop.products = _mostly(chance, bench.shop.products, new) if disputes else new
-            bench.shop.batch = chance.choice([1, 2, 3, 250])
+            bench.shop.batch_size = chance.choice([1, 2, 3, 250])
             if trouble:
                 _break(bench, chance)
             await bench.change(*(one for one in PRODUCTS if chance.random() < 0.8))

@@ -6,7 +6,7 @@ from trio.testing import MockClock
 
 from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
 from daemon.errors import Blocked, Retry, Side
-from daemon.model import Kind, Lane, Problem
+from daemon.model import Kind, Lane, Problem, Stock
 from daemon.sandbox.faults import answer, reset
 from daemon.storage.settle import Again
 from tests.engine.fakes import EPOCH, Bench, product
@@ -43,8 +43,8 @@ async def test_what_is_unchanged_is_not_written(autojump_clock: MockClock, bench
     ("change", "written"),
     [
         ({"title": "New"}, (1, 0, 0)),
-        ({"stock": {"A": 9, "B": 1}}, (0, 1, 0)),
-        ({"stock": {"A": 1}}, (0, 1, 0)),
+        ({"stock": {"A": Stock(9), "B": Stock(1)}}, (0, 1, 0)),
+        ({"stock": {"A": Stock(1)}}, (0, 1, 0)),
         ({"prices": {}}, (0, 0, 2)),
     ],
 )
@@ -205,7 +205,7 @@ async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     await bench.work()
-    bench.shop.change("1", title="New", stock={"A": 7}, prices={"A": 3})
+    bench.shop.change("1", title="New", stock={"A": Stock(7)}, prices={"A": 3})
     bench.site.faults.add("PATCH */products/1", reset(), after_effect=True, times=5)
     await bench.change("1")
     await bench.once()
@@ -326,7 +326,7 @@ async def test_a_price_list_or_location_that_was_deleted_is_made_again(
     else:
         state.stock.locations.clear()
         state.stock.levels.clear()
-    bench.shop.change("1", prices={"A": 3}, stock={"A": 4})
+    bench.shop.change("1", prices={"A": 3}, stock={"A": Stock(4)})
     await bench.change("1")
     with trio.fail_after(3600):
         await bench.work()

@@ -28,6 +28,7 @@ from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import required_secret
+from daemon.platforms.shelf import MemoryShelf, Shelf
 from daemon.wire import Observe, ignore
 
 PATH = "/v3/catalog/products"
@@ -48,16 +49,24 @@ MARGIN = 1.0
 class BigCommerce:
     """Fulfils `daemon.platforms.base.Platform` for one store."""
 
-    batch = LARGEST
-
     def __init__(
-        self, settings: BigCommerceSettings, transport: Transport | None = None, observe: Observe = ignore
+        self,
+        settings: BigCommerceSettings,
+        transport: Transport | None = None,
+        observe: Observe = ignore,
+        shelf: Shelf | None = None,
     ) -> None:
         self._settings = settings
+        self._shelf = shelf or MemoryShelf()
         self._client = Client(settings, transport, observe)
         self.limiter = self._client.limiter
         self._size = PageSize()
         self._locations: int | None = None
+
+    def batch(self, kind: Kind) -> int:
+        """How many products are read at a time."""
+        _require_products(kind)
+        return LARGEST
 
     async def facts(self) -> StoreFacts:
         """Read the store's currency and unit of weight, and count its stock locations."""
@@ -111,7 +120,7 @@ class BigCommerce:
             return None
         return (await self._entities([answer.data], lane))[0]
 
-    def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped:
+    def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
         """Map a product. Raises Retry when what BigCommerce told about it is not what was agreed."""
         _require_products(kind)
         if isinstance(entity.content, wire.Unreadable):

@@ -22,6 +22,7 @@ from daemon.model import (
     Product,
     Sku,
     Status,
+    Stock,
     StoreFacts,
     Variant,
     VariantId,
@@ -60,7 +61,7 @@ class Told:
     levels: Levels | None = None
 
 
-def product(told: Told, facts: StoreFacts) -> Mapped:
+def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
     """Map one product. Never raises for what `wire` accepts.
 
     `told.levels` None: the catalogue's own stock level holds (one location).
@@ -178,7 +179,7 @@ def _prices(raw: wire.Product, kept: tuple[Kept, ...], problems: list[Problem]) 
             problems.append(Trouble.PRICE_MISSING.problem(variant=_called(variant), sku=sku))
 
 
-def _stock(told: Told, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, int]]:
+def _stock(told: Told, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, Stock]]:
     """Yield the level of each SKU that the store counts. The catalogue's level holds where no location knows more."""
     raw = told.product
     for sku, variant in kept:
@@ -188,7 +189,7 @@ def _stock(told: Told, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, int]]:
         elif raw.inventory_tracking == "variant":
             level = (told.levels or {}).get(variant.id, _count(variant.inventory_level))
         if isinstance(level, int):
-            yield sku, level
+            yield sku, Stock(level)
 
 
 def _pooled(told: Told) -> int | None:

@@ -37,7 +37,7 @@ def limits(store: Any) -> list[int]:
 
 async def test_it_fulfils_the_protocol(shop: BigCommerce) -> None:
     platform: Platform = shop
-    assert platform.batch == 250
+    assert platform.batch(Kind.PRODUCTS) == 250
 
 
 @pytest.mark.parametrize("count", [0, 1, 249, 250, 251, 500, 620])

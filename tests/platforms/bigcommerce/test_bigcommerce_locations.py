@@ -13,7 +13,7 @@ FACTS = StoreFacts(currency="GBP", weight_unit="KGS")
 def stock_of(shop: BigCommerce, entity: Entity) -> dict[Sku, int]:
     value = shop.map(Kind.PRODUCTS, entity, FACTS).value
     assert isinstance(value, Product)
-    return dict(value.stock)
+    return {sku: stock.level for sku, stock in value.stock.items()}
 
 
 def item(product_id: int, variant_id: int, *levels: int, **more: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def told(changes: dict[str, Any], levels: mapping.Levels | None = None) -> mappi
     return mapping.Told(read, levels)
 
 
-def mapped(facts: StoreFacts = FACTS, levels: mapping.Levels | None = None, **changes: Any) -> Mapped:
+def mapped(facts: StoreFacts = FACTS, levels: mapping.Levels | None = None, **changes: Any) -> Mapped[Product]:
     return mapping.product(told(changes, levels), facts)
 
 
@@ -69,7 +69,7 @@ def product(facts: StoreFacts = FACTS, levels: mapping.Levels | None = None, **c
     return value
 
 
-def codes(result: Mapped) -> list[str]:
+def codes(result: Mapped[Product]) -> list[str]:
     return [problem.code for problem in result.problems]
 
 
@@ -221,7 +221,7 @@ def test_a_missing_or_absurd_price_is_a_problem_and_no_price(own: object, inheri
 def test_stock(tracking: str | None, levels: dict[int | None, int] | None, stock: dict[str, int]) -> None:
     variants = [colour("Red", inventory_level=3), colour("Green", inventory_level=-4)]
     result = product(levels=levels, inventory_tracking=tracking, inventory_level=70, variants=variants)
-    assert result.stock == stock
+    assert {sku: one.level for sku, one in result.stock.items()} == stock
 
 
 def test_stock_without_a_level_is_no_row() -> None:

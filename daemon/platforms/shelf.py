@@ -1,0 +1,92 @@
+"""Notes that an adapter keeps on disk: what its platform tells only in lists, and must be known by id.
+
+A note is a short text about an *owner*, such as a product, under a *name*; a shelf has the notes of one sort of owner.
+Nothing about persons belongs here. A list is read into a shelf with a new *epoch*, page by page; when it is through,
+what has an older epoch is gone from the platform and is swept off. Notes outlive restarts; a lost shelf is only empty.
+
+`MemoryShelf` is the same for a single command, and for tests; the daemon's own is in the database.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+
+@frozen
+class Note:
+    """What is noted about `owner` under `name`."""
+
+    owner: str
+    name: str
+    text: str
+
+
+class Shelf(Protocol):
+    """The notes of one connection. Every method may raise StorageTrouble."""
+
+    async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
+        """Write notes; one that is there is replaced."""
+        ...
+
+    async def look_up(self, shelf: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """Return the texts of those of `owners` that have notes, by owner and name."""
+        ...
+
+    async def next_owner(self, shelf: str, after: str) -> str | None:
+        """Return the first owner behind `after` in the order of text; None when there is none."""
+        ...
+
+    async def forget(self, shelf: str, owners: Sequence[str]) -> None:
+        """Take away all notes of `owners`."""
+        ...
+
+    async def sweep(self, shelf: str, epoch: int) -> None:
+        """Take away the notes of epochs before `epoch`."""
+        ...
+
+    async def newest_epoch(self, shelf: str) -> int:
+        """Return the newest epoch that any note of the shelf has; 0 when it is empty."""
+        ...
+
+
+@define
+class MemoryShelf:
+    """A shelf that is gone with the process."""
+
+    _notes: dict[tuple[str, str, str], tuple[str, int]] = field(factory=dict)
+
+    async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
+        """Write notes; see `Shelf`."""
+        self._notes.update(((shelf, note.owner, note.name), (note.text, epoch)) for note in notes)
+
+    async def look_up(self, shelf: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """Return notes by owner; see `Shelf`."""
+        found: dict[str, dict[str, str]] = {}
+        for (_, owner, name), (text, _) in self._of(shelf):
+            if owner in owners:
+                found.setdefault(owner, {})[name] = text
+        return found
+
+    async def next_owner(self, shelf: str, after: str) -> str | None:
+        """Return the owner that follows; see `Shelf`."""
+        return min((owner for (_, owner, _), _ in self._of(shelf) if owner > after), default=None)
+
+    async def forget(self, shelf: str, owners: Sequence[str]) -> None:
+        """Take notes away; see `Shelf`."""
+        for key, _ in self._of(shelf):
+            if key[1] in owners:
+                del self._notes[key]
+
+    async def sweep(self, shelf: str, epoch: int) -> None:
+        """Take old notes away; see `Shelf`."""
+        for key, (_, written) in self._of(shelf):
+            if written < epoch:
+                del self._notes[key]
+
+    async def newest_epoch(self, shelf: str) -> int:
+        """Return the newest epoch; see `Shelf`."""
+        return max((epoch for _, (_, epoch) in self._of(shelf)), default=0)
+
+    def _of(self, shelf: str) -> Iterable[tuple[tuple[str, str, str], tuple[str, int]]]:
+        return [(key, value) for key, value in self._notes.items() if key[0] == shelf]

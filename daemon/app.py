@@ -25,7 +25,8 @@ from attrs import frozen
 from daemon.config import Settings
 from daemon.engine.gate import Gate
 from daemon.engine.line import Line, Options
-from daemon.engine.supervisor import Supervisor, Works
+from daemon.engine.supervisor import Supervisor
+from daemon.engine.works import Works
 from daemon.errors import ConfigError, raise_config_error
 from daemon.http import ApiCall
 from daemon.links import adopt_all, site_client

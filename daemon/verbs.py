@@ -8,7 +8,8 @@ from attrs import frozen
 
 from daemon.config import Settings
 from daemon.engine.line import SYNCED_KINDS
-from daemon.engine.supervisor import Supervisor, Works
+from daemon.engine.supervisor import Supervisor
+from daemon.engine.works import Works
 from daemon.errors import StorageTrouble
 from daemon.listener.routes import Refused
 from daemon.model import Change, ConnectionId, Kind, Lane, Site

@@ -15,5 +15,6 @@
 | site | what a site needs before products can be pushed |
 | gate | whether a connection may work now, and the probe that opens it again |
 | signal | a wake-up flag |
-| supervisor | the nurseries, and who is started again |
+| works | the tasks of one connection, and which of them is started again |
+| supervisor | the works of every connection |
 """

@@ -8,7 +8,8 @@ from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
-from daemon.engine.supervisor import MOST_CRASHES, Supervisor, Works
+from daemon.engine.supervisor import Supervisor
+from daemon.engine.works import MOST_CRASHES, Works
 from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.model import ConnectionId
 from tests.engine.fakes import Bench, product

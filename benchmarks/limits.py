@@ -36,7 +36,7 @@ async def race(products: int) -> Race:
             began = trio.current_time()
             await daemon.full_sync()
             seconds = trio.current_time() - began
-            [(variants,)] = daemon.query("SELECT count(*) FROM sku_owners")
+            [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
             answers = (await sandbox.statistics("sparklayer"))["answers"]
             return Race(
                 seconds=seconds,

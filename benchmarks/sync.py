@@ -63,7 +63,7 @@ async def live(products: int) -> Life:
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
         async with open_sandbox(products) as sandbox, open_daemon(Path(folder), sandbox.told) as daemon:
             first, second = await _full_sync(daemon, sandbox), await _full_sync(daemon, sandbox)
-            [(variants,)] = daemon.query("SELECT count(*) FROM sku_owners")
+            [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
             return Life(
                 products=products, variants=variants, first=first, second=second, peak_bytes=daemon.peak_bytes()
             )

@@ -27,6 +27,14 @@ ExternalId = NewType("ExternalId", str)
 VariantId = NewType("VariantId", str)
 """The platform's id of a variant, as text."""
 
+EmailKey = NewType("EmailKey", str)
+"""The keyed print of a customer's e-mail address, which only one customer of a site may have."""
+
+Key = str
+"""What only one entity of a kind may have in a site: a product's SKU, or the print of a customer's e-mail."""
+
+K = TypeVar("K", bound=Key)
+
 Sku = NewType("Sku", str)
 """What SparkLayer keys stock and prices by; unique in a site."""
 
@@ -45,6 +53,9 @@ class Kind(enum.StrEnum):
     ORDERS = "orders"
     STORE = "store"
 
+
+LOGGED_KINDS = frozenset({Kind.PRODUCTS, Kind.CUSTOMERS})
+"""The kinds that SparkLayer's sync-log knows; what is wrong with the others is shown here only."""
 
 EntityOutcome = Literal["unchanged", "written", "removed", "rejected", "retried", "parked", "broken"]
 """What became of an entity that was worked on; a metric's label."""

@@ -184,7 +184,7 @@ class ProductPipeline:
             skus.update(variant.sku for variant in (subject.product.variants if subject.product else ()))
             skus.update(subject.before.skus if subject.before else ())
         while True:
-            owners = await line.storage.read(ledger.owners, line.connection.id, skus) if skus else {}
+            owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, skus) if skus else {}
             plan = plan_batch(subjects, owners, prints)
             busy = [one for one in plan.plans if not one.idle]
             mark = ledger.Mark(

@@ -9,7 +9,8 @@
 | connections | which stores are linked to which sites |
 | outbox | the pending changes |
 | settle | what becomes of a batch: rows, ledger, issues and counts together |
-| ledger | what SparkLayer was last told |
+| ledger | what SparkLayer was last told, and who owns which key |
+| shelf | an adapter's notes |
 | full_syncs | runs over every entity of a kind |
 | sweeps | since when a kind was not swept, and what a sweep found |
 | freshness | which entities were settled while a page was on its way |

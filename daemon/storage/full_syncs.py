@@ -9,7 +9,7 @@ The life of a run (CHECKs repeat the states, a test walks the table):
     drained      draining     ending       no row carries the run's tag; the end is stored before it is sent
     told         ending       ended        SparkLayer has the end
     superseded   ending       ended        SparkLayer has not; the start of the next run tells it
-    drained      draining     ended        ... for a daily run, of which SparkLayer is told nothing
+    drained      draining     ended        ... for a daily run, and for a kind without sync-log: nothing is told
     replaced     enumerating  ended        somebody asked for a full sync while a daily run was on its way
     replaced     draining     ended
 """
@@ -21,7 +21,7 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from daemon.model import ConnectionId, ExternalId, Kind, RunId
+from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage.freshness import Freshness
 from daemon.storage.ledger import size
 from daemon.storage.outbox import active, tag
@@ -121,7 +121,7 @@ def _start(conn: Connection, call: Start) -> RunId | None:
     ).inserted_primary_key
     assert inserted is not None  # one row was inserted
     run = RunId(inserted[0])
-    if call.mode != "daily":
+    if _is_told(call.mode, call.kind):
         new = insert(sync_log).values(
             connection_id=call.connection_id,
             kind=call.kind.value,
@@ -136,6 +136,11 @@ def _start(conn: Connection, call: Start) -> RunId | None:
             )
         )
     return run
+
+
+def _is_told(mode: str, kind: Kind) -> bool:
+    """Whether SparkLayer is told of the start and the end of such a run."""
+    return mode != "daily" and kind in LOGGED_KINDS
 
 
 def _replace(conn: Connection, run: Run) -> None:
@@ -263,7 +268,7 @@ def _close(conn: Connection, run_id: RunId, now: float) -> bool:
     if conn.execute(select(outbox.c.external_id).where(outbox.c.full_sync_id == run_id).limit(1)).first():
         return False
     succeeded = run.failed == 0 and run.held_removals == 0
-    state = "ended" if run.mode == "daily" else "ending"
+    state = "ending" if _is_told(run.mode, Kind(run.kind)) else "ended"
     conn.execute(update(full_syncs).where(c.id == run_id).values(state=state, finished_at=now, succeeded=succeeded))
     return True
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind
 from daemon.storage.tables import issues, synced
 
 
@@ -52,7 +52,8 @@ def replace(
     _open(conn, connection_id, kind, now, opened)
     if resolved:
         conn.execute(delete(issues).where(*mine, c.external_id.in_(resolved)))
-    _queue(conn, connection_id, kind, told)
+    if kind in LOGGED_KINDS:
+        _queue(conn, connection_id, kind, told)
 
 
 def _open(

@@ -1,20 +1,22 @@
-"""What SparkLayer was last told, and who owns which SKU.
+"""What SparkLayer was last told, and who owns what only one entity may have: a SKU, an e-mail address.
 
 A row of the ledger is opaque here: `parts` is the engine's, `digest` stands for the whole of it and is None while
 any part is *unsure*, which differs from everything. `mark` makes parts unsure before they are sent and takes the
-SKUs they claim; `daemon.storage.settle` confirms them. SKUs are taken one owner at a time: the key is unique.
+keys they claim; `daemon.storage.settle` confirms them. A key has one owner of its kind at a time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Generic
 
 from attrs import field, frozen
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from daemon.model import ConnectionId, ExternalId, Kind, RunId, Sku
+from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
+from daemon.storage import tables
 from daemon.storage.outbox import active
 from daemon.storage.prepared import Prepared
-from daemon.storage.tables import full_syncs, in_parts, ledger, sku_owners
+from daemon.storage.tables import full_syncs, in_parts, ledger
 
 
 @frozen
@@ -27,17 +29,17 @@ class Row:
 
 
 @frozen(kw_only=True)
-class Mark:
-    """Parts about to be sent, and the SKUs they claim.
+class Mark(Generic[K]):
+    """Parts about to be sent, and the keys they claim.
 
-    `claims` has the claimant of each SKU; `given_up` the owner that gives it up in the same batch.
+    `claims` has the claimant of each key; `given_up` the owner that gives it up in the same batch.
     """
 
     connection_id: ConnectionId
     kind: Kind
     rows: Sequence[Row]
-    claims: Mapping[Sku, ExternalId]
-    given_up: Mapping[Sku, ExternalId]
+    claims: Mapping[K, ExternalId] = field(factory=dict)
+    given_up: Mapping[K, ExternalId] = field(factory=dict)
 
 
 def look_up(
@@ -53,35 +55,33 @@ def look_up(
     return {row.external_id: Row(*row) for row in found}
 
 
-def owners(conn: Connection, connection_id: ConnectionId, skus: Collection[Sku]) -> dict[Sku, ExternalId]:
-    """Return the present owner of each of `skus` that has one."""
-    c = sku_owners.c
-    query = select(c.sku, c.external_id).where(c.connection_id == connection_id)
-    return {row.sku: row.external_id for part in in_parts(skus) for row in conn.execute(query.where(c.sku.in_(part)))}
+def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Collection[K]) -> dict[K, ExternalId]:
+    """Return the present owner of each of `keys` that has one."""
+    c = tables.owners.c
+    query = select(c.key, c.external_id).where(c.connection_id == connection_id, c.kind == kind.value)
+    return {row.key: row.external_id for part in in_parts(keys) for row in conn.execute(query.where(c.key.in_(part)))}
 
 
-def mark(conn: Connection, calls: Sequence[Mark]) -> list[frozenset[Sku]]:
-    """Make parts unsure and take SKUs, all or nothing for each call.
+def mark(conn: Connection, calls: Sequence[Mark[Any]]) -> list[frozenset[Key]]:
+    """Make parts unsure and take keys, all or nothing for each call.
 
-    Returns the SKUs that somebody else owns by now; when there are any, nothing of that call was written.
+    Returns the keys that somebody else owns by now; when there are any, nothing of that call was written.
     """
     alive = active(conn, (call.connection_id for call in calls))
     return [_mark(conn, call) if call.connection_id in alive else frozenset() for call in calls]
 
 
-def _mark(conn: Connection, call: Mark) -> frozenset[Sku]:
-    present = owners(conn, call.connection_id, list(call.claims))
+def _mark(conn: Connection, call: Mark[Any]) -> frozenset[Key]:
+    present = owners(conn, call.connection_id, call.kind, list(call.claims))
     refused = frozenset(
-        sku for sku, owner in present.items() if owner not in (call.claims[sku], call.given_up.get(sku))
+        key for key, owner in present.items() if owner not in (call.claims[key], call.given_up.get(key))
     )
     if refused:
         return refused
-    taken = [(sku, claimant) for sku, claimant in call.claims.items() if present.get(sku) != claimant]
+    taken = [(key, claimant) for key, claimant in call.claims.items() if present.get(key) != claimant]
     if taken:
-        _TAKE(
-            conn,
-            [{"connection_id": call.connection_id, "sku": sku, "external_id": owner} for sku, owner in taken],
-        )
+        mine = {"connection_id": call.connection_id, "kind": call.kind.value}
+        _TAKE(conn, [{**mine, "key": key, "external_id": owner} for key, owner in taken])
     store(conn, call.connection_id, call.kind, call.rows)
     return frozenset()
 
@@ -122,12 +122,12 @@ def size(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     return conn.execute(select(func.count()).where(*mine)).scalar_one()
 
 
-_OWNER = insert(sku_owners)
+_OWNER = insert(tables.owners)
 _TAKE = Prepared(
     _OWNER.on_conflict_do_update(
-        index_elements=["connection_id", "sku"], set_={"external_id": _OWNER.excluded.external_id}
+        index_elements=["connection_id", "kind", "key"], set_={"external_id": _OWNER.excluded.external_id}
     ),
-    *sku_owners.columns.keys(),
+    *tables.owners.columns.keys(),
 )
 _ROW = insert(ledger)
 _STORE = Prepared(

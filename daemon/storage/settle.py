@@ -9,29 +9,36 @@ from collections.abc import Collection, Sequence
 from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, case, delete, select, update
 
-from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, Sku
+from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId
 from daemon.storage import ledger as ledgers
 from daemon.storage.freshness import Freshness
 from daemon.storage.issues import IssueRow, replace
 from daemon.storage.outbox import Claim, Record, active, record
-from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, sku_owners, sku_waiters
+from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, waiters
+
+PARENT = "parent:"
+"""What the key of an awaited parent begins with: nobody owns it, it is there once the parent is confirmed."""
 
 
 @frozen(kw_only=True)
 class Done:
     """The entity was worked on to its end: equal, written, removed, or refused with an issue.
 
-    `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the SKUs that it
+    `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the keys that it
     let go, `waits_for` those that it would have and somebody else owns: who is looked at next, perhaps it has let go.
-    `report` says that it was a live change.
+    It also waits for the entities in `awaits` to be confirmed; `parent` says that it may be awaited itself. `next` is
+    the entity that it belongs to, which is looked at instead. `report` says that it was a live change.
     """
 
     claim: Claim
     row: ledgers.Row | None = None
     forget: bool = False
     issue: IssueRow | None = None
-    released: Sequence[Sku] = ()
-    waits_for: Sequence[Sku] = ()
+    released: Sequence[Key] = ()
+    waits_for: Sequence[Key] = ()
+    awaits: Sequence[ExternalId] = ()
+    parent: bool = False
+    next: ExternalId | None = None
     report: bool = False
 
 
@@ -50,7 +57,7 @@ class Again:
 
 @frozen(kw_only=True)
 class Settlement:
-    """What became of a batch, or of a part of it."""
+    """What became of a batch, or of a part of it. `wanted` are entities that must be looked at besides."""
 
     connection_id: ConnectionId
     kind: Kind
@@ -58,6 +65,7 @@ class Settlement:
     freshness: Freshness
     done: Sequence[Done] = ()
     again: Sequence[Again] = ()
+    wanted: Sequence[ExternalId] = ()
 
 
 def settle(conn: Connection, calls: Sequence[Settlement]) -> list[None]:
@@ -83,7 +91,10 @@ def _settle(conn: Connection, call: Settlement) -> None:
         call.now,
         [(d.claim.external_id, d.issue, d.report) for d in call.done],
     )
-    changes = [Change(call.kind, external_id) for external_id in sorted(_ownership(conn, call))]
+    following = {done.next for done in call.done if done.next is not None}
+    changes = [
+        Change(call.kind, external_id) for external_id in sorted({*_ownership(conn, call), *following, *call.wanted})
+    ]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.LIVE)])
 
 
@@ -177,44 +188,67 @@ def _forget(conn: Connection, call: Settlement) -> None:
 
 
 def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
-    """Give SKUs back and note who waits; return who must be looked at because of that."""
+    """Give keys back and note who waits; return who must be looked at because of that."""
     ids = [done.claim.external_id for done in call.done]
-    released = [(sku, done.claim.external_id) for done in call.done for sku in done.released]
-    waiting = {(sku, done.claim.external_id) for done in call.done for sku in done.waits_for}
-    owner, waiter = sku_owners.c, sku_waiters.c
-    mine = (waiter.connection_id == call.connection_id, waiter.external_id.in_(ids))
-    known = {(row.sku, row.external_id) for row in conn.execute(select(waiter.sku, waiter.external_id).where(*mine))}
-    conn.execute(delete(sku_waiters).where(*mine))
+    waiting = {(key, done.claim.external_id) for done in call.done for key in done.waits_for}
+    hoping = {(PARENT + one, done.claim.external_id) for done in call.done for one in done.awaits}
+    released = [(key, done.claim.external_id) for done in call.done for key in done.released]
+    known = _waiting(conn, call, ids)
+    _give_back(conn, call, released)
+    _note_waiters(conn, call, waiting | hoping)
+    owned = ledgers.owners(conn, call.connection_id, call.kind, {key for key, _ in waiting})
+    # An owner is looked at once: two that dispute two keys would otherwise call each other for ever.
+    bothered = {owned[key] for key, _ in waiting - known if key in owned}.difference(ids)
+    free = {key for key, _ in released} | {key for key, _ in waiting if key not in owned}
+    return bothered | _woken(
+        conn, call, free | _arrived(conn, call, {one for done in call.done for one in done.awaits})
+    )
+
+
+def _waiting(conn: Connection, call: Settlement, ids: Sequence[ExternalId]) -> set[tuple[Key, ExternalId]]:
+    """Return what `ids` waited for until now; from here on they wait for what they say now."""
+    c = waiters.c
+    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(ids))
+    known = {(row.key, ExternalId(row.external_id)) for row in conn.execute(select(c.key, c.external_id).where(*mine))}
+    if known:
+        conn.execute(delete(waiters).where(*mine))
+    return known
+
+
+def _give_back(conn: Connection, call: Settlement, released: Sequence[tuple[Key, ExternalId]]) -> None:
+    c = owners.c
     if released:
         conn.execute(
-            delete(sku_owners).where(
-                owner.connection_id == call.connection_id,
-                owner.sku == bindparam("b_sku"),
-                owner.external_id == bindparam("b_id"),
+            delete(owners).where(
+                c.connection_id == call.connection_id,
+                c.kind == call.kind.value,
+                c.key == bindparam("b_key"),
+                c.external_id == bindparam("b_id"),
             ),
-            [{"b_sku": sku, "b_id": external_id} for sku, external_id in released],
+            [{"b_key": key, "b_id": external_id} for key, external_id in released],
         )
+
+
+def _note_waiters(conn: Connection, call: Settlement, waiting: Collection[tuple[Key, ExternalId]]) -> None:
     if waiting:
-        conn.execute(
-            sku_waiters.insert(),
-            [
-                {"connection_id": call.connection_id, "sku": sku, "external_id": external_id}
-                for sku, external_id in waiting
-            ],
-        )
-    owned = ledgers.owners(conn, call.connection_id, {sku for sku, _ in waiting})
-    # An owner is looked at once: two that dispute two SKUs would otherwise call each other for ever.
-    bothered = {owned[sku] for sku, _ in waiting - known if sku in owned}.difference(ids)
-    free = {sku for sku, _ in released} | {sku for sku, _ in waiting if sku not in owned}
-    return bothered | _woken(conn, call, free)
+        mine = {"connection_id": call.connection_id, "kind": call.kind.value}
+        conn.execute(waiters.insert(), [{**mine, "key": key, "external_id": one} for key, one in waiting])
 
 
-def _woken(conn: Connection, call: Settlement, free: Collection[Sku]) -> set[ExternalId]:
-    """Return who waits for SKUs that were released, perhaps before the waiting began; they wait no more."""
-    waiter = sku_waiters.c
+def _arrived(conn: Connection, call: Settlement, awaited: Collection[ExternalId]) -> set[Key]:
+    """Return the keys of parents whose children need not wait: those just confirmed, and those that were already."""
+    confirmed = {done.claim.external_id for done in call.done if done.parent and done.row and done.row.digest}
+    there = ledgers.look_up(conn, call.connection_id, call.kind, list(awaited)) if awaited else {}
+    confirmed.update(external_id for external_id, row in there.items() if row.digest is not None)
+    return {PARENT + external_id for external_id in confirmed}
+
+
+def _woken(conn: Connection, call: Settlement, free: Collection[Key]) -> set[ExternalId]:
+    """Return who waits for keys that are free now, perhaps were before the waiting began; they wait no more."""
+    c = waiters.c
     woken: set[ExternalId] = set()
     for part in in_parts(free):
-        mine = (waiter.connection_id == call.connection_id, waiter.sku.in_(part))
-        woken.update(ExternalId(row.external_id) for row in conn.execute(select(waiter.external_id).where(*mine)))
-        conn.execute(delete(sku_waiters).where(*mine))
+        mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.key.in_(part))
+        woken.update(ExternalId(row.external_id) for row in conn.execute(select(c.external_id).where(*mine)))
+        conn.execute(delete(waiters).where(*mine))
     return woken

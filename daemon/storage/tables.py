@@ -82,22 +82,36 @@ ledger = Table(
     sqlite_with_rowid=False,
 )
 
-sku_owners = Table(
-    "sku_owners",
+owners = Table(
+    "owners",
     metadata,
     Column("connection_id", Integer, primary_key=True),
-    Column("sku", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
     Column("external_id", String, nullable=False),
     sqlite_with_rowid=False,
 )
 
-sku_waiters = Table(
-    "sku_waiters",
+waiters = Table(
+    "waiters",
     metadata,
     Column("connection_id", Integer, primary_key=True),
-    Column("sku", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
     Column("external_id", String, primary_key=True),
-    Index("sku_waiters_entity", "connection_id", "external_id"),
+    Index("waiters_entity", "connection_id", "kind", "external_id"),
+    sqlite_with_rowid=False,
+)
+
+shelf = Table(
+    "shelf",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("shelf", String, primary_key=True),
+    Column("owner", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("text", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -276,7 +276,7 @@ async def test_a_product_that_sparklayer_has_already_is_adopted(autojump_clock: 
     await bench.change("1")
     await bench.work()
     await bench.house.alter("ledger", "connection_id = 999")  # another daemon's ledger, as it were
-    await bench.house.alter("sku_owners", "connection_id = 999")
+    await bench.house.alter("owners", "connection_id = 999")
     bench.shop.put(product("1", {"11": "A", "13": "C"}, title="Mine"))
     await bench.change("1")
     await bench.work()
@@ -290,7 +290,7 @@ async def test_a_sku_that_somebody_else_has_at_sparklayer_is_an_issue(autojump_c
     await bench.change("1")
     await bench.work()
     await bench.house.alter("ledger", "connection_id = 999")
-    await bench.house.alter("sku_owners", "connection_id = 999")
+    await bench.house.alter("owners", "connection_id = 999")
     bench.shop.put(product("2", {"21": "A"}))
     await bench.change("2")
     await bench.work()

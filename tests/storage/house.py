@@ -15,7 +15,7 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Connection, Table, select, text
 
-from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, Site, Sku
+from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId, Site, Sku
 from daemon.storage import connections, full_syncs, ledger, outbox, sync_log
 from daemon.storage import settle as settling
 from daemon.storage.connections import Adopt
@@ -141,7 +141,7 @@ class House:
 
     async def mark(
         self, *rows: Row, claims: dict[str, str] | None = None, given_up: dict[str, str] | None = None
-    ) -> frozenset[Sku]:
+    ) -> frozenset[Key]:
         call = Mark(
             connection_id=self.connection_id,
             kind=PRODUCTS,
@@ -156,7 +156,7 @@ class House:
         return {found["external_id"]: found["digest"] for found in await self.everything(TABLES["ledger"])}
 
     async def owners(self) -> dict[str, str]:
-        return {found["sku"]: found["external_id"] for found in await self.everything(TABLES["sku_owners"])}
+        return {found["key"]: found["external_id"] for found in await self.everything(TABLES["owners"])}
 
     async def rows(self) -> dict[str, dict[str, Any]]:
         """Return the outbox."""

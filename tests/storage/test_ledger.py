@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from daemon.model import Lane, Sku
+from daemon.model import Key, Kind, Lane, Sku
 from daemon.storage import ledger
 from daemon.storage.ledger import Mark
 from daemon.storage.overview import overview
@@ -24,7 +24,7 @@ async def _done(house: House, external_id: str, **result: Any) -> None:
 
 
 async def _waiters(house: House) -> set[tuple[str, str]]:
-    return {(found["sku"], found["external_id"]) for found in await house.everything(TABLES["sku_waiters"])}
+    return {(found["key"], found["external_id"]) for found in await house.everything(TABLES["waiters"])}
 
 
 async def test_a_mark_makes_parts_unsure_and_takes_skus_together(house: House) -> None:
@@ -52,7 +52,7 @@ async def test_an_owner_in_the_batch_may_give_a_sku_up(house: House) -> None:
 async def test_one_bad_mark_among_good_ones(house: House) -> None:
     await house.mark(claims={"A": "1"})
 
-    def two(conn: Connection, calls: Sequence[list[Mark]]) -> list[list[frozenset[Sku]]]:
+    def two(conn: Connection, calls: Sequence[list[Mark[Sku]]]) -> list[list[frozenset[Key]]]:
         return [ledger.mark(conn, calls[0])]
 
     calls = [
@@ -159,8 +159,8 @@ async def test_an_owner_in_the_same_settlement_is_not_looked_at_again(house: Hou
 async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters: int) -> None:
     await house.mark(row("1"), claims={"SHIRT": "1"})
     many = [Sku(f"sku-{number}") for number in range(3 * few_parameters)]
-    assert await house.storage.read(ledger.owners, house.connection_id, [*many, SHIRT]) == {"SHIRT": "1"}
-    assert await house.storage.read(ledger.owners, house.connection_id, []) == {}
+    assert await house.storage.read(ledger.owners, house.connection_id, Kind.PRODUCTS, [*many, SHIRT]) == {"SHIRT": "1"}
+    assert await house.storage.read(ledger.owners, house.connection_id, Kind.PRODUCTS, []) == {}
     await _done(house, "2", waits_for=[SHIRT])
     await _done(house, "1", released=[*many, SHIRT])
     assert set(await house.rows()) == {"2"}

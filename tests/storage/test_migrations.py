@@ -26,7 +26,21 @@ INSERT INTO synced VALUES (7, 'products', '1', 2);
 INSERT INTO sync_log VALUES (7, 'products', 1, 0, 1.0, NULL, NULL);
 INSERT INTO meta VALUES ('fingerprint_key', x'06')
 """
-ROWS = {"0001": ROWS_OF_0001}
+ROWS_OF_0003 = """
+INSERT INTO connections VALUES (7, 'test', 'shop', 'fake', 'active', x'00', 1.0);
+INSERT INTO outbox VALUES (7, 'products', '1', 3, 0, NULL, 5.0, 0, 4.0, 'pending', NULL);
+INSERT INTO outbox VALUES (7, 'products', '2', 1, 1, NULL, 5.0, 400, 4.0, 'parked', x'01');
+INSERT INTO ledger VALUES (7, 'products', '1', x'02', x'03', 1, 1);
+INSERT INTO owners VALUES (7, 'products', 'SHIRT', '1');
+INSERT INTO waiters VALUES (7, 'products', 'SHIRT', '2');
+INSERT INTO shelf VALUES (7, 'product', '1', 'rrp', '9.50', 1);
+INSERT INTO full_syncs VALUES (1, 7, 'products', 'normal', 'draining', 'next', 1.0, 2.0, NULL, NULL, 2, 1, 1, 0, 0, 0);
+INSERT INTO issues VALUES (7, 'products', '2', x'04', x'05', 1, 0, 3.0);
+INSERT INTO synced VALUES (7, 'products', '1', 2);
+INSERT INTO sync_log VALUES (7, 'products', 1, 0, 1.0, NULL, NULL);
+INSERT INTO meta VALUES ('fingerprint_key', x'06')
+"""
+ROWS = {"0001": ROWS_OF_0001, "0003": ROWS_OF_0003}
 """By revision, rows as a release that ended there wrote them. A new revision adds its own."""
 
 

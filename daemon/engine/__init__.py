@@ -5,6 +5,10 @@
 | line | one connection with everything it is worked on with |
 | actor | takes due changes of one kind from the outbox, a batch at a time |
 | pipeline | one batch from reading to settling |
+| batch, verdict | a batch on its way with who writes it, and what became of one entity |
+| products, customers | the writers of products and customers |
+| orders, store | the writers of orders and of the store's settings |
+| jobs | what of a batch must be written, where an entity has one print |
 | handoff | contents of pages on their way to the pipeline |
 | entry, diff | what SparkLayer was last told, and what it must be told now (pure) |
 | push, pushed | the calls of a batch, and what became of them |

@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from daemon.engine.line import Line
-from daemon.engine.pipeline import ProductPipeline
+from daemon.engine.pipeline import Pipeline
 from daemon.errors import StorageTrouble
 from daemon.model import ExternalId, Lane
 from daemon.storage import outbox
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 class Actor:
     """Works off the outbox until cancelled, or until `finish` and the batches in flight are done."""
 
-    def __init__(self, line: Line, pipeline: ProductPipeline) -> None:
+    def __init__(self, line: Line, pipeline: Pipeline) -> None:
         self._line = line
         self._pipeline = pipeline
         self._desk = line.desks[pipeline.kind]
@@ -51,7 +51,7 @@ class Actor:
         while not self._finishing:
             now = self._line.now()
             try:
-                if self._line.gate.cause is None and (claims := await self._claim(lane, now)):
+                if self._line.blocked(self._pipeline.kind) is None and (claims := await self._claim(lane, now)):
                     await self._work(claims, lane)
                 else:
                     await self._nap(lane, now)

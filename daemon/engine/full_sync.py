@@ -12,15 +12,18 @@ from typing import TypeVar
 import structlog
 import trio
 
-from daemon.engine.line import Line
+from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.errors import Blocked, Rejected, Retry
-from daemon.model import Kind, RunId
+from daemon.model import LOGGED_KINDS, Kind, RunId
 from daemon.platforms.base import Page
 from daemon.storage import full_syncs, outbox
 from daemon.storage.full_syncs import PageRead, Run, Start
 
 CHECK_EVERY = 60.0
 """Seconds between two looks at whether a run is drained when nothing settles."""
+
+TURN_CHECK = 0.25
+"""Seconds between two looks at whether the kinds before have had their turn; their signals have one waiter each."""
 
 T = TypeVar("T")
 
@@ -63,16 +66,34 @@ class FullSyncs:
             elif run is None or run.state in ("ending", "ended"):
                 await self._desk.runs.wait()
             elif run.state == "enumerating":
+                await self._wait_for_turn()
                 await self._enumerate(run)
             else:
                 await self._drain(run)
 
+    async def _wait_for_turn(self) -> None:
+        """Let the runs of the kinds that this one refers to go first; one that cannot be worked on holds up nothing."""
+        for kind in SYNCED_KINDS[: SYNCED_KINDS.index(self._kind)]:
+            while self._line.blocked(kind) is None and await self._goes_first(kind):  # noqa: ASYNC110  see TURN_CHECK
+                await trio.sleep(TURN_CHECK)
+
+    async def _goes_first(self, kind: Kind) -> bool:
+        """Whether a run of `kind` is to be waited for: but not for what it must try again."""
+        line = self._line
+        run = await line.storage.read(full_syncs.newest, line.connection.id, kind)
+        if run is None:
+            return line.options.full_sync_on_start
+        if run.mode == "daily" or run.state not in {"enumerating", "draining"}:
+            return False
+        return run.state == "enumerating" or await line.storage.read(outbox.backlog, line.connection.id, kind) > 0
+
     async def _enumerate(self, run: Run) -> None:
         line, cursor = self._line, run.cursor
         log.info("full sync", site=str(line.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
-        if run.refresh:
-            line.forget_terms()
-        await self.patiently(line.refresh_facts)
+        if self._kind is Kind.PRODUCTS:
+            if run.refresh:
+                line.forget_terms()
+            await self.patiently(partial(line.refresh_facts, run.started_at))
         while True:
             await self._wait_for_room()
             async with self._desk.reading:
@@ -91,6 +112,8 @@ class FullSyncs:
     async def _take(self, run: Run, page: Page) -> bool:
         """Put a page into the outbox, and its contents beside it; false when the run was replaced meanwhile."""
         ids = [entity.external_id for entity in page.entities]
+        if self._kind is Kind.STORE:
+            self._line.take_facts(page.entities[0].content)
         call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._line.now(), freshness=self._desk.freshness)
         async with self._desk.claiming:
             usable = await self._line.storage.write(full_syncs.take_page, call)
@@ -112,25 +135,28 @@ class FullSyncs:
     async def _drain(self, run: Run) -> None:
         """Wait until the last item is settled, but for one that still retries not for ever."""
         line = self._line
-        began, blocked_before = line.now(), line.gate.blocked_seconds
+        began, blocked_before = line.now(), line.blocked_seconds(self._kind)
         while not await line.storage.write(full_syncs.close_if_drained, (run.id, line.now())):
-            waited = line.now() - began - (line.gate.blocked_seconds - blocked_before)
+            waited = line.now() - began - (line.blocked_seconds(self._kind) - blocked_before)
             if waited > line.options.stragglers:
                 left = await line.storage.write(full_syncs.give_up, run.id)
                 log.warning("full sync ends without the last of it", site=str(line.connection.site), left=left)
             else:
                 await self._desk.settled.wait_until(trio.current_time() + CHECK_EVERY)
+        if self._kind not in LOGGED_KINDS and run.mode != "daily":
+            ended = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
+            line.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
         self._desk.report.set()
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call of an enumeration until it succeeds: it has nobody else to retry it."""
         attempts = 0
         while True:
-            await self._line.gate.passed()
+            await self._line.passed(self._kind)
             try:
                 return await call()
             except Blocked as error:
-                self._line.gate.close(error)
+                self._line.block(self._kind, error)
             except (Retry, Rejected) as error:
                 log.info("full sync waits", site=str(self._line.connection.site), reason=error.reason)
                 after = error.after if isinstance(error, Retry) else None

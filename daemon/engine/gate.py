@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from daemon.errors import Blocked, Rejected, Retry, Side
-from daemon.model import Site
+from daemon.model import Kind, Site
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
@@ -21,13 +21,17 @@ RELAPSE = 60.0
 log = structlog.get_logger()
 
 
-class Gate:
-    """The gate of one connection."""
+async def _nothing() -> None:
+    """Probe nothing."""
 
-    def __init__(self, site: Site) -> None:
+
+class Gate:
+    """The gate of one connection, or of one kind of it."""
+
+    def __init__(self, site: Site, kind: Kind | None = None) -> None:
         self.opened: Callable[[], None] = lambda: None
         """Called whenever the gate opens again, to wake who sleeps without waiting here."""
-        self._site = site
+        self._told = {"site": str(site)} | ({"kind": kind.value} if kind else {})
         self._open = trio.Event()
         self._open.set()
         self._closed = trio.Event()
@@ -59,18 +63,22 @@ class Gate:
             if self._since - self._opened_at > RELAPSE:
                 self._pause = FIRST_PAUSE
             self._open = trio.Event()
-            log.warning("connection blocked", site=str(self._site), side=cause.side.value, reason=cause.reason)
+            log.warning("blocked", side=cause.side.value, reason=cause.reason, **self._told)
             self._cause = cause
             self._closed.set()
 
     async def run_prober(self, probes: Mapping[Side, Callable[[], Awaitable[None]]]) -> None:
-        """Whenever the gate is closed, probe with growing pauses until it can be opened."""
+        """Whenever the gate is closed, probe with growing pauses until it can be opened.
+
+        Where there is no probe for the side that failed, the gate is opened after the pause: whoever works then is
+        the probe, and closes it again.
+        """
         while True:
             await self._closed.wait()
             while (cause := self._cause) is not None:
                 await trio.sleep(min(max(self._pause, cause.after or 0.0), LONGEST_PAUSE))
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
-                await self._probe(probes[cause.side])
+                await self._probe(probes.get(cause.side, _nothing))
 
     async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -88,4 +96,4 @@ class Gate:
         self._closed = trio.Event()
         self._open.set()
         self.opened()
-        log.info("connection works again", site=str(self._site))
+        log.info("works again", **self._told)

@@ -6,16 +6,18 @@ stock and prices go, is read at first need and kept; `forget_terms` and `refresh
 
 import random
 from collections.abc import Callable, Mapping
+from math import inf
 
+import structlog
 import trio
 from attrs import define, field, frozen
 
-from daemon.engine.entry import Terms
 from daemon.engine.gate import Gate
 from daemon.engine.handoff import Handoff
+from daemon.engine.products.entry import Terms
 from daemon.engine.signal import Signal
 from daemon.engine.site import prepare_site
-from daemon.errors import Blocked, Rejected, Side
+from daemon.errors import MISSING_RIGHT, Blocked, Rejected, Side
 from daemon.model import Connection, Kind, Lane, StoreFacts
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Platform, PlatformType
@@ -26,11 +28,13 @@ from daemon.storage.freshness import Freshness
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.vault import Fingerprint, Vault
 
-SYNCED_KINDS = (Kind.PRODUCTS,)
-"""The kinds that have an actor."""
+SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
+"""The kinds that have an actor, in the order that references need: a run of one waits for those before it."""
 
 LONGEST_BACKOFF = 900.0
 """Seconds. Also the longest Retry-After that is honoured."""
+
+log = structlog.get_logger()
 
 
 @frozen(kw_only=True)
@@ -64,6 +68,8 @@ class Desk:
     sweep: Signal = field(factory=Signal)
     freshness: Freshness = field(factory=Freshness)
     handoff: Handoff = field(factory=Handoff)
+    gate: Gate
+    """Closed while a right is missing that only this kind needs; the connection's own gate is closed for the rest."""
     reading: trio.Lock = field(factory=trio.Lock)
     claiming: trio.Lock = field(factory=trio.Lock)
 
@@ -89,38 +95,73 @@ class Line:
     now: Callable[[], float]
     chance: random.Random
     gate: Gate
-    desks: Mapping[Kind, Desk] = field(factory=lambda: {kind: Desk() for kind in SYNCED_KINDS})
+    desks: Mapping[Kind, Desk] = field(init=False)
     _facts: StoreFacts | None = field(default=None, init=False)
+    _facts_at: float = field(default=-inf, init=False)
     _terms: Terms | None = field(default=None, init=False)
     _preparing: trio.Lock = field(factory=trio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.desks = {kind: Desk(gate=Gate(self.connection.site, kind)) for kind in SYNCED_KINDS}
         self.gate.opened = self._wake
+        for desk in self.desks.values():
+            desk.gate.opened = desk.wake
 
     def _wake(self) -> None:
         for desk in self.desks.values():
             desk.wake()
 
-    async def prepared(self) -> tuple[StoreFacts, Terms]:
-        """Return what mapping and pushing need to know. Raises the failures of either side."""
+    def block(self, kind: Kind, cause: Blocked) -> None:
+        """Stop the connection because of `cause`, or only the kind when nothing but its own right is missing."""
+        gate = self.desks[kind].gate if cause.reason in MISSING_RIGHT else self.gate
+        gate.close(cause)
+
+    def blocked(self, kind: Kind) -> Blocked | None:
+        """Return why the kind may not be worked on now."""
+        return self.gate.cause or self.desks[kind].gate.cause
+
+    async def passed(self, kind: Kind) -> None:
+        """Wait until the kind may be worked on."""
+        while self.blocked(kind):
+            await self.gate.passed()
+            await self.desks[kind].gate.passed()
+
+    def blocked_seconds(self, kind: Kind) -> float:
+        """For how long the kind could not be worked on since the start; what overlapped counts twice."""
+        return self.gate.blocked_seconds + self.desks[kind].gate.blocked_seconds
+
+    async def facts(self) -> StoreFacts:
+        """Return what mapping needs to know of the store. Raises the failures of the platform."""
         async with self._preparing:
             if self._facts is None:
-                self._facts = await self.platform.facts()
-            if self._terms is None:
-                self._terms = await self._prepare(self._facts.currency)
-            return self._facts, self._terms
+                self.take_facts(await self.platform.facts())
+            assert self._facts is not None  # it was taken just now
+            return self._facts
 
-    async def refresh_facts(self) -> None:
-        """Read the store's facts again: a new currency or weight unit changes what every product maps to."""
-        before, self._facts = self._facts, await self.platform.facts()
-        if before is not None and before.currency != self._facts.currency:
+    async def terms(self) -> Terms:
+        """Return where on the site stock and prices go. Raises the failures of either side."""
+        facts = await self.facts()
+        async with self._preparing:
+            if self._terms is None:
+                self._terms = await self._prepare(facts)
+            return self._terms
+
+    async def refresh_facts(self, since: float) -> None:
+        """Read the store's facts again, if they are older than `since` (the wall clock's seconds)."""
+        if self._facts_at < since:
+            self.take_facts(await self.platform.facts())
+
+    def take_facts(self, facts: StoreFacts) -> None:
+        """Go on with what was read of the store just now."""
+        before, self._facts, self._facts_at = self._facts, facts, self.now()
+        if before is not None and (before.currency, before.tax_inclusive) != (facts.currency, facts.tax_inclusive):
             self.forget_terms()
 
-    async def _prepare(self, currency: str) -> Terms:
+    async def _prepare(self, facts: StoreFacts) -> Terms:
         """Find or make what the site needs. What it refuses is the site's trouble, and no entity's."""
         try:
             return await prepare_site(
-                self.sparklayer, self.platform_type, currency, self.options.stock_location, self._owe_refresh
+                self.sparklayer, self.platform_type, facts, self.options.stock_location, self._owe_refresh
             )
         except Rejected as error:
             raise Blocked(str(error), reason="site_refuses_set_up", side=Side.SPARKLAYER) from error
@@ -139,6 +180,12 @@ class Line:
     def forget_terms(self) -> None:
         """Have price list and stock location looked up again: SparkLayer no longer knows one of them."""
         self._terms = None
+
+    def full_sync_ended(self, kind: Kind, *, succeeded: bool) -> None:
+        """Log and count the end of a run."""
+        site = self.connection.site
+        self.metrics.full_sync_ended(site, kind, "succeeded" if succeeded else "failed")
+        log.info("full sync ended", site=str(site), kind=kind.value, succeeded=succeeded)
 
     def backoff(self, attempts: int, after: float | None = None) -> float:
         """Return how many seconds to wait before attempt `attempts` + 1: exponential with full jitter."""

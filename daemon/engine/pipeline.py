@@ -1,9 +1,9 @@
-"""One batch of products from reading to settling.
+"""One batch of a kind from reading to settling.
 
-    read -> map -> diff -> mark unsure -> push -> settle
+    read -> map -> write (diff, mark unsure, push) -> settle
 
 Every entity of the batch has an outcome of its own: equal, written, removed, refused with an issue, to be tried
-again, or broken by a bug of ours. One that is blocked settles nothing, it only closes the gate. What is known to be
+again, or broken by a bug of ours. One that is blocked settles nothing, it only closes a gate. What is known to be
 confirmed is settled even for an entity that failed.
 """
 
@@ -13,19 +13,15 @@ from typing import Any
 
 import structlog
 import trio
-from attrs import define, evolve, field
 
-from daemon.engine.diff import BatchPlan, Subject, plan_batch
-from daemon.engine.entry import Entry, Prints, Terms, read_entry
+from daemon.engine.batch import Batch, Writer
 from daemon.engine.line import Desk, Line
-from daemon.engine.push import Pusher
-from daemon.engine.verdict import Verdict, judge
-from daemon.errors import Blocked, Failure, Missing, Retry
-from daemon.model import EntityOutcome, ExternalId, Kind, Lane, Mapped, Problem, Sku, StoreFacts
+from daemon.engine.verdict import Verdict
+from daemon.errors import Blocked, Failure, Retry
+from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts
 from daemon.platforms.base import Entity
-from daemon.storage import full_syncs, ledger
+from daemon.storage import full_syncs
 from daemon.storage.issues import IssueRow
-from daemon.storage.ledger import Row
 from daemon.storage.outbox import Claim
 from daemon.storage.settle import Again, Done, Settlement, settle
 
@@ -37,33 +33,13 @@ MOST_BROKEN_ATTEMPTS = 10
 log = structlog.get_logger()
 
 
-@define
-class _Batch:
-    """A batch on its way: each station adds what it found out."""
+class Pipeline:
+    """Works on batches of one kind of one connection; one batch of each lane at a time."""
 
-    claims: Mapping[ExternalId, Claim]
-    lane: Lane
-    refreshing: frozenset[ExternalId]
-    mapped: dict[ExternalId, Mapped[Any]] = field(factory=dict)
-    verdicts: dict[ExternalId, Verdict] = field(factory=dict)
-    rows: dict[ExternalId, Row] = field(factory=dict)
-
-    def came_by_sweep(self, external_id: ExternalId) -> bool:
-        """Whether no webhook and no full sync has asked for the entity."""
-        return self.lane is Lane.BACKFILL and self.claims[external_id].run is None
-
-    def fail(self, external_id: ExternalId, failure: Exception) -> None:
-        self.verdicts[external_id] = Verdict(outcome="retried", failure=failure)
-
-
-class ProductPipeline:
-    """Works on batches of products of one connection; one batch of each lane at a time."""
-
-    kind = Kind.PRODUCTS
-
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, writer: Writer) -> None:
         self._line = line
-        self._pusher = Pusher(sparklayer=line.sparklayer)
+        self._writer = writer
+        self.kind = writer.kind
         self._bugs: Counter[ExternalId] = Counter()
         """How often an entity broke us in a row. A restart, perhaps with the bug mended, counts anew."""
 
@@ -73,21 +49,22 @@ class ProductPipeline:
 
     async def work(self, claims: Sequence[Claim], lane: Lane) -> None:
         """Work on a batch to its end. Raises StorageTrouble when it could not be settled; bugs come out as such."""
-        batch = _Batch({claim.external_id: claim for claim in claims}, lane, await self._refreshing(claims))
+        batch = Batch({claim.external_id: claim for claim in claims}, lane, await self._refreshing(claims))
         contents = {claim.external_id: entity for claim in claims if (entity := self._desk.handoff.take(claim))}
         try:
-            facts, terms = await self._line.prepared()
+            facts = await self._line.facts()
+            await self._writer.prepare()
         except Failure as error:
             for external_id in batch.claims:
                 batch.fail(external_id, error)
         else:
             await self._read(batch, contents, facts)
-            await self._write(batch, terms)
+            await self._writer.write(batch)
         await self._settle(batch)
 
     async def fail(self, claim: Claim, lane: Lane, error: Exception) -> None:
         """Settle one entity that broke its batch by a bug of ours."""
-        batch = _Batch({claim.external_id: claim}, lane, frozenset())
+        batch = Batch({claim.external_id: claim}, lane)
         batch.fail(claim.external_id, error)
         await self._settle(batch)
 
@@ -98,22 +75,31 @@ class ProductPipeline:
         refreshes = await self._line.storage.read(full_syncs.refreshing, runs)
         return frozenset(claim.external_id for claim in claims if claim.run in refreshes)
 
-    async def _read(self, batch: _Batch, handed: Mapping[ExternalId, Entity], facts: StoreFacts) -> None:
+    async def _read(self, batch: Batch, handed: Mapping[ExternalId, Entity], facts: StoreFacts) -> None:
         """Read and map every entity of the batch; one the platform says is gone maps to nothing."""
         contents: dict[ExternalId, Entity | None] = dict(handed)
         wanted = [external_id for external_id in batch.claims if external_id not in contents]
         if wanted:
             await self._read_again(batch, wanted, contents)
         for external_id, entity in contents.items():
-            try:
-                mapped = self._line.platform.map(self.kind, entity, facts) if entity else Mapped(value=None)
-            except Exception as error:  # noqa: BLE001  the entity's edge: settled as broken, with its traceback
-                batch.fail(external_id, error)
-            else:
-                batch.mapped[external_id] = mapped
+            self._map(batch, external_id, entity, facts)
+
+    def _map(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
+        if entity is not None and entity.external_id != external_id:
+            batch.verdicts[external_id] = Verdict(outcome="unchanged", next=entity.external_id)
+            return
+        try:
+            mapped = self._line.platform.map(self.kind, entity, facts) if entity else Mapped[Any](value=None)
+        except Exception as error:  # noqa: BLE001  the entity's edge: settled as broken, with its traceback
+            batch.fail(external_id, error)
+            return
+        batch.mapped[external_id] = mapped
+        if mapped.value is None and mapped.problems:
+            # What cannot be told as it is now is no reason to take away what was told before.
+            batch.verdicts[external_id] = Verdict(outcome="rejected")
 
     async def _read_again(
-        self, batch: _Batch, wanted: Sequence[ExternalId], contents: dict[ExternalId, Entity | None]
+        self, batch: Batch, wanted: Sequence[ExternalId], contents: dict[ExternalId, Entity | None]
     ) -> None:
         """Read entities by their ids; ask for each that the answer leaves out itself, since that proves nothing."""
         try:
@@ -133,81 +119,17 @@ class ProductPipeline:
             for external_id in [one for one in wanted if one not in contents]:
                 nursery.start_soon(read_one, external_id)
 
-    async def _write(self, batch: _Batch, terms: Terms) -> None:
-        """Send what differs from the ledger, and note the verdict on each entity."""
-        line, prints = self._line, Prints(self._line.fingerprint, terms)
-        rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, list(batch.mapped))
-        digests = {key: prints.digest(mapped.value) for key, mapped in batch.mapped.items() if mapped.value}
-        subjects = []
-        for external_id, mapped in batch.mapped.items():
-            row, refresh = rows.get(external_id), external_id in batch.refreshing
-            if row and not refresh and row.digest is not None and row.digest == digests.get(external_id):
-                batch.verdicts[external_id] = Verdict(outcome="unchanged")
-                continue
-            before = read_entry(row.parts) if row else None
-            before = before.forgotten() if before is not None and refresh else before
-            subjects.append(Subject(external_id=external_id, product=mapped.value, before=before))
-        met = await self._push(batch, subjects, prints, terms)
-        if met:
-            strangers = [evolve(one, before=met[one.external_id]) for one in subjects if one.external_id in met]
-            await self._push(batch, strangers, prints, terms)
-
-    async def _push(
-        self, batch: _Batch, subjects: Sequence[Subject], prints: Prints, terms: Terms
-    ) -> Mapping[ExternalId, Entry]:
-        """Plan, mark and send; note the verdicts. Return what SparkLayer held unknown to us: plan that once more."""
-        if not subjects:
-            return {}
-        plan = await self._mark(subjects, prints)
-        pushed = await self._pusher.push(plan, terms, batch.lane)
-        if any(isinstance(error, Missing) for error in pushed.undone.values()):
-            self._line.forget_terms()  # so that the next attempt makes what is missing
-        for one in plan.plans:
-            verdict = batch.verdicts[one.external_id] = judge(one, pushed)
-            product = one.subject.product
-            if verdict.entry is not None:
-                digest = prints.digest(product) if product and verdict.whole else None
-                batch.rows[one.external_id] = Row(one.external_id, digest, verdict.entry.encoded())
-        return {
-            one.external_id: evolve(
-                held, stock={**one.marked.stock, **held.stock}, prices={**one.marked.prices, **held.prices}
-            )
-            for one in plan.plans
-            if (held := pushed.met.get(one.external_id)) is not None
-        }
-
-    async def _mark(self, subjects: Sequence[Subject], prints: Prints) -> BatchPlan:
-        """Plan the batch and mark it unsure; plan again when somebody took a SKU in between."""
-        line = self._line
-        skus: set[Sku] = set()
-        for subject in subjects:
-            skus.update(variant.sku for variant in (subject.product.variants if subject.product else ()))
-            skus.update(subject.before.skus if subject.before else ())
-        while True:
-            owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, skus) if skus else {}
-            plan = plan_batch(subjects, owners, prints)
-            busy = [one for one in plan.plans if not one.idle]
-            mark = ledger.Mark(
-                connection_id=line.connection.id,
-                kind=self.kind,
-                rows=[Row(one.external_id, None, one.marked.encoded()) for one in busy],
-                claims={sku: one.external_id for one in busy for sku in one.claims},
-                given_up=plan.given_up,
-            )
-            if not busy or not await line.storage.write(ledger.mark, mark):
-                return plan
-
-    async def _settle(self, batch: _Batch) -> None:
+    async def _settle(self, batch: Batch) -> None:
         """Settle all outcomes in one transaction, and tell whoever waits for that."""
         line, now = self._line, self._line.now()
         done, again = [], []
         for external_id, verdict in batch.verdicts.items():
             outcome: EntityOutcome = verdict.outcome
             if isinstance(verdict.failure, Blocked):
-                line.gate.close(verdict.failure)
+                line.block(self.kind, verdict.failure)
                 continue
             if verdict.failure is not None:
-                again.append(self._again(batch, external_id, verdict.failure, now))
+                again.append(self._again(batch, external_id, verdict, now))
                 outcome = _word_for(again[-1], verdict.failure)
             else:
                 done.append(self._done(batch, external_id, verdict))
@@ -222,27 +144,31 @@ class ProductPipeline:
             freshness=self._desk.freshness,
             done=done,
             again=again,
+            wanted=sorted(batch.wanted),
         )
         await line.storage.write(settle, settlement)
         self._desk.wake()
         self._desk.settled.set()
         self._desk.report.set()
 
-    def _done(self, batch: _Batch, external_id: ExternalId, verdict: Verdict) -> Done:
-        mapped = batch.mapped[external_id]
+    def _done(self, batch: Batch, external_id: ExternalId, verdict: Verdict) -> Done:
+        mapped = batch.mapped.get(external_id)
         self._bugs.pop(external_id, None)
         return Done(
             claim=batch.claims[external_id],
-            row=batch.rows.get(external_id),
+            row=verdict.row,
             forget=verdict.outcome == "removed",
-            issue=self._issue(mapped, (*mapped.problems, *verdict.problems)),
+            issue=self._issue(mapped, (*mapped.problems, *verdict.problems)) if mapped else None,
             released=sorted(verdict.released),
             waits_for=sorted(verdict.waits_for),
-            report=batch.lane is Lane.LIVE,
+            awaits=sorted(verdict.awaits),
+            parent=verdict.parent,
+            next=verdict.next,
+            report=batch.lane is Lane.LIVE and batch.concerns_merchant(external_id),
         )
 
-    def _again(self, batch: _Batch, external_id: ExternalId, failure: Exception, now: float) -> Again:
-        claim, line = batch.claims[external_id], self._line
+    def _again(self, batch: Batch, external_id: ExternalId, verdict: Verdict, now: float) -> Again:
+        claim, line, failure = batch.claims[external_id], self._line, verdict.failure
         told = {"site": str(line.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
         if isinstance(failure, Failure):
             self._bugs.pop(external_id, None)
@@ -256,7 +182,7 @@ class ProductPipeline:
             claim=claim,
             due_at=None if spent else now + line.backoff(claim.attempts, after),
             error=line.vault.seal(str(failure)),
-            row=batch.rows.get(external_id),
+            row=verdict.row,
         )
 
     def _issue(self, mapped: Mapped[Any], problems: Sequence[Problem]) -> IssueRow | None:

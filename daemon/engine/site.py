@@ -1,14 +1,15 @@
 """What a SparkLayer site needs before products can be pushed: a default price list and a stock location.
 
 Both are found, or made when missing. The price list is named after the platform and kept in the store's currency
-(SparkLayer relabels its prices, it does not convert them). The stock location is the one that the settings name by id
-or external id, else the site's only one, else one of our own.
+(SparkLayer relabels its prices, it does not convert them), shown with tax where the store's prices have it. The stock
+location is the one that the settings name by id or external id, else the site's only one, else one of our own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from daemon.engine.entry import Terms
+from daemon.engine.products.entry import Terms
 from daemon.errors import Blocked, Side
+from daemon.model import StoreFacts
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.pricing import PriceList
@@ -18,7 +19,7 @@ from daemon.sparklayer.stock import StockLocation
 async def prepare_site(
     sparklayer: SparkLayer,
     platform: PlatformType,
-    currency: str,
+    facts: StoreFacts,
     stock_location: str | None,
     lost: Callable[[], Awaitable[None]],
 ) -> Terms:
@@ -27,23 +28,35 @@ async def prepare_site(
     `lost` is awaited before a price list is made: it will be empty, whatever the ledger says.
     """
     return Terms(
-        price_list=await _price_list(sparklayer, platform, currency, lost),
+        price_list=await _price_list(sparklayer, platform, facts, lost),
         stock_location=await _stock_location(sparklayer, platform, stock_location),
     )
 
 
 async def _price_list(
-    sparklayer: SparkLayer, platform: PlatformType, currency: str, lost: Callable[[], Awaitable[None]]
+    sparklayer: SparkLayer, platform: PlatformType, facts: StoreFacts, lost: Callable[[], Awaitable[None]]
 ) -> str:
     name, slug = platform.price_list
     present = await sparklayer.pricing.get_list(slug)
     if present is None:
         await lost()
         await sparklayer.pricing.create_list(
-            PriceList(slug=slug, name=name, currency_code=currency, source="integration")
+            PriceList(
+                slug=slug,
+                name=name,
+                currency_code=facts.currency,
+                source="integration",
+                tax_inclusive_display=facts.tax_inclusive or None,
+            )
         )
-    elif present.currency_code != currency:
-        await sparklayer.pricing.update_list(slug, currency_code=currency)
+        return slug
+    changes: dict[str, object] = {}
+    if present.currency_code != facts.currency:
+        changes["currency_code"] = facts.currency
+    if bool(present.tax_inclusive_display) != facts.tax_inclusive:
+        changes["tax_inclusive_display"] = facts.tax_inclusive
+    if changes:
+        await sparklayer.pricing.update_list(slug, changes)
     return slug
 
 

@@ -110,11 +110,10 @@ class SyncLogWriter:
             self._line.metrics.sync_log_call(self._line.connection.site, self._kind.value, method, outcome)
 
     async def _confirm(self, report: Report) -> None:
-        line, site = self._line, self._line.connection.site
+        line = self._line
         await line.storage.write(sync_log.confirm, report)
         if report.run is not None and not report.full:
-            line.metrics.full_sync_ended(site, self._kind, "succeeded" if report.succeeded else "failed")
-            log.info("full sync ended", site=str(site), kind=self._kind.value, succeeded=report.succeeded)
+            line.full_sync_ended(self._kind, succeeded=bool(report.succeeded))
         self._desk.runs.set()
 
     def _errors(self, rows: Sequence[tuple[ExternalId, bytes, bytes]]) -> list[SyncError]:

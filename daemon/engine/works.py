@@ -13,13 +13,17 @@ import structlog
 import trio
 
 from daemon.engine.actor import Actor
+from daemon.engine.customers.writer import CustomerWriter
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.line import SYNCED_KINDS, Line
-from daemon.engine.pipeline import ProductPipeline
+from daemon.engine.orders import OrderWriter
+from daemon.engine.pipeline import Pipeline
+from daemon.engine.products.writer import ProductWriter
+from daemon.engine.store import StoreWriter
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Retry, Side, StorageTrouble
-from daemon.model import Kind
+from daemon.model import LOGGED_KINDS, Kind
 
 MOST_CRASHES = 5
 CRASH_WINDOW = 60.0
@@ -37,7 +41,11 @@ class Works:
         self.line = line
         self._destination = destination
         self.full_syncs = {kind: FullSyncs(line, kind) for kind in SYNCED_KINDS}
-        self._actors = {Kind.PRODUCTS: Actor(line, ProductPipeline(line))}
+        resync = partial(self.full_syncs[Kind.PRODUCTS].start, "normal", internal=True)
+        self._actors = {
+            writer.kind: Actor(line, Pipeline(line, writer))
+            for writer in (StoreWriter(line, resync), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
+        }
         self._helping = trio.CancelScope()
         self.resting: set[Kind] = set()
         """The kinds of which a task has crashed and pauses before it is started again."""
@@ -63,8 +71,10 @@ class Works:
                 nursery.start_soon(self._kept, Kind.STORE, self._care_for_webhooks)
                 for kind, runner in self.full_syncs.items():
                     nursery.start_soon(self._kept, kind, runner.run)
-                    nursery.start_soon(self._kept, kind, SyncLogWriter(self.line, kind).run)
                     nursery.start_soon(self._kept, kind, Sweep(self.line, kind, runner).run)
+                    nursery.start_soon(self._kept, kind, partial(self.line.desks[kind].gate.run_prober, {}))
+                for kind in LOGGED_KINDS:
+                    nursery.start_soon(self._kept, kind, SyncLogWriter(self.line, kind).run)
 
     async def _care_for_webhooks(self) -> None:
         """See to it, at every start and then hourly, that the platform tells us of changes; catch up after a gap."""

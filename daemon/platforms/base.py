@@ -83,7 +83,7 @@ class Platform(Protocol):
         """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane.
 
         The first page of a kind also reads anew whatever the adapter remembers for it. The kind `store` has one
-        entity, whose id is `STORE`.
+        entity, whose id is `STORE` and whose content is the `StoreFacts`.
         """
         ...
 

@@ -12,10 +12,13 @@ from daemon.errors import Missing, Side
 from daemon.http import Api, Transport
 from daemon.model import ApiKey, Lane, Site
 from daemon.sparklayer.client import Client
+from daemon.sparklayer.customers import Customers, CustomerWrite
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import RESOLVED_FIELD
 from daemon.sparklayer.pricing import PriceList, Pricing, SkuPrice
 from daemon.sparklayer.products import Products, ProductWrite, Vanished
+from daemon.sparklayer.purchases import Purchases
+from daemon.sparklayer.settings import Settings
 from daemon.sparklayer.stock import Stock, StockLocation, StockRow
 from daemon.sparklayer.sync_log import SyncError, SyncLog
 from daemon.sparklayer.token import Tokens
@@ -23,10 +26,14 @@ from daemon.throttle import AdaptivePolicy, Limiter
 from daemon.wire import Observe, Wire, ignore
 
 __all__ = [
+    "CustomerWrite",
+    "Customers",
     "PriceList",
     "Pricing",
     "ProductWrite",
     "Products",
+    "Purchases",
+    "Settings",
     "SkuPrice",
     "SparkLayer",
     "Stock",
@@ -50,6 +57,9 @@ class SparkLayer:
     products: Products
     stock: Stock
     pricing: Pricing
+    customers: Customers
+    purchases: Purchases
+    settings: Settings
     sync_log: SyncLog
     limiter: Limiter
     _client: Client
@@ -85,6 +95,9 @@ def connect(
         products=Products(client),
         stock=Stock(client),
         pricing=Pricing(client),
+        customers=Customers(client),
+        purchases=Purchases(client),
+        settings=Settings(client),
         sync_log=SyncLog(client, integration=integration, resolved_field=resolved_field),
         limiter=limiter,
         client=client,

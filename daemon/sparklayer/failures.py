@@ -29,21 +29,23 @@ class Operation:
     """It writes an id or a SKU that may be taken."""
     concurrent: bool = False
     """Its 409 means that someone else writes at the same time."""
+    forbidding: bool = False
+    """Its 403 is about what was sent, not about who sent it."""
 
 
 def failure_of(operation: Operation, answer: Answer) -> Failure | None:
     """Return what an answer other than 401 means; None: success."""
     if answer.ok:
         return None
-    return temporary(answer) or _obstacle(answer) or _refusal(operation, answer)
+    return temporary(answer) or _obstacle(operation, answer) or _refusal(operation, answer)
 
 
-def _obstacle(answer: Answer) -> Blocked | None:
+def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:
     """Name what no request of this connection will get past."""
     if answer.status < HTTPStatus.BAD_REQUEST:
         words = f"the API has moved to {answer.headers.get('location', 'an unknown place')}"
         return Blocked(words, reason="redirected", side=Side.SPARKLAYER)
-    if answer.status in SUSPENDED:
+    if answer.status in SUSPENDED and not (operation.forbidding and answer.status == HTTPStatus.FORBIDDEN):
         return Blocked(words_of(answer), reason="forbidden", side=Side.SPARKLAYER)
     return None
 

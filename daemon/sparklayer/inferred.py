@@ -5,6 +5,8 @@ deduced stands here and nowhere else, so that the first look at the real API cor
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 PRODUCT_BY_EXTERNAL_ID = "/api/v1/products/{}"
 """The path is documented; that PATCH by external id is the way to write one again is not (section 2)."""
@@ -35,6 +37,35 @@ TOKEN_SECONDS = 3600.0
 
 REFUSED_KEY = frozenset({400, 401, 403})
 """Answers of the token endpoint that mean: this key is not valid (section 1 names none)."""
+
+CUSTOMERS = "/api/v1/customers"
+"""The operations are documented, no page that was read prints their paths (section 5)."""
+
+CLEARED_FIELDS: Mapping[str, Any] = {
+    "accounting_id": "",
+    "sales_agent_groups": [],
+    "price_lists": [],
+    "discount_percentage": 0,
+    "payment_on_account": {"credit_limit": 0, "balance": 0},
+    "parent_customer_id": "",
+}
+"""How a customer loses an optional field that it had: leaving it out of a PATCH might keep the old value. The names
+of the last three in the REST API are inferred as well, and that a parent is named by its external id (section 5)."""
+
+CUSTOMER_OF_PLATFORM = "platform"
+"""What names the customer of a purchase that SparkLayer does not have yet; only its own ids were seen (section 6)."""
+
+LINE_NAMES = ("platform", "sku")
+"""What a purchase's line is identified by; only that there are identifiers was seen (section 6)."""
+
+TRACKING_NAMES = ("tracking_number", "tracking_url")
+"""How a shipment says where it can be followed (section 6)."""
+
+RRP_AMOUNT = "price"
+"""The amount of a recommended price; only its currency_code was seen (section 2)."""
+
+SETTINGS_REFUSED = frozenset({"http_403", "missing", "http_405", "http_422"})
+"""Refusals of a global setting that mean: this key may not write it (section 7); 400 would be about the value."""
 
 SUSPENDED = frozenset({402, 403})
 """Answers to an ordinary call that mean: this site or plan may not use the API, whatever is sent."""

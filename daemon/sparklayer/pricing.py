@@ -4,7 +4,7 @@ Writing prices replaces all prices of each SKU that is sent, on that list; other
 currency. Its slug (at most 30 characters) and its source never change; ours is `platform` or `integration`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -24,13 +24,17 @@ UPDATE_LIST = Operation(name="updatePriceList", method="PATCH")
 SET = Operation(name="updatePriceListPricing", method="PATCH", concurrent=True)
 
 
-class PriceList(msgspec.Struct, frozen=True):
-    """A price list; `source` says who made it: `custom`, `platform` or `integration`."""
+class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A price list; `source` says who made it: `custom`, `platform` or `integration`.
+
+    `tax_inclusive_display` is None when SparkLayer does not say (inferred).
+    """
 
     slug: str
     name: str = ""
     currency_code: str = ""
     source: str = ""
+    tax_inclusive_display: bool | None = None
 
 
 @frozen
@@ -58,9 +62,12 @@ class Pricing:
         """Create a price list. Raises Duplicate when its slug is taken."""
         await self._client.call(CREATE_LIST, PRICE_LISTS, Lane.LIVE, encode_json(new))
 
-    async def update_list(self, slug: str, *, currency_code: str) -> None:
-        """Give a list another currency, which relabels its prices but does not convert them. Raises Missing."""
-        await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, encode_json({"currency_code": currency_code}))
+    async def update_list(self, slug: str, changes: Mapping[str, Any]) -> None:
+        """Change what is named of a list. Another currency relabels its prices, it does not convert them.
+
+        Raises Missing.
+        """
+        await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, encode_json(changes))
 
     async def set(self, slug: str, rows: Sequence[SkuPrice], lane: Lane) -> None:
         """Set or clear the price of each row's SKU, in one call; `in_bulks` cuts what is too much for one.

@@ -8,17 +8,20 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from attrs import frozen
+from attrs import asdict, frozen
 
-from daemon.model import ExternalId, Lane, Sku, Status, Variant, VariantId
+from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantId
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import NO_IMAGE, PRODUCT_BY_EXTERNAL_ID
+from daemon.sparklayer.inferred import NO_IMAGE, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
 
 CREATE = Operation(name="createProduct", method="POST", keyed=True, concurrent=True)
 UPDATE = Operation(name="updateProduct", method="PATCH", keyed=True, concurrent=True)
 GET = Operation(name="getProduct", method="GET")
 PATH = "/api/v1/products"
+
+EXTRAS = frozenset({"rrp", "settings"})
+"""Fields of a variant that most stores never use; they are not sent until they are needed."""
 
 
 @frozen(kw_only=True)
@@ -31,13 +34,18 @@ class Vanished:
 
 @frozen(kw_only=True)
 class ProductWrite:
-    """What is sent of a product; `title` and `slug` of None are left as they are (creating needs both)."""
+    """What is sent of a product; `title` and `slug` of None are left as they are (creating needs both).
+
+    `cleared` has the `EXTRAS` that a variant is to be sent as explicitly empty when it has none: those that
+    SparkLayer may hold of an earlier write.
+    """
 
     external_id: ExternalId
     title: str | None
     slug: str | None
     variants: tuple[Variant, ...]
     vanished: tuple[Vanished, ...] = ()
+    cleared: frozenset[str] = frozenset()
 
 
 class Products:
@@ -83,12 +91,13 @@ def encode(write: ProductWrite, *, no_image: str | None = NO_IMAGE) -> bytes:
     `no_image` is said of a variant without a picture: what clears it, or None when there is nothing to clear yet.
     """
     content: dict[str, Any] = {"external_id": write.external_id, "title": write.title, "slug": write.slug}
-    live = [_variant(variant, no_image) for variant in write.variants]
+    nothing: dict[str, Any] = {"cart_image_url": no_image, **{name: [] for name in write.cleared}}
+    live = [{**_without_none(nothing), **_variant(variant)} for variant in write.variants]
     content["variants"] = [*live, *(_discontinued(variant) for variant in write.vanished)]
     return encode_json(_without_none(content))
 
 
-def _variant(variant: Variant, no_image: str | None) -> dict[str, Any]:
+def _variant(variant: Variant) -> dict[str, Any]:
     return _without_none(
         {
             "external_id": variant.external_id,
@@ -96,10 +105,16 @@ def _variant(variant: Variant, no_image: str | None) -> dict[str, Any]:
             "status": variant.status.value,
             "position": variant.position,
             "weight_in_grams": variant.weight_in_grams,
-            "cart_image_url": variant.cart_image_url or no_image,
+            "cart_image_url": variant.cart_image_url,
             "options": [{"group": option.group, "value": option.value} for option in variant.options],
+            "rrp": [_rrp(variant.rrp)] if variant.rrp else None,
+            "settings": [_without_none(asdict(rules)) for rules in variant.settings] or None,
         }
     )
+
+
+def _rrp(money: Money) -> dict[str, Any]:
+    return {"currency_code": money.currency, RRP_AMOUNT: money.amount}
 
 
 def _discontinued(variant: Vanished) -> dict[str, Any]:

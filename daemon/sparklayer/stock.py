@@ -8,11 +8,13 @@ is the smaller evil.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from attrs import frozen
 
 from daemon.model import Lane, Sku
+from daemon.model import Stock as Level
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import STOCK_LOCATIONS
@@ -30,10 +32,10 @@ DELETE_PATH = "/api/v1/batch-delete-stock"
 
 @frozen
 class StockRow:
-    """How many of a SKU there are at a location."""
+    """What there is of a SKU at a location."""
 
     sku: Sku
-    level: int
+    stock: Level
 
 
 class StockLocation(msgspec.Struct, frozen=True):
@@ -52,8 +54,7 @@ class Stock:
 
     async def set(self, location_id: str, rows: Sequence[StockRow], lane: Lane) -> None:
         """Set the level of each row's SKU at a location; a SKU may be in `rows` once. Raises Rejected."""
-        body = [{"sku": row.sku, "stock_location_id": location_id, "stock_level": row.level} for row in rows]
-        await self._client.call(SET, SET_PATH, lane, encode_json(body))
+        await self._client.call(SET, SET_PATH, lane, encode_json([_entry(row, location_id) for row in rows]))
 
     async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> None:
         """Take away the SKUs' rows at a location; those that are not there cost nothing.
@@ -65,7 +66,7 @@ class Stock:
         alone = [sku for sku, at in places.items() if at == {location_id}]
         if alone:
             await self._client.call(DELETE, DELETE_PATH, lane, encode_json(alone))
-        shared = [StockRow(Sku(sku), 0) for sku, at in places.items() if location_id in at and len(at) > 1]
+        shared = [StockRow(Sku(sku), Level(0)) for sku, at in places.items() if location_id in at and len(at) > 1]
         if shared:
             await self.set(location_id, shared, lane)
 
@@ -77,6 +78,18 @@ class Stock:
         """Create a location. Raises Duplicate when the external id is taken."""
         body = encode_json({"name": name, "external_id": external_id})
         return await self._client.read(CREATE_LOCATION, STOCK_LOCATIONS, Lane.LIVE, StockLocation, body)
+
+
+def _entry(row: StockRow, location_id: str) -> dict[str, Any]:
+    """Return a row of a write; what it does not say of a pair is cleared there (inferred, sparklayer.md section 3)."""
+    entry = {
+        "sku": row.sku,
+        "stock_location_id": location_id,
+        "stock_level": row.stock.level,
+        "restock_date": row.stock.restock_date,
+        "min_stock_level": row.stock.min_level,
+    }
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 class _Level(msgspec.Struct):

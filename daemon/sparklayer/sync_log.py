@@ -19,6 +19,7 @@ from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
 
 PUT = Operation(name="updateFullLoggingStatus", method="PUT")
 PATCH = Operation(name="updatePartialLoggingStatus", method="PATCH")
+DELETE = Operation(name="deleteAllLoggingStatus", method="DELETE")
 PATH = "/api/v1/sync-log"
 
 
@@ -79,6 +80,10 @@ class SyncLog:
             self._resolved_field: list(resolved) or None,
         }
         await self._client.call(PATCH, self._path(data_type), Lane.LIVE, _body(content))
+
+    async def delete_all(self) -> None:
+        """Wipe the log of every integration and data type of the site: nothing else can be asked for."""
+        await self._client.call(DELETE, PATH, Lane.LIVE)
 
     def _path(self, data_type: str) -> str:
         return f"{PATH}/{quote(self._integration, safe='')}/{quote(data_type, safe='')}"

@@ -25,7 +25,8 @@ from attrs import define, evolve, field, frozen
 from daemon import sparklayer
 from daemon.engine.gate import Gate
 from daemon.engine.line import Line, Options
-from daemon.engine.pipeline import ProductPipeline
+from daemon.engine.pipeline import Pipeline
+from daemon.engine.products.writer import ProductWriter
 from daemon.errors import Side
 from daemon.model import (
     ApiKey,
@@ -229,10 +230,10 @@ class Bench:
     house: House
     refused: list[str]
     """Method, path, status and words of every refusal of SparkLayer."""
-    pipeline: ProductPipeline = field(init=False)
+    pipeline: Pipeline = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.pipeline = ProductPipeline(self.line)
+        self.pipeline = Pipeline(self.line, ProductWriter(self.line))
 
     async def change(self, *ids: str, lane: Lane = Lane.LIVE) -> None:
         """Record changes that are due at once."""

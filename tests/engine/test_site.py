@@ -4,6 +4,7 @@ import pytest
 
 from daemon.engine.site import prepare_site
 from daemon.errors import Blocked
+from daemon.model import StoreFacts
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from tests.engine.fakes import Bench, open_bench
 
@@ -15,7 +16,8 @@ async def _nothing() -> None:
 
 
 async def _prepared(bench: Bench, wanted: str | None, currency: str = "GBP") -> str:
-    terms = await prepare_site(bench.line.sparklayer, bench.line.platform_type, currency, wanted, _nothing)
+    facts = StoreFacts(currency=currency, weight_unit="KGS")
+    terms = await prepare_site(bench.line.sparklayer, bench.line.platform_type, facts, wanted, _nothing)
     assert terms.price_list == "fake-price"
     return terms.stock_location
 
@@ -60,13 +62,13 @@ async def test_the_price_list_is_made_once_and_follows_the_currency() -> None:
 
 async def test_terms_are_read_once_until_they_are_forgotten() -> None:
     async with open_bench() as bench:
-        first = await bench.line.prepared()
+        first = await bench.line.terms()
         bench.site.statistics.reset()
-        assert await bench.line.prepared() == first
+        assert await bench.line.terms() == first
         assert bench.calls.total() == 0
-        await bench.line.refresh_facts()
-        assert await bench.line.prepared() == first
+        await bench.line.refresh_facts(bench.line.now())
+        assert await bench.line.terms() == first
         bench.shop.store = type(bench.shop.store)(currency="EUR", weight_unit="KGS")
-        await bench.line.refresh_facts()
-        await bench.line.prepared()
+        await bench.line.refresh_facts(bench.line.now())
+        await bench.line.terms()
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"

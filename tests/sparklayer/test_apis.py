@@ -8,7 +8,7 @@ import trio.testing
 from attrs import evolve
 
 from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import ExternalId, Lane, Option, Sku, Status, Variant, VariantId
+from daemon.model import ExternalId, Lane, Option, Sku, Status, Stock, Variant, VariantId
 from daemon.sparklayer import (
     PriceList,
     ProductWrite,
@@ -118,7 +118,7 @@ async def test_variants_that_sparklayer_holds_can_be_adopted(sparklayer: SparkLa
 
 
 async def test_many_rows_of_stock_are_one_call(sparklayer: SparkLayer, fake: Any) -> None:
-    rows = [StockRow(Sku(f"S{number}"), number) for number in range(BULK_ROWS)]
+    rows = [StockRow(Sku(f"S{number}"), Stock(number)) for number in range(BULK_ROWS)]
     await sparklayer.stock.set("loc_1", rows, Lane.BACKFILL)
     (body,) = fake.bodies()
     assert len(body) == BULK_ROWS
@@ -184,7 +184,7 @@ async def test_a_price_list_is_read_created_and_changed(sparklayer: SparkLayer, 
     assert await sparklayer.pricing.get_list("trade") is None
     assert await sparklayer.pricing.get_list("trade") == expected
     await sparklayer.pricing.create_list(expected)
-    await sparklayer.pricing.update_list("trade", currency_code="EUR")
+    await sparklayer.pricing.update_list("trade", {"currency_code": "EUR"})
     assert fake.bodies() == [
         {"slug": "trade", "name": "Trade", "currency_code": "GBP", "source": "platform"},
         {"currency_code": "EUR"},

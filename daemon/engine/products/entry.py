@@ -3,7 +3,8 @@
 A part is the product itself (title, slug, variants), the stock of a SKU, or the price of a SKU. A print of None means
 *unsure*: the part was about to be sent when something went wrong, so it differs from everything. Data itself is never
 kept. `variants` has every variant that SparkLayer may hold, with the SKUs that each may hold there; a variant that
-vanished from the store stays listed with none, so that every later write can repeat that it is discontinued.
+vanished from the store stays listed with none, so that every later write can repeat that it is discontinued. `extras`
+has the optional fields that SparkLayer may hold of its variants: they must be cleared explicitly.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ class Entry:
     variants: Mapping[VariantId, tuple[Sku, ...]] = field(factory=dict)
     stock: Mapping[Sku, Print] = field(factory=dict)
     prices: Mapping[Sku, Print] = field(factory=dict)
+    extras: tuple[str, ...] = ()
 
     @property
     def skus(self) -> set[Sku]:
@@ -32,7 +34,7 @@ class Entry:
 
     def forgotten(self) -> "Entry":
         """Return this entry with every print unsure, as a refresh run sees it."""
-        return Entry(variants=self.variants, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
+        return evolve(self, product=None, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
 
     def encoded(self) -> bytes:
         """Return what the ledger keeps."""
@@ -65,9 +67,17 @@ class Prints:
         return Entry(
             product=self._print(bare),
             variants={variant.external_id: (variant.sku,) for variant in product.variants},
-            stock={sku: self._print((sku, level, place)) for sku, level in product.stock.items()},
+            stock={sku: self._print((sku, stock, place)) for sku, stock in product.stock.items()},
             prices={sku: self._print((sku, price, price_list)) for sku, price in product.prices.items()},
+            extras=tuple(sorted(_extras(product))),
         )
+
+
+def _extras(product: Product) -> set[str]:
+    """Return which of the fields that most stores never use are used here (`daemon.sparklayer.products.EXTRAS`)."""
+    used = {"rrp": any(variant.rrp for variant in product.variants)}
+    used["settings"] = any(variant.settings for variant in product.variants)
+    return {name for name, is_used in used.items() if is_used}
 
 
 def read_entry(parts: bytes) -> Entry:

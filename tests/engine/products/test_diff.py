@@ -6,8 +6,8 @@
 import pytest
 from attrs import evolve
 
-from daemon.engine.diff import BatchPlan, Plan, Subject, freed_sku, plan_batch
-from daemon.engine.entry import Entry, Prints, Terms, read_entry
+from daemon.engine.products.diff import BatchPlan, Plan, Subject, freed_sku, plan_batch
+from daemon.engine.products.entry import Entry, Prints, Terms, read_entry
 from daemon.model import ExternalId, Product, Sku, Stock, VariantId
 from daemon.storage.vault import Fingerprint
 from tests.engine.fakes import product

@@ -5,16 +5,16 @@
 
 import pytest
 
-from daemon.engine.diff import Plan
 from daemon.engine.handoff import Handoff
-from daemon.engine.pushed import Pushed
-from daemon.engine.verdict import Verdict, judge
+from daemon.engine.products.diff import Plan
+from daemon.engine.products.pushed import Pushed
+from daemon.engine.products.verdict import Judgement, judge
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, RunId, Sku
 from daemon.platforms.base import Entity
 from daemon.storage.outbox import Claim
 from tests.engine.fakes import product
-from tests.engine.test_diff import PRINTS, A, only, planned, subject
+from tests.engine.products.test_diff import PRINTS, A, only, planned, subject
 
 ONE = ExternalId("1")
 WHOLE = {Sku("A"), Sku("B")}
@@ -34,7 +34,7 @@ def pushed(**what: object) -> Pushed:
 
 
 def test_written_unchanged_and_removed() -> None:
-    assert judge(new(), pushed()) == Verdict(outcome="written", entry=PRINTS.entry(A), whole=True)
+    assert judge(new(), pushed()) == Judgement(outcome="written", entry=PRINTS.entry(A), whole=True)
     idle = judge(only(planned(subject(A, A))), Pushed())
     assert (idle.outcome, idle.entry, idle.whole) == ("unchanged", PRINTS.entry(A), True)
     removed = judge(only(planned(subject(None, A))), pushed())

@@ -2,7 +2,7 @@
 
 from attrs import define, field
 
-from daemon.engine.entry import Entry
+from daemon.engine.products.entry import Entry
 from daemon.model import ExternalId, Sku
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pytest
 from attrs import frozen
 
-from daemon.engine.push import _allowed, _in_bulk
-from daemon.engine.pushed import Pushed
+from daemon.engine.products.push import _allowed, _in_bulk
+from daemon.engine.products.pushed import Pushed
 from daemon.errors import Missing, Rejected, Retry
 from daemon.model import Sku
 from tests.engine.fakes import product
-from tests.engine.test_diff import A, only, planned, subject
+from tests.engine.products.test_diff import A, only, planned, subject
 
 RETRY, REJECTED = Retry("later", reason="x"), Rejected("odd", reason="x")
 

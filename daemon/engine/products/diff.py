@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
-from daemon.engine.entry import Entry, Prints
+from daemon.engine.products.entry import Entry, Prints
 from daemon.model import ExternalId, Problem, Product, Sku, Variant, VariantId
 from daemon.problems import sku_used_twice
 
@@ -241,6 +241,7 @@ def _marked(before: Entry, after: Entry, stock: frozenset[Sku], prices: frozense
         variants=variants if writes else before.variants,
         stock={**before.stock, **dict.fromkeys(stock)},
         prices={**before.prices, **dict.fromkeys(prices)},
+        extras=tuple(sorted({*before.extras, *after.extras})) if writes else before.extras,
     )
 
 

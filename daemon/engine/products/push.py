@@ -12,15 +12,15 @@ from typing import Protocol, TypeVar
 import trio
 from attrs import evolve, field, frozen
 
-from daemon.engine.diff import BatchPlan, Plan, freed_sku
-from daemon.engine.entry import Entry, Terms
-from daemon.engine.pushed import Pushed
+from daemon.engine.products.diff import BatchPlan, Plan, freed_sku
+from daemon.engine.products.entry import Entry, Terms
+from daemon.engine.products.pushed import Pushed
 from daemon.errors import Duplicate, Missing, Rejected
-from daemon.model import ExternalId, Lane, Product, Sku
+from daemon.model import ExternalId, Lane, Product, Sku, Stock
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice
-from daemon.sparklayer.products import ProductWrite, Vanished
+from daemon.sparklayer.products import EXTRAS, ProductWrite, Vanished
 from daemon.sparklayer.stock import StockRow
 
 
@@ -69,6 +69,7 @@ class Pusher:
             title=None if gone else product.title,
             slug=None if gone else product.slug,
             variants=product.variants,
+            cleared=frozenset(plan.subject.before.extras if plan.subject.before else ()),
             vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
         )
         products = self.sparklayer.products
@@ -92,14 +93,13 @@ class Pusher:
         except Missing:
             raise taken from None
         skus = dict.fromkeys(variant.sku for variant in held)
-        return Entry(variants={variant.external_id: (variant.sku,) for variant in held}, stock=skus, prices=skus)
+        variants = {variant.external_id: (variant.sku,) for variant in held}
+        return Entry(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
 
     async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
         place, stock = terms.stock_location, self.sparklayer.stock
-        removed = [StockRow(sku, 0) for plan in plans for sku in sorted(plan.removed_stock)]
-        rows = [
-            StockRow(sku, plan.product.stock[sku].level) for plan in plans if plan.product for sku in sorted(plan.stock)
-        ]
+        removed = [StockRow(sku, Stock(0)) for plan in plans for sku in sorted(plan.removed_stock)]
+        rows = [StockRow(sku, plan.product.stock[sku]) for plan in plans if plan.product for sku in sorted(plan.stock)]
 
         async def take_away(part: Sequence[StockRow]) -> None:
             await stock.remove(place, [row.sku for row in part], lane)

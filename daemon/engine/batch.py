@@ -1,0 +1,57 @@
+"""A batch on its way from reading to settling, and who writes it: each station adds what it found out."""
+
+from typing import Any, Protocol
+
+from attrs import define, field
+
+from daemon.engine.verdict import Verdict
+from daemon.model import ExternalId, Kind, Lane, Mapped
+from daemon.storage.outbox import Claim
+
+
+@define
+class Batch:
+    """The claims of one kind and lane. `mapped` has what was read of them, `verdicts` what became of each.
+
+    `refreshing` are those that are written whatever the ledger says. `wanted` are entities that turned out to be
+    needed besides: they are looked at next.
+    """
+
+    claims: dict[ExternalId, Claim]
+    lane: Lane
+    refreshing: frozenset[ExternalId] = frozenset()
+    mapped: dict[ExternalId, Mapped[Any]] = field(factory=dict)
+    verdicts: dict[ExternalId, Verdict] = field(factory=dict)
+    known: set[ExternalId] = field(factory=set)
+    """Those that the ledger had a row of."""
+    wanted: set[ExternalId] = field(factory=set)
+
+    def came_by_sweep(self, external_id: ExternalId) -> bool:
+        """Whether no webhook and no full sync has asked for the entity."""
+        return self.lane is Lane.BACKFILL and self.claims[external_id].run is None
+
+    def fail(self, external_id: ExternalId, failure: Exception) -> None:
+        """Note that an entity must be tried again."""
+        self.verdicts[external_id] = Verdict(outcome="retried", failure=failure)
+
+    def concerns_merchant(self, external_id: ExternalId) -> bool:
+        """Whether the entity is, was or shall be in SparkLayer: of others the sync-log is told nothing."""
+        mapped = self.mapped.get(external_id)
+        return external_id in self.known or (mapped is not None and mapped.value is not None)
+
+
+class Writer(Protocol):
+    """Writes the entities of one kind to SparkLayer."""
+
+    kind: Kind
+
+    async def prepare(self) -> None:
+        """See to what the kind needs on the site before anything is read for it. Raises the failures of SparkLayer."""
+        ...
+
+    async def write(self, batch: Batch) -> None:
+        """Send what differs from the ledger, and note the verdict on each of `batch.mapped` without one.
+
+        What is about to be sent is marked unsure first. Raises StorageTrouble; failures of either side are verdicts.
+        """
+        ...

@@ -1,0 +1,94 @@
+"""The entities of a batch that must be written, for kinds of which each entity has one print in the ledger.
+
+What the ledger keeps beside the print, the ids needed to write again and to remove, is a small class of the kind's
+own, its *parts*. Entities that SparkLayer has as they are, or that it never had and shall not have, are settled here.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import trio
+from attrs import frozen
+
+from daemon.engine.batch import Batch
+from daemon.engine.line import Line
+from daemon.engine.verdict import Verdict
+from daemon.errors import Rejected
+from daemon.model import ExternalId, Kind
+from daemon.problems import refused
+from daemon.storage import ledger
+from daemon.storage.ledger import Row
+
+V = TypeVar("V")
+P = TypeVar("P")
+
+CONCURRENCY = 8
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@frozen(kw_only=True)
+class Job(Generic[V, P]):
+    """One entity: what SparkLayer shall hold (None: nothing) with its print, and what it was last told (None: nothing).
+
+    `attempts` is how often it was tried in vain before.
+    """
+
+    external_id: ExternalId
+    value: V | None
+    digest: bytes | None
+    before: P | None
+    attempts: int
+
+    def row(self, parts: P, *, sure: bool = True) -> Row:
+        """Return the ledger's row once SparkLayer has the value, or while that is unsure."""
+        return Row(self.external_id, self.digest if sure else None, _encode(parts))
+
+
+async def find_jobs(
+    line: Line, kind: Kind, batch: Batch, parts: type[P], digest: Callable[[Any], bytes]
+) -> list[Job[Any, P]]:
+    """Return what of `batch` must be written, and note the verdict on the rest."""
+    todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
+    rows = await line.storage.read(ledger.look_up, line.connection.id, kind, list(todo))
+    batch.known.update(rows)
+    decoder = msgspec.msgpack.Decoder(parts)
+    jobs: list[Job[Any, P]] = []
+    for external_id, mapped in todo.items():
+        row, value = rows.get(external_id), mapped.value
+        now = None if value is None else digest(value)
+        equal = row is None if now is None else row is not None and row.digest == now
+        if equal and (now is None or external_id not in batch.refreshing):
+            batch.verdicts[external_id] = Verdict(outcome="unchanged")
+            continue
+        before = decoder.decode(row.parts) if row else None
+        attempts = batch.claims[external_id].attempts
+        jobs.append(Job(external_id=external_id, value=value, digest=now, before=before, attempts=attempts))
+    return jobs
+
+
+async def carry_out(batch: Batch, jobs: Iterable[Job[V, P]], send: Callable[[Job[V, P]], Awaitable[Verdict]]) -> None:
+    """Send jobs, a few at a time, and note the verdict on each; the words of a refusal are an issue."""
+    todo = iter(list(jobs))
+
+    async def worker() -> None:
+        for job in todo:
+            try:
+                batch.verdicts[job.external_id] = await send(job)
+            except Rejected as error:
+                problems = (refused(str(error)),)
+                batch.verdicts[job.external_id] = Verdict(outcome="rejected", problems=problems)
+            except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
+                batch.fail(job.external_id, error)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(CONCURRENCY):
+            nursery.start_soon(worker)
+
+
+async def mark_unsure(line: Line, kind: Kind, rows: Sequence[Row]) -> None:
+    """Note that what is about to be sent is unsure. Raises StorageTrouble."""
+    if rows:
+        mark = ledger.Mark[str](connection_id=line.connection.id, kind=kind, rows=rows)
+        await line.storage.write(ledger.mark, mark)

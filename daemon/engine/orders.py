@@ -1,0 +1,63 @@
+"""Writes orders as purchases: reads the purchase by its cart, replaces what the platform owns, carries over the rest.
+
+An order that is gone from the platform stays in the customer's history, as cancelled: its purchase has things that
+only SparkLayer knows, and nobody could bring them back if the order were restored.
+"""
+
+from attrs import evolve, frozen
+
+from daemon.engine.batch import Batch
+from daemon.engine.jobs import Job, carry_out, find_jobs, mark_unsure
+from daemon.engine.line import Line
+from daemon.engine.verdict import Verdict
+from daemon.model import CartId, Kind, Lane, Order
+from daemon.sparklayer.purchases import cancelled, merged
+
+
+@frozen
+class Parts:
+    """What the ledger keeps of an order beside its print."""
+
+    cart: CartId
+
+
+OrderJob = Job[Order, Parts]
+
+
+class OrderWriter:
+    """Fulfils `daemon.engine.batch.Writer` for orders."""
+
+    kind = Kind.ORDERS
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def prepare(self) -> None:
+        """Prepare nothing: orders need nothing on the site."""
+
+    async def write(self, batch: Batch) -> None:
+        """Send the orders that differ."""
+        jobs = await find_jobs(self._line, self.kind, batch, Parts, self._digest)
+
+        async def send(job: OrderJob) -> Verdict:
+            return await self._send(job, batch.lane)
+
+        rows = [job.row(Parts(job.value.cart_id), sure=False) for job in jobs if job.value]
+        await mark_unsure(self._line, self.kind, rows)
+        await carry_out(batch, jobs, send)
+
+    def _digest(self, order: Order) -> bytes:
+        """Return the print of all that matters: that somebody has looked at an order does not."""
+        return self._line.fingerprint(evolve(order, updated=order.placed))
+
+    async def _send(self, job: OrderJob, lane: Lane) -> Verdict:
+        purchases = self._line.sparklayer.purchases
+        if job.value is None:
+            assert job.before is not None  # what SparkLayer never had is no job
+            held = await purchases.read(job.before.cart, lane)
+            if held is not None:
+                await purchases.put(job.before.cart, cancelled(held), lane)
+            return Verdict(outcome="removed")
+        order = job.value
+        await purchases.put(order.cart_id, merged(order, await purchases.read(order.cart_id, lane)), lane)
+        return Verdict(outcome="written", row=job.row(Parts(order.cart_id)))

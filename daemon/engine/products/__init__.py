@@ -1,0 +1,9 @@
+"""Products with their variants, stock and default prices: what of a batch is sent, and what becomes of it.
+
+| file | its noun |
+|---|---|
+| entry, diff | what SparkLayer was last told, and what it must be told now (pure) |
+| push, pushed | the calls of a batch, and what became of them |
+| verdict | what became of one product (pure) |
+| writer | the `Writer` of products: from a mapped batch to its verdicts |
+"""

@@ -1,0 +1,109 @@
+"""Writes a batch of products: plan, mark unsure, push, judge."""
+
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve
+
+from daemon.engine.batch import Batch
+from daemon.engine.line import Line
+from daemon.engine.products.diff import BatchPlan, Subject, plan_batch
+from daemon.engine.products.entry import Entry, Prints, Terms, read_entry
+from daemon.engine.products.push import Pusher
+from daemon.engine.products.verdict import Judgement, judge
+from daemon.engine.verdict import Verdict
+from daemon.errors import Missing
+from daemon.model import ExternalId, Kind, Sku
+from daemon.storage import ledger
+from daemon.storage.ledger import Row
+
+
+class ProductWriter:
+    """Fulfils `daemon.engine.batch.Writer` for products."""
+
+    kind = Kind.PRODUCTS
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._pusher = Pusher(sparklayer=line.sparklayer)
+
+    async def prepare(self) -> None:
+        """Find or make the price list and the stock location."""
+        await self._line.terms()
+
+    async def write(self, batch: Batch) -> None:
+        """Send what differs from the ledger, and note the verdict on each entity."""
+        todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
+        terms = await self._line.terms()
+        prints = Prints(self._line.fingerprint, terms)
+        rows = await self._line.storage.read(ledger.look_up, self._line.connection.id, self.kind, list(todo))
+        batch.known.update(rows)
+        digests = {key: prints.digest(mapped.value) for key, mapped in todo.items() if mapped.value}
+        subjects = []
+        for external_id, mapped in todo.items():
+            row, refresh = rows.get(external_id), external_id in batch.refreshing
+            if row and not refresh and row.digest is not None and row.digest == digests.get(external_id):
+                batch.verdicts[external_id] = Verdict(outcome="unchanged")
+                continue
+            before = read_entry(row.parts) if row else None
+            before = before.forgotten() if before is not None and refresh else before
+            subjects.append(Subject(external_id=external_id, product=mapped.value, before=before))
+        met = await self._push(batch, subjects, prints, terms)
+        if met:
+            strangers = [evolve(one, before=met[one.external_id]) for one in subjects if one.external_id in met]
+            await self._push(batch, strangers, prints, terms)
+
+    async def _push(
+        self, batch: Batch, subjects: Sequence[Subject], prints: Prints, terms: Terms
+    ) -> Mapping[ExternalId, Entry]:
+        """Plan, mark and send; note the verdicts. Return what SparkLayer held unknown to us: plan that once more."""
+        if not subjects:
+            return {}
+        plan = await self._mark(subjects, prints)
+        pushed = await self._pusher.push(plan, terms, batch.lane)
+        if any(isinstance(error, Missing) for error in pushed.undone.values()):
+            self._line.forget_terms()  # so that the next attempt makes what is missing
+        for one in plan.plans:
+            batch.verdicts[one.external_id] = _verdict(one.subject, judge(one, pushed), prints)
+        return {
+            one.external_id: evolve(
+                held, stock={**one.marked.stock, **held.stock}, prices={**one.marked.prices, **held.prices}
+            )
+            for one in plan.plans
+            if (held := pushed.met.get(one.external_id)) is not None
+        }
+
+    async def _mark(self, subjects: Sequence[Subject], prints: Prints) -> BatchPlan:
+        """Plan the batch and mark it unsure; plan again when somebody took a SKU in between."""
+        line = self._line
+        skus: set[Sku] = set()
+        for subject in subjects:
+            skus.update(variant.sku for variant in (subject.product.variants if subject.product else ()))
+            skus.update(subject.before.skus if subject.before else ())
+        while True:
+            owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, skus) if skus else {}
+            plan = plan_batch(subjects, owners, prints)
+            busy = [one for one in plan.plans if not one.idle]
+            mark = ledger.Mark(
+                connection_id=line.connection.id,
+                kind=self.kind,
+                rows=[Row(one.external_id, None, one.marked.encoded()) for one in busy],
+                claims={sku: one.external_id for one in busy for sku in one.claims},
+                given_up=plan.given_up,
+            )
+            if not busy or not await line.storage.write(ledger.mark, mark):
+                return plan
+
+
+def _verdict(subject: Subject, judgement: Judgement, prints: Prints) -> Verdict:
+    row = None
+    if judgement.entry is not None:
+        digest = prints.digest(subject.product) if subject.product and judgement.whole else None
+        row = Row(subject.external_id, digest, judgement.entry.encoded())
+    return Verdict(
+        outcome=judgement.outcome,
+        failure=judgement.failure,
+        problems=judgement.problems,
+        row=row,
+        released=judgement.released,
+        waits_for=judgement.waits_for,
+    )

@@ -1,0 +1,46 @@
+"""The site's base currency (sparklayer.md section 7).
+
+It is a global setting, which keys made in the Dashboard may not write; then the store currency stands for it, which
+can be set once. Both are documented, which answer says that a key may not is not.
+"""
+
+from http import HTTPStatus
+
+from daemon.errors import Rejected
+from daemon.model import Lane
+from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.inferred import SETTINGS_REFUSED
+
+PATCH = Operation(name="patchGlobalSetting", method="PATCH", forbidding=True)
+PUT = Operation(name="putStoreCurrency", method="PUT", forbidding=True)
+
+SETTINGS_PATH = "/api/v1/settings"
+CURRENCY_PATH = "/api/v1/store-currency"
+BASE_CURRENCY = "baseCurrency"
+
+CONFLICT = f"http_{HTTPStatus.CONFLICT.value}"
+"""The reason of the refusal that says: another currency is set."""
+
+
+class Settings:
+    """Writes the settings of one site."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._refused = False
+        """Whether this key may not write global settings: it is not asked again."""
+
+    async def set_base_currency(self, currency: str, lane: Lane) -> None:
+        """Set the base currency. Raises Rejected, whose reason is `CONFLICT` when another one is set for good."""
+        if not self._refused:
+            try:
+                content = [{"key": BASE_CURRENCY, "value": currency}]
+                await self._client.call(PATCH, SETTINGS_PATH, lane, encode_json(content))
+            except Rejected as error:
+                if error.reason not in SETTINGS_REFUSED:
+                    raise
+                self._refused = True
+            else:
+                return
+        await self._client.call(PUT, CURRENCY_PATH, lane, encode_json({"currency_code": currency}))

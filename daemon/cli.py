@@ -259,7 +259,8 @@ def describe(status: "Status") -> Iterator[str]:
         blocked = f", blocked: {connection.blocked}" if connection.blocked else ""
         yield f"{connection.site}: {connection.state}{blocked}"
         for kind, now in connection.kinds.items():
-            yield f"  {kind}: {now.ledger} in SparkLayer, {now.issues} with issues, {_waiting(now.outbox)}"
+            paused = f", blocked: {now.blocked}" if now.blocked else ""
+            yield f"  {kind}: {now.ledger} in SparkLayer, {now.issues} with issues, {_waiting(now.outbox)}{paused}"
             if now.full_sync:
                 yield f"    {_outcome(now.full_sync)}"
 

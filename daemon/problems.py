@@ -1,58 +1,117 @@
-"""The catalogue of what a merchant must fix that is not a platform's own: each with what to do about it.
+"""The catalogue of what a merchant must fix: a code, the words, and the remedy of each.
 
-A platform's mapping has its problems beside it; these are found where entities meet each other and SparkLayer.
+A code never changes its meaning, since it is stored. The words are shown in SparkLayer's sync-log beside the entity's
+name and a link to where it is edited, to people who know their platform and not us: they name the part that is wrong
+and end with what to do. `{platform}` is what the platform is called; the other placeholders are those of the problem.
+Nothing here knows when a problem is found: mappings find what is wrong with one entity, the engine what is wrong
+between entities and with SparkLayer.
 """
 
-from daemon.model import ExternalId, Problem, Sku
+import enum
 
-_PROPER = {"sku": "SKU", "sparklayer": "SparkLayer"}
+from daemon.model import Problem
+
+_PROPER = {"sku": "SKU", "sparklayer": "SparkLayer", "email": "e-mail"}
 """Words of codes that are not written as they are."""
 
 
-def sku_used_twice(sku: Sku) -> Problem:
-    """Another variant has this SKU already; SparkLayer keys stock and prices by SKU."""
-    return Problem(
-        code="sku_used_twice",
-        message=f"SKU {sku} is used by another product too. Give each variant a SKU of its own.",
+class Trouble(enum.Enum):
+    """Each problem's words and its remedy. Its code is its name in lower case."""
+
+    VARIANT_WITHOUT_SKU = (
+        "{variant} has no SKU, so it is not in SparkLayer.",
+        "Give it a SKU of its own in {platform}.",
+    )
+    SKU_REPEATED = (
+        'The SKU "{sku}" of {variant} is used by an earlier variant, so only that one is in SparkLayer.',
+        "Give each variant a SKU of its own in {platform}.",
+    )
+    SKU_USED_TWICE = (
+        'The SKU "{sku}" is used by another product too, so only that one has it in SparkLayer.',
+        "Give each variant a SKU of its own.",
+    )
+    SKU_TOO_LONG = (
+        "The SKU of {variant} has more than {most} characters, so it is not in SparkLayer.",
+        "Give it a shorter SKU in {platform}.",
+    )
+    SLUG_TOO_LONG = (
+        "The path of the product's page has more than {most} characters, so it is cut short in SparkLayer.",
+        "Give the product a shorter URL in {platform}.",
+    )
+    NOTHING_TO_SELL = (
+        "The product has no variant that SparkLayer can hold, so it is not there.",
+        "Give at least one variant a SKU of its own in {platform}.",
+    )
+    PRICE_MISSING = (
+        '{variant} (SKU "{sku}") has no usable price, so none is in SparkLayer.',
+        "Set a price of 0 or more on the variant or the product in {platform}.",
+    )
+    WEIGHT_UNUSABLE = (
+        '{variant} (SKU "{sku}") has a weight that cannot be used, so none is in SparkLayer.',
+        "Set a weight of 0 or more on the variant or the product in {platform}.",
+    )
+    WEIGHT_UNIT_UNKNOWN = (
+        'The store\'s unit of weight, "{unit}", is not known, so no weight is in SparkLayer.',
+        "Choose pounds, ounces, kilograms, grams or tonnes in {platform}'s store settings.",
+    )
+    ATTRIBUTE_UNREADABLE = (
+        'The B2B attribute "{name}" of {owner} cannot be read: {expected} was expected. It is left out.',
+        "Correct it in {platform}.",
+    )
+    EMAIL_MISSING = (
+        "The customer has no e-mail address, so SparkLayer cannot have it.",
+        "Give the customer an e-mail address in {platform}.",
+    )
+    EMAIL_INVALID = (
+        "The customer's e-mail address is none, so SparkLayer cannot have the customer.",
+        "Correct the e-mail address in {platform}.",
+    )
+    EMAIL_USED_TWICE = (
+        "Another customer has the same e-mail address, so SparkLayer can have only that one.",
+        "Give each customer an e-mail address of its own.",
+    )
+    ADDRESS_INCOMPLETE = (
+        "The address with id {address} is left out: its {missing} is empty.",
+        "Complete the address in {platform}.",
+    )
+    COUNTRY_UNKNOWN = (
+        'The address with id {address} is left out: "{country}" is not the code of a country.',
+        "Choose the country of the address in {platform}.",
+    )
+    PARENT_MISSING = (
+        "Its parent customer, {parent}, is not in SparkLayer, so the customer cannot be its sub-account.",
+        "Correct the parent's id, or make the parent a B2B customer.",
+    )
+    PARENT_GOES_IN_CIRCLES = (
+        "Its parent customer is one of its own sub-accounts.",
+        "Correct the parent's id of one of them.",
+    )
+    CART_UNKNOWN = (
+        "The order says that it was placed through SparkLayer, but names no cart.",
+        "Correct the order's cart id: it is a UUID.",
+    )
+    LINE_WITHOUT_PRODUCT = (
+        'The line "{line}" of the order is of no product with a SKU.',
+        "Choose a product for it in {platform}, if it should be one.",
+    )
+    CURRENCY_CONFLICT = (
+        "The store's currency is {currency}, but SparkLayer's base currency is set to another one.",
+        "Ask SparkLayer's support to change it.",
+    )
+    REFUSED_BY_SPARKLAYER = (
+        "SparkLayer did not accept it: {words}",
+        "",
     )
 
-
-def email_used_twice() -> Problem:
-    """Another customer has this e-mail address already; it is unique in a SparkLayer site."""
-    return Problem(
-        code="email_used_twice",
-        message="Another customer has the same e-mail address. Give each customer one of its own.",
-    )
-
-
-def parent_missing(parent: ExternalId) -> Problem:
-    """Name a parent that is not in SparkLayer, so that the customer cannot be its sub-account."""
-    return Problem(
-        code="parent_missing",
-        message=f"Its parent customer {parent} is not in SparkLayer. Correct its id, or make it a B2B customer.",
-    )
-
-
-def parent_goes_in_circles() -> Problem:
-    """Say that the customer is, by way of its parents, a sub-account of itself."""
-    return Problem(
-        code="parent_goes_in_circles",
-        message="Its parent customer is one of its own sub-accounts. Correct the parent's id of one of them.",
-    )
-
-
-def currency_conflict(currency: str) -> Problem:
-    """SparkLayer's base currency is set to another one and cannot be changed from here (sparklayer.md section 7)."""
-    return Problem(
-        code="currency_conflict",
-        message=f"The store's currency is {currency}, but SparkLayer's base currency is set to another one."
-        " Ask SparkLayer's support to change it.",
-    )
+    def problem(self, **words: object) -> Problem:
+        """Return the problem in words for the merchant."""
+        told = " ".join(part.format(**words) for part in self.value if part)
+        return Problem(code=self.name.lower(), message=told)
 
 
 def refused(words: str) -> Problem:
     """SparkLayer does not take the entity as it is; these are its words."""
-    return Problem(code="refused_by_sparklayer", message=f"SparkLayer did not accept it: {words}")
+    return Trouble.REFUSED_BY_SPARKLAYER.problem(words=words)
 
 
 def title(code: str) -> str:

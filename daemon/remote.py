@@ -54,12 +54,13 @@ class FullSync(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of a connection does."""
+    """How one kind of a connection does. `blocked` is why it alone is paused, or None."""
 
     outbox: Waiting
     full_sync: FullSync | None = None
     issues: int = 0
     ledger: int = 0
+    blocked: str | None = None
 
 
 class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import trio
 from attrs import asdict
 
 from daemon.config import Settings
+from daemon.engine.gate import Gate
 from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.errors import ConfigError, raise_config_error
 from daemon.model import Lane
@@ -25,16 +26,22 @@ from daemon.throttle.limiter import LimiterStatistics
 
 async def connection_status(storage: Storage, stored: Stored, line: Line | None, now: float) -> dict[str, Any]:
     """Return how a connection does. Raises StorageTrouble."""
-    kinds = [await storage.read(overview, stored.id, kind) for kind in SYNCED_KINDS]
-    cause = line.gate.cause if line else None
+    kinds = [await storage.read(overview, stored.id, kind) for kind in (line.desks if line else SYNCED_KINDS)]
     return {
         "site": str(stored.site),
         "platform": stored.platform,
         "state": stored.state,
-        "blocked": f"{cause.side.value}: {cause.reason}" if cause else None,
-        "kinds": {kind.kind.value: _kind(kind, now) for kind in kinds},
+        "blocked": _cause(line.gate) if line else None,
+        "kinds": {
+            kind.kind.value: {**_kind(kind, now), "blocked": _cause(line.desks[kind.kind].gate) if line else None}
+            for kind in kinds
+        },
         "throttles": [_shown(throttle) for throttle in _throttles(line)] if line else [],
     }
+
+
+def _cause(gate: Gate) -> str | None:
+    return f"{gate.cause.side.value}: {gate.cause.reason}" if gate.cause else None
 
 
 def offline_status(settings: Settings) -> dict[str, Any]:
@@ -103,7 +110,7 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
     corners = []
     for line in lines:
         site = line.connection.site
-        for kind in SYNCED_KINDS:
+        for kind in line.desks:
             seen = await database.read(overview, line.connection.id, kind)
             corners += [
                 QueueDepth(
@@ -125,7 +132,7 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
             metrics.throttle(site, _snapshot(throttle))
     metrics.outbox(corners)
     metrics.storage_waiting(database.waiting)
-    blocked = sum(line.gate.cause is not None for line in lines)
+    blocked = sum(any(line.blocked(kind) for kind in line.desks) for line in lines)
     metrics.connections({"active": len(lines) - blocked, "blocked": blocked})
 
 

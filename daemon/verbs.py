@@ -35,10 +35,7 @@ class Verbs:
         works = self.supervisor.find(connection_id)
         if works is None:
             return
-        if any(change.kind is Kind.STORE for change in changes):
-            # Its currency or unit of weight may be another one; a run reads those first, then every product.
-            await works.full_syncs[Kind.PRODUCTS].start("normal", internal=True)
-        wanted = [change for change in changes if change.kind in SYNCED_KINDS]
+        wanted = [change for change in changes if change.kind in works.line.desks]
         if not wanted:
             return
         options = works.line.options
@@ -70,6 +67,8 @@ class Verbs:
         works = await self._works(params)
         kind = _kind(params)
         mode = "refresh" if params.get("refresh") is True else "normal"
+        if kind not in works.full_syncs:
+            raise Refused(400, f"kind: {kind.value} are not synced from such a store")
         run = await works.full_syncs[kind].start(mode, allow_removals=params.get("allow_removals") is True)
         if run is None:
             raise Refused(409, f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")

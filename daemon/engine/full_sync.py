@@ -7,12 +7,13 @@ and no row belongs to the run any more, its end is stored; the sync-log's writer
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import takewhile
 from typing import TypeVar
 
 import structlog
 import trio
 
-from daemon.engine.line import SYNCED_KINDS, Line
+from daemon.engine.line import Line
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.model import LOGGED_KINDS, Kind, RunId
 from daemon.platforms.base import Page
@@ -73,7 +74,7 @@ class FullSyncs:
 
     async def _wait_for_turn(self) -> None:
         """Let the runs of the kinds that this one refers to go first; one that cannot be worked on holds up nothing."""
-        for kind in SYNCED_KINDS[: SYNCED_KINDS.index(self._kind)]:
+        for kind in takewhile(lambda kind: kind is not self._kind, self._line.desks):
             while self._line.blocked(kind) is None and await self._goes_first(kind):  # noqa: ASYNC110  see TURN_CHECK
                 await trio.sleep(TURN_CHECK)
 

@@ -81,7 +81,7 @@ class Desk:
 
 @define(kw_only=True, eq=False)
 class Line:
-    """A connection being worked on."""
+    """A connection being worked on. `desks` has the kinds that are synced, in the order that references need."""
 
     connection: Connection
     platform_type: PlatformType
@@ -102,7 +102,11 @@ class Line:
     _preparing: trio.Lock = field(factory=trio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.desks = {kind: Desk(gate=Gate(self.connection.site, kind)) for kind in SYNCED_KINDS}
+        self.desks = {
+            kind: Desk(gate=Gate(self.connection.site, kind))
+            for kind in SYNCED_KINDS
+            if kind in self.platform_type.kinds
+        }
         self.gate.opened = self._wake
         for desk in self.desks.values():
             desk.gate.opened = desk.wake

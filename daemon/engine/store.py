@@ -14,7 +14,7 @@ from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
 from daemon.errors import Rejected
 from daemon.model import Kind, Lane, StoreFacts
-from daemon.problems import currency_conflict, refused
+from daemon.problems import Trouble, refused
 from daemon.sparklayer.settings import CONFLICT
 
 
@@ -64,7 +64,11 @@ class StoreWriter:
             await self._line.sparklayer.settings.set_base_currency(facts.currency, lane)
         except Rejected as error:
             words = str(error)
-            problem = currency_conflict(facts.currency) if error.reason == CONFLICT else refused(words)
+            problem = (
+                Trouble.CURRENCY_CONFLICT.problem(currency=facts.currency)
+                if error.reason == CONFLICT
+                else refused(words)
+            )
             return Verdict(outcome="rejected", problems=(problem,), row=job.row(parts, sure=False))
         return Verdict(outcome="written", row=job.row(parts))
 

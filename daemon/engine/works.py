@@ -15,7 +15,7 @@ import trio
 from daemon.engine.actor import Actor
 from daemon.engine.customers.writer import CustomerWriter
 from daemon.engine.full_sync import FullSyncs
-from daemon.engine.line import SYNCED_KINDS, Line
+from daemon.engine.line import Line
 from daemon.engine.orders import OrderWriter
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.products.writer import ProductWriter
@@ -40,11 +40,11 @@ class Works:
     def __init__(self, line: Line, destination: str | None) -> None:
         self.line = line
         self._destination = destination
-        self.full_syncs = {kind: FullSyncs(line, kind) for kind in SYNCED_KINDS}
+        self.full_syncs = {kind: FullSyncs(line, kind) for kind in line.desks}
         resync = partial(self.full_syncs[Kind.PRODUCTS].start, "normal", internal=True)
+        writers = (StoreWriter(line, resync), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
         self._actors = {
-            writer.kind: Actor(line, Pipeline(line, writer))
-            for writer in (StoreWriter(line, resync), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
+            writer.kind: Actor(line, Pipeline(line, writer)) for writer in writers if writer.kind in line.desks
         }
         self._helping = trio.CancelScope()
         self.resting: set[Kind] = set()
@@ -73,7 +73,7 @@ class Works:
                     nursery.start_soon(self._kept, kind, runner.run)
                     nursery.start_soon(self._kept, kind, Sweep(self.line, kind, runner).run)
                     nursery.start_soon(self._kept, kind, partial(self.line.desks[kind].gate.run_prober, {}))
-                for kind in LOGGED_KINDS:
+                for kind in LOGGED_KINDS & self.full_syncs.keys():
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.line, kind).run)
 
     async def _care_for_webhooks(self) -> None:

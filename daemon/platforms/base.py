@@ -141,6 +141,8 @@ class PlatformType:
     identity: Callable[[Any], str]
     connect: Callable[[Any, Transport | None, Observe, Shelf], Platform]
     reader: Callable[[Any], WebhookReader]
+    kinds: frozenset[Kind] = frozenset(Kind)
+    """What can be read of such a store."""
 
     @property
     def price_list(self) -> tuple[str, str]:

@@ -210,9 +210,10 @@ class Process:
         return found
 
     async def blocked(self) -> str | None:
-        """Return why the connection is paused."""
+        """Return why the connection is paused, or its products are."""
         answer = (await self.request("GET", "/admin/status")).raise_for_status().json()
-        found: str | None = answer["connections"][0]["blocked"]
+        connection = answer["connections"][0]
+        found: str | None = connection["blocked"] or connection["kinds"]["products"]["blocked"]
         return found
 
     async def until_blocked(self, cause: str | None) -> None:

@@ -250,7 +250,7 @@ class Bench:
     async def work(self) -> None:
         """Work until nothing is pending, waiting for what is due later and for the gate."""
         while True:
-            if self.line.gate.cause is not None:
+            if self.line.blocked(Kind.PRODUCTS) is not None:
                 await self.probed()
             if await self.once(Lane.LIVE) or await self.once(Lane.BACKFILL):
                 continue
@@ -262,11 +262,12 @@ class Bench:
             await trio.sleep(wanted - self.line.now())
 
     async def probed(self) -> None:
-        """Let the prober open the gate."""
+        """Let the probers open the gates."""
         probes = {Side.PLATFORM: self.shop.probe, Side.SPARKLAYER: self.line.sparklayer.probe}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.line.gate.run_prober, probes)
-            await self.line.gate.passed()
+            nursery.start_soon(self.line.desks[Kind.PRODUCTS].gate.run_prober, {})
+            await self.line.passed(Kind.PRODUCTS)
             nursery.cancel_scope.cancel()
 
     @property
@@ -320,7 +321,13 @@ async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) ->
     line = Line(
         connection=Connection(id=house.connection_id, site=name, platform="fake", api_key=key, store=None),
         platform_type=PlatformType(
-            name="fake", label="Fake", settings=object, identity=str, connect=lambda *_: shop, reader=_Deaf
+            name="fake",
+            label="Fake",
+            settings=object,
+            identity=str,
+            connect=lambda *_: shop,
+            reader=_Deaf,
+            kinds=frozenset({Kind.PRODUCTS}),
         ),
         platform=shop,
         sparklayer=sparklayer.connect(

@@ -189,8 +189,9 @@ async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(autojump_clock:
     bench.site.faults.add("PATCH */products/1", answer(403, "suspended"))
     await bench.change("1", "2")
     await bench.once()
-    assert bench.line.gate.cause is not None
-    assert bench.line.gate.cause.side is Side.SPARKLAYER
+    cause = bench.line.blocked(Kind.PRODUCTS)
+    assert cause is not None
+    assert cause.side is Side.SPARKLAYER
     assert set(await bench.house.rows()) == {"1"}, "2 needed nothing"
     assert (await bench.house.ledger())["1"] is None
     bench.site.faults.clear()

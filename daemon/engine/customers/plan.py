@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from attrs import frozen
 
 from daemon.model import Customer, EmailKey, ExternalId, Problem
-from daemon.problems import email_used_twice, parent_goes_in_circles
+from daemon.problems import Trouble
 
 
 @frozen(kw_only=True)
@@ -68,7 +68,7 @@ def _plan(
     family = _Family({s.external_id: s for s in subjects if s.customer and s.external_id not in lost}, known)
     depths = {key: family.depth(key) for key in family.members}
     written = {key: depth for key, depth in depths.items() if depth is not None}
-    circles = dict.fromkeys(family.circling, parent_goes_in_circles())
+    circles = dict.fromkeys(family.circling, Trouble.PARENT_GOES_IN_CIRCLES.problem())
     claims = {email: key for email, key in winners.items() if key in written}
     batch = {subject.external_id for subject in subjects}
     given_up = {email: owner for email in claims if (owner := owners.get(email)) is not None and owner in batch}
@@ -77,7 +77,7 @@ def _plan(
         placeholders=sorted({owner for email, owner in given_up.items() if claims[email] != owner} & written.keys()),
         waves=[[key for key, at in written.items() if at == depth] for depth in sorted(set(written.values()))],
         lost=lost,
-        problems={**dict.fromkeys(lost, email_used_twice()), **circles},
+        problems={**dict.fromkeys(lost, Trouble.EMAIL_USED_TWICE.problem()), **circles},
         orphans={key: family.parent(key) for key in depths if key not in written and key not in circles},
         claims=claims,
         given_up=given_up,

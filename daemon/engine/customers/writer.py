@@ -17,7 +17,7 @@ from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
 from daemon.errors import Duplicate, Missing, Retry
 from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane
-from daemon.problems import parent_missing
+from daemon.problems import Trouble
 from daemon.sparklayer.customers import OPTIONAL, CustomerWrite, sent
 from daemon.storage import ledger
 
@@ -199,7 +199,9 @@ def _orphaned(job: CustomerJob, parent: ExternalId, batch: Batch) -> Verdict:
         batch.wanted.add(parent)
         failure = Retry("waits for its parent customer", reason="parent_first")
         return Verdict(outcome="retried", failure=failure)
-    return Verdict(outcome="rejected", problems=(parent_missing(parent),), awaits=frozenset({parent}))
+    return Verdict(
+        outcome="rejected", problems=(Trouble.PARENT_MISSING.problem(parent=parent),), awaits=frozenset({parent})
+    )
 
 
 def _failed(batch: Batch, key: ExternalId) -> bool:

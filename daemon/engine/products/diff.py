@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from daemon.engine.products.entry import Entry, Prints
 from daemon.model import ExternalId, Problem, Product, Sku, Variant, VariantId
-from daemon.problems import sku_used_twice
+from daemon.problems import Trouble
 
 
 @frozen(kw_only=True)
@@ -169,7 +169,7 @@ def _plan(
     return Plan(
         subject=subject,
         product=product,
-        problems=tuple(sku_used_twice(variant.sku) for variant in lost),
+        problems=tuple(Trouble.SKU_USED_TWICE.problem(sku=variant.sku) for variant in lost),
         after=after,
         marked=_marked(before, after, stock, prices, writes=needed),
         rounds=_rounds(subject, product or _nothing(subject), tenure, moving) if needed else (None, None),

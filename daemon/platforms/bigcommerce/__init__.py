@@ -1,13 +1,15 @@
 """BigCommerce: reads a store through its v3 and v2 management API and its webhooks.
 
-    settings   what a connection must say           wire      the fields we use, as the API sends them
-    client     calls, refusals, offset lists        mapping   a product as SparkLayer shall hold it (pure)
-    refusal    an answer turned into a failure      problems  what a merchant can be asked to mend
-    adapter    the `Platform` the engine sees       webhooks  verify and read a delivery (pure)
-    page_size  how many products to ask for         hooks     register the webhooks
+    settings                          what a connection must say
+    client, refusal                   calls, and an answer turned into a failure
+    adapter                           the `Platform` the engine sees: leads each kind to its reader
+    products/, customers/, orders/    a kind each: its reader, what the API tells (wire), and its mapping (pure)
+    store                             the settings of the store as a whole
+    metafields                        what is attached to products, variants and orders, kept on a shelf
+    webhooks, hooks                   verify and read a delivery (pure), register the webhooks
+    wire, ids, dates, amounts         what is the same for every kind
 
-Only products are synced so far. Facts come from the store API's documentation; what had to be guessed is
-marked "inferred" where it is used.
+Facts come from the store API's documentation; what had to be guessed is marked "inferred" where it is used.
 """
 
 from operator import attrgetter

@@ -4,14 +4,15 @@ Whatever is not the agreed answer becomes a failure of `daemon.errors`, a cut-of
 some proxy spoke, or the connection broke, and both pass. The token goes into a header and nowhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.json import Decoder
 
 from daemon.errors import Retry, Side
-from daemon.http import Answer, Api, Transport
+from daemon.http import Answer, Api, Transport, shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.refusal import refusal
@@ -62,6 +63,47 @@ class Client:
             pages = listing.pagination.total_pages
             more = page < pages if pages is not None else len(listing.data) >= limit
             if not listing.data or not more:
+                return found
+            page += 1
+
+    async def by_cursor(
+        self,
+        path: str,
+        decoder: Decoder[wire.Listing[T]],
+        *,
+        lane: Lane,
+        limit: int,
+        query: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[list[T]]:
+        """Read a v3 list page by page behind its cursor. Raises Retry when it leads in a circle."""
+        cursor: str | None = None
+        while True:
+            asked = {**(query or {}), "limit": str(limit)} | ({"after": cursor} if cursor else {})
+            listing = await shortly(partial(self.get, path, decoder, lane=lane, query=asked))
+            yield listing.data
+            before, cursor = cursor, listing.cursor(limit)
+            if cursor is None:
+                return
+            if cursor == before:
+                raise Retry("BigCommerce's list does not go on", reason="page_out_of_order")
+
+    async def pages(
+        self,
+        path: str,
+        decoder: Decoder[list[T]],
+        *,
+        lane: Lane,
+        limit: int,
+        query: Mapping[str, str] | None = None,
+    ) -> list[T]:
+        """Read a short v2 list whole: it tells nothing of itself, so a page that is not full is the last."""
+        found: list[T] = []
+        page = 1
+        while True:
+            asked = {**(query or {}), "limit": str(limit), "page": str(page)}
+            rows = await shortly(partial(self.get, path, decoder, lane=lane, query=asked))
+            found += rows
+            if len(rows) < limit:
                 return found
             page += 1
 

@@ -1,11 +1,9 @@
-"""The answers of BigCommerce's API as typed values: only the fields we use; unknown ones are skipped.
+"""The answers of the API as typed values, as far as they are the same for every kind; unknown fields are skipped.
 
-Amounts are exact decimals. What real stores answer decides, not the specification: a variant's null price or
-weight inherits the product's, and null is sometimes printed as `{}` (contract section 13). `variants` must be
-there and not empty: it is missing when the server ignored `include`, and that must not read as "no variants".
-
-A page is decoded product by product, so that one that is not what was agreed becomes `Unreadable` and its
-neighbours are still read. Text that is no Unicode costs its bad characters only: see `decode`.
+Decoding is strict where a value would be taken for another, and lenient where BigCommerce is known to be: null is
+sometimes printed as `{}` (contract section 13). Amounts are exact decimals. A list is decoded entity by entity, so
+that one that is not what was agreed becomes `Unreadable` and its neighbours are still read. Text that is no Unicode
+costs its bad characters only: see `decode`.
 """
 
 import re
@@ -30,57 +28,6 @@ Amount = Decimal | Nothing | None
 Count = int | Nothing | None
 
 
-class OptionValue(Struct, frozen=True):
-    """One option of a variant: `Colour` is the display name, `Red` the label."""
-
-    label: str | None = None
-    option_display_name: str | None = None
-
-
-class Variant(Struct, frozen=True):
-    """A variant; a simple product has exactly one, the base variant, without option values."""
-
-    id: int
-    sku: str | None = None
-    price: Amount = None
-    weight: Amount = None
-    inventory_level: Count = None
-    purchasing_disabled: bool | None = None
-    image_url: str | Nothing | None = None
-    option_values: list[OptionValue] | None = None
-
-
-class Image(Struct, frozen=True):
-    """An image in several sizes: `thumbnail` as on category pages, `standard` as on the product's page."""
-
-    is_thumbnail: bool | None = None
-    url_thumbnail: str | None = None
-    url_standard: str | None = None
-
-
-class CustomUrl(Struct, frozen=True):
-    """The path of the product's page, with slashes around it."""
-
-    url: str | None = None
-
-
-class Product(Struct, frozen=True):
-    """A product with its variants and images included. `inventory_tracking` is none, product or variant."""
-
-    id: int
-    variants: Annotated[list[Variant], Meta(min_length=1)]
-    name: str = ""
-    sku: str | None = None
-    custom_url: CustomUrl | None = None
-    is_visible: bool = True
-    availability: str | None = None
-    price: Amount = None
-    weight: Amount = None
-    inventory_tracking: str | None = None
-    inventory_level: Count = None
-    images: list[Image] | None = None
-
-
 class _Stub(Struct, frozen=True):
     id: int
 
@@ -92,10 +39,25 @@ class Pagination(Struct, frozen=True):
     total_pages: int | None = None
 
 
+class Links(Struct, frozen=True):
+    """Where a list goes on."""
+
+    next: str | None = None
+
+
+class CursorPagination(Struct, frozen=True):
+    """Where a list that is read by cursor goes on: behind `end_cursor`."""
+
+    per_page: int | None = None
+    end_cursor: str | None = None
+    links: Links | None = None
+
+
 class ListMeta(Struct, frozen=True):
     """The `meta` of a v3 list."""
 
     pagination: Pagination | None = None
+    cursor_pagination: CursorPagination | None = None
 
 
 class Listing(Struct, Generic[T], frozen=True):
@@ -108,6 +70,12 @@ class Listing(Struct, Generic[T], frozen=True):
     def pagination(self) -> Pagination:
         """What the list says of itself, empty when it says nothing."""
         return (self.meta and self.meta.pagination) or Pagination()
+
+    def cursor(self, limit: int) -> str | None:
+        """Where the next page begins; None when this was the last one. The server may have lowered `limit`."""
+        told = (self.meta and self.meta.cursor_pagination) or CursorPagination()
+        more = told.links.next if told.links else len(self.data) >= (told.per_page or limit)
+        return told.end_cursor if more and self.data else None
 
 
 class Single(Struct, Generic[T], frozen=True):
@@ -122,6 +90,7 @@ class Store(Struct, frozen=True):
     currency: Annotated[str, Meta(min_length=1)]
     weight_units: str
     control_panel_base_url: str | None = None
+    is_price_entered_with_tax: bool = False
 
 
 class Location(Struct, frozen=True):
@@ -130,30 +99,13 @@ class Location(Struct, frozen=True):
     enabled: bool = True
 
 
-class Identity(Struct, frozen=True):
-    """Whose stock an inventory item is."""
+class Metafield(Struct, frozen=True):
+    """A value that somebody has attached to a product, a variant or an order."""
 
-    product_id: int
-    variant_id: int | None = None
-
-
-class ItemLocation(Struct, frozen=True):
-    """What can be sold from one location: on hand less safety stock."""
-
-    available_to_sell: int = 0
-    location_enabled: bool = True
-
-
-class InventoryItem(Struct, frozen=True):
-    """The stock of one SKU at every location."""
-
-    identity: Identity
-    locations: list[ItemLocation]
-
-    @property
-    def level(self) -> int:
-        """What can be sold in all; disabled locations do not sell (inferred)."""
-        return sum(place.available_to_sell for place in self.locations if place.location_enabled)
+    resource_id: int
+    key: str
+    value: str = ""
+    date_modified: str = ""
 
 
 class Hook(Struct, frozen=True):
@@ -166,23 +118,38 @@ class Hook(Struct, frozen=True):
     headers: dict[str, str] | None = None
 
 
+class BlockedDomain(Struct, frozen=True):
+    """A destination that gets no webhooks for a while, since too many of them failed; `time_left` as it is told."""
+
+    destination: str = ""
+    time_left: int | str | None = None
+
+
+class HooksState(Struct, frozen=True):
+    """How the store's webhooks do (the shape is inferred, contract section 12)."""
+
+    blocked_domains: list[BlockedDomain] = []
+
+
 @frozen
 class Unreadable:
-    """A product whose answer is not what was agreed; `why` names the field, never its content."""
+    """An entity whose answer is not what was agreed; `why` names the field, never its content."""
 
     id: int
     why: str
 
 
-PRODUCTS = Decoder(Listing[Raw])
-PRODUCT = Decoder(Single[Raw])
 STORE = Decoder(Store)
 LOCATIONS = Decoder(Listing[Location])
-ITEMS = Decoder(Listing[InventoryItem])
+METAFIELDS = Decoder(Listing[Metafield])
 HOOKS = Decoder(Listing[Hook])
+HOOKS_STATE = Decoder(Single[HooksState])
+RAW_LISTING = Decoder(Listing[Raw])
+RAW_SINGLE = Decoder(Single[Raw])
+RAW = Decoder(Raw)
+RAW_LIST = Decoder(list[Raw])
 ANYTHING = Decoder(dict[str, object])
 
-_PRODUCT = Decoder(Product)
 _STUB = Decoder(_Stub)
 
 _ESCAPE = re.compile(
@@ -212,16 +179,17 @@ def _mended(body: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], whole)
 
 
-def read_product(raw: Raw) -> Product | Unreadable:
-    """Decode one product. Raises Retry when not even its id can be told."""
+def read(raw: Raw, decoder: Decoder[T]) -> T | Unreadable:
+    """Decode one entity. Raises Retry when not even its id can be told."""
     try:
-        return decode(raw, _PRODUCT)
+        return decode(raw, decoder)
     except msgspec.DecodeError as error:
-        return Unreadable(_read_id(raw), str(error))
+        return Unreadable(read_id(raw), str(error))
 
 
-def _read_id(raw: Raw) -> int:
+def read_id(raw: Raw) -> int:
+    """Tell the id of an entity. Raises Retry when it has none."""
     try:
         return decode(raw, _STUB).id
     except msgspec.DecodeError as error:
-        raise Retry(f"BigCommerce lists a product without id: {error}", reason="unexpected_shape") from None
+        raise Retry(f"BigCommerce lists something without an id: {error}", reason="unexpected_shape") from None

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.model import Mapped, Option, Product, Status, StoreFacts
-from daemon.platforms.bigcommerce import mapping, wire
+from daemon.platforms.bigcommerce.products import mapping, wire
+from daemon.platforms.bigcommerce.wire import Unreadable
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
 
@@ -309,13 +310,13 @@ def test_a_sku_used_twice_stays_with_the_first_variant() -> None:
 )
 def test_a_product_that_is_not_what_was_agreed_is_unreadable_and_keeps_its_id(changes: dict[str, Any]) -> None:
     read = wire.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, **changes})))
-    assert isinstance(read, wire.Unreadable)
+    assert isinstance(read, Unreadable)
     assert read.id == 192
 
 
 def test_variants_that_were_not_included_are_not_taken_for_none() -> None:
     raw = {name: value for name, value in PRODUCT.items() if name != "variants"}
-    assert isinstance(wire.read_product(msgspec.Raw(msgspec.json.encode(raw))), wire.Unreadable)
+    assert isinstance(wire.read_product(msgspec.Raw(msgspec.json.encode(raw))), Unreadable)
 
 
 amounts: st.SearchStrategy[Any] = st.one_of(

@@ -12,11 +12,12 @@ stand as listed.
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from daemon.model import (
     ExternalId,
     Mapped,
+    Money,
     Option,
     Problem,
     Product,
@@ -27,8 +28,11 @@ from daemon.model import (
     Variant,
     VariantId,
 )
-from daemon.platforms.bigcommerce import wire
-from daemon.platforms.bigcommerce.problems import Trouble
+from daemon.platforms.bigcommerce.amounts import own_or, usable
+from daemon.platforms.bigcommerce.products import attributes, wire
+from daemon.platforms.bigcommerce.products.attributes import Attributes
+from daemon.platforms.bigcommerce.wire import Count
+from daemon.problems import Trouble
 
 _POUND, _OUNCE = Decimal("453.59237"), Decimal("28.349523125")
 _KILOGRAM, _GRAM, _TONNE = Decimal(1000), Decimal(1), Decimal(1_000_000)
@@ -43,8 +47,11 @@ GRAMS_IN: Mapping[str, Decimal] = {
 """The store's unit of weight, in lower case, in grams: the words of the API's enum (LBS, Ounces, KGS, Grams,
 Tonnes), of the help centre and their short forms. A tonne is taken to be metric (inferred)."""
 
-_ABSURD = Decimal(10) ** 12
-"""No price and no weight is that large; what is cannot be sent on as a number."""
+LONGEST_SKU = 255
+LONGEST_SLUG = 255
+"""What SparkLayer takes at most is not documented (inferred)."""
+
+PLATFORM = "BigCommerce"
 
 Levels = Mapping[int | None, int]
 """What can be sold in all locations, by variant id."""
@@ -55,10 +62,15 @@ Kept = tuple[Sku, wire.Variant]
 
 @frozen
 class Told:
-    """A product as read: the catalogue's answer, and its stock where several locations are summed up."""
+    """A product as read: the catalogue's answer, its stock where several locations are summed up, and metafields.
+
+    `fields` are the product's own by key, `variant_fields` those of its variants by their ids.
+    """
 
     product: wire.Product
     levels: Levels | None = None
+    fields: Mapping[str, str] = field(factory=dict)
+    variant_fields: Mapping[int, Mapping[str, str]] = field(factory=dict)
 
 
 def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
@@ -69,17 +81,30 @@ def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
     raw = told.product
     problems: list[Problem] = []
     kept = tuple(_with_sku(raw, problems))
+    if not kept:
+        problems.append(Trouble.NOTHING_TO_SELL.problem(platform=PLATFORM))
     grams = _grams_per_unit(raw, facts, problems)
+    extra = {variant.id: _attributes(told, variant, problems) for _, variant in kept}
     return Mapped(
         value=Product(
             external_id=ExternalId(str(raw.id)),
             title=raw.name,
-            slug=_slug(raw),
+            slug=_slug(raw, problems),
             variants=tuple(
-                _variant(raw, variant, sku, position, _weight(raw, variant, sku, grams, problems))
+                Variant(
+                    external_id=VariantId(str(variant.id)),
+                    sku=sku,
+                    status=_status(raw, variant),
+                    position=position,
+                    weight_in_grams=_weight(raw, variant, sku, grams, problems),
+                    cart_image_url=_picture(raw, variant),
+                    options=_options(variant),
+                    rrp=_rrp(raw, variant, extra[variant.id], facts.currency),
+                    settings=extra[variant.id].settings,
+                )
                 for position, (sku, variant) in enumerate(kept, start=1)
             ),
-            stock=dict(_stock(told, kept)),
+            stock={sku: _terms(level, extra[variant.id]) for sku, variant, level in _levels(told, kept)},
             prices=dict(_prices(raw, kept, problems)),
         ),
         problems=tuple(problems),
@@ -88,15 +113,32 @@ def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
     )
 
 
+def _attributes(told: Told, variant: wire.Variant, problems: list[Problem]) -> Attributes:
+    """Return the B2B attributes of a variant: its own, else the product's."""
+    return attributes.read(told.fields, told.variant_fields.get(variant.id, {}), _called(variant), problems)
+
+
+def _rrp(raw: wire.Product, variant: wire.Variant, extra: Attributes, currency: str) -> Money | None:
+    """Return the recommended price: the attribute, else the retail price; BigCommerce's 0 means that there is none."""
+    amount = extra.rrp if extra.rrp is not None else own_or(variant.retail_price, raw.retail_price)
+    return Money(amount, currency) if amount and usable(amount) else None
+
+
+def _terms(level: int, extra: Attributes) -> Stock:
+    return Stock(level, extra.restock_date, extra.min_stock_level)
+
+
 def _with_sku(raw: wire.Product, problems: list[Problem]) -> Iterator[Kept]:
     """Yield the variants that SparkLayer can hold, and note why the others are left out."""
     taken = set[str]()
     for variant in raw.variants:
         sku = (variant.sku or "").strip()
         if not sku:
-            problems.append(Trouble.VARIANT_WITHOUT_SKU.problem(variant=_called(variant)))
+            problems.append(Trouble.VARIANT_WITHOUT_SKU.problem(platform=PLATFORM, variant=_called(variant)))
+        elif len(sku) > LONGEST_SKU:
+            problems.append(Trouble.SKU_TOO_LONG.problem(platform=PLATFORM, variant=_called(variant), most=LONGEST_SKU))
         elif sku in taken:
-            problems.append(Trouble.SKU_REPEATED.problem(variant=_called(variant), sku=sku))
+            problems.append(Trouble.SKU_REPEATED.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
         else:
             taken.add(sku)
             yield Sku(sku), variant
@@ -108,22 +150,13 @@ def _called(variant: wire.Variant) -> str:
     return f'The variant "{labels}" (id {variant.id})' if labels else f"The product's variant with id {variant.id}"
 
 
-def _slug(raw: wire.Product) -> str:
+def _slug(raw: wire.Product, problems: list[Problem]) -> str:
     """Return the path of the product's page, or its id, since SparkLayer wants something (inferred)."""
     path = (raw.custom_url and raw.custom_url.url) or ""
-    return path.strip().strip("/") or f"product-{raw.id}"
-
-
-def _variant(raw: wire.Product, variant: wire.Variant, sku: Sku, position: int, grams: Decimal | None) -> Variant:
-    return Variant(
-        external_id=VariantId(str(variant.id)),
-        sku=sku,
-        status=_status(raw, variant),
-        position=position,
-        weight_in_grams=grams,
-        cart_image_url=_picture(raw, variant),
-        options=_options(variant),
-    )
+    slug = path.strip().strip("/") or f"product-{raw.id}"
+    if len(slug) > LONGEST_SLUG:
+        problems.append(Trouble.SLUG_TOO_LONG.problem(platform=PLATFORM, most=LONGEST_SLUG))
+    return slug[:LONGEST_SLUG]
 
 
 def _status(raw: wire.Product, variant: wire.Variant) -> Status:
@@ -153,43 +186,43 @@ def _picture(raw: wire.Product, variant: wire.Variant) -> str | None:
 
 def _grams_per_unit(raw: wire.Product, facts: StoreFacts, problems: list[Problem]) -> Decimal | None:
     grams = GRAMS_IN.get(facts.weight_unit.strip().lower())
-    if grams is None and any(_own_or(variant.weight, raw.weight) for variant in raw.variants):
-        problems.append(Trouble.WEIGHT_UNIT_UNKNOWN.problem(unit=facts.weight_unit))
+    if grams is None and any(own_or(variant.weight, raw.weight) for variant in raw.variants):
+        problems.append(Trouble.WEIGHT_UNIT_UNKNOWN.problem(platform=PLATFORM, unit=facts.weight_unit))
     return grams
 
 
 def _weight(
     raw: wire.Product, variant: wire.Variant, sku: Sku, grams: Decimal | None, problems: list[Problem]
 ) -> Decimal | None:
-    weight = _own_or(variant.weight, raw.weight)
+    weight = own_or(variant.weight, raw.weight)
     if grams is None or weight is None:
         return None
-    if not _usable(weight):
-        problems.append(Trouble.WEIGHT_UNUSABLE.problem(variant=_called(variant), sku=sku))
+    if not usable(weight):
+        problems.append(Trouble.WEIGHT_UNUSABLE.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
         return None
     return weight * grams
 
 
 def _prices(raw: wire.Product, kept: tuple[Kept, ...], problems: list[Problem]) -> Iterator[tuple[Sku, Decimal]]:
     for sku, variant in kept:
-        price = _own_or(variant.price, raw.price)
-        if price is not None and _usable(price):
+        price = own_or(variant.price, raw.price)
+        if price is not None and usable(price):
             yield sku, price
         else:
-            problems.append(Trouble.PRICE_MISSING.problem(variant=_called(variant), sku=sku))
+            problems.append(Trouble.PRICE_MISSING.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
 
 
-def _stock(told: Told, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, Stock]]:
+def _levels(told: Told, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, wire.Variant, int]]:
     """Yield the level of each SKU that the store counts. The catalogue's level holds where no location knows more."""
     raw = told.product
     for sku, variant in kept:
-        level: wire.Count = None
+        level: Count = None
         if raw.inventory_tracking == "product":
             level = _pooled(told)
         elif raw.inventory_tracking == "variant":
             level = (told.levels or {}).get(variant.id, _count(variant.inventory_level))
         if isinstance(level, int):
-            yield sku, Stock(level)
+            yield sku, variant, level
 
 
 def _pooled(told: Told) -> int | None:
@@ -203,15 +236,5 @@ def _pooled(told: Told) -> int | None:
     return levels[0] if len(levels) == 1 else _count(told.product.inventory_level)
 
 
-def _count(level: wire.Count) -> int | None:
+def _count(level: Count) -> int | None:
     return level if isinstance(level, int) else None
-
-
-def _own_or(own: wire.Amount, inherited: wire.Amount) -> Decimal | None:
-    if isinstance(own, Decimal):
-        return own
-    return inherited if isinstance(inherited, Decimal) else None
-
-
-def _usable(amount: Decimal) -> bool:
-    return amount.is_finite() and 0 <= amount < _ABSURD

@@ -1,0 +1,96 @@
+"""B2B attributes of a customer, from BigCommerce's customer attributes. Pure.
+
+An attribute serves by its name, which is that of SparkLayer's field; upper case, spaces and hyphens do not matter, and
+it may begin with `sparklayer_` (inferred: the pages about BigCommerce's attributes were not readable). What cannot be
+read is a problem that says what was expected, and is left out.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+import msgspec
+from attrs import frozen
+
+from daemon.model import Credit, Problem
+from daemon.problems import Trouble
+
+T = TypeVar("T")
+
+PREFIX = "sparklayer_"
+HUNDRED = 100
+
+
+@frozen(kw_only=True)
+class Attributes:
+    """What is attached to a customer."""
+
+    company_name: str | None = None
+    group: str | None = None
+    accounting_id: str | None = None
+    sales_agent_groups: tuple[str, ...] = ()
+    price_lists: tuple[str, ...] = ()
+    discount_percentage: Decimal | None = None
+    payment_on_account: Credit | None = None
+    parent: int | None = None
+
+
+def read(values: Mapping[str, str | int | float | None], problems: list[Problem]) -> Attributes:
+    """Return the attributes among `values`, which are by their names."""
+    texts = {_field(name): str(value).strip() for name, value in values.items() if value not in {None, ""}}
+
+    def value(name: str, parse: Callable[[str], T], expected: str) -> T | None:
+        if not texts.get(name):
+            return None
+        try:
+            return parse(texts[name])
+        except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError):
+            words = {"platform": "BigCommerce", "name": name, "owner": "the customer", "expected": expected}
+            problems.append(Trouble.ATTRIBUTE_UNREADABLE.problem(**words))
+            return None
+
+    listed = "texts separated by commas, or a JSON list of texts,"
+    return Attributes(
+        company_name=value("company_name", str, "a text"),
+        group=value("group", str, "a text"),
+        accounting_id=value("accounting_id", str, "a text"),
+        sales_agent_groups=value("sales_agent_groups", _list, listed) or (),
+        price_lists=value("price_lists", _list, listed) or (),
+        discount_percentage=value("discount_percentage", _percentage, "a number from 0 to 100"),
+        payment_on_account=value("payment_on_account", _credit, 'JSON such as {"credit_limit": 1000, "balance": 0}'),
+        parent=value("parent_customer_id", _id, "the id of a customer"),
+    )
+
+
+def _field(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_").removeprefix(PREFIX)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    found = msgspec.json.decode(text, type=list[str]) if text.startswith("[") else text.split(",")
+    return tuple(dict.fromkeys(one.strip() for one in found if one.strip()))
+
+
+def _percentage(text: str) -> Decimal:
+    number = Decimal(text.removesuffix("%").strip())
+    if not 0 <= number <= HUNDRED:  # worded so that nan fails too
+        raise ValueError(text)
+    return number
+
+
+class _Credit(msgspec.Struct):
+    credit_limit: Decimal
+    balance: Decimal | None = None
+    currency_code: str | None = None
+
+
+def _credit(text: str) -> Credit:
+    content: Any = msgspec.json.Decoder(_Credit, strict=False).decode(text)
+    return Credit(limit=content.credit_limit, balance=content.balance, currency=content.currency_code)
+
+
+def _id(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

@@ -1,0 +1,101 @@
+"""Turns a customer as BigCommerce tells it into what SparkLayer shall hold. Pure: no clock, no await.
+
+A customer of no B2B group maps to nothing, without a word. One whose e-mail address is missing or none maps to nothing
+and a problem: what SparkLayer has of it then stays. An address that SparkLayer could not hold is left out, an
+attribute that cannot be read too, and the merchant is told.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from daemon.model import Address, AddressId, Customer, ExternalId, Mapped, Problem, StoreFacts
+from daemon.platforms.bigcommerce.customers import attributes, wire
+from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
+from daemon.problems import Trouble
+
+PLATFORM = "BigCommerce"
+BASE = "base"
+"""The group that every SparkLayer site has (sparklayer.md section 5)."""
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+_NEEDED = {"address1": "first line", "city": "city", "country_code": "country"}
+
+
+@frozen(kw_only=True)
+class Told:
+    """A customer as read. `attributes` are by their names, `group` is what the settings make of its group."""
+
+    customer: wire.Customer
+    addresses: Sequence[wire.Address]
+    attributes: Mapping[str, wire.Attribute]
+    is_b2b: bool
+    group: str | None = None
+
+
+def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
+    """Map one customer. Never raises for what `wire` accepts."""
+    raw = told.customer
+    if not told.is_b2b:
+        return Mapped(value=None)
+    problems: list[Problem] = []
+    email = (raw.email or "").strip()
+    if not _EMAIL.fullmatch(email):
+        trouble = Trouble.EMAIL_INVALID if email else Trouble.EMAIL_MISSING
+        problems.append(trouble.problem(platform=PLATFORM))
+    extra = attributes.read({name: one.attribute_value for name, one in told.attributes.items()}, problems)
+    value = Customer(
+        external_id=ExternalId(str(raw.id)),
+        email=email,
+        first_name=_text(raw.first_name),
+        last_name=_text(raw.last_name),
+        company_name=extra.company_name or _text(raw.company),
+        addresses=dict(_addresses(told, problems)),
+        group=extra.group or told.group or BASE,
+        accounting_id=extra.accounting_id,
+        sales_agent_groups=extra.sales_agent_groups,
+        price_lists=extra.price_lists,
+        discount_percentage=extra.discount_percentage,
+        payment_on_account=extra.payment_on_account,
+        parent=ExternalId(str(extra.parent)) if extra.parent is not None else None,
+    )
+    return Mapped(
+        value=value if _EMAIL.fullmatch(email) else None,
+        problems=tuple(problems),
+        name=value.company_name or f"{value.first_name} {value.last_name}".strip() or email or str(raw.id),
+        url=f"{facts.url}/manage/customers/{raw.id}/edit" if facts.url else "",  # inferred
+    )
+
+
+def _addresses(told: Told, problems: list[Problem]) -> Iterator[tuple[AddressId, Address]]:
+    for raw in sorted(told.addresses, key=lambda address: address.id):
+        missing = [words for name, words in _NEEDED.items() if not _text(getattr(raw, name))]
+        country = _text(raw.country_code).upper()
+        if missing:
+            told_missing = " and its ".join(missing)
+            problems.append(Trouble.ADDRESS_INCOMPLETE.problem(platform=PLATFORM, address=raw.id, missing=told_missing))
+        elif country not in COUNTRIES:
+            problems.append(Trouble.COUNTRY_UNKNOWN.problem(platform=PLATFORM, address=raw.id, country=country))
+        else:
+            yield AddressId(str(raw.id)), _address(raw, country)
+
+
+def _address(raw: wire.Address, country: str) -> Address:
+    return Address(
+        address_line1=_text(raw.address1),
+        address_line2=_text(raw.address2),
+        city=_text(raw.city),
+        region_code=_text(raw.state_or_province),
+        postal_code=_text(raw.postal_code),
+        country_code=country,
+        first_name=_text(raw.first_name),
+        last_name=_text(raw.last_name),
+        company=_text(raw.company),
+        phone=_text(raw.phone),
+    )
+
+
+def _text(value: str | None) -> str:
+    return (value or "").strip()

@@ -1,0 +1,178 @@
+"""Reads customers: pages, changes, and customers by their ids, with all their addresses and attributes.
+
+An enumeration asks for the B2B groups only, so a store's retail customers cost nothing; what changed since a time is
+asked for in all groups, since who has left one must be seen. The groups and the names of attributes are read when an
+enumeration begins, and kept.
+
+There is no way to ask for one customer, and that a list leaves one out proves nothing by itself (DESIGN 9.5). So one
+that may be gone is asked for together with one that is known to be there: when only that one comes, it is gone.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from attrs import frozen
+from msgspec import Raw
+
+from daemon.errors import Rejected, Retry
+from daemon.http import shortly
+from daemon.model import Customer, ExternalId, Lane, Mapped, StoreFacts
+from daemon.platforms.base import Entity, Page
+from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.client import Client
+from daemon.platforms.bigcommerce.customers import mapping
+from daemon.platforms.bigcommerce.customers.mapping import Told
+from daemon.platforms.bigcommerce.customers.wire import (
+    ADDRESSES,
+    ATTRIBUTES,
+    GROUPS,
+    NAMES,
+    Address,
+    Attribute,
+    read_customer,
+)
+from daemon.platforms.bigcommerce.customers.wire import Customer as Listed
+from daemon.platforms.bigcommerce.dates import since_text
+from daemon.platforms.bigcommerce.ids import is_id, listed
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+
+PATH = "/v3/customers"
+LIMIT = 250
+_INCLUDE = {"include": "addresses,attributes"}
+
+
+@frozen(kw_only=True)
+class _Known:
+    """What is the same for all customers: the B2B groups, and the names of attributes by their ids."""
+
+    groups: frozenset[int]
+    names: Mapping[int, str]
+
+
+class CustomerReader:
+    """The B2B customers of one store."""
+
+    batch = LIMIT
+
+    def __init__(self, client: Client, settings: BigCommerceSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._known: _Known | None = None
+        self._sentinel: int | None = None
+        """A customer that was there when we looked last."""
+
+    async def page(self, cursor: str | None) -> Page:
+        """Read the page of B2B customers that `cursor`, one of BigCommerce's, begins."""
+        known = self._known = await self._learn() if cursor is None or self._known is None else self._known
+        if not known.groups:
+            return Page(entities=(), cursor=None)
+        return await self._page({"customer_group_id:in": listed(sorted(known.groups))}, cursor)
+
+    async def changed_since(self, since: float, cursor: str | None) -> Page:
+        """Read a page of what changed, in whatever group."""
+        return await self._page({"date_modified:min": since_text(since)}, cursor)
+
+    async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
+        """Read customers by their ids in one call."""
+        asked = [one for one in ids if is_id(one)]
+        if not asked:
+            return {}
+        listing = await self._list({"id:in": listed(asked)}, lane)
+        return {entity.external_id: entity for entity in await self._entities(listing.data, lane)}
+
+    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
+        """Read one customer; None when another one that was asked for with it is there, and it is not."""
+        if not is_id(external_id):
+            raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason="bad_id")
+        sentinel = await self._find_sentinel(int(external_id), lane)
+        asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]
+        listing = await self._list({"id:in": listed(asked)}, lane)
+        entities = {int(one.external_id): one for one in await self._entities(listing.data, lane)}
+        if int(external_id) in entities:
+            return entities[int(external_id)]
+        if sentinel is not None and sentinel not in entities:
+            self._sentinel = None
+            raise Retry("BigCommerce lists none of the customers asked for", reason="page_empty")
+        return None
+
+    def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
+        """Map a customer."""
+        return mapping.customer(entity.content, facts)
+
+    async def _learn(self) -> _Known:
+        """Read the groups and the names of attributes."""
+        groups = frozenset(self._settings.b2b_customer_groups)
+        if not groups:
+            every = await self._client.pages("/v2/customer_groups", GROUPS, lane=Lane.LIVE, limit=LIMIT)
+            groups = frozenset(group.id for group in every if group.id and not group.is_group_for_guests)
+        names = await self._client.every(f"{PATH}/attributes", NAMES, lane=Lane.LIVE, limit=LIMIT)
+        return _Known(groups=groups, names={one.id: one.name for one in names})
+
+    async def _page(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
+        listing = await self._list({**narrowed} | ({"after": cursor} if cursor else {}), Lane.BACKFILL)
+        total = listing.pagination.total
+        if not listing.data and total:
+            raise Retry(f"BigCommerce's page is empty, yet {total} customers are said to match", reason="page_empty")
+        following = listing.cursor(LIMIT)
+        if following is not None and following == cursor:
+            raise Retry("BigCommerce's list of customers does not go on", reason="page_out_of_order")
+        return Page(entities=await self._entities(listing.data, Lane.BACKFILL), cursor=following)
+
+    async def _list(self, query: Mapping[str, str], lane: Lane) -> wire.Listing[Raw]:
+        asked = {**_INCLUDE, **query, "limit": str(LIMIT)}
+        return await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=asked))
+
+    async def _find_sentinel(self, other_than: int, lane: Lane) -> int | None:
+        """Return the id of a customer that is there; None when the store has no other one."""
+        if self._sentinel is None or self._sentinel == other_than:
+            query = {"limit": "2"}
+            listing = await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=query))
+            if not listing.data and listing.pagination.total != 0:
+                raise Retry("BigCommerce lists no customers, and does not say that there are none", reason="page_empty")
+            self._sentinel = next((one for one in map(wire.read_id, listing.data) if one != other_than), None)
+        return self._sentinel
+
+    async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
+        """Decode customers, with the addresses and attributes that did not fit in."""
+        known = self._known = self._known or await self._learn()
+        customers = [read_customer(raw) for raw in raws]
+        if customers:
+            self._sentinel = customers[-1].id
+        readable = [one for one in customers if isinstance(one, Listed) and one.customer_group_id in known.groups]
+        addresses = await self._more_addresses(readable, lane)
+        attributes = await self._more_attributes(readable, lane)
+
+        def told(one: Listed) -> Told:
+            values = attributes.get(one.id, one.attributes or [])
+            return Told(
+                customer=one,
+                addresses=addresses.get(one.id, one.addresses or []),
+                attributes={known.names[v.attribute_id]: v for v in values if v.attribute_id in known.names},
+                is_b2b=one.customer_group_id in known.groups,
+                group=self._settings.customer_group_mapping.get(str(one.customer_group_id)),
+            )
+
+        return [Entity(ExternalId(str(one.id)), told(one) if isinstance(one, Listed) else one) for one in customers]
+
+    async def _more_addresses(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Address]]:
+        """Return all addresses of those that have more than were included, by customer."""
+        short = [one.id for one in customers if (one.address_count or 0) > len(one.addresses or ())]
+        found: dict[int, list[Address]] = defaultdict(list)
+        if short:
+            query = {"customer_id:in": listed(short)}
+            path = f"{PATH}/addresses"
+            for one in await self._client.every(path, ADDRESSES, lane=lane, limit=LIMIT, query=query):
+                found[one.customer_id or 0].append(one)
+        return found
+
+    async def _more_attributes(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Attribute]]:
+        """Return all attributes of those that have more than were included, by customer."""
+        short = [one.id for one in customers if (one.attribute_count or 0) > len(one.attributes or ())]
+        found: dict[int, list[Attribute]] = defaultdict(list)
+        if short:
+            query = {"customer_id:in": listed(short)}
+            path = f"{PATH}/attribute-values"
+            for one in await self._client.every(path, ATTRIBUTES, lane=lane, limit=LIMIT, query=query):
+                found[one.customer_id or 0].append(one)
+        return found

@@ -1,0 +1,75 @@
+"""A customer as the API tells it: only the fields we use."""
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.wire import Listing, Unreadable
+
+
+class Address(Struct, frozen=True):
+    """Where something is sent; every text may be empty, and the country too."""
+
+    id: int
+    customer_id: int | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    company: str | None = None
+    address1: str | None = None
+    address2: str | None = None
+    city: str | None = None
+    state_or_province: str | None = None
+    postal_code: str | None = None
+    country_code: str | None = None
+    phone: str | None = None
+
+
+class Attribute(Struct, frozen=True):
+    """The value of an attribute; its name is told elsewhere."""
+
+    attribute_id: int
+    attribute_value: str | int | float | None = None
+    customer_id: int | None = None
+
+
+class Customer(Struct, frozen=True):
+    """A customer. At most 10 `addresses` and `attributes` are included; the counts tell how many there are."""
+
+    id: int
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    company: str | None = None
+    customer_group_id: int | None = None
+    address_count: int | None = None
+    attribute_count: int | None = None
+    addresses: list[Address] | None = None
+    attributes: list[Attribute] | None = None
+
+
+class AttributeName(Struct, frozen=True):
+    """What an attribute is called."""
+
+    id: int
+    name: str
+
+
+class Group(Struct, frozen=True):
+    """A customer group."""
+
+    id: int
+    name: str = ""
+    is_group_for_guests: bool = False
+
+
+ADDRESSES = Decoder(Listing[Address])
+ATTRIBUTES = Decoder(Listing[Attribute])
+NAMES = Decoder(Listing[AttributeName])
+GROUPS = Decoder(list[Group])
+
+_CUSTOMER = Decoder(Customer)
+
+
+def read_customer(raw: Raw) -> Customer | Unreadable:
+    """Decode one customer. Raises Retry when not even its id can be told."""
+    return wire.read(raw, _CUSTOMER)

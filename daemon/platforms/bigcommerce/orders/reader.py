@@ -1,0 +1,156 @@
+"""Reads orders: those that were placed through SparkLayer, with all their lines and shipments.
+
+An order is ours when it has a metafield `cart_id` of the namespace `sparklayer`, or when its staff notes match the
+configured pattern. The metafields are kept on a shelf, so without a pattern an enumeration skips from one order of
+ours to the page that the next one is on, and a change of another order costs a share of the one list call that shows
+it is not ours. Orders cannot be listed by their ids: neighbours are read together as a span of ids.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from msgspec import Raw, structs
+
+from daemon.errors import Missing, Rejected, Retry
+from daemon.http import shortly
+from daemon.model import ExternalId, Lane, Mapped, Order, StoreFacts
+from daemon.platforms.base import Entity, Page
+from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.client import Client
+from daemon.platforms.bigcommerce.dates import since_text
+from daemon.platforms.bigcommerce.ids import is_id
+from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.orders import mapping
+from daemon.platforms.bigcommerce.orders.mapping import Told
+from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, STUB, Consignments, Stub, read_order
+from daemon.platforms.bigcommerce.orders.wire import Order as Listed
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.shelf import Shelf
+
+PATH = "/v2/orders"
+METAFIELDS = "/v3/orders/metafields"
+CART = "cart_id"
+LIMIT = 250
+_INCLUDE = {"include": "consignments.line_items", "consignment_structure": "object"}
+
+
+class OrderReader:
+    """The orders of one store that were placed through SparkLayer."""
+
+    batch = LIMIT
+
+    def __init__(self, client: Client, settings: BigCommerceSettings, shelf: Shelf) -> None:
+        self._client = client
+        pattern = settings.order_staff_notes_pattern
+        self._pattern = re.compile(pattern) if pattern else None
+        self._carts = Metafields(client, shelf, Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}))
+
+    async def page(self, cursor: str | None) -> Page:
+        """Read the page of orders of ours that follow `cursor`."""
+        if cursor is None:
+            await self._carts.read_all()
+        start = int(cursor or 0) + 1
+        if self._pattern is None:
+            following = await self._carts.next_owner(start - 1)
+            if following is None:
+                return Page(entities=(), cursor=None)
+            start = following
+        return await self._page(start, {})
+
+    async def changed_since(self, since: float, cursor: str | None) -> Page:
+        """Read a page of orders of ours modified at or after `since`; first those whose cart became known since."""
+        if cursor is None and (touched := await self._carts.catch_up(Lane.BACKFILL)):
+            ids = [ExternalId(str(int(owner))) for owner in sorted(touched)]
+            found = await self._read_spans(ids[:LIMIT], Lane.BACKFILL)
+            return Page(entities=list(found.values()), cursor="0")
+        return await self._page(int(cursor or 0) + 1, {"min_date_modified": since_text(since)})
+
+    async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
+        """Read orders by their ids; those that are not ours are told as such without being read."""
+        asked = sorted((one for one in ids if is_id(one)), key=int)
+        await self._carts.catch_up(lane)
+        if self._pattern is not None:
+            return await self._read_spans(asked, lane)
+        carts = await self._carts.of([int(one) for one in asked])
+        ours = [one for one in asked if int(one) in carts]
+        others = {one: Entity(one, None) for one in asked if int(one) not in carts}
+        return {**others, **await self._read_spans(ours, lane)}
+
+    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
+        """Read one order; None when BigCommerce itself answers that there is none."""
+        if not is_id(external_id):
+            raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason="bad_id")
+        path = f"{PATH}/{external_id}"
+        try:
+            raw = await shortly(partial(self._client.get, path, wire.RAW, lane=lane, query=_INCLUDE))
+        except Missing:
+            return None
+        return (await self._entities([raw], lane))[0]
+
+    def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
+        """Map an order; one that is not ours maps to nothing."""
+        return mapping.order(entity.content, facts) if entity.content is not None else Mapped(value=None)
+
+    async def _page(self, start: int, narrowed: Mapping[str, str]) -> Page:
+        raws = await self._list({"min_id": str(start), "sort": "id:asc", **narrowed}, Lane.BACKFILL)
+        ids = [wire.read_id(raw) for raw in raws]
+        if any(second <= first for first, second in zip([start - 1, *ids], ids, strict=False)):
+            raise Retry("BigCommerce's page of orders is out of order", reason="page_out_of_order")
+        entities = [one for one in await self._entities(raws, Lane.BACKFILL) if one.content is not None]
+        return Page(entities=entities, cursor=str(ids[-1]) if len(ids) >= LIMIT else None)
+
+    async def _read_spans(self, ids: Sequence[ExternalId], lane: Lane) -> dict[ExternalId, Entity]:
+        """Read orders by spans of ids; what else lies in a span is let go."""
+        found: dict[ExternalId, Entity] = {}
+        for first, last in _spans([int(one) for one in ids]):
+            raws = await self._list({"min_id": str(first), "max_id": str(last), "sort": "id:asc"}, lane)
+            wanted = [raw for raw in raws if str(wire.read_id(raw)) in ids]
+            found.update((one.external_id, one) for one in await self._entities(wanted, lane))
+        return found
+
+    async def _list(self, query: Mapping[str, str], lane: Lane) -> list[Raw]:
+        asked = {**_INCLUDE, **query, "limit": str(LIMIT)}
+        return await shortly(partial(self._client.get, PATH, wire.RAW_LIST, lane=lane, query=asked))
+
+    async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
+        """Decode the orders that are ours, whole; the others have no content."""
+        stubs = [wire.decode(raw, STUB) for raw in raws]
+        carts = await self._carts.of([stub.id for stub in stubs])
+        entities = []
+        for raw, stub in zip(raws, stubs, strict=True):
+            cart = carts.get(stub.id, {}).get(CART) or self._noted(stub)
+            content = None if cart is None else await self._whole(read_order(raw), cart, lane)
+            entities.append(Entity(ExternalId(str(stub.id)), content))
+        return entities
+
+    def _noted(self, stub: Stub) -> str | None:
+        """Return the cart that the staff notes name."""
+        found = self._pattern.search(stub.staff_notes or "") if self._pattern else None
+        return found[1] if found else None
+
+    async def _whole(self, order: Listed | wire.Unreadable, cart: str, lane: Lane) -> Any:
+        """Complete an order: all its lines where not all were included, and its shipments where it has any."""
+        if isinstance(order, wire.Unreadable):
+            return order
+        if any(part.warning for part in order.consignments.all):
+            path = f"{PATH}/{order.id}/products"
+            lines = await self._client.pages(path, LINES, lane=lane, limit=LIMIT)
+            first = next(iter(order.consignments.shipping), None)
+            whole = [structs.replace(first, line_items=lines, warning=None)] if first else []
+            order = structs.replace(order, consignments=Consignments(shipping=whole))
+        shipments = []
+        if order.items_shipped:
+            path = f"{PATH}/{order.id}/shipments"
+            shipments = await self._client.pages(path, SHIPMENTS, lane=lane, limit=LIMIT)
+        return Told(order, cart, shipments)
+
+
+def _spans(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last id of as few spans of at most `LIMIT` ids as cover `ids`."""
+    rest = sorted(ids)
+    while rest:
+        span = [one for one in rest if one < rest[0] + LIMIT]
+        yield span[0], span[-1]
+        rest = rest[len(span) :]

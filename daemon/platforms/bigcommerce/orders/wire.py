@@ -1,0 +1,139 @@
+"""An order as the v2 API tells it: only the fields we use. Money is text there, and stays exact here."""
+
+from decimal import Decimal
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.wire import Unreadable
+
+Amount = Decimal | None
+
+
+class OptionValue(Struct, frozen=True):
+    """One option of a line, such as Colour: Red."""
+
+    display_name: str | None = None
+    display_value: str | None = None
+
+
+class Discount(Struct, frozen=True):
+    """What a line costs less."""
+
+    amount: Amount = None
+
+
+class Line(Struct, frozen=True):
+    """A line of an order; a custom item has no variant and no SKU. Amounts are for one piece."""
+
+    id: int
+    quantity: int
+    name: str = ""
+    sku: str | None = None
+    product_id: int | None = None
+    quantity_shipped: int = 0
+    quantity_refunded: int = 0
+    price_ex_tax: Decimal = Decimal(0)
+    price_inc_tax: Decimal = Decimal(0)
+    product_options: list[OptionValue] | None = None
+    applied_discounts: list[Discount] | None = None
+
+
+class Address(Struct, frozen=True):
+    """Where something is sent or billed to (the names of its fields are inferred)."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    company: str | None = None
+    street_1: str | None = None
+    street_2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip: str | None = None
+    country_iso2: str | None = None
+    phone: str | None = None
+
+
+class Consignment(Address, frozen=True):
+    """A part of an order that goes to one place. With a `warning` it does not list all its lines."""
+
+    line_items: list[Line] = []
+    shipping_method: str | None = None
+    warning: str | None = msgspec.field(name="__warning__", default=None)
+
+
+class Consignments(Struct, frozen=True):
+    """The parts of an order by how they reach the customer."""
+
+    shipping: list[Consignment] = []
+    pickups: list[Consignment] = []
+    downloads: list[Consignment] = []
+
+    @property
+    def all(self) -> list[Consignment]:
+        """Every one of them."""
+        return [*self.shipping, *self.pickups, *self.downloads]
+
+
+class Order(Struct, frozen=True):
+    """An order with its lines. Dates are RFC 2822; the costs of shipping and what was refunded are inferred."""
+
+    id: int
+    status_id: int
+    date_created: str
+    date_modified: str = ""
+    customer_id: int = 0
+    currency_code: str = ""
+    default_currency_code: str = ""
+    total_inc_tax: Amount = None
+    total_tax: Amount = None
+    shipping_cost_ex_tax: Amount = None
+    shipping_cost_inc_tax: Amount = None
+    refunded_amount: Amount = None
+    payment_status: str | None = None
+    staff_notes: str | None = None
+    items_shipped: int = 0
+    is_deleted: bool = False
+    billing_address: Address | None = None
+    consignments: Consignments = Consignments()
+
+
+class ShippedItem(Struct, frozen=True):
+    """How many of a line are in a shipment."""
+
+    order_product_id: int
+    quantity: int
+
+
+class Shipment(Struct, frozen=True):
+    """A shipment with what is in it."""
+
+    id: int
+    items: list[ShippedItem] = []
+    tracking_number: str | None = None
+    tracking_carrier: str | None = None
+    tracking_link: str | None = None
+    generated_tracking_link: str | None = None
+    shipping_provider: str | None = None
+    shipping_method: str | None = None
+
+
+class Stub(Struct, frozen=True):
+    """What shows whether an order is ours, and nothing else of it."""
+
+    id: int
+    staff_notes: str | None = None
+
+
+STUB = Decoder(Stub)
+LINES = Decoder(list[Line], strict=False)
+SHIPMENTS = Decoder(list[Shipment])
+
+_ORDER = Decoder(Order, strict=False)
+
+
+def read_order(raw: Raw) -> Order | Unreadable:
+    """Decode one order. Raises Retry when not even its id can be told."""
+    return wire.read(raw, _ORDER)

@@ -1,0 +1,1 @@
+"""Products with their variants, stock, prices and B2B attributes."""

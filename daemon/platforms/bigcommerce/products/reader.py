@@ -1,0 +1,199 @@
+"""Reads products: pages, changes, and products by their ids, joined with stock and metafields.
+
+Enumerations walk by id (`id:greater`), never by page number, so nothing is skipped or repeated when products
+come and go meanwhile. What changed since a time is walked by id too: a product that changes during the walk
+may be missed, but then its date lies after the walk began, and the next sweep, which starts there, sees it.
+
+An answer is believed only when it agrees with itself: a page that is out of order, or empty although the
+store says there is more, is tried again; a short page ends the walk only when the store says that it was the
+last.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from msgspec import Raw
+
+from daemon.errors import Missing, Rejected, Retry
+from daemon.http import shortly
+from daemon.model import ExternalId, Lane, Mapped, Product, StoreFacts
+from daemon.platforms.base import Entity, Page
+from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.client import Client
+from daemon.platforms.bigcommerce.dates import since_text
+from daemon.platforms.bigcommerce.ids import is_id, listed
+from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.products import mapping
+from daemon.platforms.bigcommerce.products.mapping import Told
+from daemon.platforms.bigcommerce.products.page_size import LARGEST, PageSize
+from daemon.platforms.bigcommerce.products.wire import ITEMS, OWNERS, read_product
+from daemon.platforms.bigcommerce.products.wire import Product as Listed
+from daemon.platforms.bigcommerce.store import StoreReader
+from daemon.platforms.shelf import Shelf
+
+PATH = "/v3/catalog/products"
+VARIANTS = "/v3/catalog/variants"
+ITEMS_LIMIT = 1000
+"""What the inventory API allows (contract section 4)."""
+
+_INCLUDE = {"include": "variants,images,custom_fields"}
+_WITHOUT = {"exclude_fields": "description"}
+"""The description is the bulk of a product and not used. (`include_fields` would lose fields we do use.)"""
+
+ALIAS = "metafields"
+OF_PRODUCT, OF_VARIANT = f"{ALIAS}:product:", f"{ALIAS}:variant:"
+"""What an id begins with that stands for the metafields of a product or a variant, followed by the id of that."""
+
+
+class ProductReader:
+    """The products of one store."""
+
+    batch = LARGEST
+
+    def __init__(self, client: Client, store: StoreReader, shelf: Shelf) -> None:
+        self._client = client
+        self._store = store
+        self._size = PageSize()
+        self._own = Metafields(client, shelf, Source(shelf="product", path=f"{PATH}/metafields", narrowed={}))
+        self._variants = Metafields(client, shelf, Source(shelf="variant", path=f"{VARIANTS}/metafields", narrowed={}))
+
+    async def page(self, cursor: str | None) -> Page:
+        """Read the products whose ids follow `cursor`."""
+        if cursor is None:
+            await self._own.read_all()
+            await self._variants.read_all()
+        return await self._walk(cursor, {})
+
+    async def changed_since(self, since: float, cursor: str | None) -> Page:
+        """Read products modified at or after `since` whose ids follow `cursor`; first those with other metafields."""
+        if cursor is None and (touched := await self._touched()):
+            found = await self.read(touched[:LARGEST], Lane.BACKFILL)
+            return Page(entities=list(found.values()), cursor="0")
+        return await self._walk(cursor, {"date_modified:min": since_text(since)})
+
+    async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
+        """Read products by id: in one call, or in several when the store bears only smaller pages.
+
+        Ids that are none of BigCommerce's are left out. One that stands for metafields has these read again.
+        """
+        found: dict[ExternalId, Entity] = {}
+        for alias in [one for one in ids if one.startswith(ALIAS)]:
+            owner = await self._read_metafields(alias, lane)
+            if owner is not None:
+                found[alias] = Entity(ExternalId(str(owner)), None)
+        rest = [one for one in ids if is_id(one)]
+        while rest:
+            asked, entities = await shortly(partial(self._read_some, rest, lane))
+            found.update((entity.external_id, entity) for entity in entities)
+            rest = rest[asked:]
+        return found
+
+    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
+        """Read one product; None when BigCommerce itself answers that there is none."""
+        if external_id.startswith(ALIAS):
+            return None  # `read` has asked BigCommerce itself
+        if not is_id(external_id):
+            raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason="bad_id")
+        path = f"{PATH}/{external_id}"
+        try:
+            answer = await shortly(partial(self._client.get, path, wire.RAW_SINGLE, lane=lane, query=_INCLUDE))
+        except Missing:
+            return None
+        return (await self._entities([answer.data], lane))[0]
+
+    def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
+        """Map a product."""
+        return mapping.product(entity.content, facts)
+
+    async def _touched(self) -> list[ExternalId]:
+        """Return the products of which a metafield, or one of a variant, has changed since the lists were read last."""
+        own = {int(owner) for owner in await self._own.catch_up(Lane.BACKFILL)}
+        variants = [int(owner) for owner in await self._variants.catch_up(Lane.BACKFILL)]
+        for variant in variants:
+            own.update(await self._products_of(variant, Lane.BACKFILL))
+        return [ExternalId(str(product)) for product in sorted(own)]
+
+    async def _products_of(self, variant: int, lane: Lane) -> list[int]:
+        query = {"id": str(variant), "include_fields": "product_id"}
+        owners = await shortly(partial(self._client.get, VARIANTS, OWNERS, lane=lane, query=query))
+        return [owner.product_id for owner in owners.data]
+
+    async def _read_metafields(self, alias: ExternalId, lane: Lane) -> int | None:
+        """Read the metafields that `alias` stands for again; return the product they belong to, if there is one."""
+        owner = int(alias.rpartition(":")[2])
+        if alias.startswith(OF_PRODUCT):
+            return owner if await self._own.read_again(owner, f"{PATH}/{owner}/metafields", lane) else None
+        for product in await self._products_of(owner, lane):
+            if await self._variants.read_again(owner, f"{PATH}/{product}/variants/{owner}/metafields", lane):
+                return product
+        return None
+
+    async def _walk(self, cursor: str | None, narrowed: Mapping[str, str]) -> Page:
+        last = int(cursor or 0)
+        entities, more = await shortly(partial(self._walk_once, last, narrowed))
+        return Page(entities=entities, cursor=str(entities[-1].external_id) if more else None)
+
+    async def _walk_once(self, last: int, narrowed: Mapping[str, str]) -> tuple[list[Entity], bool]:
+        limit = self._size.value
+        walk = {"sort": "id", "direction": "asc", "id:greater": str(last)}
+        listing = await self._listing({**walk, **narrowed, "limit": str(limit)}, limit, Lane.BACKFILL)
+        entities = await self._entities(listing.data, Lane.BACKFILL)
+        return entities, _has_more(entities, last, limit, listing.pagination.total)
+
+    async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
+        """Read as many of `ids` as a page may have; return how many were asked for, and what was found."""
+        asked = ids[: self._size.value]
+        query = {"id:in": listed(asked), "limit": str(LARGEST)}
+        listing = await self._listing(query, len(asked), lane)
+        return len(asked), await self._entities(listing.data, lane)
+
+    async def _listing(self, query: Mapping[str, str], expected: int, lane: Lane) -> wire.Listing[Raw]:
+        """Read one page of `expected` products at most, and learn what size of page the store bears."""
+        try:
+            listing = await self._client.get(PATH, wire.RAW_LISTING, lane=lane, query={**_INCLUDE, **_WITHOUT, **query})
+        except Retry as trouble:
+            self._size.failed(expected, trouble)
+            raise
+        self._size.succeeded(len(listing.data))
+        return listing
+
+    async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
+        """Decode products and join the stock of all locations, and their metafields, to them."""
+        products = [read_product(raw) for raw in raws]
+        readable = [one for one in products if isinstance(one, Listed)]
+        levels = await self._levels([one.id for one in products], lane)
+        own = await self._own.of([one.id for one in readable])
+        variants = await self._variants.of([variant.id for one in readable for variant in one.variants])
+
+        def told(one: Listed) -> Told:
+            fields = {variant.id: variants[variant.id] for variant in one.variants if variant.id in variants}
+            return Told(one, levels.get(one.id), own.get(one.id, {}), fields)
+
+        contents: list[Any] = [told(one) if isinstance(one, Listed) else one for one in products]
+        return [Entity(ExternalId(str(one.id)), content) for one, content in zip(products, contents, strict=True)]
+
+    async def _levels(self, products: Sequence[int], lane: Lane) -> Mapping[int, mapping.Levels]:
+        """Return by product what all locations can sell of each variant; nothing when there is only one."""
+        if await self._store.locations() == 1 or not products:
+            return {}
+        query = {"product_id:in": listed(products)}
+        path = "/v3/inventory/items"
+        levels: dict[int, dict[int | None, int]] = defaultdict(dict)
+        for item in await self._client.every(path, ITEMS, lane=lane, limit=ITEMS_LIMIT, query=query):
+            levels[item.identity.product_id][item.identity.variant_id] = item.level
+        return levels
+
+
+def _has_more(entities: Sequence[Entity], last: int, limit: int, total: int | None) -> bool:
+    """Whether the walk goes on after this page. Raises Retry when the page contradicts itself.
+
+    `total` counts what matches in all. The server may cap `limit`, so a short page alone ends nothing.
+    """
+    ids = [int(entity.external_id) for entity in entities]
+    if any(second <= first for first, second in zip([last, *ids], ids, strict=False)):
+        raise Retry("BigCommerce's page of products is out of order", reason="page_out_of_order")
+    if not ids and total:
+        raise Retry(f"BigCommerce's page is empty, yet {total} products are said to match", reason="page_empty")
+    return len(ids) >= limit or (bool(ids) and (total is None or total > len(ids)))

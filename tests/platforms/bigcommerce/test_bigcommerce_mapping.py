@@ -276,7 +276,7 @@ def test_options_are_group_and_value_one_per_group() -> None:
 @pytest.mark.parametrize("sku", ["", "   ", None])
 def test_a_variant_without_sku_is_left_out_and_named(sku: str | None) -> None:
     result = mapped(variants=[colour("Red"), colour("Green", sku=sku), colour("Yellow")])
-    assert codes(result) == ["variant_without_sku"]
+    assert codes(result) == ["variant_without_sku", "nothing_to_sell"]
     assert "Green" in result.problems[0].message
     assert "405" in result.problems[0].message
     assert result.value is not None
@@ -285,7 +285,7 @@ def test_a_variant_without_sku_is_left_out_and_named(sku: str | None) -> None:
 
 def test_a_base_variant_without_sku_leaves_a_product_without_variants() -> None:
     result = mapped(sku="", variants=[{**BASE_VARIANT, "sku": ""}])
-    assert codes(result) == ["variant_without_sku"]
+    assert codes(result) == ["variant_without_sku", "nothing_to_sell"]
     assert result.value is not None
     assert (result.value.variants, result.value.stock, result.value.prices) == ((), {}, {})
 

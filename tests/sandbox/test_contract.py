@@ -11,8 +11,10 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from daemon.sandbox.sparklayer.body import ProductWrite, Settings, VariantWrite
+from daemon.sandbox.sparklayer.customers import AddressWrite, CustomerWrite
 from daemon.sandbox.sparklayer.price_lists import PriceList
 from daemon.sandbox.sparklayer.prices import Row
+from daemon.sandbox.sparklayer.purchases import Package
 from daemon.sandbox.sparklayer.sync_log import SyncError
 
 PLACE = Path(__file__).parents[1] / "contracts" / "sparklayer.openapi.yaml"
@@ -43,6 +45,30 @@ PRICE = {"sku": "J-S", "pricing": [{"quantity": 1, "price": 9.5, "unit_of_measur
 LOG = "/api/v1/sync-log/{integration}/{data_type}"
 FULL = {"started_full_sync": "2026-01-01T00:00:00Z", "errors": [{"external_id": "1", "visible_id": "J-S"}]}
 
+ADDRESS = {"external_id": "7", "address_line1": "1 High Street", "city": "Bath", "country_code": "GB"}
+CUSTOMER = {
+    "external_id": "1",
+    "email": "buyer@example.com",
+    "group": "base",
+    "price_lists": ["trade"],
+    "payment_on_account": {"credit_limit": 100, "balance": 5.5, "currency_code": "GBP"},
+    "addresses": [ADDRESS],
+}
+CART = {"lookupBy": "sparklayer", "identifier": "4217ba4f-7618-4e3b-b1af-9055639b18d1"}
+MONEY = {"number": "15.99", "currency": "GBP"}
+LINE = {"identifiers": {}, "name_parent": "T-Shirt", "quantity": 4, "line_total": {"total_gross": MONEY}}
+PURCHASE = {
+    "type": "order",
+    "purchase_identifiers": {"platform": "1001", "visible": "#1001"},
+    "customer_identifiers": {"sparklayer": "cu_1"},
+    "dates": {"placed": "2026-01-30T08:30:00Z"},
+    "currency_code": "GBP",
+    "packages": [{"identifiers": {}, "type": "incoming", "line_items": [LINE], "shipments": [{"carrier": "DPD"}]}],
+    "accounting_files": [],
+    "custom_fields": [],
+    "metadata": [],
+}
+
 CALLS: list[tuple[str, str, dict[str, str], Any]] = [
     ("POST", "/api/v1/products", {}, PRODUCT),
     ("POST", "/api/v1/products", {}, PRODUCT),
@@ -71,6 +97,20 @@ CALLS: list[tuple[str, str, dict[str, str], Any]] = [
     ("GET", "/api/v1/price-lists/{slug}/pricing", {"slug": "trade"}, None),
     ("GET", "/api/v1/pricing/{sku}", {"sku": "J-S"}, None),
     ("DELETE", "/api/v1/price-lists/{slug}/pricing", {"slug": "trade"}, None),
+    ("POST", "/api/v1/customers", {}, CUSTOMER),
+    ("POST", "/api/v1/customers", {}, CUSTOMER),
+    ("POST", "/api/v1/customers", {}, {"external_id": "2"}),
+    ("PATCH", "/api/v1/customers/{id}", {"id": "1"}, {"group": "vip"}),
+    ("PATCH", "/api/v1/customers/{id}", {"id": "2"}, {"group": "vip"}),
+    ("GET", "/api/v1/customers/{id}/addresses", {"id": "1"}, None),
+    ("POST", "/api/v1/customers/{id}/addresses", {"id": "1"}, ADDRESS | {"external_id": "8"}),
+    ("DELETE", "/api/v1/customers/{id}", {"id": "1"}, None),
+    ("GET", "/api/v1/purchases/{lookupBy}/{identifier}", CART, None),
+    ("PUT", "/api/v1/purchases/{lookupBy}/{identifier}", CART, PURCHASE),
+    ("PUT", "/api/v1/purchases/{lookupBy}/{identifier}", CART, {"type": "order"}),
+    ("GET", "/api/v1/purchases/{lookupBy}/{identifier}", CART, None),
+    ("GET", "/api/v1/purchases", {}, None),
+    ("DELETE", "/api/v1/purchases/{lookupBy}/{identifier}", CART, None),
     ("GET", "/api/v1/store-currency", {}, None),
     ("PUT", "/api/v1/store-currency", {}, {"currency_code": "USD"}),
     ("PUT", "/api/v1/store-currency", {}, {"currency_code": "GBP"}),
@@ -108,6 +148,9 @@ async def test_the_token_fits_the_contract(house: Any) -> None:
         ("PriceRow", Row, set()),
         ("SyncError", SyncError, set()),
         ("PriceList", PriceList, set()),
+        ("Customer", CustomerWrite, {"id", "created_at", "updated_at"}),
+        ("Address", AddressWrite, {"id"}),
+        ("Package", Package, set()),
     ],
 )
 def test_the_bodies_have_the_fields_of_the_contract(schema: str, shape: Any, not_written: set[str]) -> None:

@@ -1,12 +1,12 @@
 """The SparkLayer stand-in as a whole: rate limit, token, routes.
 
-Customers and purchases are not here yet: a part with a `route` method, and a line in `SparkLayer.__init__`, is all
-it takes. Extra controls for a separate process:
+Another part of the API is a class with a `route` method, and a line in `_state`. Extra controls for a separate process:
 
     GET  /_sandbox/state        the comparable state (`State.comparable`)
-    GET  /_sandbox/counts       {"products", "variants", "stock", "prices", writes of each, "tokens"}
+    GET  /_sandbox/counts       {"products", "variants", "stock", "prices", "customers", ..., writes of each, "tokens"}
     GET  /_sandbox/sync-log     every sync-log call in order
     GET  /_sandbox/journal      product writes by external id, when they are kept
+    POST /_sandbox/purchase     {"cart": "<uuid>", "reference": "PO-1"}: an order is placed in the storefront
     POST /_sandbox/revoke       {"key": false}: tokens stop working; true: the key too, until {"key": false} again
 """
 
@@ -19,11 +19,14 @@ from daemon.sandbox.control import DONE, Control
 from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import Match, Router
+from daemon.sandbox.sparklayer.customers import Customers
+from daemon.sandbox.sparklayer.customers import Mode as AddressMode
 from daemon.sandbox.sparklayer.gate import Bucket, RetryAfter, Tokens
 from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.prices import Prices
 from daemon.sandbox.sparklayer.problems import problem
 from daemon.sandbox.sparklayer.products import Mode, Products
+from daemon.sandbox.sparklayer.purchases import Purchases
 from daemon.sandbox.sparklayer.settings import Settings
 from daemon.sandbox.sparklayer.state import State
 from daemon.sandbox.sparklayer.stock import Location, Stock
@@ -50,6 +53,8 @@ class SparkLayerOptions:
     """False: refusals come without a body, as some do."""
     variants: Mode = "merge"
     """What PATCH of a product does with `variants`."""
+    addresses: AddressMode = "merge"
+    """What PATCH of a customer does with `addresses`."""
     duplicate_status: int = 409
     first_line: int = 0
     """What the first row of a price write is counted as in refusals."""
@@ -57,9 +62,18 @@ class SparkLayerOptions:
     """(external id, name) of the stock locations that exist from the start."""
     currency: str | None = None
     settings_writable: bool = False
+    settings_refusal: int = 403
+    """How global settings that may not be written are refused."""
     resolved_field: str = "synced_external_ids"
     journal: bool = False
     """Keep the body of every product write."""
+
+
+class _Placed(msgspec.Struct, forbid_unknown_fields=True):
+    cart: str
+    customer: str = "cu_1"
+    reference: str = "PO-1"
+    currency: str = "USD"
 
 
 class _Revocation(msgspec.Struct, forbid_unknown_fields=True):
@@ -89,7 +103,7 @@ class SparkLayer:
         self._router = Router()
         self._router.add("POST", TOKEN_PATH, self.tokens.issue)
         state = self.state
-        for part in (state.products, state.stock, state.price_lists, state.prices, state.settings, state.sync_log):
+        for part in state.parts:
             part.route(self._router)
 
     def find(self, request: Request) -> Match | None:
@@ -128,6 +142,7 @@ class SparkLayer:
         control.router.add("GET", "/_sandbox/counts", lambda _: json(self._counts()))
         control.router.add("GET", "/_sandbox/sync-log", lambda _: json([asdict(c) for c in state.sync_log.calls]))
         control.router.add("GET", "/_sandbox/journal", lambda _: json(state.products.journal))
+        control.router.add("POST", "/_sandbox/purchase", self._place)
         control.router.add("POST", "/_sandbox/revoke", self._revoke)
         return control
 
@@ -138,12 +153,24 @@ class SparkLayer:
             "variants": sum(len(product.variants) for product in state.products.products.values()),
             "stock": len(state.stock.levels),
             "prices": sum(len(prices) for prices in state.prices.prices.values()),
+            "customers": len(state.customers.customers),
+            "addresses": sum(len(customer.addresses) for customer in state.customers.customers.values()),
+            "purchases": len(state.purchases.purchases),
             "product_writes": state.products.writes,
             "stock_writes": state.stock.writes,
             "price_writes": state.prices.writes,
+            "customer_writes": state.customers.writes,
+            "purchase_writes": state.purchases.writes,
             "sync_log_calls": len(state.sync_log.calls),
             "tokens": self.tokens.issued,
         }
+
+    def _place(self, request: Request) -> Response:
+        order = msgspec.json.decode(request.body, type=_Placed)
+        self.state.purchases.place(
+            order.cart, customer=order.customer, reference=order.reference, currency=order.currency
+        )
+        return DONE
 
     def _revoke(self, request: Request) -> Response:
         order = msgspec.json.decode(request.body or b"{}", type=_Revocation)
@@ -167,7 +194,9 @@ def _state(options: SparkLayerOptions) -> State:
         stock=Stock(locations=places),
         price_lists=lists,
         prices=Prices(lists=lists, first_line=options.first_line),
-        settings=Settings(options.currency, options.settings_writable),
+        settings=Settings(options.currency, options.settings_writable, options.settings_refusal),
+        customers=Customers(mode=options.addresses, duplicate_status=options.duplicate_status),
+        purchases=Purchases(),
         sync_log=SyncLog(options.resolved_field),
     )
 

@@ -1,7 +1,7 @@
 """Store currency and global settings (sparklayer.md section 7).
 
-A currency that is set stays: another one is a conflict. Global settings refuse keys made in the Dashboard with
-403, unless the switch says that these credentials may write them.
+A currency that is set stays: another one is a conflict. Global settings refuse keys made in the Dashboard, with
+403 unless told otherwise, unless the switch says that these credentials may write them.
 """
 
 from typing import Any
@@ -32,6 +32,7 @@ class Settings:
 
     currency: str | None
     writable: bool
+    refusal: int = 403
 
     def route(self, router: Router) -> None:
         """Add the routes."""
@@ -57,7 +58,7 @@ class Settings:
         """Write global settings; only the base currency can be written."""
         rows = decode_some(request, list[_Setting])
         if not self.writable or any(row.key != BASE_CURRENCY for row in rows):
-            raise problem(403, "Global settings unavailable for updates, please contact support")
+            raise problem(self.refusal, "Global settings unavailable for updates, please contact support")
         for index, row in enumerate(rows):
             try:
                 self.currency = msgspec.convert(row.value, Currency)

@@ -1,18 +1,30 @@
 """Everything a SparkLayer site holds, and a picture of it that tests can compare."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import msgspec
-from attrs import frozen
+from attrs import fields, frozen
 
+from daemon.sandbox.router import Router
+from daemon.sandbox.sparklayer.customers import Customers, comparable
 from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.prices import Prices
 from daemon.sandbox.sparklayer.products import Product, Products, Variant
+from daemon.sandbox.sparklayer.purchases import Purchases
 from daemon.sandbox.sparklayer.settings import Settings
-from daemon.sandbox.sparklayer.stock import Stock
+from daemon.sandbox.sparklayer.stock import Level, Stock
 from daemon.sandbox.sparklayer.sync_log import SyncLog
 
 _OWN = ("id", "product_id", "created_at", "updated_at")
+
+
+class Part(Protocol):
+    """A part of the API."""
+
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        ...
 
 
 @frozen(kw_only=True)
@@ -24,13 +36,23 @@ class State:
     price_lists: PriceLists
     prices: Prices
     settings: Settings
+    customers: Customers
+    purchases: Purchases
     sync_log: SyncLog
+
+    @property
+    def parts(self) -> Iterable[Part]:
+        """Everything that has routes."""
+        return (getattr(self, attribute.name) for attribute in fields(type(self)))
 
     def comparable(self) -> dict[str, Any]:
         """Return the site as plain data without ids and times of its own: equal pictures, equal sites.
 
         {"products": {external id: {title, slug, variants: {external id: fields}}},
-         "stock": {sku: {location: level}}, "prices": {slug: {sku: [[quantity, price]]}}, "currency": ...}
+         "stock": {sku: {location: level}}, "prices": {slug: {sku: [[quantity, price]]}}, "currency": ...,
+         "stock_terms": {sku: {location: {restock_date, min_stock_level}}} where a level has any of them,
+         "price_lists": {slug: fields}, "purchases": {cart id: body},
+         "customers": {external id: fields, with addresses by their external ids}}
         A location is named by its external id where it has one.
         """
         places = {place.id: place.external_id or place.id for place in self.stock.locations}
@@ -47,8 +69,21 @@ class State:
                 for slug, prices in self.prices.prices.items()
                 if prices
             },
+            "stock_terms": {
+                sku: {str(places[place]): terms for place, level in levels.items() if (terms := _terms(level))}
+                for sku, levels in self.stock.levels.items()
+                if any(_terms(level) for level in levels.values())
+            },
+            "price_lists": msgspec.to_builtins(self.price_lists.lists),
             "currency": self.settings.currency,
+            "customers": comparable(self.customers.customers),
+            "purchases": self.purchases.comparable(),
         }
+
+
+def _terms(level: Level) -> dict[str, Any]:
+    content: dict[str, Any] = msgspec.to_builtins(level)
+    return {name: content[name] for name in ("restock_date", "min_stock_level") if name in content}
 
 
 def _product(product: Product) -> dict[str, Any]:
@@ -57,5 +92,5 @@ def _product(product: Product) -> dict[str, Any]:
 
 
 def _variant(variant: Variant) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(variant)
-    return {name: value for name, value in fields.items() if name not in _OWN}
+    content: dict[str, Any] = msgspec.to_builtins(variant)
+    return {name: value for name, value in content.items() if name not in _OWN}

@@ -7,22 +7,24 @@ Extra controls for a separate process:
     POST /_sandbox/token      {"access_token": "..."}: another token is valid from now on; revokes the old one
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import trio
 from attrs import frozen
 
 from daemon.sandbox.bigcommerce import problems
+from daemon.sandbox.bigcommerce.customers import Customers
 from daemon.sandbox.bigcommerce.delivery import Webhooks
+from daemon.sandbox.bigcommerce.edits import edits
 from daemon.sandbox.bigcommerce.hooks import Hooks
 from daemon.sandbox.bigcommerce.information import Information
 from daemon.sandbox.bigcommerce.inventory import Inventory
 from daemon.sandbox.bigcommerce.products import Products
 from daemon.sandbox.bigcommerce.quota import Quota
-from daemon.sandbox.bigcommerce.store import EDITS, Store
+from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.control import DONE, Control
 from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Refused, Request, Response, json
@@ -58,6 +60,12 @@ class _Token(msgspec.Struct, forbid_unknown_fields=True):
     access_token: str
 
 
+class _Routed(Protocol):
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        ...
+
+
 class BigCommerce:
     """One store's API. `url` is the base that `/stores/{hash}/v3/...` is appended to."""
 
@@ -83,7 +91,7 @@ class BigCommerce:
         self._control = self._controls()
         self._prefix = f"/stores/{options.store_hash}"
         self._router = Router()
-        for part in (Products(store), Inventory(store), Information(store, self.store_hash), self.hooks):
+        for part in self._parts():
             part.route(self._router)
 
     def find(self, request: Request) -> Match | None:
@@ -110,11 +118,16 @@ class BigCommerce:
     def _do(self, request: Request, match: Match | None) -> Response:
         if match is None:
             allowed = self._router.allowed(request.path.removeprefix(self._prefix))
-            return problems.v3(405 if allowed else 404)
+            problem = problems.v2 if request.path.startswith(f"{self._prefix}/v2/") else problems.v3
+            return problem(405 if allowed else 404)
         try:
             return match.handler(request, **match.parameters)
         except Refused as refused:
             return refused.response
+
+    def _parts(self) -> Iterable[_Routed]:
+        store = self.store
+        return Products(store), Inventory(store), Customers(store), Information(store, self.store_hash), self.hooks
 
     def _controls(self) -> Control:
         control = Control(self.statistics, self.faults)
@@ -125,16 +138,18 @@ class BigCommerce:
 
     def _edit(self, request: Request) -> Response:
         order = msgspec.json.decode(request.body, type=_Edit)
-        if order.edit not in EDITS:
-            raise ValueError(f"no such edit; there are {', '.join(sorted(EDITS))}")
+        known = edits(self.store)
+        if order.edit not in known:
+            raise ValueError(f"no such edit; there are {', '.join(sorted(known))}")
         with self.store.unstamped() if order.unstamped else nullcontext():
-            result = getattr(self.store, order.edit)(**order.arguments)
+            result = known[order.edit](**order.arguments)
         return json({"result": result})
 
     def _state(self, _request: Request) -> Response:
         state: Mapping[str, int] = {
             "products": len(self.store.ids),
             "variants": sum(1 for _ in self.store.variants()),
+            "customers": len(self.store.customers.people),
             "hooks": len(self.hooks.registered),
             "outstanding": self.webhooks.outstanding,
         }

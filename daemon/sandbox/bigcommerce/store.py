@@ -8,16 +8,21 @@ things without telling anyone (bigcommerce.md section 3). A SKU may stand on two
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attrs import Factory, define, field
 from msgspec.structs import replace
 
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Catalogue
+from daemon.sandbox.bigcommerce.customer_book import CustomerBook
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.records import CustomUrl, Entry, Number, OptionValue, Product, Variant, number
 
 
+@define(eq=False, kw_only=True)
 class Store(Catalogue):
-    """The store, with its edits as methods."""
+    """The store, with the edits of its products and settings as methods; its other parts have their own."""
+
+    customers: CustomerBook = field(init=False, default=Factory(CustomerBook, takes_self=True), repr=False)
 
     def set_title(self, product_id: int, title: str, *, silent: bool = False) -> None:
         """Rename a product."""
@@ -81,7 +86,7 @@ class Store(Catalogue):
         if simple:
             entry.product.base_variant_id = entry.variants[0].id
         self.put(entry)
-        self._announce(
+        self.announce(
             events.product("created", product_id),
             *(event for variant in entry.variants for event in events.sku("created", variant)),
             silent=silent,
@@ -94,7 +99,7 @@ class Store(Catalogue):
         self.ids.remove(product_id)
         for variant in entry.variants:
             del self._owners[variant.id]
-        self._announce(events.product("deleted", product_id), silent=silent)
+        self.announce(events.product("deleted", product_id), silent=silent)
 
     def set_sku(self, variant_id: int, sku: str, *, silent: bool = False) -> None:
         """Give a variant another SKU; an empty one takes it away."""
@@ -167,12 +172,17 @@ class Store(Catalogue):
     def set_currency(self, currency: str, *, silent: bool = False) -> None:
         """Change the default currency; prices keep their numbers."""
         self.currency = currency
-        self._announce(events.information(), silent=silent)
+        self.announce(events.information(), silent=silent)
 
     def set_weight_unit(self, unit: str, *, silent: bool = False) -> None:
         """Change the weight unit (LBS, Ounces, KGS, Grams, Tonnes); weights keep their numbers."""
         self.weight_unit = unit
-        self._announce(events.information(), silent=silent)
+        self.announce(events.information(), silent=silent)
+
+    def set_tax_inclusive(self, *, inclusive: bool, silent: bool = False) -> None:
+        """Say whether prices are entered with tax; prices keep their numbers."""
+        self.tax_inclusive = inclusive
+        self.announce(events.information(), silent=silent)
 
     def _add(self, entry: Entry, variant: Variant, *, silent: bool) -> int:
         entry.variants.append(variant)
@@ -232,9 +242,3 @@ class Store(Catalogue):
 def _about(variant: Variant) -> tuple[Event, ...]:
     """Return what announces a small edit of `variant`: its SKU, or for a base variant its product."""
     return events.sku("updated", variant) or (events.product("updated", variant.product_id),)
-
-
-EDITS = frozenset(
-    name for name in vars(Store) if name.startswith(("set_", "add_", "delete_", "recreate_", "rotate_", "move_"))
-)
-"""The edits that can be ordered over HTTP."""

@@ -3,7 +3,7 @@
 Extra controls for a separate process:
 
     POST /_sandbox/edit       {"edit": "set_title", "arguments": {...}, "unstamped": false} -> {"result": ...}
-    GET  /_sandbox/state      {"products", "variants", "hooks", "outstanding"}
+    GET  /_sandbox/state      {"products", "variants", "customers", "orders", "hooks", "outstanding"}
     POST /_sandbox/token      {"access_token": "..."}: another token is valid from now on; revokes the old one
 """
 
@@ -22,9 +22,12 @@ from daemon.sandbox.bigcommerce.edits import edits
 from daemon.sandbox.bigcommerce.hooks import Hooks
 from daemon.sandbox.bigcommerce.information import Information
 from daemon.sandbox.bigcommerce.inventory import Inventory
+from daemon.sandbox.bigcommerce.metafields import Metafields
+from daemon.sandbox.bigcommerce.orders import Orders
 from daemon.sandbox.bigcommerce.products import Products
 from daemon.sandbox.bigcommerce.quota import Quota
 from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.bigcommerce.variants import Variants
 from daemon.sandbox.control import DONE, Control
 from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Refused, Request, Response, json
@@ -127,7 +130,8 @@ class BigCommerce:
 
     def _parts(self) -> Iterable[_Routed]:
         store = self.store
-        return Products(store), Inventory(store), Customers(store), Information(store, self.store_hash), self.hooks
+        catalogue = Products(store), Variants(store), Inventory(store), Metafields(store)
+        return *catalogue, Customers(store), Orders(store), Information(store, self.store_hash), self.hooks
 
     def _controls(self) -> Control:
         control = Control(self.statistics, self.faults)
@@ -150,6 +154,7 @@ class BigCommerce:
             "products": len(self.store.ids),
             "variants": sum(1 for _ in self.store.variants()),
             "customers": len(self.store.customers.people),
+            "orders": len(self.store.orders.orders),
             "hooks": len(self.hooks.registered),
             "outstanding": self.webhooks.outstanding,
         }

@@ -91,7 +91,7 @@ class Webhooks:
     def prepare(self, hook: Hook, event: Event) -> Delivery:
         """Write the message; its body stays the same however often it is sent."""
         envelope = {
-            "scope": event.scope,
+            "scope": event.written or event.scope,
             "store_id": STORE_ID,
             "data": dict(event.data),
             "hash": hashlib.sha1(encode(event.data), usedforsecurity=False).hexdigest(),

@@ -19,7 +19,7 @@ Edit = Callable[..., Any]
 
 def edits(store: Store) -> dict[str, Edit]:
     """Return every edit of the store and, with the part's name in front, of its parts."""
-    parts = {"": store, "customers.": store.customers}
+    parts = {"": store, "customers.": store.customers, "metafields.": store.metafields, "orders.": store.orders}
     return {prefix + name: edit for prefix, part in parts.items() for name, edit in _of(part)}
 
 

@@ -15,6 +15,8 @@ from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Catalogue
 from daemon.sandbox.bigcommerce.customer_book import CustomerBook
 from daemon.sandbox.bigcommerce.events import Event
+from daemon.sandbox.bigcommerce.metafield_book import MetafieldBook
+from daemon.sandbox.bigcommerce.order_book import OrderBook
 from daemon.sandbox.bigcommerce.records import CustomUrl, Entry, Number, OptionValue, Product, Variant, number
 
 
@@ -23,6 +25,12 @@ class Store(Catalogue):
     """The store, with the edits of its products and settings as methods; its other parts have their own."""
 
     customers: CustomerBook = field(init=False, default=Factory(CustomerBook, takes_self=True), repr=False)
+    metafields: MetafieldBook = field(init=False, default=Factory(MetafieldBook, takes_self=True), repr=False)
+    orders: OrderBook = field(init=False, repr=False)
+
+    @orders.default
+    def _no_orders(self) -> OrderBook:
+        return OrderBook(self, self.customers, self.metafields)
 
     def set_title(self, product_id: int, title: str, *, silent: bool = False) -> None:
         """Rename a product."""
@@ -97,8 +105,9 @@ class Store(Catalogue):
         """Delete a product and its variants."""
         entry = self.entries.pop(product_id)
         self.ids.remove(product_id)
+        self.metafields.forget("product", product_id)
         for variant in entry.variants:
-            del self._owners[variant.id]
+            self._forget(variant)
         self.announce(events.product("deleted", product_id), silent=silent)
 
     def set_sku(self, variant_id: int, sku: str, *, silent: bool = False) -> None:
@@ -154,7 +163,7 @@ class Store(Catalogue):
         if entry.simple:
             raise ValueError("the base variant goes with its product")
         entry.variants.remove(variant)
-        del self._owners[variant_id]
+        self._forget(variant)
         self._touch(
             variant.product_id,
             *events.sku("deleted", variant),
@@ -190,6 +199,10 @@ class Store(Catalogue):
         created = (*events.sku("created", variant), events.product("updated", variant.product_id))
         self._touch(variant.product_id, *created, silent=silent)
         return variant.id
+
+    def _forget(self, variant: Variant) -> None:
+        del self._owners[variant.id]
+        self.metafields.forget("variant", variant.id)
 
     def _edit(self, product_id: int, *, silent: bool, **fields: Any) -> None:
         product = self.entries[product_id].product

@@ -74,6 +74,8 @@ class Webhooks:
         self.outstanding = 0
         self.signed = signed
         self.time_scale = time_scale
+        self.as_in_examples = True
+        """Whether an envelope may name another scope than the hook's, as the documentation's examples do."""
         self._store, self._hooks, self._hash = store, hooks, store_hash
         self._key = client_secret.encode()
         self._nursery = nursery
@@ -91,7 +93,7 @@ class Webhooks:
     def prepare(self, hook: Hook, event: Event) -> Delivery:
         """Write the message; its body stays the same however often it is sent."""
         envelope = {
-            "scope": event.written or event.scope,
+            "scope": (self.as_in_examples and event.written) or event.scope,
             "store_id": STORE_ID,
             "data": dict(event.data),
             "hash": hashlib.sha1(encode(event.data), usedforsecurity=False).hexdigest(),

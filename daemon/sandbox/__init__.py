@@ -1,7 +1,7 @@
 """Stateful, strict stand-ins of BigCommerce's and SparkLayer's APIs over real HTTP, with a sample store.
 
     async with open_sandbox(
-        store=adventureworks(),                                   # or synthetic(20_000)
+        store=adventureworks(),                                   # or synthetic(20_000, customers=9, orders=9)
         bigcommerce=BigCommerceOptions(quota=150, port=0),        # see the options for every switch
         sparklayer=SparkLayerOptions(rate=None, variants="replace", journal=True),
     ) as sandbox:
@@ -9,7 +9,11 @@
         sandbox.sparklayer.url, .site_id, .client_id, .client_secret            # {url}/api/...
         sandbox.store.set_title(product_id, "New")                # an edit: webhooks go out
         sandbox.store.set_price(product_id, 9.5, silent=True)     # an edit whose webhook got lost
+        sandbox.store.customers.set_group(customer_id, 3)         # customers, orders and metafields have their own edits
+        sandbox.store.orders.place(customer_id, [{"sku": "HL-U509-R", "quantity": 2}], cart_id="<uuid>")
+        sandbox.store.metafields.set("product", product_id, "rrp", "49.99")
         await sandbox.bigcommerce.webhooks.settled()              # every webhook taken or given up
+        sandbox.bigcommerce.login.authorize("sandbox")            # a code for POST {url}/oauth2/token
         sandbox.sparklayer.state.comparable()                     # the site as plain data
         sandbox.sparklayer.state.sync_log.calls                   # every sync-log call in order
         sandbox.sparklayer.statistics.calls["POST /api/v1/products"]

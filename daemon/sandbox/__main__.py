@@ -14,6 +14,7 @@ from daemon.sandbox import (
     BigCommerceOptions,
     Sandbox,
     SparkLayerOptions,
+    Store,
     adventureworks,
     open_sandbox,
     synthetic,
@@ -30,6 +31,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m daemon.sandbox", description=__doc__)
     parser.add_argument("--products", type=int, help="made-up products instead of the sample company")
     parser.add_argument("--variants-per-product", type=int, default=3)
+    parser.add_argument("--customers", type=int, default=0, help="made-up customers beside made-up products")
+    parser.add_argument("--orders", type=int, default=0, help="made-up orders of them")
     parser.add_argument("--limits", choices=("on", "off"), default="off", help="rate limits of both APIs")
     parser.add_argument("--bigcommerce-port", type=int, default=0)
     parser.add_argument("--sparklayer-port", type=int, default=0)
@@ -40,8 +43,7 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(given: argparse.Namespace) -> None:
     limited = given.limits == "on"
-    products = given.products
-    store = adventureworks() if products is None else synthetic(products, given.variants_per_product)
+    store = adventureworks() if given.products is None else _made_up(given)
     shop = BigCommerceOptions(
         port=given.bigcommerce_port, quota=STANDARD_QUOTA if limited else None, time_scale=given.time_scale
     )
@@ -55,6 +57,10 @@ async def _run(given: argparse.Namespace) -> None:
             await anext(aiter(signals))
 
 
+def _made_up(given: argparse.Namespace) -> Store:
+    return synthetic(given.products, given.variants_per_product, customers=given.customers, orders=given.orders)
+
+
 def _where(sandbox: Sandbox) -> str:
     shop, site = sandbox.bigcommerce, sandbox.sparklayer
     return encode(
@@ -63,6 +69,7 @@ def _where(sandbox: Sandbox) -> str:
                 "url": shop.url,
                 "store_hash": shop.store_hash,
                 "access_token": shop.access_token,
+                "client_id": shop.login.client_id,
                 "client_secret": shop.client_secret,
             },
             "sparklayer": {

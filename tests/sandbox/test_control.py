@@ -25,7 +25,7 @@ async def test_edits_and_state_over_http(house: Any) -> None:
             await steering.post("/_sandbox/token", json={"access_token": "another"})
         assert running.store.entry(made).product.name == "Cap"
         assert (await running.shop("GET", "/v2/time")).status_code == 401
-    assert state == {"products": 3, "variants": 4, "hooks": 0, "outstanding": 0}
+    assert state == {"products": 3, "variants": 4, "customers": 0, "orders": 0, "hooks": 0, "outstanding": 0}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from daemon.sandbox import BigCommerceOptions, reset
+from daemon.sandbox.bigcommerce.blocklist import Blocklist
 from daemon.sandbox.bigcommerce.delivery import RETRIES
 
 AT_ONCE = BigCommerceOptions(time_scale=0.0)
@@ -56,7 +57,9 @@ async def test_hooks_are_listed_changed_and_removed(house: Any) -> None:
         gone = await running.shop("GET", f"/v3/hooks/{hook}")
     assert changed.json()["data"]["headers"] == {"X-Secret": "s"}
     assert [found["id"] for found in listed.json()["data"]] == [hook]
-    assert health.json()["data"]["hooks_list"] == [{"id": hook, "status": "inactive"}]
+    (told,) = health.json()["data"]["hooks_list"]
+    assert (told["id"], told["status"], told["destination"]) == (hook, "inactive", "http://127.0.0.1:1/")
+    assert health.json()["data"]["blocked_domains"] == []
     assert gone.status_code == 404
 
 
@@ -108,6 +111,33 @@ async def test_after_48_hours_the_hook_is_switched_off_and_says_so_elsewhere(hou
         running.store.set_title(1, "Cardigan")
         await webhooks.settled()
         assert json.loads(receiver.received[-1].body)["scope"] == "store/product/updated"
+
+
+async def test_to_a_blocked_domain_nothing_is_sent(house: Any, receiver: Any) -> None:
+    async with house(bigcommerce=BigCommerceOptions(time_scale=1.0)) as running:
+        hook = await register(running, receiver.url)
+        control = f"{running.sandbox.bigcommerce.url}/_sandbox/block"
+        assert (await running.shop("POST", control, {"domain": "127.0.0.1"})).status_code == 204
+        health = (await running.shop("GET", "/v3/hooks/admin")).json()["data"]
+        webhooks = running.sandbox.bigcommerce.webhooks
+        webhooks.time_scale = 0.0
+        running.store.set_title(1, "Pullover")
+        await webhooks.settled()
+        found = (await running.shop("GET", f"/v3/hooks/{hook}")).json()["data"]
+    (blocked,) = health["blocked_domains"]
+    assert (blocked["destination"], blocked["time_left"] > 0, bool(blocked["reasons"])) == ("127.0.0.1", True, True)
+    assert (len(webhooks.attempts), receiver.received, found["is_active"]) == (0, [], False)
+
+
+async def test_a_block_ends(mock_clock: Any) -> None:
+    blocklist = Blocklist(0.5)
+    blocklist.block("sync.example.com")
+    mock_clock.jump(89)
+    assert blocklist.has("https://sync.example.com/webhooks")
+    assert not blocklist.has("https://other.example.com/")
+    mock_clock.jump(1)
+    assert not blocklist.has("https://sync.example.com/webhooks")
+    assert blocklist.shown() == []
 
 
 async def test_by_hand_one_can_repeat_forge_and_date_back(house: Any, receiver: Any) -> None:

@@ -3,26 +3,36 @@
 Extra controls for a separate process:
 
     POST /_sandbox/edit       {"edit": "set_title", "arguments": {...}, "unstamped": false} -> {"result": ...}
-    GET  /_sandbox/state      {"products", "variants", "hooks", "outstanding"}
+    GET  /_sandbox/state      {"products", "variants", "customers", "orders", "hooks", "outstanding"}
     POST /_sandbox/token      {"access_token": "..."}: another token is valid from now on; revokes the old one
+    POST /_sandbox/authorize  {"scope": "..."} -> {"code", "context", "scope"}: a merchant installs the app
+    POST /_sandbox/payload    {} -> {"signed_payload_jwt": "..."}: a merchant opens or removes it
+    POST /_sandbox/block      {"domain": "..."}: no webhook is sent there for three minutes, scaled
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import trio
 from attrs import frozen
 
 from daemon.sandbox.bigcommerce import problems
+from daemon.sandbox.bigcommerce.blocklist import Blocklist
+from daemon.sandbox.bigcommerce.customers import Customers
 from daemon.sandbox.bigcommerce.delivery import Webhooks
+from daemon.sandbox.bigcommerce.edits import edits
 from daemon.sandbox.bigcommerce.hooks import Hooks
 from daemon.sandbox.bigcommerce.information import Information
 from daemon.sandbox.bigcommerce.inventory import Inventory
+from daemon.sandbox.bigcommerce.login import SCOPE, Login
+from daemon.sandbox.bigcommerce.metafields import Metafields
+from daemon.sandbox.bigcommerce.orders import Orders
 from daemon.sandbox.bigcommerce.products import Products
 from daemon.sandbox.bigcommerce.quota import Quota
-from daemon.sandbox.bigcommerce.store import EDITS, Store
+from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.bigcommerce.variants import Variants
 from daemon.sandbox.control import DONE, Control
 from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Refused, Request, Response, json
@@ -37,6 +47,7 @@ class BigCommerceOptions:
     port: int = 0
     store_hash: str = "sandbox"
     access_token: str = "sandbox-access-token"  # noqa: S105  opens nothing but this sandbox
+    client_id: str = "sandbox-client-id"
     client_secret: str = "sandbox-client-secret"  # noqa: S105  the same
     quota: int | None = None
     """Requests per window; None is unlimited."""
@@ -58,6 +69,20 @@ class _Token(msgspec.Struct, forbid_unknown_fields=True):
     access_token: str
 
 
+class _Authorize(msgspec.Struct, forbid_unknown_fields=True):
+    scope: str = SCOPE
+
+
+class _Block(msgspec.Struct, forbid_unknown_fields=True):
+    domain: str
+
+
+class _Routed(Protocol):
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        ...
+
+
 class BigCommerce:
     """One store's API. `url` is the base that `/stores/{hash}/v3/...` is appended to."""
 
@@ -70,10 +95,13 @@ class BigCommerce:
         self.faults = Faults()
         self.statistics = Statistics()
         self.quota = Quota(options.quota, options.window_seconds, options.headers_on_refusal)
-        self.hooks = Hooks(store, options.store_hash)
+        self.blocklist = Blocklist(options.time_scale)
+        self.hooks = Hooks(store, options.store_hash, self.blocklist)
+        self.login = Login(options.client_id, options.client_secret, lambda: self.access_token)
         self.webhooks = Webhooks(
             store,
             self.hooks,
+            self.blocklist,
             store_hash=options.store_hash,
             client_secret=options.client_secret,
             signed=options.sign_webhooks,
@@ -82,18 +110,23 @@ class BigCommerce:
         )
         self._control = self._controls()
         self._prefix = f"/stores/{options.store_hash}"
-        self._router = Router()
-        for part in (Products(store), Inventory(store), Information(store, self.store_hash), self.hooks):
+        self._router, self._logins = Router(), Router()
+        self.login.route(self._logins)
+        for part in self._parts():
             part.route(self._router)
 
     def find(self, request: Request) -> Match | None:
-        """Find the route below the store's prefix."""
+        """Find the route below the store's prefix, or of the login server."""
+        if self._logins.allowed(request.path):
+            return self._logins.find(request.method, request.path)
         if not request.path.startswith(self._prefix + "/"):
             return None
         return self._router.find(request.method, request.path[len(self._prefix) :])
 
     def answer(self, request: Request, match: Match | None) -> Response:
-        """Check token and quota, then do what was asked."""
+        """Check token and quota, then do what was asked; the login server has neither."""
+        if self._logins.allowed(request.path):
+            return self._do(request, match)
         if request.headers.get("x-auth-token") != self.access_token:
             return problems.unauthorized()
         if not self.quota.take():
@@ -109,32 +142,45 @@ class BigCommerce:
 
     def _do(self, request: Request, match: Match | None) -> Response:
         if match is None:
-            allowed = self._router.allowed(request.path.removeprefix(self._prefix))
-            return problems.v3(405 if allowed else 404)
+            path = request.path.removeprefix(self._prefix)
+            allowed = self._router.allowed(path) or self._logins.allowed(path)
+            problem = problems.v2 if request.path.startswith(f"{self._prefix}/v2/") else problems.v3
+            return problem(405 if allowed else 404)
         try:
             return match.handler(request, **match.parameters)
         except Refused as refused:
             return refused.response
+
+    def _parts(self) -> Iterable[_Routed]:
+        store = self.store
+        catalogue = Products(store), Variants(store), Inventory(store), Metafields(store)
+        return *catalogue, Customers(store), Orders(store), Information(store, self.store_hash), self.hooks
 
     def _controls(self) -> Control:
         control = Control(self.statistics, self.faults)
         control.router.add("POST", "/_sandbox/edit", self._edit)
         control.router.add("GET", "/_sandbox/state", self._state)
         control.router.add("POST", "/_sandbox/token", self._token)
+        control.router.add("POST", "/_sandbox/authorize", self._authorize)
+        control.router.add("POST", "/_sandbox/payload", self._payload)
+        control.router.add("POST", "/_sandbox/block", self._block)
         return control
 
     def _edit(self, request: Request) -> Response:
         order = msgspec.json.decode(request.body, type=_Edit)
-        if order.edit not in EDITS:
-            raise ValueError(f"no such edit; there are {', '.join(sorted(EDITS))}")
+        known = edits(self.store)
+        if order.edit not in known:
+            raise ValueError(f"no such edit; there are {', '.join(sorted(known))}")
         with self.store.unstamped() if order.unstamped else nullcontext():
-            result = getattr(self.store, order.edit)(**order.arguments)
+            result = known[order.edit](**order.arguments)
         return json({"result": result})
 
     def _state(self, _request: Request) -> Response:
         state: Mapping[str, int] = {
             "products": len(self.store.ids),
             "variants": sum(1 for _ in self.store.variants()),
+            "customers": len(self.store.customers.people),
+            "orders": len(self.store.orders.orders),
             "hooks": len(self.hooks.registered),
             "outstanding": self.webhooks.outstanding,
         }
@@ -142,4 +188,16 @@ class BigCommerce:
 
     def _token(self, request: Request) -> Response:
         self.access_token = msgspec.json.decode(request.body, type=_Token).access_token
+        return DONE
+
+    def _authorize(self, request: Request) -> Response:
+        scope = msgspec.json.decode(request.body, type=_Authorize).scope
+        code = self.login.authorize(self.store_hash, scope)
+        return json({"code": code, "context": f"stores/{self.store_hash}", "scope": scope})
+
+    def _payload(self, _request: Request) -> Response:
+        return json({"signed_payload_jwt": self.login.signed_payload(self.store_hash)})
+
+    def _block(self, request: Request) -> Response:
+        self.blocklist.block(msgspec.json.decode(request.body, type=_Block).domain)
         return DONE

@@ -1,17 +1,15 @@
-"""What stands in a BigCommerce store, and how a change to it is dated and announced.
+"""What a BigCommerce store sells, and how a change to it is dated and announced.
 
-Products are kept in the order of their ids, so that pages are slices. Events go to whoever `listen`s. Knows neither
-which edits there are (see `store`) nor HTTP.
+Products are kept in the order of their ids, so that pages are slices. Knows neither which edits there are (see
+`store`) nor HTTP.
 """
 
-import contextlib
-import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 
 from attrs import define, field
 
+from daemon.sandbox.bigcommerce.chronicle import Chronicle
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.records import Entry, Variant
 
@@ -27,23 +25,21 @@ class Location:
     label: str
 
 
-@define(eq=False)
-class Catalogue:
-    """What stands in the store. Ids are small and never used again."""
+@define(eq=False, kw_only=True)
+class Catalogue(Chronicle):
+    """What the store sells. Ids are small and never used again."""
 
     name: str = "Sandbox Store"
     currency: str = "USD"
     weight_unit: str = "LBS"
-    clock: Callable[[], float] = time.time
+    tax_inclusive: bool = False
     entries: dict[int, Entry] = field(factory=dict, repr=False)
     ids: list[int] = field(factory=list, repr=False)
     locations: list[Location] = field(factory=lambda: [Location(MAIN_LOCATION, "default", "Default location")])
     elsewhere: dict[tuple[int, int], int] = field(factory=dict, repr=False)
     """Stock by (variant id, location id) at other than the main location."""
     _owners: dict[int, int] = field(factory=dict, repr=False)
-    _listeners: list[Callable[[Event], None]] = field(factory=list, repr=False)
     _last_id: int = 0
-    _stamping: bool = True
 
     def entry(self, product_id: int) -> Entry:
         """Return a product with its parts. Raises KeyError."""
@@ -65,19 +61,6 @@ class Catalogue:
         """Return every variant by product and position."""
         return (variant for product_id in self.ids for variant in self.entries[product_id].variants)
 
-    def listen(self, listener: Callable[[Event], None]) -> None:
-        """Call `listener` with every event that is announced from now on."""
-        self._listeners.append(listener)
-
-    @contextlib.contextmanager
-    def unstamped(self) -> Iterator[None]:
-        """Leave `date_modified` alone in the block's edits. Use together with `silent=True`."""
-        self._stamping = False
-        try:
-            yield
-        finally:
-            self._stamping = True
-
     def new_id(self) -> int:
         """Return an id that nothing else has."""
         self._last_id += 1
@@ -92,18 +75,9 @@ class Catalogue:
         self._owners.update((variant.id, product_id) for variant in entry.variants)
         self._last_id = max(self._last_id, product_id, *(variant.id for variant in entry.variants))
 
-    def stamp(self) -> str:
-        """Return the present second as BigCommerce writes it."""
-        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
-
     def _touch(self, product_id: int, *announced: Event, silent: bool) -> None:
         entry = self.entries[product_id]
         entry.settle()
-        if self._stamping:
+        if self.stamping:
             entry.product.date_modified = self.stamp()
-        self._announce(*announced, silent=silent)
-
-    def _announce(self, *announced: Event, silent: bool) -> None:
-        for event in () if silent else announced:
-            for listener in self._listeners:
-                listener(event)
+        self.announce(*announced, silent=silent)

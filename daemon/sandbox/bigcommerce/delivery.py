@@ -17,6 +17,7 @@ from typing import Literal
 import trio
 from attrs import evolve, frozen
 
+from daemon.sandbox.bigcommerce.blocklist import Blocklist
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.hooks import Hook, Hooks
 from daemon.sandbox.bigcommerce.information import STORE_ID
@@ -63,6 +64,7 @@ class Webhooks:
         self,
         store: Store,
         hooks: Hooks,
+        blocklist: Blocklist,
         *,
         store_hash: str,
         client_secret: str,
@@ -74,7 +76,10 @@ class Webhooks:
         self.outstanding = 0
         self.signed = signed
         self.time_scale = time_scale
+        self.as_in_examples = True
+        """Whether an envelope may name another scope than the hook's, as the documentation's examples do."""
         self._store, self._hooks, self._hash = store, hooks, store_hash
+        self._blocklist = blocklist
         self._key = client_secret.encode()
         self._nursery = nursery
         self._poster = Poster()
@@ -91,7 +96,7 @@ class Webhooks:
     def prepare(self, hook: Hook, event: Event) -> Delivery:
         """Write the message; its body stays the same however often it is sent."""
         envelope = {
-            "scope": event.scope,
+            "scope": (self.as_in_examples and event.written) or event.scope,
             "store_id": STORE_ID,
             "data": dict(event.data),
             "hash": hashlib.sha1(encode(event.data), usedforsecurity=False).hexdigest(),
@@ -140,6 +145,8 @@ class Webhooks:
                 await trio.sleep(wait * self.time_scale)
                 if not self._hooks.active(delivery.hook):
                     return
+                if self._blocklist.has(delivery.hook.destination):
+                    continue
                 async with self._at_once:
                     if (await self.send(evolve(delivery, attempt=number))).accepted:
                         return

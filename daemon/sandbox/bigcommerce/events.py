@@ -15,10 +15,11 @@ from daemon.sandbox.bigcommerce.records import Entry, Variant
 
 @frozen
 class Event:
-    """One thing to announce."""
+    """One thing to announce. `written` is what the envelope calls the scope, where that differs."""
 
     scope: str
     data: Mapping[str, Any]
+    written: str = ""
 
 
 def product(verb: str, product_id: int) -> Event:
@@ -55,6 +56,37 @@ def information() -> Event:
     return Event("store/information/updated", {"type": "store"})
 
 
+def customer(verb: str, customer_id: int) -> Event:
+    """Announce that a customer was created, updated or deleted."""
+    return Event(f"store/customer/{verb}", {"type": "customer", "id": customer_id})
+
+
+def address(verb: str, address_id: int, customer_id: int) -> Event:
+    """Announce a customer's address. The `id` is the address's, although the type says customer."""
+    data = {"type": "customer", "id": address_id, "address": {"customer_id": customer_id}}
+    return Event(f"store/customer/address/{verb}", data)
+
+
+def order(verb: str, order_id: int, **more: Any) -> Event:
+    """Announce what happened to an order; `more` is what the verb tells besides."""
+    return Event(f"store/order/{verb}", {"type": "order", "id": order_id, **more})
+
+
+def shipment(verb: str, shipment_id: int, order_id: int) -> Event:
+    """Announce a shipment of an order."""
+    return Event(f"store/shipment/{verb}", {"type": "shipment", "id": shipment_id, "orderId": order_id})
+
+
+def metafield(head: str, verb: str, metafield_id: int, resource_type: str, resource_id: int) -> tuple[Event, Event]:
+    """Announce a metafield twice: under its resource's scopes (`head`, such as `store/product`) and the common ones.
+
+    The examples of the narrow scopes carry the common one in their envelope (section 12), so that is written there.
+    """
+    common = f"store/metafield/{verb}"
+    data = {"metafield_id": metafield_id, "resource_id": str(resource_id), "resource_type": resource_type}
+    return Event(f"{head}/metafield/{verb}", data, common), Event(common, data)
+
+
 _SUFFIXES = {
     "store/product": "* created updated deleted inventory/updated inventory/order/updated",
     "store/product/metafield": "* created updated deleted",
@@ -65,6 +97,7 @@ _SUFFIXES = {
     "store/customer": "* created updated deleted",
     "store/customer/address": "* created updated deleted",
     "store/order": "* created updated archived statusUpdated message/created refund/created",
+    "store/order/metafield": "* created updated deleted",
     "store/shipment": "* created updated deleted",
     "store/metafield": "created updated deleted",
     "store/priceList": "* created updated deleted",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from attrs import define, field
 
+from daemon.sandbox.bigcommerce.blocklist import Blocklist
 from daemon.sandbox.bigcommerce.events import SCOPES, Event, matches
 from daemon.sandbox.bigcommerce.problems import invalid, v3
 from daemon.sandbox.bigcommerce.query import Parameters
@@ -19,6 +20,8 @@ from daemon.sandbox.message import Request, Response, json
 from daemon.sandbox.router import Router
 
 MOST_PER_SCOPE = 10
+EMAILS = ("owner@example.com",)
+"""Who is written to when a hook is switched off."""
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,9 +51,10 @@ class Hook:
 class Hooks:
     """The registry, with its routes."""
 
-    def __init__(self, store: Store, store_hash: str) -> None:
+    def __init__(self, store: Store, store_hash: str, blocklist: Blocklist) -> None:
         self._store = store
         self._hash = store_hash
+        self._blocklist = blocklist
         self.registered: dict[int, Hook] = {}
 
     def hearing(self, event: Event) -> list[Hook]:
@@ -97,9 +101,10 @@ class Hooks:
         return json({"data": self._shown(hook), "meta": {}})
 
     def admin(self, _request: Request) -> Response:
-        """Answer the health of the hooks; the sandbox keeps no list of blocked domains."""
-        shown = [{"id": hook.id, "status": _health(hook)} for hook in self.registered.values()]
-        return json({"data": {"emails": [], "hooks_list": shown, "blocked_domains": []}, "meta": {}})
+        """Answer the health of the hooks, and who is told of it. What a hook shows beside its status is inferred."""
+        hooks = [self._shown(hook) | {"status": _health(hook)} for hook in self.registered.values()]
+        data = {"emails": EMAILS, "hooks_list": hooks, "blocked_domains": self._blocklist.shown()}
+        return json({"data": data, "meta": {}})
 
     def get(self, _request: Request, hook_id: str) -> Response:
         """Answer one hook."""

@@ -43,7 +43,7 @@ class Information:
                 "dimension_units": "Inches",
                 "plan_name": "Sandbox",
                 "plan_level": "pro",
-                "is_price_entered_with_tax": False,
+                "is_price_entered_with_tax": self._store.tax_inclusive,
                 "default_channel_id": 1,
                 "features": {"stencil_enabled": True},
             }

@@ -4,21 +4,27 @@ The real API is more lenient here and there; a daemon that passes here asks only
 date is refused too, because the real API appends the current time of day to it (bigcommerce.md section 3).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 
 from daemon.sandbox.bigcommerce.problems import invalid
+from daemon.sandbox.message import Refused
+
+Refusal = Callable[[str, str], Refused]
+"""Makes the refusal of a parameter from its name and what is wrong with it."""
 
 
 class Parameters:
     """The parameters of one request; each is taken once, and `finish` refuses what nobody took."""
 
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, refusal: Refusal = invalid) -> None:
         self._left: dict[str, str] = {}
+        self._refusal = refusal
         for name, value in parse_qsl(query, keep_blank_values=True):
             if name in self._left:
-                raise invalid(name, "given twice")
+                raise refusal(name, "given twice")
             self._left[name] = value
 
     def text(self, name: str) -> str | None:
@@ -31,7 +37,7 @@ class Parameters:
         if value is None:
             return None
         if not value.isdecimal() or int(value) < least or (most is not None and int(value) > most):
-            raise invalid(name, f"must be a whole number from {least} to {most or 'any'}")
+            raise self._refusal(name, f"must be a whole number from {least} to {most or 'any'}")
         return int(value)
 
     def ids(self, name: str) -> list[int] | None:
@@ -41,8 +47,13 @@ class Parameters:
             return None
         parts = value.split(",")
         if not all(part.isdecimal() for part in parts):
-            raise invalid(name, "must be ids separated by commas")
+            raise self._refusal(name, "must be ids separated by commas")
         return [int(part) for part in parts]
+
+    def texts(self, name: str) -> frozenset[str] | None:
+        """Take a comma-separated list of texts."""
+        value = self.text(name)
+        return None if value is None else frozenset(value.split(","))
 
     def words(self, name: str, known: Collection[str]) -> list[str] | None:
         """Take a comma-separated list of known words."""
@@ -51,21 +62,21 @@ class Parameters:
             return None
         words = value.split(",")
         if unknown := [word for word in words if word not in known]:
-            raise invalid(name, f"unknown: {', '.join(unknown)}")
+            raise self._refusal(name, f"unknown: {', '.join(unknown)}")
         return words
 
     def word(self, name: str, known: Collection[str], default: str) -> str:
         """Take one of the known words."""
         value = self.text(name)
         if value is not None and value not in known:
-            raise invalid(name, f"must be one of {', '.join(sorted(known))}")
+            raise self._refusal(name, f"must be one of {', '.join(sorted(known))}")
         return value or default
 
     def flag(self, name: str) -> bool | None:
         """Take true or false, also written 1 or 0."""
         value = self.text(name)
         if value not in {None, "true", "false", "1", "0"}:
-            raise invalid(name, "must be true or false")
+            raise self._refusal(name, "must be true or false")
         return None if value is None else value in {"true", "1"}
 
     def time(self, name: str) -> float | None:
@@ -76,15 +87,27 @@ class Parameters:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise invalid(name, f"not a timestamp (is a plus sign encoded?): {value}") from None
+            raise self._refusal(name, f"not a timestamp (is a plus sign encoded?): {value}") from None
         if "T" not in value or moment.tzinfo is None:
-            raise invalid(name, f"a bare or local date gets the current time of day or zone: {value}")
+            raise self._refusal(name, f"a bare or local date gets the current time of day or zone: {value}")
         return moment.timestamp()
+
+    def moment(self, name: str) -> float | None:
+        """Take a timestamp as v2 also takes it: ISO-8601 as above, or RFC-2822 with a zone."""
+        value = self._left.get(name, "")
+        try:
+            spoken = parsedate_to_datetime(value)
+        except ValueError:
+            return self.time(name)
+        if spoken.tzinfo is None:
+            raise self._refusal(name, f"a time without a zone: {value}")
+        del self._left[name]
+        return spoken.timestamp()
 
     def finish(self) -> None:
         """Refuse what was not taken."""
         for name in self._left:
-            raise invalid(name, "not a parameter of this endpoint")
+            raise self._refusal(name, "not a parameter of this endpoint")
 
 
 def pagination(total: int, page: int, limit: int, count: int) -> dict[str, object]:

@@ -8,16 +8,29 @@ things without telling anyone (bigcommerce.md section 3). A SKU may stand on two
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attrs import Factory, define, field
 from msgspec.structs import replace
 
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Catalogue
+from daemon.sandbox.bigcommerce.customer_book import CustomerBook
 from daemon.sandbox.bigcommerce.events import Event
+from daemon.sandbox.bigcommerce.metafield_book import MetafieldBook
+from daemon.sandbox.bigcommerce.order_book import OrderBook
 from daemon.sandbox.bigcommerce.records import CustomUrl, Entry, Number, OptionValue, Product, Variant, number
 
 
+@define(eq=False, kw_only=True)
 class Store(Catalogue):
-    """The store, with its edits as methods."""
+    """The store, with the edits of its products and settings as methods; its other parts have their own."""
+
+    customers: CustomerBook = field(init=False, default=Factory(CustomerBook, takes_self=True), repr=False)
+    metafields: MetafieldBook = field(init=False, default=Factory(MetafieldBook, takes_self=True), repr=False)
+    orders: OrderBook = field(init=False, repr=False)
+
+    @orders.default
+    def _no_orders(self) -> OrderBook:
+        return OrderBook(self, self.customers, self.metafields)
 
     def set_title(self, product_id: int, title: str, *, silent: bool = False) -> None:
         """Rename a product."""
@@ -81,7 +94,7 @@ class Store(Catalogue):
         if simple:
             entry.product.base_variant_id = entry.variants[0].id
         self.put(entry)
-        self._announce(
+        self.announce(
             events.product("created", product_id),
             *(event for variant in entry.variants for event in events.sku("created", variant)),
             silent=silent,
@@ -92,9 +105,10 @@ class Store(Catalogue):
         """Delete a product and its variants."""
         entry = self.entries.pop(product_id)
         self.ids.remove(product_id)
+        self.metafields.forget("product", product_id)
         for variant in entry.variants:
-            del self._owners[variant.id]
-        self._announce(events.product("deleted", product_id), silent=silent)
+            self._forget(variant)
+        self.announce(events.product("deleted", product_id), silent=silent)
 
     def set_sku(self, variant_id: int, sku: str, *, silent: bool = False) -> None:
         """Give a variant another SKU; an empty one takes it away."""
@@ -149,7 +163,7 @@ class Store(Catalogue):
         if entry.simple:
             raise ValueError("the base variant goes with its product")
         entry.variants.remove(variant)
-        del self._owners[variant_id]
+        self._forget(variant)
         self._touch(
             variant.product_id,
             *events.sku("deleted", variant),
@@ -167,12 +181,17 @@ class Store(Catalogue):
     def set_currency(self, currency: str, *, silent: bool = False) -> None:
         """Change the default currency; prices keep their numbers."""
         self.currency = currency
-        self._announce(events.information(), silent=silent)
+        self.announce(events.information(), silent=silent)
 
     def set_weight_unit(self, unit: str, *, silent: bool = False) -> None:
         """Change the weight unit (LBS, Ounces, KGS, Grams, Tonnes); weights keep their numbers."""
         self.weight_unit = unit
-        self._announce(events.information(), silent=silent)
+        self.announce(events.information(), silent=silent)
+
+    def set_tax_inclusive(self, *, inclusive: bool, silent: bool = False) -> None:
+        """Say whether prices are entered with tax; prices keep their numbers."""
+        self.tax_inclusive = inclusive
+        self.announce(events.information(), silent=silent)
 
     def _add(self, entry: Entry, variant: Variant, *, silent: bool) -> int:
         entry.variants.append(variant)
@@ -180,6 +199,10 @@ class Store(Catalogue):
         created = (*events.sku("created", variant), events.product("updated", variant.product_id))
         self._touch(variant.product_id, *created, silent=silent)
         return variant.id
+
+    def _forget(self, variant: Variant) -> None:
+        del self._owners[variant.id]
+        self.metafields.forget("variant", variant.id)
 
     def _edit(self, product_id: int, *, silent: bool, **fields: Any) -> None:
         product = self.entries[product_id].product
@@ -232,9 +255,3 @@ class Store(Catalogue):
 def _about(variant: Variant) -> tuple[Event, ...]:
     """Return what announces a small edit of `variant`: its SKU, or for a base variant its product."""
     return events.sku("updated", variant) or (events.product("updated", variant.product_id),)
-
-
-EDITS = frozenset(
-    name for name in vars(Store) if name.startswith(("set_", "add_", "delete_", "recreate_", "rotate_", "move_"))
-)
-"""The edits that can be ordered over HTTP."""

@@ -9,7 +9,6 @@ is hidden, which are not tracked. The data and its licence stand in `daemon/sand
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
 
 from attrs import frozen
 
@@ -25,6 +24,7 @@ from daemon.sandbox.bigcommerce.records import (
     number,
 )
 from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.samples.tables import marked_rows, rows
 
 GRAMS_PER_POUND = 453.59237
 CREATED = "2026-01-01T00:00:00+00:00"
@@ -50,10 +50,10 @@ class _Good:
     model: str
 
 
-def adventureworks() -> Store:
-    """Return the store, filled."""
+def adventureworks_catalogue() -> Store:
+    """Return a store that has the products and nothing else."""
     store = Store(name="Adventure Works Cycles")
-    models = {row[0]: row[1] for row in _rows("ProductModel", "+|", "&|")}
+    models = {row[0]: row[1] for row in marked_rows("ProductModel")}
     descriptions, stock = _descriptions(), _stock()
     by_model: dict[str, list[_Good]] = defaultdict(list)
     for good in _goods():
@@ -139,8 +139,8 @@ def _image(store: Store, product_id: int, title: str) -> Image:
 
 
 def _goods() -> Iterator[_Good]:
-    subcategories = {row[0]: row[2] for row in _rows("ProductSubcategory")}
-    for row in _rows("Product"):
+    subcategories = {row[0]: row[2] for row in rows("ProductSubcategory")}
+    for row in rows("Product"):
         if row[4] != "1":
             continue
         yield _Good(
@@ -158,24 +158,17 @@ def _goods() -> Iterator[_Good]:
 
 def _descriptions() -> dict[str, str]:
     """Return the English description of each model."""
-    texts = {row[0]: row[1] for row in _rows("ProductDescription")}
-    links = _rows("ProductModelProductDescriptionCulture")
+    texts = {row[0]: row[1] for row in rows("ProductDescription")}
+    links = rows("ProductModelProductDescriptionCulture")
     return {row[0]: texts[row[1]] for row in links if row[2].strip() == "en"}
 
 
 def _stock() -> Counter[int]:
     """Return how many pieces of each good all locations have together."""
     levels: Counter[int] = Counter()
-    for row in _rows("ProductInventory"):
+    for row in rows("ProductInventory"):
         levels[int(row[0])] += int(row[4])
     return levels
-
-
-def _rows(table: str, between: str = "\t", end: str = "\n") -> Iterator[list[str]]:
-    path = files("daemon.sandbox") / "data" / "adventureworks" / f"{table}.csv"
-    for row in path.read_text("utf-8").split(end):
-        if row.strip():
-            yield row.lstrip("\n").split(between)
 
 
 def _pounds(weight: str, unit: str) -> float | None:

@@ -1,21 +1,18 @@
-"""What a site must hold for a store, worked out here on its own, and how a site differs from that.
+"""Which products, stock levels and prices a site must hold for a store.
 
-It shares nothing with the daemon's mapping: a mistake must be made twice to stay unseen. Prices and weights are
-compared as decimals. A variant without a SKU, or whose SKU another variant had first, is expected nowhere; what the
-site has beside the expected must be discontinued, without stock and without a price.
+Prices and weights are compared as decimals. A variant without a SKU, or whose SKU another variant had first, is
+expected nowhere; what the site has beside the expected must be discontinued, without stock and without a price.
 """
 
 from decimal import Decimal
-from typing import Any
 
 from daemon.sandbox.bigcommerce.catalogue import Catalogue
 from daemon.sandbox.bigcommerce.records import Entry, Variant
+from daemon.sandbox.expectation.picture import Picture
 from daemon.sandbox.sparklayer.state import State
 
 GRAMS = {"LBS": "453.59237", "Ounces": "28.349523125", "KGS": "1000", "Grams": "1", "Tonnes": "1000000"}
 PRICE_LIST = "bigcommerce-price"
-
-Picture = dict[str, Any]
 
 
 def expected(store: Catalogue) -> Picture:

@@ -1,0 +1,279 @@
+"""A store's orders, and every edit of them.
+
+An order keeps what its lines were called and cost when it was placed; what becomes of the product changes nothing.
+A cart id is kept as an order metafield, as SparkLayer's checkout is taken to do (inferred). Shipping and refunding
+move the status as the control panel does.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from attrs import evolve
+
+from daemon.sandbox.bigcommerce import events
+from daemon.sandbox.bigcommerce.catalogue import Catalogue
+from daemon.sandbox.bigcommerce.customer_book import CustomerBook
+from daemon.sandbox.bigcommerce.customer_records import Address
+from daemon.sandbox.bigcommerce.events import Event
+from daemon.sandbox.bigcommerce.metafield_book import MetafieldBook
+from daemon.sandbox.bigcommerce.order_records import (
+    AWAITING_FULFILLMENT,
+    CANCELLED,
+    NOTHING,
+    PARTLY_REFUNDED,
+    PARTLY_SHIPPED,
+    REFUNDED,
+    SHIPPED,
+    STATUSES,
+    Consignment,
+    Discount,
+    Kind,
+    Line,
+    Order,
+    OrderAddress,
+    Shipment,
+    amount,
+)
+
+FIRST = 101
+"""The number of a store's first order."""
+
+CART_KEY = "cart_id"
+
+
+class OrderBook:
+    """The orders of one store, by id."""
+
+    def __init__(self, catalogue: Catalogue, customers: CustomerBook, metafields: MetafieldBook) -> None:
+        self._catalogue, self._customers, self._metafields = catalogue, customers, metafields
+        self.orders: dict[int, Order] = {}
+        self._ids = {"order": count(FIRST), "line": count(1), "consignment": count(1), "shipment": count(1)}
+
+    def get(self, order_id: int) -> Order:
+        """Return an order. Raises KeyError."""
+        return self.orders[order_id]
+
+    def cart_id(self, order_id: int) -> str | None:
+        """Return the cart id that the order's metafield has."""
+        return self._metafields.texts("order", order_id).get(CART_KEY)
+
+    def place(
+        self,
+        customer_id: int,
+        lines: Sequence[Mapping[str, Any]],
+        *,
+        cart_id: str | None = None,
+        staff_notes: str = "",
+        currency: str | None = None,
+        status_id: int = AWAITING_FULFILLMENT,
+        tax_rate: float | str = 0,
+        shipping: float | str = 0,
+        payment_method: str = "Purchase order",
+        silent: bool = False,
+    ) -> int:
+        """Place an order and return its id; customer 0 is a guest.
+
+        Each of `lines` names a `sku` or `variant_id` of the catalogue, or is a custom item with a `name` (and `sku`);
+        it may have `quantity`, `price`, `discount`, `options`, and `to`: `shipping`, `pickup` or `download`.
+        `tax_rate` is a share such as 0.2; `shipping` is what transport costs, entered like the prices.
+        """
+        now, order_id = self._catalogue.now(), next(self._ids["order"])
+        order = Order(
+            id=order_id,
+            customer_id=customer_id,
+            status_id=status_id,
+            created=now,
+            modified=now,
+            currency=currency or self._catalogue.currency,
+            billing=self._address(customer_id),
+            payment_method=payment_method,
+            staff_notes=staff_notes,
+        )
+        for line in lines:
+            self._add_line(order, shipping=shipping, tax_rate=tax_rate, **line)
+        self.orders[order_id] = order
+        self._catalogue.announce(events.order("created", order_id), silent=silent)
+        if cart_id is not None:
+            self._metafields.set("order", order_id, CART_KEY, cart_id, silent=silent)
+        return order_id
+
+    def add_line(self, order_id: int, *, tax_rate: float | str = 0, silent: bool = False, **line: Any) -> int:
+        """Add a line, fields as in `place`, and return its id."""
+        line_id = self._add_line(self.orders[order_id], shipping=0, tax_rate=tax_rate, **line)
+        self._touch(order_id, silent=silent)
+        return line_id
+
+    def set_quantity(self, order_id: int, line_id: int, quantity: int, *, silent: bool = False) -> None:
+        """Change how many pieces a line has; none takes the line away."""
+        lines = self.orders[order_id].lines
+        if quantity:
+            lines[line_id].quantity = quantity
+        else:
+            del lines[line_id]
+        self._touch(order_id, silent=silent)
+
+    def set_staff_notes(self, order_id: int, notes: str, *, silent: bool = False) -> None:
+        """Write what only the staff sees."""
+        self.orders[order_id].staff_notes = notes
+        self._touch(order_id, silent=silent)
+
+    def set_status(self, order_id: int, status_id: int, *, silent: bool = False) -> None:
+        """Give an order another of `STATUSES`."""
+        self._touch(order_id, status_id=status_id, silent=silent)
+
+    def cancel(self, order_id: int, *, silent: bool = False) -> None:
+        """Cancel an order."""
+        self.set_status(order_id, CANCELLED, silent=silent)
+
+    def archive(self, order_id: int, *, silent: bool = False) -> None:
+        """Archive an order: no list shows it unless asked for, but its own address does."""
+        self.orders[order_id].is_deleted = True
+        self._touch(order_id, events.order("archived", order_id), silent=silent)
+
+    def ship(
+        self,
+        order_id: int,
+        items: Mapping[int, int] | None = None,
+        *,
+        carrier: str = "",
+        tracking_number: str = "",
+        link: str = "",
+        silent: bool = False,
+    ) -> int:
+        """Send a parcel and return its id; `items` has the pieces by line id, by default all that are left."""
+        order = self.orders[order_id]
+        wanted = {int(line_id): pieces for line_id, pieces in (items or {}).items()} or _left(order)
+        parcel = tuple((order.lines[line_id], pieces) for line_id, pieces in wanted.items())
+        if not parcel or any(pieces > line.quantity - line.quantity_shipped for line, pieces in parcel):
+            raise ValueError("there are not so many pieces left to ship")
+        for line, pieces in parcel:
+            line.quantity_shipped += pieces
+        shipment = Shipment(
+            id=next(self._ids["shipment"]),
+            address_id=parcel[0][0].consignment_id,
+            created=self._catalogue.now(),
+            carrier=carrier,
+            tracking_number=tracking_number,
+            link=link,
+            items=parcel,
+        )
+        order.shipments.append(shipment)
+        done = not _left(order)
+        order.shipped = shipment.created if done else None
+        told = events.shipment("created", shipment.id, order_id)
+        self._touch(order_id, told, status_id=SHIPPED if done else PARTLY_SHIPPED, silent=silent)
+        return shipment.id
+
+    def refund(self, order_id: int, line_id: int, quantity: int, *, silent: bool = False) -> None:
+        """Refund pieces of a line."""
+        order = self.orders[order_id]
+        line = order.lines[line_id]
+        if not 0 < quantity <= line.quantity - line.quantity_refunded:
+            raise ValueError("there are not so many pieces left to refund")
+        line.quantity_refunded += quantity
+        whole = all(line.quantity == line.quantity_refunded for line in order.lines.values())
+        told = events.order("refund/created", order_id)
+        self._touch(order_id, told, status_id=REFUNDED if whole else PARTLY_REFUNDED, silent=silent)
+
+    def _touch(self, order_id: int, *announced: Event, status_id: int | None = None, silent: bool) -> None:
+        """Date an edit and announce it: what it is, that the order was updated, and its new status if it has one."""
+        order = self.orders[order_id]
+        if status_id is not None and status_id not in STATUSES:
+            raise ValueError(f"no such status; there are {STATUSES}")
+        if self._catalogue.stamping:
+            order.modified = self._catalogue.now()
+        told = [*announced, events.order("updated", order_id)]
+        if status_id is not None and status_id != order.status_id:
+            status = {"previous_status_id": order.status_id, "new_status_id": status_id}
+            told.append(events.order("statusUpdated", order_id, status=status))
+            order.status_id = status_id
+        self._catalogue.announce(*told, silent=silent)
+
+    def _add_line(
+        self,
+        order: Order,
+        *,
+        shipping: float | str,
+        tax_rate: float | str,
+        sku: str = "",
+        variant_id: int | None = None,
+        name: str = "",
+        quantity: int = 1,
+        price: float | str | None = None,
+        discount: float | str = 0,
+        options: Mapping[str, str] | None = None,
+        to: Kind = "shipping",
+    ) -> int:
+        custom: dict[str, Any] = {"name": name, "sku": sku, "price": 0}
+        known = custom if name else self._known(sku, variant_id)
+        listed = known.pop("price")
+        ex_tax, inc_tax = self._taxed(listed if price is None else price, tax_rate)
+        line = Line(
+            id=next(self._ids["line"]),
+            consignment_id=self._consignment(order, to, shipping, tax_rate).id,
+            quantity=quantity,
+            price_ex_tax=ex_tax,
+            price_inc_tax=inc_tax,
+            discounts=(Discount("coupon", amount(discount)),) if discount else (),
+            **known,
+        )
+        line.options = line.options if options is None else tuple(options.items())
+        order.lines[line.id] = line
+        return line.id
+
+    def _known(self, sku: str, variant_id: int | None) -> dict[str, Any]:
+        """Return what a line takes from the catalogue."""
+        variant = self._catalogue.by_sku(sku) if variant_id is None else self._catalogue.variant(variant_id)
+        return {
+            "name": self._catalogue.entry(variant.product_id).product.name,
+            "sku": variant.sku,
+            "price": variant.calculated_price,
+            "product_id": variant.product_id,
+            "variant_id": variant.id,
+            "options": tuple((value.option_display_name, value.label) for value in variant.option_values),
+        }
+
+    def _consignment(self, order: Order, kind: Kind, shipping: float | str, tax_rate: float | str) -> Consignment:
+        if known := order.consignment(kind):
+            return known
+        costs = self._taxed(shipping, tax_rate) if kind == "shipping" else (NOTHING, NOTHING)
+        made = Consignment(id=next(self._ids["consignment"]), kind=kind, address=order.billing)
+        if kind == "shipping":
+            made = evolve(made, method="Flat rate", cost_ex_tax=costs[0], cost_inc_tax=costs[1])
+        order.consignments.append(made)
+        return made
+
+    def _taxed(self, entered: float | str, rate: float | str) -> tuple[Decimal, Decimal]:
+        """Return a price without and with tax."""
+        factor = 1 + Decimal(str(rate))
+        price = amount(entered)
+        return (amount(price / factor), price) if self._catalogue.tax_inclusive else (price, amount(price * factor))
+
+    def _address(self, customer_id: int) -> OrderAddress:
+        person = self._customers.people.get(customer_id)
+        if person is None:
+            return OrderAddress(email="guest@example.com")
+        customer = person.customer
+        address = next(iter(person.addresses.values()), Address(0, customer_id))
+        return OrderAddress(
+            first_name=address.first_name or customer.first_name,
+            last_name=address.last_name or customer.last_name,
+            company=address.company or customer.company,
+            street_1=address.address1,
+            street_2=address.address2,
+            city=address.city,
+            state=address.state_or_province,
+            zip=address.postal_code,
+            country=address.country,
+            country_iso2=address.country_code,
+            phone=address.phone,
+            email=customer.email,
+        )
+
+
+def _left(order: Order) -> dict[int, int]:
+    """Return the pieces of an order that no parcel has had, by line id."""
+    left = {line.id: line.quantity - line.quantity_shipped for line in order.to_ship()}
+    return {line_id: pieces for line_id, pieces in left.items() if pieces}

@@ -1,0 +1,197 @@
+"""A store's orders as values: lines, consignments, shipments, and the sums over them.
+
+Amounts are exact decimals of the order's currency with four places, as BigCommerce writes them; how they are shown
+is told in `order_shapes`. What a discount does is inferred: a line's totals are price times quantity, and discounts
+lower the order's total without touching its tax.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Literal
+
+from attrs import define, field, frozen
+from msgspec import Struct
+
+STATUSES = {
+    0: "Incomplete",
+    1: "Pending",
+    2: "Shipped",
+    3: "Partially Shipped",
+    4: "Refunded",
+    5: "Cancelled",
+    6: "Declined",
+    7: "Awaiting Payment",
+    8: "Awaiting Pickup",
+    9: "Awaiting Shipment",
+    10: "Completed",
+    11: "Awaiting Fulfillment",
+    12: "Manual Verification Required",
+    13: "Disputed",
+    14: "Partially Refunded",
+}
+"""bigcommerce.md section 7."""
+
+SHIPPED, PARTLY_SHIPPED, REFUNDED, CANCELLED, AWAITING_FULFILLMENT, PARTLY_REFUNDED = 2, 3, 4, 5, 11, 14
+
+NOTHING = Decimal("0.0000")
+
+Kind = Literal["shipping", "pickup", "download"]
+"""How a consignment reaches the customer."""
+
+
+def amount(value: float | str | Decimal) -> Decimal:
+    """Return an amount with four places."""
+    return Decimal(str(value)).quantize(NOTHING)
+
+
+class OrderAddress(Struct, frozen=True):
+    """Where an order is billed or sent to; other field names than a customer's address has."""
+
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    street_1: str = ""
+    street_2: str = ""
+    city: str = ""
+    state: str = ""
+    zip: str = ""
+    country: str = ""
+    country_iso2: str = ""
+    phone: str = ""
+    email: str = ""
+
+
+@frozen
+class Discount:
+    """What lowers the price of a line, over all its pieces and without tax."""
+
+    id: str
+    amount: Decimal
+
+
+@define(kw_only=True)
+class Line:
+    """So many pieces of one thing. A custom item has no product (0) and no variant."""
+
+    id: int
+    consignment_id: int
+    name: str
+    sku: str
+    quantity: int
+    price_ex_tax: Decimal
+    price_inc_tax: Decimal
+    product_id: int = 0
+    variant_id: int | None = None
+    quantity_shipped: int = 0
+    quantity_refunded: int = 0
+    options: tuple[tuple[str, str], ...] = ()
+    discounts: tuple[Discount, ...] = ()
+
+    @property
+    def total_ex_tax(self) -> Decimal:
+        """What all pieces cost without tax, discounts aside."""
+        return self.price_ex_tax * self.quantity
+
+    @property
+    def total_inc_tax(self) -> Decimal:
+        """What all pieces cost with tax, discounts aside."""
+        return self.price_inc_tax * self.quantity
+
+
+@frozen(kw_only=True)
+class Consignment:
+    """Lines that go the same way."""
+
+    id: int
+    kind: Kind
+    address: OrderAddress
+    method: str = ""
+    cost_ex_tax: Decimal = NOTHING
+    cost_inc_tax: Decimal = NOTHING
+
+
+@frozen(kw_only=True)
+class Shipment:
+    """A parcel; `items` has the pieces of each line."""
+
+    id: int
+    address_id: int
+    created: int
+    carrier: str
+    tracking_number: str
+    link: str
+    items: tuple[tuple[Line, int], ...]
+
+
+@define(kw_only=True)
+class Order:
+    """An order. Times are seconds since the epoch."""
+
+    id: int
+    customer_id: int
+    status_id: int
+    created: int
+    modified: int
+    currency: str
+    billing: OrderAddress
+    payment_method: str = ""
+    staff_notes: str = ""
+    customer_message: str = ""
+    shipped: int | None = None
+    is_deleted: bool = False
+    lines: dict[int, Line] = field(factory=dict)
+    consignments: list[Consignment] = field(factory=list)
+    shipments: list[Shipment] = field(factory=list)
+
+    @property
+    def subtotal_ex_tax(self) -> Decimal:
+        """The lines without tax."""
+        return _sum(line.total_ex_tax for line in self.lines.values())
+
+    @property
+    def subtotal_inc_tax(self) -> Decimal:
+        """The lines with tax."""
+        return _sum(line.total_inc_tax for line in self.lines.values())
+
+    @property
+    def discount(self) -> Decimal:
+        """What the discounts of all lines come to."""
+        return _sum(discount.amount for line in self.lines.values() for discount in line.discounts)
+
+    @property
+    def shipping_ex_tax(self) -> Decimal:
+        """What transport costs without tax."""
+        return _sum(consignment.cost_ex_tax for consignment in self.consignments)
+
+    @property
+    def shipping_inc_tax(self) -> Decimal:
+        """What transport costs with tax."""
+        return _sum(consignment.cost_inc_tax for consignment in self.consignments)
+
+    @property
+    def total_ex_tax(self) -> Decimal:
+        """What the order costs without tax."""
+        return self.subtotal_ex_tax - self.discount + self.shipping_ex_tax
+
+    @property
+    def total_inc_tax(self) -> Decimal:
+        """What the customer pays."""
+        return self.subtotal_inc_tax - self.discount + self.shipping_inc_tax
+
+    @property
+    def refunded(self) -> Decimal:
+        """What the refunded pieces cost with tax."""
+        return _sum(line.price_inc_tax * line.quantity_refunded for line in self.lines.values())
+
+    def consignment(self, kind: Kind) -> Consignment | None:
+        """Return the consignment of a kind."""
+        return next((consignment for consignment in self.consignments if consignment.kind == kind), None)
+
+    def to_ship(self) -> list[Line]:
+        """Return the lines that parcels are made of."""
+        shipped = {consignment.id for consignment in self.consignments if consignment.kind == "shipping"}
+        return [line for line in self.lines.values() if line.consignment_id in shipped]
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, NOTHING)

@@ -1,0 +1,150 @@
+"""Orders, their lines and shipments: v2's bare arrays (bigcommerce.md section 7).
+
+An archived order is in no list unless `is_deleted=true` asks for it; its own address goes on answering.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from daemon.sandbox.bigcommerce import order_shapes as shapes
+from daemon.sandbox.bigcommerce.order_records import STATUSES, Order
+from daemon.sandbox.bigcommerce.paging import bare
+from daemon.sandbox.bigcommerce.problems import invalid_v2, v2
+from daemon.sandbox.bigcommerce.query import Parameters
+from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.router import Router
+
+SORTS = {"id": "id", "customer_id": "customer_id", "status_id": "status_id"} | {
+    "date_created": "created",
+    "date_modified": "modified",
+}
+"""What orders are sorted by, and what that is called in the records."""
+
+
+class Orders:
+    """The order routes of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._orders = store.orders.orders
+
+    def route(self, router: Router) -> None:
+        """Add the routes."""
+        router.add("GET", "/v2/orders", self.page)
+        router.add("GET", "/v2/orders/count", self.count)
+        router.add("GET", "/v2/order_statuses", self.statuses)
+        router.add("GET", "/v2/orders/{order_id}", self.get)
+        router.add("GET", "/v2/orders/{order_id}/products", self.lines)
+        router.add("GET", "/v2/orders/{order_id}/shipments", self.shipments)
+
+    def page(self, request: Request) -> Response:
+        """Answer a page of orders."""
+        query = Parameters(request.query, invalid_v2)
+        view, sort = self._view(query), _sort(query)
+        filters = _filters(query)
+        kept = [order for order in self._orders.values() if all(passes(order) for passes in filters)]
+        return bare(sort(kept), query, view)
+
+    def get(self, request: Request, order_id: str) -> Response:
+        """Answer one order."""
+        query = Parameters(request.query, invalid_v2)
+        view = self._view(query)
+        query.finish()
+        return json(view(self._find(order_id)))
+
+    def count(self, request: Request) -> Response:
+        """Answer how many orders each status has."""
+        Parameters(request.query, invalid_v2).finish()
+        listed = [order.status_id for order in self._orders.values() if not order.is_deleted]
+        statuses = [_status(status_id) | {"count": listed.count(status_id)} for status_id in STATUSES]
+        return json({"statuses": statuses, "count": len(listed)})
+
+    def statuses(self, request: Request) -> Response:
+        """Answer the statuses."""
+        Parameters(request.query, invalid_v2).finish()
+        return json([_status(status_id) for status_id in STATUSES])
+
+    def lines(self, request: Request, order_id: str) -> Response:
+        """Answer a page of an order's lines: all kinds of consignments together."""
+        order = self._find(order_id)
+        return bare(list(order.lines.values()), Parameters(request.query, invalid_v2), shapes.line)
+
+    def shipments(self, request: Request, order_id: str) -> Response:
+        """Answer a page of an order's shipments."""
+        order = self._find(order_id)
+        query = Parameters(request.query, invalid_v2)
+        return bare(order.shipments, query, lambda shown: shapes.shipment(shown, order.id, order.customer_id))
+
+    def _find(self, order_id: str) -> Order:
+        order = self._orders.get(int(order_id)) if order_id.isdecimal() else None
+        if order is None:
+            raise Refused(v2(404))
+        return order
+
+    def _view(self, query: Parameters) -> Callable[[Order], Any]:
+        includes = frozenset(query.words("include", shapes.INCLUDES) or ())
+        as_object = query.word("consignment_structure", ("object", "array"), "array") == "object"
+        currency = self._store.currency
+        return lambda order: shapes.order(order, currency, includes, as_object=as_object)
+
+
+def _filters(query: Parameters) -> list[Callable[[Order], bool]]:
+    """Return what an order must pass; both ends of a span belong to it."""
+    equal = {name: query.number(name) for name in ("customer_id", "status_id")}
+    email, deleted = query.text("email"), query.flag("is_deleted") or False
+    spans = [
+        _Span("id", query.number("min_id"), query.number("max_id")),
+        _Span("created", query.moment("min_date_created"), query.moment("max_date_created")),
+        _Span("modified", query.moment("min_date_modified"), query.moment("max_date_modified")),
+    ]
+    return [
+        lambda order: order.is_deleted is deleted,
+        *(_Equal(name, wanted) for name, wanted in equal.items() if wanted is not None),
+        *((lambda order: order.billing.email == email,) if email is not None else ()),
+        *(span for span in spans if span.bound),
+    ]
+
+
+@frozen
+class _Equal:
+    """Passes orders that have `wanted`."""
+
+    name: str
+    wanted: int
+
+    def __call__(self, order: Order) -> bool:
+        return bool(getattr(order, self.name) == self.wanted)
+
+
+@frozen
+class _Span:
+    """Passes orders between two bounds, each of which may be missing."""
+
+    name: str
+    least: float | None
+    most: float | None
+
+    @property
+    def bound(self) -> bool:
+        return self.least is not None or self.most is not None
+
+    def __call__(self, order: Order) -> bool:
+        value = getattr(order, self.name)
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+def _sort(query: Parameters) -> Callable[[list[Order]], list[Order]]:
+    ways = {f"{name}{way}" for name in SORTS for way in ("", ":asc", ":desc")}
+    name, _, way = query.word("sort", ways, "id").partition(":")
+    if (name, way) in {("id", ""), ("id", "asc")}:
+        return lambda orders: orders  # ids only rise, so they stand in order
+    field = SORTS[name]
+    return lambda orders: sorted(orders, key=lambda order: (getattr(order, field), order.id), reverse=way == "desc")
+
+
+def _status(status_id: int) -> dict[str, Any]:
+    name = STATUSES[status_id]
+    return {"id": status_id, "name": name, "system_label": name, "custom_label": name, "order": status_id}

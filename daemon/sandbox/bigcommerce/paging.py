@@ -1,0 +1,96 @@
+"""Pages of a list: v3 by number, v3 by number or cursor, and v2 (bigcommerce.md section 2).
+
+A cursor is an opaque name of the row it stands on, so rows that come and go elsewhere neither hide nor repeat one.
+Where the largest `limit` is not documented, a larger one is cut to 250 without a word: `per_page` tells. v2 refuses
+it with 413, and answers an empty page 204 without a body.
+"""
+
+import base64
+import binascii
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from daemon.sandbox.bigcommerce.problems import invalid, v2
+from daemon.sandbox.bigcommerce.query import Parameters, pagination
+from daemon.sandbox.message import Refused, Response, encode, json
+
+DEFAULT, MOST = 50, 250
+
+T = TypeVar("T")
+Place = tuple[Any, int]
+"""Where a row stands in its list: what the list is sorted by, and the row's id."""
+
+
+def numbered(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Response:
+    """Answer a v3 page by its number."""
+    number, limit = query.number("page", least=1) or 1, _limit(query)
+    query.finish()
+    part = rows[(number - 1) * limit : number * limit]
+    return json({"data": [show(row) for row in part], "meta": pagination(len(rows), number, limit, len(part))})
+
+
+def cursored(
+    rows: Sequence[T],
+    query: Parameters,
+    show: Callable[[T], Any],
+    place: Callable[[T], Place],
+    *,
+    descending: bool = False,
+) -> Response:
+    """Answer a v3 page by its number or behind a cursor; `rows` rise by `place`, whichever way they are shown.
+
+    The first page has both metas, a page by cursor only the cursor's, any other only the number's.
+    """
+    number, limit, after = query.number("page", least=1) or 1, _limit(query), query.text("after")
+    query.finish()
+    start = (number - 1) * limit if after is None else _behind(rows, _read(after), place, descending=descending)
+    part = (rows[::-1] if descending else rows)[start : start + limit]
+    meta: dict[str, Any] = {} if after is not None else pagination(len(rows), number, limit, len(part))
+    if after is not None or number == 1:
+        more = start + limit < len(rows)
+        meta["cursor_pagination"] = _cursors([place(row) for row in part], limit, more=more)
+    return json({"data": [show(row) for row in part], "meta": meta})
+
+
+def bare(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Response:
+    """Answer a v2 page: a bare array, or 204 when it is empty."""
+    number, limit = query.number("page", least=1) or 1, query.number("limit", least=1) or DEFAULT
+    if limit > MOST:
+        raise Refused(v2(413, "The specified limit exceeds the maximum allowed.", {"max_limit": MOST}))
+    query.finish()
+    part = rows[(number - 1) * limit : number * limit]
+    return json([show(row) for row in part]) if part else Response(status=204)
+
+
+def _limit(query: Parameters) -> int:
+    return min(query.number("limit", least=1) or DEFAULT, MOST)
+
+
+def _behind(rows: Sequence[T], cursor: Place, place: Callable[[T], Place], *, descending: bool) -> int:
+    """Return how many of `rows`, in the order shown, stand before or at the cursor."""
+    if descending:
+        return len(rows) - bisect_left(rows, cursor, key=place)
+    return bisect_right(rows, cursor, key=place)
+
+
+def _cursors(places: Sequence[Place], limit: int, *, more: bool) -> dict[str, Any]:
+    meta: dict[str, Any] = {"count": len(places), "per_page": limit, "links": {}}
+    if places:
+        meta |= {"start_cursor": _written(places[0]), "end_cursor": _written(places[-1])}
+    if more:
+        meta["links"] = {"next": f"?limit={limit}&after={meta['end_cursor']}"}
+    return meta
+
+
+def _written(place: Place) -> str:
+    return base64.urlsafe_b64encode(encode(place)).decode().rstrip("=")
+
+
+def _read(cursor: str) -> Place:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=tuple[Any, int])
+    except (msgspec.DecodeError, binascii.Error, ValueError):
+        raise invalid("after", "not a cursor") from None

@@ -1,0 +1,128 @@
+"""What metafields and retail prices say of a store's variants, and what a site holds of that.
+
+A variant's metafield goes before its product's, key by key. `rrp` is an amount of the store's currency; without one
+the retail price counts, if it is not zero. `settings` is JSON, a list with one entry for a customer group, and goes
+before the single keys, which are for the group `base`. A restock date and a minimum level belong to the stock of a SKU
+that is tracked. What cannot be read is as if it were not there.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from msgspec import UNSET
+
+from daemon.sandbox.bigcommerce.records import Variant
+from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.expectation.picture import Picture, compared
+from daemon.sandbox.expectation.products import expected, held
+from daemon.sandbox.sparklayer.state import State
+
+BASE = "base"
+_WORDS = {"true": True, "false": False}
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _yes_or_no(text: str) -> bool:
+    return _WORDS[text.strip().lower()]
+
+
+RULES: Mapping[str, Callable[[str], Any]] = {
+    "pack_size": _whole,
+    "reserve_stock_quantity": _whole,
+    "min_order_quantity": _whole,
+    "max_order_quantity": _whole,
+    "min_order_parent_quantity": _whole,
+    "max_order_parent_quantity": _whole,
+    "display": _yes_or_no,
+    "sell": _yes_or_no,
+}
+"""The keys of an entry of `settings`, and how each is read where it stands alone."""
+
+
+def attribute_differences(store: Store, state: State) -> list[str]:
+    """Return how the rrp, rules, restock dates and minimum levels of a site differ from the store's."""
+    wanted = expected(store)
+    variants = {key: store.variant(int(key)) for product in wanted["products"].values() for key in product["variants"]}
+    rules = {key: _rules(store, variant) for key, variant in variants.items()}
+    stock = {variant.sku: _stock(store, variant) for variant in variants.values() if variant.sku in wanted["stock"]}
+    return [
+        *compared("variant", rules, _held_rules(state)),
+        *compared("stock of", stock, {sku: _held_stock(state, sku) for sku in held(state)["stock"]}),
+    ]
+
+
+def _texts(store: Store, variant: Variant) -> dict[str, str]:
+    own = store.metafields.texts("variant", variant.id)
+    return store.metafields.texts("product", variant.product_id) | own
+
+
+def _rules(store: Store, variant: Variant) -> Picture:
+    texts = _texts(store, variant)
+    rrp = _read(Decimal, texts.get("rrp")) or _retail(store, variant)
+    return {"rrp": {store.currency: rrp.normalize()} if rrp else {}, "settings": _settings(texts)}
+
+
+def _retail(store: Store, variant: Variant) -> Decimal:
+    own, product = variant.retail_price, store.entry(variant.product_id).product.retail_price
+    return Decimal(str(product if own is None else own))
+
+
+def _settings(texts: Mapping[str, str]) -> Picture:
+    if "settings" in texts:
+        return _by_group(_entries(_read(json.loads, texts["settings"])))
+    single = {key: _read(read, texts.get(key)) for key, read in RULES.items()}
+    return _by_group([{"customer_group": BASE, **single}])
+
+
+def _entries(content: Any) -> list[Mapping[str, Any]]:
+    """Return the entries that are entries."""
+    entries = content if isinstance(content, list) else []
+    return [entry for entry in entries if isinstance(entry, dict) and "customer_group" in entry]
+
+
+def _by_group(entries: list[Mapping[str, Any]]) -> Picture:
+    groups = {entry["customer_group"]: {key: entry.get(key) for key in RULES} for entry in entries}
+    kept = {group: {key: value for key, value in rules.items() if value is not None} for group, rules in groups.items()}
+    return {group: rules for group, rules in kept.items() if rules}
+
+
+def _stock(store: Store, variant: Variant) -> Picture:
+    texts = _texts(store, variant)
+    return {
+        "restock_date": _read(date.fromisoformat, texts.get("restock_date")),
+        "min_stock_level": _read(_whole, texts.get("min_stock_level")),
+    }
+
+
+def _read(reader: Callable[[str], Any], text: str | None) -> Any:
+    try:
+        return None if text is None else reader(text.strip())
+    except (ValueError, KeyError, InvalidOperation):
+        return None
+
+
+def _held_rules(state: State) -> Picture:
+    products = state.comparable()["products"].values()
+    return {
+        key: {
+            "rrp": {row["currency_code"]: Decimal(str(row["price"])).normalize() for row in variant.get("rrp", [])},
+            "settings": _by_group(variant.get("settings", [])),
+        }
+        for product in products
+        for key, variant in product["variants"].items()
+        if variant.get("status") != "discontinued"
+    }
+
+
+def _held_stock(state: State, sku: str) -> Picture:
+    """Return what all locations say of a SKU; one that says nothing has no say."""
+    levels = state.stock.levels[sku].values()
+    dates = {level.restock_date for level in levels} - {UNSET}
+    least = {level.min_stock_level for level in levels} - {UNSET}
+    return {"restock_date": next(iter(dates), None), "min_stock_level": next(iter(least), None)}

@@ -1,0 +1,149 @@
+"""Which customers a site must hold for a store: those in a B2B group, with a usable e-mail.
+
+A customer's attributes are found by their names in lower case, spaces and hyphens read as underscores, with or
+without `sparklayer_` in front. A list is separated by commas. What cannot be read is as if it were not there. An
+address without a street, a city or a country is not expected, nor is a parent who is not expected himself.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from daemon.sandbox.bigcommerce.customer_book import CustomerBook
+from daemon.sandbox.bigcommerce.customer_records import Address, Person
+from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.expectation.picture import Picture, compared
+
+BASE = "base"
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_TEXTS = (
+    *("email", "first_name", "last_name", "company_name", "group", "accounting_id", "parent_customer_id"),
+    *("company", "address_line1", "address_line2", "city", "region_code", "postal_code", "country_code", "phone"),
+)
+
+
+def customer_differences(
+    store: Store,
+    held: Mapping[str, Any],
+    *,
+    groups: Collection[int] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> list[str]:
+    """Return how the customers of a site differ from the store's.
+
+    `held` is {external id: fields}, with `addresses` as {external id: fields}; `groups` are the B2B groups, by
+    default all but the guests'; `names` has SparkLayer's name of some groups.
+    """
+    found = {external_id: _held(customer, store.currency) for external_id, customer in held.items()}
+    return compared("customer", expected_customers(store, groups=groups, names=names), found)
+
+
+def expected_customers(
+    store: Store, *, groups: Collection[int] | None = None, names: Mapping[int, str] | None = None
+) -> Picture:
+    """Return {external id: fields} of a site that agrees with `store`; empty fields are left out."""
+    book = store.customers
+    wanted = _b2b(book) if groups is None else groups
+    people = [person for person in book.in_groups(*wanted) if _EMAIL.fullmatch(person.customer.email)]
+    ids = {str(person.customer.id) for person in people}
+    return {str(person.customer.id): _expected(store, person, ids, names or {}) for person in people}
+
+
+def _b2b(book: CustomerBook) -> list[int]:
+    return [group.id for group in book.groups.values() if not group.is_group_for_guests]
+
+
+def _expected(store: Store, person: Person, ids: Collection[str], names: Mapping[int, str]) -> Picture:
+    customer, attributes = person.customer, _attributes(store.customers, person)
+    parent = attributes.get("parent_customer_id")
+    return _filled(
+        {
+            "email": customer.email,
+            "first_name": customer.first_name,
+            "last_name": customer.last_name,
+            "company_name": customer.company,
+            "group": attributes.get("group") or names.get(customer.customer_group_id, BASE),
+            "accounting_id": attributes.get("accounting_id"),
+            "sales_agent_groups": _list(attributes.get("sales_agent_groups", "")),
+            "price_lists": _list(attributes.get("price_lists", "")),
+            "discount_percentage": _decimal(attributes.get("discount_percentage")),
+            "payment_on_account": _credit(_json(attributes.get("payment_on_account", "")), store.currency),
+            "parent_customer_id": parent if parent in ids else None,
+        }
+    ) | {"addresses": {str(a.id): _address(a) for a in person.addresses.values() if _usable(a)}}
+
+
+def _attributes(book: CustomerBook, person: Person) -> dict[str, str]:
+    texts = book.attribute_texts(person.customer.id)
+    return {_plain(name): value.strip() for name, value in texts.items()}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]", "_", name.strip().lower()).removeprefix("sparklayer_")
+
+
+def _usable(address: Address) -> bool:
+    return all(text.strip() for text in (address.address1, address.city, address.country_code))
+
+
+def _address(address: Address) -> Picture:
+    return _filled(
+        {
+            "first_name": address.first_name,
+            "last_name": address.last_name,
+            "company": address.company,
+            "address_line1": address.address1,
+            "address_line2": address.address2,
+            "city": address.city,
+            "region_code": address.state_or_province,
+            "postal_code": address.postal_code,
+            "country_code": address.country_code,
+            "phone": address.phone,
+        }
+    )
+
+
+def _held(customer: Mapping[str, Any], currency: str) -> Picture:
+    addresses = customer.get("addresses") or {}
+    fields: Picture = {name: customer.get(name) for name in _TEXTS if name in customer}
+    fields |= {
+        "sales_agent_groups": sorted(customer.get("sales_agent_groups") or ()),
+        "price_lists": sorted(customer.get("price_lists") or ()),
+        "discount_percentage": _decimal(customer.get("discount_percentage")),
+        "payment_on_account": _credit(customer.get("payment_on_account"), currency),
+    }
+    places = {key: _filled({name: fields.get(name) for name in _TEXTS}) for key, fields in addresses.items()}
+    return _filled(fields) | {"addresses": places}
+
+
+def _credit(account: Any, currency: str) -> Picture | None:
+    """Return a payment on account; one without a currency is in the store's."""
+    limit = _decimal(account.get("credit_limit")) if isinstance(account, Mapping) else None
+    if limit is None:
+        return None
+    balance = _decimal(account.get("balance"))
+    return _filled({"limit": limit, "balance": balance, "currency": account.get("currency_code") or currency})
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except ValueError:
+        return None
+
+
+def _list(text: str) -> list[str]:
+    return sorted(part.strip() for part in text.split(",") if part.strip())
+
+
+def _decimal(value: Any) -> Decimal | None:
+    try:
+        return None if value in (None, "") else Decimal(str(value)).normalize()
+    except InvalidOperation:
+        return None
+
+
+def _filled(fields: Picture) -> Picture:
+    return {name: value for name, value in fields.items() if value not in (None, "", [])}

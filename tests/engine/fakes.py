@@ -23,19 +23,24 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from daemon import sparklayer
+from daemon.engine.batch import Writer
+from daemon.engine.customers.writer import CustomerWriter
 from daemon.engine.gate import Gate
 from daemon.engine.line import Line, Options
+from daemon.engine.orders import OrderWriter
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.products.writer import ProductWriter
 from daemon.errors import Side
 from daemon.model import (
     ApiKey,
     Connection,
+    Customer,
     ExternalId,
     Kind,
     Lane,
     Mapped,
     Option,
+    Order,
     Problem,
     Product,
     Secret,
@@ -60,6 +65,11 @@ from tests.storage.house import TABLES, House
 
 EPOCH = 1_800_000_000.0
 PRICE_LIST = "fake-price"
+WRITERS: Mapping[Kind, Callable[[Line], Writer]] = {
+    Kind.PRODUCTS: ProductWriter,
+    Kind.CUSTOMERS: CustomerWriter,
+    Kind.ORDERS: OrderWriter,
+}
 ISSUES = TABLES["issues"]
 
 
@@ -93,14 +103,19 @@ async def _let_pass(_method: str) -> None:
 
 
 class Shop:
-    """A store of products. `failures` are raised, the first first, by the method named; `calls` counts."""
+    """A store of one kind of entities, products unless told otherwise.
+
+    `failures` are raised, the first first, by the method named; `calls` counts.
+    """
 
     def __init__(self) -> None:
         self.batch_size = 250
         self.page_size = 2
         self.limiter = Limiter(api="fake", side=Side.PLATFORM, policy=AdaptivePolicy())
         self.store = StoreFacts(currency="GBP", weight_unit="KGS")
-        self.products: dict[str, Product] = {}
+        self.products: dict[str, Any] = {}
+        self.strangers: dict[str, str] = {}
+        """Ids that stand for something that belongs to a product, with the product's."""
         self.problems: dict[str, tuple[Problem, ...]] = {}
         self.left_out: set[str] = set()
         self.broken: set[str] = set()
@@ -111,7 +126,7 @@ class Shop:
         self.since: list[float] = []
         self.before: Callable[[str], Awaitable[None]] = _let_pass
 
-    def put(self, *products: Product) -> None:
+    def put(self, *products: Product | Customer | Order) -> None:
         self.products.update((one.external_id, one) for one in products)
 
     def change(self, external_id: str, **fields: Any) -> None:
@@ -149,7 +164,9 @@ class Shop:
         assert len(ids) <= self.batch_size
         self.asked.append(tuple(ids))
         await self._called("read")
-        return {one: self._entity(one) for one in ids if one in self.products and one not in self.left_out}
+        there = [one for one in ids if one in self.products and one not in self.left_out]
+        belonging = {one: Entity(ExternalId(self.strangers[one]), None) for one in ids if one in self.strangers}
+        return {one: self._entity(one) for one in there} | belonging
 
     async def read_one(self, _kind: Kind, external_id: ExternalId, _lane: Lane) -> Entity | None:
         await self._called("read_one")
@@ -158,7 +175,7 @@ class Shop:
     def _entity(self, external_id: str) -> Entity:
         return Entity(ExternalId(external_id), self.products[external_id])
 
-    def map(self, _kind: Kind, entity: Entity, _facts: StoreFacts) -> Mapped[Product]:
+    def map(self, _kind: Kind, entity: Entity, _facts: StoreFacts) -> Mapped[Any]:
         if entity.external_id in self.broken:
             raise ZeroDivisionError("a bug in the mapping")
         problems = self.problems.get(entity.external_id, ())
@@ -230,15 +247,16 @@ class Bench:
     house: House
     refused: list[str]
     """Method, path, status and words of every refusal of SparkLayer."""
+    kind: Kind
     pipeline: Pipeline = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.pipeline = Pipeline(self.line, ProductWriter(self.line))
+        self.pipeline = Pipeline(self.line, WRITERS[self.kind](self.line))
 
     async def change(self, *ids: str, lane: Lane = Lane.LIVE) -> None:
         """Record changes that are due at once."""
         await self.house.record(*ids, now=self.line.now(), lane=lane)
-        self.line.desks[Kind.PRODUCTS].wake()
+        self.line.desks[self.kind].wake()
 
     async def once(self, lane: Lane = Lane.LIVE) -> int:
         """Work on one batch of what is due; return how large it was."""
@@ -250,13 +268,11 @@ class Bench:
     async def work(self) -> None:
         """Work until nothing is pending, waiting for what is due later and for the gate."""
         while True:
-            if self.line.blocked(Kind.PRODUCTS) is not None:
+            if self.line.blocked(self.kind) is not None:
                 await self.probed()
             if await self.once(Lane.LIVE) or await self.once(Lane.BACKFILL):
                 continue
-            wanted = await self.line.storage.read(
-                outbox.next_due, self.house.connection_id, Kind.PRODUCTS, self.line.now()
-            )
+            wanted = await self.line.storage.read(outbox.next_due, self.house.connection_id, self.kind, self.line.now())
             if wanted is None:
                 return
             await trio.sleep(wanted - self.line.now())
@@ -266,8 +282,8 @@ class Bench:
         probes = {Side.PLATFORM: self.shop.probe, Side.SPARKLAYER: self.line.sparklayer.probe}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.line.gate.run_prober, probes)
-            nursery.start_soon(self.line.desks[Kind.PRODUCTS].gate.run_prober, {})
-            await self.line.passed(Kind.PRODUCTS)
+            nursery.start_soon(self.line.desks[self.kind].gate.run_prober, {})
+            await self.line.passed(self.kind)
             nursery.cancel_scope.cancel()
 
     @property
@@ -310,8 +326,10 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) -> AsyncIterator[Bench]:
-    """Build a bench; `tuning` are the line's options."""
+async def open_bench(
+    options: SparkLayerOptions | None = None, kind: Kind = Kind.PRODUCTS, **tuning: Any
+) -> AsyncIterator[Bench]:
+    """Build a bench for one kind; `tuning` are the line's options."""
     storage, vault = InlineDatabase(), Vault([Secret("a key of the tests")])
     shop, site = Shop(), SparkLayer(options or SparkLayerOptions(), "http://site.test")
     house = await House.build(storage)
@@ -327,7 +345,7 @@ async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) ->
             identity=str,
             connect=lambda *_: shop,
             reader=_Deaf,
-            kinds=frozenset({Kind.PRODUCTS}),
+            kinds=frozenset({kind}),
         ),
         platform=shop,
         sparklayer=sparklayer.connect(
@@ -342,7 +360,7 @@ async def open_bench(options: SparkLayerOptions | None = None, **tuning: Any) ->
         chance=random.Random(0),
         gate=Gate(name),
     )
-    bench = Bench(line, shop, site, house, refused)
-    bench.house = evolve(house, freshness=line.desks[Kind.PRODUCTS].freshness)
+    bench = Bench(line, shop, site, house, refused, kind)
+    bench.house = evolve(house, freshness=line.desks[kind].freshness, kind=kind)
     yield bench
     storage.close()

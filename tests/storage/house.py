@@ -29,8 +29,6 @@ from daemon.storage.settle import Again, Done, Settlement
 from daemon.storage.sync_log import Report
 from daemon.storage.tables import outbox as outbox_table
 
-PRODUCTS = Kind.PRODUCTS
-
 
 def id_(text: str) -> ExternalId:
     return ExternalId(text)
@@ -52,6 +50,7 @@ class House:
     storage: Storage
     connection_id: ConnectionId
     freshness: Freshness
+    kind: Kind = Kind.PRODUCTS
 
     @classmethod
     async def build(cls, storage: Storage, site: str = "shop") -> "House":
@@ -61,7 +60,7 @@ class House:
         return cls(storage, stored.id, Freshness())
 
     async def record(self, *ids: str, now: float = 0.0, lane: Lane = Lane.LIVE, **waiting: float) -> None:
-        changes = [Change(PRODUCTS, ExternalId(one)) for one in ids]
+        changes = [Change(self.kind, ExternalId(one)) for one in ids]
         call = Record(connection_id=self.connection_id, changes=changes, now=now, lane=lane, **waiting)
         await self.storage.write(outbox.record, call)
 
@@ -69,7 +68,7 @@ class House:
         self, now: float = 0.0, lane: Lane = Lane.LIVE, limit: int = 250, in_flight: frozenset[str] = frozenset()
     ) -> list[Claim]:
         busy = frozenset(ExternalId(one) for one in in_flight)
-        return await self.storage.read(outbox.claim, self.connection_id, PRODUCTS, lane, now, limit, busy)
+        return await self.storage.read(outbox.claim, self.connection_id, self.kind, lane, now, limit, busy)
 
     async def settle(
         self,
@@ -80,7 +79,7 @@ class House:
     ) -> None:
         call = Settlement(
             connection_id=self.connection_id,
-            kind=PRODUCTS,
+            kind=self.kind,
             now=now,
             freshness=self.freshness,
             done=done,
@@ -94,7 +93,7 @@ class House:
         await self.settle(done=[Done(claim=claim, **result) for claim in claims], now=now)
 
     async def start(self, mode: str = "normal", now: float = 0.0, **wish: bool) -> RunId | None:
-        call = Start(connection_id=self.connection_id, kind=PRODUCTS, mode=mode, now=now, **wish)
+        call = Start(connection_id=self.connection_id, kind=self.kind, mode=mode, now=now, **wish)
         return await self.storage.write(full_syncs.start, call)
 
     async def started(self, mode: str = "normal", now: float = 0.0, **wish: bool) -> RunId:
@@ -113,12 +112,18 @@ class House:
         return await self.storage.write(full_syncs.close_if_drained, (run, now))
 
     async def newest(self) -> Run:
-        run = await self.storage.read(full_syncs.newest, self.connection_id, PRODUCTS)
+        run = await self.storage.read(full_syncs.newest, self.connection_id, self.kind)
         assert run is not None
         return run
 
+    async def newest_id(self) -> RunId:
+        return (await self.newest()).id
+
+    async def everything_of(self, table: str) -> list[dict[str, Any]]:
+        return await self.everything(TABLES[table])
+
     async def take(self) -> Report | None:
-        return await self.storage.write(sync_log.take, (self.connection_id, PRODUCTS))
+        return await self.storage.write(sync_log.take, (self.connection_id, self.kind))
 
     async def taken(self) -> Report:
         report = await self.take()
@@ -144,7 +149,7 @@ class House:
     ) -> frozenset[Key]:
         call = Mark(
             connection_id=self.connection_id,
-            kind=PRODUCTS,
+            kind=self.kind,
             rows=rows,
             claims={Sku(sku): ExternalId(one) for sku, one in (claims or {}).items()},
             given_up={Sku(sku): ExternalId(one) for sku, one in (given_up or {}).items()},

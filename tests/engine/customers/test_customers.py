@@ -1,0 +1,254 @@
+"""Customers reach SparkLayer: whole, once, in the right order, and go when they are no longer B2B customers."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from attrs import evolve
+from trio.testing import MockClock
+
+from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Kind, Problem
+from daemon.sandbox.faults import answer, reset
+from daemon.sandbox.sparklayer.api import SparkLayerOptions
+from daemon.sandbox.sparklayer.customers import Mode
+from tests.engine.fakes import Bench, open_bench
+
+HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB")
+MODES: tuple[Mode, ...] = ("merge", "replace")
+
+
+def customer(external_id: str, **fields: Any) -> Customer:
+    known: dict[str, Any] = {
+        "email": f"buyer{external_id}@example.com",
+        "addresses": {AddressId(f"{external_id}1"): HOME},
+        "group": "base",
+    }
+    return Customer(external_id=ExternalId(external_id), **{**known, **fields})
+
+
+@pytest.fixture(params=MODES)
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async with open_bench(SparkLayerOptions(addresses=request.param), kind=Kind.CUSTOMERS) as opened:
+        yield opened
+
+
+def held(bench: Bench) -> dict[str, Any]:
+    found: dict[str, Any] = bench.site.state.comparable()["customers"]
+    return found
+
+
+def emails(bench: Bench) -> dict[str, str]:
+    return {external_id: one["email"] for external_id, one in held(bench).items()}
+
+
+async def put(bench: Bench, *customers: Customer) -> None:
+    bench.shop.put(*customers)
+    await bench.change(*(one.external_id for one in customers))
+    await bench.work()
+
+
+async def test_a_customer_arrives_whole_and_once(autojump_clock: MockClock, bench: Bench) -> None:
+    whole = customer(
+        "1",
+        first_name="Ann",
+        last_name="Lee",
+        company_name="Lee Ltd",
+        group="vip",
+        accounting_id="A-1",
+        sales_agent_groups=("north",),
+        price_lists=("trade", "summer"),
+        discount_percentage=Decimal("2.5"),
+        payment_on_account=Credit(limit=Decimal(1000), balance=Decimal("12.34"), currency="GBP"),
+    )
+    await put(bench, whole)
+    assert held(bench) == {
+        "1": {
+            "email": "buyer1@example.com",
+            "first_name": "Ann",
+            "last_name": "Lee",
+            "company_name": "Lee Ltd",
+            "group": "vip",
+            "accounting_id": "A-1",
+            "sales_agent_groups": ["north"],
+            "price_lists": ["trade", "summer"],
+            "discount_percentage": 2.5,
+            "payment_on_account": {"credit_limit": 1000, "balance": 12.34, "currency_code": "GBP"},
+            "addresses": {
+                "11": {
+                    "address_line1": "1 High Street",
+                    "city": "Bath",
+                    "country_code": "GB",
+                    **dict.fromkeys(("first_name", "last_name", "company", "address_line2"), ""),
+                    **dict.fromkeys(("region_code", "postal_code", "phone"), ""),
+                }
+            },
+        }
+    }
+    await put(bench, whole)
+    assert bench.site.state.customers.writes == 1, "unchanged"
+    await bench.house.start("refresh")
+    await bench.house.page(await bench.house.newest_id(), "1")
+    await bench.work()
+    assert bench.site.state.customers.writes == 2, "a refresh writes everything"
+
+
+async def test_what_a_customer_no_longer_has_is_cleared(autojump_clock: MockClock, bench: Bench) -> None:
+    addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
+    await put(bench, customer("1", accounting_id="A-1", price_lists=("trade",), addresses=addresses))
+    await put(bench, customer("1"))
+    now = held(bench)["1"]
+    assert (now["accounting_id"], now["price_lists"]) == ("", [])
+    assert list(now["addresses"]) == ["11"]
+    await put(bench, customer("1", first_name="Ann"))
+    body = bench.site.state.customers.find("1")
+    assert body is not None
+    assert body.first_name == "Ann"
+
+
+async def test_a_customer_that_is_gone_is_deleted(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1"), customer("2"))
+    del bench.shop.products["1"]
+    await bench.change("1")
+    await bench.work()
+    assert list(held(bench)) == ["2"]
+    assert list(await bench.house.ledger()) == ["2"]
+    await put(bench, customer("3", email="buyer1@example.com"))
+    assert emails(bench)["3"] == "buyer1@example.com", "its address is free again"
+
+
+async def test_who_never_was_a_customer_of_ours_costs_nothing(autojump_clock: MockClock, bench: Bench) -> None:
+    await bench.change("9")
+    await bench.work()
+    assert bench.site.state.customers.writes == bench.site.state.customers.removals == 0
+    assert (await bench.house.everything_of("synced"), await bench.house.ledger()) == ([], {})
+
+
+async def test_what_cannot_be_mapped_stays_as_it_was(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1"))
+    bench.shop.products["1"] = None
+    bench.shop.problems["1"] = (Problem(code="email_missing", message="No e-mail."),)
+    await bench.change("1")
+    await bench.work()
+    assert emails(bench) == {"1": "buyer1@example.com"}
+    assert await bench.issues() == {"1": ["email_missing"]}
+
+
+async def test_children_come_after_their_parents(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1", parent="3"), customer("2"), customer("3", parent="2"))
+    parents = {key: one.get("parent_customer_id") for key, one in held(bench).items()}
+    assert parents == {"1": "3", "2": None, "3": "2"}
+    assert bench.refused == []
+
+
+async def test_a_parent_that_nobody_has_asked_for_is_fetched(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(customer("7"))
+    await put(bench, customer("1", parent="7"))
+    assert held(bench)["1"]["parent_customer_id"] == "7"
+    assert (bench.refused, await bench.issues()) == ([], {})
+
+
+async def test_a_parent_that_is_no_customer_is_told_and_waited_for(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1", parent="7"))
+    assert await bench.issues() == {"1": ["parent_missing"]}
+    assert held(bench) == {}
+    await put(bench, customer("7"))
+    assert set(held(bench)) == {"1", "7"}, "its coming wakes the child"
+    assert await bench.issues() == {}
+
+
+async def test_parents_in_a_circle_are_told(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1", parent="2"), customer("2", parent="1"), customer("3", parent="3"))
+    assert await bench.issues() == dict.fromkeys("123", ["parent_goes_in_circles"])
+    await put(bench, customer("1"))
+    assert set(held(bench)) >= {"1"}
+    await put(bench, customer("2", parent="1"))
+    assert held(bench)["2"]["parent_customer_id"] == "1"
+
+
+async def test_an_email_belongs_to_one(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1", email="shop@example.com"), customer("2", email="Shop@Example.com"))
+    assert (emails(bench), await bench.issues()) == ({"1": "shop@example.com"}, {"2": ["email_used_twice"]})
+    assert bench.refused == [], "it was not even tried"
+    await put(bench, customer("1", email="other@example.com"))
+    assert emails(bench) == {"1": "other@example.com", "2": "Shop@Example.com"}, "who waited has it now"
+    assert await bench.issues() == {}
+
+
+async def test_emails_swap_and_go_round(autojump_clock: MockClock, bench: Bench) -> None:
+    names = [f"{letter}@example.com" for letter in "abc"]
+    await put(bench, *(customer(str(n), email=name) for n, name in enumerate(names, 1)))
+    await put(bench, *(customer(str(n), email=name) for n, name in enumerate([*names[1:], names[0]], 1)))
+    assert list(emails(bench).values()) == [*names[1:], names[0]]
+    assert (bench.refused, await bench.issues()) == ([], {})
+
+
+async def test_an_email_is_free_once_its_owner_goes_in_the_same_batch(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1", email="a@example.com"))
+    del bench.shop.products["1"]
+    bench.shop.put(customer("2", email="a@example.com"))
+    await bench.change("1", "2")
+    await bench.work()
+    assert (emails(bench), bench.refused) == ({"2": "a@example.com"}, [])
+
+
+async def test_who_cannot_be_written_keeps_its_email(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1", email="a@example.com"))
+    bench.shop.put(customer("1", email="b@example.com", parent="9"), customer("2", email="a@example.com"))
+    await bench.change("1", "2")
+    await bench.work()
+    assert emails(bench) == {"1": "a@example.com"}
+    assert await bench.issues() == {"1": ["parent_missing"], "2": ["email_used_twice"]}
+    await put(bench, customer("1", email="b@example.com"))
+    assert emails(bench) == {"1": "b@example.com", "2": "a@example.com"}
+
+
+async def test_a_lost_ledger_ends_equal(autojump_clock: MockClock, bench: Bench) -> None:
+    addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
+    await put(bench, customer("1", price_lists=("trade",), addresses=addresses), customer("2"))
+    for table in ("ledger", "owners"):
+        await bench.house.alter(table, "connection_id = 999")
+    await put(bench, customer("1"), customer("2", first_name="Bo"))
+    now = held(bench)
+    assert (now["1"]["price_lists"], list(now["1"]["addresses"]), now["2"]["first_name"]) == ([], ["11"], "Bo")
+
+
+async def test_an_email_that_a_stranger_has_is_told_in_sparklayers_words(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, customer("1"))
+    for table in ("ledger", "owners"):
+        await bench.house.alter(table, "connection_id = 999")
+    await put(bench, customer("2", email="buyer1@example.com"))
+    assert await bench.issues() == {"2": ["refused_by_sparklayer"]}
+
+
+async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, customer("1"))
+    bench.shop.change("1", first_name="New", addresses={AddressId("12"): HOME})
+    bench.site.faults.add("PATCH */customers/1", reset(), after_effect=True, times=5)
+    await bench.change("1")
+    await bench.once()
+    assert (await bench.house.ledger())["1"] is None, "unsure"
+    bench.site.faults.clear()
+    await put(bench, customer("1"))
+    assert (held(bench)["1"]["first_name"], list(held(bench)["1"]["addresses"])) == ("", ["11"])
+
+
+async def test_a_child_whose_parent_failed_is_tried_again(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.site.faults.add("POST */customers", answer(503), times=3)
+    await put(bench, customer("1"), customer("2", parent="1"))
+    assert set(held(bench)) == {"1", "2"}
+    assert await bench.issues() == {}
+
+
+async def test_an_email_that_moves_waits_for_its_owner(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1", email="a@example.com"), customer("2", email="b@example.com"))
+    bench.shop.put(customer("1", email="c@example.com"), customer("2", email="a@example.com"))
+    bench.site.faults.add("PATCH */customers/1", answer(503), times=3)
+    await bench.change("1", "2")
+    await bench.work()
+    assert emails(bench) == {"1": "c@example.com", "2": "a@example.com"}
+    assert await bench.issues() == {}

@@ -1,0 +1,136 @@
+"""Orders reach SparkLayer as purchases: what the platform owns is replaced, the rest carried over."""
+
+import datetime as dt
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from attrs import evolve
+from trio.testing import MockClock
+
+from daemon.model import CartId, ExternalId, Kind, Order, OrderLine, Package, PackageType, Sku
+from daemon.sandbox.faults import reset
+from tests.engine.fakes import Bench, open_bench
+
+CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
+PLACED = dt.datetime(2026, 1, 30, 8, 30, tzinfo=dt.UTC)
+LINE = OrderLine(
+    external_id="9",
+    name="Shirt",
+    sku=Sku("S"),
+    quantity=3,
+    net=Decimal("30.30"),
+    tax=Decimal("6.06"),
+    discount=Decimal(0),
+)
+
+
+def order(external_id: str, cart: str = CART, **fields: Any) -> Order:
+    known: dict[str, Any] = {
+        "packages": (Package(type=PackageType.INCOMING, lines=(LINE,)),),
+        "customer": ExternalId("7"),
+        "currency": "USD",
+    }
+    return Order(
+        external_id=ExternalId(external_id),
+        cart_id=CartId(cart),
+        visible=external_id,
+        placed=PLACED,
+        updated=PLACED,
+        **{**known, **fields},
+    )
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with open_bench(kind=Kind.ORDERS) as opened:
+        yield opened
+
+
+def purchase(bench: Bench, cart: str = CART) -> dict[str, Any]:
+    found: dict[str, Any] = bench.site.state.comparable()["purchases"][cart]
+    return found
+
+
+async def put(bench: Bench, *orders: Order) -> None:
+    bench.shop.put(*orders)
+    await bench.change(*(one.external_id for one in orders))
+    await bench.work()
+
+
+async def test_an_order_confirms_its_cart_and_carries_over_the_rest(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.site.state.purchases.place(CART, customer="cu_5", reference="PO-77")
+    await put(bench, order("1"))
+    now = purchase(bench)
+    assert now["type"] == "order"
+    assert now["purchase_identifiers"] == {
+        "sparklayer": CART,
+        "platform": "1",
+        "visible": "1",
+        "internal": "ERP-PO-77",
+    }
+    assert now["customer_identifiers"] == {"sparklayer": "cu_5", "sparklayer_sales_rep": "cu_rep"}
+    assert (now["customer_reference"], now["payment_method"]) == ("PO-77", "on_account")
+    assert now["custom_fields"] == [{"name": "Department"}]
+    assert now["packages"][0]["line_items"][0]["line_total"] == {
+        "total_net": {"number": "30.30", "currency": "USD"},
+        "total_tax": {"number": "6.06", "currency": "USD"},
+        "total_gross": {"number": "36.36", "currency": "USD"},
+        "discount_net": {"number": "0.00", "currency": "USD"},
+    }
+    assert bench.refused == []
+
+
+async def test_an_order_of_an_unknown_cart_is_made(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, order("1"))
+    assert purchase(bench)["customer_identifiers"] == {"platform": "7"}
+
+
+async def test_an_unchanged_order_costs_no_call(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, order("1"))
+    before = bench.calls.total()
+    await put(bench, order("1", updated=PLACED + dt.timedelta(days=1)))
+    assert bench.calls.total() == before, "that somebody looked at it changes nothing"
+
+
+async def test_amendments_arrive(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.site.state.purchases.place(CART)
+    await put(bench, order("1"))
+    more = evolve(LINE, quantity=4, net=Decimal("40.40"), tax=Decimal("8.08"))
+    await put(bench, order("1", packages=(Package(type=PackageType.SHIPPED, lines=(more,)),), paid=Decimal(48)))
+    now = purchase(bench)
+    assert [(one["type"], one["line_items"][0]["quantity"]) for one in now["packages"]] == [("shipped", 4)]
+    assert now["total_paid"] == {"number": "48.00", "currency": "USD"}
+    assert now["customer_reference"] == "PO-1"
+    assert bench.site.state.purchases.writes == 2
+
+
+async def test_an_order_that_is_gone_stays_as_cancelled(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.site.state.purchases.place(CART)
+    await put(bench, order("1"))
+    del bench.shop.products["1"]
+    await bench.change("1")
+    await bench.work()
+    now = purchase(bench)
+    assert [package["type"] for package in now["packages"]] == ["cancelled"]
+    assert (now["customer_reference"], await bench.house.ledger()) == ("PO-1", {})
+    await put(bench, order("1"))
+    assert [package["type"] for package in purchase(bench)["packages"]] == ["incoming"], "it was restored"
+
+
+async def test_a_conflict_is_told_here_and_not_in_the_sync_log(autojump_clock: MockClock, bench: Bench) -> None:
+    other = "11111111-7618-4e3b-b1af-9055639b18d1"
+    await put(bench, order("1"))
+    await put(bench, order("1", cart=other))
+    assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
+    assert await bench.house.take() is None
+
+
+async def test_a_lost_answer_is_repaired(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, order("1"))
+    bench.site.faults.add("PUT *", reset(), after_effect=True, times=3)
+    await put(bench, order("1", packages=()))
+    bench.site.faults.clear()
+    await put(bench, order("1"))
+    assert len(purchase(bench)["packages"]) == 1

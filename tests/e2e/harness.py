@@ -12,7 +12,7 @@
 
     await process.start() | ready() | restart() | wait() | terminate()   # terminate: SIGTERM, returns the exit code
     await process.kill()                                                 # SIGKILL, returns when it is dead
-    await process.status()      # {"outbox", "full_sync", "issues", "ledger"} of the products
+    await process.status()      # {"outbox", "full_sync", "issues", "ledger"} of the products, or status("customers")
     await process.when(lambda status: ...) | idle()                      # polls the status until it is so
     await process.sync(refresh=True) -> run's id;  await process.full_sync(...) -> its status when it is over
     await process.metrics()     # {'ignite_sync_x_total{label="..."}': 1.0}
@@ -120,6 +120,7 @@ class Process:
         self._log = folder / "output.log"
         self._environment = {**_clean_environment(), **(environment or {})}
         self._process: trio.Process | None = None
+        self._first: dict[str, int] = {}
         self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
 
     async def __aenter__(self) -> Self:
@@ -203,16 +204,20 @@ class Process:
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", **options.pop("headers", {})}
         return await self._client.request(method, path, headers=headers, **options)
 
-    async def status(self) -> dict[str, Any]:
-        """Return what /admin/status says of the products."""
+    async def connection(self) -> dict[str, Any]:
+        """Return what /admin/status says of the connection."""
         answer = (await self.request("GET", "/admin/status")).raise_for_status().json()
-        found: dict[str, Any] = answer["connections"][0]["kinds"]["products"]
+        found: dict[str, Any] = answer["connections"][0]
+        return found
+
+    async def status(self, kind: str = "products") -> dict[str, Any]:
+        """Return what /admin/status says of a kind."""
+        found: dict[str, Any] = (await self.connection())["kinds"][kind]
         return found
 
     async def blocked(self) -> str | None:
         """Return why the connection is paused, or its products are."""
-        answer = (await self.request("GET", "/admin/status")).raise_for_status().json()
-        connection = answer["connections"][0]
+        connection = await self.connection()
         found: str | None = connection["blocked"] or connection["kinds"]["products"]["blocked"]
         return found
 
@@ -224,32 +229,45 @@ class Process:
                     return
                 await trio.sleep(GLANCE)
 
-    async def sync(self, **wishes: bool) -> int:
+    async def sync(self, kind: str = "products", **wishes: bool) -> int:
         """Start a full sync, such as `refresh=True` or `allow_removals=True`; return the run's id."""
-        order = {"site": SITE, "kind": "products", **wishes}
+        order = {"site": SITE, "kind": kind, **wishes}
         return int((await self.request("POST", "/admin/sync", json=order)).raise_for_status().json()["run"])
 
-    async def full_sync(self, **wishes: bool) -> dict[str, Any]:
+    async def full_sync(self, kind: str = "products", **wishes: bool) -> dict[str, Any]:
         """Start a full sync; return its status when it is over."""
-        return await self.run_over(await self.sync(**wishes))
+        return await self.run_over(await self.sync(kind, **wishes), kind)
 
-    async def run_over(self, run: int) -> dict[str, Any]:
+    async def first_run(self, kind: str = "products") -> dict[str, Any]:
+        """Return the status of the run that a new daemon starts with, when it is over and told."""
+        ended = await self.when(lambda now: bool(now["full_sync"]) and now["full_sync"]["state"] == "ended", kind)
+        self._first[kind] = ended["full_sync"]["id"]
+        found: dict[str, Any] = ended["full_sync"]
+        return found
+
+    async def second_run(self, kind: str = "products") -> dict[str, Any]:
+        """Return the status of the run after the first, when it is over and told."""
+        first = self._first[kind]
+        await self.when(lambda now: now["full_sync"]["id"] > first, kind)
+        return await self.run_over((await self.status(kind))["full_sync"]["id"], kind)
+
+    async def run_over(self, run: int, kind: str = "products") -> dict[str, Any]:
         """Return the status of a run when it is over and told."""
         over = {"id": run, "state": "ended"}
-        found: dict[str, Any] = (await self.when(lambda now: over.items() <= (now["full_sync"] or {}).items()))[
-            "full_sync"
-        ]
+        ended = await self.when(lambda now: over.items() <= (now["full_sync"] or {}).items(), kind)
+        found: dict[str, Any] = ended["full_sync"]
         return found
 
     async def idle(self) -> None:
-        """Wait until nothing waits in the outbox. Parked rows wait for nothing."""
-        await self.when(lambda now: not now["outbox"]["live"] + now["outbox"]["backfill"])
+        """Wait until nothing waits in the outbox, of whatever kind. Parked rows wait for nothing."""
+        for kind in (await self.connection())["kinds"]:
+            await self.when(lambda now: not now["outbox"]["live"] + now["outbox"]["backfill"], kind)
 
-    async def when(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Wait until `holds` of the status; return that status."""
+    async def when(self, holds: Callable[[dict[str, Any]], bool], kind: str = "products") -> dict[str, Any]:
+        """Wait until `holds` of the status of a kind; return that status."""
         with trio.fail_after(PATIENCE):
             while True:
-                if holds(now := await self.status()):
+                if holds(now := await self.status(kind)):
                     return now
                 await trio.sleep(GLANCE)
 
@@ -312,8 +330,9 @@ class House:
                     await self._called.park()
 
     async def first_sync(self) -> None:
-        """Wait for the end of the full sync that a new daemon starts with, and for its webhooks."""
-        await self.process.run_over(1)
+        """Wait for the end of the full syncs that a new daemon starts with, and for its webhooks."""
+        for kind in (await self.process.connection())["kinds"]:
+            await self.process.first_run(kind)
         await self.hooked()
         await self.settle()
         self.assert_equal()

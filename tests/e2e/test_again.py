@@ -74,7 +74,7 @@ async def test_a_lost_database_ends_equal_without_duplicates(house: OpenHouse, v
         h.store.set_title(1, "Edited while nobody looked", silent=True)
         h.store.delete_variant(vanished.id, silent=True)
         await h.process.start()
-        await h.process.run_over(1)
+        await h.process.first_run()
         await h.settle()
         assert len(h.state.products.products) == products
         h.assert_equal()
@@ -88,7 +88,7 @@ async def test_a_lost_database_and_skus_that_moved_meanwhile_end_equal(house: Op
         _lose_database(h)
         h.store.rotate_skus(h.store.by_sku("S4-1").id, h.store.by_sku("S5-1").id, silent=True)
         await h.process.start()
-        await h.process.run_over(1)
+        await h.process.first_run()
         await h.settle()
         h.assert_equal()
 

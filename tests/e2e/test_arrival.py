@@ -63,7 +63,7 @@ async def test_a_new_unit_of_weight_arrives_with_every_product(house: OpenHouse)
         await h.first_sync()
         h.store.set_weight_unit("KGS")
         await h.until(lambda: not h.unequal)
-        assert (await h.process.run_over(2))["succeeded"]
+        assert (await h.process.second_run())["succeeded"]
 
 
 async def test_a_new_currency_relabels_the_price_list(house: OpenHouse) -> None:
@@ -72,7 +72,7 @@ async def test_a_new_currency_relabels_the_price_list(house: OpenHouse) -> None:
         writes = h.writes
         h.store.set_currency("GBP")
         await h.until(lambda: h.state.price_lists.existing("bigcommerce-price").currency_code == "GBP")
-        assert (await h.process.run_over(2))["succeeded"]
+        assert (await h.process.second_run())["succeeded"]
         assert h.writes == writes, "the numbers stay"
 
 

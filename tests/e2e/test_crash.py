@@ -66,7 +66,7 @@ async def test_a_full_sync_killed_at_any_moment_ends_equal(house: OpenHouse, mom
         barrier.drop() if moment.lost else barrier.release()
         await wait_all_tasks_blocked(0.01)  # what was on its way has its effect before the restart
         await h.process.start()
-        run = await h.process.run_over(1)
+        run = await h.process.first_run()
         await h.process.idle()
         h.assert_equal()
         assert (run["succeeded"], run["failed"]) == (True, 0)
@@ -90,7 +90,7 @@ async def test_a_restarted_enumeration_goes_on_from_its_cursor(house: OpenHouse)
         barrier.drop()
         again = Barrier(0, page_after(0)).stand(h.shop.faults, "GET */catalog/products")
         await h.process.start()
-        await h.process.run_over(1)
+        await h.process.first_run()
         assert again.stopped == 0
         h.assert_equal()
 
@@ -152,7 +152,7 @@ async def test_sigterm_in_a_full_sync_finishes_what_is_in_flight_and_the_next_st
         written = h.state.products.writes
         assert 250 <= written < MANY, "the batch in flight, and no other"
         await h.process.start()
-        assert (await h.process.run_over(1))["succeeded"]
+        assert (await h.process.first_run())["succeeded"]
         assert h.state.products.writes == MANY, "nothing twice"
         _assert_ended_once(closings)
 

@@ -89,7 +89,7 @@ async def test_a_full_sync_succeeds_after_passing_trouble(house: OpenHouse, trou
             trouble.pattern, trouble.act, times=trouble.times, after_effect=trouble.after_effect
         )
         await h.process.start()
-        run = await h.process.run_over(1)
+        run = await h.process.first_run()
         assert rule.used == trouble.times, "there was trouble"
         assert (run["done"], run["failed"], run["succeeded"]) == (2, 0, True)
         assert h.state.sync_log.logs["bigcommerce", "products"].last_full_sync_succeeded is True
@@ -106,7 +106,7 @@ async def test_pages_are_halved_until_the_store_bears_them(house: OpenHouse) -> 
     async with house(synthetic(130, 1), start=False) as h:
         h.shop.faults.add(CATALOGUE, overloaded)
         await h.process.start()
-        assert (await h.process.run_over(1))["succeeded"]
+        assert (await h.process.first_run())["succeeded"]
         assert limits[:3] == [250, 125, 62]
         await _assert_nothing_lost(h)
 
@@ -148,7 +148,7 @@ async def test_a_429_is_heeded_and_costs_no_attempt(
 async def test_a_limit_told_by_nothing_but_429s_is_found_out(house: OpenHouse) -> None:
     options = SparkLayerOptions(rate=20, burst=5, retry_after="none")
     async with house(synthetic(20, 1), sparklayer=options) as h:
-        assert (await h.process.run_over(1))["succeeded"]
+        assert (await h.process.first_run())["succeeded"]
         assert h.site.bucket.refused
         await _assert_nothing_lost(h)
 
@@ -278,7 +278,7 @@ async def test_a_product_that_sparklayer_refuses_is_an_issue_and_the_others_go_t
         mug = h.store.by_sku("MUG").product_id
         rule = h.site.faults.add("POST */products", _refusing(b'"Mug"', PROBLEM))
         await h.process.start()
-        run = await h.process.run_over(1)
+        run = await h.process.first_run()
         assert (run["done"], run["failed"], run["succeeded"]) == (2, 0, True)
         assert (await h.process.status())["issues"] == 1
         (error,) = h.errors.values()
@@ -306,7 +306,7 @@ async def test_one_bad_row_of_a_bulk_call_does_not_stop_the_others(
     async with house(start=False) as h:
         rule = h.site.faults.add(pattern, refusing)
         await h.process.start()
-        assert (await h.process.run_over(1))["succeeded"]
+        assert (await h.process.first_run())["succeeded"]
         assert len(h.unequal) == 1
         assert "J-M" in h.unequal[0]
         (error,) = h.errors.values()
@@ -376,6 +376,6 @@ async def test_a_price_list_that_is_gone_is_made_and_filled_again(house: OpenHou
         h.state.price_lists.lists.clear()
         h.state.prices.prices.clear()
         h.store.set_price(JUMPER, 11, h.store.by_sku("J-S").id)
-        run = await h.process.run_over(2)
+        run = await h.process.second_run()
         assert (run["mode"], run["succeeded"]) == ("refresh", True), "nobody had to ask for it"
         await _assert_nothing_lost(h)

@@ -32,7 +32,7 @@ async def test_a_change_recorded_while_a_page_is_on_its_way_wins(house: OpenHous
         barrier = await _full_sync_overtaken(h, "Newer than the page")
         assert (await h.process.status())["outbox"]["live"] == 1
         barrier.release()
-        await h.process.run_over(2)
+        await h.process.second_run()
         await h.settle()
         h.assert_equal()
 
@@ -45,7 +45,7 @@ async def test_a_change_settled_while_a_page_is_on_its_way_wins(house: OpenHouse
         h.assert_equal()
         writes = h.writes
         barrier.release()
-        await h.process.run_over(2)
+        await h.process.second_run()
         h.assert_equal()
         assert h.writes == writes, "the page's older title was never written, not even for a moment"
 

@@ -15,15 +15,7 @@ from tests.engine.fakes import Bench, open_bench
 
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
 PLACED = dt.datetime(2026, 1, 30, 8, 30, tzinfo=dt.UTC)
-LINE = OrderLine(
-    external_id="9",
-    name="Shirt",
-    sku=Sku("S"),
-    quantity=3,
-    net=Decimal("30.30"),
-    tax=Decimal("6.06"),
-    discount=Decimal(0),
-)
+LINE = OrderLine(external_id="9", name="Shirt", sku=Sku("S"), quantity=3, net=Decimal("30.30"), tax=Decimal("6.06"))
 
 
 def order(external_id: str, cart: str = CART, **fields: Any) -> Order:
@@ -31,13 +23,13 @@ def order(external_id: str, cart: str = CART, **fields: Any) -> Order:
         "packages": (Package(type=PackageType.INCOMING, lines=(LINE,)),),
         "customer": ExternalId("7"),
         "currency": "USD",
+        "placed": PLACED,
+        "updated": PLACED,
     }
     return Order(
         external_id=ExternalId(external_id),
         cart_id=CartId(cart),
         visible=external_id,
-        placed=PLACED,
-        updated=PLACED,
         **{**known, **fields},
     )
 

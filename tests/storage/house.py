@@ -29,6 +29,8 @@ from daemon.storage.settle import Again, Done, Settlement
 from daemon.storage.sync_log import Report
 from daemon.storage.tables import outbox as outbox_table
 
+PRODUCTS = Kind.PRODUCTS
+
 
 def id_(text: str) -> ExternalId:
     return ExternalId(text)

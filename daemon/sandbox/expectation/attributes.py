@@ -49,7 +49,7 @@ def attribute_differences(store: Store, state: State) -> list[str]:
     """Return how the rrp, rules, restock dates and minimum levels of a site differ from the store's."""
     wanted = expected(store)
     variants = {key: store.variant(int(key)) for product in wanted["products"].values() for key in product["variants"]}
-    rules = {key: _rules(store, variant) for key, variant in variants.items()}
+    rules = {key: expected_rules(store, variant) for key, variant in variants.items()}
     stock = {variant.sku: _stock(store, variant) for variant in variants.values() if variant.sku in wanted["stock"]}
     return [
         *compared("variant", rules, _held_rules(state)),
@@ -62,7 +62,8 @@ def _texts(store: Store, variant: Variant) -> dict[str, str]:
     return store.metafields.texts("product", variant.product_id) | own
 
 
-def _rules(store: Store, variant: Variant) -> Picture:
+def expected_rules(store: Store, variant: Variant) -> Picture:
+    """Return {"rrp": {currency: amount}, "settings": {group: rules}} of a variant."""
     texts = _texts(store, variant)
     rrp = _read(Decimal, texts.get("rrp")) or _retail(store, variant)
     return {"rrp": {store.currency: rrp.normalize()} if rrp else {}, "settings": _settings(texts)}

@@ -9,7 +9,7 @@
         sandbox.sparklayer.url, .site_id, .client_id, .client_secret            # {url}/api/...
         sandbox.store.set_title(product_id, "New")                # an edit: webhooks go out
         sandbox.store.set_price(product_id, 9.5, silent=True)     # an edit whose webhook got lost
-        sandbox.store.customers.set_group(customer_id, 3)         # so have customers, orders, metafields
+        sandbox.store.customers.set_group(customer_id, 3)         # parts of the store have their own edits
         sandbox.store.orders.place(customer_id, [{"sku": "HL-U509-R", "quantity": 2}], cart_id="<uuid>")
         sandbox.store.metafields.set("product", product_id, "rrp", "49.99")
         await sandbox.bigcommerce.webhooks.settled()              # every webhook taken or given up

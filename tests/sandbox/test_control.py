@@ -79,7 +79,8 @@ async def test_the_site_can_be_looked_at_over_http(house: Any) -> None:
 
 
 async def test_it_runs_on_its_own_and_says_where(nursery: trio.Nursery) -> None:
-    command = [sys.executable, "-m", "daemon.sandbox", "--products", "30", "--limits", "on"]
+    made_up = ["--products", "30", "--customers", "20", "--orders", "10"]
+    command = [sys.executable, "-m", "daemon.sandbox", *made_up, "--limits", "on"]
     process = await nursery.start(partial(trio.run_process, command, stdin=-1, stdout=-1, check=False))
     line = b""
     while not line.endswith(b"\n"):
@@ -87,10 +88,12 @@ async def test_it_runs_on_its_own_and_says_where(nursery: trio.Nursery) -> None:
     shop = json.loads(line)["bigcommerce"]
     async with httpx.AsyncClient(headers={"X-Auth-Token": shop["access_token"]}, trust_env=False) as client:
         answer = await client.get(f"{shop['url']}/stores/{shop['store_hash']}/v3/catalog/products?limit=1")
+        state = (await client.get(f"{shop['url']}/_sandbox/state")).json()
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
     assert answer.json()["meta"]["pagination"]["total"] == 30
     assert answer.headers["x-rate-limit-requests-quota"] == "150"
+    assert (state["customers"], state["orders"]) == (20, 10)
     await process.stdout.aclose()
     await process.stdin.aclose()
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from daemon.sandbox import adventureworks, synthetic
+from daemon.sandbox.samples import groups, trade_customers, trade_orders
 
 
 def test_the_company_has_every_finished_good_once() -> None:
@@ -44,6 +45,59 @@ def test_a_known_product_looks_as_in_the_data() -> None:
     assert store.entry(wheel.product_id).product.weight == 2.3149  # 1,050 g
 
 
+def test_the_company_has_all_its_trade_customers() -> None:
+    book = adventureworks().customers
+    trade = list(book.in_groups(groups.WHOLESALE))
+    assert [person.customer.id for person in trade] == list(range(1, 702))
+    assert len({person.customer.email for person in trade}) == 701
+    assert sum(len(person.addresses) for person in trade) == 712 + trade_customers.BRANCHES + 1
+    assert all(address.country_code and address.city for person in trade for address in person.addresses.values())
+    counts = Counter(person.customer.customer_group_id for person in book.people.values())
+    assert counts == {groups.WHOLESALE: 701, groups.RETAIL: 12, groups.GUESTS: 10, 0: 30}
+    assert book.groups[groups.GUESTS].is_group_for_guests
+
+
+def test_a_known_trade_customer_looks_as_in_the_data() -> None:
+    person = adventureworks().customers.people[trade_customers.RICH]
+    assert (person.customer.company, person.customer.email) == ("Next-Door Bike Store", "gustavo0@adventure-works.com")
+    (address,) = person.addresses.values()
+    assert (address.address1, address.city, address.postal_code) == ("Mall Of Memphis", "Memphis", "38103")
+    assert (address.state_or_province, address.country_code, address.country) == ("Tennessee", "US", "United States")
+
+
+def test_the_customers_show_what_a_mapping_must_cope_with() -> None:
+    book = adventureworks().customers
+    assert book.get(trade_customers.MANY_ADDRESSES).address_count == 14
+    assert "@" not in book.get(trade_customers.BAD_EMAIL).email
+    streets = [address.address1 for address in book.people[trade_customers.NO_STREET].addresses.values()]
+    assert "" in streets
+    assert list(book.attribute_texts(trade_customers.MANY_ATTRIBUTES)).index(trade_customers.GROUP) == 11
+    assert book.attribute_texts(trade_customers.PARENTS_CHILD)[trade_customers.PARENT] == str(trade_customers.RICH)
+    assert len(book.attribute_texts(trade_customers.RICH)) == 6
+
+
+def test_the_orders_show_what_can_become_of_an_order() -> None:
+    store = adventureworks()
+    orders = list(store.orders.orders.values())
+    assert len(orders) == 40
+    carts = [order.id for order in orders if store.orders.cart_id(order.id)]
+    assert carts == list(range(101, 113))
+    assert trade_orders.NOTE in store.orders.get(trade_orders.IN_NOTES).staff_notes
+    statuses = Counter(order.status_id for order in orders if order.id in carts)
+    assert statuses == {11: 5, 2: 2, 3: 1, 14: 1, 5: 1, 4: 1, 7: 1}
+    assert max(len(order.lines) for order in orders) == 60
+    assert [order.id for order in orders if order.is_deleted] == [140]
+    assert any(line.variant_id is None for order in orders for line in order.lines.values())
+    assert orders[0].created == 1_767_225_600 + 86_400
+
+
+def test_rules_for_ordering_stand_at_products_and_variants() -> None:
+    store = adventureworks()
+    types = Counter(field.resource_type for field in store.metafields.fields.values())
+    assert types == {"product": 6, "variant": 10, "order": 12}
+    assert {field.namespace for field in store.metafields.fields.values()} == {"sparklayer", "erp"}
+
+
 def test_ids_are_small_and_unique() -> None:
     for store in (adventureworks(), synthetic(200)):
         ids = store.ids + [variant.id for variant in store.variants()]
@@ -56,3 +110,13 @@ def test_made_up_products_are_the_same_every_time() -> None:
     assert [first.entries[key] for key in first.ids] == [second.entries[key] for key in second.ids]
     assert sum(1 for _ in first.variants()) == 150
     assert len({variant.sku for variant in first.variants()}) == 150
+
+
+def test_made_up_customers_and_orders_are_the_same_every_time() -> None:
+    first, second = (synthetic(20, customers=30, orders=40) for _ in range(2))
+    assert first.customers.people == second.customers.people
+    assert first.orders.orders == second.orders.orders
+    assert (len(first.customers.people), len(first.orders.orders)) == (30, 40)
+    assert len({first.orders.cart_id(order_id) for order_id in first.orders.orders}) == 40
+    assert {order.customer_id for order in first.orders.orders.values()} == set(range(1, 31))
+    assert not synthetic(20).customers.groups

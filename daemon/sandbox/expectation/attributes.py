@@ -1,9 +1,9 @@
 """What metafields and retail prices say of a store's variants, and what a site holds of that.
 
 A variant's metafield goes before its product's, key by key. `rrp` is an amount of the store's currency; without one
-the retail price counts, if it is not zero. `settings` is JSON, a list with one entry for a customer group, and goes
-before the single keys, which are for the group `base`. A restock date and a minimum level belong to the stock of a SKU
-that is tracked. What cannot be read is as if it were not there.
+the retail price counts, if it is not zero. `settings` is JSON, a list with one entry for a customer group or an object
+of entries by group, and goes before the single keys, which are for the group `base`. A restock date and a minimum
+level belong to the stock of a SKU that is tracked. What cannot be read is as if it were not there.
 """
 
 import json
@@ -21,7 +21,7 @@ from daemon.sandbox.expectation.products import expected, held
 from daemon.sandbox.sparklayer.state import State
 
 BASE = "base"
-_WORDS = {"true": True, "false": False}
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def _whole(text: str) -> int:
@@ -49,7 +49,7 @@ def attribute_differences(store: Store, state: State) -> list[str]:
     """Return how the rrp, rules, restock dates and minimum levels of a site differ from the store's."""
     wanted = expected(store)
     variants = {key: store.variant(int(key)) for product in wanted["products"].values() for key in product["variants"]}
-    rules = {key: _rules(store, variant) for key, variant in variants.items()}
+    rules = {key: expected_rules(store, variant) for key, variant in variants.items()}
     stock = {variant.sku: _stock(store, variant) for variant in variants.values() if variant.sku in wanted["stock"]}
     return [
         *compared("variant", rules, _held_rules(state)),
@@ -62,9 +62,11 @@ def _texts(store: Store, variant: Variant) -> dict[str, str]:
     return store.metafields.texts("product", variant.product_id) | own
 
 
-def _rules(store: Store, variant: Variant) -> Picture:
+def expected_rules(store: Store, variant: Variant) -> Picture:
+    """Return {"rrp": {currency: amount}, "settings": {group: rules}} of a variant."""
     texts = _texts(store, variant)
-    rrp = _read(Decimal, texts.get("rrp")) or _retail(store, variant)
+    own = _read(Decimal, texts.get("rrp"))
+    rrp = _retail(store, variant) if own is None else own
     return {"rrp": {store.currency: rrp.normalize()} if rrp else {}, "settings": _settings(texts)}
 
 
@@ -74,16 +76,19 @@ def _retail(store: Store, variant: Variant) -> Decimal:
 
 
 def _settings(texts: Mapping[str, str]) -> Picture:
-    if "settings" in texts:
-        return _by_group(_entries(_read(json.loads, texts["settings"])))
+    entries = _entries(_read(json.loads, texts.get("settings")))
+    if entries is not None:
+        return _by_group(entries)
     single = {key: _read(read, texts.get(key)) for key, read in RULES.items()}
     return _by_group([{"customer_group": BASE, **single}])
 
 
-def _entries(content: Any) -> list[Mapping[str, Any]]:
-    """Return the entries that are entries."""
-    entries = content if isinstance(content, list) else []
-    return [entry for entry in entries if isinstance(entry, dict) and "customer_group" in entry]
+def _entries(content: Any) -> list[Mapping[str, Any]] | None:
+    """Return the entries of `settings`; None when it is not what was agreed."""
+    if isinstance(content, dict):
+        content = [{"customer_group": group, **rules} for group, rules in content.items() if isinstance(rules, dict)]
+    fit = isinstance(content, list) and all(isinstance(entry, dict) and "customer_group" in entry for entry in content)
+    return content if fit else None
 
 
 def _by_group(entries: list[Mapping[str, Any]]) -> Picture:

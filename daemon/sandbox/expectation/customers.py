@@ -1,8 +1,9 @@
 """Which customers a site must hold for a store: those in a B2B group, with a usable e-mail.
 
 A customer's attributes are found by their names in lower case, spaces and hyphens read as underscores, with or
-without `sparklayer_` in front. A list is separated by commas. What cannot be read is as if it were not there. An
-address without a street, a city or a country is not expected, nor is a parent who is not expected himself.
+without `sparklayer_` in front. A list is separated by commas, or JSON. What cannot be read is as if it were not there,
+and so is what comes to nothing: an empty text, a discount or a credit of 0. An address without a street, a city or a
+country is not expected, nor is a parent who is not expected himself.
 """
 
 import json
@@ -63,12 +64,12 @@ def _expected(store: Store, person: Person, ids: Collection[str], names: Mapping
             "email": customer.email,
             "first_name": customer.first_name,
             "last_name": customer.last_name,
-            "company_name": customer.company,
+            "company_name": attributes.get("company_name") or customer.company,
             "group": attributes.get("group") or names.get(customer.customer_group_id, BASE),
             "accounting_id": attributes.get("accounting_id"),
             "sales_agent_groups": _list(attributes.get("sales_agent_groups", "")),
             "price_lists": _list(attributes.get("price_lists", "")),
-            "discount_percentage": _decimal(attributes.get("discount_percentage")),
+            "discount_percentage": _decimal(attributes.get("discount_percentage", "").removesuffix("%")),
             "payment_on_account": _credit(_json(attributes.get("payment_on_account", "")), store.currency),
             "parent_customer_id": parent if parent in ids else None,
         }
@@ -120,11 +121,11 @@ def _held(customer: Mapping[str, Any], currency: str) -> Picture:
 
 def _credit(account: Any, currency: str) -> Picture | None:
     """Return a payment on account; one without a currency is in the store's."""
-    limit = _decimal(account.get("credit_limit")) if isinstance(account, Mapping) else None
-    if limit is None:
+    if not isinstance(account, Mapping):
         return None
-    balance = _decimal(account.get("balance"))
-    return _filled({"limit": limit, "balance": balance, "currency": account.get("currency_code") or currency})
+    limit, balance = _decimal(account.get("credit_limit")), _decimal(account.get("balance"))
+    shown = {"limit": limit, "balance": balance, "currency": account.get("currency_code") or currency}
+    return _filled(shown) if limit or balance else None
 
 
 def _json(text: str) -> Any:
@@ -135,12 +136,13 @@ def _json(text: str) -> Any:
 
 
 def _list(text: str) -> list[str]:
-    return sorted(part.strip() for part in text.split(",") if part.strip())
+    parts = _json(text) if text.startswith("[") else text.split(",")
+    return sorted({str(part).strip() for part in parts or ()} - {""})
 
 
 def _decimal(value: Any) -> Decimal | None:
     try:
-        return None if value in (None, "") else Decimal(str(value)).normalize()
+        return Decimal(str(value)).normalize() or None
     except InvalidOperation:
         return None
 

@@ -1,9 +1,9 @@
 """Which purchases a site must hold for a store: exactly the orders that were placed from a SparkLayer cart.
 
-The cart id stands in the order's metafield, or in the staff notes. Of a purchase is compared what became of how many
-pieces of each SKU, whatever the packages they are in; what all lines and the transport come to with tax, discounts
-taken off, which is what the customer pays; and how the parcels are followed. Of an archived order nothing is expected:
-neither that its purchase is there nor that it is not.
+The cart id stands in the order's metafield or, for stores that do so, in the staff notes. Of a purchase is compared
+what became of how many pieces of each SKU, whatever the packages they are in; what all lines and the transport come to
+with tax and less the discounts, which is what the customer pays; and how the parcels are followed. The purchase of an
+archived order may be missing; if it is there, all its pieces are cancelled.
 """
 
 import re
@@ -17,7 +17,7 @@ from daemon.sandbox.bigcommerce.order_records import CANCELLED, Line, Order
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.picture import Picture, compared
 
-DECLINED, SHIPPED, COMPLETED = 6, 2, 10
+DECLINED = 6
 
 FATES = {
     "incoming": "open",
@@ -37,22 +37,30 @@ TRACKING = "tracking_number"
 _NOTE = re.compile(r"SparkLayer cart: ([0-9a-fA-F-]{36})")
 
 
-def order_differences(store: Store, held: Mapping[str, Any]) -> list[str]:
-    """Return how the purchases of a site, {cart id: body}, differ from the store's orders."""
-    wanted = expected_orders(store)
-    archived = {_cart(store, order) for order in store.orders.orders.values() if order.is_deleted} - wanted.keys()
-    ours = {cart for cart, body in held.items() if body.get("type") == "order"} - archived | wanted.keys()
+def order_differences(store: Store, held: Mapping[str, Any], *, in_notes: bool = False) -> list[str]:
+    """Return how the purchases of a site, {cart id: body}, differ from the store's orders; see `expected_orders`."""
+    wanted = expected_orders(store, in_notes=in_notes)
+    archived = _by_cart(store, in_notes=in_notes, archived=True)
+    wanted |= {cart: _expected(order) for cart, order in archived.items() if cart in held and cart not in wanted}
+    ours = {cart for cart, body in held.items() if body.get("type") == "order"} | wanted.keys()
     return compared("purchase", wanted, {cart: _held(body) for cart, body in held.items() if cart in ours})
 
 
-def expected_orders(store: Store) -> Picture:
-    """Return {cart id: {"type", "platform", "pieces": {fate: {sku: n}}, "gross", "trackings"}}."""
-    carts = {_cart(store, order): order for order in store.orders.orders.values() if not order.is_deleted}
-    return {cart: _expected(order) for cart, order in carts.items() if cart}
+def expected_orders(store: Store, *, in_notes: bool = False) -> Picture:
+    """Return {cart id: {"type", "platform", "pieces": {fate: {sku: n}}, "gross", "trackings"}}.
+
+    `in_notes` says that a cart id in the staff notes ("SparkLayer cart: <uuid>") counts.
+    """
+    return {cart: _expected(order) for cart, order in _by_cart(store, in_notes=in_notes, archived=False).items()}
 
 
-def _cart(store: Store, order: Order) -> str | None:
-    note = _NOTE.search(order.staff_notes)
+def _by_cart(store: Store, *, in_notes: bool, archived: bool) -> dict[str, Order]:
+    orders = (order for order in store.orders.orders.values() if order.is_deleted is archived)
+    return {cart: order for order in orders if (cart := _cart(store, order, in_notes=in_notes))}
+
+
+def _cart(store: Store, order: Order, *, in_notes: bool) -> str | None:
+    note = _NOTE.search(order.staff_notes) if in_notes else None
     text = store.orders.cart_id(order.id) or (note.group(1) if note else "")
     try:
         return str(uuid.UUID(text))
@@ -70,11 +78,13 @@ def _expected(order: Order) -> Picture:
 
 
 def _fates(order: Order, line: Line) -> dict[str, int]:
-    """Say what became of a line's pieces: refunded ones are returned, first of those that were shipped."""
+    """Say what became of a line's pieces: refunded ones are returned, first of all, shipped or not."""
+    if order.is_deleted:
+        return {"cancelled": line.quantity}
     shipped = min(line.quantity_shipped, line.quantity - line.quantity_refunded)
-    rest = {CANCELLED: "cancelled", DECLINED: "cancelled", SHIPPED: "shipped", COMPLETED: "shipped"}
     fates = Counter({"returned": line.quantity_refunded, "shipped": shipped})
-    fates[rest.get(order.status_id, "open")] += line.quantity - line.quantity_refunded - shipped
+    rest = "cancelled" if order.status_id in {CANCELLED, DECLINED} else "open"
+    fates[rest] += line.quantity - line.quantity_refunded - shipped
     return fates
 
 
@@ -104,6 +114,10 @@ def _told(pieces: Mapping[str, Counter[str]], numbers: set[Any]) -> Picture:
 def _gross(packages: list[Mapping[str, Any]]) -> Iterator[Decimal]:
     for package in packages:
         for priced in (*package.get("line_items", ()), package.get("shipping_method") or {}):
-            total = priced.get("line_total", {}).get("total_gross")
-            if total:
-                yield Decimal(total["number"])
+            total = priced.get("line_total", {})
+            yield _amount(total.get("total_gross"))
+            yield -_amount(total.get("discount_net"))
+
+
+def _amount(money: Mapping[str, str] | None) -> Decimal:
+    return Decimal(money["number"]) if money else Decimal(0)

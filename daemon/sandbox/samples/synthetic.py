@@ -64,7 +64,7 @@ def _add_customer(store: Store, number: int) -> None:
 
 def _add_order(store: Store, number: int, customers: int) -> None:
     products = len(store.ids)
-    ordered = {store.ids[(number * 3 + place) % products] for place in range(min(3, products))}
+    ordered = [store.ids[(number * 3 + place) % products] for place in range(min(3, products))]
     store.orders.place(
         1 + number % customers if customers else 0,
         [{"variant_id": store.entry(product_id).variants[0].id, "quantity": 1 + number % 9} for product_id in ordered],

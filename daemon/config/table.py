@@ -170,6 +170,24 @@ def _secret(value: Any, _: Any) -> Secret:
     return Secret(str(value))
 
 
+def _is_mapping(annotation: Any) -> bool:
+    return get_origin(annotation) is Mapping
+
+
+def _mapping(value: Any, annotation: Any) -> Mapping[Any, Any]:
+    """Structure a table whose names are values too; a text without a type has NAME=VALUE as a list has its items."""
+    if isinstance(value, Untyped):
+        pairs = [item.partition("=") for item in re.split(r"[,\n]", value) if item.strip()]
+        value = {name.strip(): Untyped(text.strip(), value.variable) for name, _, text in pairs}
+    if not isinstance(value, dict):
+        _wrong_type("a table", value)
+    name_type, item_type = get_args(annotation)
+    return {
+        _CONVERTER.structure(Untyped(name), name_type): _CONVERTER.structure(item, item_type)
+        for name, item in value.items()
+    }
+
+
 def _is_tuple(annotation: Any) -> bool:
     return get_origin(annotation) is tuple
 
@@ -191,6 +209,7 @@ _CONVERTER.register_structure_hook(float, _scalar("a number", (int, float), floa
 _CONVERTER.register_structure_hook(bool, _scalar("true or false", (bool,), _SWITCH.__getitem__))
 _CONVERTER.register_structure_hook(Secret, _secret)
 _CONVERTER.register_structure_hook_func(_is_tuple, _tuple)
+_CONVERTER.register_structure_hook_func(_is_mapping, _mapping)
 # The table of the platform's settings is built on its own; `store` is no name of the file.
 _CONVERTER.register_structure_hook(
     ConnectionSettings,

@@ -12,6 +12,7 @@ from daemon.model import Secret, Site
 from daemon.platforms import load_platforms
 
 PLATFORMS = load_platforms()
+GROUPS_VARIABLE = "IGNITE_SYNC_CONNECTION_BIGCOMMERCE_CUSTOMER_GROUP_MAPPING"
 EXAMPLE = Path(__file__).parent.parent.parent / "config" / "ignite-sync.example.toml"
 
 # The least that a file must say: its three blocks.
@@ -126,6 +127,13 @@ def test_a_dyno_needs_no_file() -> None:
     (connection,) = taken.connections
     assert connection.site == Site("test", "dyno")
     assert connection.store.b2b_customer_groups == (3, 5)
+
+
+def test_a_table_of_groups_comes_from_the_file_or_the_environment() -> None:
+    (connection,) = settings(WHOLE + '\ncustomer_group_mapping = { 3 = "vip", "4" = "gold" }\n').connections
+    assert connection.store.customer_group_mapping == {3: "vip", 4: "gold"}
+    taken = load(None, VARIABLES | {GROUPS_VARIABLE: "3=vip, 4=gold"}, PLATFORMS)
+    assert taken.connections[0].store.customer_group_mapping == {3: "vip", 4: "gold"}
 
 
 def test_the_environments_connection_comes_besides_those_of_the_file() -> None:

@@ -75,6 +75,35 @@ BAD_FILES = {
             " full_sync_on_start, platform, site_env, site_id, stock_location"
         ),
     ),
+    "a table of groups that is none": (
+        WHOLE + "\ncustomer_group_mapping = 3",
+        "connections[0].bigcommerce.customer_group_mapping: must be a table, not a whole number",
+    ),
+    "a group that is no number": (
+        WHOLE + "\ncustomer_group_mapping = { vip = 3 }",
+        "connections[0].bigcommerce.customer_group_mapping: must be a whole number, not a text",
+    ),
+    "a group without a name": (
+        WHOLE + '\ncustomer_group_mapping = { 3 = "" }',
+        (
+            "connections[0].bigcommerce.customer_group_mapping: must name a SparkLayer group for ids of customer"
+            ' groups, such as 3 = "vip"'
+        ),
+    ),
+    "a pattern that is none": (
+        WHOLE + "\norder_staff_notes_pattern = 'cart ('",
+        (
+            "connections[0].bigcommerce.order_staff_notes_pattern: must be a regular expression with one group, or one"
+            " named cart_id, for the cart's id: missing ), unterminated subpattern at position 5"
+        ),
+    ),
+    "a pattern that finds nothing": (
+        WHOLE + "\norder_staff_notes_pattern = 'cart'",
+        (
+            "connections[0].bigcommerce.order_staff_notes_pattern: must be a regular expression with one group, or one"
+            " named cart_id, for the cart's id; it has 0 groups"
+        ),
+    ),
     "section that is no table": (
         "listener = 1\n" + WHOLE,
         "listener: must be a table, not a whole number; write it as one",

@@ -5,24 +5,29 @@ daemon moved). The API account may have hooks of other programs, and of other co
 those are never touched. What to do is decided by `plan`, which is pure.
 
 BigCommerce takes only https on port 443, and needs up to a minute before a new hook works; it deactivates a
-hook after two days of failures, or 90 days without events (contract section 12).
+hook after two days of failures, or 90 days without events (contract section 12). A domain that fails too often is
+blocked for some minutes; that passes by itself, and so is only reported.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
+import structlog
 from attrs import frozen
 
-from daemon.errors import Blocked, Failure, Missing, Rejected
+from daemon.errors import Blocked, Failure, Missing, Rejected, Retry
 from daemon.model import Lane, Secret
-from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, SECRET_HEADER
+from daemon.platforms.bigcommerce.wire import HEALTH, HOOKS, Hook
 
 PATH = "/v3/hooks"
+HEALTH_PATH = "/v3/hooks/admin"
 LIMIT = 250
+
+log = structlog.get_logger()
 
 
 @frozen(kw_only=True)
@@ -32,18 +37,22 @@ class Wanted:
     destination: str
     secret: Secret
 
-    def is_ours(self, hook: wire.Hook) -> bool:
+    def is_ours(self, hook: Hook) -> bool:
         """Whether `hook` was registered by this connection, perhaps under another host name."""
         if hook.destination == self.destination:
             return True
         same_path = urlsplit(hook.destination).path == urlsplit(self.destination).path
         return same_path and _secret_of(hook) == self.secret.reveal()
 
-    def is_right(self, hook: wire.Hook) -> bool:
+    def is_right(self, hook: Hook) -> bool:
         """Whether `hook` works as it is. Headers that the API does not show are trusted."""
         secret = _secret_of(hook)
         carries = secret is None or secret == self.secret.reveal()
         return hook.is_active and hook.destination == self.destination and carries
+
+    def is_at(self, domain: str) -> bool:
+        """Whether a domain, or a URL of one, is ours."""
+        return (urlsplit(domain).hostname or domain.lower()) == urlsplit(self.destination).hostname
 
     def body(self, scope: str) -> dict[str, object]:
         """Return what to register for `scope`."""
@@ -56,13 +65,13 @@ class Plan:
     """What to create (scopes), to set right and to delete (hooks)."""
 
     create: Sequence[str] = ()
-    mend: Sequence[wire.Hook] = ()
-    delete: Sequence[wire.Hook] = ()
+    mend: Sequence[Hook] = ()
+    delete: Sequence[Hook] = ()
 
 
-def plan(hooks: Iterable[wire.Hook], wanted: Wanted) -> Plan:
+def plan(hooks: Iterable[Hook], wanted: Wanted) -> Plan:
     """Compare what is registered with what is wanted: one working hook for each scope. Pure."""
-    ours: dict[str, list[wire.Hook]] = {scope: [] for scope in REGISTERED}
+    ours: dict[str, list[Hook]] = {scope: [] for scope in REGISTERED}
     for hook in hooks:
         if hook.scope in ours and wanted.is_ours(hook):
             ours[hook.scope].append(hook)
@@ -93,6 +102,7 @@ async def ensure(client: Client, wanted: Wanted) -> int:
             if error.reason != SCOPE_MISSING:
                 raise
             refused[scope] = error
+    await _report_block(client, wanted)
     if refused:
         words = "; ".join(f"{scope}: {error}" for scope, error in refused.items())
         raise Rejected(f"BigCommerce refuses webhooks: {words}", reason="hooks_refused")
@@ -110,6 +120,21 @@ def _calls(client: Client, todo: Plan, wanted: Wanted) -> Iterator[tuple[str, Ca
         yield scope, partial(write, "POST", PATH, body=wanted.body(scope))
 
 
+async def _report_block(client: Client, wanted: Wanted) -> None:
+    """Log how long BigCommerce sends our domain nothing, if so. An answer that cannot be had stops nothing."""
+    try:
+        health = await client.get(HEALTH_PATH, HEALTH, lane=Lane.LIVE)
+    except (Rejected, Retry):
+        return
+    except Blocked as error:
+        if error.reason != SCOPE_MISSING:
+            raise
+        return
+    left = [one.time_left for one in health.data.blocked_domains or () if wanted.is_at(one.destination)]
+    if left:
+        log.warning("BigCommerce has blocked our domain; sweeps catch up", seconds_left=max(left))
+
+
 async def remove(client: Client, destination: str) -> None:
     """Delete every hook that leads to `destination`."""
     for hook in await _registered(client):
@@ -117,18 +142,18 @@ async def remove(client: Client, destination: str) -> None:
             await _delete(client, hook)
 
 
-async def _registered(client: Client) -> list[wire.Hook]:
-    return await client.every(PATH, wire.HOOKS, lane=Lane.LIVE, limit=LIMIT)
+async def _registered(client: Client) -> list[Hook]:
+    return await client.every(PATH, HOOKS, lane=Lane.LIVE, limit=LIMIT)
 
 
-async def _delete(client: Client, hook: wire.Hook) -> None:
+async def _delete(client: Client, hook: Hook) -> None:
     try:
         await client.write("DELETE", f"{PATH}/{hook.id}", lane=Lane.LIVE)
     except Missing:
         return
 
 
-def _secret_of(hook: wire.Hook) -> str | None:
+def _secret_of(hook: Hook) -> str | None:
     """Return the value of our header; None when the API shows no headers, "" without ours."""
     if hook.headers is None:
         return None

@@ -1,11 +1,43 @@
-"""The ids of the API: integers, handled as text everywhere else."""
+"""The ids of the API: whole numbers, written as text wherever the rest of the daemon sees them.
+
+Besides there is an id of our own making, for "the metafields of product 118" or "of variant 55": all that a webhook
+tells of them, and not enough to know the product.
+"""
 
 from collections.abc import Iterable
+from typing import Self
+
+from attrs import frozen
 
 from daemon.model import ExternalId
 
 LONGEST_ID = 18
 """Digits."""
+
+RESOURCES = ("product", "variant")
+"""What has metafields that belong to a product."""
+
+_METAFIELDS = "metafields"
+
+
+@frozen
+class MetafieldsId:
+    """All metafields of one of `RESOURCES`."""
+
+    resource: str
+    id: int
+
+    @property
+    def text(self) -> ExternalId:
+        """The id as the rest of the daemon sees it, such as "metafields:variant:55"."""
+        return ExternalId(f"{_METAFIELDS}:{self.resource}:{self.id}")
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Read such an id; None for any other text."""
+        head, _, rest = text.partition(":")
+        resource, _, number = rest.partition(":")
+        return cls(resource, int(number)) if head == _METAFIELDS and resource in RESOURCES and is_id(number) else None
 
 
 def is_id(text: str) -> bool:

@@ -17,6 +17,9 @@ from daemon.model import Secret
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HEADER_VALUE = re.compile(r"[!-~]{1,512}")
 
+CART_ID = "cart_id"
+"""What a group of `order_staff_notes_pattern` is named where there are several."""
+
 
 def _is_store_hash(_: object, attribute: "Attribute[Any]", value: str) -> None:
     if not _HASH.fullmatch(value):
@@ -38,18 +41,23 @@ def _are_groups(_: object, attribute: "Attribute[Any]", value: tuple[int, ...]) 
         raise ValueError(f"{attribute.name}: must be ids of customer groups, such as [3]")
 
 
-def _is_mapping(_: object, attribute: "Attribute[Any]", value: Mapping[str, str]) -> None:
-    if not all(group.isdecimal() and name.strip() for group, name in value.items()):
-        raise ValueError(f'{attribute.name}: must lead from ids of customer groups to names, such as {{ 3 = "vip" }}')
+def _maps_groups(_: object, attribute: "Attribute[Any]", value: Mapping[int, str]) -> None:
+    if any(group < 1 or not name.strip() for group, name in value.items()):
+        raise ValueError(
+            f'{attribute.name}: must name a SparkLayer group for ids of customer groups, such as 3 = "vip"'
+        )
 
 
-def _names_a_cart(_: object, attribute: "Attribute[Any]", value: str) -> None:
+def _finds_a_cart(_: object, attribute: "Attribute[Any]", value: str) -> None:
+    if not value:
+        return
+    need = f"must be a regular expression with one group, or one named {CART_ID}, for the cart's id"
     try:
-        groups = re.compile(value).groups
+        pattern = re.compile(value)
     except re.error as error:
-        raise ValueError(f"{attribute.name}: is no regular expression ({error})") from None
-    if groups < 1:
-        raise ValueError(f"{attribute.name}: must have a group around the cart's id, such as 'cart: (\\S+)'")
+        raise ValueError(f"{attribute.name}: {need}: {error}") from None
+    if pattern.groups != 1 and CART_ID not in pattern.groupindex:
+        raise ValueError(f"{attribute.name}: {need}; it has {pattern.groups} groups")
 
 
 @frozen(kw_only=True)
@@ -58,9 +66,9 @@ class BigCommerceSettings:
 
     `client_secret` verifies signed webhooks; `webhook_secret` is the value of the header that every webhook
     we register carries. It must stay the same while webhooks are registered; nothing but webhooks needs it.
-    `b2b_customer_groups` empty: every group but 0 and the guests' group. `customer_group_mapping` tells which group of
-    SparkLayer's the customers of a group, by its id, are in. `order_staff_notes_pattern` is a regular expression whose
-    first group is the id of SparkLayer's cart, for stores whose orders have it in the staff notes.
+    `b2b_customer_groups` empty: every group but 0 and the guests' group. `customer_group_mapping` names the SparkLayer
+    group of a customer group; `order_staff_notes_pattern` finds the id of SparkLayer's cart in an order's staff notes,
+    which are not looked at when it is empty.
     """
 
     api_url: str = field(
@@ -74,5 +82,5 @@ class BigCommerceSettings:
     client_secret: Secret | None = field(default=None, validator=validators.optional(_fits_a_header))
     webhook_secret: Secret | None = field(default=None, validator=validators.optional(_fits_a_header))
     b2b_customer_groups: tuple[int, ...] = field(default=(), validator=_are_groups)
-    customer_group_mapping: Mapping[str, str] = field(factory=dict, validator=_is_mapping)
-    order_staff_notes_pattern: str | None = field(default=None, validator=validators.optional(_names_a_cart))
+    customer_group_mapping: Mapping[int, str] = field(factory=dict, validator=_maps_groups)
+    order_staff_notes_pattern: str = field(default="", validator=_finds_a_cart)

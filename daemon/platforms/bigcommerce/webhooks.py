@@ -5,23 +5,24 @@ says that deliveries are signed by Standard Webhooks too, keyed with the API acc
 pages do not agree, so a signature is not demanded, but one that is there must match. The age of a signature
 is reported, not judged: BigCommerce redelivers for two days.
 
-A delivery only says *which* product to read again. Values in it are hints at best, its `hash` cannot be
-recomputed, and deliveries come twice and in any order (contract section 12).
+A delivery only says *what* to read again. Values in it are hints at best, its `hash` cannot be recomputed, and
+deliveries come twice and in any order (contract section 12).
 """
 
 import hashlib
 import hmac
 import time
 from binascii import b2a_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 from daemon.errors import ConfigError
 from daemon.model import Change, ExternalId, Kind, Secret
-from daemon.platforms.base import Delivery
+from daemon.platforms.base import STORE, Delivery
+from daemon.platforms.bigcommerce.ids import RESOURCES, MetafieldsId
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 
 SECRET_HEADER = "X-Ignite-Sync-Secret"  # noqa: S105  the header's name
@@ -43,22 +44,28 @@ class _Ref(Struct, frozen=True):
     product_id: Id | None = None
 
 
+class _Customer(Struct, frozen=True):
+    customer_id: Id | None = None
+
+
 class _Data(Struct, frozen=True):
-    """The ids that `data` may have; which one is the product's depends on the scope."""
+    """The ids that `data` may have; which one is the entity's depends on the scope."""
 
     id: Id | None = None
     product_id: Id | None = None
     resource_id: Id | None = None
     resource_type: str | None = None
+    order_id: Id | None = field(default=None, name="orderId")
     sku: _Ref = _Ref()
     inventory: _Ref = _Ref()
+    address: _Customer = _Customer()
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _DATA = msgspec.json.Decoder(_Data, strict=False)  # ids of metafield events are strings
 
-Finder = Callable[[_Data], int | None]
-"""Tells the product's id from `data`."""
+Finder = Callable[[_Data], int | str | None]
+"""Tells the entity's id from `data`; "" when there is none, since nothing of ours is concerned."""
 
 
 def _by_id(data: _Data) -> int | None:
@@ -77,25 +84,58 @@ def _by_product_id(data: _Data) -> int | None:
     return data.product_id
 
 
-def _by_metafield(data: _Data) -> int | None:
-    return data.resource_id
+def _by_address(data: _Data) -> int | None:
+    return data.address.customer_id
+
+
+def _by_shipment(data: _Data) -> int | None:
+    return data.order_id
+
+
+def _by_metafield(data: _Data) -> str | None:
+    """Name the metafields of a product or a variant, which must be read first to know whose they are."""
+    if data.resource_type not in RESOURCES:
+        return ""
+    return None if data.resource_id is None else MetafieldsId(data.resource_type, data.resource_id).text
+
+
+def _by_order_metafield(data: _Data) -> int | None:
+    """Tell the order: its metafields' events say either what all of an order do, or what all metafields' do."""
+    return data.id if data.resource_id is None else data.resource_id
+
+
+_CHANGES = ("created", "updated", "deleted")
+
+
+def _each(finder: Finder, scope: str, events: Iterable[str] = _CHANGES) -> Mapping[str, Finder]:
+    return {f"{scope}/{event}": finder for event in events}
 
 
 REGISTERED_FOR_PRODUCTS: Mapping[str, Finder] = {
-    "store/product/created": _by_id,
-    "store/product/updated": _by_id,
-    "store/product/deleted": _by_id,
-    "store/product/inventory/updated": _by_inventory,
-    "store/product/inventory/order/updated": _by_inventory,
-    "store/sku/created": _by_sku,
-    "store/sku/updated": _by_sku,
-    "store/sku/deleted": _by_sku,
-    "store/sku/inventory/updated": _by_inventory,
-    "store/sku/inventory/order/updated": _by_inventory,
-    "store/channel/*/inventory/product/stock_changed": _by_product_id,
-    "store/channel/*/inventory/product/settings_changed": _by_product_id,
+    **_each(_by_id, "store/product"),
+    **_each(_by_inventory, "store/product/inventory", ("updated", "order/updated")),
+    **_each(_by_sku, "store/sku"),
+    **_each(_by_inventory, "store/sku/inventory", ("updated", "order/updated")),
+    **_each(_by_product_id, "store/channel/*/inventory/product", ("stock_changed", "settings_changed")),
+    **_each(_by_metafield, "store/product/metafield"),
+    **_each(_by_metafield, "store/product/variant/metafield"),
+    **_each(_by_metafield, "store/metafield"),
 }
-"""All that can change a product, each scope by its name: what `store/product/*` covers is not documented."""
+"""All that can change a product, each scope by its name: what `store/product/*` covers is not documented, nor which of
+the narrow and the common scopes of metafields are told."""
+
+REGISTERED_FOR_CUSTOMERS: Mapping[str, Finder] = {
+    **_each(_by_id, "store/customer"),
+    **_each(_by_address, "store/customer/address"),
+}
+"""All that can change a customer, but for attributes, which tell nobody."""
+
+REGISTERED_FOR_ORDERS: Mapping[str, Finder] = {
+    **_each(_by_id, "store/order", ("created", "updated", "archived", "statusUpdated", "refund/created")),
+    **_each(_by_order_metafield, "store/order/metafield"),
+    **_each(_by_shipment, "store/shipment"),
+}
+"""All that can change an order."""
 
 REGISTERED_FOR_STORE = frozenset(
     {
@@ -106,23 +146,33 @@ REGISTERED_FOR_STORE = frozenset(
 )
 """What can change the facts that mapping depends on: currency, unit of weight, number of stock locations."""
 
-REGISTERED = (*REGISTERED_FOR_PRODUCTS, *sorted(REGISTERED_FOR_STORE))
+REGISTERED = (
+    *REGISTERED_FOR_PRODUCTS,
+    *REGISTERED_FOR_CUSTOMERS,
+    *REGISTERED_FOR_ORDERS,
+    *sorted(REGISTERED_FOR_STORE),
+)
 
-_LEADS_TO_PRODUCT: Mapping[str, Finder] = {
-    **REGISTERED_FOR_PRODUCTS,
-    "store/channel/*/inventory/product/low_stock_reached": _by_product_id,
-    "store/channel/*/inventory/product/out_of_stock_reached": _by_product_id,
-    **{f"store/metafield/{event}": _by_metafield for event in ("created", "updated", "deleted")},
-    **{f"store/product/metafield/{event}": _by_metafield for event in ("created", "updated", "deleted")},
+_LEADS_TO: Mapping[str, tuple[Kind, Finder]] = {
+    scope: (kind, finder)
+    for kind, finders in (
+        (Kind.PRODUCTS, REGISTERED_FOR_PRODUCTS),
+        (
+            Kind.PRODUCTS,
+            _each(_by_product_id, "store/channel/*/inventory/product", ("low_stock_reached", "out_of_stock_reached")),
+        ),
+        (Kind.CUSTOMERS, REGISTERED_FOR_CUSTOMERS),
+        (Kind.ORDERS, REGISTERED_FOR_ORDERS),
+        (Kind.ORDERS, _each(_by_id, "store/order/transaction", ("created", "updated"))),
+    )
+    for scope, finder in finders.items()
 }
-"""Scopes that somebody may have registered besides are read too. Metafields of other things share the scope
-of a product's and are unknown; a variant's names only the variant, whose product would have to be asked
-for."""
+"""Scopes that somebody may have registered besides are read too."""
 
-_NOT_SYNCED_YET = ("store/customer/", "store/order/", "store/shipment/")
-"""Scopes we know and need nothing of, as long as only products are synced."""
+_CONCERNS_NOTHING = ("store/order/message/", "store/metafield/")
+"""Scopes we know and need nothing of; the common scope of metafields tells those of other things too."""
 
-_STORE = (Change(Kind.STORE, ExternalId("store")),)
+_STORE = (Change(Kind.STORE, STORE),)
 
 
 def required_secret(settings: BigCommerceSettings) -> Secret:
@@ -135,26 +185,24 @@ def required_secret(settings: BigCommerceSettings) -> Secret:
 def _changes(envelope: _Envelope) -> tuple[Change, ...]:
     if envelope.scope in REGISTERED_FOR_STORE:
         return _STORE
-    finder = _finder(envelope.scope)
-    return () if finder is None else _product(finder, _DATA.decode(envelope.data))
+    led = _leads_to(envelope.scope)
+    return () if led is None else _entity(*led, _DATA.decode(envelope.data))
 
 
-def _finder(scope: str) -> Finder | None:
-    """Return how `scope` names its product. A channel's events are registered with a literal `*` for its id."""
-    finder = _LEADS_TO_PRODUCT.get(scope)
-    if finder is None and scope.startswith("store/channel/"):
+def _leads_to(scope: str) -> tuple[Kind, Finder] | None:
+    """Return how `scope` names its entity. A channel's events are registered with a literal `*` for its id."""
+    led = _LEADS_TO.get(scope)
+    if led is None and scope.startswith("store/channel/"):
         store, channel, _, *event = scope.split("/")
-        finder = _LEADS_TO_PRODUCT.get("/".join((store, channel, "*", *event)))
-    return finder
+        led = _LEADS_TO.get("/".join((store, channel, "*", *event)))
+    return led
 
 
-def _product(finder: Finder, data: _Data) -> tuple[Change, ...]:
-    if finder is _by_metafield and data.resource_type != "product":
-        return ()
-    product_id = finder(data)
-    if product_id is None:
-        raise ValueError("data: names no product")
-    return (Change(Kind.PRODUCTS, ExternalId(str(product_id))),)
+def _entity(kind: Kind, finder: Finder, data: _Data) -> tuple[Change, ...]:
+    external_id = finder(data)
+    if external_id is None:
+        raise ValueError(f"data: names none of the {kind}")
+    return (Change(kind, ExternalId(str(external_id))),) if external_id else ()
 
 
 class BigCommerceWebhooks:
@@ -172,7 +220,7 @@ class BigCommerceWebhooks:
         return known and (_SIGNATURE not in headers or self._mac is None or self._is_signed(self._mac, headers, body))
 
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
-        """Tell which product to read again. Raises ValueError with one line when `body` is not an envelope."""
+        """Tell what to read again. Raises ValueError with one line when `body` is not an envelope."""
         try:
             envelope = _ENVELOPE.decode(body)
             changes = _changes(envelope)
@@ -181,7 +229,7 @@ class BigCommerceWebhooks:
         return Delivery(
             changes=changes,
             scope=envelope.scope,
-            known=bool(changes) or envelope.scope.startswith(_NOT_SYNCED_YET),
+            known=bool(changes) or envelope.scope.startswith(_CONCERNS_NOTHING),
             stale=self._is_stale(headers),
         )
 

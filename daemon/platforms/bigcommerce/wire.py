@@ -119,16 +119,16 @@ class Hook(Struct, frozen=True):
 
 
 class BlockedDomain(Struct, frozen=True):
-    """A destination that gets no webhooks for a while, since too many of them failed; `time_left` as it is told."""
+    """A domain that BigCommerce sends nothing to for `time_left` seconds."""
 
     destination: str = ""
-    time_left: int | str | None = None
+    time_left: float = 0.0
 
 
-class HooksState(Struct, frozen=True):
-    """How the store's webhooks do (the shape is inferred, contract section 12)."""
+class HooksHealth(Struct, frozen=True):
+    """What GET /v3/hooks/admin tells, but for what GET /v3/hooks tells too (the shape is inferred)."""
 
-    blocked_domains: list[BlockedDomain] = []
+    blocked_domains: list[BlockedDomain] | None = None
 
 
 @frozen
@@ -143,7 +143,7 @@ STORE = Decoder(Store)
 LOCATIONS = Decoder(Listing[Location])
 METAFIELDS = Decoder(Listing[Metafield])
 HOOKS = Decoder(Listing[Hook])
-HOOKS_STATE = Decoder(Single[HooksState])
+HEALTH = Decoder(Single[HooksHealth])
 RAW_LISTING = Decoder(Listing[Raw])
 RAW_SINGLE = Decoder(Single[Raw])
 RAW = Decoder(Raw)

@@ -23,6 +23,7 @@ class FakeStore:
         self.items: list[dict[str, Any]] = []
         self.locations: list[dict[str, Any]] = [{"id": 1, "enabled": True}]
         self.hooks: dict[int, dict[str, Any]] = {}
+        self.health = httpx.Response(200, json={"data": {"hooks_list": [], "blocked_domains": []}})
         self.info: dict[str, Any] = {"id": "abc", "currency": "GBP", "weight_units": "KGS"}
         self.script: deque[httpx.Response | Exception] = deque()
         self.asked: list[httpx.Request] = []
@@ -90,6 +91,8 @@ class FakeStore:
         return httpx.Response(200, json={"data": data, "meta": {"pagination": counts} if self.tells_total else {}})
 
     def _hooks(self, request: httpx.Request, path: str) -> httpx.Response:
+        if path.endswith("/admin"):
+            return self.health
         if request.method == "GET":
             shown = [h if self.shows_headers else {**h, "headers": None} for h in self.hooks.values()]
             return self._page(shown, request.url.params)

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.errors import Blocked, ConfigError, Failure, Rejected, Retry
 from daemon.model import Secret
@@ -144,3 +145,44 @@ async def test_refused_credentials_block(store: Any, shop: BigCommerce) -> None:
     with pytest.raises(Blocked) as refused:
         await shop.ensure_webhooks(HERE)
     assert refused.value.reason == "credentials"
+
+
+BLOCKED = [
+    {"destination": "other.example.com", "time_left": 9, "reasons": []},
+    {"destination": "sync.example.com", "time_left": 120, "reasons": []},
+    {"destination": "https://sync.example.com/webhooks", "time_left": 170, "reasons": []},
+]
+
+
+async def test_a_blocked_domain_is_reported(store: Any, shop: BigCommerce) -> None:
+    store.health = httpx.Response(200, json={"data": {"blocked_domains": BLOCKED}})
+    with capture_logs() as logs:
+        await shop.ensure_webhooks(HERE)
+    assert [(line["log_level"], line["seconds_left"]) for line in logs] == [("warning", 170)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NO_RIGHT,
+        httpx.Response(404, json={"status": 404, "title": "Not found"}),
+        httpx.Response(404, html="<h1>Not Found</h1>"),
+        httpx.Response(503),
+        httpx.Response(200, json={"data": {"blocked_domains": [{"destination": "other.example.com"}]}}),
+        httpx.Response(200, json={"data": {}}),
+    ],
+)
+async def test_where_no_health_is_shown_hooks_are_registered_all_the_same(
+    store: Any, shop: BigCommerce, answer: httpx.Response
+) -> None:
+    store.health = answer
+    with capture_logs() as logs:
+        assert await shop.ensure_webhooks(HERE) == len(REGISTERED)
+    assert leads_here(store) == EACH_ONCE
+    assert logs == []
+
+
+async def test_credentials_that_end_meanwhile_block(store: Any, shop: BigCommerce) -> None:
+    store.health = httpx.Response(401)
+    with pytest.raises(Blocked):
+        await shop.ensure_webhooks(HERE)

@@ -37,6 +37,11 @@ def test_what_is_not_said_has_a_default() -> None:
         ("api_url", "api.bigcommerce.com"),
         ("api_url", "https://api.bigcommerce.com/?x=1"),
         ("b2b_customer_groups", (0,)),
+        ("customer_group_mapping", {0: "vip"}),
+        ("customer_group_mapping", {3: " "}),
+        ("order_staff_notes_pattern", "cart"),
+        ("order_staff_notes_pattern", "(a)(b)"),
+        ("order_staff_notes_pattern", "["),
     ],
 )
 def test_a_bad_value_is_refused_by_its_name(name: str, value: object) -> None:
@@ -44,6 +49,11 @@ def test_a_bad_value_is_refused_by_its_name(name: str, value: object) -> None:
         BigCommerceSettings(**{**GOOD, name: value})
     assert "\n" not in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("pattern", ["", "cart: (.+)", "(a|b): (?P<cart_id>.+)"])
+def test_a_pattern_says_where_the_cart_is(pattern: str) -> None:
+    assert BigCommerceSettings(**GOOD, order_staff_notes_pattern=pattern).order_staff_notes_pattern == pattern
 
 
 def test_secrets_do_not_show() -> None:

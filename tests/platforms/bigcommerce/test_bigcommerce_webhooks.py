@@ -26,6 +26,10 @@ KNOWN = {b"x-ignite-sync-secret": SECRET.encode()}
 BODY = b'{"scope":"store/product/updated","store_id":"1025646","data":{"type":"product","id":205}}'
 
 PRODUCT = (Change(Kind.PRODUCTS, ExternalId("118")),)
+PRODUCT_FIELDS = (Change(Kind.PRODUCTS, ExternalId("metafields:product:118")),)
+VARIANT_FIELDS = (Change(Kind.PRODUCTS, ExternalId("metafields:variant:118")),)
+CUSTOMER = (Change(Kind.CUSTOMERS, ExternalId("32")),)
+ORDER = (Change(Kind.ORDERS, ExternalId("173")),)
 STORE = (Change(Kind.STORE, ExternalId("store")),)
 
 BY_ID = {"type": "product", "id": 118}
@@ -34,6 +38,11 @@ BY_SKU = {"type": "sku", "id": 461, "sku": {"product_id": 118, "variant_id": 509
 BY_SKU_STOCK = {"type": "sku", "id": 461, "inventory": {"product_id": 118, "method": "relative", "variant_id": 509}}
 BY_CHANNEL = {"variant_id": 509, "product_id": 118, "location_id": 1}
 BY_METAFIELD = {"type": "metafield", "metafield_id": 6, "resource_id": "118", "resource_type": "product"}
+CHANGES = ("created", "updated", "deleted")
+BY_CUSTOMER = {"type": "customer", "id": 32}
+BY_ADDRESS = {"type": "customer", "id": 60, "address": {"customer_id": 32}}
+BY_ORDER = {"type": "order", "id": 173}
+OF_ORDER = {"type": "metafield", "metafield_id": 6, "resource_id": "173", "resource_type": "order"}
 OF_VARIANT = {**BY_METAFIELD, "resource_type": "variant"}
 
 TABLE: list[tuple[str, Any, tuple[Change, ...], bool]] = [
@@ -53,21 +62,28 @@ TABLE: list[tuple[str, Any, tuple[Change, ...], bool]] = [
     ("store/channel/1/inventory/product/low_stock_reached", BY_CHANNEL, PRODUCT, True),
     ("store/channel/1/inventory/product/out_of_stock_reached", BY_CHANNEL, PRODUCT, True),
     ("store/channel/*/inventory/product/settings_changed", BY_CHANNEL, PRODUCT, True),
-    ("store/metafield/created", BY_METAFIELD, PRODUCT, True),
-    ("store/metafield/updated", BY_METAFIELD, PRODUCT, True),
-    ("store/metafield/deleted", BY_METAFIELD, PRODUCT, True),
-    ("store/product/metafield/updated", BY_METAFIELD, PRODUCT, True),
-    ("store/metafield/updated", OF_VARIANT, (), False),
-    ("store/product/variant/metafield/updated", OF_VARIANT, (), False),
+    ("store/metafield/created", BY_METAFIELD, PRODUCT_FIELDS, True),
+    ("store/metafield/updated", BY_METAFIELD, PRODUCT_FIELDS, True),
+    ("store/metafield/deleted", BY_METAFIELD, PRODUCT_FIELDS, True),
+    ("store/metafield/updated", OF_VARIANT, VARIANT_FIELDS, True),
+    ("store/metafield/updated", {**BY_METAFIELD, "resource_type": "category"}, (), True),
+    ("store/metafield/updated", {"metafield_id": 6}, (), True),
+    *((f"store/product/metafield/{event}", BY_METAFIELD, PRODUCT_FIELDS, True) for event in CHANGES),
+    *((f"store/product/variant/metafield/{event}", OF_VARIANT, VARIANT_FIELDS, True) for event in CHANGES),
     ("store/information/updated", {"type": "store"}, STORE, True),
     ("store/inventory/location/created", {"location_id": 2}, STORE, True),
     ("store/inventory/location/updated", {"location_id": 2}, STORE, True),
     ("store/inventory/location/metafield/updated", {"metafield_id": 1, "resource_id": "2"}, (), False),
-    ("store/customer/created", {"type": "customer", "id": 32}, (), True),
-    ("store/customer/address/updated", {"type": "customer", "id": 60, "address": {"customer_id": 32}}, (), True),
-    ("store/order/statusUpdated", {"type": "order", "id": 173}, (), True),
-    ("store/order/transaction/created", {"type": "order", "id": 173}, (), True),
-    ("store/shipment/created", {"type": "shipment", "id": 12, "orderId": 251}, (), True),
+    *((f"store/customer/{event}", BY_CUSTOMER, CUSTOMER, True) for event in CHANGES),
+    *((f"store/customer/address/{event}", BY_ADDRESS, CUSTOMER, True) for event in CHANGES),
+    *((f"store/order/{event}", BY_ORDER, ORDER, True) for event in ("created", "updated", "archived")),
+    ("store/order/statusUpdated", {**BY_ORDER, "status": {"new_status_id": 2}}, ORDER, True),
+    ("store/order/refund/created", BY_ORDER, ORDER, True),
+    *((f"store/order/metafield/{event}", BY_ORDER, ORDER, True) for event in CHANGES),
+    ("store/order/metafield/created", OF_ORDER, ORDER, True),
+    ("store/order/transaction/created", BY_ORDER, ORDER, True),
+    ("store/order/message/created", BY_ORDER, (), True),
+    *((f"store/shipment/{event}", {"type": "shipment", "id": 12, "orderId": 173}, ORDER, True) for event in CHANGES),
     ("store/priceList/record/created", {"price_list_id": 1}, (), False),
     ("store/priceList/records/created", [{"price_list_id": 1}, {"price_list_id": 2}], (), False),
     ("store/channel/1/product/assigned", {"product_id": 118}, (), False),
@@ -108,6 +124,10 @@ def test_every_registered_scope_leads_to_a_change() -> None:
         b'{"scope":"store/product/updated","data":{"id":"../1"}}',
         b'{"scope":"store/product/updated","data":{"id":99999999999999999999}}',
         b'{"scope":"store/sku/updated","data":{"id":461}}',
+        b'{"scope":"store/customer/address/updated","data":{"id":60}}',
+        b'{"scope":"store/shipment/created","data":{"id":12}}',
+        b'{"scope":"store/order/metafield/created","data":{}}',
+        b'{"scope":"store/product/metafield/created","data":{"resource_type":"product"}}',
         b'{"scope":"store/product/updated","data":{"id":1}',
         b'{"scope":"store/\xff","data":{}}',
         b'{"a":' + b"[" * 100_000,

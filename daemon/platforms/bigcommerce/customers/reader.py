@@ -150,7 +150,7 @@ class CustomerReader:
                 addresses=addresses.get(one.id, one.addresses or []),
                 attributes={known.names[v.attribute_id]: v for v in values if v.attribute_id in known.names},
                 is_b2b=one.customer_group_id in known.groups,
-                group=self._settings.customer_group_mapping.get(str(one.customer_group_id)),
+                group=self._settings.customer_group_mapping.get(one.customer_group_id or 0),
             )
 
         return [Entity(ExternalId(str(one.id)), told(one) if isinstance(one, Listed) else one) for one in customers]

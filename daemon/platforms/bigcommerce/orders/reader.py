@@ -26,7 +26,7 @@ from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import Told
 from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, STUB, Consignments, Stub, read_order
 from daemon.platforms.bigcommerce.orders.wire import Order as Listed
-from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
 from daemon.platforms.shelf import Shelf
 
 PATH = "/v2/orders"
@@ -128,7 +128,7 @@ class OrderReader:
     def _noted(self, stub: Stub) -> str | None:
         """Return the cart that the staff notes name."""
         found = self._pattern.search(stub.staff_notes or "") if self._pattern else None
-        return found[1] if found else None
+        return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
     async def _whole(self, order: Listed | wire.Unreadable, cart: str, lane: Lane) -> Any:
         """Complete an order: all its lines where not all were included, and its shipments where it has any."""

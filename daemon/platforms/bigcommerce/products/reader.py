@@ -23,7 +23,7 @@ from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
-from daemon.platforms.bigcommerce.ids import is_id, listed
+from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.products import mapping
 from daemon.platforms.bigcommerce.products.mapping import Told
@@ -41,10 +41,6 @@ ITEMS_LIMIT = 1000
 _INCLUDE = {"include": "variants,images,custom_fields"}
 _WITHOUT = {"exclude_fields": "description"}
 """The description is the bulk of a product and not used. (`include_fields` would lose fields we do use.)"""
-
-ALIAS = "metafields"
-OF_PRODUCT, OF_VARIANT = f"{ALIAS}:product:", f"{ALIAS}:variant:"
-"""What an id begins with that stands for the metafields of a product or a variant, followed by the id of that."""
 
 
 class ProductReader:
@@ -79,10 +75,10 @@ class ProductReader:
         Ids that are none of BigCommerce's are left out. One that stands for metafields has these read again.
         """
         found: dict[ExternalId, Entity] = {}
-        for alias in [one for one in ids if one.startswith(ALIAS)]:
-            owner = await self._read_metafields(alias, lane)
+        for told in filter(None, map(MetafieldsId.read, ids)):
+            owner = await self._read_metafields(told, lane)
             if owner is not None:
-                found[alias] = Entity(ExternalId(str(owner)), None)
+                found[told.text] = Entity(ExternalId(str(owner)), None)
         rest = [one for one in ids if is_id(one)]
         while rest:
             asked, entities = await shortly(partial(self._read_some, rest, lane))
@@ -92,7 +88,7 @@ class ProductReader:
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one product; None when BigCommerce itself answers that there is none."""
-        if external_id.startswith(ALIAS):
+        if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason="bad_id")
@@ -120,10 +116,10 @@ class ProductReader:
         owners = await shortly(partial(self._client.get, VARIANTS, OWNERS, lane=lane, query=query))
         return [owner.product_id for owner in owners.data]
 
-    async def _read_metafields(self, alias: ExternalId, lane: Lane) -> int | None:
-        """Read the metafields that `alias` stands for again; return the product they belong to, if there is one."""
-        owner = int(alias.rpartition(":")[2])
-        if alias.startswith(OF_PRODUCT):
+    async def _read_metafields(self, told: MetafieldsId, lane: Lane) -> int | None:
+        """Read the metafields that were told of again; return the product they belong to, if there is one."""
+        owner = told.id
+        if told.resource == "product":
             return owner if await self._own.read_again(owner, f"{PATH}/{owner}/metafields", lane) else None
         for product in await self._products_of(owner, lane):
             if await self._variants.read_again(owner, f"{PATH}/{product}/variants/{owner}/metafields", lane):

@@ -85,6 +85,8 @@ def test_what_comes_to_nothing_is_not_there() -> None:
     store.customers.set_attribute(1, "company name", "A Group")
     wanted = expected_customers(store)["1"]
     assert (wanted["sales_agent_groups"], wanted["company_name"]) == (["west"], "A Group")
+    store.customers.update(1, first_name=" Ann ")
+    assert expected_customers(store)["1"]["first_name"] == "Ann"
 
 
 def test_customers_too_many_and_too_few_are_differences() -> None:

@@ -47,7 +47,7 @@ def expected_customers(
     """Return {external id: fields} of a site that agrees with `store`; empty fields are left out."""
     book = store.customers
     wanted = _b2b(book) if groups is None else groups
-    people = [person for person in book.in_groups(*wanted) if _EMAIL.fullmatch(person.customer.email)]
+    people = [person for person in book.in_groups(*wanted) if _EMAIL.fullmatch(person.customer.email.strip())]
     ids = {str(person.customer.id) for person in people}
     return {str(person.customer.id): _expected(store, person, ids, names or {}) for person in people}
 
@@ -148,4 +148,6 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def _filled(fields: Picture) -> Picture:
+    """Leave out what is empty; white space around a text is not part of it."""
+    fields = {name: value.strip() if isinstance(value, str) else value for name, value in fields.items()}
     return {name: value for name, value in fields.items() if value not in (None, "", [])}

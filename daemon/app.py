@@ -38,9 +38,9 @@ from daemon.model import Connection, Site
 from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
-from daemon.platforms.shelf import MemoryShelf
 from daemon.storage.database import Database, open_database
 from daemon.storage.rotation import renew_seals
+from daemon.storage.shelf import DiskShelf
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.verbs import Verbs
 
@@ -149,7 +149,7 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         line = Line(
             connection=connection,
             platform_type=platform_type,
-            platform=platform_type.connect(connection.store, None, observe, MemoryShelf()),
+            platform=platform_type.connect(connection.store, None, observe, DiskShelf(database, connection.id)),
             sparklayer=site_client(settings, connection.site, connection.api_key, connection.platform, observe),
             storage=database,
             vault=vault,

@@ -53,7 +53,12 @@ from daemon.sandbox import (
     call,
     open_sandbox,
 )
-from daemon.sandbox.expectation import differences
+from daemon.sandbox.expectation import (
+    attribute_differences,
+    customer_differences,
+    differences,
+    order_differences,
+)
 from daemon.sandbox.sparklayer.state import State
 
 ROOT = Path(__file__).parent.parent.parent
@@ -350,7 +355,13 @@ class House:
     @property
     def unequal(self) -> list[str]:
         """What SparkLayer holds otherwise than the store, by the sandbox's own reckoning."""
-        return differences(self.store, self.state)
+        site = self.state.comparable()
+        return [
+            *differences(self.store, self.state),
+            *attribute_differences(self.store, self.state),
+            *customer_differences(self.store, site["customers"]),
+            *order_differences(self.store, site["purchases"]),
+        ]
 
     def assert_equal(self) -> None:
         """Fail unless SparkLayer holds exactly what the store says."""

@@ -1,8 +1,9 @@
 """`ignite-sync demo`: a sample store, a stand-in for SparkLayer, and the real daemon between them on this machine.
 
-Shows what the daemon is for, over real HTTP and a real database file: a full sync of the AdventureWorks company, a
-second one that finds nothing to write, and a few edits that arrive by webhook. Every claim that it prints is checked
-against both sides by code that knows nothing of the daemon's; one that does not hold ends it with 1.
+Shows what the daemon is for, over real HTTP and a real database file: full syncs of the AdventureWorks company, with
+its products, customers and orders, second ones that find nothing to write, and a few edits that arrive by webhook.
+Every claim that it prints is checked against both sides by code that knows nothing of the daemon's; one that does not
+hold ends it with 1.
 """
 
 import secrets
@@ -35,11 +36,23 @@ from daemon.platforms import load_platforms
 from daemon.remote import Daemon, FullSync, decode_status
 from daemon.sandbox import Sandbox, SparkLayerOptions, open_sandbox
 from daemon.sandbox.bigcommerce.records import Variant
-from daemon.sandbox.expectation import differences, held
+from daemon.sandbox.expectation import (
+    attribute_differences,
+    customer_differences,
+    differences,
+    held,
+    order_differences,
+)
+from daemon.sandbox.samples.groups import WHOLESALE
 
-ENV, KIND = "test", "products"
-PACE = 60.0
+ENV = "test"
+KINDS = ("store", "products", "customers", "orders")
+LOGGED = ("products", "customers")
+PACE = 100.0
 """Requests a second that the stand-in for SparkLayer takes: enough to watch."""
+
+AWAITING_FULFILLMENT = 11
+"""The status of an order that is paid and not shipped (bigcommerce.md section 7)."""
 
 PATIENCE = 60.0
 LIVE_SECONDS = 2.0
@@ -151,81 +164,130 @@ class _Stage:
 
     async def play(self) -> None:
         """Show everything, in order. Raises DemoFailedError."""
-        variants = sum(1 for _ in self.sandbox.store.variants())
-        print(f"The store has {len(self.sandbox.store.entries)} products with {variants} variants.")
-        await self._full_sync(1)
+        store, site = self.sandbox.store, self.sandbox.sparklayer.state
+        carts = [cart for order in store.orders.orders if (cart := store.orders.cart_id(order))]
+        for cart in carts:
+            site.purchases.place(cart)
+        variants = sum(1 for _ in store.variants())
+        print(
+            f"The store has {len(store.entries)} products with {variants} variants, {len(store.customers.people)}"
+            f" customers and {len(store.orders.orders)} orders, of which {len(carts)} came from SparkLayer."
+        )
+        for kind in KINDS:
+            await self._full_sync(kind, 1)
         self._compare()
         self._show_issues()
         await self._sync_again()
         await self._edit_live()
         self._compare()
 
-    async def _full_sync(self, number: int) -> FullSync:
-        """Watch the full sync that is on its way until it is over."""
-        site = f"{ENV}/{self.sandbox.sparklayer.site_id}"
-        with Progress(f"Full sync {number}", sys.stderr) as progress, trio.fail_after(PATIENCE):
+    async def _full_sync(self, kind: str, number: int, run_id: int = 0) -> FullSync:
+        """Watch the full sync that is on its way, or the one named, until it is over."""
+        with Progress(f"Full sync {number} of {kind}", sys.stderr) as progress, trio.fail_after(PATIENCE):
             while True:
                 status = decode_status(await trio.to_thread.run_sync(self.daemon.status))
-                run = status.full_sync(site, KIND)
-                if run is not None and run.id == number:
+                run = status.full_sync(self._site, kind)
+                if run is not None and run.id >= run_id:
                     progress.update(run.done + run.failed, run.total_hint, run.state)
                     if run.state == "ended":
                         break
                 await trio.sleep(0.1)
         if not run.succeeded:
-            raise DemoFailedError("the full sync did not succeed")
+            raise DemoFailedError(f"the full sync of {kind} did not succeed")
         return run
+
+    @property
+    def _site(self) -> str:
+        return f"{ENV}/{self.sandbox.sparklayer.site_id}"
+
+    def _differences(self) -> list[str]:
+        store, state = self.sandbox.store, self.sandbox.sparklayer.state
+        site = state.comparable()
+        return [
+            *differences(store, state),
+            *attribute_differences(store, state),
+            *customer_differences(store, site["customers"]),
+            *order_differences(store, site["purchases"]),
+        ]
 
     def _compare(self) -> None:
         """Say that both sides agree. Raises DemoFailedError with the first difference."""
-        wrong = differences(self.sandbox.store, self.sandbox.sparklayer.state)
-        if wrong:
+        if wrong := self._differences():
             raise DemoFailedError(f"SparkLayer differs from the store in {len(wrong)} places, first {wrong[0]}")
-        site = held(self.sandbox.sparklayer.state)
+        state = self.sandbox.sparklayer.state
+        site = held(state)
         variants = sum(len(product["variants"]) for product in site["products"].values())
+        addresses = sum(len(customer.addresses) for customer in state.customers.customers.values())
         print(
             f"SparkLayer holds {len(site['products'])} products with {variants} variants, {len(site['stock'])} stock"
-            f" levels and {len(site['prices'])} prices: compared one by one, it agrees with the store."
+            f" levels and {len(site['prices'])} prices, {len(state.customers.customers)} customers with {addresses}"
+            f" addresses, and {len(state.purchases.purchases)} purchases: compared one by one, it agrees with"
+            " the store."
         )
 
     def _show_issues(self) -> None:
-        errors = self._errors()
-        print(f"\nThe sync-log shows the merchant {len(errors)} products to mend, such as:")
-        for error in list(errors.values())[:3]:
-            print(f"  {error.visible_id}: {error.message}")
+        print("\nThe sync-log shows the merchant what to mend:")
+        for kind in LOGGED:
+            errors = self._errors(kind)
+            for error in list(errors.values())[:3]:
+                print(f"  {error.visible_id}: {error.message}")
+            print(f"  ({len(errors)} {kind} in all)")
 
     async def _sync_again(self) -> None:
-        """Show that a second full sync reads everything and writes nothing."""
+        """Show that second full syncs read everything and write nothing."""
         print("\nOnce more, with nothing changed:")
-        shop, site = self.sandbox.bigcommerce.statistics, self.sandbox.sparklayer.state.products
-        reads, writes = shop.total, site.writes
-        site_id = f"{ENV}/{self.sandbox.sparklayer.site_id}"
-        start = partial(self.daemon.start, site_id, KIND, refresh=False, allow_removals=False)
-        run = await self._full_sync(await trio.to_thread.run_sync(start))
-        if site.writes != writes:
-            raise DemoFailedError(f"the second full sync wrote {site.writes - writes} products")
-        print(f"It read all {run.done} products in {shop.total - reads} calls, and wrote nothing.")
+        reads, writes = self.sandbox.bigcommerce.statistics.total, self._writes
+        done = 0
+        for kind in KINDS:
+            start = partial(self.daemon.start, self._site, kind, refresh=False, allow_removals=False)
+            done += (await self._full_sync(kind, 2, await trio.to_thread.run_sync(start))).done
+        if self._writes != writes:
+            raise DemoFailedError(f"the second full syncs wrote {self._writes - writes} things")
+        calls = self.sandbox.bigcommerce.statistics.total - reads
+        print(f"They read all {done} entities in {calls} calls, and wrote nothing.")
+
+    @property
+    def _writes(self) -> int:
+        state = self.sandbox.sparklayer.state
+        return (
+            state.products.writes
+            + state.stock.writes
+            + state.prices.writes
+            + state.customers.writes
+            + state.purchases.writes
+        )
 
     async def _edit_live(self) -> None:
         """Show that edits arrive, each within two seconds of its webhook."""
         store = self.sandbox.store
         first, second = sorted(held(self.sandbox.sparklayer.state)["products"], key=int)[:2]
         nameless = next(variant for variant in store.variants() if not variant.sku)
+        customer = next(iter(store.customers.in_groups(WHOLESALE))).customer.id
+        open_order = next(one for one in store.orders.orders if store.orders.cart_id(one) and self._unshipped(one))
         print("\nNow somebody edits the store:")
         stocked = next(v for v in store.variants() if v.product_id > int(second) and self._tracked(v))
-        edits: list[tuple[str, Callable[[], None]]] = [
+        edits: list[tuple[str, Callable[[], object]]] = [
             ("a title", lambda: store.set_title(int(first), "Renamed in the store")),
             ("a price", lambda: store.set_price(int(second), 123.45)),
             ("a stock level", lambda: store.set_stock(stocked.id, stocked.inventory_level + 7)),
             ("a hidden product", lambda: store.set_visible(int(first), visible=False)),
             ("a missing SKU", lambda: store.set_sku(nameless.id, "FOUND-1")),
+            ("a recommended price", lambda: store.metafields.set("product", int(second), "rrp", "199.99")),
+            ("a customer's name", lambda: store.customers.update(customer, first_name="Renamed")),
+            ("a customer who left the group", lambda: store.customers.set_group(customer, 0)),
+            ("a shipment", lambda: store.orders.ship(open_order, None, carrier="DPD", tracking_number="DPD-1")),
         ]
         for what, edit in edits:
             edit()
             print(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
         before = str(nameless.product_id)
-        await self._until(lambda: before not in self._errors(), "the error that is mended leaves the sync-log")
+        mended = "the error that is mended leaves the sync-log"
+        await self._until(lambda: before not in self._errors("products"), mended)
         print("  and the mended product's error left the sync-log")
+
+    def _unshipped(self, order_id: int) -> bool:
+        order = self.sandbox.store.orders.get(order_id)
+        return order.status_id == AWAITING_FULFILLMENT and not order.shipments and not order.is_deleted
 
     def _tracked(self, variant: Variant) -> bool:
         return (
@@ -234,7 +296,7 @@ class _Stage:
 
     async def _arrival(self, what: str) -> float:
         began = trio.current_time()
-        await self._until(lambda: not differences(self.sandbox.store, self.sandbox.sparklayer.state), what)
+        await self._until(lambda: not self._differences(), what)
         taken = trio.current_time() - began
         if taken > LIVE_SECONDS:
             raise DemoFailedError(f"{what} took {taken:.1f} s to arrive")
@@ -247,5 +309,5 @@ class _Stage:
             return
         raise DemoFailedError(f"{what}: not within {PATIENCE:.0f} s")
 
-    def _errors(self) -> dict[str, Any]:
-        return self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", KIND].errors
+    def _errors(self, kind: str) -> dict[str, Any]:
+        return self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", kind].errors

@@ -63,7 +63,7 @@ class Trouble(enum.Enum):
         "Give the customer an e-mail address in {platform}.",
     )
     EMAIL_INVALID = (
-        "The customer's e-mail address is none, so SparkLayer cannot have the customer.",
+        "The customer's e-mail address is not a valid one, so SparkLayer cannot have the customer.",
         "Correct the e-mail address in {platform}.",
     )
     EMAIL_USED_TWICE = (

@@ -46,6 +46,8 @@ class Sweep:
         """Read what changed since the last sweep, or everything if that was not done for a day."""
         line = self._line
         newest = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
+        if newest is not None and newest.state == "enumerating" and not newest.seen:
+            return  # everything is about to be read
         began = line.now()
         if newest is not None and newest.state in {"ending", "ended"} and began - newest.started_at >= DAY:
             await self._runs.start("daily")

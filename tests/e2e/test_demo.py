@@ -43,7 +43,7 @@ def test_the_demo_ends_with_0_after_everything_it_claims() -> None:
     lines = done.stdout.splitlines()
     assert sum(line.endswith("it agrees with the store.") for line in lines) == 2
     assert any(line.endswith("and wrote nothing.") for line in lines)
-    assert sum(" arrived in SparkLayer after " in line for line in lines) == 5
+    assert sum(" arrived in SparkLayer after " in line for line in lines) == 9
     assert lines[-2] == ("  and the mended product's error left the sync-log")
 
 

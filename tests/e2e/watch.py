@@ -14,7 +14,7 @@ import msgspec
 import trio
 from attrs import define, field, frozen
 
-from daemon.sandbox.expectation import differences
+from daemon.sandbox.expectation import customer_differences, differences
 from daemon.sandbox.faults import Faults, HangUp
 from daemon.sandbox.message import Request, Response
 from tests.e2e.harness import House
@@ -65,8 +65,9 @@ class Barrier:
 
 @frozen
 class Closing:
-    """A full sync's end as SparkLayer was told it, and what was not equal at that moment."""
+    """A full sync's end as SparkLayer was told it, and what of its kind was not equal at that moment."""
 
+    kind: str
     at: str
     succeeded: bool
     unequal: list[str]
@@ -79,8 +80,14 @@ def watch_closings(house: House) -> list[Closing]:
     async def look(request: Request, response: Response | None) -> None:
         body = msgspec.json.decode(request.body)
         if response and response.status < 300 and "last_full_sync" in body:
-            unequal = differences(house.store, house.state)
-            closings.append(Closing(body["last_full_sync"], body["last_full_sync_succeeded"], unequal))
+            kind = request.path.rpartition("/")[2]
+            customers = house.state.comparable()["customers"]
+            unequal = (
+                differences(house.store, house.state)
+                if kind == "products"
+                else customer_differences(house.store, customers)
+            )
+            closings.append(Closing(kind, body["last_full_sync"], body["last_full_sync_succeeded"], unequal))
 
     house.site.faults.add("PATCH */sync-log/*", look, after_effect=True)
     return closings

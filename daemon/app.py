@@ -2,7 +2,7 @@
 
     serve
     ├── database writer            outlives everything that commits
-    └── listener, supervisor       the supervisor has a nursery for each connection
+    └── listener, supervisor, departures     the latter two have a nursery for each connection
 
 SIGTERM and SIGINT: accept no more, finish what is in flight, exit 0. What does not finish in time is cut off; that
 is safe, as everything is. A second signal, or a closing that hangs, ends the process with 1.
@@ -10,12 +10,10 @@ is safe, as everything is. A second signal, or a closing that hangs, ends the pr
 
 import gc
 import os
-import random
 import signal
 import sys
 import threading
-import time
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -23,26 +21,26 @@ import trio
 from attrs import frozen
 
 from daemon.config import Settings
-from daemon.engine.gate import Gate
-from daemon.engine.line import Line, Options
+from daemon.connecting import Connecting
+from daemon.departures import Departures
 from daemon.engine.supervisor import Supervisor
-from daemon.engine.works import Works
 from daemon.errors import ConfigError, raise_config_error
-from daemon.http import ApiCall
-from daemon.links import adopt_all, site_client
+from daemon.links import Links
 from daemon.listener.admin import Admin
-from daemon.listener.routes import Routes
+from daemon.listener.apps import Apps
+from daemon.listener.ignite import Ignite
+from daemon.listener.routes import Route, Routes
 from daemon.listener.server import Server
-from daemon.listener.webhooks import Endpoint, Webhooks
-from daemon.model import Connection, Site
+from daemon.listener.webhooks import Webhooks
 from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
+from daemon.platforms.base import App, PlatformType
 from daemon.storage.database import Database, open_database
 from daemon.storage.rotation import renew_seals
-from daemon.storage.shelf import DiskShelf
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.verbs import Verbs
+from daemon.workshop import Workshop
 
 FINISH_SECONDS = 20.0
 """For what is in flight after the first signal; a dyno is killed after 30."""
@@ -107,15 +105,19 @@ async def serve(
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, daemon.server, settings)
             nursery.start_soon(daemon.supervisor.run)
+            nursery.start_soon(daemon.departures.run)
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.lines))
             task_status.started(address)
             await stop.wait()
             daemon.server.stop()
             daemon.supervisor.finish()
+            daemon.departures.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
         for line in daemon.supervisor.lines:
             await line.platform.aclose()
             await line.sparklayer.aclose()
+        for app in daemon.apps.values():
+            await app.aclose()
 
 
 async def _bound(nursery: trio.Nursery, server: Server, settings: Settings) -> tuple[str, int]:
@@ -134,6 +136,8 @@ class _Daemon:
 
     server: Server
     supervisor: Supervisor
+    departures: Departures
+    apps: Mapping[str, App]
 
 
 async def _build(settings: Settings, database: Database, metrics: Metrics) -> _Daemon:
@@ -142,59 +146,67 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
     fingerprint = await load_fingerprint(database, vault)
     if len(settings.security.secret_keys) > 1:
         await renew_seals(database, vault)
-    works, endpoints = [], {}
-    for connection in await adopt_all(settings, database, vault, platforms, time.time()):
-        platform_type = platforms[connection.platform]
-        observe = partial(_count_call, metrics, connection.site)
-        line = Line(
-            connection=connection,
-            platform_type=platform_type,
-            platform=platform_type.connect(connection.store, None, observe, DiskShelf(database, connection.id)),
-            sparklayer=site_client(settings, connection.site, connection.api_key, connection.platform, observe),
-            storage=database,
-            vault=vault,
-            fingerprint=fingerprint,
-            metrics=metrics,
-            options=_options(settings, connection),
-            now=time.time,
-            chance=random.Random(),  # noqa: S311  jitter is no secret
-            gate=Gate(connection.site),
-        )
-        works.append(Works(line, _destination(settings, connection.site)))
-        endpoints[connection.site] = Endpoint(
-            connection_id=connection.id, reader=platform_type.reader(connection.store)
-        )
-    supervisor = Supervisor(works)
-    verbs = Verbs(settings=settings, storage=database, supervisor=supervisor, metrics=metrics)
-    admin = Admin(
+    workshop = Workshop(
+        settings=settings,
+        storage=database,
+        vault=vault,
+        fingerprint=fingerprint,
+        metrics=metrics,
+        platforms=platforms,
+    )
+    supervisor = Supervisor()
+    departures = Departures(database, vault, workshop, supervisor)
+    connecting = Connecting(
+        storage=database,
+        links=Links(settings, vault, platforms),
+        workshop=workshop,
+        supervisor=supervisor,
+        departures=departures,
+        apps=_apps(settings, platforms),
+    )
+    await connecting.open_all()
+    verbs = Verbs(settings=settings, storage=database, supervisor=supervisor, connecting=connecting, metrics=metrics)
+    routes = Routes.of(_routes(settings, platforms, connecting, verbs), metrics)
+    server = Server(routes.answer, routes.refuse)
+    return _Daemon(server=server, supervisor=supervisor, departures=departures, apps=connecting.apps)
+
+
+def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:
+    """Build the apps that are configured; `load` has seen to it that they can be reached."""
+    found = {}
+    for name, wanted in settings.apps.items():
+        app = platforms[name].app
+        assert app is not None  # only a platform with an app has a section for it
+        found[name] = app.connect(wanted, settings.listener.public_url or "", None)
+    return found
+
+
+def _routes(
+    settings: Settings, platforms: Mapping[str, PlatformType], connecting: Connecting, verbs: Verbs
+) -> Iterator[Route]:
+    """Return all that is served."""
+    yield from Webhooks(connecting.endpoints.get, verbs.record, verbs.metrics).routes()
+    yield from Ignite(
+        token=settings.listener.ignite_token,
+        connect=connecting.connect,
+        disconnect=connecting.disconnect,
+        trigger=verbs.trigger,
+        pull=verbs.pull,
+    ).routes()
+    for name, app in connecting.apps.items():
+        platform = platforms[name]
+        pages = platform.app.pages if platform.app else ()
+        yield from Apps(name=name, label=platform.label, pages=pages, app=app, visited=connecting.visited).routes()
+    yield from Admin(
         token=settings.listener.admin_token,
         metrics_open=settings.listener.metrics_open,
-        metrics=metrics,
+        metrics=verbs.metrics,
         why_not_ready=verbs.why_not_ready,
         refresh=verbs.refresh,
-        verbs={("GET", "/admin/status"): verbs.status, ("POST", "/admin/sync"): verbs.sync},
-    )
-    routes = Routes.of([*Webhooks(endpoints.get, verbs.record, metrics).routes(), *admin.routes()], metrics)
-    return _Daemon(server=Server(routes.answer, routes.refuse), supervisor=supervisor)
-
-
-def _count_call(metrics: Metrics, site: Site, call: ApiCall) -> None:
-    metrics.api_request(site, call.api, call.status, call.seconds)
-
-
-def _options(settings: Settings, connection: Connection) -> Options:
-    link = next(link for link in settings.connections if link.site == connection.site)
-    return Options(
-        debounce=settings.sync.debounce_seconds,
-        patience=settings.sync.debounce_max_seconds,
-        sweep_every=settings.sync.sweep_seconds,
-        backfill_depth=settings.sync.backfill_depth,
-        full_sync_on_start=link.full_sync_on_start,
-        stock_location=link.stock_location,
-    )
-
-
-def _destination(settings: Settings, site: Site) -> str | None:
-    """Where a site's webhooks shall arrive, if the daemon can be reached from outside."""
-    public = settings.listener.public_url
-    return f"{public}/webhooks/{site.env}/{site.id}" if public else None
+        verbs={
+            ("GET", "/admin/status"): verbs.status,
+            ("POST", "/admin/sync"): verbs.sync,
+            ("POST", "/admin/connect"): verbs.connect,
+            ("POST", "/admin/disconnect"): verbs.disconnect,
+        },
+    ).routes()

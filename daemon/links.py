@@ -1,17 +1,22 @@
-"""Links stores to sites: from settings, or from the database, to connections that can be worked on.
+"""Links stores to sites: from settings, from Ignite or from an app's install, to connections that can be worked on.
 
 Credentials are sealed before they are stored. The webhook secret of a store that has none configured is made here
 and kept with them, since it must stay the same for as long as its webhooks are registered.
 
-A site stays with the store it was connected to: its ledger, owners and issues speak of that store's ids.
+A site that the configuration names stays with its store unless Ignite connects another: its ledger, owners and issues
+speak of that store's ids. Credentials may come from the configuration, and from connect or an app after it. Whoever
+changed them last is right: so what the configuration said is remembered beside them, as prints.
 """
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import cattrs
+import msgspec
+from attrs import frozen
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
@@ -30,37 +35,101 @@ _converter.register_unstructure_hook(Secret, lambda secret: secret.reveal())
 _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
 
 
-async def adopt_all(
-    settings: Settings, storage: Storage, vault: Vault, platforms: Mapping[str, PlatformType], now: float
-) -> list[Connection]:
-    """Store the configured connections; return those that may be worked on: the disconnected ones stay away.
+@frozen
+class Links:
+    """What the configuration links, and how links are sealed and opened."""
 
-    Raises ConfigError when a site's store is not the one that it was connected to.
-    """
-    adopted = []
-    for link in settings.connections:
-        earlier = await storage.read(connections.find, link.site)
-        if earlier is not None and earlier.state == "active":
-            _require_same_store(link, earlier, vault, platforms)
-        store = _with_webhook_secret(link, earlier, vault)
-        key = ApiKey(client_id=link.client_id, client_secret=link.client_secret)
-        wish = Adopt(site=link.site, platform=link.platform, sealed=_sealed(vault, key, store), now=now)
-        stored = await storage.write(connections.adopt, wish)
-        if stored.state == "active":
-            adopted.append(opened(stored, vault, platforms))
-    return adopted
+    settings: Settings
+    vault: Vault
+    platforms: Mapping[str, PlatformType]
 
+    async def adopt_all(self, storage: Storage, now: float) -> list[Connection]:
+        """Store the configured connections; return all that shall be worked on: the disconnected ones stay away.
 
-def opened(stored: Stored, vault: Vault, platforms: Mapping[str, PlatformType]) -> Connection:
-    """Return a stored connection with its credentials. Raises ConfigError when no key opens them."""
-    content: Any = vault.open(stored.sealed)
-    return Connection(
-        id=stored.id,
-        site=stored.site,
-        platform=stored.platform,
-        api_key=_converter.structure(content["api_key"], ApiKey),
-        store=_converter.structure(content["store"], platforms[stored.platform].settings),
-    )
+        Raises ConfigError when a site's store is not the one that it was connected to.
+        """
+        for link in self.settings.connections:
+            earlier = await storage.read(connections.find, link.site)
+            if earlier is not None and earlier.state == "active":
+                platform, store, key = self.renewed(link, earlier)
+            else:
+                platform, store, key = link.platform, link.store, _key(link)
+            sealed = self.sealed(link.site, key, store)
+            await storage.write(connections.adopt, Adopt(site=link.site, platform=platform, sealed=sealed, now=now))
+        everyone = await storage.read(connections.everyone)
+        named = {link.site for link in self.settings.connections}
+        return [self.opened(one) for one in everyone if one.state == "active" and (one.by_ignite or one.site in named)]
+
+    def link(self, site: Site) -> ConnectionSettings | None:
+        """Return what the configuration says of a site."""
+        return next((link for link in self.settings.connections if link.site == site), None)
+
+    def renewed(self, link: ConnectionSettings, earlier: Stored) -> tuple[str, Any, ApiKey]:
+        """Return platform, store and key of a connection: as configured, but for what was changed elsewhere since.
+
+        Raises ConfigError when the configuration has come to name another store.
+        """
+        present = self.opened(earlier)
+        said = self._content(earlier).get("configured") or {}
+        says = self._said(link)
+        key = present.api_key if said.get("api_key") == says["api_key"] else _key(link)
+        if (earlier.platform, self.identity(present)) != (link.platform, says["store"]):
+            if (said.get("platform"), said.get("store")) != (link.platform, says["store"]):
+                raise _another_store(link, earlier, self.identity(present))
+            return earlier.platform, present.store, key
+        store = with_secrets(link.store, present.store) if said.get("secrets") == says["secrets"] else link.store
+        if store.webhook_secret is None:
+            store = attrs.evolve(store, webhook_secret=present.store.webhook_secret)
+        return link.platform, store, key
+
+    def identity(self, connection: Connection) -> str | None:
+        """Return which store a connection is to; None when its credentials were taken back."""
+        return None if connection.store is None else self.platforms[connection.platform].identity(connection.store)
+
+    def opened(self, stored: Stored) -> Connection:
+        """Return a stored connection with its credentials. Raises ConfigError when no key opens them."""
+        content = self._content(stored)
+        return Connection(
+            id=stored.id,
+            site=stored.site,
+            platform=stored.platform,
+            api_key=_converter.structure(content["api_key"], ApiKey),
+            store=content["store"] and self.opened_store(stored.platform, content["store"]),
+        )
+
+    def opened_store(self, platform: str, content: Any) -> Any:
+        """Return a store's settings value as `sealed_store` was given it."""
+        return _converter.structure(content, self.platforms[platform].settings)
+
+    def sealed(self, site: Site, key: ApiKey, store: Any) -> bytes:
+        """Seal a connection's credentials; those of a store that took them back are None."""
+        link = self.link(site)
+        if store is not None and store.webhook_secret is None:
+            store = attrs.evolve(store, webhook_secret=Secret(secrets.token_urlsafe(32)))
+        return self.vault.seal(
+            {
+                "api_key": _converter.unstructure(key),
+                "store": _converter.unstructure(store),
+                "configured": link and self._said(link),
+            }
+        )
+
+    def sealed_store(self, store: Any) -> bytes:
+        """Seal a store's credentials alone."""
+        return self.vault.seal(_converter.unstructure(store))
+
+    def _content(self, stored: Stored) -> dict[str, Any]:
+        content = self.vault.open(stored.sealed)
+        assert isinstance(content, dict)  # sealed here
+        return content
+
+    def _said(self, link: ConnectionSettings) -> dict[str, str]:
+        return {
+            "platform": link.platform,
+            "store": self.platforms[link.platform].identity(link.store),
+            "secrets": _print(_secrets(link.store)),
+            "api_key": _print(_key(link)),
+        }
 
 
 def site_client(settings: Settings, site: Site, key: ApiKey, platform: str, observe: Observe) -> SparkLayer:
@@ -75,27 +144,31 @@ def site_client(settings: Settings, site: Site, key: ApiKey, platform: str, obse
     )
 
 
-def _require_same_store(
-    link: ConnectionSettings, earlier: Stored, vault: Vault, platforms: Mapping[str, PlatformType]
-) -> None:
-    was = earlier.platform
-    if was == link.platform:
-        identity = platforms[was].identity
-        store = identity(opened(earlier, vault, platforms).store)
-        if store == identity(link.store):
-            return
-        was = f"{was} {store}"
+def with_secrets(store: Any, other: Any) -> Any:
+    """Return a store's settings with the credentials of another value of the same class."""
+    return attrs.evolve(store, **_secrets(other))
+
+
+def has_secrets(store: Any, other: Any) -> bool:
+    """Whether a store is spoken with by the credentials of `other`."""
+    return _secrets(other).items() <= _secrets(store).items()
+
+
+def _secrets(store: Any) -> dict[str, Secret]:
+    """Return the credentials among a store's settings: those that are secrets, and there."""
+    every = {setting.name: getattr(store, setting.name) for setting in attrs.fields(type(store))}
+    return {name: value for name, value in every.items() if isinstance(value, Secret)}
+
+
+def _key(link: ConnectionSettings) -> ApiKey:
+    return ApiKey(client_id=link.client_id, client_secret=link.client_secret)
+
+
+def _print(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(_converter.unstructure(value), order="sorted")).hexdigest()
+
+
+def _another_store(link: ConnectionSettings, earlier: Stored, store: str | None) -> ConfigError:
+    was = earlier.platform if earlier.platform != link.platform else f"{earlier.platform} {store}"
     remedy = "name that store again, or start with a new database file"
-    raise ConfigError(f"connections: {link.site} was connected to another store ({was}); {remedy}")
-
-
-def _with_webhook_secret(link: ConnectionSettings, earlier: Stored | None, vault: Vault) -> Any:
-    if link.store.webhook_secret is not None:
-        return link.store
-    content: Any = vault.open(earlier.sealed) if earlier else {"store": {}}
-    kept = content["store"].get("webhook_secret") or secrets.token_urlsafe(32)
-    return attrs.evolve(link.store, webhook_secret=Secret(kept))
-
-
-def _sealed(vault: Vault, key: ApiKey, store: Any) -> bytes:
-    return vault.seal({"api_key": _converter.unstructure(key), "store": _converter.unstructure(store)})
+    return ConfigError(f"connections: {link.site} was connected to another store ({was}); {remedy}")

@@ -1,4 +1,4 @@
-"""What the listener's routes may ask of the rest of the daemon: record changes, show how it does, start a full sync."""
+"""What the listener's routes may ask of the daemon: record changes, show how it does, start a full sync, connect."""
 
 import time
 from collections.abc import Sequence
@@ -7,13 +7,16 @@ from typing import Any
 from attrs import frozen
 
 from daemon.config import Settings
+from daemon.connecting import Connecting
 from daemon.engine.line import SYNCED_KINDS
 from daemon.engine.supervisor import Supervisor
 from daemon.engine.works import Works
 from daemon.errors import StorageTrouble
+from daemon.listener.ignite import PulledPage, site_named
 from daemon.listener.routes import Refused
-from daemon.model import Change, ConnectionId, Kind, Lane, Site
+from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, Secret, Site
 from daemon.observability.metrics import Metrics
+from daemon.pull import pull
 from daemon.status import connection_status, refresh_gauges
 from daemon.storage import connections, outbox
 from daemon.storage.database import Database
@@ -28,6 +31,7 @@ class Verbs:
     settings: Settings
     storage: Database
     supervisor: Supervisor
+    connecting: Connecting
     metrics: Metrics
 
     async def record(self, connection_id: ConnectionId, changes: Sequence[Change]) -> None:
@@ -64,7 +68,7 @@ class Verbs:
 
     async def sync(self, params: dict[str, Any]) -> dict[str, Any]:
         """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}. Raises Refused."""
-        works = await self._works(params)
+        works = await self._works(_site(params))
         kind = _kind(params)
         mode = "refresh" if params.get("refresh") is True else "normal"
         if kind not in works.full_syncs:
@@ -73,6 +77,44 @@ class Verbs:
         if run is None:
             raise Refused(409, f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")
         return {"run": run}
+
+    async def connect(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Connect a site: {"site", "store_id"?, "client_id", "client_secret"} -> {"state", "redirect_url"?}.
+
+        The state is "active", or "pending" until the app is installed at `redirect_url`. Without a `store_id` it is the
+        store that the configuration or an earlier connection of the site names. Raises Refused.
+        """
+        site = _site(params)
+        texts = {name: params.get(name) for name in ("client_id", "client_secret")}
+        if missing := [name for name, text in texts.items() if not isinstance(text, str) or not text.strip()]:
+            raise Refused(400, f"{', '.join(missing)}: must be SparkLayer's API credentials of the site")
+        store_id = params.get("store_id") or await self.connecting.store_of(site)
+        if not isinstance(store_id, str):
+            raise Refused(400, "store_id: must be the platform's id of the store, such as BigCommerce's store hash")
+        key = ApiKey(client_id=str(texts["client_id"]), client_secret=Secret(str(texts["client_secret"])))
+        redirect = await self.connecting.connect(site, store_id, key)
+        return {"state": "active"} if redirect is None else {"state": "pending", "redirect_url": redirect}
+
+    async def disconnect(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Disconnect a site: {"site"} -> {"state": "leaving", or "gone" when that was so already}. Raises Refused."""
+        site = _site(params)
+        await self.connecting.disconnect(site)
+        stored = await self.storage.read(connections.find, site)
+        if stored is None:
+            raise Refused(404, f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
+        return {"state": stored.state}
+
+    async def trigger(self, site: Site, kind: Kind) -> None:
+        """Start a refresh run for SparkLayer. Raises Refused."""
+        works = await self._works(site)
+        if kind not in works.full_syncs:
+            raise Refused(404, f"{kind.value} are not synced from such a store")
+        if await works.full_syncs[kind].start("refresh") is None:
+            raise Refused(400, f"A full sync of {kind.value} is in progress already.")
+
+    async def pull(self, site: Site, data_type: str, page: str | None) -> PulledPage:
+        """Read a page of entities for SparkLayer. Raises Refused, and the failures of both sides."""
+        return await pull((await self._works(site)).line, data_type, page)
 
     async def why_not_ready(self) -> list[str]:
         """Return why changes cannot be taken or worked on now."""
@@ -86,13 +128,19 @@ class Verbs:
         """Bring the gauges up to date. Raises StorageTrouble."""
         await refresh_gauges(self.storage, self.supervisor.lines, self.metrics, time.time())
 
-    async def _works(self, params: dict[str, Any]) -> Works:
-        env, _, site_id = str(params.get("site", "")).partition("/")
-        stored = await self.storage.read(connections.find, Site(env, site_id))
-        works = self.supervisor.find(stored.id) if stored else None
+    async def _works(self, site: Site) -> Works:
+        stored = await self.storage.read(connections.find, site)
+        works = self.supervisor.find(stored.id) if stored and stored.state == "active" else None
         if works is None:
-            raise Refused(404, f"no connection {env}/{site_id}; name it as live/SITE_ID or test/SITE_ID")
+            raise Refused(404, f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
         return works
+
+
+def _site(params: dict[str, Any]) -> Site:
+    site = site_named(*str(params.get("site", "")).partition("/")[::2])
+    if site is None:
+        raise Refused(404, f"no connection {params.get('site')}; name it as live/SITE_ID or test/SITE_ID")
+    return site
 
 
 def _kind(params: dict[str, Any]) -> Kind:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import SecuritySettings
 from daemon.errors import ConfigError
-from daemon.links import adopt_all
+from daemon.links import Links
 from daemon.model import Connection, Secret
 from daemon.platforms import load_platforms
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -38,7 +38,7 @@ def database() -> Iterator[InlineDatabase]:
 
 async def adopted(database: InlineDatabase, link: ConnectionSettings) -> list[Connection]:
     settings = Settings(security=SecuritySettings(secret_keys=(KEY,)), connections=(link,))
-    return await adopt_all(settings, database, VAULT, PLATFORMS, 1.0)
+    return await Links(settings, VAULT, PLATFORMS).adopt_all(database, 1.0)
 
 
 async def test_a_connection_keeps_its_id_and_webhook_secret_when_its_credentials_change(

@@ -6,7 +6,6 @@
 
 from daemon.config.load import load
 from daemon.config.settings import (
-    BigCommerceAppSettings,
     ConnectionSettings,
     DatabaseSettings,
     ListenerSettings,
@@ -18,7 +17,6 @@ from daemon.config.settings import (
 )
 
 __all__ = [
-    "BigCommerceAppSettings",
     "ConnectionSettings",
     "DatabaseSettings",
     "ListenerSettings",

@@ -8,7 +8,7 @@ our own. A variable that starts with IGNITE_SYNC_ and names no setting is an err
 
 import ipaddress
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import attrs
 
 from daemon.config.settings import (
-    BigCommerceAppSettings,
     ConnectionSettings,
     DatabaseSettings,
     ListenerSettings,
@@ -37,17 +36,16 @@ CONFIG_VARIABLE = "IGNITE_SYNC_CONFIG"
 """Names the file itself; the command line reads it."""
 
 _PREFIX = "IGNITE_SYNC_"
-_SECTIONS: Mapping[str, type] = {
+_SECTIONS: dict[str, type] = {
     "listener": ListenerSettings,
     "database": DatabaseSettings,
     "sparklayer": SparkLayerSettings,
     "sync": SyncSettings,
     "security": SecuritySettings,
     "logging": LoggingSettings,
-    "bigcommerce_app": BigCommerceAppSettings,
 }
-_OPTIONAL = "bigcommerce_app"
-"""The one section whose absence means something."""
+_APP = "_app"
+"""What the section of a platform's app ends with, after the platform's name. Without it there is no app."""
 
 _Platforms = Mapping[str, "PlatformType"]
 _Variables = dict[str, dict[str, Untyped]]
@@ -61,12 +59,22 @@ def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -
     """
     source, raw = (str(path), _parsed(path)) if path else (ENVIRONMENT, {})
     variables = _variables(environ, platforms)
-    tables = dict(_section_tables(source, raw, variables))
-    sections: dict[str, Any] = {name: table.build(_SECTIONS[name]) for name, table in tables.items()}
+    apps = _app_sections(platforms)
+    tables = dict(_section_tables(source, raw, variables, apps))
+    sections: dict[str, Any] = {name: table.build((_SECTIONS | apps)[name]) for name, table in tables.items()}
     connections = tuple(_connections(_connection_tables(source, raw, variables), platforms))
     for name, table in tables.items():
         _check_urls(table, sections[name], connections)
-    return Settings(**sections, connections=connections)
+    offered = {name.removesuffix(_APP): sections.pop(name) for name in apps if name in sections}
+    if offered and sections["listener"].public_url is None:
+        need = "is missing; merchants' browsers come back to it while they install an app"
+        raise tables["listener"].error("public_url", need)
+    return Settings(**sections, apps=offered, connections=connections)
+
+
+def _app_sections(platforms: _Platforms) -> dict[str, type]:
+    """Return the classes of the sections that platforms with an app bring."""
+    return {f"{name}{_APP}": platform.app.settings for name, platform in platforms.items() if platform.app}
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -83,7 +91,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 def _variables(environ: Mapping[str, str], platforms: _Platforms) -> _Variables:
     # A platform's names are looked for before the connection's own, since they start alike.
-    names = [*_SECTIONS, *(f"connection_{name}" for name in platforms), "connection"]
+    names = [*_SECTIONS, *_app_sections(platforms), *(f"connection_{name}" for name in platforms), "connection"]
     found: _Variables = {name: {} for name in names}
     for variable in sorted(environ):
         if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
@@ -98,11 +106,14 @@ def _variables(environ: Mapping[str, str], platforms: _Platforms) -> _Variables:
     return found
 
 
-def _section_tables(source: str, raw: dict[str, Any], variables: _Variables) -> Iterator[tuple[str, Table]]:
-    if strangers := sorted(raw.keys() - _SECTIONS.keys() - {"connections"}):
-        raise ConfigError(f"{source}: {unknown('section', strangers[0], [*_SECTIONS, 'connections'])}")
-    for name in _SECTIONS:
-        if name == _OPTIONAL and name not in raw and not variables[name]:
+def _section_tables(
+    source: str, raw: dict[str, Any], variables: _Variables, apps: Collection[str]
+) -> Iterator[tuple[str, Table]]:
+    names = [*_SECTIONS, *apps]
+    if strangers := sorted(raw.keys() - {*names, "connections"}):
+        raise ConfigError(f"{source}: {unknown('section', strangers[0], [*names, 'connections'])}")
+    for name in names:
+        if name in apps and name not in raw and not variables[name]:
             continue
         values = _mapping(source, name, raw.get(name, {}))
         for key in variables[name]:

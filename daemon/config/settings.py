@@ -10,7 +10,7 @@ The names are those of the file (DESIGN section 7); config/ignite-sync.example.t
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,15 +135,6 @@ class LoggingSettings:
 
 
 @frozen(kw_only=True)
-class BigCommerceAppSettings:
-    """The single-click app of BigCommerce's marketplace."""
-
-    client_id: str = field(validator=_filled)
-    client_secret: Secret
-    login_url: str = field(default="https://login.bigcommerce.com", converter=without_slash, metadata=_URL)
-
-
-@frozen(kw_only=True)
 class ConnectionSettings:
     """One store linked to one SparkLayer site.
 
@@ -168,7 +159,7 @@ class ConnectionSettings:
 
 @frozen(kw_only=True)
 class Settings:
-    """All of it. `bigcommerce_app` is None where the app is not offered; no two connections share a site."""
+    """All of it. `apps` has the settings of the apps that are offered, by platform. No two connections share a site."""
 
     listener: ListenerSettings = ListenerSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -176,5 +167,5 @@ class Settings:
     sync: SyncSettings = SyncSettings()
     security: SecuritySettings
     logging: LoggingSettings = LoggingSettings()
-    bigcommerce_app: BigCommerceAppSettings | None = None
+    apps: Mapping[str, Any] = field(factory=dict)
     connections: tuple[ConnectionSettings, ...] = ()

@@ -126,6 +126,71 @@ class Platform(Protocol):
 
 
 @frozen(kw_only=True)
+class Installed:
+    """A merchant has installed the app. `store` is a settings value with the credentials that came with it."""
+
+    store_id: str
+    store: Any = field(repr=False)
+
+
+@frozen
+class Loaded:
+    """A merchant has opened the app in the store's control panel."""
+
+    store_id: str
+
+
+@frozen
+class Uninstalled:
+    """A merchant has removed the app: the credentials of that install are void, and so are its webhooks."""
+
+    store_id: str
+
+
+Visit = Installed | Loaded | Uninstalled
+
+
+class AppRefused(Exception):
+    """A call of one of the app's pages is none that the platform sent, or comes too late.
+
+    The text is for the merchant: what is wrong and what to do, without secrets. `status` is what to answer.
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class App(Protocol):
+    """An app of the platform's marketplace, which merchants install to let us read their store."""
+
+    def install_url(self, store_id: str) -> str:
+        """Return where a merchant of the store is sent to install the app."""
+        ...
+
+    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+        """Verify a call of a page, and return what it means. Raises AppRefused."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections to the platform."""
+        ...
+
+
+@frozen(kw_only=True)
+class AppType:
+    """What a platform with an app brings for it.
+
+    `settings` is an attrs class, structured from the section `[{name}_app]`. `connect` builds the app for the base URL
+    that its `pages` are served below, as {public_url}/{name}/{page}; tests hand it another transport.
+    """
+
+    settings: type
+    pages: tuple[str, ...]
+    connect: Callable[[Any, str, Transport | None], App]
+
+
+@frozen(kw_only=True)
 class PlatformType:
     """What a platform's folder offers to the rest of the daemon.
 
@@ -143,6 +208,7 @@ class PlatformType:
     reader: Callable[[Any], WebhookReader]
     kinds: frozenset[Kind] = frozenset(Kind)
     """What can be read of such a store."""
+    app: AppType | None = None
 
     @property
     def price_list(self) -> tuple[str, str]:

@@ -54,7 +54,7 @@ class Stock:
 
     async def set(self, location_id: str, rows: Sequence[StockRow], lane: Lane) -> None:
         """Set the level of each row's SKU at a location; a SKU may be in `rows` once. Raises Rejected."""
-        await self._client.call(SET, SET_PATH, lane, encode_json([_entry(row, location_id) for row in rows]))
+        await self._client.call(SET, SET_PATH, lane, encode_json([entry(row, location_id) for row in rows]))
 
     async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> None:
         """Take away the SKUs' rows at a location; those that are not there cost nothing.
@@ -80,7 +80,7 @@ class Stock:
         return await self._client.read(CREATE_LOCATION, STOCK_LOCATIONS, Lane.LIVE, StockLocation, body)
 
 
-def _entry(row: StockRow, location_id: str) -> dict[str, Any]:
+def entry(row: StockRow, location_id: str) -> dict[str, Any]:
     """Return a row of a write; what it does not say of a pair is cleared there (inferred, sparklayer.md section 3)."""
     entry = {
         "sku": row.sku,

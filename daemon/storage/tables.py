@@ -1,9 +1,9 @@
 """The tables, as SQLAlchemy Core sees them; `migrations` creates them.
 
-Every row but `meta` belongs to a connection by its surrogate key, so that a row of an earlier generation can
-never be taken for one of the present. Times are seconds since the epoch. A column named `sealed` is encrypted by
-`Vault`: it holds credentials or texts that may quote a person's data. Nothing else here is about persons: the
-outbox holds ids, the ledger ids and keyed fingerprints.
+A table with a column `connection_id` has rows of connections, by their surrogate key, so that a row of an earlier
+generation can never be taken for one of the present; all of them go with their connection. Times are seconds since
+the epoch. A column named `sealed` is encrypted by `Vault`: it holds credentials or texts that may quote a person's
+data. Nothing else here is about persons: the outbox holds ids, the ledger ids and keyed fingerprints.
 """
 
 from collections.abc import Iterable, Iterator
@@ -43,9 +43,32 @@ connections = Table(
     Column("state", String, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("by_ignite", Boolean, nullable=False, default=False),
+    Column("leaving_since", Float),
     CheckConstraint("state in ('active', 'leaving', 'gone')", name="state"),
-    Index("connections_site", "site_env", "site_id", unique=True),
+    Index("connections_active", "site_env", "site_id", unique=True, sqlite_where=text("state = 'active'")),
     sqlite_autoincrement=True,
+)
+
+installs = Table(
+    "installs",
+    metadata,
+    Column("platform", String, primary_key=True),
+    Column("store_id", String, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("installed_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("site_env", String, primary_key=True),
+    Column("site_id", String, primary_key=True),
+    Column("store_id", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("wished_at", Float, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 outbox = Table(

@@ -58,7 +58,7 @@ def test_little_needs_to_be_said() -> None:
     assert (taken.sync.debounce_seconds, taken.sync.debounce_max_seconds, taken.sync.sweep_seconds) == (1, 10, 900)
     assert taken.sync.backfill_depth == 1000
     assert taken.logging.level == "info"
-    assert taken.bigcommerce_app is None
+    assert taken.apps == {}
     (connection,) = taken.connections
     assert connection.site == Site("live", "jones")
     assert connection.client_secret == Secret("s1-hidden")
@@ -85,16 +85,16 @@ def test_the_example_shows_every_setting_with_its_default() -> None:
         assert getattr(full, name) == getattr(plain, name), name
     assert full.sparklayer.live_url == plain.sparklayer.live_url
     assert full.connections[0].store == plain.connections[0].store
-    assert full.bigcommerce_app is not None
     sections = [*(getattr(full, name) for name in ("listener", "sparklayer", "sync")), *full.connections]
-    sections += [full.bigcommerce_app, full.connections[0].store]
+    sections += [full.apps["bigcommerce"], full.connections[0].store]
     shown = set(re.findall(r"^(\w+) = ", uncommented, flags=re.MULTILINE))
     for section in sections:
         assert {each.name for each in type(section).__attrs_attrs__} - {"store"} <= shown
 
 
 def test_no_repr_shows_a_secret() -> None:
-    app = '[listener]\nadmin_token = "s5-hidden"\n[bigcommerce_app]\nclient_id = "x"\nclient_secret = "s6-hidden"\n'
+    listener = '[listener]\npublic_url = "https://a.test"\nadmin_token = "s5-hidden"\n'
+    app = f'{listener}[bigcommerce_app]\nclient_id = "x"\nclient_secret = "s6-hidden"\n'
     shown = repr(settings(app + WHOLE))
     assert "hidden" not in shown
     assert "0123456789abcdef" not in shown

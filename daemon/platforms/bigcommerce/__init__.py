@@ -7,6 +7,7 @@
     store                             the settings of the store as a whole
     metafields                        what is attached to products, variants and orders, kept on a shelf
     webhooks, hooks                   verify and read a delivery (pure), register the webhooks
+    app, signed_payload               the single-click app: its pages, and who sent a merchant there
     wire, ids, dates, amounts         what is the same for every kind
 
 Facts come from the store API's documentation; what had to be guessed is marked "inferred" where it is used.
@@ -16,6 +17,7 @@ from operator import attrgetter
 
 from daemon.platforms.base import PlatformType
 from daemon.platforms.bigcommerce.adapter import BigCommerce
+from daemon.platforms.bigcommerce.app import APP
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
 
@@ -26,4 +28,5 @@ PLATFORM = PlatformType(
     identity=attrgetter("store_hash"),
     connect=BigCommerce,
     reader=BigCommerceWebhooks,
+    app=APP,
 )

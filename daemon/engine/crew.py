@@ -1,0 +1,71 @@
+"""Tasks that come and go by key while others run: each can be dismissed without touching the rest.
+
+What is added before `run` starts with it. A task that raises ends `run`, and so whatever it runs in.
+"""
+
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+import trio
+from attrs import define, field
+
+K = TypeVar("K", bound=Hashable)
+Task = Callable[[], Awaitable[None]]
+
+
+@define(eq=False)
+class _Member:
+    task: Task
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    gone: trio.Event = field(factory=trio.Event)
+
+
+class Crew(Generic[K]):
+    """Tasks by key; a key has one task at a time."""
+
+    def __init__(self) -> None:
+        self._members: dict[K, _Member] = {}
+        self._nursery: trio.Nursery | None = None
+        self._over = trio.Event()
+
+    async def run(self) -> None:
+        """Run what was added and what comes until `finish`, and then until all that is left is done."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            for key, member in list(self._members.items()):
+                nursery.start_soon(self._keep, key, member)
+            await self._over.wait()
+
+    def add(self, key: K, task: Task) -> None:
+        """Start a task. Nothing is started any more after `finish`."""
+        if self._over.is_set():
+            return
+        assert key not in self._members  # whoever replaces a task dismisses it first
+        member = self._members[key] = _Member(task)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._keep, key, member)
+
+    async def dismiss(self, key: K) -> None:
+        """Cancel a task and wait until it is gone; what is not there needs nothing."""
+        member = self._members.get(key)
+        if member is None:
+            return
+        member.scope.cancel()
+        if self._nursery is None:
+            del self._members[key]
+        else:
+            await member.gone.wait()
+
+    def finish(self, *, at_once: bool = False) -> None:
+        """Take nobody on any more; with `at_once` also cancel what runs."""
+        self._over.set()
+        for member in self._members.values() if at_once else ():
+            member.scope.cancel()
+
+    async def _keep(self, key: K, member: _Member) -> None:
+        try:
+            with member.scope:
+                await member.task()
+        finally:
+            del self._members[key]
+            member.gone.set()

@@ -1,0 +1,71 @@
+"""The pages of platforms' apps, which merchants see while they install, open or remove one.
+
+The app verifies who calls; what a visit means for our connections is the business of `visited`, which may refuse it
+too. A page says what happened in a sentence or two, and nothing that it was called with.
+"""
+
+import html
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import assert_never
+
+from attrs import frozen
+
+from daemon.listener.messages import Request, Response
+from daemon.listener.routes import Route
+from daemon.platforms.base import App, AppRefused, Installed, Loaded, Uninstalled, Visit
+
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""Addresses of these pages have codes and signed payloads in them: they shall go no further."""
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
+<body><h1>{title}</h1><p>{text}</p></body></html>
+"""
+
+
+@frozen(kw_only=True)
+class Apps:
+    """The handlers of one platform's app."""
+
+    name: str
+    label: str
+    pages: Sequence[str]
+    app: App
+    visited: Callable[[str, Visit], Awaitable[None]]
+
+    def routes(self) -> list[Route]:
+        """Return what to serve."""
+        return [Route("GET", f"/{self.name}/{page}", partial(self.serve, page)) for page in self.pages]
+
+    async def serve(self, page: str, request: Request) -> Response:
+        """Answer a merchant's browser, or the platform itself."""
+        try:
+            visit = await self.app.visit(page, request.query)
+            await self.visited(self.name, visit)
+        except AppRefused as refused:
+            return _page(refused.status, "This did not work", str(refused))
+        return _page(200, *self._words(visit))
+
+    def _words(self, visit: Visit) -> tuple[str, str]:
+        match visit:
+            case Installed():
+                return "Installed", "Your store can be connected to SparkLayer now. Go on in SparkLayer's dashboard."
+            case Loaded():
+                return (
+                    "Ignite Sync",
+                    f"It keeps SparkLayer in step with your {self.label} store. All is set up in SparkLayer.",
+                )
+            case Uninstalled():
+                return "Removed", "Your store is no longer connected to SparkLayer."
+            case _:
+                assert_never(visit)
+
+
+def _page(status: int, title: str, text: str) -> Response:
+    content = PAGE.format(title=html.escape(title), text=html.escape(text))
+    return Response(status, content.encode(), b"text/html; charset=utf-8", HEADERS)

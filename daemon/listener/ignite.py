@@ -1,0 +1,146 @@
+"""What SparkLayer calls: connect and disconnect a site, start a full sync, read a page of entities.
+
+    POST   /v1/{env}/{site}                  {store_id, spark_api_client_id, spark_api_client_secret}: 204, or 201
+    DELETE /v1/{env}/{site}                  204, whether there was a connection or not
+    POST   /v1/{env}/{site}/status/{type}    201, or 400 while a full sync of that type is on its way
+    GET    /v1/{env}/{site}/sync/{type}      {"entities": [...], "next_page": "..." or null}
+
+Every call must carry `Authorization: Bearer <ignite_token>`, compared in constant time before anything else of it is
+looked at. Without a token configured nobody is let in; a refusal has no body. That it is a bearer token is inferred:
+how SparkLayer authenticates was not found (sparklayer.md section 9). So is the name of the entities' key.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from daemon.errors import Failure, Rejected, Retry, StorageTrouble
+from daemon.listener.admin import CHALLENGE, bears
+from daemon.listener.messages import RETRY_LATER, Request, Response, json_response, problem
+from daemon.listener.routes import Handler, Refused, Route
+from daemon.model import ApiKey, Kind, Secret, Site
+
+ENVIRONMENTS = frozenset({"live", "test"})
+
+TRIGGERED: Mapping[str, Kind] = {
+    "customers": Kind.CUSTOMERS,
+    "products": Kind.PRODUCTS,
+    "purchases": Kind.ORDERS,
+    "merchant": Kind.STORE,
+    "customer_groups": Kind.CUSTOMERS,
+}
+"""What SparkLayer calls what is synced; a full sync of customers reads their groups anew."""
+
+LONGEST_FIELD = 500
+FIELDS = ("store_id", "spark_api_client_id", "spark_api_client_secret")
+
+_SITE_ID = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9:->@-\[\]-~]{1,200}")
+"""What can stand as one segment of a path, and in a header: printable ASCII without / ? # % and backslash."""
+
+
+@frozen(kw_only=True)
+class PulledPage:
+    """Entities as JSON, and what asks for the next page (None: there is none)."""
+
+    entities: Sequence[bytes]
+    next_page: str | None
+
+
+@frozen(kw_only=True)
+class Ignite:
+    """The handlers. `connect` returns where the merchant goes on, or None when the connection is active.
+
+    `trigger` and `pull` raise Refused 404 for a site that is not connected. `pull` may raise the failures of the
+    platform; it is handed the type, one of `pulled`, and what `next_page` said before.
+    """
+
+    token: Secret | None
+    connect: Callable[[Site, str, ApiKey], Awaitable[str | None]]
+    disconnect: Callable[[Site], Awaitable[None]]
+    trigger: Callable[[Site, Kind], Awaitable[None]]
+    pull: Callable[[Site, str, str | None], Awaitable[PulledPage]]
+
+    def routes(self) -> list[Route]:
+        """Return what to serve."""
+        site = "/v1/{env}/{site_id}"
+        return [
+            Route("POST", site, self._guarded(self._connect)),
+            Route("DELETE", site, self._guarded(self._disconnect)),
+            Route("POST", f"{site}/status/{{data_type}}", self._guarded(self._trigger)),
+            Route("GET", f"{site}/sync/{{data_type}}", self._guarded(self._pull)),
+        ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: Request, env: str, site_id: str, **words: str) -> Response:
+            if not self.token or not bears(request, self.token):
+                return Response(401, headers=CHALLENGE)
+            site = site_named(env, site_id)
+            if site is None:
+                raise Refused(404, "There can be no such site.")
+            return await handler(request, site, **words)
+
+        return guarded
+
+    async def _connect(self, request: Request, site: Site) -> Response:
+        if request.body and not request.is_json:
+            raise Refused(415, "The body is application/json.")
+        given = _fields(request.body)
+        store_id, client_id, client_secret = (given[name] for name in FIELDS)
+        redirect = await self.connect(site, store_id, ApiKey(client_id=client_id, client_secret=Secret(client_secret)))
+        return Response(204) if redirect is None else json_response({"redirect_url": redirect}, 201)
+
+    async def _disconnect(self, _request: Request, site: Site) -> Response:
+        await self.disconnect(site)
+        return Response(204)
+
+    async def _trigger(self, _request: Request, site: Site, data_type: str) -> Response:
+        if data_type not in TRIGGERED:
+            raise Refused(404, f"There is no such type; known are: {', '.join(TRIGGERED)}.")
+        await self.trigger(site, TRIGGERED[data_type])
+        return Response(201)
+
+    async def _pull(self, request: Request, site: Site, data_type: str) -> Response:
+        try:
+            page = await self.pull(site, data_type, request.query.get("page") or None)
+        except StorageTrouble:
+            raise
+        except Rejected as error:
+            raise Refused(400, f"The store refuses this ({error.reason}).") from error
+        except Failure as error:
+            after = error.after if isinstance(error, Retry) else None
+            headers = ((b"retry-after", b"%d" % max(1, round(after))),) if after else RETRY_LATER
+            return problem(503, f"The store cannot be read now ({error.reason}).", headers)
+        return json_response({"entities": [msgspec.Raw(one) for one in page.entities], "next_page": page.next_page})
+
+
+def site_named(env: str, site_id: str) -> Site | None:
+    """Return the site of that name; None when no site can have it."""
+    return Site(env, site_id) if env in ENVIRONMENTS and _SITE_ID.fullmatch(site_id) else None
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """Return the texts that a connect must have; others are ignored. Raises Refused, which names the bad ones."""
+    try:
+        given = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(400, f"The body must be a JSON object: {error}") from error
+    faults = [f"{name}: {fault}" for name in FIELDS if (fault := _fault(given, name))]
+    if faults:
+        raise Refused(400, "; ".join(faults))
+    return {name: given[name].strip() for name in FIELDS}
+
+
+def _fault(given: Mapping[str, Any], name: str) -> str | None:
+    if name not in given:
+        return "is missing"
+    value = given[name]
+    if not isinstance(value, str):
+        return "must be a text"
+    if not value.strip():
+        return "is empty"
+    if not value.strip().isprintable() or len(value) > LONGEST_FIELD:
+        return f"must be one line of at most {LONGEST_FIELD} characters"
+    return None

@@ -1,0 +1,135 @@
+"""The single-click app: merchants install it in their control panel, and it brings the credentials of their store.
+
+    auth        BigCommerce sends the merchant here with a code, which is exchanged for the store's token
+    load        a merchant opens the app
+    uninstall   a merchant has removed it
+
+A code is good for one exchange, so that is not tried again: the merchant installs once more. The contract says that a
+code is exchanged (section 1); names and values of the call, and where an app can be installed, are inferred.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from attrs import Attribute, field, frozen
+
+from daemon.errors import Retry
+from daemon.http import Answer, Api, Transport, without_slash
+from daemon.model import Secret
+from daemon.platforms.base import AppRefused, AppType, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.signed_payload import read_signed_payload, store_of
+
+NAME = "bigcommerce"
+TOKEN_PATH = "/oauth2/token"  # noqa: S105  an address
+INSTALL_PATH = "/app/{}/install"
+"""Below the login server: where the page is that installs an app (inferred)."""
+
+AGAIN = "Open the app in your BigCommerce control panel, and install it once more."
+
+_SERVER_ERROR = 500
+
+
+def _fits_a_call(_: object, attribute: "Attribute[Any]", value: str | Secret) -> None:
+    text = value.reveal() if isinstance(value, Secret) else value
+    if not re.fullmatch(r"[!-~]{1,512}", text):
+        raise ValueError(f"{attribute.name}: must be 1 to 512 printable ASCII characters without spaces")
+
+
+@frozen(kw_only=True)
+class BigCommerceAppSettings:
+    """What `[bigcommerce_app]` says. `api_url` is where the API of stores is that have the app."""
+
+    client_id: str = field(validator=_fits_a_call)
+    client_secret: Secret = field(validator=_fits_a_call)
+    login_url: str = field(default="https://login.bigcommerce.com", converter=without_slash, metadata={"url": True})
+    api_url: str = field(default="https://api.bigcommerce.com", converter=without_slash, metadata={"url": True})
+    install_url: str | None = field(default=None, metadata={"url": True})
+
+
+class _Granted(msgspec.Struct):
+    access_token: str
+    context: str
+
+
+class BigCommerceApp:
+    """Fulfils `daemon.platforms.base.App`; `public_url` is the base of its own pages."""
+
+    def __init__(self, settings: BigCommerceAppSettings, public_url: str, transport: Transport | None = None) -> None:
+        self._settings = settings
+        self._callback = f"{public_url}/{NAME}/auth"
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        self._login = Api(settings.login_url, headers=headers, connections=2, transport=transport)
+
+    def install_url(self, _store_id: str) -> str:
+        """Return where the app is installed: the same page for every store."""
+        settings = self._settings
+        return settings.install_url or settings.login_url + INSTALL_PATH.format(settings.client_id)
+
+    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+        """Verify a call of `auth`, `load` or `uninstall`."""
+        if page == "auth":
+            return await self._install(query)
+        try:
+            store = read_signed_payload(
+                query.get("signed_payload_jwt", ""), self._settings.client_id, self._settings.client_secret, time.time()
+            )
+        except ValueError as error:
+            words = f"What your browser brought from BigCommerce cannot be accepted: {error}."
+            raise AppRefused(f"{words} Open the app again from your control panel.", 401) from None
+        return Loaded(store) if page == "load" else Uninstalled(store)
+
+    async def aclose(self) -> None:
+        """Close the connections to the login server."""
+        await self._login.aclose()
+
+    async def _install(self, query: Mapping[str, str]) -> Installed:
+        store = store_of(query.get("context", ""))
+        if store is None or not query.get("code") or not query.get("scope"):
+            raise AppRefused(f"This page is called by BigCommerce while the app is installed. {AGAIN}")
+        token = await self._exchange(query)
+        if store_of(token.context) != store:
+            raise AppRefused(f"BigCommerce answered for another store than yours. {AGAIN}")
+        try:
+            settings = BigCommerceSettings(
+                api_url=self._settings.api_url,
+                store_hash=store,
+                access_token=Secret(token.access_token),
+                client_secret=self._settings.client_secret,
+            )
+        except ValueError:
+            raise AppRefused(f"BigCommerce's token for your store cannot be used. {AGAIN}", 502) from None
+        return Installed(store_id=store, store=settings)
+
+    async def _exchange(self, query: Mapping[str, str]) -> _Granted:
+        wish = {
+            "client_id": self._settings.client_id,
+            "client_secret": self._settings.client_secret.reveal(),
+            "code": query["code"],
+            "scope": query["scope"],
+            "grant_type": "authorization_code",
+            "redirect_uri": self._callback,
+            "context": query["context"],
+        }
+        try:
+            answer = await self._login.send("POST", TOKEN_PATH, body=msgspec.json.encode(wish))
+        except Retry:
+            raise AppRefused(f"BigCommerce's login server cannot be reached just now. {AGAIN}", 502) from None
+        return _granted(answer)
+
+
+def _granted(answer: Answer) -> _Granted:
+    if answer.status >= _SERVER_ERROR:
+        raise AppRefused(f"BigCommerce's login server is in trouble just now. {AGAIN}", 502)
+    if not answer.ok:
+        raise AppRefused(f"BigCommerce does not accept the code that it sent, or no longer. {AGAIN}")
+    try:
+        return msgspec.json.decode(answer.body, type=_Granted)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise AppRefused(f"BigCommerce's login server answered something else than a token. {AGAIN}", 502) from None
+
+
+APP = AppType(settings=BigCommerceAppSettings, pages=("auth", "load", "uninstall"), connect=BigCommerceApp)

@@ -1,0 +1,117 @@
+"""The pages that SparkLayer pulls: a page of the store, mapped and put into the same words as what is pushed.
+
+A page's name is opaque to SparkLayer, and is taken back only from whom it was given to: it is the adapter's cursor
+with a print of it, keyed and made for the connection and the type.
+"""
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from daemon.engine.line import Line
+from daemon.engine.products.entry import Terms
+from daemon.errors import Failure
+from daemon.listener.ignite import PulledPage
+from daemon.listener.routes import Refused
+from daemon.model import Customer, Kind, Order, Product, StoreFacts
+from daemon.platforms.base import Entity
+from daemon.sparklayer.client import encode_json
+from daemon.sparklayer.customers import CustomerWrite
+from daemon.sparklayer.customers import body as customer_body
+from daemon.sparklayer.products import ProductWrite
+from daemon.sparklayer.products import encode as encode_product
+from daemon.sparklayer.purchases import merged
+from daemon.sparklayer.stock import StockRow
+from daemon.sparklayer.stock import entry as stock_entry
+
+PRINT_SIZE = 16
+
+Encode = Callable[[Any, Terms | None], Iterator[bytes]]
+"""Turns the value of an entity into what SparkLayer is told: perhaps nothing, perhaps several things."""
+
+
+@frozen
+class PulledType:
+    """Where the entities of a type come from, and how they are told. `terms`: the encoder needs the site's terms."""
+
+    kind: Kind
+    encode: Encode
+    terms: bool = False
+
+
+def _product(product: Product, _terms: Terms | None) -> Iterator[bytes]:
+    write = ProductWrite(
+        external_id=product.external_id, title=product.title, slug=product.slug, variants=product.variants
+    )
+    yield encode_product(write, no_image=None)
+
+
+def _stock(product: Product, terms: Terms | None) -> Iterator[bytes]:
+    assert terms is not None  # this type asks for them
+    for sku, level in product.stock.items():
+        yield encode_json(stock_entry(StockRow(sku, level), terms.stock_location))
+
+
+def _customer(customer: Customer, _terms: Terms | None) -> Iterator[bytes]:
+    yield encode_json(customer_body(CustomerWrite(customer=customer, email=customer.email)))
+
+
+def _purchase(order: Order, _terms: Terms | None) -> Iterator[bytes]:
+    yield encode_json(merged(order, None))
+
+
+PULLED: Mapping[str, PulledType] = {
+    "customers": PulledType(Kind.CUSTOMERS, _customer),
+    "products": PulledType(Kind.PRODUCTS, _product),
+    "purchases": PulledType(Kind.ORDERS, _purchase),
+    "stock": PulledType(Kind.PRODUCTS, _stock, terms=True),
+}
+
+
+async def pull(line: Line, data_type: str, page: str | None) -> PulledPage:
+    """Read one page. Raises Refused, the failures of the platform and, where terms are needed, of SparkLayer."""
+    wanted = PULLED.get(data_type)
+    if wanted is None or wanted.kind not in line.desks:
+        raise Refused(404, f"There is no such type; known are: {', '.join(PULLED)}.")
+    cursor = _cursor(line, data_type, page)
+    facts = await line.facts()
+    terms = await line.terms() if wanted.terms else None
+    found = await line.platform.page(wanted.kind, cursor)
+    entities = [told for entity in found.entities for told in _told(line, wanted, entity, facts, terms)]
+    return PulledPage(entities=entities, next_page=_name(line, data_type, found.cursor))
+
+
+def _told(line: Line, wanted: PulledType, entity: Entity, facts: StoreFacts, terms: Terms | None) -> Iterator[bytes]:
+    """Map an entity and put it into words. One that cannot be mapped is left out: pushing it makes that an issue."""
+    try:
+        value = line.platform.map(wanted.kind, entity, facts).value
+    except Failure:
+        return
+    if value is not None:
+        yield from wanted.encode(value, terms)
+
+
+def _name(line: Line, data_type: str, cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    return urlsafe_b64encode(_print(line, data_type, cursor) + cursor.encode()).decode().rstrip("=")
+
+
+def _cursor(line: Line, data_type: str, page: str | None) -> str | None:
+    if page is None:
+        return None
+    try:
+        content = urlsafe_b64decode((page + "=" * (-len(page) % 4)).encode("ascii"))
+        cursor = content[PRINT_SIZE:].decode()
+    except ValueError:
+        cursor, content = "", b""
+    if not hmac.compare_digest(content[:PRINT_SIZE], _print(line, data_type, cursor)):
+        raise Refused(400, "page: is none that was given as next_page; begin without one")
+    return cursor
+
+
+def _print(line: Line, data_type: str, cursor: str) -> bytes:
+    return line.fingerprint(["page", line.connection.id, data_type, cursor])

@@ -1,0 +1,99 @@
+"""Where a platform's app is installed, and which sites wait for an install: the store's credentials come with it.
+
+A site wishes for one store at a time. Credentials and wishes are sealed.
+"""
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.model import Site
+from daemon.storage.tables import installs, wishes
+
+
+@frozen(kw_only=True)
+class Install:
+    """An app is installed in a store; `sealed` has the store's settings value."""
+
+    platform: str
+    store_id: str
+    sealed: bytes = field(repr=False)
+    now: float
+
+
+@frozen(kw_only=True)
+class Wish:
+    """A site shall be connected to a store as soon as that is known; `sealed` has SparkLayer's key for the site."""
+
+    site: Site
+    store_id: str
+    sealed: bytes = field(repr=False)
+    now: float
+
+
+def install(conn: Connection, calls: Sequence[Install]) -> list[None]:
+    """Store installs; one that is there is replaced."""
+    new = insert(installs)
+    replacing = {name: new.excluded[name] for name in ("sealed", "installed_at")}
+    for call in calls:
+        values = {
+            "platform": call.platform,
+            "store_id": call.store_id,
+            "sealed": call.sealed,
+            "installed_at": call.now,
+        }
+        conn.execute(new.on_conflict_do_update(index_elements=["platform", "store_id"], set_=replacing), [values])
+    return [None] * len(calls)
+
+
+def uninstall(conn: Connection, calls: Sequence[tuple[str, str]]) -> list[None]:
+    """Forget installs, each named by platform and store."""
+    c = installs.c
+    for platform, store_id in calls:
+        conn.execute(delete(installs).where(c.platform == platform, c.store_id == store_id))
+    return [None] * len(calls)
+
+
+def installed(conn: Connection, store_id: str) -> list[tuple[str, bytes]]:
+    """Return the platforms where a store of this id has the app, with what is sealed."""
+    c = installs.c
+    query = select(c.platform, c.sealed).where(c.store_id == store_id).order_by(c.platform)
+    return [(row.platform, row.sealed) for row in conn.execute(query)]
+
+
+def wish(conn: Connection, calls: Sequence[Wish]) -> list[None]:
+    """Store wishes; an earlier one of the same site is forgotten."""
+    new = insert(wishes)
+    replacing = {name: new.excluded[name] for name in ("store_id", "sealed", "wished_at")}
+    for call in calls:
+        values = {
+            "site_env": call.site.env,
+            "site_id": call.site.id,
+            "store_id": call.store_id,
+            "sealed": call.sealed,
+            "wished_at": call.now,
+        }
+        conn.execute(new.on_conflict_do_update(index_elements=["site_env", "site_id"], set_=replacing), [values])
+    return [None] * len(calls)
+
+
+def forget_wishes(conn: Connection, calls: Sequence[Site]) -> list[None]:
+    """Forget what was wished for sites."""
+    for site in calls:
+        forget_wish(conn, site)
+    return [None] * len(calls)
+
+
+def forget_wish(conn: Connection, site: Site) -> None:
+    """Forget what was wished for a site."""
+    conn.execute(delete(wishes).where(wishes.c.site_env == site.env, wishes.c.site_id == site.id))
+
+
+def fulfillable(conn: Connection) -> list[tuple[Site, str, bytes]]:
+    """Return (site, store, sealed key) of the wishes whose store has the app, the oldest first."""
+    c = wishes.c
+    known = select(installs.c.store_id)
+    rows = conn.execute(select(wishes).where(c.store_id.in_(known)).order_by(c.wished_at, c.site_env, c.site_id))
+    return [(Site(row.site_env, row.site_id), row.store_id, row.sealed) for row in rows]

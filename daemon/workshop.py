@@ -1,0 +1,89 @@
+"""Builds all that a connection is worked on with: at the start, when Ignite connects it, and when its key changes."""
+
+import random
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from attrs import frozen
+
+from daemon.config import Settings
+from daemon.engine.gate import Gate
+from daemon.engine.line import Line, Options
+from daemon.engine.works import Works
+from daemon.http import ApiCall
+from daemon.links import site_client
+from daemon.listener.webhooks import Endpoint
+from daemon.model import Connection, Site
+from daemon.observability.metrics import Metrics
+from daemon.platforms.base import Platform, PlatformType
+from daemon.platforms.shelf import MemoryShelf, Shelf
+from daemon.sparklayer import SparkLayer
+from daemon.storage.database import Storage
+from daemon.storage.shelf import DiskShelf
+from daemon.storage.vault import Fingerprint, Vault
+
+
+@frozen(kw_only=True)
+class Workshop:
+    """Has what every connection shares. Nothing is sent by building."""
+
+    settings: Settings
+    storage: Storage
+    vault: Vault
+    fingerprint: Fingerprint
+    metrics: Metrics
+    platforms: Mapping[str, PlatformType]
+
+    def works(self, connection: Connection, *, full_sync: bool = False) -> Works:
+        """Build a connection's works. With `full_sync` what never was synced is, whatever the configuration says."""
+        line = Line(
+            connection=connection,
+            platform_type=self.platforms[connection.platform],
+            platform=self.platform(connection, DiskShelf(self.storage, connection.id)),
+            sparklayer=self.sparklayer(connection),
+            storage=self.storage,
+            vault=self.vault,
+            fingerprint=self.fingerprint,
+            metrics=self.metrics,
+            options=self._options(connection.site, full_sync=full_sync),
+            now=time.time,
+            chance=random.Random(),  # noqa: S311  jitter is no secret
+            gate=Gate(connection.site),
+        )
+        return Works(line, self.destination(connection.site))
+
+    def endpoint(self, connection: Connection) -> Endpoint:
+        """Build what takes a connection's webhooks."""
+        reader = self.platforms[connection.platform].reader(connection.store)
+        return Endpoint(connection_id=connection.id, reader=reader)
+
+    def platform(self, connection: Connection, shelf: Shelf | None = None) -> Platform:
+        """Build the client of a connection's store."""
+        observe = partial(self._count_call, connection.site)
+        return self.platforms[connection.platform].connect(connection.store, None, observe, shelf or MemoryShelf())
+
+    def sparklayer(self, connection: Connection) -> SparkLayer:
+        """Build the client of a connection's site."""
+        observe = partial(self._count_call, connection.site)
+        return site_client(self.settings, connection.site, connection.api_key, connection.platform, observe)
+
+    def destination(self, site: Site) -> str | None:
+        """Where a site's webhooks shall arrive, if the daemon can be reached from outside."""
+        public = self.settings.listener.public_url
+        return f"{public}/webhooks/{site.env}/{site.id}" if public else None
+
+    def _options(self, site: Site, *, full_sync: bool) -> Options:
+        link = next((link for link in self.settings.connections if link.site == site), None)
+        sync = self.settings.sync
+        return Options(
+            debounce=sync.debounce_seconds,
+            patience=sync.debounce_max_seconds,
+            sweep_every=sync.sweep_seconds,
+            backfill_depth=sync.backfill_depth,
+            full_sync_on_start=full_sync or link is None or link.full_sync_on_start,
+            stock_location=link.stock_location if link else None,
+        )
+
+    def _count_call(self, site: Site, call: ApiCall) -> None:
+        self.metrics.api_request(site, call.api, call.status, call.seconds)

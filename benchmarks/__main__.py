@@ -1,4 +1,7 @@
-"""`python -m benchmarks [PART ...]`: measure, then print one table. Parts: webhooks, sync, limits; all by default."""
+"""`python -m benchmarks [PART ...]`: measure, then print one table.
+
+Parts: webhooks, sync, kinds, limits; all by default.
+"""
 
 import argparse
 import sys
@@ -7,12 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 import psutil
 import trio
 
-from benchmarks import limits, sync, webhooks
+from benchmarks import kinds, limits, sync, webhooks
 from benchmarks.table import Figure, render
 
 PARTS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "webhooks": webhooks.measure,
     "sync": sync.measure,
+    "kinds": kinds.measure,
     "limits": limits.measure,
 }
 

@@ -66,9 +66,13 @@ class Sandbox:
 
 
 @contextlib.asynccontextmanager
-async def open_sandbox(products: int, *, limits: bool = False) -> AsyncIterator[Sandbox]:
-    """Run the sandbox with so many synthetic products, of three variants on average."""
-    arguments = ("--products", str(products), "--limits", "on" if limits else "off")
+async def open_sandbox(
+    products: int, *, customers: int = 0, orders: int = 0, limits: bool = False
+) -> AsyncIterator[Sandbox]:
+    """Run the sandbox with so many synthetic products, of three variants on average, customers and orders."""
+    counts = {"--products": products, "--customers": customers, "--orders": orders}
+    arguments = [word for name, count in counts.items() for word in (name, str(count))]
+    arguments += ["--limits", "on" if limits else "off"]
     async with _program("daemon.sandbox", *arguments) as process:
         assert process.stdout is not None
         line = b""
@@ -107,9 +111,9 @@ class Daemon:
         lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith(f"ignite_sync_{name}")]
         return sum(float(value) for series, _, value in lines if series.partition("{")[0] == f"ignite_sync_{name}")
 
-    async def full_sync(self) -> None:
+    async def full_sync(self, kind: str = "products") -> None:
         """Start a full sync and wait for its end. Raises RuntimeError when it does not succeed."""
-        order = {"site": self.site, "kind": "products"}
+        order = {"site": self.site, "kind": kind}
         run = msgspec.json.decode(await self._ask("POST", "/admin/sync", msgspec.json.encode(order)))["run"]
         while True:
             [(state, done, succeeded)] = self.query("SELECT state, done, succeeded FROM full_syncs WHERE id = ?", run)
@@ -117,7 +121,7 @@ class Daemon:
                 break
             await trio.sleep(POLL_SECONDS)
         if not succeeded:
-            raise RuntimeError(f"the full sync failed after {done} products")
+            raise RuntimeError(f"the full sync of {kind} failed after {done}")
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
         api = Api(f"http://127.0.0.1:{self.port}", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, connections=1)

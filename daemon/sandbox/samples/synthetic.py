@@ -62,16 +62,22 @@ def _add_customer(store: Store, number: int) -> None:
     )
 
 
+SHIPPED_EVERY = 4
+"""Every so many orders one is shipped."""
+
+
 def _add_order(store: Store, number: int, customers: int) -> None:
     products = len(store.ids)
     ordered = [store.ids[(number * 3 + place) % products] for place in range(min(3, products))]
-    store.orders.place(
+    order = store.orders.place(
         1 + number % customers if customers else 0,
         [{"variant_id": store.entry(product_id).variants[0].id, "quantity": 1 + number % 9} for product_id in ordered],
         cart_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"synthetic cart {number}")),
         tax_rate="0.2",
         silent=True,
     )
+    if number % SHIPPED_EVERY == 0:
+        store.orders.ship(order, None, carrier="DPD", tracking_number=f"DPD-{number}", silent=True)
 
 
 def _entry(product_id: int, products: int, count: int) -> Entry:

@@ -136,7 +136,7 @@ class ProductReader:
         walk = {"sort": "id", "direction": "asc", "id:greater": str(last)}
         listing = await self._listing({**walk, **narrowed, "limit": str(limit)}, limit, Lane.BACKFILL)
         entities = await self._entities(listing.data, Lane.BACKFILL)
-        return entities, _has_more(entities, last, limit, listing.pagination.total)
+        return entities, _has_more(entities, last, listing.pagination.total)
 
     async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
         """Read as many of `ids` as a page may have; return how many were asked for, and what was found."""
@@ -182,14 +182,14 @@ class ProductReader:
         return levels
 
 
-def _has_more(entities: Sequence[Entity], last: int, limit: int, total: int | None) -> bool:
+def _has_more(entities: Sequence[Entity], last: int, total: int | None) -> bool:
     """Whether the walk goes on after this page. Raises Retry when the page contradicts itself.
 
-    `total` counts what matches in all. The server may cap `limit`, so a short page alone ends nothing.
+    `total` counts what matches in all. The server may cap `limit`, so without it only an empty page is the last.
     """
     ids = [int(entity.external_id) for entity in entities]
     if any(second <= first for first, second in zip([last, *ids], ids, strict=False)):
         raise Retry("BigCommerce's page of products is out of order", reason="page_out_of_order")
     if not ids and total:
         raise Retry(f"BigCommerce's page is empty, yet {total} products are said to match", reason="page_empty")
-    return len(ids) >= limit or (bool(ids) and (total is None or total > len(ids)))
+    return bool(ids) and (total is None or total > len(ids))

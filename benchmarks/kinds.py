@@ -1,0 +1,90 @@
+"""Full syncs of every kind: how many calls each makes to the store, beside the least possible.
+
+The least is counted from what the API takes in one call (bigcommerce.md section 9): pages of 250 products, customers or
+orders; one list of metafields for products, for variants and for orders; the groups and the names of attributes before
+customers; the store's settings and its list of locations. Beyond that each order of ours that was shipped costs the one
+read that tells how. Every kind is synced twice; the second time nothing is written.
+"""
+
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.processes import Daemon, Sandbox, open_daemon, open_sandbox
+from benchmarks.sync import writes_among
+from benchmarks.table import Figure
+from daemon.sandbox.samples.synthetic import SHIPPED_EVERY
+
+PAGE = 250
+STORE_CALLS = 2
+"""The settings, the locations."""
+
+PRODUCT_LISTS = 2
+"""Metafields of products, and of variants."""
+
+CUSTOMER_LISTS = 2
+"""Groups, and the names of attributes."""
+
+
+@frozen(kw_only=True)
+class Size:
+    """How much a store has."""
+
+    products: int = 1_000
+    customers: int = 2_000
+    orders: int = 2_000
+
+    @property
+    def least(self) -> Mapping[str, int]:
+        """With how many calls to the store each kind could be synced."""
+        carts = math.ceil(self.orders / PAGE)
+        shipped = self.orders // SHIPPED_EVERY
+        return {
+            "store": STORE_CALLS,
+            "products": STORE_CALLS + PRODUCT_LISTS + math.ceil(self.products / PAGE),
+            "customers": CUSTOMER_LISTS + math.ceil(self.customers / PAGE),
+            "orders": carts + math.ceil(self.orders / PAGE) + shipped,
+        }
+
+
+@frozen(kw_only=True)
+class Calls:
+    """How many calls to the store a kind took the first and the second time, and what the second time wrote."""
+
+    first: int
+    second: int
+    written: int
+
+
+async def measure(size: Size | None = None) -> list[Figure]:
+    """Sync every kind of a new store twice."""
+    size = size or Size()
+    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
+        async with (
+            open_sandbox(size.products, customers=size.customers, orders=size.orders) as sandbox,
+            open_daemon(Path(folder), sandbox.told) as daemon,
+        ):
+            found = {kind: await _synced_twice(daemon, sandbox, kind) for kind in size.least}
+    head = f"full syncs of {size.products:,} products, {size.customers:,} customers, {size.orders:,} orders"
+    return [Figure(head), *(row for kind, calls in found.items() for row in _rows(kind, calls, size.least[kind]))]
+
+
+def _rows(kind: str, calls: Calls, least: int) -> list[Figure]:
+    both = f"{calls.first:,}, {calls.second:,}"
+    return [
+        Figure(f"  {kind}: calls to the store, first and second time", both, f"{least:,}"),
+        Figure(f"  {kind}: writes of the second time", f"{calls.written:,}", "0", "0"),
+    ]
+
+
+async def _synced_twice(daemon: Daemon, sandbox: Sandbox, kind: str) -> Calls:
+    counts = []
+    for _ in range(2):
+        await sandbox.count_anew()
+        await daemon.full_sync(kind)
+        counts.append((await sandbox.statistics("bigcommerce"))["total"])
+    written = writes_among((await sandbox.statistics("sparklayer"))["answers"])
+    return Calls(first=counts[0], second=counts[1], written=written)

@@ -40,11 +40,14 @@ INSERT INTO synced VALUES (7, 'products', '1', 2);
 INSERT INTO sync_log VALUES (7, 'products', 1, 0, 1.0, NULL, NULL);
 INSERT INTO meta VALUES ('fingerprint_key', x'06')
 """
-ROWS_OF_0004 = ROWS_OF_0003.replace("'active', x'00', 1.0)", "'active', x'00', 1.0, 1, NULL)") + """;
+ROWS_OF_0004 = (
+    ROWS_OF_0003.replace("'active', x'00', 1.0)", "'active', x'00', 1.0, 1, NULL)")
+    + """;
 INSERT INTO connections VALUES (6, 'test', 'shop', 'fake', 'leaving', x'00', 1.0, 1, 2.0);
 INSERT INTO installs VALUES ('fake', 'store', x'07', 1.0);
 INSERT INTO wishes VALUES ('test', 'other', 'store', x'08', 1.0)
 """
+)
 ROWS = {"0001": ROWS_OF_0001, "0003": ROWS_OF_0003, "0004": ROWS_OF_0004}
 """By revision, rows as a release that ended there wrote them. A new revision adds its own."""
 

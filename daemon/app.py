@@ -165,7 +165,9 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         apps=_apps(settings, platforms),
     )
     await connecting.open_all()
-    verbs = Verbs(settings=settings, storage=database, supervisor=supervisor, connecting=connecting, metrics=metrics)
+    verbs = Verbs(
+        settings=settings, storage=database, supervisor=supervisor, connecting=connecting, vault=vault, metrics=metrics
+    )
     routes = Routes.of(_routes(settings, platforms, connecting, verbs), metrics)
     server = Server(routes.answer, routes.refuse)
     return _Daemon(server=server, supervisor=supervisor, departures=departures, apps=connecting.apps)
@@ -206,6 +208,10 @@ def _routes(
         verbs={
             ("GET", "/admin/status"): verbs.status,
             ("POST", "/admin/sync"): verbs.sync,
+            ("GET", "/admin/issues"): verbs.issues,
+            ("GET", "/admin/parked"): verbs.parked,
+            ("POST", "/admin/parked"): verbs.change_parked,
+            ("POST", "/admin/explain"): verbs.explain,
             ("POST", "/admin/connect"): verbs.connect,
             ("POST", "/admin/disconnect"): verbs.disconnect,
         },

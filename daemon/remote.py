@@ -9,14 +9,16 @@ The shapes below are those of GET /admin/status; `daemon.status` makes the same 
 
 import http.client
 import json
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from daemon.config import ListenerSettings
 from daemon.errors import ConfigError
 
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 30.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is listened on, and how to call it
 
 
@@ -99,6 +101,32 @@ class Daemon:
             raise RefusedError(self._stranger())
         return int(answer["run"])
 
+    def issues(self, site: str | None) -> Any:
+        """Return /admin/issues, of one site or of all."""
+        return self._call("GET", f"/admin/issues{_query(site)}")
+
+    def parked(self, site: str | None) -> Any:
+        """Return /admin/parked, of one site or of all."""
+        return self._call("GET", f"/admin/parked{_query(site)}")
+
+    def change_parked(self, action: str, site: str, kind: str | None, ids: Sequence[str]) -> Any:
+        """Have parked changes tried again ("retry") or given up ("drop"); no ids: all."""
+        order = {"action": action, "site": site, "ids": list(ids)} | ({"kind": kind} if kind else {})
+        return self._call("POST", "/admin/parked", order)
+
+    def explain(self, site: str, kind: str, external_id: str) -> Any:
+        """Return why an entity is as it is; the store is asked for it."""
+        return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id": external_id})
+
+    def connect(self, site: str, store_id: str | None, client_id: str, client_secret: str) -> Any:
+        """Connect a site; the answer has a `redirect_url` when the platform's app must be installed first."""
+        order = {"site": site, "client_id": client_id, "client_secret": client_secret}
+        return self._call("POST", "/admin/connect", order | ({"store_id": store_id} if store_id else {}))
+
+    def disconnect(self, site: str) -> Any:
+        """Disconnect a site."""
+        return self._call("POST", "/admin/disconnect", {"site": site})
+
     def status(self) -> Any:
         """Return /admin/status as JSON values; `decode_status` types them."""
         return self._call("GET", "/admin/status")
@@ -137,6 +165,10 @@ class Daemon:
 
     def _stranger(self) -> str:
         return f"what answers at {self._host}:{self._port} is not this version of Ignite Sync: check listener.port"
+
+
+def _query(site: str | None) -> str:
+    return f"?site={quote(site, safe='/')}" if site else ""
 
 
 def decode_status(answer: Any) -> Status:

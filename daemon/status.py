@@ -4,21 +4,16 @@ Everything is read from the database, so that it is the same whether the daemon 
 why a connection is blocked, and how its throttles do.
 """
 
-import time
 from typing import Any
 
-import trio
 from attrs import asdict
 
-from daemon.config import Settings
 from daemon.engine.gate import Gate
 from daemon.engine.line import SYNCED_KINDS, Line
-from daemon.errors import ConfigError, raise_config_error
 from daemon.model import Lane
 from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
-from daemon.storage import connections
 from daemon.storage.connections import Stored
-from daemon.storage.database import Database, Storage, open_database
+from daemon.storage.database import Database, Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
 from daemon.throttle.limiter import LimiterStatistics
@@ -42,24 +37,6 @@ async def connection_status(storage: Storage, stored: Stored, line: Line | None,
 
 def _cause(gate: Gate) -> str | None:
     return f"{gate.cause.side.value}: {gate.cause.reason}" if gate.cause else None
-
-
-def offline_status(settings: Settings) -> dict[str, Any]:
-    """Read the same from the database of a daemon that does not run. Raises ConfigError when there is none."""
-    path = settings.database.path
-    if not path.exists():
-        raise ConfigError(f"database {path}: there is none yet; start the daemon with: ignite-sync run")
-
-    async def read() -> list[dict[str, Any]]:
-        async with open_database(path) as storage:
-            everyone = await storage.read(connections.everyone)
-            return [await connection_status(storage, stored, None, time.time()) for stored in everyone]
-
-    try:
-        return {"connections": trio.run(read)}
-    except BaseExceptionGroup as group:
-        raise_config_error(group)
-        raise
 
 
 def _kind(kind: KindOverview, now: float) -> dict[str, Any]:

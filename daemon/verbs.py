@@ -12,6 +12,7 @@ from daemon.engine.line import SYNCED_KINDS
 from daemon.engine.supervisor import Supervisor
 from daemon.engine.works import Works
 from daemon.errors import StorageTrouble
+from daemon.inspection import ACTIONS, change_parked, explain, open_issues, parked_changes
 from daemon.listener.ignite import PulledPage, site_named
 from daemon.listener.routes import Refused
 from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, Secret, Site
@@ -19,9 +20,10 @@ from daemon.observability.metrics import Metrics
 from daemon.pull import pull
 from daemon.status import connection_status, refresh_gauges
 from daemon.storage import connections, outbox
+from daemon.storage.connections import Stored
 from daemon.storage.database import Database
 from daemon.storage.outbox import Record
-from daemon.storage.vault import heartbeat
+from daemon.storage.vault import Vault, heartbeat
 
 
 @frozen(kw_only=True)
@@ -32,6 +34,7 @@ class Verbs:
     storage: Database
     supervisor: Supervisor
     connecting: Connecting
+    vault: Vault
     metrics: Metrics
 
     async def record(self, connection_id: ConnectionId, changes: Sequence[Change]) -> None:
@@ -68,11 +71,10 @@ class Verbs:
 
     async def sync(self, params: dict[str, Any]) -> dict[str, Any]:
         """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}. Raises Refused."""
-        works = await self._works(_site(params))
-        kind = _kind(params)
-        mode = "refresh" if params.get("refresh") is True else "normal"
+        works, kind = await self._works(_site(params)), _kind(params)
         if kind not in works.full_syncs:
             raise Refused(400, f"kind: {kind.value} are not synced from such a store")
+        mode = "refresh" if params.get("refresh") is True else "normal"
         run = await works.full_syncs[kind].start(mode, allow_removals=params.get("allow_removals") is True)
         if run is None:
             raise Refused(409, f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")
@@ -104,6 +106,45 @@ class Verbs:
             raise Refused(404, f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
         return {"state": stored.state}
 
+    async def issues(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return what merchants must fix: {"site"?} -> {"issues"}. Raises Refused."""
+        found = []
+        for stored in await self._chosen(params):
+            found += await open_issues(self.storage, self.vault, stored, SYNCED_KINDS)
+        return {"issues": found}
+
+    async def parked(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the parked changes: {"site"?} -> {"parked"}. Raises Refused."""
+        found = []
+        for stored in await self._chosen(params):
+            found += await parked_changes(self.storage, self.vault, stored)
+        return {"parked": found}
+
+    async def change_parked(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Have parked changes tried again, or dropped: {"action", "site", "kind"?, "ids"?} -> {"changed"}."""
+        action, ids = params.get("action"), params.get("ids", [])
+        if action not in ACTIONS:
+            raise Refused(400, f"action: must be one of {', '.join(ACTIONS)}")
+        if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+            raise Refused(400, "ids: must be a list of texts; leave it out to mean all")
+        kind = _kind(params) if params.get("kind") is not None else None
+        works = await self._works(_site(params))
+        stored = await self._stored(works)
+        changed = await change_parked(self.storage, stored, action, kind, ids, time.time())
+        for desk in works.line.desks.values():
+            desk.wake()
+        return {"changed": changed}
+
+    async def explain(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Explain an entity: {"site", "kind", "id"} -> see `daemon.inspection.explain`. Raises Refused."""
+        works, kind = await self._works(_site(params)), _kind(params)
+        if kind not in works.pipelines:
+            raise Refused(400, f"kind: {kind.value} are not synced from such a store")
+        external_id = params.get("id")
+        if not isinstance(external_id, str) or not external_id:
+            raise Refused(400, "id: must be the platform's id of the entity, as a text")
+        return await explain(await self._stored(works), works.pipelines[kind], external_id)
+
     async def trigger(self, site: Site, kind: Kind) -> None:
         """Start a refresh run for SparkLayer. Raises Refused."""
         works = await self._works(site)
@@ -127,6 +168,16 @@ class Verbs:
     async def refresh(self) -> None:
         """Bring the gauges up to date. Raises StorageTrouble."""
         await refresh_gauges(self.storage, self.supervisor.lines, self.metrics, time.time())
+
+    async def _chosen(self, params: dict[str, Any]) -> list[Stored]:
+        if "site" in params:
+            return [await self._stored(await self._works(_site(params)))]
+        return [one for one in await self.storage.read(connections.everyone) if one.state == "active"]
+
+    async def _stored(self, works: Works) -> Stored:
+        stored = await self.storage.read(connections.find, works.line.connection.site)
+        assert stored is not None  # it is being worked on
+        return stored
 
     async def _works(self, site: Site) -> Works:
         stored = await self.storage.read(connections.find, site)

@@ -8,11 +8,9 @@
 | batch, verdict | a batch on its way with who writes it, and what became of one entity |
 | products, customers | the writers of products and customers |
 | orders, store | the writers of orders and of the store's settings |
+| explanation | why an entity is, or is not, in SparkLayer as it is |
 | jobs | what of a batch must be written, where an entity has one print |
 | handoff | contents of pages on their way to the pipeline |
-| entry, diff | what SparkLayer was last told, and what it must be told now (pure) |
-| push, pushed | the calls of a batch, and what became of them |
-| verdict | what became of one entity (pure) |
 | full_sync | the runs over every entity of a kind |
 | sweep | the periodic catch-up on what webhooks missed |
 | sync_log | the one writer of a sync-log |

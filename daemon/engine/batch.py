@@ -1,9 +1,11 @@
 """A batch on its way from reading to settling, and who writes it: each station adds what it found out."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from attrs import define, field
 
+from daemon.engine.explanation import Step
 from daemon.engine.verdict import Verdict
 from daemon.model import ExternalId, Kind, Lane, Mapped
 from daemon.storage.outbox import Claim
@@ -54,4 +56,8 @@ class Writer(Protocol):
 
         What is about to be sent is marked unsure first. Raises StorageTrouble; failures of either side are verdicts.
         """
+        ...
+
+    async def explain(self, batch: Batch) -> Sequence[Step]:
+        """Tell what `write` would send for the one entity of `batch`, and why. Sends nothing, and marks nothing."""
         ...

@@ -12,6 +12,7 @@ import trio
 from attrs import frozen
 
 from daemon.engine.batch import Batch
+from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
 from daemon.errors import Rejected
@@ -32,7 +33,7 @@ _encode = msgspec.msgpack.Encoder().encode
 class Job(Generic[V, P]):
     """One entity: what SparkLayer shall hold (None: nothing) with its print, and what it was last told (None: nothing).
 
-    `attempts` is how often it was tried in vain before.
+    `attempts` is how often it was tried in vain before; `unsure` says that the last time was not confirmed.
     """
 
     external_id: ExternalId
@@ -40,6 +41,14 @@ class Job(Generic[V, P]):
     digest: bytes | None
     before: P | None
     attempts: int
+    unsure: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why it must be written."""
+        if self.before is None:
+            return NEVER_TOLD
+        return GONE if self.value is None else UNSURE if self.unsure else DIFFERS
 
     def row(self, parts: P, *, sure: bool = True) -> Row:
         """Return the ledger's row once SparkLayer has the value, or while that is unsure."""
@@ -64,7 +73,16 @@ async def find_jobs(
             continue
         before = decoder.decode(row.parts) if row else None
         attempts = batch.claims[external_id].attempts
-        jobs.append(Job(external_id=external_id, value=value, digest=now, before=before, attempts=attempts))
+        jobs.append(
+            Job(
+                external_id=external_id,
+                value=value,
+                digest=now,
+                before=before,
+                attempts=attempts,
+                unsure=row is not None and row.digest is None,
+            )
+        )
     return jobs
 
 

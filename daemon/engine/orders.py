@@ -4,9 +4,12 @@ An order that is gone from the platform stays in the customer's history, as canc
 only SparkLayer knows, and nobody could bring them back if the order were restored.
 """
 
+from collections.abc import Sequence
+
 from attrs import evolve, frozen
 
 from daemon.engine.batch import Batch
+from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs, mark_unsure
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
@@ -45,6 +48,17 @@ class OrderWriter:
         rows = [job.row(Parts(job.value.cart_id), sure=False) for job in jobs if job.value]
         await mark_unsure(self._line, self.kind, rows)
         await carry_out(batch, jobs, send)
+
+    async def explain(self, batch: Batch) -> Sequence[Step]:
+        """Tell whether the purchase would be written."""
+        jobs = await find_jobs(self._line, self.kind, batch, Parts, self._digest)
+        return [
+            Step(
+                "cancel every package of the purchase" if job.value is None else "read the purchase, and PUT it",
+                job.why,
+            )
+            for job in jobs
+        ]
 
     def _digest(self, order: Order) -> bytes:
         """Return the print of all that matters: that somebody has looked at an order does not."""

@@ -15,12 +15,13 @@ import structlog
 import trio
 
 from daemon.engine.batch import Batch, Writer
+from daemon.engine.explanation import Explanation
 from daemon.engine.line import Desk, Line
 from daemon.engine.verdict import Verdict
 from daemon.errors import Blocked, Failure, Retry
 from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts
 from daemon.platforms.base import Entity
-from daemon.storage import full_syncs
+from daemon.storage import full_syncs, ledger
 from daemon.storage.issues import IssueRow
 from daemon.storage.outbox import Claim
 from daemon.storage.settle import Again, Done, Settlement, settle
@@ -67,6 +68,23 @@ class Pipeline:
         batch = Batch({claim.external_id: claim}, lane)
         batch.fail(claim.external_id, error)
         await self._settle(batch)
+
+    async def explain(self, external_id: ExternalId) -> Explanation:
+        """Tell what would be sent for an entity now, and why. Sends nothing. Raises the failures of either side."""
+        line = self._line
+        claim = Claim(external_id, 0, None, 0, line.now())
+        batch = Batch({external_id: claim}, Lane.LIVE)
+        await self._read(batch, {}, await line.facts())
+        rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
+        verdict = batch.verdicts.get(external_id)
+        steps = await self._writer.explain(batch) if verdict is None else ()
+        return Explanation(
+            mapped=batch.mapped.get(external_id),
+            row=rows.get(external_id),
+            steps=steps,
+            trouble=str(verdict.failure) if verdict and verdict.failure else None,
+            belongs_to=verdict.next if verdict else None,
+        )
 
     async def _refreshing(self, claims: Sequence[Claim]) -> frozenset[ExternalId]:
         runs = {claim.run for claim in claims if claim.run is not None}

@@ -4,11 +4,12 @@ A store whose currency, unit of weight, way of entering prices or number of loca
 the full sync of products that this needs: what every product maps to may have changed.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
 
 from daemon.engine.batch import Batch
+from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs, mark_unsure
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
@@ -50,6 +51,11 @@ class StoreWriter:
         rows = [job.row(job.before or Parts(b""), sure=False) for job in jobs]
         await mark_unsure(self._line, self.kind, rows)
         await carry_out(batch, jobs, send)
+
+    async def explain(self, batch: Batch) -> Sequence[Step]:
+        """Tell whether the settings would be written."""
+        jobs = await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint)
+        return [Step("set the base currency, and keep the price list with it", job.why) for job in jobs]
 
     async def _send(self, job: StoreJob, lane: Lane) -> Verdict:
         facts = job.value

@@ -43,9 +43,8 @@ class Works:
         self.full_syncs = {kind: FullSyncs(line, kind) for kind in line.desks}
         resync = partial(self.full_syncs[Kind.PRODUCTS].start, "normal", internal=True)
         writers = (StoreWriter(line, resync), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
-        self._actors = {
-            writer.kind: Actor(line, Pipeline(line, writer)) for writer in writers if writer.kind in line.desks
-        }
+        self.pipelines = {writer.kind: Pipeline(line, writer) for writer in writers if writer.kind in line.desks}
+        self._actors = {kind: Actor(line, pipeline) for kind, pipeline in self.pipelines.items()}
         self._helping = trio.CancelScope()
         self.resting: set[Kind] = set()
         """The kinds of which a task has crashed and pauses before it is started again."""

@@ -7,7 +7,7 @@
 | prepared | statements of the hot path, put into words once |
 | vault, rotation | what is encrypted, and the fingerprint |
 | connections | which stores are linked to which sites |
-| outbox | the pending changes |
+| outbox, parked | the pending changes, and those that used up their retries |
 | settle | what becomes of a batch: rows, ledger, issues and counts together |
 | ledger | what SparkLayer was last told, and who owns which key |
 | shelf | an adapter's notes |

@@ -56,6 +56,13 @@ def replace(
         _queue(conn, connection_id, kind, told)
 
 
+def listed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[tuple[ExternalId, float, bytes]]:
+    """Return the open issues of a kind as (id, since when, sealed text), the oldest first."""
+    c = issues.c
+    query = select(c.external_id, c.opened_at, c.sealed).where(c.connection_id == connection_id, c.kind == kind.value)
+    return [(row[0], row[1], row[2]) for row in conn.execute(query.order_by(c.opened_at, c.external_id))]
+
+
 def _open(
     conn: Connection,
     connection_id: ConnectionId,
@@ -65,6 +72,10 @@ def _open(
 ) -> None:
     if not opened:
         return
+    c = synced.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value, c.external_id.in_([one for one, _ in opened]))
+    # Who waits to be reported as synced may stand in SparkLayer with an earlier issue, which is not resolved yet.
+    doubtful = {row.external_id for row in conn.execute(select(c.external_id).where(*mine))}
     new = insert(issues)
     conn.execute(
         new.on_conflict_do_update(
@@ -79,15 +90,14 @@ def _open(
                 "digest": issue.digest,
                 "sealed": issue.sealed,
                 "untold": True,
-                "maybe_told": False,
+                "maybe_told": external_id in doubtful,
                 "opened_at": now,
             }
             for external_id, issue in opened
         ],
     )
-    c = synced.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    conn.execute(delete(synced).where(*mine, c.external_id.in_([external_id for external_id, _ in opened])))
+    if doubtful:
+        conn.execute(delete(synced).where(*mine))
 
 
 def _queue(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Sequence[ExternalId]) -> None:

@@ -14,6 +14,8 @@ The life of a row (a CHECK repeats the states, a test walks the table):
     retry    pending   pending   due later
     park     pending   parked    its retries are used up; it leaves its run
     park     pending   pending   something was recorded meanwhile, which revives it at once
+    again    parked    pending   a person has it tried again (`daemon.storage.parked`)
+    drop     parked    -         a person gives it up
 
 Claims live in memory only, so after a crash whatever was not settled is simply pending.
 """
@@ -42,6 +44,8 @@ TRANSITIONS = {
     ("settle", "pending"): None,
     ("retry", "pending"): "pending",
     ("park", "pending"): "parked",
+    ("again", "parked"): "pending",
+    ("drop", "parked"): None,
 }
 
 

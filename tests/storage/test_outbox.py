@@ -8,11 +8,12 @@ from attrs import evolve
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from daemon.model import Change, Lane
-from daemon.storage import outbox
+from daemon.model import Change, Kind, Lane
+from daemon.storage import outbox, parked
 from daemon.storage.outbox import MAX_BACKOFF, TRANSITIONS
+from daemon.storage.parked import Choice
 from daemon.storage.settle import Again, Done
-from tests.storage.house import PRODUCTS, House, row
+from tests.storage.house import PRODUCTS, House, id_, row
 
 Steps = Callable[[House], Awaitable[Any]]
 
@@ -51,7 +52,42 @@ async def _recorded_and_parked(house: House) -> None:
     await _park(house)
 
 
-EVENTS: dict[str, Steps] = {"record": _record, "tag": _tag, "settle": _settle, "retry": _retry, "park": _park}
+async def _again(house: House) -> None:
+    assert await house.storage.write(parked.retry, _choice(house)) == 1
+
+
+async def _drop(house: House) -> None:
+    assert await house.storage.write(parked.drop, _choice(house)) == 1
+
+
+def _choice(house: House, *ids: str, kind: Kind | None = None) -> Choice:
+    return Choice(connection_id=house.connection_id, kind=kind, ids=[id_(one) for one in ids], now=9.0)
+
+
+async def test_a_person_chooses_among_what_is_parked(house: House) -> None:
+    await house.record("1", "2", "3")
+    await house.settle(again=[Again(claim=claim, due_at=None, error=b"why") for claim in await house.claim()])
+    await house.record("4")
+    assert [one.external_id for one in await house.storage.read(parked.parked, house.connection_id)] == ["1", "2", "3"]
+    assert await house.storage.write(parked.drop, _choice(house, "1", "4")) == 1, "what is not parked stays"
+    assert await house.storage.write(parked.drop, _choice(house, kind=Kind.ORDERS)) == 0
+    assert await house.storage.write(parked.retry, _choice(house, kind=Kind.PRODUCTS)) == 2
+    assert {key: (row["state"], row["due_at"]) for key, row in (await house.rows()).items()} == {
+        "2": ("pending", 9.0),
+        "3": ("pending", 9.0),
+        "4": ("pending", 0.0),
+    }
+
+
+EVENTS: dict[str, Steps] = {
+    "record": _record,
+    "tag": _tag,
+    "settle": _settle,
+    "retry": _retry,
+    "park": _park,
+    "again": _again,
+    "drop": _drop,
+}
 STATES: dict[str | None, Steps] = {None: _nothing, "pending": _record, "parked": _recorded_and_parked}
 
 

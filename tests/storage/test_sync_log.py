@@ -150,6 +150,16 @@ async def test_an_id_that_was_synced_again_while_it_was_sent_is_sent_again(house
     assert (await house.taken()).resolved == [("1", 2)]
 
 
+async def test_an_issue_that_comes_back_before_its_end_was_told_can_still_be_resolved(house: House) -> None:
+    await house.ended_run()
+    await _settled(house, "1", issue("bad"))
+    await _told(house)
+    await _settled(house, "1", report=False)
+    await _settled(house, "1", issue("worse"), report=False)
+    await _settled(house, "1", report=False)
+    assert [one for one, _ in (await house.taken()).resolved] == ["1"], "SparkLayer still has the first"
+
+
 @pytest.mark.parametrize("_seed", range(3))
 async def test_never_both_synced_and_in_error(house: House, _seed: int) -> None:
     seed = random.randrange(2**32)

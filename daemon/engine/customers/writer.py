@@ -12,6 +12,7 @@ from attrs import frozen
 
 from daemon.engine.batch import Batch
 from daemon.engine.customers.plan import CustomerPlan, Subject, plan_customers
+from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
@@ -86,6 +87,19 @@ class CustomerWriter:
             batch.verdicts[key] = Verdict(outcome="rejected", problems=(problem,), waits_for=waits_for)
         for key, parent in plan.orphans.items():
             batch.verdicts[key] = _orphaned(by_id[key], parent, batch)
+
+    async def explain(self, batch: Batch) -> Sequence[Step]:
+        """Tell whether the customer would be written, and which of its addresses would go."""
+        steps = []
+        for job in await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint):
+            before = job.before.addresses if job.before else ()
+            if job.value is None:
+                steps.append(Step("DELETE the customer", job.why))
+                continue
+            steps.append(Step("PATCH the customer" if job.before else "POST the customer", job.why))
+            vanished = [address for address in before if address not in job.value.addresses]
+            steps += [Step(f"DELETE its address {address}", "the customer no longer has it") for address in vanished]
+        return steps
 
     async def _mark(self, jobs: Sequence[CustomerJob]) -> CustomerPlan:
         """Plan the batch and mark it unsure; plan again when somebody took an e-mail address in between."""

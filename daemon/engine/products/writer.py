@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve
 
 from daemon.engine.batch import Batch
+from daemon.engine.explanation import Step
 from daemon.engine.line import Line
 from daemon.engine.products.diff import BatchPlan, Subject, plan_batch
 from daemon.engine.products.entry import Entry, Prints, Terms, read_entry
 from daemon.engine.products.push import Pusher
+from daemon.engine.products.steps import steps_of
 from daemon.engine.products.verdict import Judgement, judge
 from daemon.engine.verdict import Verdict
 from daemon.errors import Missing
@@ -32,9 +34,25 @@ class ProductWriter:
 
     async def write(self, batch: Batch) -> None:
         """Send what differs from the ledger, and note the verdict on each entity."""
-        todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
         terms = await self._line.terms()
         prints = Prints(self._line.fingerprint, terms)
+        subjects = await self._subjects(batch, prints)
+        met = await self._push(batch, subjects, prints, terms)
+        if met:
+            strangers = [evolve(one, before=met[one.external_id]) for one in subjects if one.external_id in met]
+            await self._push(batch, strangers, prints, terms)
+
+    async def explain(self, batch: Batch) -> Sequence[Step]:
+        """Tell which of the product, its stock and its prices would be written."""
+        line = self._line
+        prints = Prints(line.fingerprint, await line.terms())
+        subjects = await self._subjects(batch, prints)
+        owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, _skus(subjects))
+        return [step for plan in plan_batch(subjects, owners, prints).plans for step in steps_of(plan)]
+
+    async def _subjects(self, batch: Batch, prints: Prints) -> list[Subject]:
+        """Return what must be planned, and note the verdict on what SparkLayer has as it is."""
+        todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
         rows = await self._line.storage.read(ledger.look_up, self._line.connection.id, self.kind, list(todo))
         batch.known.update(rows)
         digests = {key: prints.digest(mapped.value) for key, mapped in todo.items() if mapped.value}
@@ -47,10 +65,7 @@ class ProductWriter:
             before = read_entry(row.parts) if row else None
             before = before.forgotten() if before is not None and refresh else before
             subjects.append(Subject(external_id=external_id, product=mapped.value, before=before))
-        met = await self._push(batch, subjects, prints, terms)
-        if met:
-            strangers = [evolve(one, before=met[one.external_id]) for one in subjects if one.external_id in met]
-            await self._push(batch, strangers, prints, terms)
+        return subjects
 
     async def _push(
         self, batch: Batch, subjects: Sequence[Subject], prints: Prints, terms: Terms
@@ -74,11 +89,7 @@ class ProductWriter:
 
     async def _mark(self, subjects: Sequence[Subject], prints: Prints) -> BatchPlan:
         """Plan the batch and mark it unsure; plan again when somebody took a SKU in between."""
-        line = self._line
-        skus: set[Sku] = set()
-        for subject in subjects:
-            skus.update(variant.sku for variant in (subject.product.variants if subject.product else ()))
-            skus.update(subject.before.skus if subject.before else ())
+        line, skus = self._line, _skus(subjects)
         while True:
             owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, skus) if skus else {}
             plan = plan_batch(subjects, owners, prints)
@@ -92,6 +103,15 @@ class ProductWriter:
             )
             if not busy or not await line.storage.write(ledger.mark, mark):
                 return plan
+
+
+def _skus(subjects: Sequence[Subject]) -> set[Sku]:
+    """Return every SKU that a batch mentions."""
+    skus: set[Sku] = set()
+    for subject in subjects:
+        skus.update(variant.sku for variant in (subject.product.variants if subject.product else ()))
+        skus.update(subject.before.skus if subject.before else ())
+    return skus
 
 
 def _verdict(subject: Subject, judgement: Judgement, prints: Prints) -> Verdict:

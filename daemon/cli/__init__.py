@@ -1,0 +1,20 @@
+"""The command `ignite-sync`.
+
+A command here reads its arguments and settings, calls one function of the house, and prints what it returns. Results
+go to stdout, all else to stderr. What is heavy is imported by the command that needs it, so that `--help` answers at
+once.
+
+| file | its commands |
+|---|---|
+| group | the command itself, its exit codes and settings |
+| running | run, demo, check |
+| syncing | sync, status |
+| asking | issues, parked, explain |
+| linking | connect, disconnect |
+| talk | whom a command asks: the running daemon, or the database |
+"""
+
+from daemon.cli import asking, linking, running, syncing
+from daemon.cli.group import main
+
+__all__ = ["asking", "linking", "main", "running", "syncing"]

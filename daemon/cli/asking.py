@@ -1,0 +1,157 @@
+"""The commands that tell why: what merchants must fix, what is parked, and why an entity is as it is."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.group import KINDS, config_option, load_settings, main, site_named
+from daemon.cli.talk import ask, talking
+
+_site = click.argument("site", callback=site_named)
+_perhaps_site = click.argument(
+    "site", required=False, callback=lambda ctx, param, value: value and site_named(ctx, param, value)
+)
+_kind = click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
+_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+
+
+def _show(answer: Any, lines: Iterator[str], *, as_json: bool) -> None:
+    for line in [json.dumps(answer, indent=2)] if as_json else lines:
+        click.echo(line)
+
+
+@main.command()
+@_perhaps_site
+@_json
+@config_option
+def issues(path: Path | None, site: str | None, *, as_json: bool) -> None:
+    """Show what merchants must fix, at SITE or everywhere."""
+    with talking():
+        settings = load_settings(path)
+        answer = ask(settings, lambda daemon: daemon.issues(site), lambda offline: offline.issues(site))
+    _show(answer, _issue_lines(answer["issues"]), as_json=as_json)
+
+
+def _issue_lines(found: Sequence[Any]) -> Iterator[str]:
+    if not found:
+        yield "no issues"
+    for issue in found:
+        yield f"{issue['site']} {issue['kind']} {issue['id']}, {issue['name']}: since {_moment(issue['since'])}"
+        for problem in issue["problems"]:
+            yield f"  {problem['message']}"
+        if issue["url"]:
+            yield f"  {issue['url']}"
+
+
+@main.group()
+def parked() -> None:
+    """Show, retry or drop changes that used up their retries."""
+
+
+@parked.command("list")
+@_perhaps_site
+@_json
+@config_option
+def list_parked(path: Path | None, site: str | None, *, as_json: bool) -> None:
+    """Show what is parked, at SITE or everywhere."""
+    with talking():
+        settings = load_settings(path)
+        answer = ask(settings, lambda daemon: daemon.parked(site), lambda offline: offline.parked(site))
+    _show(answer, _parked_lines(answer["parked"]), as_json=as_json)
+
+
+def _parked_lines(found: Sequence[Any]) -> Iterator[str]:
+    if not found:
+        yield "nothing is parked"
+    for one in found:
+        tried = f"tried {one['attempts']} times since {_moment(one['since'])}"
+        yield f"{one['site']} {one['kind']} {one['id']}: {tried}: {one['error']}"
+
+
+@parked.command("retry")
+@_site
+@click.argument("kind", type=click.Choice((*KINDS, "all")), metavar="KIND")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@config_option
+def retry_parked(path: Path | None, site: str, kind: str, ids: tuple[str, ...]) -> None:
+    """Try parked changes again: those of KIND (or all) at SITE, or only those with these ids."""
+    _change(path, "retry", site, kind, ids)
+
+
+@parked.command("drop")
+@_site
+@click.argument("kind", type=click.Choice((*KINDS, "all")), metavar="KIND")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@config_option
+def drop_parked(path: Path | None, site: str, kind: str, ids: tuple[str, ...]) -> None:
+    """Give parked changes up. Their entities' next change is worked on as ever."""
+    _change(path, "drop", site, kind, ids)
+
+
+def _change(path: Path | None, action: str, site: str, kind: str, ids: Sequence[str]) -> None:
+    chosen = None if kind == "all" else kind
+    with talking():
+        answer = ask(
+            load_settings(path),
+            lambda daemon: daemon.change_parked(action, site, chosen, ids),
+            lambda offline: offline.change_parked(action, site, chosen, ids),
+        )
+    words = {"retry": "to be tried again", "drop": "dropped"}
+    click.echo(f"{answer['changed']} changes {words[action]}")
+
+
+@main.command()
+@_site
+@_kind
+@click.argument("external_id", metavar="ID")
+@_json
+@config_option
+def explain(path: Path | None, site: str, kind: str, external_id: str, *, as_json: bool) -> None:
+    """Explain the entity ID of KIND at SITE: what the store says, what SparkLayer was told, what would be sent.
+
+    Nothing is sent to SparkLayer.
+    """
+    with talking():
+        answer = ask(
+            load_settings(path),
+            lambda daemon: daemon.explain(site, kind, external_id),
+            lambda offline: offline.explain(site, kind, external_id),
+        )
+    _show(answer, _explanation(answer), as_json=as_json)
+
+
+def _explanation(answer: Any) -> Iterator[str]:
+    if answer.get("trouble"):
+        yield f"It cannot be read now: {answer['trouble']}"
+        return
+    if answer["belongs_to"]:
+        yield f"It belongs to {answer['belongs_to']}, which is looked at instead."
+        return
+    store = answer["store"]
+    yield "The store says:"
+    if store is None or store["value"] is None:
+        yield "  it is not there, or must not be in SparkLayer"
+    else:
+        yield f"  {store['name']} {store['url']}".rstrip()
+        yield from (f"  {line}" for line in json.dumps(store["value"], indent=2).splitlines())
+    for problem in store["problems"] if store else ():
+        yield f"  To be fixed: {problem['message']}"
+    yield "SparkLayer was told:"
+    if answer["ledger"] is None:
+        yield "  nothing"
+    else:
+        yield "  all of it" if answer["sure"] else "  something, but not all of it is sure"
+        yield from (f"  {line}" for line in json.dumps(answer["ledger"], indent=2).splitlines())
+    yield "Would be sent now:"
+    if not answer["would_send"]:
+        yield "  nothing"
+    for step in answer["would_send"]:
+        yield f"  {step['what']}: {step['why']}"
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

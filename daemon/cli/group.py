@@ -1,0 +1,98 @@
+"""The command itself, and what its commands share: how they end, their settings, and how a site is named.
+
+What holds: exit codes are 0 for success, 2 for a bad configuration or usage, 1 for anything else; a 2 comes with one
+line on stderr that says what to do, and never with a traceback.
+"""
+# ruff: noqa: PLC0415  what is heavy is imported by the command that needs it
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon import __version__
+from daemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from daemon.config import Settings
+
+KINDS = ("store", "products", "customers", "orders")
+"""What is synced, in the order that references need."""
+
+
+class Stop(click.ClickException):
+    """Ends the command with one line on stderr and exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        """Write the line."""
+        click.echo(f"ignite-sync: {self.message}", file=file, err=file is None)
+
+
+class Misuse(Stop):
+    """The same with exit code 2: the configuration or the command must change."""
+
+    exit_code = 2
+
+
+@contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what is the user's to mend into one line, also click's own errors, which take four."""
+    try:
+        yield
+    except ConfigError as error:
+        raise Misuse(str(error)) from None
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "ignite-sync"
+        text = " ".join(error.format_message().split())
+        raise Misuse(f"{text} (see: {command} --help)") from None
+
+
+class Commands(click.Group):
+    """Commands whose errors are one line."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line."""
+        with one_line():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with one_line():
+            return super().invoke(ctx)
+
+
+config_option = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    envvar="IGNITE_SYNC_CONFIG",
+    metavar="FILE",
+    help="Settings as TOML; without it they come from the environment alone.",
+)
+
+
+def load_settings(path: Path | None) -> "Settings":
+    """Read the settings. Raises ConfigError."""
+    from daemon.config import load
+    from daemon.platforms import load_platforms
+
+    return load(path, os.environ, load_platforms())
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ignite-sync", message="%(prog)s %(version)s")
+def main() -> None:
+    """Keep SparkLayer sites in step with e-commerce stores."""
+
+
+def site_named(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Check how a site is named; for click's `callback`."""
+    if not re.fullmatch(r"(live|test)/[^\s/]+", value):
+        raise click.BadParameter("write it as live/SITE_ID or test/SITE_ID.")
+    return value

@@ -1,0 +1,138 @@
+"""The commands that start full syncs, and tell how everything does."""
+# ruff: noqa: PLC0415  what is heavy is imported by the command that needs it
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.group import KINDS, Stop, config_option, load_settings, main, site_named
+from daemon.cli.talk import ask, talking
+
+if TYPE_CHECKING:
+    from daemon.console import Progress
+    from daemon.remote import Daemon, FullSync, Status, Waiting
+
+_POLL_SECONDS = 1.0
+
+
+@main.command()
+@click.argument("site", callback=site_named)
+@click.argument("kind", type=click.Choice((*KINDS, "all")), metavar="KIND")
+@click.option("--refresh", is_flag=True, help="Write everything, also what SparkLayer seems to have.")
+@click.option("--allow-removals", is_flag=True, help="Remove what is gone from the store, however much it is.")
+@click.option("--watch", is_flag=True, help="Show the progress until the run is over.")
+@config_option
+@click.pass_context
+def sync(
+    ctx: click.Context,
+    path: Path | None,
+    site: str,
+    kind: str,
+    *,
+    refresh: bool,
+    allow_removals: bool,
+    watch: bool,
+) -> None:
+    """Start a full sync of KIND at SITE.
+
+    SITE is live/SITE_ID or test/SITE_ID, KIND is store, products, customers, orders or all. The running daemon does
+    it; it is found by the settings of its listener.
+    """
+    from daemon.remote import Daemon
+
+    daemon = Daemon(load_settings(path).listener)
+    with talking():
+        started = [
+            (one, daemon.start(site, one, refresh=refresh, allow_removals=allow_removals))
+            for one in (KINDS if kind == "all" else (kind,))
+        ]
+        for one, run_id in started:
+            click.echo(f"full sync {run_id} of {one} at {site} started")
+        if watch:
+            ended = [_watched(daemon, site, one, run_id) for one, run_id in started]
+            ctx.exit(0 if all(run.succeeded for run in ended) else 1)
+
+
+def _watched(daemon: "Daemon", site: str, kind: str, run_id: int) -> "FullSync":
+    from daemon.console import Progress
+
+    with Progress(f"{site} {kind}", sys.stderr) as progress:
+        ended = follow(daemon, site, kind, run_id=run_id, progress=progress, pause=_pause)
+    click.echo(_outcome(ended))
+    return ended
+
+
+def _pause() -> None:
+    import trio
+
+    trio.run(trio.sleep, _POLL_SECONDS)
+
+
+def follow(
+    daemon: "Daemon", site: str, kind: str, *, run_id: int, progress: "Progress", pause: Callable[[], None]
+) -> "FullSync":
+    """Show a run's progress until it is over, and return its end; `pause` waits between two looks.
+
+    Raises Stop when the run is no longer the latest one, so that its end cannot be seen any more.
+    """
+    from daemon.remote import decode_status
+
+    while True:
+        status = decode_status(daemon.status())
+        latest = status.full_sync(site, kind)
+        if latest and latest.id > run_id:
+            raise Stop(f"full sync {run_id} was followed by {latest.id}; look at: ignite-sync status")
+        if latest and latest.id == run_id:
+            progress.update(latest.done + latest.failed, latest.total_hint, latest.state)
+            if latest.finished_at is not None:
+                return latest
+        pause()
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@config_option
+def status(path: Path | None, *, as_json: bool) -> None:
+    """Show how every connection does.
+
+    The running daemon tells; when none answers, the database does.
+    """
+    from daemon.remote import decode_status
+
+    with talking():
+        answer = ask(load_settings(path), lambda daemon: daemon.status(), lambda offline: offline.status())
+        lines = [json.dumps(answer, indent=2)] if as_json else describe(decode_status(answer))
+        for line in lines:
+            click.echo(line)
+
+
+def describe(status: "Status") -> Iterator[str]:
+    """Word a status as lines for people."""
+    if not status.connections:
+        yield "no connections"
+    for connection in status.connections:
+        blocked = f", blocked: {connection.blocked}" if connection.blocked else ""
+        yield f"{connection.site}: {connection.state}{blocked}"
+        for kind, now in connection.kinds.items():
+            paused = f", blocked: {now.blocked}" if now.blocked else ""
+            yield f"  {kind}: {now.ledger} in SparkLayer, {now.issues} with issues, {_waiting(now.outbox)}{paused}"
+            if now.full_sync:
+                yield f"    {_outcome(now.full_sync)}"
+
+
+def _waiting(outbox: "Waiting") -> str:
+    oldest = "" if outbox.oldest_seconds is None else f" (oldest {outbox.oldest_seconds:.0f} s)"
+    return f"waiting: {outbox.live} live, {outbox.backfill} backfill, {outbox.parked} parked{oldest}"
+
+
+def _outcome(latest: "FullSync") -> str:
+    counts = f"{latest.done} done, {latest.failed} failed"
+    if latest.finished_at is None:
+        total = "" if latest.total_hint is None else f" of about {latest.total_hint}"
+        return f"full sync {latest.id} is {latest.state}: {counts}{total}"
+    held = f", {latest.held_removals} removals held back (see: ignite-sync sync --help)" if latest.held_removals else ""
+    return f"full sync {latest.id} {'succeeded' if latest.succeeded else 'did not succeed'}: {counts}{held}"

@@ -1,0 +1,53 @@
+"""Why an entity is, or is not, in SparkLayer as it is: what a person is told who asks, without anything being sent."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from daemon.model import ExternalId, Mapped
+from daemon.storage.ledger import Row
+
+
+@frozen
+class Step:
+    """One thing that would be sent, and why."""
+
+    what: str
+    why: str
+
+
+NEVER_TOLD = "SparkLayer was never told of it"
+UNSURE = "an earlier attempt was not confirmed, so what SparkLayer has is unsure"
+DIFFERS = "it differs from what SparkLayer was last told"
+GONE = "it is gone from the store, or must not be in SparkLayer"
+
+
+@frozen(kw_only=True)
+class Explanation:
+    """What the store says (`mapped`; None: it could not be read), what the ledger says, and what would be sent.
+
+    `trouble` is why it could not be read or mapped, `belongs_to` the entity that is looked at instead.
+    """
+
+    mapped: Mapped[Any] | None
+    row: Row | None
+    steps: Sequence[Step] = ()
+    trouble: str | None = None
+    belongs_to: ExternalId | None = None
+
+    @property
+    def remembered(self) -> Any:
+        """What the ledger remembers, with its fingerprints as whether they are sure."""
+        return None if self.row is None else _shown(msgspec.msgpack.decode(self.row.parts))
+
+
+def _shown(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _shown(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_shown(value) for value in content]
+    if isinstance(content, bytes):
+        return "told"
+    return "unsure" if content is None else content

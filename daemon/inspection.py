@@ -1,0 +1,82 @@
+"""What a person may ask of one connection: its issues, its parked changes, and why an entity is as it is.
+
+Shown as JSON values, and read from the database, so that it is the same whether the daemon runs or not; only the
+explanation asks the store too. What it shows may be about persons: it goes to who has the admin token, or the file.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from daemon.engine.pipeline import Pipeline
+from daemon.errors import Failure
+from daemon.model import ExternalId, Kind
+from daemon.storage import issues as issue_table
+from daemon.storage import parked as parked_table
+from daemon.storage.connections import Stored
+from daemon.storage.database import Storage
+from daemon.storage.parked import Choice
+from daemon.storage.vault import Vault
+
+ACTIONS = {"retry": parked_table.retry, "drop": parked_table.drop}
+
+
+async def open_issues(storage: Storage, vault: Vault, stored: Stored, kinds: Iterable[Kind]) -> list[dict[str, Any]]:
+    """Return the open issues of a connection, kind by kind, the oldest first."""
+    found = []
+    for kind in kinds:
+        for external_id, since, sealed in await storage.read(issue_table.listed, stored.id, kind):
+            content: Any = vault.open(sealed)
+            problems = [{"code": code, "message": message} for code, message in content["problems"]]
+            known = {"name": content["name"], "url": content["url"], "since": since, "problems": problems}
+            found.append({"site": str(stored.site), "kind": kind.value, "id": external_id, **known})
+    return found
+
+
+async def parked_changes(storage: Storage, vault: Vault, stored: Stored) -> list[dict[str, Any]]:
+    """Return the parked changes of a connection, the oldest first."""
+    return [
+        {
+            "site": str(stored.site),
+            "kind": one.kind.value,
+            "id": one.external_id,
+            "attempts": one.attempts,
+            "since": one.since,
+            "error": vault.open(one.sealed) if one.sealed else "",
+        }
+        for one in await storage.read(parked_table.parked, stored.id)
+    ]
+
+
+async def change_parked(
+    storage: Storage, stored: Stored, action: str, kind: Kind | None, ids: Sequence[str], now: float
+) -> int:
+    """Have parked changes tried again, or give them up (see `ACTIONS`); return how many. Raises StorageTrouble."""
+    choice = Choice(connection_id=stored.id, kind=kind, ids=[ExternalId(one) for one in ids], now=now)
+    return await storage.write(ACTIONS[action], choice)
+
+
+async def explain(stored: Stored, pipeline: Pipeline, external_id: str) -> dict[str, Any]:
+    """Return what the store says of an entity, what the ledger says, and what would be sent, without sending it."""
+    shown: dict[str, Any] = {"site": str(stored.site), "kind": pipeline.kind.value, "id": external_id}
+    try:
+        told = await pipeline.explain(ExternalId(external_id))
+    except Failure as error:
+        return {**shown, "trouble": str(error)}
+    mapped = told.mapped
+    store = mapped and {
+        "name": mapped.name,
+        "url": mapped.url,
+        "value": msgspec.to_builtins(mapped.value, str_keys=True),
+        "problems": [{"code": problem.code, "message": problem.message} for problem in mapped.problems],
+    }
+    return {
+        **shown,
+        "trouble": told.trouble,
+        "belongs_to": told.belongs_to,
+        "store": store,
+        "ledger": told.remembered,
+        "sure": told.row is not None and told.row.digest is not None,
+        "would_send": [{"what": step.what, "why": step.why} for step in told.steps],
+    }

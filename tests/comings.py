@@ -9,7 +9,7 @@ Works and clean-ups are built and kept as in the daemon; none of them runs until
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -24,7 +24,7 @@ from daemon.engine.supervisor import Supervisor
 from daemon.links import Links
 from daemon.model import ApiKey, Connection, Secret, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import App, Installed, PlatformType, Uninstalled, Visit, WebhookReader
+from daemon.platforms.base import App, Delivery, Installed, PlatformType, Uninstalled, Visit
 from daemon.storage import connections
 from daemon.storage.connections import Stored
 from daemon.storage.database import InlineDatabase
@@ -66,16 +66,24 @@ class FakeApp:
     def install_url(self, store_id: str) -> str:
         return f"https://login.test/{store_id}"
 
-    async def visit(self, page: str, query: Any) -> Visit:
+    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
         raise NotImplementedError
 
     async def aclose(self) -> None:
         """Nothing to close."""
 
 
-def _reader(_: StoreSettings) -> WebhookReader:
-    reader: Any = object()
-    return reader
+class Deaf:
+    """A webhook reader that nobody asks."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self.settings = settings
+
+    def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        raise NotImplementedError
+
+    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
+        raise NotImplementedError
 
 
 def store(name: str, token: str = TOKEN, **more: Any) -> StoreSettings:
@@ -152,7 +160,7 @@ async def _open(
         settings=StoreSettings,
         identity=attrgetter("name"),
         connect=lambda *_: shop,
-        reader=_reader,
+        reader=Deaf,
     )
     settings = Settings(
         security=SecuritySettings(secret_keys=(KEY,)),

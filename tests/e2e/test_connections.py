@@ -142,17 +142,23 @@ async def test_connecting_again_before_the_clean_up_is_through(house: OpenHouse)
         await h.process.start()
         await h.first_sync()
         h.shop.faults.add("DELETE */hooks/*", answer(503))
-        assert (await _ignite(h, "DELETE")).status_code == 204
+        leaving = await h.process.request("POST", "/admin/disconnect", json={"site": SITE})
+        assert leaving.json() == {"state": "leaving"}
         await h.process.restart()
         await _until_states(h, "leaving")
         await h.until(lambda: not h.state.sync_log.logs)
         assert (await _ignite(h, "POST", "/status/products")).status_code == 404
         hooks = set(h.shop.hooks.registered)
 
-        assert (await _connect(h)).status_code == 204
+        key = {"client_id": h.site.client_id, "client_secret": h.site.client_secret}
+        connected = await h.process.request("POST", "/admin/connect", json={"site": SITE, **key})
+        assert connected.json() == {"state": "active"}
         assert await _states(h) == ["active"]
         await h.first_sync()
         assert set(h.shop.hooks.registered) == hooks, "they were still there, and are taken over"
         assert (await _ignite(h, "POST", "/status/merchant")).status_code == 201
+        for asked, status in (({"site": SITE}, 400), ({"site": "prod/x"}, 404), ({"site": "live/x", **key}, 400)):
+            assert (await h.process.request("POST", "/admin/connect", json=asked)).status_code == status
+        assert (await h.process.request("POST", "/admin/disconnect", json={"site": "live/x"})).status_code == 404
         page = (await _ignite(h, "GET", "/sync/stock")).json()
         assert [one["sku"] for one in page["entities"]] == ["J-S", "J-M", "MUG"]

@@ -172,11 +172,18 @@ async def test_wrong_and_missing_fields_are_named_and_not_repeated(body: Any, to
     assert "hunter2" not in detail
 
 
-@pytest.mark.parametrize("path", ["/v1/prod/jones", "/v1/live/", "/v1/live/..", "/v1/live/a%2Fb", "/v1/live/%C3%A9"])
+@pytest.mark.parametrize("env", ["prod", "", "LIVE"])
+async def test_an_environment_that_cannot_be_is_not_found(env: str) -> None:
+    assert (await Desk().ask("DELETE", f"/v1/{env}/jones")).status == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a%20b", "a%2Fb", "a%3Fb", "a%23b", "a%25b", "a%5Cb", "%C3%A9", "x" * 201]
+)
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_a_site_that_cannot_be_is_not_found(method: str, path: str) -> None:
+async def test_a_site_that_cannot_be_is_not_found(method: str, name: str) -> None:
     desk = Desk()
-    assert ((await desk.ask(method, path, BODY)).status, desk.asked) == (404, [])
+    assert ((await desk.ask(method, f"/v1/live/{name}", BODY)).status, desk.asked) == (404, [])
 
 
 @pytest.mark.parametrize(("method", "template"), sorted(SERVED))

@@ -2,7 +2,8 @@
 
 aiosqlite lives on an asyncio loop in a thread of its own; trio hands over *whole transactions*, never statements,
 and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked. `Seat` goes
-one step further: the whole transaction also runs in the thread that aiosqlite has for its connection.
+one step further: the whole transaction runs in the thread that aiosqlite has for its connection, which trio hands it
+to and hears back from without the loop; only opening and closing pass through that.
 
 An operation is an ordinary set-wise function `fn(conn, calls) -> results`, one result per call. One writer commits
 whatever has queued up: neighbours of the same function become one call of it. When a commit fails, all of it is
@@ -64,13 +65,11 @@ class Seat:
     """A connection of aiosqlite, and SQLAlchemy's view of it in the thread where it lives.
 
     With SQLAlchemy's own asynchronous engine a commit of one statement crosses between threads 26 times, and each
-    time may wait for the interpreter's lock; here it crosses twice. `pragmas` are those besides the usual.
+    time may wait for the interpreter's lock; here it goes there and back. `pragmas` are those besides the usual.
     """
 
     def __init__(self, path: Path, begin: str, *pragmas: str) -> None:
         self._driver = aiosqlite.connect(path)
-        # The driver has no public way to run more than a statement at a time; SQLAlchemy's dialect uses this too.
-        self._in_thread: Callable[..., Coroutine[Any, Any, Any]] = self._driver._execute  # noqa: SLF001
         engine = create_engine("sqlite://", creator=lambda: self._driver._conn, poolclass=StaticPool)  # noqa: SLF001
         self._engine = _prepare(engine, begin, *pragmas)
 
@@ -83,17 +82,42 @@ class Seat:
             raise
 
     async def run(self, fn: Callable[..., R], *args: Any) -> R:
-        """Run `fn(conn, *args)` in a transaction of its own."""
-        result: R = await self._in_thread(self._transact, fn, args)
+        """From trio: call `fn(*args)` in the connection's thread and wait for it, whatever happens to this task.
+
+        Raises StorageTrouble when the thread has ended, and what `fn` raises.
+        """
+        if not self._driver._thread.is_alive():  # noqa: SLF001  nobody would ever answer
+            raise StorageTrouble("the database is closed", reason="storage_closed")
+        task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+        outcome: list[Outcome] = []
+
+        def work() -> None:
+            try:
+                outcome.append((fn(*args), None))
+            except Exception as error:  # noqa: BLE001  it belongs to the caller
+                outcome.append((None, error))
+            with contextlib.suppress(trio.RunFinishedError):
+                token.run_sync_soon(trio.lowlevel.reschedule, task)
+
+        # The driver has no public way to run more than a statement at a time. Work without a future, as its closing
+        # is when there is no loop, ends without a word to asyncio.
+        self._driver._tx.put_nowait((None, work))  # noqa: SLF001
+        # An abort that never succeeds is a shield without the cost of a cancel scope.
+        await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        result: R
+        result, error = outcome[0]
+        if error is not None:
+            raise error
         return result
+
+    def transact(self, fn: Callable[..., R], *args: Any) -> R:
+        """In the connection's thread: run `fn(conn, *args)` in a transaction of its own."""
+        with self._engine.begin() as conn:
+            return fn(conn, *args)
 
     async def aclose(self) -> None:
         """Close the file: an open one would keep the process from ending."""
         await self._driver.close()
-
-    def _transact(self, fn: Callable[..., R], args: Sequence[Any]) -> R:
-        with self._engine.begin() as conn:
-            return fn(conn, *args)
 
 
 class Database:
@@ -112,10 +136,10 @@ class Database:
 
     async def open(self) -> None:
         """Open the file, and bring its schema up to this release. Raises DatabaseError."""
-        await self._hand_over(self._writer.open)
-        await self._hand_over(self._writer.run, upgrade)
+        await self._on_loop(self._writer.open)
+        await self._writer.run(self._writer.transact, upgrade)
         for reader in self._readers:
-            await self._hand_over(reader.open)
+            await self._on_loop(reader.open)
 
     async def write(self, fn: Operation[C, R], call: C) -> R:
         """Commit `call` durably; see `Storage`. A caller that is cancelled learns it after the commit."""
@@ -143,7 +167,7 @@ class Database:
         async with self._free:
             seat = self._idle.pop()
             try:
-                return await self._hand_over(seat.run, fn, *args)
+                return await seat.run(seat.transact, fn, *args)
             except DatabaseError as error:
                 raise _trouble(error) from error
             finally:
@@ -167,7 +191,7 @@ class Database:
                     (fn, [call for _, call, _ in group])
                     for fn, group in itertools.groupby(batch, key=lambda item: item[0])
                 ]
-                outcomes = await self._hand_over(self._commit, groups)
+                outcomes = await self._writer.run(self._commit, groups)
                 self._count(outcomes, time.perf_counter() - began)
                 done, batch = batch, []
                 for (_, _, tell), outcome in zip(done, outcomes, strict=True):
@@ -180,27 +204,27 @@ class Database:
     async def aclose(self) -> None:
         """Close every connection of the driver."""
         for seat in (self._writer, *self._readers):
-            await self._hand_over(seat.aclose)
+            await self._on_loop(seat.aclose)
 
-    async def _commit(self, groups: list[tuple[Operation[Any, Any], list[Any]]]) -> list[Outcome]:
-        """On the asyncio side: one transaction for all groups, or each call alone when that fails."""
+    def _commit(self, groups: list[tuple[Operation[Any, Any], list[Any]]]) -> list[Outcome]:
+        """In the writer's thread: one transaction for all groups, or each call alone when that fails."""
         try:
-            return await self._writer.run(_all, groups)
+            return self._writer.transact(_all, groups)
         except OperationalError as error:
             return [(None, _trouble(error)) for _, calls in groups for _ in calls]
         except Exception as error:  # noqa: BLE001  whatever a call raises belongs to its caller
             if sum(len(calls) for _, calls in groups) == 1:
                 return [(None, error)]
-        return [outcome for fn, calls in groups for call in calls for outcome in await self._commit([(fn, [call])])]
+        return [outcome for fn, calls in groups for call in calls for outcome in self._commit([(fn, [call])])]
 
     def _count(self, outcomes: list[Outcome], seconds: float) -> None:
         failed = any(error is not None for _, error in outcomes)
         self._observe("failed" if failed else "committed", len(outcomes), seconds)
 
-    async def _hand_over(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+    async def _on_loop(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run a coroutine function on the asyncio loop and wait for it, whatever happens to this task."""
         task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
-        future = asyncio.run_coroutine_threadsafe(fn(*args), self._loop)  # half the cost of a task of the portal
+        future = asyncio.run_coroutine_threadsafe(fn(*args), self._loop)
 
         def wake(_: object) -> None:
             with contextlib.suppress(trio.RunFinishedError):

@@ -195,7 +195,8 @@ class Connecting:
         self._depart(leaving)
 
     def _depart(self, leaving: Stored) -> None:
-        self.departures.begin(self.links.opened(leaving), leaving.leaving_since or self.now())
+        assert leaving.leaving_since is not None  # it is noted with the state
+        self.departures.begin(self.links.opened(leaving), leaving.leaving_since)
 
     async def _installed(self, platform: str, visit: Installed) -> None:
         """Keep a store's credentials, have its connections use them, and connect who waited for them."""

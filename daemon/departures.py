@@ -65,6 +65,7 @@ class Departures:
 
     async def _depart(self, connection: Connection, deadline: float) -> None:
         await self.supervisor.let_go(connection.id)
+        self.workshop.metrics.forget(connection.site)  # a new connection of the site is shown at the next scrape
         site = str(connection.site)
         log.info("a connection leaves", site=site)
         async with trio.open_nursery() as nursery:

@@ -18,5 +18,6 @@
 | gate | whether a connection may work now, and the probe that opens it again |
 | signal | a wake-up flag |
 | works | the tasks of one connection, and which of them is started again |
-| supervisor | the works of every connection |
+| supervisor | the works of every connection, which come and go |
+| crew | tasks that come and go by key |
 """

@@ -37,7 +37,7 @@ TRIGGERED: Mapping[str, Kind] = {
 LONGEST_FIELD = 500
 FIELDS = ("store_id", "spark_api_client_id", "spark_api_client_secret")
 
-_SITE_ID = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9:->@-\[\]-~]{1,200}")
+_SITE_ID = re.compile(r"(?!\.{1,2}$)(?:(?![/?#%\\])[!-~]){1,200}")
 """What can stand as one segment of a path, and in a header: printable ASCII without / ? # % and backslash."""
 
 

@@ -249,6 +249,16 @@ class Metrics:
         for state, number in states.items():
             self._set(number, "connections", state)
 
+    def forget(self, site: Site) -> None:
+        """Show nothing any more of how a site is; what was counted stays counted."""
+        for name, (_, labels) in GAUGES.items():
+            if "site" in labels:
+                gauge = self._gauges[name]
+                series = [sample.labels for family in gauge.collect() for sample in family.samples]
+                for one in series:
+                    if one["site"] == str(site):
+                        gauge.remove(*(one[label] for label in labels))
+
     def render(self) -> bytes:
         """Return every series as /metrics shows it, of content type `CONTENT_TYPE`."""
         return prometheus_client.generate_latest(self.registry)

@@ -6,7 +6,8 @@
 | tables, migrate | the schema and its history |
 | prepared | statements of the hot path, put into words once |
 | vault, rotation | what is encrypted, and the fingerprint |
-| connections | which stores are linked to which sites |
+| connections | which stores are linked to which sites, and how they come and go |
+| installs | where an app is installed, and which sites wait for that |
 | outbox, parked | the pending changes, and those that used up their retries |
 | settle | what becomes of a batch: rows, ledger, issues and counts together |
 | ledger | what SparkLayer was last told, and who owns which key |

@@ -27,7 +27,7 @@ from daemon.model import ConnectionId, Site
 from daemon.storage.installs import forget_wish
 from daemon.storage.tables import connections, metadata
 
-TRANSITIONS = {
+TRANSITIONS: dict[tuple[str, str | None], set[str | None]] = {
     ("adopt", None): {"active"},
     ("begin", None): {"active"},
     ("renew", "active"): {"active"},

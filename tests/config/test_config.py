@@ -10,6 +10,7 @@ from daemon.config.settings import DatabaseSettings, SyncSettings
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
 from daemon.platforms import load_platforms
+from daemon.platforms.bigcommerce.app import BigCommerceAppSettings
 
 PLATFORMS = load_platforms()
 GROUPS_VARIABLE = "IGNITE_SYNC_CONNECTION_BIGCOMMERCE_CUSTOMER_GROUP_MAPPING"
@@ -180,6 +181,12 @@ def test_a_secret_of_the_environment_wins_over_a_file_that_the_toml_names() -> N
     text = "[listener]\nadmin_token_file = 'no such file'\n" + WHOLE
     taken = settings(text, IGNITE_SYNC_LISTENER_ADMIN_TOKEN="t")
     assert taken.listener.admin_token == Secret("t")
+
+
+def test_an_apps_section_is_its_platforms_and_may_come_from_the_environment() -> None:
+    app = {"IGNITE_SYNC_BIGCOMMERCE_APP_CLIENT_ID": "x", "IGNITE_SYNC_BIGCOMMERCE_APP_CLIENT_SECRET": "s6-hidden"}
+    taken = settings(WHOLE, IGNITE_SYNC_LISTENER_PUBLIC_URL="https://here.test", **app)
+    assert taken.apps == {"bigcommerce": BigCommerceAppSettings(client_id="x", client_secret=Secret("s6-hidden"))}
 
 
 # URLs

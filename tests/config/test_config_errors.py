@@ -56,6 +56,22 @@ BAD_FILES = {
         with_line("listener", "prot = 1"),
         'listener.prot: unknown setting "prot"; did you mean "port"?',
     ),
+    "an app that merchants cannot come back to": (
+        with_line("bigcommerce_app", "client_id = 'x'\nclient_secret = 's6-hidden'"),
+        "listener.public_url: is missing; merchants' browsers come back to it while they install an app",
+    ),
+    "an app that cannot be": (
+        with_line("bigcommerce_app", "client_id = 'x y'\nclient_secret = 's6-hidden'"),
+        "bigcommerce_app.client_id: must be 1 to 512 printable ASCII characters without spaces",
+    ),
+    "an app's login server without TLS": (
+        with_line("bigcommerce_app", "client_id = 'x'\nclient_secret = 's6-hidden'\nlogin_url = 'http://a.test'"),
+        f"bigcommerce_app.login_url: {HTTPS}",
+    ),
+    "an app's page that is none": (
+        with_line("bigcommerce_app", "client_id = 'x'\nclient_secret = 's6-hidden'\ninstall_url = 'a.test'"),
+        "bigcommerce_app.install_url: must be the address of a page, such as https://example.com/install",
+    ),
     "unknown setting, unlike any": (
         with_line("logging", "x = 1"),
         'logging.x: unknown setting "x"; known are: level',

@@ -140,3 +140,29 @@ async def test_finishing_lets_batches_in_flight_end_and_stops_the_rest(autojump_
     assert supervisor.lines == [bench.line]
     assert supervisor.find(bench.house.connection_id) is not None
     assert supervisor.find(ConnectionId(99)) is None
+
+
+async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    supervisor = Supervisor()
+    first, second = Works(bench.line, None), Works(bench.line, None)
+    connection_id = bench.house.connection_id
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.run)
+        supervisor.take_on(first)
+        await trio.sleep(10)
+        assert bench.skus() == {"A": "1"}
+        await supervisor.replace(second)
+        assert supervisor.find(connection_id) is second
+        await bench.change("1")
+        bench.shop.change("1", title="Other")
+        await trio.sleep(40)
+        assert bench.site.state.comparable()["products"]["1"]["title"] == "Other"
+        await supervisor.let_go(connection_id)
+        await supervisor.let_go(connection_id)
+        assert (supervisor.lines, supervisor.find(connection_id)) == ([], None)
+        await bench.change("1")
+        bench.shop.change("1", title="Unheard of")
+        await trio.sleep(100)
+        assert bench.site.state.comparable()["products"]["1"]["title"] == "Other"
+        supervisor.finish()

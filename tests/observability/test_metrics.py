@@ -124,3 +124,17 @@ def test_two_daemons_in_one_process_do_not_share_numbers() -> None:
     one, two = Metrics(), Metrics()
     one.webhook("recorded")
     assert "webhooks_total{outcome=recorded}" not in numbers(two)
+
+
+def test_of_a_site_that_is_gone_only_the_counts_stay() -> None:
+    metrics = Metrics()
+    other = Site("live", "smith")
+    for site in (SITE, other):
+        tell_everything(metrics, site)
+    before = numbers(metrics)
+    metrics.forget(SITE)
+    after = numbers(metrics)
+    gauges = {name for name, (_, labels) in GAUGES.items() if "site" in labels}
+    gone = {name for name in before if name.split("{")[0] in gauges and f"site={SITE}" in name}
+    assert gone
+    assert before.keys() - after.keys() == gone

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, frozen, validators
 
 from daemon.errors import Retry
 from daemon.http import Answer, Api, Transport, without_slash
@@ -39,6 +39,11 @@ def _fits_a_call(_: object, attribute: "Attribute[Any]", value: str | Secret) ->
         raise ValueError(f"{attribute.name}: must be 1 to 512 printable ASCII characters without spaces")
 
 
+def _is_address(_: object, attribute: "Attribute[Any]", value: str) -> None:
+    if not re.fullmatch(r"https?://[!-~]+", value):
+        raise ValueError(f"{attribute.name}: must be the address of a page, such as https://example.com/install")
+
+
 @frozen(kw_only=True)
 class BigCommerceAppSettings:
     """What `[bigcommerce_app]` says. `api_url` is where the API of stores is that have the app."""
@@ -47,7 +52,7 @@ class BigCommerceAppSettings:
     client_secret: Secret = field(validator=_fits_a_call)
     login_url: str = field(default="https://login.bigcommerce.com", converter=without_slash, metadata={"url": True})
     api_url: str = field(default="https://api.bigcommerce.com", converter=without_slash, metadata={"url": True})
-    install_url: str | None = field(default=None, metadata={"url": True})
+    install_url: str | None = field(default=None, validator=validators.optional(_is_address))
 
 
 class _Granted(msgspec.Struct):

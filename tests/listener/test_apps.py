@@ -1,0 +1,75 @@
+"""What a merchant sees of an app, and what becomes of a visit."""
+
+from collections.abc import Mapping
+
+import pytest
+from attrs import define, field
+
+from daemon.listener.apps import Apps
+from daemon.listener.messages import Request, Response
+from daemon.listener.routes import Routes
+from daemon.observability.metrics import Metrics
+from daemon.platforms.base import AppRefused, Installed, Loaded, Uninstalled, Visit
+
+VISITS: dict[str, Visit] = {
+    "auth": Installed(store_id="abc123", store="hunter2"),
+    "load": Loaded("abc123"),
+    "uninstall": Uninstalled("abc123"),
+}
+
+
+@define
+class Fake:
+    """An app that believes whoever knows the word, and what was made of the visits."""
+
+    refused: str | None = None
+    visited: list[tuple[str, Visit]] = field(factory=list)
+
+    def install_url(self, store_id: str) -> str:
+        return f"https://login.test/{store_id}"
+
+    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+        if query.get("word") != "please":
+            raise AppRefused("Say <b>please</b> & try again.", 401)
+        return VISITS[page]
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    async def note(self, platform: str, visit: Visit) -> None:
+        if self.refused:
+            raise AppRefused(self.refused)
+        self.visited.append((platform, visit))
+
+
+async def ask(app: Fake, path: str) -> Response:
+    apps = Apps(name="fake", label="Fake", pages=tuple(VISITS), app=app, visited=app.note)
+    path, _, query = path.partition("?")
+    return await Routes.of(apps.routes(), Metrics()).answer(Request("GET", path, query, {}, b"", keep_alive=True))
+
+
+@pytest.mark.parametrize("page", VISITS)
+async def test_a_visit_is_carried_out_and_told(page: str) -> None:
+    app = Fake()
+    response = await ask(app, f"/fake/{page}?word=please")
+    assert (response.status, app.visited) == (200, [("fake", VISITS[page])])
+    assert response.content_type == b"text/html; charset=utf-8"
+    assert dict(response.headers)[b"referrer-policy"] == b"no-referrer"
+    assert b"hunter2" not in response.body
+
+
+async def test_a_refusal_is_told_in_words_and_escaped() -> None:
+    app = Fake()
+    response = await ask(app, "/fake/auth?word=<script>")
+    assert (response.status, app.visited) == (401, [])
+    assert b"Say &lt;b&gt;please&lt;/b&gt; &amp; try again." in response.body
+    assert b"script" not in response.body
+
+
+async def test_what_the_daemon_does_not_know_is_told_too() -> None:
+    response = await ask(Fake(refused="Install it again."), "/fake/load?word=please")
+    assert (response.status, b"Install it again." in response.body) == (400, True)
+
+
+async def test_there_are_no_other_pages() -> None:
+    assert (await ask(Fake(), "/fake/other?word=please")).status == 404

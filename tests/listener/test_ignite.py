@@ -1,0 +1,206 @@
+"""What SparkLayer is answered, route by route as the contract says; and who is let in."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from attrs import define, field
+
+from daemon.errors import Blocked, Rejected, Retry, Side, StorageTrouble
+from daemon.listener.ignite import TRIGGERED, Ignite, PulledPage
+from daemon.listener.messages import Request, Response
+from daemon.listener.routes import Refused, Routes
+from daemon.model import ApiKey, Kind, Secret, Site
+from daemon.observability.metrics import Metrics
+
+CONTRACT: Any = yaml.safe_load((Path(__file__).parents[1] / "contracts" / "ignite.openapi.yaml").read_text("utf-8"))
+TOKEN = "SparkLayer's token"
+BEARER = f"Bearer {TOKEN}".encode()
+SITE = "/v1/live/jones"
+BODY = {"store_id": "abc123", "spark_api_client_id": "id", "spark_api_client_secret": "hunter2"}
+SERVED = {
+    ("POST", "/v1/{siteEnv}/{siteId}"),
+    ("DELETE", "/v1/{siteEnv}/{siteId}"),
+    ("POST", "/v1/{siteEnv}/{siteId}/status/{syncDataType}"),
+    ("GET", "/v1/{siteEnv}/{siteId}/sync/{syncDataType}"),
+}
+"""The part of the contract that a data sync needs; the rest of it is about carts and customers' own doings."""
+
+
+@define
+class Desk:
+    """The routes, with what they were asked and what they find."""
+
+    token: Secret | None = field(factory=lambda: Secret(TOKEN))
+    redirect: str | None = None
+    failure: Exception | None = None
+    running: bool = False
+    page: PulledPage = field(factory=lambda: PulledPage(entities=[b'{"sku":"A","price":9.50}'], next_page="more"))
+    asked: list[Any] = field(factory=list)
+    content_type: bytes = b"application/json"
+
+    def _note(self, *what: Any) -> None:
+        self.asked.append(what)
+        if self.failure:
+            raise self.failure
+
+    async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
+        self._note(site, store_id, key)
+        return self.redirect
+
+    async def disconnect(self, site: Site) -> None:
+        self._note(site)
+
+    async def trigger(self, site: Site, kind: Kind) -> None:
+        self._note(site, kind)
+        if self.running:
+            raise Refused(400, "A full sync is in progress already.")
+
+    async def pull(self, site: Site, data_type: str, page: str | None) -> PulledPage:
+        self._note(site, data_type, page)
+        return self.page
+
+    async def ask(self, method: str, path: str, body: Any = None, *, bearer: bytes | None = BEARER) -> Response:
+        ignite = Ignite(
+            token=self.token, connect=self.connect, disconnect=self.disconnect, trigger=self.trigger, pull=self.pull
+        )
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        headers = {b"content-type": self.content_type} | ({b"authorization": bearer} if bearer is not None else {})
+        path, _, query = path.partition("?")
+        request = Request(method, path, query, headers, content, keep_alive=True)
+        return await Routes.of(ignite.routes(), Metrics()).answer(request)
+
+
+def _fits(method: str, template: str, response: Response) -> None:
+    """Fail unless the contract has this answer."""
+    said = CONTRACT["paths"][template][method.lower()]["responses"][str(response.status)]
+    content = said.get("content")
+    if content is None:
+        assert response.status >= 400 or response.body == b""
+    else:
+        assert response.content_type == b"application/json"
+        jsonschema.validate(json.loads(response.body), content["application/json"]["schema"])
+
+
+def _called(template: str, data_type: str = "") -> str:
+    return template.format(siteEnv="live", siteId="jones", syncDataType=data_type)
+
+
+async def test_connect_answers_204_or_where_to_go_on() -> None:
+    desk = Desk()
+    _fits("POST", "/v1/{siteEnv}/{siteId}", response := await desk.ask("POST", SITE, BODY | {"another": 1}))
+    assert (response.status, response.body) == (204, b"")
+    key = ApiKey(client_id="id", client_secret=Secret("hunter2"))
+    assert desk.asked == [(Site("live", "jones"), "abc123", key)]
+    desk.redirect = "https://login.test/install"
+    _fits("POST", "/v1/{siteEnv}/{siteId}", response := await desk.ask("POST", SITE, BODY))
+    assert (response.status, json.loads(response.body)) == (201, {"redirect_url": "https://login.test/install"})
+
+
+async def test_disconnect_answers_204() -> None:
+    desk = Desk()
+    _fits("DELETE", "/v1/{siteEnv}/{siteId}", response := await desk.ask("DELETE", "/v1/test/a%2Db"))
+    assert (response.status, desk.asked) == (204, [(Site("test", "a-b"),)])
+
+
+async def test_every_type_of_the_contract_is_started() -> None:
+    template = "/v1/{siteEnv}/{siteId}/status/{syncDataType}"
+    types = CONTRACT["paths"][template]["parameters"][-1]["schema"]["enum"]
+    assert set(types) == TRIGGERED.keys()
+    for data_type in types:
+        desk = Desk()
+        _fits("POST", template, response := await desk.ask("POST", _called(template, data_type)))
+        assert (response.status, desk.asked) == (201, [(Site("live", "jones"), TRIGGERED[data_type])])
+        _fits("POST", template, response := await Desk(running=True).ask("POST", _called(template, data_type)))
+        assert response.status == 400
+    assert (await Desk().ask("POST", _called(template, "stock"))).status == 404
+
+
+async def test_a_page_is_entities_as_they_are_and_the_next_page() -> None:
+    template = "/v1/{siteEnv}/{siteId}/sync/{syncDataType}"
+    desk = Desk()
+    _fits("GET", template, response := await desk.ask("GET", _called(template, "stock")))
+    assert response.body == b'{"entities":[{"sku":"A","price":9.50}],"next_page":"more"}'
+    await desk.ask("GET", _called(template, "stock") + "?page=more")
+    await desk.ask("GET", _called(template, "stock") + "?page=")
+    assert [page for _, _, page in desk.asked] == [None, "more", None]
+    desk.page = PulledPage(entities=[], next_page=None)
+    _fits("GET", template, response := await desk.ask("GET", _called(template, "stock")))
+    assert json.loads(response.body) == {"entities": [], "next_page": None}
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "after"),
+    [
+        (Retry("busy", reason="http_429", after=7.4), 503, b"7"),
+        (Retry("busy", reason="http_503"), 503, b"5"),
+        (Blocked("no", reason="credentials", side=Side.PLATFORM), 503, b"5"),
+        (StorageTrouble("full", reason="storage"), 503, b"5"),
+        (Rejected("no", reason="http_400"), 400, None),
+        (Refused(404, "no connection"), 404, None),
+    ],
+)
+async def test_a_page_that_cannot_be_read_now(failure: Exception, status: int, after: bytes | None) -> None:
+    response = await Desk(failure=failure).ask("GET", f"{SITE}/sync/products")
+    assert (response.status, dict(response.headers).get(b"retry-after")) == (status, after)
+    assert b"busy" not in response.body
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, ["store_id: is missing", "spark_api_client_id: is missing", "spark_api_client_secret: is missing"]),
+        (None, ["store_id: is missing"]),
+        (BODY | {"store_id": 1234}, ["store_id: must be a text"]),
+        (BODY | {"store_id": " ", "spark_api_client_id": None}, ["store_id: is empty", "client_id: must be a text"]),
+        (BODY | {"spark_api_client_secret": "hunter2\nx"}, ["spark_api_client_secret: must be one line"]),
+        (BODY | {"spark_api_client_secret": "x" * 501}, ["spark_api_client_secret: must be one line"]),
+        ([BODY], ["must be a JSON object"]),
+        (b"{", ["must be a JSON object"]),
+        (b"\xff", ["must be a JSON object"]),
+    ],
+)
+async def test_wrong_and_missing_fields_are_named_and_not_repeated(body: Any, told: list[str]) -> None:
+    desk = Desk()
+    response = await desk.ask("POST", SITE, body)
+    assert (response.status, response.content_type, desk.asked) == (400, b"application/problem+json", [])
+    detail = json.loads(response.body)["detail"]
+    assert all(one in detail for one in told), detail
+    assert "hunter2" not in detail
+
+
+@pytest.mark.parametrize("env", ["prod", "", "LIVE"])
+async def test_an_environment_that_cannot_be_is_not_found(env: str) -> None:
+    assert (await Desk().ask("DELETE", f"/v1/{env}/jones")).status == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a%20b", "a%2Fb", "a%3Fb", "a%23b", "a%25b", "a%5Cb", "%C3%A9", "x" * 201]
+)
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_a_site_that_cannot_be_is_not_found(method: str, name: str) -> None:
+    desk = Desk()
+    assert ((await desk.ask(method, f"/v1/live/{name}", BODY)).status, desk.asked) == (404, [])
+
+
+@pytest.mark.parametrize(("method", "template"), sorted(SERVED))
+@pytest.mark.parametrize("bearer", [None, b"", b"Bearer", b"Bearer wrong", b"Basic " + BEARER[7:], BEARER[7:], b"\xff"])
+async def test_without_the_token_nobody_is_let_in(method: str, template: str, bearer: bytes | None) -> None:
+    desk = Desk()
+    response = await desk.ask(method, _called(template, "products"), b"{ no json", bearer=bearer)
+    assert (response.status, response.body, desk.asked) == (401, b"", [])
+    assert "401" in CONTRACT["paths"][template][method.lower()]["responses"]
+
+
+@pytest.mark.parametrize("token", [None, Secret("")])
+@pytest.mark.parametrize("bearer", [BEARER, b"Bearer ", b"Bearer None"])
+async def test_without_a_token_configured_nobody_is_let_in(token: Secret | None, bearer: bytes) -> None:
+    assert (await Desk(token=token).ask("DELETE", SITE, bearer=bearer)).status == 401
+
+
+async def test_the_wrong_sort_of_body_is_refused() -> None:
+    desk = Desk(content_type=b"application/x-www-form-urlencoded")
+    assert ((await desk.ask("POST", SITE, b"store_id=1")).status, desk.asked) == (415, [])

@@ -1,0 +1,129 @@
+"""What SparkLayer pulls: every entity once, in the words that are pushed, and no page of anybody else."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from attrs import evolve
+
+from daemon.errors import Retry
+from daemon.listener.routes import Refused
+from daemon.model import (
+    Address,
+    AddressId,
+    CartId,
+    ConnectionId,
+    Customer,
+    ExternalId,
+    Kind,
+    Mapped,
+    Order,
+    Package,
+    PackageType,
+    StoreFacts,
+)
+from daemon.platforms.base import Entity
+from daemon.pull import PULLED, pull
+from daemon.sandbox.sparklayer.body import ProductWrite
+from daemon.sandbox.sparklayer.customers import CustomerWrite
+from tests.engine.fakes import Bench, open_bench, product
+
+HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB")
+BUYER = Customer(external_id=ExternalId("1"), email="b@example.com", group="base", addresses={AddressId("11"): HOME})
+PLACED = datetime(2026, 1, 2, tzinfo=UTC)
+ORDER = Order(
+    external_id=ExternalId("1"),
+    cart_id=CartId("4217ba4f-7618-4e3b-b1af-9055639b18d1"),
+    visible="#1",
+    customer=ExternalId("1"),
+    placed=PLACED,
+    updated=PLACED,
+    currency="GBP",
+    packages=(Package(type=PackageType.INCOMING, lines=()),),
+)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with open_bench() as opened:
+        opened.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}, stock=n) for n in range(1, 6)))
+        yield opened
+
+
+async def every(bench: Bench, data_type: str) -> list[dict[str, Any]]:
+    """Pull all pages."""
+    found: list[dict[str, Any]] = []
+    page: str | None = None
+    while True:
+        pulled = await pull(bench.line, data_type, page)
+        found += [json.loads(one) for one in pulled.entities]
+        page = pulled.next_page
+        if page is None:
+            return found
+
+
+async def test_products_come_page_by_page_as_they_are_pushed(bench: Bench) -> None:
+    pulled = await every(bench, "products")
+    assert [one["external_id"] for one in pulled] == ["1", "2", "3", "4", "5"]
+    assert bench.shop.calls["page"] == 3
+    for one in pulled:
+        msgspec.convert(one, ProductWrite)
+
+
+async def test_stock_comes_for_each_sku_at_the_sites_location(bench: Bench) -> None:
+    pulled = await every(bench, "stock")
+    assert [(one["sku"], one["stock_level"]) for one in pulled] == [(f"S{n}", n) for n in range(1, 6)]
+    assert {one["stock_location_id"] for one in pulled} == {(await bench.line.terms()).stock_location}
+
+
+async def test_customers_and_purchases_come_as_they_are_pushed() -> None:
+    async with open_bench(kind=Kind.CUSTOMERS) as bench:
+        bench.shop.put(BUYER)
+        [customer] = await every(bench, "customers")
+        msgspec.convert(customer, CustomerWrite)
+        assert (customer["external_id"], customer["addresses"][0]["external_id"]) == ("1", "11")
+    async with open_bench(kind=Kind.ORDERS) as bench:
+        bench.shop.put(ORDER)
+        [purchase] = await every(bench, "purchases")
+        assert purchase["purchase_identifiers"] == {"sparklayer": ORDER.cart_id, "platform": "1", "visible": "#1"}
+
+
+async def test_what_is_not_told_is_left_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that SparkLayer shall not have, and one that cannot be mapped: pushing it makes that an issue."""
+    bench.shop.products["2"] = None
+    real = bench.shop.map
+
+    def mapped(kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
+        if entity.external_id == "3":
+            raise Retry("not what was agreed", reason="unexpected_shape")
+        return real(kind, entity, facts)
+
+    monkeypatch.setattr(bench.shop, "map", mapped)
+    assert [one["external_id"] for one in await every(bench, "products")] == ["1", "4", "5"]
+
+
+async def test_a_page_that_was_not_given_is_refused(bench: Bench) -> None:
+    given = (await pull(bench.line, "products", None)).next_page
+    assert given is not None
+    assert (await pull(bench.line, "products", given)).entities
+    bad = ["2", "x", "ü", "!", given[:-1] + ("A" if given[-1] != "A" else "B"), given + "AAAA", given[4:]]
+    for page in bad:
+        with pytest.raises(Refused, match="none that was given") as refused:
+            await pull(bench.line, "products", page)
+        assert refused.value.status == 400
+    with pytest.raises(Refused, match="none that was given"):
+        await pull(bench.line, "stock", given)
+    bench.line.connection = evolve(bench.line.connection, id=ConnectionId(99))
+    with pytest.raises(Refused, match="none that was given"):
+        await pull(bench.line, "products", given)
+
+
+@pytest.mark.parametrize("data_type", ["merchant", "customers", "", "Products"])
+async def test_a_type_that_such_a_store_does_not_have_is_not_found(bench: Bench, data_type: str) -> None:
+    with pytest.raises(Refused) as refused:
+        await pull(bench.line, data_type, None)
+    assert refused.value.status == 404
+    assert set(PULLED) == {"customers", "products", "purchases", "stock"}

@@ -14,7 +14,7 @@ from daemon.sandbox.sparklayer.body import ProductWrite, Settings, VariantWrite
 from daemon.sandbox.sparklayer.customers import AddressWrite, CustomerWrite
 from daemon.sandbox.sparklayer.price_lists import PriceList
 from daemon.sandbox.sparklayer.prices import Row
-from daemon.sandbox.sparklayer.purchases import Package
+from daemon.sandbox.sparklayer.purchase import Package
 from daemon.sandbox.sparklayer.sync_log import SyncError
 
 PLACE = Path(__file__).parents[1] / "contracts" / "sparklayer.openapi.yaml"

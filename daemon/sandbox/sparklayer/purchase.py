@@ -163,6 +163,13 @@ class CustomerIds(Written):
     platform: str | UnsetType = UNSET
 
 
+class Dates(Written):
+    """When a purchase was made, and when anything of it changed."""
+
+    placed: Text | UnsetType = UNSET
+    last_updated: Text | UnsetType = UNSET
+
+
 class PurchaseWrite(Written, kw_only=True):
     """A purchase as it may be written."""
 
@@ -170,7 +177,7 @@ class PurchaseWrite(Written, kw_only=True):
     purchase_identifiers: Ids
     customer_identifiers: CustomerIds
     payment_method: Literal["invoice", "on_account", "platform_upfront"] | UnsetType = UNSET
-    dates: dict[Literal["placed", "last_updated"], Text]
+    dates: Dates
     customer_reference: str | UnsetType = UNSET
     currency_code: Currency | UnsetType = UNSET
     total_paid: Money | UnsetType = UNSET

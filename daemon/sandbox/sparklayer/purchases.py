@@ -21,6 +21,7 @@ from daemon.sandbox.sparklayer.problems import Detail, problem
 from daemon.sandbox.sparklayer.purchase import (
     CustomerIds,
     CustomField,
+    Dates,
     Ids,
     Line,
     Metadata,
@@ -89,7 +90,7 @@ class Purchases:
                 purchase_identifiers=Ids(sparklayer=cart, internal=f"ERP-{reference}"),
                 customer_identifiers=CustomerIds(sparklayer=customer, sparklayer_sales_rep="cu_rep"),
                 payment_method="on_account",
-                dates={"placed": "2026-01-30T08:30:00Z"},
+                dates=Dates(placed="2026-01-30T08:30:00Z"),
                 customer_reference=reference,
                 currency_code=currency,
                 packages=[Package(type="incoming", line_items=items)] if items else [],

@@ -15,6 +15,8 @@
         await sandbox.bigcommerce.webhooks.settled()              # every webhook taken or given up
         sandbox.bigcommerce.login.authorize("sandbox")            # a code for POST {url}/oauth2/token
         sandbox.sparklayer.state.comparable()                     # the site as plain data
+        sandbox.sparklayer.state.customers.edit("1", group="vip") # a person does that in SparkLayer's Dashboard
+        sandbox.sparklayer.state.purchases.place("<uuid>", reference="PO-1")    # an order in the storefront
         sandbox.sparklayer.state.sync_log.calls                   # every sync-log call in order
         sandbox.sparklayer.statistics.calls["POST /api/v1/products"]
         sandbox.sparklayer.tokens.revoke()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from daemon.sandbox import BigCommerceOptions, Store, open_sandbox
+from daemon.sandbox import BigCommerceOptions, SparkLayerOptions, Store, open_sandbox
 
 
 async def test_edits_and_state_over_http(house: Any) -> None:
@@ -76,6 +76,45 @@ async def test_the_site_can_be_looked_at_over_http(house: Any) -> None:
     assert state["products"] == {"1": {"title": "A", "slug": "a", "variants": {}}}
     assert (counts["products"], counts["product_writes"], counts["sync_log_calls"]) == (1, 1, 1)
     assert calls[0]["method"] == "PUT"
+
+
+async def test_an_order_is_placed_in_the_storefront_over_http(house: Any) -> None:
+    cart = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
+    async with house() as running:
+        control = f"{running.sandbox.sparklayer.url}/_sandbox"
+        order = {"cart": cart, "reference": "PO-9", "lines": [{"sku": "MUG", "quantity": 2, "price": "7.50"}]}
+        assert (await running.site("POST", f"{control}/purchase", order)).status_code == 204
+        for unfit in (order, {"cart": "1001"}, {}, {"cart": cart, "lines": [{"price": "7.50"}]}):
+            assert (await running.site("POST", f"{control}/purchase", unfit)).status_code == 400
+        held = (await running.site("GET", f"{control}/state")).json()["purchases"]
+    assert set(held) == {cart}
+    assert (held[cart]["type"], held[cart]["customer_reference"]) == ("order_unconfirmed", "PO-9")
+    assert held[cart]["packages"][0]["line_items"][0]["quantity"] == 2
+
+
+async def test_writes_are_counted_and_kept_over_http(house: Any) -> None:
+    cart = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
+    address = {"address_line1": "1 High Street", "city": "Bath", "country_code": "GB"}
+    customer = {"email": "a@example.com", "external_id": "1", "addresses": [address]}
+    purchase = {"type": "order", "purchase_identifiers": {}, "customer_identifiers": {}, "dates": {}}
+    purchase |= {"packages": [], "accounting_files": [], "custom_fields": [], "metadata": []}
+    async with house(sparklayer=SparkLayerOptions(journal=True)) as running:
+        await running.site("POST", "/api/v1/customers", customer)
+        await running.site("POST", "/api/v1/customers/1/addresses", address)
+        await running.site("PUT", f"/api/v1/purchases/sparklayer/{cart}", purchase)
+        await running.site("DELETE", "/api/v1/sync-log")
+        control = f"{running.sandbox.sparklayer.url}/_sandbox"
+        held = (await running.site("GET", f"{control}/counts")).json()
+        journal = (await running.site("GET", f"{control}/journal")).json()
+        await running.site("DELETE", "/api/v1/customers/1")
+        await running.site("DELETE", f"/api/v1/purchases/sparklayer/{cart}")
+        gone = (await running.site("GET", f"{control}/counts")).json()
+    sizes, writes = ("customers", "addresses", "purchases"), ("customer_writes", "address_writes", "purchase_writes")
+    assert [held[name] for name in sizes] == [1, 2, 1]
+    assert [gone[name] for name in sizes] == [0, 0, 0]
+    assert [held[name] for name in writes] == [gone[name] for name in writes] == [1, 1, 1]
+    assert (gone["customer_removals"], gone["purchase_removals"], gone["sync_log_wipes"]) == (1, 1, 1)
+    assert journal == {"products": {}, "customers": {"1": [customer]}, "purchases": {cart: [purchase]}}
 
 
 async def test_it_runs_on_its_own_and_says_where(nursery: trio.Nursery) -> None:

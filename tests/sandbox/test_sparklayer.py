@@ -6,16 +6,15 @@ import httpx
 import pytest
 
 from daemon.sandbox import SparkLayerOptions
-from daemon.sandbox.message import Refused
-from daemon.sandbox.sparklayer.gate import Bucket
 
-LOG = "/api/v1/sync-log/bigcommerce/products"
 PRICES = "/api/v1/price-lists/trade/pricing"
 JUMPER = {"title": "Jumper", "slug": "jumper", "external_id": "1"}
 SMALL = {"external_id": "11", "sku": "J-S", "status": "live"}
 MEDIUM = {"external_id": "12", "sku": "J-M", "status": "live"}
 MAIN = {"stock_location_external_id": "main"}
 STOCK = {"sku": "J-S", "stock_level": 1, **MAIN}
+RRP = {"currency_code": "USD", "price": 9.5}
+BASE = {"customer_group": "base", "sell": True}
 LIST = {"slug": "trade", "name": "Trade", "currency_code": "USD"}
 
 REFUSED: list[tuple[str, str, Any, int, str | None]] = [
@@ -42,6 +41,49 @@ REFUSED: list[tuple[str, str, Any, int, str | None]] = [
         400,
         "variants[0].options",
     ),
+    ("POST", "products", JUMPER | {"variants": [{"rrp": [RRP, RRP | {"price": 8}]}]}, 400, "variants[0].rrp"),
+    (
+        "POST",
+        "products",
+        JUMPER | {"variants": [{"rrp": [{"currency_code": "USD"}]}]},
+        400,
+        "variants[0].rrp[0].price",
+    ),
+    (
+        "POST",
+        "products",
+        JUMPER | {"variants": [{"rrp": [RRP | {"price": -1}]}]},
+        400,
+        "variants[0].rrp[0].price",
+    ),
+    (
+        "POST",
+        "products",
+        JUMPER | {"variants": [{"settings": [BASE, BASE | {"sell": False}]}]},
+        400,
+        "variants[0].settings",
+    ),
+    (
+        "POST",
+        "products",
+        JUMPER | {"variants": [{"settings": [{"pack_size": 6}]}]},
+        400,
+        "variants[0].settings[0].customer_group",
+    ),
+    (
+        "POST",
+        "products",
+        JUMPER | {"variants": [{"settings": [BASE | {"pack_size": "6"}]}]},
+        400,
+        "variants[0].settings[0].pack_size",
+    ),
+    (
+        "POST",
+        "products",
+        JUMPER | {"variants": [{"settings": [BASE | {"min_stock_level": 1}]}]},
+        400,
+        "variants[0].settings[0].min_stock_level",
+    ),
     ("PATCH", "products/none", {"title": "A"}, 404, None),
     ("GET", "products/none", None, 404, None),
     ("GET", "variants/none", None, 404, None),
@@ -60,19 +102,28 @@ REFUSED: list[tuple[str, str, Any, int, str | None]] = [
         "[0].stock_location_external_id",
     ),
     ("POST", "batch-update-stock", [STOCK | {"restock_date": "soon"}], 400, "[0].restock_date"),
+    ("POST", "batch-update-stock", [STOCK | {"restock_date": None}], 400, "[0].restock_date"),
+    ("POST", "batch-update-stock", [STOCK | {"min_stock_level": 0.5}], 400, "[0].min_stock_level"),
+    ("POST", "batch-update-stock", [STOCK | {"min_stock_level": None}], 400, "[0].min_stock_level"),
     ("POST", "batch-delete-stock", {"skus": ["J-S"]}, 400, ""),
     ("POST", "stock-locations", {"name": "Attic", "external_id": "main"}, 409, None),
     ("POST", "price-lists", LIST | {"slug": "x" * 31}, 400, "slug"),
     ("POST", "price-lists", LIST | {"currency_code": "usd"}, 400, "currency_code"),
     ("POST", "price-lists", LIST | {"source": "mars"}, 400, "source"),
     ("POST", "price-lists", LIST, 409, None),
+    ("POST", "price-lists", LIST | {"slug": "b", "tax_inclusive_display": "no"}, 400, "tax_inclusive_display"),
+    ("PATCH", "price-lists/trade", {"tax_inclusive_display": None}, 400, "tax_inclusive_display"),
     ("PATCH", "price-lists/trade", {"slug": "other"}, 400, "slug"),
     ("PATCH", "price-lists/trade", {"source": "custom"}, 400, "source"),
     ("GET", "price-lists/none", None, 404, None),
     ("PATCH", "price-lists/none/pricing", [], 404, None),
     ("PATCH", "batch-update-pricing", [{"sku": "A", "price_list_slug": "none", "pricing": []}], 404, None),
     ("PUT", "store-currency", {"currency_code": "EUR"}, 409, None),
+    ("PUT", "store-currency", {"currency_code": "usd"}, 400, "currency_code"),
     ("PATCH", "settings", [{"key": "baseCurrency", "value": "EUR"}], 403, None),
+    ("PATCH", "settings", [{"key": "baseCurrency"}], 400, "[0].value"),
+    ("PATCH", "settings", {"key": "baseCurrency", "value": "EUR"}, 400, ""),
+    ("PATCH", "settings", [], 400, None),
     ("GET", "products/1?fields=all", None, 400, None),
     ("DELETE", "products/1", None, 405, None),
     ("GET", "kittens", None, 404, None),
@@ -106,8 +157,8 @@ async def test_a_problem_names_the_place_and_changes_nothing(
     ("entries", "lines"),
     [
         ([{"sku": "A", "pricing": [{"quantity": 1, "price": -1}]}], [(0, "pricing[0].price")]),
-        ([{"sku": "A", "pricing": []}, {"sku": "B", "pricing": [{"price": 1}]}], [(1, "pricing[0]")]),
-        ([{"sku": "A", "pricing": []}, {"sku": "B"}], [(1, "")]),
+        ([{"sku": "A", "pricing": []}, {"sku": "B", "pricing": [{"price": 1}]}], [(1, "pricing[0].quantity")]),
+        ([{"sku": "A", "pricing": []}, {"sku": "B"}], [(1, "pricing")]),
         ([{"sku": "A", "pricing": [{"quantity": 0, "price": 1}]}], [(0, "pricing[0].quantity")]),
         ([{"sku": "A", "pricing": [{"quantity": 1, "price": "1"}]}], [(0, "pricing[0].price")]),
         ([{"sku": "A", "pricing": [], "surprise": 1}], [(0, "surprise")]),
@@ -155,6 +206,43 @@ async def test_stock_is_kept_by_sku_and_location(house: Any) -> None:
         assert running.sandbox.sparklayer.state.comparable()["stock"] == {}
     here, there = {"stock_location_id": "sl_1", "stock_level": 1}, {"stock_location_id": "sl_2", "stock_level": 2}
     assert fetched.json() == [{"sku": "J-S", "stock_levels": [here, there]}, {"sku": "NONE", "stock_levels": []}]
+
+
+async def test_stock_terms_that_are_left_out_are_cleared(house: Any) -> None:
+    async with house(sparklayer=SparkLayerOptions(locations=(("main", "Main"), ("attic", "Attic")))) as running:
+        state = running.sandbox.sparklayer.state
+        there = {"sku": "J-S", "stock_level": 2, "stock_location_external_id": "attic"}
+        terms = {"restock_date": "2027-01-01", "min_stock_level": -9}
+        await running.site("POST", "/api/v1/batch-update-stock", [STOCK | terms, there])
+        full = state.comparable()
+        await running.site("POST", "/api/v1/batch-update-stock", [STOCK | {"min_stock_level": 0}])
+        less = state.comparable()
+        await running.site("POST", "/api/v1/batch-update-stock", [STOCK])
+        none = state.comparable()
+    assert full["stock"] == less["stock"] == none["stock"] == {"J-S": {"main": 1, "attic": 2}}
+    assert full["stock_terms"] == {"J-S": {"main": terms}}
+    assert less["stock_terms"] == {"J-S": {"main": {"min_stock_level": 0}}}
+    assert none["stock_terms"] == {}
+
+
+async def test_rules_and_recommended_prices_are_replaced_whole(house: Any) -> None:
+    async with house() as running:
+        sent = [SMALL | {"rrp": [RRP], "settings": [BASE | {"pack_size": 6}]}]
+        await running.site("POST", "/api/v1/products", JUMPER | {"variants": sent})
+        await running.site("PATCH", "/api/v1/variants/11", {"settings": [BASE]})
+        held = running.sandbox.sparklayer.state.comparable()["products"]["1"]["variants"]["11"]
+    assert (held["rrp"], held["settings"]) == ([RRP], [BASE])
+
+
+async def test_a_price_list_tells_how_its_prices_are_shown(house: Any) -> None:
+    async with house() as running:
+        made = await running.site("POST", "/api/v1/price-lists", LIST | {"tax_inclusive_display": True})
+        named = await running.site("PATCH", "/api/v1/price-lists/trade", {"name": "Net"})
+        changed = await running.site("PATCH", "/api/v1/price-lists/trade", {"tax_inclusive_display": False})
+        picture = running.sandbox.sparklayer.state.comparable()["price_lists"]
+    shown = [answer.json()["tax_inclusive_display"] for answer in (made, named, changed)]
+    assert shown == [True, True, False]
+    assert picture == {"trade": LIST | {"name": "Net", "source": "integration", "tax_inclusive_display": False}}
 
 
 @pytest.mark.parametrize("mode", ["merge", "replace"])
@@ -232,6 +320,28 @@ async def test_settings_may_be_written_when_the_switch_says_so(house: Any) -> No
         assert (await running.site("GET", "/api/v1/store-currency")).json() == {"currency_code": "EUR"}
 
 
+@pytest.mark.parametrize("status", [403, 404, 422])
+async def test_the_status_of_refused_settings_is_a_switch(house: Any, status: int) -> None:
+    async with house(sparklayer=SparkLayerOptions(settings_refusal=status)) as running:
+        answer = await running.site("PATCH", "/api/v1/settings", [{"key": "baseCurrency", "value": "EUR"}])
+        assert running.sandbox.sparklayer.state.settings.currency is None
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+
+
+async def test_a_store_currency_that_is_set_stays(house: Any) -> None:
+    async with house() as running:
+        for currency, status in (("GBP", 200), ("GBP", 200), ("EUR", 409)):
+            answer = await running.site("PUT", "/api/v1/store-currency", {"currency_code": currency})
+            assert answer.status_code == status
+        assert (await running.site("GET", "/api/v1/store-currency")).json() == {"currency_code": "GBP"}
+
+
+async def test_writable_settings_need_a_currency(house: Any) -> None:
+    async with house(sparklayer=SparkLayerOptions(settings_writable=True)) as running:
+        answer = await running.site("PATCH", "/api/v1/settings", [{"key": "baseCurrency", "value": 5}])
+    assert (answer.status_code, answer.json()["errors"][0]["property"]) == (400, "[0].value")
+
+
 async def test_price_lists_come_in_pages(house: Any) -> None:
     async with house() as running:
         for slug in ("a", "b", "c"):
@@ -239,125 +349,11 @@ async def test_price_lists_come_in_pages(house: Any) -> None:
             await running.site("POST", "/api/v1/price-lists", LIST | {"slug": slug, "source": source})
         second = (await running.site("GET", "/api/v2/price-lists?page=2&page_size=2")).json()
         platform = (await running.site("GET", "/api/v2/price-lists?source=platform")).json()
-        refused = await running.site("GET", "/api/v2/price-lists?page_size=251")
+        asked = ("page_size=251", "page=0", "page=", "slug=a")
+        refused = [await running.site("GET", f"/api/v2/price-lists?{query}") for query in asked]
         everything = (await running.site("GET", "/api/v1/price-lists")).json()
     assert ([found["slug"] for found in second["data"]], second["pagination"]["total_pages"]) == (["c"], 2)
     assert [found["slug"] for found in platform["data"]] == ["c"]
-    assert refused.status_code == 400
+    places = [answer.json()["errors"][0]["property"] for answer in refused if answer.status_code == 400]
+    assert places == ["page_size", "page", "page", "slug"]
     assert [found["source"] for found in everything] == ["integration", "integration", "platform"]
-
-
-async def test_a_form_gets_no_token(house: Any) -> None:
-    async with house() as running:
-        form = {"grant_type": "client_credentials", "client_id": "sandbox-client", "client_secret": "sandbox-key"}
-        assert (await running.site("POST", "/api/auth/token", data=form)).status_code == 400
-        assert (await running.site("POST", "/api/auth/token", form | {"client_secret": "no"})).status_code == 401
-
-
-@pytest.mark.parametrize("headers", [{"Site-Id": "another"}, {"Site-Id": ""}, {"Authorization": "Bearer no"}])
-async def test_every_call_needs_site_and_token(house: Any, headers: dict[str, str]) -> None:
-    async with house() as running:
-        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 200
-        assert (await running.site("GET", "/api/v1/price-lists", headers=headers)).status_code == 401
-
-
-async def test_tokens_expire_and_can_be_revoked(house: Any) -> None:
-    async with house() as running:
-        tokens = running.sandbox.sparklayer.tokens
-        tokens.revoke()
-        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 401
-        await running.log_in()
-        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 200
-        tokens.key_revoked = True
-        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 401
-        tokens.key_revoked, tokens.seconds = False, 0
-        assert (await running.log_in()).json()["expires_in"] == 0
-        assert (await running.site("GET", "/api/v1/price-lists")).status_code == 401
-
-
-@pytest.mark.parametrize(("form", "pattern"), [("none", None), ("seconds", "1"), ("date", "GMT")])
-async def test_the_rate_limit_refuses_and_may_say_when_to_come_back(mock_clock: Any, form: Any, pattern: Any) -> None:
-    bucket = Bucket(rate=2.0, burst=2, retry_after=form)
-    for _ in range(2):
-        bucket.take()
-    with pytest.raises(Refused) as refused:
-        bucket.take()
-    told = refused.value.response.headers.get("retry-after", "")
-    assert refused.value.response.status == 429
-    assert told == "" if pattern is None else pattern in told
-    mock_clock.jump(0.5)
-    bucket.take()
-    assert bucket.refused == 1
-
-
-async def test_the_sync_log_needs_a_full_sync_first(house: Any) -> None:
-    async with house() as running:
-        for method, path, body in (("GET", LOG, None), ("GET", f"{LOG}/errors", None), ("PATCH", LOG, {})):
-            assert (await running.site(method, path, body)).status_code == 404
-
-
-async def test_put_clears_and_patch_keeps(house: Any) -> None:
-    when, later = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
-    async with house() as running:
-        errors = [{"external_id": "1", "title": "old"}, {"external_id": "2"}]
-        full = {"started_full_sync": when, "last_full_sync": when, "last_full_sync_succeeded": True, "errors": errors}
-        assert (await running.site("PUT", LOG, full)).status_code == 200
-        partial = {"errors": [{"external_id": "1", "title": "new"}], "synced_external_ids": ["2", "3"]}
-        assert (await running.site("PATCH", LOG, partial)).status_code == 200
-        patched = (await running.site("GET", f"{LOG}/errors")).json()
-        await running.site("PATCH", LOG, {"last_full_sync": later, "last_full_sync_succeeded": False})
-        closed = (await running.site("GET", LOG)).json()
-        await running.site("PUT", LOG, {"started_full_sync": later})
-        anew = (await running.site("GET", LOG)).json()
-        calls = running.sandbox.sparklayer.state.sync_log.calls
-        assert (await running.site("DELETE", "/api/v1/sync-log")).status_code == 204
-        assert (await running.site("GET", LOG)).status_code == 404
-    assert patched["errors"] == [{"external_id": "1", "title": "new"}]
-    assert (patched["last_full_sync"], patched["last_full_sync_succeeded"]) == (when, True)
-    assert (closed["last_full_sync"], closed["last_full_sync_succeeded"]) == (later, False)
-    assert anew == {"started_full_sync": later, "errors_count": 0}
-    assert [(call.method, call.status) for call in calls] == [
-        ("PUT", 200),
-        ("PATCH", 200),
-        ("PATCH", 200),
-        ("PUT", 200),
-    ]
-    assert calls[1].body == partial
-
-
-@pytest.mark.parametrize(
-    ("method", "body"),
-    [
-        ("PUT", {"errors": [{"external_id": "1"}, {"external_id": "1"}]}),
-        ("PUT", {"errors": [{"external_id": str(number)} for number in range(5001)]}),
-        ("PUT", {"last_full_sync": "yesterday"}),
-        ("PUT", {"last_full_sync": "2026-01-01T00:00:00"}),
-        ("PUT", {"last_full_sync": None}),
-        ("PUT", {"errors": [{"title": "no id"}]}),
-        ("PUT", {"synced_external_ids": []}),
-        ("PATCH", {"errors": [{"external_id": "1"}], "synced_external_ids": ["1"]}),
-        ("PATCH", {"errors": [{"external_id": str(number)} for number in range(5000)]}),
-        ("PATCH", {"started_full_sync": "2026-01-01T00:00:00Z"}),
-        ("PATCH", {"resolved": ["1"]}),
-    ],
-)
-async def test_an_unfit_sync_log_call_is_refused_and_changes_nothing(house: Any, method: str, body: Any) -> None:
-    async with house() as running:
-        await running.site("PUT", LOG, {"errors": [{"external_id": "standing"}]})
-        assert (await running.site(method, LOG, body)).status_code == 400
-        errors = (await running.site("GET", f"{LOG}/errors")).json()["errors"]
-        assert running.sandbox.sparklayer.state.sync_log.calls[-1].status == 400
-    assert errors == [{"external_id": "standing"}]
-
-
-async def test_the_name_of_the_resolved_ids_is_a_switch(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(resolved_field="resolved")) as running:
-        await running.site("PUT", LOG, {"errors": [{"external_id": "1"}]})
-        assert (await running.site("PATCH", LOG, {"synced_external_ids": ["1"]})).status_code == 400
-        assert (await running.site("PATCH", LOG, {"resolved": ["1"]})).status_code == 200
-        assert (await running.site("GET", LOG)).json()["errors_count"] == 0
-
-
-async def test_only_known_data_types_have_a_log(house: Any) -> None:
-    async with house() as running:
-        assert (await running.site("PUT", "/api/v1/sync-log/bigcommerce/kittens", {})).status_code == 400

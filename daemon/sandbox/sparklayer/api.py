@@ -5,8 +5,9 @@ Another part of the API is a class with a `route` method, and a line in `_state`
     GET  /_sandbox/state        the comparable state (`State.comparable`)
     GET  /_sandbox/counts       {"products", "variants", "stock", "prices", "customers", ..., writes of each, "tokens"}
     GET  /_sandbox/sync-log     every sync-log call in order
-    GET  /_sandbox/journal      product writes by external id, when they are kept
-    POST /_sandbox/purchase     {"cart": "<uuid>", "reference": "PO-1"}: an order is placed in the storefront
+    GET  /_sandbox/journal      {"products", "customers", "purchases"}: bodies written, by id, when they are kept
+    POST /_sandbox/purchase     {"cart": "<uuid>", "reference": "PO-1", "lines": [{"sku", "quantity", "price"}]}:
+                                an order is placed in the storefront
     POST /_sandbox/revoke       {"key": false}: tokens stop working; true: the key too, until {"key": false} again
 """
 
@@ -26,7 +27,7 @@ from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.prices import Prices
 from daemon.sandbox.sparklayer.problems import problem
 from daemon.sandbox.sparklayer.products import Mode, Products
-from daemon.sandbox.sparklayer.purchases import Purchases
+from daemon.sandbox.sparklayer.purchases import Ordered, Purchases
 from daemon.sandbox.sparklayer.settings import Settings
 from daemon.sandbox.sparklayer.state import State
 from daemon.sandbox.sparklayer.stock import Location, Stock
@@ -34,6 +35,8 @@ from daemon.sandbox.sparklayer.sync_log import SyncLog
 from daemon.sandbox.statistics import Statistics
 
 TOKEN_PATH = "/api/auth/token"  # noqa: S105  a path
+WITH_PARAMETERS = ("GET /api/v2/price-lists", "GET /api/v1/purchases")
+"""The only routes that take parameters."""
 
 
 @frozen(kw_only=True)
@@ -65,8 +68,10 @@ class SparkLayerOptions:
     settings_refusal: int = 403
     """How global settings that may not be written are refused."""
     resolved_field: str = "synced_external_ids"
+    data_types: tuple[str, ...] | None = None
+    """What the sync-log is kept of; None is anything."""
     journal: bool = False
-    """Keep the body of every product write."""
+    """Keep the body of every write of a product, customer or purchase."""
 
 
 class _Placed(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,6 +79,7 @@ class _Placed(msgspec.Struct, forbid_unknown_fields=True):
     customer: str = "cu_1"
     reference: str = "PO-1"
     currency: str = "USD"
+    lines: list[Ordered] = []
 
 
 class _Revocation(msgspec.Struct, forbid_unknown_fields=True):
@@ -131,7 +137,7 @@ class SparkLayer:
         if match is None:
             allowed = self._router.allowed(request.path)
             raise problem(405 if allowed else 404, f"There is no {request.method} {request.path}")
-        if request.query and "/v2/" not in match.name:
+        if request.query and match.name not in WITH_PARAMETERS:
             raise problem(400, "This endpoint takes no parameters")
         return match.handler(request, **match.parameters)
 
@@ -141,7 +147,7 @@ class SparkLayer:
         control.router.add("GET", "/_sandbox/state", lambda _: json(state.comparable()))
         control.router.add("GET", "/_sandbox/counts", lambda _: json(self._counts()))
         control.router.add("GET", "/_sandbox/sync-log", lambda _: json([asdict(c) for c in state.sync_log.calls]))
-        control.router.add("GET", "/_sandbox/journal", lambda _: json(state.products.journal))
+        control.router.add("GET", "/_sandbox/journal", lambda _: json(self._journal()))
         control.router.add("POST", "/_sandbox/purchase", self._place)
         control.router.add("POST", "/_sandbox/revoke", self._revoke)
         return control
@@ -160,16 +166,26 @@ class SparkLayer:
             "stock_writes": state.stock.writes,
             "price_writes": state.prices.writes,
             "customer_writes": state.customers.writes,
+            "customer_removals": state.customers.removals,
+            "address_writes": state.customers.address_writes,
             "purchase_writes": state.purchases.writes,
+            "purchase_removals": state.purchases.removals,
             "sync_log_calls": len(state.sync_log.calls),
+            "sync_log_wipes": state.sync_log.wipes,
             "tokens": self.tokens.issued,
+        }
+
+    def _journal(self) -> dict[str, Any]:
+        state = self.state
+        return {
+            "products": state.products.journal,
+            "customers": state.customers.journal,
+            "purchases": state.purchases.journal,
         }
 
     def _place(self, request: Request) -> Response:
         order = msgspec.json.decode(request.body, type=_Placed)
-        self.state.purchases.place(
-            order.cart, customer=order.customer, reference=order.reference, currency=order.currency
-        )
+        self.state.purchases.place(**msgspec.structs.asdict(order))
         return DONE
 
     def _revoke(self, request: Request) -> Response:
@@ -195,9 +211,13 @@ def _state(options: SparkLayerOptions) -> State:
         price_lists=lists,
         prices=Prices(lists=lists, first_line=options.first_line),
         settings=Settings(options.currency, options.settings_writable, options.settings_refusal),
-        customers=Customers(mode=options.addresses, duplicate_status=options.duplicate_status),
-        purchases=Purchases(),
-        sync_log=SyncLog(options.resolved_field),
+        customers=Customers(
+            mode=options.addresses,
+            duplicate_status=options.duplicate_status,
+            keep_journal=options.journal,
+        ),
+        purchases=Purchases(keep_journal=options.journal),
+        sync_log=SyncLog(options.resolved_field, options.data_types),
     )
 
 

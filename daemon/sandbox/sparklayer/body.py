@@ -96,8 +96,8 @@ def decode_some(request: Request, shape: type[list[T]]) -> list[T]:
 
 
 def explain(error: msgspec.DecodeError) -> tuple[str, str]:
-    """Return the message of a decoding error, and the path to the place such as `[3].sku`."""
+    """Return the message of a decoding error, and the path to the place such as `[3].sku`, also of a missing one."""
     words, _, path = str(error).partition(" - at `$")
-    unknown = re.search(r"unknown field `(.*)`", words)
-    place = path.rstrip("`") + (f".{unknown[1]}" if unknown else "")
+    named = re.search(r"(?:unknown|missing required) field `(.*)`", words)
+    place = path.rstrip("`") + (f".{named[1]}" if named else "")
     return words, place.removeprefix(".")

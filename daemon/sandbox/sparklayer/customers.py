@@ -2,11 +2,12 @@
 
 E-mails (whatever their case), external ids and the external ids of addresses are unique in the site. A request is
 carried out whole or not at all. Whether PATCH merges `addresses` by external id or replaces them is not documented, so
-both can be had. What is inferred: the paths, that a parent is named by its external id as well as by its own, and
-that an empty text clears it.
+both can be had. A default address may be named by its external id, and comes back by the API's own. What is inferred:
+the paths, that a parent is named by its external id as well as by its own, that an empty text clears it or a default
+address, and that a default address must be the customer's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from daemon.sandbox.sparklayer.problems import Detail, problem
 Mode = Literal["merge", "replace"]
 CUSTOMER, ADDRESS = "cu_", "ca_"
 """What the API's own ids begin with, and external ids must not."""
+DEFAULTS = ("default_billing_address_id", "default_shipping_address_id")
 
 Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$")]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2,3}$")]
@@ -101,14 +103,20 @@ class Customer(_Fields, kw_only=True):
 
 @define(eq=False, kw_only=True)
 class Customers:
-    """All customers of the site by their own ids, and their routes. `writes` counts what was carried out."""
+    """All customers of the site by their own ids, and their routes.
+
+    `writes` counts the customers made and changed, `removals` those deleted, `address_writes` the addresses added and
+    deleted by calls of their own; `journal` has the bodies by external id, where they are kept.
+    """
 
     mode: Mode
     duplicate_status: int
+    keep_journal: bool
     customers: dict[str, Customer] = field(factory=dict, repr=False)
     writes: int = 0
     removals: int = 0
-    """How many customers and addresses were deleted."""
+    address_writes: int = 0
+    journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
     _ids: dict[str, str] = field(factory=dict, repr=False)
     _emails: dict[str, str] = field(factory=dict, repr=False)
     _address_ids: dict[str, str] = field(factory=dict, repr=False)
@@ -129,6 +137,23 @@ class Customers:
         """Return a customer by internal or external id."""
         return self.customers.get(customer_id) or self.customers.get(self._ids.get(customer_id, ""))
 
+    def edit(self, customer_id: str, **fields: Any) -> None:
+        """Let a person change fields in the Dashboard: checked like a PATCH, but not counted."""
+        self._write(self._existing(customer_id), msgspec.convert(fields, CustomerWrite))
+
+    def remove(self, customer_id: str) -> None:
+        """Let a person delete a customer in the Dashboard, with its addresses: its sub-accounts have no parent then."""
+        customer = self._existing(customer_id)
+        names = {customer.id, customer.external_id}
+        for child in self.customers.values():
+            if child.parent_customer_id in names:
+                child.parent_customer_id = UNSET
+        del self.customers[customer.id]
+        self._ids.pop(customer.external_id or "", None)
+        self._emails.pop((customer.email or "").lower(), None)
+        for address in customer.addresses:
+            self._address_ids.pop(address.external_id or "", None)
+
     def create(self, request: Request) -> Response:
         """Create a customer; answers 200 with it."""
         written = decode(request, CustomerWrite)
@@ -136,7 +161,7 @@ class Customers:
             raise problem(400, "email is required", [Detail("required", "is required", "email")])
         now = _now()
         blank = Customer(id=self._new_id(CUSTOMER), created_at=now, updated_at=now, addresses=[])
-        return json(self._write(blank, written))
+        return json(self._recorded(request, self._write(blank, written)))
 
     def get(self, _request: Request, customer_id: str) -> Response:
         """Answer a customer."""
@@ -145,21 +170,11 @@ class Customers:
     def update(self, request: Request, customer_id: str) -> Response:
         """Change the fields sent; answers 200 with the customer."""
         written = decode(request, CustomerWrite)
-        return json(self._write(self._existing(customer_id), written))
+        return json(self._recorded(request, self._write(self._existing(customer_id), written)))
 
     def delete(self, _request: Request, customer_id: str) -> Response:
-        """Delete a customer with its addresses; its sub-accounts have no parent then."""
-        customer = self._existing(customer_id)
-        names = {customer.id, customer.external_id}
-        for child in self.customers.values():
-            if child.parent_customer_id in names:
-                child.parent_customer_id = UNSET
-        del self.customers[customer.id]
-        for index in (self._ids, self._emails):
-            for word in [word for word, owner in index.items() if owner == customer.id]:
-                del index[word]
-        for address in customer.addresses:
-            self._address_ids.pop(address.external_id or "", None)
+        """Delete a customer."""
+        self.remove(customer_id)
         self.removals += 1
         return Response(status=204)
 
@@ -173,19 +188,20 @@ class Customers:
         address = self._draft(decode(request, AddressWrite), None, claims, "")
         claims.commit()
         customer.addresses.append(address)
-        self.writes += 1
+        self.address_writes += 1
         return json(address)
 
     def delete_address(self, _request: Request, customer_id: str, address_id: str) -> Response:
         """Delete an address by internal or external id."""
         customer = self._existing(customer_id)
-        for address in customer.addresses:
-            if address_id in {address.id, address.external_id}:
-                customer.addresses.remove(address)
-                self._address_ids.pop(address.external_id or "", None)
-                self.removals += 1
-                return Response(status=204)
-        raise problem(404, f"There is no address {address_id}")
+        address = _address_of(customer, address_id)
+        if address is None:
+            raise problem(404, f"There is no address {address_id}")
+        customer.addresses.remove(address)
+        self._address_ids.pop(address.external_id or "", None)
+        _settle_defaults(customer, CustomerWrite())
+        self.address_writes += 1
+        return Response(status=204)
 
     def _write(self, old: Customer, written: CustomerWrite) -> Customer:
         ids, emails, addresses = Claims(self._ids), Claims(self._emails), Claims(self._address_ids)
@@ -196,31 +212,41 @@ class Customers:
             before = old.email if old.email is UNSET else old.email.lower()
             self._move(emails, old.id, before, written.email.lower(), "email")
         self._check_parent(old, written)
-        kept = list(self._addresses(old, written, addresses))
-        for claims in (ids, emails, addresses):
-            claims.commit()
+        kept = self._addresses(old, written, addresses)
         fields = {name: value for name in _Fields.__struct_fields__ if (value := getattr(written, name)) is not UNSET}
         if fields.get("parent_customer_id") == "":
             fields["parent_customer_id"] = UNSET
         customer = msgspec.structs.replace(old, **fields, addresses=kept, updated_at=_now())
+        _settle_defaults(customer, written)
+        for claims in (ids, emails, addresses):
+            claims.commit()
         self.customers[customer.id] = customer
-        self.writes += 1
         return customer
 
-    def _addresses(self, old: Customer, written: CustomerWrite, claims: Claims) -> Iterator[Address]:
+    def _recorded(self, request: Request, customer: Customer) -> Customer:
+        self.writes += 1
+        if self.keep_journal:
+            key = customer.external_id or customer.id
+            self.journal.setdefault(key, []).append(msgspec.json.decode(request.body))
+        return customer
+
+    def _addresses(self, old: Customer, written: CustomerWrite, claims: Claims) -> list[Address]:
         if written.addresses is UNSET:
-            yield from old.addresses
-            return
+            return old.addresses
         known = {address.external_id: address for address in old.addresses if address.external_id}
-        sent = {address.external_id for address in written.addresses}
-        for address in old.addresses:
-            if self.mode == "merge" and address.external_id not in sent:
-                yield address
-            elif address.external_id not in sent:
-                claims.release(address.id, address.external_id)
+        sent = {address.external_id for address in written.addresses if address.external_id}
+        unlisted = [address for address in old.addresses if address.external_id not in sent]
+        if self.mode == "replace":
+            for vanished in unlisted:
+                claims.release(vanished.id, vanished.external_id)
+        listed: dict[str, Address] = {}
         for index, new in enumerate(written.addresses):
-            before = known.get(new.external_id) if new.external_id else None
-            yield self._draft(new, before, claims, f"addresses[{index}].")
+            place = f"addresses[{index}]."
+            draft = self._draft(new, known.get(new.external_id) if new.external_id else None, claims, place)
+            if draft.id in listed:
+                raise self._duplicate(f"address {new.external_id} is listed twice", place + "external_id")
+            listed[draft.id] = draft
+        return [*(unlisted if self.mode == "merge" else ()), *listed.values()]
 
     def _draft(self, sent: AddressWrite, old: Address | None, claims: Claims, place: str) -> Address:
         own_id = old.id if old else self._new_id(ADDRESS)
@@ -240,8 +266,10 @@ class Customers:
 
     def _move(self, claims: Claims, owner: str, old: str | UnsetType, new: str, place: str) -> None:
         if not claims.move(owner, old, new):
-            words = f"{place.rpartition('.')[2]} {new} is already in use"
-            raise problem(self.duplicate_status, words, [Detail("duplicate", words, place)])
+            raise self._duplicate(f"{place.rpartition('.')[2]} {new} is already in use", place)
+
+    def _duplicate(self, words: str, place: str) -> Exception:
+        return problem(self.duplicate_status, words, [Detail("duplicate", words, place)])
 
     def _existing(self, customer_id: str) -> Customer:
         customer = self.find(customer_id)
@@ -263,10 +291,28 @@ def _comparable(customer: Customer) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(customer)
     for name in ("id", "created_at", "updated_at", "external_id"):
         fields.pop(name, None)
-    addresses = {address.pop("external_id", address["id"]): address for address in fields["addresses"]}
+    names = {address.id: address.external_id or address.id for address in customer.addresses}
+    addresses = {names[address.pop("id")]: address for address in fields["addresses"]}
     for address in addresses.values():
-        del address["id"]
-    return {**fields, "addresses": addresses}
+        address.pop("external_id", None)
+    defaults = {name: names[fields[name]] for name in DEFAULTS if name in fields}
+    return {**fields, **defaults, "addresses": addresses}
+
+
+def _address_of(customer: Customer, address_id: str) -> Address | None:
+    """Return an address by internal or external id."""
+    return next((known for known in customer.addresses if address_id in {known.id, known.external_id}), None)
+
+
+def _settle_defaults(customer: Customer, written: CustomerWrite) -> None:
+    """Name the default addresses by the API's own ids, and let go of those that are gone."""
+    for name in DEFAULTS:
+        wanted = getattr(customer, name)
+        found = _address_of(customer, wanted) if wanted else None
+        if found is None and getattr(written, name):
+            words = "is not an address of the customer"
+            raise problem(400, f"{name} {words}", [Detail("unknown", words, name)])
+        setattr(customer, name, found.id if found else UNSET)
 
 
 def _refuse_prefix(external_id: str, prefix: str, place: str) -> None:

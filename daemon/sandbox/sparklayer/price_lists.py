@@ -1,7 +1,6 @@
 """Price lists (sparklayer.md section 4): made, listed and changed; slug and source never change."""
 
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl
 
 import msgspec
 from attrs import define, field
@@ -10,7 +9,8 @@ from msgspec import UNSET, Meta, UnsetType
 from daemon.sandbox.message import Request, Response, json
 from daemon.sandbox.router import Router
 from daemon.sandbox.sparklayer.body import Currency, Text, Written, decode
-from daemon.sandbox.sparklayer.problems import Detail, problem
+from daemon.sandbox.sparklayer.problems import problem
+from daemon.sandbox.sparklayer.query import Query
 
 Source = Literal["custom", "platform", "integration"]
 Slug = Annotated[str, Meta(min_length=1, max_length=30)]
@@ -69,12 +69,12 @@ class PriceLists:
 
     def page(self, request: Request) -> Response:
         """Answer a page of lists."""
-        query = dict(parse_qsl(request.query, keep_blank_values=True))
-        page, size = _number(query, "page", 1, None), _number(query, "page_size", 50, MOST_PER_PAGE)
-        source = query.pop("source", None)
-        query.pop("order_by", None)
-        if query:
-            raise problem(400, f"unknown parameters: {', '.join(query)}")
+        query = Query(request)
+        page = query.number("page", 1, least=1)
+        size = query.number("page_size", 50, least=1, most=MOST_PER_PAGE)
+        source = query.text("source")
+        query.text("order_by")
+        query.finish()
         kept = [found for found in self.lists.values() if source in {None, found.source}]
         pages = {"current_page": page, "total_pages": max(1, -(-len(kept) // size))}
         return json({"data": kept[(page - 1) * size : page * size], "pagination": pages})
@@ -97,10 +97,3 @@ class PriceLists:
         given = {name: value for name in _Patch.__struct_fields__ if (value := getattr(written, name)) is not UNSET}
         self.lists[slug] = msgspec.structs.replace(old, **given)
         return json(self.lists[slug])
-
-
-def _number(query: dict[str, str], name: str, default: int, most: int | None) -> int:
-    text = query.pop(name, str(default))
-    if not text.isdecimal() or int(text) < 1 or (most is not None and int(text) > most):
-        raise problem(400, f"{name} is out of range", [Detail("invalid", f"{text} is out of range", name)])
-    return int(text)

@@ -1,156 +1,63 @@
 """Purchases (sparklayer.md section 6): read, replaced whole, deleted and listed.
 
-A PUT replaces everything, so what it leaves out is gone; `calculated_*` is the API's own. Money is a decimal text, all
-of it in the purchase's currency. What is inferred: the types of packages, the keys of tracking and of lines, and that
-a customer may be named by the platform's id.
+A PUT replaces everything, so what it leaves out is gone; `calculated_*` is the API's own. All money is in the
+purchase's currency. The list is read by `limit` and `offset`; its filters are not modelled, so they are refused. What
+is inferred: that the path and the body may not name different purchases.
 """
 
 import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl
+from typing import Any
 
 import msgspec
 from attrs import define, field
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
 from daemon.sandbox.message import Request, Response, json
 from daemon.sandbox.router import Router
-from daemon.sandbox.sparklayer.body import Currency, Text, Written, decode
+from daemon.sandbox.sparklayer.body import Text, Written, decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
+from daemon.sandbox.sparklayer.purchase import (
+    CustomerIds,
+    CustomField,
+    Dates,
+    Ids,
+    Line,
+    Metadata,
+    Money,
+    Number,
+    Package,
+    PurchaseWrite,
+    Total,
+)
+from daemon.sandbox.sparklayer.query import Query
 
 LOOKUPS = ("sparklayer", "platform", "internal", "visible")
 MOST_PER_PAGE = 500
 
-Number = Annotated[str, Meta(pattern=r"^-?\d+(\.\d+)?$")]
-PackageType = Literal[
-    "incoming", "processing", "shipped", "part_shipped", "returned", "complete", "cancelled", "on_hold"
-]
+
+class Ordered(Written, kw_only=True):
+    """A line of an order placed in the storefront; `price` is that of one piece, without tax."""
+
+    sku: Text
+    quantity: int = 1
+    price: Number = "10.00"
 
 
-class Money(Written):
-    """An exact amount."""
-
-    number: Number
-    currency: Currency
-
-
-class TaxLine(Written):
-    """A tax."""
-
-    title: str | UnsetType = UNSET
-    amount: Money | UnsetType = UNSET
-    rate: float | UnsetType = UNSET
-
-
-class Total(Written):
-    """What a line costs."""
-
-    total_net: Money | UnsetType = UNSET
-    total_tax: Money | UnsetType = UNSET
-    total_gross: Money | UnsetType = UNSET
-    discount_net: Money | UnsetType = UNSET
-
-
-class _Attribute(Written):
-    key: str
-    value: str
-
-
-class Line(Written, kw_only=True):
-    """A line of a package."""
-
-    identifiers: dict[str, str] | UnsetType = UNSET
-    name_parent: str | UnsetType = UNSET
-    quantity: int | UnsetType = UNSET
-    custom_attributes: list[_Attribute] | UnsetType = UNSET
-    line_total: Total | UnsetType = UNSET
-    tax_lines: list[TaxLine] | UnsetType = UNSET
-
-
-class _Address(Written, kw_only=True):
-    title: str | UnsetType = UNSET
-    first_name: str | UnsetType = UNSET
-    last_name: str | UnsetType = UNSET
-    company: str | UnsetType = UNSET
-    address_line1: str | UnsetType = UNSET
-    address_line2: str | UnsetType = UNSET
-    city: str | UnsetType = UNSET
-    region_code: str | UnsetType = UNSET
-    postal_code: str | UnsetType = UNSET
-    country_code: str | UnsetType = UNSET
-    phone: str | UnsetType = UNSET
-    mobile: str | UnsetType = UNSET
-
-
-class _Method(Written):
-    name: str | UnsetType = UNSET
-    line_total: Total | UnsetType = UNSET
-
-
-class _Shipment(Written):
-    carrier: str | UnsetType = UNSET
-    carrier_id: str | UnsetType = UNSET
-    tracking_number: str | UnsetType = UNSET
-    tracking_url: str | UnsetType = UNSET
-
-
-class _PackageIds(Written):
-    sparklayer_package_id: str | UnsetType = UNSET
-
-
-class Package(Written, kw_only=True):
-    """A part of an order that has one fate."""
-
-    identifiers: _PackageIds | UnsetType = UNSET
-    type: PackageType | UnsetType = UNSET
-    line_items: list[Line] | UnsetType = UNSET
-    shipping_method: _Method | UnsetType = UNSET
-    shipping_address: _Address | UnsetType = UNSET
-    shipments: list[_Shipment] | UnsetType = UNSET
-    accounting_files: list[Any] | UnsetType = UNSET
-
-
-class _Ids(Written):
-    sparklayer: str | UnsetType = UNSET
-    platform: str | UnsetType = UNSET
-    internal: str | UnsetType = UNSET
-    visible: str | UnsetType = UNSET
-
-
-class _CustomerIds(Written):
-    sparklayer: str | UnsetType = UNSET
-    sparklayer_impersonator: str | UnsetType = UNSET
-    sparklayer_sales_rep: str | UnsetType = UNSET
-    platform: str | UnsetType = UNSET
-
-
-class PurchaseWrite(Written, kw_only=True):
-    """A purchase as it may be written."""
-
-    type: Literal["cart", "quote", "awaiting_approval", "order_unconfirmed", "order"]
-    purchase_identifiers: _Ids
-    customer_identifiers: _CustomerIds
-    payment_method: Literal["invoice", "on_account", "platform_upfront"] | UnsetType = UNSET
-    dates: dict[Literal["placed", "last_updated"], Text]
-    customer_reference: str | UnsetType = UNSET
-    currency_code: Currency | UnsetType = UNSET
-    total_paid: Money | UnsetType = UNSET
-    tax_lines: list[TaxLine] | UnsetType = UNSET
-    revision_date: str | UnsetType = UNSET
-    billing_address: _Address | UnsetType = UNSET
-    packages: list[Package]
-    accounting_files: list[Any]
-    custom_fields: list[Any]
-    metadata: list[Any]
-
-
-@define(eq=False)
+@define(eq=False, kw_only=True)
 class Purchases:
-    """All purchases of the site in the order they were made, and their routes. `writes` counts PUTs carried out."""
+    """All purchases of the site in the order they were made, and their routes.
 
+    `writes` counts PUTs carried out, `removals` purchases deleted; `journal` has the bodies by cart id, where they are
+    kept. What `find` returns may be changed in place, as a person would in the Dashboard, but for its identifiers.
+    """
+
+    keep_journal: bool
     purchases: list[PurchaseWrite] = field(factory=list, repr=False)
     writes: int = 0
+    removals: int = 0
+    journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
 
     def route(self, router: Router) -> None:
         """Add the routes."""
@@ -160,21 +67,36 @@ class Purchases:
         router.add("PUT", one, self.put)
         router.add("DELETE", one, self.delete)
 
-    def place(self, cart: str, *, customer: str = "cu_1", reference: str = "PO-1", currency: str = "USD") -> None:
-        """Place an order in the storefront: it waits for the platform's confirmation, and has what only it knows."""
+    def place(
+        self,
+        cart: str,
+        *,
+        customer: str = "cu_1",
+        reference: str = "PO-1",
+        currency: str = "USD",
+        lines: Iterable[Ordered] = (),
+    ) -> None:
+        """Place an order in the storefront: it waits for the platform's confirmation, and has what only it knows.
+
+        Raises ValueError when `cart` is not a UUID, or has been ordered before.
+        """
+        uuid.UUID(cart)
+        if self.find("sparklayer", cart):
+            raise ValueError(f"{cart} has been ordered before")
+        items = [_line(line, currency) for line in lines]
         self.purchases.append(
             PurchaseWrite(
                 type="order_unconfirmed",
-                purchase_identifiers=_Ids(sparklayer=cart, internal=f"ERP-{reference}"),
-                customer_identifiers=_CustomerIds(sparklayer=customer, sparklayer_sales_rep="cu_rep"),
+                purchase_identifiers=Ids(sparklayer=cart, internal=f"ERP-{reference}"),
+                customer_identifiers=CustomerIds(sparklayer=customer, sparklayer_sales_rep="cu_rep"),
                 payment_method="on_account",
-                dates={"placed": "2026-01-30T08:30:00Z"},
+                dates=Dates(placed="2026-01-30T08:30:00Z"),
                 customer_reference=reference,
                 currency_code=currency,
-                packages=[],
+                packages=[Package(type="incoming", line_items=items)] if items else [],
                 accounting_files=[],
-                custom_fields=[{"name": "Department"}],
-                metadata=[{"name": "source", "value": "storefront"}],
+                custom_fields=[CustomField("Department")],
+                metadata=[Metadata("source", "storefront")],
             )
         )
 
@@ -187,12 +109,10 @@ class Purchases:
 
     def page(self, request: Request) -> Response:
         """Answer a page of purchases, the newest first."""
-        query = dict(parse_qsl(request.query, keep_blank_values=True))
-        limit, offset = query.pop("limit", "50"), query.pop("offset", "0")
-        if query or not (limit.isdecimal() and offset.isdecimal()) or not 1 <= int(limit) <= MOST_PER_PAGE:
-            raise problem(400, "limit and offset are out of range, or there are unknown parameters")
-        newest = self.purchases[::-1][int(offset) : int(offset) + int(limit)]
-        return json([_answered(purchase) for purchase in newest])
+        query = Query(request)
+        limit, offset = query.number("limit", 50, least=1, most=MOST_PER_PAGE), query.number("offset", 0, least=0)
+        query.finish()
+        return json([_answered(purchase) for purchase in self.purchases[::-1][offset : offset + limit]])
 
     def get(self, _request: Request, lookup: str, identifier: str) -> Response:
         """Answer a purchase."""
@@ -203,26 +123,24 @@ class Purchases:
         _check_lookup(lookup, identifier)
         written = decode(request, PurchaseWrite)
         _check_currencies(written)
-        old = self.find(lookup, identifier)
-        ids = written.purchase_identifiers
-        if old is not None and old.purchase_identifiers.sparklayer not in {UNSET, ids.sparklayer}:
-            raise problem(403, "The SparkLayer id of a purchase cannot be changed")
-        for name in ("sparklayer", "platform"):
-            value = getattr(ids, name)
-            other = None if value is UNSET else self.find(name, value)
-            if other is not None and other is not old:
-                raise problem(409, f"Another purchase has the {name} id {value}")
-        setattr(ids, lookup, identifier)
+        old, ids = self.find(lookup, identifier), written.purchase_identifiers
+        if getattr(ids, lookup) is UNSET:
+            setattr(ids, lookup, identifier)
+        self._check_ids(ids, lookup, identifier, old)
         if old is None:
             self.purchases.append(written)
         else:
             self.purchases[self.purchases.index(old)] = written
         self.writes += 1
+        if self.keep_journal:
+            key = ids.sparklayer or identifier
+            self.journal.setdefault(key, []).append(msgspec.json.decode(request.body))
         return json(_answered(written))
 
     def delete(self, _request: Request, lookup: str, identifier: str) -> Response:
         """Delete a purchase."""
         self.purchases.remove(self._existing(lookup, identifier))
+        self.removals += 1
         return Response(status=204)
 
     def comparable(self) -> dict[str, Any]:
@@ -230,6 +148,20 @@ class Purchases:
         return {
             str(purchase.purchase_identifiers.sparklayer): msgspec.to_builtins(purchase) for purchase in self.purchases
         }
+
+    def _check_ids(self, ids: Ids, lookup: str, identifier: str, old: PurchaseWrite | None) -> None:
+        """Refuse what would make another purchase of this one, or what is another's."""
+        if old is not None and old.purchase_identifiers.sparklayer not in {UNSET, ids.sparklayer}:
+            raise _misnamed(403, "The SparkLayer id of a purchase cannot be changed", "sparklayer")
+        if getattr(ids, lookup) != identifier:
+            raise _misnamed(400, f"The path says {identifier}", lookup)
+        if ids.sparklayer is not UNSET and not _is_uuid(ids.sparklayer):
+            raise _misnamed(400, "A SparkLayer id is a UUID", "sparklayer")
+        for name in ("sparklayer", "platform"):
+            value = getattr(ids, name)
+            other = None if value is UNSET else self.find(name, value)
+            if other is not None and other is not old:
+                raise _misnamed(409, f"Another purchase has the {name} id {value}", name)
 
     def _existing(self, lookup: str, identifier: str) -> PurchaseWrite:
         _check_lookup(lookup, identifier)
@@ -242,32 +174,55 @@ class Purchases:
 def _check_lookup(lookup: str, identifier: str) -> None:
     if lookup not in LOOKUPS:
         raise problem(400, f"lookupBy must be one of {', '.join(LOOKUPS)}")
-    if lookup == "sparklayer":
-        try:
-            uuid.UUID(identifier)
-        except ValueError:
-            raise problem(400, "A SparkLayer id is a UUID") from None
+    if lookup == "sparklayer" and not _is_uuid(identifier):
+        raise problem(400, "A SparkLayer id is a UUID")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _misnamed(status: int, words: str, name: str) -> Exception:
+    return problem(status, words, [Detail("invalid", words, f"purchase_identifiers.{name}")])
 
 
 def _check_currencies(written: PurchaseWrite) -> None:
     """Refuse money of another currency than the purchase's."""
     if written.currency_code is UNSET:
         return
-    strange = _currencies(msgspec.to_builtins(written)) - {written.currency_code}
+    strange = [
+        Detail("currency", f"is in {currency}", place.removeprefix("."))
+        for place, currency in _currencies(msgspec.to_builtins(written), "")
+        if currency != written.currency_code
+    ]
     if strange:
-        words = f"amounts are in {', '.join(sorted(strange))}"
-        raise problem(
-            400, f"The currency is {written.currency_code}, but {words}", [Detail("currency", words, "packages")]
-        )
+        raise problem(400, f"Amounts are not in {written.currency_code}", strange)
 
 
-def _currencies(content: Any) -> set[str]:
+def _currencies(content: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Find every amount; yields its place, such as `.total_paid`, and its currency."""
     if isinstance(content, dict):
-        own = {content["currency"]} if content.keys() == {"number", "currency"} else set()
-        return own.union(*(_currencies(value) for value in content.values()))
-    if isinstance(content, list):
-        return set[str]().union(*(_currencies(value) for value in content))
-    return set()
+        if content.keys() == {"number", "currency"}:
+            yield place, content["currency"]
+        for name, value in content.items():
+            yield from _currencies(value, f"{place}.{name}")
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from _currencies(value, f"{place}[{index}]")
+
+
+def _line(ordered: Ordered, currency: str) -> Line:
+    amount = Money(str(Decimal(ordered.price) * ordered.quantity), currency)
+    return Line(
+        identifiers={"sku": ordered.sku},
+        name_parent=ordered.sku,
+        quantity=ordered.quantity,
+        line_total=Total(total_net=amount, total_gross=amount),
+    )
 
 
 def _answered(purchase: PurchaseWrite) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class Level(msgspec.Struct, omit_defaults=True):
     min_stock_level: int | UnsetType = UNSET
 
 
-class _Update(Written, kw_only=True):
+class StockUpdate(Written, kw_only=True):
+    """A level as it may be written."""
+
     sku: Text
     stock_location_id: str | UnsetType = UNSET
     stock_location_external_id: str | UnsetType = UNSET
@@ -70,7 +72,7 @@ class Stock:
         """Set levels."""
         refused: list[Detail] = []
         pairs: dict[tuple[str, str], Level] = {}
-        for index, row in enumerate(decode_some(request, list[_Update])):
+        for index, row in enumerate(decode_some(request, list[StockUpdate])):
             place = self._place(row, index, refused)
             if place is None:
                 continue
@@ -120,7 +122,7 @@ class Stock:
         location.external_id = location.external_id if written.external_id is UNSET else written.external_id
         return json(location)
 
-    def _place(self, row: _Update, index: int, refused: list[Detail]) -> Location | None:
+    def _place(self, row: StockUpdate, index: int, refused: list[Detail]) -> Location | None:
         own, external = row.stock_location_id, row.stock_location_external_id
         if (own is UNSET) == (external is UNSET):
             words = "exactly one of stock_location_id and stock_location_external_id"

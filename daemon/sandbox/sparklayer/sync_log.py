@@ -2,10 +2,11 @@
 
 PUT begins anew: what it omits is cleared, its errors replace all others. PATCH keeps, adds and resolves. Until the
 first PUT there is nothing to read or patch: 404. At most 5,000 errors stand in a log, each external id once. Every
-call is kept in `calls` in its order, refused ones with their status.
+call is kept in `calls` in its order, refused ones with their status. The list of data types could be read only in
+part (products, customers, ...), so any is taken unless the site is told which there are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -19,7 +20,6 @@ from daemon.sandbox.sparklayer.body import Text, Written, decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
 
 MOST = 5000
-DATA_TYPES = ("products", "customers")
 _PATH = "/api/v1/sync-log/{integration}/{data_type}"
 
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -81,8 +81,12 @@ class SyncLog:
     """All logs of the site by (integration, data type), their routes, and the calls that came."""
 
     resolved_field: str
+    data_types: Collection[str] | None = None
+    """The data types that have a log; None is any."""
     logs: dict[tuple[str, str], Log] = field(factory=dict)
     calls: list[Call] = field(factory=list, repr=False)
+    wipes: int = 0
+    """How often everything was forgotten."""
     refused_ids: set[str] = field(factory=set)
     """Errors of these entities are refused, for a reason that nobody documented."""
 
@@ -114,12 +118,13 @@ class SyncLog:
     def wipe(self, _request: Request) -> Response:
         """Forget every log of the site."""
         self.logs.clear()
+        self.wipes += 1
         return Response(status=204)
 
     def _recorded(self, request: Request, integration: str, data_type: str, act: Any) -> Response:
         try:
-            if data_type not in DATA_TYPES:
-                raise problem(400, f"data_type must be one of {', '.join(DATA_TYPES)}")
+            if self.data_types is not None and data_type not in self.data_types:
+                raise problem(400, f"data_type must be one of {', '.join(self.data_types)}")
             act(request, integration, data_type)
             response = Response(status=200)
         except Refused as refused:

@@ -27,7 +27,7 @@ from attrs import frozen
 
 from benchmarks.processes import Daemon, Sandbox, open_daemon, open_sandbox
 from benchmarks.table import Figure
-from daemon.platforms.bigcommerce.products.page_size import LARGEST
+from daemon.platforms.bigcommerce.page_size import LARGEST
 from daemon.sparklayer.client import BULK_ROWS
 
 SHOP_CALLS = 4

@@ -70,11 +70,19 @@ class Trouble(enum.Enum):
         "Another customer has the same e-mail address, so SparkLayer can have only that one.",
         "Give each customer an e-mail address of its own.",
     )
-    ADDRESS_INCOMPLETE = (
-        "The address with id {address} is left out: its {missing} is empty.",
+    ADDRESS_LINE_1_EMPTY = (
+        "The address with id {address} is left out: its first line is empty.",
         "Complete the address in {platform}.",
     )
-    COUNTRY_UNKNOWN = (
+    ADDRESS_CITY_EMPTY = (
+        "The address with id {address} is left out: its city is empty.",
+        "Complete the address in {platform}.",
+    )
+    ADDRESS_COUNTRY_EMPTY = (
+        "The address with id {address} is left out: its country is empty.",
+        "Choose the country of the address in {platform}.",
+    )
+    ADDRESS_COUNTRY_UNKNOWN = (
         'The address with id {address} is left out: "{country}" is not the code of a country.',
         "Choose the country of the address in {platform}.",
     )

@@ -16,6 +16,7 @@ from daemon.http import Answer, Api, Transport, shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.refusal import refusal
+from daemon.platforms.bigcommerce.rights import right_needed
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.throttle import Limiter, WindowPolicy
 from daemon.wire import Observe, Wire
@@ -80,12 +81,10 @@ class Client:
         while True:
             asked = {**(query or {}), "limit": str(limit)} | ({"after": cursor} if cursor else {})
             listing = await shortly(partial(self.get, path, decoder, lane=lane, query=asked))
+            cursor = listing.cursor(limit, cursor)
             yield listing.data
-            before, cursor = cursor, listing.cursor(limit)
             if cursor is None:
                 return
-            if cursor == before:
-                raise Retry("BigCommerce's list does not go on", reason="page_out_of_order")
 
     async def pages(
         self,
@@ -124,7 +123,7 @@ class Client:
         answer = await self._wire.send(method, path, lane, query=query, body=content)
         if answer.ok:
             return answer
-        raise refusal(answer, self._token)
+        raise refusal(answer, self._token, right_needed(path))
 
     async def aclose(self) -> None:
         """Close the connections."""

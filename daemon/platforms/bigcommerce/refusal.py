@@ -26,8 +26,8 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
 _PASSING = frozenset({_NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
-def refusal(answer: Answer, token: Secret) -> Failure:
-    """Return the failure that `answer`, whose status is not 2xx, means."""
+def refusal(answer: Answer, token: Secret, right: str = "") -> Failure:
+    """Return the failure that `answer`, whose status is not 2xx, means; `right` is what the call takes."""
     status = answer.status
     body = _json(answer.body)
     said = _shortened(" ".join(_words(body)).replace(token.reveal(), "***"))
@@ -36,7 +36,8 @@ def refusal(answer: Answer, token: Secret) -> Failure:
     if status == _UNAUTHORIZED:
         return Blocked(text, reason="credentials", side=Side.PLATFORM)
     if status == _FORBIDDEN:
-        return Blocked(text, reason=SCOPE_MISSING, side=Side.PLATFORM)
+        needed = f"; the API account needs the right {right}" if right else ""
+        return Blocked(f"{text}{needed}", reason=SCOPE_MISSING, side=Side.PLATFORM)
     if status == _NOT_FOUND and _says_not_found(body):
         return Missing(text, reason=reason)
     if _is_final(status):

@@ -19,6 +19,8 @@ from daemon.errors import Retry
 
 T = TypeVar("T")
 
+MISCOUNTED = "page_miscounted"
+
 
 class Nothing(Struct, frozen=True):
     """A null printed as `{}`."""
@@ -48,6 +50,7 @@ class Links(Struct, frozen=True):
 class CursorPagination(Struct, frozen=True):
     """Where a list that is read by cursor goes on: behind `end_cursor`."""
 
+    count: int | None = None
     per_page: int | None = None
     end_cursor: str | None = None
     links: Links | None = None
@@ -71,11 +74,26 @@ class Listing(Struct, Generic[T], frozen=True):
         """What the list says of itself, empty when it says nothing."""
         return (self.meta and self.meta.pagination) or Pagination()
 
-    def cursor(self, limit: int) -> str | None:
-        """Where the next page begins; None when this was the last one. The server may have lowered `limit`."""
+    def cursor(self, limit: int, this: str | None) -> str | None:
+        """Where the page after `this` one begins; None when it was the last. The server may have lowered `limit`.
+
+        Raises Retry when the page contradicts itself, or leads in a circle.
+        """
         told = (self.meta and self.meta.cursor_pagination) or CursorPagination()
+        if told.count is not None and told.count != len(self.data):
+            raise Retry(f"BigCommerce's page has {len(self.data)} rows and tells of {told.count}", reason=MISCOUNTED)
         more = told.links.next if told.links else len(self.data) >= (told.per_page or limit)
-        return told.end_cursor if more and self.data else None
+        if not more or (not self.data and not told.links):
+            return None
+        if not self.data:
+            raise Retry("BigCommerce's page is empty, yet another one is said to follow", reason="page_empty")
+        if not told.end_cursor:
+            if not told.links:
+                return None
+            raise Retry("BigCommerce's page does not tell where the next one begins", reason="page_without_cursor")
+        if told.end_cursor == this:
+            raise Retry("BigCommerce's list leads in a circle", reason="page_out_of_order")
+        return told.end_cursor
 
 
 class Single(Struct, Generic[T], frozen=True):

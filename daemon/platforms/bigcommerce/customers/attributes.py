@@ -5,9 +5,10 @@ it may begin with `sparklayer_` (inferred: the pages about BigCommerce's attribu
 read is a problem that says what was expected, and is left out.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from attrs import frozen
@@ -37,7 +38,9 @@ class Attributes:
 
 def read(values: Mapping[str, str | int | float | None], problems: list[Problem]) -> Attributes:
     """Return the attributes among `values`, which are by their names."""
-    texts = {_field(name): str(value).strip() for name, value in values.items() if value not in {None, ""}}
+    # Of two that come to the same the one that says whose it is holds.
+    ranked = sorted(values.items(), key=lambda one: _plain(one[0]).startswith(PREFIX))
+    texts = {_field(name): str(value).strip() for name, value in ranked if value not in {None, ""}}
 
     def value(name: str, parse: Callable[[str], T], expected: str) -> T | None:
         if not texts.get(name):
@@ -63,7 +66,11 @@ def read(values: Mapping[str, str | int | float | None], problems: list[Problem]
 
 
 def _field(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_").removeprefix(PREFIX)
+    return _plain(name).removeprefix(PREFIX)
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -84,9 +91,18 @@ class _Credit(msgspec.Struct):
     currency_code: str | None = None
 
 
+_DECODE_CREDIT = msgspec.json.Decoder(_Credit, strict=False).decode
+_CURRENCY = re.compile("[A-Za-z]{3}")
+
+
 def _credit(text: str) -> Credit:
-    content: Any = msgspec.json.Decoder(_Credit, strict=False).decode(text)
-    return Credit(limit=content.credit_limit, balance=content.balance, currency=content.currency_code)
+    content = _DECODE_CREDIT(text)
+    limit, balance, currency = content.credit_limit, content.balance, content.currency_code
+    if not limit.is_finite() or limit < 0 or not (balance or limit).is_finite():
+        raise ValueError(text)
+    if currency is not None and not _CURRENCY.fullmatch(currency):
+        raise ValueError(text)
+    return Credit(limit=limit, balance=balance, currency=currency and currency.upper())
 
 
 def _id(text: str) -> int:

@@ -21,7 +21,11 @@ BASE = "base"
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
-_NEEDED = {"address1": "first line", "city": "city", "country_code": "country"}
+_NEEDED = {
+    "address1": Trouble.ADDRESS_LINE_1_EMPTY,
+    "city": Trouble.ADDRESS_CITY_EMPTY,
+    "country_code": Trouble.ADDRESS_COUNTRY_EMPTY,
+}
 
 
 @frozen(kw_only=True)
@@ -71,13 +75,14 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
 
 def _addresses(told: Told, problems: list[Problem]) -> Iterator[tuple[AddressId, Address]]:
     for raw in sorted(told.addresses, key=lambda address: address.id):
-        missing = [words for name, words in _NEEDED.items() if not _text(getattr(raw, name))]
+        missing = [trouble for name, trouble in _NEEDED.items() if not _text(getattr(raw, name))]
         country = _text(raw.country_code).upper()
+        problems += [trouble.problem(platform=PLATFORM, address=raw.id) for trouble in missing]
         if missing:
-            told_missing = " and its ".join(missing)
-            problems.append(Trouble.ADDRESS_INCOMPLETE.problem(platform=PLATFORM, address=raw.id, missing=told_missing))
-        elif country not in COUNTRIES:
-            problems.append(Trouble.COUNTRY_UNKNOWN.problem(platform=PLATFORM, address=raw.id, country=country))
+            continue
+        if country not in COUNTRIES:
+            trouble = Trouble.ADDRESS_COUNTRY_UNKNOWN
+            problems.append(trouble.problem(platform=PLATFORM, address=raw.id, country=country))
         else:
             yield AddressId(str(raw.id)), _address(raw, country)
 

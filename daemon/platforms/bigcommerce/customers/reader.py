@@ -27,6 +27,7 @@ from daemon.platforms.bigcommerce.customers.wire import (
     ADDRESSES,
     ATTRIBUTES,
     GROUPS,
+    INCLUDED,
     NAMES,
     Address,
     Attribute,
@@ -35,6 +36,7 @@ from daemon.platforms.bigcommerce.customers.wire import (
 from daemon.platforms.bigcommerce.customers.wire import Customer as Listed
 from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import is_id, listed
+from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 
 PATH = "/v3/customers"
@@ -44,10 +46,16 @@ _INCLUDE = {"include": "addresses,attributes"}
 
 @frozen(kw_only=True)
 class _Known:
-    """What is the same for all customers: the B2B groups, and the names of attributes by their ids."""
+    """What is the same for all customers: the B2B groups, all groups, and the names of attributes by their ids."""
 
     groups: frozenset[int]
+    every_group: frozenset[int]
     names: Mapping[int, str]
+
+    def covers(self, customer: Listed) -> bool:
+        """Whether nothing of a customer is newer than this."""
+        known = customer.customer_group_id in self.every_group or not customer.customer_group_id
+        return known and all(one.attribute_id in self.names for one in customer.attributes)
 
 
 class CustomerReader:
@@ -59,6 +67,7 @@ class CustomerReader:
         self._client = client
         self._settings = settings
         self._known: _Known | None = None
+        self._size = PageSize()
         self._sentinel: int | None = None
         """A customer that was there when we looked last."""
 
@@ -71,30 +80,34 @@ class CustomerReader:
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
         """Read a page of what changed, in whatever group."""
-        return await self._page({"date_modified:min": since_text(since)}, cursor)
+        changed = {"date_modified:min": since_text(since), "sort": "date_modified:asc"}
+        return await self._page(changed, cursor)
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read customers by their ids in one call."""
-        asked = [one for one in ids if is_id(one)]
-        if not asked:
-            return {}
-        listing = await self._list({"id:in": listed(asked)}, lane)
-        return {entity.external_id: entity for entity in await self._entities(listing.data, lane)}
+        """Read customers by their ids: in one call, or in several when the store bears only smaller answers."""
+        rest = [one for one in ids if is_id(one)]
+        found: dict[ExternalId, Entity] = {}
+        while rest:
+            asked, entities = await shortly(partial(self._read_some, rest, lane))
+            found.update((entity.external_id, entity) for entity in entities)
+            rest = rest[asked:]
+        return found
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one customer; None when another one that was asked for with it is there, and it is not."""
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason="bad_id")
-        sentinel = await self._find_sentinel(int(external_id), lane)
-        asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]
-        listing = await self._list({"id:in": listed(asked)}, lane)
-        entities = {int(one.external_id): one for one in await self._entities(listing.data, lane)}
-        if int(external_id) in entities:
-            return entities[int(external_id)]
-        if sentinel is not None and sentinel not in entities:
+        for _ in range(2):  # a sentinel may have been deleted meanwhile: then another one is looked for
+            sentinel = await self._find_sentinel(int(external_id), lane)
+            asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]
+            listing = await self._list({"id:in": listed(asked)}, lane)
+            entities = {one.external_id: one for one in await self._entities(listing.data, lane)}
+            if external_id in entities:
+                return entities[external_id]
+            if sentinel is None or ExternalId(str(sentinel)) in entities:
+                return None
             self._sentinel = None
-            raise Retry("BigCommerce lists none of the customers asked for", reason="page_empty")
-        return None
+        raise Retry("BigCommerce lists none of the customers asked for", reason="sentinel_missing")
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
         """Map a customer."""
@@ -102,26 +115,41 @@ class CustomerReader:
 
     async def _learn(self) -> _Known:
         """Read the groups and the names of attributes."""
-        groups = frozenset(self._settings.b2b_customer_groups)
+        groups = every = frozenset(self._settings.b2b_customer_groups)
         if not groups:
-            every = await self._client.pages("/v2/customer_groups", GROUPS, lane=Lane.LIVE, limit=LIMIT)
-            groups = frozenset(group.id for group in every if group.id and not group.is_group_for_guests)
+            found = await self._client.pages("/v2/customer_groups", GROUPS, lane=Lane.LIVE, limit=LIMIT)
+            every = frozenset(group.id for group in found)
+            groups = frozenset(group.id for group in found if group.id and not group.is_group_for_guests)
         names = await self._client.every(f"{PATH}/attributes", NAMES, lane=Lane.LIVE, limit=LIMIT)
-        return _Known(groups=groups, names={one.id: one.name for one in names})
+        return _Known(groups=groups, every_group=every, names={one.id: one.name for one in names})
 
     async def _page(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
-        listing = await self._list({**narrowed} | ({"after": cursor} if cursor else {}), Lane.BACKFILL)
+        query = {**narrowed} | ({"after": cursor} if cursor else {})
+        listing, following = await shortly(partial(self._page_once, query, cursor))
+        return Page(entities=await self._entities(listing.data, Lane.BACKFILL), cursor=following)
+
+    async def _page_once(self, query: Mapping[str, str], cursor: str | None) -> tuple[wire.Listing[Raw], str | None]:
+        """Read a page, and where the next one begins. Raises Retry when it contradicts itself."""
+        listing = await self._client.get(PATH, wire.RAW_LISTING, lane=Lane.BACKFILL, query=_asking(query))
         total = listing.pagination.total
         if not listing.data and total:
             raise Retry(f"BigCommerce's page is empty, yet {total} customers are said to match", reason="page_empty")
-        following = listing.cursor(LIMIT)
-        if following is not None and following == cursor:
-            raise Retry("BigCommerce's list of customers does not go on", reason="page_out_of_order")
-        return Page(entities=await self._entities(listing.data, Lane.BACKFILL), cursor=following)
+        return listing, listing.cursor(LIMIT, cursor)
+
+    async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
+        """Read as many of `ids` as the store bears; return how many were asked for, and who was found."""
+        asked = ids[: self._size.value]
+        query = _asking({"id:in": listed(asked)})
+        try:
+            listing = await self._client.get(PATH, wire.RAW_LISTING, lane=lane, query=query)
+        except Retry as trouble:
+            self._size.failed(len(asked), trouble)
+            raise
+        self._size.succeeded(len(listing.data))
+        return len(asked), await self._entities(listing.data, lane)
 
     async def _list(self, query: Mapping[str, str], lane: Lane) -> wire.Listing[Raw]:
-        asked = {**_INCLUDE, **query, "limit": str(LIMIT)}
-        return await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=asked))
+        return await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=_asking(query)))
 
     async def _find_sentinel(self, other_than: int, lane: Lane) -> int | None:
         """Return the id of a customer that is there; None when the store has no other one."""
@@ -135,19 +163,19 @@ class CustomerReader:
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode customers, with the addresses and attributes that did not fit in."""
-        known = self._known = self._known or await self._learn()
         customers = [read_customer(raw) for raw in raws]
+        known = await self._known_of([one for one in customers if isinstance(one, Listed)])
         if customers:
-            self._sentinel = customers[-1].id
+            self._sentinel = customers[0].id
         readable = [one for one in customers if isinstance(one, Listed) and one.customer_group_id in known.groups]
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)
 
         def told(one: Listed) -> Told:
-            values = attributes.get(one.id, one.attributes or [])
+            values = attributes.get(one.id, one.attributes)
             return Told(
                 customer=one,
-                addresses=addresses.get(one.id, one.addresses or []),
+                addresses=addresses.get(one.id, one.addresses),
                 attributes={known.names[v.attribute_id]: v for v in values if v.attribute_id in known.names},
                 is_b2b=one.customer_group_id in known.groups,
                 group=self._settings.customer_group_mapping.get(one.customer_group_id or 0),
@@ -155,9 +183,16 @@ class CustomerReader:
 
         return [Entity(ExternalId(str(one.id)), told(one) if isinstance(one, Listed) else one) for one in customers]
 
+    async def _known_of(self, customers: Sequence[Listed]) -> _Known:
+        """Return groups and names as they were learnt, or anew when a customer has one of later."""
+        known = self._known
+        if known is None or not all(known.covers(one) for one in customers):
+            known = self._known = await self._learn()
+        return known
+
     async def _more_addresses(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Address]]:
         """Return all addresses of those that have more than were included, by customer."""
-        short = [one.id for one in customers if (one.address_count or 0) > len(one.addresses or ())]
+        short = [one.id for one in customers if _is_short(one.addresses, one.address_count)]
         found: dict[int, list[Address]] = defaultdict(list)
         if short:
             query = {"customer_id:in": listed(short)}
@@ -168,7 +203,7 @@ class CustomerReader:
 
     async def _more_attributes(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Attribute]]:
         """Return all attributes of those that have more than were included, by customer."""
-        short = [one.id for one in customers if (one.attribute_count or 0) > len(one.attributes or ())]
+        short = [one.id for one in customers if _is_short(one.attributes, one.attribute_count)]
         found: dict[int, list[Attribute]] = defaultdict(list)
         if short:
             query = {"customer_id:in": listed(short)}
@@ -176,3 +211,12 @@ class CustomerReader:
             for one in await self._client.every(path, ATTRIBUTES, lane=lane, limit=LIMIT, query=query):
                 found[one.customer_id or 0].append(one)
         return found
+
+
+def _asking(query: Mapping[str, str]) -> dict[str, str]:
+    return {**_INCLUDE, **query, "limit": str(LIMIT)}
+
+
+def _is_short(included: Sequence[object], count: int | None) -> bool:
+    """Whether there are more than were included; without a count, as many as can be included may not be all."""
+    return len(included) < count if count is not None else len(included) >= INCLUDED

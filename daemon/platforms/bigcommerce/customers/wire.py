@@ -33,9 +33,14 @@ class Attribute(Struct, frozen=True):
 
 
 class Customer(Struct, frozen=True):
-    """A customer. At most 10 `addresses` and `attributes` are included; the counts tell how many there are."""
+    """A customer. At most 10 `addresses` and `attributes` are included; the counts tell how many there are.
+
+    Both must be there: they are missing when the server ignored `include`, and that must not read as "none".
+    """
 
     id: int
+    addresses: list[Address]
+    attributes: list[Attribute]
     email: str | None = None
     first_name: str | None = None
     last_name: str | None = None
@@ -43,8 +48,10 @@ class Customer(Struct, frozen=True):
     customer_group_id: int | None = None
     address_count: int | None = None
     attribute_count: int | None = None
-    addresses: list[Address] | None = None
-    attributes: list[Attribute] | None = None
+
+
+INCLUDED = 10
+"""So many are included at most (contract section 5)."""
 
 
 class AttributeName(Struct, frozen=True):

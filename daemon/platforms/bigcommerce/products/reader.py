@@ -25,9 +25,9 @@ from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
 from daemon.platforms.bigcommerce.products import mapping
 from daemon.platforms.bigcommerce.products.mapping import Told
-from daemon.platforms.bigcommerce.products.page_size import LARGEST, PageSize
 from daemon.platforms.bigcommerce.products.wire import ITEMS, OWNERS, read_product
 from daemon.platforms.bigcommerce.products.wire import Product as Listed
 from daemon.platforms.bigcommerce.store import StoreReader

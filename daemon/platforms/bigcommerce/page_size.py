@@ -1,4 +1,4 @@
-"""How many products to ask for in one call.
+"""How many entities to ask for in one call.
 
 A product may have 600 variants and BigCommerce bounds no answer's size, so a page of 250 can be more than a
 store bears: it then answers 5xx or nothing. Trouble halves the size, each success lets it grow a little; so
@@ -21,7 +21,7 @@ class PageSize:
         self.value = LARGEST
 
     def succeeded(self, count: int) -> None:
-        """Grow after an answer with `count` products, unless it was too small to prove anything."""
+        """Grow after an answer with `count` entities, unless it was too small to prove anything."""
         if count >= self.value:
             self.value = min(LARGEST, self.value + STEP)
 
@@ -29,7 +29,7 @@ class PageSize:
         """Shrink below what failed: half of it, so that pages that fail together shrink the size once.
 
         Being asked to slow down is no such trouble, since smaller pages would mean more calls; and a failure of
-        very few products is not about their number.
+        very few is not about their number.
         """
         if count > SMALLEST and trouble.reason != "http_429":
             self.value = min(self.value, max(SMALLEST, count // 2))

@@ -1,0 +1,297 @@
+"""Reading customers: those who are B2B page by page, anybody by id, and all that belongs to them."""
+
+from typing import Any
+
+import httpx
+import pytest
+from trio.testing import MockClock
+
+from daemon.errors import Blocked, Rejected, Retry
+from daemon.model import Customer, ExternalId, Kind, Lane, Secret, StoreFacts
+from daemon.platforms.base import Entity
+from daemon.platforms.bigcommerce.adapter import BigCommerce
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from tests.platforms.bigcommerce.fakes import FakeStore
+
+CUSTOMERS = "/v3/customers"
+FACTS = StoreFacts(currency="GBP", weight_unit="KGS")
+GOOD: dict[str, Any] = {"store_hash": "abc", "access_token": Secret("token")}
+
+
+async def walk(shop: BigCommerce, since: float | None = None) -> list[Entity]:
+    """Enumerate to the end."""
+    entities: list[Entity] = []
+    cursor = None
+    for _ in range(20):
+        if since is None:
+            page = await shop.page(Kind.CUSTOMERS, cursor)
+        else:
+            page = await shop.changed_since(Kind.CUSTOMERS, since, cursor)
+        entities += page.entities
+        cursor = page.cursor
+        if cursor is None:
+            return entities
+    raise AssertionError("the walk does not end")
+
+
+def ids(entities: Any) -> list[int]:
+    return [int(entity.external_id) for entity in entities]
+
+
+def mapped(shop: BigCommerce, entity: Entity | None) -> Customer | None:
+    assert entity is not None
+    value = shop.map(Kind.CUSTOMERS, entity, FACTS).value
+    assert value is None or isinstance(value, Customer)
+    return value
+
+
+@pytest.mark.parametrize("count", [0, 1, 249, 250, 251, 500, 620])
+async def test_a_walk_sees_every_b2b_customer_once_in_the_fewest_calls(
+    store: FakeStore, shop: BigCommerce, count: int
+) -> None:
+    store.add_customers(*range(1, count + 1))
+    store.add_customers(9001, customer_group_id=0)
+    store.add_customers(9002, customer_group_id=4)
+    assert ids(await walk(shop)) == list(range(1, count + 1))
+    pages = store.queries(CUSTOMERS)
+    assert len(pages) <= max(1, -(-count // 250)) + (count > 250 and count % 250 == 0)
+    assert {query["customer_group_id:in"] for query in pages} == {"3"}
+    assert {query["limit"] for query in pages} == {"250"}
+    assert len(store.queries("/v2/customer_groups")) == len(store.queries("/v3/customers/attributes")) == 1
+
+
+async def test_a_cursor_outlives_the_process(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(*range(1, 301))
+    first = await shop.page(Kind.CUSTOMERS, None)
+    again = BigCommerce(BigCommerceSettings(**GOOD), httpx.MockTransport(store.answer))
+    rest = await again.page(Kind.CUSTOMERS, first.cursor)
+    await again.aclose()
+    assert ids(rest.entities) == list(range(251, 301))
+
+
+async def test_configured_groups_need_no_look_at_the_stores(store: FakeStore) -> None:
+    shop = BigCommerce(BigCommerceSettings(**GOOD, b2b_customer_groups=(5, 7)), httpx.MockTransport(store.answer))
+    store.add_customers(1, customer_group_id=5)
+    store.add_customers(2, customer_group_id=3)
+    assert ids(await walk(shop)) == [1]
+    await shop.aclose()
+    assert store.queries(CUSTOMERS)[0]["customer_group_id:in"] == "5,7"
+    assert store.queries("/v2/customer_groups") == []
+
+
+async def test_a_store_without_b2b_groups_has_no_b2b_customers(store: FakeStore, shop: BigCommerce) -> None:
+    store.groups = []
+    store.add_customers(1, customer_group_id=0)
+    assert await walk(shop) == []
+    assert store.queries(CUSTOMERS) == []
+
+
+async def test_more_than_250_groups_are_read(store: FakeStore, shop: BigCommerce) -> None:
+    store.groups = [{"id": n} for n in range(1, 252)]
+    store.add_customers(1, customer_group_id=251)
+    assert ids(await walk(shop)) == [1]
+
+
+async def test_what_changed_is_read_of_everybody(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(1)
+    store.add_customers(2, customer_group_id=0)
+    entities = await walk(shop, since=1_790_000_000.9)
+    assert [mapped(shop, entity) is not None for entity in entities] == [True, False]
+    (query,) = store.queries(CUSTOMERS)
+    assert query["date_modified:min"] == "2026-09-21T14:13:19Z"
+    assert query["sort"] == "date_modified:asc"
+    assert "customer_group_id:in" not in query
+
+
+async def test_addresses_and_attributes_beyond_the_tenth_are_read_for_all_in_one_call(
+    store: FakeStore, shop: BigCommerce
+) -> None:
+    names = {n: f"Name {n}" for n in range(1, 12)} | {12: "group"}
+    store.attributes = names
+    said = [(n, f"text {n}") for n in range(1, 12)] + [(12, "vip")]
+    store.add_customers(1, 2, addresses=11, values=said)
+    store.add_customers(3, addresses=10, values=said[:10])
+    store.add_customers(4, addresses=12, customer_group_id=0)
+    entities = await walk(shop)
+    customers = [mapped(shop, entity) for entity in entities]
+    assert [len(one.addresses) for one in customers if one] == [11, 11, 10]
+    assert [one.group for one in customers if one] == ["vip", "vip", "base"]
+    assert [query["customer_id:in"] for query in store.queries("/addresses")] == ["1,2"]
+    assert [query["customer_id:in"] for query in store.queries("/attribute-values")] == ["1,2"]
+
+
+async def test_ten_of_who_knows_how_many_are_looked_at_again(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(1, addresses=11)
+    row = {**store.customers[1], "addresses": store.customers[1]["all_addresses"][:10], "attributes": []}
+    del row["all_addresses"], row["all_attributes"]
+    store.script.append(httpx.Response(200, json={"data": [row]}))
+    found = await shop.read(Kind.CUSTOMERS, [ExternalId("1")], Lane.LIVE)
+    customer = mapped(shop, found[ExternalId("1")])
+    assert customer is not None
+    assert len(customer.addresses) == 11
+
+
+async def test_read_takes_one_call_for_250_ids_and_shows_who_is_not_b2b(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(*range(1, 249))
+    store.add_customers(249, customer_group_id=0)
+    wanted = [ExternalId(str(id_)) for id_ in range(1, 251)]
+    found = await shop.read(Kind.CUSTOMERS, [*wanted, ExternalId("../1")], Lane.LIVE)
+    assert set(found) == set(wanted[:-1])
+    assert mapped(shop, found[ExternalId("249")]) is None
+    assert len(store.queries(CUSTOMERS)) == 1
+    assert await shop.read(Kind.CUSTOMERS, [], Lane.LIVE) == {}
+
+
+async def test_read_takes_smaller_pieces_when_the_store_bears_no_more(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add_customers(*range(1, 251))
+    store.bears = 100
+    found = await shop.read(Kind.CUSTOMERS, [ExternalId(str(id_)) for id_ in range(1, 251)], Lane.LIVE)
+    assert len(found) == 250
+
+
+async def test_a_group_and_an_attribute_of_later_are_found(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(1)
+    await walk(shop)
+    store.groups.append({"id": 8, "name": "New"})
+    store.attributes = {1: "Group"}
+    store.add_customers(2, customer_group_id=8, values=[(1, "gold")])
+    for _ in range(2):
+        found = await shop.read(Kind.CUSTOMERS, [ExternalId("2")], Lane.LIVE)
+        customer = mapped(shop, found[ExternalId("2")])
+        assert customer is not None
+        assert customer.group == "gold"
+    assert len(store.queries("/v2/customer_groups")) == 2
+    assert len(store.queries("/v3/customers/attributes")) == 2
+
+
+async def test_a_customer_is_there_or_another_one_shows_that_it_is_not(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(5, 6)
+    await walk(shop)
+    store.asked.clear()
+    there = await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE)
+    assert mapped(shop, there) is not None
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
+    assert len(store.asked) == 2
+
+
+async def test_without_an_earlier_answer_somebody_is_looked_for(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(5)
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
+    assert [query.get("id:in") for query in store.queries(CUSTOMERS)] == [None, "7,5"]
+
+
+async def test_a_sentinel_that_was_deleted_meanwhile_is_replaced(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(5, 6)
+    await walk(shop)
+    store.customers.clear()
+    store.add_customers(8)
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
+    assert [query.get("id:in") for query in store.queries(CUSTOMERS)[1:]] == ["7,5", None, "7,8"]
+
+
+async def test_a_store_that_says_twice_that_it_is_empty_is_believed(store: FakeStore, shop: BigCommerce) -> None:
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
+    assert len(store.queries(CUSTOMERS)) == 2
+
+
+NOBODY = httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 3}}})
+UNTOLD = httpx.Response(200, json={"data": []})
+
+
+@pytest.mark.parametrize("answer", [NOBODY, UNTOLD])
+async def test_absence_that_is_not_proven_is_tried_again(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock, answer: httpx.Response
+) -> None:
+    del autojump_clock
+    store.script.extend([answer] * 3)
+    with pytest.raises(Retry):
+        await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE)
+
+
+async def test_an_answer_without_the_sentinel_proves_nothing(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    someone = httpx.Response(200, json={"data": [{"id": 5}]})
+    store.script.extend([someone, UNTOLD, someone, UNTOLD])
+    with pytest.raises(Retry) as failed:
+        await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE)
+    assert failed.value.reason == "sentinel_missing"
+
+
+async def test_what_is_no_id_is_refused(shop: BigCommerce) -> None:
+    with pytest.raises(Rejected):
+        await shop.read_one(Kind.CUSTOMERS, ExternalId("x"), Lane.LIVE)
+
+
+def told(data: list[Any], **cursors: Any) -> httpx.Response:
+    return httpx.Response(200, json={"data": data, "meta": {"cursor_pagination": cursors}})
+
+
+ROW = {"id": 1, "customer_group_id": 3, "addresses": [], "attributes": []}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (told([ROW], count=2), "page_miscounted"),
+        (told([], links={"next": "?after=x"}), "page_empty"),
+        (told([ROW], links={"next": "?after=x"}), "page_without_cursor"),
+        (told([ROW], links={"next": "?after=x"}, end_cursor="abc"), "page_out_of_order"),
+        (httpx.Response(200, json={"data": [{"email": "x"}]}), "unexpected_shape"),
+    ],
+)
+async def test_a_page_that_contradicts_itself_is_tried_again(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock, answer: httpx.Response, reason: str
+) -> None:
+    del autojump_clock
+    await walk(shop)
+    store.script.extend([answer] * 3)
+    with pytest.raises(Retry) as failed:
+        await shop.page(Kind.CUSTOMERS, "abc")
+    assert failed.value.reason == reason
+
+
+async def test_a_first_page_that_is_empty_though_there_are_some_is_tried_again(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.script.extend([NOBODY] * 3)
+    with pytest.raises(Retry) as failed:
+        await shop.changed_since(Kind.CUSTOMERS, 0, None)
+    assert failed.value.reason == "page_empty"
+
+
+async def test_a_server_that_caps_the_page_is_walked_to_the_end(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(*range(1, 121))
+    store.caps = 50
+    assert ids(await walk(shop)) == list(range(1, 121))
+
+
+async def test_one_unreadable_customer_does_not_stop_the_others(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(1, 3)
+    store.add_customers(2, email=7)
+    entities = await walk(shop)
+    assert ids(entities) == [1, 3, 2]
+    assert mapped(shop, entities[0]) is not None
+    with pytest.raises(Retry) as failed:
+        mapped(shop, entities[2])
+    assert failed.value.reason == "unexpected_shape"
+
+
+async def test_addresses_that_were_not_included_are_not_taken_for_none(store: FakeStore, shop: BigCommerce) -> None:
+    bare = {"id": 1, "email": "a@example.com", "customer_group_id": 3}
+    store.script.append(httpx.Response(200, json={"data": [bare]}))
+    found = await shop.read(Kind.CUSTOMERS, [ExternalId("1")], Lane.LIVE)
+    with pytest.raises(Retry):
+        mapped(shop, found[ExternalId("1")])
+
+
+async def test_a_missing_right_is_named(store: FakeStore, shop: BigCommerce) -> None:
+    store.script.append(httpx.Response(403, json={"status": 403, "title": "You don't have a required scope"}))
+    with pytest.raises(Blocked, match="store_v2_customers_read_only") as refused:
+        await shop.read(Kind.CUSTOMERS, [ExternalId("1")], Lane.LIVE)
+    assert refused.value.reason == "scope_missing"

@@ -10,6 +10,7 @@ or from an install of the platform's app. Else the wish is kept, and the install
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
@@ -25,7 +26,7 @@ from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, Secret, Site
 from daemon.platforms.base import App, AppRefused, Installed, Loaded, Uninstalled, Visit
 from daemon.storage import connections, installs
-from daemon.storage.connections import Begin, Leave, Renew, Stored
+from daemon.storage.connections import Begin, Leave, Renew, Stored, Uninstall
 from daemon.storage.database import Storage
 from daemon.storage.installs import Install, Wish
 from daemon.workshop import Workshop
@@ -148,17 +149,15 @@ class Connecting:
 
     async def _begin(self, site: Site, known: _Known, key: ApiKey) -> None:
         """Make a new connection. One to another store leaves; the clean-up after one to the same store ends here."""
-        leaving = [one for one in await self.storage.read(connections.of_site, site) if one.state == "leaving"]
+        now = self.now()
+        before = [one for one in await self.storage.read(connections.of_site, site) if one.state != "gone"]
+        leaving = [one for one in before if one.state == "leaving"]
         for one in leaving:
             await self.departures.interrupt(one.id)
         identity = self.workshop.platforms[known.platform].identity(known.store)
-        wish = Begin(
-            site=site,
-            platform=known.platform,
-            sealed=self.links.sealed(site, key, known.store),
-            now=self.now(),
-            instead_of=[one.id for one in leaving if self._is_to(one, known.platform, identity)],
-        )
+        replaced = [one.id for one in leaving if self._is_to(one, known.platform, identity)]
+        sealed = self.links.sealed(site, key, known.store)
+        wish = Begin(site=site, platform=known.platform, sealed=sealed, now=now, instead_of=replaced)
         try:
             stored = await self.storage.write(connections.begin, wish)
         except StorageTrouble:
@@ -166,10 +165,10 @@ class Connecting:
                 self._depart(one)
             raise
         log.info("connected", site=str(site), platform=known.platform)
-        for one in await self.storage.read(connections.of_site, site):
-            if one.state == "leaving":
+        for one in before:
+            if one.id not in replaced:
                 await self.supervisor.let_go(one.id)
-                self._depart(one)
+                self._depart(one if one.state == "leaving" else evolve(one, leaving_since=now))
         self._take_on(self.links.opened(stored), full_sync=True)
 
     async def _renew(self, present: Stored, key: ApiKey, store: Any, *, by_ignite: bool) -> None:
@@ -217,20 +216,18 @@ class Connecting:
         store = await self._installed_store(platform, store_id)
         if store is None:
             return
-        await self.storage.write(installs.uninstall, (platform, store_id))
-        for site in await self._connected(platform, store_id):
-            async with self._locks[site]:
+        async with AsyncExitStack() as locks:
+            leaves = []
+            for site in sorted(await self._connected(platform, store_id), key=str):
+                await locks.enter_async_context(self._locks[site])
                 present = await self._present(site, platform, store_id)
-                if present is not None and has_secrets(self.links.opened(present).store, store):
-                    await self._expel(present)
-
-    async def _expel(self, present: Stored) -> None:
-        """Let a connection leave whose store has taken its credentials back."""
-        sealed = self.links.sealed(present.site, self.links.opened(present).api_key, None)
-        leave = Leave(site=present.site, now=self.now(), sealed=sealed)
-        leaving = await self.storage.write(connections.leave, leave)
-        if leaving is not None:
-            self._see_off(leaving)
+                connection = None if present is None else self.links.opened(present)
+                if connection is not None and has_secrets(connection.store, store):
+                    sealed = self.links.sealed(site, connection.api_key, None)
+                    leaves.append(Leave(site=site, now=self.now(), sealed=sealed))
+            call = Uninstall(platform=platform, store_id=store_id, leaves=leaves)
+            for leaving in await self.storage.write(connections.uninstall, call):
+                self._see_off(leaving)
 
     async def _connected(self, platform: str, store_id: str) -> list[Site]:
         """Return the sites that are connected to a store."""

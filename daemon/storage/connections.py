@@ -24,7 +24,7 @@ from attrs import evolve, field, frozen
 from sqlalchemy import Connection, Row, delete, select, update
 
 from daemon.model import ConnectionId, Site
-from daemon.storage.installs import forget_wish
+from daemon.storage.installs import forget_install, forget_wish
 from daemon.storage.tables import connections, metadata
 
 TRANSITIONS: dict[tuple[str, str | None], set[str | None]] = {
@@ -91,6 +91,15 @@ class Leave:
 
 
 @frozen(kw_only=True)
+class Uninstall:
+    """A store has removed the platform's app, and taken the credentials of these connections back."""
+
+    platform: str
+    store_id: str
+    leaves: Sequence[Leave]
+
+
+@frozen(kw_only=True)
 class Wipe:
     """Nothing is left to do for a connection that leaves. `blank` is a seal around nothing."""
 
@@ -152,6 +161,17 @@ def _leave(conn: Connection, call: Leave) -> Stored | None:
     values = {"state": left.state, "leaving_since": left.leaving_since, "sealed": left.sealed}
     conn.execute(update(connections).where(connections.c.id == left.id).values(values))
     return left
+
+
+def uninstall(conn: Connection, calls: Sequence[Uninstall]) -> list[list[Stored]]:
+    """Forget installs, and let the connections that lived on them leave with them; return those."""
+    return [_uninstall(conn, call) for call in calls]
+
+
+def _uninstall(conn: Connection, call: Uninstall) -> list[Stored]:
+    forget_install(conn, call.platform, call.store_id)
+    left = [_leave(conn, one) for one in call.leaves]
+    return [one for one in left if one is not None]
 
 
 def wipe(conn: Connection, calls: Sequence[Wipe]) -> list[None]:

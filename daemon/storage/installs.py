@@ -48,12 +48,9 @@ def install(conn: Connection, calls: Sequence[Install]) -> list[None]:
     return [None] * len(calls)
 
 
-def uninstall(conn: Connection, calls: Sequence[tuple[str, str]]) -> list[None]:
-    """Forget installs, each named by platform and store."""
-    c = installs.c
-    for platform, store_id in calls:
-        conn.execute(delete(installs).where(c.platform == platform, c.store_id == store_id))
-    return [None] * len(calls)
+def forget_install(conn: Connection, platform: str, store_id: str) -> None:
+    """Forget what an install has brought."""
+    conn.execute(delete(installs).where(installs.c.platform == platform, installs.c.store_id == store_id))
 
 
 def installed(conn: Connection, store_id: str) -> list[tuple[str, bytes]]:

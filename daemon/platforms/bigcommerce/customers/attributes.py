@@ -40,7 +40,7 @@ def read(values: Mapping[str, str | int | float | None], problems: list[Problem]
     """Return the attributes among `values`, which are by their names."""
     # Of two that come to the same the one that says whose it is holds.
     ranked = sorted(values.items(), key=lambda one: _plain(one[0]).startswith(PREFIX))
-    texts = {_field(name): str(value).strip() for name, value in ranked if value not in {None, ""}}
+    texts = {_field(name): text for name, value in ranked if value is not None and (text := str(value).strip())}
 
     def value(name: str, parse: Callable[[str], T], expected: str) -> T | None:
         if not texts.get(name):

@@ -68,8 +68,8 @@ class CustomerReader:
         self._settings = settings
         self._known: _Known | None = None
         self._size = PageSize()
-        self._sentinel: int | None = None
-        """A customer that was there when we looked last."""
+        self._there: Sequence[int] = ()
+        """Customers that were there when we looked last."""
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of B2B customers that `cursor`, one of BigCommerce's, begins."""
@@ -106,7 +106,7 @@ class CustomerReader:
                 return entities[external_id]
             if sentinel is None or ExternalId(str(sentinel)) in entities:
                 return None
-            self._sentinel = None
+            self._there = ()
         raise Retry("BigCommerce lists none of the customers asked for", reason="sentinel_missing")
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
@@ -153,20 +153,23 @@ class CustomerReader:
 
     async def _find_sentinel(self, other_than: int, lane: Lane) -> int | None:
         """Return the id of a customer that is there; None when the store has no other one."""
-        if self._sentinel is None or self._sentinel == other_than:
+        others = [one for one in self._there if one != other_than]
+        if not others:
             query = {"limit": "2"}
             listing = await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=query))
             if not listing.data and listing.pagination.total != 0:
                 raise Retry("BigCommerce lists no customers, and does not say that there are none", reason="page_empty")
-            self._sentinel = next((one for one in map(wire.read_id, listing.data) if one != other_than), None)
-        return self._sentinel
+            self._there = [wire.read_id(raw) for raw in listing.data]
+            others = [one for one in self._there if one != other_than]
+        return others[0] if others else None
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode customers, with the addresses and attributes that did not fit in."""
+        if not raws:
+            return []
         customers = [read_customer(raw) for raw in raws]
         known = await self._known_of([one for one in customers if isinstance(one, Listed)])
-        if customers:
-            self._sentinel = customers[0].id
+        self._there = (customers[0].id, customers[-1].id)
         readable = [one for one in customers if isinstance(one, Listed) and one.customer_group_id in known.groups]
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)

@@ -1,0 +1,232 @@
+"""What SparkLayer's purchase shall say of a BigCommerce order, row by row, worked out by hand."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.model import Address, ExternalId, Mapped, Option, Order, PackageType, Shipment, StoreFacts
+from daemon.platforms.bigcommerce.orders import mapping, wire
+from daemon.platforms.bigcommerce.wire import Unreadable
+
+FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
+CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
+PLACE: dict[str, Any] = {
+    "street_1": "1 High St",
+    "city": "Bath",
+    "country_iso2": "GB",
+    "zip": "BA1",
+    "company": "Lee Ltd",
+}
+SHIRT: dict[str, Any] = {
+    "id": 9,
+    "product_id": 7,
+    "variant_id": 77,
+    "sku": "S",
+    "name": "Shirt",
+    "quantity": 3,
+    "price_ex_tax": "10.1000",
+    "price_inc_tax": "12.1200",
+    "product_options": [{"display_name": "Size", "display_value": "M"}],
+}
+ORDER: dict[str, Any] = {
+    "id": 101,
+    "customer_id": 5,
+    "status_id": 11,
+    "currency_code": "GBP",
+    "date_created": "Fri, 30 Jan 2026 08:30:00 +0000",
+    "date_modified": "Sat, 31 Jan 2026 09:00:00 +0000",
+    "total_inc_tax": "36.3600",
+    "total_tax": "6.0600",
+    "payment_status": "",
+}
+
+
+def mapped(
+    *,
+    cart: str = CART,
+    lines: list[dict[str, Any]] | None = None,
+    shipments: list[dict[str, Any]] | None = None,
+    **more: Any,
+) -> Mapped[Order]:
+    parts = {"shipping": [{**PLACE, "line_items": [SHIRT] if lines is None else lines}]}
+    read = wire.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": parts, **more})))
+    assert isinstance(read, wire.Order), read
+    sent = msgspec.convert(shipments or [], list[wire.Shipment])
+    return mapping.order(mapping.Told(read, cart, sent), FACTS)
+
+
+def order(**more: Any) -> Order:
+    value = mapped(**more).value
+    assert value is not None
+    return value
+
+
+def packages(value: Order) -> list[tuple[str, list[tuple[str, int]]]]:
+    return [(one.type.value, [(line.external_id, line.quantity) for line in one.lines]) for one in value.packages]
+
+
+def shipment(number: int, **items: int) -> dict[str, Any]:
+    rows = [{"order_product_id": int(line[1:]), "quantity": quantity} for line, quantity in items.items()]
+    return {"id": number, "items": rows, "tracking_carrier": "DPD", "tracking_number": f"T{number}"}
+
+
+def test_an_order_that_waits() -> None:
+    result = mapped()
+    assert (result.problems, result.name) == ((), "Order 101")
+    assert result.url == "https://store-abc.mybigcommerce.com/manage/orders/101"
+    value = order()
+    assert (value.external_id, value.cart_id, value.visible, value.customer) == ("101", CART, "101", ExternalId("5"))
+    assert value.placed == dt.datetime(2026, 1, 30, 8, 30, tzinfo=dt.UTC)
+    assert value.updated == dt.datetime(2026, 1, 31, 9, 0, tzinfo=dt.UTC)
+    assert (value.currency, value.paid, value.tax) == ("GBP", None, Decimal("6.06"))
+    (package,) = value.packages
+    assert package.type is PackageType.PROCESSING
+    assert package.address == Address(
+        address_line1="1 High St", city="Bath", country_code="GB", postal_code="BA1", company="Lee Ltd"
+    )
+    (line,) = package.lines
+    assert (line.name, line.sku, line.quantity, line.options) == ("Shirt", "S", 3, (Option("Size", "M"),))
+    assert (line.net, line.tax, line.discount) == (Decimal("30.30"), Decimal("6.06"), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (0, "incoming"),
+        (1, "incoming"),
+        (7, "incoming"),
+        (2, "processing"),
+        (3, "processing"),
+        (9, "processing"),
+        (10, "processing"),
+        (11, "processing"),
+        (5, "cancelled"),
+        (6, "cancelled"),
+        (12, "on_hold"),
+        (13, "on_hold"),
+    ],
+)
+def test_what_waits_is_as_the_order_is(status: int, expected: str) -> None:
+    assert packages(order(status_id=status)) == [(expected, [("9", 3)])]
+
+
+def test_pieces_are_dealt_out_to_shipments_returns_and_the_rest() -> None:
+    hat = {**SHIRT, "id": 8, "sku": "H", "quantity": 5, "quantity_refunded": 1}
+    value = order(lines=[SHIRT, hat], shipments=[shipment(1, l9=1, l8=2), shipment(2, l9=1)], status_id=3)
+    assert packages(value) == [
+        ("shipped", [("9", 1), ("8", 2)]),
+        ("shipped", [("9", 1)]),
+        ("returned", [("8", 1)]),
+        ("processing", [("9", 1), ("8", 2)]),
+    ]
+    assert [one.shipment for one in value.packages] == [
+        Shipment(carrier="DPD", tracking_number="T1"),
+        Shipment(carrier="DPD", tracking_number="T2"),
+        None,
+        None,
+    ]
+
+
+def test_what_was_all_shipped_and_came_back_is_counted_once() -> None:
+    value = order(lines=[{**SHIRT, "quantity_refunded": 2}], shipments=[shipment(1, l9=3)], status_id=2)
+    assert packages(value) == [("shipped", [("9", 1)]), ("returned", [("9", 2)])]
+
+
+def test_a_completed_order_is_complete_and_an_archived_one_cancelled() -> None:
+    assert packages(order(status_id=10, shipments=[shipment(1, l9=3)])) == [("complete", [("9", 3)])]
+    assert packages(order(is_deleted=True, shipments=[shipment(1, l9=1)])) == [
+        ("cancelled", [("9", 1)]),
+        ("cancelled", [("9", 2)]),
+    ]
+
+
+def test_a_shipment_of_more_than_there_is_does_not_make_more_of_it() -> None:
+    assert packages(order(shipments=[shipment(1, l9=9), shipment(2, l9=1, l4=1)])) == [("shipped", [("9", 3)])]
+
+
+@pytest.mark.parametrize(
+    ("status", "refunded", "paid"),
+    [
+        ("captured", None, "36.36"),
+        ("Captured", "0.0000", "36.36"),
+        ("partially refunded", "6.3600", "30.00"),
+        ("refunded", "36.3600", "0"),
+        ("authorized", None, None),
+        (None, None, None),
+    ],
+)
+def test_what_was_paid(status: str | None, refunded: str | None, paid: str | None) -> None:
+    value = order(payment_status=status, refunded_amount=refunded)
+    assert value.paid == (None if paid is None else Decimal(paid))
+
+
+def test_what_shipping_costs_is_on_the_first_package() -> None:
+    parts = {"shipping": [{**PLACE, "line_items": [SHIRT], "shipping_method": "Courier"}]}
+    value = order(consignments=parts, shipping_cost_ex_tax="5.0000", shipping_cost_inc_tax="6.0000")
+    assert (value.packages[0].method, value.packages[0].shipping) == ("Courier", (Decimal(5), Decimal(1)))
+
+
+def test_lines_of_pickups_and_downloads_belong_to_it_too() -> None:
+    book = {**SHIRT, "id": 4, "quantity": 1}
+    value = order(consignments={"pickups": [{"line_items": [SHIRT]}], "downloads": [{"line_items": [book]}]})
+    assert packages(value) == [("processing", [("9", 3), ("4", 1)])]
+    assert value.packages[0].address is None
+
+
+def test_a_line_without_product_stays_and_is_told() -> None:
+    result = mapped(lines=[{"id": 3, "name": "Engraving", "quantity": 1, "price_ex_tax": "2", "price_inc_tax": "2"}])
+    assert [problem.code for problem in result.problems] == ["line_without_product"]
+    assert "Engraving" in result.problems[0].message
+    assert result.value is not None
+    assert result.value.packages[0].lines[0].sku is None
+
+
+@pytest.mark.parametrize("cart", ["", "none", "4217ba4f-7618-4e3b-b1af"])
+def test_a_cart_that_is_none_is_told(cart: str) -> None:
+    result = mapped(cart=cart)
+    assert (result.value, [problem.code for problem in result.problems]) == (None, ["cart_unknown"])
+
+
+def test_a_cart_is_written_one_way() -> None:
+    assert order(cart=f" {CART.upper()} ").cart_id == CART
+
+
+def test_a_guest_and_an_address_that_is_none() -> None:
+    value = order(customer_id=0, billing_address={**PLACE, "street_1": ""})
+    assert (value.customer, value.billing_address) == (None, None)
+
+
+def test_an_order_of_another_shape_is_unreadable() -> None:
+    raw = msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": {"shipping": [{"line_items": [{"id": 1}]}]}}))
+    assert isinstance(wire.read_order(raw), Unreadable)
+
+
+@given(
+    quantity=st.integers(1, 40),
+    sent=st.lists(st.integers(0, 15), max_size=4),
+    refunded=st.integers(0, 40),
+    discount=st.decimals(0, 500, places=4),
+    price=st.decimals(0, 1000, places=4),
+)
+def test_no_piece_and_no_money_is_lost_or_made(
+    quantity: int, sent: list[int], refunded: int, discount: Decimal, price: Decimal
+) -> None:
+    line = {
+        **SHIRT,
+        "quantity": quantity,
+        "quantity_refunded": min(refunded, quantity),
+        "price_ex_tax": str(price),
+        "price_inc_tax": str(price * 2),
+        "applied_discounts": [{"id": "x", "amount": str(discount)}],
+    }
+    value = order(lines=[line], shipments=[shipment(n, l9=count) for n, count in enumerate(sent, 1) if count])
+    lines = [one for package in value.packages for one in package.lines]
+    assert sum(one.quantity for one in lines) == quantity
+    assert sum((one.discount for one in lines), Decimal(0)) == discount
+    assert sum((one.net for one in lines), Decimal(0)) == price * quantity
+    assert sum((one.tax for one in lines), Decimal(0)) == price * quantity

@@ -1,0 +1,91 @@
+"""B2B attributes of variants: from metafields of the variant, else of the product; what cannot be read is told."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from daemon.model import OrderRules, Problem
+from daemon.platforms.bigcommerce.products.attributes import NOTHING, Attributes, read
+
+
+def attributes(
+    product: dict[str, str] | None = None, variant: dict[str, str] | None = None
+) -> tuple[Attributes, list[Problem]]:
+    problems: list[Problem] = []
+    return read(product or {}, variant or {}, "The variant", problems), problems
+
+
+def test_a_variant_without_any_has_nothing() -> None:
+    assert attributes() == (NOTHING, [])
+    assert attributes({"other_app": "x", "rrp": " "}) == (NOTHING, [])
+
+
+def test_the_variants_own_hold_before_the_products() -> None:
+    found, problems = attributes({"rrp": "10", "min_stock_level": "-5"}, {"rrp": "12.50"})
+    assert (found.rrp, found.min_stock_level, problems) == (Decimal("12.50"), -5, [])
+
+
+def test_single_rules_are_those_of_the_base_group() -> None:
+    found, problems = attributes(
+        {"pack_size": "6", "min_order_quantity": "12", "max_order_quantity": "60", "display": "true", "sell": "No"}
+    )
+    assert found.settings == (
+        OrderRules(
+            customer_group="base",
+            pack_size=6,
+            min_order_quantity=12,
+            max_order_quantity=60,
+            display=True,
+            sell=False,
+        ),
+    )
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"customer_group": "vip", "pack_size": 4, "surprise": 1}, {"customer_group": "base", "sell": false}]',
+        '{"vip": {"pack_size": 4}, "base": {"sell": false}}',
+    ],
+)
+def test_settings_supersede_single_rules(text: str) -> None:
+    found, problems = attributes({"settings": text, "pack_size": "9"})
+    expected = (OrderRules(customer_group="vip", pack_size=4), OrderRules(customer_group="base", sell=False))
+    assert (found.settings, problems) == (expected, [])
+
+
+def test_of_two_rules_of_a_group_the_last_holds() -> None:
+    found, _ = attributes({"settings": '[{"customer_group": "a", "pack_size": 1}, {"customer_group": "a"}]'})
+    assert found.settings == (OrderRules(customer_group="a"),)
+
+
+def test_a_date_of_new_stock() -> None:
+    assert attributes({"restock_date": "2026-12-31"})[0].restock_date == dt.date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("rrp", "a lot", "an amount of 0 or more"),
+        ("rrp", "-1", "an amount of 0 or more"),
+        ("rrp", "Infinity", "an amount of 0 or more"),
+        ("restock_date", "soon", "a date such as"),
+        ("restock_date", "31/12/2026", "a date such as"),
+        ("min_stock_level", "1.5", "a whole number"),
+        ("pack_size", "-1", "a whole number of 0 or more"),
+        ("sell", "perhaps", "true or false"),
+        ("settings", "{", "a JSON list of rules"),
+        ("settings", '[{"pack_size": 1}]', "a JSON list of rules"),
+        ("settings", '{"vip": 5}', "a JSON list of rules"),
+        ("settings", '[{"customer_group": "a", "pack_size": "many"}]', "a JSON list of rules"),
+    ],
+)
+def test_what_cannot_be_read_is_left_out_and_told(name: str, text: str, expected: str) -> None:
+    found, (problem,) = attributes({name: text, "min_order_quantity": "2"})
+    assert problem.code == "attribute_unreadable"
+    assert name in problem.message
+    assert expected in problem.message
+    assert "the variant" in problem.message
+    assert found == Attributes(settings=(OrderRules(customer_group="base", min_order_quantity=2),))

@@ -60,7 +60,8 @@ class House:
 
     async def walk(self, kind: Kind, since: float | None = None) -> list[str]:
         """Enumerate to the end; return the ids."""
-        found, cursor = [], None
+        found: list[str] = []
+        cursor: str | None = None
         first = partial(self.shop.page, kind) if since is None else partial(self.shop.changed_since, kind, since)
         for _ in range(50):
             page = await first(cursor)

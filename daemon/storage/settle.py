@@ -26,6 +26,7 @@ class Done:
 
     `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the keys that it
     let go, `waits_for` those that it would have and somebody else owns: who is looked at next, perhaps it has let go.
+    Those that wait for each other in a circle are looked at next together: only so can each have what it wants.
     It also waits for the entities in `awaits` to be confirmed; `parent` says that it may be awaited itself. `next` is
     the entity that it belongs to, which is looked at instead. `report` says that it was a live change.
     """
@@ -199,6 +200,7 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     owned = ledgers.owners(conn, call.connection_id, call.kind, {key for key, _ in waiting})
     # An owner is looked at once: two that dispute two keys would otherwise call each other for ever.
     bothered = {owned[key] for key, _ in waiting - known if key in owned}.difference(ids)
+    bothered |= _circling(conn, call, {one for _, one in waiting - known})
     free = {key for key, _ in released} | {key for key, _ in waiting if key not in owned}
     return bothered | _woken(
         conn, call, free | _arrived(conn, call, {one for done in call.done for one in done.awaits})
@@ -207,10 +209,10 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
 
 def _waiting(conn: Connection, call: Settlement, ids: Sequence[ExternalId]) -> set[tuple[Key, ExternalId]]:
     """Return what `ids` waited for until now; from here on they wait for what they say now."""
-    c = waiters.c
-    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(ids))
-    known = {(row.key, ExternalId(row.external_id)) for row in conn.execute(select(c.key, c.external_id).where(*mine))}
+    known = _waits_of(conn, call, ids)
     if known:
+        c = waiters.c
+        mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(ids))
         conn.execute(delete(waiters).where(*mine))
     return known
 
@@ -227,6 +229,31 @@ def _give_back(conn: Connection, call: Settlement, released: Sequence[tuple[Key,
             ),
             [{"b_key": key, "b_id": external_id} for key, external_id in released],
         )
+
+
+def _circling(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> set[ExternalId]:
+    """Return who, beginning with `ids`, waits for a key whose owner waits for the next one's, and so on in a circle."""
+    waits: dict[ExternalId, set[ExternalId]] = {}
+    ahead = set(ids)
+    while ahead:
+        waits.update((one, set()) for one in ahead)
+        pairs = _waits_of(conn, call, ahead)
+        owned = ledgers.owners(conn, call.connection_id, call.kind, {key for key, _ in pairs})
+        for key, one in pairs:
+            waits[one].update({owned[key]} if key in owned else ())
+        ahead = {owner for one in ahead for owner in waits[one]} - waits.keys()
+    while free := [one for one, asked in waits.items() if not asked & waits.keys()]:
+        for one in free:
+            del waits[one]
+    return set(waits)
+
+
+def _waits_of(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> set[tuple[Key, ExternalId]]:
+    """Return what `ids` wait for."""
+    c = waiters.c
+    query = select(c.key, c.external_id).where(c.connection_id == call.connection_id, c.kind == call.kind.value)
+    rows = (row for part in in_parts(ids) for row in conn.execute(query.where(c.external_id.in_(part))))
+    return {(row.key, ExternalId(row.external_id)) for row in rows}
 
 
 def _note_waiters(conn: Connection, call: Settlement, waiting: Collection[tuple[Key, ExternalId]]) -> None:

@@ -143,9 +143,20 @@ async def test_the_owner_of_a_wanted_sku_is_looked_at_once(house: House) -> None
     await _done(house, "2", waits_for=[SHIRT])
     assert set(await house.rows()) == {"1"}, "perhaps it has let go"
     await _done(house, "1", waits_for=[Sku("MUG")])
-    assert set(await house.rows()) == {"2"}
+    assert set(await house.rows()) == {"1", "2"}, "together they can swap"
     await _done(house, "2", waits_for=[SHIRT])
+    await _done(house, "1", waits_for=[Sku("MUG")])
     assert await house.rows() == {}, "two that dispute two SKUs do not call each other for ever"
+
+
+async def test_all_who_wait_in_a_circle_are_looked_at_together(house: House) -> None:
+    await house.mark(claims={"A": "1", "B": "2", "C": "3"})
+    await _done(house, "4", waits_for=[Sku("A")])
+    await _done(house, "1", waits_for=[Sku("B")])
+    await _done(house, "2", waits_for=[Sku("C")])
+    assert set(await house.rows()) == {"3"}
+    await _done(house, "3", waits_for=[Sku("A")])
+    assert set(await house.rows()) == {"1", "2", "3"}, "who only waits for one of them does not"
 
 
 async def test_an_owner_in_the_same_settlement_is_not_looked_at_again(house: House) -> None:

@@ -183,6 +183,19 @@ async def test_emails_swap_and_go_round(autojump_clock: MockClock, bench: Bench)
     assert (bench.refused, await bench.issues()) == ([], {})
 
 
+async def test_emails_swap_and_go_round_though_each_change_comes_alone(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, *(customer(one, email=f"{one}@example.com") for one in "12345"))
+    wanted = {"1": "2@example.com", "2": "1@example.com", "3": "4@example.com", "4": "5@example.com"}
+    wanted["5"] = "3@example.com"
+    bench.shop.put(*(customer(one, email=email) for one, email in wanted.items()))
+    for one in wanted:
+        await bench.change(one)
+        await bench.once()
+    await bench.work()
+    assert emails(bench) == wanted
+    assert await bench.issues() == {}
+
+
 async def test_an_email_is_free_once_its_owner_goes_in_the_same_batch(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", email="a@example.com"))
     del bench.shop.products["1"]

@@ -197,6 +197,29 @@ async def test_a_store_that_says_twice_that_it_is_empty_is_believed(store: FakeS
     assert len(store.queries(CUSTOMERS)) == 2
 
 
+async def test_a_store_that_suddenly_lists_nobody_is_not_believed(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add_customers(5, 6, 7)
+    await walk(shop)
+    store.customers.clear()
+    for _ in range(3):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE)
+    store.add_customers(5)
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is not None
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
+
+
+async def test_the_last_customers_of_a_store_can_go(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(5, 6)
+    await walk(shop)
+    store.customers.clear()
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("6"), Lane.LIVE) is None, "nobody else was seen last"
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is None
+
+
 NOBODY = httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 3}}})
 UNTOLD = httpx.Response(200, json={"data": []})
 

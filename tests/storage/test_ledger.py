@@ -167,6 +167,24 @@ async def test_an_owner_in_the_same_settlement_is_not_looked_at_again(house: Hou
     assert await house.rows() == {}
 
 
+async def test_who_follows_one_that_goes_is_unsure_and_looked_at_when_it_is_back(house: House) -> None:
+    await _done(house, "1", row=row("1"), parent=True)
+    await _done(house, "2", row=row("2"), follows=id_("1"))
+    await _done(house, "3", row=row("3"), follows=id_("4"))
+    assert await house.ledger() == {"1": b"equal", "2": b"equal", "3": None}, "who went meanwhile is gone as well"
+    await _done(house, "2")
+    await _done(house, "1", forget=True)
+    assert await house.ledger() == {"2": None, "3": None}
+    assert await house.rows() == {}
+    await _done(house, "1", row=row("1"), parent=True)
+    assert set(await house.rows()) == {"2"}
+    await _done(house, "2", row=row("2"), parent=True, follows=id_("1"))
+    await _done(house, "2", row=row("2"), parent=True)
+    await _done(house, "1", forget=True)
+    assert await house.ledger() == {"2": b"equal", "3": None}, "it follows nobody now"
+    assert await _waiters(house) == {("parent:4", "3")}
+
+
 async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters: int) -> None:
     await house.mark(row("1"), claims={"SHIRT": "1"})
     many = [Sku(f"sku-{number}") for number in range(3 * few_parameters)]

@@ -108,6 +108,7 @@ class CustomerWriter:
         parents = {job.value.parent for job in jobs if job.value and job.value.parent}
         rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, list(parents))
         known = {key for key, row in rows.items() if row.digest is not None}
+        known -= {job.external_id for job in jobs if job.value is None}
         keys = {subject.email for subject in subjects if subject.email}
         while True:
             owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, keys)
@@ -170,7 +171,7 @@ class CustomerWriter:
         await self._send(job, batch.lane, email=customer.email)
         parts = self._parts(customer)
         released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails)
-        return Verdict(outcome="written", row=job.row(parts), released=released, parent=True)
+        return Verdict(outcome="written", row=job.row(parts), released=released, parent=True, follows=parent)
 
     async def _send(self, job: CustomerJob, lane: Lane, *, email: str) -> None:
         customer, before, api = job.value, job.before, self._line.sparklayer.customers

@@ -157,6 +157,38 @@ async def test_a_parent_that_is_no_customer_is_told_and_waited_for(autojump_cloc
     assert await bench.issues() == {}
 
 
+async def test_a_parent_that_goes_and_comes_back_has_its_children_again(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    parent, child = customer("2"), customer("1", parent=ExternalId("2"))
+    await put(bench, parent, child)
+    for _ in range(2):
+        del bench.shop.products["2"]
+        await bench.change("2")
+        await bench.work()
+        assert "parent_customer_id" not in held(bench)["1"], "SparkLayer has forgotten it"
+        calls = bench.calls.copy()
+        await put(bench, parent)
+        assert held(bench)["1"]["parent_customer_id"] == "2"
+        assert bench.calls - calls == {"POST /api/v1/customers": 1, "PATCH /api/v1/customers/{customer_id}": 1}
+        calls = bench.calls.copy()
+        await put(bench, parent, child)
+        assert bench.calls == calls
+
+
+async def test_a_child_that_changes_as_its_parent_goes_waits_for_it(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("2"), customer("1", parent=ExternalId("2")))
+    del bench.shop.products["2"]
+    bench.shop.put(customer("1", parent=ExternalId("2"), first_name="Ann"))
+    await bench.change("1", "2")
+    await bench.work()
+    assert await bench.issues() == {"1": ["parent_missing"]}
+    await put(bench, customer("2"))
+    assert held(bench)["1"]["parent_customer_id"] == "2"
+    assert held(bench)["1"]["first_name"] == "Ann"
+    assert await bench.issues() == {}
+
+
 async def test_parents_in_a_circle_are_told(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", parent="2"), customer("2", parent="1"), customer("3", parent="3"))
     assert await bench.issues() == {key: ["parent_goes_in_circles"] for key in "123"}

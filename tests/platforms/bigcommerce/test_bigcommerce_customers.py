@@ -167,6 +167,19 @@ async def test_a_group_and_an_attribute_of_later_are_found(store: FakeStore, sho
     assert len(store.queries("/v3/customers/attributes")) == 2
 
 
+async def test_where_the_settings_name_the_groups_no_others_are_asked_for(store: FakeStore) -> None:
+    settings = BigCommerceSettings(**GOOD, b2b_customer_groups=(3,))
+    shop = BigCommerce(settings, httpx.MockTransport(store.answer))
+    store.add_customers(1)
+    store.add_customers(2, customer_group_id=8)
+    for _ in range(3):
+        found = await shop.read(Kind.CUSTOMERS, [ExternalId("1"), ExternalId("2")], Lane.LIVE)
+        assert [mapped(shop, found[ExternalId(one)]) is not None for one in "12"] == [True, False]
+    assert len(store.queries("/v2/customer_groups")) == 0
+    assert len(store.queries("/v3/customers/attributes")) == 1
+    await shop.aclose()
+
+
 async def test_a_customer_is_there_or_another_one_shows_that_it_is_not(store: FakeStore, shop: BigCommerce) -> None:
     store.add_customers(5, 6)
     await walk(shop)

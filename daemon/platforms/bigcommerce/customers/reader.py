@@ -47,15 +47,19 @@ _INCLUDE = {"include": "addresses,attributes"}
 
 @frozen(kw_only=True)
 class _Known:
-    """What is the same for all customers: the B2B groups, all groups, and the names of attributes by their ids."""
+    """What is the same for all customers: the B2B groups, all groups, and the names of attributes by their ids.
+
+    Where the settings name the B2B groups no others need be known (None).
+    """
 
     groups: frozenset[int]
-    every_group: frozenset[int]
+    every_group: frozenset[int] | None
     names: Mapping[int, str]
 
     def covers(self, customer: Listed) -> bool:
         """Whether nothing of a customer is newer than this."""
-        known = customer.customer_group_id in self.every_group or not customer.customer_group_id
+        group = customer.customer_group_id
+        known = not group or self.every_group is None or group in self.every_group
         return known and all(one.attribute_id in self.names for one in customer.attributes)
 
 
@@ -116,7 +120,7 @@ class CustomerReader:
 
     async def _learn(self) -> _Known:
         """Read the groups and the names of attributes."""
-        groups = every = frozenset(self._settings.b2b_customer_groups)
+        groups, every = frozenset(self._settings.b2b_customer_groups), None
         if not groups:
             found = await self._client.pages("/v2/customer_groups", GROUPS, lane=Lane.LIVE, limit=LIMIT)
             every = frozenset(group.id for group in found)

@@ -258,6 +258,22 @@ async def test_a_lost_ledger_ends_equal(autojump_clock: MockClock, bench: Bench)
     assert (now["1"]["price_lists"], list(now["1"]["addresses"]), now["2"]["first_name"]) == ([], ["11"], "Bo")
 
 
+async def test_a_lost_ledger_and_emails_that_moved_meanwhile_end_equal(autojump_clock: MockClock, bench: Bench) -> None:
+    addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
+    await put(bench, customer("1", addresses=addresses), customer("2"), customer("3"), customer("4"))
+    for table in ("ledger", "owners"):
+        await bench.house.alter(table, "connection_id = 999")
+    moved = {"1": "buyer2@example.com", "2": "buyer3@example.com", "3": "buyer1@example.com", "4": "4@example.com"}
+    moved["5"] = "buyer4@example.com"
+    bench.shop.put(*(customer(one, email=email) for one, email in moved.items()))
+    bench.shop.batch_size = 1
+    await bench.change("5", "3", "2", "1", "4")
+    await bench.work()
+    assert emails(bench) == moved
+    assert list(held(bench)["1"]["addresses"]) == ["11"]
+    assert await bench.issues() == {}
+
+
 async def test_an_email_that_a_stranger_has_is_told_in_sparklayers_words(
     autojump_clock: MockClock, bench: Bench
 ) -> None:

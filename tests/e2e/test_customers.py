@@ -42,6 +42,18 @@ def _a_family(store: Store) -> None:
     store.customers.set_attribute(child, PARENT, str(parent))
 
 
+def _again(store: Store) -> None:
+    old = store.customers.by_email("head@example.com")
+    store.customers.delete(old.id)
+    store.customers.add(old.email, group_id=WHOLESALE, addresses=[HOME])
+
+
+def _relieved(store: Store) -> None:
+    old = store.customers.by_email("head@example.com")
+    store.customers.update(BUYER, email=old.email, customer_group_id=WHOLESALE)
+    store.customers.update(old.id, email="private@example.com", customer_group_id=NO_GROUP)
+
+
 def _many_addresses(store: Store) -> None:
     for number in range(12):
         store.customers.add_address(SHOP, **HOME | {"address2": f"Door {number}"})
@@ -75,6 +87,8 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
     "added with the e-mail of the deleted": lambda store: store.customers.add(
         "head@example.com", group_id=WHOLESALE, addresses=[HOME]
     ),
+    "deleted and added again at once": _again,
+    "one joins with the e-mail of one who leaves": _relieved,
     "group deleted": lambda store: store.customers.delete_group(WHOLESALE),
 }
 

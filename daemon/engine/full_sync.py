@@ -91,9 +91,9 @@ class FullSyncs:
     async def _enumerate(self, run: Run) -> None:
         line, cursor = self._line, run.cursor
         log.info("full sync", site=str(line.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
+        if run.refresh and self._kind in {Kind.STORE, Kind.PRODUCTS}:
+            line.forget_terms()
         if self._kind is Kind.PRODUCTS:
-            if run.refresh:
-                line.forget_terms()
             await self.patiently(partial(line.refresh_facts, run.started_at))
         while True:
             await self._wait_for_room()

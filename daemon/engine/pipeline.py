@@ -181,6 +181,7 @@ class Pipeline:
             waits_for=sorted(verdict.waits_for),
             awaits=sorted(verdict.awaits),
             parent=verdict.parent,
+            follows=verdict.follows,
             next=verdict.next,
             report=batch.lane is Lane.LIVE and batch.concerns_merchant(external_id),
         )

@@ -23,4 +23,5 @@ class Verdict:
     waits_for: frozenset[Key] = frozenset()
     awaits: frozenset[ExternalId] = frozenset()
     parent: bool = False
+    follows: ExternalId | None = None
     next: ExternalId | None = None

@@ -19,6 +19,9 @@ from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, 
 PARENT = "parent:"
 """What the key of an awaited parent begins with: nobody owns it, it is there once the parent is confirmed."""
 
+FOLLOWS = "follows:"
+"""What the key of a parent begins with that SparkLayer knows its child's to be: nobody waits for it, it may go."""
+
 
 @frozen(kw_only=True)
 class Done:
@@ -26,8 +29,11 @@ class Done:
 
     `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the keys that it
     let go, `waits_for` those that it would have and somebody else owns: who is looked at next, perhaps it has let go.
-    It also waits for the entities in `awaits` to be confirmed; `parent` says that it may be awaited itself. `next` is
-    the entity that it belongs to, which is looked at instead. `report` says that it was a live change.
+    Those that wait for each other in a circle are looked at next together: only so can each have what it wants.
+    It also waits for the entities in `awaits` to be confirmed; `parent` says that it may be awaited itself. `follows`
+    is the parent that SparkLayer was told of with the row: when that goes, SparkLayer forgets it, so it is told again
+    when it is back. `next` is the entity that it belongs to, which is looked at instead. `report` says that it was a
+    live change.
     """
 
     claim: Claim
@@ -38,6 +44,7 @@ class Done:
     waits_for: Sequence[Key] = ()
     awaits: Sequence[ExternalId] = ()
     parent: bool = False
+    follows: ExternalId | None = None
     next: ExternalId | None = None
     report: bool = False
 
@@ -96,6 +103,7 @@ def _settle(conn: Connection, call: Settlement) -> None:
         Change(call.kind, external_id) for external_id in sorted({*_ownership(conn, call), *following, *call.wanted})
     ]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.LIVE)])
+    _families(conn, call)
 
 
 def _rows(conn: Connection, call: Settlement) -> None:
@@ -199,6 +207,7 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     owned = ledgers.owners(conn, call.connection_id, call.kind, {key for key, _ in waiting})
     # An owner is looked at once: two that dispute two keys would otherwise call each other for ever.
     bothered = {owned[key] for key, _ in waiting - known if key in owned}.difference(ids)
+    bothered |= _circling(conn, call, {one for _, one in waiting - known})
     free = {key for key, _ in released} | {key for key, _ in waiting if key not in owned}
     return bothered | _woken(
         conn, call, free | _arrived(conn, call, {one for done in call.done for one in done.awaits})
@@ -207,11 +216,11 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
 
 def _waiting(conn: Connection, call: Settlement, ids: Sequence[ExternalId]) -> set[tuple[Key, ExternalId]]:
     """Return what `ids` waited for until now; from here on they wait for what they say now."""
-    c = waiters.c
-    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(ids))
-    known = {(row.key, ExternalId(row.external_id)) for row in conn.execute(select(c.key, c.external_id).where(*mine))}
+    known = {(key, one) for key, one in _waits_of(conn, call, ids) if not key.startswith(FOLLOWS)}
     if known:
-        conn.execute(delete(waiters).where(*mine))
+        c = waiters.c
+        mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(ids))
+        conn.execute(delete(waiters).where(*mine, ~c.key.startswith(FOLLOWS)))
     return known
 
 
@@ -227,6 +236,52 @@ def _give_back(conn: Connection, call: Settlement, released: Sequence[tuple[Key,
             ),
             [{"b_key": key, "b_id": external_id} for key, external_id in released],
         )
+
+
+def _circling(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> set[ExternalId]:
+    """Return who, beginning with `ids`, waits for a key whose owner waits for the next one's, and so on in a circle."""
+    waits: dict[ExternalId, set[ExternalId]] = {}
+    ahead = set(ids)
+    while ahead:
+        waits.update((one, set()) for one in ahead)
+        pairs = _waits_of(conn, call, ahead)
+        owned = ledgers.owners(conn, call.connection_id, call.kind, {key for key, _ in pairs})
+        for key, one in pairs:
+            waits[one].update({owned[key]} if key in owned else ())
+        ahead = {owner for one in ahead for owner in waits[one]} - waits.keys()
+    while free := [one for one, asked in waits.items() if not asked & waits.keys()]:
+        for one in free:
+            del waits[one]
+    return set(waits)
+
+
+def _waits_of(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> set[tuple[Key, ExternalId]]:
+    """Return what `ids` wait for."""
+    c = waiters.c
+    query = select(c.key, c.external_id).where(c.connection_id == call.connection_id, c.kind == call.kind.value)
+    rows = (row for part in in_parts(ids) for row in conn.execute(query.where(c.external_id.in_(part))))
+    return {(row.key, ExternalId(row.external_id)) for row in rows}
+
+
+def _families(conn: Connection, call: Settlement) -> None:
+    """Note who follows whom. Who follows one that is gone is unsure from now on, and waits for it to come back."""
+    gone = {FOLLOWS + done.claim.external_id for done in call.done if done.forget}
+    parents = {done.claim.external_id: done.follows for done in call.done if done.follows is not None}
+    there = ledgers.look_up(conn, call.connection_id, call.kind, list(parents.values())) if parents else {}
+    left = {(FOLLOWS + parent, one) for one, parent in parents.items() if parent not in there}
+    following = {(FOLLOWS + parent, one) for one, parent in parents.items() if parent in there}
+    c = waiters.c
+    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
+    for keys in in_parts(gone):
+        rows = conn.execute(select(c.key, c.external_id).where(*mine, c.key.in_(keys)))
+        left.update((row.key, ExternalId(row.external_id)) for row in rows)
+    told = {done.claim.external_id for done in call.done if done.parent or done.forget}
+    for part in in_parts(told | {one for _, one in left | following}):
+        conn.execute(delete(waiters).where(*mine, c.external_id.in_(part), c.key.startswith(FOLLOWS)))
+    for part in in_parts({one for _, one in left}):
+        theirs = (ledger.c.connection_id == call.connection_id, ledger.c.kind == call.kind.value)
+        conn.execute(update(ledger).where(*theirs, ledger.c.external_id.in_(part)).values(digest=None))
+    _note_waiters(conn, call, following | {(PARENT + key.removeprefix(FOLLOWS), one) for key, one in left})
 
 
 def _note_waiters(conn: Connection, call: Settlement, waiting: Collection[tuple[Key, ExternalId]]) -> None:

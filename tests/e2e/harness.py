@@ -151,6 +151,10 @@ class Process:
         assert self._process is not None, "it was not started"
         return self._process
 
+    def append(self, *lines: str) -> None:
+        """Add settings of the connection's store, whose section is the last."""
+        self.config.write_text("\n".join((self.config.read_text("utf-8"), *lines)), "utf-8")
+
     async def launch(self, *arguments: str) -> None:
         """Start it without waiting; `arguments` stand for `run --config FILE`."""
         command = [sys.executable, "-m", "daemon", *(arguments or ("run", "--config", str(self.config)))]

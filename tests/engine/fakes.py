@@ -30,6 +30,7 @@ from daemon.engine.line import Line, Options
 from daemon.engine.orders import OrderWriter
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.products.writer import ProductWriter
+from daemon.engine.store import StoreWriter
 from daemon.errors import Side
 from daemon.model import (
     ApiKey,
@@ -65,7 +66,14 @@ from tests.storage.house import TABLES, House
 
 EPOCH = 1_800_000_000.0
 PRICE_LIST = "fake-price"
+
+
+async def _nothing_to_read_again() -> None:
+    pass
+
+
 WRITERS: Mapping[Kind, Callable[[Line], Writer]] = {
+    Kind.STORE: lambda line: StoreWriter(line, _nothing_to_read_again),
     Kind.PRODUCTS: ProductWriter,
     Kind.CUSTOMERS: CustomerWriter,
     Kind.ORDERS: OrderWriter,

@@ -143,9 +143,20 @@ async def test_the_owner_of_a_wanted_sku_is_looked_at_once(house: House) -> None
     await _done(house, "2", waits_for=[SHIRT])
     assert set(await house.rows()) == {"1"}, "perhaps it has let go"
     await _done(house, "1", waits_for=[Sku("MUG")])
-    assert set(await house.rows()) == {"2"}
+    assert set(await house.rows()) == {"1", "2"}, "together they can swap"
     await _done(house, "2", waits_for=[SHIRT])
+    await _done(house, "1", waits_for=[Sku("MUG")])
     assert await house.rows() == {}, "two that dispute two SKUs do not call each other for ever"
+
+
+async def test_all_who_wait_in_a_circle_are_looked_at_together(house: House) -> None:
+    await house.mark(claims={"A": "1", "B": "2", "C": "3"})
+    await _done(house, "4", waits_for=[Sku("A")])
+    await _done(house, "1", waits_for=[Sku("B")])
+    await _done(house, "2", waits_for=[Sku("C")])
+    assert set(await house.rows()) == {"3"}
+    await _done(house, "3", waits_for=[Sku("A")])
+    assert set(await house.rows()) == {"1", "2", "3"}, "who only waits for one of them does not"
 
 
 async def test_an_owner_in_the_same_settlement_is_not_looked_at_again(house: House) -> None:
@@ -154,6 +165,24 @@ async def test_an_owner_in_the_same_settlement_is_not_looked_at_again(house: Hou
     first, second = await house.claim()
     await house.settle(done=[Done(claim=first), Done(claim=second, waits_for=[SHIRT])])
     assert await house.rows() == {}
+
+
+async def test_who_follows_one_that_goes_is_unsure_and_looked_at_when_it_is_back(house: House) -> None:
+    await _done(house, "1", row=row("1"), parent=True)
+    await _done(house, "2", row=row("2"), follows=id_("1"))
+    await _done(house, "3", row=row("3"), follows=id_("4"))
+    assert await house.ledger() == {"1": b"equal", "2": b"equal", "3": None}, "who went meanwhile is gone as well"
+    await _done(house, "2")
+    await _done(house, "1", forget=True)
+    assert await house.ledger() == {"2": None, "3": None}
+    assert await house.rows() == {}
+    await _done(house, "1", row=row("1"), parent=True)
+    assert set(await house.rows()) == {"2"}
+    await _done(house, "2", row=row("2"), parent=True, follows=id_("1"))
+    await _done(house, "2", row=row("2"), parent=True)
+    await _done(house, "1", forget=True)
+    assert await house.ledger() == {"2": b"equal", "3": None}, "it follows nobody now"
+    assert await _waiters(house) == {("parent:4", "3")}
 
 
 async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters: int) -> None:

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from daemon.engine.batch import Batch
 from daemon.engine.customers.plan import CustomerPlan, Subject, plan_customers
@@ -108,6 +108,7 @@ class CustomerWriter:
         parents = {job.value.parent for job in jobs if job.value and job.value.parent}
         rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, list(parents))
         known = {key for key, row in rows.items() if row.digest is not None}
+        known -= {job.external_id for job in jobs if job.value is None}
         keys = {subject.email for subject in subjects if subject.email}
         while True:
             owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, keys)
@@ -167,10 +168,16 @@ class CustomerWriter:
             return _orphaned(job, parent, batch)
         if holder is not None and holder != job.external_id and _failed(batch, holder):
             raise Retry("its e-mail address is not free yet", reason="email_first")
-        await self._send(job, batch.lane, email=customer.email)
+        try:
+            await self._send(job, batch.lane, email=customer.email)
+        except Duplicate:
+            if job.attempts < PATIENCE and (job.before is None or job.attempts):
+                # After a lost ledger it may be that of one of ours who is to give it up, and is not looked at yet.
+                raise Retry("its e-mail address is not free yet", reason="email_first") from None
+            raise
         parts = self._parts(customer)
         released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails)
-        return Verdict(outcome="written", row=job.row(parts), released=released, parent=True)
+        return Verdict(outcome="written", row=job.row(parts), released=released, parent=True, follows=parent)
 
     async def _send(self, job: CustomerJob, lane: Lane, *, email: str) -> None:
         customer, before, api = job.value, job.before, self._line.sparklayer.customers
@@ -188,23 +195,33 @@ class CustomerWriter:
                 await api.update(write, lane)
             except Missing:
                 await api.create(write, lane)
-        for address in vanished:
-            with contextlib.suppress(Missing):
-                await api.delete_address(customer.external_id, address, lane)
+        await self._delete_addresses(customer, vanished, lane)
 
     async def _adopt(self, write: CustomerWrite, taken: Duplicate, lane: Lane) -> list[AddressId]:
         """Write over what SparkLayer has of a customer that the ledger does not know; return what must go there.
 
-        Raises `taken` when it has none by that id: then somebody else has the e-mail address.
+        Raises `taken` when it has none by that id: then somebody else has the e-mail address. Somebody else may have it
+        who is to give it up, and wants this one's: so this one's is given up first. Raises Retry then.
         """
         customer, api = write.customer, self._line.sparklayer.customers
-        cleared = frozenset(OPTIONAL) - sent(customer)
+        whole = evolve(write, cleared=frozenset(OPTIONAL) - sent(customer))
         try:
             held = await api.addresses_of(customer.external_id, lane)
-            await api.update(CustomerWrite(customer=customer, email=write.email, cleared=cleared), lane)
         except Missing:
             raise taken from None
-        return [address for address in held if address not in customer.addresses]
+        vanished = [address for address in held if address not in customer.addresses]
+        try:
+            await api.update(whole, lane)
+        except Duplicate:
+            await api.update(evolve(whole, email=placeholder(customer.external_id)), lane)
+            await self._delete_addresses(customer, vanished, lane)
+            raise Retry("its e-mail address is not free yet", reason="email_first") from None
+        return vanished
+
+    async def _delete_addresses(self, customer: Customer, vanished: Sequence[AddressId], lane: Lane) -> None:
+        for address in vanished:
+            with contextlib.suppress(Missing):
+                await self._line.sparklayer.customers.delete_address(customer.external_id, address, lane)
 
 
 def _orphaned(job: CustomerJob, parent: ExternalId, batch: Batch) -> Verdict:

@@ -157,6 +157,38 @@ async def test_a_parent_that_is_no_customer_is_told_and_waited_for(autojump_cloc
     assert await bench.issues() == {}
 
 
+async def test_a_parent_that_goes_and_comes_back_has_its_children_again(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    parent, child = customer("2"), customer("1", parent=ExternalId("2"))
+    await put(bench, parent, child)
+    for _ in range(2):
+        del bench.shop.products["2"]
+        await bench.change("2")
+        await bench.work()
+        assert "parent_customer_id" not in held(bench)["1"], "SparkLayer has forgotten it"
+        calls = bench.calls.copy()
+        await put(bench, parent)
+        assert held(bench)["1"]["parent_customer_id"] == "2"
+        assert bench.calls - calls == {"POST /api/v1/customers": 1, "PATCH /api/v1/customers/{customer_id}": 1}
+        calls = bench.calls.copy()
+        await put(bench, parent, child)
+        assert bench.calls == calls
+
+
+async def test_a_child_that_changes_as_its_parent_goes_waits_for_it(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("2"), customer("1", parent=ExternalId("2")))
+    del bench.shop.products["2"]
+    bench.shop.put(customer("1", parent=ExternalId("2"), first_name="Ann"))
+    await bench.change("1", "2")
+    await bench.work()
+    assert await bench.issues() == {"1": ["parent_missing"]}
+    await put(bench, customer("2"))
+    assert held(bench)["1"]["parent_customer_id"] == "2"
+    assert held(bench)["1"]["first_name"] == "Ann"
+    assert await bench.issues() == {}
+
+
 async def test_parents_in_a_circle_are_told(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", parent="2"), customer("2", parent="1"), customer("3", parent="3"))
     assert await bench.issues() == {key: ["parent_goes_in_circles"] for key in "123"}
@@ -181,6 +213,19 @@ async def test_emails_swap_and_go_round(autojump_clock: MockClock, bench: Bench)
     await put(bench, *(customer(str(n), email=name) for n, name in enumerate([*names[1:], names[0]], 1)))
     assert list(emails(bench).values()) == [*names[1:], names[0]]
     assert (bench.refused, await bench.issues()) == ([], {})
+
+
+async def test_emails_swap_and_go_round_though_each_change_comes_alone(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, *(customer(one, email=f"{one}@example.com") for one in "12345"))
+    wanted = {"1": "2@example.com", "2": "1@example.com", "3": "4@example.com", "4": "5@example.com"}
+    wanted["5"] = "3@example.com"
+    bench.shop.put(*(customer(one, email=email) for one, email in wanted.items()))
+    for one in wanted:
+        await bench.change(one)
+        await bench.once()
+    await bench.work()
+    assert emails(bench) == wanted
+    assert await bench.issues() == {}
 
 
 async def test_an_email_is_free_once_its_owner_goes_in_the_same_batch(autojump_clock: MockClock, bench: Bench) -> None:
@@ -211,6 +256,22 @@ async def test_a_lost_ledger_ends_equal(autojump_clock: MockClock, bench: Bench)
     await put(bench, customer("1"), customer("2", first_name="Bo"))
     now = held(bench)
     assert (now["1"]["price_lists"], list(now["1"]["addresses"]), now["2"]["first_name"]) == ([], ["11"], "Bo")
+
+
+async def test_a_lost_ledger_and_emails_that_moved_meanwhile_end_equal(autojump_clock: MockClock, bench: Bench) -> None:
+    addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
+    await put(bench, customer("1", addresses=addresses), customer("2"), customer("3"), customer("4"))
+    for table in ("ledger", "owners"):
+        await bench.house.alter(table, "connection_id = 999")
+    moved = {"1": "buyer2@example.com", "2": "buyer3@example.com", "3": "buyer1@example.com", "4": "4@example.com"}
+    moved["5"] = "buyer4@example.com"
+    bench.shop.put(*(customer(one, email=email) for one, email in moved.items()))
+    bench.shop.batch_size = 1
+    await bench.change("5", "3", "2", "1", "4")
+    await bench.work()
+    assert emails(bench) == moved
+    assert list(held(bench)["1"]["addresses"]) == ["11"]
+    assert await bench.issues() == {}
 
 
 async def test_an_email_that_a_stranger_has_is_told_in_sparklayers_words(

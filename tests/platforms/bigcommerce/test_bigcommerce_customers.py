@@ -167,6 +167,19 @@ async def test_a_group_and_an_attribute_of_later_are_found(store: FakeStore, sho
     assert len(store.queries("/v3/customers/attributes")) == 2
 
 
+async def test_where_the_settings_name_the_groups_no_others_are_asked_for(store: FakeStore) -> None:
+    settings = BigCommerceSettings(**GOOD, b2b_customer_groups=(3,))
+    shop = BigCommerce(settings, httpx.MockTransport(store.answer))
+    store.add_customers(1)
+    store.add_customers(2, customer_group_id=8)
+    for _ in range(3):
+        found = await shop.read(Kind.CUSTOMERS, [ExternalId("1"), ExternalId("2")], Lane.LIVE)
+        assert [mapped(shop, found[ExternalId(one)]) is not None for one in "12"] == [True, False]
+    assert len(store.queries("/v2/customer_groups")) == 0
+    assert len(store.queries("/v3/customers/attributes")) == 1
+    await shop.aclose()
+
+
 async def test_a_customer_is_there_or_another_one_shows_that_it_is_not(store: FakeStore, shop: BigCommerce) -> None:
     store.add_customers(5, 6)
     await walk(shop)
@@ -195,6 +208,29 @@ async def test_a_sentinel_that_was_deleted_meanwhile_is_replaced(store: FakeStor
 async def test_a_store_that_says_twice_that_it_is_empty_is_believed(store: FakeStore, shop: BigCommerce) -> None:
     assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
     assert len(store.queries(CUSTOMERS)) == 2
+
+
+async def test_a_store_that_suddenly_lists_nobody_is_not_believed(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add_customers(5, 6, 7)
+    await walk(shop)
+    store.customers.clear()
+    for _ in range(3):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE)
+    store.add_customers(5)
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is not None
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
+
+
+async def test_the_last_customers_of_a_store_can_go(store: FakeStore, shop: BigCommerce) -> None:
+    store.add_customers(5, 6)
+    await walk(shop)
+    store.customers.clear()
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("6"), Lane.LIVE) is None, "nobody else was seen last"
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is None
 
 
 NOBODY = httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 3}}})

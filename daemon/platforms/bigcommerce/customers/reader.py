@@ -5,7 +5,8 @@ asked for in all groups, since who has left one must be seen. The groups and the
 enumeration begins, and kept.
 
 There is no way to ask for one customer, and that a list leaves one out proves nothing by itself (DESIGN 9.5). So one
-that may be gone is asked for together with one that is known to be there: when only that one comes, it is gone.
+that may be gone is asked for together with one that is known to be there: when only that one comes, it is gone. A
+store that lists nobody is not believed while it is somebody else that we have seen there last.
 """
 
 from collections import defaultdict
@@ -46,15 +47,19 @@ _INCLUDE = {"include": "addresses,attributes"}
 
 @frozen(kw_only=True)
 class _Known:
-    """What is the same for all customers: the B2B groups, all groups, and the names of attributes by their ids."""
+    """What is the same for all customers: the B2B groups, all groups, and the names of attributes by their ids.
+
+    Where the settings name the B2B groups no others need be known (None).
+    """
 
     groups: frozenset[int]
-    every_group: frozenset[int]
+    every_group: frozenset[int] | None
     names: Mapping[int, str]
 
     def covers(self, customer: Listed) -> bool:
         """Whether nothing of a customer is newer than this."""
-        known = customer.customer_group_id in self.every_group or not customer.customer_group_id
+        group = customer.customer_group_id
+        known = not group or self.every_group is None or group in self.every_group
         return known and all(one.attribute_id in self.names for one in customer.attributes)
 
 
@@ -68,7 +73,7 @@ class CustomerReader:
         self._settings = settings
         self._known: _Known | None = None
         self._size = PageSize()
-        self._there: Sequence[int] = ()
+        self._there: list[int] = []
         """Customers that were there when we looked last."""
 
     async def page(self, cursor: str | None) -> Page:
@@ -97,16 +102,16 @@ class CustomerReader:
         """Read one customer; None when another one that was asked for with it is there, and it is not."""
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason="bad_id")
-        for _ in range(2):  # a sentinel may have been deleted meanwhile: then another one is looked for
-            sentinel = await self._find_sentinel(int(external_id), lane)
+        for anew in (False, True):  # a sentinel may have been deleted meanwhile: then another one is looked for
+            sentinel = await self._find_sentinel(int(external_id), lane, anew=anew)
             asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]
             listing = await self._list({"id:in": listed(asked)}, lane)
             entities = {one.external_id: one for one in await self._entities(listing.data, lane)}
             if external_id in entities:
                 return entities[external_id]
             if sentinel is None or ExternalId(str(sentinel)) in entities:
+                self._there = [one for one in self._there if one != int(external_id)]
                 return None
-            self._there = ()
         raise Retry("BigCommerce lists none of the customers asked for", reason="sentinel_missing")
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
@@ -115,7 +120,7 @@ class CustomerReader:
 
     async def _learn(self) -> _Known:
         """Read the groups and the names of attributes."""
-        groups = every = frozenset(self._settings.b2b_customer_groups)
+        groups, every = frozenset(self._settings.b2b_customer_groups), None
         if not groups:
             found = await self._client.pages("/v2/customer_groups", GROUPS, lane=Lane.LIVE, limit=LIMIT)
             every = frozenset(group.id for group in found)
@@ -151,14 +156,18 @@ class CustomerReader:
     async def _list(self, query: Mapping[str, str], lane: Lane) -> wire.Listing[Raw]:
         return await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=_asking(query)))
 
-    async def _find_sentinel(self, other_than: int, lane: Lane) -> int | None:
-        """Return the id of a customer that is there; None when the store has no other one."""
+    async def _find_sentinel(self, other_than: int, lane: Lane, *, anew: bool) -> int | None:
+        """Return the id of a customer that is there, or was when we looked last; None when the store has no other one.
+
+        With `anew` it is looked for now. Raises Retry when there is nobody, and it is not known that this is true.
+        """
         others = [one for one in self._there if one != other_than]
-        if not others:
+        if anew or not others:
             query = {"limit": "2"}
             listing = await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=query))
-            if not listing.data and listing.pagination.total != 0:
-                raise Retry("BigCommerce lists no customers, and does not say that there are none", reason="page_empty")
+            told = listing.pagination.total == 0 and self._there[-1:] in ([], [other_than])
+            if not listing.data and not told:
+                raise Retry("BigCommerce lists no customers, though there were some", reason="page_empty")
             self._there = [wire.read_id(raw) for raw in listing.data]
             others = [one for one in self._there if one != other_than]
         return others[0] if others else None
@@ -169,7 +178,7 @@ class CustomerReader:
             return []
         customers = [read_customer(raw) for raw in raws]
         known = await self._known_of([one for one in customers if isinstance(one, Listed)])
-        self._there = (customers[0].id, customers[-1].id)
+        self._there = [customers[0].id, customers[-1].id]
         readable = [one for one in customers if isinstance(one, Listed) and one.customer_group_id in known.groups]
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)

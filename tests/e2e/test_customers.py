@@ -1,0 +1,216 @@
+"""Customers through the real process: every change of them arrives, and so does that they are B2B customers no more.
+
+Attributes tell nobody that they changed, so they arrive with the next read of everything.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from daemon.sandbox import SparkLayerOptions, Store, synthetic
+from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.expectation import customer_differences
+from daemon.sandbox.faults import Rule
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.samples.groups import GUESTS, RETAIL, WHOLESALE
+from daemon.sandbox.sparklayer.customers import Mode
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.trade import BRANCH, BUYER, HEAD, HOME, PARENT, SHOP, problems, trade_store, writes
+
+MANY = 120
+BRAKE = 60
+"""More than 50, and more than a tenth of MANY."""
+
+
+def _swap(store: Store) -> None:
+    first, second = (store.customers.get(one).email for one in (HEAD, SHOP))
+    store.customers.update(HEAD, email=second)
+    store.customers.update(SHOP, email=first)
+
+
+def _a_new_group(store: Store) -> None:
+    store.customers.set_group(SHOP, store.customers.add_group("Gold"))
+    store.customers.set_attribute(SHOP, "group", "gold")
+
+
+def _a_family(store: Store) -> None:
+    child = store.customers.add("child@example.com", group_id=WHOLESALE)
+    parent = store.customers.add("parent@example.com", group_id=WHOLESALE)
+    store.customers.set_attribute(child, PARENT, str(parent))
+
+
+def _again(store: Store) -> None:
+    old = store.customers.by_email("head@example.com")
+    store.customers.delete(old.id)
+    store.customers.add(old.email, group_id=WHOLESALE, addresses=[HOME])
+
+
+def _relieved(store: Store) -> None:
+    old = store.customers.by_email("head@example.com")
+    store.customers.update(BUYER, email=old.email, customer_group_id=WHOLESALE)
+    store.customers.update(old.id, email="private@example.com", customer_group_id=NO_GROUP)
+
+
+def _many_addresses(store: Store) -> None:
+    for number in range(12):
+        store.customers.add_address(SHOP, **HOME | {"address2": f"Door {number}"})
+
+
+def _first_address(store: Store, customer: int) -> int:
+    return next(iter(store.customers.people[customer].addresses))
+
+
+EDITS: Mapping[str, Callable[[Store], object]] = {
+    "renamed": lambda store: store.customers.update(HEAD, first_name="Ann", last_name="Lee", company="Lee & Sons"),
+    "company name taken away": lambda store: store.customers.update(HEAD, company=""),
+    "joins a group": lambda store: store.customers.set_group(BUYER, WHOLESALE),
+    "goes to another group": lambda store: store.customers.set_group(BUYER, RETAIL),
+    "leaves for the guests": lambda store: store.customers.set_group(BUYER, GUESTS),
+    "joins again": lambda store: store.customers.set_group(BUYER, WHOLESALE),
+    "leaves": lambda store: store.customers.set_group(BUYER, NO_GROUP),
+    "joins a group that nobody has heard of": _a_new_group,
+    "e-mail": lambda store: store.customers.update(SHOP, email="Shop@Example.org"),
+    "e-mails swapped": _swap,
+    "address added": lambda store: store.customers.add_address(HEAD, **HOME | {"address2": "Yard"}),
+    "address changed": lambda store: store.customers.update_address(_first_address(store, HEAD), city="Bristol"),
+    "address emptied in part": lambda store: store.customers.update_address(_first_address(store, HEAD), address2=""),
+    "address deleted": lambda store: store.customers.delete_address(_first_address(store, HEAD)),
+    "more than ten addresses": _many_addresses,
+    "one of many deleted": lambda store: store.customers.delete_address(_first_address(store, SHOP)),
+    "a child and its parent after it": _a_family,
+    "parent leaves": lambda store: store.customers.set_group(HEAD, NO_GROUP),
+    "parent comes back": lambda store: store.customers.set_group(HEAD, WHOLESALE),
+    "deleted": lambda store: store.customers.delete(SHOP),
+    "added with the e-mail of the deleted": lambda store: store.customers.add(
+        "head@example.com", group_id=WHOLESALE, addresses=[HOME]
+    ),
+    "deleted and added again at once": _again,
+    "one joins with the e-mail of one who leaves": _relieved,
+    "group deleted": lambda store: store.customers.delete_group(WHOLESALE),
+}
+
+ATTRIBUTES: dict[str, str | None] = {
+    "group": "gold",
+    "accounting_id": "A-1",
+    "sales_agent_groups": "north, east",
+    "price_lists": '["trade", "spring"]',
+    "discount_percentage": "12.5",
+    "payment_on_account": '{"credit_limit": 800, "balance": 20.5, "currency_code": "USD"}',
+    "company_name": "Attributed Ltd",
+    PARENT: str(SHOP),
+}
+
+
+@pytest.mark.parametrize("addresses", ["merge", "replace"])
+async def test_every_edit_arrives(house: OpenHouse, addresses: Mode) -> None:
+    """One after the other, in one store, so that each starts from what the ones before it have left."""
+    async with house(trade_store(), sparklayer=SparkLayerOptions(addresses=addresses)) as h:
+        await h.first_sync()
+        for name, edit in EDITS.items():
+            edit(h.store)
+            await h.settle()
+            assert h.unequal == [], name
+        assert problems(h, "customers") == {}
+        assert h.state.comparable()["customers"] == {}, "nobody is in a group any more"
+
+
+async def test_attributes_arrive_with_the_next_full_sync_and_go_with_it(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        for values in (ATTRIBUTES, dict.fromkeys(ATTRIBUTES), ATTRIBUTES | {"group": "silver", PARENT: str(BRANCH)}):
+            for name, value in values.items():
+                h.store.customers.set_attribute(HEAD, name, value)
+            if values[PARENT] == str(BRANCH):
+                h.store.customers.set_attribute(BRANCH, PARENT, None)
+            assert h.unequal
+            assert (await h.process.full_sync("customers"))["succeeded"]
+            assert h.unequal == []
+
+
+async def test_the_settings_may_say_which_groups_count_and_what_they_are_called(house: OpenHouse) -> None:
+    async with house(trade_store(), start=False) as h:
+        gold = h.store.customers.add_group("Gold")
+        h.store.customers.set_group(SHOP, RETAIL)
+        h.process.append(f"b2b_customer_groups = [{WHOLESALE}, {gold}]", f'customer_group_mapping = {{{gold} = "vip"}}')
+
+        def unequal() -> list[str]:
+            held = h.state.comparable()["customers"]
+            return customer_differences(h.store, held, groups={WHOLESALE, gold}, names={gold: "vip"})
+
+        await h.process.start()
+        await h.process.first_run("customers")
+        await h.hooked()
+        for customer, group in ((SHOP, gold), (BUYER, gold), (HEAD, RETAIL), (SHOP, WHOLESALE)):
+            h.store.customers.set_group(customer, group)
+            await h.settle()
+            assert unequal() == []
+        assert h.state.comparable()["customers"][str(BUYER)]["group"] == "vip"
+
+
+async def test_who_has_anothers_email_is_an_issue_until_that_one_gives_it_up(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        h.store.customers.update(SHOP, email="HEAD@example.com")
+        h.store.customers.update(BRANCH, email="no address")
+        await h.until(lambda: problems(h, "customers").keys() == {str(SHOP), str(BRANCH)})
+        held = h.state.comparable()["customers"]
+        emails = {int(key): held[key]["email"] for key in held}
+        assert emails == {BRANCH: "branch@example.com", HEAD: "head@example.com", SHOP: "shop@example.com"}
+        assert problems(h, "customers")[str(SHOP)].visible_id == "The shop"
+        h.store.customers.update(HEAD, email="chief@example.com")
+        h.store.customers.update(BRANCH, email="twig@example.com")
+        await h.until(lambda: not problems(h, "customers"))
+        await h.settle()
+        h.assert_equal()
+        assert (await h.process.status("customers"))["issues"] == 0
+
+
+@contextlib.contextmanager
+def _no_customers(h: House) -> Iterator[Rule]:
+    """Have every list of customers say that there are none."""
+
+    async def empty(_request: Request, response: Response | None) -> Response | None:
+        if response is None or response.status != 200:
+            return response
+        body: dict[str, Any] = msgspec.json.decode(response.body)
+        pages = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
+        body |= {"data": [], "meta": {"pagination": pages, "cursor_pagination": {"count": 0, "links": {}}}}
+        return Response(status=200, headers=response.headers, body=msgspec.json.encode(body))
+
+    rule = h.shop.faults.add("GET */v3/customers", empty, after_effect=True)
+    yield rule
+    h.shop.faults.remove(rule)
+
+
+async def test_an_empty_list_removes_nothing(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        before = writes(h)
+        with _no_customers(h) as empty:
+            run = await h.process.full_sync("customers")
+            h.store.customers.update(HEAD, first_name="Ann")
+            used = empty.used
+            await h.until(lambda: empty.used > used + 4)
+        assert (run["succeeded"], run["held_removals"]) == (False, 3)
+        assert writes(h) == before
+        await h.settle()
+        h.assert_equal()
+        assert (await h.process.full_sync("customers"))["succeeded"]
+
+
+async def test_many_removals_wait_until_a_person_allows_them(house: OpenHouse) -> None:
+    async with house(synthetic(1, 1, customers=MANY)) as h:
+        await h.first_sync()
+        for customer in range(1, BRAKE + 1):
+            h.store.customers.delete(customer, silent=True)
+        run = await h.process.full_sync("customers")
+        assert (run["succeeded"], run["held_removals"]) == (False, BRAKE)
+        assert len(h.state.customers.customers) == MANY
+        assert h.state.sync_log.logs["bigcommerce", "customers"].last_full_sync_succeeded is False
+        run = await h.process.full_sync("customers", allow_removals=True)
+        assert (run["succeeded"], run["held_removals"]) == (True, 0)
+        h.assert_equal()
+        assert len(h.state.customers.customers) == MANY - BRAKE

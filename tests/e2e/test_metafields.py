@@ -1,0 +1,85 @@
+"""B2B attributes of products through the real process: metafields of products and variants arrive by their webhooks."""
+
+from collections.abc import Callable, Mapping
+
+from daemon.sandbox import Store
+from tests.e2e.harness import OpenHouse, small_store
+from tests.e2e.trade import asked, problems, writes
+
+JUMPER = 1
+LISTS = ("GET /v3/catalog/products/metafields", "GET /v3/catalog/variants/metafields")
+RULES = '[{"customer_group": "base", "pack_size": 6}, {"customer_group": "gold", "min_order_quantity": 12}]'
+BY_GROUP = '{"gold": {"pack_size": 2, "max_order_quantity": 40, "display": true, "sell": false}}'
+
+
+def _small(store: Store) -> int:
+    return store.by_sku("J-S").id
+
+
+def _delete(store: Store, resource: str, resource_id: int, key: str) -> None:
+    store.metafields.delete(next(one.id for one in store.metafields.of(resource, resource_id) if one.key == key))
+
+
+EDITS: Mapping[str, Callable[[Store], object]] = {
+    "the product's rrp": lambda store: store.metafields.set("product", JUMPER, "rrp", "49.99"),
+    "changed": lambda store: store.metafields.set("product", JUMPER, "rrp", "59"),
+    "the variant's own rrp": lambda store: store.metafields.set("variant", _small(store), "rrp", "54.5"),
+    "the variant's own rrp taken away": lambda store: _delete(store, "variant", _small(store), "rrp"),
+    "the product's rrp taken away": lambda store: _delete(store, "product", JUMPER, "rrp"),
+    "a single rule": lambda store: store.metafields.set("variant", _small(store), "pack_size", "3"),
+    "and another": lambda store: store.metafields.set("product", JUMPER, "sell", "no"),
+    "settings of all groups": lambda store: store.metafields.set("product", JUMPER, "settings", RULES),
+    "settings of a variant": lambda store: store.metafields.set("variant", _small(store), "settings", BY_GROUP),
+    "settings of all taken away": lambda store: _delete(store, "product", JUMPER, "settings"),
+    "settings of the variant taken away": lambda store: _delete(store, "variant", _small(store), "settings"),
+    "restock date": lambda store: store.metafields.set("product", JUMPER, "restock_date", "2027-01-15"),
+    "of a variant": lambda store: store.metafields.set("variant", _small(store), "restock_date", "2027-02-01"),
+    "minimum stock level": lambda store: store.metafields.set("variant", _small(store), "min_stock_level", "-5"),
+    "restock date taken away": lambda store: _delete(store, "product", JUMPER, "restock_date"),
+    "of the variant taken away": lambda store: _delete(store, "variant", _small(store), "restock_date"),
+    "minimum stock level taken away": lambda store: _delete(store, "variant", _small(store), "min_stock_level"),
+    "of another app": lambda store: store.metafields.set("product", JUMPER, "rrp", "1", namespace="erp"),
+    "a product with its own": lambda store: store.metafields.set(
+        "product", store.add_product("Cap", variants=[{"sku": "CAP"}]), "rrp", "12"
+    ),
+    "a product deleted with its own": lambda store: store.delete_product(JUMPER),
+}
+
+
+async def test_every_edit_arrives(house: OpenHouse) -> None:
+    """One after the other, in one store, so that each starts from what the ones before it have left."""
+    async with house() as h:
+        await h.first_sync()
+        for name, edit in EDITS.items():
+            told = writes(h)
+            edit(h.store)
+            assert name == "of another app" or h.unequal, name
+            await h.settle()
+            assert h.unequal == [], name
+            assert (writes(h) == told) == (name == "of another app"), name
+
+
+async def test_what_cannot_be_read_is_an_issue_of_its_product_until_it_is_mended(house: OpenHouse) -> None:
+    store = small_store()
+    store.metafields.set("variant", _small(store), "settings", "{not json")
+    async with house(store) as h:
+        await h.first_sync()
+        await h.until(lambda: problems(h, "products").keys() == {str(JUMPER)})
+        assert '"settings"' in str(problems(h, "products")[str(JUMPER)].message)
+        store.metafields.set("variant", _small(store), "settings", RULES)
+        await h.until(lambda: not problems(h, "products"))
+        await h.settle()
+        h.assert_equal()
+
+
+async def test_a_store_that_uses_none_pays_one_call_for_each_list(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        await h.process.restart()  # whose sweeps are not due yet
+        before, reads = [asked(h, one) for one in LISTS], asked(h, "GET *metafields*")
+        assert (await h.process.full_sync())["succeeded"]
+        assert [asked(h, one) for one in LISTS] == [count + 1 for count in before]
+        h.store.set_title(JUMPER, "Renamed")
+        await h.settle()
+        assert asked(h, "GET *metafields*") - reads == len(LISTS), "and nothing when a product changes"
+        h.assert_equal()

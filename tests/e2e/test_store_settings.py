@@ -1,0 +1,69 @@
+"""The store's settings through the real process: the base currency, and what every product depends on.
+
+That a new currency or unit of weight starts the full sync that it needs is in test_arrival.
+"""
+
+from daemon.sandbox import SparkLayerOptions
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.trade import trade_store, writes
+
+JUMPER = 1
+PRICE_LIST = "bigcommerce-price"
+
+
+async def _settings(h: House) -> tuple[str | None, str, bool]:
+    prices = h.state.price_lists.existing(PRICE_LIST)
+    return h.state.settings.currency, prices.currency_code, prices.tax_inclusive_display is True
+
+
+async def test_the_base_currency_arrives_whatever_the_key_may_write(house: OpenHouse) -> None:
+    async with house(sparklayer=SparkLayerOptions(settings_writable=True)) as h:
+        await h.first_sync()
+        assert await _settings(h) == ("USD", "USD", False)
+        h.store.set_currency("GBP")
+        await h.until(lambda: h.state.settings.currency == "GBP")
+        assert (await h.process.second_run())["succeeded"]
+        assert await _settings(h) == ("GBP", "GBP", False)
+        assert h.site.statistics.calls["PUT /api/v1/store-currency"] == 0
+
+
+async def test_prices_with_tax_are_shown_as_such(house: OpenHouse) -> None:
+    store = trade_store()
+    store.set_tax_inclusive(inclusive=True)
+    async with house(store) as h:
+        await h.first_sync()
+        assert await _settings(h) == ("USD", "USD", True)
+        h.store.set_tax_inclusive(inclusive=False)
+        await h.until(lambda: not h.state.price_lists.existing(PRICE_LIST).tax_inclusive_display)
+        assert (await h.process.second_run())["succeeded"], "what every product maps to may have changed"
+        await h.settle()
+        h.assert_equal()
+
+
+async def test_another_base_currency_is_an_issue_of_the_store_and_holds_up_nothing(house: OpenHouse) -> None:
+    async with house(trade_store(), start=False) as h:
+        h.state.settings.currency = "EUR"
+        await h.process.start()
+        await h.first_sync()
+        assert await _settings(h) == ("EUR", "USD", False)
+        assert (await h.process.status("store"))["issues"] == 1
+        code, told, _ = await h.process.command("status")
+        assert (code, "store: 1 in SparkLayer, 1 with issues" in told) == (0, True)
+        h.store.set_title(JUMPER, "Arrives all the same")
+        await h.settle()
+        h.assert_equal()
+        h.state.settings.currency = "USD"  # SparkLayer's support has changed it
+        assert (await h.process.full_sync("store"))["succeeded"]
+        assert (await h.process.status("store"))["issues"] == 0
+
+
+async def test_a_refresh_repairs_what_was_changed_behind_our_back(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        told = writes(h)
+        assert (await h.process.full_sync("store"))["succeeded"]
+        assert writes(h) == told, "a normal run trusts the ledger"
+        h.state.settings.currency = None
+        h.state.price_lists.existing(PRICE_LIST).currency_code = "EUR"
+        assert (await h.process.full_sync("store", refresh=True))["succeeded"]
+        assert await _settings(h) == ("USD", "USD", False)

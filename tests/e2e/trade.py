@@ -1,0 +1,64 @@
+"""A small store that trades: products, B2B customers and orders, with ids and SKUs that are small and known.
+
+    store = trade_store()       # customers BRANCH (a sub-account), HEAD (its parent), SHOP; BUYER is a retail customer
+    writes(h)                   # what SparkLayer was told so far, by route; sync-log and tokens aside
+    asked(h, "GET /v3/orders*") # how often the store was asked for something
+    problems(h, "customers")    # what stands in the sync-log of a kind, by external id
+
+SparkLayer knows the cart of order `FIRST` from its storefront, as it does in life; see `place`.
+"""
+
+import uuid
+from collections import Counter
+from fnmatch import fnmatchcase
+from typing import Any
+
+from daemon.sandbox import Store
+from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.samples.groups import WHOLESALE, add_groups
+from daemon.sandbox.sparklayer.sync_log import SyncError
+from tests.e2e.harness import House, small_store
+
+BRANCH, HEAD, SHOP, BUYER = 1, 2, 3, 4
+PARENT = "sparklayer_parent_customer_id"
+FIRST = 101
+"""The number of a store's first order."""
+
+HOME: dict[str, Any] = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
+
+
+def trade_store() -> Store:
+    """Return the small store with customers, one of them known to be another's sub-account before that is there."""
+    store = small_store()
+    add_groups(store)
+    book = store.customers
+    for name, group, addresses in (("branch", WHOLESALE, 1), ("head", WHOLESALE, 2), ("shop", WHOLESALE, 0)):
+        homes = [HOME | {"address2": f"Gate {number}"} for number in range(addresses)]
+        book.add(f"{name}@example.com", group_id=group, company=f"The {name}", addresses=homes)
+    book.add("buyer@example.com", group_id=NO_GROUP, first_name="Bea", addresses=[HOME])
+    book.set_attribute(BRANCH, PARENT, str(HEAD))
+    store.orders.place(HEAD, [{"sku": "J-S", "quantity": 2}, {"sku": "MUG"}], cart_id=cart(FIRST), tax_rate="0.2")
+    return store
+
+
+def cart(number: int) -> str:
+    """Return the cart that an order was placed from."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"cart {number}"))
+
+
+def writes(h: House) -> Counter[str]:
+    """Return how often SparkLayer was told something, by route."""
+    calls = h.site.statistics.calls.items()
+    passing = ("GET *", "* /api/auth/*", "*/sync-log*")
+    return Counter({route: count for route, count in calls if not any(fnmatchcase(route, one) for one in passing)})
+
+
+def asked(h: House, pattern: str = "GET *") -> int:
+    """Return how often the store was asked for what `pattern`, a glob on method and route, means."""
+    return sum(count for route, count in h.shop.statistics.calls.items() if fnmatchcase(route, pattern))
+
+
+def problems(h: House, kind: str) -> dict[str, SyncError]:
+    """Return what stands in the sync-log of a kind, by external id."""
+    log = h.state.sync_log.logs.get(("bigcommerce", kind))
+    return dict(log.errors) if log else {}

@@ -50,6 +50,11 @@ class Job(Generic[V, P]):
             return NEVER_TOLD
         return GONE if self.value is None else UNSURE if self.unsure else DIFFERS
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether SparkLayer surely had it before this job."""
+        return self.before is not None and not self.unsure
+
     def row(self, parts: P, *, sure: bool = True) -> Row:
         """Return the ledger's row once SparkLayer has the value, or while that is unsure."""
         return Row(self.external_id, self.digest if sure else None, _encode(parts))

@@ -45,7 +45,7 @@ class OrderWriter:
         async def send(job: OrderJob) -> Verdict:
             return await self._send(job, batch.lane)
 
-        rows = [job.row(Parts(job.value.cart_id), sure=False) for job in jobs if job.value]
+        rows = [job.row(_parts(job), sure=False) for job in jobs]
         await mark_unsure(self._line, self.kind, rows)
         await carry_out(batch, jobs, send)
 
@@ -66,12 +66,18 @@ class OrderWriter:
 
     async def _send(self, job: OrderJob, lane: Lane) -> Verdict:
         purchases = self._line.sparklayer.purchases
+        parts = _parts(job)
+        held = await purchases.read(parts.cart, lane)
         if job.value is None:
-            assert job.before is not None  # what SparkLayer never had is no job
-            held = await purchases.read(job.before.cart, lane)
             if held is not None:
-                await purchases.put(job.before.cart, cancelled(held), lane)
+                await purchases.put(parts.cart, cancelled(held), lane)
             return Verdict(outcome="removed")
-        order = job.value
-        await purchases.put(order.cart_id, merged(order, await purchases.read(order.cart_id, lane)), lane)
-        return Verdict(outcome="written", row=job.row(Parts(order.cart_id)))
+        await purchases.put(parts.cart, merged(job.value, held), lane)
+        return Verdict(outcome="written", row=job.row(parts))
+
+
+def _parts(job: OrderJob) -> Parts:
+    if job.value is not None:
+        return Parts(job.value.cart_id)
+    assert job.before is not None  # what SparkLayer never had is no job
+    return job.before

@@ -23,6 +23,9 @@ OVERLAP = 60.0
 
 ROOM_CHECK = 1.0
 
+SHORTEST_REST = 1.0
+"""Seconds between two looks: a sweep stays due while a full sync is about to read everything, however long it waits."""
+
 
 class Sweep:
     """Sweeps one kind of one connection until cancelled."""
@@ -38,7 +41,7 @@ class Sweep:
         while True:
             since = await self._since()
             pause = self._line.options.sweep_every * self._line.chance.uniform(0.9, 1.1)
-            rest = max(0.0, min(since + pause - self._line.now(), pause))
+            rest = min(max(since + pause - self._line.now(), SHORTEST_REST), pause)
             await self._desk.sweep.wait_until(trio.current_time() + rest)
             await self.run_once()
 

@@ -126,3 +126,17 @@ async def test_a_lost_answer_is_repaired(autojump_clock: MockClock, bench: Bench
     bench.site.faults.clear()
     await put(bench, order("1"))
     assert len(purchase(bench)["packages"]) == 1
+
+
+async def test_an_order_that_comes_back_before_its_removal_is_confirmed_is_written_again(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, order("1"))
+    del bench.shop.products["1"]
+    bench.site.faults.add("PUT *", reset(), after_effect=True, times=3)
+    await bench.change("1")
+    await bench.once()
+    assert [package["type"] for package in purchase(bench)["packages"]] == ["cancelled"], "the answer was lost"
+    bench.site.faults.clear()
+    await put(bench, order("1"))
+    assert [package["type"] for package in purchase(bench)["packages"]] == ["incoming"]

@@ -151,5 +151,22 @@ async def test_a_lost_price_list_is_not_forgotten_when_the_set_up_fails_on_the_w
     assert bench.prices() == {**before, "S1": 77.0}
 
 
+async def test_a_sweep_that_a_full_sync_makes_needless_does_not_spin(autojump_clock: MockClock, bench: Bench) -> None:
+    """The run has yet to read its first page, and waits for its turn or a right for longer than sweeps are apart."""
+    await bench.house.start("normal", now=EPOCH)
+    looks = 0
+
+    def now() -> float:
+        nonlocal looks
+        looks += 1
+        assert looks < 1000, "it looks without a rest"
+        return EPOCH + trio.current_time()
+
+    bench.line.now = now
+    with trio.move_on_after(1.2 * EVERY):
+        await Sweep(bench.line, PRODUCTS, FullSyncs(bench.line, PRODUCTS)).run()
+    assert bench.shop.calls["changed_since"] == 0
+
+
 async def _let_pass(_method: str) -> None:
     pass

@@ -18,7 +18,7 @@ from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
 from daemon.errors import Duplicate, Missing, Retry
 from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane
-from daemon.problems import Trouble
+from daemon.problems import Trouble, refused
 from daemon.sparklayer.customers import OPTIONAL, CustomerWrite, sent
 from daemon.storage import ledger
 
@@ -107,8 +107,8 @@ class CustomerWriter:
         subjects = [self._subject(job) for job in jobs]
         parents = {job.value.parent for job in jobs if job.value and job.value.parent}
         rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, list(parents))
-        known = {key for key, row in rows.items() if row.digest is not None}
-        known -= {job.external_id for job in jobs if job.value is None}
+        going = {job.external_id for job in jobs if job.value is None}
+        known = {key for key, row in rows.items() if row.digest is not None} - going
         keys = {subject.email for subject in subjects if subject.email}
         while True:
             owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, keys)
@@ -164,17 +164,19 @@ class CustomerWriter:
         customer = job.value
         assert customer is not None  # the plan's waves have nobody else
         parent, holder = customer.parent, plan.given_up.get(self._key(customer))
-        if parent is not None and parent in jobs and jobs[parent].before is None and _failed(batch, parent):
+        if parent is not None and parent in jobs and not jobs[parent].confirmed and _failed(batch, parent):
             return _orphaned(job, parent, batch)
         if holder is not None and holder != job.external_id and _failed(batch, holder):
             raise Retry("its e-mail address is not free yet", reason="email_first")
         try:
             await self._send(job, batch.lane, email=customer.email)
-        except Duplicate:
+        except Duplicate as taken:
             if job.attempts < PATIENCE and (job.before is None or job.attempts):
                 # After a lost ledger it may be that of one of ours who is to give it up, and is not looked at yet.
                 raise Retry("its e-mail address is not free yet", reason="email_first") from None
-            raise
+            # Perhaps a former owner has yet to give it up: once it has, who waits is looked at again.
+            waits_for = frozenset({self._key(customer)})
+            return Verdict(outcome="rejected", problems=(refused(str(taken)),), waits_for=waits_for)
         parts = self._parts(customer)
         released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails)
         return Verdict(outcome="written", row=job.row(parts), released=released, parent=True, follows=parent)

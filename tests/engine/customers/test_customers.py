@@ -313,3 +313,42 @@ async def test_an_email_that_moves_waits_for_its_owner(autojump_clock: MockClock
     await bench.work()
     assert emails(bench) == {"1": "c@example.com", "2": "a@example.com"}
     assert await bench.issues() == {}
+
+
+async def test_who_was_refused_an_email_that_its_owner_had_not_given_up_yet_is_looked_at_again(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, customer("1", email="a@example.com"), customer("2", email="b@example.com"))
+    bench.shop.put(customer("1", email="c@example.com"), customer("2", email="a@example.com"))
+    bench.site.faults.add("PATCH */customers/1", answer(503), times=12)
+    await bench.change("1", "2")
+    await bench.work()
+    assert emails(bench) == {"1": "c@example.com", "2": "a@example.com"}
+    assert await bench.issues() == {}
+
+
+async def test_a_child_waits_for_a_parent_that_was_never_confirmed(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.site.faults.add("POST */customers", answer(422))
+    bench.shop.put(customer("1"), customer("2", parent="1"))
+    await bench.change("1")
+    await bench.work()
+    bench.site.faults.add("PATCH */customers/1", answer(422), times=9)
+    await bench.change("1", "2")
+    await bench.work()
+    assert await bench.issues() == {"1": ["refused_by_sparklayer"], "2": ["parent_missing"]}
+    bench.site.faults.clear()
+    await put(bench, customer("1"))
+    assert set(held(bench)) == {"1", "2"}, "its coming wakes the child"
+
+
+async def test_a_child_whose_parent_goes_in_the_same_batch_waits_for_it(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, customer("1"))
+    del bench.shop.products["1"]
+    bench.shop.put(customer("2", parent="1"))
+    await bench.change("1", "2")
+    await bench.work()
+    assert await bench.issues() == {"2": ["parent_missing"]}
+    await put(bench, customer("1"))
+    assert set(held(bench)) == {"1", "2"}

@@ -36,6 +36,7 @@ class WindowPolicy:
         self._window = USUAL_WINDOW
         self._ends = math.inf
         self._started = -math.inf
+        self._guessed = False
 
     def wait(self, now: float, lane: Lane, in_flight: int) -> float:
         """Return in how many seconds a request of `lane` may go: 0 is now, infinity after the next answer."""
@@ -91,15 +92,22 @@ class WindowPolicy:
         ends = now + (self._window if reset is None else reset)
         if self._left is None:
             self._ends, self._left = ends, int(left)
+        elif self._guessed:
+            self._ends, self._left = ends, min(self._left, int(left))
         elif ends > self._ends + self._window / 2:
             self._started, self._ends, self._left = now, ends, int(left)
         else:
             # Answers overtake each other: within a window the least left is the newest, and the earliest end,
             # the one that travelled fastest, is the truest.
             self._ends, self._left = min(self._ends, ends), min(self._left, int(left))
+        self._guessed = False
 
     def _begin_window(self, now: float) -> None:
-        """Hope for a whole quota; the first answer corrects that, and the window's end too."""
+        """Hope for a whole quota; the first answer corrects that, and the window's end too.
+
+        The platform's window begins with the first request that reaches it, thus later than here.
+        """
+        self._guessed = True
         self._started, self._ends, self._left = now, now + self._window, self._quota or None
 
     def _spend(self) -> None:

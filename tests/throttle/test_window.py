@@ -55,6 +55,13 @@ def test_a_new_window_has_a_whole_quota_until_an_answer_says_otherwise(policy: W
     assert policy.numbers(21.0).remaining == 40
 
 
+def test_a_window_ends_when_the_answer_says_not_when_we_guessed(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(0, reset=20))
+    assert policy.wait(20.0, Lane.LIVE, 0) == 0.0
+    policy.accepted(22.0, 20.0, headers(0, reset=29.5))  # the request travelled long; the platform's began with it
+    assert policy.wait(51.0, Lane.LIVE, 0) == 0.5
+
+
 def test_answers_that_overtake_each_other_never_raise_what_is_left(policy: WindowPolicy) -> None:
     policy.accepted(1.0, 0.0, headers(90, reset=29))
     policy.accepted(1.1, 0.0, headers(95, reset=28.9))

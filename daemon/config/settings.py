@@ -5,7 +5,7 @@ What holds: a value that exists is within its limits, however it was made; one t
 Base URLs carry no trailing slash; their form, and whether they must be https, is checked by `load`, which knows
 the connections; it finds them by `metadata={"url": True}`.
 
-The names are those of the file (DESIGN section 7); config/ignite-sync.example.toml tells what each one does.
+The names are those of the file; config/ignite-sync.example.toml tells what each one does.
 """
 
 import math

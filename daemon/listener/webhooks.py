@@ -1,4 +1,4 @@
-"""Takes webhooks: verify, read, record, answer. Answered 2xx only after the changes are committed (rule 1).
+"""Takes webhooks: verify, read, record, answer. Answered 2xx only after the changes are committed.
 
 The platform's reader says whether the sender knows the secrets, on the raw bytes and before anything is parsed.
 A refusal tells nothing, and nothing of a delivery is ever logged but the name of an unknown scope.

@@ -1,6 +1,6 @@
 """Calls operations of SparkLayer's API with a token, and turns refusals into failures.
 
-A 401 gets exactly one new token and one more try; a second 401 is Blocked (DESIGN rule 10). What will pass is
+A 401 gets exactly one new token and one more try; a second 401 is Blocked. What will pass is
 tried again shortly, each time with a turn of its own; what a status means per operation is `failures`' business.
 """
 

@@ -1,6 +1,6 @@
 """What an answer of SparkLayer means, when it is not success. Pure.
 
-Classified per operation (DESIGN 9.4): the same 409 is a duplicate, a concurrent update to be retried, or a
+Classified per operation: the same 409 is a duplicate, a concurrent update to be retried, or a
 refusal. Errors are RFC 7807 (`title`, `detail`, `errors[]`), but pricing answers a bare list of
 `{line, field, message}`, some errors have no body, and a proxy in between may answer HTML (sparklayer.md 0).
 """

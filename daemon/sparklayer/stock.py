@@ -3,7 +3,7 @@
 Setting is an upsert of (SKU, location) pairs and leaves other pairs alone. Deleting is not: it takes a SKU's rows
 at every location. So where else a SKU lies is read first, and it is deleted only when it lies nowhere else. Its other
 rows are not deleted and set again, as one might: whatever fails or dies in between, be it this process, would lose
-rows that are somebody else's and that nobody could restore (this departs from DESIGN 9.16). A level of 0 of our own
+rows that are somebody else's and that nobody could restore. A level of 0 of our own
 is the smaller evil.
 """
 

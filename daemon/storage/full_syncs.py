@@ -219,7 +219,7 @@ def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
 
 
 def removal_allowed(absent: int, known: int, seen: int) -> bool:
-    """Whether so many entities may be removed because an enumeration of `seen` did not show them (rule 11)."""
+    """Whether so many entities may be removed because an enumeration of `seen` did not show them."""
     few = absent <= REMOVALS_ALWAYS_ALLOWED or absent <= known * REMOVALS_ALLOWED_SHARE
     return seen > 0 and few
 

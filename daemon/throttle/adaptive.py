@@ -2,7 +2,7 @@
 
 Requests are paced at a rate. Until the first 429 the rate doubles as fast as answers confirm it, so that an API
 without a limit is not held back. A 429 is a congestion event: the rate falls to 0.95 of what was recently
-accepted (DESIGN 9.15), once, however many requests are refused with it. A probe that fails costs no more than its
+accepted, once, however many requests are refused with it. A probe that fails costs no more than its
 last step. What was fallen to is remembered as the ceiling and held for 30 s (for 2 s after doubling, which tells
 little more than the order of magnitude); then the next probe creeps above it until there is a 429.
 The rate grows only while it holds requests back: else it proves nothing.

@@ -18,7 +18,8 @@ from attrs import field, frozen
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox import answer, reset
 from daemon.sandbox.bigcommerce import events
-from tests.e2e.harness import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, House, OpenHouse, Process, free_port
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, Process, free_port
 
 PATIENT: Mapping[str, Any] = {"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}
 """What was recorded stays in the outbox for all of a test."""

@@ -10,7 +10,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.sandbox import answer, synthetic
 from daemon.storage.tables import metadata
-from tests.e2e.harness import GLANCE, PATIENCE, SITE, House, OpenHouse
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import GLANCE, PATIENCE, SITE
 from tests.e2e.watch import Barrier
 
 TOKEN = "e2e-ignite-token"

@@ -15,7 +15,8 @@ from trio.testing import wait_all_tasks_blocked
 from daemon.sandbox import synthetic
 from daemon.sandbox.expectation import differences
 from daemon.sandbox.message import Request
-from tests.e2e.harness import OpenHouse, Process, free_port
+from tests.e2e.harness import OpenHouse
+from tests.e2e.process import Process, free_port
 from tests.e2e.watch import Barrier, Closing, page_after, watch_closings
 
 MANY = 260

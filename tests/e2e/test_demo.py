@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 
-from tests.e2e.harness import ROOT
+from tests.e2e.process import ROOT
 
 DEMO = [sys.executable, "-u", "-m", "daemon", "demo", "--port", "0"]
 

@@ -29,7 +29,8 @@ from daemon.sandbox import (
 from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.stock import Location
-from tests.e2e.harness import PATIENCE, House, OpenHouse
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import PATIENCE
 
 JUMPER = 1
 Side = Literal["shop", "site"]

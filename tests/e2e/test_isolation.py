@@ -1,4 +1,4 @@
-"""A slow, failing or flooding connection never delays another one (rule 7), in one real process."""
+"""A slow, failing or flooding connection never delays another one, in one real process."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +10,8 @@ from attrs import frozen
 
 from daemon.sandbox import Sandbox, answer, open_sandbox
 from daemon.sandbox.expectation import differences
-from tests.e2e.harness import GLANCE, PATIENCE, WEBHOOK_SECRET, Process, free_port, settings, small_store
+from tests.e2e.harness import small_store
+from tests.e2e.process import GLANCE, PATIENCE, WEBHOOK_SECRET, Process, free_port, settings
 
 JUMPER = 1
 LIVE_SECONDS = 2.0

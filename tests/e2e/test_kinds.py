@@ -12,7 +12,8 @@ from daemon.sandbox import adventureworks, answer, synthetic
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.message import Request, Response, encode
 from daemon.sandbox.samples.groups import WHOLESALE
-from tests.e2e.harness import QUICK, House, OpenHouse
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import QUICK
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, PARENT, SHOP, cart, problems, trade_store, writes
 from tests.e2e.watch import Barrier, watch_closings
 

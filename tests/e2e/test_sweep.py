@@ -2,7 +2,8 @@
 
 import sqlite3
 
-from tests.e2e.harness import QUICK, OpenHouse
+from tests.e2e.harness import OpenHouse
+from tests.e2e.process import QUICK
 
 SWEEPING = {**QUICK, "sweep_seconds": 1}
 JUMPER = 1

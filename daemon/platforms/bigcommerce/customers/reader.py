@@ -4,7 +4,7 @@ An enumeration asks for the B2B groups only, so a store's retail customers cost 
 asked for in all groups, since who has left one must be seen. The groups and the names of attributes are read when an
 enumeration begins, and kept.
 
-There is no way to ask for one customer, and that a list leaves one out proves nothing by itself (DESIGN 9.5). So one
+There is no way to ask for one customer, and that a list leaves one out proves nothing by itself. So one
 that may be gone is asked for together with one that is known to be there: when only that one comes, it is gone. A
 store that lists nobody is not believed while it is somebody else that we have seen there last.
 """

@@ -1,0 +1,274 @@
+"""The real daemon as a process of its own, and how it is asked: its listener, its status, its signals.
+
+    process = Process(folder, settings(sandbox, port, database), port)   # any TOML will do
+    async with process:                                                  # always stopped, by its process id
+        await process.start() | ready() | restart() | wait() | terminate()   # terminate: SIGTERM, returns the exit code
+        await process.kill()                                                 # SIGKILL, returns when it is dead
+        await process.status()      # {"outbox", "full_sync", "issues", "ledger"} of products, or status("customers")
+        await process.when(lambda status: ...) | idle()                      # polls the status until it is so
+        await process.sync(refresh=True) -> run's id;  await process.full_sync(...) -> its status when it is over
+        await process.metrics()     # {'ignite_sync_x_total{label="..."}': 1.0}
+        await process.blocked() | until_blocked("platform: credentials") | until_blocked(None)
+        await process.command("status")     # -> (exit code, stdout, stderr) of another process beside it
+        await process.request("POST", "/webhooks/test/sandbox", ...) -> httpx.Response
+        process.pid, .port, .config, .database, .output (all that it ever printed)
+
+What a process printed is shown when its test fails. Nothing here sleeps blindly: a foreign process's state is polled
+with a deadline.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import trio
+
+from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
+from daemon.sandbox import (
+    Sandbox,
+)
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 30.0
+"""Seconds after which a condition that does not come true fails the test; generous, machines are busy."""
+GLANCE = 0.03
+"""Seconds between two looks at a foreign process's state."""
+
+SITE = "test/sandbox"
+ADMIN_TOKEN = "e2e-admin-token"
+WEBHOOK_SECRET = "e2e-webhook-secret"
+QUICK: Mapping[str, Any] = {"debounce_seconds": 0.02, "debounce_max_seconds": 0.2}
+"""For tests in which the debounce is not the subject."""
+
+
+def settings(sandbox: Sandbox, port: int, database: Path, *, sync: Mapping[str, Any] = QUICK, more: str = "") -> str:
+    """Write the TOML of a daemon between the two stand-ins; `more` is appended to the connection's section."""
+    shop, site = sandbox.bigcommerce, sandbox.sparklayer
+    pace = "\n".join(f"{name} = {value}" for name, value in sync.items())
+    return f"""
+[listener]
+port = {port}
+public_url = "http://127.0.0.1:{port}"
+admin_token = "{ADMIN_TOKEN}"
+[database]
+url = "sqlite:///{database}"
+[sparklayer]
+test_url = "{site.url}"
+[sync]
+{pace}
+[security]
+secret_keys = ["e2e-secret-key-of-32-characters!"]
+[[connections]]
+site_env = "test"
+site_id = "{site.site_id}"
+client_id = "{site.client_id}"
+client_secret = "{site.client_secret}"
+platform = "bigcommerce"
+{more}
+[connections.bigcommerce]
+api_url = "{shop.url}"
+store_hash = "{shop.store_hash}"
+access_token = "{shop.access_token}"
+client_secret = "{shop.client_secret}"
+webhook_secret = "{WEBHOOK_SECRET}"
+"""
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """`python -m daemon run` with a TOML of its own; started any number of times, one after the other."""
+
+    def __init__(self, folder: Path, config: str, port: int, *, environment: Mapping[str, str] | None = None) -> None:
+        self.port = port
+        self.config = folder / "ignite-sync.toml"
+        self.config.write_text(config, "utf-8")
+        self.database = folder / "ignite-sync.db"
+        self._log = folder / "output.log"
+        self._environment = {**_clean_environment(), **(environment or {})}
+        self._process: trio.Process | None = None
+        self._first: dict[str, int] = {}
+        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with trio.CancelScope(shield=True):
+            await self.kill()
+            await self._client.aclose()
+
+    @property
+    def output(self) -> str:
+        """All that it printed, on both streams, in all its lives."""
+        return self._log.read_text("utf-8") if self._log.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """The process id of the present life."""
+        return self._living.pid
+
+    @property
+    def _living(self) -> trio.Process:
+        assert self._process is not None, "it was not started"
+        return self._process
+
+    def append(self, *lines: str) -> None:
+        """Add settings of the connection's store, whose section is the last."""
+        self.config.write_text("\n".join((self.config.read_text("utf-8"), *lines)), "utf-8")
+
+    async def launch(self, *arguments: str) -> None:
+        """Start it without waiting; `arguments` stand for `run --config FILE`."""
+        command = [sys.executable, "-m", "daemon", *(arguments or ("run", "--config", str(self.config)))]
+        with self._log.open("ab") as log:
+            self._process = await trio.lowlevel.open_process(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=self._environment
+            )
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        await self.launch()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until /readyz says so."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                assert self._living.returncode is None, f"it ended with {self._living.returncode}:\n{self.output}"
+                with contextlib.suppress(httpx.TransportError):
+                    if (await self.request("GET", "/readyz")).status_code == httpx.codes.OK:
+                        return
+                await trio.sleep(GLANCE)
+
+    async def wait(self) -> int:
+        """Wait until it ends by itself; return the exit code."""
+        with trio.fail_after(PATIENCE):
+            return await self._living.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL, if it lives; return when it is dead."""
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM; return the exit code."""
+        self._living.send_signal(signal.SIGTERM)
+        return await self.wait()
+
+    async def restart(self) -> None:
+        """Kill it and start it again on the same database."""
+        await self.kill()
+        await self.start()
+
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run a command such as `status` with the same settings; return its exit code, stdout and stderr."""
+        line = [sys.executable, "-m", "daemon", *arguments, "--config", str(self.config)]
+        with trio.fail_after(PATIENCE):
+            done = await trio.run_process(
+                line, capture_stdout=True, capture_stderr=True, check=False, cwd=ROOT, env=self._environment
+            )
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask its listener, as an administrator."""
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", **options.pop("headers", {})}
+        return await self._client.request(method, path, headers=headers, **options)
+
+    async def connection(self) -> dict[str, Any]:
+        """Return what /admin/status says of the connection."""
+        answer = (await self.request("GET", "/admin/status")).raise_for_status().json()
+        found: dict[str, Any] = answer["connections"][0]
+        return found
+
+    async def status(self, kind: str = "products") -> dict[str, Any]:
+        """Return what /admin/status says of a kind."""
+        found: dict[str, Any] = (await self.connection())["kinds"][kind]
+        return found
+
+    async def blocked(self) -> str | None:
+        """Return why the connection is paused, or its products are."""
+        connection = await self.connection()
+        found: str | None = connection["blocked"] or connection["kinds"]["products"]["blocked"]
+        return found
+
+    async def until_blocked(self, cause: str | None) -> None:
+        """Wait until the connection is paused because of `cause`; None: until it is not."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                if await self.blocked() == cause:
+                    return
+                await trio.sleep(GLANCE)
+
+    async def sync(self, kind: str = "products", **wishes: bool) -> int:
+        """Start a full sync, such as `refresh=True` or `allow_removals=True`; return the run's id."""
+        order = {"site": SITE, "kind": kind, **wishes}
+        return int((await self.request("POST", "/admin/sync", json=order)).raise_for_status().json()["run"])
+
+    async def full_sync(self, kind: str = "products", **wishes: bool) -> dict[str, Any]:
+        """Start a full sync; return its status when it is over."""
+        return await self.run_over(await self.sync(kind, **wishes), kind)
+
+    async def first_run(self, kind: str = "products") -> dict[str, Any]:
+        """Return the status of the run that a new daemon starts with, when it is over and told."""
+        ended = await self.when(lambda now: bool(now["full_sync"]) and now["full_sync"]["state"] == "ended", kind)
+        self._first[kind] = ended["full_sync"]["id"]
+        found: dict[str, Any] = ended["full_sync"]
+        return found
+
+    async def second_run(self, kind: str = "products") -> dict[str, Any]:
+        """Return the status of the run after the first, when it is over and told."""
+        first = self._first[kind]
+        await self.when(lambda now: now["full_sync"]["id"] > first, kind)
+        return await self.run_over((await self.status(kind))["full_sync"]["id"], kind)
+
+    async def run_over(self, run: int, kind: str = "products") -> dict[str, Any]:
+        """Return the status of a run when it is over and told."""
+        over = {"id": run, "state": "ended"}
+        ended = await self.when(lambda now: over.items() <= (now["full_sync"] or {}).items(), kind)
+        found: dict[str, Any] = ended["full_sync"]
+        return found
+
+    async def idle(self) -> None:
+        """Wait until nothing waits in the outbox, of whatever kind. Parked rows wait for nothing."""
+        for kind in (await self.connection())["kinds"]:
+            await self.when(lambda now: not now["outbox"]["live"] + now["outbox"]["backfill"], kind)
+
+    async def when(self, holds: Callable[[dict[str, Any]], bool], kind: str = "products") -> dict[str, Any]:
+        """Wait until `holds` of the status of a kind; return that status."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                if holds(now := await self.status(kind)):
+                    return now
+                await trio.sleep(GLANCE)
+
+    async def metrics(self) -> dict[str, float]:
+        """Return every sample of /metrics."""
+        text = (await self.request("GET", "/metrics")).raise_for_status().text
+        return {name: float(value) for name, value in re.findall(r"^([^#\s]\S*(?:\{.*\})?) (\S+)$", text, re.MULTILINE)}
+
+    async def webhook(self, product_id: int, scope: str = "store/product/updated") -> httpx.Response:
+        """Send a webhook by hand, with the secret header only."""
+        body = json.dumps({"scope": scope, "data": {"type": "product", "id": product_id}})
+        headers = {SECRET_HEADER: WEBHOOK_SECRET, "Content-Type": "application/json"}
+        return await self.request("POST", f"/webhooks/{SITE}", content=body, headers=headers)
+
+
+def _clean_environment() -> dict[str, str]:
+    """Keep settings of whoever runs the tests away from the daemon."""
+    mine = ("IGNITE_SYNC_", "PORT", "DATABASE_URL")
+    return {name: value for name, value in os.environ.items() if not name.startswith(mine)}

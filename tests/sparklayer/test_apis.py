@@ -1,3 +1,4 @@
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,7 @@ import trio.testing
 from attrs import evolve
 
 from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import ExternalId, Lane, Option, Sku, Status, Stock, Variant, VariantId
+from daemon.model import ExternalId, Lane, Money, Option, OrderRules, Sku, Status, Stock, Variant, VariantId
 from daemon.sparklayer import (
     PriceList,
     ProductWrite,
@@ -20,7 +21,7 @@ from daemon.sparklayer import (
     Vanished,
 )
 from daemon.sparklayer.client import BULK_ROWS, in_bulks
-from daemon.sparklayer.products import encode
+from daemon.sparklayer.products import EXTRAS, encode
 
 VARIANT = Variant(
     external_id=VariantId("V1"),
@@ -254,3 +255,52 @@ async def test_an_answer_that_cannot_be_read_is_tried_again(
     with pytest.raises(Retry) as failure:
         await sparklayer.stock.locations()
     assert failure.value.reason == "unreadable"
+
+
+async def test_what_few_stores_use_is_sent_of_those_variants_that_have_it(sparklayer: SparkLayer, fake: Any) -> None:
+    rules = OrderRules(customer_group="trade", pack_size=6, sell=False)
+    rich = evolve(VARIANT, rrp=Money(amount=Decimal("19.90"), currency="GBP"), settings=(rules,))
+    await sparklayer.products.create(evolve(WRITE, variants=(rich, BARE), vanished=()), Lane.LIVE)
+    assert b'"rrp":[{"currency_code":"GBP","price":19.90}]' in fake.requests[0].content
+    first, second = fake.bodies()[0]["variants"]
+    assert first["settings"] == [{"customer_group": "trade", "pack_size": 6, "sell": False}]
+    assert not second.keys() & EXTRAS
+
+
+async def test_what_a_variant_has_no_more_is_sent_empty(sparklayer: SparkLayer, fake: Any) -> None:
+    rich = evolve(VARIANT, rrp=Money(amount=Decimal(5), currency="GBP"))
+    await sparklayer.products.update(evolve(WRITE, variants=(rich, BARE), cleared=EXTRAS), Lane.LIVE)
+    first, second, vanished = fake.bodies()[0]["variants"]
+    assert (first["rrp"], first["settings"]) == ([{"currency_code": "GBP", "price": 5}], [])
+    assert (second["rrp"], second["settings"]) == ([], [])
+    assert not vanished.keys() & EXTRAS
+
+
+async def test_stock_says_when_more_comes_and_how_far_it_may_be_oversold(sparklayer: SparkLayer, fake: Any) -> None:
+    stock = Stock(0, restock_date=date(2027, 1, 31), min_level=-9)
+    await sparklayer.stock.set("loc_1", [StockRow(Sku("A"), stock)], Lane.LIVE)
+    (row,) = fake.bodies()[0]
+    assert row == {
+        "sku": "A",
+        "stock_location_id": "loc_1",
+        "stock_level": 0,
+        "restock_date": "2027-01-31",
+        "min_stock_level": -9,
+    }
+
+
+@pytest.mark.parametrize("said", [{}, {"tax_inclusive_display": True}, {"tax_inclusive_display": False}])
+async def test_a_price_list_says_whether_its_prices_include_tax_when_that_is_known(
+    sparklayer: SparkLayer, fake: Any, said: dict[str, bool]
+) -> None:
+    trade = PriceList(slug="trade", name="Trade", currency_code="GBP", source="integration", **said)
+    await sparklayer.pricing.create_list(trade)
+    (body,) = fake.bodies()
+    assert {name: body[name] for name in body if name not in ("slug", "name", "currency_code", "source")} == said
+    fake.answers = [httpx.Response(200, json=body)]
+    assert await sparklayer.pricing.get_list("trade") == trade
+
+
+async def test_the_sync_log_of_a_site_is_wiped_in_one_call(sparklayer: SparkLayer, fake: Any) -> None:
+    await sparklayer.sync_log.delete_all()
+    assert [(request.method, request.url.path) for request in fake.requests] == [("DELETE", "/api/v1/sync-log")]

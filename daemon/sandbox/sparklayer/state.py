@@ -45,6 +45,20 @@ class State:
         """Everything that has routes."""
         return (getattr(self, attribute.name) for attribute in fields(type(self)))
 
+    @property
+    def writes(self) -> int:
+        """How much was written so far, of whatever kind, and deleted; the sync-log aside."""
+        return (
+            self.products.writes
+            + self.stock.writes
+            + self.prices.writes
+            + self.customers.writes
+            + self.customers.removals
+            + self.customers.address_writes
+            + self.purchases.writes
+            + self.purchases.removals
+        )
+
     def comparable(self) -> dict[str, Any]:
         """Return the site as plain data without ids and times of its own: equal pictures, equal sites.
 

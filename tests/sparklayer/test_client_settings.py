@@ -1,0 +1,57 @@
+"""The base currency: a global setting, or the store currency for keys that may not write settings."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from daemon.errors import Blocked, Rejected
+from daemon.model import Lane
+from daemon.sparklayer import SparkLayer
+from daemon.sparklayer.settings import CONFLICT
+
+
+def steps(fake: Any) -> list[tuple[str, str]]:
+    return [(request.method, request.url.path.rsplit("/", 1)[1]) for request in fake.requests]
+
+
+SETTING, CURRENCY = ("PATCH", "settings"), ("PUT", "store-currency")
+
+
+async def test_the_base_currency_is_a_global_setting(sparklayer: SparkLayer, fake: Any) -> None:
+    await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
+    assert steps(fake) == [SETTING]
+    assert fake.bodies() == [[{"key": "baseCurrency", "value": "GBP"}]]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 422])
+async def test_a_key_that_may_not_write_settings_sets_the_store_currency_and_is_not_asked_again(
+    sparklayer: SparkLayer, fake: Any, status: int
+) -> None:
+    fake.answers = [httpx.Response(status)]
+    await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
+    await sparklayer.settings.set_base_currency("EUR", Lane.LIVE)
+    assert steps(fake) == [SETTING, CURRENCY, CURRENCY]
+    assert fake.bodies()[1:] == [{"currency_code": "GBP"}, {"currency_code": "EUR"}]
+
+
+async def test_a_refused_value_is_refused(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [httpx.Response(400, json={"detail": "XXX is no currency"})]
+    with pytest.raises(Rejected, match="XXX is no currency") as rejected:
+        await sparklayer.settings.set_base_currency("XXX", Lane.LIVE)
+    assert rejected.value.reason == "http_400"
+    assert steps(fake) == [SETTING]
+
+
+async def test_another_currency_that_is_set_for_good_is_a_conflict(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [httpx.Response(403), httpx.Response(409, json={"detail": "the currency is set"})]
+    with pytest.raises(Rejected) as rejected:
+        await sparklayer.settings.set_base_currency("EUR", Lane.LIVE)
+    assert rejected.value.reason == CONFLICT
+
+
+async def test_a_suspended_site_is_no_reason_to_try_the_other_way(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [httpx.Response(402)]
+    with pytest.raises(Blocked):
+        await sparklayer.settings.set_base_currency("EUR", Lane.LIVE)
+    assert steps(fake) == [SETTING]

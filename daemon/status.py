@@ -12,7 +12,7 @@ from daemon.engine.gate import Gate
 from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.model import Lane
 from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
-from daemon.storage.connections import Stored
+from daemon.storage.connections import Stored, everyone
 from daemon.storage.database import Database, Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
@@ -110,7 +110,8 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
     metrics.outbox(corners)
     metrics.storage_waiting(database.waiting)
     blocked = sum(any(line.blocked(kind) for kind in line.desks) for line in lines)
-    metrics.connections({"active": len(lines) - blocked, "blocked": blocked})
+    leaving = sum(stored.state == "leaving" for stored in await database.read(everyone))
+    metrics.connections({"active": len(lines) - blocked, "blocked": blocked, "leaving": leaving})
 
 
 def _snapshot(now: LimiterStatistics) -> ThrottleSnapshot:

@@ -68,7 +68,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "sync_log_waiting": ("Errors and synced ids that the sync-log has not been told.", ["site", "data_type"]),
     "sync_log_untold": ("The errors among them: it has room for 5,000.", ["site", "data_type"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
-    "connections": ("Connections being worked on (active) or paused (blocked).", ["state"]),
+    "connections": ("Connections worked on (active), paused (blocked) or being disconnected (leaving).", ["state"]),
 }
 
 HISTOGRAMS: dict[str, tuple[str, list[str], Sequence[float]]] = {

@@ -147,6 +147,7 @@ async def test_connecting_again_before_the_clean_up_is_through(house: OpenHouse)
         assert leaving.json() == {"state": "leaving"}
         await h.process.restart()
         await _until_states(h, "leaving")
+        assert (await h.process.metrics())['ignite_sync_connections{state="leaving"}'] == 1
         await h.until(lambda: not h.state.sync_log.logs)
         assert (await _ignite(h, "POST", "/status/products")).status_code == 404
         hooks = set(h.shop.hooks.registered)

@@ -104,12 +104,15 @@ class BigCommerce:
 
     async def ensure_webhooks(self, destination: str) -> int:
         """Register what is missing and mend what is wrong. Raises ConfigError without a `webhook_secret`."""
-        secret = required_secret(self._settings)
-        return await hooks.ensure(self._client, hooks.Wanted(destination=destination, secret=secret))
+        return await hooks.ensure(self._client, self._wanted(destination))
 
     async def remove_webhooks(self, destination: str) -> None:
-        """Delete the hooks that lead to `destination`."""
-        await hooks.remove(self._client, destination)
+        """Delete the hooks of ours, also those of an earlier host; without a `webhook_secret` there never were any."""
+        if self._settings.webhook_secret is not None:
+            await hooks.remove(self._client, self._wanted(destination))
+
+    def _wanted(self, destination: str) -> hooks.Wanted:
+        return hooks.Wanted(destination=destination, secret=required_secret(self._settings))
 
     async def aclose(self) -> None:
         """Close the connections to the store."""

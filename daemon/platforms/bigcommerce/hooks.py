@@ -135,10 +135,10 @@ async def _report_block(client: Client, wanted: Wanted) -> None:
         log.warning("BigCommerce has blocked our domain; sweeps catch up", seconds_left=max(left))
 
 
-async def remove(client: Client, destination: str) -> None:
-    """Delete every hook that leads to `destination`."""
+async def remove(client: Client, wanted: Wanted) -> None:
+    """Delete every hook of ours, wherever it leads."""
     for hook in await _registered(client):
-        if hook.destination == destination:
+        if wanted.is_ours(hook):
             await _delete(client, hook)
 
 

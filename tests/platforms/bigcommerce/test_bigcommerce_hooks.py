@@ -84,6 +84,12 @@ async def test_hooks_of_others_are_never_touched(store: Any, shop: BigCommerce) 
     assert list(store.hooks.values()) == STRANGERS
 
 
+async def test_hooks_at_an_earlier_host_are_removed_too(store: Any, shop: BigCommerce) -> None:
+    store.hooks[1] = hook(1, "store/product/updated", "https://old.example.com/webhooks/live/jones")
+    await shop.remove_webhooks(HERE)
+    assert store.hooks == {}
+
+
 async def test_hooks_on_later_pages_are_seen(store: Any, shop: BigCommerce) -> None:
     store.caps = 4
     await shop.ensure_webhooks(HERE)
@@ -92,10 +98,11 @@ async def test_hooks_on_later_pages_are_seen(store: Any, shop: BigCommerce) -> N
     assert store.hooks == {}
 
 
-async def test_without_a_secret_nothing_is_registered(store: Any) -> None:
+async def test_without_a_secret_nothing_is_registered_and_nothing_removed(store: Any) -> None:
     shop = BigCommerce(BigCommerceSettings(store_hash="abc", access_token=Secret("t")))
     with pytest.raises(ConfigError, match="webhook_secret"):
         await shop.ensure_webhooks(HERE)
+    await shop.remove_webhooks(HERE)
     assert store.asked == []
     await shop.aclose()
 

@@ -11,10 +11,11 @@ once.
 | syncing | sync, status |
 | asking | issues, parked, explain |
 | linking | connect, disconnect |
+| keeping | backup |
 | talk | whom a command asks: the running daemon, or the database |
 """
 
-from daemon.cli import asking, linking, running, syncing
+from daemon.cli import asking, keeping, linking, running, syncing
 from daemon.cli.group import main
 
-__all__ = ["asking", "linking", "main", "running", "syncing"]
+__all__ = ["asking", "keeping", "linking", "main", "running", "syncing"]

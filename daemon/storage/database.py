@@ -31,6 +31,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
+from daemon.storage.backup import damage
 from daemon.storage.migrate import upgrade
 
 C = TypeVar("C")
@@ -44,6 +45,8 @@ Observe = Callable[[str, int, float], None]
 
 MAGIC = b"SQLite format 3\0"
 """What a file begins with that has a database; one that nothing was written to is empty."""
+
+DAMAGED = "go back to a backup, or move the file away: the next start reads everything anew"
 
 BUSY_MILLISECONDS = 5000
 READERS = 2
@@ -125,6 +128,7 @@ class Database:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, path: Path, observe: Observe) -> None:
         self._loop = loop
+        self._path = path
         self._observe = observe
         self._writer = Seat(path, "BEGIN IMMEDIATE")
         self._readers = [Seat(path, "BEGIN", "query_only=ON") for _ in range(READERS)]
@@ -135,8 +139,11 @@ class Database:
         self._gone = False
 
     async def open(self) -> None:
-        """Open the file, and bring its schema up to this release. Raises DatabaseError."""
+        """Open the file, and bring its schema up to this release. Raises DatabaseError, ConfigError if damaged."""
         await self._on_loop(self._writer.open)
+        found = await self._writer.run(self._writer.transact, damage)
+        if found is not None:
+            raise ConfigError(f"database {self._path}: is damaged ({found}); {DAMAGED}")
         await self._writer.run(self._writer.transact, upgrade)
         for reader in self._readers:
             await self._on_loop(reader.open)
@@ -273,8 +280,7 @@ async def open_database(path: Path, observe: Observe = lambda *_: None) -> Async
             try:
                 await database.open()
             except (DatabaseError, sqlite3.Error) as error:
-                words = error.orig if isinstance(error, DatabaseError) else error
-                raise ConfigError(f"database {path}: {words}; check the file and its folder") from error
+                raise ConfigError(f"database {path}: {_remedy(error)}") from error
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(database.run_writer)
                 try:
@@ -284,6 +290,13 @@ async def open_database(path: Path, observe: Observe = lambda *_: None) -> Async
         finally:
             with trio.CancelScope(shield=True):
                 await database.aclose()
+
+
+def _remedy(error: DatabaseError | sqlite3.Error) -> str:
+    """Say what is wrong with a file that cannot be opened, and what to do."""
+    cause = error.orig if isinstance(error, DatabaseError) else error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest tells more precisely where
+    return f"{cause}; {DAMAGED if code == sqlite3.SQLITE_CORRUPT else 'check the file and its folder'}"
 
 
 def _all(conn: Connection, groups: Sequence[tuple[Operation[Any, Any], list[Any]]]) -> list[Outcome]:

@@ -1,0 +1,85 @@
+"""The real process while its disk is full or its database held by somebody else, and back from a backup."""
+
+import contextlib
+import resource
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import House, OpenHouse
+
+JUMPER = 1
+PLENTY = 100
+"""Webhooks: the database's log may have some room left."""
+
+
+@contextlib.contextmanager
+def _full_disk(h: House) -> Iterator[None]:
+    """Let no file of the process grow."""
+    before = resource.prlimit(h.process.pid, resource.RLIMIT_FSIZE)
+    log = h.process.database.with_name(f"{h.process.database.name}-wal")
+    resource.prlimit(h.process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+    yield
+    resource.prlimit(h.process.pid, resource.RLIMIT_FSIZE, before)
+
+
+@contextlib.contextmanager
+def _held_by_another(h: House) -> Iterator[None]:
+    """Have another program write to the database for long."""
+    other = sqlite3.connect(h.process.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.execute("ROLLBACK")
+    other.close()
+
+
+@pytest.mark.parametrize("trouble", [_full_disk, _held_by_another])
+async def test_what_cannot_be_put_on_disk_is_not_acknowledged_and_it_heals_by_itself(
+    house: OpenHouse, trouble: contextlib.AbstractContextManager[None]
+) -> None:
+    async with house() as h:
+        await h.first_sync()
+        with trouble(h):
+            answers = [await h.process.webhook(JUMPER)]
+            while answers[-1].is_success and len(answers) < PLENTY:
+                answers.append(await h.process.webhook(JUMPER))
+            ready = (await h.process.request("GET", "/readyz")).status_code
+            alive = (await h.process.request("GET", "/healthz")).status_code
+        assert (answers[-1].status_code, ready, alive) == (503, 503, 200)
+        assert answers[-1].headers["Retry-After"]
+        h.store.set_title(JUMPER, "After the trouble")
+        await h.settle()
+        await h.until(lambda: not h.unequal)
+        await h.process.ready()
+        assert "Traceback" not in h.process.output
+
+
+async def test_back_from_a_backup_everything_ends_equal(house: OpenHouse, tmp_path: Path) -> None:
+    """What happened since the backup was made, the platform's webhooks do not tell again: a refresh does."""
+    backup = tmp_path / "backups" / "ignite-sync.db"
+    backup.parent.mkdir()
+    async with house() as h:
+        await h.first_sync()
+        code, output, _ = await h.process.command("backup", str(backup))
+        assert (code, output.startswith(f"{backup}: a backup of {h.process.database}, ")) == (0, True)
+        h.store.set_title(JUMPER, "Renamed since")
+        h.store.set_sku(h.store.by_sku("MUG").id, "MUG-2")
+        added = h.store.add_product("Scarf", price=12, variants=[{"sku": "S-1", "stock": 2}])
+        await h.settle()
+        h.assert_equal()
+
+        await h.process.kill()
+        for sidecar in ("", "-wal", "-shm"):
+            h.process.database.with_name(h.process.database.name + sidecar).unlink(missing_ok=True)
+        shutil.copy(backup, h.process.database)
+        h.store.delete_product(added, silent=True)
+        await h.process.start()
+        assert (await h.process.command("sync", "test/sandbox", "all", "--refresh", "--watch"))[0] == 0
+        await h.process.idle()
+        assert h.unequal
+        scarf = ("S-1", f"products {added}:", f"variant {added + 1}:")
+        left = [one for one in h.unequal if not any(word in one for word in scarf)]
+        assert left == [], "SparkLayer differs only in the scarf, which came and went in between"

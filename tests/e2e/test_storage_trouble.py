@@ -4,7 +4,7 @@ import contextlib
 import resource
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,7 @@ def _held_by_another(h: House) -> Iterator[None]:
 
 @pytest.mark.parametrize("trouble", [_full_disk, _held_by_another])
 async def test_what_cannot_be_put_on_disk_is_not_acknowledged_and_it_heals_by_itself(
-    house: OpenHouse, trouble: contextlib.AbstractContextManager[None]
+    house: OpenHouse, trouble: Callable[[House], contextlib.AbstractContextManager[None]]
 ) -> None:
     async with house() as h:
         await h.first_sync()

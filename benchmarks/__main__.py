@@ -1,6 +1,6 @@
 """`python -m benchmarks [PART ...]`: measure, then print one table.
 
-Parts: webhooks, sync, kinds, limits; all by default.
+Parts: webhooks, sync, kinds, limits, isolation; all by default.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import psutil
 import trio
 
-from benchmarks import kinds, limits, sync, webhooks
+from benchmarks import isolation, kinds, limits, sync, webhooks
 from benchmarks.table import Figure, render
 
 PARTS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
@@ -18,6 +18,7 @@ PARTS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "sync": sync.measure,
     "kinds": kinds.measure,
     "limits": limits.measure,
+    "isolation": isolation.measure,
 }
 
 

@@ -59,15 +59,20 @@ class Calls:
     written: int
 
 
-async def measure(size: Size | None = None) -> list[Figure]:
+async def twice(size: Size) -> Mapping[str, Calls]:
     """Sync every kind of a new store twice."""
-    size = size or Size()
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
         async with (
             open_sandbox(size.products, customers=size.customers, orders=size.orders) as sandbox,
             open_daemon(Path(folder), sandbox.told) as daemon,
         ):
-            found = {kind: await _synced_twice(daemon, sandbox, kind) for kind in size.least}
+            return {kind: await _synced_twice(daemon, sandbox, kind) for kind in size.least}
+
+
+async def measure(size: Size | None = None) -> list[Figure]:
+    """Measure every kind."""
+    size = size or Size()
+    found = await twice(size)
     head = f"full syncs of {size.products:,} products, {size.customers:,} customers, {size.orders:,} orders"
     return [Figure(head), *(row for kind, calls in found.items() for row in _rows(kind, calls, size.least[kind]))]
 

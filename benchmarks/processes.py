@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from daemon.http import Api
 ADMIN_TOKEN = "the-operator's"  # noqa: S105  it opens a daemon that lives for a minute on loopback
 WEBHOOK_SECRET = "the-secret-header's-value"  # noqa: S105  the same
 POLL_SECONDS = 0.05
+
+Told = dict[str, dict[str, str]]
+"""Where two stand-ins are, and the credentials: {"bigcommerce": {name: text}, "sparklayer": {name: text}}."""
 
 
 @contextlib.asynccontextmanager
@@ -46,7 +49,7 @@ async def _program(
 class Sandbox:
     """Both stand-ins; `told` is the line of JSON that they began with: where they are, and the credentials."""
 
-    told: dict[str, dict[str, str]]
+    told: Told
 
     async def statistics(self, side: str) -> dict[str, Any]:
         """Return the counters of one side."""
@@ -111,9 +114,12 @@ class Daemon:
         lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith(f"ignite_sync_{name}")]
         return sum(float(value) for series, _, value in lines if series.partition("{")[0] == f"ignite_sync_{name}")
 
-    async def full_sync(self, kind: str = "products") -> None:
-        """Start a full sync and wait for its end. Raises RuntimeError when it does not succeed."""
-        order = {"site": self.site, "kind": kind}
+    async def full_sync(self, kind: str = "products", site: str | None = None) -> None:
+        """Start a full sync, of the first connection unless told, and wait for its end.
+
+        Raises RuntimeError when it does not succeed.
+        """
+        order = {"site": site or self.site, "kind": kind}
         run = msgspec.json.decode(await self._ask("POST", "/admin/sync", msgspec.json.encode(order)))["run"]
         while True:
             [(state, done, succeeded)] = self.query("SELECT state, done, succeeded FROM full_syncs WHERE id = ?", run)
@@ -135,15 +141,23 @@ class Daemon:
 @contextlib.asynccontextmanager
 async def open_daemon(
     folder: Path,
-    told: dict[str, dict[str, str]],
+    told: Told,
     *,
     debounce: float = 1.0,
+    webhooks: bool = False,
+    beside: Sequence[Told] = (),
     prepare: Callable[[], None] | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Run the daemon between the stand-ins that said `told`, its database in `folder`."""
+    """Run the daemon between the stand-ins that said `told`, its database in `folder`.
+
+    With `webhooks` it registers them. `beside` are those of other connections, whose sites are all behind one URL.
+    """
     port = free_port()
     config = folder / "bench.toml"
-    config.write_text(_config(folder / "bench.db", port, told, debounce), encoding="utf-8")
+    text = _config(folder / "bench.db", port, told, debounce)
+    if webhooks:
+        text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{port}"')
+    config.write_text("".join([text, *map(_connection, [told, *beside])]), encoding="utf-8")
     async with _program("daemon", "run", "--config", str(config), prepare=prepare) as process:
         await _listens(port, process)
         yield Daemon(
@@ -165,8 +179,7 @@ async def _listens(port: int, process: trio.Process) -> None:
     raise RuntimeError(f"the daemon ended with {process.returncode}")
 
 
-def _config(database: Path, port: int, told: dict[str, dict[str, str]], debounce: float) -> str:
-    shop, site = told["bigcommerce"], told["sparklayer"]
+def _config(database: Path, port: int, told: Told, debounce: float) -> str:
     return f"""
 [listener]
 port = {port}
@@ -174,7 +187,7 @@ admin_token = "{ADMIN_TOKEN}"
 [database]
 url = "sqlite:///{database}"
 [sparklayer]
-test_url = "{site["url"]}"
+test_url = "{told["sparklayer"]["url"]}"
 [sync]
 debounce_seconds = {debounce}
 debounce_max_seconds = {10 * debounce}
@@ -182,6 +195,12 @@ debounce_max_seconds = {10 * debounce}
 secret_keys = ["a text of thirty-two characters."]
 [logging]
 level = "warning"
+"""
+
+
+def _connection(told: Told) -> str:
+    shop, site = told["bigcommerce"], told["sparklayer"]
+    return f"""
 [[connections]]
 site_env = "test"
 site_id = "{site["site_id"]}"

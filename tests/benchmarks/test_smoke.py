@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 
-from benchmarks import limits, sync, webhooks
+from benchmarks import isolation, kinds, limits, sync, webhooks
 from benchmarks.table import Figure, render
 
 pytestmark = pytest.mark.e2e
@@ -44,6 +44,25 @@ async def test_a_full_sync_within_limits_is_compared_with_what_they_allow() -> N
     run = await limits.race(PRODUCTS)
     assert (run.products, run.refused) == (PRODUCTS, 0)  # they fit into the burst
     assert run.seconds > 0
+
+
+async def test_every_kind_costs_the_least_possible_calls_and_the_second_time_writes_nothing() -> None:
+    size = kinds.Size(products=3, customers=4, orders=8)
+    for kind, calls in (await kinds.twice(size)).items():
+        assert (calls.first, calls.second, calls.written) == (size.least[kind], size.least[kind], 0), kind
+
+
+async def test_edits_are_timed_beside_one_that_floods_and_one_that_hangs() -> None:
+    found = await isolation.isolation(connections=4, per_second=100, seconds=1.0, rounds=1)
+    assert found.alone.seconds
+    assert found.beside.seconds
+    assert found.beside.taken > 0
+    assert found.beside.refused == 0
+
+
+def test_lateness_is_told_by_share() -> None:
+    late = isolation.Lateness(seconds=[3.0, 1.0, 2.0, 4.0])
+    assert (late.at(0.5), late.at(0.99)) == (3.0, 4.0)
 
 
 def test_the_bound_is_that_of_the_tighter_limit() -> None:

@@ -1,0 +1,55 @@
+"""Floods one connection with webhooks at a steady rate, from a process of its own.
+
+    python -m benchmarks.flood PORT SITE PER_SECOND SECONDS
+
+Every webhook is for another product, carries the secret header, and is answered before its connection sends the next;
+when the daemon is slower than the rate, what is late is sent as soon as a connection is free. Prints how many were
+answered 200, and how many otherwise.
+"""
+
+import json
+import select
+import socket
+import sys
+import time
+
+from benchmarks.processes import WEBHOOK_SECRET
+
+CONNECTIONS = 32
+FIRST_ID = 1_000_000
+
+
+def request(site: str, number: int) -> bytes:
+    """Return a webhook of a product."""
+    data = {"type": "product", "id": FIRST_ID + number}
+    body = json.dumps({"scope": "store/product/updated", "data": data}).encode()
+    head = (
+        f"POST /webhooks/{site} HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nx-ignite-sync-secret: {WEBHOOK_SECRET}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def flood(port: int, site: str, per_second: float, seconds: float) -> tuple[int, int]:
+    """Send until the time is over; return how many were answered 200, and how many otherwise."""
+    poll, sockets = select.epoll(), {}
+    for _ in range(CONNECTIONS):
+        client = socket.create_connection(("127.0.0.1", port))
+        poll.register(client, select.EPOLLIN)
+        sockets[client.fileno()] = client
+    idle, sent, taken, refused = list(sockets), 0, 0, 0
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        for number, _ in poll.poll(1 / per_second):
+            ok = sockets[number].recv(65536)[9:12] == b"200"
+            taken, refused = taken + ok, refused + (not ok)
+            idle.append(number)
+        while idle and sent < passed * per_second:
+            sockets[idle.pop()].sendall(request(site, sent))
+            sent += 1
+    return taken, refused
+
+
+if __name__ == "__main__":
+    place, whose, rate, duration = sys.argv[1:]
+    print(json.dumps(flood(int(place), whose, float(rate), float(duration))))

@@ -1,0 +1,151 @@
+"""Twenty connections, of which one floods and another's SparkLayer hangs: how late the others' changes are.
+
+Each of the well-behaved edits a product, waits until it has arrived at its site, pauses, and does it again. That is
+timed from the edit to the site's taking it, webhook, debounce (short here, it would hide everything else), read and
+push included; first while all behave, then beside 2,000 webhooks a second of the first connection and a site of the
+second that answers nothing. Both in turns, several times, since machines are never twice the same.
+
+The flood has the stores' CPU to itself as little as it has the daemon's: what is seen is the sum of both.
+"""
+
+import json
+import random
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import trio
+from attrs import field, frozen
+
+from benchmarks.processes import Daemon, open_daemon
+from benchmarks.seats import LOADING, MEASURED, seat
+from benchmarks.street import House, Street, open_street
+from benchmarks.table import Figure
+from daemon.sandbox import call
+
+CONNECTIONS = 20
+PRODUCTS = 5
+PER_SECOND = 2_000
+DEBOUNCE = 0.01
+PAUSE = 0.5
+"""Seconds between an arrival and the next edit, on average."""
+
+PATIENCE = 60.0
+
+
+@frozen(kw_only=True)
+class Lateness:
+    """From edit to arrival, in seconds, of every edit of a phase; and what became of the flood's webhooks."""
+
+    seconds: list[float] = field(factory=list)
+    taken: int = 0
+    refused: int = 0
+
+    def at(self, share: float) -> float:
+        """Return what so large a share of the edits was no later than."""
+        return sorted(self.seconds)[min(int(len(self.seconds) * share), len(self.seconds) - 1)]
+
+
+@frozen(kw_only=True)
+class Measured:
+    """Both phases, and the seed of the pauses."""
+
+    alone: Lateness
+    beside: Lateness
+    seed: int
+
+
+async def isolation(*, connections: int, per_second: float, seconds: float, rounds: int) -> Measured:
+    """Run both phases in turns, each for so many seconds in all."""
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    alone, beside = [], []
+    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
+        async with open_street(connections, PRODUCTS) as street:
+            first, *others = [house.told for house in street.houses]
+            daemon_of = partial(open_daemon, Path(folder), first, beside=others, webhooks=True)
+            async with daemon_of(debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
+                await _in_step(street, daemon)
+                for _ in range(rounds):
+                    alone.append(await _edit_all(street.houses[2:], seconds / rounds, chance))
+                    beside.append(await _beside(street, daemon, per_second, seconds / rounds, chance))
+    return Measured(alone=_sum(alone), beside=_sum(beside), seed=seed)
+
+
+async def _in_step(street: Street, daemon: Daemon) -> None:
+    """Sync every connection, and wait for its webhooks."""
+    for house in street.houses:
+        await daemon.full_sync(site=f"test/{house.site.site_id}")
+    with trio.fail_after(PATIENCE):
+        while not all(house.shop.hooks.registered for house in street.houses):  # noqa: ASYNC110  nobody tells
+            await trio.sleep(0.1)
+
+
+async def _beside(street: Street, daemon: Daemon, per_second: float, seconds: float, chance: random.Random) -> Lateness:
+    flooded, hanging, *others = street.houses
+    words = (daemon.port, f"test/{flooded.site.site_id}", per_second, seconds)
+    command = [sys.executable, "-m", "benchmarks.flood", *map(str, words)]
+    async with hanging.site.faults.hold("*") as held, trio.open_nursery() as nursery:
+        hanging.store.set_title(1, f"Hangs {chance.random()}")
+        await held.arrived()
+        run = partial(trio.run_process, capture_stdout=True, preexec_fn=seat(LOADING))
+        done: list[bytes] = []
+
+        async def flood() -> None:
+            done.append((await run(command)).stdout)
+
+        nursery.start_soon(flood)
+        found = await _edit_all(others, seconds, chance)
+    taken, refused = json.loads(done[0])
+    return Lateness(seconds=found.seconds, taken=taken, refused=refused)
+
+
+async def _edit_all(houses: list[House], seconds: float, chance: random.Random) -> Lateness:
+    found = Lateness()
+    over = trio.current_time() + seconds
+    async with trio.open_nursery() as nursery:
+        for house in houses:
+            nursery.start_soon(_edit, house, over, chance, found.seconds)
+    return found
+
+
+async def _edit(house: House, over: float, chance: random.Random, took: list[float]) -> None:
+    """Edit a product and wait until its site has it, again and again."""
+    arrived = trio.lowlevel.ParkingLot()
+    rule = house.site.faults.add("PATCH */products/*", call(lambda _: arrived.unpark_all()), after_effect=True)
+    products = house.site.state.products
+    while trio.current_time() < over:
+        await trio.sleep(chance.uniform(0, 2 * PAUSE))
+        title = f"Edited {chance.random()}"
+        began = trio.current_time()
+        house.store.set_title(1, title)
+        with trio.fail_after(PATIENCE):
+            while (held := products.find("1")) is None or held.title != title:
+                await arrived.park()
+        took.append(trio.current_time() - began)
+    house.site.faults.remove(rule)
+
+
+def _sum(phases: list[Lateness]) -> Lateness:
+    return Lateness(
+        seconds=[one for phase in phases for one in phase.seconds],
+        taken=sum(phase.taken for phase in phases),
+        refused=sum(phase.refused for phase in phases),
+    )
+
+
+async def measure(seconds: float = 30.0, rounds: int = 3) -> list[Figure]:
+    """Measure both phases."""
+    found = await isolation(connections=CONNECTIONS, per_second=PER_SECOND, seconds=seconds, rounds=rounds)
+    alone, beside = found.alone, found.beside
+    if beside.refused:
+        raise RuntimeError(f"{beside.refused} webhooks of the flood were refused")
+    return [
+        Figure(f"{CONNECTIONS} connections, one flooding, one hanging"),
+        Figure("  others' changes, p99 over p99 when all behave", f"{beside.at(0.99) / alone.at(0.99):.2f}", "", "1.5"),
+        Figure("  p50, p99 when all behave, ms", f"{alone.at(0.5) * 1e3:.0f}, {alone.at(0.99) * 1e3:.0f}"),
+        Figure("  p50, p99 beside the two, ms", f"{beside.at(0.5) * 1e3:.0f}, {beside.at(0.99) * 1e3:.0f}"),
+        Figure("  edits timed", f"{len(alone.seconds) + len(beside.seconds):,}"),
+        Figure("  webhooks/s of the flood, all acknowledged", f"{beside.taken / seconds:,.0f}", f"{PER_SECOND:,}"),
+    ]

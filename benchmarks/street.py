@@ -1,0 +1,117 @@
+"""Many stores and their sites in this process, for one daemon: what becomes of an edit is seen as it happens.
+
+The sites are behind one URL, as SparkLayer's are, and told apart by the header `Site-Id`. Each store is a server of
+its own. Webhooks are delivered by the stores themselves.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+
+import trio
+from attrs import field, frozen
+
+from benchmarks.processes import Told
+from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store
+from daemon.sandbox.faults import Faults
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.router import Match
+from daemon.sandbox.samples.synthetic import synthetic
+from daemon.sandbox.server import listening, serve
+from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
+from daemon.sandbox.statistics import Statistics
+
+QUOTA = 150
+"""Requests a store takes in 30 s, as BigCommerce's smallest plan does."""
+
+
+@frozen(kw_only=True)
+class House:
+    """A store, its API and its site."""
+
+    store: Store
+    shop: BigCommerce
+    site: SparkLayer
+
+    @property
+    def told(self) -> Told:
+        """Return where both are, and the credentials."""
+        shop, site = self.shop, self.site
+        return {
+            "bigcommerce": {
+                "url": shop.url,
+                "store_hash": shop.store_hash,
+                "access_token": shop.access_token,
+                "client_secret": shop.client_secret,
+            },
+            "sparklayer": {
+                "url": site.url,
+                "site_id": site.site_id,
+                "client_id": site.client_id,
+                "client_secret": site.client_secret,
+            },
+        }
+
+
+class _Sites(Faults):
+    """Serves many sites at one URL; faults are each site's own."""
+
+    def __init__(self, sites: Mapping[str, SparkLayer]) -> None:
+        super().__init__()
+        self._sites = sites
+        self.faults: Faults = self
+        self.statistics = Statistics()
+
+    def find(self, request: Request) -> Match | None:
+        """Find the route."""
+        return self._site(request).find(request)
+
+    def answer(self, request: Request, match: Match | None) -> Response:
+        """Have the site answer."""
+        return self._site(request).answer(request, match)
+
+    def control(self, request: Request) -> Response:
+        """Have the site answer."""
+        return self._site(request).control(request)
+
+    async def before(self, request: Request) -> Response | None:
+        """Run the site's faults before the effect."""
+        return await self._site(request).faults.before(request)
+
+    async def after(self, request: Request, response: Response) -> Response:
+        """Run the site's faults after the effect."""
+        return await self._site(request).faults.after(request, response)
+
+    def _site(self, request: Request) -> SparkLayer:
+        return self._sites[request.headers["site-id"]]
+
+
+@frozen(kw_only=True)
+class Street:
+    """The houses, in order."""
+
+    houses: list[House] = field(factory=list)
+
+
+@contextlib.asynccontextmanager
+async def open_street(count: int, products: int) -> AsyncIterator[Street]:
+    """Serve `count` houses of so many products each."""
+    async with contextlib.AsyncExitStack() as stack:
+        listeners, url = await stack.enter_async_context(listening("127.0.0.1", 0))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        sites = [SparkLayer(SparkLayerOptions(site_id=f"site-{number}"), url) for number in range(count)]
+        nursery.start_soon(serve, _Sites({site.site_id: site for site in sites}), listeners)
+        street = Street()
+        for site in sites:
+            doors, shop_url = await stack.enter_async_context(listening("127.0.0.1", 0))
+            options = BigCommerceOptions(store_hash=site.site_id, quota=QUOTA)
+            store = synthetic(products)
+            shop = BigCommerce(store, options, shop_url, nursery)
+            nursery.start_soon(serve, shop, doors)
+            street.houses.append(House(store=store, shop=shop, site=site))
+        try:
+            yield street
+        finally:
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                for house in street.houses:
+                    await house.shop.webhooks.aclose()

@@ -98,6 +98,10 @@ class Trouble(enum.Enum):
         "The order says that it was placed through SparkLayer, but names no cart.",
         "Correct the order's cart id: it is a UUID.",
     )
+    CART_USED_TWICE = (
+        "An earlier order names the same cart, so only that one is in SparkLayer.",
+        "Correct the cart id of one of the orders.",
+    )
     LINE_WITHOUT_PRODUCT = (
         'The line "{line}" of the order is of no product with a SKU.',
         "Choose a product for it in {platform}, if it should be one.",

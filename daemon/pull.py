@@ -17,7 +17,7 @@ from daemon.errors import Failure
 from daemon.listener.ignite import PulledPage
 from daemon.listener.routes import Refused
 from daemon.model import Customer, Kind, Order, Product, StoreFacts
-from daemon.platforms.base import Entity
+from daemon.platforms.base import BESIDE, Entity
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
 from daemon.sparklayer.customers import body as customer_body
@@ -100,9 +100,9 @@ def _name(line: Line, data_type: str, cursor: str | None) -> str | None:
     return urlsafe_b64encode(_print(line, data_type, cursor) + cursor.encode()).decode().rstrip("=")
 
 
-def _cursor(line: Line, data_type: str, page: str | None) -> str | None:
+def _cursor(line: Line, data_type: str, page: str | None) -> str:
     if page is None:
-        return None
+        return BESIDE
     try:
         content = urlsafe_b64decode((page + "=" * (-len(page) % 4)).encode("ascii"))
         cursor = content[PRINT_SIZE:].decode()

@@ -1,27 +1,38 @@
 """Writes orders as purchases: reads the purchase by its cart, replaces what the platform owns, carries over the rest.
 
-An order that is gone from the platform stays in the customer's history, as cancelled: its purchase has things that
-only SparkLayer knows, and nobody could bring them back if the order were restored.
+A cart has one order, which owns it in the ledger; a second one that names it is an issue and waits. An order that
+names another cart than before leaves the former purchase behind as cancelled, before it writes the new one. An order
+that is gone from the platform stays in the customer's history, as cancelled: its purchase has things that only
+SparkLayer knows, and nobody could bring them back if the order were restored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from attrs import evolve, frozen
 
 from daemon.engine.batch import Batch
 from daemon.engine.explanation import Step
-from daemon.engine.jobs import Job, carry_out, find_jobs, mark_unsure
+from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
-from daemon.model import CartId, Kind, Lane, Order
-from daemon.sparklayer.purchases import cancelled, merged
+from daemon.model import CartId, ExternalId, Kind, Lane, Order
+from daemon.problems import Trouble
+from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
+from daemon.storage import ledger
 
 
 @frozen
 class Parts:
-    """What the ledger keeps of an order beside its print."""
+    """What the ledger keeps of an order beside its print: its cart, and those that it may not have left yet."""
 
     cart: CartId
+    former: tuple[CartId, ...] = ()
+
+    @property
+    def carts(self) -> frozenset[CartId]:
+        """All of them."""
+        return frozenset({self.cart, *self.former})
 
 
 OrderJob = Job[Order, Parts]
@@ -41,13 +52,22 @@ class OrderWriter:
     async def write(self, batch: Batch) -> None:
         """Send the orders that differ."""
         jobs = await find_jobs(self._line, self.kind, batch, Parts, self._digest)
+        if not jobs:
+            return
+        lost = await self._mark(jobs)
+        todo = [job for job in jobs if job.external_id not in lost]
+
+        async def leave(job: OrderJob) -> Verdict:
+            return await self._leave(job, batch.lane)
 
         async def send(job: OrderJob) -> Verdict:
             return await self._send(job, batch.lane)
 
-        rows = [job.row(_parts(job), sure=False) for job in jobs]
-        await mark_unsure(self._line, self.kind, rows)
-        await carry_out(batch, jobs, send)
+        await carry_out(batch, [job for job in todo if _left(job)], leave)
+        await carry_out(batch, [job for job in todo if job.value is not None and not _failed(batch, job)], send)
+        for external_id, cart in lost.items():
+            problem = Trouble.CART_USED_TWICE.problem()
+            batch.verdicts[external_id] = Verdict(outcome="rejected", problems=(problem,), waits_for=frozenset({cart}))
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the purchase would be written."""
@@ -64,20 +84,77 @@ class OrderWriter:
         """Return the print of all that matters: that somebody has looked at an order does not."""
         return self._line.fingerprint(evolve(order, updated=order.placed))
 
+    async def _mark(self, jobs: Sequence[OrderJob]) -> Mapping[ExternalId, CartId]:
+        """Mark what is about to be sent unsure, and take the carts; return who named a cart that is another's."""
+        wanted = {job.external_id: job.value.cart_id for job in jobs if job.value is not None}
+        batch = {job.external_id for job in jobs}
+        while True:
+            owners = await self._line.storage.read(
+                ledger.owners, self._line.connection.id, self.kind, set(wanted.values())
+            )
+            winners = _winners(wanted, owners, batch)
+            lost = {one: cart for one, cart in wanted.items() if winners[cart] != one}
+            mark = ledger.Mark(
+                connection_id=self._line.connection.id,
+                kind=self.kind,
+                rows=[job.row(_marked(job), sure=False) for job in jobs if job.external_id not in lost],
+                claims={cart: one for cart, one in winners.items() if one in wanted},
+                given_up={cart: owner for cart, owner in owners.items() if owner in batch},
+            )
+            if not await self._line.storage.write(ledger.mark, mark):
+                return lost
+
+    async def _leave(self, job: OrderJob, lane: Lane) -> Verdict:
+        """Cancel the purchases that the order is no longer, unless another order is by now."""
+        gone = job.value is None
+        for cart in sorted(_left(job)):
+            held = await self._line.sparklayer.purchases.read(cart, lane)
+            if held is not None and is_of(held, job.external_id):
+                await self._line.sparklayer.purchases.put(cart, cancelled(held) if gone else let_go(held), lane)
+        return Verdict(outcome="removed", released=frozenset(_left(job))) if gone else Verdict(outcome="written")
+
     async def _send(self, job: OrderJob, lane: Lane) -> Verdict:
-        purchases = self._line.sparklayer.purchases
-        parts = _parts(job)
-        held = await purchases.read(parts.cart, lane)
-        if job.value is None:
-            if held is not None:
-                await purchases.put(parts.cart, cancelled(held), lane)
-            return Verdict(outcome="removed")
-        await purchases.put(parts.cart, merged(job.value, held), lane)
-        return Verdict(outcome="written", row=job.row(parts))
+        order, purchases = job.value, self._line.sparklayer.purchases
+        assert order is not None  # who is gone only leaves
+        held = await purchases.read(order.cart_id, lane)
+        await purchases.put(order.cart_id, merged(order, held), lane)
+        return Verdict(outcome="written", row=job.row(Parts(order.cart_id)), released=frozenset(_left(job)))
 
 
-def _parts(job: OrderJob) -> Parts:
+def _winners(
+    wanted: Mapping[ExternalId, CartId], owners: Mapping[CartId, ExternalId], batch: AbstractSet[ExternalId]
+) -> dict[CartId, ExternalId]:
+    """Return who has each cart: its present owner, unless that one no longer names it, else the earliest order."""
+    claimants: dict[CartId, list[ExternalId]] = {}
+    for one, cart in wanted.items():
+        claimants.setdefault(cart, []).append(one)
+    winners = {}
+    for cart, named in claimants.items():
+        owner = owners.get(cart)
+        keeps = owner is not None and (owner in named or owner not in batch)
+        winners[cart] = owner if keeps and owner is not None else min(named, key=_order)
+    return winners
+
+
+def _order(external_id: ExternalId) -> tuple[int, str]:
+    return (len(external_id), external_id)
+
+
+def _left(job: OrderJob) -> frozenset[CartId]:
+    """Return the carts that the order had, or may have had, and has no longer."""
+    before = job.before.carts if job.before else frozenset[CartId]()
+    return before - ({job.value.cart_id} if job.value is not None else set())
+
+
+def _marked(job: OrderJob) -> Parts:
+    """Return the parts for the time of sending: whatever carts may say that they are the order's."""
+    left = tuple(sorted(_left(job)))
     if job.value is not None:
-        return Parts(job.value.cart_id)
+        return Parts(job.value.cart_id, left)
     assert job.before is not None  # what SparkLayer never had is no job
     return job.before
+
+
+def _failed(batch: Batch, job: OrderJob) -> bool:
+    verdict = batch.verdicts.get(job.external_id)
+    return verdict is not None and (verdict.failure is not None or verdict.outcome == "rejected")

@@ -22,6 +22,9 @@ from daemon.wire import Observe
 STORE = ExternalId("store")
 """The id of the one entity of the kind `store`."""
 
+BESIDE = ""
+"""The cursor of an enumeration from the beginning beside those that the engine relies on."""
+
 
 @frozen
 class Entity:
@@ -82,8 +85,8 @@ class Platform(Protocol):
     async def page(self, kind: Kind, cursor: str | None) -> Page:
         """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane.
 
-        The first page of a kind also reads anew whatever the adapter remembers for it. The kind `store` has one
-        entity, whose id is `STORE` and whose content is the `StoreFacts`.
+        The first page of a kind also reads anew whatever the adapter remembers for it; the cursor `BESIDE` starts too,
+        but leaves that alone. The kind `store` has one entity: its id is `STORE`, its content the `StoreFacts`.
         """
         ...
 

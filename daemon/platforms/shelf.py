@@ -29,6 +29,10 @@ class Shelf(Protocol):
         """Write notes; one that is there is replaced."""
         ...
 
+    async def replace(self, shelf: str, owner: str, notes: Sequence[Note], epoch: int) -> None:
+        """Write notes of `owner` in place of all that it has."""
+        ...
+
     async def look_up(self, shelf: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return the texts of those of `owners` that have notes, by owner and name."""
         ...
@@ -59,6 +63,11 @@ class MemoryShelf:
     async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
         """Write notes; see `Shelf`."""
         self._notes.update(((shelf, note.owner, note.name), (note.text, epoch)) for note in notes)
+
+    async def replace(self, shelf: str, owner: str, notes: Sequence[Note], epoch: int) -> None:
+        """Write all notes of an owner; see `Shelf`."""
+        await self.forget(shelf, [owner])
+        await self.put(shelf, notes, epoch)
 
     async def look_up(self, shelf: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return notes by owner; see `Shelf`."""

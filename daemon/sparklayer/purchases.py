@@ -17,7 +17,7 @@ from urllib.parse import quote
 from attrs import asdict
 
 from daemon.errors import Missing
-from daemon.model import Address, CartId, Lane, Order, OrderLine, Package, PackageType, Shipment
+from daemon.model import Address, CartId, ExternalId, Lane, Order, OrderLine, Package, PackageType, Shipment
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CUSTOMER_OF_PLATFORM, LINE_NAMES, TRACKING_NAMES
@@ -27,6 +27,8 @@ PUT = Operation(name="createUpdatePurchase", method="PUT", forbidding=True)
 PATH = "/api/v1/purchases/sparklayer/{}"
 
 CALCULATED = "calculated_"
+PERHAPS = frozenset({"total_paid", "tax_lines", "billing_address"})
+"""What the platform owns of a purchase though it does not always have it: then it is none of the purchase's either."""
 CENTS = Decimal("0.01")
 
 Body = dict[str, Any]
@@ -52,7 +54,7 @@ class Purchases:
 
 def merged(order: Order, held: Mapping[str, Any] | None) -> Body:
     """Return the purchase to write for `order`, given the one that SparkLayer holds (None: none). Pure."""
-    before = _without_calculated(held or {})
+    before = {name: value for name, value in _without_calculated(held or {}).items() if name not in PERHAPS}
     own = owned(order)
     customer = before.get("customer_identifiers")
     if not customer:
@@ -74,6 +76,18 @@ def cancelled(held: Mapping[str, Any]) -> Body:
     before = _without_calculated(held)
     packages = before.get("packages") or []
     return {**before, "packages": [{**package, "type": PackageType.CANCELLED.value} for package in packages]}
+
+
+def is_of(held: Mapping[str, Any], order: ExternalId) -> bool:
+    """Whether a purchase is that of the order, or of none. Pure."""
+    return (held.get("purchase_identifiers") or {}).get("platform") in {None, "", order}
+
+
+def let_go(held: Mapping[str, Any]) -> Body:
+    """Return a purchase that an order has left: cancelled, and no longer known by the order's number. Pure."""
+    ids = held.get("purchase_identifiers") or {}
+    kept = {name: value for name, value in ids.items() if name not in {"platform", "visible"}}
+    return {**cancelled(held), "purchase_identifiers": kept}
 
 
 def owned(order: Order) -> Body:

@@ -26,7 +26,7 @@ class Note(Protocol):
 
 @frozen(kw_only=True)
 class Change:
-    """What shall become of a shelf: notes are put there, those of `forgotten` owners or of old epochs go."""
+    """What shall become of a shelf: those of `forgotten` owners or of old epochs go, then notes are put there."""
 
     connection_id: ConnectionId
     shelf: str
@@ -46,6 +46,11 @@ class DiskShelf:
     async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
         """Write notes."""
         await self._change(Change(connection_id=self.connection_id, shelf=shelf, notes=notes, epoch=epoch))
+
+    async def replace(self, shelf: str, owner: str, notes: Sequence[Note], epoch: int) -> None:
+        """Write all notes of an owner."""
+        mine = self.connection_id
+        await self._change(Change(connection_id=mine, shelf=shelf, notes=notes, epoch=epoch, forgotten=[owner]))
 
     async def look_up(self, shelf: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return notes by owner."""

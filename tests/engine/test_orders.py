@@ -10,7 +10,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.model import CartId, ExternalId, Kind, Order, OrderLine, Package, PackageType, Sku
-from daemon.sandbox.faults import reset
+from daemon.sandbox.faults import answer, reset
 from tests.engine.fakes import Bench, open_bench
 
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
@@ -112,11 +112,71 @@ async def test_an_order_that_is_gone_stays_as_cancelled(autojump_clock: MockCloc
 
 
 async def test_a_conflict_is_told_here_and_not_in_the_sync_log(autojump_clock: MockClock, bench: Bench) -> None:
-    other = "11111111-7618-4e3b-b1af-9055639b18d1"
+    bench.site.faults.add("PUT *", answer(409, "the platform's id is another purchase's"))
     await put(bench, order("1"))
-    await put(bench, order("1", cart=other))
     assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
     assert await bench.house.take() is None
+
+
+OTHER = "11111111-7618-4e3b-b1af-9055639b18d1"
+
+
+def types(bench: Bench, cart: str = CART) -> list[str]:
+    return [package["type"] for package in purchase(bench, cart)["packages"]]
+
+
+async def test_an_order_that_names_another_cart_leaves_the_former_purchase_cancelled(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.site.state.purchases.place(CART, customer="cu_5")
+    await put(bench, order("1"))
+    await put(bench, order("1", cart=OTHER))
+    assert (types(bench), types(bench, OTHER)) == (["cancelled"], ["incoming"])
+    assert purchase(bench)["purchase_identifiers"] == {"sparklayer": CART, "internal": "ERP-PO-1"}
+    assert purchase(bench)["customer_identifiers"]["sparklayer"] == "cu_5"
+    assert purchase(bench, OTHER)["purchase_identifiers"]["platform"] == "1"
+    assert await bench.issues() == {}
+    await put(bench, order("2"))
+    assert types(bench) == ["incoming"], "the cart is free"
+
+
+async def test_a_crash_amid_a_change_of_carts_is_repaired(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, order("1"))
+    bench.site.faults.add("PUT *", reset(), times=3)
+    bench.shop.put(order("1", cart=OTHER))
+    await bench.change("1")
+    await bench.once()
+    assert types(bench) == ["incoming"]
+    await bench.work()
+    assert (types(bench), types(bench, OTHER)) == (["cancelled"], ["incoming"])
+
+
+async def test_a_cart_has_one_order_and_the_second_one_waits_for_it(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, order("2"))
+    await put(bench, order("1"), order("3"))
+    assert await bench.issues() == {"1": ["cart_used_twice"], "3": ["cart_used_twice"]}
+    assert purchase(bench)["purchase_identifiers"]["platform"] == "2"
+    del bench.shop.products["2"]
+    await bench.change("2")
+    await bench.work()
+    assert purchase(bench)["purchase_identifiers"]["platform"] == "1"
+    assert await bench.issues() == {"3": ["cart_used_twice"]}
+
+
+async def test_of_new_orders_with_one_cart_the_earliest_has_it(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, order("10"), order("9"))
+    assert purchase(bench)["purchase_identifiers"]["platform"] == "9"
+    assert await bench.issues() == {"10": ["cart_used_twice"]}
+
+
+async def test_orders_that_swap_their_carts_in_one_batch(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, order("1"), order("2", cart=OTHER))
+    await put(bench, order("1", cart=OTHER), order("2"))
+    assert purchase(bench, OTHER)["purchase_identifiers"]["platform"] == "1"
+    assert purchase(bench)["purchase_identifiers"]["platform"] == "2"
+    assert (types(bench), types(bench, OTHER)) == (["incoming"], ["incoming"])
+    assert not [refusal for refusal in bench.refused if refusal.startswith("PUT")]
+    assert await bench.issues() == {}
 
 
 async def test_a_lost_answer_is_repaired(autojump_clock: MockClock, bench: Bench) -> None:

@@ -23,7 +23,7 @@ from daemon.model import (
     Sku,
 )
 from daemon.sparklayer import SparkLayer
-from daemon.sparklayer.purchases import cancelled, merged, owned
+from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged, owned
 
 CART = CartId("0a1b2c3d-0000-4000-8000-000000000101")
 HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB", company="Jo's Shop")
@@ -171,6 +171,23 @@ def test_what_the_platform_does_not_own_is_carried_over_and_what_is_calculated_i
     assert content["custom_fields"] == [{"key": "gate", "value": "B"}]
     assert content["packages"] == owned(ORDER)["packages"]
     assert not any(name.startswith("calculated_") for name in content)
+
+
+def test_what_the_platform_owns_and_has_no_more_is_not_carried_over() -> None:
+    paid = merged(ORDER, HELD)
+    assert {"total_paid", "tax_lines", "billing_address"} <= paid.keys()
+    unpaid = merged(evolve(ORDER, paid=None, tax=None, billing_address=None), paid)
+    assert not {"total_paid", "tax_lines", "billing_address"} & unpaid.keys()
+
+
+def test_a_purchase_that_an_order_has_left_is_cancelled_and_no_longer_the_orders() -> None:
+    held = merged(ORDER, HELD)
+    assert is_of(held, ORDER.external_id)
+    content = let_go(held)
+    assert content["purchase_identifiers"] == {"sparklayer": CART, "accounting": "INV-9"}
+    assert {package["type"] for package in content["packages"]} == {"cancelled"}
+    assert is_of(content, ExternalId("another"))
+    assert not is_of(held, ExternalId("another"))
 
 
 def test_a_cancelled_purchase_is_as_it_was_with_every_package_cancelled() -> None:

@@ -56,6 +56,15 @@ async def test_a_note_that_is_there_is_replaced_and_takes_the_new_epoch(shelf: S
     assert await look_up(shelf, "1") == {"1": {"rrp": "new"}}
 
 
+async def test_replacing_leaves_an_owner_only_what_is_new(shelf: Shelf) -> None:
+    await shelf.put(PRODUCTS, [note("1", "old"), note("1", "6", "pack"), note("2")], 1)
+    await shelf.replace(PRODUCTS, "1", [note("1", "new")], 3)
+    assert await look_up(shelf, "1", "2") == {"1": {"rrp": "new"}, "2": {"rrp": "1"}}
+    assert await shelf.newest_epoch(PRODUCTS) == 3
+    await shelf.replace(PRODUCTS, "1", [], 3)
+    assert await owners(shelf) == ["2"]
+
+
 async def test_a_sweep_takes_what_only_an_older_reading_saw(shelf: Shelf) -> None:
     await shelf.put(PRODUCTS, [note("1"), note("2"), note("2", "6", "pack")], 1)
     await shelf.put(PRODUCTS, [note("2", "5")], 2)

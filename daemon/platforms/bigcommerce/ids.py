@@ -1,7 +1,7 @@
 """The ids of the API: whole numbers, written as text wherever the rest of the daemon sees them.
 
-Besides there is an id of our own making, for "the metafields of product 118" or "of variant 55": all that a webhook
-tells of them, and not enough to know the product.
+Besides there is an id of our own making, for "the metafields of product 118", "of variant 55" or "of order 7": all
+that a webhook tells of them, and not enough to know the product, or that the order itself is as it was.
 """
 
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ from daemon.model import ExternalId
 LONGEST_ID = 18
 """Digits."""
 
-RESOURCES = ("product", "variant")
-"""What has metafields that belong to a product."""
+RESOURCES = ("product", "variant", "order")
+"""What has metafields that matter to us."""
 
 _METAFIELDS = "metafields"
 

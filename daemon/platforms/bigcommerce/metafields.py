@@ -1,15 +1,16 @@
 """Metafields of the namespace `sparklayer`, which can be listed but not asked for by what they belong to.
 
 They are read into a shelf whole when a run begins, and caught up with by their date of change from then on; the date
-is BigCommerce's own, so no clock of ours matters. That one was deleted only a webhook or the next run tells: then the
-metafields of what it belonged to are read again. A store that has none pays one call for a list.
+is BigCommerce's own, so no clock of ours matters. Up to when they were caught up with is noted only once what was
+found is in safe hands. What one thing has is read again when a webhook tells of it, whatever list is being read at
+that moment: what is known of it since is newer than the list. A store that has none pays one call for a list.
 
 The namespace is that of other platforms (inferred, the pages about BigCommerce's were not readable).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from daemon.errors import Missing
 from daemon.model import Lane
@@ -33,43 +34,66 @@ class Source:
     narrowed: Mapping[str, str]
 
 
+@define(kw_only=True)
+class Reading:
+    """A list that is being read: in which epoch, up to which date of change, and whose metafields it has named.
+
+    `newer` are those whose metafields were read again since it began: the list says nothing of them any more.
+    """
+
+    epoch: int
+    newest: str = ""
+    owners: set[int] | None = None
+    """None: nobody wants to know."""
+    newer: set[int] = field(factory=set)
+
+
 @define
 class Metafields:
-    """The metafields of one sort of things."""
+    """The metafields of one sort of things. One list is read at a time, things as they come."""
 
     _client: Client
     _shelf: Shelf
     _source: Source
+    _reading: Reading | None = None
+    _caught_up: str = ""
 
     async def read_all(self) -> None:
         """Read the list whole, and forget what is no longer in it."""
-        epoch = await self._shelf.newest_epoch(self._source.shelf) + 1
-        await self._read({}, epoch, Lane.BACKFILL, "")
-        await self._shelf.sweep(self._source.shelf, epoch)
+        reading = Reading(epoch=await self._shelf.newest_epoch(self._source.shelf) + 1)
+        await self._read(reading, {})
+        await self._shelf.sweep(self._source.shelf, reading.epoch)
+        await self._note_since(reading.newest)
 
-    async def catch_up(self, lane: Lane) -> set[str]:
-        """Read what was changed since the list was read last; return the owners (padded ids)."""
-        shelf = self._source.shelf
-        state = await self._shelf.look_up(shelf, [STATE])
-        since = state.get(STATE, {}).get(SINCE, "")
-        narrowed = {"date_modified:min": since} if since else {}
-        return await self._read(narrowed, await self._shelf.newest_epoch(shelf), lane, since)
+    async def catch_up(self) -> list[int]:
+        """Read what was changed since the list was read last; return whose it is.
+
+        It is found again the next time, until `caught_up` says that it is in safe hands.
+        """
+        state = await self._shelf.look_up(self._source.shelf, [STATE])
+        since = state.get(STATE, {}).get(SINCE)
+        owners: set[int] = set()
+        reading = Reading(epoch=await self._shelf.newest_epoch(self._source.shelf), owners=owners)
+        await self._read(reading, {"date_modified:min": since} if since else {})
+        self._caught_up = reading.newest
+        return sorted(owners)
+
+    async def caught_up(self) -> None:
+        """Note that what `catch_up` found last need not be found again."""
+        await self._note_since(self._caught_up)
 
     async def read_again(self, owner: int, path: str, lane: Lane) -> bool:
         """Read the metafields of one thing below `path` anew; false when BigCommerce says that it does not exist."""
-        shelf = self._source.shelf
         query = {"namespace": NAMESPACE, **self._source.narrowed}
         try:
-            fields = await self._client.every(path, wire.METAFIELDS, lane=lane, limit=LIMIT, query=query)
+            raws = await self._client.every(path, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query)
         except Missing:
-            await self._shelf.forget(shelf, [padded(owner)])
+            await self._replace(owner, [])
             return False
-        await self._shelf.forget(shelf, [padded(owner)])
-        notes = [Note(padded(owner), field.key, field.value) for field in fields]
-        await self._shelf.put(shelf, notes, await self._shelf.newest_epoch(shelf))
+        await self._replace(owner, wire.read_metafields(raws))
         return True
 
-    async def of(self, owners: list[int]) -> Mapping[int, Mapping[str, str]]:
+    async def of(self, owners: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
         """Return the metafields of those of `owners` that have any, by owner and key."""
         found = await self._shelf.look_up(self._source.shelf, [padded(owner) for owner in owners]) if owners else {}
         return {int(owner): fields for owner, fields in found.items()}
@@ -79,16 +103,38 @@ class Metafields:
         owner = await self._shelf.next_owner(self._source.shelf, padded(after))
         return None if owner is None else int(owner)
 
-    async def _read(self, narrowed: Mapping[str, str], epoch: int, lane: Lane, since: str) -> set[str]:
+    async def _read(self, reading: Reading, narrowed: Mapping[str, str]) -> None:
+        """Put what a list says onto the shelf, page by page."""
         query = {"namespace": NAMESPACE, **self._source.narrowed, **narrowed}
-        owners: set[str] = set()
-        shelf, newest = self._source.shelf, since
-        async for fields in self._client.by_cursor(
-            self._source.path, wire.METAFIELDS, lane=lane, limit=LIMIT, query=query
-        ):
-            notes = [Note(padded(field.resource_id), field.key, field.value) for field in fields]
-            owners.update(note.owner for note in notes)
-            newest = max([newest, *(field.date_modified for field in fields)])
-            if notes:
-                await self._shelf.put(shelf, [*notes, Note(STATE, SINCE, newest)], epoch)
-        return owners
+        pages = self._client.by_cursor(
+            self._source.path, wire.RAW_LISTING, lane=Lane.BACKFILL, limit=LIMIT, query=query
+        )
+        self._reading = reading
+        try:
+            async for raws in pages:
+                fields = wire.read_metafields(raws)
+                reading.newest = max([reading.newest, *(one.date_modified or "" for one in fields)])
+                if reading.owners is not None:
+                    reading.owners.update(one.resource_id for one in fields)
+                notes = [_note(one) for one in fields if one.resource_id not in reading.newer]
+                if notes:
+                    await self._shelf.put(self._source.shelf, notes, reading.epoch)
+        finally:
+            self._reading = None
+
+    async def _replace(self, owner: int, fields: Sequence[wire.Metafield]) -> None:
+        """Put what one thing has in place of what is on the shelf, so that no list being read spoils it."""
+        epoch = await self._shelf.newest_epoch(self._source.shelf)
+        if self._reading is not None:  # it may have begun just now, and from here on the order of writes is kept
+            epoch = self._reading.epoch
+            self._reading.newer.add(owner)
+        await self._shelf.replace(self._source.shelf, padded(owner), [_note(one) for one in fields], epoch)
+
+    async def _note_since(self, moment: str) -> None:
+        if moment:
+            epoch = await self._shelf.newest_epoch(self._source.shelf)
+            await self._shelf.put(self._source.shelf, [Note(STATE, SINCE, moment)], epoch)
+
+
+def _note(told: wire.Metafield) -> Note:
+    return Note(padded(told.resource_id), told.key, told.value or "")

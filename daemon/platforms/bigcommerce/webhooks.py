@@ -93,15 +93,16 @@ def _by_shipment(data: _Data) -> int | None:
 
 
 def _by_metafield(data: _Data) -> str | None:
-    """Name the metafields of a product or a variant, which must be read first to know whose they are."""
+    """Name the metafields of one thing, which must be read first to know what of it has changed."""
     if data.resource_type not in RESOURCES:
         return ""
     return None if data.resource_id is None else MetafieldsId(data.resource_type, data.resource_id).text
 
 
-def _by_order_metafield(data: _Data) -> int | None:
-    """Tell the order: its metafields' events say either what all of an order do, or what all metafields' do."""
-    return data.id if data.resource_id is None else data.resource_id
+def _by_order_metafield(data: _Data) -> str | None:
+    """Name an order's metafields: their events say either what all of an order do, or what all metafields' do."""
+    order = data.id if data.resource_id is None else data.resource_id
+    return None if order is None else MetafieldsId("order", order).text
 
 
 _CHANGES = ("created", "updated", "deleted")
@@ -202,6 +203,8 @@ def _entity(kind: Kind, finder: Finder, data: _Data) -> tuple[Change, ...]:
     external_id = finder(data)
     if external_id is None:
         raise ValueError(f"data: names none of the {kind}")
+    if finder is _by_metafield and data.resource_type == "order":
+        kind = Kind.ORDERS  # the common scope of metafields tells those of everything
     return (Change(kind, ExternalId(str(external_id))),) if external_id else ()
 
 

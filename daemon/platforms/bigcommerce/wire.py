@@ -6,7 +6,9 @@ that one that is not what was agreed becomes `Unreadable` and its neighbours are
 costs its bad characters only: see `decode`.
 """
 
+import contextlib
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
 
@@ -122,8 +124,8 @@ class Metafield(Struct, frozen=True):
 
     resource_id: int
     key: str
-    value: str = ""
-    date_modified: str = ""
+    value: str | None = None
+    date_modified: str | None = None
 
 
 class Hook(Struct, frozen=True):
@@ -159,7 +161,6 @@ class Unreadable:
 
 STORE = Decoder(Store)
 LOCATIONS = Decoder(Listing[Location])
-METAFIELDS = Decoder(Listing[Metafield])
 HOOKS = Decoder(Listing[Hook])
 HEALTH = Decoder(Single[HooksHealth])
 RAW_LISTING = Decoder(Listing[Raw])
@@ -169,6 +170,7 @@ RAW_LIST = Decoder(list[Raw])
 ANYTHING = Decoder(dict[str, object])
 
 _STUB = Decoder(_Stub)
+_METAFIELD = Decoder(Metafield, strict=False)
 
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -211,3 +213,12 @@ def read_id(raw: Raw) -> int:
         return decode(raw, _STUB).id
     except msgspec.DecodeError as error:
         raise Retry(f"BigCommerce lists something without an id: {error}", reason="unexpected_shape") from None
+
+
+def read_metafields(raws: Iterable[Raw]) -> list[Metafield]:
+    """Decode metafields; one that is not what was agreed is left out, it keeps nobody else's from being read."""
+    found = []
+    for raw in raws:
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(decode(raw, _METAFIELD))
+    return found

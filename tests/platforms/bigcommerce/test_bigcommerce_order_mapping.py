@@ -137,12 +137,52 @@ def test_what_was_all_shipped_and_came_back_is_counted_once() -> None:
     assert packages(value) == [("shipped", [("9", 1)]), ("returned", [("9", 2)])]
 
 
-def test_a_completed_order_is_complete_and_an_archived_one_cancelled() -> None:
+def test_a_completed_order_is_complete_and_an_archived_one_is_none() -> None:
     assert packages(order(status_id=10, shipments=[shipment(1, l9=3)])) == [("complete", [("9", 3)])]
-    assert packages(order(is_deleted=True, shipments=[shipment(1, l9=1)])) == [
-        ("cancelled", [("9", 1)]),
-        ("cancelled", [("9", 2)]),
-    ]
+    assert mapped(is_deleted=True).value is None
+
+
+def whole(consignments: Any, *lines: dict[str, Any]) -> list[tuple[str | None, list[int]]]:
+    """Return where an order's parts go, and which of `lines`, read apart, are in each."""
+    read = wire.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": consignments})))
+    assert isinstance(read, wire.Order), read
+    assert not read.parts.is_whole
+    dealt = read.parts.holding(msgspec.convert(lines, list[wire.Line], strict=False))
+    assert dealt.is_whole
+    return [(part.city, [one.id for one in part.lines]) for part in dealt.all]
+
+
+WARNED = {"line_items": [SHIRT], "__warning__": "only 50"}
+TO_BATH, TO_YORK = {**PLACE, **WARNED, "id": 1}, {**PLACE, "city": "York", "id": 2, "line_items": []}
+FIRST_LINE, SECOND_LINE = {**SHIRT, "order_address_id": 1}, {**SHIRT, "id": 10, "order_address_id": 2}
+STRAY = {**SHIRT, "id": 11, "order_address_id": 0}
+
+
+@pytest.mark.parametrize(
+    ("consignments", "parts"),
+    [
+        ({"shipping": [TO_BATH, TO_YORK]}, [("Bath", [9, 11]), ("York", [10])]),
+        ({"shipping": [TO_YORK, TO_BATH]}, [("York", [10, 11]), ("Bath", [9])]),
+        ({"pickups": [{"id": 1, **WARNED}]}, [(None, [9, 10, 11])]),
+        ({"downloads": [{"id": 7}]}, [(None, [9, 10, 11])]),
+        (
+            {"url": "https://api.test/orders/101/consignments", "resource": "/orders/101/consignments"},
+            [(None, [9, 10, 11])],
+        ),
+        ({"shipping": [], "pickups": [], "downloads": []}, [(None, [9, 10, 11])]),
+        (None, [(None, [9, 10, 11])]),
+    ],
+)
+def test_lines_that_were_not_included_are_dealt_out_to_where_they_go(consignments: Any, parts: Any) -> None:
+    assert whole(consignments, FIRST_LINE, SECOND_LINE, STRAY) == parts
+
+
+def test_nulls_where_there_is_nothing_to_say_are_no_trouble() -> None:
+    bare = {**SHIRT, "name": None, "quantity_shipped": None, "quantity_refunded": None}
+    nothing: dict[str, Any] = dict.fromkeys(("customer_id", "currency_code", "items_shipped", "default_currency_code"))
+    value = mapped(lines=[bare], **nothing).value
+    assert value is not None
+    assert (value.customer, value.currency, value.packages[0].lines[0].name) == (None, "GBP", "")
 
 
 def test_a_shipment_of_more_than_there_is_does_not_make_more_of_it() -> None:

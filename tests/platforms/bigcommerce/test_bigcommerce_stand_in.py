@@ -1,5 +1,7 @@
 """Orders, metafields and the store's facts, read from the strict stand-in of the API, and in how many calls."""
 
+import json
+import uuid
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -9,15 +11,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.errors import Blocked
+from daemon.errors import Blocked, Retry
 from daemon.model import ExternalId, Kind, Lane, Secret, StoreFacts
-from daemon.platforms.base import STORE
+from daemon.platforms.base import BESIDE, STORE
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.shelf import MemoryShelf, Shelf
 from daemon.sandbox import BigCommerce as StandIn
 from daemon.sandbox import BigCommerceOptions, Store, answer
-from daemon.sandbox.message import Request
+from daemon.sandbox.message import Request, Response
 
 FACTS = StoreFacts(currency="USD", weight_unit="LBS")
 CARTS = [f"4217ba4f-7618-4e3b-b1af-{number:012d}" for number in range(10)]
@@ -51,8 +53,9 @@ class House:
         )
         match = self.api.find(asked)
         with self.api.statistics.call(match.name if match else "unknown"):
-            told = await self.api.faults.before(asked) or self.api.answer(asked, match)
-        assert told.status < 400 or told.status in {403, 404}, (path, query, told.body)
+            told = await self.api.faults.before(asked)
+            told = told or await self.api.faults.after(asked, self.api.answer(asked, match))
+        assert told.status < 400 or told.status in {403, 404, 500}, (path, query, told.body)
         return httpx.Response(told.status, headers=told.headers, content=told.body)
 
     def order(self, cart: str | None = None, **more: Any) -> int:
@@ -106,13 +109,117 @@ async def test_a_store_without_orders_of_ours_costs_one_call(house: House) -> No
     assert house.calls() == {"GET /v3/orders/metafields": 1}
 
 
-async def test_other_orders_cost_one_list_call_for_all_of_them(house: House) -> None:
+OF_ONE = "GET /v3/orders/{order_id}/metafields"
+
+
+async def test_other_orders_cost_the_one_call_each_that_shows_they_are_not_ours(house: House) -> None:
     others = [house.order() for _ in range(5)]
     ours = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
+    house.calls()
     found = await house.read(Kind.ORDERS, *others, ours)
-    assert house.calls() == {"GET /v3/orders/metafields": 1, "GET /v2/orders": 1}
+    assert house.calls() == {OF_ONE: 5, "GET /v2/orders": 1}
     assert [found[str(one)].value for one in others] == [None] * 5
     assert found[str(ours)].value.cart_id == CARTS[0]
+
+
+async def test_a_list_that_leaves_a_cart_out_does_not_make_an_order_somebody_elses(house: House) -> None:
+    ours = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
+    house.api.faults.add("GET */v3/orders/metafields", answer(200, json.dumps({"data": []})), times=1)
+    assert await house.walk(Kind.ORDERS) == [], "the list knows nothing"
+    assert (await house.read(Kind.ORDERS, ours))[str(ours)].value.cart_id == CARTS[0]
+
+
+async def test_the_webhook_of_a_cart_has_it_read_again(house: House) -> None:
+    order = house.order(CARTS[0])
+    told = ExternalId(f"metafields:order:{order}")
+    await house.walk(Kind.ORDERS)
+    field = house.store.metafields.set("order", order, "cart_id", CARTS[1], silent=True)
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value.cart_id == CARTS[0], "nobody has told"
+    found = await house.shop.read(Kind.ORDERS, [told], Lane.LIVE)
+    assert {key: entity.external_id for key, entity in found.items()} == {told: str(order)}
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value.cart_id == CARTS[1]
+    house.store.metafields.delete(field, silent=True)
+    await house.shop.read(Kind.ORDERS, [told], Lane.LIVE)
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value is None
+    gone = ExternalId("metafields:order:9999")
+    assert await house.shop.read(Kind.ORDERS, [gone], Lane.LIVE) == {}
+    assert await house.shop.read_one(Kind.ORDERS, gone, Lane.LIVE) is None
+
+
+@pytest.mark.parametrize("kind", [Kind.ORDERS, Kind.PRODUCTS])
+async def test_a_sweep_that_fails_on_its_way_finds_again_what_was_touched(
+    house: House, kind: Kind, autojump_clock: MockClock
+) -> None:
+    order = house.order()
+    await house.walk(kind)
+    house.store.metafields.set("order", order, "cart_id", CARTS[0], silent=True)
+    house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
+    house.api.faults.add("GET */v2/orders", answer(500), times=3)
+    house.api.faults.add("GET */catalog/products", answer(500), times=3)
+    with pytest.raises(Retry):
+        await house.walk(kind, since=2e9)
+    wanted = {Kind.ORDERS: str(order), Kind.PRODUCTS: str(house.mug)}[kind]
+    assert wanted in await house.walk(kind, since=2e9)
+
+
+async def test_a_sweep_finds_however_many_were_touched(house: House) -> None:
+    orders = [house.order() for _ in range(300)]
+    await house.walk(Kind.ORDERS)
+    for number, order in enumerate(orders):
+        house.store.metafields.set("order", order, "cart_id", str(uuid.UUID(int=number + 1)), silent=True)
+    assert await house.walk(Kind.ORDERS, since=2e9) == [str(order) for order in orders]
+
+
+EDITS = {
+    "created": (None, "9.99"),
+    "changed": ("5", "9.99"),
+    "deleted": ("9.99", None),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), EDITS.values(), ids=EDITS)
+async def test_what_a_webhook_tells_while_the_list_is_read_is_newer_than_the_list(
+    house: House, before: str | None, after: str | None
+) -> None:
+    fields = house.store.metafields
+    fields.set("product", house.jumper, "rrp", "1", silent=True)
+    field = fields.set("product", house.mug, "rrp", before, silent=True) if before else None
+    await house.walk(Kind.PRODUCTS)
+
+    async def edit(_request: Request, _response: Response | None) -> None:
+        if after is None:
+            assert field is not None
+            fields.delete(field, silent=True)
+        else:
+            fields.set("product", house.mug, "rrp", after, silent=True)
+        await house.shop.read(Kind.PRODUCTS, [ExternalId(f"metafields:product:{house.mug}")], Lane.LIVE)
+
+    house.api.faults.add("GET */catalog/products/metafields", edit, after_effect=True, times=1)
+    await house.walk(Kind.PRODUCTS)
+    rrp = (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value.variants[0].rrp
+    assert (rrp and str(rrp.amount)) == after
+
+
+async def test_a_look_beside_the_runs_leaves_what_is_remembered_alone(house: House) -> None:
+    order = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
+    house.store.metafields.set("order", house.order(), "cart_id", CARTS[1], silent=True)
+    house.calls()
+    page = await house.shop.page(Kind.ORDERS, BESIDE)
+    assert ([entity.external_id for entity in page.entities], page.cursor) == ([str(order)], None)
+    assert house.calls() == {"GET /v2/orders": 1}
+
+
+async def test_one_strange_metafield_does_not_keep_the_others_from_being_read(house: House) -> None:
+    strange = [{"resource_id": house.mug, "key": "rrp", "value": None}, {"key": "rrp"}, "?", {"resource_id": "x"}]
+    fine = {"resource_id": str(house.jumper), "key": "rrp", "value": "9.99", "date_modified": None}
+    house.api.faults.add("GET */catalog/products/metafields", answer(200, json.dumps({"data": [*strange, fine]})))
+    await house.walk(Kind.PRODUCTS)
+    found = await house.read(Kind.PRODUCTS, house.jumper, house.mug)
+    assert str(found[str(house.jumper)].value.variants[0].rrp.amount) == "9.99"
+    assert found[str(house.mug)].value.variants[0].rrp is None
 
 
 async def test_an_order_whose_cart_comes_later_is_found_then(house: House) -> None:
@@ -154,12 +261,14 @@ async def test_shipments_are_asked_for_only_where_there_are_any(house: House) ->
     assert found[str(shipped)].value.packages[0].shipment.tracking_number == "T1"
 
 
-async def test_an_order_that_is_gone_is_none_and_an_archived_one_cancelled(house: House) -> None:
+async def test_an_order_that_is_gone_is_none_and_an_archived_one_maps_to_none(house: House) -> None:
     order = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
     house.store.orders.archive(order, silent=True)
     assert await house.shop.read_one(Kind.ORDERS, ExternalId("9999"), Lane.LIVE) is None
     entity = await house.shop.read_one(Kind.ORDERS, ExternalId(str(order)), Lane.LIVE)
     assert entity is not None
+    assert house.shop.map(Kind.ORDERS, entity, FACTS).value is None
 
 
 async def test_a_cart_that_stands_in_the_staff_notes(house: House) -> None:

@@ -27,6 +27,7 @@ BODY = b'{"scope":"store/product/updated","store_id":"1025646","data":{"type":"p
 
 PRODUCT = (Change(Kind.PRODUCTS, ExternalId("118")),)
 PRODUCT_FIELDS = (Change(Kind.PRODUCTS, ExternalId("metafields:product:118")),)
+ORDER_FIELDS = (Change(Kind.ORDERS, ExternalId("metafields:order:173")),)
 VARIANT_FIELDS = (Change(Kind.PRODUCTS, ExternalId("metafields:variant:118")),)
 CUSTOMER = (Change(Kind.CUSTOMERS, ExternalId("32")),)
 ORDER = (Change(Kind.ORDERS, ExternalId("173")),)
@@ -79,8 +80,9 @@ TABLE: list[tuple[str, Any, tuple[Change, ...], bool]] = [
     *((f"store/order/{event}", BY_ORDER, ORDER, True) for event in ("created", "updated", "archived")),
     ("store/order/statusUpdated", {**BY_ORDER, "status": {"new_status_id": 2}}, ORDER, True),
     ("store/order/refund/created", BY_ORDER, ORDER, True),
-    *((f"store/order/metafield/{event}", BY_ORDER, ORDER, True) for event in CHANGES),
-    ("store/order/metafield/created", OF_ORDER, ORDER, True),
+    *((f"store/order/metafield/{event}", BY_ORDER, ORDER_FIELDS, True) for event in CHANGES),
+    ("store/order/metafield/created", OF_ORDER, ORDER_FIELDS, True),
+    *((f"store/metafield/{event}", OF_ORDER, ORDER_FIELDS, True) for event in CHANGES),
     ("store/order/transaction/created", BY_ORDER, ORDER, True),
     ("store/order/message/created", BY_ORDER, (), True),
     *((f"store/shipment/{event}", {"type": "shipment", "id": 12, "orderId": 173}, ORDER, True) for event in CHANGES),

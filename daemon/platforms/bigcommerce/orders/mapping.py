@@ -2,8 +2,8 @@
 
 An order is cut into packages by what has become of its pieces: one for each shipment, one for what came back, and one
 for the rest, whose type is that of the order's status. Amounts are exact: those of a part are the price of a piece
-times the pieces, and a line's discount is split so that the parts add up to it. An archived order is cancelled as a
-whole. What a package is called in SparkLayer is inferred (sparklayer.md section 6).
+times the pieces, and a line's discount is split so that the parts add up to it. An archived order is one no more. What
+a package is called in SparkLayer is inferred (sparklayer.md section 6).
 """
 
 import uuid
@@ -62,7 +62,7 @@ def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
     raw = told.order
     problems: list[Problem] = []
     cart = _cart(told.cart, problems)
-    lines = [line for part in raw.consignments.all for line in part.line_items]
+    lines = [line for part in raw.parts.all for line in part.lines]
     strange = [line for line in lines if not (line.sku or "").strip()]
     problems += [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, line=one.name or one.id) for one in strange]
     placed = parsedate_to_datetime(raw.date_created)
@@ -80,7 +80,7 @@ def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
         tax=raw.total_tax,
     )
     return Mapped(
-        value=value if cart else None,
+        value=value if cart and not raw.is_deleted else None,
         problems=tuple(problems),
         name=f"Order {raw.id}",
         url=f"{facts.url}/manage/orders/{raw.id}" if facts.url else "",  # inferred
@@ -117,7 +117,7 @@ class _Pieces:
         self.discounts[line_id] -= share
         return OrderLine(
             external_id=str(raw.id),
-            name=raw.name,
+            name=raw.name or "",
             sku=Sku(raw.sku.strip()) if raw.sku and raw.sku.strip() else None,
             quantity=quantity,
             net=raw.price_ex_tax * quantity,
@@ -136,33 +136,27 @@ def _packages(told: Told, lines: Sequence[wire.Line]) -> Iterator[Package]:
     pieces = _Pieces({line.id: line for line in lines})
     pieces.left.update({line.id: line.quantity for line in lines})
     pieces.discounts.update({line.id: _discount(line) for line in lines})
-    parts = {line.id: part for part in raw.consignments.all for line in part.line_items}
-    address = _address(raw.consignments.shipping[0]) if raw.consignments.shipping else None
-    back = [line for line in lines if line.quantity_refunded > 0]
+    parts = {line.id: part for part in raw.parts.all for line in part.lines}
+    address = _address(raw.parts.shipping[0]) if raw.parts.shipping else None
     # What came back was shipped before, if all was: it is dealt out first, lest it be counted as shipped as well.
-    returned = tuple(filter(None, [pieces.take(line.id, line.quantity_refunded) for line in back]))
+    returned = tuple(filter(None, [pieces.take(line.id, line.quantity_refunded or 0) for line in lines]))
     for shipment in told.shipments:
         sent = tuple(filter(None, [pieces.take(item.order_product_id, item.quantity) for item in shipment.items]))
         if sent:
             kind = PackageType.COMPLETE if raw.status_id == COMPLETED else PackageType.SHIPPED
             part = parts.get(int(sent[0].external_id))
             where = (part and _address(part)) or address
-            yield Package(type=_kind(raw, kind), lines=sent, address=where, shipment=_shipment(shipment))
+            yield Package(type=kind, lines=sent, address=where, shipment=_shipment(shipment))
     if returned:
-        yield Package(type=_kind(raw, PackageType.RETURNED), lines=returned, address=address)
+        yield Package(type=PackageType.RETURNED, lines=returned, address=address)
     rest = tuple(filter(None, [pieces.take(line.id, line.quantity) for line in lines]))
     if rest:
-        kind = OF_STATUS.get(raw.status_id, PackageType.INCOMING)
-        yield Package(type=_kind(raw, kind), lines=rest, address=address)
-
-
-def _kind(raw: wire.Order, kind: PackageType) -> PackageType:
-    return PackageType.CANCELLED if raw.is_deleted else kind
+        yield Package(type=OF_STATUS.get(raw.status_id, PackageType.INCOMING), lines=rest, address=address)
 
 
 def _with_shipping(raw: wire.Order, packages: list[Package]) -> list[Package]:
     """Put what shipping costs, and how it is done, on the first package."""
-    methods = [part.shipping_method for part in raw.consignments.shipping if part.shipping_method]
+    methods = [part.shipping_method for part in raw.parts.shipping if part.shipping_method]
     net, gross = raw.shipping_cost_ex_tax, raw.shipping_cost_inc_tax
     if packages and (methods or net is not None):
         cost = (net or Decimal(0), (gross if gross is not None else net or Decimal(0)) - (net or Decimal(0)))

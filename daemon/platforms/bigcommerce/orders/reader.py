@@ -2,8 +2,9 @@
 
 An order is ours when it has a metafield `cart_id` of the namespace `sparklayer`, or when its staff notes match the
 configured pattern. The metafields are kept on a shelf, so without a pattern an enumeration skips from one order of
-ours to the page that the next one is on, and a change of another order costs a share of the one list call that shows
-it is not ours. Orders cannot be listed by their ids: neighbours are read together as a span of ids.
+ours to the page that the next one is on. That an order is not ours is not taken from the shelf: its own metafields are
+read, the one call that a change of somebody else's order costs. Orders cannot be listed by their ids: neighbours are
+read together as a span of ids.
 """
 
 import re
@@ -11,22 +12,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import trio
 from msgspec import Raw, structs
 
-from daemon.errors import Missing, Rejected, Retry
+from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.http import shortly
 from daemon.model import ExternalId, Lane, Mapped, Order, StoreFacts
 from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
-from daemon.platforms.bigcommerce.ids import is_id
+from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import Told
-from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, STUB, Consignments, Stub, read_order
+from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, STUB, Stub, read_order
 from daemon.platforms.bigcommerce.orders.wire import Order as Listed
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
+from daemon.platforms.bigcommerce.touched import Touched, walk_begins
 from daemon.platforms.shelf import Shelf
 
 PATH = "/v2/orders"
@@ -46,6 +49,7 @@ class OrderReader:
         pattern = settings.order_staff_notes_pattern
         self._pattern = re.compile(pattern) if pattern else None
         self._carts = Metafields(client, shelf, Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}))
+        self._touched = Touched(LIMIT, self._find_touched, self._carts.caught_up)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of orders of ours that follow `cursor`."""
@@ -61,25 +65,34 @@ class OrderReader:
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
         """Read a page of orders of ours modified at or after `since`; first those whose cart became known since."""
-        if cursor is None and (touched := await self._carts.catch_up(Lane.BACKFILL)):
-            ids = [ExternalId(str(int(owner))) for owner in sorted(touched)]
-            found = await self._read_spans(ids[:LIMIT], Lane.BACKFILL)
-            return Page(entities=list(found.values()), cursor="0")
-        return await self._page(int(cursor or 0) + 1, {"min_date_modified": since_text(since)})
+        touched = await self._touched.page(cursor)
+        if touched is not None:
+            ids, following = touched
+            return Page(entities=list((await self._read_spans(ids, Lane.BACKFILL)).values()), cursor=following)
+        start = 1 if walk_begins(cursor) else int(cursor or 0) + 1
+        return await self._page(start, {"min_date_modified": since_text(since)})
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read orders by their ids; those that are not ours are told as such without being read."""
-        asked = sorted((one for one in ids if is_id(one)), key=int)
-        await self._carts.catch_up(lane)
+        """Read orders by their ids; those that are not ours are told as such without being read.
+
+        An id that stands for the metafields of an order has these read again.
+        """
+        found: dict[ExternalId, Entity] = {}
+        for told in filter(None, map(MetafieldsId.read, ids)):
+            if told.resource == "order" and await self._read_cart(told.id, lane):
+                found[told.text] = Entity(ExternalId(str(told.id)), None)
+        rest = [one for one in ids if is_id(one)]
         if self._pattern is not None:
-            return await self._read_spans(asked, lane)
-        carts = await self._carts.of([int(one) for one in asked])
-        ours = [one for one in asked if int(one) in carts]
-        others = {one: Entity(one, None) for one in asked if int(one) not in carts}
-        return {**others, **await self._read_spans(ours, lane)}
+            found |= await self._read_spans(rest, lane)
+            rest = [one for one in rest if one in found and found[one].content is None]
+        ours = await self._of_ours(rest, lane)
+        found |= {one: Entity(one, None) for one in rest if one not in ours}
+        return found | await self._read_spans(ours, lane)
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one order; None when BigCommerce itself answers that there is none."""
+        if MetafieldsId.read(external_id):
+            return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason="bad_id")
         path = f"{PATH}/{external_id}"
@@ -93,8 +106,36 @@ class OrderReader:
         """Map an order; one that is not ours maps to nothing."""
         return mapping.order(entity.content, facts) if entity.content is not None else Mapped(value=None)
 
+    async def _find_touched(self) -> list[ExternalId]:
+        """Return the orders whose cart has changed since the list was read last."""
+        return [ExternalId(str(order)) for order in await self._carts.catch_up()]
+
+    async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> list[ExternalId]:
+        """Return those of `ids` that have a cart; whoever has none on the shelf is asked for."""
+        orders = [int(one) for one in ids]
+        known = await self._carts.of(orders)
+        failures: list[Failure] = []
+
+        async def ask(order: int) -> None:
+            try:
+                await self._read_cart(order, lane)
+            except Failure as failure:
+                failures.append(failure)
+
+        async with trio.open_nursery() as nursery:
+            for order in orders:
+                if order not in known:
+                    nursery.start_soon(ask, order)
+        if failures:
+            raise failures[0]
+        known = await self._carts.of(orders)
+        return [one for one in ids if int(one) in known]
+
+    async def _read_cart(self, order: int, lane: Lane) -> bool:
+        return await self._carts.read_again(order, f"/v3/orders/{order}/metafields", lane)
+
     async def _page(self, start: int, narrowed: Mapping[str, str]) -> Page:
-        raws = await self._list({"min_id": str(start), "sort": "id:asc", **narrowed}, Lane.BACKFILL)
+        raws = await self._list({"min_id": str(start), **narrowed}, Lane.BACKFILL)
         ids = [wire.read_id(raw) for raw in raws]
         if any(second <= first for first, second in zip([start - 1, *ids], ids, strict=False)):
             raise Retry("BigCommerce's page of orders is out of order", reason="page_out_of_order")
@@ -105,7 +146,7 @@ class OrderReader:
         """Read orders by spans of ids; what else lies in a span is let go."""
         found: dict[ExternalId, Entity] = {}
         for first, last in _spans([int(one) for one in ids]):
-            raws = await self._list({"min_id": str(first), "max_id": str(last), "sort": "id:asc"}, lane)
+            raws = await self._list({"min_id": str(first), "max_id": str(last)}, lane)
             wanted = [raw for raw in raws if str(wire.read_id(raw)) in ids]
             found.update((one.external_id, one) for one in await self._entities(wanted, lane))
         return found
@@ -134,12 +175,10 @@ class OrderReader:
         """Complete an order: all its lines where not all were included, and its shipments where it has any."""
         if isinstance(order, wire.Unreadable):
             return order
-        if any(part.warning for part in order.consignments.all):
+        if not order.parts.is_whole:
             path = f"{PATH}/{order.id}/products"
             lines = await self._client.pages(path, LINES, lane=lane, limit=LIMIT)
-            first = next(iter(order.consignments.shipping), None)
-            whole = [structs.replace(first, line_items=lines, warning=None)] if first else []
-            order = structs.replace(order, consignments=Consignments(shipping=whole))
+            order = structs.replace(order, consignments=order.parts.holding(lines))
         shipments = []
         if order.items_shipped:
             path = f"{PATH}/{order.id}/shipments"

@@ -1,9 +1,10 @@
 """An order as the v2 API tells it: only the fields we use. Money is text there, and stays exact here."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 from msgspec.json import Decoder
 
 from daemon.platforms.bigcommerce import wire
@@ -30,11 +31,12 @@ class Line(Struct, frozen=True):
 
     id: int
     quantity: int
-    name: str = ""
+    name: str | None = None
     sku: str | None = None
     product_id: int | None = None
-    quantity_shipped: int = 0
-    quantity_refunded: int = 0
+    order_address_id: int | None = None
+    quantity_shipped: int | None = None
+    quantity_refunded: int | None = None
     price_ex_tax: Decimal = Decimal(0)
     price_inc_tax: Decimal = Decimal(0)
     product_options: list[OptionValue] | None = None
@@ -57,15 +59,21 @@ class Address(Struct, frozen=True):
 
 
 class Consignment(Address, frozen=True):
-    """A part of an order that goes to one place. With a `warning` it does not list all its lines."""
+    """A part of an order that goes to one place. With a `warning` it does not list all its lines, nor without them."""
 
-    line_items: list[Line] = []
+    id: int | None = None
+    line_items: list[Line] | None = None
     shipping_method: str | None = None
-    warning: str | None = msgspec.field(name="__warning__", default=None)
+    warning: object = msgspec.field(name="__warning__", default=None)
+
+    @property
+    def lines(self) -> list[Line]:
+        """The lines that it lists."""
+        return self.line_items or []
 
 
 class Consignments(Struct, frozen=True):
-    """The parts of an order by how they reach the customer."""
+    """The parts of an order by how they reach the customer. Where they were not included, there is only a link."""
 
     shipping: list[Consignment] = []
     pickups: list[Consignment] = []
@@ -76,6 +84,26 @@ class Consignments(Struct, frozen=True):
         """Every one of them."""
         return [*self.shipping, *self.pickups, *self.downloads]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all lines are listed."""
+        return bool(self.all) and not any(part.warning or part.line_items is None for part in self.all)
+
+    def holding(self, lines: Sequence[Line]) -> "Consignments":
+        """Return the same parts with `lines` dealt out to them: by their ids, or to the first one."""
+        kinds = {name: list(getattr(self, name)) for name in ("shipping", "pickups", "downloads")}
+        if not self.all:
+            kinds["shipping"] = [Consignment()]
+        first = next(part for parts in kinds.values() for part in parts)
+        named = {part.id for parts in kinds.values() for part in parts}
+
+        def dealt(part: Consignment) -> Consignment:
+            theirs = [one for one in lines if one.order_address_id == part.id and part.id is not None]
+            strays = [one for one in lines if one.order_address_id not in named] if part is first else []
+            return structs.replace(part, line_items=[*theirs, *strays], warning=None)
+
+        return Consignments(**{name: [dealt(part) for part in parts] for name, parts in kinds.items()})
+
 
 class Order(Struct, frozen=True):
     """An order with its lines. Dates are RFC 2822; the costs of shipping and what was refunded are inferred."""
@@ -84,9 +112,9 @@ class Order(Struct, frozen=True):
     status_id: int
     date_created: str
     date_modified: str = ""
-    customer_id: int = 0
-    currency_code: str = ""
-    default_currency_code: str = ""
+    customer_id: int | None = None
+    currency_code: str | None = None
+    default_currency_code: str | None = None
     total_inc_tax: Amount = None
     total_tax: Amount = None
     shipping_cost_ex_tax: Amount = None
@@ -94,10 +122,15 @@ class Order(Struct, frozen=True):
     refunded_amount: Amount = None
     payment_status: str | None = None
     staff_notes: str | None = None
-    items_shipped: int = 0
+    items_shipped: int | None = None
     is_deleted: bool = False
     billing_address: Address | None = None
-    consignments: Consignments = Consignments()
+    consignments: Consignments | None = None
+
+    @property
+    def parts(self) -> Consignments:
+        """The consignments, as far as they were included."""
+        return self.consignments or Consignments()
 
 
 class ShippedItem(Struct, frozen=True):

@@ -31,6 +31,7 @@ from daemon.platforms.bigcommerce.products.mapping import Told
 from daemon.platforms.bigcommerce.products.wire import ITEMS, OWNERS, read_product
 from daemon.platforms.bigcommerce.products.wire import Product as Listed
 from daemon.platforms.bigcommerce.store import StoreReader
+from daemon.platforms.bigcommerce.touched import Touched, walk_begins
 from daemon.platforms.shelf import Shelf
 
 PATH = "/v3/catalog/products"
@@ -54,6 +55,7 @@ class ProductReader:
         self._size = PageSize()
         self._own = Metafields(client, shelf, Source(shelf="product", path=f"{PATH}/metafields", narrowed={}))
         self._variants = Metafields(client, shelf, Source(shelf="variant", path=f"{VARIANTS}/metafields", narrowed={}))
+        self._touched = Touched(LARGEST, self._find_touched, self._caught_up)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the products whose ids follow `cursor`."""
@@ -64,10 +66,11 @@ class ProductReader:
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
         """Read products modified at or after `since` whose ids follow `cursor`; first those with other metafields."""
-        if cursor is None and (touched := await self._touched()):
-            found = await self.read(touched[:LARGEST], Lane.BACKFILL)
-            return Page(entities=list(found.values()), cursor="0")
-        return await self._walk(cursor, {"date_modified:min": since_text(since)})
+        touched = await self._touched.page(cursor)
+        if touched is not None:
+            ids, following = touched
+            return Page(entities=list((await self.read(ids, Lane.BACKFILL)).values()), cursor=following)
+        return await self._walk(None if walk_begins(cursor) else cursor, {"date_modified:min": since_text(since)})
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read products by id: in one call, or in several when the store bears only smaller pages.
@@ -103,13 +106,16 @@ class ProductReader:
         """Map a product."""
         return mapping.product(entity.content, facts)
 
-    async def _touched(self) -> list[ExternalId]:
+    async def _find_touched(self) -> list[ExternalId]:
         """Return the products of which a metafield, or one of a variant, has changed since the lists were read last."""
-        own = {int(owner) for owner in await self._own.catch_up(Lane.BACKFILL)}
-        variants = [int(owner) for owner in await self._variants.catch_up(Lane.BACKFILL)]
-        for variant in variants:
+        own = set(await self._own.catch_up())
+        for variant in await self._variants.catch_up():
             own.update(await self._products_of(variant, Lane.BACKFILL))
         return [ExternalId(str(product)) for product in sorted(own)]
+
+    async def _caught_up(self) -> None:
+        await self._own.caught_up()
+        await self._variants.caught_up()
 
     async def _products_of(self, variant: int, lane: Lane) -> list[int]:
         query = {"id": str(variant), "include_fields": "product_id"}
@@ -121,6 +127,8 @@ class ProductReader:
         owner = told.id
         if told.resource == "product":
             return owner if await self._own.read_again(owner, f"{PATH}/{owner}/metafields", lane) else None
+        if told.resource != "variant":
+            return None
         for product in await self._products_of(owner, lane):
             if await self._variants.read_again(owner, f"{PATH}/{product}/variants/{owner}/metafields", lane):
                 return product

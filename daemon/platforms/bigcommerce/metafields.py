@@ -1,13 +1,16 @@
 """Metafields of the namespace `sparklayer`, which can be listed but not asked for by what they belong to.
 
 They are read into a shelf whole when a run begins, and caught up with by their date of change from then on; the date
-is BigCommerce's own, so no clock of ours matters. That one was deleted only a webhook or the next run tells: then the
-metafields of what it belonged to are read again. A store that has none pays one call for a list.
+is BigCommerce's own, so no clock of ours matters. A sweep asks for what changed since it was there last, whatever has
+been caught up with meanwhile: only who has been told of a change may pass it over. That one was deleted only a webhook
+or the next run tells: then the metafields of what it belonged to are read again. A store that has none pays one call
+for a list.
 
 The namespace is that of other platforms (inferred, the pages about BigCommerce's were not readable).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Self
 
 from attrs import define, frozen
 
@@ -20,6 +23,7 @@ from daemon.platforms.shelf import Note, Shelf
 
 NAMESPACE = "sparklayer"
 LIMIT = 250
+_MARK = "metafields:"
 STATE, SINCE = "", "since"
 """The owner and the name of the note that says up to when a list has been read."""
 
@@ -31,6 +35,29 @@ class Source:
     shelf: str
     path: str
     narrowed: Mapping[str, str]
+
+
+@frozen
+class Mark:
+    """How far a sweep has told of the owners of changed metafields: a cursor that no id can be mistaken for."""
+
+    owner: int
+
+    @property
+    def text(self) -> str:
+        """The cursor, such as "metafields:118"."""
+        return f"{_MARK}{self.owner}"
+
+    @classmethod
+    def read(cls, cursor: str | None) -> Self | None:
+        """Read a cursor: the first one too; None for one of those that come later."""
+        if cursor is None:
+            return cls(0)
+        return cls(int(cursor.removeprefix(_MARK))) if cursor.startswith(_MARK) else None
+
+    def following(self, owners: Iterable[int]) -> list[int]:
+        """Return those of `owners` of whom is not told yet, in order."""
+        return sorted(owner for owner in owners if owner > self.owner)
 
 
 @define
@@ -47,13 +74,17 @@ class Metafields:
         await self._read({}, epoch, Lane.BACKFILL, "")
         await self._shelf.sweep(self._source.shelf, epoch)
 
-    async def catch_up(self, lane: Lane) -> set[str]:
-        """Read what was changed since the list was read last; return the owners (padded ids)."""
+    async def catch_up(self, lane: Lane, since: str | None = None) -> set[str]:
+        """Read what was changed since the list was read last, or since `since` if that is earlier.
+
+        Returns the owners (padded ids).
+        """
         shelf = self._source.shelf
         state = await self._shelf.look_up(shelf, [STATE])
-        since = state.get(STATE, {}).get(SINCE, "")
-        narrowed = {"date_modified:min": since} if since else {}
-        return await self._read(narrowed, await self._shelf.newest_epoch(shelf), lane, since)
+        newest = state.get(STATE, {}).get(SINCE, "")
+        start = newest if since is None else min(newest, since)
+        narrowed = {"date_modified:min": start} if start else {}
+        return await self._read(narrowed, await self._shelf.newest_epoch(shelf), lane, newest)
 
     async def read_again(self, owner: int, path: str, lane: Lane) -> bool:
         """Read the metafields of one thing below `path` anew; false when BigCommerce says that it does not exist."""
@@ -79,10 +110,10 @@ class Metafields:
         owner = await self._shelf.next_owner(self._source.shelf, padded(after))
         return None if owner is None else int(owner)
 
-    async def _read(self, narrowed: Mapping[str, str], epoch: int, lane: Lane, since: str) -> set[str]:
+    async def _read(self, narrowed: Mapping[str, str], epoch: int, lane: Lane, newest: str) -> set[str]:
         query = {"namespace": NAMESPACE, **self._source.narrowed, **narrowed}
         owners: set[str] = set()
-        shelf, newest = self._source.shelf, since
+        shelf = self._source.shelf
         async for fields in self._client.by_cursor(
             self._source.path, wire.METAFIELDS, lane=lane, limit=LIMIT, query=query
         ):

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.errors import Blocked
+from daemon.errors import Blocked, Retry
 from daemon.model import ExternalId, Kind, Lane, Secret, StoreFacts
 from daemon.platforms.base import STORE
 from daemon.platforms.bigcommerce.adapter import BigCommerce
@@ -210,6 +210,53 @@ async def test_a_sweep_looks_at_products_whose_metafields_changed(house: House) 
     await house.walk(Kind.PRODUCTS)
     house.store.metafields.set("variant", house.store.by_sku("MUG").id, "rrp", "9", silent=True)
     assert await house.walk(Kind.PRODUCTS, since=2e9) == [str(house.mug)]
+
+
+@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
+async def test_a_sweep_finds_all_metafields_that_changed_however_many(house: House, kind: Kind) -> None:
+    ids = await touch(house, kind, 260)
+    assert set(ids) <= set(await house.walk(kind, since=house.store.clock() - 60))
+
+
+@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
+async def test_a_sweep_goes_on_after_a_restart_where_it_was(house: House, kind: Kind) -> None:
+    ids, since = await touch(house, kind, 260), house.store.clock() - 60
+    first = await house.shop.changed_since(kind, since, None)
+    house.connect()
+    second = await house.shop.changed_since(kind, since, first.cursor)
+    assert [one.external_id for one in (*first.entities, *second.entities)] == ids
+
+
+@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
+async def test_a_sweep_that_fails_finds_the_same_the_next_time(
+    house: House, autojump_clock: MockClock, kind: Kind
+) -> None:
+    ids, since = await touch(house, kind, 3), house.store.clock() - 60
+    lists = {Kind.PRODUCTS: "GET */v3/catalog/products", Kind.ORDERS: "GET */v2/orders"}
+    house.api.faults.add(lists[kind], answer(404, "<h1>Not Found</h1>"), times=3)
+    with pytest.raises(Retry):
+        await house.shop.changed_since(kind, since, None)
+    assert set(ids) <= set(await house.walk(kind, since=since))
+
+
+async def test_a_sweep_finds_a_cart_that_another_order_was_asked_about_with(house: House) -> None:
+    ids, since = await touch(house, Kind.ORDERS, 3), house.store.clock() - 60
+    await house.read(Kind.ORDERS, ids[-1])
+    assert set(ids) <= set(await house.walk(Kind.ORDERS, since=since))
+
+
+async def touch(house: House, kind: Kind, count: int) -> list[str]:
+    """Make products or orders of long ago, and give each a metafield, a second apart; the lists were read before."""
+    product = kind is Kind.PRODUCTS
+    with house.store.at(1e9):
+        made = [house.store.add_product("Cup", silent=True) if product else house.order() for _ in range(count)]
+    field = ("product", "rrp", "9") if product else ("order", "cart_id", CARTS[0])
+    house.store.metafields.set("product", house.jumper, "rrp", "9", silent=True)
+    await house.walk(kind)
+    for second, one in enumerate(made, start=1):
+        with house.store.at(house.store.clock() + second):
+            house.store.metafields.set(field[0], one, *field[1:], silent=True)
+    return [str(one) for one in ([house.jumper, *made] if product else made)]
 
 
 async def test_a_deleted_metafield_is_gone_after_the_next_run(house: House) -> None:

@@ -21,7 +21,7 @@ from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import is_id
-from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.metafields import Mark, Metafields, Source
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import Told
 from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, STUB, Consignments, Stub, read_order
@@ -61,11 +61,15 @@ class OrderReader:
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
         """Read a page of orders of ours modified at or after `since`; first those whose cart became known since."""
-        if cursor is None and (touched := await self._carts.catch_up(Lane.BACKFILL)):
-            ids = [ExternalId(str(int(owner))) for owner in sorted(touched)]
-            found = await self._read_spans(ids[:LIMIT], Lane.BACKFILL)
-            return Page(entities=list(found.values()), cursor="0")
-        return await self._page(int(cursor or 0) + 1, {"min_date_modified": since_text(since)})
+        mark = Mark.read(cursor)
+        if mark is None:
+            return await self._page(int(cursor or 0) + 1, {"min_date_modified": since_text(since)})
+        rest = mark.following(int(owner) for owner in await self._carts.catch_up(Lane.BACKFILL, since_text(since)))
+        if not rest:
+            return await self.changed_since(since, "0")
+        page = rest[:LIMIT]
+        found = await self._read_spans([ExternalId(str(order)) for order in page], Lane.BACKFILL)
+        return Page(entities=list(found.values()), cursor=Mark(page[-1]).text if len(rest) > len(page) else "0")
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read orders by their ids; those that are not ours are told as such without being read."""

@@ -9,6 +9,7 @@ store says there is more, is tried again; a short page ends the walk only when t
 last.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,7 +25,7 @@ from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
-from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.metafields import Mark, Metafields, Source
 from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
 from daemon.platforms.bigcommerce.products import mapping
 from daemon.platforms.bigcommerce.products.mapping import Told
@@ -52,6 +53,8 @@ class ProductReader:
         self._client = client
         self._store = store
         self._size = PageSize()
+        self._touched: tuple[float, set[int]] = (math.nan, set())
+        """Since when, and which products: it takes a call for each variant to find them, too many for each page."""
         self._own = Metafields(client, shelf, Source(shelf="product", path=f"{PATH}/metafields", narrowed={}))
         self._variants = Metafields(client, shelf, Source(shelf="variant", path=f"{VARIANTS}/metafields", narrowed={}))
 
@@ -64,10 +67,17 @@ class ProductReader:
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
         """Read products modified at or after `since` whose ids follow `cursor`; first those with other metafields."""
-        if cursor is None and (touched := await self._touched()):
-            found = await self.read(touched[:LARGEST], Lane.BACKFILL)
-            return Page(entities=list(found.values()), cursor="0")
-        return await self._walk(cursor, {"date_modified:min": since_text(since)})
+        mark = Mark.read(cursor)
+        if mark is None:
+            return await self._walk(cursor, {"date_modified:min": since_text(since)})
+        if cursor is None or self._touched[0] != since:
+            self._touched = since, await self._find_touched(since_text(since))
+        rest = mark.following(self._touched[1])
+        if not rest:
+            return await self.changed_since(since, "0")
+        page = rest[:LARGEST]
+        found = await self.read([ExternalId(str(product)) for product in page], Lane.BACKFILL)
+        return Page(entities=list(found.values()), cursor=Mark(page[-1]).text if len(rest) > len(page) else "0")
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read products by id: in one call, or in several when the store bears only smaller pages.
@@ -103,13 +113,13 @@ class ProductReader:
         """Map a product."""
         return mapping.product(entity.content, facts)
 
-    async def _touched(self) -> list[ExternalId]:
-        """Return the products of which a metafield, or one of a variant, has changed since the lists were read last."""
-        own = {int(owner) for owner in await self._own.catch_up(Lane.BACKFILL)}
-        variants = [int(owner) for owner in await self._variants.catch_up(Lane.BACKFILL)]
+    async def _find_touched(self, since: str) -> set[int]:
+        """Return the products of which a metafield, or one of a variant, has changed since then."""
+        own = {int(owner) for owner in await self._own.catch_up(Lane.BACKFILL, since)}
+        variants = [int(owner) for owner in await self._variants.catch_up(Lane.BACKFILL, since)]
         for variant in variants:
             own.update(await self._products_of(variant, Lane.BACKFILL))
-        return [ExternalId(str(product)) for product in sorted(own)]
+        return own
 
     async def _products_of(self, variant: int, lane: Lane) -> list[int]:
         query = {"id": str(variant), "include_fields": "product_id"}

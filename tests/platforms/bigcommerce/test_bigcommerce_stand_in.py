@@ -171,6 +171,24 @@ async def test_a_cart_that_stands_in_the_staff_notes(house: House) -> None:
     assert await house.walk(Kind.ORDERS) == [str(noted)]
 
 
+@pytest.mark.parametrize("body", ['"hello"', "{}", '{"status_id": 2}'])
+async def test_an_answer_that_is_no_order_is_asked_for_again(house: House, body: str) -> None:
+    order = house.order(CARTS[0])
+    house.api.faults.add("GET */v2/orders/*", answer(200, body))
+    with pytest.raises(Retry) as failed:
+        await house.shop.read_one(Kind.ORDERS, ExternalId(str(order)), Lane.LIVE)
+    assert failed.value.reason == "unexpected_shape"
+
+
+async def test_staff_notes_that_are_no_text_harm_nothing(house: House) -> None:
+    house.connect(order_staff_notes_pattern=r"SparkLayer cart: (\S+)")
+    first, second = house.order(CARTS[0]), house.order(staff_notes=f"SparkLayer cart: {CARTS[3]}")
+    order: Any = house.store.orders.get(first)
+    order.staff_notes = {}  # as BigCommerce prints null
+    found = await house.read(Kind.ORDERS, first, second)
+    assert [found[str(one)].value.cart_id for one in (first, second)] == [CARTS[0], CARTS[3]]
+
+
 async def test_metafields_are_joined_and_a_store_without_any_pays_two_calls(house: House) -> None:
     assert await house.walk(Kind.PRODUCTS) == [str(house.jumper), str(house.mug)]
     lists = {name: count for name, count in house.calls().items() if name.endswith("/metafields")}

@@ -24,7 +24,7 @@ from daemon.platforms.bigcommerce.ids import is_id
 from daemon.platforms.bigcommerce.metafields import Mark, Metafields, Source
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import Told
-from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, STUB, Consignments, Stub, read_order
+from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, Consignments, read_notes, read_order
 from daemon.platforms.bigcommerce.orders.wire import Order as Listed
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
 from daemon.platforms.shelf import Shelf
@@ -120,18 +120,18 @@ class OrderReader:
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode the orders that are ours, whole; the others have no content."""
-        stubs = [wire.decode(raw, STUB) for raw in raws]
-        carts = await self._carts.of([stub.id for stub in stubs])
+        ids = [wire.read_id(raw) for raw in raws]
+        carts = await self._carts.of(ids)
         entities = []
-        for raw, stub in zip(raws, stubs, strict=True):
-            cart = carts.get(stub.id, {}).get(CART) or self._noted(stub)
+        for raw, id_ in zip(raws, ids, strict=True):
+            cart = carts.get(id_, {}).get(CART) or self._noted(raw)
             content = None if cart is None else await self._whole(read_order(raw), cart, lane)
-            entities.append(Entity(ExternalId(str(stub.id)), content))
+            entities.append(Entity(ExternalId(str(id_)), content))
         return entities
 
-    def _noted(self, stub: Stub) -> str | None:
+    def _noted(self, raw: Raw) -> str | None:
         """Return the cart that the staff notes name."""
-        found = self._pattern.search(stub.staff_notes or "") if self._pattern else None
+        found = self._pattern.search(read_notes(raw)) if self._pattern else None
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
     async def _whole(self, order: Listed | wire.Unreadable, cart: str, lane: Lane) -> Any:

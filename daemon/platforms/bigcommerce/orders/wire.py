@@ -1,6 +1,7 @@
 """An order as the v2 API tells it: only the fields we use. Money is text there, and stays exact here."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -93,7 +94,6 @@ class Order(Struct, frozen=True):
     shipping_cost_inc_tax: Amount = None
     refunded_amount: Amount = None
     payment_status: str | None = None
-    staff_notes: str | None = None
     items_shipped: int = 0
     is_deleted: bool = False
     billing_address: Address | None = None
@@ -120,20 +120,23 @@ class Shipment(Struct, frozen=True):
     shipping_method: str | None = None
 
 
-class Stub(Struct, frozen=True):
-    """What shows whether an order is ours, and nothing else of it."""
-
-    id: int
-    staff_notes: str | None = None
+class _Notes(Struct, frozen=True):
+    staff_notes: Any = None
 
 
-STUB = Decoder(Stub)
 LINES = Decoder(list[Line], strict=False)
 SHIPMENTS = Decoder(list[Shipment])
 
+_NOTES = Decoder(_Notes)
 _ORDER = Decoder(Order, strict=False)
 
 
 def read_order(raw: Raw) -> Order | Unreadable:
     """Decode one order. Raises Retry when not even its id can be told."""
     return wire.read(raw, _ORDER)
+
+
+def read_notes(raw: Raw) -> str:
+    """Return what only the staff sees of an order that has an id; nothing where that is no text."""
+    notes = wire.decode(raw, _NOTES).staff_notes
+    return notes if isinstance(notes, str) else ""

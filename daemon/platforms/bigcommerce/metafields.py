@@ -65,7 +65,7 @@ class Metafields:
         await self._shelf.sweep(self._source.shelf, reading.epoch)
         await self._note_since(reading.newest)
 
-    async def catch_up(self) -> list[int]:
+    async def catch_up(self) -> set[int]:
         """Read what was changed since the list was read last; return whose it is.
 
         It is found again the next time, until `caught_up` says that it is in safe hands.
@@ -76,7 +76,7 @@ class Metafields:
         reading = Reading(epoch=await self._shelf.newest_epoch(self._source.shelf), owners=owners)
         await self._read(reading, {"date_modified:min": since} if since else {})
         self._caught_up = reading.newest
-        return sorted(owners)
+        return owners
 
     async def caught_up(self) -> None:
         """Note that what `catch_up` found last need not be found again."""

@@ -22,7 +22,7 @@ from daemon.retry_after import as_seconds
 LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"
 
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 429, 500
 _PASSING = frozenset({_NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
@@ -42,7 +42,7 @@ def refusal(answer: Answer, token: Secret, right: str = "") -> Failure:
         return Missing(text, reason=reason)
     if _is_final(status):
         return Rejected(text, reason=reason)
-    return Retry(text, reason=reason, after=_after(answer))
+    return Retry(text, reason=reason, after=_after(answer), effect_unknown=status >= _SERVER_ERROR)
 
 
 def _is_final(status: int) -> bool:

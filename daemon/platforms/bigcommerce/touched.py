@@ -1,12 +1,13 @@
 """What a sweep finds first: things of which a metafield has changed, in pages before the walk by date.
 
-They have no date of their own that would show them. They are found once, and handed out page by page; that they need
-not be found again is noted when the page after the last one is asked for, since all before it were taken then.
+They have no date of their own that would show them. They are found once, and handed out page by page in the order of
+their ids; that they need not be found again is noted when the page after the last one is asked for, since all before it
+were taken then. After a restart they are found again, and handed out from where that was.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from attrs import define, field
+from attrs import define
 
 from daemon.model import ExternalId
 
@@ -18,21 +19,20 @@ class Touched:
     """Hands out what `find` finds, at most `size` at a time; `done` is called after the last of it."""
 
     _size: int
-    _find: Callable[[], Awaitable[Sequence[ExternalId]]]
+    _find: Callable[[], Awaitable[Iterable[int]]]
     _done: Callable[[], Awaitable[None]]
-    _found: Sequence[ExternalId] = field(factory=list)
+    _found: Sequence[int] | None = None
 
     async def page(self, cursor: str | None) -> tuple[Sequence[ExternalId], str] | None:
         """Return the page that `cursor` begins, and the cursor of the next one; None when the walk's turn is come."""
-        if cursor is None:
-            place, self._found = 0, await self._find()
-        elif cursor.startswith(CURSOR):
-            place = int(cursor.removeprefix(CURSOR))
-        else:
+        if not walk_begins(cursor):
             return None
-        part = self._found[place : place + self._size]
+        after = int(cursor.removeprefix(CURSOR)) if cursor else 0
+        if cursor is None or self._found is None:
+            self._found = sorted(await self._find())
+        part = [one for one in self._found if one > after][: self._size]
         if part:
-            return part, f"{CURSOR}{place + self._size}"
+            return [ExternalId(str(one)) for one in part], f"{CURSOR}{part[-1]}"
         await self._done()
         return None
 

@@ -57,6 +57,13 @@ def test_what_a_status_means(status: int, body: Any, failure: type[Failure], rea
     assert str(status) in str(error)
 
 
+@pytest.mark.parametrize(("status", "unknown"), [(404, False), (429, False), (500, True), (503, True)])
+def test_a_server_that_fails_may_have_done_it(status: int, *, unknown: bool) -> None:
+    error = refused(status, b"")
+    assert isinstance(error, Retry)
+    assert error.effect_unknown is unknown
+
+
 def test_blocked_is_on_the_platforms_side() -> None:
     error = refused(401, b"Unauthorized")
     assert isinstance(error, Blocked)

@@ -26,7 +26,7 @@ from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import Told
-from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, STUB, Stub, read_order
+from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, read_notes, read_order
 from daemon.platforms.bigcommerce.orders.wire import Order as Listed
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
@@ -49,7 +49,7 @@ class OrderReader:
         pattern = settings.order_staff_notes_pattern
         self._pattern = re.compile(pattern) if pattern else None
         self._carts = Metafields(client, shelf, Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}))
-        self._touched = Touched(LIMIT, self._find_touched, self._carts.caught_up)
+        self._touched = Touched(LIMIT, self._carts.catch_up, self._carts.caught_up)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of orders of ours that follow `cursor`."""
@@ -106,10 +106,6 @@ class OrderReader:
         """Map an order; one that is not ours maps to nothing."""
         return mapping.order(entity.content, facts) if entity.content is not None else Mapped(value=None)
 
-    async def _find_touched(self) -> list[ExternalId]:
-        """Return the orders whose cart has changed since the list was read last."""
-        return [ExternalId(str(order)) for order in await self._carts.catch_up()]
-
     async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> list[ExternalId]:
         """Return those of `ids` that have a cart; whoever has none on the shelf is asked for."""
         orders = [int(one) for one in ids]
@@ -157,18 +153,18 @@ class OrderReader:
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode the orders that are ours, whole; the others have no content."""
-        stubs = [wire.decode(raw, STUB) for raw in raws]
-        carts = await self._carts.of([stub.id for stub in stubs])
+        ids = [wire.read_id(raw) for raw in raws]
+        carts = await self._carts.of(ids)
         entities = []
-        for raw, stub in zip(raws, stubs, strict=True):
-            cart = carts.get(stub.id, {}).get(CART) or self._noted(stub)
+        for raw, order in zip(raws, ids, strict=True):
+            cart = carts.get(order, {}).get(CART) or self._noted(raw)
             content = None if cart is None else await self._whole(read_order(raw), cart, lane)
-            entities.append(Entity(ExternalId(str(stub.id)), content))
+            entities.append(Entity(ExternalId(str(order)), content))
         return entities
 
-    def _noted(self, stub: Stub) -> str | None:
+    def _noted(self, raw: Raw) -> str | None:
         """Return the cart that the staff notes name."""
-        found = self._pattern.search(stub.staff_notes or "") if self._pattern else None
+        found = self._pattern.search(read_notes(raw)) if self._pattern else None
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
     async def _whole(self, order: Listed | wire.Unreadable, cart: str, lane: Lane) -> Any:

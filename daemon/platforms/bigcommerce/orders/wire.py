@@ -121,7 +121,6 @@ class Order(Struct, frozen=True):
     shipping_cost_inc_tax: Amount = None
     refunded_amount: Amount = None
     payment_status: str | None = None
-    staff_notes: str | None = None
     items_shipped: int | None = None
     is_deleted: bool = False
     billing_address: Address | None = None
@@ -153,20 +152,23 @@ class Shipment(Struct, frozen=True):
     shipping_method: str | None = None
 
 
-class Stub(Struct, frozen=True):
-    """What shows whether an order is ours, and nothing else of it."""
-
-    id: int
-    staff_notes: str | None = None
+class _Notes(Struct, frozen=True):
+    staff_notes: object = None
 
 
-STUB = Decoder(Stub)
 LINES = Decoder(list[Line], strict=False)
 SHIPMENTS = Decoder(list[Shipment])
 
+_NOTES = Decoder(_Notes)
 _ORDER = Decoder(Order, strict=False)
 
 
 def read_order(raw: Raw) -> Order | Unreadable:
     """Decode one order. Raises Retry when not even its id can be told."""
     return wire.read(raw, _ORDER)
+
+
+def read_notes(raw: Raw) -> str:
+    """Return what only the staff sees of an order that has an id; nothing where that is no text."""
+    notes = wire.decode(raw, _NOTES).staff_notes
+    return notes if isinstance(notes, str) else ""

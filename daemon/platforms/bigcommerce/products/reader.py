@@ -106,12 +106,12 @@ class ProductReader:
         """Map a product."""
         return mapping.product(entity.content, facts)
 
-    async def _find_touched(self) -> list[ExternalId]:
+    async def _find_touched(self) -> set[int]:
         """Return the products of which a metafield, or one of a variant, has changed since the lists were read last."""
         own = set(await self._own.catch_up())
         for variant in await self._variants.catch_up():
             own.update(await self._products_of(variant, Lane.BACKFILL))
-        return [ExternalId(str(product)) for product in sorted(own)]
+        return own
 
     async def _caught_up(self) -> None:
         await self._own.caught_up()

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ class FakeStore:
         self.lines: dict[int, list[Row]] = {}
         self.metafields: dict[str, list[Row]] = {"product": [], "variant": [], "order": []}
         self.groups: list[Row] = [{"id": 3, "name": "Trade"}, {"id": 4, "name": "Guests", "is_group_for_guests": True}]
-        self.attributes: dict[int, str] = {}
+        self.attributes: Mapping[int, str | None] = {}
         self.items: list[Row] = []
         self.locations: list[Row] = [{"id": 1, "enabled": True}]
         self.hooks: dict[int, Row] = {}

@@ -120,6 +120,15 @@ async def test_addresses_and_attributes_beyond_the_tenth_are_read_for_all_in_one
     assert [query["customer_id:in"] for query in store.queries("/attribute-values")] == ["1,2"]
 
 
+async def test_an_attribute_without_a_name_harms_nothing(store: FakeStore, shop: BigCommerce) -> None:
+    store.attributes = {1: None, 2: "group"}
+    store.add_customers(1, values=[(1, "x"), (2, "vip")])
+    (customer,) = [mapped(shop, entity) for entity in await walk(shop)]
+    assert customer is not None
+    assert customer.group == "vip"
+    assert len(store.queries("/v3/customers/attributes")) == 1, "its name was learnt once"
+
+
 async def test_ten_of_who_knows_how_many_are_looked_at_again(store: FakeStore, shop: BigCommerce) -> None:
     store.add_customers(1, addresses=11)
     row = {**store.customers[1], "addresses": store.customers[1]["all_addresses"][:10], "attributes": []}

@@ -126,7 +126,7 @@ class CustomerReader:
             every = frozenset(group.id for group in found)
             groups = frozenset(group.id for group in found if group.id and not group.is_group_for_guests)
         names = await self._client.every(f"{PATH}/attributes", NAMES, lane=Lane.LIVE, limit=LIMIT)
-        return _Known(groups=groups, every_group=every, names={one.id: one.name for one in names})
+        return _Known(groups=groups, every_group=every, names={one.id: one.name or "" for one in names})
 
     async def _page(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
         query = {**narrowed} | ({"after": cursor} if cursor else {})

@@ -58,7 +58,7 @@ class AttributeName(Struct, frozen=True):
     """What an attribute is called."""
 
     id: int
-    name: str
+    name: str | None = None
 
 
 class Group(Struct, frozen=True):

@@ -43,15 +43,17 @@ class Metafields:
 
     async def read_all(self) -> None:
         """Read the list whole, and forget what is no longer in it."""
-        epoch = await self._shelf.newest_epoch(self._source.shelf) + 1
+        shelf = self._source.shelf
+        epoch = await self._shelf.newest_epoch(shelf) + 1
+        # The epoch begins before the list is asked for: what is noted meanwhile may be too new to stand in it.
+        await self._shelf.put(shelf, [Note(STATE, SINCE, await self._since())], epoch)
         await self._read({}, epoch, Lane.BACKFILL, "")
-        await self._shelf.sweep(self._source.shelf, epoch)
+        await self._shelf.sweep(shelf, epoch)
 
     async def catch_up(self, lane: Lane) -> set[str]:
         """Read what was changed since the list was read last; return the owners (padded ids)."""
         shelf = self._source.shelf
-        state = await self._shelf.look_up(shelf, [STATE])
-        since = state.get(STATE, {}).get(SINCE, "")
+        since = await self._since()
         narrowed = {"date_modified:min": since} if since else {}
         return await self._read(narrowed, await self._shelf.newest_epoch(shelf), lane, since)
 
@@ -78,6 +80,10 @@ class Metafields:
         """Return the first owner with a larger id than `after`."""
         owner = await self._shelf.next_owner(self._source.shelf, padded(after))
         return None if owner is None else int(owner)
+
+    async def _since(self) -> str:
+        state = await self._shelf.look_up(self._source.shelf, [STATE])
+        return state.get(STATE, {}).get(SINCE, "")
 
     async def _read(self, narrowed: Mapping[str, str], epoch: int, lane: Lane, since: str) -> set[str]:
         query = {"namespace": NAMESPACE, **self._source.narrowed, **narrowed}

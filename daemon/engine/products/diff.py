@@ -206,7 +206,7 @@ def _with_inherited(
     subject: Subject, product: Product | None, tenure: _Tenure, entries: Mapping[ExternalId, Entry | None]
 ) -> Entry:
     """Return what SparkLayer holds for the entity, with the rows of the SKUs that it takes over, unsure."""
-    before = subject.before or Entry()
+    before = subject.before or Entry(heard=False)
     taken = {
         variant.sku: former
         for variant in (product.variants if product else ())
@@ -242,6 +242,7 @@ def _marked(before: Entry, after: Entry, stock: frozenset[Sku], prices: frozense
         stock={**before.stock, **dict.fromkeys(stock)},
         prices={**before.prices, **dict.fromkeys(prices)},
         extras=tuple(sorted({*before.extras, *after.extras})) if writes else before.extras,
+        heard=before.heard,
     )
 
 

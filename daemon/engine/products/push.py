@@ -62,7 +62,7 @@ class Pusher:
                 nursery.start_soon(worker)
 
     async def _write(self, plan: Plan, product: Product, lane: Lane, pushed: Pushed) -> None:
-        """POST what the ledger does not know, PATCH the rest, and believe SparkLayer where it knows better."""
+        """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better."""
         gone = plan.product is None
         write = ProductWrite(
             external_id=product.external_id,
@@ -72,26 +72,33 @@ class Pusher:
             cleared=frozenset(plan.subject.before.extras if plan.subject.before else ()),
             vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
         )
-        products = self.sparklayer.products
-        if plan.subject.before is not None:
+        products, before = self.sparklayer.products, plan.subject.before
+        if before is not None and before.heard:
             try:
                 await products.update(write, lane)
             except Missing:
                 if product.variants:
                     await products.create(write, lane)
             return
-        try:
-            await products.create(write, lane)
-        except Duplicate as taken:
-            pushed.met[plan.external_id] = await self._meet(plan.external_id, taken, lane)
-            raise
+        taken: Duplicate | None = None
+        if product.variants:
+            try:
+                return await products.create(write, lane)
+            except Duplicate as error:
+                taken = error
+        met = await self._meet(plan.external_id, lane)
+        if met is not None:
+            pushed.met[plan.external_id] = met
+            raise taken or Duplicate("SparkLayer has it already", reason="duplicate")
+        if taken is not None:
+            raise taken
 
-    async def _meet(self, external_id: ExternalId, taken: Duplicate, lane: Lane) -> Entry:
-        """Learn what SparkLayer holds of a product that it has, though the ledger does not know it."""
+    async def _meet(self, external_id: ExternalId, lane: Lane) -> Entry | None:
+        """Learn what SparkLayer holds of a product, if it has it, though it has not heard of it from us."""
         try:
             held = await self.sparklayer.products.variants_of(external_id, lane)
         except Missing:
-            raise taken from None
+            return None
         skus = dict.fromkeys(variant.sku for variant in held)
         variants = {variant.external_id: (variant.sku,) for variant in held}
         return Entry(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
@@ -192,7 +199,7 @@ def _allowed(plan: Plan, failure: Exception | None) -> Plan | None:
     """Return what of a plan's stock and prices may be sent after its product was written, or was not."""
     if failure is None:
         return plan
-    if plan.subject.before is None or not isinstance(failure, Rejected):
+    if plan.subject.before is None or not plan.subject.before.heard or not isinstance(failure, Rejected):
         return None
     had = plan.subject.before.skus
     return evolve(

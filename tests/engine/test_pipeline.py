@@ -306,6 +306,23 @@ async def test_an_adoption_that_fails_on_the_way_is_taken_up_again(
     assert await bench.issues() == {}
 
 
+async def test_a_lost_ledger_and_skus_that_went_round_meanwhile_end_equal(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.shop.put(*(product(one, {f"{one}1": sku}) for one, sku in {"1": "A", "2": "B", "3": "C"}.items()))
+    await bench.change("1", "2", "3")
+    await bench.work()
+    await bench.house.alter("ledger", "connection_id = 999")
+    await bench.house.alter("owners", "connection_id = 999")
+    moved = {"1": "B", "2": "C", "3": "A"}
+    bench.shop.put(*(product(one, {f"{one}1": sku}) for one, sku in moved.items()))
+    bench.shop.batch_size = 1
+    await bench.change("1", "2", "3")
+    await bench.work()
+    assert bench.skus() == {sku: one for one, sku in moved.items()}
+    assert await bench.issues() == {}
+
+
 async def test_a_sku_that_somebody_else_has_at_sparklayer_is_an_issue(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")

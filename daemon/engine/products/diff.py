@@ -20,11 +20,15 @@ from daemon.problems import Trouble
 
 @frozen(kw_only=True)
 class Subject:
-    """One entity of a batch: what SparkLayer shall hold (None: nothing) and what it was last told (None: nothing)."""
+    """One entity of a batch: what SparkLayer shall hold (None: nothing) and what it was last told (None: nothing).
+
+    `met` says that SparkLayer was asked for what it holds just now, because the ledger did not know.
+    """
 
     external_id: ExternalId
     product: Product | None
     before: Entry | None
+    met: bool = False
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 from daemon.engine.products.diff import BatchPlan, Plan, freed_sku
 from daemon.engine.products.entry import Entry, Terms
 from daemon.engine.products.pushed import Pushed
-from daemon.errors import Duplicate, Missing, Rejected
+from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Product, Sku, Stock
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import in_bulks
@@ -72,26 +72,40 @@ class Pusher:
             cleared=frozenset(plan.subject.before.extras if plan.subject.before else ()),
             vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
         )
-        products, before = self.sparklayer.products, plan.subject.before
+        before = plan.subject.before
         if before is not None and before.heard:
+            await self._update(write, before, lane, met=plan.subject.met)
+        else:
+            await self._introduce(write, lane, pushed)
+
+    async def _update(self, write: ProductWrite, before: Entry, lane: Lane, *, met: bool) -> None:
+        """Write over what SparkLayer has. Of one that was just `met` its SKUs may be wanted by others, and theirs here."""
+        products = self.sparklayer.products
+        try:
+            await products.update(write, lane)
+        except Missing:
+            if write.variants:
+                await products.create(write, lane)
+        except Duplicate:
+            if not met:
+                raise
+            await products.update(_giving_way(write, before), lane)
+            raise Retry("a SKU of it is not free yet", reason="sku_first") from None
+
+    async def _introduce(self, write: ProductWrite, lane: Lane, pushed: Pushed) -> None:
+        """Create what SparkLayer has not heard of, or learn what it holds of it already; that raises Duplicate."""
+        taken = Duplicate("SparkLayer has it already", reason="duplicate")
+        if write.variants:
             try:
-                await products.update(write, lane)
-            except Missing:
-                if product.variants:
-                    await products.create(write, lane)
-            return
-        taken: Duplicate | None = None
-        if product.variants:
-            try:
-                return await products.create(write, lane)
+                return await self.sparklayer.products.create(write, lane)
             except Duplicate as error:
                 taken = error
-        met = await self._meet(plan.external_id, lane)
+        met = await self._meet(write.external_id, lane)
+        if met is None and not write.variants:
+            return None  # it is not there, and shall not be
         if met is not None:
-            pushed.met[plan.external_id] = met
-            raise taken or Duplicate("SparkLayer has it already", reason="duplicate")
-        if taken is not None:
-            raise taken
+            pushed.met[write.external_id] = met
+        raise taken
 
     async def _meet(self, external_id: ExternalId, lane: Lane) -> Entry | None:
         """Learn what SparkLayer holds of a product, if it has it, though it has not heard of it from us."""
@@ -193,6 +207,22 @@ def _waits(plan: Plan, batch: BatchPlan, pushed: Pushed) -> bool:
             pushed.failures[plan.external_id] = failure
             return True
     return False
+
+
+def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
+    """Return a write that claims no SKU which SparkLayer does not have there already, and lets go of the others.
+
+    After a lost ledger a SKU may be that of one of ours who is to give it up, and wants this one's.
+    """
+    return evolve(
+        write,
+        variants=tuple(
+            variant
+            if variant.sku in before.variants.get(variant.external_id, ())
+            else evolve(variant, sku=freed_sku(variant.external_id))
+            for variant in write.variants
+        ),
+    )
 
 
 def _allowed(plan: Plan, failure: Exception | None) -> Plan | None:

@@ -47,7 +47,7 @@ class Plan:
         lossy = chance.random() < 0.4
         return cls(
             lossy=lossy,
-            leaves=chance.random() < 0.0,
+            leaves=chance.random() < 0.2,
             jumps=chance.random() < 0.3,
             sweep_seconds=chance.choice([60.0, 900.0]) if lossy else 1e6,
             quota=chance.choice([None, 60, 150]),

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench lock format clean
+.PHONY: demo test check simulate bench lock format clean
 
 demo: $(READY)
 	$(BIN)/ignite-sync demo
@@ -17,6 +17,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
+simulate: $(READY)
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

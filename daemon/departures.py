@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from daemon.engine.crew import Crew
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Blocked, Failure, Missing, Rejected, StorageTrouble
+from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, StorageTrouble
 from daemon.model import Connection, ConnectionId
 from daemon.storage import connections
 from daemon.storage.connections import Wipe
@@ -98,6 +98,7 @@ class Departures:
         """Take a step until it is done, refused for good, or too late."""
         attempts = 0
         while True:
+            asked = 0.0
             try:
                 return await step()
             except Missing:
@@ -109,9 +110,11 @@ class Departures:
                 if isinstance(error, Blocked) and error.reason == REFUSED_KEY:
                     return None
                 log.info("a clean-up waits", site=site, what=name, reason=error.reason)
+                asked = error.after or 0.0 if isinstance(error, Retry | Blocked) else 0.0
             except Exception:
                 log.exception("a clean-up broke the daemon; it is tried again", site=site, what=name)
-            pause = min(LONGEST_PAUSE, 2.0 ** min(attempts, 10)) * self.chance.uniform(0.5, 1.0)
+            ours = min(LONGEST_PAUSE, 2.0 ** min(attempts, 10)) * self.chance.uniform(0.5, 1.0)
+            pause = min(LONGEST_PAUSE, max(ours, asked))
             if self.now() + pause > deadline:
                 log.warning("a clean-up is given up", site=site, what=name)
                 return None

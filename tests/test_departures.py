@@ -93,6 +93,12 @@ async def test_what_cannot_be_done_now_is_tried_again(autojump_clock: MockClock,
         assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 8)
 
 
+async def test_it_waits_as_long_as_the_other_side_asks_for(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    async with leaving(Retry("busy", reason="http_429", after=40)) as (town, _):
+        assert 40 <= await until_gone(town, 60) < 42
+        assert town.shop.calls["remove_webhooks"] == 2
+
+
 @pytest.mark.parametrize(
     "failure", [UNKNOWN_KEY, Missing("no hook", reason="http_404"), Rejected("no", reason="http_422")]
 )

@@ -2,7 +2,9 @@
 
 A note is a short text about an *owner*, such as a product, under a *name*; a shelf has the notes of one sort of owner.
 Nothing about persons belongs here. A list is read into a shelf with a new *epoch*, page by page; when it is through,
-what has an older epoch is gone from the platform and is swept off. Notes outlive restarts; a lost shelf is only empty.
+what has an older epoch is gone from the platform and is swept off. Whatever else is noted since the epoch began is not
+swept off with it: no note is written with an older epoch than the newest. Notes outlive restarts; a lost shelf is only
+empty.
 
 `MemoryShelf` is the same for a single command, and for tests; the daemon's own is in the database.
 """
@@ -26,7 +28,7 @@ class Shelf(Protocol):
     """The notes of one connection. Every method may raise StorageTrouble."""
 
     async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
-        """Write notes; one that is there is replaced."""
+        """Write notes with `epoch`, or with the shelf's newest when that is newer; one that is there is replaced."""
         ...
 
     async def replace(self, shelf: str, owner: str, notes: Sequence[Note], epoch: int) -> None:
@@ -62,7 +64,8 @@ class MemoryShelf:
 
     async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
         """Write notes; see `Shelf`."""
-        self._notes.update(((shelf, note.owner, note.name), (note.text, epoch)) for note in notes)
+        newest = max(epoch, await self.newest_epoch(shelf))
+        self._notes.update(((shelf, note.owner, note.name), (note.text, newest)) for note in notes)
 
     async def replace(self, shelf: str, owner: str, notes: Sequence[Note], epoch: int) -> None:
         """Write all notes of an owner; see `Shelf`."""

@@ -94,7 +94,8 @@ def _change(conn: Connection, call: Change) -> None:
     if call.notes:
         new = insert(shelf)
         replacing = {"text": new.excluded.text, "epoch": new.excluded.epoch}
-        fixed = {"connection_id": call.connection_id, "shelf": call.shelf, "epoch": call.epoch}
+        newest = max(call.epoch, _newest_epoch(conn, call.connection_id, call.shelf))
+        fixed = {"connection_id": call.connection_id, "shelf": call.shelf, "epoch": newest}
         conn.execute(
             new.on_conflict_do_update(index_elements=["connection_id", "shelf", "owner", "name"], set_=replacing),
             [{**fixed, "owner": note.owner, "name": note.name, "text": note.text} for note in call.notes],

@@ -286,6 +286,43 @@ async def test_a_product_that_sparklayer_has_already_is_adopted(autojump_clock: 
     assert await bench.issues() == {}
 
 
+@pytest.mark.parametrize("variants", [{"11": "A", "13": "C"}, {}])
+async def test_an_adoption_that_fails_on_the_way_is_taken_up_again(
+    autojump_clock: MockClock, bench: Bench, variants: dict[str, str]
+) -> None:
+    bench.shop.put(product("1", {"11": "A", "12": "B"}))
+    await bench.change("1")
+    await bench.work()
+    await bench.house.alter("ledger", "connection_id = 999")
+    await bench.house.alter("owners", "connection_id = 999")
+    bench.shop.put(product("1", {"11": "A", "13": "C"}))
+    failing = bench.site.faults.add("GET */products/1", answer(503))
+    await bench.change("1")
+    await bench.once()
+    bench.site.faults.remove(failing)
+    bench.shop.put(product("1", variants))
+    await bench.work()
+    assert set(bench.skus()) == set(bench.stock()) == set(bench.prices()) == set(variants.values())
+    assert await bench.issues() == {}
+
+
+async def test_a_lost_ledger_and_skus_that_went_round_meanwhile_end_equal(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.shop.put(*(product(one, {f"{one}1": sku}) for one, sku in {"1": "A", "2": "B", "3": "C"}.items()))
+    await bench.change("1", "2", "3")
+    await bench.work()
+    await bench.house.alter("ledger", "connection_id = 999")
+    await bench.house.alter("owners", "connection_id = 999")
+    moved = {"1": "B", "2": "C", "3": "A"}
+    bench.shop.put(*(product(one, {f"{one}1": sku}) for one, sku in moved.items()))
+    bench.shop.batch_size = 1
+    await bench.change("1", "2", "3")
+    await bench.work()
+    assert bench.skus() == {sku: one for one, sku in moved.items()}
+    assert await bench.issues() == {}
+
+
 async def test_a_sku_that_somebody_else_has_at_sparklayer_is_an_issue(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")

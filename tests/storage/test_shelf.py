@@ -73,6 +73,15 @@ async def test_a_sweep_takes_what_only_an_older_reading_saw(shelf: Shelf) -> Non
     assert await look_up(shelf, "1", "2") == {"2": {"rrp": "5"}}
 
 
+async def test_what_is_noted_since_an_epoch_began_is_not_swept_off_with_the_older_ones(shelf: Shelf) -> None:
+    await shelf.put(PRODUCTS, [note("1"), note("2")], 1)
+    await shelf.put(PRODUCTS, [note("2")], 2)
+    await shelf.put(PRODUCTS, [note("2", "newer"), note("3")], 1)
+    await shelf.sweep(PRODUCTS, 2)
+    assert await look_up(shelf, "1", "2", "3") == {"2": {"rrp": "newer"}, "3": {"rrp": "1"}}
+    assert await shelf.newest_epoch(PRODUCTS) == 2
+
+
 async def test_forgetting_takes_all_notes_of_an_owner(shelf: Shelf) -> None:
     await shelf.put(PRODUCTS, [note("1"), note("1", name="pack"), note("2")], 1)
     await shelf.forget(PRODUCTS, ["1", "8"])

@@ -33,12 +33,14 @@ class Parts:
     """What the ledger keeps of a customer beside its print.
 
     The keys of the e-mails that SparkLayer may hold for it, the ids of its addresses there, and the optional fields
-    that were sent: those must be cleared explicitly when the customer no longer has them.
+    that were sent: those must be cleared explicitly when the customer no longer has them. Until SparkLayer has `heard`
+    of the customer from whoever keeps this ledger, it may hold more than is listed.
     """
 
     emails: tuple[EmailKey, ...] = ()
     addresses: tuple[AddressId, ...] = ()
     sent: tuple[str, ...] = ()
+    heard: bool = True
 
 
 CustomerJob = Job[Customer, Parts]
@@ -151,6 +153,7 @@ class CustomerWriter:
             emails=_both(before.emails, after.emails),
             addresses=_both(before.addresses, after.addresses),
             sent=_both(before.sent, after.sent),
+            heard=job.before is not None and job.before.heard,
         )
 
     async def _remove(self, job: CustomerJob, lane: Lane) -> Verdict:
@@ -187,7 +190,7 @@ class CustomerWriter:
         cleared = frozenset(before.sent if before else ()) - sent(customer)
         write = CustomerWrite(customer=customer, email=email, cleared=cleared)
         vanished = [one for one in (before.addresses if before else ()) if one not in customer.addresses]
-        if before is None:
+        if before is None or not before.heard:
             try:
                 await api.create(write, lane)
             except Duplicate as taken:

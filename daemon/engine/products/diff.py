@@ -20,11 +20,15 @@ from daemon.problems import Trouble
 
 @frozen(kw_only=True)
 class Subject:
-    """One entity of a batch: what SparkLayer shall hold (None: nothing) and what it was last told (None: nothing)."""
+    """One entity of a batch: what SparkLayer shall hold (None: nothing) and what it was last told (None: nothing).
+
+    `met` says that SparkLayer was asked for what it holds just now, because the ledger did not know.
+    """
 
     external_id: ExternalId
     product: Product | None
     before: Entry | None
+    met: bool = False
 
 
 @frozen(kw_only=True)
@@ -206,7 +210,7 @@ def _with_inherited(
     subject: Subject, product: Product | None, tenure: _Tenure, entries: Mapping[ExternalId, Entry | None]
 ) -> Entry:
     """Return what SparkLayer holds for the entity, with the rows of the SKUs that it takes over, unsure."""
-    before = subject.before or Entry()
+    before = subject.before or Entry(heard=False)
     taken = {
         variant.sku: former
         for variant in (product.variants if product else ())
@@ -242,6 +246,7 @@ def _marked(before: Entry, after: Entry, stock: frozenset[Sku], prices: frozense
         stock={**before.stock, **dict.fromkeys(stock)},
         prices={**before.prices, **dict.fromkeys(prices)},
         extras=tuple(sorted({*before.extras, *after.extras})) if writes else before.extras,
+        heard=before.heard,
     )
 
 

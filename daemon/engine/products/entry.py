@@ -4,7 +4,8 @@ A part is the product itself (title, slug, variants), the stock of a SKU, or the
 *unsure*: the part was about to be sent when something went wrong, so it differs from everything. Data itself is never
 kept. `variants` has every variant that SparkLayer may hold, with the SKUs that each may hold there; a variant that
 vanished from the store stays listed with none, so that every later write can repeat that it is discontinued. `extras`
-has the optional fields that SparkLayer may hold of its variants: they must be cleared explicitly.
+has the optional fields that SparkLayer may hold of its variants: they must be cleared explicitly. Until SparkLayer has
+`heard` of the product from whoever keeps this ledger, it may hold more than is listed.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ class Entry:
     stock: Mapping[Sku, Print] = field(factory=dict)
     prices: Mapping[Sku, Print] = field(factory=dict)
     extras: tuple[str, ...] = ()
+    heard: bool = True
 
     @property
     def skus(self) -> set[Sku]:

@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 from daemon.engine.products.diff import BatchPlan, Plan, freed_sku
 from daemon.engine.products.entry import Entry, Terms
 from daemon.engine.products.pushed import Pushed
-from daemon.errors import Duplicate, Missing, Rejected
+from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Product, Sku, Stock
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import in_bulks
@@ -62,7 +62,7 @@ class Pusher:
                 nursery.start_soon(worker)
 
     async def _write(self, plan: Plan, product: Product, lane: Lane, pushed: Pushed) -> None:
-        """POST what the ledger does not know, PATCH the rest, and believe SparkLayer where it knows better."""
+        """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better."""
         gone = plan.product is None
         write = ProductWrite(
             external_id=product.external_id,
@@ -72,26 +72,47 @@ class Pusher:
             cleared=frozenset(plan.subject.before.extras if plan.subject.before else ()),
             vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
         )
-        products = self.sparklayer.products
-        if plan.subject.before is not None:
-            try:
-                await products.update(write, lane)
-            except Missing:
-                if product.variants:
-                    await products.create(write, lane)
-            return
-        try:
-            await products.create(write, lane)
-        except Duplicate as taken:
-            pushed.met[plan.external_id] = await self._meet(plan.external_id, taken, lane)
-            raise
+        before = plan.subject.before
+        if before is not None and before.heard:
+            await self._update(write, before, lane, met=plan.subject.met)
+        else:
+            await self._introduce(write, lane, pushed)
 
-    async def _meet(self, external_id: ExternalId, taken: Duplicate, lane: Lane) -> Entry:
-        """Learn what SparkLayer holds of a product that it has, though the ledger does not know it."""
+    async def _update(self, write: ProductWrite, before: Entry, lane: Lane, *, met: bool) -> None:
+        """Write over what SparkLayer has. One just `met` there may wait for a SKU of one that waits for its own."""
+        products = self.sparklayer.products
+        try:
+            await products.update(write, lane)
+        except Missing:
+            if write.variants:
+                await products.create(write, lane)
+        except Duplicate:
+            if not met:
+                raise
+            await products.update(_giving_way(write, before), lane)
+            raise Retry("a SKU of it is not free yet", reason="sku_first") from None
+
+    async def _introduce(self, write: ProductWrite, lane: Lane, pushed: Pushed) -> None:
+        """Create what SparkLayer has not heard of, or learn what it holds of it already; that raises Duplicate."""
+        taken = Duplicate("SparkLayer has it already", reason="duplicate")
+        if write.variants:
+            try:
+                return await self.sparklayer.products.create(write, lane)
+            except Duplicate as error:
+                taken = error
+        met = await self._meet(write.external_id, lane)
+        if met is None and not write.variants:
+            return None  # it is not there, and shall not be
+        if met is not None:
+            pushed.met[write.external_id] = met
+        raise taken
+
+    async def _meet(self, external_id: ExternalId, lane: Lane) -> Entry | None:
+        """Learn what SparkLayer holds of a product, if it has it, though it has not heard of it from us."""
         try:
             held = await self.sparklayer.products.variants_of(external_id, lane)
         except Missing:
-            raise taken from None
+            return None
         skus = dict.fromkeys(variant.sku for variant in held)
         variants = {variant.external_id: (variant.sku,) for variant in held}
         return Entry(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
@@ -188,11 +209,27 @@ def _waits(plan: Plan, batch: BatchPlan, pushed: Pushed) -> bool:
     return False
 
 
+def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
+    """Return a write that claims no SKU which SparkLayer does not have there already, and lets go of the others.
+
+    After a lost ledger a SKU may be that of one of ours who is to give it up, and wants this one's.
+    """
+    return evolve(
+        write,
+        variants=tuple(
+            variant
+            if variant.sku in before.variants.get(variant.external_id, ())
+            else evolve(variant, sku=freed_sku(variant.external_id))
+            for variant in write.variants
+        ),
+    )
+
+
 def _allowed(plan: Plan, failure: Exception | None) -> Plan | None:
     """Return what of a plan's stock and prices may be sent after its product was written, or was not."""
     if failure is None:
         return plan
-    if plan.subject.before is None or not isinstance(failure, Rejected):
+    if plan.subject.before is None or not plan.subject.before.heard or not isinstance(failure, Rejected):
         return None
     had = plan.subject.before.skus
     return evolve(

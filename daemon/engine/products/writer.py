@@ -39,7 +39,9 @@ class ProductWriter:
         subjects = await self._subjects(batch, prints)
         met = await self._push(batch, subjects, prints, terms)
         if met:
-            strangers = [evolve(one, before=met[one.external_id]) for one in subjects if one.external_id in met]
+            strangers = [
+                evolve(one, before=met[one.external_id], met=True) for one in subjects if one.external_id in met
+            ]
             await self._push(batch, strangers, prints, terms)
 
     async def explain(self, batch: Batch) -> Sequence[Step]:

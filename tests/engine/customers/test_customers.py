@@ -258,6 +258,16 @@ async def test_a_lost_ledger_ends_equal(autojump_clock: MockClock, bench: Bench)
     assert (now["1"]["price_lists"], list(now["1"]["addresses"]), now["2"]["first_name"]) == ([], ["11"], "Bo")
 
 
+async def test_an_adoption_that_fails_on_the_way_is_taken_up_again(autojump_clock: MockClock, bench: Bench) -> None:
+    addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
+    await put(bench, customer("1", price_lists=("trade",), addresses=addresses))
+    for table in ("ledger", "owners"):
+        await bench.house.alter(table, "connection_id = 999")
+    bench.site.faults.add("POST */customers", answer(503), times=4)
+    await put(bench, customer("1"))
+    assert (held(bench)["1"]["price_lists"], list(held(bench)["1"]["addresses"])) == ([], ["11"])
+
+
 async def test_a_lost_ledger_and_emails_that_moved_meanwhile_end_equal(autojump_clock: MockClock, bench: Bench) -> None:
     addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
     await put(bench, customer("1", addresses=addresses), customer("2"), customer("3"), customer("4"))

@@ -17,7 +17,7 @@ from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.shelf import MemoryShelf, Shelf
 from daemon.sandbox import BigCommerce as StandIn
-from daemon.sandbox import BigCommerceOptions, Store, answer
+from daemon.sandbox import BigCommerceOptions, Store, answer, call
 from daemon.sandbox.message import Request, Response
 
 FACTS = StoreFacts(currency="USD", weight_unit="LBS")
@@ -202,6 +202,20 @@ async def test_an_order_whose_cart_comes_later_is_found_then(house: House) -> No
     assert (await house.read(Kind.ORDERS, order))[str(order)].value is None
     house.store.metafields.set("order", order, "cart_id", CARTS[0], silent=True)
     assert (await house.read(Kind.ORDERS, order))[str(order)].value.cart_id == CARTS[0]
+
+
+async def test_an_order_that_is_read_while_the_carts_are_listed_anew_stays_ours(house: House) -> None:
+    early = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
+    late: list[int] = []
+
+    async def meanwhile(_: Request) -> None:
+        house.api.faults.clear()
+        late.append(house.order(CARTS[1]))
+        assert len(await house.read(Kind.ORDERS, early, *late)) == 2
+
+    house.api.faults.add("GET */orders/metafields", call(meanwhile), after_effect=True)
+    assert await house.walk(Kind.ORDERS) == [str(early), str(late[0])]
 
 
 async def test_a_sweep_finds_an_order_whose_cart_was_noted_since(house: House) -> None:

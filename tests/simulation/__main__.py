@@ -1,0 +1,62 @@
+"""The simulator's command line.
+
+    python -m tests.simulation --seeds 500          seeds 0 to 499; stops at the first that fails
+    python -m tests.simulation --seed 17 --trace    that one again, line by line
+    python -m tests.simulation --bug NAME           until a seed catches the planted bug
+
+A seed that fails is told with the command that repeats it. Exit code 1: one failed, or a bug was not caught.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+from tests.simulation.steady import HASH_SEED
+
+SHOWN = 40
+"""So many lines of a failing run's trace are shown."""
+
+
+def main() -> int:
+    """Run what was asked for."""
+    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
+        # Only a new process can have another order of sets.
+        command = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
+        return subprocess.run(command, check=False, env={**os.environ, "PYTHONHASHSEED": HASH_SEED}).returncode
+    given = _arguments()
+    seeds = range(given.seeds) if given.seed is None else [given.seed]
+    return _run(seeds, trace=given.trace)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from 0")
+    parser.add_argument("--seed", type=int, help="the only seed to run")
+    parser.add_argument("--trace", action="store_true", help="print all that happens")
+    return parser.parse_args()
+
+
+def _run(seeds: "range | list[int]", *, trace: bool) -> int:
+    from tests.simulation.simulator import simulate  # noqa: PLC0415  not in the process that only starts another
+
+    began = time.monotonic()
+    calls = lives = 0
+    for seed in seeds:
+        outcome = simulate(seed, print if trace else None)
+        calls, lives = calls + outcome.calls, lives + outcome.lives
+        if outcome.breaches:
+            print(*outcome.last[-SHOWN:], sep="\n")
+            print(f"\nseed {seed} fails:", *outcome.breaches, sep="\n  ")
+            print(f"\nagain: make simulate SEED={seed}")
+            return 1
+        if len(seeds) == 1:
+            print(f"seed {seed} is good; its trace is {outcome.digest}")
+    seconds = time.monotonic() - began
+    print(f"{len(seeds)} seeds are good: {lives} lives of the daemon, {calls} calls, {seconds:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""Watches a run as it goes, and notes what must never happen.
+
+It sees every request of the daemon and every committed transaction, and believes neither what the daemon says of
+itself nor that the end makes all well: a change that was dropped and later found by a sweep was dropped all the same.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+from attrs import define, field
+
+from daemon.engine.pipeline import Pipeline
+from daemon.model import Kind, Lane
+from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
+from daemon.sandbox.message import Request, Response
+from daemon.storage import connections, full_syncs, outbox
+from daemon.storage import settle as settling
+from daemon.storage.outbox import Claim
+from tests.simulation.disk import Disk
+from tests.simulation.network import Call
+from tests.simulation.trace import Trace
+from tests.simulation.weather import SHOP, SITE
+
+Key = tuple[str, str]
+"""Kind and id of an entity."""
+
+_LISTS = {
+    "/v3/catalog/products": Kind.PRODUCTS,
+    "/v3/customers": Kind.CUSTOMERS,
+    "/v2/orders": Kind.ORDERS,
+}
+_WRITES = re.compile(
+    r"(?:POST|PATCH|PUT|DELETE) /api/v\d/(products|customers|purchases)(?:/([^/]+))?(?:/addresses/[^/]+)?$"
+)
+
+
+@define(eq=False)
+class Audit:
+    """Notes breaches of what always holds, each as one line."""
+
+    disk: Disk
+    trace: Trace
+    breaches: list[str] = field(factory=list)
+    writes: Counter[str] = field(factory=Counter)
+    """Writes to SparkLayer that had an effect, by kind; sync-log and tokens aside."""
+    calls: Counter[str] = field(factory=Counter)
+    moment: int = 0
+    """Grows with everything that happens: the order of events."""
+    _recorded: dict[Key, int] = field(factory=dict)
+    _read: dict[Key, int] = field(factory=dict)
+    _owing: dict[int, set[str]] = field(factory=lambda: defaultdict(set))
+    _under_way: dict[Key, int] = field(factory=dict)
+    _silent: dict[tuple[int, str], float] = field(factory=dict)
+
+    def breach(self, *words: object) -> None:
+        """Note a breach."""
+        line = " ".join(map(str, words))
+        if line not in self.breaches:
+            self.breaches.append(line)
+            self.trace.add("BREACH", line)
+
+    # Requests
+
+    def sent(self, call: Call) -> None:
+        """See to it that the API is not called while it wants silence, nor an entity written twice at once."""
+        self.calls[call.side] += 1
+        asked = self._silent.get((call.life, call.side), 0.0)
+        if self.trace.now() < asked - 1e-6:
+            self.breach(f"{call.side} was called {asked - self.trace.now():.1f} s before the time it asked for")
+        if (key := written(call)) is not None:
+            self._under_way[key] = self._under_way.get(key, 0) + 1
+            if self._under_way[key] > 1 and key[1]:
+                self.breach("two writes at once of", *key)
+
+    def over(self, call: Call) -> None:
+        """Note that the daemon waits for it no more."""
+        if (key := written(call)) is not None:
+            self._under_way[key] -= 1
+
+    def done(self, call: Call, response: Response) -> None:
+        """Note what was read, and what was written."""
+        self.moment += 1
+        if call.side == SHOP and (response.status < 300 or response.status == 404):
+            for key in read(call.request, response):
+                self._read[key] = self.moment
+        if call.side == SITE and response.status < 300:
+            kind = written_kind(call.request)
+            if kind is not None:
+                self.writes[kind] += 1
+            self._closing(call.request)
+
+    def answered(self, call: Call, response: Response) -> None:
+        """Note for how long the API wants to be left alone."""
+        after = response.headers.get("retry-after") or response.headers.get("x-retry-after")
+        if response.status == 429 and after:
+            until = self.trace.now() + float(after)
+            place = (call.life, call.side)
+            self._silent[place] = max(until, self._silent.get(place, 0.0))
+
+    def _closing(self, request: Request) -> None:
+        """See to it that nothing is left of a full sync that is told to be over."""
+        if request.method != "PATCH" or "/sync-log/" not in request.path:
+            return
+        body = msgspec.json.decode(request.body)
+        if "last_full_sync" not in body:
+            return
+        kind = request.path.rpartition("/")[2]
+        query = "SELECT id FROM full_syncs WHERE kind = ? AND state = 'ending'"
+        for (run,) in self.disk.rows(query, kind):
+            left = self.disk.rows("SELECT external_id FROM outbox WHERE full_sync_id = ?", run)
+            if left or self._owing.get(run):
+                self.breach(f"full sync {run} of {kind} was closed before", left, sorted(self._owing[run]))
+
+    # Transactions
+
+    def committed(self, fn: Callable[..., Any], call: Any, result: Any) -> None:
+        """Look at a transaction."""
+        self.moment += 1
+        self.trace.add("commit", fn.__name__)
+        if fn in (connections.leave, connections.begin, connections.renew):
+            self._silent.clear()  # another connection to the API begins, which was asked for nothing
+        elif fn.__name__ == outbox.record.__name__:
+            for change in call.changes:
+                self._recorded[change.kind.value, change.external_id] = self.moment
+        elif fn is full_syncs.take_page and result is not None:
+            self._owing[call.run].update(call.ids)
+        elif fn is full_syncs.give_up:
+            self._owing.pop(call, None)
+        elif fn.__name__ == settling.settle.__name__:
+            self._settled(call)
+
+    def _settled(self, call: settling.Settlement) -> None:
+        kind = call.kind.value
+        if call.kind is Kind.STORE:
+            return
+        ended: list[settling.Done | settling.Again] = [*call.done, *(one for one in call.again if one.due_at is None)]
+        for item in ended:
+            claim = item.claim
+            if claim.run is not None:
+                self._owing[claim.run].discard(claim.external_id)
+            recorded = self._recorded.get((kind, claim.external_id))
+            if recorded is None or claim.external_id.startswith("metafields:") or self._waits(call, claim.external_id):
+                continue
+            if recorded > self._read.get((kind, claim.external_id), 0) and isinstance(item, settling.Done):
+                self.breach("a change was dropped without a look at", kind, claim.external_id)
+            del self._recorded[kind, claim.external_id]
+
+    def _waits(self, call: settling.Settlement, external_id: str) -> bool:
+        query = "SELECT 1 FROM outbox WHERE connection_id = ? AND kind = ? AND external_id = ?"
+        return bool(self.disk.rows(query, call.connection_id, call.kind.value, external_id))
+
+    # Webhooks
+
+    def accepted(self, reader: BigCommerceWebhooks, body: bytes, moment: int) -> None:
+        """See to it that the change of a webhook, handed in at `moment` and answered 2xx, was committed since."""
+        for change in reader.read({}, body).changes:
+            key = change.kind.value, str(change.external_id)
+            committed = self._recorded.get(key, 0) > moment or self._read.get(key, 0) > moment
+            if not committed and change.kind is not Kind.STORE:
+                self.breach("a webhook was accepted before it was committed:", *key)
+
+
+def written_kind(request: Request) -> str | None:
+    """Return what sort of thing a request writes at SparkLayer; None when it writes nothing that counts."""
+    path = request.path
+    if request.method == "GET" or "/sync-log" in path or "/auth/" in path or "fetch" in path:
+        return None
+    return path.split("/")[3]
+
+
+def written(call: Call) -> Key | None:
+    """Return which product, customer or order a request writes."""
+    if call.side != SITE:
+        return None
+    found = _WRITES.match(f"{call.request.method} {call.request.path}")
+    if found is None:
+        return None
+    kind, external_id = found.groups()
+    if external_id is None:
+        external_id = str(msgspec.json.decode(call.request.body).get("external_id", ""))
+    return kind, unquote(external_id)
+
+
+def read(request: Request, response: Response) -> Iterator[Key]:
+    """Return which entities an answer of the store tells of, also by not having them."""
+    kind = _LISTS.get(_below(request.path))
+    if kind is not None:
+        asked = parse_qs(request.query)
+        for name in ("id:in", "min_id"):
+            for text in asked.get(name, ()):
+                yield from ((kind.value, one) for one in text.split(","))
+        for external_id in _listed(response):
+            yield kind.value, external_id
+    parent, _, last = _below(request.path).rpartition("/")
+    single = _LISTS.get(parent)
+    if single is not None:
+        yield single.value, last
+
+
+def _below(path: str) -> str:
+    return path.removeprefix("/stores/sandbox")
+
+
+def _listed(response: Response) -> Iterable[str]:
+    content = msgspec.json.decode(response.body or b"[]")
+    rows = content.get("data", []) if isinstance(content, dict) else content
+    return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
+
+
+def watch_work(audit: Audit, work: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `Pipeline.work` with a look at what is worked on: no entity may be twice."""
+    busy: set[tuple[int, str, str]] = set()
+
+    async def watched(self: Pipeline, claims: Sequence[Claim], lane: Lane) -> None:
+        mine = {(id(self), self.kind.value, claim.external_id) for claim in claims}
+        for _, kind, external_id in sorted(mine & busy):
+            audit.breach("two pieces of work at once for", kind, external_id)
+        busy.update(mine)
+        try:
+            await work(self, claims, lane)
+        finally:
+            busy.difference_update(mine)
+
+    return watched

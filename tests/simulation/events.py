@@ -1,0 +1,142 @@
+"""What is done to a daemon in the stormy part of a run."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import trio
+
+from daemon.listener.messages import Request, Response
+from tests.simulation.life import IGNITE_TOKEN, SECRETS
+from tests.simulation.weather import DRIZZLE, SIDES
+from tests.simulation.world import World
+
+Act = Callable[[World], Awaitable[None]]
+
+DATA_TYPES = ("customers", "products", "purchases", "merchant")
+
+
+async def storm(world: World, nursery: trio.Nursery) -> None:
+    """Let things happen until the stormy part is over."""
+    end = trio.current_time() + world.plan.minutes * 60
+    acts = _acts(world)
+    while trio.current_time() < end:
+        await trio.sleep(world.chance.expovariate(0.5))
+        act = world.chance.choice(acts)
+        world.trace.add("event", name_of(act))
+        nursery.start_soon(act, world)
+
+
+def _acts(world: World) -> list[Act]:
+    plan = world.plan
+    shares: dict[Act, int] = {
+        _edit: 16,
+        _burst: 2,
+        _weather: 4,
+        _outage: 1,
+        _crash: 2,
+        _stop: 1,
+        _disk_full: 1,
+        _trigger: 2,
+        _lock_out: 1,
+        **({_jump: 1} if plan.jumps else {}),
+        **({_leave: 1} if plan.leaves else {}),
+    }
+    return [act for act, share in shares.items() for _ in range(share)]
+
+
+def name_of(act: Act) -> str:
+    """Return what an act is called in the trace."""
+    return str(getattr(act, "__name__", act)).strip("_")
+
+
+async def _edit(world: World) -> None:
+    silent = world.plan.lossy and world.chance.random() < 0.2
+    world.trace.add("edit", world.merchant.edit(silent=silent))
+
+
+async def _burst(world: World) -> None:
+    for _ in range(world.chance.randint(5, 20)):
+        await _edit(world)
+        if world.chance.random() < 0.3:
+            await trio.sleep(world.chance.random())
+
+
+async def _weather(world: World) -> None:
+    side = world.chance.choice(SIDES)
+    world.weather.storms[side] = world.chance.choice([0.1, 0.3, 0.7])
+    await trio.sleep(world.chance.uniform(1, 20))
+    world.weather.storms[side] = DRIZZLE
+
+
+async def _outage(world: World) -> None:
+    side = world.chance.choice(SIDES)
+    world.weather.down[side] = True
+    await trio.sleep(world.chance.uniform(1, 60))
+    world.weather.down[side] = False
+
+
+async def _lock_out(world: World) -> None:
+    world.weather.locked_out = True
+    await trio.sleep(world.chance.uniform(1, 10))
+    world.weather.locked_out = False
+
+
+async def _crash(world: World) -> None:
+    if world.life is not None and not world.life.connected.dead:
+        world.restart_after = world.chance.choice([0.0, 1.0, 20.0])
+        world.life.crash()
+
+
+async def _stop(world: World) -> None:
+    if world.life is not None and world.life.takes_requests:
+        began = trio.current_time()
+        await world.life.stop()
+        if trio.current_time() - began > 25:
+            world.audit.breach("stopping took", trio.current_time() - began, "s")
+
+
+async def _disk_full(world: World) -> None:
+    world.disk.full = True
+    await trio.sleep(world.chance.uniform(0.1, 10))
+    world.disk.full = False
+
+
+async def _jump(world: World) -> None:
+    hours = world.chance.choice([-2.0, -0.1, 0.1, 1.0, 30.0])
+    world.clock.jump(hours * 3600)
+
+
+async def _trigger(world: World) -> None:
+    await ignite(world, "POST", f"/status/{world.chance.choice(DATA_TYPES)}")
+
+
+async def _leave(world: World) -> None:
+    await ignite(world, "DELETE", "")
+    await trio.sleep(world.chance.uniform(0, 20))
+    await reconnect(world)
+
+
+async def reconnect(world: World) -> None:
+    """Connect the site, as SparkLayer does, until that is accepted."""
+    order = {"store_id": "sandbox", "spark_api_client_id": "sandbox-client", "spark_api_client_secret": SECRETS[3]}
+    while (response := await ignite(world, "POST", "", order)) is None or response.status >= 300:  # noqa: ASYNC110
+        await trio.sleep(5)
+
+
+async def ignite(world: World, method: str, path: str, body: object = None) -> Response | None:
+    """Ask the daemon as SparkLayer does."""
+    if world.life is None:
+        return None
+    headers = {b"authorization": f"Bearer {IGNITE_TOKEN}".encode(), b"content-type": b"application/json"}
+    content = b"" if body is None else msgspec.json.encode(body)
+    request = Request(
+        method=method,
+        path=f"/v1/test/sandbox{path}",
+        raw_query="",
+        headers=headers,
+        body=content,
+        keep_alive=True,
+    )
+    response = await world.life.ask(request)
+    world.trace.add("ignite", method, path, response and response.status)
+    return response

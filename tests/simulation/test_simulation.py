@@ -1,0 +1,43 @@
+"""The daemon survives everything that the simulator does to it, and a run can be repeated exactly."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SEEDS = 200
+
+
+def simulation(*arguments: str, hash_seed: str | None = None) -> tuple[int, str]:
+    """Run the simulator in a process of its own; return its exit code and what it printed."""
+    environment = dict(os.environ)
+    environment.pop("PYTHONHASHSEED", None)
+    if hash_seed is not None:
+        environment["PYTHONHASHSEED"] = hash_seed
+    command = [sys.executable, "-m", "tests.simulation", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(900)
+def test_it_survives_every_seed() -> None:
+    code, words = simulation("--seeds", str(SEEDS))
+    assert code == 0, words
+    assert f"{SEEDS} seeds are good" in words
+
+
+def test_a_seed_repeats_exactly_whatever_the_process() -> None:
+    code, first = simulation("--seed", "5", "--trace", hash_seed="77")
+    assert code == 0, first
+    again = simulation("--seed", "5", "--trace", hash_seed="random")[1]
+    assert re.search(r"its trace is [0-9a-f]{16}", first)
+    assert first.splitlines()[:-1] == again.splitlines()[:-1], "all but the seconds it took"
+
+
+def test_seeds_differ() -> None:
+    one, other = (simulation("--seed", seed)[1] for seed in ("1", "2"))
+    assert one.split("its trace is")[1].splitlines()[0] != other.split("its trace is")[1].splitlines()[0]

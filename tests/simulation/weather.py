@@ -1,0 +1,89 @@
+"""What goes wrong with a request, by chance: a little always, much during a storm, nothing once `calm` is called.
+
+A fault strikes before the effect of a request, so that nothing was done, or after it, so that all was done and the
+caller cannot know. `FAULTS` has them with their shares; those of one side only are marked so.
+"""
+
+import random
+from collections.abc import Sequence
+
+from attrs import define, field, frozen
+
+SHOP, SITE = "shop", "site"
+SIDES = (SHOP, SITE)
+
+
+@frozen
+class Fault:
+    """Something that happens to one request. `number` is a status, or seconds, or how much is left of an answer."""
+
+    name: str
+    after: bool = False
+    number: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name}{'+' if self.after else '-'}{self.number:g}"
+
+
+@frozen
+class _Sort:
+    name: str
+    share: int
+    numbers: Sequence[float] = (0.0,)
+    after: Sequence[bool] = (False, True)
+    sides: Sequence[str] = SIDES
+    methods: Sequence[str] = ()
+
+
+FAULTS = (
+    _Sort("slow", 6, numbers=(0.5, 2.0, 6.0)),
+    _Sort("hang", 2),
+    _Sort("connect", 2, after=(False,)),
+    _Sort("reset", 4),
+    _Sort("truncate", 3, after=(True,)),
+    _Sort("garbage", 2, after=(True,)),
+    _Sort("html", 2, numbers=(502, 503)),
+    _Sort("status", 4, numbers=(500, 503, 504)),
+    _Sort("status", 1, numbers=(408, 425), after=(False,)),
+    _Sort("refuse", 4, numbers=(0, 1, 3, 20), after=(False,)),
+    _Sort("conflict", 2, after=(False,), sides=(SITE,), methods=("POST", "PATCH")),
+    _Sort("short", 3, after=(True,), sides=(SHOP,), methods=("GET",)),
+    _Sort("revoke", 1, after=(False,), sides=(SITE,)),
+)
+"""`refuse` is a 429 that asks for so many seconds, 0: for none; `revoke` makes SparkLayer's tokens worthless."""
+
+_BY_SHARE = [sort for sort in FAULTS for _ in range(sort.share)]
+DRIZZLE = 0.02
+
+
+@define(eq=False)
+class Weather:
+    """The weather between the daemon and both sides."""
+
+    chance: random.Random
+    storms: dict[str, float] = field(factory=lambda: dict.fromkeys(SIDES, DRIZZLE))
+    down: dict[str, bool] = field(factory=lambda: dict.fromkeys(SIDES, False))
+    """Outages: nobody can connect."""
+    short_pages: bool = False
+    """Whether lists may leave something out too, not only reads by ids: what never was listed nobody hears of."""
+    locked_out: bool = False
+    """The store's API account was revoked: every call is answered 401."""
+
+    def calm(self) -> None:
+        """Let everything work from now on."""
+        self.storms = dict.fromkeys(SIDES, 0.0)
+        self.down = dict.fromkeys(SIDES, False)
+        self.locked_out = False
+
+    def strike(self, side: str, method: str) -> Fault | None:
+        """Return what happens to a request."""
+        if self.down[side]:
+            return Fault("connect")
+        if self.locked_out and side == SHOP:
+            return Fault("status", number=401)
+        if self.chance.random() >= self.storms[side]:
+            return None
+        sort = self.chance.choice(_BY_SHARE)
+        if side not in sort.sides or (sort.methods and method not in sort.methods):
+            return None
+        return Fault(sort.name, self.chance.choice(sort.after), self.chance.choice(sort.numbers))

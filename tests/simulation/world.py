@@ -1,0 +1,172 @@
+"""A world: a store, a site, the network and the post between them and the daemon, which is kept alive in it."""
+
+import random
+from functools import partial
+from typing import Any, Literal, cast
+from unittest import mock
+
+import trio
+from attrs import define, frozen
+
+import daemon.http
+from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
+from daemon.sandbox import BigCommerce, BigCommerceOptions, SparkLayer, SparkLayerOptions, Store
+from daemon.sandbox.post import Poster
+from tests.simulation.audit import Audit
+from tests.simulation.disk import Disk
+from tests.simulation.life import SECRETS, Life, settings
+from tests.simulation.merchandise import Merchant
+from tests.simulation.network import SHOP_URL, SITE_URL, Connected, Network, Wire
+from tests.simulation.post import Post
+from tests.simulation.steady import Clock
+from tests.simulation.trace import Trace
+from tests.simulation.weather import Weather
+
+RESTART_SECONDS = 5.0
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What sort of run it is. Not everything happens in one, so that nothing hides something else."""
+
+    lossy: bool
+    """Webhooks get lost and edits tell nobody: only a sweep, or a reading of everything, finds those."""
+    leaves: bool
+    """The site is disconnected and connected again. Then nothing is deleted, since nobody would hear of it."""
+    jumps: bool
+    """The daemon's wall clock is set forward and back."""
+    sweep_seconds: float
+    quota: int | None
+    rate: float | None
+    variants: Literal["merge", "replace"]
+    minutes: float
+
+    @classmethod
+    def draw(cls, chance: random.Random) -> "Plan":
+        """Draw a plan."""
+        lossy = chance.random() < 0.4
+        return cls(
+            lossy=lossy,
+            leaves=chance.random() < 0.2,
+            jumps=chance.random() < 0.3,
+            sweep_seconds=chance.choice([60.0, 900.0]) if lossy else 1e6,
+            quota=chance.choice([None, 60, 150]),
+            rate=chance.choice([None, 15.0]),
+            variants="merge" if chance.random() < 0.5 else "replace",
+            minutes=chance.choice([0.5, 1.0, 2.0]),
+        )
+
+
+@define(eq=False, kw_only=True)
+class World:
+    """Everything there is in a run."""
+
+    seed: int
+    clock: Clock
+    trace: Trace
+    plan: Plan
+    chance: random.Random
+    disk: Disk
+    audit: Audit
+    weather: Weather
+    merchant: Merchant
+    shop: BigCommerce
+    site: SparkLayer
+    network: Network
+    post: Post
+    life: Life | None = None
+    lives: int = 0
+    over: bool = False
+    restart_after: float = RESTART_SECONDS
+
+    @property
+    def store(self) -> Store:
+        """The merchant's store."""
+        return self.shop.store
+
+    @classmethod
+    def build(cls, seed: int, clock: Clock, trace: Trace, nursery: trio.Nursery) -> "World":
+        """Build a world without a daemon in it yet."""
+        chance = random.Random(f"world {seed}")
+        plan, disk = Plan.draw(chance), Disk()
+        access, shop_secret, _, site_secret, _, _ = SECRETS
+        store = Store(clock=clock.true_time)
+        merchant = Merchant(store, random.Random(f"merchant {seed}"), parts=not plan.leaves, attributes=plan.lossy)
+        merchant.furnish()
+        options = BigCommerceOptions(access_token=access, client_secret=shop_secret, quota=plan.quota, time_scale=0.02)
+        shop = BigCommerce(store, options, SHOP_URL, nursery)
+        site = SparkLayer(
+            SparkLayerOptions(client_secret=site_secret, rate=plan.rate, variants=plan.variants), SITE_URL
+        )
+        audit, weather = Audit(disk, trace), Weather(random.Random(f"weather {seed}"), short_pages=plan.lossy)
+        network = Network(shop, site, weather, [audit], trace, random.Random(f"network {seed}"))
+        reader = BigCommerceWebhooks(settings(1e6).connections[0].store)
+        world: World
+
+        def accepted(body: bytes, moment: int) -> None:
+            audit.accepted(reader, body, moment)
+
+        post = Post(
+            life=lambda: world.life,
+            chance=random.Random(f"post {seed}"),
+            trace=trace,
+            accepted=accepted,
+            moment=lambda: audit.moment,
+            nursery=nursery,
+            losing=0.15 if plan.lossy else 0.0,
+        )
+        shop.webhooks._poster = cast("Poster", post)
+        merchant.heard = lambda: hooked(shop)
+        world = cls(
+            seed=seed,
+            clock=clock,
+            trace=trace,
+            plan=plan,
+            chance=chance,
+            disk=disk,
+            audit=audit,
+            weather=weather,
+            merchant=merchant,
+            shop=shop,
+            site=site,
+            network=network,
+            post=post,
+        )
+        return world
+
+    async def keep_alive(self) -> None:
+        """Start the daemon, and start it again whenever it has ended, as whoever runs it does."""
+        while not self.over:
+            self.lives += 1
+            connected = Connected(self.lives)
+            life = self.life = Life(
+                settings=settings(self.plan.sweep_seconds),
+                disk=self.disk,
+                clock=self.clock,
+                connected=connected,
+                committed=self.audit.committed,
+                chance=random.Random(f"life {self.lives} of {self.seed}"),
+            )
+            self.trace.add("life", self.lives)
+            with self._composed(life):
+                await life.run()
+            if life.ended_by is not None and not (life.crashed or self.disk.full):
+                self.audit.breach("the daemon ended by itself:", _told(life.ended_by))
+            self.trace.add("dead", self.lives)
+            await trio.sleep(RESTART_SECONDS if life.ended_by else self.restart_after)
+
+    def _composed(self, life: Life) -> "mock._patch[Any]":
+        """Have the daemon's clients speak through the network."""
+        return mock.patch.object(daemon.http, "_single_connection", partial(Wire, self.network, life.connected))
+
+
+def hooked(shop: BigCommerce) -> bool:
+    """Whether every webhook that the daemon wants is registered and works."""
+    hooks = shop.hooks.registered.values()
+    return len(hooks) >= len(REGISTERED) and all(hook.is_active for hook in hooks)
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_told(one) for one in error.exceptions)
+    return f"{type(error).__name__}: {error}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar, get_args, get_origin
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 from cattrs import Converter
 from cattrs.errors import AttributeValidationNote, ClassValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
@@ -73,7 +73,7 @@ class Table:
     source: str
     path: str
     prefix: str = ""
-    values: dict[str, Any]
+    values: dict[str, Any] = field(repr=False)
 
     def build(self, cls: type[_T]) -> _T:
         """Make the attrs class `cls` of this table, which is emptied of NAME_file. Raises ConfigError."""

@@ -14,12 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
 from attrs import frozen
 
 from daemon.errors import StorageTrouble
 from daemon.listener.messages import Request, Response, json_response, problem
-from daemon.listener.routes import Handler, Refused, Route
+from daemon.listener.routes import Handler, Route, json_object
 from daemon.model import Secret
 from daemon.observability.metrics import CONTENT_TYPE, Metrics
 
@@ -94,9 +93,4 @@ async def _run(verb: Verb, request: Request) -> Response:
 def _parameters(request: Request) -> dict[str, Any]:
     if request.method in {"GET", "HEAD"}:
         return dict(request.query)
-    if request.body and not request.is_json:
-        raise Refused(415, "Parameters are application/json.")
-    try:
-        return msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"The body must be a JSON object: {error}") from error
+    return json_object(request)

@@ -9,6 +9,10 @@ times a second and calls `expire`, since a cancel scope with a fresh deadline fo
 parsing it. IDLE and LINGERING may be cut off at any time; READING is answered 408; WORKING, the only phase in
 which a handler runs, is never cancelled; WRITING is cut off.
 
+Where connections or memory run short, one has to `give_way`: one that has been idle for a while, else the one whose
+phase has lasted longest, so that slow clients, however many, never keep quick ones out. Nothing acknowledged is lost:
+what was cut off in READING was not recorded, what was cut off in WRITING is sent again.
+
 Before we close after an answer, we half-close and read on for a while: a socket closed with unread bytes in it
 resets the connection, and the client could lose the answer it was sent.
 """
@@ -25,7 +29,12 @@ from daemon.listener.messages import Fault, Request, Response, encode
 from daemon.listener.parser import Parser
 
 READ_SIZE = 16 * 1024
+SETTLED = 1.0
+"""Seconds after which a silent connection is taken for idle; before, its request may be on the way."""
+IN_A_ROW = 16
+"""So many requests that came in one piece are answered before the other connections have a turn."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+FULL = Fault(503, "Too busy; come back in a few seconds.")
 
 
 class Phase(enum.Enum):
@@ -40,26 +49,51 @@ class Phase(enum.Enum):
 
 @define(eq=False)
 class Connection:
-    """Serves requests on one stream. `answer` and `refuse` never raise, as those of `Routes`."""
+    """Serves requests on one stream. `answer` and `refuse` never raise, as those of `Routes`.
+
+    `weigh` is told how many bytes of unanswered requests are held here, unless they are few; false: they are too many.
+    """
 
     _stream: trio.abc.HalfCloseableStream
     _limits: Limits
     _answer: Callable[[Request], Awaitable[Response]]
     _refuse: Callable[[Fault], Response]
+    _weigh: "Callable[[Connection, int], bool]"
     _parser: Parser
-    due: float
+    since: float
+    """When the present phase began; that of WORKING does not matter."""
+    due: float = field(init=False)
+    held: int = field(init=False, default=0)
     phase: Phase = field(init=False, default=Phase.IDLE)
     _scope: trio.CancelScope = field(init=False, factory=trio.CancelScope)
     _closing: bool = field(init=False, default=False)
+    _gives_way: bool = field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.due = self.since + self._limits.idle_seconds
 
     @property
     def expendable(self) -> bool:
         """No request is lost when this connection is cut off."""
         return self.phase in (Phase.IDLE, Phase.LINGERING)
 
+    @property
+    def dispensable(self) -> bool:
+        """It may have to give way: nobody works for it."""
+        return self.phase is not Phase.WORKING
+
+    def patience(self, now: float) -> tuple[bool, float]:
+        """Return what orders connections: the one with the least gives way first."""
+        return not (self.expendable and now - self.since >= SETTLED), self.since
+
     def expire(self) -> None:
         """End the present phase."""
         self._scope.cancel()
+
+    def give_way(self) -> None:
+        """End at once; the client of a request that is under way may learn why. Not in WORKING."""
+        self._gives_way = True
+        self.expire()
 
     def stop(self) -> None:
         """Let the request in flight be the last."""
@@ -73,14 +107,18 @@ class Connection:
         with self._scope:
             answered = await self._converse()
         fault = self._parser.fault
+        if self._gives_way:
+            if self.phase is Phase.READING:
+                await self._part(FULL, linger=0)
+            return
         if self._scope.cancel_called and self.phase is Phase.READING:
             fault = Fault(408, f"A request may take {self._limits.request_seconds:g} seconds to arrive.")
         if answered or fault:
-            await self._part(None if answered else fault)
+            await self._part(None if answered else fault, linger=self._limits.linger_seconds)
 
     async def turn_away(self, fault: Fault) -> None:
         """Serve nothing: say why, and part."""
-        await self._part(fault)
+        await self._part(fault, linger=self._limits.linger_seconds)
 
     async def _converse(self) -> bool:
         """Answer requests; true when the last answer announced that it is the last."""
@@ -89,10 +127,18 @@ class Connection:
             if self._scope.cancel_called:
                 return False
             parser.feed(data)
-            for request in parser.requests:
+            held = parser.held
+            if (held > READ_SIZE or self.held) and not self._weigh(self, held):
+                parser.fault = FULL
+                return False
+            for number, request in enumerate(parser.requests, 1):
                 if not await self._serve(request):
                     return True
+                if number % IN_A_ROW == 0:
+                    await trio.lowlevel.checkpoint()
             parser.requests.clear()
+            if self.held:
+                self._weigh(self, parser.held)
             if parser.fault:
                 return False
             if parser.wants_continue:
@@ -106,23 +152,26 @@ class Connection:
         reading = self._parser.mid_request
         phase = Phase.READING if reading else Phase.IDLE
         if phase is not self.phase:
-            self.phase = phase
             limits = self._limits
-            self.due = trio.current_time() + (limits.request_seconds if reading else limits.idle_seconds)
+            self._enter(phase, limits.request_seconds if reading else limits.idle_seconds)
+
+    def _enter(self, phase: Phase, seconds: float) -> None:
+        self.phase, self.since = phase, trio.current_time()
+        self.due = self.since + seconds
 
     async def _serve(self, request: Request) -> bool:
         """Answer one request; false when the connection ends with it."""
         self.phase, self.due = Phase.WORKING, inf
         response = await self._answer(request)
         keep = request.keep_alive and not self._closing
-        self.phase, self.due = Phase.WRITING, trio.current_time() + self._limits.send_seconds
+        self._enter(Phase.WRITING, self._limits.send_seconds)
         await self._stream.send_all(encode(response, close=not keep, head_only=request.method == "HEAD"))
         return keep
 
-    async def _part(self, fault: Fault | None) -> None:
+    async def _part(self, fault: Fault | None, *, linger: float) -> None:
         """Say what is wrong, if anything is, and wait a little until the other side has read it."""
-        self.phase, self.due = Phase.LINGERING, inf
-        with trio.move_on_after(self._limits.linger_seconds) as self._scope:
+        self._enter(Phase.LINGERING, inf)
+        with trio.move_on_after(linger) as self._scope:
             if fault:
                 await self._stream.send_all(encode(self._refuse(fault), close=True, head_only=False))
             await self._stream.send_eof()

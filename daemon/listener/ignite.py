@@ -20,7 +20,7 @@ from attrs import frozen
 from daemon.errors import Failure, Rejected, Retry, StorageTrouble
 from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.messages import RETRY_LATER, Request, Response, json_response, problem
-from daemon.listener.routes import Handler, Refused, Route
+from daemon.listener.routes import Handler, Refused, Route, json_object
 from daemon.model import ApiKey, Kind, Secret, Site
 
 ENVIRONMENTS = frozenset({"live", "test"})
@@ -85,9 +85,7 @@ class Ignite:
         return guarded
 
     async def _connect(self, request: Request, site: Site) -> Response:
-        if request.body and not request.is_json:
-            raise Refused(415, "The body is application/json.")
-        given = _fields(request.body)
+        given = _fields(json_object(request))
         store_id, client_id, client_secret = (given[name] for name in FIELDS)
         redirect = await self.connect(site, store_id, ApiKey(client_id=client_id, client_secret=Secret(client_secret)))
         return Response(204) if redirect is None else json_response({"redirect_url": redirect}, 201)
@@ -121,12 +119,8 @@ def site_named(env: str, site_id: str) -> Site | None:
     return Site(env, site_id) if env in ENVIRONMENTS and _SITE_ID.fullmatch(site_id) else None
 
 
-def _fields(body: bytes) -> dict[str, str]:
+def _fields(given: Mapping[str, Any]) -> dict[str, str]:
     """Return the texts that a connect must have; others are ignored. Raises Refused, which names the bad ones."""
-    try:
-        given = msgspec.json.decode(body or b"{}", type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"The body must be a JSON object: {error}") from error
     faults = [f"{name}: {fault}" for name in FIELDS if (fault := _fault(given, name))]
     if faults:
         raise Refused(400, "; ".join(faults))

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -29,9 +29,9 @@ class Request:
 
     method: str
     path: str
-    raw_query: str
-    headers: Mapping[bytes, bytes]
-    body: bytes
+    raw_query: str = field(repr=False)
+    headers: Mapping[bytes, bytes] = field(repr=False)
+    body: bytes = field(repr=False)
     keep_alive: bool
 
     @property
@@ -51,9 +51,9 @@ class Response:
     """An answer. `content_type` only matters with a body."""
 
     status: int = 200
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     content_type: bytes = b""
-    headers: Headers = ()
+    headers: Headers = field(default=(), repr=False)
 
 
 @frozen

@@ -51,6 +51,12 @@ class Parser:
     def __attrs_post_init__(self) -> None:
         self._http = httptools.HttpRequestParser(self)
 
+    @property
+    def held(self) -> int:
+        """Bytes of requests that are kept here, whole ones or not."""
+        whole = sum(len(request.body) for request in self.requests)
+        return whole + len(self._body) + self._withheld
+
     def feed(self, data: bytes | bytearray) -> None:
         """Take in what arrived. Not to be called again after a fault or a request that is not keep_alive."""
         self._piece = len(data)
@@ -85,7 +91,10 @@ class Parser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer."""
-        self._fields.append((name.lower(), value))
+        if len(self._fields) >= self._limits.fields:
+            self._refuse(Fault(431, f"A request may have {self._limits.fields} headers."))
+        else:
+            self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Judge the head before any of the body is taken."""

@@ -8,8 +8,10 @@ served by the handler of GET.
 
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 import structlog
 from attrs import define, field, frozen
 
@@ -24,12 +26,24 @@ Handler = Callable[..., Awaitable[Response]]
 
 
 class Refused(Exception):
-    """A handler's answer is an error: `status` is 400, 404 or 409, `detail` one line for the sender."""
+    """A handler's answer is an error: `status` is 400, 404, 409 or 415, `detail` one line for the sender."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """Return what a request says as a JSON object; no body says nothing. Raises Refused."""
+    if request.body and not request.is_json:
+        raise Refused(415, "The body must be application/json.")
+    try:
+        return msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(400, f"The body must be a JSON object: {error}") from error
+    except RecursionError:
+        raise Refused(400, "The body must be a JSON object that is not nested so deeply.") from None
 
 
 @frozen

@@ -57,7 +57,7 @@ class Client:
         content = await self.call(operation, path, lane, body)
         try:
             return msgspec.json.decode(content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Retry(f"{operation.name} answered {error}", reason="unreadable", effect_unknown=True) from error
 
     async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> bytes:
@@ -74,5 +74,5 @@ class Client:
         return answer.body
 
     async def _send(self, operation: Operation, path: str, lane: Lane, body: bytes | None, token: Token) -> Answer:
-        headers = {"Authorization": f"Bearer {token.text}"}
+        headers = {"Authorization": f"Bearer {token.text.reveal()}"}
         return await self._wire.send(operation.method, path, lane, body=body, headers=headers)

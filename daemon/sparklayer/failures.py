@@ -83,7 +83,7 @@ def lines_of(answer: Answer) -> dict[int, str]:
 def _content(answer: Answer) -> Any:
     try:
         return msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

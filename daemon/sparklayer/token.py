@@ -4,13 +4,16 @@ However many callers find it missing, old or refused at the same time, one of th
 others get what it got, a failure too. A caller that is cancelled while asking leaves that to the next.
 """
 
+from typing import Annotated
+
 import msgspec
 import trio
-from attrs import field, frozen
+from attrs import frozen
+from msgspec import Meta
 
 from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.http import Answer, temporary
-from daemon.model import ApiKey, Lane
+from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.failures import words_of
 from daemon.sparklayer.inferred import REFUSED_KEY, TOKEN_SECONDS
 from daemon.wire import Wire
@@ -24,7 +27,7 @@ LONGEST_MARGIN = 60.0
 class Token:
     """A token and the time (of trio's clock) from which it is too old to start a request with."""
 
-    text: str = field(repr=False)
+    text: Secret
     old_at: float
 
 
@@ -83,8 +86,12 @@ class Tokens:
 
 
 class _Reply(msgspec.Struct):
-    access_token: str
+    access_token: Annotated[str, Meta(pattern="^[!-~]+$")]
+    """What a header can carry (RFC 6750 section 2.1 allows less)."""
     expires_in: float = TOKEN_SECONDS
+
+    def __repr__(self) -> str:
+        return "_Reply(***)"
 
 
 def read(answer: Answer, now: float) -> Token | Failure:
@@ -97,6 +104,6 @@ def read(answer: Answer, now: float) -> Token | Failure:
         return Blocked(f"no access token: {words_of(answer)}", reason=reason, side=Side.SPARKLAYER)
     try:
         reply = msgspec.json.decode(answer.body, type=_Reply)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Retry("the token endpoint answered no token", reason="unreadable")
-    return Token(reply.access_token, now + reply.expires_in - min(LONGEST_MARGIN, MARGIN * reply.expires_in))
+    return Token(Secret(reply.access_token), now + reply.expires_in - min(LONGEST_MARGIN, MARGIN * reply.expires_in))

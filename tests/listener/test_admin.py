@@ -105,7 +105,7 @@ async def test_a_verb_takes_a_json_object_or_nothing() -> None:
     assert (await Desk().ask_with_token("POST", "/admin/sync")).status == 400
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b'"text"', b"\xff", b"null"])
+@pytest.mark.parametrize("body", [b"{", b"[1]", b'"text"', b"\xff", b"null", b'{"ids": ' + b"[" * 100_000])
 async def test_parameters_that_are_no_json_object_are_400(body: bytes) -> None:
     response = await Desk().ask_with_token("POST", "/admin/sync", body)
     assert response.status == 400

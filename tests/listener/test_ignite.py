@@ -161,6 +161,7 @@ async def test_a_page_that_cannot_be_read_now(failure: Exception, status: int, a
         ([BODY], ["must be a JSON object"]),
         (b"{", ["must be a JSON object"]),
         (b"\xff", ["must be a JSON object"]),
+        (b'{"store_id": ' + b"[" * 100_000, ["not nested so deeply"]),
     ],
 )
 async def test_wrong_and_missing_fields_are_named_and_not_repeated(body: Any, told: list[str]) -> None:

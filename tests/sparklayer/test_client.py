@@ -10,6 +10,7 @@ from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry,
 from daemon.http import Answer
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.failures import Operation, failure_of, lines_of, words_of
+from daemon.sparklayer.token import Token, read
 
 PLAIN = Operation(name="plain", method="POST")
 KEYED = Operation(name="keyed", method="POST", keyed=True, concurrent=True)
@@ -99,7 +100,13 @@ async def test_a_caller_cancelled_while_asking_leaves_it_to_the_next(
     assert fake.requests
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"access_token": 5}', b"[]"])
+DEEP = b'{"title": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+NO_TOKENS = [b"", b"<html>", b'{"access_token": 5}', b"[]", DEEP]
+UNFIT = [b'{"access_token": ""}', b'{"access_token": "a\\nb"}', b'{"access_token": "\xc3\xa9"}']
+"""What no header could carry."""
+
+
+@pytest.mark.parametrize("body", NO_TOKENS + UNFIT, ids=lambda body: repr(body[:25]))
 async def test_a_token_that_cannot_be_read_is_tried_again(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock, body: bytes
 ) -> None:
@@ -107,6 +114,18 @@ async def test_a_token_that_cannot_be_read_is_tried_again(
     with pytest.raises(Retry) as failure:
         await sparklayer.probe()
     assert failure.value.reason == "unreadable"
+
+
+def test_a_token_does_not_show_itself() -> None:
+    token = read(Answer(200, {}, b'{"access_token": "hunter2"}'), 0.0)
+    assert isinstance(token, Token)
+    assert (token.text.reveal(), "hunter2" in repr(token)) == ("hunter2", False)
+
+
+def test_a_refusal_that_is_nested_without_end_is_a_refusal_without_words() -> None:
+    failure = failure_of(PLAIN, Answer(422, {}, DEEP))
+    assert isinstance(failure, Rejected)
+    assert str(failure) == "HTTP status 422"
 
 
 async def test_passing_trouble_is_sat_out(

@@ -59,6 +59,9 @@ class _Granted(msgspec.Struct):
     access_token: str
     context: str
 
+    def __repr__(self) -> str:
+        return f"_Granted(***, context={self.context!r})"
+
 
 class BigCommerceApp:
     """Fulfils `daemon.platforms.base.App`; `public_url` is the base of its own pages."""
@@ -133,7 +136,7 @@ def _granted(answer: Answer) -> _Granted:
         raise AppRefused(f"BigCommerce does not accept the code that it sent, or no longer. {AGAIN}")
     try:
         return msgspec.json.decode(answer.body, type=_Granted)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise AppRefused(f"BigCommerce's login server answered something else than a token. {AGAIN}", 502) from None
 
 

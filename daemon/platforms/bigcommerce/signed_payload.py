@@ -55,7 +55,7 @@ def read_signed_payload(token: str, client_id: str, client_secret: Secret, now: 
     try:
         head = msgspec.json.decode(_decoded(parts[0]), type=_Head)
         claims = msgspec.json.decode(_decoded(parts[1]), type=_Claims)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError("it is not what was agreed") from None
     if head.alg != ALGORITHM:
         raise ValueError("it is signed in another way than was agreed")

@@ -137,6 +137,9 @@ class Hook(Struct, frozen=True):
     is_active: bool = False
     headers: dict[str, str] | None = None
 
+    def __repr__(self) -> str:
+        return f"Hook({self.id}, {self.scope!r})"  # the headers have our secret
+
 
 class BlockedDomain(Struct, frozen=True):
     """A domain that BigCommerce sends nothing to for `time_left` seconds."""

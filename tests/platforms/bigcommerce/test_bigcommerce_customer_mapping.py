@@ -204,6 +204,7 @@ def test_attribute(name: str, text: str, field: str, value: Any) -> None:
         ("payment_on_account", '{"credit_limit": -1}', "payment_on_account", None),
         ("payment_on_account", '{"credit_limit": 1, "currency_code": "Pounds"}', "payment_on_account", None),
         ("payment_on_account", "[" * 10_000, "payment_on_account", None),
+        ("payment_on_account", '{"x": ' + "[" * 10_000, "payment_on_account", None),
     ],
 )
 def test_an_attribute_that_cannot_be_read_is_left_out(name: str, text: str, field: str, nothing: Any) -> None:

@@ -77,6 +77,7 @@ def test_a_date_of_new_stock() -> None:
         ("pack_size", "-1", "a whole number of 0 or more"),
         ("sell", "perhaps", "true or false"),
         ("settings", "{", "a JSON list of rules"),
+        ("settings", "[" * 10_000, "a JSON list of rules"),
         ("settings", '[{"pack_size": 1}]', "a JSON list of rules"),
         ("settings", '{"vip": 5}', "a JSON list of rules"),
         ("settings", '[{"customer_group": "a", "pack_size": "many"}]', "a JSON list of rules"),

@@ -47,7 +47,7 @@ def read(values: Mapping[str, str | int | float | None], problems: list[Problem]
             return None
         try:
             return parse(texts[name])
-        except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError):
+        except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
             words = {"platform": "BigCommerce", "name": name, "owner": "the customer", "expected": expected}
             problems.append(Trouble.ATTRIBUTE_UNREADABLE.problem(**words))
             return None

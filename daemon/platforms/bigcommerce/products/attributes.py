@@ -68,7 +68,7 @@ class _Reader:
             return None
         try:
             return parse(text)
-        except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError):
+        except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
             trouble = Trouble.ATTRIBUTE_UNREADABLE
             self.problems.append(
                 trouble.problem(platform="BigCommerce", name=name, owner=_begun(self.called), expected=expected)

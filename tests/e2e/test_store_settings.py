@@ -3,6 +3,8 @@
 That a new currency or unit of weight starts the full sync that it needs is in test_arrival.
 """
 
+import pytest
+
 from daemon.sandbox import SparkLayerOptions
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.trade import trade_store, writes
@@ -25,6 +27,14 @@ async def test_the_base_currency_arrives_whatever_the_key_may_write(house: OpenH
         assert (await h.process.second_run())["succeeded"]
         assert await _settings(h) == ("GBP", "GBP", False)
         assert h.site.statistics.calls["PUT /api/v1/store-currency"] == 0
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_a_key_that_may_not_write_settings_sets_the_store_currency(house: OpenHouse, status: int) -> None:
+    async with house(sparklayer=SparkLayerOptions(settings_refusal=status)) as h:
+        await h.first_sync()
+        assert (await _settings(h))[0] == "USD"
+        assert (await h.process.status("store"))["issues"] == 0
 
 
 async def test_prices_with_tax_are_shown_as_such(house: OpenHouse) -> None:

@@ -50,8 +50,7 @@ class FullSyncs:
             allow_removals=allow_removals,
         )
         run = await self._line.storage.write(full_syncs.start, wish)
-        self._desk.runs.set()
-        self._desk.report.set()
+        self._desk.run_started()
         return run
 
     async def run(self) -> None:

@@ -78,6 +78,11 @@ class Desk:
         for signal in self.work.values():
             signal.set()
 
+    def run_started(self) -> None:
+        """Wake who carries out and who tells of full syncs: one was started, or is to run again."""
+        self.runs.set()
+        self.report.set()
+
 
 @define(kw_only=True, eq=False)
 class Line:
@@ -178,8 +183,7 @@ class Line:
             connection_id=self.connection.id, kind=Kind.PRODUCTS, mode="refresh", now=self.now(), internal=True
         )
         await self.storage.write(start, wish)
-        self.desks[Kind.PRODUCTS].runs.set()
-        self.desks[Kind.PRODUCTS].report.set()
+        self.desks[Kind.PRODUCTS].run_started()
 
     def forget_terms(self) -> None:
         """Have price list and stock location looked up again: SparkLayer no longer knows one of them."""

@@ -1,10 +1,11 @@
 """Writes the store's settings: the base currency, and with it the default price list.
 
 A store whose currency, unit of weight, way of entering prices or number of locations is another than before starts
-the full sync of products that this needs: what every product maps to may have changed.
+the full sync of products that this needs: what every product maps to may have changed. The run starts as the change
+is noted in the ledger, before anything is sent: a retry finds it noted.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -17,11 +18,14 @@ from daemon.errors import Rejected
 from daemon.model import Kind, Lane, StoreFacts
 from daemon.problems import Trouble, refused
 from daemon.sparklayer.settings import CONFLICT
+from daemon.storage.full_syncs import Start
+from daemon.storage.ledger import Mark
+from daemon.storage.remapping import Remap, remap
 
 
 @frozen
 class Parts:
-    """What the ledger keeps of the store: the print of what products depend on, as of their last full sync."""
+    """What the ledger keeps of the store: the print of what products depend on, as of the last full sync started."""
 
     mapping: bytes
 
@@ -30,13 +34,12 @@ StoreJob = Job[StoreFacts, Parts]
 
 
 class StoreWriter:
-    """Fulfils `daemon.engine.batch.Writer` for the store. `resync` starts a full sync of products."""
+    """Fulfils `daemon.engine.batch.Writer` for the store."""
 
     kind = Kind.STORE
 
-    def __init__(self, line: Line, resync: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, line: Line) -> None:
         self._line = line
-        self._resync = resync
 
     async def prepare(self) -> None:
         """Prepare nothing: what the site needs depends on the facts that are about to be read."""
@@ -48,8 +51,8 @@ class StoreWriter:
         async def send(job: StoreJob) -> Verdict:
             return await self._send(job, batch.lane)
 
-        rows = [job.row(job.before or Parts(b""), sure=False) for job in jobs]
-        await mark_unsure(self._line, self.kind, rows)
+        for job in jobs:
+            await self._mark(job)
         await carry_out(batch, jobs, send)
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
@@ -57,14 +60,28 @@ class StoreWriter:
         jobs = await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint)
         return [Step("set the base currency, and keep the price list with it", job.why) for job in jobs]
 
+    async def _mark(self, job: StoreJob) -> None:
+        """Mark the store unsure, and with it start the full sync of products if they depend on what has changed."""
+        line, parts = self._line, self._parts(job)
+        row = job.row(parts, sure=False)
+        if job.before is None or job.before == parts:
+            await mark_unsure(line, self.kind, [row])
+            return
+        assert job.value is not None  # the parts of one that is gone stay as they are
+        line.take_facts(job.value)
+        mark = Mark[str](connection_id=line.connection.id, kind=self.kind, rows=[row])
+        resync = Start(
+            connection_id=line.connection.id, kind=Kind.PRODUCTS, mode="normal", now=line.now(), internal=True
+        )
+        await line.storage.write(remap, Remap(mark=mark, resync=resync))
+        line.desks[Kind.PRODUCTS].run_started()
+
     async def _send(self, job: StoreJob, lane: Lane) -> Verdict:
         facts = job.value
         if facts is None:
             return Verdict(outcome="removed")
         self._line.take_facts(facts)
-        parts = Parts(self._mapping(facts))
-        if job.before is not None and job.before.mapping not in {b"", parts.mapping}:
-            await self._resync()
+        parts = self._parts(job)
         await self._line.terms()
         try:
             await self._line.sparklayer.settings.set_base_currency(facts.currency, lane)
@@ -78,5 +95,10 @@ class StoreWriter:
             return Verdict(outcome="rejected", problems=(problem,), row=job.row(parts, sure=False))
         return Verdict(outcome="written", row=job.row(parts))
 
-    def _mapping(self, facts: StoreFacts) -> bytes:
-        return self._line.fingerprint((facts.currency, facts.weight_unit, facts.locations, facts.tax_inclusive))
+    def _parts(self, job: StoreJob) -> Parts:
+        facts = job.value
+        if facts is None:
+            assert job.before is not None  # what SparkLayer never had is no job
+            return job.before
+        shared = (facts.currency, facts.weight_unit, facts.locations, facts.tax_inclusive)
+        return Parts(self._line.fingerprint(shared))

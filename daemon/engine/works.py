@@ -41,8 +41,7 @@ class Works:
         self.line = line
         self._destination = destination
         self.full_syncs = {kind: FullSyncs(line, kind) for kind in line.desks}
-        resync = partial(self.full_syncs[Kind.PRODUCTS].start, "normal", internal=True)
-        writers = (StoreWriter(line, resync), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
+        writers = (StoreWriter(line), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
         self.pipelines = {writer.kind: Pipeline(line, writer) for writer in writers if writer.kind in line.desks}
         self._actors = {kind: Actor(line, pipeline) for kind, pipeline in self.pipelines.items()}
         self._helping = trio.CancelScope()

@@ -65,7 +65,11 @@ RRP_AMOUNT = "price"
 """The amount of a recommended price; only its currency_code was seen (section 2)."""
 
 SETTINGS_REFUSED = frozenset({"http_403", "missing", "http_405", "http_422"})
-"""Refusals of a global setting that mean: this key may not write it (section 7); 400 would be about the value."""
+"""Refusals of a global setting that mean, whatever their words: this key may not write it (section 7)."""
+
+SETTINGS_REFUSED_WORDS = re.compile(r"unavailable for updates", re.IGNORECASE)
+"""What any refusal says that means the same. The words are documented, their status is not: it may be 400, which
+with other words is about the value."""
 
 SUSPENDED = frozenset({402, 403})
 """Answers to an ordinary call that mean: this site or plan may not use the API, whatever is sent."""

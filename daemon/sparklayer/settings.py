@@ -10,7 +10,7 @@ from daemon.errors import Rejected
 from daemon.model import Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import SETTINGS_REFUSED
+from daemon.sparklayer.inferred import SETTINGS_REFUSED, SETTINGS_REFUSED_WORDS
 
 PATCH = Operation(name="patchGlobalSetting", method="PATCH", forbidding=True)
 PUT = Operation(name="putStoreCurrency", method="PUT", forbidding=True)
@@ -38,7 +38,7 @@ class Settings:
                 content = [{"key": BASE_CURRENCY, "value": currency}]
                 await self._client.call(PATCH, SETTINGS_PATH, lane, encode_json(content))
             except Rejected as error:
-                if error.reason not in SETTINGS_REFUSED:
+                if error.reason not in SETTINGS_REFUSED and not SETTINGS_REFUSED_WORDS.search(str(error)):
                     raise
                 self._refused = True
             else:

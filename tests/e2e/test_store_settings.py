@@ -3,12 +3,16 @@
 That a new currency or unit of weight starts the full sync that it needs is in test_arrival.
 """
 
-from daemon.sandbox import SparkLayerOptions
+import pytest
+
+from daemon.sandbox import SparkLayerOptions, answer
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.trade import trade_store, writes
 
 JUMPER = 1
 PRICE_LIST = "bigcommerce-price"
+ONE_TRY = 3
+"""Calls that one try of an entity makes."""
 
 
 async def _settings(h: House) -> tuple[str | None, str, bool]:
@@ -25,6 +29,14 @@ async def test_the_base_currency_arrives_whatever_the_key_may_write(house: OpenH
         assert (await h.process.second_run())["succeeded"]
         assert await _settings(h) == ("GBP", "GBP", False)
         assert h.site.statistics.calls["PUT /api/v1/store-currency"] == 0
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_a_key_that_may_not_write_settings_sets_the_store_currency(house: OpenHouse, status: int) -> None:
+    async with house(sparklayer=SparkLayerOptions(settings_refusal=status)) as h:
+        await h.first_sync()
+        assert (await _settings(h))[0] == "USD"
+        assert (await h.process.status("store"))["issues"] == 0
 
 
 async def test_prices_with_tax_are_shown_as_such(house: OpenHouse) -> None:
@@ -67,3 +79,20 @@ async def test_a_refresh_repairs_what_was_changed_behind_our_back(house: OpenHou
         h.state.price_lists.existing(PRICE_LIST).currency_code = "EUR"
         assert (await h.process.full_sync("store", refresh=True))["succeeded"]
         assert await _settings(h) == ("USD", "USD", False)
+
+
+async def test_a_change_that_sparklayer_does_not_take_yet_has_products_read_again_once(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        h.state.settings.currency = None
+        outage = h.site.faults.add("PUT */store-currency", answer(503))
+        h.store.set_currency("GBP")
+        again = await h.process.second_run()
+        await h.until(lambda: outage.used > ONE_TRY)
+        await h.process.restart()
+        tried = outage.used
+        await h.until(lambda: outage.used >= tried + ONE_TRY)
+        h.site.faults.remove(outage)
+        await h.settle()
+        assert (await _settings(h))[0] == "GBP"
+        assert (await h.process.status())["full_sync"]["id"] == again["id"]

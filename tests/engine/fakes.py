@@ -68,12 +68,8 @@ EPOCH = 1_800_000_000.0
 PRICE_LIST = "fake-price"
 
 
-async def _nothing_to_read_again() -> None:
-    pass
-
-
 WRITERS: Mapping[Kind, Callable[[Line], Writer]] = {
-    Kind.STORE: lambda line: StoreWriter(line, _nothing_to_read_again),
+    Kind.STORE: StoreWriter,
     Kind.PRODUCTS: ProductWriter,
     Kind.CUSTOMERS: CustomerWriter,
     Kind.ORDERS: OrderWriter,
@@ -335,9 +331,12 @@ class Bench:
 
 @contextlib.asynccontextmanager
 async def open_bench(
-    options: SparkLayerOptions | None = None, kind: Kind = Kind.PRODUCTS, **tuning: Any
+    options: SparkLayerOptions | None = None,
+    kind: Kind = Kind.PRODUCTS,
+    kinds: frozenset[Kind] | None = None,
+    **tuning: Any,
 ) -> AsyncIterator[Bench]:
-    """Build a bench for one kind; `tuning` are the line's options."""
+    """Build a bench that works on one kind, of a store that has these `kinds`; `tuning` are the line's options."""
     storage, vault = InlineDatabase(), Vault([Secret("a key of the tests")])
     shop, site = Shop(), SparkLayer(options or SparkLayerOptions(), "http://site.test")
     house = await House.build(storage)
@@ -353,7 +352,7 @@ async def open_bench(
             identity=str,
             connect=lambda *_: shop,
             reader=_Deaf,
-            kinds=frozenset({kind}),
+            kinds=kinds or frozenset({kind}),
         ),
         platform=shop,
         sparklayer=sparklayer.connect(

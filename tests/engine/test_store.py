@@ -1,17 +1,25 @@
 """The store's settings reach SparkLayer, and what every product depends on starts the full sync that it needs."""
 
+from typing import NoReturn
+
+import pytest
 import trio
 from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.line import LONGEST_BACKOFF
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.store import StoreWriter
+from daemon.errors import StorageTrouble
 from daemon.model import Kind, StoreFacts
+from daemon.sandbox.faults import answer
+from daemon.storage import remapping
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench
 
 STORE = "1"
+WITH_PRODUCTS = frozenset({Kind.STORE, Kind.PRODUCTS})
 FACTS = StoreFacts(currency="USD", weight_unit="KGS")
 
 
@@ -21,21 +29,77 @@ async def _told(bench: Bench, facts: StoreFacts) -> None:
     await bench.work()
 
 
+async def _runs(bench: Bench) -> list[bool]:
+    """Return of each full sync of products whether it is to run again."""
+    rows = await bench.house.everything_of("full_syncs")
+    return [row["again"] for row in rows if row["kind"] == Kind.PRODUCTS.value]
+
+
+async def _end_runs(bench: Bench) -> None:
+    await bench.house.alter("full_syncs", "state = 'ended'")
+
+
 async def test_only_what_products_depend_on_has_them_read_again(autojump_clock: MockClock) -> None:
-    async with open_bench(kind=Kind.STORE) as bench:
-        resyncs: list[str] = []
-
-        async def resync() -> None:
-            resyncs.append(bench.shop.store.weight_unit)
-
-        bench.pipeline = Pipeline(bench.line, StoreWriter(bench.line, resync))
+    async with open_bench(kind=Kind.STORE, kinds=WITH_PRODUCTS) as bench:
         await _told(bench, FACTS)
         await _told(bench, evolve(FACTS, url="https://elsewhere.test"))
-        assert resyncs == []
+        assert await _runs(bench) == []
         await _told(bench, evolve(FACTS, weight_unit="LBS"))
         await _told(bench, evolve(FACTS, weight_unit="LBS"))
-        assert resyncs == ["LBS"]
+        assert await _runs(bench) == [False]
         assert bench.site.state.settings.currency == "USD"
+        await _told(bench, FACTS)
+        assert await _runs(bench) == [True], "the run that is on its way has read some of it as it was"
+
+
+async def test_one_change_has_them_read_again_once_however_often_it_is_sent(autojump_clock: MockClock) -> None:
+    async with open_bench(kind=Kind.STORE, kinds=WITH_PRODUCTS) as bench:
+        await _told(bench, FACTS)
+        bench.site.state.settings.currency = None
+        outage = bench.site.faults.add("PUT */store-currency", answer(503), times=20)
+        bench.shop.store = bench.shop.products[STORE] = evolve(FACTS, currency="GBP")
+        await bench.change(STORE)
+        await bench.once()
+        assert await _runs(bench) == [False], "it starts before the settings are taken"
+        await _end_runs(bench)
+        bench.pipeline = Pipeline(bench.line, StoreWriter(bench.line))  # as after a restart
+        await bench.work()
+        assert outage.used == 20
+        assert await _runs(bench) == [False]
+        assert bench.site.state.settings.currency == "GBP"
+
+
+async def test_what_changes_again_while_it_is_tried_has_them_read_again_once_more(autojump_clock: MockClock) -> None:
+    async with open_bench(kind=Kind.STORE, kinds=WITH_PRODUCTS) as bench:
+        await _told(bench, FACTS)
+        bench.site.faults.add("PUT */store-currency", answer(503))
+        for unit in ("LBS", "KGS"):
+            bench.shop.store = bench.shop.products[STORE] = evolve(FACTS, weight_unit=unit)
+            await bench.change(STORE)
+            await trio.sleep(LONGEST_BACKOFF)
+            assert await bench.once()
+            await _end_runs(bench)
+        assert await _runs(bench) == [False, False]
+
+
+async def test_a_change_is_noted_and_its_run_started_together_or_not_at_all(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_bench(kind=Kind.STORE, kinds=WITH_PRODUCTS) as bench:
+        await _told(bench, FACTS)
+        bench.shop.store = bench.shop.products[STORE] = evolve(FACTS, weight_unit="LBS")
+        await bench.change(STORE)
+        with monkeypatch.context() as trouble:
+            trouble.setattr(remapping, "start", _fails)
+            with pytest.raises(StorageTrouble):
+                await bench.once()
+        assert await _runs(bench) == []
+        await bench.work()
+        assert await _runs(bench) == [False]
+
+
+def _fails(*_: object) -> NoReturn:
+    raise StorageTrouble("the disk is full", reason="full")
 
 
 async def test_another_base_currency_is_an_issue_until_it_can_be_set(autojump_clock: MockClock) -> None:

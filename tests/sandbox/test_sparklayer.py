@@ -320,7 +320,7 @@ async def test_settings_may_be_written_when_the_switch_says_so(house: Any) -> No
         assert (await running.site("GET", "/api/v1/store-currency")).json() == {"currency_code": "EUR"}
 
 
-@pytest.mark.parametrize("status", [403, 404, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
 async def test_the_status_of_refused_settings_is_a_switch(house: Any, status: int) -> None:
     async with house(sparklayer=SparkLayerOptions(settings_refusal=status)) as running:
         answer = await running.site("PATCH", "/api/v1/settings", [{"key": "baseCurrency", "value": "EUR"}])

@@ -35,6 +35,17 @@ async def test_a_key_that_may_not_write_settings_sets_the_store_currency_and_is_
     assert fake.bodies()[1:] == [{"currency_code": "GBP"}, {"currency_code": "EUR"}]
 
 
+@pytest.mark.parametrize("member", ["title", "detail"])
+async def test_a_refusal_that_says_so_means_the_key_whatever_its_status(
+    sparklayer: SparkLayer, fake: Any, member: str
+) -> None:
+    words = "Global settings unavailable for updates, please contact support"
+    fake.answers = [httpx.Response(400, json={member: words})]
+    await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
+    await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
+    assert steps(fake) == [SETTING, CURRENCY, CURRENCY]
+
+
 async def test_a_refused_value_is_refused(sparklayer: SparkLayer, fake: Any) -> None:
     fake.answers = [httpx.Response(400, json={"detail": "XXX is no currency"})]
     with pytest.raises(Rejected, match="XXX is no currency") as rejected:

@@ -228,11 +228,15 @@ class Address:
 
 @frozen(kw_only=True)
 class Credit:
-    """What a customer may buy on account; amounts in `currency`, or in the customer's own when that is None."""
+    """What a customer may buy on account; amounts in `currency`, or in the customer's own when that is None.
+
+    `net_terms` is in how many days an invoice is to be paid.
+    """
 
     limit: Decimal
     balance: Decimal | None = None
     currency: str | None = None
+    net_terms: int | None = None
 
 
 @frozen(kw_only=True)

@@ -46,6 +46,10 @@ class Trouble(enum.Enum):
         '{variant} (SKU "{sku}") has no usable price, so none is in SparkLayer.',
         "Set a price of 0 or more on the variant or the product in {platform}.",
     )
+    RETAIL_PRICE_UNUSABLE = (
+        '{variant} (SKU "{sku}") has a retail price that cannot be used, so it has no recommended price in SparkLayer.',
+        "Set a retail price of 0 or more on the variant or the product in {platform}.",
+    )
     WEIGHT_UNUSABLE = (
         '{variant} (SKU "{sku}") has a weight that cannot be used, so none is in SparkLayer.',
         "Set a weight of 0 or more on the variant or the product in {platform}.",

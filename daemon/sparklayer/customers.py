@@ -15,7 +15,7 @@ from attrs import asdict, frozen
 from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import CLEARED_FIELDS, CUSTOMERS
+from daemon.sparklayer.inferred import CLEARED_FIELDS, CUSTOMERS, NET_TERMS
 
 CREATE = Operation(name="createCustomer", method="POST", keyed=True)
 UPDATE = Operation(name="updateCustomer", method="PATCH", keyed=True, concurrent=True)
@@ -102,7 +102,12 @@ def _optional(customer: Customer) -> Mapping[str, Any]:
 
 
 def _credit(credit: Credit) -> dict[str, Any]:
-    fields = {"credit_limit": credit.limit, "balance": credit.balance, "currency_code": credit.currency}
+    fields = {
+        "credit_limit": credit.limit,
+        "balance": credit.balance,
+        "currency_code": credit.currency,
+        NET_TERMS: credit.net_terms,
+    }
     return {name: value for name, value in fields.items() if value is not None}
 
 

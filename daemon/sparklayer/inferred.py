@@ -52,6 +52,10 @@ CLEARED_FIELDS: Mapping[str, Any] = {
 """How a customer loses an optional field that it had: leaving it out of a PATCH might keep the old value. The names
 of the last three in the REST API are inferred as well, and that a parent is named by its external id (section 5)."""
 
+NET_TERMS = "net_terms"
+"""What a payment on account calls the days until an invoice is due: of SparkLayer's own name for it only the beginning
+was seen, the rest is that of another program's metafields (section 5)."""
+
 CUSTOMER_OF_PLATFORM = "platform"
 """What names the customer of a purchase that SparkLayer does not have yet; only its own ids were seen (section 6)."""
 

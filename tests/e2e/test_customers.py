@@ -98,7 +98,7 @@ ATTRIBUTES: dict[str, str | None] = {
     "sales_agent_groups": "north, east",
     "price_lists": '["trade", "spring"]',
     "discount_percentage": "12.5",
-    "payment_on_account": '{"credit_limit": 800, "balance": 20.5, "currency_code": "USD"}',
+    "payment_on_account": '{"credit_limit": 800, "balance": 20.5, "currency_code": "USD", "net_terms": 30}',
     "company_name": "Attributed Ltd",
     PARENT: str(SHOP),
 }

@@ -29,6 +29,7 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
     "a single rule": lambda store: store.metafields.set("variant", _small(store), "pack_size", "3"),
     "and another": lambda store: store.metafields.set("product", JUMPER, "sell", "no"),
     "settings of all groups": lambda store: store.metafields.set("product", JUMPER, "settings", RULES),
+    "a single rule beside them": lambda store: store.metafields.set("variant", _small(store), "pack_size", "4"),
     "settings of a variant": lambda store: store.metafields.set("variant", _small(store), "settings", BY_GROUP),
     "settings of all taken away": lambda store: _delete(store, "product", JUMPER, "settings"),
     "settings of the variant taken away": lambda store: _delete(store, "variant", _small(store), "settings"),

@@ -60,7 +60,7 @@ REFUSED: list[tuple[str, str, Any, int, str | None]] = [
     ("PATCH", "/1", {"discount_percentage": 101}, 400, "discount_percentage"),
     ("PATCH", "/1", {"discount_percentage": -1}, 400, "discount_percentage"),
     ("PATCH", "/1", {"discount_percentage": "5"}, 400, "discount_percentage"),
-    ("PATCH", "/1", {"payment_on_account": CREDIT | {"net_terms": 30}}, 400, "payment_on_account.net_terms"),
+    ("PATCH", "/1", {"payment_on_account": CREDIT | {"terms": 30}}, 400, "payment_on_account.terms"),
     ("PATCH", "/1", {"payment_on_account": {"balance": "5"}}, 400, "payment_on_account.balance"),
     ("PATCH", "/1", {"payment_on_account": {"currency_code": "gbp"}}, 400, "payment_on_account.currency_code"),
     ("PATCH", "/1", {"parent_customer_id": "none"}, 400, "parent_customer_id"),

@@ -77,6 +77,8 @@ async def test_money_and_percentages_are_exact_numbers(sparklayer: SparkLayer, f
 def test_a_credit_says_nothing_of_what_is_not_known() -> None:
     known = evolve(PLAIN, payment_on_account=Credit(limit=Decimal(5)))
     assert body(write(known))["payment_on_account"] == {"credit_limit": Decimal(5)}
+    terms = evolve(PLAIN, payment_on_account=Credit(limit=Decimal(5), net_terms=30))
+    assert body(write(terms))["payment_on_account"] == {"credit_limit": Decimal(5), "net_terms": 30}
 
 
 @pytest.mark.parametrize(

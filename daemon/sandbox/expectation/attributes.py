@@ -2,7 +2,8 @@
 
 A variant's metafield goes before its product's, key by key. `rrp` is an amount of the store's currency; without one
 the retail price counts, if it is not zero. `settings` is JSON, a list with one entry for a customer group or an object
-of entries by group, and goes before the single keys, which are for the group `base`. A restock date and a minimum
+of entries by group, and goes before the single keys beside it, which are for the group `base`; those of a variant go
+before its product's `settings`. A restock date and a minimum
 level belong to the stock of a SKU that is tracked. What cannot be read is as if it were not there.
 """
 
@@ -67,7 +68,7 @@ def expected_rules(store: Store, variant: Variant) -> Picture:
     texts = _texts(store, variant)
     own = _read(Decimal, texts.get("rrp"))
     rrp = _retail(store, variant) if own is None else own
-    return {"rrp": {store.currency: rrp.normalize()} if rrp else {}, "settings": _settings(texts)}
+    return {"rrp": {store.currency: rrp.normalize()} if rrp else {}, "settings": _settings(store, variant)}
 
 
 def _retail(store: Store, variant: Variant) -> Decimal:
@@ -75,12 +76,18 @@ def _retail(store: Store, variant: Variant) -> Decimal:
     return Decimal(str(product if own is None else own))
 
 
-def _settings(texts: Mapping[str, str]) -> Picture:
+def _settings(store: Store, variant: Variant) -> Picture:
+    own, texts = store.metafields.texts("variant", variant.id), _texts(store, variant)
     entries = _entries(_read(json.loads, texts.get("settings")))
-    if entries is not None:
-        return _by_group(entries)
-    single = {key: _read(read, texts.get(key)) for key, read in RULES.items()}
-    return _by_group([{"customer_group": BASE, **single}])
+    if entries is None:
+        return _single(texts)
+    rules = _by_group(entries)
+    over = {} if "settings" in own else _single(own)
+    return rules | {group: rules.get(group, {}) | one for group, one in over.items()}
+
+
+def _single(texts: Mapping[str, str]) -> Picture:
+    return _by_group([{"customer_group": BASE, **{key: _read(read, texts.get(key)) for key, read in RULES.items()}}])
 
 
 def _entries(content: Any) -> list[Mapping[str, Any]] | None:

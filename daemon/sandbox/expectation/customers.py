@@ -124,7 +124,12 @@ def _credit(account: Any, currency: str) -> Picture | None:
     if not isinstance(account, Mapping):
         return None
     limit, balance = _decimal(account.get("credit_limit")), _decimal(account.get("balance"))
-    shown = {"limit": limit, "balance": balance, "currency": account.get("currency_code") or currency}
+    shown = {
+        "limit": limit,
+        "balance": balance,
+        "currency": account.get("currency_code") or currency,
+        "terms": _decimal(account.get("net_terms")),
+    }
     return _filled(shown) if limit or balance else None
 
 

@@ -37,6 +37,7 @@ class Credit(Written):
     credit_limit: float | UnsetType = UNSET
     balance: float | UnsetType = UNSET
     currency_code: Currency | UnsetType = UNSET
+    net_terms: int | UnsetType = UNSET
 
 
 class AddressWrite(Written, kw_only=True):

@@ -175,9 +175,15 @@ def test_of_two_that_come_to_the_same_the_prefixed_one_holds() -> None:
             "payment_on_account",
             '{"credit_limit": 5000.10, "balance": "-3", "currency_code": "gbp", "net_terms": 30}',
             "payment_on_account",
-            Credit(limit=Decimal("5000.10"), balance=Decimal(-3), currency="GBP"),
+            Credit(limit=Decimal("5000.10"), balance=Decimal(-3), currency="GBP", net_terms=30),
         ),
         ("payment_on_account", '{"credit_limit": "100"}', "payment_on_account", Credit(limit=Decimal(100))),
+        (
+            "payment_on_account",
+            '{"credit_limit": 1, "net_terms": "0"}',
+            "payment_on_account",
+            Credit(limit=Decimal(1), net_terms=0),
+        ),
     ],
 )
 def test_attribute(name: str, text: str, field: str, value: Any) -> None:
@@ -203,6 +209,8 @@ def test_attribute(name: str, text: str, field: str, value: Any) -> None:
         ("payment_on_account", '{"credit_limit": "Infinity"}', "payment_on_account", None),
         ("payment_on_account", '{"credit_limit": -1}', "payment_on_account", None),
         ("payment_on_account", '{"credit_limit": 1, "currency_code": "Pounds"}', "payment_on_account", None),
+        ("payment_on_account", '{"credit_limit": 1, "net_terms": -1}', "payment_on_account", None),
+        ("payment_on_account", '{"credit_limit": 1, "net_terms": "a month"}', "payment_on_account", None),
         ("payment_on_account", "[" * 10_000, "payment_on_account", None),
         ("payment_on_account", '{"x": ' + "[" * 10_000, "payment_on_account", None),
     ],

@@ -180,6 +180,41 @@ def test_a_negative_weight_is_a_problem() -> None:
     assert result.value.variants[0].weight_in_grams is None
 
 
+NO_NUMBERS = ["abc", "NaN", "", "19,99", True, [], ["1"], "1e999999999999999999999"]
+
+
+@pytest.mark.parametrize("told", NO_NUMBERS)
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [("weight", "weight_unusable"), ("price", "price_missing"), ("retail_price", "retail_price_unusable")],
+)
+def test_an_amount_that_is_no_number_costs_that_amount_only(field: str, code: str, told: object) -> None:
+    whole = product(variants=[colour("Red"), colour("Green")])
+    result = mapped(variants=[colour("Red", **{field: told}), colour("Green")])
+    assert codes(result) == [code]
+    assert "Red" in result.problems[0].message
+    assert result.value is not None
+    assert [variant.sku for variant in result.value.variants] == ["B-Red", "B-Green"]
+    assert result.value.variants[1] == whole.variants[1]
+    assert result.value.prices == {
+        sku: price for sku, price in whole.prices.items() if sku != "B-Red" or field != "price"
+    }
+    assert (result.value.variants[0].weight_in_grams is None) == (field == "weight")
+    assert result.value.variants[0].rrp is None
+
+
+def test_beside_an_amount_that_is_no_number_the_others_stay_exact() -> None:
+    raw = msgspec.Raw(
+        b'{"id": 1, "price": 0.1000000000000000055511151231257827, "weight": "x", "variants": [{"id": 2}]}'
+    )
+    read = wire.read_product(raw)
+    assert isinstance(read, wire.Product)
+    assert read.price == Decimal("0.1000000000000000055511151231257827")
+    beyond = wire.read_product(msgspec.Raw(b'{"id": 1, "price": 1e99999999999999999999, "variants": [{"id": 2}]}'))
+    assert isinstance(beyond, wire.Product)
+    assert str(beyond.price) == "NaN"
+
+
 @pytest.mark.parametrize(
     ("own", "inherited", "price"),
     [
@@ -305,7 +340,8 @@ def test_a_sku_used_twice_stays_with_the_first_variant() -> None:
         {"variants": None},
         {"variants": []},
         {"name": 7},
-        {"price": "dear"},
+        {"inventory_level": "many"},
+        {"price": "dear", "variants": []},
     ],
 )
 def test_a_product_that_is_not_what_was_agreed_is_unreadable_and_keeps_its_id(changes: dict[str, Any]) -> None:
@@ -320,7 +356,7 @@ def test_variants_that_were_not_included_are_not_taken_for_none() -> None:
 
 
 amounts: st.SearchStrategy[Any] = st.one_of(
-    st.none(), st.just({}), st.integers(), st.floats(allow_nan=False, allow_infinity=False)
+    st.none(), st.just({}), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=4)
 )
 skus = st.one_of(st.none(), st.sampled_from(["", " ", "A", "B", "A ", "a"]), st.text(max_size=8))
 values = st.fixed_dictionaries({"option_display_name": st.none() | st.text(max_size=5), "label": st.text(max_size=5)})

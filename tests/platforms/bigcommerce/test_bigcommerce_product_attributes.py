@@ -56,6 +56,54 @@ def test_settings_supersede_single_rules(text: str) -> None:
     assert (found.settings, problems) == (expected, [])
 
 
+BY_GROUP = '[{"customer_group": "base", "pack_size": 6, "sell": false}, {"customer_group": "gold", "pack_size": 12}]'
+GOLD = OrderRules(customer_group="gold", pack_size=12)
+
+
+@pytest.mark.parametrize(
+    ("product", "variant", "rules"),
+    [
+        (
+            {"settings": BY_GROUP},
+            {"pack_size": "3"},
+            (OrderRules(customer_group="base", pack_size=3, sell=False), GOLD),
+        ),
+        (
+            {"settings": '{"gold": {"pack_size": 12}}'},
+            {"sell": "no"},
+            (GOLD, OrderRules(customer_group="base", sell=False)),
+        ),
+        (
+            {"settings": BY_GROUP, "pack_size": "9"},
+            {"rrp": "1"},
+            (OrderRules(customer_group="base", pack_size=6, sell=False), GOLD),
+        ),
+        ({"settings": BY_GROUP}, {"settings": '{"gold": {"pack_size": 12}}', "pack_size": "3"}, (GOLD,)),
+        ({"pack_size": "3", "sell": "no"}, {"settings": '{"gold": {"pack_size": 12}}'}, (GOLD,)),
+        (
+            {"pack_size": "3", "sell": "no"},
+            {"pack_size": "4"},
+            (OrderRules(customer_group="base", pack_size=4, sell=False),),
+        ),
+    ],
+    ids=[
+        "a single key over the product's settings",
+        "of a group that they do not name",
+        "the product's single keys are superseded",
+        "the variant's settings are all that holds",
+        "before the product's single keys too",
+        "single keys over single keys",
+    ],
+)
+def test_the_variants_own_rules_hold_before_the_products(
+    product: dict[str, str], variant: dict[str, str], rules: tuple[OrderRules, ...]
+) -> None:
+    assert attributes(product, variant) == (
+        Attributes(settings=rules, rrp=Decimal(1) if "rrp" in variant else None),
+        [],
+    )
+
+
 def test_of_two_rules_of_a_group_the_last_holds() -> None:
     found, _ = attributes({"settings": '[{"customer_group": "a", "pack_size": 1}, {"customer_group": "a"}]'})
     assert found.settings == (OrderRules(customer_group="a"),)
@@ -70,6 +118,7 @@ def test_a_date_of_new_stock() -> None:
     [
         ("rrp", "a lot", "an amount of 0 or more"),
         ("rrp", "-1", "an amount of 0 or more"),
+        ("rrp", "1e15", "an amount of 0 or more"),
         ("rrp", "Infinity", "an amount of 0 or more"),
         ("restock_date", "soon", "a date such as"),
         ("restock_date", "31/12/2026", "a date such as"),
@@ -80,6 +129,10 @@ def test_a_date_of_new_stock() -> None:
         ("settings", "[" * 10_000, "a JSON list of rules"),
         ("settings", '[{"pack_size": 1}]', "a JSON list of rules"),
         ("settings", '{"vip": 5}', "a JSON list of rules"),
+        ("settings", '[{"customer_group": "a", "pack_size": -6}]', "whole numbers of 0 or more"),
+        ("settings", '[{"customer_group": "a", "max_order_quantity": 1.5}]', "whole numbers of 0 or more"),
+        ("settings", '[{"customer_group": "", "pack_size": 6}]', "each with a customer_group"),
+        ("settings", '{" ": {"pack_size": 6}}', "each with a customer_group"),
         ("settings", '[{"customer_group": "a", "pack_size": "many"}]', "a JSON list of rules"),
     ],
 )

@@ -53,6 +53,7 @@ def read(values: Mapping[str, str | int | float | None], problems: list[Problem]
             return None
 
     listed = "texts separated by commas, or a JSON list of texts,"
+    credit = 'JSON such as {"credit_limit": 1000, "balance": 0, "net_terms": 30}'
     return Attributes(
         company_name=value("company_name", str, "a text"),
         group=value("group", str, "a text"),
@@ -60,7 +61,7 @@ def read(values: Mapping[str, str | int | float | None], problems: list[Problem]
         sales_agent_groups=value("sales_agent_groups", _list, listed) or (),
         price_lists=value("price_lists", _list, listed) or (),
         discount_percentage=value("discount_percentage", _percentage, "a number from 0 to 100"),
-        payment_on_account=value("payment_on_account", _credit, 'JSON such as {"credit_limit": 1000, "balance": 0}'),
+        payment_on_account=value("payment_on_account", _credit, credit),
         parent=value("parent_customer_id", _id, "the id of a customer"),
     )
 
@@ -89,6 +90,7 @@ class _Credit(msgspec.Struct):
     credit_limit: Decimal
     balance: Decimal | None = None
     currency_code: str | None = None
+    net_terms: int | None = None
 
 
 _DECODE_CREDIT = msgspec.json.Decoder(_Credit, strict=False).decode
@@ -102,7 +104,9 @@ def _credit(text: str) -> Credit:
         raise ValueError(text)
     if currency is not None and not _CURRENCY.fullmatch(currency):
         raise ValueError(text)
-    return Credit(limit=limit, balance=balance, currency=currency and currency.upper())
+    if content.net_terms is not None and content.net_terms < 0:
+        raise ValueError(text)
+    return Credit(limit=limit, balance=balance, currency=currency and currency.upper(), net_terms=content.net_terms)
 
 
 def _id(text: str) -> int:

@@ -2,8 +2,10 @@
 
 The keys are those that SparkLayer documents for other platforms, where they stand on the variant (sparklayer.md
 section 11); that the same serve on BigCommerce, and on the product as well, is inferred. `settings` (JSON: a list of
-rules with a `customer_group`, or an object of rules by group) supersedes the single keys, which are those of the
-group `base`. What cannot be read is a problem that says what was expected, and is left out.
+rules with a `customer_group`, or an object of rules by group) supersedes the single keys beside it, which are those of
+the group `base`. A variant's own go before its product's, metafield by metafield: its `settings` is all that holds;
+without one its single keys are laid over what the product says of `base`, be it by `settings` or by single keys. What
+cannot be read is a problem that says what was expected, and is left out.
 """
 
 import datetime as dt
@@ -12,9 +14,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 
 from daemon.model import OrderRules, Problem
+from daemon.platforms.bigcommerce.amounts import usable
 from daemon.problems import Trouble
 
 T = TypeVar("T")
@@ -43,13 +46,12 @@ NOTHING = Attributes()
 
 def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, problems: list[Problem]) -> Attributes:
     """Return the attributes of a variant; `called` is what a person calls it."""
-    texts = {**product, **variant}
-    if not texts:
+    if not product and not variant:
         return NOTHING
-    reader = _Reader(texts, called, problems)
+    reader = _Reader({**product, **variant}, called, problems)
     return Attributes(
         rrp=reader.value("rrp", _amount, "an amount of 0 or more such as 19.99"),
-        settings=_settings(reader),
+        settings=_settings(reader, own=variant),
         restock_date=reader.value("restock_date", dt.date.fromisoformat, "a date such as 2026-12-31"),
         min_stock_level=reader.value("min_stock_level", int, "a whole number"),
     )
@@ -81,27 +83,43 @@ def _begun(called: str) -> str:
     return called[:1].lower() + called[1:]
 
 
-def _settings(reader: _Reader) -> tuple[OrderRules, ...]:
-    whole = reader.value("settings", _rules, "a JSON list of rules, each with a customer_group,")
-    if whole is not None:
-        return whole
+def _settings(reader: _Reader, own: Mapping[str, str]) -> tuple[OrderRules, ...]:
+    """Return the rules by group; `own` are the variant's metafields."""
+    expected = "a JSON list of rules, each with a customer_group and, as quantities, whole numbers of 0 or more,"
+    whole = reader.value("settings", _rules, expected)
+    if whole is None:
+        whole, over = (), reader.texts
+    else:
+        over = {} if "settings" in own else own
+    single = _single(evolve(reader, texts=over))
+    rules = {rule.customer_group: rule for rule in whole}
+    if single:
+        rules[BASE] = evolve(rules.get(BASE, OrderRules(customer_group=BASE)), **single)
+    return tuple(rules.values())
+
+
+def _single(reader: _Reader) -> dict[str, Any]:
+    """Return what the single keys say."""
     counts = {name: reader.value(name, _count, "a whole number of 0 or more") for name in COUNTS}
     flags = {name: reader.value(name, _flag, "true or false") for name in FLAGS}
-    given = {name: value for name, value in {**counts, **flags}.items() if value is not None}
-    return (OrderRules(customer_group=BASE, **given),) if given else ()  # type: ignore[arg-type]
+    return {name: value for name, value in {**counts, **flags}.items() if value is not None}
 
 
 def _rules(text: str) -> tuple[OrderRules, ...]:
     content: Any = msgspec.json.decode(text)
     if isinstance(content, dict):
         content = [{"customer_group": group, **rules} for group, rules in content.items()]
-    rules = msgspec.convert(content, list[OrderRules])
-    return tuple({rule.customer_group: rule for rule in rules}.values())
+    rules = {rule.customer_group: rule for rule in msgspec.convert(content, list[OrderRules])}
+    if not all(group.strip() for group in rules):
+        raise ValueError(text)
+    if any((getattr(rule, name) or 0) < 0 for rule in rules.values() for name in COUNTS):
+        raise ValueError(text)
+    return tuple(rules.values())
 
 
 def _amount(text: str) -> Decimal:
     amount = Decimal(text)
-    if not amount.is_finite() or amount < 0:
+    if not usable(amount):
         raise ValueError(text)
     return amount
 

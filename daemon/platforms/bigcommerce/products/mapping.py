@@ -99,7 +99,7 @@ def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
                     weight_in_grams=_weight(raw, variant, sku, grams, problems),
                     cart_image_url=_picture(raw, variant),
                     options=_options(variant),
-                    rrp=_rrp(raw, variant, extra[variant.id], facts.currency),
+                    rrp=_rrp(raw, variant, sku, extra[variant.id], facts.currency, problems),
                     settings=extra[variant.id].settings,
                 )
                 for position, (sku, variant) in enumerate(kept, start=1)
@@ -118,10 +118,16 @@ def _attributes(told: Told, variant: wire.Variant, problems: list[Problem]) -> A
     return attributes.read(told.fields, told.variant_fields.get(variant.id, {}), _called(variant), problems)
 
 
-def _rrp(raw: wire.Product, variant: wire.Variant, extra: Attributes, currency: str) -> Money | None:
+def _rrp(
+    raw: wire.Product, variant: wire.Variant, sku: Sku, extra: Attributes, currency: str, problems: list[Problem]
+) -> Money | None:
     """Return the recommended price: the attribute, else the retail price; BigCommerce's 0 means that there is none."""
     amount = extra.rrp if extra.rrp is not None else own_or(variant.retail_price, raw.retail_price)
-    return Money(amount, currency) if amount and usable(amount) else None
+    if amount is not None and not usable(amount):
+        trouble = Trouble.RETAIL_PRICE_UNUSABLE
+        problems.append(trouble.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
+        return None
+    return Money(amount, currency) if amount else None
 
 
 def _terms(level: int, extra: Attributes) -> Stock:

@@ -3,10 +3,16 @@
 What real stores answer decides, not the specification: a variant's null price or weight inherits the product's.
 `variants` must be there and not empty: it is missing when the server ignored `include`, and that must not read as "no
 variants".
+
+A price or a weight that is no number at all costs that number only: it reads as NaN, which no amount may be, and so
+becomes a problem for the merchant. A level of stock that is none makes the product `Unreadable`: to leave it out would
+sell without end.
 """
 
-from typing import Annotated
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
@@ -102,9 +108,47 @@ class Owner(Struct, frozen=True):
 ITEMS = Decoder(Listing[InventoryItem])
 OWNERS = Decoder(Listing[Owner])
 
-_PRODUCT = Decoder(Product)
+AMOUNTS = ("price", "retail_price", "weight")
+"""The fields of a product and of a variant that are an `Amount`."""
+
+NO_NUMBER = Decimal("NaN")
 
 
 def read_product(raw: Raw) -> Product | Unreadable:
     """Decode one product. Raises Retry when not even its id can be told."""
-    return wire.read(raw, _PRODUCT)
+    product = wire.read(raw, _PRODUCT)
+    if isinstance(product, Product):
+        return product
+    try:
+        return msgspec.convert(_without_words(wire.decode(raw, _LOOSE)), Product)
+    except msgspec.DecodeError:
+        return product
+
+
+def _number(text: str) -> Decimal:
+    """Read a number of JSON, exactly."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # its exponent is beyond all bounds
+        return NO_NUMBER
+
+
+_PRODUCT = Decoder(Product)
+_LOOSE = Decoder(dict[str, Any], float_hook=_number)
+
+
+def _without_words(product: dict[str, Any]) -> dict[str, Any]:
+    """Replace each amount that is no number by NaN."""
+    variants = product.get("variants")
+    for told in (product, *(variants if isinstance(variants, list) else ())):
+        if isinstance(told, dict):
+            told.update({name: NO_NUMBER for name in AMOUNTS if name in told and not _is_amount(told[name])})
+    return product
+
+
+def _is_amount(value: object) -> bool:
+    try:
+        msgspec.convert(value, Amount)
+    except msgspec.ValidationError:
+        return False
+    return True

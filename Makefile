@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check simulate bench lock format clean
+.PHONY: demo test conformance simulate check bench lock format clean
 
 demo: $(READY)
 	$(BIN)/ignite-sync demo
 
 test: $(READY)
 	$(BIN)/pytest $(ARGS)
+
+conformance: $(READY)
+	$(BIN)/pytest tests/conformance $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

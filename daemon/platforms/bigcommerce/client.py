@@ -32,10 +32,10 @@ class Client:
 
     def __init__(self, settings: BigCommerceSettings, transport: Transport | None, observe: Observe) -> None:
         self.limiter = Limiter(api=API, side=Side.PLATFORM, policy=WindowPolicy())
-        self._token = settings.access_token
+        self._secrets = settings.secrets
         api = Api(
             f"{settings.api_url}/stores/{settings.store_hash}",
-            headers={"X-Auth-Token": self._token.reveal(), "Accept": "application/json"},
+            headers={"X-Auth-Token": settings.access_token.reveal(), "Accept": "application/json"},
             transport=transport,
         )
         self._wire = Wire(API, api, self.limiter, observe)
@@ -123,7 +123,7 @@ class Client:
         answer = await self._wire.send(method, path, lane, query=query, body=content)
         if answer.ok:
             return answer
-        raise refusal(answer, self._token, right_needed(path))
+        raise refusal(answer, self._secrets, right_needed(path))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -2,14 +2,14 @@
 
 BigCommerce refuses in many shapes (contract section 11): v3 objects whose `errors` may be missing or keyed by
 field or by row, v2 arrays, plain text with 401, HTML with 415 and from every proxy on the way. Only JSON is
-quoted, shortened, and never with the token in it.
+quoted, shortened, and never with a secret in it: neither the token, nor what our webhooks carry.
 
 A 404 proves that something does not exist only when BigCommerce says so itself, in one of its two shapes and
 with the status repeated in the body; any other 404 comes from something in between and passes.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -26,11 +26,11 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404,
 _PASSING = frozenset({_NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
-def refusal(answer: Answer, token: Secret, right: str = "") -> Failure:
+def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failure:
     """Return the failure that `answer`, whose status is not 2xx, means; `right` is what the call takes."""
     status = answer.status
     body = _json(answer.body)
-    said = _shortened(" ".join(_words(body)).replace(token.reveal(), "***"))
+    said = _shortened(_masked(" ".join(_words(body)), secrets))
     text = f"BigCommerce answered {status}" + (f": {said}" if said else "")
     reason = f"http_{status}"
     if status == _UNAUTHORIZED:
@@ -84,6 +84,12 @@ def _words(body: Any) -> Iterator[str]:
             yield from (f"{name}: {words}" for name, words in errors.items())
         elif isinstance(errors, list):
             yield from (str(words) for words in errors)
+
+
+def _masked(words: str, secrets: Iterable[Secret]) -> str:
+    for secret in secrets:
+        words = words.replace(secret.reveal(), "***")
+    return words
 
 
 def _shortened(words: str) -> str:

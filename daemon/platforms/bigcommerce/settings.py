@@ -84,3 +84,8 @@ class BigCommerceSettings:
     b2b_customer_groups: tuple[int, ...] = field(default=(), validator=_are_groups)
     customer_group_mapping: Mapping[int, str] = field(factory=dict, validator=_maps_groups)
     order_staff_notes_pattern: str = field(default="", validator=_finds_a_cart)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All that no text may show, whoever says it."""
+        return tuple(filter(None, (self.access_token, self.client_secret, self.webhook_secret)))

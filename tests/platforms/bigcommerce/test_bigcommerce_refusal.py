@@ -11,13 +11,17 @@ from daemon.model import Secret
 from daemon.platforms.bigcommerce.refusal import LONGEST_WORDS, refusal
 
 TOKEN = Secret("very-secret-token")
+WEBHOOK_SECRET = Secret("what-our-webhooks-carry")
 V3_404 = {"status": 404, "title": "A product was not found with an id of 7", "type": "/api-docs", "instance": ""}
 V2_404 = [{"status": 404, "message": "The requested resource was not found."}]
 
 
 def refused(status: int, body: Any, **headers: str) -> Failure:
     content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return refusal(Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, content), TOKEN)
+    return refusal(
+        Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, content),
+        [TOKEN, WEBHOOK_SECRET],
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,8 +94,9 @@ def test_what_it_says_is_quoted_only_from_json(body: Any, words: str | None) -> 
 
 
 def test_long_words_are_shortened_and_the_token_is_never_quoted() -> None:
-    text = str(refused(422, {"title": "very-secret-token " * 500}))
+    text = str(refused(422, {"title": "very-secret-token what-our-webhooks-carry " * 500}))
     assert "very-secret-token" not in text
+    assert "what-our-webhooks-carry" not in text
     assert len(text) <= LONGEST_WORDS + len("BigCommerce answered 422: ")
 
 

@@ -1,0 +1,156 @@
+"""A stand-in and an adapter that is connected to it, with all that the adapter was given under watch."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import trio
+from attrs import define, field
+
+from daemon.errors import Retry
+from daemon.http import ApiCall
+from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.base import Entity, Page, Platform, WebhookReader
+from daemon.platforms.shelf import MemoryShelf, Note
+from tests.conformance.kit import Kit, Stand
+from tests.conformance.wire import Wire
+
+T = TypeVar("T")
+
+LONG = 3600.0
+"""Seconds by the clock of the test: who takes longer hangs."""
+
+DAY = 86400.0
+MOST_PAGES = 200
+MOST_TRIES = 30
+PAUSE = 60.0
+
+
+Wrap = Callable[[Any], Any]
+"""Puts something in front of an adapter or a reader."""
+
+
+def same(real: Any) -> Any:
+    """Put nothing in front of it."""
+    return real
+
+
+class WatchedShelf(MemoryShelf):
+    """A shelf whose every note was seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Note] = []
+
+    async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
+        """Write notes."""
+        self.seen += notes
+        await super().put(shelf, notes, epoch)
+
+    def lose(self) -> None:
+        """Lose all that is there, as with a new disk."""
+        self._notes.clear()
+
+
+@define(eq=False)
+class House:
+    """What a promise is tried on. `wrap` and `wrap_reader` put a broken adapter in front of the real one."""
+
+    kit: Kit
+    stand: Stand
+    wrap: Wrap = same
+    wrap_reader: Wrap = same
+    shelf: WatchedShelf = field(factory=WatchedShelf)
+    calls: list[ApiCall] = field(factory=list)
+    wire: Wire = field(init=False)
+    shop: Platform = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Connect an adapter."""
+        self.wire = Wire(self.stand.transport)
+        self.shop = self.connect()
+
+    def connect(self) -> Platform:
+        """Connect one more adapter, as after a restart: what was on the shelf is there."""
+        connected: Platform = self.wrap(
+            self.kit.platform.connect(self.stand.settings, self.wire, self.calls.append, self.shelf)
+        )
+        return connected
+
+    def reader(self, settings: Any = None) -> WebhookReader:
+        """Return the reader of the store's webhooks."""
+        reader: WebhookReader = self.wrap_reader(self.kit.platform.reader(settings or self.stand.settings))
+        return reader
+
+    def fill(self, kind: Kind) -> list[ExternalId]:
+        """Add more than two pages of a kind."""
+        return self.stand.add(kind, 2 * self.kit.page[kind] + 3)
+
+    async def walk(self, kind: Kind, *, shop: Platform | None = None, since: float | None = None) -> list[Entity]:
+        """Enumerate to the end, as patiently as the engine."""
+        return [entity async for page in self.pages(kind, shop=shop, since=since) for entity in page.entities]
+
+    async def pages(
+        self, kind: Kind, *, shop: Platform | None = None, since: float | None = None, cursor: str | None = None
+    ) -> AsyncIterator[Page]:
+        """Yield the pages from `cursor` on."""
+        shop = shop or self.shop
+        for _ in range(MOST_PAGES):
+            page = await patiently(_turn(shop, kind, since, cursor))
+            yield page
+            cursor = page.cursor
+            if cursor is None:
+                return
+        raise AssertionError("the enumeration does not end")
+
+    async def seen(self, kind: Kind, since: float | None = None) -> list[ExternalId]:
+        """Return the ids of an enumeration in the order they came."""
+        return [entity.external_id for entity in await self.walk(kind, since=since)]
+
+    async def mapped(self, kind: Kind, shop: Platform | None = None) -> dict[ExternalId, Any]:
+        """Return all values of a kind, enumerated, by id."""
+        shop = shop or self.shop
+        facts = await shop.facts()
+        return {entity.external_id: shop.map(kind, entity, facts) for entity in await self.walk(kind, shop=shop)}
+
+    async def read_all(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane = Lane.LIVE) -> dict[ExternalId, Entity]:
+        """Read entities by id, a batch at a time."""
+        found: dict[ExternalId, Entity] = {}
+        size = self.shop.batch(kind)
+        for start in range(0, len(ids), size):
+            found.update(await self.shop.read(kind, ids[start : start + size], lane))
+        return found
+
+
+def _turn(shop: Platform, kind: Kind, since: float | None, cursor: str | None) -> Callable[[], Awaitable[Page]]:
+    async def turn() -> Page:
+        return await (shop.page(kind, cursor) if since is None else shop.changed_since(kind, since, cursor))
+
+    return turn
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call until it succeeds, as the engine does with what has nobody else to retry it."""
+    for _ in range(MOST_TRIES):
+        try:
+            return await soon(call())
+        except Retry as error:
+            trouble = error
+            await trio.sleep(max(PAUSE, error.after or 0))
+    raise AssertionError(f"it is never done: {trouble.reason}")
+
+
+async def soon(call: Awaitable[T]) -> T:
+    """Await something that must end."""
+    with trio.move_on_after(LONG):
+        return await call
+    raise AssertionError("it hangs")
+
+
+@contextlib.asynccontextmanager
+async def open_house(kit: Kit, wrap: Wrap = same, wrap_reader: Wrap = same) -> AsyncIterator[House]:
+    """Open a stand-in and connect to it."""
+    async with kit.open() as stand:
+        house = House(kit, stand, wrap, wrap_reader)
+        yield house
+        await house.shop.aclose()

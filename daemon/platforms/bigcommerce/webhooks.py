@@ -186,7 +186,12 @@ def _changes(envelope: _Envelope) -> tuple[Change, ...]:
     if envelope.scope in REGISTERED_FOR_STORE:
         return _STORE
     led = _leads_to(envelope.scope)
-    return () if led is None else _entity(*led, _DATA.decode(envelope.data))
+    if led is None:
+        return ()
+    data = _DATA.decode(envelope.data)
+    if led[1] is _by_metafield and data.resource_type == "order":
+        led = Kind.ORDERS, _by_order_metafield  # an order's metafields may be told under the common scope only
+    return _entity(*led, data)
 
 
 def _leads_to(scope: str) -> tuple[Kind, Finder] | None:

@@ -66,6 +66,7 @@ TABLE: list[tuple[str, Any, tuple[Change, ...], bool]] = [
     ("store/metafield/updated", BY_METAFIELD, PRODUCT_FIELDS, True),
     ("store/metafield/deleted", BY_METAFIELD, PRODUCT_FIELDS, True),
     ("store/metafield/updated", OF_VARIANT, VARIANT_FIELDS, True),
+    *((f"store/metafield/{event}", OF_ORDER, ORDER, True) for event in CHANGES),
     ("store/metafield/updated", {**BY_METAFIELD, "resource_type": "category"}, (), True),
     ("store/metafield/updated", {"metafield_id": 6}, (), True),
     *((f"store/product/metafield/{event}", BY_METAFIELD, PRODUCT_FIELDS, True) for event in CHANGES),

@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench lock format clean
+SECONDS ?= 60
+SEED ?=
+
+.PHONY: demo test check crash bench lock format clean
 
 demo: $(READY)
 	$(BIN)/ignite-sync demo
@@ -17,6 +20,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The daemon killed again and again, at every named point and at random moments; SEED=N repeats a run.
+crash: $(READY)
+	$(BIN)/python -m tests.crash --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test conformance simulate check bench lock format clean
+.PHONY: demo test conformance simulate crash check bench lock format clean
 
 demo: $(READY)
 	$(BIN)/ignite-sync demo
@@ -24,6 +24,10 @@ check: $(READY)
 # The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# The daemon killed again and again, at every named point and at random moments; SEED=N repeats a run.
+crash: $(READY)
+	$(BIN)/python -m tests.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

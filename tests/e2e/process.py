@@ -25,7 +25,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -98,6 +98,8 @@ class Process:
         self.config = folder / "ignite-sync.toml"
         self.config.write_text(config, "utf-8")
         self.database = folder / "ignite-sync.db"
+        self.entry: Sequence[str] = ("daemon",)
+        """The module that is run, and arguments of its own before the command's."""
         self._log = folder / "output.log"
         self._environment = {**_clean_environment(), **(environment or {})}
         self._process: trio.Process | None = None
@@ -131,9 +133,14 @@ class Process:
         """Add settings of the connection's store, whose section is the last."""
         self.config.write_text("\n".join((self.config.read_text("utf-8"), *lines)), "utf-8")
 
+    @property
+    def living(self) -> bool:
+        """Whether it was started and has not ended yet."""
+        return self._process is not None and self._process.returncode is None
+
     async def launch(self, *arguments: str) -> None:
         """Start it without waiting; `arguments` stand for `run --config FILE`."""
-        command = [sys.executable, "-m", "daemon", *(arguments or ("run", "--config", str(self.config)))]
+        command = [sys.executable, "-m", *self.entry, *(arguments or ("run", "--config", str(self.config)))]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=self._environment

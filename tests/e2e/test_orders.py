@@ -46,6 +46,8 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
     "with more lines than are shown": lambda store: _place(store, FIRST + 2, [{"sku": "MUG"}] * 53 + LINES),
     "and those shipped": lambda store: store.orders.ship(FIRST + 2, tracking_number="JD3"),
     "of a guest": lambda store: store.orders.place(0, LINES, cart_id=cart(FIRST + 3)),
+    "without a cart that is known": lambda store: store.orders.place(SHOP, LINES),
+    "the cart is known later": lambda store: store.metafields.set("order", FIRST + 4, "cart_id", cart(FIRST + 4)),
     "archived": lambda store: store.orders.archive(FIRST + 2),
 }
 

@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/ignite-sync demo
 
 test: $(READY)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(or $(ARGS),-n 2 --dist worksteal)
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, case, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId
 from daemon.storage import ledger as ledgers
@@ -287,7 +288,8 @@ def _families(conn: Connection, call: Settlement) -> None:
 def _note_waiters(conn: Connection, call: Settlement, waiting: Collection[tuple[Key, ExternalId]]) -> None:
     if waiting:
         mine = {"connection_id": call.connection_id, "kind": call.kind.value}
-        conn.execute(waiters.insert(), [{**mine, "key": key, "external_id": one} for key, one in waiting])
+        new = insert(waiters).on_conflict_do_nothing()  # who waits already goes on waiting
+        conn.execute(new, [{**mine, "key": key, "external_id": one} for key, one in waiting])
 
 
 def _arrived(conn: Connection, call: Settlement, awaited: Collection[ExternalId]) -> set[Key]:

@@ -185,6 +185,15 @@ async def test_who_follows_one_that_goes_is_unsure_and_looked_at_when_it_is_back
     assert await _waiters(house) == {("parent:4", "3")}
 
 
+async def test_who_waits_already_for_the_one_that_it_follows_goes_on_waiting_when_that_goes(house: House) -> None:
+    await _done(house, "1", row=row("1"), parent=True)
+    await _done(house, "2", row=row("2"), follows=id_("1"))
+    await house.mark(row("1", None))
+    await _done(house, "2", awaits=[id_("1")])
+    await _done(house, "1", forget=True)
+    assert await _waiters(house) == {("parent:1", "2")}
+
+
 async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters: int) -> None:
     await house.mark(row("1"), claims={"SHIRT": "1"})
     many = [Sku(f"sku-{number}") for number in range(3 * few_parameters)]

@@ -40,8 +40,10 @@ def sync(
     """Start a full sync of KIND at SITE.
 
     SITE is live/SITE_ID or test/SITE_ID, KIND is store, products, customers, orders or all. The running daemon does
-    it; it is found by the settings of its listener. One that is on its way already goes on, and is watched as well.
-    Exits with 1 unless all that was asked for was started, and succeeded if it was watched.
+    it; it is found by the settings of its listener.
+
+    One that is on its way already goes on as it is. With --watch it is watched as well, and is as good as a new one
+    unless --refresh or --allow-removals asks for more; else it is something that could not be started: exit code 1.
     """
     from daemon.remote import Daemon
 

@@ -6,22 +6,26 @@ and kept with them, since it must stay the same for as long as its webhooks are 
 A site that the configuration names stays with its store unless Ignite connects another: its ledger, owners and issues
 speak of that store's ids. Credentials may come from the configuration, and from connect or an app after it. Whoever
 changed them last is right: so what the configuration said is remembered beside them, as prints.
+
+What the other settings say may change what everything maps to. So a print of them is kept as well, and a connection
+that is adopted with others is read whole once more: the runs start in the transaction that stores the new settings.
 """
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import cattrs
 import msgspec
+import structlog
 from attrs import frozen
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
 from daemon.errors import ConfigError
-from daemon.model import ApiKey, Connection, Secret, Site
+from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.storage import connections
@@ -29,6 +33,8 @@ from daemon.storage.connections import Adopt, Stored
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault
 from daemon.wire import Observe
+
+log = structlog.get_logger()
 
 _converter = cattrs.Converter()
 _converter.register_unstructure_hook(Secret, lambda secret: secret.reveal())
@@ -52,10 +58,12 @@ class Links:
             earlier = await storage.read(connections.find, link.site)
             if earlier is not None and earlier.state == "active":
                 platform, store, key = self.renewed(link, earlier)
+                read_again = self._read_again(earlier, platform, store)
             else:
-                platform, store, key = link.platform, link.store, _key(link)
+                platform, store, key, read_again = link.platform, link.store, _key(link), ()
             sealed = self.sealed(link.site, key, store)
-            await storage.write(connections.adopt, Adopt(site=link.site, platform=platform, sealed=sealed, now=now))
+            call = Adopt(site=link.site, platform=platform, sealed=sealed, now=now, read_again=read_again)
+            await storage.write(connections.adopt, call)
         everyone = await storage.read(connections.everyone)
         named = {link.site for link in self.settings.connections}
         return [self.opened(one) for one in everyone if one.state == "active" and (one.by_ignite or one.site in named)]
@@ -111,8 +119,21 @@ class Links:
                 "api_key": _converter.unstructure(key),
                 "store": _converter.unstructure(store),
                 "configured": link and self._said(link),
+                "maps": None if store is None else self._maps(site, store),
             }
         )
+
+    def _read_again(self, earlier: Stored, platform: str, store: Any) -> Sequence[Kind]:
+        """Return the kinds that must be read whole because the settings are others than before."""
+        if self._content(earlier).get("maps") == self._maps(earlier.site, store):
+            return ()
+        log.info("settings have changed: all is read once more", site=str(earlier.site))
+        return sorted(self.platforms[platform].kinds)
+
+    def _maps(self, site: Site, store: Any) -> str:
+        """Return a print of the settings that what is read may map by: all that are no credentials."""
+        link = self.link(site)
+        return _print([_plain(store), link and link.stock_location])
 
     def sealed_store(self, store: Any) -> bytes:
         """Seal a store's credentials alone."""
@@ -154,6 +175,12 @@ def has_secrets(store: Any, other: Any) -> bool:
     return _secrets(other).items() <= _secrets(store).items()
 
 
+def _plain(store: Any) -> dict[str, Any]:
+    """Return a store's settings without its credentials, and without those that say nothing."""
+    every = {setting.name: getattr(store, setting.name) for setting in attrs.fields(type(store))}
+    return {name: value for name, value in every.items() if value is not None and not isinstance(value, Secret)}
+
+
 def _secrets(store: Any) -> dict[str, Secret]:
     """Return the credentials among a store's settings: those that are secrets, and there."""
     every = {setting.name: getattr(store, setting.name) for setting in attrs.fields(type(store))}
@@ -165,7 +192,8 @@ def _key(link: ConnectionSettings) -> ApiKey:
 
 
 def _print(value: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(_converter.unstructure(value), order="sorted")).hexdigest()
+    plain = msgspec.to_builtins(_converter.unstructure(value), str_keys=True)
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
 def _another_store(link: ConnectionSettings, earlier: Stored, store: str | None) -> ConfigError:

@@ -30,6 +30,10 @@ class RefusedError(Exception):
     """What answers is no daemon of ours, or refuses the call."""
 
 
+class UnderWayError(RefusedError):
+    """A full sync of that kind is on its way already."""
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """Rows of one kind in the outbox, by lane; `oldest_seconds` is how long the oldest of them waits."""
 
@@ -94,7 +98,7 @@ class Daemon:
         self._token = listener.admin_token
 
     def start(self, site: str, kind: str, *, refresh: bool, allow_removals: bool) -> int:
-        """Start a full sync and return the id of its run."""
+        """Start a full sync and return the id of its run. Raises UnderWayError when one is on its way already."""
         order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
         answer = self._call("POST", "/admin/sync", order)
         if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
@@ -160,7 +164,8 @@ class Daemon:
         if status >= http.client.BAD_REQUEST:
             problem = answer if isinstance(answer, dict) else {}
             text = problem.get("detail") or problem.get("title") or "no reason given"
-            raise RefusedError(f"the daemon refuses ({status}): {' '.join(str(text).split())}")
+            kind = UnderWayError if status == http.client.CONFLICT else RefusedError
+            raise kind(f"the daemon refuses ({status}): {' '.join(str(text).split())}")
         return answer
 
     def _stranger(self) -> str:

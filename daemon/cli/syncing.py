@@ -41,20 +41,39 @@ def sync(
 
     SITE is live/SITE_ID or test/SITE_ID, KIND is store, products, customers, orders or all. The running daemon does
     it; it is found by the settings of its listener.
+
+    One that is on its way already goes on as it is. With --watch it is watched as well, and is as good as a new one
+    unless --refresh or --allow-removals asks for more; else it is something that could not be started: exit code 1.
     """
     from daemon.remote import Daemon
 
     daemon = Daemon(load_settings(path).listener)
     with talking():
-        started = [
-            (one, daemon.start(site, one, refresh=refresh, allow_removals=allow_removals))
+        runs = [
+            _begun(daemon, site, one, refresh=refresh, allow_removals=allow_removals)
             for one in (KINDS if kind == "all" else (kind,))
         ]
-        for one, run_id in started:
-            click.echo(f"full sync {run_id} of {one} at {site} started")
+        fine = all(new for _, _, new in runs)
         if watch:
-            ended = [_watched(daemon, site, one, run_id) for one, run_id in started]
-            ctx.exit(0 if all(run.succeeded for run in ended) else 1)
+            ended = [_watched(daemon, site, one, run_id) for one, run_id, _ in runs]
+            fine = (fine or not (refresh or allow_removals)) and all(run.succeeded for run in ended)
+        ctx.exit(0 if fine else 1)
+
+
+def _begun(daemon: "Daemon", site: str, kind: str, *, refresh: bool, allow_removals: bool) -> tuple[str, int, bool]:
+    """Start a run, say so at once, and return its kind and id; False: it is one that was on its way already."""
+    from daemon.remote import UnderWayError, decode_status
+
+    try:
+        run_id = daemon.start(site, kind, refresh=refresh, allow_removals=allow_removals)
+    except UnderWayError:
+        latest = decode_status(daemon.status()).full_sync(site, kind)
+        if latest is None:
+            raise
+        click.echo(f"full sync {latest.id} of {kind} at {site} is on its way already")
+        return kind, latest.id, False
+    click.echo(f"full sync {run_id} of {kind} at {site} started")
+    return kind, run_id, True
 
 
 def _watched(daemon: "Daemon", site: str, kind: str, run_id: int) -> "FullSync":

@@ -23,7 +23,8 @@ from typing import Any
 from attrs import evolve, field, frozen
 from sqlalchemy import Connection, Row, delete, select, update
 
-from daemon.model import ConnectionId, Site
+from daemon.model import ConnectionId, Kind, Site
+from daemon.storage.full_syncs import Start, newest, start
 from daemon.storage.installs import forget_install, forget_wish
 from daemon.storage.tables import connections, metadata
 
@@ -53,12 +54,16 @@ class Stored:
 
 @frozen(kw_only=True)
 class Adopt:
-    """A connection that the configuration names."""
+    """A connection that the configuration names.
+
+    The kinds in `read_again` are read whole once more, but for those that never were: that is `full_sync_on_start`'s.
+    """
 
     site: Site
     platform: str
     sealed: bytes = field(repr=False)
     now: float
+    read_again: Sequence[Kind] = ()
 
 
 @frozen(kw_only=True)
@@ -120,6 +125,11 @@ def _adopt(conn: Connection, call: Adopt) -> Stored:
         conn.execute(
             update(connections).where(connections.c.id == present.id).values(sealed=call.sealed, platform=call.platform)
         )
+        known = [kind for kind in call.read_again if newest(conn, present.id, kind) is not None]
+        wishes = (
+            Start(connection_id=present.id, kind=kind, mode="normal", now=call.now, internal=True) for kind in known
+        )
+        start(conn, list(wishes))
     return _found(conn, call.site)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, case, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId
 from daemon.storage import ledger as ledgers
@@ -99,11 +100,9 @@ def _settle(conn: Connection, call: Settlement) -> None:
         [(d.claim.external_id, d.issue, d.report) for d in call.done],
     )
     following = {done.next for done in call.done if done.next is not None}
-    changes = [
-        Change(call.kind, external_id) for external_id in sorted({*_ownership(conn, call), *following, *call.wanted})
-    ]
+    concerned = {*_ownership(conn, call), *_families(conn, call), *following, *call.wanted}
+    changes = [Change(call.kind, external_id) for external_id in sorted(concerned)]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.LIVE)])
-    _families(conn, call)
 
 
 def _rows(conn: Connection, call: Settlement) -> None:
@@ -263,9 +262,13 @@ def _waits_of(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -
     return {(row.key, ExternalId(row.external_id)) for row in rows}
 
 
-def _families(conn: Connection, call: Settlement) -> None:
-    """Note who follows whom. Who follows one that is gone is unsure from now on, and waits for it to come back."""
-    gone = {FOLLOWS + done.claim.external_id for done in call.done if done.forget}
+def _families(conn: Connection, call: Settlement) -> set[ExternalId]:
+    """Note who follows whom; return who follows one that is gone, and must be looked at because of that.
+
+    Those are unsure from now on, and wait for it to come back.
+    """
+    going = {done.claim.external_id for done in call.done if done.forget}
+    gone = {FOLLOWS + one for one in going}
     parents = {done.claim.external_id: done.follows for done in call.done if done.follows is not None}
     there = ledgers.look_up(conn, call.connection_id, call.kind, list(parents.values())) if parents else {}
     left = {(FOLLOWS + parent, one) for one, parent in parents.items() if parent not in there}
@@ -274,7 +277,7 @@ def _families(conn: Connection, call: Settlement) -> None:
     mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
     for keys in in_parts(gone):
         rows = conn.execute(select(c.key, c.external_id).where(*mine, c.key.in_(keys)))
-        left.update((row.key, ExternalId(row.external_id)) for row in rows)
+        left.update((row.key, ExternalId(row.external_id)) for row in rows if row.external_id not in going)
     told = {done.claim.external_id for done in call.done if done.parent or done.forget}
     for part in in_parts(told | {one for _, one in left | following}):
         conn.execute(delete(waiters).where(*mine, c.external_id.in_(part), c.key.startswith(FOLLOWS)))
@@ -282,12 +285,14 @@ def _families(conn: Connection, call: Settlement) -> None:
         theirs = (ledger.c.connection_id == call.connection_id, ledger.c.kind == call.kind.value)
         conn.execute(update(ledger).where(*theirs, ledger.c.external_id.in_(part)).values(digest=None))
     _note_waiters(conn, call, following | {(PARENT + key.removeprefix(FOLLOWS), one) for key, one in left})
+    return {one for _, one in left}
 
 
 def _note_waiters(conn: Connection, call: Settlement, waiting: Collection[tuple[Key, ExternalId]]) -> None:
     if waiting:
         mine = {"connection_id": call.connection_id, "kind": call.kind.value}
-        conn.execute(waiters.insert(), [{**mine, "key": key, "external_id": one} for key, one in waiting])
+        new = insert(waiters).on_conflict_do_nothing()  # who waits already goes on waiting
+        conn.execute(new, [{**mine, "key": key, "external_id": one} for key, one in waiting])
 
 
 def _arrived(conn: Connection, call: Settlement, awaited: Collection[ExternalId]) -> set[Key]:

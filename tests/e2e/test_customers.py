@@ -113,7 +113,7 @@ async def test_every_edit_arrives(house: OpenHouse, addresses: Mode) -> None:
             edit(h.store)
             await h.settle()
             assert h.unequal == [], name
-        assert problems(h, "customers") == {}
+        await h.until(lambda: not problems(h, "customers"))
         assert h.state.comparable()["customers"] == {}, "nobody is in a group any more"
 
 
@@ -166,6 +166,29 @@ async def test_who_has_anothers_email_is_an_issue_until_that_one_gives_it_up(hou
         await h.settle()
         h.assert_equal()
         assert (await h.process.status("customers"))["issues"] == 0
+
+
+@pytest.mark.parametrize(
+    "goes",
+    [lambda store: store.customers.set_group(HEAD, NO_GROUP), lambda store: store.customers.delete(HEAD)],
+    ids=["leaves", "deleted"],
+)
+async def test_a_child_whose_parent_goes_is_an_issue_at_once(house: OpenHouse, goes: Callable[[Store], object]) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        run = (await h.process.status("customers"))["full_sync"]
+        goes(h.store)
+        await h.until(lambda: problems(h, "customers"))
+        assert problems(h, "customers").keys() == {str(BRANCH)}
+        assert problems(h, "customers")[str(BRANCH)].title == "Parent missing"
+        await h.settle()
+        h.assert_equal()
+        assert (await h.process.status("customers"))["full_sync"] == run, "nobody had to ask for it"
+        h.store.customers.set_attribute(BRANCH, PARENT, None)
+        h.store.customers.update(BRANCH, first_name="Bob")
+        await h.until(lambda: not problems(h, "customers"))
+        await h.settle()
+        h.assert_equal()
 
 
 @contextlib.contextmanager

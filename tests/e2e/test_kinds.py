@@ -13,7 +13,7 @@ from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.message import Request, Response, encode
 from daemon.sandbox.samples.groups import WHOLESALE
 from tests.e2e.harness import House, OpenHouse
-from tests.e2e.process import QUICK
+from tests.e2e.process import QUICK, SITE
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, PARENT, SHOP, cart, problems, trade_store, writes
 from tests.e2e.watch import Barrier, watch_closings
 
@@ -56,6 +56,25 @@ def _tamper(h: House) -> None:
 
 def _call(body: Mapping[str, Any] | None = None) -> Request:
     return Request(method="PUT", path="", headers={"content-type": "application/json"}, body=encode(body))
+
+
+async def test_all_kinds_are_started_but_for_one_that_is_on_its_way(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        reading = Barrier().stand(h.shop.faults, "GET */catalog/products")
+        run = await h.process.sync("products")
+        await reading.reached()
+        code, told, trouble = await h.process.command("sync", SITE, "all")
+        assert (code, trouble) == (1, "")
+        assert told.splitlines() == [
+            f"full sync {run + 1} of store at {SITE} started",
+            f"full sync {run} of products at {SITE} is on its way already",
+            f"full sync {run + 2} of customers at {SITE} started",
+            f"full sync {run + 3} of orders at {SITE} started",
+        ]
+        reading.release()
+        for kind, started in zip(KINDS, (run + 1, run, run + 2, run + 3), strict=True):
+            assert (await h.process.run_over(started, kind))["succeeded"]
 
 
 async def test_a_refresh_repairs_customers_and_orders_that_were_changed_behind_our_back(house: OpenHouse) -> None:

@@ -167,14 +167,18 @@ async def test_an_owner_in_the_same_settlement_is_not_looked_at_again(house: Hou
     assert await house.rows() == {}
 
 
-async def test_who_follows_one_that_goes_is_unsure_and_looked_at_when_it_is_back(house: House) -> None:
+async def test_who_follows_one_that_goes_is_unsure_and_looked_at_now_and_when_it_is_back(house: House) -> None:
     await _done(house, "1", row=row("1"), parent=True)
     await _done(house, "2", row=row("2"), follows=id_("1"))
     await _done(house, "3", row=row("3"), follows=id_("4"))
     assert await house.ledger() == {"1": b"equal", "2": b"equal", "3": None}, "who went meanwhile is gone as well"
+    assert set(await house.rows()) == {"3"}
+    await _done(house, "3", awaits=[id_("4")])
     await _done(house, "2")
     await _done(house, "1", forget=True)
     assert await house.ledger() == {"2": None, "3": None}
+    assert set(await house.rows()) == {"2"}
+    await _done(house, "2", awaits=[id_("1")])
     assert await house.rows() == {}
     await _done(house, "1", row=row("1"), parent=True)
     assert set(await house.rows()) == {"2"}
@@ -183,6 +187,24 @@ async def test_who_follows_one_that_goes_is_unsure_and_looked_at_when_it_is_back
     await _done(house, "1", forget=True)
     assert await house.ledger() == {"2": b"equal", "3": None}, "it follows nobody now"
     assert await _waiters(house) == {("parent:4", "3")}
+
+
+async def test_who_waits_already_for_the_one_that_it_follows_goes_on_waiting_when_that_goes(house: House) -> None:
+    await _done(house, "1", row=row("1"), parent=True)
+    await _done(house, "2", row=row("2"), follows=id_("1"))
+    await house.mark(row("1", None))
+    await _done(house, "2", awaits=[id_("1")])
+    await _done(house, "1", forget=True)
+    assert set(await house.rows()) == {"2"}
+    assert await _waiters(house) == {("parent:1", "2")}
+
+
+async def test_who_goes_together_with_the_one_it_follows_is_not_looked_at_and_waits_for_nobody(house: House) -> None:
+    await _done(house, "1", row=row("1"), parent=True)
+    await _done(house, "2", row=row("2"), follows=id_("1"))
+    await house.record("1", "2")
+    await house.settle(done=[Done(claim=claim, forget=True) for claim in await house.claim()])
+    assert (await house.rows(), await house.ledger(), await _waiters(house)) == ({}, {}, set())
 
 
 async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters: int) -> None:

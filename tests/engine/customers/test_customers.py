@@ -167,13 +167,24 @@ async def test_a_parent_that_goes_and_comes_back_has_its_children_again(
         await bench.change("2")
         await bench.work()
         assert "parent_customer_id" not in held(bench)["1"], "SparkLayer has forgotten it"
+        assert await bench.issues() == {"1": ["parent_missing"]}
         calls = bench.calls.copy()
         await put(bench, parent)
         assert held(bench)["1"]["parent_customer_id"] == "2"
+        assert await bench.issues() == {}
         assert bench.calls - calls == {"POST /api/v1/customers": 1, "PATCH /api/v1/customers/{customer_id}": 1}
         calls = bench.calls.copy()
         await put(bench, parent, child)
         assert bench.calls == calls
+
+
+async def test_a_family_that_goes_together_is_gone(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("2"), customer("1", parent=ExternalId("2")))
+    bench.shop.products.clear()
+    await bench.change("1", "2")
+    assert await bench.once() == 2
+    assert await bench.once() == 0, "nobody is looked at again"
+    assert (held(bench), await bench.issues()) == ({}, {})
 
 
 async def test_a_child_that_changes_as_its_parent_goes_waits_for_it(autojump_clock: MockClock, bench: Bench) -> None:

@@ -1,133 +1,200 @@
-"""The catalogue of what a merchant must fix: a code, the words, and the remedy of each.
+"""The catalogue of what a merchant must fix: of each the code, when it is found, its words, the remedy, and the link.
 
 A code never changes its meaning, since it is stored. The words are shown in SparkLayer's sync-log beside the entity's
 name and a link to where it is edited, to people who know their platform and not us: they name the part that is wrong
 and end with what to do. `{platform}` is what the platform is called; the other placeholders are those of the problem.
-Nothing here knows when a problem is found: mappings find what is wrong with one entity, the engine what is wrong
-between entities and with SparkLayer.
+Mappings find what is wrong with one entity, the engine what is wrong between entities and with SparkLayer. The link,
+the sync-log's `external_url`, leads to the entity that a problem is told of; what its address is only the platform's
+mapping knows (`Mapped.url`).
 """
 
 import enum
 
-from daemon.model import Problem
+from attrs import frozen
+
+from daemon.model import Kind, Problem
 
 _PROPER = {"sku": "SKU", "sparklayer": "SparkLayer", "email": "e-mail"}
 """Words of codes that are not written as they are."""
 
 
-class Trouble(enum.Enum):
-    """Each problem's words and its remedy. Its code is its name in lower case."""
+@frozen(kw_only=True)
+class Entry:
+    """One thing that may be wrong.
 
-    VARIANT_WITHOUT_SKU = (
-        "{variant} has no SKU, so it is not in SparkLayer.",
-        "Give it a SKU of its own in {platform}.",
+    `when` it is found, for whoever maintains this; `message` and `remedy` for the merchant. `at` are the kinds of
+    entity that it is told of: the link beside it leads to where that entity is edited.
+    """
+
+    when: str
+    message: str
+    remedy: str
+    at: tuple[Kind, ...]
+
+
+class Trouble(enum.Enum):
+    """Every entry by its name, which in lower case is its code."""
+
+    VARIANT_WITHOUT_SKU = Entry(
+        when="a variant's SKU is empty",
+        message="{variant} has no SKU, so it is not in SparkLayer.",
+        remedy="Give it a SKU of its own in {platform}.",
+        at=(Kind.PRODUCTS,),
     )
-    SKU_REPEATED = (
-        'The SKU "{sku}" of {variant} is used by an earlier variant, so only that one is in SparkLayer.',
-        "Give each variant a SKU of its own in {platform}.",
+    SKU_REPEATED = Entry(
+        when="two variants of a product have the same SKU; told of all but the first",
+        message='The SKU "{sku}" of {variant} is used by an earlier variant, so only that one is in SparkLayer.',
+        remedy="Give each variant a SKU of its own in {platform}.",
+        at=(Kind.PRODUCTS,),
     )
-    SKU_USED_TWICE = (
-        'The SKU "{sku}" is used by another product too, so only that one has it in SparkLayer.',
-        "Give each variant a SKU of its own.",
+    SKU_USED_TWICE = Entry(
+        when="another product had a variant's SKU first; told until that one lets go",
+        message='The SKU "{sku}" is used by another product too, so only that one has it in SparkLayer.',
+        remedy="Give each variant a SKU of its own.",
+        at=(Kind.PRODUCTS,),
     )
-    SKU_TOO_LONG = (
-        "The SKU of {variant} has more than {most} characters, so it is not in SparkLayer.",
-        "Give it a shorter SKU in {platform}.",
+    SKU_TOO_LONG = Entry(
+        when="a variant's SKU is longer than SparkLayer takes",
+        message="The SKU of {variant} has more than {most} characters, so it is not in SparkLayer.",
+        remedy="Give it a shorter SKU in {platform}.",
+        at=(Kind.PRODUCTS,),
     )
-    SLUG_TOO_LONG = (
-        "The path of the product's page has more than {most} characters, so it is cut short in SparkLayer.",
-        "Give the product a shorter URL in {platform}.",
+    SLUG_TOO_LONG = Entry(
+        when="the path of a product's page is longer than SparkLayer takes",
+        message="The path of the product's page has more than {most} characters, so it is cut short in SparkLayer.",
+        remedy="Give the product a shorter URL in {platform}.",
+        at=(Kind.PRODUCTS,),
     )
-    NOTHING_TO_SELL = (
-        "The product has no variant that SparkLayer can hold, so it is not there.",
-        "Give at least one variant a SKU of its own in {platform}.",
+    NOTHING_TO_SELL = Entry(
+        when="no variant of a product can be in SparkLayer",
+        message="The product has no variant that SparkLayer can hold, so it is not there.",
+        remedy="Give at least one variant a SKU of its own in {platform}.",
+        at=(Kind.PRODUCTS,),
     )
-    PRICE_MISSING = (
-        '{variant} (SKU "{sku}") has no usable price, so none is in SparkLayer.',
-        "Set a price of 0 or more on the variant or the product in {platform}.",
+    PRICE_MISSING = Entry(
+        when="neither a variant nor its product has a price, or it is negative, absurdly large or no number",
+        message='{variant} (SKU "{sku}") has no usable price, so none is in SparkLayer.',
+        remedy="Set a price of 0 or more on the variant or the product in {platform}.",
+        at=(Kind.PRODUCTS,),
     )
-    RETAIL_PRICE_UNUSABLE = (
-        '{variant} (SKU "{sku}") has a retail price that cannot be used, so it has no recommended price in SparkLayer.',
-        "Set a retail price of 0 or more on the variant or the product in {platform}.",
+    RETAIL_PRICE_UNUSABLE = Entry(
+        when="the retail price is negative, absurdly large or no number, and no attribute stands in for it",
+        message='{variant} (SKU "{sku}") has a retail price that cannot be used, so SparkLayer has no rrp of it.',
+        remedy="Set a retail price of 0 or more on the variant or the product in {platform}.",
+        at=(Kind.PRODUCTS,),
     )
-    WEIGHT_UNUSABLE = (
-        '{variant} (SKU "{sku}") has a weight that cannot be used, so none is in SparkLayer.',
-        "Set a weight of 0 or more on the variant or the product in {platform}.",
+    WEIGHT_UNUSABLE = Entry(
+        when="a weight is negative, absurdly large or no number",
+        message='{variant} (SKU "{sku}") has a weight that cannot be used, so none is in SparkLayer.',
+        remedy="Set a weight of 0 or more on the variant or the product in {platform}.",
+        at=(Kind.PRODUCTS,),
     )
-    WEIGHT_UNIT_UNKNOWN = (
-        'The store\'s unit of weight, "{unit}", is not known, so no weight is in SparkLayer.',
-        "Choose pounds, ounces, kilograms, grams or tonnes in {platform}'s store settings.",
+    WEIGHT_UNIT_UNKNOWN = Entry(
+        when="something has a weight, and the store's unit is none that is known",
+        message='The store\'s unit of weight, "{unit}", is not known, so no weight is in SparkLayer.',
+        remedy="Choose pounds, ounces, kilograms, grams or tonnes in {platform}'s store settings.",
+        at=(Kind.PRODUCTS, Kind.STORE),
     )
-    ATTRIBUTE_UNREADABLE = (
-        'The B2B attribute "{name}" of {owner} cannot be read: {expected} was expected. It is left out.',
-        "Correct it in {platform}.",
+    ATTRIBUTE_UNREADABLE = Entry(
+        when="a B2B attribute or metafield is not what was agreed",
+        message='The B2B attribute "{name}" of {owner} cannot be read: {expected} was expected. It is left out.',
+        remedy="Correct it in {platform}.",
+        at=(Kind.PRODUCTS, Kind.CUSTOMERS),
     )
-    EMAIL_MISSING = (
-        "The customer has no e-mail address, so SparkLayer cannot have it.",
-        "Give the customer an e-mail address in {platform}.",
+    EMAIL_MISSING = Entry(
+        when="a B2B customer has no e-mail address",
+        message="The customer has no e-mail address, so SparkLayer cannot have it.",
+        remedy="Give the customer an e-mail address in {platform}.",
+        at=(Kind.CUSTOMERS,),
     )
-    EMAIL_INVALID = (
-        "The customer's e-mail address is not a valid one, so SparkLayer cannot have the customer.",
-        "Correct the e-mail address in {platform}.",
+    EMAIL_INVALID = Entry(
+        when="what a B2B customer has for an e-mail address cannot be one",
+        message="The customer's e-mail address is not a valid one, so SparkLayer cannot have the customer.",
+        remedy="Correct the e-mail address in {platform}.",
+        at=(Kind.CUSTOMERS,),
     )
-    EMAIL_USED_TWICE = (
-        "Another customer has the same e-mail address, so SparkLayer can have only that one.",
-        "Give each customer an e-mail address of its own.",
+    EMAIL_USED_TWICE = Entry(
+        when="another B2B customer had the e-mail address first; told until that one lets go",
+        message="Another customer has the same e-mail address, so SparkLayer can have only that one.",
+        remedy="Give each customer an e-mail address of its own.",
+        at=(Kind.CUSTOMERS,),
     )
-    ADDRESS_LINE_1_EMPTY = (
-        "The address with id {address} is left out: its first line is empty.",
-        "Complete the address in {platform}.",
+    ADDRESS_LINE_1_EMPTY = Entry(
+        when="the first line of an address of a customer is empty",
+        message="The address with id {address} is left out: its first line is empty.",
+        remedy="Complete the address in {platform}.",
+        at=(Kind.CUSTOMERS,),
     )
-    ADDRESS_CITY_EMPTY = (
-        "The address with id {address} is left out: its city is empty.",
-        "Complete the address in {platform}.",
+    ADDRESS_CITY_EMPTY = Entry(
+        when="the city of an address of a customer is empty",
+        message="The address with id {address} is left out: its city is empty.",
+        remedy="Complete the address in {platform}.",
+        at=(Kind.CUSTOMERS,),
     )
-    ADDRESS_COUNTRY_EMPTY = (
-        "The address with id {address} is left out: its country is empty.",
-        "Choose the country of the address in {platform}.",
+    ADDRESS_COUNTRY_EMPTY = Entry(
+        when="an address of a customer has no country",
+        message="The address with id {address} is left out: its country is empty.",
+        remedy="Choose the country of the address in {platform}.",
+        at=(Kind.CUSTOMERS,),
     )
-    ADDRESS_COUNTRY_UNKNOWN = (
-        'The address with id {address} is left out: "{country}" is not the code of a country.',
-        "Choose the country of the address in {platform}.",
+    ADDRESS_COUNTRY_UNKNOWN = Entry(
+        when="the country of an address of a customer is none of ISO 3166",
+        message='The address with id {address} is left out: "{country}" is not the code of a country.',
+        remedy="Choose the country of the address in {platform}.",
+        at=(Kind.CUSTOMERS,),
     )
-    PARENT_MISSING = (
-        "Its parent customer, {parent}, is not in SparkLayer, so the customer cannot be its sub-account.",
-        "Correct the parent's id, or make the parent a B2B customer.",
+    PARENT_MISSING = Entry(
+        when="the parent that a customer names is not in SparkLayer; told until it is",
+        message="Its parent customer, {parent}, is not in SparkLayer, so the customer cannot be its sub-account.",
+        remedy="Correct the parent's id, or make the parent a B2B customer.",
+        at=(Kind.CUSTOMERS,),
     )
-    PARENT_GOES_IN_CIRCLES = (
-        "Its parent customer is one of its own sub-accounts.",
-        "Correct the parent's id of one of them.",
+    PARENT_GOES_IN_CIRCLES = Entry(
+        when="customers are each other's parents",
+        message="Its parent customer is one of its own sub-accounts.",
+        remedy="Correct the parent's id of one of them.",
+        at=(Kind.CUSTOMERS,),
     )
-    CART_UNKNOWN = (
-        "The order says that it was placed through SparkLayer, but names no cart.",
-        "Correct the order's cart id: it is a UUID.",
+    CART_UNKNOWN = Entry(
+        when="an order is marked as SparkLayer's, and what names its cart is no UUID",
+        message="The order says that it was placed through SparkLayer, but names no cart.",
+        remedy="Correct the order's cart id: it is a UUID.",
+        at=(Kind.ORDERS,),
     )
-    CART_USED_TWICE = (
-        "An earlier order names the same cart, so only that one is in SparkLayer.",
-        "Correct the cart id of one of the orders.",
+    CART_USED_TWICE = Entry(
+        when="an earlier order names the same cart; told until that one lets go",
+        message="An earlier order names the same cart, so only that one is in SparkLayer.",
+        remedy="Correct the cart id of one of the orders.",
+        at=(Kind.ORDERS,),
     )
-    LINE_WITHOUT_PRODUCT = (
-        'The line "{line}" of the order is of no product with a SKU.',
-        "Choose a product for it in {platform}, if it should be one.",
+    LINE_WITHOUT_PRODUCT = Entry(
+        when="a line of an order of SparkLayer's has no SKU",
+        message='The line "{line}" of the order is of no product with a SKU.',
+        remedy="Choose a product for it in {platform}, if it should be one.",
+        at=(Kind.ORDERS,),
     )
-    CURRENCY_CONFLICT = (
-        "The store's currency is {currency}, but SparkLayer's base currency is set to another one.",
-        "Ask SparkLayer's support to change it.",
+    CURRENCY_CONFLICT = Entry(
+        when="SparkLayer refuses the store's currency, since its own is set for good",
+        message="The store's currency is {currency}, but SparkLayer's base currency is set to another one.",
+        remedy="Ask SparkLayer's support to change it.",
+        at=(Kind.STORE,),
     )
-    REFUSED_BY_SPARKLAYER = (
-        "SparkLayer did not accept it: {words}",
-        "",
+    REFUSED_BY_SPARKLAYER = Entry(
+        when="SparkLayer answers that it does not take an entity as it is; its words, shortened",
+        message="SparkLayer did not accept it: {words}.",
+        remedy="Change what it names, or ask SparkLayer's support if that is not clear.",
+        at=(Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS, Kind.STORE),
     )
 
     def problem(self, **words: object) -> Problem:
         """Return the problem in words for the merchant."""
-        told = " ".join(part.format(**words) for part in self.value if part)
+        told = " ".join(part.format(**words) for part in (self.value.message, self.value.remedy))
         return Problem(code=self.name.lower(), message=told)
 
 
 def refused(words: str) -> Problem:
     """SparkLayer does not take the entity as it is; these are its words."""
-    return Trouble.REFUSED_BY_SPARKLAYER.problem(words=words)
+    return Trouble.REFUSED_BY_SPARKLAYER.problem(words=words.rstrip(" ."))
 
 
 def title(code: str) -> str:

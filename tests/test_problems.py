@@ -1,12 +1,18 @@
-"""What a merchant must fix has a heading that reads like one, and words without gaps."""
+"""The catalogue of what a merchant must fix is whole: each entry has its parts, is raised where it says, and tested."""
 
+import ast
+import re
 import string
+from pathlib import Path
 
+import attrs
 import pytest
 
 from daemon import problems
-from daemon.model import Problem
+from daemon.model import Kind, Problem
 from daemon.problems import Trouble
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -22,10 +28,65 @@ def test_a_code_is_worded_as_a_heading(problem: Problem, title: str) -> None:
     assert problems.title(problem.code) == title
 
 
+PARTS = {"when", "message", "remedy", "at"}
+
+
 @pytest.mark.parametrize("trouble", Trouble)
-def test_every_trouble_says_what_to_do(trouble: Trouble) -> None:
-    what, remedy = trouble.value
-    names = {name for part in (what, remedy) for _, name, _, _ in string.Formatter().parse(part) if name}
-    message = trouble.problem(**dict.fromkeys(names, "X")).message
-    assert message.endswith(".") or trouble is Trouble.REFUSED_BY_SPARKLAYER
-    assert remedy or trouble is Trouble.REFUSED_BY_SPARKLAYER
+def test_every_trouble_has_all_parts(trouble: Trouble) -> None:
+    parts = attrs.asdict(trouble.value)
+    assert {name for name, part in parts.items() if part} == PARTS
+    assert trouble.value.remedy.endswith(".")
+    assert not trouble.value.when.endswith("."), "it is a clause, behind the words 'found when'"
+    texts = (trouble.value.message, trouble.value.remedy)
+    names = {name for part in texts for _, name, _, _ in string.Formatter().parse(part) if name}
+    assert trouble.problem(**dict.fromkeys(names, "X")).message.endswith(".")
+
+
+KINDS = {
+    "products": Kind.PRODUCTS,
+    "customers": Kind.CUSTOMERS,
+    "orders": Kind.ORDERS,
+    "store.py": Kind.STORE,
+    "jobs.py": None,
+}
+"""The kind of the entities that a part of the daemon works on; None: all of them."""
+
+
+def raised() -> dict[Trouble, set[Kind]]:
+    """Return where the daemon raises each trouble: of which kinds of entity."""
+    found: dict[Trouble, set[Kind]] = {}
+    for path in (ROOT / "daemon").rglob("*.py"):
+        for trouble in _named(path):
+            (kind,) = {KINDS[part] for part in path.relative_to(ROOT).parts if part in KINDS}
+            found.setdefault(trouble, set()).update(Kind if kind is None else {kind})
+    return found
+
+
+def _named(path: Path) -> set[Trouble]:
+    """Return what a module raises: `Trouble.NAME`, or what `refused` makes of SparkLayer's words."""
+    if "sandbox" in path.parts or path.name == "problems.py":
+        return set()
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    ours = {one.name for node in nodes if isinstance(node, ast.ImportFrom) and _is_ours(node) for one in node.names}
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_trouble(node.value)}
+    troubles = {Trouble[name] for name in used} if "Trouble" in ours else set()
+    return troubles | ({Trouble.REFUSED_BY_SPARKLAYER} if "refused" in ours else set())
+
+
+def _is_ours(node: ast.ImportFrom) -> bool:
+    return node.module == "daemon.problems"
+
+
+def _is_trouble(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "Trouble"
+
+
+def test_every_trouble_is_raised_of_the_entities_that_it_says() -> None:
+    assert raised() == {trouble: set(trouble.value.at) for trouble in Trouble}
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_every_trouble_is_brought_about_by_a_test(trouble: Trouble) -> None:
+    code = re.compile(rf"\b{trouble.name}\b", re.IGNORECASE)
+    tests = (path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
+    assert any(code.search(path.read_text("utf-8")) for path in tests)

@@ -7,7 +7,7 @@
 
 Every call must carry `Authorization: Bearer <ignite_token>`, compared in constant time before anything else of it is
 looked at. Without a token configured nobody is let in; a refusal has no body. That it is a bearer token is inferred:
-how SparkLayer authenticates was not found (sparklayer.md section 9). So is the name of the entities' key.
+how SparkLayer authenticates was not found (sparklayer.md section 9).
 """
 
 import re
@@ -22,6 +22,7 @@ from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.messages import RETRY_LATER, Request, Response, json_response, problem
 from daemon.listener.routes import Handler, Refused, Route, json_object
 from daemon.model import ApiKey, Kind, Secret, Site
+from daemon.sparklayer.inferred import PULLED_ENTITIES
 
 ENVIRONMENTS = frozenset({"live", "test"})
 
@@ -111,7 +112,9 @@ class Ignite:
             after = error.after if isinstance(error, Retry) else None
             headers = ((b"retry-after", b"%d" % max(1, round(after))),) if after else RETRY_LATER
             return problem(503, f"The store cannot be read now ({error.reason}).", headers)
-        return json_response({"entities": [msgspec.Raw(one) for one in page.entities], "next_page": page.next_page})
+        return json_response(
+            {PULLED_ENTITIES: [msgspec.Raw(one) for one in page.entities], "next_page": page.next_page}
+        )
 
 
 def site_named(env: str, site_id: str) -> Site | None:

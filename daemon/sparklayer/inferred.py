@@ -1,7 +1,9 @@
 """Everything we believe of SparkLayer's API without having read it: paths, names, statuses and words.
 
 The public pages could be read only in part (sparklayer.md). What is documented stands where it is used; what is
-deduced stands here and nowhere else, so that the first look at the real API corrects one file.
+deduced stands here, so that the first look at the real API corrects one file. The few deductions that are no value to
+be named here, or that a platform needs, which knows nothing of SparkLayer, are marked "inferred" where they stand; the
+README lists those places, and a test holds it to that.
 """
 
 import re
@@ -74,6 +76,9 @@ SETTINGS_REFUSED = frozenset({"http_403", "missing", "http_405", "http_422"})
 SETTINGS_REFUSED_WORDS = re.compile(r"unavailable for updates", re.IGNORECASE)
 """What any refusal says that means the same. The words are documented, their status is not: it may be 400, which
 with other words is about the value."""
+
+PULLED_ENTITIES = "entities"
+"""The key of a pulled page's entities; only that of the next page was seen (section 9)."""
 
 SUSPENDED = frozenset({402, 403})
 """Answers to an ordinary call that mean: this site or plan may not use the API, whatever is sent."""

@@ -172,7 +172,9 @@ def _retries(conn: Connection, call: Settlement) -> None:
     parked, bumped = _apart(conn, call, list(errors))
     if parked:
         conn.execute(
-            update(outbox).where(*mine).values(state="parked", full_sync_id=None, sealed=bindparam("b_error")),
+            update(outbox)
+            .where(*mine)
+            .values(state="parked", attempts=c.attempts + 1, full_sync_id=None, sealed=bindparam("b_error")),
             [{"b_id": claim.external_id, "b_error": errors[claim]} for claim in parked],
         )
     _begin_anew(conn, call, bumped)

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
@@ -166,3 +167,35 @@ async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: Mo
         await trio.sleep(100)
         assert bench.site.state.comparable()["products"]["1"]["title"] == "Other"
         supervisor.finish()
+
+
+async def test_webhooks_are_looked_at_hourly_and_mending_them_wakes_the_sweep(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    """What comes by the sweep right after, and not hours later when it would be due anyway, was missed."""
+    bench.line.options = evolve(bench.line.options, sweep_every=30 * 3600.0)
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    mended = iter([0, 0, 3])
+    looked: list[float] = []
+
+    async def ensure_webhooks(destination: str) -> int:
+        assert destination == "https://here.test"
+        looked.append(trio.current_time())
+        await trio.lowlevel.checkpoint()
+        return next(mended)
+
+    bench.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign]
+    works = Works(bench.line, "https://here.test")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(works.run)
+        await trio.sleep(3000)
+        bench.shop.change("1", title="Missed")
+        bench.shop.changed = {"1"}
+        await trio.sleep(3600)
+        swept = bench.shop.calls["changed_since"]
+        assert bench.site.state.comparable()["products"]["1"]["title"] == "Product 1"
+        await trio.sleep(3600)
+        works.finish()
+    assert looked == pytest.approx([0, 3600, 7200], abs=1)
+    assert bench.shop.calls["changed_since"] == swept + 1
+    assert bench.site.state.comparable()["products"]["1"]["title"] == "Missed"

@@ -75,7 +75,8 @@ def test_what_must_be_tried_again_keeps_what_was_confirmed(what: dict[str, objec
 def test_what_is_refused_is_a_problem(what: dict[str, object], words: list[str], waits: set[str]) -> None:
     verdict = judge(new(), pushed(**what))
     assert verdict.outcome == ("rejected" if words else "written")
-    assert [problem.message.partition("accept it: ")[2] for problem in verdict.problems] == words
+    said = [problem.message.partition("accept it: ")[2].partition(". Change")[0] for problem in verdict.problems]
+    assert said == words
     assert (verdict.waits_for, verdict.failure) == (waits, None)
 
 

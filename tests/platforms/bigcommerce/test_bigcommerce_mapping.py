@@ -112,6 +112,23 @@ def test_slug(custom_url: object, slug: str) -> None:
     assert product(custom_url=custom_url).slug == slug
 
 
+def test_a_path_that_is_too_long_is_cut_short_and_told() -> None:
+    assert codes(mapped(custom_url={"url": f"/{'x' * mapping.LONGEST_SLUG}/"})) == []
+    result = mapped(custom_url={"url": f"/{'x' * mapping.LONGEST_SLUG}y/"})
+    assert codes(result) == ["slug_too_long"]
+    assert result.value is not None
+    assert result.value.slug == "x" * mapping.LONGEST_SLUG
+
+
+def test_a_variant_whose_sku_is_too_long_is_left_out_and_told() -> None:
+    longest = "S" * mapping.LONGEST_SKU
+    result = mapped(variants=[colour("Red", sku=longest), colour("Green", sku=longest + "S")])
+    assert codes(result) == ["sku_too_long"]
+    assert "Green" in result.problems[0].message
+    assert result.value is not None
+    assert [variant.sku for variant in result.value.variants] == [longest]
+
+
 @pytest.mark.parametrize(
     ("visible", "availability", "purchasing_disabled", "status"),
     [

@@ -192,7 +192,12 @@ def test_an_apps_section_is_its_platforms_and_may_come_from_the_environment() ->
 # URLs
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://localhost", "http://[::1]:80", "https://example.com"])
+PLAIN = ["http://127.0.0.1:1/x", "http://127.9.9.9", "http://localhost", "http://LocalHost:8080", "http://[::1]:80"]
+
+
+@pytest.mark.parametrize(
+    "url", [*PLAIN, "https://example.com", "https://a-b.test:8443/x/y", "https://xn--exmple-cua.com"]
+)
 def test_base_urls_are_https_or_on_this_machine(url: str) -> None:
     text = f'[listener]\npublic_url = "{url}/"\n[sparklayer]\nlive_url = "{url}/"\n'
     taken = settings(text + WHOLE + f'api_url = "{url}/"')

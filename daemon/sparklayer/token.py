@@ -95,7 +95,7 @@ class _Reply(msgspec.Struct):
 
 
 def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
-    """Read the token endpoint's answer at the time `now`; should it quote the secret that was `sent`, that is starred."""
+    """Read the token endpoint's answer at the time `now`; the secret that was `sent` is starred in its words."""
     later = temporary(answer)
     if later is not None:
         return later

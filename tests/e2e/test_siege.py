@@ -47,9 +47,9 @@ async def _attack(crowd: Crowd) -> None:
 async def _serve_honest(h: House, times: int) -> None:
     """Have good webhooks taken, the administrator answered, and probes too, each within its time."""
     for number in range(times):
-        with trio.fail_after(5):
+        with trio.fail_after(10):
             assert (await h.process.webhook(1 + number % 2)).status_code == 200
-        with trio.fail_after(5):
+        with trio.fail_after(10):
             assert (await h.process.request("GET", "/readyz")).status_code == 200
 
 

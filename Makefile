@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_AUDIT := 2.10.1
 
-.PHONY: demo test check bench lock audit format clean
+.PHONY: demo test check bench lock format clean
 
 demo: $(READY)
 	$(BIN)/ignite-sync demo
@@ -35,6 +35,7 @@ lock: $(READY)
 
 # Compares both lock files with the advisories of PyPI, which takes a network: so it is no part of what every change must
 # pass. The auditor runs in an environment of its own. What it cannot look up fails the audit too.
+.PHONY: audit
 audit: $(READY)
 	$(BIN)/uv tool run --python $(BIN)/python --from pip-audit==$(PIP_AUDIT) pip-audit --strict --require-hashes --disable-pip \
 		-r requirements.txt -r requirements-dev.txt $(ARGS)

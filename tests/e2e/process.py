@@ -25,7 +25,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,14 +133,7 @@ class Process:
 
     async def launch(self, *arguments: str) -> None:
         """Start it without waiting; `arguments` stand for `run --config FILE`."""
-        await self._launch([sys.executable, "-m", "daemon", *(arguments or ("run", "--config", str(self.config)))])
-
-    async def launch_within(self, *, files: int) -> None:
-        """Start it without waiting, where it may have no more than so many files open."""
-        limited = ["sh", "-c", f'ulimit -n {files} && exec "$0" "$@"']
-        await self._launch([*limited, sys.executable, "-m", "daemon", "run", "--config", str(self.config)])
-
-    async def _launch(self, command: Sequence[str]) -> None:
+        command = [sys.executable, "-m", "daemon", *(arguments or ("run", "--config", str(self.config)))]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=self._environment

@@ -105,7 +105,8 @@ async def _replay(h: House, delivery: Delivery, age: float) -> None:
 
 async def test_where_few_files_may_be_open_honest_callers_are_served_too(house: OpenHouse) -> None:
     async with house(sync=PATIENT, start=False) as h:
-        await h.process.launch_within(files=200)
+        await h.process.launch()
+        psutil.Process(h.process.pid).rlimit(psutil.RLIMIT_NOFILE, (200, 200))  # long before it has begun to listen
         await h.process.ready()
         await h.hooked()
         with Crowd(h.process.port) as crowd:

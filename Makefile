@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP_AUDIT := 2.10.1
 
 .PHONY: demo test conformance simulate crash check bench lock format clean
 
@@ -42,6 +43,13 @@ lock: $(READY)
 		--custom-compile-command "make lock" pyproject.toml -o requirements.txt $(ARGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --group dev pyproject.toml -c requirements.txt -o requirements-dev.txt $(ARGS)
+
+# Compares both lock files with the advisories of PyPI, which takes a network: so it is no part of what every change must
+# pass. The auditor runs in an environment of its own. What it cannot look up fails the audit too.
+.PHONY: audit
+audit: $(READY)
+	$(BIN)/uv tool run --python $(BIN)/python --from pip-audit==$(PIP_AUDIT) pip-audit --strict --require-hashes --disable-pip \
+		-r requirements.txt -r requirements-dev.txt $(ARGS)
 
 $(READY): pyproject.toml requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ignite Sync needs Python 3.11 or later; run: make PYTHON=python3.11 $(MAKECMDGOALS)")'

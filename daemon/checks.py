@@ -20,6 +20,7 @@ from daemon.wire import ignore
 REMEDIES = {
     "credentials": "make a new API account or key, and put it into the configuration",
     "scope_missing": "the API account must be allowed to read products, inventory, locations and store information",
+    "certificate": "check the address; if it is right, somebody may be listening in between",
     "breaker_open": "the service does not answer; try again later",
 }
 

@@ -205,11 +205,25 @@ def _single_connection() -> Transport:
 
 
 def _failure(error: httpx.RequestError, request: httpx.Request) -> Exception:
+    distrust = _distrust(error)
+    if distrust is not None:
+        words = f"{request.url.host}: its TLS certificate is not to be trusted: {distrust}; nothing was sent"
+        return Retry(words, reason="certificate")
     for kind, reason, effect_unknown in FAILURES:
         if isinstance(error, kind):
             words = f"{request.url.host}: {str(error) or type(error).__name__}"
             return Retry(words, reason=reason, effect_unknown=effect_unknown)
     return error
+
+
+def _distrust(error: BaseException) -> str | None:
+    """Return what is wrong with a certificate, if that is what an error comes from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def temporary(answer: Answer) -> Retry | None:

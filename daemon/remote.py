@@ -17,6 +17,7 @@ import msgspec
 
 from daemon.config import ListenerSettings
 from daemon.errors import ConfigError
+from daemon.model import Secret
 
 _TIMEOUT_SECONDS = 30.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is listened on, and how to call it
@@ -122,9 +123,9 @@ class Daemon:
         """Return why an entity is as it is; the store is asked for it."""
         return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id": external_id})
 
-    def connect(self, site: str, store_id: str | None, client_id: str, client_secret: str) -> Any:
+    def connect(self, site: str, store_id: str | None, client_id: str, client_secret: Secret) -> Any:
         """Connect a site; the answer has a `redirect_url` when the platform's app must be installed first."""
-        order = {"site": site, "client_id": client_id, "client_secret": client_secret}
+        order = {"site": site, "client_id": client_id, "client_secret": client_secret.reveal()}
         return self._call("POST", "/admin/connect", order | ({"store_id": store_id} if store_id else {}))
 
     def disconnect(self, site: str) -> Any:

@@ -19,10 +19,11 @@ def connect(
     path: Path | None, site: str, store_id: str | None, client_id: str, client_secret_file: Path | None
 ) -> None:
     """Connect SITE to a store, also one that was disconnected. The secret is asked for, or read from FILE."""
+    from daemon.model import Secret
     from daemon.remote import Daemon
 
     settings = load_settings(path)
-    secret = (
+    secret = Secret(
         client_secret_file.read_text("utf-8").strip()
         if client_secret_file
         else click.prompt("SparkLayer's client secret", hide_input=True, err=True)

@@ -7,6 +7,7 @@ our own. A variable that starts with IGNITE_SYNC_ and names no setting is an err
 """
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -46,6 +47,9 @@ _SECTIONS: dict[str, type] = {
 }
 _APP = "_app"
 """What the section of a platform's app ends with, after the platform's name. Without it there is no app."""
+
+_URL = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:/[!-~]*)?", re.ASCII | re.IGNORECASE)
+"""Plain enough for every parser of URLs to find the same host in it; other alphabets' names are written in punycode."""
 
 _Platforms = Mapping[str, "PlatformType"]
 _Variables = dict[str, dict[str, Untyped]]
@@ -198,15 +202,15 @@ def _of_other_env(connection: ConnectionSettings) -> set[str]:
 
 def _url_fault(url: str, *, plain: bool) -> str | None:
     """Say what is wrong with a base URL, without repeating it: it may have a password."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in {"http", "https"} or any(c.isspace() for c in url):
-        return "must be a URL such as https://example.com"
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if any(sign in url for sign in "@?#"):
         return "must be a base URL: scheme, host and path, without user, query and fragment"
+    if not _URL.fullmatch(url):
+        return "must be a URL such as https://example.com"
+    parts = urlsplit(url)
+    try:
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "must be a URL such as https://example.com"
     if parts.scheme == "https" or plain or _is_loopback(host):
         return None
     return "must be https; http is for this machine only, unless the connection says allow_http = true"

@@ -38,6 +38,10 @@ _TYPE_NAMES = {
 }
 
 
+_PLACEHOLDER = "change-me"
+"""What the secrets of the example file begin with: as tokens or keys they would keep nobody out."""
+
+
 class Untyped(str):
     """A text whose type is still to be read from it. `variable` says where in the environment it stood."""
 
@@ -167,6 +171,8 @@ def _secret(value: Any, _: Any) -> Secret:
         raise ValueError("is empty; fill it in, or remove it if it may be left out")
     if not value.isprintable():
         raise ValueError("must be one line of text; it has a line break or another control character")
+    if value.startswith(_PLACEHOLDER):
+        raise ValueError("is still what the example says, which everybody knows; fill it in, or remove the line")
     return Secret(str(value))
 
 

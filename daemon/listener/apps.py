@@ -2,6 +2,10 @@
 
 The app verifies who calls; what a visit means for our connections is the business of `visited`, which may refuse it
 too. A page says what happened in a sentence or two, and nothing that it was called with.
+
+Anybody may call these pages, and to verify a code the platform has to be asked: so a few visits to a page go on at a
+time, and the others are sent away. They could otherwise hold every connection of the listener, and use up what the
+platform lets its apps ask.
 """
 
 import html
@@ -9,9 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import assert_never
 
+import trio
 from attrs import frozen
 
-from daemon.listener.messages import Request, Response
+from daemon.listener.messages import RETRY_LATER, Headers, Request, Response
 from daemon.listener.routes import Route
 from daemon.platforms.base import App, AppRefused, Installed, Loaded, Uninstalled, Visit
 
@@ -21,6 +26,9 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 """Addresses of these pages have codes and signed payloads in them: they shall go no further."""
+
+AT_ONCE = 8
+"""Visits to one page that go on at the same time; merchants install one by one."""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
@@ -40,15 +48,24 @@ class Apps:
 
     def routes(self) -> list[Route]:
         """Return what to serve."""
-        return [Route("GET", f"/{self.name}/{page}", partial(self.serve, page)) for page in self.pages]
+        return [
+            Route("GET", f"/{self.name}/{page}", partial(self._serve, page, trio.Semaphore(AT_ONCE)))
+            for page in self.pages
+        ]
 
-    async def serve(self, page: str, request: Request) -> Response:
+    async def _serve(self, page: str, places: trio.Semaphore, request: Request) -> Response:
         """Answer a merchant's browser, or the platform itself."""
+        try:
+            places.acquire_nowait()
+        except trio.WouldBlock:
+            return _page(503, "Too busy", "Open this page again in a minute.", RETRY_LATER)
         try:
             visit = await self.app.visit(page, request.query)
             await self.visited(self.name, visit)
         except AppRefused as refused:
             return _page(refused.status, "This did not work", str(refused))
+        finally:
+            places.release()
         return _page(200, *self._words(visit))
 
     def _words(self, visit: Visit) -> tuple[str, str]:
@@ -66,6 +83,6 @@ class Apps:
                 assert_never(visit)
 
 
-def _page(status: int, title: str, text: str) -> Response:
+def _page(status: int, title: str, text: str, more: Headers = ()) -> Response:
     content = PAGE.format(title=html.escape(title), text=html.escape(text))
-    return Response(status, content.encode(), b"text/html; charset=utf-8", HEADERS)
+    return Response(status, content.encode(), b"text/html; charset=utf-8", (*HEADERS, *more))

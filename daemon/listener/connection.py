@@ -51,7 +51,8 @@ class Phase(enum.Enum):
 class Connection:
     """Serves requests on one stream. `answer` and `refuse` never raise, as those of `Routes`.
 
-    `weigh` is told how many bytes of unanswered requests are held here, unless they are few; false: they are too many.
+    `weigh` is told how many bytes of unanswered requests are held here, unless they came in one piece and so are few;
+    false: they are too many.
     """
 
     _stream: trio.abc.HalfCloseableStream
@@ -127,8 +128,7 @@ class Connection:
             if self._scope.cancel_called:
                 return False
             parser.feed(data)
-            held = parser.held
-            if (held > READ_SIZE or self.held) and not self._weigh(self, held):
+            if (parser.mid_request or self.held) and not self._weigh(self, parser.held):
                 parser.fault = FULL
                 return False
             for number, request in enumerate(parser.requests, 1):

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from daemon.errors import Failure
 
-_QUOTED = re.compile(r"""(["'`]).*?(?:\1|$)|\S+@\S+""", re.DOTALL)
+_QUOTED = re.compile(r"""(["'`]).*?(?:\1|$)""", re.DOTALL)
+_WORD = re.compile(r"\S+")
 _LONGEST = 300
 
 
@@ -20,8 +21,13 @@ def summary(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, Failure):
         return f"{name}: {error.reason}"
-    text = _QUOTED.sub("'…'", str(error)).replace("\n", " ")[:_LONGEST]
+    text = _WORD.sub(_shown, _QUOTED.sub("'…'", str(error))).replace("\n", " ")[:_LONGEST]
     return f"{name}: {text}" if text else name
+
+
+def _shown(word: re.Match[str]) -> str:
+    """Return a word, or dots for one like an address. Asked of each: a pattern of it all takes ages for a long word."""
+    return "'…'" if "@" in word[0] else word[0]
 
 
 def render(error: BaseException) -> str:

@@ -82,7 +82,7 @@ class Tokens:
             answer = await self._wire.send("POST", PATH, lane, body=body)
         except Failure as failure:
             return failure
-        return read(answer, trio.current_time())
+        return read(answer, trio.current_time(), self._key.client_secret)
 
 
 class _Reply(msgspec.Struct):
@@ -94,14 +94,15 @@ class _Reply(msgspec.Struct):
         return "_Reply(***)"
 
 
-def read(answer: Answer, now: float) -> Token | Failure:
-    """Read the token endpoint's answer at the time `now`."""
+def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
+    """Read the token endpoint's answer at the time `now`; the secret that was `sent` is starred in its words."""
     later = temporary(answer)
     if later is not None:
         return later
     if not answer.ok:
         reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
-        return Blocked(f"no access token: {words_of(answer)}", reason=reason, side=Side.SPARKLAYER)
+        words = words_of(answer).replace(sent.reveal(), "***")
+        return Blocked(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
     try:
         reply = msgspec.json.decode(answer.body, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

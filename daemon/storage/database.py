@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import fcntl
 import itertools
+import os
 import sqlite3
 import tempfile
 import time
@@ -275,6 +276,7 @@ async def open_database(path: Path, observe: Observe = lambda *_: None) -> Async
     Raises ConfigError, one line, when another daemon has it, or when it cannot be written or is no database.
     """
     with _only_one(path), start_blocking_portal(backend="asyncio") as portal:
+        _make_private(path)
         database = Database(portal.call(asyncio.get_running_loop), path, observe)
         try:
             try:
@@ -346,6 +348,12 @@ def _only_one(path: Path) -> Iterator[None]:
         except OSError as error:
             raise ConfigError(f"database {path}: another daemon is using it; stop that one first") from error
         yield
+
+
+def _make_private(path: Path) -> None:
+    """Make a new database's file such that only this user can read it; SQLite gives its companions the same rights."""
+    with contextlib.suppress(OSError):  # it is there, or cannot be made, which SQLite has better words for
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _trouble(error: Exception) -> Exception:

@@ -73,14 +73,41 @@ def test_a_daemon_may_start_without_connections() -> None:
     assert settings(SECURITY).connections == ()
 
 
-def test_the_example_loads() -> None:
-    taken = load(EXAMPLE, {}, PLATFORMS)
+def filled_in(text: str) -> str:
+    return text.replace("change-me", "changed")
+
+
+def test_the_example_loads_when_it_is_filled_in() -> None:
+    taken = settings(filled_in(EXAMPLE.read_text("utf-8")))
     assert [str(one.site) for one in taken.connections] == ["live/jones-climbing"]
 
 
+def test_no_secret_of_the_example_is_taken() -> None:
+    """One after the other is filled in, from the top; the next one is named."""
+    lines = re.sub(r"^# (?=\[\w|\w+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE).splitlines()
+    named = []
+    for number, line in enumerate(lines):
+        if re.match(r"\w*(token|secret|secret_keys) = .*change-me", line):
+            one = [text if at == number else filled_in(text) for at, text in enumerate(lines)]
+            with pytest.raises(ConfigError, match="is still what the example says") as refused:
+                settings("\n".join(one))
+            named.append(str(refused.value).split(": ")[1])
+    assert named == [
+        "listener.ignite_token",
+        "listener.admin_token",
+        "security.secret_keys",
+        "bigcommerce_app.client_secret",
+        "connections[0].client_secret",
+        "connections[0].bigcommerce.access_token",
+        "connections[0].bigcommerce.client_secret",
+        "connections[0].bigcommerce.webhook_secret",
+    ]
+
+
 def test_the_example_shows_every_setting_with_its_default() -> None:
-    plain = load(EXAMPLE, {}, PLATFORMS)
-    uncommented = re.sub(r"^# (?=\[\w|\w+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+    text = filled_in(EXAMPLE.read_text("utf-8"))
+    plain = settings(text)
+    uncommented = re.sub(r"^# (?=\[\w|\w+ = )", "", text, flags=re.MULTILINE)
     full = settings(uncommented)
     for name in ("database", "sync", "logging", "listener"):
         assert getattr(full, name) == getattr(plain, name), name
@@ -192,7 +219,12 @@ def test_an_apps_section_is_its_platforms_and_may_come_from_the_environment() ->
 # URLs
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://localhost", "http://[::1]:80", "https://example.com"])
+PLAIN = ["http://127.0.0.1:1/x", "http://127.9.9.9", "http://localhost", "http://LocalHost:8080", "http://[::1]:80"]
+
+
+@pytest.mark.parametrize(
+    "url", [*PLAIN, "https://example.com", "https://a-b.test:8443/x/y", "https://xn--exmple-cua.com"]
+)
 def test_base_urls_are_https_or_on_this_machine(url: str) -> None:
     text = f'[listener]\npublic_url = "{url}/"\n[sparklayer]\nlive_url = "{url}/"\n'
     taken = settings(text + WHOLE + f'api_url = "{url}/"')

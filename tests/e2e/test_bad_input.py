@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 from attrs import field, frozen
 
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
@@ -134,6 +135,51 @@ async def test_admin_and_metrics_want_the_token_also_from_loopback(lonely: Lonel
             assert await _answers(process, method, path, NO_TOKENS + WRONG_TOKENS) == {401}, path
         assert (await process.request("GET", "/admin/status")).json() == {"connections": []}
         assert await _answers(process, "GET", "/healthz", NO_TOKENS) == {200}
+
+
+FORGED: tuple[dict[str, str], ...] = (
+    {"X-Forwarded-For": "127.0.0.1"},
+    {"X-Real-IP": "127.0.0.1", "Client-IP": "127.0.0.1", "True-Client-IP": "::1"},
+    {"Forwarded": "for=127.0.0.1;host=localhost;proto=https"},
+    {"Host": "localhost"},
+    {"Host": "127.0.0.1", "X-Forwarded-Host": "localhost", "X-Forwarded-Proto": "https"},
+    {"X-Original-URL": "/healthz", "X-Rewrite-URL": "/healthz"},
+    {"X-HTTP-Method-Override": "GET", "Authorization": "Bearer"},
+    {"Origin": "http://127.0.0.1", "Cookie": f"admin_token={ADMIN_TOKEN}"},
+    {"Authorization": "Bearer guessed", "Proxy-Authorization": f"Bearer {ADMIN_TOKEN}"},
+    {"X-Authorization": f"Bearer {ADMIN_TOKEN}"},
+)
+"""What is said of a caller is worth nothing, whoever says it; nor is a token in another place."""
+
+DISGUISED = (
+    "//admin/status",
+    "/./admin/status",
+    "/x/../admin/status",
+    "/%61dmin/status",
+    "/admin%2fstatus",
+    "/ADMIN/status",
+)
+
+
+async def test_nothing_that_is_said_of_a_caller_is_a_credential(lonely: Lonely) -> None:
+    async with lonely(f'admin_token = "{ADMIN_TOKEN}"\nignite_token = "e2e-ignite-token"') as process:
+        await process.start()
+        for method, path in (*GUARDED, ("DELETE", "/v1/test/jones"), ("POST", "/v1/test/jones/status/products")):
+            assert await _answers(process, method, path, FORGED) == {401}, path
+        for path in DISGUISED:
+            request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            answer = await trio.to_thread.run_sync(_exchange, process.port, request.encode())
+            assert re.match(rb"HTTP/1.1 (401|404) ", answer), path
+        query = f"/admin/status?token={ADMIN_TOKEN}&admin_token={ADMIN_TOKEN}"
+        assert await _answers(process, "GET", query, NO_TOKENS) == {401}
+        assert await process.terminate() == 0
+        assert ADMIN_TOKEN not in process.output
+
+
+def _exchange(port: int, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(request)
+        return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 async def test_without_a_token_nobody_is_an_administrator_but_metrics_may_be_open(lonely: Lonely) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 import pytest
+import trio
 from attrs import define, field
+from trio.testing import wait_all_tasks_blocked
 
-from daemon.listener.apps import Apps
+from daemon.listener.apps import AT_ONCE, Apps
 from daemon.listener.messages import Request, Response
 from daemon.listener.routes import Routes
 from daemon.observability.metrics import Metrics
@@ -42,10 +44,18 @@ class Fake:
         self.visited.append((platform, visit))
 
 
-async def ask(app: Fake, path: str) -> Response:
+def routes_of(app: Fake) -> Routes:
     apps = Apps(name="fake", label="Fake", pages=tuple(VISITS), app=app, visited=app.note)
+    return Routes.of(apps.routes(), Metrics())
+
+
+def visiting(path: str) -> Request:
     path, _, query = path.partition("?")
-    return await Routes.of(apps.routes(), Metrics()).answer(Request("GET", path, query, {}, b"", keep_alive=True))
+    return Request("GET", path, query, {}, b"", keep_alive=True)
+
+
+async def ask(app: Fake, path: str) -> Response:
+    return await routes_of(app).answer(visiting(path))
 
 
 @pytest.mark.parametrize("page", VISITS)
@@ -69,6 +79,37 @@ async def test_a_refusal_is_told_in_words_and_escaped() -> None:
 async def test_what_the_daemon_does_not_know_is_told_too() -> None:
     response = await ask(Fake(refused="Install it again."), "/fake/load?word=please")
     assert (response.status, b"Install it again." in response.body) == (400, True)
+
+
+@define
+class Hanging(Fake):
+    """An app whose platform does not answer until it is let."""
+
+    let: trio.Event = field(factory=trio.Event)
+
+    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+        await self.let.wait()
+        return await super().visit(page, query)
+
+
+async def test_a_flood_of_visits_is_sent_away_and_asks_the_platform_nothing() -> None:
+    app, answers = Hanging(), []
+    routes = routes_of(app)
+
+    async def visit() -> None:
+        answers.append(await routes.answer(visiting("/fake/auth?word=please")))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE + 20):
+            nursery.start_soon(visit)
+        await wait_all_tasks_blocked()
+        assert [answer.status for answer in answers] == [503] * 20
+        assert dict(answers[0].headers)[b"retry-after"] == b"5"
+        app.let.set()
+    assert [answer.status for answer in answers[20:]] == [200] * AT_ONCE
+    refused = await routes.answer(visiting("/fake/auth?word=no"))
+    again = [await routes.answer(visiting("/fake/auth?word=please")) for _ in range(AT_ONCE + 1)]
+    assert (refused.status, {answer.status for answer in again}) == (401, {200}), "every place is free again"
 
 
 async def test_there_are_no_other_pages() -> None:

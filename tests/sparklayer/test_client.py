@@ -8,6 +8,7 @@ import trio.testing
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.http import Answer
+from daemon.model import Secret
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.failures import Operation, failure_of, lines_of, words_of
 from daemon.sparklayer.token import Token, read
@@ -117,9 +118,15 @@ async def test_a_token_that_cannot_be_read_is_tried_again(
 
 
 def test_a_token_does_not_show_itself() -> None:
-    token = read(Answer(200, {}, b'{"access_token": "hunter2"}'), 0.0)
+    token = read(Answer(200, {}, b'{"access_token": "hunter2"}'), 0.0, Secret("sent"))
     assert isinstance(token, Token)
     assert (token.text.reveal(), "hunter2" in repr(token)) == ("hunter2", False)
+
+
+def test_a_refusal_that_quotes_the_secret_is_starred() -> None:
+    refusal = read(Answer(401, {}, b'{"detail": "There is no client jones with hunter2"}'), 0.0, Secret("hunter2"))
+    assert isinstance(refusal, Blocked)
+    assert str(refusal) == "no access token: There is no client jones with ***"
 
 
 def test_a_refusal_that_is_nested_without_end_is_a_refusal_without_words() -> None:

@@ -5,7 +5,9 @@ These tests use the real threads, a real file and the real clock.
 
 # ruff: noqa: ASYNC240  small files, and nobody waits
 
+import os
 import sqlite3
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -34,6 +36,18 @@ def path(tmp_path: Path) -> Path:
 async def database(path: Path) -> AsyncIterator[Database]:
     async with open_database(path) as opened:
         yield opened
+
+
+async def test_nobody_else_can_read_the_database(path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        async with open_database(path) as database:
+            await database.write(put, "one")
+            rights = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    finally:
+        os.umask(umask)
+    rights.pop(f"{path.name}.lock")  # it is empty
+    assert rights == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
 
 
 def put(conn: Connection, calls: Sequence[str]) -> list[int]:

@@ -31,6 +31,20 @@ async def test_everything_is_sealed_anew() -> None:
     database.close()
 
 
+async def test_a_rotation_that_was_killed_halfway_is_carried_on() -> None:
+    database = InlineDatabase()
+    await load_fingerprint(database, Vault([OLD]))
+    house = await House.build(database)
+    await _write_sealed(house, Vault([OLD]))
+    await renew_seals(database, Vault([NEW, OLD]))
+    await database.write(_seal_connections, Vault([OLD]))  # as if it had not come so far
+    with pytest.raises(ConfigError, match="put the earlier key into the list"):
+        await renew_seals(database, Vault([NEW]))
+    await renew_seals(database, Vault([NEW, OLD]))
+    await renew_seals(database, Vault([NEW]))
+    database.close()
+
+
 async def test_a_row_that_no_key_opens_is_told() -> None:
     database = InlineDatabase()
     await load_fingerprint(database, Vault([OLD]))
@@ -43,10 +57,16 @@ async def _write_sealed(house: House, vault: Vault) -> None:
     """Give every connection a seal of the old key, and open an issue."""
 
     def write(conn: Connection, calls: Sequence[None]) -> list[None]:
-        conn.execute(TABLES["connections"].update().values(sealed=vault.seal({"of": "connections"})))
+        _seal_connections(conn, [vault])
         issue = {"external_id": "1", "digest": b"d", "untold": True, "maybe_told": False, "opened_at": 1.0}
         sealed = {"connection_id": house.connection_id, "kind": "products", "sealed": vault.seal({"of": "issues"})}
         conn.execute(TABLES["issues"].insert().values(**issue, **sealed))
         return [None] * len(calls)
 
     await house.storage.write(write, None)
+
+
+def _seal_connections(conn: Connection, calls: Sequence[Vault]) -> list[None]:
+    for vault in calls:
+        conn.execute(TABLES["connections"].update().values(sealed=vault.seal({"of": "connections"})))
+    return [None] * len(calls)

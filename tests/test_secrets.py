@@ -1,0 +1,104 @@
+"""Every secret is a `Secret` from where it comes in to where it is sent, and no value shows one."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daemon.config import ConnectionSettings, ListenerSettings, SecuritySettings, Settings
+from daemon.config.table import Table
+from daemon.errors import Blocked, Side
+from daemon.http import Answer
+from daemon.listener.messages import Request
+from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
+from daemon.platforms.base import Installed
+from daemon.platforms.bigcommerce.app import BigCommerceAppSettings, _Granted
+from daemon.platforms.bigcommerce.hooks import Wanted
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.wire import Hook
+from daemon.sparklayer.token import Token, _Reply
+from daemon.storage.connections import Begin
+from daemon.storage.installs import Install, Wish
+
+DAEMON = Path(__file__).parent.parent / "daemon"
+SOUNDS_SECRET = re.compile(r"secret|token|passw|credential|access_?key|api_?key", re.IGNORECASE)
+PLAIN = {
+    ("platforms/bigcommerce/app.py", "access_token"),  # decoded by msgspec; the struct's repr stars it
+    ("sparklayer/token.py", "access_token"),  # the same
+    ("platforms/bigcommerce/signed_payload.py", "token"),  # a parameter of the address that is being verified
+}
+"""(file, name) of what sounds like a secret and is a plain text all the same."""
+
+
+def plain_secrets() -> Iterator[tuple[str, str]]:
+    """Yield (file, name) of every field, variable and parameter that sounds like a secret and is a text or bytes."""
+    for path in sorted(DAEMON.rglob("*.py")):
+        if "sandbox" not in path.parts:
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                match node:
+                    case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
+                        pass
+                    case ast.arg(arg=name, annotation=ast.expr() as annotation):
+                        pass
+                    case _:
+                        continue
+                if SOUNDS_SECRET.search(name) and re.search(r"\b(str|bytes)\b", ast.unparse(annotation)):
+                    yield str(path.relative_to(DAEMON)), name
+
+
+def test_what_sounds_like_a_secret_is_one() -> None:
+    assert set(plain_secrets()) == PLAIN
+
+
+HIDDEN = "hunter2-hunter2-hunter2"
+SECRET = Secret(HIDDEN)
+KEY = ApiKey(client_id="id", client_secret=SECRET)
+STORE = BigCommerceSettings(store_hash="abc", access_token=SECRET, client_secret=SECRET, webhook_secret=SECRET)
+SITE = Site("test", "jones")
+LINK = ConnectionSettings(
+    site_env="test", site_id="jones", client_id="id", client_secret=SECRET, platform="bigcommerce", store=STORE
+)
+APP = BigCommerceAppSettings(client_id="app", client_secret=SECRET)
+SEALED = HIDDEN.encode()
+VALUES = [
+    SECRET,
+    KEY,
+    STORE,
+    LINK,
+    APP,
+    Settings(
+        listener=ListenerSettings(admin_token=SECRET, ignite_token=SECRET),
+        security=SecuritySettings(secret_keys=(SECRET,)),
+        apps={"bigcommerce": APP},
+        connections=(LINK,),
+    ),
+    Connection(id=ConnectionId(1), site=SITE, platform="bigcommerce", api_key=KEY, store=STORE),
+    Table(source="s.toml", path="listener", values={"admin_token": HIDDEN}),
+    Token(SECRET, 0.0),
+    _Reply(access_token=HIDDEN),
+    _Granted(access_token=HIDDEN, context="stores/abc"),
+    Hook(1, "store/product/updated", "https://a.test", headers={"X-Ignite-Sync-Secret": HIDDEN}),
+    Wanted(destination="https://a.test", secret=SECRET),
+    Installed(store_id="abc", store=STORE),
+    Install(platform="bigcommerce", store_id="abc", sealed=SEALED, now=0.0),
+    Wish(site=SITE, store_id="abc", sealed=SEALED, now=0.0),
+    Begin(site=SITE, platform="bigcommerce", sealed=SEALED, now=0.0, instead_of=()),
+    Request("GET", "/bigcommerce/auth", f"code={HIDDEN}", {b"authorization": SEALED}, SEALED, keep_alive=True),
+    Answer(200, {"set-cookie": HIDDEN}, SEALED),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_no_value_shows_a_secret(value: object) -> None:
+    assert HIDDEN not in repr(value)
+    assert HIDDEN not in str(value)
+    assert HIDDEN not in f"{value} {[value]}"
+
+
+def test_a_secret_does_not_get_into_json_or_an_error_by_itself() -> None:
+    assert HIDDEN not in str(ValueError(SECRET, KEY, STORE))
+    assert HIDDEN not in repr(Blocked(f"no token for {KEY}", reason="credentials", side=Side.SPARKLAYER))
+    assert SEALED not in msgspec.json.encode([SECRET, KEY, STORE])

@@ -46,6 +46,7 @@ KINDS = {
     "products": Kind.PRODUCTS,
     "customers": Kind.CUSTOMERS,
     "orders": Kind.ORDERS,
+    "orders.py": Kind.ORDERS,
     "store.py": Kind.STORE,
     "jobs.py": None,
 }

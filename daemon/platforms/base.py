@@ -69,7 +69,11 @@ class WebhookReader(Protocol):
 
 
 class Platform(Protocol):
-    """One store, as the engine sees it. Every method may raise the failures of `daemon.errors`."""
+    """One store, as the engine sees it. Every method may raise the failures of `daemon.errors`.
+
+    What is said here is tried on every adapter by `tests/conformance`. Calls may be cancelled anywhere, and run side by
+    side; no text of an adapter, whatever it quotes, shows a secret of its settings.
+    """
 
     def batch(self, kind: Kind) -> int:
         """How many entities of a kind `read` takes at a time, as few calls as the API allows."""
@@ -85,18 +89,25 @@ class Platform(Protocol):
     async def page(self, kind: Kind, cursor: str | None) -> Page:
         """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane.
 
-        The first page of a kind also reads anew whatever the adapter remembers for it; the cursor `BESIDE` starts too,
-        but leaves that alone. The kind `store` has one entity: its id is `STORE`, its content the `StoreFacts`.
+        What stands in the store from the first page to the last comes exactly once, whatever comes, goes or changes
+        meanwhile; a page that cannot be read whole is a failure. The first page of a kind also reads anew whatever the
+        adapter remembers for it; the cursor `BESIDE` starts too, but leaves that alone. The kind `store` has one entity:
+        its id is `STORE`, its content the `StoreFacts`.
         """
         ...
 
     async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
-        """Read a page of what changed at or after `since` (seconds since the epoch), in the backfill lane."""
+        """Read a page of what changed at or after `since` (seconds since the epoch), in the backfill lane.
+
+        More may come, and more than once, but nothing that changed is left out: also not when an earlier call failed,
+        or when it was read by its id in between.
+        """
         ...
 
     async def read(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read at most `batch` entities. What the platform leaves out is left out: it proves nothing.
 
+        What is known to be none of ours, without asking for it, may come as an entity that maps to nothing.
         An id may stand for something that belongs to an entity, such as a variant's metafield, where a webhook tells
         no more: then the answer has, under that id, an entity with its own `external_id`, which the engine looks at
         next.

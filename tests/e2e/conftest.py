@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.e2e.harness")
-
-from tests.e2e.harness import OpenHouse, open_house  # noqa: E402  the line above must come first
+from tests.e2e.harness import OpenHouse, open_house
 
 HERE = Path(__file__).parent
 

@@ -30,20 +30,91 @@ def test_while_nothing_is_known_all_may_go(policy: WindowPolicy) -> None:
     ("left", "in_flight", "lane", "wait"),
     [
         (100, 0, Lane.BACKFILL, 0),
-        (16, 0, Lane.BACKFILL, 0),
-        (15, 0, Lane.BACKFILL, 20),  # a tenth of the quota is kept for live
-        (16, 1, Lane.BACKFILL, 20),  # what is in flight may not be counted yet
+        (11, 0, Lane.BACKFILL, 0),
+        (10, 0, Lane.BACKFILL, 2),  # a tenth of the quota is kept for live, for as long as the window lasts
+        (11, 1, Lane.BACKFILL, 2),  # what is in flight may not be counted yet
+        (1, 0, Lane.BACKFILL, 20),
         (15, 0, Lane.LIVE, 0),
         (1, 0, Lane.LIVE, 0),
         (1, 1, Lane.LIVE, 20),
         (0, 0, Lane.LIVE, 20),
     ],
 )
-def test_backfill_leaves_the_last_tenth_to_live(
+def test_backfill_leaves_a_tenth_of_what_is_still_to_come_to_live(
     policy: WindowPolicy, left: int, in_flight: int, lane: Lane, wait: float
 ) -> None:
     policy.accepted(10.0, 9.0, headers(left, reset=20))
     assert policy.wait(10.0, lane, in_flight) == wait
+
+
+def test_at_the_end_of_a_window_nothing_is_kept(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(15, reset=30))
+    gone = []
+    now = 0.0
+    for left in range(15, 0, -1):
+        now += policy.wait(now, Lane.BACKFILL, 0)
+        gone.append(now)
+        policy.granted(now)
+        policy.accepted(now, now, headers(left - 1, reset=30 - now))
+    assert gone == pytest.approx([2.0 * number for number in range(1, 16)])
+
+
+def test_what_others_take_meanwhile_is_left_alone(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(59, reset=30))
+    for second in range(1, 11):  # others take four each second, and a request travels for half a second
+        assert policy.wait(second - 0.5, Lane.LIVE, 0) == 0
+        policy.granted(second - 0.5)
+        policy.accepted(float(second), second - 0.5, headers(59 - 5 * second, reset=30 - second))
+    assert policy.wait(10.0, Lane.LIVE, 0) == 0
+    assert policy.wait(10.0, Lane.LIVE, 1) == math.inf, "at the bottom one goes alone"
+    policy.granted(10.0)
+    policy.accepted(10.5, 10.0, headers(5, reset=19.5))
+    assert policy.wait(10.5, Lane.LIVE, 0) == 19.5, "others will have had it"
+
+
+def test_what_others_took_since_the_last_answer_is_reckoned_with(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(150, reset=30))
+    policy.granted(9.5)
+    policy.accepted(10.0, 9.5, headers(12, reset=20))
+    assert policy.wait(10.0, Lane.LIVE, 0) == 20
+    policy.accepted(10.1, 9.9, headers(40, reset=19.9))
+    assert policy.numbers(10.1).remaining == 12
+
+
+def test_a_window_without_others_is_used_to_the_last(policy: WindowPolicy) -> None:
+    policy.accepted(0.0, 0.0, headers(150, reset=30))
+    for number in range(1, 150):
+        assert policy.wait(0.1 * number, Lane.LIVE, 0) == 0
+        policy.granted(0.1 * number)
+        policy.accepted(0.1 * number + 0.05, 0.1 * number, headers(150 - number, reset=30 - 0.1 * number - 0.05))
+    assert policy.wait(15.0, Lane.LIVE, 0) == 0
+    assert policy.wait(15.0, Lane.LIVE, 1) > 0
+
+
+@pytest.mark.parametrize(("left", "remaining"), [(30, 0), (100, 99)])
+def test_a_429_that_tells_nothing_means_used_up_where_little_was_left(
+    policy: WindowPolicy, left: int, remaining: int
+) -> None:
+    policy.accepted(0.0, 0.0, headers(left))
+    policy.refused(1.0, 0.5, {}, None)
+    assert policy.numbers(1.0).remaining == remaining
+
+
+def test_where_nothing_is_ever_told_a_429_tells_the_quota(policy: WindowPolicy) -> None:
+    for number in range(40):
+        policy.granted(0.1 * number)
+        policy.accepted(0.1 * number + 0.05, 0.1 * number, {})
+    policy.refused(4.1, 4.0, {}, None)
+    assert policy.numbers(4.1).quota == 40
+    assert policy.wait(5.0, Lane.LIVE, 0) == pytest.approx(25.05), "its window began with the first answer"
+    now = 30.05
+    assert policy.wait(now, Lane.LIVE, 0) == 0
+    for _ in range(40):
+        policy.granted(now)
+        policy.accepted(now, now, {})
+    assert policy.wait(now, Lane.LIVE, 0) > 0
+    assert policy.wait(now + 30, Lane.LIVE, 0) == 0
+    assert policy.numbers(now + 30).quota == 41, "it was not refused, so there may be more"
 
 
 def test_a_new_window_has_a_whole_quota_until_an_answer_says_otherwise(policy: WindowPolicy) -> None:

@@ -114,13 +114,14 @@ async def an_enumeration_looks_anew(house: House, kind: Kind) -> None:
 
 @of(lambda kit: kit.unseen)
 async def what_only_lists_tell_is_seen_since(house: House, kind: Kind) -> None:
-    """However many there are; and a call that fails makes none of them forgotten."""
+    """However many there are; neither a call that fails nor reading one by its id makes any of them forgotten."""
     there = house.fill(kind)
     await house.walk(kind)
     house.stand.now += DAY
     since = house.stand.now
     for external_id in there:
         house.stand.edit_unseen(kind, external_id)
+    await house.shop.read(kind, there[-1:], Lane.LIVE)
     house.wire.meet(None)
     assert set(await house.seen(kind, since)) == set(there)
     for number in range(1, house.wire.count):

@@ -19,7 +19,7 @@ import trio
 from attrs import define, field
 from trio.testing import wait_all_tasks_blocked
 
-from daemon.sandbox import BigCommerceOptions, synthetic
+from daemon.sandbox import BigCommerceOptions, delay, synthetic
 from daemon.sandbox.post import Poster, Unanswered
 from tests.crash.merchant import Diary, Merchant
 from tests.crash.points import CONNECT, FIRST, LEAVE, LIVE, RUN, SWEEP
@@ -34,6 +34,8 @@ LONGEST_LIFE = 1.5
 """Seconds from the start of a process to the random moment of its death; it needs about half of them to begin."""
 RETRIES = (0.2,) * 1000
 """Seconds between the attempts at a webhook: not BigCommerce's, whose growing pauses outlast the short lives here."""
+SLOWNESS = 0.03
+"""Seconds that pass between some effects and their answers."""
 SELDOM, OFTEN = 3600, 1
 SYNC = {"debounce_seconds": 0.05, "debounce_max_seconds": 0.3, "sweep_seconds": SELDOM}
 STOP_SECONDS = 25.0
@@ -191,6 +193,8 @@ async def open_loop(folder: Path, chance: random.Random) -> AsyncIterator[Loop]:
         diary = Diary(clock=store.clock)
         merchant = Merchant(store, chance, diary)
         store.listen(diary.note)
+        for side in (house.shop, house.site):
+            side.faults.add("*", delay(SLOWNESS), after_effect=True, probability=0.2)
         witness = Witness(house, merchant)
         witness.watch()
         loop = Loop(folder, house, chance, merchant, witness)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_AUDIT := 2.10.1
 
-.PHONY: demo test conformance simulate crash check bench lock format clean
+.PHONY: demo test conformance simulate crash power check bench lock format clean
 
 demo: $(READY)
 	$(BIN)/ignite-sync demo
@@ -29,6 +29,10 @@ simulate: $(READY)
 # The daemon killed again and again, at every named point and at random moments; SEED=N repeats a run.
 crash: $(READY)
 	$(BIN)/python -m tests.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+# The power lost at IMAGES=5000 moments of a recorded history.
+power: $(READY)
+	$(BIN)/python -m tests.power --images $(or $(IMAGES),3000) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -7,30 +7,35 @@ without any full sync, retry by a person, or complaint in the log.
 """
 
 import contextlib
+import json
 import random
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import trio
 from attrs import define, field
 from trio.testing import wait_all_tasks_blocked
 
-from daemon.sandbox import synthetic
+from daemon.sandbox import BigCommerceOptions, delay, synthetic
+from daemon.sandbox.post import Poster, Unanswered
 from tests.crash.merchant import Diary, Merchant
 from tests.crash.points import CONNECT, FIRST, LEAVE, LIVE, RUN, SWEEP
 from tests.crash.witness import Witness
 from tests.e2e.harness import House, open_house
-from tests.e2e.process import GLANCE, PATIENCE, SITE
+from tests.e2e.process import ADMIN_TOKEN, GLANCE, PATIENCE, SITE
 
 KILLED = -signal.SIGKILL
 PACE = 0.05
 """Seconds between two edits, on average."""
 LONGEST_LIFE = 1.5
 """Seconds from the start of a process to the random moment of its death; it needs about half of them to begin."""
+RETRIES = (0.2,) * 1000
+"""Seconds between the attempts at a webhook: not BigCommerce's, whose growing pauses outlast the short lives here."""
+SLOWNESS = 0.03
+"""Seconds that pass between some effects and their answers."""
 SELDOM, OFTEN = 3600, 1
 SYNC = {"debounce_seconds": 0.05, "debounce_max_seconds": 0.3, "sweep_seconds": SELDOM}
 STOP_SECONDS = 25.0
@@ -48,6 +53,7 @@ class Loop:
     chance: random.Random
     merchant: Merchant
     witness: Witness
+    poster: Poster = field(factory=Poster)
     connected: bool = True
     """Nothing that was acknowledged before the site was disconnected has to arrive: all is read when it is back."""
     lives: int = 0
@@ -149,7 +155,7 @@ class Loop:
         """Do `act` again and again until the process is dead."""
         with trio.fail_after(PATIENCE):
             while self.house.process.living:
-                with contextlib.suppress(httpx.TransportError):
+                with contextlib.suppress(Unanswered):
                     await act()
                 await trio.sleep(GLANCE)
 
@@ -162,28 +168,41 @@ class Loop:
 
     async def _trigger(self) -> None:
         kind = self.chance.choice(["store", "products", "customers", "orders"])
-        order = {"site": SITE, "kind": kind, "refresh": self.chance.random() < 0.3}
-        await self.house.process.request("POST", "/admin/sync", json=order)
+        await self._ask("sync", {"kind": kind, "refresh": self.chance.random() < 0.3})
 
     async def _disconnect(self) -> None:
-        await self.house.process.request("POST", "/admin/disconnect", json={"site": SITE})
+        await self._ask("disconnect", {})
 
     async def _connect(self) -> None:
-        key = {"client_id": self.house.site.client_id, "client_secret": self.house.site.client_secret}
-        await self.house.process.request("POST", "/admin/connect", json={"site": SITE, **key})
+        site = self.house.site
+        await self._ask("connect", {"client_id": site.client_id, "client_secret": site.client_secret})
+
+    async def _ask(self, verb: str, what: Mapping[str, Any]) -> None:
+        """Ask for something as an administrator. Raises Unanswered."""
+        url = f"http://127.0.0.1:{self.house.process.port}/admin/{verb}"
+        headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+        await self.poster.post(url, headers, json.dumps({"site": SITE, **what}).encode())
 
 
 @contextlib.asynccontextmanager
-async def open_loop(folder: Path, chance: random.Random, **options: Any) -> AsyncIterator[Loop]:
+async def open_loop(folder: Path, chance: random.Random) -> AsyncIterator[Loop]:
     """Open a house with a store full of everything, and no daemon yet."""
     store = synthetic(40, 2, customers=15, orders=10)
-    async with open_house(folder, store, start=False, sync=SYNC, **options) as house:
+    platform = BigCommerceOptions(time_scale=1.0, retries=RETRIES)
+    async with open_house(folder, store, bigcommerce=platform, start=False, sync=SYNC) as house:
         diary = Diary(clock=store.clock)
         merchant = Merchant(store, chance, diary)
         store.listen(diary.note)
+        for side in (house.shop, house.site):
+            side.faults.add("*", delay(SLOWNESS), after_effect=True, probability=0.2)
         witness = Witness(house, merchant)
         witness.watch()
-        yield Loop(folder, house, chance, merchant, witness)
+        loop = Loop(folder, house, chance, merchant, witness)
+        try:
+            yield loop
+        finally:
+            with trio.CancelScope(shield=True):
+                await loop.poster.aclose()
 
 
 async def visit_every_point(loop: Loop) -> None:

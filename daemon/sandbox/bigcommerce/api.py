@@ -10,7 +10,7 @@ Extra controls for a separate process:
     POST /_sandbox/block      {"domain": "..."}: no webhook is sent there for three minutes, scaled
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from attrs import frozen
 from daemon.sandbox.bigcommerce import problems
 from daemon.sandbox.bigcommerce.blocklist import Blocklist
 from daemon.sandbox.bigcommerce.customers import Customers
-from daemon.sandbox.bigcommerce.delivery import Webhooks
+from daemon.sandbox.bigcommerce.delivery import RETRIES, Webhooks
 from daemon.sandbox.bigcommerce.edits import edits
 from daemon.sandbox.bigcommerce.hooks import Hooks
 from daemon.sandbox.bigcommerce.information import Information
@@ -57,6 +57,8 @@ class BigCommerceOptions:
     sign_webhooks: bool = True
     time_scale: float = 0.001
     """What the waits between webhook attempts are multiplied by; 1.0 is BigCommerce's own pace."""
+    retries: Sequence[float] = RETRIES
+    """Those waits, in seconds before they are multiplied."""
 
 
 class _Edit(msgspec.Struct, forbid_unknown_fields=True):
@@ -106,6 +108,7 @@ class BigCommerce:
             client_secret=options.client_secret,
             signed=options.sign_webhooks,
             time_scale=options.time_scale,
+            retries=options.retries,
             nursery=nursery,
         )
         self._control = self._controls()

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import trio
@@ -70,12 +70,14 @@ class Webhooks:
         client_secret: str,
         signed: bool,
         time_scale: float,
+        retries: Sequence[float],
         nursery: trio.Nursery,
     ) -> None:
         self.attempts: deque[Delivery] = deque(maxlen=REMEMBERED)
         self.outstanding = 0
         self.signed = signed
         self.time_scale = time_scale
+        self._retries = retries
         self.as_in_examples = True
         """Whether an envelope may name another scope than the hook's, as the documentation's examples do."""
         self._store, self._hooks, self._hash = store, hooks, store_hash
@@ -141,7 +143,7 @@ class Webhooks:
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
-            for number, wait in enumerate((0, *RETRIES), start=1):
+            for number, wait in enumerate((0, *self._retries), start=1):
                 await trio.sleep(wait * self.time_scale)
                 if not self._hooks.active(delivery.hook):
                     return

@@ -1,0 +1,44 @@
+"""A webhook that was answered survives a loss of power, at whatever moment, whatever the disk makes of it.
+
+The real process is recorded while webhooks come, a full sync runs, it is killed and stopped; then the disk is rebuilt
+at hundreds of moments. Each rebuilt database must be whole, and every change acknowledged until then wait in its
+outbox, or have arrived in SparkLayer. `make power IMAGES=5000` does it for as many moments as one likes.
+"""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.power.loss import Verdict, lose_power
+from tests.power.recording import record
+from tests.power.trace import Synced
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+IMAGES = 300
+"""How many disks are rebuilt."""
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201  pytest shows it with a failure
+    return random.Random(seed)
+
+
+async def test_what_was_acknowledged_survives_a_loss_of_power(tmp_path: Path, chance: random.Random) -> None:
+    trace = await record(tmp_path, "FULL")
+    verdicts = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
+    assert [verdict for verdict in verdicts if verdict != Verdict()] == []
+    assert len(verdicts) == IMAGES
+    forgetful = [event for event in trace if not isinstance(event, Synced)]
+    verdicts = list(lose_power(forgetful, chance, tmp_path / "image", IMAGES // 3))
+    assert [verdict for verdict in verdicts if verdict.damage], "a disk that never syncs does damage, and it is seen"
+
+
+async def test_with_less_than_full_synchronisation_it_would_not(tmp_path: Path, chance: random.Random) -> None:
+    trace = await record(tmp_path, "NORMAL")
+    verdicts = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
+    assert [verdict for verdict in verdicts if verdict.lost]
+    assert [verdict for verdict in verdicts if verdict.damage] == [], "SQLite promises that much"

@@ -91,8 +91,8 @@ class Platform(Protocol):
 
         What stands in the store from the first page to the last comes exactly once, whatever comes, goes or changes
         meanwhile; a page that cannot be read whole is a failure. The first page of a kind also reads anew whatever the
-        adapter remembers for it; the cursor `BESIDE` starts too, but leaves that alone. The kind `store` has one entity:
-        its id is `STORE`, its content the `StoreFacts`.
+        adapter remembers for it; the cursor `BESIDE` starts too, but leaves that alone. The kind `store` has one
+        entity: its id is `STORE`, its content the `StoreFacts`.
         """
         ...
 

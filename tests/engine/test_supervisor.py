@@ -178,8 +178,8 @@ async def test_webhooks_are_looked_at_hourly_and_mending_them_wakes_the_sweep(
     mended = iter([0, 0, 3])
     looked: list[float] = []
 
-    async def ensure_webhooks(destination: str) -> int:
-        assert destination == "https://here.test"
+    async def ensure_webhooks(_destination: str) -> int:
+        assert _destination == "https://here.test"
         looked.append(trio.current_time())
         await trio.lowlevel.checkpoint()
         return next(mended)

@@ -57,7 +57,7 @@ async def test_more_addresses_and_attributes_than_an_answer_holds(house: OpenHou
 
 
 async def test_grandparents_on_later_pages_come_before_their_grandchildren(house: OpenHouse) -> None:
-    """SparkLayer refuses a parent that it does not have, and the store lists the youngest first."""
+    """SparkLayer refuses a parent that it does not have, and the store lists the grandchildren first."""
     store = trade_store()
     many = _many(store)
     chain = [many[0], many[1], many[-2], many[-1]]

@@ -21,6 +21,8 @@ from tests.crash.merchant import Entity, Merchant
 from tests.e2e.harness import House
 
 WAITING = "SELECT kind, external_id FROM outbox UNION SELECT kind, external_id FROM waiters"
+CART_OF = "metafields:order:"
+"""How the outbox names an order whose cart is to be read first."""
 _LINE = re.compile(
     r"(products|stock of|stock|prices|variant|customer|purchase) (\S+?)(?: .*)?: the store says", re.DOTALL
 )
@@ -113,6 +115,6 @@ def _waiting(database: Path, folder: Path) -> set[Entity]:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             return set()  # it died before there was a schema
-        return {(kind, external_id) for kind, external_id in connection.execute(WAITING)}
+        return {(kind, external_id.removeprefix(CART_OF)) for kind, external_id in connection.execute(WAITING)}
     finally:
         connection.close()

@@ -129,7 +129,7 @@ async def test_a_bug_in_a_batch_is_pinned_to_its_entity(
     await _until_empty(bench)
     assert set(bench.skus()) == {"S1", "S3"}
     row = await bench.house.row("2")
-    assert (row["state"], row["attempts"]) == ("parked", 9)
+    assert (row["state"], row["attempts"]) == ("parked", 10)
 
 
 async def test_a_bug_while_pushing_is_settled_as_broken(

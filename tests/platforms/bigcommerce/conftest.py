@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import trio
 
 from daemon.model import Secret
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from tests.platforms.bigcommerce.fakes import FakeStore
+from tests.platforms.bigcommerce.stand_in import House
 
 TOKEN = "very-secret-token"
 
@@ -25,3 +27,12 @@ async def shop(store: FakeStore) -> AsyncIterator[BigCommerce]:
     adapter = BigCommerce(settings, httpx.MockTransport(store.answer))
     yield adapter
     await adapter.aclose()
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with trio.open_nursery() as nursery:
+        opened = House(nursery)
+        yield opened
+        await opened.shop.aclose()
+        nursery.cancel_scope.cancel()

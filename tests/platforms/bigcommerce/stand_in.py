@@ -1,0 +1,78 @@
+"""The strict stand-in of BigCommerce's API without sockets, and an adapter in front of it."""
+
+from functools import partial
+from typing import Any
+
+import httpx
+import trio
+
+from daemon.model import ExternalId, Kind, Lane, Secret, StoreFacts
+from daemon.platforms.bigcommerce.adapter import BigCommerce
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.shelf import MemoryShelf, Shelf
+from daemon.sandbox import BigCommerce as StandIn
+from daemon.sandbox import BigCommerceOptions, Store
+from daemon.sandbox.message import Request
+
+FACTS = StoreFacts(currency="USD", weight_unit="LBS")
+CARTS = [f"4217ba4f-7618-4e3b-b1af-{number:012d}" for number in range(10)]
+LINES = [{"name": "Shirt", "sku": "J-S", "quantity": 2, "price": 10}]
+
+
+class House:
+    """A store with two products, its API without sockets, and the adapter."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.store = Store()
+        sizes = [{"sku": f"J-{size}", "options": {"Size": size}, "stock": 3} for size in "SML"]
+        self.jumper = self.store.add_product("Jumper", price=40, variants=sizes, silent=True)
+        self.mug = self.store.add_product("Mug", price=7, variants=[{"sku": "MUG", "stock": 1}], silent=True)
+        self.buyer = self.store.customers.add("buyer@example.com", silent=True)
+        self.api = StandIn(self.store, BigCommerceOptions(), "http://shop.test", nursery)
+        self.shelf: Shelf = MemoryShelf()
+        self.connect()
+
+    def connect(self, **settings: Any) -> None:
+        """Connect an adapter, as after a restart: what was on the shelf is there."""
+        known = BigCommerceSettings(
+            api_url="http://shop.test", store_hash="sandbox", access_token=Secret(self.api.access_token), **settings
+        )
+        self.shop = BigCommerce(known, httpx.MockTransport(self._answer), shelf=self.shelf)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        path, _, query = request.url.raw_path.decode().partition("?")
+        asked = Request(
+            method=request.method, path=path, query=query, headers={k.lower(): v for k, v in request.headers.items()}
+        )
+        match = self.api.find(asked)
+        with self.api.statistics.call(match.name if match else "unknown"):
+            told = await self.api.faults.before(asked)
+            told = told or await self.api.faults.after(asked, self.api.answer(asked, match))
+        assert told.status < 400 or told.status in {403, 404, 500}, (path, query, told.body)
+        return httpx.Response(told.status, headers=told.headers, content=told.body)
+
+    def order(self, cart: str | None = None, **more: Any) -> int:
+        return self.store.orders.place(self.buyer, more.pop("lines", LINES), cart_id=cart, silent=True, **more)
+
+    async def walk(self, kind: Kind, since: float | None = None) -> list[str]:
+        """Enumerate to the end; return the ids."""
+        found: list[str] = []
+        cursor: str | None = None
+        first = partial(self.shop.page, kind) if since is None else partial(self.shop.changed_since, kind, since)
+        for _ in range(50):
+            page = await first(cursor)
+            found += [entity.external_id for entity in page.entities]
+            cursor = page.cursor
+            if cursor is None:
+                return found
+        raise AssertionError("the walk does not end")
+
+    async def read(self, kind: Kind, *ids: object) -> dict[str, Any]:
+        wanted = [ExternalId(str(one)) for one in ids]
+        found = await self.shop.read(kind, wanted, Lane.LIVE)
+        return {key: self.shop.map(kind, entity, FACTS) for key, entity in found.items() if key == entity.external_id}
+
+    def calls(self) -> dict[str, int]:
+        found = dict(self.api.statistics.calls)
+        self.api.statistics.reset()
+        return found

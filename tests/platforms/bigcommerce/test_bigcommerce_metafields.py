@@ -1,0 +1,206 @@
+"""Metafields: joined to what they belong to, kept on the shelf, and what may happen while their list is read."""
+
+import json
+
+import pytest
+from trio.testing import MockClock
+
+from daemon.errors import Retry
+from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.base import BESIDE
+from daemon.sandbox import answer, call
+from daemon.sandbox.message import Request, Response
+from tests.platforms.bigcommerce.stand_in import CARTS, House
+
+
+async def test_a_list_that_leaves_a_cart_out_does_not_make_an_order_somebody_elses(house: House) -> None:
+    ours = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
+    house.api.faults.add("GET */v3/orders/metafields", answer(200, json.dumps({"data": []})), times=1)
+    assert await house.walk(Kind.ORDERS) == [], "the list knows nothing"
+    assert (await house.read(Kind.ORDERS, ours))[str(ours)].value.cart_id == CARTS[0]
+
+
+async def test_the_webhook_of_a_cart_has_it_read_again(house: House) -> None:
+    order = house.order(CARTS[0])
+    told = ExternalId(f"metafields:order:{order}")
+    await house.walk(Kind.ORDERS)
+    field = house.store.metafields.set("order", order, "cart_id", CARTS[1], silent=True)
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value.cart_id == CARTS[0], "nobody has told"
+    found = await house.shop.read(Kind.ORDERS, [told], Lane.LIVE)
+    assert {key: entity.external_id for key, entity in found.items()} == {told: str(order)}
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value.cart_id == CARTS[1]
+    house.store.metafields.delete(field, silent=True)
+    await house.shop.read(Kind.ORDERS, [told], Lane.LIVE)
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value is None
+    gone = ExternalId("metafields:order:9999")
+    assert await house.shop.read(Kind.ORDERS, [gone], Lane.LIVE) == {}
+    assert await house.shop.read_one(Kind.ORDERS, gone, Lane.LIVE) is None
+
+
+EDITS = {
+    "created": (None, "9.99"),
+    "changed": ("5", "9.99"),
+    "deleted": ("9.99", None),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), EDITS.values(), ids=EDITS)
+async def test_what_a_webhook_tells_while_the_list_is_read_is_newer_than_the_list(
+    house: House, before: str | None, after: str | None
+) -> None:
+    fields = house.store.metafields
+    fields.set("product", house.jumper, "rrp", "1", silent=True)
+    field = fields.set("product", house.mug, "rrp", before, silent=True) if before else None
+    await house.walk(Kind.PRODUCTS)
+
+    async def edit(_request: Request, _response: Response | None) -> None:
+        if after is None:
+            assert field is not None
+            fields.delete(field, silent=True)
+        else:
+            fields.set("product", house.mug, "rrp", after, silent=True)
+        await house.shop.read(Kind.PRODUCTS, [ExternalId(f"metafields:product:{house.mug}")], Lane.LIVE)
+
+    house.api.faults.add("GET */catalog/products/metafields", edit, after_effect=True, times=1)
+    await house.walk(Kind.PRODUCTS)
+    rrp = (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value.variants[0].rrp
+    assert (rrp and str(rrp.amount)) == after
+
+
+async def test_a_look_beside_the_runs_leaves_what_is_remembered_alone(house: House) -> None:
+    order = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
+    house.store.metafields.set("order", house.order(), "cart_id", CARTS[1], silent=True)
+    house.calls()
+    page = await house.shop.page(Kind.ORDERS, BESIDE)
+    assert ([entity.external_id for entity in page.entities], page.cursor) == ([str(order)], None)
+    assert house.calls() == {"GET /v2/orders": 1}
+
+
+async def test_one_strange_metafield_does_not_keep_the_others_from_being_read(house: House) -> None:
+    strange = [{"resource_id": house.mug, "key": "rrp", "value": None}, {"key": "rrp"}, "?", {"resource_id": "x"}]
+    fine = {"resource_id": str(house.jumper), "key": "rrp", "value": "9.99", "date_modified": None}
+    house.api.faults.add("GET */catalog/products/metafields", answer(200, json.dumps({"data": [*strange, fine]})))
+    await house.walk(Kind.PRODUCTS)
+    found = await house.read(Kind.PRODUCTS, house.jumper, house.mug)
+    assert str(found[str(house.jumper)].value.variants[0].rrp.amount) == "9.99"
+    assert found[str(house.mug)].value.variants[0].rrp is None
+
+
+async def test_an_order_that_is_read_while_the_carts_are_listed_anew_stays_ours(house: House) -> None:
+    early = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
+    late: list[int] = []
+
+    async def meanwhile(_: Request) -> None:
+        house.api.faults.clear()
+        late.append(house.order(CARTS[1]))
+        assert len(await house.read(Kind.ORDERS, early, *late)) == 2
+
+    house.api.faults.add("GET */orders/metafields", call(meanwhile), after_effect=True)
+    assert await house.walk(Kind.ORDERS) == [str(early), str(late[0])]
+
+
+async def test_a_sweep_finds_an_order_whose_cart_was_noted_since(house: House) -> None:
+    order = house.order()
+    await house.walk(Kind.ORDERS)
+    house.store.metafields.set("order", order, "cart_id", CARTS[0], silent=True)
+    assert str(order) in await house.walk(Kind.ORDERS, since=2e9)
+
+
+async def test_metafields_are_joined_and_a_store_without_any_pays_two_calls(house: House) -> None:
+    assert await house.walk(Kind.PRODUCTS) == [str(house.jumper), str(house.mug)]
+    lists = {name: count for name, count in house.calls().items() if name.endswith("/metafields")}
+    assert lists == {"GET /v3/catalog/products/metafields": 1, "GET /v3/catalog/variants/metafields": 1}
+    small = house.store.by_sku("J-S").id
+    house.store.metafields.set("product", house.jumper, "rrp", "49.99", silent=True)
+    house.store.metafields.set("variant", small, "rrp", "44.99", silent=True)
+    house.store.metafields.set("variant", small, "restock_date", "2026-12-31", silent=True)
+    await house.walk(Kind.PRODUCTS)
+    value = (await house.read(Kind.PRODUCTS, house.jumper))[str(house.jumper)].value
+    assert [str(variant.rrp.amount) for variant in value.variants] == ["44.99", "49.99", "49.99"]
+    assert str(value.stock["J-S"].restock_date) == "2026-12-31"
+
+
+async def test_a_webhook_of_a_metafield_leads_to_its_product(house: House) -> None:
+    small = house.store.by_sku("J-S").id
+    own = house.store.metafields.set("product", house.jumper, "rrp", "49.99", silent=True)
+    house.store.metafields.set("variant", small, "pack_size", "6", silent=True)
+    told = [ExternalId(f"metafields:product:{house.jumper}"), ExternalId(f"metafields:variant:{small}")]
+    found = await house.shop.read(Kind.PRODUCTS, told, Lane.LIVE)
+    assert {key: entity.external_id for key, entity in found.items()} == dict.fromkeys(told, str(house.jumper))
+    value = (await house.read(Kind.PRODUCTS, house.jumper))[str(house.jumper)].value
+    assert (str(value.variants[0].rrp.amount), value.variants[0].settings[0].pack_size) == ("49.99", 6)
+    house.store.metafields.delete(own, silent=True)
+    await house.shop.read(Kind.PRODUCTS, told[:1], Lane.LIVE)
+    value = (await house.read(Kind.PRODUCTS, house.jumper))[str(house.jumper)].value
+    assert value.variants[0].rrp is None, "it is gone"
+
+
+async def test_what_metafields_belonged_to_may_be_gone(house: House) -> None:
+    told = [ExternalId("metafields:product:999"), ExternalId("metafields:variant:999")]
+    assert await house.shop.read(Kind.PRODUCTS, told, Lane.LIVE) == {}
+    assert await house.shop.read_one(Kind.PRODUCTS, told[0], Lane.LIVE) is None
+
+
+async def test_a_sweep_looks_at_products_whose_metafields_changed(house: House) -> None:
+    await house.walk(Kind.PRODUCTS)
+    house.store.metafields.set("variant", house.store.by_sku("MUG").id, "rrp", "9", silent=True)
+    assert await house.walk(Kind.PRODUCTS, since=2e9) == [str(house.mug)]
+
+
+@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
+async def test_a_sweep_finds_all_metafields_that_changed_however_many(house: House, kind: Kind) -> None:
+    ids = await touch(house, kind, 260)
+    assert set(ids) <= set(await house.walk(kind, since=house.store.clock() - 60))
+
+
+@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
+async def test_a_sweep_goes_on_after_a_restart_where_it_was(house: House, kind: Kind) -> None:
+    ids, since = await touch(house, kind, 260), house.store.clock() - 60
+    first = await house.shop.changed_since(kind, since, None)
+    house.connect()
+    second = await house.shop.changed_since(kind, since, first.cursor)
+    assert [one.external_id for one in (*first.entities, *second.entities)] == ids
+
+
+@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
+async def test_a_sweep_that_fails_finds_the_same_the_next_time(
+    house: House, autojump_clock: MockClock, kind: Kind
+) -> None:
+    ids, since = await touch(house, kind, 3), house.store.clock() - 60
+    lists = {Kind.PRODUCTS: "GET */v3/catalog/products", Kind.ORDERS: "GET */v2/orders"}
+    house.api.faults.add(lists[kind], answer(404, "<h1>Not Found</h1>"), times=3)
+    with pytest.raises(Retry):
+        await house.shop.changed_since(kind, since, None)
+    assert set(ids) <= set(await house.walk(kind, since=since))
+
+
+async def test_a_sweep_finds_a_cart_that_another_order_was_asked_about_with(house: House) -> None:
+    ids, since = await touch(house, Kind.ORDERS, 3), house.store.clock() - 60
+    await house.read(Kind.ORDERS, ids[-1])
+    assert set(ids) <= set(await house.walk(Kind.ORDERS, since=since))
+
+
+async def touch(house: House, kind: Kind, count: int) -> list[str]:
+    """Make products or orders of long ago, and give each a metafield, a second apart; the lists were read before."""
+    product = kind is Kind.PRODUCTS
+    with house.store.at(1e9):
+        made = [house.store.add_product("Cup", silent=True) if product else house.order() for _ in range(count)]
+    field = ("product", "rrp", "9") if product else ("order", "cart_id", CARTS[0])
+    house.store.metafields.set("product", house.jumper, "rrp", "9", silent=True)
+    await house.walk(kind)
+    for second, one in enumerate(made, start=1):
+        with house.store.at(house.store.clock() + second):
+            house.store.metafields.set(field[0], one, *field[1:], silent=True)
+    return [str(one) for one in ([house.jumper, *made] if product else made)]
+
+
+async def test_a_deleted_metafield_is_gone_after_the_next_run(house: House) -> None:
+    field = house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
+    await house.walk(Kind.PRODUCTS)
+    house.store.metafields.delete(field, silent=True)
+    house.connect()
+    await house.walk(Kind.PRODUCTS)
+    assert (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value.variants[0].rrp is None

@@ -37,6 +37,11 @@ power: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+# Steady edits over several connections for MINUTES=30: memory, files, threads and database must stay as they are.
+.PHONY: soak
+soak: $(READY)
+	$(BIN)/python -m benchmarks.soak $(or $(MINUTES),30)
+
 format: $(READY)
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .

@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 
-from benchmarks import isolation, kinds, limits, sync, webhooks
+from benchmarks import isolation, kinds, limits, soak, sync, webhooks
 from benchmarks.table import Figure, render
 
 pytestmark = pytest.mark.e2e
@@ -63,6 +63,19 @@ async def test_edits_are_timed_beside_one_that_floods_and_one_that_hangs() -> No
 def test_lateness_is_told_by_share() -> None:
     late = isolation.Lateness(seconds=[3.0, 1.0, 2.0, 4.0])
     assert (late.at(0.5), late.at(0.99)) == (3.0, 4.0)
+
+
+async def test_a_soak_looks_at_the_process_while_edits_arrive() -> None:
+    found = await soak.soak(0.1, connections=2)
+    assert found.edits
+    assert all(look.memory > 2**20 and look.files > 5 and look.threads and look.database for look in found.looks)
+
+
+def test_a_soak_tells_of_tenths() -> None:
+    looks = [soak.Look(memory=number, files=1, threads=1, database=1) for number in range(40)]
+    found = soak.Soak(looks=looks, edits=7)
+    assert found.medians("memory") == [1.5, 5.5, 9.5, 13.5, 17.5, 21.5, 25.5, 29.5, 33.5, 37.5]
+    assert soak.report(found, 30.0).splitlines()[0].startswith("30 minutes, 7 edits")
 
 
 def test_the_bound_is_that_of_the_tighter_limit() -> None:

@@ -1,0 +1,132 @@
+"""Steady work for a long time, to see whether anything of the daemon grows that should not.
+
+    python -m benchmarks.soak MINUTES
+
+Several connections edit titles and prices, each one product at a time, about every second. The process is looked at
+from outside all the while: memory, open files, threads, and the size of its database with its log. The report has the
+median of the second tenth of the time, since in the first one caches fill and the database finds its size, that of the
+last, and the largest of all. Each edit is waited for; one that does not arrive ends the soak with an error.
+"""
+
+import random
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import trio
+from attrs import define, field, frozen
+
+from benchmarks.processes import Daemon, open_daemon
+from benchmarks.street import House, open_street
+
+CONNECTIONS = 5
+PRODUCTS = 40
+PAUSE = 0.5
+"""Seconds between an arrival and a connection's next edit, on average."""
+
+LOOK_EVERY = 2.0
+PATIENCE = 120.0
+TENTHS = 10
+
+
+@frozen(kw_only=True)
+class Look:
+    """What the daemon has at one moment."""
+
+    memory: int
+    files: int
+    threads: int
+    database: int
+
+    @classmethod
+    def at(cls, daemon: Daemon) -> "Look":
+        """Look at the process and its files; bytes."""
+        process: psutil.Process = daemon.process
+        parts = (daemon.database, daemon.database.with_name(f"{daemon.database.name}-wal"))
+        return cls(
+            memory=process.memory_info().rss,
+            files=process.num_fds(),
+            threads=process.num_threads(),
+            database=sum(part.stat().st_size for part in parts if part.exists()),
+        )
+
+
+@define
+class Soak:
+    """What was seen so far."""
+
+    looks: list[Look] = field(factory=list)
+    edits: int = 0
+
+    def medians(self, name: str) -> list[float]:
+        """Return the median of each tenth of the looks."""
+        values = [float(getattr(look, name)) for look in self.looks]
+        size = max(len(values) // TENTHS, 1)
+        return [statistics.median(values[start : start + size]) for start in range(0, size * TENTHS, size)]
+
+
+async def soak(minutes: float, *, connections: int = CONNECTIONS) -> Soak:
+    """Work for so long, and look on."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}", file=sys.stderr)
+    chance, found = random.Random(seed), Soak()
+    with tempfile.TemporaryDirectory(prefix="ignite-sync-soak-") as folder:
+        async with open_street(connections, PRODUCTS) as street:
+            first, *others = [house.told for house in street.houses]
+            async with open_daemon(Path(folder), first, debounce=0.05, webhooks=True, beside=others) as daemon:
+                for house in street.houses:
+                    await daemon.full_sync(site=f"test/{house.site.site_id}")
+                async with trio.open_nursery() as nursery:
+                    for house in street.houses:
+                        nursery.start_soon(_edit, house, chance, found)
+                    await _look_on(daemon, minutes * 60, found)
+                    nursery.cancel_scope.cancel()
+    return found
+
+
+async def _look_on(daemon: Daemon, seconds: float, found: Soak) -> None:
+    with trio.move_on_after(seconds):
+        while True:
+            found.looks.append(Look.at(daemon))
+            await trio.sleep(LOOK_EVERY)
+
+
+async def _edit(house: House, chance: random.Random, found: Soak) -> None:
+    """Edit something, and wait until the site has all that the store says of it."""
+    state = house.site.state
+    while True:
+        await trio.sleep(chance.uniform(0, 2 * PAUSE))
+        number = chance.randrange(1, PRODUCTS + 1)
+        title = f"Product {chance.random()}"
+        if chance.random() < 0.5:  # noqa: PLR2004  half of the edits concern more than the product itself
+            house.store.set_price(number, round(chance.uniform(1, 100), 2))
+        house.store.set_title(number, title)
+        with trio.fail_after(PATIENCE):
+            while (held := state.products.find(str(number))) is None or held.title != title:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        found.edits += 1
+
+
+def report(found: Soak, minutes: float) -> str:
+    """Return the table."""
+    rows = [f"{f'{minutes:g} minutes, {found.edits:,} edits':<32}{'2nd tenth':>12}{'last':>12}{'most':>12}"]
+    for name, what, unit in (
+        ("memory", "memory, MB", 2**20),
+        ("files", "open files", 1),
+        ("threads", "threads", 1),
+        ("database", "database and its log, KiB", 1024),
+    ):
+        tenths = [value / unit for value in found.medians(name)]
+        rows.append(f"{what:<32}{tenths[1]:>12,.1f}{tenths[-1]:>12,.1f}{max(tenths):>12,.1f}")
+    return "\n".join(rows)
+
+
+async def main(minutes: float) -> None:
+    """Soak and report."""
+    print(report(await soak(minutes), minutes))
+
+
+if __name__ == "__main__":
+    trio.run(main, float(sys.argv[1]))

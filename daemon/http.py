@@ -217,11 +217,16 @@ def _failure(error: httpx.RequestError, request: httpx.Request) -> Exception:
 
 
 def _distrust(error: BaseException) -> str | None:
-    """Return what is wrong with a certificate, if that is what an error comes from."""
+    """Return what is wrong with a certificate, if that is what an error comes from.
+
+    Where an error is raised more than once, what it comes from may lead in a circle.
+    """
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message
+        seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
     return None
 

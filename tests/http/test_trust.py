@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import trio
@@ -206,3 +207,17 @@ async def test_nothing_in_the_environment_leads_credentials_elsewhere(
         monkeypatch.setenv(variable, f"http://127.0.0.1:{elsewhere.port}")
         assert await ask(f"http://127.0.0.1:{server.port}") == 200
     assert (bool(server.heard), bool(elsewhere.heard)) == (True, False)
+
+
+async def test_errors_that_come_from_each_other_in_a_circle_end_as_a_retry() -> None:
+    first, second = httpx.ConnectError("refused"), OSError("refused")
+    first.__context__, second.__context__ = second, first
+
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        raise first
+
+    api = Api("https://shop.test", headers={}, connections=1, transport=httpx.MockTransport(refuse))
+    with pytest.raises(Retry) as failure:
+        await api.send("GET", "/")
+    assert failure.value.reason == "connect"
+    await api.aclose()

@@ -184,7 +184,7 @@ STEPS: dict[str, list[str]] = {
     "one that is equal": [],
     "a customer": ["PATCH the customer"],
     "a customer of the shop's own": [],
-    "an order": ["read the purchase, and PUT it"],
+    "an order": ["cancel every package of the purchase"],
     "nobody": [],
 }
 

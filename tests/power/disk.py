@@ -56,7 +56,7 @@ class Disk:
     def apply(self, event: Event) -> None:
         """Let something happen; acknowledgements and the like do not concern a disk."""
         match event:
-            case Opened(name, created=True):
+            case Opened(name) if name not in self._names:  # made by SQLite, or just before it by the daemon
                 self._names[name] = Inode()
                 self._pending.append((name, self._names[name]))
             case Written(name) | Truncated(name):

@@ -79,7 +79,7 @@ class Pusher:
             await self._introduce(write, lane, pushed)
 
     async def _update(self, write: ProductWrite, before: Entry, lane: Lane, *, met: bool) -> None:
-        """Write over what SparkLayer has. One that was just `met` there may wait for a SKU of one that waits for its."""
+        """Write over what SparkLayer has. One that was just `met` may want a SKU of one that waits for its own."""
         products = self.sparklayer.products
         try:
             await products.update(write, lane)

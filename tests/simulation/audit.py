@@ -28,6 +28,11 @@ from tests.simulation.weather import SHOP, SITE
 Key = tuple[str, str]
 """Kind and id of an entity."""
 
+MOST_TRIES = 100
+SEVERAL = 4
+NO_PAUSE = 0.6
+"""Seconds. Each backoff has a chance to be as short as this, but several in a row have not."""
+
 _LISTS = {
     "/v3/catalog/products": Kind.PRODUCTS,
     "/v3/customers": Kind.CUSTOMERS,
@@ -48,10 +53,19 @@ class Audit:
     writes: Counter[str] = field(factory=Counter)
     """Writes to SparkLayer that had an effect, by kind; sync-log and tokens aside."""
     calls: Counter[str] = field(factory=Counter)
+    tries: Counter[Key] = field(factory=Counter)
+    products: Callable[[], set[str]] = set
+    """Return which products the store has, when its lists leave none out."""
+    then: Callable[[], None] = lambda: None
+    """Is called whenever something has happened that cannot be undone: a transaction, or a request's effect."""
+    jumps: bool = False
+    """Whether the daemon's clock is set: then a backoff may end at any time."""
     moment: int = 0
     """Grows with everything that happens: the order of events."""
+    _hasty: Counter[Key] = field(factory=Counter)
     _recorded: dict[Key, int] = field(factory=dict)
     _read: dict[Key, int] = field(factory=dict)
+    _expected: dict[int, set[str]] = field(factory=dict)
     _owing: dict[int, set[str]] = field(factory=lambda: defaultdict(set))
     _under_way: dict[Key, int] = field(factory=dict)
     _silent: dict[tuple[int, str], float] = field(factory=dict)
@@ -84,6 +98,7 @@ class Audit:
     def done(self, call: Call, response: Response) -> None:
         """Note what was read, and what was written."""
         self.moment += 1
+        self.then()
         if call.side == SHOP and (response.status < 300 or response.status == 404):
             for key in read(call.request, response):
                 self._read[key] = self.moment
@@ -120,14 +135,22 @@ class Audit:
     def committed(self, fn: Callable[..., Any], call: Any, result: Any) -> None:
         """Look at a transaction."""
         self.moment += 1
+        self.then()
         self.trace.add("commit", fn.__name__)
         if fn in (connections.leave, connections.begin, connections.renew):
             self._silent.clear()  # another connection to the API begins, which was asked for nothing
         elif fn.__name__ == outbox.record.__name__:
             for change in call.changes:
                 self._recorded[change.kind.value, change.external_id] = self.moment
+        elif fn is full_syncs.start and call.kind is Kind.PRODUCTS and result is not None:
+            self._expected[result] = self.products()
         elif fn is full_syncs.take_page and result is not None:
             self._owing[call.run].update(call.ids)
+            self._expected.get(call.run, set()).difference_update(call.ids)
+        elif fn is full_syncs.finish_enumeration:
+            unseen = self._expected.pop(call[0], set()) & self.products()
+            if unseen:
+                self.breach(f"full sync {call[0]} has not seen", sorted(unseen))
         elif fn is full_syncs.give_up:
             self._owing.pop(call, None)
         elif fn.__name__ == settling.settle.__name__:
@@ -152,6 +175,20 @@ class Audit:
     def _waits(self, call: settling.Settlement, external_id: str) -> bool:
         query = "SELECT 1 FROM outbox WHERE connection_id = ? AND kind = ? AND external_id = ?"
         return bool(self.disk.rows(query, call.connection_id, call.kind.value, external_id))
+
+    # Work
+
+    def tried(self, key: Key, attempts: int, left: float | None, *, busy: bool) -> None:
+        """See to it that an entity is worked on once at a time, and not at once again when that failed."""
+        self.tries[key] += 1
+        if busy:
+            self.breach("two pieces of work at once for", *key)
+        if self.tries[key] > MOST_TRIES:
+            self.breach(f"more than {MOST_TRIES} tries of", *key)
+        hasty = attempts >= SEVERAL and left is not None and self.trace.now() - left < NO_PAUSE
+        self._hasty[key] = self._hasty[key] + 1 if hasty and not self.jumps else 0
+        if self._hasty[key] >= SEVERAL:
+            self.breach("what fails is tried again and again without a pause:", *key)
 
     # Webhooks
 
@@ -214,15 +251,17 @@ def _listed(response: Response) -> Iterable[str]:
 def watch_work(audit: Audit, work: Callable[..., Any]) -> Callable[..., Any]:
     """Return `Pipeline.work` with a look at what is worked on: no entity may be twice."""
     busy: set[tuple[int, str, str]] = set()
+    left: dict[tuple[int, str, str], float] = {}
 
     async def watched(self: Pipeline, claims: Sequence[Claim], lane: Lane) -> None:
-        mine = {(id(self), self.kind.value, claim.external_id) for claim in claims}
-        for _, kind, external_id in sorted(mine & busy):
-            audit.breach("two pieces of work at once for", kind, external_id)
+        mine = {(id(self), self.kind.value, claim.external_id): claim for claim in claims}
+        for one, claim in mine.items():
+            audit.tried(one[1:], claim.attempts, left.get(one), busy=one in busy)
         busy.update(mine)
         try:
             await work(self, claims, lane)
         finally:
             busy.difference_update(mine)
+            left.update(dict.fromkeys(mine, audit.trace.now()))
 
     return watched

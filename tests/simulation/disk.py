@@ -71,7 +71,7 @@ class Disk:
 class _Waiting:
     fn: Operation[Any, Any]
     call: Any
-    task: trio.lowlevel.Task
+    task: trio.lowlevel.Task | None
     outcome: list[Outcome] = field(factory=list)
     told: bool = False
 
@@ -79,6 +79,8 @@ class _Waiting:
         if not self.told:
             self.told = True
             self.outcome.append(outcome)
+            if self.task is None:
+                return
             trio.lowlevel.reschedule(self.task)
 
 
@@ -104,6 +106,11 @@ class Storage:
         if error is not None:
             raise error
         return result
+
+    def enqueue(self, fn: Operation[Any, Any], call: Any) -> None:
+        """Have `call` committed some time, if nothing comes between. Nothing of the daemon does this."""
+        self._queue.append(_Waiting(fn, call, None))
+        self._wake.set()
 
     async def read(self, fn: Callable[..., R], *args: Any) -> R:
         """Run a query; see `daemon.storage.database.Storage`."""

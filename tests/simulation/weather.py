@@ -66,6 +66,8 @@ class Weather:
     """Outages: nobody can connect."""
     short_pages: bool = False
     """Whether lists may leave something out too, not only reads by ids: what never was listed nobody hears of."""
+    deaf: bool = False
+    """What SparkLayer is told arrives there, and every answer is lost."""
     locked_out: bool = False
     """The store's API account was revoked: every call is answered 401."""
 
@@ -73,7 +75,7 @@ class Weather:
         """Let everything work from now on."""
         self.storms = dict.fromkeys(SIDES, 0.0)
         self.down = dict.fromkeys(SIDES, False)
-        self.locked_out = False
+        self.locked_out = self.deaf = False
 
     def strike(self, side: str, method: str) -> Fault | None:
         """Return what happens to a request."""
@@ -81,6 +83,8 @@ class Weather:
             return Fault("connect")
         if self.locked_out and side == SHOP:
             return Fault("status", number=401)
+        if self.deaf and side == SITE and method != "GET":
+            return Fault("reset", after=True)
         if self.chance.random() >= self.storms[side]:
             return None
         sort = self.chance.choice(_BY_SHARE)

@@ -6,7 +6,7 @@ itself nor that the end makes all well: a change that was dropped and later foun
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -65,6 +65,9 @@ class Audit:
     _hasty: Counter[Key] = field(factory=Counter)
     _recorded: dict[Key, int] = field(factory=dict)
     _read: dict[Key, int] = field(factory=dict)
+    titles: Mapping[str, Sequence[str]] = field(factory=dict)
+    """Every title that a product was given in the store, the newest last."""
+    _versions: dict[str, int] = field(factory=dict)
     _expected: dict[int, set[str]] = field(factory=dict)
     _owing: dict[int, set[str]] = field(factory=lambda: defaultdict(set))
     _under_way: dict[Key, int] = field(factory=dict)
@@ -107,6 +110,7 @@ class Audit:
             if kind is not None:
                 self.writes[kind] += 1
             self._closing(call.request)
+            self._newer(call)
 
     def answered(self, call: Call, response: Response) -> None:
         """Note for how long the API wants to be left alone."""
@@ -115,6 +119,18 @@ class Audit:
             until = self.trace.now() + float(after)
             place = (call.life, call.side)
             self._silent[place] = max(until, self._silent.get(place, 0.0))
+
+    def _newer(self, call: Call) -> None:
+        """See to it that no older title of a product is written over a newer one."""
+        key = written(call)
+        if key is None or key[0] != "products":
+            return
+        title = msgspec.json.decode(call.request.body).get("title")
+        titles = self.titles.get(key[1], [])
+        version = max((place for place, known in enumerate(titles) if known == title), default=-1)
+        if -1 < version < self._versions.get(key[1], -1):
+            self.breach(f"an older title was written over a newer one of product {key[1]}: {title}")
+        self._versions[key[1]] = max(version, self._versions.get(key[1], -1))
 
     def _closing(self, request: Request) -> None:
         """See to it that nothing is left of a full sync that is told to be over."""
@@ -230,7 +246,7 @@ def read(request: Request, response: Response) -> Iterator[Key]:
         for name in ("id:in", "min_id"):
             for text in asked.get(name, ()):
                 yield from ((kind.value, one) for one in text.split(","))
-        for external_id in _listed(response):
+        for external_id in listed(response):
             yield kind.value, external_id
     parent, _, last = _below(request.path).rpartition("/")
     single = _LISTS.get(parent)
@@ -242,7 +258,8 @@ def _below(path: str) -> str:
     return path.removeprefix("/stores/sandbox")
 
 
-def _listed(response: Response) -> Iterable[str]:
+def listed(response: Response) -> Iterable[str]:
+    """Return the ids of what a list of the store has."""
     content = msgspec.json.decode(response.body or b"[]")
     rows = content.get("data", []) if isinstance(content, dict) else content
     return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]

@@ -6,6 +6,8 @@ import msgspec
 import trio
 
 from daemon.listener.messages import Request, Response
+from daemon.sandbox.message import Response as Sandbox
+from tests.simulation.audit import listed
 from tests.simulation.life import IGNITE_TOKEN, SECRETS
 from tests.simulation.weather import DRIZZLE, SIDES
 from tests.simulation.world import World
@@ -130,7 +132,12 @@ async def _trigger(world: World) -> None:
 
 async def _overtake(world: World) -> None:
     """Have a page of a full sync linger on its way, while what it tells of changes and is written."""
-    world.network.overtaken = lambda: world.trace.add("edit", world.merchant.edit(silent=False))
+
+    def change(page: Sandbox) -> None:
+        world.trace.add("edit overtakes a page")
+        world.merchant.retitle_one_of(int(one) for one in listed(page))
+
+    world.network.overtaken = change if world.merchant.heard() else None
     await ignite(world, "POST", "/status/products")
 
 

@@ -7,7 +7,7 @@ whole: between the halves of one that moves them they are not, as in life. An ed
 import contextlib
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -32,6 +32,8 @@ class Merchant:
     """Whether anything may be deleted, or lose its SKU. Who has lost the ledger would never hear of it."""
     attributes: bool = False
     """Whether customers' attributes change, which tells nobody until everything is read."""
+    titles: dict[str, list[str]] = field(factory=dict)
+    """Every title that a product was given, by its id, the newest last."""
     edits: int = 0
     unheard: bool = False
     """Whether an edit was made while no webhooks were registered. A sweep finds it, but one may die with the daemon."""
@@ -47,6 +49,12 @@ class Merchant:
             self.add_customer(silent=True)
         for _ in range(self.chance.randint(0, 5)):
             self.place_order(silent=True)
+
+    def retitle_one_of(self, products: Iterable[int]) -> None:
+        """Give one of some products another title."""
+        there = [product for product in products if product in self.store.entries]
+        if there:
+            self.rename(self.chance.choice(there), self._word("Title "))
 
     def edit(self, *, silent: bool = False) -> str:
         """Make one edit, and return its name; what cannot be done now is not done."""
@@ -102,17 +110,22 @@ class Merchant:
 
     def retitle(self, *, silent: bool) -> None:
         if (product := self._product()) is not None:
-            self.store.set_title(product, self._word("Title "), silent=silent)
+            self.rename(product, self._word("Title "), silent=silent)
+
+    def rename(self, product: int, title: str, *, silent: bool = False) -> None:
+        """Give a product another title, which is remembered."""
+        self.titles.setdefault(str(product), []).append(title)
+        self.store.set_title(product, title, silent=silent)
 
     def waver(self) -> Callable[[], None]:
         """Rename a product, and return what gives it its old name back, if it is still there then."""
         product = self.chance.choice(self.store.ids)
         old = self.store.entries[product].product.name
-        self.store.set_title(product, self._word("Title "))
+        self.rename(product, self._word("Title "))
 
         def return_to_it() -> None:
             if product in self.store.entries:
-                self.store.set_title(product, old)
+                self.rename(product, old)
 
         return return_to_it
 

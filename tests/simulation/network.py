@@ -77,7 +77,7 @@ class Network:
         self._tokens = site.tokens
         self._weather, self._witnesses, self._trace, self._chance = weather, witnesses, trace, chance
         self._numbers = 0
-        self.overtaken: Callable[[], object] | None = None
+        self.overtaken: Callable[[Response], object] | None = None
         """Is called once, as soon as a page of products is read; then the page takes its time."""
 
     async def exchange(self, life: Connected, asked: httpx.Request) -> httpx.Response:
@@ -114,15 +114,15 @@ class Network:
             response = self._carry_out(call)
             if fault and fault.after:
                 response = await self._struck(call, asked, fault, response) or response
-            await self._overtake(call)
+            await self._overtake(call, response)
         await trio.sleep(TRAVEL_SECONDS * self._chance.random())
         return response
 
-    async def _overtake(self, call: Call) -> None:
+    async def _overtake(self, call: Call, response: Response) -> None:
         page = call.request.path.endswith("/catalog/products") and "id:in=" not in unquote(call.request.query)
-        if self.overtaken is not None and page:
+        if self.overtaken is not None and page and response.status == 200:
             happen, self.overtaken = self.overtaken, None
-            happen()
+            happen(response)
             await trio.sleep(LINGER_SECONDS)
 
     def _carry_out(self, call: Call) -> Response:

@@ -48,7 +48,7 @@ FAULTS = (
     _Sort("refuse", 4, numbers=(0, 1, 3, 20), after=(False,)),
     _Sort("conflict", 2, after=(False,), sides=(SITE,), methods=("POST", "PATCH")),
     _Sort("short", 3, after=(True,), sides=(SHOP,), methods=("GET",)),
-    _Sort("revoke", 1, after=(False,), sides=(SITE,)),
+    _Sort("revoke", 3, after=(False,), sides=(SITE,)),
 )
 """`refuse` is a 429 that asks for so many seconds, 0: for none; `revoke` makes SparkLayer's tokens worthless."""
 

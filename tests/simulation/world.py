@@ -138,6 +138,7 @@ class World:
             post=post,
         )
         audit.then = world.happened
+        audit.titles = merchant.titles
         if not plan.lossy:
             audit.products = lambda: set(map(str, store.ids))
         return world

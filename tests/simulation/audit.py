@@ -80,6 +80,10 @@ class Audit:
             self.breaches.append(line)
             self.trace.add("BREACH", line)
 
+    def begin_anew(self) -> None:
+        """Forget who wanted silence: another connection to the API begins, which was asked for nothing."""
+        self._silent.clear()
+
     # Requests
 
     def sent(self, call: Call) -> None:
@@ -154,7 +158,7 @@ class Audit:
         self.then()
         self.trace.add("commit", fn.__name__)
         if fn in (connections.leave, connections.begin, connections.renew):
-            self._silent.clear()  # another connection to the API begins, which was asked for nothing
+            self.begin_anew()
         elif fn.__name__ == outbox.record.__name__:
             for change in call.changes:
                 self._recorded[change.kind.value, change.external_id] = self.moment

@@ -179,6 +179,8 @@ async def ignite(world: World, method: str, path: str, body: object = None) -> R
         body=content,
         keep_alive=True,
     )
+    if not path:
+        world.audit.begin_anew()  # a clean-up that must go on, since connecting failed, begins anew too
     response = await world.life.ask(request)
     world.trace.add("ignite", method, path, response and response.status)
     return response

@@ -13,12 +13,10 @@ from attrs import evolve
 from sqlalchemy import Connection, update
 
 from daemon.engine.full_sync import FullSyncs
-from daemon.engine.line import Line
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.products import diff
 from daemon.engine.products.push import Pusher
 from daemon.engine.verdict import Verdict
-from daemon.errors import Failure
 from daemon.model import ExternalId, RunId
 from daemon.sparklayer.token import Token, Tokens
 from daemon.storage import full_syncs, ledger, outbox
@@ -147,21 +145,6 @@ def _retry_after_ignored() -> Patch:
     return mock.patch.object(Pause, "refused", deaf)
 
 
-def _removal_without_confirmation() -> Patch:
-    """Take what an answer leaves out to be gone."""
-
-    async def credulous(self: Pipeline, batch: Any, wanted: Sequence[ExternalId], contents: dict[Any, Any]) -> None:
-        try:
-            found = await self._line.platform.read(self.kind, wanted, batch.lane)
-        except Failure as error:
-            for external_id in wanted:
-                batch.fail(external_id, error)
-        else:
-            contents.update({**dict.fromkeys(wanted), **found})
-
-    return mock.patch.object(Pipeline, "_read_again", credulous)
-
-
 def _no_new_token_after_401() -> Patch:
     """Use a refused token again."""
 
@@ -213,15 +196,6 @@ def _person_in_the_log() -> Patch:
     return mock.patch.object(Pipeline, "_again", talkative)
 
 
-def _no_backoff() -> Patch:
-    """Try again at once what failed."""
-
-    def none(*_: Any) -> float:
-        return 0.0
-
-    return mock.patch.object(Line, "backoff", none)
-
-
 BUGS: Mapping[str, Callable[[], Patch]] = {
     planted.__name__.strip("_").replace("_", "-"): planted
     for planted in (
@@ -235,13 +209,11 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
         _stale_pages_used,
         _full_sync_closed_early,
         _retry_after_ignored,
-        _removal_without_confirmation,
         _no_new_token_after_401,
         _sku_claimed_before_it_is_free,
         _claimed_twice,
         _always_written,
         _person_in_the_log,
-        _no_backoff,
     )
 }
 """By name: what returns the patch that plants each of them."""

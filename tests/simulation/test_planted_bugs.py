@@ -20,13 +20,11 @@ PLANTED = (
     "stale-pages-used",
     "full-sync-closed-early",
     "retry-after-ignored",
-    "removal-without-confirmation",
     "no-new-token-after-401",
     "sku-claimed-before-it-is-free",
     "claimed-twice",
     "always-written",
     "person-in-the-log",
-    "no-backoff",
 )
 
 

@@ -15,6 +15,7 @@ import time
 
 from tests.simulation.steady import HASH_SEED
 
+SHORT = 160
 SHOWN = 40
 """So many lines of a failing run's trace are shown."""
 
@@ -27,18 +28,22 @@ def main() -> int:
         return subprocess.run(command, check=False, env={**os.environ, "PYTHONHASHSEED": HASH_SEED}).returncode
     given = _arguments()
     seeds = range(given.seeds) if given.seed is None else [given.seed]
-    return _run(seeds, trace=given.trace)
+    if given.bug is not None:
+        return _catch(given.bug, seeds)
+    return _run(seeds, trace=given.trace, digests=given.digests)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from 0")
     parser.add_argument("--seed", type=int, help="the only seed to run")
+    parser.add_argument("--bug", help="plant this bug, or `all` of them one after the other")
+    parser.add_argument("--digests", action="store_true", help="print the hash of each run's trace")
     parser.add_argument("--trace", action="store_true", help="print all that happens")
     return parser.parse_args()
 
 
-def _run(seeds: "range | list[int]", *, trace: bool) -> int:
+def _run(seeds: "range | list[int]", *, trace: bool, digests: bool) -> int:
     from tests.simulation.simulator import simulate  # noqa: PLC0415  not in the process that only starts another
 
     began = time.monotonic()
@@ -51,11 +56,34 @@ def _run(seeds: "range | list[int]", *, trace: bool) -> int:
             print(f"\nseed {seed} fails:", *outcome.breaches, sep="\n  ")
             print(f"\nagain: make simulate SEED={seed}")
             return 1
-        if len(seeds) == 1:
+        if digests:
             print(f"seed {seed} is good; its trace is {outcome.digest}")
     seconds = time.monotonic() - began
     print(f"{len(seeds)} seeds are good: {lives} lives of the daemon, {calls} calls, {seconds:.0f} s")
     return 0
+
+
+def _catch(name: str, seeds: "range | list[int]") -> int:
+    """Plant bugs; tell which seed catches each, and by what."""
+    from tests.simulation.bugs import BUGS  # noqa: PLC0415  not in the process that only starts another
+
+    missed = [bug for bug in (BUGS if name == "all" else [name]) if not _caught(bug, seeds)]
+    for bug in missed:
+        print(f"{bug} was not caught within {len(seeds)} seeds")
+    return 1 if missed else 0
+
+
+def _caught(bug: str, seeds: "range | list[int]") -> bool:
+    from tests.simulation.bugs import BUGS  # noqa: PLC0415  not in the process that only starts another
+    from tests.simulation.simulator import simulate  # noqa: PLC0415  the same
+
+    for seed in seeds:
+        with BUGS[bug]():
+            outcome = simulate(seed)
+        if outcome.breaches:
+            print(f"{bug} is caught by seed {seed}: {outcome.breaches[0][:SHORT]}", flush=True)
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ itself nor that the end makes all well: a change that was dropped and later foun
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -28,6 +28,11 @@ from tests.simulation.weather import SHOP, SITE
 Key = tuple[str, str]
 """Kind and id of an entity."""
 
+MOST_TRIES = 100
+SEVERAL = 4
+NO_PAUSE = 0.6
+"""Seconds. Each backoff has a chance to be as short as this, but several in a row have not."""
+
 _LISTS = {
     "/v3/catalog/products": Kind.PRODUCTS,
     "/v3/customers": Kind.CUSTOMERS,
@@ -48,10 +53,22 @@ class Audit:
     writes: Counter[str] = field(factory=Counter)
     """Writes to SparkLayer that had an effect, by kind; sync-log and tokens aside."""
     calls: Counter[str] = field(factory=Counter)
+    tries: Counter[Key] = field(factory=Counter)
+    products: Callable[[], set[str]] = set
+    """Return which products the store has, when its lists leave none out."""
+    then: Callable[[], None] = lambda: None
+    """Is called whenever something has happened that cannot be undone: a transaction, or a request's effect."""
+    jumps: bool = False
+    """Whether the daemon's clock is set: then a backoff may end at any time."""
     moment: int = 0
     """Grows with everything that happens: the order of events."""
+    _hasty: Counter[Key] = field(factory=Counter)
     _recorded: dict[Key, int] = field(factory=dict)
     _read: dict[Key, int] = field(factory=dict)
+    titles: Mapping[str, Sequence[str]] = field(factory=dict)
+    """Every title that a product was given in the store, the newest last."""
+    _versions: dict[str, int] = field(factory=dict)
+    _expected: dict[int, set[str]] = field(factory=dict)
     _owing: dict[int, set[str]] = field(factory=lambda: defaultdict(set))
     _under_way: dict[Key, int] = field(factory=dict)
     _silent: dict[tuple[int, str], float] = field(factory=dict)
@@ -62,6 +79,10 @@ class Audit:
         if line not in self.breaches:
             self.breaches.append(line)
             self.trace.add("BREACH", line)
+
+    def begin_anew(self) -> None:
+        """Forget who wanted silence: another connection to the API begins, which was asked for nothing."""
+        self._silent.clear()
 
     # Requests
 
@@ -84,6 +105,7 @@ class Audit:
     def done(self, call: Call, response: Response) -> None:
         """Note what was read, and what was written."""
         self.moment += 1
+        self.then()
         if call.side == SHOP and (response.status < 300 or response.status == 404):
             for key in read(call.request, response):
                 self._read[key] = self.moment
@@ -92,6 +114,7 @@ class Audit:
             if kind is not None:
                 self.writes[kind] += 1
             self._closing(call.request)
+            self._newer(call)
 
     def answered(self, call: Call, response: Response) -> None:
         """Note for how long the API wants to be left alone."""
@@ -100,6 +123,18 @@ class Audit:
             until = self.trace.now() + float(after)
             place = (call.life, call.side)
             self._silent[place] = max(until, self._silent.get(place, 0.0))
+
+    def _newer(self, call: Call) -> None:
+        """See to it that no older title of a product is written over a newer one."""
+        key = written(call)
+        if key is None or key[0] != "products":
+            return
+        title = msgspec.json.decode(call.request.body).get("title")
+        titles = self.titles.get(key[1], [])
+        version = max((place for place, known in enumerate(titles) if known == title), default=-1)
+        if -1 < version < self._versions.get(key[1], -1):
+            self.breach(f"an older title was written over a newer one of product {key[1]}: {title}")
+        self._versions[key[1]] = max(version, self._versions.get(key[1], -1))
 
     def _closing(self, request: Request) -> None:
         """See to it that nothing is left of a full sync that is told to be over."""
@@ -120,14 +155,22 @@ class Audit:
     def committed(self, fn: Callable[..., Any], call: Any, result: Any) -> None:
         """Look at a transaction."""
         self.moment += 1
+        self.then()
         self.trace.add("commit", fn.__name__)
         if fn in (connections.leave, connections.begin, connections.renew):
-            self._silent.clear()  # another connection to the API begins, which was asked for nothing
+            self.begin_anew()
         elif fn.__name__ == outbox.record.__name__:
             for change in call.changes:
                 self._recorded[change.kind.value, change.external_id] = self.moment
+        elif fn is full_syncs.start and call.kind is Kind.PRODUCTS and result is not None:
+            self._expected[result] = self.products()
         elif fn is full_syncs.take_page and result is not None:
             self._owing[call.run].update(call.ids)
+            self._expected.get(call.run, set()).difference_update(call.ids)
+        elif fn is full_syncs.finish_enumeration:
+            unseen = self._expected.pop(call[0], set()) & self.products()
+            if unseen:
+                self.breach(f"full sync {call[0]} has not seen", sorted(unseen))
         elif fn is full_syncs.give_up:
             self._owing.pop(call, None)
         elif fn.__name__ == settling.settle.__name__:
@@ -152,6 +195,20 @@ class Audit:
     def _waits(self, call: settling.Settlement, external_id: str) -> bool:
         query = "SELECT 1 FROM outbox WHERE connection_id = ? AND kind = ? AND external_id = ?"
         return bool(self.disk.rows(query, call.connection_id, call.kind.value, external_id))
+
+    # Work
+
+    def tried(self, key: Key, attempts: int, left: float | None, *, busy: bool) -> None:
+        """See to it that an entity is worked on once at a time, and not at once again when that failed."""
+        self.tries[key] += 1
+        if busy:
+            self.breach("two pieces of work at once for", *key)
+        if self.tries[key] > MOST_TRIES:
+            self.breach(f"more than {MOST_TRIES} tries of", *key)
+        hasty = attempts >= SEVERAL and left is not None and self.trace.now() - left < NO_PAUSE
+        self._hasty[key] = self._hasty[key] + 1 if hasty and not self.jumps else 0
+        if self._hasty[key] >= SEVERAL:
+            self.breach("what fails is tried again and again without a pause:", *key)
 
     # Webhooks
 
@@ -193,7 +250,7 @@ def read(request: Request, response: Response) -> Iterator[Key]:
         for name in ("id:in", "min_id"):
             for text in asked.get(name, ()):
                 yield from ((kind.value, one) for one in text.split(","))
-        for external_id in _listed(response):
+        for external_id in listed(response):
             yield kind.value, external_id
     parent, _, last = _below(request.path).rpartition("/")
     single = _LISTS.get(parent)
@@ -205,7 +262,8 @@ def _below(path: str) -> str:
     return path.removeprefix("/stores/sandbox")
 
 
-def _listed(response: Response) -> Iterable[str]:
+def listed(response: Response) -> Iterable[str]:
+    """Return the ids of what a list of the store has."""
     content = msgspec.json.decode(response.body or b"[]")
     rows = content.get("data", []) if isinstance(content, dict) else content
     return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
@@ -214,15 +272,17 @@ def _listed(response: Response) -> Iterable[str]:
 def watch_work(audit: Audit, work: Callable[..., Any]) -> Callable[..., Any]:
     """Return `Pipeline.work` with a look at what is worked on: no entity may be twice."""
     busy: set[tuple[int, str, str]] = set()
+    left: dict[tuple[int, str, str], float] = {}
 
     async def watched(self: Pipeline, claims: Sequence[Claim], lane: Lane) -> None:
-        mine = {(id(self), self.kind.value, claim.external_id) for claim in claims}
-        for _, kind, external_id in sorted(mine & busy):
-            audit.breach("two pieces of work at once for", kind, external_id)
+        mine = {(id(self), self.kind.value, claim.external_id): claim for claim in claims}
+        for one, claim in mine.items():
+            audit.tried(one[1:], claim.attempts, left.get(one), busy=one in busy)
         busy.update(mine)
         try:
             await work(self, claims, lane)
         finally:
             busy.difference_update(mine)
+            left.update(dict.fromkeys(mine, audit.trace.now()))
 
     return watched

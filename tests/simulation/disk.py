@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 import trio
 from attrs import define, field
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from daemon.errors import StorageTrouble
-from daemon.storage.database import InlineDatabase, Operation, _prepare
+from daemon.storage.database import Operation, _prepare
+from daemon.storage.migrate import upgrade
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -35,24 +36,25 @@ READ_SECONDS = 0.0003
 
 
 @functools.cache
-def _empty() -> bytes:
-    """Return a migrated database without rows: migrating takes longer than a whole run."""
-    made = InlineDatabase()
-    driver = made._engine.raw_connection().driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    image = driver.serialize()
-    made.close()
-    return image
+def _file() -> tuple[sqlite3.Connection, Engine, bytes]:
+    """Return the one file of this process, and its image with every table empty.
+
+    Migrating it, and compiling each statement for a new engine, would take as long as a run.
+    """
+    file = sqlite3.connect(":memory:")
+    engine = create_engine("sqlite://", creator=lambda: file, poolclass=StaticPool)
+    _prepare(engine, "BEGIN IMMEDIATE")
+    with engine.begin() as conn:
+        upgrade(conn)
+    return file, engine, file.serialize()
 
 
 class Disk:
-    """The database file."""
+    """The database file. A process has one at a time; a new one is empty."""
 
     def __init__(self) -> None:
-        self._file = sqlite3.connect(":memory:")
-        self._file.deserialize(_empty())
-        engine = create_engine("sqlite://", creator=lambda: self._file, poolclass=StaticPool)
-        self._engine = _prepare(engine, "BEGIN IMMEDIATE")
+        self._file, self._engine, empty = _file()
+        self._file.deserialize(empty)
         self.full = False
 
     def transact(self, fn: Callable[..., R], *args: Any) -> R:
@@ -64,17 +66,12 @@ class Disk:
         """Return what `query` finds, for checks."""
         return self._file.execute(query, args).fetchall()
 
-    def close(self) -> None:
-        """Forget everything."""
-        self._engine.dispose()
-        self._file.close()
-
 
 @define(eq=False)
 class _Waiting:
     fn: Operation[Any, Any]
     call: Any
-    task: trio.lowlevel.Task
+    task: trio.lowlevel.Task | None
     outcome: list[Outcome] = field(factory=list)
     told: bool = False
 
@@ -82,6 +79,8 @@ class _Waiting:
         if not self.told:
             self.told = True
             self.outcome.append(outcome)
+            if self.task is None:
+                return
             trio.lowlevel.reschedule(self.task)
 
 
@@ -107,6 +106,11 @@ class Storage:
         if error is not None:
             raise error
         return result
+
+    def enqueue(self, fn: Operation[Any, Any], call: Any) -> None:
+        """Have `call` committed some time, if nothing comes between. Nothing of the daemon does this."""
+        self._queue.append(_Waiting(fn, call, None))
+        self._wake.set()
 
     async def read(self, fn: Callable[..., R], *args: Any) -> R:
         """Run a query; see `daemon.storage.database.Storage`."""

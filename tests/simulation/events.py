@@ -6,11 +6,16 @@ import msgspec
 import trio
 
 from daemon.listener.messages import Request, Response
+from daemon.sandbox.message import Response as Sandbox
+from tests.simulation.audit import listed
 from tests.simulation.life import IGNITE_TOKEN, SECRETS
 from tests.simulation.weather import DRIZZLE, SIDES
 from tests.simulation.world import World
 
 Act = Callable[[World], Awaitable[None]]
+
+PATIENT = 0.97
+"""The share of edits that a merchant does not make before the daemon hears of them."""
 
 DATA_TYPES = ("customers", "products", "purchases", "merchant")
 
@@ -20,7 +25,7 @@ async def storm(world: World, nursery: trio.Nursery) -> None:
     end = trio.current_time() + world.plan.minutes * 60
     acts = _acts(world)
     while trio.current_time() < end:
-        await trio.sleep(world.chance.expovariate(0.5))
+        await trio.sleep(world.chance.expovariate(0.65))
         act = world.chance.choice(acts)
         world.trace.add("event", name_of(act))
         nursery.start_soon(act, world)
@@ -34,9 +39,12 @@ def _acts(world: World) -> list[Act]:
         _weather: 4,
         _outage: 1,
         _crash: 2,
+        _die_amid: 1,
         _stop: 1,
         _disk_full: 1,
         _trigger: 2,
+        _overtake: 1,
+        _waver: 1,
         _lock_out: 1,
         **({_jump: 1} if plan.jumps else {}),
         **({_leave: 1} if plan.leaves else {}),
@@ -50,6 +58,8 @@ def name_of(act: Act) -> str:
 
 
 async def _edit(world: World) -> None:
+    if not (world.plan.lossy or world.merchant.heard()) and world.chance.random() < PATIENT:
+        return
     silent = world.plan.lossy and world.chance.random() < 0.2
     world.trace.add("edit", world.merchant.edit(silent=silent))
 
@@ -84,7 +94,17 @@ async def _lock_out(world: World) -> None:
 async def _crash(world: World) -> None:
     if world.life is not None and not world.life.connected.dead:
         world.restart_after = world.chance.choice([0.0, 1.0, 20.0])
-        world.life.crash()
+        if world.chance.random() < 0.5:
+            world.life.crash()
+        else:
+            world.doomed_in = world.chance.randint(1, 30)
+
+
+async def _die_amid(world: World) -> None:
+    """Have the daemon die in the middle of a full sync, at any of its stations."""
+    await ignite(world, "POST", "/status/products")
+    world.restart_after = 1.0
+    world.doomed_in = world.chance.randint(1, 25)
 
 
 async def _stop(world: World) -> None:
@@ -108,6 +128,28 @@ async def _jump(world: World) -> None:
 
 async def _trigger(world: World) -> None:
     await ignite(world, "POST", f"/status/{world.chance.choice(DATA_TYPES)}")
+
+
+async def _overtake(world: World) -> None:
+    """Have a page of a full sync linger on its way, while what it tells of changes and is written."""
+
+    def change(page: Sandbox) -> None:
+        world.trace.add("edit overtakes a page")
+        world.merchant.retitle_one_of(int(one) for one in listed(page))
+
+    world.network.overtaken = change if world.merchant.heard() else None
+    await ignite(world, "POST", "/status/products")
+
+
+async def _waver(world: World) -> None:
+    """Have a product go back to its old name after SparkLayer was told the new one, of which nobody here is sure."""
+    if world.merchant.heard():
+        return_to_it = world.merchant.waver()
+        world.trace.add("edit waver")
+        world.weather.deaf = True
+        await trio.sleep(world.chance.uniform(1, 5))
+        return_to_it()
+        world.weather.deaf = False
 
 
 async def _leave(world: World) -> None:
@@ -137,6 +179,8 @@ async def ignite(world: World, method: str, path: str, body: object = None) -> R
         body=content,
         keep_alive=True,
     )
+    if not path:
+        world.audit.begin_anew()  # a clean-up that must go on, since connecting failed, begins anew too
     response = await world.life.ask(request)
     world.trace.add("ignite", method, path, response and response.status)
     return response

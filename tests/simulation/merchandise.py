@@ -7,7 +7,7 @@ whole: between the halves of one that moves them they are not, as in life. An ed
 import contextlib
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -32,7 +32,11 @@ class Merchant:
     """Whether anything may be deleted, or lose its SKU. Who has lost the ledger would never hear of it."""
     attributes: bool = False
     """Whether customers' attributes change, which tells nobody until everything is read."""
+    titles: dict[str, list[str]] = field(factory=dict)
+    """Every title that a product was given, by its id, the newest last."""
     edits: int = 0
+    unheard: bool = False
+    """Whether an edit was made while no webhooks were registered. A sweep finds it, but one may die with the daemon."""
     _words: int = 0
     _carts: dict[int, str] = field(factory=dict)
 
@@ -46,8 +50,15 @@ class Merchant:
         for _ in range(self.chance.randint(0, 5)):
             self.place_order(silent=True)
 
+    def retitle_one_of(self, products: Iterable[int]) -> None:
+        """Give one of some products another title."""
+        there = [product for product in products if product in self.store.entries]
+        if there:
+            self.rename(self.chance.choice(there), self._word("Title "))
+
     def edit(self, *, silent: bool = False) -> str:
         """Make one edit, and return its name; what cannot be done now is not done."""
+        self.unheard |= not self.heard()
         name, act = self.chance.choice(self._acts())
         act(silent=silent)
         self.edits += 1
@@ -66,7 +77,6 @@ class Merchant:
             self.rename_sku: 2,
             self.swap_skus: 3,
             self.set_metafield: 1,
-            self.there_and_back: 2,
             self.add_customer: 1,
             self.rename_customer: 3,
             self.change_email: 1,
@@ -100,14 +110,24 @@ class Merchant:
 
     def retitle(self, *, silent: bool) -> None:
         if (product := self._product()) is not None:
-            self.store.set_title(product, self._word("Title "), silent=silent)
+            self.rename(product, self._word("Title "), silent=silent)
 
-    def there_and_back(self, *, silent: bool) -> None:
-        """Change a title to what it was a moment ago, again and again: the state that a timeout leaves behind."""
-        if (product := self._product()) is not None:
-            old = self.store.entries[product].product.name
-            new = "Alpha" if old.startswith("Beta") else "Beta"
-            self.store.set_title(product, f"{new} {product}", silent=silent)
+    def rename(self, product: int, title: str, *, silent: bool = False) -> None:
+        """Give a product another title, which is remembered."""
+        self.titles.setdefault(str(product), []).append(title)
+        self.store.set_title(product, title, silent=silent)
+
+    def waver(self) -> Callable[[], None]:
+        """Rename a product, and return what gives it its old name back, if it is still there then."""
+        product = self.chance.choice(self.store.ids)
+        old = self.store.entries[product].product.name
+        self.rename(product, self._word("Title "))
+
+        def return_to_it() -> None:
+            if product in self.store.entries:
+                self.rename(product, old)
+
+        return return_to_it
 
     def reprice(self, *, silent: bool) -> None:
         entry = self._entry()
@@ -150,7 +170,7 @@ class Merchant:
 
     def drop_variant(self, *, silent: bool) -> None:
         entry = self._entry(simple=False)
-        if entry is not None and len(entry.variants) > 1:
+        if entry is not None and len([one for one in entry.variants if one.sku]) > 1:
             self.store.delete_variant(self.chance.choice(entry.variants).id, silent=silent)
 
     def rename_sku(self, *, silent: bool) -> None:

@@ -24,6 +24,7 @@ SHOP_URL, SITE_URL = "https://shop.test", "https://site.test"
 _SIDES = {"shop.test": SHOP, "site.test": SITE}
 TRAVEL_SECONDS = 0.02
 HANG_SECONDS = 3600.0
+LINGER_SECONDS = 5.0
 
 
 @frozen
@@ -76,6 +77,8 @@ class Network:
         self._tokens = site.tokens
         self._weather, self._witnesses, self._trace, self._chance = weather, witnesses, trace, chance
         self._numbers = 0
+        self.overtaken: Callable[[Response], object] | None = None
+        """Is called once, as soon as a page of products is read; then the page takes its time."""
 
     async def exchange(self, life: Connected, asked: httpx.Request) -> httpx.Response:
         """Carry a request there and its answer back. Raises httpx's errors as its transport does."""
@@ -111,8 +114,16 @@ class Network:
             response = self._carry_out(call)
             if fault and fault.after:
                 response = await self._struck(call, asked, fault, response) or response
+            await self._overtake(call, response)
         await trio.sleep(TRAVEL_SECONDS * self._chance.random())
         return response
+
+    async def _overtake(self, call: Call, response: Response) -> None:
+        page = call.request.path.endswith("/catalog/products") and "id:in=" not in unquote(call.request.query)
+        if self.overtaken is not None and page and response.status == 200:
+            happen, self.overtaken = self.overtaken, None
+            happen(response)
+            await trio.sleep(LINGER_SECONDS)
 
     def _carry_out(self, call: Call) -> Response:
         api = self._apis[call.side]

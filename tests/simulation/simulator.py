@@ -60,7 +60,6 @@ async def _play(seed: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outc
             world.over = True
             nursery.cancel_scope.cancel()
     look_at_log(world, log.getvalue())
-    world.disk.close()
     return Outcome(
         seed=seed,
         breaches=world.audit.breaches,

@@ -14,10 +14,13 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterator
+from types import SimpleNamespace
 from unittest import mock
 
 import trio.testing
 from attrs import define, field
+
+import daemon.workshop
 
 HASH_SEED = "0"
 EPOCH = 1_800_000_000.0
@@ -61,7 +64,11 @@ def steady(seed: int) -> Iterator[Clock]:
     def random_id() -> uuid.UUID:
         return uuid.UUID(bytes=chance.randbytes(16), version=4)
 
+    def jitter() -> random.Random:
+        return random.Random(chance.getrandbits(64))
+
     with (
+        mock.patch.object(daemon.workshop, "random", SimpleNamespace(Random=jitter)),
         mock.patch.object(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", new=True),
         mock.patch.object(trio._core._run, "_r", random.Random(f"scheduler of {seed}")),
         mock.patch.object(secrets, "token_hex", token),

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 SEEDS = 200
+REPEATED = (2, 5)
 
 
 def simulation(*arguments: str, hash_seed: str | None = None) -> tuple[int, str]:
@@ -30,14 +31,21 @@ def test_it_survives_every_seed() -> None:
     assert f"{SEEDS} seeds are good" in words
 
 
-def test_a_seed_repeats_exactly_whatever_the_process() -> None:
-    code, first = simulation("--seed", "5", "--trace", hash_seed="77")
+@pytest.mark.parametrize("seed", REPEATED)
+def test_a_seed_repeats_exactly_whatever_the_process(seed: int) -> None:
+    code, first = simulation("--seed", str(seed), "--trace", hash_seed="77")
     assert code == 0, first
-    again = simulation("--seed", "5", "--trace", hash_seed="random")[1]
-    assert re.search(r"its trace is [0-9a-f]{16}", first)
+    again = simulation("--seed", str(seed), "--trace", hash_seed="random")[1]
     assert first.splitlines()[:-1] == again.splitlines()[:-1], "all but the seconds it took"
 
 
-def test_seeds_differ() -> None:
-    one, other = (simulation("--seed", seed)[1] for seed in ("1", "2"))
-    assert one.split("its trace is")[1].splitlines()[0] != other.split("its trace is")[1].splitlines()[0]
+def test_a_seed_repeats_exactly_whatever_ran_before_and_seeds_differ() -> None:
+    every = traces(*simulation("--seeds", "3", "--digests"))
+    assert len(set(every.values())) == len(every) == 3
+    assert traces(*simulation("--seed", "2", "--digests")) == {"2": every["2"]}
+
+
+def traces(code: int, words: str) -> dict[str, str]:
+    """Return the hash of the trace of each seed."""
+    assert code == 0, words
+    return dict(re.findall(r"seed (\d+) is good; its trace is ([0-9a-f]{16})", words))

@@ -48,7 +48,7 @@ FAULTS = (
     _Sort("refuse", 4, numbers=(0, 1, 3, 20), after=(False,)),
     _Sort("conflict", 2, after=(False,), sides=(SITE,), methods=("POST", "PATCH")),
     _Sort("short", 3, after=(True,), sides=(SHOP,), methods=("GET",)),
-    _Sort("revoke", 1, after=(False,), sides=(SITE,)),
+    _Sort("revoke", 3, after=(False,), sides=(SITE,)),
 )
 """`refuse` is a 429 that asks for so many seconds, 0: for none; `revoke` makes SparkLayer's tokens worthless."""
 
@@ -66,6 +66,8 @@ class Weather:
     """Outages: nobody can connect."""
     short_pages: bool = False
     """Whether lists may leave something out too, not only reads by ids: what never was listed nobody hears of."""
+    deaf: bool = False
+    """What SparkLayer is told arrives there, and every answer is lost."""
     locked_out: bool = False
     """The store's API account was revoked: every call is answered 401."""
 
@@ -73,7 +75,7 @@ class Weather:
         """Let everything work from now on."""
         self.storms = dict.fromkeys(SIDES, 0.0)
         self.down = dict.fromkeys(SIDES, False)
-        self.locked_out = False
+        self.locked_out = self.deaf = False
 
     def strike(self, side: str, method: str) -> Fault | None:
         """Return what happens to a request."""
@@ -81,6 +83,8 @@ class Weather:
             return Fault("connect")
         if self.locked_out and side == SHOP:
             return Fault("status", number=401)
+        if self.deaf and side == SITE and method != "GET":
+            return Fault("reset", after=True)
         if self.chance.random() >= self.storms[side]:
             return None
         sort = self.chance.choice(_BY_SHARE)

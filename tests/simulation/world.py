@@ -53,7 +53,7 @@ class Plan:
             quota=chance.choice([None, 60, 150]),
             rate=chance.choice([None, 15.0]),
             variants="merge" if chance.random() < 0.5 else "replace",
-            minutes=chance.choice([0.5, 1.0, 2.0]),
+            minutes=chance.choice([0.4, 0.8, 1.3]),
         )
 
 
@@ -78,6 +78,8 @@ class World:
     lives: int = 0
     over: bool = False
     restart_after: float = RESTART_SECONDS
+    doomed_in: int = 0
+    """After so many more things that cannot be undone the daemon dies; 0: it may live."""
 
     @property
     def store(self) -> Store:
@@ -98,7 +100,10 @@ class World:
         site = SparkLayer(
             SparkLayerOptions(client_secret=site_secret, rate=plan.rate, variants=plan.variants), SITE_URL
         )
-        audit, weather = Audit(disk, trace), Weather(random.Random(f"weather {seed}"), short_pages=plan.lossy)
+        audit, weather = (
+            Audit(disk, trace, jumps=plan.jumps),
+            Weather(random.Random(f"weather {seed}"), short_pages=plan.lossy),
+        )
         network = Network(shop, site, weather, [audit], trace, random.Random(f"network {seed}"))
         reader = BigCommerceWebhooks(settings(1e6).connections[0].store)
         world: World
@@ -132,7 +137,19 @@ class World:
             network=network,
             post=post,
         )
+        audit.then = world.happened
+        audit.titles = merchant.titles
+        if not plan.lossy:
+            audit.products = lambda: set(map(str, store.ids))
         return world
+
+    def happened(self) -> None:
+        """Let the daemon die now if it is its time."""
+        if self.doomed_in and self.life is not None and self.life.takes_requests:
+            self.doomed_in -= 1
+            if not self.doomed_in:
+                self.trace.add("its time has come")
+                self.life.crash()
 
     async def keep_alive(self) -> None:
         """Start the daemon, and start it again whenever it has ended, as whoever runs it does."""

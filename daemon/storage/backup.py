@@ -1,13 +1,14 @@
 """Copies the database into a file of its own, also while a daemon writes to it, and tells whether one is intact.
 
 A backup is the state after some commit, whole: SQLite reads it in one transaction and holds no writer up. It is
-written beside its place, checked, put on disk, and only then put in its place, so that there is never half of one,
-and a good one is not replaced by a damaged one.
+written beside its place, in a file that nobody else writes, checked, put on disk, and only then put in its place: so
+there is never half of one, and a good one is not replaced by a damaged one. One that is killed leaves its file behind.
 """
 
 import contextlib
 import os
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -16,7 +17,7 @@ from daemon.errors import ConfigError, StorageTrouble
 
 BUSY_SECONDS = 30.0
 SIDECARS = ("", "-wal", "-shm", "-journal")
-"""What SQLite may leave beside a file; what is left of another file of that name would be taken for its own."""
+"""What SQLite may leave beside a file, and the file itself."""
 
 
 def back_up(source: Path, target: Path) -> int:
@@ -29,21 +30,23 @@ def back_up(source: Path, target: Path) -> int:
         raise ConfigError(f"database {source}: there is none yet, and so nothing to back up")
     if target.exists() and target.samefile(source):
         raise ConfigError(f"{target}: is the database itself; name another file")
-    partial = target.with_name(f"{target.name}.partial")
     try:
-        _clear(partial)
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        _copy(source, partial)
-        _flush(partial)
-        partial.replace(target)
+        descriptor, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".partial", dir=target.absolute().parent)
+        os.close(descriptor)
+        partial = Path(name)
+        try:
+            _copy(source, partial)
+            _flush(partial)
+            size = partial.stat().st_size
+            partial.replace(target)
+        finally:
+            _clear(partial)
         _flush(target.absolute().parent)
-        return target.stat().st_size
     except OSError as error:
         raise ConfigError(f"{target}: {error.strerror}; choose a folder this user can write to") from error
     except sqlite3.Error as error:
         raise StorageTrouble(f"database {source}: {error}; there is no new backup", reason="storage") from error
-    finally:
-        _clear(partial)
+    return size
 
 
 def damage(conn: Connection) -> str | None:

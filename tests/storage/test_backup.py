@@ -74,9 +74,29 @@ def test_a_backup_made_while_somebody_writes_is_the_state_after_some_commit(sour
 def test_an_earlier_backup_is_replaced(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "backup.db"
     target.write_text("an earlier one", "utf-8")
-    (tmp_path / "backup.db.partial-wal").write_text("left by one that was killed", "utf-8")
     back_up(source, target)
     assert _rows(target) == ROWS
+    assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.db"]
+
+
+def test_backups_made_at_the_same_time_are_each_whole(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "backup.db"
+    back_up(source, target)
+    failures: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            for _ in range(10):
+                back_up(source, target)
+        except BaseException as error:  # noqa: BLE001  a thread has nobody else to tell
+            failures.append(error)
+
+    makers = [threading.Thread(target=make) for _ in range(3)]
+    for maker in makers:
+        maker.start()
+    while any(maker.is_alive() for maker in makers):
+        assert _rows(target) == ROWS
+    assert failures == []
     assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.db"]
 
 

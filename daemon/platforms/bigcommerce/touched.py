@@ -34,6 +34,7 @@ class Touched:
         if part:
             return [ExternalId(str(one)) for one in part], f"{CURSOR}{part[-1]}"
         await self._done()
+        self._found = None
         return None
 
 

@@ -36,6 +36,11 @@ class Batch:
         """Note that an entity must be tried again."""
         self.verdicts[external_id] = Verdict(outcome="retried", failure=failure)
 
+    def failed(self, external_id: ExternalId) -> bool:
+        """Whether an entity is known not to have been written: it is tried again, or refused."""
+        verdict = self.verdicts.get(external_id)
+        return verdict is not None and (verdict.failure is not None or verdict.outcome == "rejected")
+
     def concerns_merchant(self, external_id: ExternalId) -> bool:
         """Whether the entity is, was or shall be in SparkLayer: of others the sync-log is told nothing."""
         mapped = self.mapped.get(external_id)

@@ -7,7 +7,6 @@ SparkLayer knows, and nobody could bring them back if the order were restored.
 """
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 
 from attrs import evolve, frozen
 
@@ -16,6 +15,7 @@ from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
+from daemon.engine.winners import winners
 from daemon.model import CartId, ExternalId, Kind, Lane, Order
 from daemon.problems import Trouble
 from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
@@ -64,7 +64,9 @@ class OrderWriter:
             return await self._send(job, batch.lane)
 
         await carry_out(batch, [job for job in todo if _left(job)], leave)
-        await carry_out(batch, [job for job in todo if job.value is not None and not _failed(batch, job)], send)
+        await carry_out(
+            batch, [job for job in todo if job.value is not None and not batch.failed(job.external_id)], send
+        )
         for external_id, cart in lost.items():
             problem = Trouble.CART_USED_TWICE.problem()
             batch.verdicts[external_id] = Verdict(outcome="rejected", problems=(problem,), waits_for=frozenset({cart}))
@@ -92,13 +94,13 @@ class OrderWriter:
             owners = await self._line.storage.read(
                 ledger.owners, self._line.connection.id, self.kind, set(wanted.values())
             )
-            winners = _winners(wanted, owners, batch)
-            lost = {one: cart for one, cart in wanted.items() if winners[cart] != one}
+            won = winners(wanted, owners, batch)
+            lost = {one: cart for one, cart in wanted.items() if won[cart] != one}
             mark = ledger.Mark(
                 connection_id=self._line.connection.id,
                 kind=self.kind,
                 rows=[job.row(_marked(job), sure=False) for job in jobs if job.external_id not in lost],
-                claims={cart: one for cart, one in winners.items() if one in wanted},
+                claims={cart: one for cart, one in won.items() if one in wanted},
                 given_up={cart: owner for cart, owner in owners.items() if owner in batch},
             )
             if not await self._line.storage.write(ledger.mark, mark):
@@ -121,25 +123,6 @@ class OrderWriter:
         return Verdict(outcome="written", row=job.row(Parts(order.cart_id)), released=frozenset(_left(job)))
 
 
-def _winners(
-    wanted: Mapping[ExternalId, CartId], owners: Mapping[CartId, ExternalId], batch: AbstractSet[ExternalId]
-) -> dict[CartId, ExternalId]:
-    """Return who has each cart: its present owner, unless that one no longer names it, else the earliest order."""
-    claimants: dict[CartId, list[ExternalId]] = {}
-    for one, cart in wanted.items():
-        claimants.setdefault(cart, []).append(one)
-    winners = {}
-    for cart, named in claimants.items():
-        owner = owners.get(cart)
-        keeps = owner is not None and (owner in named or owner not in batch)
-        winners[cart] = owner if keeps and owner is not None else min(named, key=_order)
-    return winners
-
-
-def _order(external_id: ExternalId) -> tuple[int, str]:
-    return (len(external_id), external_id)
-
-
 def _left(job: OrderJob) -> frozenset[CartId]:
     """Return the carts that the order had, or may have had, and has no longer."""
     before = job.before.carts if job.before else frozenset[CartId]()
@@ -153,8 +136,3 @@ def _marked(job: OrderJob) -> Parts:
         return Parts(job.value.cart_id, left)
     assert job.before is not None  # what SparkLayer never had is no job
     return job.before
-
-
-def _failed(batch: Batch, job: OrderJob) -> bool:
-    verdict = batch.verdicts.get(job.external_id)
-    return verdict is not None and (verdict.failure is not None or verdict.outcome == "rejected")

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 
 from attrs import frozen
 
+from daemon.engine.winners import winners
 from daemon.model import Customer, EmailKey, ExternalId, Problem
 from daemon.problems import Trouble
 
@@ -63,13 +64,14 @@ def _plan(
     known: AbstractSet[ExternalId],
     stuck: AbstractSet[ExternalId],
 ) -> CustomerPlan:
-    winners = _winners(subjects, owners, stuck)
-    lost = {s.external_id: s.email for s in subjects if s.email and winners[s.email] != s.external_id}
+    wanted = {s.external_id: s.email for s in subjects if s.email is not None}
+    won = winners(wanted, owners, {s.external_id for s in subjects} - stuck)
+    lost = {key: email for key, email in wanted.items() if won[email] != key}
     family = _Family({s.external_id: s for s in subjects if s.customer and s.external_id not in lost}, known)
     depths = {key: family.depth(key) for key in family.members}
     written = {key: depth for key, depth in depths.items() if depth is not None}
     circles = dict.fromkeys(family.circling, Trouble.PARENT_GOES_IN_CIRCLES.problem())
-    claims = {email: key for email, key in winners.items() if key in written}
+    claims = {email: key for email, key in won.items() if key in written}
     batch = {subject.external_id for subject in subjects}
     given_up = {email: owner for email in claims if (owner := owners.get(email)) is not None and owner in batch}
     return CustomerPlan(
@@ -82,27 +84,6 @@ def _plan(
         claims=claims,
         given_up=given_up,
     )
-
-
-def _winners(
-    subjects: Sequence[Subject], owners: Mapping[EmailKey, ExternalId], stuck: AbstractSet[ExternalId]
-) -> dict[EmailKey, ExternalId]:
-    wanted: dict[EmailKey, list[ExternalId]] = {}
-    for subject in subjects:
-        if subject.email is not None:
-            wanted.setdefault(subject.email, []).append(subject.external_id)
-    leaving = {subject.external_id for subject in subjects} - stuck
-    winners = {}
-    for email, claimants in wanted.items():
-        owner = owners.get(email)
-        keeps = owner is not None and (owner in claimants or owner not in leaving)
-        winners[email] = owner if keeps and owner is not None else min(claimants, key=_order)
-    return winners
-
-
-def _order(external_id: ExternalId) -> tuple[int, str]:
-    """Numeric ids by number, so that the later customer is the one made later."""
-    return (int(external_id), "") if external_id.isdecimal() else (0, external_id)
 
 
 class _Family:

@@ -83,7 +83,7 @@ class CustomerWriter:
         await carry_out(batch, [by_id[key] for key in plan.removals], remove)
         await carry_out(batch, [by_id[key] for key in plan.placeholders], give_way)
         for wave in plan.waves:
-            await carry_out(batch, [by_id[key] for key in wave if not _failed(batch, key)], send)
+            await carry_out(batch, [by_id[key] for key in wave if not batch.failed(key)], send)
         for key, problem in plan.problems.items():
             waits_for = frozenset({plan.lost[key]}) if key in plan.lost else frozenset[EmailKey]()
             batch.verdicts[key] = Verdict(outcome="rejected", problems=(problem,), waits_for=waits_for)
@@ -167,9 +167,9 @@ class CustomerWriter:
         customer = job.value
         assert customer is not None  # the plan's waves have nobody else
         parent, holder = customer.parent, plan.given_up.get(self._key(customer))
-        if parent is not None and parent in jobs and not jobs[parent].confirmed and _failed(batch, parent):
+        if parent is not None and parent in jobs and not jobs[parent].confirmed and batch.failed(parent):
             return _orphaned(job, parent, batch)
-        if holder is not None and holder != job.external_id and _failed(batch, holder):
+        if holder is not None and holder != job.external_id and batch.failed(holder):
             raise Retry("its e-mail address is not free yet", reason="email_first")
         try:
             await self._send(job, batch.lane, email=customer.email)
@@ -238,11 +238,6 @@ def _orphaned(job: CustomerJob, parent: ExternalId, batch: Batch) -> Verdict:
     return Verdict(
         outcome="rejected", problems=(Trouble.PARENT_MISSING.problem(parent=parent),), awaits=frozenset({parent})
     )
-
-
-def _failed(batch: Batch, key: ExternalId) -> bool:
-    verdict = batch.verdicts.get(key)
-    return verdict is not None and (verdict.failure is not None or verdict.outcome == "rejected")
 
 
 def _both(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:

@@ -14,6 +14,7 @@ from benchmarks.processes import Told
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store
 from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Request, Response
+from daemon.sandbox.opening import whereabouts
 from daemon.sandbox.router import Match
 from daemon.sandbox.samples.synthetic import synthetic
 from daemon.sandbox.server import listening, serve
@@ -35,21 +36,7 @@ class House:
     @property
     def told(self) -> Told:
         """Return where both are, and the credentials."""
-        shop, site = self.shop, self.site
-        return {
-            "bigcommerce": {
-                "url": shop.url,
-                "store_hash": shop.store_hash,
-                "access_token": shop.access_token,
-                "client_secret": shop.client_secret,
-            },
-            "sparklayer": {
-                "url": site.url,
-                "site_id": site.site_id,
-                "client_id": site.client_id,
-                "client_secret": site.client_secret,
-            },
-        }
+        return whereabouts(self.shop, self.site)
 
 
 class _Sites(Faults):

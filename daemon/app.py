@@ -62,7 +62,7 @@ def run(settings: Settings) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         trio.run(_run, settings)
-    except BaseExceptionGroup as group:
+    except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; this is the process's last word
         raise_config_error(group)
         log.critical("the daemon ends", exc_info=group)
         return 1

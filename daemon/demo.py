@@ -75,7 +75,7 @@ def main(*, exit_when_done: bool, port: int) -> int:
         trio.run(_demo, exit_when_done, port)
     except KeyboardInterrupt:
         return 0
-    except BaseExceptionGroup as group:
+    except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; what is none of the two below goes on
         raise_config_error(group)
         failed: BaseException | None = group.subgroup(DemoFailedError)
         if failed is None:

@@ -111,7 +111,9 @@ class Departures:
                     return None
                 log.info("a clean-up waits", site=site, what=name, reason=error.reason)
                 asked = error.after or 0.0 if isinstance(error, Retry | Blocked) else 0.0
-            except Exception:
+            except (
+                Exception
+            ):  # our bug must not leave a connection's rows and credentials behind: tried until the deadline
                 log.exception("a clean-up broke the daemon; it is tried again", site=site, what=name)
             ours = min(LONGEST_PAUSE, 2.0 ** min(attempts, 10)) * self.chance.uniform(0.5, 1.0)
             pause = min(LONGEST_PAUSE, max(ours, asked))

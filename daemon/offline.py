@@ -124,6 +124,6 @@ class Offline:
 
         try:
             return trio.run(opened)
-        except BaseExceptionGroup as group:
+        except BaseExceptionGroup as group:  # nurseries wrap a ConfigError too; anything else goes on
             raise_config_error(group)
             raise

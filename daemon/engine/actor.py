@@ -79,7 +79,7 @@ class Actor:
             await self._pipeline.work(claims, lane)
         except StorageTrouble:
             raise
-        except Exception as error:
+        except Exception as error:  # the batch's edge: whichever entity of it is our bug is found, logged and parked
             if len(claims) > 1:
                 log.exception("a batch broke the daemon; each of it is tried alone", size=len(claims))
                 for claim in claims:

@@ -102,7 +102,7 @@ class Works:
                 return await task()
             except StorageTrouble as error:
                 log.warning("the database cannot be used now", reason=error.reason)
-            except Exception:
+            except Exception:  # the task's edge: logged, counted, started again, and too many of them end the process
                 now = trio.current_time()
                 if len(crashes) == MOST_CRASHES and now - crashes[0] < CRASH_WINDOW:
                     raise

@@ -94,7 +94,7 @@ class Server:
                 await self._turn_away(connection)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the other side is gone, and nobody is left to be told
-        except Exception:
+        except Exception:  # the connection's edge: it is logged and counted, and harms no other client
             log.exception("a connection failed")
             self._refuse(BROKEN)  # counts it; what the other side has read of its answer nobody knows
         finally:

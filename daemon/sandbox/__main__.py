@@ -12,7 +12,6 @@ import trio
 
 from daemon.sandbox import (
     BigCommerceOptions,
-    Sandbox,
     SparkLayerOptions,
     Store,
     adventureworks,
@@ -20,6 +19,7 @@ from daemon.sandbox import (
     synthetic,
 )
 from daemon.sandbox.message import encode
+from daemon.sandbox.opening import whereabouts
 
 STANDARD_QUOTA = 150
 """Requests per 30 seconds of BigCommerce's Standard plan (bigcommerce.md section 10)."""
@@ -52,34 +52,14 @@ async def _run(given: argparse.Namespace) -> None:
     )
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_sandbox(store=store, bigcommerce=shop, sparklayer=site) as sandbox:
-            sys.stdout.write(_where(sandbox) + "\n")
+            told = whereabouts(sandbox.bigcommerce, sandbox.sparklayer)
+            sys.stdout.write(encode(told).decode() + "\n")
             sys.stdout.flush()
             await anext(aiter(signals))
 
 
 def _made_up(given: argparse.Namespace) -> Store:
     return synthetic(given.products, given.variants_per_product, customers=given.customers, orders=given.orders)
-
-
-def _where(sandbox: Sandbox) -> str:
-    shop, site = sandbox.bigcommerce, sandbox.sparklayer
-    return encode(
-        {
-            "bigcommerce": {
-                "url": shop.url,
-                "store_hash": shop.store_hash,
-                "access_token": shop.access_token,
-                "client_id": shop.login.client_id,
-                "client_secret": shop.client_secret,
-            },
-            "sparklayer": {
-                "url": site.url,
-                "site_id": site.site_id,
-                "client_id": site.client_id,
-                "client_secret": site.client_secret,
-            },
-        }
-    ).decode()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,25 @@ class Sandbox:
     sparklayer: SparkLayer
 
 
+def whereabouts(shop: BigCommerce, site: SparkLayer) -> dict[str, dict[str, str]]:
+    """Return where both APIs are, with the credentials of each, for whoever configures a daemon between them."""
+    return {
+        "bigcommerce": {
+            "url": shop.url,
+            "store_hash": shop.store_hash,
+            "access_token": shop.access_token,
+            "client_id": shop.login.client_id,
+            "client_secret": shop.client_secret,
+        },
+        "sparklayer": {
+            "url": site.url,
+            "site_id": site.site_id,
+            "client_id": site.client_id,
+            "client_secret": site.client_secret,
+        },
+    }
+
+
 @contextlib.asynccontextmanager
 async def open_sandbox(
     *,

@@ -156,7 +156,7 @@ def _arm_storage(station: Station, fuse: Fuse) -> None:
             fuse.strike()
         return result
 
-    Seat.transact = transact_or_die  # type: ignore[method-assign, assignment]
+    Seat.transact = transact_or_die  # type: ignore[method-assign, assignment]  # that is what arming a point is
 
 
 def _takes_part(station: Station, fn: Callable[..., Any], args: Sequence[Any]) -> bool:
@@ -186,4 +186,4 @@ def _arm_calls(fuse: Fuse, *, answered: bool) -> None:
             fuse.strike()
         return answer
 
-    Api.send = send_or_die  # type: ignore[method-assign, assignment]
+    Api.send = send_or_die  # type: ignore[method-assign, assignment]  # that is what arming a point is

@@ -36,8 +36,11 @@ async def test_a_refresh_run_writes_everything_and_repairs_what_was_changed_behi
     async with house(synthetic(many, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         site, before = h.state, h.writes
-        site.products.find("1").title = "Changed in the dashboard"  # type: ignore[union-attr]  # it was synced
-        site.products.find("2").variants[0].status = "discontinued"  # type: ignore[union-attr]
+        first, second = site.products.find("1"), site.products.find("2")
+        assert first is not None
+        assert second is not None
+        first.title = "Changed in the dashboard"
+        second.variants[0].status = "discontinued"
         _forget(site.products, "3")
         site.stock.levels["S4-1"].clear()
         del site.prices.prices["bigcommerce-price"]["S5-1"]

@@ -2,15 +2,18 @@
 
 Parts call `structlog.get_logger(__name__)` and log facts with short fixed events and a few keys. Every line, also
 those of libraries that use the standard library's logging (from WARNING on), passes `masking.mask`, and every
-traceback `tracebacks.render`. So no line has a secret, personal data, or a local variable.
+traceback `tracebacks.render`. So no line has a secret, personal data, or a local variable. A line that cannot be
+written is lost and harms nobody: neither a full disk nor a collector that has gone stops the daemon.
 """
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
+from attrs import frozen
 
 from daemon.observability.masking import mask
 from daemon.observability.tracebacks import render
@@ -26,7 +29,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[*shared, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(stream))),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
@@ -38,6 +41,21 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
+
+
+@frozen
+class _Lossy:
+    """What structlog needs of a stream."""
+
+    _stream: TextIO
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def _processors() -> list[structlog.typing.Processor]:

@@ -1,5 +1,6 @@
 """What a log line promises: it can be read by machines, and it gives nobody's data away."""
 
+import errno
 import io
 import json
 import logging
@@ -144,3 +145,30 @@ def test_a_terminal_gets_words_for_people() -> None:
     assert "hunter2" not in stream.getvalue()
     with pytest.raises(json.JSONDecodeError):
         json.loads(stream.getvalue())
+
+
+class FullDisk(io.StringIO):
+    """A stream on a disk that is full until it is not."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        self._look()
+        return super().write(text)
+
+    def flush(self) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_harms_nobody(lines: Lines) -> None:
+    stream = FullDisk()
+    configure("info", stream)
+    log = structlog.get_logger()
+    log.warning("lost")
+    stream.full = False
+    log.warning("told")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["told"]

@@ -16,7 +16,7 @@ from daemon.engine.gate import Gate
 from daemon.engine.handoff import Handoff
 from daemon.engine.products.entry import Terms
 from daemon.engine.signal import Signal
-from daemon.engine.site import prepare_site
+from daemon.engine.site import Wanted, prepare_site
 from daemon.errors import MISSING_RIGHT, Blocked, Rejected, Side
 from daemon.model import Connection, Kind, Lane, StoreFacts
 from daemon.observability.metrics import Metrics
@@ -26,6 +26,7 @@ from daemon.storage import ledger
 from daemon.storage.database import Storage
 from daemon.storage.freshness import Freshness
 from daemon.storage.full_syncs import Start, start
+from daemon.storage.places import Place, Settle, place_of, settle_at
 from daemon.storage.vault import Fingerprint, Vault
 
 SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
@@ -168,12 +169,18 @@ class Line:
 
     async def _prepare(self, facts: StoreFacts) -> Terms:
         """Find or make what the site needs. What it refuses is the site's trouble, and no entity's."""
+        until_now = await self.storage.read(place_of, self.connection.id)
+        stock = Wanted(self.options.stock_location, until_now.location if until_now else None)
         try:
-            return await prepare_site(
-                self.sparklayer, self.platform_type, facts, self.options.stock_location, self._owe_refresh
-            )
+            terms = await prepare_site(self.sparklayer, self.platform_type, facts, stock, self._owe_refresh)
         except Rejected as error:
             raise Blocked(str(error), reason="site_refuses_set_up", side=Side.SPARKLAYER) from error
+        place = Place(terms.stock_location, stock.named)
+        if place != until_now and await self.storage.write(
+            settle_at, Settle(connection_id=self.connection.id, place=place, now=self.now())
+        ):
+            self.desks[Kind.PRODUCTS].run_started()
+        return terms
 
     async def _owe_refresh(self) -> None:
         """SparkLayer has lost what the ledger says that it was told: have everything written again."""

@@ -2,10 +2,13 @@
 
 Both are found, or made when missing. The price list is named after the platform and kept in the store's currency
 (SparkLayer relabels its prices, it does not convert them), shown with tax where the store's prices have it. The stock
-location is the one that the settings name by id or external id, else the site's only one, else one of our own.
+location is the one that the settings name by id or external id, else the one where stock went until now, else the
+site's only one, else one of our own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+
+from attrs import frozen
 
 from daemon.engine.products.entry import Terms
 from daemon.errors import Blocked, Side
@@ -16,11 +19,19 @@ from daemon.sparklayer.pricing import PriceList
 from daemon.sparklayer.stock import StockLocation
 
 
+@frozen
+class Wanted:
+    """The stock location that the settings name, by either id, and the id of the one where stock went until now."""
+
+    named: str | None = None
+    until_now: str | None = None
+
+
 async def prepare_site(
     sparklayer: SparkLayer,
     platform: PlatformType,
     facts: StoreFacts,
-    stock_location: str | None,
+    stock: Wanted,
     lost: Callable[[], Awaitable[None]],
 ) -> Terms:
     """Return the terms of a site, making what is missing. Raises the failures of SparkLayer.
@@ -29,7 +40,7 @@ async def prepare_site(
     """
     return Terms(
         price_list=await _price_list(sparklayer, platform, facts, lost),
-        stock_location=await _stock_location(sparklayer, platform, stock_location),
+        stock_location=await _stock_location(sparklayer, platform, stock),
     )
 
 
@@ -60,10 +71,12 @@ async def _price_list(
     return slug
 
 
-async def _stock_location(sparklayer: SparkLayer, platform: PlatformType, wanted: str | None) -> str:
+async def _stock_location(sparklayer: SparkLayer, platform: PlatformType, wanted: Wanted) -> str:
     locations = await sparklayer.stock.locations()
-    if wanted is not None:
-        return _named(locations, wanted)
+    if wanted.named is not None:
+        return _named(locations, wanted.named)
+    if wanted.until_now in {location.id for location in locations}:
+        return wanted.until_now
     if len(locations) == 1:
         return locations[0].id
     ours = [location for location in locations if location.external_id == platform.name]

@@ -210,6 +210,14 @@ sweeps = Table(
     sqlite_with_rowid=False,
 )
 
+places = Table(
+    "places",
+    metadata,
+    Column("connection_id", Integer, primary_key=True, autoincrement=False),
+    Column("location", String, nullable=False),
+    Column("wanted", String),
+)
+
 PARAMETERS = 30_000
 """SQLite takes at most 32,766 in one statement; 250 products can have 150,000 SKUs."""
 

@@ -1,6 +1,6 @@
 """Doing it all again is harmless, and repairs what changed behind our back.
 
-Rule 3 of the design: a normal run that finds nothing new writes nothing. A refresh run ignores the ledger and writes
+A normal run that finds nothing new writes nothing. A refresh run ignores the ledger and writes
 everything. A lost database is no loss: the next start brings both sides together without making anything twice.
 """
 

@@ -2,6 +2,7 @@
 
 from daemon.sandbox import SparkLayerOptions
 from daemon.sandbox.samples.groups import RETAIL, WHOLESALE
+from daemon.sandbox.sparklayer.stock import Location
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import WEBHOOK_SECRET
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
@@ -80,6 +81,23 @@ async def test_another_stock_location_gets_every_level_with_the_restart(house: O
         levels = h.state.stock.levels
         assert {sku: at[annex].stock_level for sku, at in levels.items()} == {"J-S": 3, "J-M": 4, "MUG": 9}
         assert all(main in at for at in levels.values()), "what lies there may be somebody else's by now"
+
+
+async def test_a_stock_location_that_the_merchant_adds_draws_nothing_away(house: OpenHouse) -> None:
+    async with house(trade_store(), sparklayer=SparkLayerOptions(locations=(("main", "Main"),))) as h:
+        await h.first_sync()
+        before = await _runs(h)
+        h.state.stock.locations.append(Location("sl_annex", "Annex"))
+        await h.process.restart()
+        h.store.set_stock(h.store.by_sku("J-S").id, 77)
+        await h.settle()
+        levels = {
+            sku: {place: at.stock_level for place, at in held.items()} for sku, held in h.state.stock.levels.items()
+        }
+        main = h.state.stock.locations[0].id
+        assert levels == {"J-S": {main: 77}, "J-M": {main: 4}, "MUG": {main: 9}}
+        assert len(h.state.stock.locations) == 2, "none is made"
+        assert await _runs(h) == before
 
 
 async def test_a_daemon_that_dies_before_the_runs_are_through_goes_on_with_them(house: OpenHouse) -> None:

@@ -1,6 +1,6 @@
 """Killed at any instant, the daemon loses nothing it acknowledged, and after a restart nothing needs a person.
 
-Rules 1 and 5 of the design. Each full sync is stopped at a known moment by a barrier in a stand-in, killed there and
+Each full sync is stopped at a known moment by a barrier in a stand-in, killed there and
 started again; the request that was on its way is then carried out after all, or never arrives.
 """
 

@@ -1,6 +1,6 @@
 """The newest state always wins, and at most one piece of work for an entity is in flight.
 
-Rules 2 and 3 of the design: a webhook that crosses a full sync's page, a change that arrives while its product is
+A webhook that crosses a full sync's page, a change that arrives while its product is
 being written, a storm of webhooks for one product.
 """
 

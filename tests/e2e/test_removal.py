@@ -1,6 +1,6 @@
 """A short or empty answer of the platform never empties SparkLayer, and what is gone does leave it.
 
-Rule 11 of the design, and points 5 and 6 of its section 9: absence proves little. What an enumeration did not show is
+Absence proves little. What an enumeration did not show is
 read by id; more than 50 and more than 10 % of it stop the run until a person allows it.
 """
 

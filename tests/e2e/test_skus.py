@@ -1,7 +1,7 @@
 """SKUs move between variants and products as merchants please; SparkLayer holds each exactly where the store does.
 
 SparkLayer is strict: a SKU must be free, also of discontinued variants, at the moment it is claimed, and stock and
-prices are keyed by nothing else (section 9, points 1 and 7 of the design). Each test runs with a SparkLayer that
+prices are keyed by nothing else. Each test runs with a SparkLayer that
 merges `variants` and with one that replaces them.
 """
 

@@ -1,6 +1,6 @@
 """What the merchant sees in SparkLayer's sync-log: one error for a product, gone when it is mended.
 
-Rules 5 and 6 of the design: one writer, so PUT, PATCHes and the closing PATCH keep their order, at most one PATCH a
+One writer, so PUT, PATCHes and the closing PATCH keep their order, at most one PATCH a
 second. An end is told with the last item, never before.
 """
 

@@ -1,6 +1,6 @@
 """A write whose answer never came may have been carried out: it is repaired even if the store went back meanwhile.
 
-Rule 4 of the design. Every attempt of a write has its effect and none is answered, until the daemon gives up for
+Every attempt of a write has its effect and none is answered, until the daemon gives up for
 now; then the store returns to what the ledger last knew to be in SparkLayer. Only a ledger that says *unsure* tells
 the daemon that there is anything to write.
 """

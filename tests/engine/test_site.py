@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.engine.site import prepare_site
+from daemon.engine.site import Wanted, prepare_site
 from daemon.errors import Blocked
 from daemon.model import StoreFacts
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
@@ -15,7 +15,7 @@ async def _nothing() -> None:
     pass
 
 
-async def _prepared(bench: Bench, wanted: str | None, currency: str = "GBP") -> str:
+async def _prepared(bench: Bench, wanted: Wanted, currency: str = "GBP") -> str:
     facts = StoreFacts(currency=currency, weight_unit="KGS")
     terms = await prepare_site(bench.line.sparklayer, bench.line.platform_type, facts, wanted, _nothing)
     assert terms.price_list == "fake-price"
@@ -25,15 +25,18 @@ async def _prepared(bench: Bench, wanted: str | None, currency: str = "GBP") -> 
 @pytest.mark.parametrize(
     ("present", "wanted", "chosen"),
     [
-        ((), None, "sl_1"),
-        ((MAIN,), None, "sl_1"),
-        ((MAIN, OTHER), None, "sl_3"),
-        ((MAIN, OURS), None, "sl_2"),
-        ((MAIN, OTHER), "other", "sl_2"),
-        ((MAIN, OTHER), "sl_1", "sl_1"),
+        ((), Wanted(), "sl_1"),
+        ((MAIN,), Wanted(), "sl_1"),
+        ((MAIN, OTHER), Wanted(), "sl_3"),
+        ((MAIN, OURS), Wanted(), "sl_2"),
+        ((MAIN, OTHER), Wanted("other"), "sl_2"),
+        ((MAIN, OTHER), Wanted("sl_1"), "sl_1"),
+        ((MAIN, OTHER), Wanted("other", until_now="sl_1"), "sl_2"),
+        ((MAIN, OURS), Wanted(until_now="sl_1"), "sl_1"),
+        ((MAIN, OURS), Wanted(until_now="gone"), "sl_2"),
     ],
 )
-async def test_the_stock_location(present: tuple[tuple[str, str], ...], wanted: str | None, chosen: str) -> None:
+async def test_the_stock_location(present: tuple[tuple[str, str], ...], wanted: Wanted, chosen: str) -> None:
     async with open_bench(SparkLayerOptions(locations=present)) as bench:
         assert await _prepared(bench, wanted) == chosen
         made = {place.external_id for place in bench.site.state.stock.locations} - {key for key, _ in present}
@@ -44,19 +47,19 @@ async def test_the_stock_location(present: tuple[tuple[str, str], ...], wanted: 
 async def test_a_location_that_does_not_exist_blocks() -> None:
     async with open_bench() as bench:
         with pytest.raises(Blocked, match="'nowhere' is not a location") as caught:
-            await _prepared(bench, "nowhere")
+            await _prepared(bench, Wanted("nowhere"))
         assert caught.value.reason == "stock_location_unknown"
 
 
 async def test_the_price_list_is_made_once_and_follows_the_currency() -> None:
     async with open_bench() as bench:
-        await _prepared(bench, None)
+        await _prepared(bench, Wanted())
         made = bench.site.state.price_lists.lists["fake-price"]
         assert (made.name, made.currency_code, made.source) == ("Fake Price", "GBP", "integration")
         bench.site.statistics.reset()
-        await _prepared(bench, None)
+        await _prepared(bench, Wanted())
         assert not [call for call in bench.calls if not call.startswith("GET")]
-        await _prepared(bench, None, "EUR")
+        await _prepared(bench, Wanted(), "EUR")
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"
 
 

@@ -58,6 +58,11 @@ class Stock:
     levels: dict[str, dict[str, Level]] = field(factory=dict, repr=False)
     writes: int = 0
     """How many levels were set or removed."""
+    _made: int = field(init=False)
+    """How many locations there ever were: no id is given twice."""
+
+    def __attrs_post_init__(self) -> None:
+        self._made = len(self.locations)
 
     def route(self, router: Router) -> None:
         """Add the routes."""
@@ -107,7 +112,8 @@ class Stock:
         if written.name is UNSET:
             raise problem(400, "name is required", [Detail("required", "is required", "name")])
         self._refuse_taken(written, None)
-        location = Location(f"sl_{len(self.locations) + 1}", written.name, written.external_id)
+        location = Location(f"sl_{self._made + 1}", written.name, written.external_id)
+        self._made += 1
         self.locations.append(location)
         return json(location)
 

@@ -1,0 +1,41 @@
+"""A connection's stock stays where it is; a place that nobody asked for starts the run that brings the stock there."""
+
+import pytest
+
+from daemon.model import ConnectionId
+from daemon.storage.places import Place, Settle, place_of, settle_at
+from tests.storage.house import House
+
+MAIN, ANNEX = Place("sl_1"), Place("sl_2")
+NAMED, OTHERWISE = Place("sl_1", "main"), Place("sl_2", "annex")
+
+
+async def _settle(house: House, place: Place) -> bool:
+    return await house.storage.write(settle_at, Settle(connection_id=house.connection_id, place=place, now=1.0))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        (None, MAIN, False),
+        (MAIN, MAIN, False),
+        (MAIN, ANNEX, True),
+        (NAMED, Place("sl_2", "main"), True),
+        (NAMED, OTHERWISE, False),
+        (NAMED, MAIN, False),
+    ],
+)
+async def test_a_place_that_nobody_asked_for_starts_a_run(
+    house: House, before: Place | None, after: Place, *, moved: bool
+) -> None:
+    if before is not None:
+        assert not await _settle(house, before)
+    assert await _settle(house, after) is moved
+    assert await house.storage.read(place_of, house.connection_id) == after
+    assert bool(await house.everything_of("full_syncs")) is moved
+
+
+async def test_a_connection_that_is_gone_has_no_place(house: House) -> None:
+    gone = ConnectionId(house.connection_id + 1)
+    assert not await house.storage.write(settle_at, Settle(connection_id=gone, place=MAIN, now=1.0))
+    assert await house.storage.read(place_of, gone) is None

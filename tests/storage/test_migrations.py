@@ -48,7 +48,12 @@ INSERT INTO installs VALUES ('fake', 'store', x'07', 1.0);
 INSERT INTO wishes VALUES ('test', 'other', 'store', x'08', 1.0)
 """
 )
-ROWS_OF_0005 = ROWS_OF_0004 + "; INSERT INTO places VALUES (7, 'sl_1', NULL)"
+ROWS_OF_0005 = (
+    ROWS_OF_0004
+    + """;
+INSERT INTO places VALUES (7, 'sl_1', NULL)
+"""
+)
 ROWS = {"0001": ROWS_OF_0001, "0003": ROWS_OF_0003, "0004": ROWS_OF_0004, "0005": ROWS_OF_0005}
 """By revision, rows as a release that ended there wrote them. A new revision adds its own."""
 

@@ -48,6 +48,8 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
     "of a guest": lambda store: store.orders.place(0, LINES, cart_id=cart(FIRST + 3)),
     "without a cart that is known": lambda store: store.orders.place(SHOP, LINES),
     "the cart is known later": lambda store: store.metafields.set("order", FIRST + 4, "cart_id", cart(FIRST + 4)),
+    "incomplete again": lambda store: store.orders.set_status(FIRST, 0),
+    "and placed after all": lambda store: store.orders.set_status(FIRST, 11),
     "archived": lambda store: store.orders.archive(FIRST + 2),
 }
 
@@ -79,6 +81,21 @@ async def test_every_edit_arrives_and_leaves_what_only_sparklayer_knows(house: O
         assert one["purchase_identifiers"]["platform"] == str(FIRST + 1)
         archived = h.state.comparable()["purchases"][cart(FIRST + 2)]
         assert {package["type"] for package in archived["packages"]} == {"cancelled"}
+
+
+async def test_an_incomplete_order_confirms_nothing_until_it_is_placed(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        waiting, told = _waiting(h, FIRST + 1), writes(h)
+        h.store.orders.place(SHOP, LINES, cart_id=cart(FIRST + 1), status_id=0)
+        await h.settle()
+        assert writes(h) == told
+        h.store.orders.set_status(FIRST + 1, 11)
+        await h.settle()
+        h.assert_equal()
+        held = h.state.comparable()["purchases"][cart(FIRST + 1)]
+        assert held["type"] == "order"
+        assert waiting.items() <= held.items()
 
 
 async def test_an_order_that_is_not_ours_costs_one_read_at_most(house: OpenHouse) -> None:

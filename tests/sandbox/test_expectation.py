@@ -1,5 +1,6 @@
 """What a site must hold is worked out rightly, and whatever it has otherwise is told."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -204,9 +205,12 @@ def test_only_orders_from_a_cart_are_purchases() -> None:
     assert expected_orders(store, in_notes=True).keys() == {CART}
 
 
-def test_an_archived_orders_purchase_is_cancelled_or_gone() -> None:
+@pytest.mark.parametrize(
+    "become", [lambda store: store.orders.archive(101), lambda store: store.orders.set_status(101, 0)]
+)
+def test_the_purchase_of_an_order_that_is_none_is_cancelled_or_gone(become: Callable[[Store], None]) -> None:
     store = ordered()
-    store.orders.archive(101)
+    become(store)
     assert order_differences(store, {}) == []
     assert order_differences(store, {CART: purchase(package("cancelled", "MUG", 4, "36"))}) == []
     assert len(order_differences(store, {CART: purchase(package("incoming", "MUG", 4, "36"))})) == 2

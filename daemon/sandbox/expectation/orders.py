@@ -3,7 +3,7 @@
 The cart id stands in the order's metafield or, for stores that do so, in the staff notes. Of a purchase is compared
 what became of how many pieces of each SKU, whatever the packages they are in; what all lines and the transport come to
 with tax and less the discounts, which is what the customer pays; and how the parcels are followed. The purchase of an
-archived order may be missing; if it is there, all its pieces are cancelled.
+order that is archived, or incomplete, may be missing; if it is there as an order, all its pieces are cancelled.
 """
 
 import re
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from daemon.sandbox.bigcommerce.order_records import CANCELLED, Line, Order
+from daemon.sandbox.bigcommerce.order_records import CANCELLED, INCOMPLETE, Line, Order
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.picture import Picture, compared
 
@@ -40,9 +40,10 @@ _NOTE = re.compile(r"SparkLayer cart: ([0-9a-fA-F-]{36})")
 def order_differences(store: Store, held: Mapping[str, Any], *, in_notes: bool = False) -> list[str]:
     """Return how the purchases of a site, {cart id: body}, differ from the store's orders; see `expected_orders`."""
     wanted = expected_orders(store, in_notes=in_notes)
-    archived = _by_cart(store, in_notes=in_notes, archived=True)
-    wanted |= {cart: _expected(order) for cart, order in archived.items() if cart in held and cart not in wanted}
-    ours = {cart for cart, body in held.items() if body.get("type") == "order"} | wanted.keys()
+    confirmed = {cart for cart, body in held.items() if body.get("type") == "order"}
+    without = _by_cart(store, in_notes=in_notes, stands=False)
+    wanted |= {cart: _expected(order) for cart, order in without.items() if cart in confirmed - wanted.keys()}
+    ours = confirmed | wanted.keys()
     return compared("purchase", wanted, {cart: _held(body) for cart, body in held.items() if cart in ours})
 
 
@@ -51,11 +52,15 @@ def expected_orders(store: Store, *, in_notes: bool = False) -> Picture:
 
     `in_notes` says that a cart id in the staff notes ("SparkLayer cart: <uuid>") counts.
     """
-    return {cart: _expected(order) for cart, order in _by_cart(store, in_notes=in_notes, archived=False).items()}
+    return {cart: _expected(order) for cart, order in _by_cart(store, in_notes=in_notes, stands=True).items()}
 
 
-def _by_cart(store: Store, *, in_notes: bool, archived: bool) -> dict[str, Order]:
-    orders = (order for order in store.orders.orders.values() if order.is_deleted is archived)
+def _stands(order: Order) -> bool:
+    return not order.is_deleted and order.status_id != INCOMPLETE
+
+
+def _by_cart(store: Store, *, in_notes: bool, stands: bool) -> dict[str, Order]:
+    orders = (order for order in store.orders.orders.values() if _stands(order) is stands)
     return {cart: order for order in orders if (cart := _cart(store, order, in_notes=in_notes))}
 
 
@@ -79,7 +84,7 @@ def _expected(order: Order) -> Picture:
 
 def _fates(order: Order, line: Line) -> dict[str, int]:
     """Say what became of a line's pieces: refunded ones are returned, first of all, shipped or not."""
-    if order.is_deleted:
+    if not _stands(order):
         return {"cancelled": line.quantity}
     shipped = min(line.quantity_shipped, line.quantity - line.quantity_refunded)
     fates = Counter({"returned": line.quantity_refunded, "shipped": shipped})

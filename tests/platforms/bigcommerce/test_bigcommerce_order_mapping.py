@@ -97,7 +97,6 @@ def test_an_order_that_waits() -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (0, "incoming"),
         (1, "incoming"),
         (7, "incoming"),
         (2, "processing"),
@@ -137,9 +136,14 @@ def test_what_was_all_shipped_and_came_back_is_counted_once() -> None:
     assert packages(value) == [("shipped", [("9", 1)]), ("returned", [("9", 2)])]
 
 
-def test_a_completed_order_is_complete_and_an_archived_one_is_none() -> None:
+def test_a_completed_order_is_complete() -> None:
     assert packages(order(status_id=10, shipments=[shipment(1, l9=3)])) == [("complete", [("9", 3)])]
-    assert mapped(is_deleted=True).value is None
+
+
+@pytest.mark.parametrize("state", [{"is_deleted": True}, {"status_id": 0}], ids=["archived", "incomplete"])
+def test_what_is_no_order_any_more_or_not_yet_is_none_and_nobodys_trouble(state: dict[str, Any]) -> None:
+    result = mapped(lines=[{**SHIRT, "sku": ""}], **state)
+    assert (result.value, result.problems) == (None, ())
 
 
 def whole(consignments: Any, *lines: dict[str, Any]) -> list[tuple[str | None, list[int]]]:

@@ -2,8 +2,9 @@
 
 An order is cut into packages by what has become of its pieces: one for each shipment, one for what came back, and one
 for the rest, whose type is that of the order's status. Amounts are exact: those of a part are the price of a piece
-times the pieces, and a line's discount is split so that the parts add up to it. An archived order is one no more. What
-a package is called in SparkLayer is inferred (sparklayer.md section 6).
+times the pieces, and a line's discount is split so that the parts add up to it. An archived order is one no more, and
+an incomplete one not yet: its buyer has come as far as to the payment. What a package is called in SparkLayer is
+inferred (sparklayer.md section 6).
 """
 
 import uuid
@@ -40,6 +41,7 @@ OF_STATUS: Mapping[int, PackageType] = {
 }
 """What is neither shipped nor returned, by the order's status (bigcommerce.md section 7); others are incoming."""
 
+INCOMPLETE = 0
 COMPLETED = 10
 PAID = frozenset({"captured", "paid", "refunded", "partially refunded"})
 """Payment statuses that mean: all was paid, whatever was refunded afterwards."""
@@ -66,6 +68,7 @@ def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
     strange = [line for line in lines if not (line.sku or "").strip()]
     problems += [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, line=one.name or one.id) for one in strange]
     placed = parsedate_to_datetime(raw.date_created)
+    placed_and_kept = raw.status_id != INCOMPLETE and not raw.is_deleted
     value = Order(
         external_id=ExternalId(str(raw.id)),
         cart_id=cart or CartId(""),
@@ -80,8 +83,8 @@ def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
         tax=raw.total_tax,
     )
     return Mapped(
-        value=value if cart and not raw.is_deleted else None,
-        problems=tuple(problems),
+        value=value if cart and placed_and_kept else None,
+        problems=tuple(problems) if placed_and_kept else (),
         name=f"Order {raw.id}",
         url=f"{facts.url}/manage/orders/{raw.id}" if facts.url else "",  # inferred
     )

@@ -247,7 +247,8 @@ class Connecting:
         return None if sealed is None else self.links.opened_store(platform, self.links.vault.open(sealed))
 
     async def _fulfil_wishes(self) -> None:
-        """Connect every site that waits for a store which has the app by now."""
+        """Connect every site that waits for a store which has the app by now, unless it has waited for too long."""
+        await self.storage.write(installs.forget_expired, self.now())
         for wish in await self.storage.read(installs.fulfillable):
             site, store_id, sealed = wish
             async with self._locks[site]:

@@ -56,6 +56,15 @@ async def test_a_wish_is_forgotten_when_the_site_wants_something_else(forgets: s
         assert names == ([] if forgets == "disconnect" else ["s2"])
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_wish_that_nobody_fulfils_expires(monkeypatch: pytest.MonkeyPatch, *, late: bool) -> None:
+    async with open_town() as town:
+        await town.connect("a", "s1")
+        monkeypatch.setattr(installs, "WISH_KEPT", -1.0 if late else installs.WISH_KEPT)
+        await town.install("s1", "token-1")
+        assert await town.states("a") == ([] if late else ["active"])
+
+
 async def test_an_install_whose_wishes_were_not_fulfilled_before_a_crash() -> None:
     async with open_town() as town:
         await town.connect("a", "s1")

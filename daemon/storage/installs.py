@@ -1,6 +1,6 @@
 """Where a platform's app is installed, and which sites wait for an install: the store's credentials come with it.
 
-A site wishes for one store at a time. Credentials and wishes are sealed.
+A site wishes for one store at a time. Credentials and wishes are sealed. A wish expires.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Site
 from daemon.storage.tables import installs, wishes
+
+WISH_KEPT = 30 * 86_400.0
+"""Seconds. SparkLayer's credentials are not kept for an install that never comes."""
 
 
 @frozen(kw_only=True)
@@ -61,7 +64,8 @@ def installed(conn: Connection, store_id: str) -> list[tuple[str, bytes]]:
 
 
 def wish(conn: Connection, calls: Sequence[Wish]) -> list[None]:
-    """Store wishes; an earlier one of the same site is forgotten."""
+    """Store wishes; an earlier one of the same site is forgotten, and so are those that have expired."""
+    forget_expired(conn, [call.now for call in calls])
     new = insert(wishes)
     replacing = {name: new.excluded[name] for name in ("store_id", "sealed", "wished_at")}
     for call in calls:
@@ -80,6 +84,13 @@ def forget_wishes(conn: Connection, calls: Sequence[Site]) -> list[None]:
     """Forget what was wished for sites."""
     for site in calls:
         forget_wish(conn, site)
+    return [None] * len(calls)
+
+
+def forget_expired(conn: Connection, calls: Sequence[float]) -> list[None]:
+    """Forget the wishes that nobody has fulfilled, as of each of these times."""
+    for now in calls:
+        conn.execute(delete(wishes).where(wishes.c.wished_at < now - WISH_KEPT))
     return [None] * len(calls)
 
 

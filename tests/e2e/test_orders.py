@@ -13,7 +13,8 @@ NOTED = 'order_staff_notes_pattern = "SparkLayer cart: ([0-9a-f-]{36})"'
 
 
 def _place(store: Store, number: int, lines: list[dict[str, Any]] = LINES) -> int:
-    placed = store.orders.place(SHOP, lines, cart_id=cart(number), tax_rate="0.2", shipping="4.99")
+    terms: dict[str, Any] = {"tax_rate": "0.2", "shipping": "4.99", "payment_status": "captured", "shown_in": "JPY"}
+    placed = store.orders.place(SHOP, lines, cart_id=cart(number), **terms)
     assert placed == number
     return placed
 
@@ -48,6 +49,9 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
     "of a guest": lambda store: store.orders.place(0, LINES, cart_id=cart(FIRST + 3)),
     "without a cart that is known": lambda store: store.orders.place(SHOP, LINES),
     "the cart is known later": lambda store: store.metafields.set("order", FIRST + 4, "cart_id", cart(FIRST + 4)),
+    "for two places": lambda store: _place(store, FIRST + 5, [*LINES, {"sku": "J-M", "city": "York"}]),
+    "shipped to one of them": lambda store: store.orders.ship(FIRST + 5, carrier="ups", tracking_number="1Z4"),
+    "marked as completed": lambda store: store.orders.set_status(FIRST + 5, 10),
     "incomplete again": lambda store: store.orders.set_status(FIRST, 0),
     "and placed after all": lambda store: store.orders.set_status(FIRST, 11),
     "archived": lambda store: store.orders.archive(FIRST + 2),

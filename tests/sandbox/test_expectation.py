@@ -1,6 +1,7 @@
 """What a site must hold is worked out rightly, and whatever it has otherwise is told."""
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -120,25 +121,28 @@ def test_what_the_sample_company_must_have() -> None:
     assert (rich["price_lists"], rich["sales_agent_groups"]) == (["spring", "trade-usd"], ["east", "north"])
 
 
+PLACED = "2026-01-01T00:00:00Z"
+
+
 def ordered() -> Store:
-    store = Store()
+    store = Store(clock=datetime.fromisoformat(PLACED).timestamp)
     store.add_product("Mug", price=7.5, variants=[{"sku": "MUG"}])
     store.orders.place(0, [{"sku": "MUG", "quantity": 4, "discount": 3}], cart_id=CART, tax_rate="0.2", shipping=5)
     store.orders.place(0, [{"sku": "MUG"}])
     return store
 
 
-def money(number: str, times: int = 1) -> dict[str, str]:
-    return {"number": str(Decimal(number) * times), "currency": "USD"}
+def money(number: str, times: int = 1, currency: str = "USD") -> dict[str, str]:
+    return {"number": str(Decimal(number) * times), "currency": currency}
 
 
-def package(kind: str, sku: str, quantity: int, gross: str, *numbers: str) -> dict[str, Any]:
-    total = {"total_gross": money(gross), "discount_net": money("0.75", quantity)}
+def package(kind: str, sku: str, quantity: int, gross: str, *numbers: str, currency: str = "USD") -> dict[str, Any]:
+    total = {"total_net": money("7.5", quantity, currency), "total_gross": money(gross, 1, currency)}
     line = {
         "identifiers": {"sku": sku},
         "name_parent": "Mug",
         "quantity": quantity,
-        "line_total": total,
+        "line_total": total | {"discount_net": money("0.75", quantity, currency)},
     }
     return {
         "type": kind,
@@ -148,9 +152,16 @@ def package(kind: str, sku: str, quantity: int, gross: str, *numbers: str) -> di
 
 
 def purchase(*packages: dict[str, Any], platform: str = "101") -> dict[str, Any]:
-    transport = {"name": "Flat", "line_total": {"total_gross": money("6.00")}}
+    """Return the body of a purchase of the order that `ordered` has."""
+    transport = {"name": "Flat", "line_total": {"total_net": money("5.00"), "total_gross": money("6.00")}}
     packages[0]["shipping_method"] = transport
-    return {"type": "order", "purchase_identifiers": {"platform": platform}, "packages": list(packages)}
+    return {
+        "type": "order",
+        "purchase_identifiers": {"platform": platform},
+        "currency_code": "USD",
+        "dates": {"placed": PLACED},
+        "packages": list(packages),
+    }
 
 
 def test_an_order_that_is_the_same_is_no_difference_however_it_is_packed() -> None:
@@ -166,7 +177,12 @@ def test_an_order_that_is_the_same_is_no_difference_however_it_is_packed() -> No
         (purchase(package("shipped", "MUG", 4, "36")), "pieces open"),
         (purchase(package("incoming", "MUG", 3, "27")), "pieces open MUG"),
         (purchase(package("incoming", "CUP", 4, "36")), "pieces open CUP"),
-        (purchase(package("incoming", "MUG", 4, "36.01")), "gross"),
+        (purchase(package("incoming", "MUG", 4, "36.01")), "tax"),
+        (purchase(package("incoming", "MUG", 4, "36", currency="EUR")), "currency"),
+        (purchase(package("incoming", "MUG", 4, "36") | {"shipping_address": {"city": "Bath"}}), "places"),
+        (purchase(package("incoming", "MUG", 4, "36")) | {"total_paid": money("1")}, "paid"),
+        (purchase(package("incoming", "MUG", 4, "36")) | {"billing_address": {"city": "Bath"}}, "billed in"),
+        (purchase(package("incoming", "MUG", 4, "36")) | {"dates": {"placed": "2026-01-02T00:00:00Z"}}, "placed"),
         (purchase(package("incoming", "MUG", 4, "36"), platform="102"), "platform"),
         (purchase(package("incoming", "MUG", 4, "36")) | {"type": "order_unconfirmed"}, "type"),
     ],
@@ -178,7 +194,7 @@ def test_what_an_order_is_otherwise_is_told(body: dict[str, Any], part: str) -> 
 def test_pieces_follow_what_becomes_of_them() -> None:
     store = ordered()
     (line,) = store.orders.get(101).lines
-    store.orders.ship(101, {line: 3}, tracking_number="1Z")
+    store.orders.ship(101, {line: 3}, carrier="ups", tracking_number="1Z")
     parts = package("shipped", "MUG", 3, "27", "1Z"), package("incoming", "MUG", 1, "9")
     assert order_differences(store, {CART: purchase(*parts)}) == []
     assert len(order_differences(store, {CART: purchase(package("shipped", "MUG", 3, "27"), parts[1])})) == 1
@@ -222,8 +238,22 @@ def test_the_sample_company_has_twelve_purchases_and_one_in_the_notes() -> None:
     assert len(wanted) == trade_orders.WITH_CART + 1
     fates = {fate for purchase in wanted.values() for fate in purchase["pieces"]}
     assert fates == {"open", "shipped", "returned", "cancelled"}
-    assert wanted[trade_orders.cart_id(104)]["trackings"] == ["1Z104", "JD104"]
-    assert wanted[trade_orders.cart_id(109)]["gross"] == Decimal("5068.35")
+    assert [number for _, number, _ in wanted[trade_orders.cart_id(104)]["parcels"]] == ["JD104", "1Z104"], (
+        "by their carriers"
+    )
+    rich = wanted[trade_orders.cart_id(109)]
+    assert rich["net"] + rich["tax"] - rich["discount"] == Decimal("5068.35")
+
+
+@pytest.mark.parametrize(("pieces", "paid"), [(0, "39"), (1, "30.75"), (4, "0")])
+def test_what_came_back_is_paid_back(pieces: int, paid: str) -> None:
+    """Four mugs at 9 with tax, less 3 for all of them, and 6 for transport."""
+    store = ordered()
+    order = store.orders.get(101)
+    order.payment_status = "captured"
+    if pieces:
+        store.orders.refund(101, next(iter(order.lines)), pieces)
+    assert expected_orders(store)[CART]["paid"] == Decimal(paid)
 
 
 RULES = [{"customer_group": "base", "pack_size": 6, "min_order_quantity": None}]

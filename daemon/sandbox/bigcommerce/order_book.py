@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from attrs import evolve
+from msgspec import structs
 
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.catalogue import Catalogue
@@ -21,7 +22,7 @@ from daemon.sandbox.bigcommerce.metafield_book import MetafieldBook
 from daemon.sandbox.bigcommerce.order_records import (
     AWAITING_FULFILLMENT,
     CANCELLED,
-    NOTHING,
+    FLAT_RATE,
     PARTLY_REFUNDED,
     PARTLY_SHIPPED,
     REFUNDED,
@@ -67,6 +68,8 @@ class OrderBook:
         cart_id: str | None = None,
         staff_notes: str = "",
         currency: str | None = None,
+        shown_in: str = "",
+        payment_status: str = "",
         status_id: int = AWAITING_FULFILLMENT,
         tax_rate: float | str = 0,
         shipping: float | str = 0,
@@ -76,7 +79,8 @@ class OrderBook:
         """Place an order and return its id; customer 0 is a guest.
 
         Each of `lines` names a `sku` or `variant_id` of the catalogue, or is a custom item with a `name` (and `sku`);
-        it may have `quantity`, `price`, `discount`, `options`, and `to`: `shipping`, `pickup` or `download`.
+        it may have `quantity`, `price`, `discount`, `options`, `to` (`shipping`, `pickup` or `download`), and `city`:
+        where it goes, if not to the billing address. It is paid in `currency`; prices were shown in `shown_in`.
         `tax_rate` is a share such as 0.2; `shipping` is what transport costs, entered like the prices.
         """
         now, order_id = self._catalogue.now(), next(self._ids["order"])
@@ -88,7 +92,9 @@ class OrderBook:
             modified=now,
             currency=currency or self._catalogue.currency,
             billing=self._address(customer_id),
+            shown_in=shown_in,
             payment_method=payment_method,
+            payment_status=payment_status,
             staff_notes=staff_notes,
         )
         for line in lines:
@@ -142,10 +148,12 @@ class OrderBook:
         link: str = "",
         silent: bool = False,
     ) -> int:
-        """Send a parcel and return its id; `items` has the pieces by line id, by default all that are left."""
+        """Send a parcel and return its id; `items` has the pieces by line id, by default all left for one place."""
         order = self.orders[order_id]
         wanted = {int(line_id): pieces for line_id, pieces in (items or {}).items()} or _left(order)
         parcel = tuple((order.lines[line_id], pieces) for line_id, pieces in wanted.items())
+        if not items:
+            parcel = tuple(one for one in parcel if one[0].consignment_id == parcel[0][0].consignment_id)
         if not parcel or any(pieces > line.quantity - line.quantity_shipped for line, pieces in parcel):
             raise ValueError("there are not so many pieces left to ship")
         for line, pieces in parcel:
@@ -174,6 +182,8 @@ class OrderBook:
             raise ValueError("there are not so many pieces left to refund")
         line.quantity_refunded += quantity
         whole = all(line.quantity == line.quantity_refunded for line in order.lines.values())
+        if order.payment_status:
+            order.payment_status = "refunded" if whole else "partially refunded"
         told = events.order("refund/created", order_id)
         self._touch(order_id, told, status_id=REFUNDED if whole else PARTLY_REFUNDED, silent=silent)
 
@@ -205,6 +215,7 @@ class OrderBook:
         discount: float | str = 0,
         options: Mapping[str, str] | None = None,
         to: Kind = "shipping",
+        city: str = "",
     ) -> int:
         custom: dict[str, Any] = {"name": name, "sku": sku, "price": 0}
         known = custom if name else self._known(sku, variant_id)
@@ -212,7 +223,7 @@ class OrderBook:
         ex_tax, inc_tax = self._taxed(listed if price is None else price, tax_rate)
         line = Line(
             id=next(self._ids["line"]),
-            consignment_id=self._consignment(order, to, shipping, tax_rate).id,
+            consignment_id=self._consignment(order, to, city, self._taxed(shipping, tax_rate)).id,
             quantity=quantity,
             price_ex_tax=ex_tax,
             price_inc_tax=inc_tax,
@@ -235,13 +246,13 @@ class OrderBook:
             "options": tuple((value.option_display_name, value.label) for value in variant.option_values),
         }
 
-    def _consignment(self, order: Order, kind: Kind, shipping: float | str, tax_rate: float | str) -> Consignment:
-        if known := order.consignment(kind):
+    def _consignment(self, order: Order, kind: Kind, city: str, costs: tuple[Decimal, Decimal]) -> Consignment:
+        address = structs.replace(order.billing, city=city) if city else order.billing
+        if known := order.consignment(kind, address):
             return known
-        costs = self._taxed(shipping, tax_rate) if kind == "shipping" else (NOTHING, NOTHING)
-        made = Consignment(id=next(self._ids["consignment"]), kind=kind, address=order.billing)
+        made = Consignment(id=next(self._ids["consignment"]), kind=kind, address=address)
         if kind == "shipping":
-            made = evolve(made, method="Flat rate", cost_ex_tax=costs[0], cost_inc_tax=costs[1])
+            made = evolve(made, method=FLAT_RATE, cost_ex_tax=costs[0], cost_inc_tax=costs[1])
         order.consignments.append(made)
         return made
 

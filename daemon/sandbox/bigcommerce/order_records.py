@@ -35,6 +35,9 @@ INCOMPLETE, SHIPPED, PARTLY_SHIPPED, REFUNDED, CANCELLED, AWAITING_FULFILLMENT, 
 
 NOTHING = Decimal("0.0000")
 
+FLAT_RATE = "Flat rate"
+"""How everything is shipped."""
+
 Kind = Literal["shipping", "pickup", "download"]
 """How a consignment reaches the customer."""
 
@@ -134,7 +137,10 @@ class Order:
     modified: int
     currency: str
     billing: OrderAddress
+    shown_in: str = ""
+    """The currency that prices were shown in, where it is another than the one that is paid in."""
     payment_method: str = ""
+    payment_status: str = ""
     staff_notes: str = ""
     customer_message: str = ""
     shipped: int | None = None
@@ -178,14 +184,10 @@ class Order:
         """What the customer pays."""
         return self.subtotal_inc_tax - self.discount + self.shipping_inc_tax
 
-    @property
-    def refunded(self) -> Decimal:
-        """What the refunded pieces cost with tax."""
-        return _sum(line.price_inc_tax * line.quantity_refunded for line in self.lines.values())
-
-    def consignment(self, kind: Kind) -> Consignment | None:
-        """Return the consignment of a kind."""
-        return next((consignment for consignment in self.consignments if consignment.kind == kind), None)
+    def consignment(self, kind: Kind, address: OrderAddress) -> Consignment | None:
+        """Return the consignment of a kind that goes to an address."""
+        wanted = (kind, address)
+        return next((one for one in self.consignments if (one.kind, one.address) == wanted), None)
 
     def to_ship(self) -> list[Line]:
         """Return the lines that parcels are made of."""

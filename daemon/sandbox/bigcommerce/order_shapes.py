@@ -1,7 +1,8 @@
 """How an order is written in v2's JSON: money as text, times as RFC-2822, lists as links (bigcommerce.md section 7).
 
-What is inside a consignment, a product option and an applied discount is inferred beyond what the contract names,
-and so is that consignments stand in an array unless `consignment_structure=object` is asked for.
+`refunded_amount` is always 0, and `currency_code` is what prices were shown in (API reference of v2 orders). What is
+inside a consignment, a product option and an applied discount is inferred beyond what the contract names, and so is
+that consignments stand in an array unless `consignment_structure=object` is asked for.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,7 +12,16 @@ from typing import Any
 
 import msgspec
 
-from daemon.sandbox.bigcommerce.order_records import NOTHING, STATUSES, Consignment, Kind, Line, Order, Shipment
+from daemon.sandbox.bigcommerce.order_records import (
+    FLAT_RATE,
+    NOTHING,
+    STATUSES,
+    Consignment,
+    Kind,
+    Line,
+    Order,
+    Shipment,
+)
 
 INCLUDED = 50
 """Most lines that a consignment shows."""
@@ -39,11 +49,11 @@ def order(shown: Order, store_currency: str, includes: Collection[str], *, as_ob
         **_amounts(shown),
         "items_total": sum(line.quantity for line in lines),
         "items_shipped": sum(line.quantity_shipped for line in lines),
-        "currency_code": shown.currency,
-        "default_currency_code": store_currency,
+        "currency_code": shown.shown_in or shown.currency,
+        "default_currency_code": shown.currency,
         "store_default_currency_code": store_currency,
         "payment_method": shown.payment_method,
-        "payment_status": "",
+        "payment_status": shown.payment_status,
         "staff_notes": shown.staff_notes,
         "customer_message": shown.customer_message,
         "channel_id": 1,
@@ -99,7 +109,7 @@ def shipment(shown: Shipment, order_id: int, customer_id: int) -> dict[str, Any]
         "tracking_link": shown.link,
         "generated_tracking_link": "",
         "shipping_provider": "",
-        "shipping_method": "Flat rate",
+        "shipping_method": FLAT_RATE,
         "comments": "",
         "items": [
             {"order_product_id": line.id, "product_id": line.product_id, "quantity": pieces}
@@ -156,7 +166,7 @@ def _amounts(shown: Order) -> dict[str, Any]:
     for name, (ex_tax, inc_tax) in pairs.items():
         amounts |= {f"{name}_ex_tax": ex_tax, f"{name}_inc_tax": inc_tax, f"{name}_tax": inc_tax - ex_tax}
     return amounts | {
-        "refunded_amount": shown.refunded,
+        "refunded_amount": NOTHING,
         "coupon_discount": shown.discount,
         "discount_amount": NOTHING,
     }

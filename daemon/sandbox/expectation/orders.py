@@ -1,23 +1,22 @@
 """Which purchases a site must hold for a store: exactly the orders that were placed from a SparkLayer cart.
 
 The cart id stands in the order's metafield or, for stores that do so, in the staff notes. Of a purchase is compared
-what became of how many pieces of each SKU, whatever the packages they are in; what all lines and the transport come to
-with tax and less the discounts, which is what the customer pays; and how the parcels are followed. The purchase of an
+what became of how many pieces of each SKU and where they go, whatever the packages they are in; what all lines and the
+transport come to, in which currency, and what of it was paid; and how the parcels are followed. The purchase of an
 order that is archived, or incomplete, may be missing; if it is there as an order, all its pieces are cancelled.
 """
 
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from daemon.sandbox.bigcommerce.order_records import CANCELLED, INCOMPLETE, Line, Order
+from daemon.sandbox.bigcommerce.order_records import FLAT_RATE, INCOMPLETE, Line, Order, OrderAddress, amount
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.picture import Picture, compared
-
-DECLINED = 6
 
 FATES = {
     "incoming": "open",
@@ -30,8 +29,17 @@ FATES = {
 }
 """What the types of packages come to (inferred, sparklayer.md section 6)."""
 
+BY_STATUS = {
+    2: "shipped",
+    4: "returned",
+    5: "cancelled",
+    6: "cancelled",
+    10: "shipped",
+}
+"""What became of pieces that are in no parcel and were not refunded, by the order's status; otherwise they are open."""
+
 SKU = "sku"
-TRACKING = "tracking_number"
+PARCEL = ("carrier", "tracking_number", "tracking_url")
 """The keys in a line's identifiers and in a shipment, which nobody has seen (inferred, sparklayer.md section 6)."""
 
 _NOTE = re.compile(r"SparkLayer cart: ([0-9a-fA-F-]{36})")
@@ -44,11 +52,14 @@ def order_differences(store: Store, held: Mapping[str, Any], *, in_notes: bool =
     without = _by_cart(store, in_notes=in_notes, stands=False)
     wanted |= {cart: _expected(order) for cart, order in without.items() if cart in confirmed - wanted.keys()}
     ours = confirmed | wanted.keys()
-    return compared("purchase", wanted, {cart: _held(body) for cart, body in held.items() if cart in ours})
+    found = {cart: _held(body) for cart, body in held.items() if cart in ours}
+    for cart, picture in found.items():
+        found[cart] = {name: value for name, value in picture.items() if name in wanted.get(cart, picture)}
+    return compared("purchase", wanted, found)
 
 
 def expected_orders(store: Store, *, in_notes: bool = False) -> Picture:
-    """Return {cart id: {"type", "platform", "pieces": {fate: {sku: n}}, "gross", "trackings"}}.
+    """Return {cart id: picture}; see `_expected`.
 
     `in_notes` says that a cart id in the staff notes ("SparkLayer cart: <uuid>") counts.
     """
@@ -74,12 +85,28 @@ def _cart(store: Store, order: Order, *, in_notes: bool) -> str | None:
 
 
 def _expected(order: Order) -> Picture:
-    pieces: dict[str, Counter[str]] = {}
+    """Return what its purchase says: what became of which pieces, where they go, and what all of it costs."""
+    fates, places = _Counts(), _Counts()
+    cities = {part.id: _city(part.address) if part.kind == "shipping" else "" for part in order.consignments}
     for line in order.lines.values():
+        places.add(cities[line.consignment_id], line.sku, line.quantity)
         for fate, quantity in _fates(order, line).items():
-            pieces.setdefault(fate, Counter())[line.sku] += quantity
-    picture = {"type": "order", "platform": str(order.id), "gross": order.total_inc_tax.normalize()}
-    return picture | _told(pieces, {shipment.tracking_number for shipment in order.shipments})
+            fates.add(fate, line.sku, quantity)
+    picture = {"type": "order", "platform": str(order.id), "pieces": fates.picture}
+    if not _stands(order):
+        return picture
+    parcels = {(one.carrier or FLAT_RATE, one.tracking_number, one.link) for one in order.shipments}
+    return picture | {
+        "places": places.picture,
+        "parcels": _sorted(parcels) if "shipped" in fates.picture else [],
+        "placed": datetime.fromtimestamp(order.created, UTC),
+        "currency": order.currency,
+        "net": order.subtotal_ex_tax + order.shipping_ex_tax,
+        "tax": order.subtotal_inc_tax - order.subtotal_ex_tax + order.shipping_inc_tax - order.shipping_ex_tax,
+        "discount": order.discount,
+        "paid": _paid(order),
+        "billed in": _city(order.billing),
+    }
 
 
 def _fates(order: Order, line: Line) -> dict[str, int]:
@@ -88,41 +115,73 @@ def _fates(order: Order, line: Line) -> dict[str, int]:
         return {"cancelled": line.quantity}
     shipped = min(line.quantity_shipped, line.quantity - line.quantity_refunded)
     fates = Counter({"returned": line.quantity_refunded, "shipped": shipped})
-    rest = "cancelled" if order.status_id in {CANCELLED, DECLINED} else "open"
-    fates[rest] += line.quantity - line.quantity_refunded - shipped
+    fates[BY_STATUS.get(order.status_id, "open")] += line.quantity - line.quantity_refunded - shipped
     return fates
 
 
+def _paid(order: Order) -> Decimal | None:
+    if order.payment_status == "refunded":
+        return Decimal(0)
+    if order.payment_status == "":
+        return None
+    back = Decimal(0)
+    for line in order.lines.values():
+        off = sum((one.amount for one in line.discounts), Decimal(0)) * line.quantity_refunded / line.quantity
+        back += line.price_inc_tax * line.quantity_refunded - amount(off)
+    return order.total_inc_tax - back
+
+
+def _city(address: OrderAddress) -> str:
+    """Return where an address is; nowhere, if it is not one that SparkLayer would hold."""
+    return address.city if address.street_1 and address.country_iso2 else ""
+
+
 def _held(body: Mapping[str, Any]) -> Picture:
-    pieces: dict[str, Counter[str]] = {}
+    fates, places = _Counts(), _Counts()
     packages = body.get("packages", [])
+    totals = dict.fromkeys(("total_net", "total_tax", "total_gross", "discount_net"), Decimal(0))
+    currencies = {body.get("currency_code")}
     for package in packages:
-        counted = pieces.setdefault(FATES.get(str(package.get("type")).lower(), "unknown"), Counter())
+        fate = FATES.get(str(package.get("type")).lower(), "unknown")
         for line in package.get("line_items", []):
-            counted[line.get("identifiers", {}).get(SKU) or ""] += line["quantity"]
-    numbers = {shipment.get(TRACKING) for package in packages for shipment in package.get("shipments") or ()}
-    picture = {
+            sku = line.get("identifiers", {}).get(SKU) or ""
+            fates.add(fate, sku, line["quantity"])
+            places.add((package.get("shipping_address") or {}).get("city") or "", sku, line["quantity"])
+        for priced in (*package.get("line_items", ()), package.get("shipping_method") or {}):
+            for name, money in priced.get("line_total", {}).items():
+                totals[name] += Decimal(money["number"])
+                currencies.add(money["currency"])
+    shipments = [one for package in packages for one in package.get("shipments") or ()]
+    paid = body.get("total_paid")
+    return {
         "type": body.get("type"),
         "platform": body.get("purchase_identifiers", {}).get("platform"),
-        "gross": sum(_gross(packages), Decimal(0)).normalize(),
+        "pieces": fates.picture,
+        "places": places.picture,
+        "parcels": _sorted({tuple(one.get(name) or "" for name in PARCEL) for one in shipments})
+        if "shipped" in fates.picture
+        else [],
+        "placed": datetime.fromisoformat(body["dates"]["placed"]) if body.get("dates") else None,
+        "currency": currencies.pop() if len(currencies) == 1 else sorted(map(str, currencies)),
+        "net": totals["total_net"],
+        "tax": totals["total_gross"] - totals["total_net"],
+        "discount": totals["discount_net"],
+        "paid": Decimal(paid["number"]) if paid else None,
+        "billed in": (body.get("billing_address") or {}).get("city") or "",
     }
-    return picture | _told(pieces, numbers)
 
 
-def _told(pieces: Mapping[str, Counter[str]], numbers: set[Any]) -> Picture:
-    """Leave out what has no pieces; parcels are followed only as long as not all of them came back."""
-    kept = {fate: {sku: n for sku, n in counted.items() if n} for fate, counted in pieces.items()}
-    kept = {fate: counted for fate, counted in kept.items() if counted}
-    return {"pieces": kept, "trackings": sorted(filter(None, numbers)) if "shipped" in kept else []}
+def _sorted(parcels: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return sorted(parcel for parcel in parcels if any(parcel))
 
 
-def _gross(packages: list[Mapping[str, Any]]) -> Iterator[Decimal]:
-    for package in packages:
-        for priced in (*package.get("line_items", ()), package.get("shipping_method") or {}):
-            total = priced.get("line_total", {})
-            yield _amount(total.get("total_gross"))
-            yield -_amount(total.get("discount_net"))
+class _Counts:
+    """How many pieces of each SKU there are under each heading; `picture` leaves out what there is none of."""
 
+    def __init__(self) -> None:
+        self.picture: dict[str, dict[str, int]] = {}
 
-def _amount(money: Mapping[str, str] | None) -> Decimal:
-    return Decimal(money["number"]) if money else Decimal(0)
+    def add(self, heading: str, sku: str, quantity: int) -> None:
+        if quantity:
+            counted = self.picture.setdefault(heading, {})
+            counted[sku] = counted.get(sku, 0) + quantity

@@ -37,7 +37,7 @@ ORDER: dict[str, Any] = {
     "id": 101,
     "customer_id": 5,
     "status_id": 11,
-    "currency_code": "GBP",
+    "default_currency_code": "GBP",
     "date_created": "Fri, 30 Jan 2026 08:30:00 +0000",
     "date_modified": "Sat, 31 Jan 2026 09:00:00 +0000",
     "total_inc_tax": "36.3600",
@@ -99,11 +99,13 @@ def test_an_order_that_waits() -> None:
     [
         (1, "incoming"),
         (7, "incoming"),
-        (2, "processing"),
+        (2, "shipped"),
         (3, "processing"),
+        (4, "returned"),
         (9, "processing"),
-        (10, "processing"),
+        (10, "complete"),
         (11, "processing"),
+        (14, "processing"),
         (5, "cancelled"),
         (6, "cancelled"),
         (12, "on_hold"),
@@ -183,7 +185,7 @@ def test_lines_that_were_not_included_are_dealt_out_to_where_they_go(consignment
 
 def test_nulls_where_there_is_nothing_to_say_are_no_trouble() -> None:
     bare = {**SHIRT, "name": None, "quantity_shipped": None, "quantity_refunded": None}
-    nothing: dict[str, Any] = dict.fromkeys(("customer_id", "currency_code", "items_shipped", "default_currency_code"))
+    nothing: dict[str, Any] = dict.fromkeys(("customer_id", "items_shipped", "default_currency_code"))
     value = mapped(lines=[bare], **nothing).value
     assert value is not None
     assert (value.customer, value.currency, value.packages[0].lines[0].name) == (None, "GBP", "")
@@ -194,25 +196,66 @@ def test_a_shipment_of_more_than_there_is_does_not_make_more_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "refunded", "paid"),
+    ("status", "came_back", "paid"),
     [
-        ("captured", None, "36.36"),
-        ("Captured", "0.0000", "36.36"),
-        ("partially refunded", "6.3600", "30.00"),
-        ("refunded", "36.3600", "0"),
-        ("authorized", None, None),
-        (None, None, None),
+        ("captured", 0, "36.36"),
+        ("Paid", 0, "36.36"),
+        ("partially refunded", 1, "24.7400"),
+        ("partially refunded", 0, None),
+        ("refunded", 3, "0"),
+        ("refunded", 0, "0"),
+        ("authorized", 0, None),
+        (None, 0, None),
     ],
 )
-def test_what_was_paid(status: str | None, refunded: str | None, paid: str | None) -> None:
-    value = order(payment_status=status, refunded_amount=refunded)
+def test_what_was_paid_and_not_paid_back(status: str | None, came_back: int, paid: str | None) -> None:
+    """One of three pieces comes back at 12.12, less its share of a discount of 1.50; `refunded_amount` is always 0."""
+    line = {**SHIRT, "quantity_refunded": came_back, "applied_discounts": [{"id": "x", "amount": "1.50"}]}
+    value = order(payment_status=status, refunded_amount="0.0000", lines=[line])
     assert value.paid == (None if paid is None else Decimal(paid))
+
+
+def test_an_order_is_in_the_currency_that_is_paid_in() -> None:
+    assert order(currency_code="EUR", default_currency_code="USD").currency == "USD"
+
+
+def test_what_all_pieces_cost_is_not_summed_up_from_rounded_prices() -> None:
+    thirds = {**SHIRT, "price_ex_tax": "8.3333", "price_inc_tax": "10.0000"}
+    whole = {**thirds, "total_ex_tax": "25.0000", "total_inc_tax": "30.0000"}
+    value = order(lines=[whole], shipments=[shipment(1, l9=1)])
+    assert [(line.net, line.tax) for package in value.packages for line in package.lines] == [
+        (Decimal("8.3333"), Decimal("1.6667")),
+        (Decimal("16.6667"), Decimal("3.3333")),
+    ]
+
+
+def test_pieces_go_where_their_consignment_goes() -> None:
+    hat, book = {**SHIRT, "id": 8, "quantity_refunded": 1}, {**SHIRT, "id": 4}
+    york = {**PLACE, "city": "York", "line_items": [hat]}
+    parts = {"shipping": [{**PLACE, "line_items": [SHIRT]}, york], "downloads": [{"line_items": [book]}]}
+    value = order(consignments=parts)
+    assert [(one.type.value, one.address and one.address.city, len(one.lines)) for one in value.packages] == [
+        ("returned", "York", 1),
+        ("processing", "Bath", 1),
+        ("processing", "York", 1),
+        ("processing", None, 1),
+    ]
 
 
 def test_what_shipping_costs_is_on_the_first_package() -> None:
     parts = {"shipping": [{**PLACE, "line_items": [SHIRT], "shipping_method": "Courier"}]}
     value = order(consignments=parts, shipping_cost_ex_tax="5.0000", shipping_cost_inc_tax="6.0000")
     assert (value.packages[0].method, value.packages[0].shipping) == ("Courier", (Decimal(5), Decimal(1)))
+
+
+def test_handling_and_wrapping_are_paid_for_with_transport() -> None:
+    costs = {"shipping_cost": ("5", "6"), "handling_cost": ("2", "2.4"), "wrapping_cost": ("1", "1.2")}
+    told = {
+        f"{name}_{tax}": cost
+        for name, both in costs.items()
+        for tax, cost in zip(("ex_tax", "inc_tax"), both, strict=True)
+    }
+    assert order(**told).packages[0].shipping == (Decimal(8), Decimal("1.6"))
 
 
 def test_lines_of_pickups_and_downloads_belong_to_it_too() -> None:

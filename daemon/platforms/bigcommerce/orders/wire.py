@@ -27,7 +27,10 @@ class Discount(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """A line of an order; a custom item has no variant and no SKU. Amounts are for one piece."""
+    """A line of an order; a custom item has no variant and no SKU. Prices are for one piece, totals for all.
+
+    Totals stand in the API reference of v2 orders, where the contract names prices only.
+    """
 
     id: int
     quantity: int
@@ -39,6 +42,8 @@ class Line(Struct, frozen=True):
     quantity_refunded: int | None = None
     price_ex_tax: Decimal = Decimal(0)
     price_inc_tax: Decimal = Decimal(0)
+    total_ex_tax: Amount = None
+    total_inc_tax: Amount = None
     product_options: list[OptionValue] | None = None
     applied_discounts: list[Discount] | None = None
 
@@ -106,20 +111,26 @@ class Consignments(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """An order with its lines. Dates are RFC 2822; the costs of shipping and what was refunded are inferred."""
+    """An order with its lines. Dates are RFC 2822.
+
+    It is paid in `default_currency_code`; `currency_code` is what prices were shown in. That, and what transport,
+    handling and wrapping cost, is as the API reference of v2 orders has it.
+    """
 
     id: int
     status_id: int
     date_created: str
     date_modified: str = ""
     customer_id: int | None = None
-    currency_code: str | None = None
     default_currency_code: str | None = None
     total_inc_tax: Amount = None
     total_tax: Amount = None
     shipping_cost_ex_tax: Amount = None
     shipping_cost_inc_tax: Amount = None
-    refunded_amount: Amount = None
+    handling_cost_ex_tax: Amount = None
+    handling_cost_inc_tax: Amount = None
+    wrapping_cost_ex_tax: Amount = None
+    wrapping_cost_inc_tax: Amount = None
     payment_status: str | None = None
     items_shipped: int | None = None
     is_deleted: bool = False

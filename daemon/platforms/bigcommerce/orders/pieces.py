@@ -1,0 +1,72 @@
+"""Deals out the pieces of an order's lines to packages, and with them what they cost, so that the parts add up.
+
+What all pieces of a line cost is what BigCommerce says of them all, where it says so: the price of one is rounded
+(three for 25.00 are 8.3333 each). A part costs its share of that, and the last part takes what is left. Pure.
+"""
+
+from collections.abc import Iterable
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from attrs import frozen
+
+from daemon.model import Option, OrderLine, Sku
+from daemon.platforms.bigcommerce.orders import wire
+
+MILLS = Decimal("0.0001")
+"""What a share is rounded to: the places that BigCommerce's amounts have."""
+
+
+@frozen
+class _Cost:
+    """Amounts of some pieces: without tax, with tax, and what a discount takes off."""
+
+    net: Decimal
+    gross: Decimal
+    discount: Decimal
+
+    def share(self, pieces: int, of: int) -> "_Cost":
+        """Return the part of so many pieces."""
+        parts = (amount * pieces / of for amount in (self.net, self.gross, self.discount))
+        return _Cost(*(part.quantize(MILLS, ROUND_HALF_EVEN) for part in parts))
+
+    def __sub__(self, other: "_Cost") -> "_Cost":
+        return _Cost(self.net - other.net, self.gross - other.gross, self.discount - other.discount)
+
+
+class Pieces:
+    """The pieces of lines that no package has had yet."""
+
+    def __init__(self, lines: Iterable[wire.Line]) -> None:
+        self._lines = {line.id: line for line in lines}
+        self._whole = {line.id: _cost(line) for line in self._lines.values()}
+        self._left = {line.id: (line.quantity, self._whole[line.id]) for line in self._lines.values()}
+
+    def take(self, line_id: int, wanted: int) -> OrderLine | None:
+        """Deal out at most `wanted` pieces of a line; None when there are none."""
+        left, rest = self._left.get(line_id, (0, None))
+        pieces = min(wanted, left)
+        if pieces <= 0 or rest is None:
+            return None
+        raw = self._lines[line_id]
+        cost = rest if pieces == left else self._whole[line_id].share(pieces, raw.quantity)
+        self._left[line_id] = (left - pieces, rest - cost)
+        return OrderLine(
+            external_id=str(raw.id),
+            name=raw.name or "",
+            sku=Sku(raw.sku.strip()) if raw.sku and raw.sku.strip() else None,
+            quantity=pieces,
+            net=cost.net,
+            tax=cost.gross - cost.net,
+            discount=cost.discount,
+            options=tuple(
+                Option(one.display_name, one.display_value or "")
+                for one in raw.product_options or ()
+                if one.display_name
+            ),
+        )
+
+
+def _cost(line: wire.Line) -> _Cost:
+    net = line.price_ex_tax * line.quantity if line.total_ex_tax is None else line.total_ex_tax
+    gross = line.price_inc_tax * line.quantity if line.total_inc_tax is None else line.total_inc_tax
+    return _Cost(net, gross, sum((one.amount or Decimal(0) for one in line.applied_discounts or ()), Decimal(0)))

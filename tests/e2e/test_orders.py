@@ -5,6 +5,7 @@ from typing import Any
 
 from daemon.sandbox import Store
 from daemon.sandbox.expectation import expected_orders, order_differences
+from daemon.sandbox.sparklayer.purchase import AccountingFile
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.trade import BUYER, FIRST, HEAD, SHOP, asked, cart, trade_store, writes
 
@@ -72,10 +73,16 @@ async def test_every_edit_arrives_and_leaves_what_only_sparklayer_knows(house: O
         known = {number: _waiting(h, number) for number in (FIRST, FIRST + 1, FIRST + 2)}
         await h.process.start()
         await h.first_sync()
+        purchase = h.state.purchases.find("sparklayer", cart(FIRST))
+        assert purchase is not None
+        (package,) = purchase.packages
+        package.accounting_files = [AccountingFile(file_type="invoice")]
         for name, edit in EDITS.items():
             edit(h.store)
             await h.settle()
             assert h.unequal == [], name
+            packages = h.state.comparable()["purchases"][cart(FIRST)]["packages"]
+            assert [file for one in packages for file in one["accounting_files"]] == [{"file_type": "invoice"}], name
             for number, own in known.items():
                 held = h.state.comparable()["purchases"][cart(number)]
                 assert own.items() <= held.items(), name

@@ -1,0 +1,152 @@
+"""Packages of a purchase: what the platform owns of them, and what SparkLayer has there besides.
+
+Money is an exact decimal text with its currency. How a package is put together from shipments, returns and
+cancellations is inferred, and so are the keys of its lines and of tracking (sparklayer.md section 6). Pure.
+
+A package that is written anew is the one that SparkLayer holds if they share lines: then it keeps its id, its invoices
+and whatever else is there, and so do its lines, wherever they are by now. A package is known by nothing else: the
+platform packs anew whenever something is shipped or comes back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from attrs import asdict
+
+from daemon.model import Address, OrderLine, Package, Shipment
+from daemon.sparklayer.inferred import LINE_NAMES, TRACKING_NAMES
+
+CALCULATED = "calculated_"
+OF_PACKAGE = frozenset({"type", "line_items", "shipments", "shipping_method", "shipping_address"})
+OF_LINE = frozenset({"name_parent", "quantity", "line_total", "tax_lines"})
+"""What the platform owns of a package and of a line, also where it has nothing to say."""
+
+FILES, ATTRIBUTES = "accounting_files", "custom_attributes"
+CENTS = Decimal("0.01")
+
+Body = dict[str, Any]
+
+
+def without_calculated(held: Mapping[str, Any]) -> Body:
+    """Return what may be sent of something that SparkLayer holds."""
+    return {name: value for name, value in held.items() if not name.startswith(CALCULATED)}
+
+
+def held_packages(purchase: Mapping[str, Any]) -> list[Body]:
+    """Return the packages of a purchase that SparkLayer holds; none if they are no array, which was not seen."""
+    held = purchase.get("packages")
+    return held if isinstance(held, list) else []
+
+
+def carried_over(packages: Sequence[Body], held: Sequence[Body]) -> list[Body]:
+    """Return `packages` with what SparkLayer has besides in those that it holds; no invoice is lost."""
+    lines = [line for package in held for line in package.get("line_items") or []]
+    known = _matched(packages, held)
+    result = [
+        {
+            **package,
+            **_besides(held[known[place]] if place in known else {}, OF_PACKAGE),
+            "line_items": [_line_with(line, lines) for line in package["line_items"]],
+        }
+        for place, package in enumerate(packages)
+    ]
+    rest = [package for place, package in enumerate(held) if place not in known.values()]
+    stray = [file for package in rest for file in package.get(FILES) or []]
+    if stray and result:
+        result[0] = {**result[0], FILES: [*(result[0].get(FILES) or []), *stray]}
+    return result
+
+
+def _matched(packages: Sequence[Body], held: Sequence[Body]) -> dict[int, int]:
+    """Return which held package each one is, by their places: rather one of its type, then with most of its lines."""
+    pairs = []
+    for place, package in enumerate(packages):
+        for other, one in enumerate(held):
+            theirs = set().union(*map(_names, one.get("line_items") or []))
+            if shared := sum(bool(_names(line) & theirs) for line in package["line_items"]):
+                alike = str(one.get("type")).lower() == package["type"]
+                pairs.append((not alike, -shared, place, other))
+    found: dict[int, int] = {}
+    for *_, place, other in sorted(pairs):
+        if place not in found and other not in found.values():
+            found[place] = other
+    return found
+
+
+def _line_with(line: Body, held: Sequence[Mapping[str, Any]]) -> Body:
+    known = next((one for one in held if _names(one) & _names(line)), None)
+    if known is None:
+        return line
+    ours = {one["key"] for one in line[ATTRIBUTES]}
+    theirs = [one for one in known.get(ATTRIBUTES) or [] if one.get("key") not in ours]
+    ids = {**(known.get("identifiers") or {}), **line["identifiers"]}
+    return {**_besides(known, OF_LINE), **line, "identifiers": ids, ATTRIBUTES: [*line[ATTRIBUTES], *theirs]}
+
+
+def _names(line: Mapping[str, Any]) -> set[tuple[str, Any]]:
+    """Return what a line is known by: ours are two, of which SparkLayer's own may have one."""
+    ids = line.get("identifiers") or {}
+    return {(name, ids[name]) for name in LINE_NAMES if ids.get(name)}
+
+
+def _besides(held: Mapping[str, Any], owned: Iterable[str]) -> Body:
+    return {name: value for name, value in without_calculated(held).items() if name not in owned}
+
+
+def package_body(package: Package, currency: str) -> Body:
+    """Return what the platform owns of a package."""
+    content: Body = {
+        "identifiers": {},
+        "type": package.type.value,
+        "line_items": [_line(line, currency) for line in package.lines],
+        "shipments": [_shipment(package.shipment)] if package.shipment else [],
+        "accounting_files": [],
+    }
+    if package.method or package.shipping is not None:
+        net, tax = package.shipping or (Decimal(0), Decimal(0))
+        content["shipping_method"] = {"name": package.method, "line_total": _total(net, tax, Decimal(0), currency)}
+    if package.address is not None:
+        content["shipping_address"] = address_body(package.address)
+    return content
+
+
+def _line(line: OrderLine, currency: str) -> Body:
+    ids = zip(LINE_NAMES, (line.external_id, line.sku), strict=True)
+    return {
+        "identifiers": _filled(ids),
+        "name_parent": line.name,
+        "quantity": line.quantity,
+        "custom_attributes": [{"key": option.group, "value": option.value} for option in line.options],
+        "line_total": _total(line.net, line.tax, line.discount, currency),
+    }
+
+
+def _total(net: Decimal, tax: Decimal, discount: Decimal, currency: str) -> Body:
+    return {
+        "total_net": money(net, currency),
+        "total_tax": money(tax, currency),
+        "total_gross": money(net + tax, currency),
+        "discount_net": money(discount, currency),
+    }
+
+
+def _shipment(shipment: Shipment) -> Body:
+    tracking = zip(TRACKING_NAMES, (shipment.tracking_number, shipment.tracking_url), strict=True)
+    return _filled([("carrier", shipment.carrier), *tracking])
+
+
+def address_body(address: Address) -> Body:
+    """Return an address of a purchase."""
+    return _filled((name, value) for name, value in asdict(address).items())
+
+
+def _filled(fields: Iterable[tuple[str, Any]]) -> Body:
+    return {name: value for name, value in fields if value}
+
+
+def money(amount: Decimal, currency: str) -> dict[str, str]:
+    """Write an amount with at least two decimals and as many as it has: 15 is "15.00", 0.125 is "0.125"."""
+    exact = amount.normalize() + 0  # the sum takes the sign from a zero
+    cents = exact.quantize(CENTS)
+    return {"number": f"{cents if cents == exact else exact:f}", "currency": currency}

@@ -1,0 +1,82 @@
+"""What SparkLayer has inside packages stays there, however the platform packs anew."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from daemon.model import Option, OrderLine, Package, PackageType, Sku
+from daemon.sparklayer.packages import carried_over, held_packages, package_body
+
+SHIRT = OrderLine(
+    external_id="9",
+    name="Shirt",
+    sku=Sku("S"),
+    quantity=5,
+    net=Decimal(50),
+    tax=Decimal(10),
+    options=(Option("Size", "M"),),
+)
+HAT = OrderLine(external_id="8", name="Hat", sku=Sku("H"), quantity=1, net=Decimal(5), tax=Decimal(1))
+INVOICE = {"identifiers": {"visible": "INV-1"}, "file_type": "invoice"}
+ENGRAVED = {"key": "Engraving", "value": "Jo"}
+
+
+def packed(kind: str, *lines: OrderLine) -> dict[str, Any]:
+    return package_body(Package(type=PackageType(kind), lines=lines), "GBP")
+
+
+def held(kind: str, *lines: OrderLine, number: str = "pk_1") -> dict[str, Any]:
+    """Return a package as SparkLayer may have it: with its own id, an invoice, and attributes of its own."""
+    body = packed(kind, *lines)
+    items = [
+        {**line, "custom_attributes": [ENGRAVED], "identifiers": {"sparklayer_line_id": f"li_{number}", "sku": "S"}}
+        for line in body["line_items"]
+    ]
+    return {
+        **body,
+        "identifiers": {"sparklayer_package_id": number},
+        "accounting_files": [INVOICE],
+        "calculated_weight": 7,
+        "note": "at the gate",
+        "line_items": items,
+    }
+
+
+def test_a_package_that_changes_keeps_its_id_its_invoice_and_whatever_else_is_there() -> None:
+    [package] = carried_over([packed("shipped", SHIRT)], [held("processing", SHIRT)])
+    assert (package["type"], package["identifiers"]) == ("shipped", {"sparklayer_package_id": "pk_1"})
+    assert (package["accounting_files"], package["note"]) == ([INVOICE], "at the gate")
+    assert "calculated_weight" not in package
+    [line] = package["line_items"]
+    assert line["custom_attributes"] == [{"key": "Size", "value": "M"}, ENGRAVED]
+    assert line["identifiers"] == {"sparklayer_line_id": "li_pk_1", "sku": "S", "platform": "9"}
+    assert line["line_total"]["total_net"]["number"] == "50.00"
+
+
+def test_of_two_with_the_same_lines_each_stays_with_its_type_and_their_lines_keep_all_that_is_theirs() -> None:
+    two, three = evolve(SHIRT, quantity=2), evolve(SHIRT, quantity=3)
+    new = [packed("shipped", two), packed("processing", three)]
+    before = [held("processing", three, number="pk_1"), held("shipped", two, number="pk_2")]
+    once = carried_over(new, before)
+    assert [one["identifiers"]["sparklayer_package_id"] for one in once] == ["pk_2", "pk_1"]
+    assert all(ENGRAVED in line["custom_attributes"] for one in once for line in one["line_items"])
+    assert carried_over(new, once) == once, "and so it stays"
+
+
+def test_a_package_that_is_divided_gives_its_id_to_the_part_of_its_type() -> None:
+    before = [held("processing", SHIRT)]
+    parts = carried_over([packed("shipped", SHIRT), packed("processing", SHIRT)], before)
+    assert [one["identifiers"] for one in parts] == [{}, {"sparklayer_package_id": "pk_1"}]
+    assert sum(len(one["accounting_files"]) for one in parts) == 1
+
+
+def test_an_invoice_of_a_package_that_is_no_more_goes_to_the_first() -> None:
+    [package] = carried_over([packed("processing", HAT)], [held("processing", SHIRT)])
+    assert (package["identifiers"], package["accounting_files"]) == ({}, [INVOICE])
+
+
+@pytest.mark.parametrize("packages", [None, {"type": "Incoming"}])
+def test_packages_of_another_shape_carry_nothing(packages: Any) -> None:
+    assert held_packages({"packages": packages}) == []

@@ -30,9 +30,6 @@ READ = Operation(name="getPurchase", method="GET")
 PUT = Operation(name="createUpdatePurchase", method="PUT", forbidding=True)
 PATH = "/api/v1/purchases/sparklayer/{}"
 
-PERHAPS = frozenset({"total_paid", "tax_lines", "billing_address"})
-"""What the platform owns of a purchase though it does not always have it: then it is none of the purchase's either."""
-
 
 class Purchases:
     """Reads and writes purchases of one site, by the id of their cart."""
@@ -54,7 +51,7 @@ class Purchases:
 
 def merged(order: Order, held: Mapping[str, Any] | None) -> Body:
     """Return the purchase to write for `order`, given the one that SparkLayer holds (None: none). Pure."""
-    before = {name: value for name, value in without_calculated(held or {}).items() if name not in PERHAPS}
+    before = without_calculated(held or {})
     own = owned(order)
     customer = before.get("customer_identifiers")
     if not customer:
@@ -92,7 +89,7 @@ def let_go(held: Mapping[str, Any]) -> Body:
 
 
 def owned(order: Order) -> Body:
-    """Return what the platform owns of a purchase. Pure."""
+    """Return what the platform owns of a purchase: what it does not know of an order is not its own. Pure."""
     content: Body = {
         "type": "order",
         "purchase_identifiers": {

@@ -204,7 +204,9 @@ def test_a_shipment_of_more_than_there_is_does_not_make_more_of_it() -> None:
         ("partially refunded", 0, None),
         ("refunded", 3, "0"),
         ("refunded", 0, "0"),
-        ("authorized", 0, None),
+        ("authorized", 0, "0"),
+        ("void", 0, "0"),
+        ("", 1, None),
         (None, 0, None),
     ],
 )

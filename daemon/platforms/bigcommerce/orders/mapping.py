@@ -49,7 +49,10 @@ Downloads never have a parcel, and a store that ships by other means marks its o
 """
 
 PAID = frozenset({"captured", "paid", "partially refunded"})
-"""Payment statuses that mean: all was paid, though some may have been paid back."""
+UNPAID = frozenset(
+    {"authorized", "capture pending", "declined", "held for review", "pending", "refunded", "void", "void pending"}
+)
+"""Payment statuses (API reference of v2 orders). There is none for what is paid outside the store, on account say."""
 
 
 @frozen
@@ -148,18 +151,17 @@ def _shipment(raw: wire.Shipment) -> Shipment:
 
 
 def _paid(raw: wire.Order, packages: Sequence[Package]) -> Decimal | None:
-    """Return what was paid and not paid back, if the order's payment is known to be through.
+    """Return what was paid and not paid back; None where that is not known.
 
     Of what was paid back only the pieces are told, `refunded_amount` is always 0 (API reference of v2 orders): so of an
     order of which an amount was refunded, and no piece, it is not known.
     """
     status = (raw.payment_status or "").lower()
-    if status == "refunded":
+    if status in UNPAID:
         return Decimal(0)
-    if raw.total_inc_tax is None or status not in PAID:
-        return None
     returned = [line for package in packages if package.type is PackageType.RETURNED for line in package.lines]
-    if status == "partially refunded" and not returned:
+    untold = status == "partially refunded" and not returned
+    if raw.total_inc_tax is None or status not in PAID or untold:
         return None
     return raw.total_inc_tax - _sum(line.net + line.tax - line.discount for line in returned)
 

@@ -30,9 +30,9 @@ simulate: $(READY)
 crash: $(READY)
 	$(BIN)/python -m tests.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
-# The power lost at IMAGES=5000 moments of a recorded history.
+# The power lost at IMAGES=5000 moments of a recorded history, and CUTS=60 times while the daemon lives.
 power: $(READY)
-	$(BIN)/python -m tests.power --images $(or $(IMAGES),3000) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.power --images $(or $(IMAGES),3000) --cuts $(or $(CUTS),6) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

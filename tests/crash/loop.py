@@ -11,7 +11,7 @@ import json
 import random
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,9 @@ class Loop:
     poster: Poster = field(factory=Poster)
     connected: bool = True
     """Nothing that was acknowledged before the site was disconnected has to arrive: all is read when it is back."""
+    entry: Sequence[str] = ("daemon",)
+    """What is run where no process is to die at a named point."""
     lives: int = 0
-    kills: int = 0
     history: list[str] = field(factory=list)
 
     async def die_at(self, point: str, count: int = 1) -> None:
@@ -69,18 +70,22 @@ class Loop:
             await self._stir(self._scene(point))
             assert await self.house.process.wait() == KILLED
 
-    async def die_sometime(self) -> None:
-        """Start a daemon and kill it at a random moment, perhaps before it is ready."""
+    async def die_sometime(self, then: Callable[[], object] = lambda: None) -> None:
+        """Start a daemon and kill it at a random moment, perhaps before it is ready; `then` comes right after."""
         moment = self.chance.uniform(0, LONGEST_LIFE)
-        async with self._life(f"SIGKILL after {moment:.3f} s", "daemon"), trio.open_nursery() as nursery:
+        async with self._life(f"SIGKILL after {moment:.3f} s", *self.entry), trio.open_nursery() as nursery:
             nursery.start_soon(self._stir, self._trigger)
             await trio.sleep(moment)
             await self.house.process.kill()
+            then()
 
     async def stop_sometime(self) -> None:
         """Start a daemon and end it by SIGTERM at a random moment at which it works."""
         moment = self.chance.uniform(0, LONGEST_LIFE / 2)
-        async with self._life(f"SIGTERM {moment:.3f} s after it was ready", "daemon"), trio.open_nursery() as nursery:
+        async with (
+            self._life(f"SIGTERM {moment:.3f} s after it was ready", *self.entry),
+            trio.open_nursery() as nursery,
+        ):
             await self.house.process.ready()
             nursery.start_soon(self._stir, self._trigger)
             await trio.sleep(moment)
@@ -139,7 +144,7 @@ class Loop:
         """Let a process live that is left alone for the block, and ends by SIGTERM."""
         self.history.append(words)
         self._set_sweep(SELDOM)
-        self.house.process.entry = ("daemon",)
+        self.house.process.entry = self.entry
         await self.house.process.start()
         yield
         assert await self.house.process.terminate() == 0

@@ -10,13 +10,6 @@ from tests.crash.loop import meet_any_moment, open_loop, visit_every_point
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def chance() -> random.Random:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201  pytest shows it with a failure
-    return random.Random(seed)
-
-
 async def test_it_dies_at_every_point_and_loses_nothing(tmp_path: Path, chance: random.Random) -> None:
     async with open_loop(tmp_path, chance) as loop:
         await visit_every_point(loop)

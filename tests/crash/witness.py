@@ -105,7 +105,7 @@ class Witness:
 def _waiting(database: Path, folder: Path) -> set[Entity]:
     """Return what waits in the database of a dead process; looked at in a copy, the next life finds it as it was."""
     copy = folder / "copy.db"
-    for ending in ("", "-wal"):
+    for ending in ("", "-wal", "-journal"):
         copy.with_name(copy.name + ending).unlink(missing_ok=True)
         original = database.with_name(database.name + ending)
         if original.exists():

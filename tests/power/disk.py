@@ -7,7 +7,9 @@ than real disks do, and never less.
 
 import itertools
 import random
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 from attrs import define, field
 
@@ -53,6 +55,12 @@ class Disk:
     _synced: dict[str, Inode] = field(factory=dict)
     _pending: list[tuple[str, Inode | None]] = field(factory=list)
 
+    @classmethod
+    def of(cls, files: Iterable[Path]) -> Self:
+        """Return one that has nothing but these, all synced, as after a start."""
+        names = {file.name: Inode(bytearray(file.read_bytes())) for file in files}
+        return cls(dict(names), names)
+
     def apply(self, event: Event) -> None:
         """Let something happen; acknowledgements and the like do not concern a disk."""
         match event:
@@ -71,7 +79,7 @@ class Disk:
                 self._pending.clear()
 
     def lose_power(self, chance: random.Random, folder: Path) -> None:
-        """Write into an empty folder what may be on the disk then."""
+        """Write into a folder that has none of the files what may be on the disk then."""
         names, share = dict(self._synced), chance.choice(SHARES)
         for name, inode in self._pending:
             if chance.random() >= share:

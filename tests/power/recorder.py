@@ -17,6 +17,8 @@ from daemon.storage import database
 from tests.power.shim import Shim
 from tests.power.trace import Acknowledged, Pen
 
+VERSION = b'"version"'
+
 
 class _Data(msgspec.Struct):
     id: int
@@ -24,18 +26,18 @@ class _Data(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     data: _Data
-    hash: str
+    version: int
 
 
 def note_answers(pen: Pen) -> None:
-    """Have the webhooks' answers noted; the test says in a webhook's hash which version it is about."""
+    """Have the webhooks' answers noted, where the test says in a webhook which version it is about."""
     receive = Webhooks.receive
 
     async def receive_and_note(self: Webhooks, request: Request, site_env: str, site_id: str) -> Response:
         response = await receive(self, request, site_env, site_id)
-        if response.status == 200:
+        if response.status == 200 and VERSION in request.body:
             body = msgspec.json.decode(request.body, type=_Body)
-            pen.write(Acknowledged(str(body.data.id), int(body.hash)))
+            pen.write(Acknowledged(str(body.data.id), body.version))
         return response
 
     Webhooks.receive = receive_and_note  # type: ignore[method-assign]

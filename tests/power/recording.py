@@ -36,7 +36,7 @@ class Recording:
         """Change a product, and send its webhook."""
         product = 1 + number % PRODUCTS
         self.house.store.set_title(product, f"Version {number}", silent=True)
-        body = {"scope": "store/product/updated", "data": {"type": "product", "id": product}, "hash": str(number)}
+        body = {"scope": "store/product/updated", "data": {"type": "product", "id": product}, "version": number}
         url = f"http://127.0.0.1:{self.house.process.port}/webhooks/{SITE}"
         status = await self.poster.post(url, {SECRET_HEADER: WEBHOOK_SECRET}, json.dumps(body).encode())
         assert status == 200

@@ -3,6 +3,8 @@
 The real process is recorded while webhooks come, a full sync runs, it is killed and stopped; then the disk is rebuilt
 at hundreds of moments. Each rebuilt database must be whole, and every change acknowledged until then wait in its
 outbox, or have arrived in SparkLayer. `make power IMAGES=5000` does it for as many moments as one likes.
+
+Then in earnest: a living daemon is cut off, and the next one goes on with a rebuilt database, without help.
 """
 
 import random
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.power.loss import Verdict, lose_power
+from tests.power.mains import lose_power_often, open_mains
 from tests.power.recording import record
 from tests.power.trace import Synced
 
@@ -18,13 +21,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 IMAGES = 300
 """How many disks are rebuilt."""
-
-
-@pytest.fixture
-def chance() -> random.Random:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201  pytest shows it with a failure
-    return random.Random(seed)
+CUTS = 3
+"""How often the power of a living daemon is cut."""
+MANY_CUTS = 60
+"""So many are more than enough to lose something, if it can be lost: it takes five on average."""
 
 
 async def test_what_was_acknowledged_survives_a_loss_of_power(tmp_path: Path, chance: random.Random) -> None:
@@ -42,3 +42,14 @@ async def test_with_less_than_full_synchronisation_it_would_not(tmp_path: Path, 
     verdicts = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
     assert [verdict for verdict in verdicts if verdict.lost]
     assert [verdict for verdict in verdicts if verdict.damage] == [], "SQLite promises that much"
+
+
+async def test_it_goes_on_with_what_a_loss_of_power_left(tmp_path: Path, chance: random.Random) -> None:
+    async with open_mains(tmp_path, chance, "FULL") as mains:
+        await lose_power_often(mains, CUTS)
+
+
+async def test_with_less_it_would_go_on_without_what_was_lost(tmp_path: Path, chance: random.Random) -> None:
+    async with open_mains(tmp_path, chance, "NORMAL") as mains:
+        with pytest.raises(AssertionError, match="acknowledged and lost"):
+            await lose_power_often(mains, MANY_CUTS, rest=False)

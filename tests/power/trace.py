@@ -1,7 +1,8 @@
 """What is recorded of a daemon and its database files: one JSON object a line, in the order in which it happened.
 
 The recorder in the daemon's process and the test beside it append to one file; a line is written by a single call, so
-lines never mix.
+lines never mix. A process that is killed may leave a part of its last one: only data can make a line so long that it
+is cut, and what was written and not synced may be lost anyway.
 """
 
 import os
@@ -74,7 +75,7 @@ class Pen:
 
     def write(self, event: Event) -> None:
         """Append an event."""
-        os.write(self._file, msgspec.json.encode(event) + b"\n")
+        os.write(self._file, b"\n" + msgspec.json.encode(event))
 
     def close(self) -> None:
         """Close the trace."""
@@ -85,4 +86,4 @@ def read_trace(path: Path) -> Iterator[Event]:
     """Return the events of a trace, the oldest first."""
     decoder = msgspec.json.Decoder(Event)
     with path.open("rb") as lines:
-        yield from map(decoder.decode, lines)
+        yield from (decoder.decode(line) for line in lines if line.rstrip().endswith(b"}"))

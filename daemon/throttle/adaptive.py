@@ -1,19 +1,25 @@
 """The policy for an API that publishes no limit, such as SparkLayer: it finds one out and stays just below.
 
 Requests are paced at a rate. Until the first 429 the rate doubles as fast as answers confirm it, so that an API
-without a limit is not held back. A 429 is a congestion event: the rate falls to 0.95 of what was recently
-accepted, once, however many requests are refused with it. A probe that fails costs no more than its
-last step. What was fallen to is remembered as the ceiling and held for 30 s (for 2 s after doubling, which tells
-little more than the order of magnitude); then the next probe creeps above it until there is a 429.
-The rate grows only while it holds requests back: else it proves nothing.
+without a limit is not held back. A 429 is a congestion event: the rate falls, once, however many requests are refused
+with it, and what it falls to is remembered as the ceiling. It is held for 30 s, and for 500 requests, so that what the
+next probe is refused is little beside what went through (for 5 s while it is rough, found by doubling); then the probe
+creeps above it until there is a 429. The rate grows only while it holds requests back: else it proves nothing.
 
-What was accepted is counted between two congestion events, pauses included, because a burst that the other side
-had saved up then weighs little. Live needs no reserve here: being first, it waits for one interval at most.
+The other side may have saved up a burst, which says nothing of its pace. Hence a 429 proves this:
+* Whoever is refused finds nothing saved up. So what was accepted between two events, pauses included, came at the pace
+  exactly. A ceiling that was refused while it was held was too high: it falls to that.
+* Of what a probe was accepted, a burst at most was saved up before, and the rest came at the pace or slower. The
+  stretch of the probe that proves most is the next ceiling, unless the present one is higher.
+* How large the burst is, is learnt where a probe overrated the pace: it is what the probe got beyond it. It fades from
+  one probe to the next, lest one that was overrated hides for good that the pace has grown.
+After an event as many turns as the burst are left unused: others who share the limit come by chance, and what is saved
+up then pays for them. Live needs no reserve here: being first, it waits for one interval, or for those turns, at most.
 """
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from daemon.model import Lane
 from daemon.throttle.policy import Numbers, Pause
@@ -23,18 +29,27 @@ SLOWEST_RATE = 1.0
 """Below this the pauses after refusals do the throttling."""
 
 FALL = 0.95
-DEEPEST_FALL = 0.92
-"""Of a rate that held for a while. The pause after an event is in the measure of the next, and weighs too much
+"""Of the pace that was proven."""
+ROUGH_FALL = 0.5
+"""Of what was accepted while doubling, which tells little more than the order of magnitude."""
+DEEPEST_FALL = 0.9
+"""Of a ceiling that was held for a while. The pause after an event is in the measure of the next, and weighs too much
 where the other side saves nothing up meanwhile.
 """
 
 HOLD_SECONDS = 30.0
-ROUGH_HOLD_SECONDS = 2.0
+HOLD_REQUESTS = 500
+ROUGH_HOLD_SECONDS = 5.0
 DOUBLING_SECONDS = 0.05
 CREEPING_SECONDS = 1.0
 FIRST_CREEP = 0.05
-FASTER = 1.5
-"""A probe grows by 5 % in its first second and each second 1.5 times as much as before, until it doubles."""
+FASTER = 1.15
+"""A probe grows by 5 % in its first second and each second 1.15 times as much as before, until it doubles."""
+
+FADING = 0.9
+"""How much of a burst is believed in after another probe."""
+UNUSED_SECONDS = 3.0
+"""So long at most turns are left unused, whatever the burst: live waits too."""
 
 SAVED_SECONDS = 0.05
 SAVED_TURNS = 1.5
@@ -46,40 +61,45 @@ EVENT_SECONDS = 1.0
 NEARLY_ONE = 1.0 - 1e-6
 """Sleeping for (1 - saved) / rate may end a rounding error short of a whole turn."""
 
+Stretch = tuple[float, int]
+"""Seconds until now, and how many requests were accepted in them."""
+
 
 class Meter:
-    """How fast requests were accepted lately.
+    """How many requests were accepted in stretches that end now.
 
-    It counts since the last `restart`: an event, a probe, or each second in which the rate held nobody back, as
-    quiet times tell nothing of a limit. The second before is kept, so that a rate is never read off an instant.
+    The longest began with the last event, or in a quiet time: that tells nothing of a limit and is forgotten, but for
+    its last second, so that a rate is never read off an instant. The others began with each step of the rate.
     """
 
     def __init__(self) -> None:
-        self._started = 0.0
         self._accepted = 0
-        self._before = (0.0, 0)
+        self._marks: list[tuple[float, int]] = [(0.0, 0)]
+        self.from_event = False
+        """Whether the longest stretch began with an event."""
 
     def count(self) -> None:
         """Count an accepted request."""
         self._accepted += 1
 
+    def step(self, now: float) -> None:
+        """Begin another stretch."""
+        self._marks.append((now, self._accepted))
+
     def restart(self, now: float) -> None:
-        """Begin to count anew; a quiet time that was long is forgotten."""
-        seconds = self.age(now)
-        self._before = (seconds, self._accepted) if seconds <= 2 * EVENT_SECONDS else (0.0, 0)
-        self._started = now
-        self._accepted = 0
+        """Begin anew after an event."""
+        self._marks, self.from_event = [(now, self._accepted)], True
 
-    def age(self, now: float) -> float:
-        """Return the seconds since the last restart."""
-        return now - self._started
+    def rest(self, now: float) -> None:
+        """Begin anew in a quiet time, if there is a second of it."""
+        began = self._marks[-1][0]
+        if now - began > EVENT_SECONDS:
+            recent = self._marks[-1:] if now - began <= 2 * EVENT_SECONDS else []
+            self._marks, self.from_event = [*recent, (now, self._accepted)], False
 
-    def rate(self, now: float) -> float:
-        """Return accepted requests per second, over one second at least."""
-        seconds, accepted = self.age(now), self._accepted
-        if seconds < EVENT_SECONDS:
-            seconds, accepted = seconds + self._before[0], accepted + self._before[1]
-        return accepted / max(EVENT_SECONDS, seconds)
+    def stretches(self, now: float) -> Sequence[Stretch]:
+        """Return them, the longest first; each counts for one second at least."""
+        return [(max(EVENT_SECONDS, now - began), self._accepted - before) for began, before in self._marks]
 
 
 class AdaptivePolicy:
@@ -89,9 +109,11 @@ class AdaptivePolicy:
         self._rate = rate
         self._ceiling: float | None = None
         self._growth = 0.0
-        self._hold = 0.0
+        self._hold = ROUGH_HOLD_SECONDS
         self._pause = Pause(jitter)
         self._meter = Meter()
+        self._burst = 0.0
+        self._probe: Sequence[Stretch] = ()
         self._saved = SAVED_TURNS
         self._saved_at = -math.inf
         self._stepped = -math.inf
@@ -113,8 +135,8 @@ class AdaptivePolicy:
     def granted(self, now: float) -> None:
         """Count a request that goes now."""
         self._saved -= 1.0
-        if now - self._held_back > EVENT_SECONDS < self._meter.age(now):
-            self._meter.restart(now)
+        if now - self._held_back > EVENT_SECONDS:
+            self._meter.rest(now)
 
     def accepted(self, now: float, began: float, headers: Mapping[str, str]) -> None:
         """Grow, if this request began at the present rate, and that rate was felt."""
@@ -150,25 +172,47 @@ class AdaptivePolicy:
             if now - self._stepped >= DOUBLING_SECONDS:
                 self._step(now, 1.0)
         elif now - self._event >= self._hold and now - self._stepped >= CREEPING_SECONDS:
-            if not self._growth:
-                self._meter.restart(now)
             self._step(now, min(1.0, self._growth * FASTER or FIRST_CREEP))
 
     def _step(self, now: float, growth: float) -> None:
         self._save(now)
+        self._meter.step(now)
         self._rate *= 1.0 + growth
         self._growth = growth
         self._stepped = now
 
     def _fall(self, now: float) -> None:
-        found = FALL * self._meter.rate(now)
-        if self._ceiling is not None:
-            found = max(found, self._rate / (1.0 + self._growth) if self._growth else self._rate * DEEPEST_FALL)
-        if not found:
+        stretches = self._meter.stretches(now)
+        seconds, accepted = stretches[0]
+        if not accepted:
             return  # Refused before anything was accepted: others used the API up, which says nothing of a ceiling.
-        self._hold = ROUGH_HOLD_SECONDS if self._ceiling is None else HOLD_SECONDS
-        self._rate = self._ceiling = max(SLOWEST_RATE, min(found, self._rate))
+        rough = self._ceiling is None or (not self._growth and self._hold == ROUGH_HOLD_SECONDS)
+        if self._ceiling is None:
+            found = ROUGH_FALL * accepted / seconds
+        elif self._growth:
+            found = max(self._ceiling, FALL * self._pace(stretches))
+        else:
+            least = (ROUGH_FALL if rough else DEEPEST_FALL) * self._rate
+            found = max(least, FALL * min(self._rate, self._pace(stretches[:1])))
+            self._learn_burst(found)
+        if self._growth:
+            self._probe = stretches[1:]
+            self._burst *= FADING
+        self._rate = self._ceiling = max(SLOWEST_RATE, min(found, self._rate / (1.0 + self._growth)))
+        self._hold = ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / self._rate)
         self._growth = 0.0
-        self._saved, self._saved_at = 0.0, now
+        self._saved, self._saved_at = -min(self._burst, UNUSED_SECONDS * self._rate), now
         self._event = self._stepped = now
         self._meter.restart(now)
+
+    def _pace(self, stretches: Sequence[Stretch]) -> float:
+        """Return how fast the other side lets requests through at least."""
+        (seconds, accepted), *steps = stretches
+        saved = 0.0 if self._meter.from_event else self._burst
+        return max([(accepted - saved) / seconds, *((accepted - self._burst) / seconds for seconds, accepted in steps)])
+
+    def _learn_burst(self, pace: float) -> None:
+        """See what the last probe had beyond the pace, if this is the first event since."""
+        if self._probe and self._meter.from_event:
+            self._burst = max(0.0, *(accepted - pace * seconds for seconds, accepted in self._probe))
+        self._probe = ()

@@ -10,7 +10,7 @@ import trio.testing
 from daemon.errors import Side
 from daemon.model import Lane
 from daemon.throttle import AdaptivePolicy, Limiter
-from daemon.throttle.adaptive import HOLD_SECONDS
+from daemon.throttle.adaptive import HOLD_REQUESTS, HOLD_SECONDS, ROUGH_HOLD_SECONDS
 
 LATENCY = 0.005
 
@@ -111,13 +111,22 @@ async def test_a_hidden_limit_is_found_and_used(
     requests = 3000
     seconds, refused = await push(api(), requests, after)
     assert seconds < 1.1 * requests / 20
-    assert refused < 0.015 * requests
+    assert refused < 0.01 * requests
 
 
 async def test_a_limit_that_saves_nothing_up_is_found_too(autojump_clock: trio.testing.MockClock) -> None:
     seconds, refused = await push(sliding_window(20, 1), 3000)
     assert seconds < 1.25 * 3000 / 20
     assert refused < 0.01 * 3000
+
+
+@pytest.mark.parametrize("burst", [5, 20, 60])
+async def test_a_burst_that_was_saved_up_is_not_taken_for_the_pace(
+    autojump_clock: trio.testing.MockClock, burst: int
+) -> None:
+    seconds, refused = await push(token_bucket(8, burst), 4000)
+    assert seconds < 1.1 * 4000 / 8
+    assert refused < 0.01 * 4000
 
 
 async def test_a_limit_that_falls_and_is_lifted_again_is_followed(autojump_clock: trio.testing.MockClock) -> None:
@@ -127,13 +136,9 @@ async def test_a_limit_that_falls_and_is_lifted_again_is_followed(autojump_clock
 
 
 def test_one_event_costs_once_and_its_ceiling_is_held_for_thirty_seconds() -> None:
-    policy = AdaptivePolicy(jitter=lambda: 0.0)
-    rough = settle(policy, 0.0, until=0.5)
-    policy.refused(rough, rough, {}, 0.0)
-    event = settle(policy, rough + 0.01, until=rough + 2.0)
-    for _ in range(6):
-        policy.refused(event, event, {}, 0.0)
+    policy, event = found()
     ceiling = rate_of(policy)
+    assert ceiling * HOLD_SECONDS > HOLD_REQUESTS
     settle(policy, event + 0.01, until=event + 0.9)
     policy.refused(event + 0.9, event + 0.9, {}, 0.0)
     assert rate_of(policy) == ceiling
@@ -143,14 +148,38 @@ def test_one_event_costs_once_and_its_ceiling_is_held_for_thirty_seconds() -> No
     assert rate_of(policy) > ceiling
 
 
+def test_a_slow_ceiling_is_held_for_so_many_requests_that_a_probe_costs_few_of_them() -> None:
+    policy, event = found(every=0.2)
+    seconds = HOLD_REQUESTS / rate_of(policy)
+    assert seconds > 2 * HOLD_SECONDS
+    ceiling = rate_of(policy)
+    settle(policy, event + 1.0, until=event + seconds - 1.0)
+    assert rate_of(policy) == ceiling
+    settle(policy, event + seconds, until=event + seconds + 2)
+    assert rate_of(policy) > ceiling
+
+
+def found(every: float = 0.0) -> tuple[AdaptivePolicy, float]:
+    """Return one that was refused while doubling, and once more while it crept above what it then fell to, and when.
+
+    Its requests are at least so many seconds apart.
+    """
+    policy = AdaptivePolicy(jitter=lambda: 0.0)
+    rough = settle(policy, 0.0, until=0.5 + 5 * every, every=every)
+    policy.refused(rough, rough, {}, 0.0)
+    event = settle(policy, rough + 0.01, until=rough + ROUGH_HOLD_SECONDS + 4.0, every=every)
+    policy.refused(event, event, {}, 0.0)
+    return policy, event
+
+
 def rate_of(policy: AdaptivePolicy) -> float:
     rate = policy.numbers(0.0).rate
     assert rate is not None
     return rate
 
 
-def settle(policy: AdaptivePolicy, now: float, until: float) -> float:
-    """Have requests wait and be accepted at once, as fast as the policy lets them."""
+def settle(policy: AdaptivePolicy, now: float, until: float, every: float = 0.0) -> float:
+    """Have requests wait and be accepted at once, as fast as the policy lets them, but `every` seconds apart."""
     while now < until:
         wait = policy.wait(now, Lane.BACKFILL, 0)
         if wait:
@@ -158,6 +187,7 @@ def settle(policy: AdaptivePolicy, now: float, until: float) -> float:
             continue
         policy.granted(now)
         policy.accepted(now, now, {})
+        now += every
     return now
 
 

@@ -48,7 +48,7 @@ FASTER = 1.15
 
 FADING = 0.9
 """How much of a burst is believed in after another probe."""
-UNUSED_SECONDS = 3.0
+UNUSED_SECONDS = 2.0
 """So long at most turns are left unused, whatever the burst: live waits too."""
 
 SAVED_SECONDS = 0.05

@@ -56,6 +56,13 @@ HIDDEN = {
 }
 """What an API does that lets twenty requests a second through and says so to nobody."""
 
+SCARCE = {
+    "five a second": Weather(quota=PER_WINDOW // 4),
+    "others take three fifths of ten": Weather(quota=PER_WINDOW // 2, others=0.6),
+    "others take four fifths of ten": Weather(quota=PER_WINDOW // 2, others=0.8),
+}
+"""What leaves us two to five requests a second."""
+
 
 def named(weathers: dict[str, Weather]) -> Iterable[object]:
     return [pytest.param(weather, id=name) for name, weather in weathers.items()]
@@ -77,6 +84,16 @@ async def test_a_limit_that_is_hidden(autojump_clock: MockClock, in_order: None,
     assert fire.refused <= FEW
     assert fire.use >= MUCH
     assert fire.longest <= 2.0
+
+
+@pytest.mark.parametrize("weather", named(SCARCE))
+async def test_a_hidden_limit_that_leaves_little(autojump_clock: MockClock, in_order: None, weather: Weather) -> None:
+    """To find it costs a dozen refusals, which are few only beside half an hour's requests."""
+    fire = Fire(weather, 1, 1800.0, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
+    await fire.burn()
+    assert fire.refused <= FEW
+    assert fire.use >= MUCH
+    assert fire.longest <= weather.window
 
 
 async def test_backfill_alone_uses_what_live_does_not_ask_for(autojump_clock: MockClock, in_order: None) -> None:

@@ -70,10 +70,12 @@ class Loop:
             await self._stir(self._scene(point))
             assert await self.house.process.wait() == KILLED
 
-    async def die_sometime(self, then: Callable[[], object] = lambda: None) -> None:
-        """Start a daemon and kill it at a random moment, perhaps before it is ready; `then` comes right after."""
+    async def die_sometime(self, then: Callable[[], object] = lambda: None, *, at_work: bool = False) -> None:
+        """Start a daemon and kill it at a random moment, perhaps before it is `at_work`; `then` comes right after."""
         moment = self.chance.uniform(0, LONGEST_LIFE)
         async with self._life(f"SIGKILL after {moment:.3f} s", *self.entry), trio.open_nursery() as nursery:
+            if at_work:
+                await self.house.process.ready()
             nursery.start_soon(self._stir, self._trigger)
             await trio.sleep(moment)
             await self.house.process.kill()

@@ -27,9 +27,9 @@ class Mains:
     trace: Path
     disk: Disk = field(factory=Disk)
 
-    async def fail(self) -> None:
+    async def fail(self, *, at_work: bool = False) -> None:
         """Cut the power at a random moment of a life, and see to it that nothing acknowledged is lost with it."""
-        await self.loop.die_sometime(self._lose_what_is_not_synced)
+        await self.loop.die_sometime(self._lose_what_is_not_synced, at_work=at_work)
 
     def _lose_what_is_not_synced(self) -> None:
         if self.trace.exists():  # it may die before it opens anything
@@ -53,9 +53,8 @@ async def open_mains(folder: Path, chance: random.Random, level: str) -> AsyncIt
         yield mains
 
 
-async def lose_power_often(mains: Mains, times: int, *, rest: bool = True) -> None:
-    """Cut the power so many times; at `rest` after each, the next daemon must end with both sides equal."""
+async def lose_power_often(mains: Mains, times: int) -> None:
+    """Cut the power so many times; left in peace after each, the next daemon must end with both sides equal."""
     for _ in range(times):
         await mains.fail()
-        if rest:
-            await mains.loop.drain()
+        await mains.loop.drain()

@@ -4,11 +4,9 @@ It sees every request of the daemon and every committed transaction, and believe
 itself nor that the end makes all well: a change that was dropped and later found by a sweep was dropped all the same.
 """
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, unquote
 
 import msgspec
 from attrs import define, field
@@ -23,24 +21,13 @@ from daemon.storage.outbox import Claim
 from tests.simulation.disk import Disk
 from tests.simulation.network import Call
 from tests.simulation.trace import Trace
+from tests.simulation.traffic import Key, read, written, written_kind
 from tests.simulation.weather import SHOP, SITE
 
-Key = tuple[str, str]
-"""Kind and id of an entity."""
-
 MOST_TRIES = 100
-SEVERAL = 4
-NO_PAUSE = 0.6
-"""Seconds. Each backoff has a chance to be as short as this, but several in a row have not."""
-
-_LISTS = {
-    "/v3/catalog/products": Kind.PRODUCTS,
-    "/v3/customers": Kind.CUSTOMERS,
-    "/v2/orders": Kind.ORDERS,
-}
-_WRITES = re.compile(
-    r"(?:POST|PATCH|PUT|DELETE) /api/v\d/(products|customers|purchases)(?:/([^/]+))?(?:/addresses/[^/]+)?$"
-)
+SEVERAL = 3
+NO_PAUSE = 0.05
+"""Seconds. After a slow commit so little may be left of a short backoff, but not several times in a row."""
 
 
 @define(eq=False)
@@ -205,7 +192,7 @@ class Audit:
             self.breach("two pieces of work at once for", *key)
         if self.tries[key] > MOST_TRIES:
             self.breach(f"more than {MOST_TRIES} tries of", *key)
-        hasty = attempts >= SEVERAL and left is not None and self.trace.now() - left < NO_PAUSE
+        hasty = attempts > 0 and left is not None and self.trace.now() - left < NO_PAUSE
         self._hasty[key] = self._hasty[key] + 1 if hasty and not self.jumps else 0
         if self._hasty[key] >= SEVERAL:
             self.breach("what fails is tried again and again without a pause:", *key)
@@ -219,54 +206,6 @@ class Audit:
             committed = self._recorded.get(key, 0) > moment or self._read.get(key, 0) > moment
             if not committed and change.kind is not Kind.STORE:
                 self.breach("a webhook was accepted before it was committed:", *key)
-
-
-def written_kind(request: Request) -> str | None:
-    """Return what sort of thing a request writes at SparkLayer; None when it writes nothing that counts."""
-    path = request.path
-    if request.method == "GET" or "/sync-log" in path or "/auth/" in path or "fetch" in path:
-        return None
-    return path.split("/")[3]
-
-
-def written(call: Call) -> Key | None:
-    """Return which product, customer or order a request writes."""
-    if call.side != SITE:
-        return None
-    found = _WRITES.match(f"{call.request.method} {call.request.path}")
-    if found is None:
-        return None
-    kind, external_id = found.groups()
-    if external_id is None:
-        external_id = str(msgspec.json.decode(call.request.body).get("external_id", ""))
-    return kind, unquote(external_id)
-
-
-def read(request: Request, response: Response) -> Iterator[Key]:
-    """Return which entities an answer of the store tells of, also by not having them."""
-    kind = _LISTS.get(_below(request.path))
-    if kind is not None:
-        asked = parse_qs(request.query)
-        for name in ("id:in", "min_id"):
-            for text in asked.get(name, ()):
-                yield from ((kind.value, one) for one in text.split(","))
-        for external_id in listed(response):
-            yield kind.value, external_id
-    parent, _, last = _below(request.path).rpartition("/")
-    single = _LISTS.get(parent)
-    if single is not None:
-        yield single.value, last
-
-
-def _below(path: str) -> str:
-    return path.removeprefix("/stores/sandbox")
-
-
-def listed(response: Response) -> Iterable[str]:
-    """Return the ids of what a list of the store has."""
-    content = msgspec.json.decode(response.body or b"[]")
-    rows = content.get("data", []) if isinstance(content, dict) else content
-    return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
 
 
 def watch_work(audit: Audit, work: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,15 +4,17 @@ with BUGS["acknowledge-before-commit"]():
     simulate(seed)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
 import structlog
 from attrs import evolve
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.line import Line
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.products import diff
 from daemon.engine.products.push import Pusher
@@ -196,6 +198,47 @@ def _person_in_the_log() -> Patch:
     return mock.patch.object(Pipeline, "_again", talkative)
 
 
+def _no_backoff() -> Patch:
+    """Try again at once what failed, however often it has."""
+
+    def none(_self: Line, _attempts: int, after: float | None = None) -> float:
+        return after or 0.0
+
+    return mock.patch.object(Line, "backoff", none)
+
+
+@contextlib.contextmanager
+def _removal_without_confirmation() -> Iterator[None]:
+    """Take for gone what an enumeration did not show, without asking for it by its id."""
+    finish, read_again = full_syncs.finish_enumeration, Pipeline._read_again
+    candidates: set[tuple[RunId | None, ExternalId]] = set()
+
+    def noting(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
+        before = _tagged(conn, calls)
+        held = finish(conn, calls)
+        candidates.update(_tagged(conn, calls) - before)
+        return held
+
+    async def believing(self: Pipeline, batch: Any, wanted: Sequence[ExternalId], contents: Any) -> None:
+        gone = {one for one in wanted if (batch.claims[one].run, one) in candidates}
+        contents.update(dict.fromkeys(gone))
+        if rest := [one for one in wanted if one not in gone]:
+            await read_again(self, batch, rest, contents)
+
+    with (
+        mock.patch.object(full_syncs, "finish_enumeration", noting),
+        mock.patch.object(Pipeline, "_read_again", believing),
+    ):
+        yield
+
+
+def _tagged(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> set[tuple[RunId | None, ExternalId]]:
+    """Return what belongs to the runs."""
+    c = changes.c
+    mine = select(c.full_sync_id, c.external_id).where(c.full_sync_id.in_([run for run, _ in calls]))
+    return {(RunId(row.full_sync_id), ExternalId(row.external_id)) for row in conn.execute(mine)}
+
+
 BUGS: Mapping[str, Callable[[], Patch]] = {
     planted.__name__.strip("_").replace("_", "-"): planted
     for planted in (
@@ -214,6 +257,8 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
         _claimed_twice,
         _always_written,
         _person_in_the_log,
+        _no_backoff,
+        _removal_without_confirmation,
     )
 }
 """By name: what returns the patch that plants each of them."""

@@ -7,8 +7,8 @@ import trio
 
 from daemon.listener.messages import Request, Response
 from daemon.sandbox.message import Response as Sandbox
-from tests.simulation.audit import listed
 from tests.simulation.life import IGNITE_TOKEN, SECRETS
+from tests.simulation.traffic import listed
 from tests.simulation.weather import DRIZZLE, SIDES
 from tests.simulation.world import World
 
@@ -46,6 +46,7 @@ def _acts(world: World) -> list[Act]:
         _overtake: 1,
         _waver: 1,
         _lock_out: 1,
+        **({_overlook: 1} if plan.lossy else {}),
         **({_jump: 1} if plan.jumps else {}),
         **({_leave: 1} if plan.leaves else {}),
     }
@@ -139,6 +140,14 @@ async def _overtake(world: World) -> None:
 
     world.network.overtaken = change if world.merchant.heard() else None
     await ignite(world, "POST", "/status/products")
+
+
+async def _overlook(world: World) -> None:
+    """Have the pages of a full sync know nothing of something that is there."""
+    world.weather.forgetful = True
+    await ignite(world, "POST", f"/status/{world.chance.choice(DATA_TYPES[:3])}")
+    await trio.sleep(world.chance.uniform(1, 10))
+    world.weather.forgetful = False
 
 
 async def _waver(world: World) -> None:

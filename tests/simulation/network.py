@@ -7,7 +7,6 @@ Every request of the daemon passes `Network.exchange`, however it was sent: the 
 import random
 from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import unquote
 
 import httpx
 import msgspec
@@ -17,6 +16,7 @@ from attrs import define, frozen
 from daemon.sandbox import BigCommerce, SparkLayer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api
+from tests.simulation.omissions import by_ids, enumerates, shortened, without_one
 from tests.simulation.trace import Trace
 from tests.simulation.weather import SHOP, SITE, Fault, Weather
 
@@ -115,11 +115,13 @@ class Network:
             if fault and fault.after:
                 response = await self._struck(call, asked, fault, response) or response
             await self._overtake(call, response)
+        if self._weather.forgetful and enumerates(call.request):
+            response = without_one(response, self._chance)
         await trio.sleep(TRAVEL_SECONDS * self._chance.random())
         return response
 
     async def _overtake(self, call: Call, response: Response) -> None:
-        page = call.request.path.endswith("/catalog/products") and "id:in=" not in unquote(call.request.query)
+        page = call.request.path.endswith("/catalog/products") and not by_ids(call.request)
         if self.overtaken is not None and page and response.status == 200:
             happen, self.overtaken = self.overtaken, None
             happen(response)
@@ -149,23 +151,9 @@ class Network:
             self._tokens.revoke()
             return None
         if fault.name == "short":
-            listed = self._weather.short_pages or "id:in=" in unquote(call.request.query)
-            return self._shortened(response) if listed else None
+            listed = self._weather.short_pages or by_ids(call.request)
+            return shortened(response, self._chance) if listed else None
         return _ANSWERS[fault.name](call, fault, response)
-
-    def _shortened(self, response: Response | None) -> Response | None:
-        """Leave entities out of a list, as a platform does that answers from a cache or a lagging replica."""
-        if response is None or response.status != 200 or not response.body.startswith((b"{", b"[")):
-            return None
-        content = msgspec.json.decode(response.body)
-        rows = content.get("data") if isinstance(content, dict) else content
-        if not isinstance(rows, list) or not rows:
-            return None
-        few = (
-            len(rows) <= 2
-        )  # a customer's absence is proved by a second one that is there: those come both, or neither
-        del rows[0 if few else self._chance.randrange(len(rows)) :]
-        return Response(status=200, headers=response.headers, body=msgspec.json.encode(content))
 
 
 _ERRORS: Mapping[str, tuple[type[httpx.TransportError], str]] = {

@@ -25,6 +25,8 @@ PLANTED = (
     "claimed-twice",
     "always-written",
     "person-in-the-log",
+    "no-backoff",
+    "removal-without-confirmation",
 )
 
 

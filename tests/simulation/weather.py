@@ -66,6 +66,8 @@ class Weather:
     """Outages: nobody can connect."""
     short_pages: bool = False
     """Whether lists may leave something out too, not only reads by ids: what never was listed nobody hears of."""
+    forgetful: bool = False
+    """Every page of all there is knows nothing of one of its entities."""
     deaf: bool = False
     """What SparkLayer is told arrives there, and every answer is lost."""
     locked_out: bool = False
@@ -75,7 +77,7 @@ class Weather:
         """Let everything work from now on."""
         self.storms = dict.fromkeys(SIDES, 0.0)
         self.down = dict.fromkeys(SIDES, False)
-        self.locked_out = self.deaf = False
+        self.locked_out = self.deaf = self.forgetful = False
 
     def strike(self, side: str, method: str) -> Fault | None:
         """Return what happens to a request."""

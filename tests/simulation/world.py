@@ -18,6 +18,7 @@ from tests.simulation.life import SECRETS, Life, settings
 from tests.simulation.merchandise import Merchant
 from tests.simulation.network import SHOP_URL, SITE_URL, Connected, Network, Wire
 from tests.simulation.post import Post
+from tests.simulation.removals import Removals
 from tests.simulation.steady import Clock
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
@@ -104,7 +105,9 @@ class World:
             Audit(disk, trace, jumps=plan.jumps),
             Weather(random.Random(f"weather {seed}"), short_pages=plan.lossy),
         )
-        network = Network(shop, site, weather, [audit], trace, random.Random(f"network {seed}"))
+        network = Network(
+            shop, site, weather, [audit, Removals(store, audit.breach)], trace, random.Random(f"network {seed}")
+        )
         reader = BigCommerceWebhooks(settings(1e6).connections[0].store)
         world: World
 

@@ -20,7 +20,7 @@ from daemon.sandbox.expectation import (
 )
 from tests.simulation.events import reconnect
 from tests.simulation.life import SECRETS
-from tests.simulation.merchandise import PERSONAL
+from tests.simulation.words import PERSONAL
 from tests.simulation.world import World, hooked
 
 LONGEST_REST = 3 * 3600.0

@@ -136,7 +136,7 @@ async def _overtake(world: World) -> None:
 
     def change(page: Sandbox) -> None:
         world.trace.add("edit overtakes a page")
-        world.merchant.retitle_one_of(int(one) for one in listed(page))
+        world.merchant.goods.retitle_one_of(int(one) for one in listed(page))
 
     world.network.overtaken = change if world.merchant.heard() else None
     await ignite(world, "POST", "/status/products")
@@ -153,7 +153,7 @@ async def _overlook(world: World) -> None:
 async def _waver(world: World) -> None:
     """Have a product go back to its old name after SparkLayer was told the new one, of which nobody here is sure."""
     if world.merchant.heard():
-        return_to_it = world.merchant.waver()
+        return_to_it = world.merchant.goods.waver()
         world.trace.add("edit waver")
         world.weather.deaf = True
         await trio.sleep(world.chance.uniform(1, 5))

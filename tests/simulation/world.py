@@ -15,7 +15,7 @@ from daemon.sandbox.post import Poster
 from tests.simulation.audit import Audit
 from tests.simulation.disk import Disk
 from tests.simulation.life import SECRETS, Life, settings
-from tests.simulation.merchandise import Merchant
+from tests.simulation.merchant import Merchant
 from tests.simulation.network import SHOP_URL, SITE_URL, Connected, Network, Wire
 from tests.simulation.post import Post
 from tests.simulation.removals import Removals
@@ -141,7 +141,7 @@ class World:
             post=post,
         )
         audit.then = world.happened
-        audit.titles = merchant.titles
+        audit.titles = merchant.goods.titles
         if not plan.lossy:
             audit.products = lambda: set(map(str, store.ids))
         return world

@@ -1,0 +1,76 @@
+"""The customers of a run, and what becomes of them by chance."""
+
+import random
+
+from attrs import define
+
+from daemon.sandbox import Store
+from daemon.sandbox.samples.groups import RETAIL, WHOLESALE
+from tests.simulation.words import PERSONAL, Words
+
+
+@define(eq=False)
+class Clientele:
+    """Edits the customers of `store`."""
+
+    store: Store
+    chance: random.Random
+    words: Words
+
+    def add_customer(self, *, silent: bool) -> None:
+        homes = [self._home() for _ in range(self.chance.randint(0, 2))]
+        self.store.customers.add(
+            f"{self.words.new(PERSONAL)}@example.com".lower(),
+            group_id=self.chance.choice([WHOLESALE, WHOLESALE, RETAIL]),
+            first_name=self.words.new(PERSONAL),
+            last_name=self.words.new(PERSONAL),
+            company=self.words.new(PERSONAL),
+            addresses=homes,
+            silent=silent,
+        )
+
+    def _home(self) -> dict[str, str]:
+        words = {name: self.words.new(PERSONAL) for name in ("address1", "city", "first_name", "last_name")}
+        return {**words, "postal_code": "BA1 1AA", "country_code": "GB"}
+
+    def rename_customer(self, *, silent: bool) -> None:
+        if (customer := self.anybody()) is not None:
+            self.store.customers.update(customer, first_name=self.words.new(PERSONAL), silent=silent)
+
+    def change_email(self, *, silent: bool) -> None:
+        if (customer := self.anybody()) is not None:
+            email = f"{self.words.new(PERSONAL)}@example.com".lower()
+            self.store.customers.update(customer, email=email, silent=silent)
+
+    def move_home(self, *, silent: bool) -> None:
+        customer = self.anybody()
+        if customer is None:
+            return
+        addresses = list(self.store.customers.people[customer].addresses)
+        act = self.chance.choice(["add", "update", "delete"]) if addresses else "add"
+        if act == "add":
+            self.store.customers.add_address(customer, silent=silent, **self._home())
+        elif act == "update":
+            chosen = self.chance.choice(addresses)
+            self.store.customers.update_address(chosen, silent=silent, address1=self.words.new(PERSONAL))
+        else:
+            self.store.customers.delete_address(self.chance.choice(addresses), silent=silent)
+
+    def regroup(self, *, silent: bool) -> None:
+        if (customer := self.anybody()) is not None:
+            group = self.chance.choice([WHOLESALE, RETAIL])
+            self.store.customers.set_group(customer, group, silent=silent)
+
+    def delete_customer(self, *, silent: bool) -> None:
+        if len(self.store.customers.people) > 2 and (customer := self.anybody()) is not None:
+            self.store.customers.delete(customer, silent=silent)
+
+    def set_attribute(self, *, silent: bool) -> None:
+        del silent  # it is, always
+        if (customer := self.anybody()) is not None:
+            self.store.customers.set_attribute(customer, "sparklayer_accounting_id", self.words.new("AC-"))
+
+    def anybody(self) -> int | None:
+        """Return a customer, if there is one."""
+        people = list(self.store.customers.people)
+        return self.chance.choice(people) if people else None

@@ -73,11 +73,13 @@ class Merchant:
             self.orders.place_order: 2,
             self.orders.ship_order: 2,
             self.orders.advance_order: 1,
+            self.orders.refund_order: 1,
             **({self.clientele.regroup: 1, self.goods.move_sku: 1} if self.parts else {}),
             **({self.clientele.move_home: 2} if self.heard() else {}),
-            **(
-                {self.goods.delete_product: 1, self.clientele.delete_customer: 1} if self.parts and self.heard() else {}
-            ),
+            **(self._farewells() if self.parts and self.heard() else {}),
             **({self.clientele.set_attribute: 1} if self.attributes else {}),
         }
         return [(act.__name__, act) for act, share in shares.items() for _ in range(share)]
+
+    def _farewells(self) -> Mapping[Callable[..., None], int]:
+        return {self.goods.delete_product: 1, self.clientele.delete_customer: 1, self.orders.archive_order: 1}

@@ -7,6 +7,7 @@ import uuid
 from attrs import define
 
 from daemon.sandbox import Store
+from daemon.sandbox.bigcommerce.order_records import Order
 from tests.simulation.clientele import Clientele
 from tests.simulation.merchandise import Merchandise
 
@@ -23,20 +24,32 @@ class Orders:
     def place_order(self, *, silent: bool) -> None:
         variants, customer = self.goods.variants(), self.clientele.anybody()
         if variants and customer is not None:
-            sku = self.store.variant(self.chance.choice(variants)).sku
+            chosen = self.chance.sample(variants, min(len(variants), self.chance.randint(1, 2)))
             cart = str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
-            lines = [{"sku": sku, "quantity": self.chance.randint(1, 5)}]
+            lines = [{"variant_id": one, "quantity": self.chance.randint(1, 5)} for one in chosen]
             self.store.orders.place(customer, lines, cart_id=cart, silent=silent)
 
     def ship_order(self, *, silent: bool) -> None:
-        orders = [one for one in self.store.orders.orders.values() if not one.is_deleted]
-        if orders:
+        if (order := self._order()) is not None:
             with contextlib.suppress(ValueError):  # all of it was shipped already
-                self.store.orders.ship(self.chance.choice(orders).id, silent=silent)
+                self.store.orders.ship(order.id, silent=silent)
 
     def advance_order(self, *, silent: bool) -> None:
+        if (order := self._order()) is not None:
+            self.store.orders.set_status(order.id, self.chance.choice([2, 5, 9, 10, 11]), silent=silent)
+
+    def refund_order(self, *, silent: bool) -> None:
+        if (order := self._order()) is not None:
+            lines = [line for line in order.lines.values() if line.quantity_refunded < line.quantity]
+            if lines:
+                line = self.chance.choice(lines)
+                pieces = self.chance.randint(1, line.quantity - line.quantity_refunded)
+                self.store.orders.refund(order.id, line.id, pieces, silent=silent)
+
+    def archive_order(self, *, silent: bool) -> None:
+        if (order := self._order()) is not None:
+            self.store.orders.archive(order.id, silent=silent)
+
+    def _order(self) -> Order | None:
         orders = [one for one in self.store.orders.orders.values() if not one.is_deleted]
-        if orders:
-            self.store.orders.set_status(
-                self.chance.choice(orders).id, self.chance.choice([2, 9, 10, 11]), silent=silent
-            )
+        return self.chance.choice(orders) if orders else None

@@ -21,7 +21,7 @@ from daemon.storage.outbox import Claim
 from tests.simulation.disk import Disk
 from tests.simulation.network import Call
 from tests.simulation.trace import Trace
-from tests.simulation.traffic import Key, read, written, written_kind
+from tests.simulation.traffic import Key, read, seconds_asked_for, written, written_kind
 from tests.simulation.weather import SHOP, SITE
 
 MOST_TRIES = 100
@@ -105,9 +105,8 @@ class Audit:
 
     def answered(self, call: Call, response: Response) -> None:
         """Note for how long the API wants to be left alone."""
-        after = response.headers.get("retry-after") or response.headers.get("x-retry-after")
-        if response.status == 429 and after:
-            until = self.trace.now() + float(after)
+        if response.status == 429 and (after := seconds_asked_for(response)):
+            until = self.trace.now() + after
             place = (call.life, call.side)
             self._silent[place] = max(until, self._silent.get(place, 0.0))
 

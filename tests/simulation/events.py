@@ -9,7 +9,7 @@ from daemon.listener.messages import Request, Response
 from daemon.sandbox.message import Response as Sandbox
 from tests.simulation.life import IGNITE_TOKEN, SECRETS
 from tests.simulation.traffic import listed
-from tests.simulation.weather import DRIZZLE, SIDES
+from tests.simulation.weather import DRIZZLE, RIGHTS, SIDES
 from tests.simulation.world import World
 
 Act = Callable[[World], Awaitable[None]]
@@ -46,6 +46,7 @@ def _acts(world: World) -> list[Act]:
         _overtake: 1,
         _waver: 1,
         _lock_out: 1,
+        _forbid: 1,
         **({_overlook: 1} if plan.lossy else {}),
         **({_jump: 1} if plan.jumps else {}),
         **({_leave: 1} if plan.leaves else {}),
@@ -90,6 +91,14 @@ async def _lock_out(world: World) -> None:
     world.weather.locked_out = True
     await trio.sleep(world.chance.uniform(1, 10))
     world.weather.locked_out = False
+
+
+async def _forbid(world: World) -> None:
+    """Take a right away from one of our accounts, and give it back."""
+    world.weather.forbidden = world.chance.choice(RIGHTS)
+    world.trace.add("forbidden", *world.weather.forbidden)
+    await trio.sleep(world.chance.uniform(1, 30))
+    world.weather.forbidden = None
 
 
 async def _crash(world: World) -> None:

@@ -6,6 +6,7 @@ Every request of the daemon passes `Network.exchange`, however it was sent: the 
 
 import random
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Protocol
 
 import httpx
@@ -17,6 +18,7 @@ from daemon.sandbox import BigCommerce, SparkLayer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api
 from tests.simulation.omissions import by_ids, enumerates, shortened, without_one
+from tests.simulation.steady import EPOCH
 from tests.simulation.trace import Trace
 from tests.simulation.weather import SHOP, SITE, Fault, Weather
 
@@ -86,7 +88,7 @@ class Network:
             raise httpx.ConnectError("the process is dead", request=asked)
         self._numbers += 1
         call = Call(_SIDES[asked.url.host], _request(asked), life.number, self._numbers)
-        fault = self._weather.strike(call.side, call.request.method)
+        fault = self._weather.strike(call.side, call.request.method, call.request.path)
         self._trace.add(
             ">", call.side, call.number, call.request.method, call.request.path, call.request.query, fault or ""
         )
@@ -153,6 +155,8 @@ class Network:
         if fault.name == "short":
             listed = self._weather.short_pages or by_ids(call.request)
             return shortened(response, self._chance) if listed else None
+        if fault.name == "refuse-until":
+            return _refusal_until(fault, EPOCH + self._trace.now())
         return _ANSWERS[fault.name](call, fault, response)
 
 
@@ -174,6 +178,11 @@ def _html(_call: Call, fault: Fault, _response: Response | None) -> Response:
 
 def _refusal(_call: Call, fault: Fault, _response: Response | None) -> Response:
     return Response(status=429, headers={"retry-after": f"{fault.number:g}"} if fault.number else {})
+
+
+def _refusal_until(fault: Fault, now: float) -> Response:
+    moments = {"date": now, "retry-after": now + fault.number}
+    return Response(status=429, headers={name: formatdate(moment, usegmt=True) for name, moment in moments.items()})
 
 
 def _cut(_call: Call, _fault: Fault, response: Response | None) -> Response | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qs, unquote
 
 import msgspec
@@ -44,6 +45,15 @@ def written(call: Call) -> Key | None:
     if external_id is None:
         external_id = str(msgspec.json.decode(call.request.body).get("external_id", ""))
     return kind, unquote(external_id)
+
+
+def seconds_asked_for(refusal: Response) -> float:
+    """Return how long the API wants to be left alone, in seconds or until a moment by its own clock."""
+    text = refusal.headers.get("retry-after") or refusal.headers.get("x-retry-after") or "0"
+    if "date" in refusal.headers:
+        until, sent = parsedate_to_datetime(text), parsedate_to_datetime(refusal.headers["date"])
+        return (until - sent).total_seconds()
+    return float(text)
 
 
 def read(request: Request, response: Response) -> Iterator[Key]:

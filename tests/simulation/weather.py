@@ -12,6 +12,12 @@ from attrs import define, field, frozen
 SHOP, SITE = "shop", "site"
 SIDES = (SHOP, SITE)
 
+RIGHTS = (
+    *((SHOP, part) for part in ("/v3/catalog/", "/v3/customers", "/v2/customer_groups", "/v2/orders", "/v2/store")),
+    *((SITE, f"/api/{part}") for part in ("auth/", "v1/products", "v1/customers", "v1/batch-", "v1/sync-log")),
+)
+"""What may be forbidden for a while. Not so purchases: there a 403 is about what was sent."""
+
 
 @frozen
 class Fault:
@@ -46,11 +52,13 @@ FAULTS = (
     _Sort("status", 4, numbers=(500, 503, 504)),
     _Sort("status", 1, numbers=(408, 425), after=(False,)),
     _Sort("refuse", 4, numbers=(0, 1, 3, 20), after=(False,)),
+    _Sort("refuse-until", 2, numbers=(2, 20), after=(False,)),
     _Sort("conflict", 2, after=(False,), sides=(SITE,), methods=("POST", "PATCH")),
     _Sort("short", 3, after=(True,), sides=(SHOP,), methods=("GET",)),
     _Sort("revoke", 3, after=(False,), sides=(SITE,)),
 )
-"""`refuse` is a 429 that asks for so many seconds, 0: for none; `revoke` makes SparkLayer's tokens worthless."""
+"""`refuse` is a 429 that asks for so many seconds, 0: for none, `refuse-until` one that names the moment; `revoke`
+makes SparkLayer's tokens worthless."""
 
 _BY_SHARE = [sort for sort in FAULTS for _ in range(sort.share)]
 DRIZZLE = 0.02
@@ -73,18 +81,22 @@ class Weather:
     locked_out: bool = False
     """The store's API account was revoked: every call is answered 401."""
 
+    forbidden: tuple[str, str] | None = None
+    """A side, and what the paths begin with that it answers 403: our account has lost that right."""
+
     def calm(self) -> None:
         """Let everything work from now on."""
         self.storms = dict.fromkeys(SIDES, 0.0)
         self.down = dict.fromkeys(SIDES, False)
         self.locked_out = self.deaf = self.forgetful = False
+        self.forbidden = None
 
-    def strike(self, side: str, method: str) -> Fault | None:
+    def strike(self, side: str, method: str, path: str) -> Fault | None:
         """Return what happens to a request."""
         if self.down[side]:
             return Fault("connect")
-        if self.locked_out and side == SHOP:
-            return Fault("status", number=401)
+        if status := self._turned_away(side, path):
+            return Fault("status", number=status)
         if self.deaf and side == SITE and method != "GET":
             return Fault("reset", after=True)
         if self.chance.random() >= self.storms[side]:
@@ -93,3 +105,10 @@ class Weather:
         if side not in sort.sides or (sort.methods and method not in sort.methods):
             return None
         return Fault(sort.name, self.chance.choice(sort.after), self.chance.choice(sort.numbers))
+
+    def _turned_away(self, side: str, path: str) -> int:
+        """Return the status that an account without the right gets; 0 when it has it."""
+        if self.locked_out and side == SHOP:
+            return 401
+        forbidden = self.forbidden is not None and self.forbidden[0] == side and self.forbidden[1] in path
+        return 403 if forbidden else 0

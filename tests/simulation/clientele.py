@@ -1,12 +1,16 @@
 """The customers of a run, and what becomes of them by chance."""
 
 import random
+from collections.abc import Iterator
 
 from attrs import define
 
 from daemon.sandbox import Store
-from daemon.sandbox.samples.groups import RETAIL, WHOLESALE
+from daemon.sandbox.expectation import expected_customers
+from daemon.sandbox.samples.groups import GUESTS, RETAIL, WHOLESALE
 from tests.simulation.words import PERSONAL, Words
+
+PARENT = "sparklayer_parent_customer_id"
 
 
 @define(eq=False)
@@ -26,6 +30,7 @@ class Clientele:
             last_name=self.words.new(PERSONAL),
             company=self.words.new(PERSONAL),
             addresses=homes,
+            attributes=self._some_parent() if self.chance.random() < 0.3 else {},
             silent=silent,
         )
 
@@ -58,12 +63,43 @@ class Clientele:
 
     def regroup(self, *, silent: bool) -> None:
         if (customer := self.anybody()) is not None:
-            group = self.chance.choice([WHOLESALE, RETAIL])
+            group = self.chance.choice([WHOLESALE, RETAIL, GUESTS])
             self.store.customers.set_group(customer, group, silent=silent)
 
     def delete_customer(self, *, silent: bool) -> None:
         if len(self.store.customers.people) > 2 and (customer := self.anybody()) is not None:
             self.store.customers.delete(customer, silent=silent)
+
+    def set_parent(self, *, silent: bool) -> None:
+        """Link somebody to any other one, so that there may be circles, or to nobody."""
+        if (child := self.anybody()) is not None:
+            self._follow(child, self._some_parent().get(PARENT) if self.chance.random() < 0.7 else None, silent=silent)
+
+    def part_from_lost_parents(self) -> None:
+        """Have nobody linked to who is not in SparkLayer, nor to itself by whatever way: the merchant sees to it."""
+        there = expected_customers(self.store)
+        for child in self.store.customers.people:
+            ancestors = list(self._ancestors(str(child)))
+            if ancestors and (ancestors[0] not in there or str(child) in ancestors):
+                self._follow(child, None, silent=False)
+
+    def _ancestors(self, child: str) -> Iterator[str]:
+        book, seen = self.store.customers, set[str]()
+        while child not in seen and int(child) in book.people:
+            seen.add(child)
+            parent = book.attribute_texts(int(child)).get(PARENT)
+            if parent is None:
+                return
+            yield parent
+            child = parent
+
+    def _some_parent(self) -> dict[str, str]:
+        somebody = self.anybody()
+        return {} if somebody is None else {PARENT: str(somebody)}
+
+    def _follow(self, child: int, parent: str | None, *, silent: bool) -> None:
+        self.store.customers.set_attribute(child, PARENT, parent)
+        self.store.customers.update(child, silent=silent)  # as an import does it: attributes alone tell nobody
 
     def set_attribute(self, *, silent: bool) -> None:
         del silent  # it is, always

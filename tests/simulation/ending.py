@@ -56,6 +56,9 @@ async def quiet(world: World) -> None:
         await reconnect(world)
     if not await _rests(world, "after the storm"):
         return
+    world.merchant.mend()
+    if not await _rests(world, "after the merchant has mended what was wrong"):
+        return
     if world.plan.lossy or world.plan.jumps or world.merchant.unheard:
         await _read_everything(world)
     _compare(world, "at rest")

@@ -54,6 +54,11 @@ class Merchant:
         self.edits += 1
         return name
 
+    def mend(self) -> None:
+        """Mend what SparkLayer cannot hold as it is."""
+        self.unheard |= not self.heard()
+        self.clientele.part_from_lost_parents()
+
     def _acts(self) -> list[tuple[str, Callable[..., None]]]:
         shares: Mapping[Callable[..., None], int] = {
             self.goods.retitle: 4,
@@ -70,6 +75,7 @@ class Merchant:
             self.clientele.add_customer: 1,
             self.clientele.rename_customer: 3,
             self.clientele.change_email: 1,
+            self.clientele.set_parent: 2,
             self.orders.place_order: 2,
             self.orders.ship_order: 2,
             self.orders.advance_order: 1,

@@ -180,6 +180,7 @@ class Pipeline:
             released=sorted(verdict.released),
             waits_for=sorted(verdict.waits_for),
             awaits=sorted(verdict.awaits),
+            circles=verdict.circles,
             parent=verdict.parent,
             follows=verdict.follows,
             next=verdict.next,

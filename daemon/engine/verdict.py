@@ -22,6 +22,7 @@ class Verdict:
     released: frozenset[Key] = frozenset()
     waits_for: frozenset[Key] = frozenset()
     awaits: frozenset[ExternalId] = frozenset()
+    circles: ExternalId | None = None
     parent: bool = False
     follows: ExternalId | None = None
     next: ExternalId | None = None

@@ -20,6 +20,9 @@ from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, 
 PARENT = "parent:"
 """What the key of an awaited parent begins with: nobody owns it, it is there once the parent is confirmed."""
 
+CIRCLE = "circle:"
+"""What the key of a parent begins with that leads back to its child: free once the parent is out of the circle."""
+
 FOLLOWS = "follows:"
 """What the key of a parent begins with that SparkLayer knows its child's to be: nobody waits for it, it may go."""
 
@@ -31,7 +34,8 @@ class Done:
     `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the keys that it
     let go, `waits_for` those that it would have and somebody else owns: who is looked at next, perhaps it has let go.
     Those that wait for each other in a circle are looked at next together: only so can each have what it wants.
-    It also waits for the entities in `awaits` to be confirmed; `parent` says that it may be awaited itself. `follows`
+    It also waits for the entities in `awaits` to be confirmed, and for the parent `circles` that leads back to it to be
+    settled otherwise. `parent` says that it may be awaited itself. `follows`
     is the parent that SparkLayer was told of with the row: when that goes, SparkLayer forgets it, so it is told again
     when it is back. `next` is the entity that it belongs to, which is looked at instead. `report` says that it was a
     live change.
@@ -44,6 +48,7 @@ class Done:
     released: Sequence[Key] = ()
     waits_for: Sequence[Key] = ()
     awaits: Sequence[ExternalId] = ()
+    circles: ExternalId | None = None
     parent: bool = False
     follows: ExternalId | None = None
     next: ExternalId | None = None
@@ -201,6 +206,7 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     ids = [done.claim.external_id for done in call.done]
     waiting = {(key, done.claim.external_id) for done in call.done for key in done.waits_for}
     hoping = {(PARENT + one, done.claim.external_id) for done in call.done for one in done.awaits}
+    hoping |= {(CIRCLE + done.circles, done.claim.external_id) for done in call.done if done.circles is not None}
     released = [(key, done.claim.external_id) for done in call.done for key in done.released]
     known = _waiting(conn, call, ids)
     _give_back(conn, call, released)
@@ -210,6 +216,7 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     bothered = {owned[key] for key, _ in waiting - known if key in owned}.difference(ids)
     bothered |= _circling(conn, call, {one for _, one in waiting - known})
     free = {key for key, _ in released} | {key for key, _ in waiting if key not in owned}
+    free |= {CIRCLE + done.claim.external_id for done in call.done if done.circles is None}
     return bothered | _woken(
         conn, call, free | _arrived(conn, call, {one for done in call.done for one in done.awaits})
     )

@@ -85,8 +85,12 @@ class CustomerWriter:
         for wave in plan.waves:
             await carry_out(batch, [by_id[key] for key in wave if not batch.failed(key)], send)
         for key, problem in plan.problems.items():
-            waits_for = frozenset({plan.lost[key]}) if key in plan.lost else frozenset[EmailKey]()
-            batch.verdicts[key] = Verdict(outcome="rejected", problems=(problem,), waits_for=waits_for)
+            if key in plan.lost:
+                verdict = Verdict(outcome="rejected", problems=(problem,), waits_for=frozenset({plan.lost[key]}))
+            else:
+                customer = by_id[key].value
+                verdict = Verdict(outcome="rejected", problems=(problem,), circles=customer and customer.parent)
+            batch.verdicts[key] = verdict
         for key, parent in plan.orphans.items():
             batch.verdicts[key] = _orphaned(by_id[key], parent, batch)
 

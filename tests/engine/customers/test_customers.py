@@ -209,6 +209,20 @@ async def test_parents_in_a_circle_are_told(autojump_clock: MockClock, bench: Be
     assert held(bench)["2"]["parent_customer_id"] == "1"
 
 
+@pytest.mark.parametrize("known", [False, True])
+async def test_who_was_in_a_circle_is_told_once_another_has_left_it(
+    autojump_clock: MockClock, bench: Bench, *, known: bool
+) -> None:
+    if known:
+        await put(bench, customer("1"), customer("2"), customer("3"))
+    await put(bench, customer("1", parent="2"), customer("2", parent="3"), customer("3", parent="1"))
+    assert await bench.issues() == {key: ["parent_goes_in_circles"] for key in "123"}
+    await put(bench, customer("1"))
+    assert await bench.issues() == {}
+    assert held(bench)["3"]["parent_customer_id"] == "1"
+    assert held(bench)["2"]["parent_customer_id"] == "3"
+
+
 async def test_an_email_belongs_to_one(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", email="shop@example.com"), customer("2", email="Shop@Example.com"))
     assert (emails(bench), await bench.issues()) == ({"1": "shop@example.com"}, {"2": ["email_used_twice"]})

@@ -1,6 +1,7 @@
 """The products of a run, and what their merchant does to them by chance.
 
-SKUs are unique once an edit is whole: between the halves of one that moves them they are not, as in life.
+Between the halves of an edit that moves SKUs they are not unique, as in life. `share_sku` leaves one on the variants of
+two products, until one of them is given another or `settle_disputes` gives all but one another.
 """
 
 import random
@@ -112,6 +113,25 @@ class Merchandise:
         if len(variants) > 2:
             source, target = self.chance.sample(variants, 2)
             self.store.move_sku(source, target, silent=silent)
+
+    def share_sku(self, *, silent: bool) -> None:
+        """Give a variant the SKU of one of another product, by mistake."""
+        variants = self.variants()
+        if variants:
+            source, target = (self.store.variant(self.chance.choice(variants)) for _ in range(2))
+            if source.product_id != target.product_id:
+                self.store.set_sku(target.id, source.sku, silent=silent)
+
+    def settle_disputes(self) -> None:
+        """Leave each SKU to one of its variants."""
+        variants = self.variants()
+        self.chance.shuffle(variants)
+        kept = set[str]()
+        for variant in variants:
+            sku = self.store.variant(variant).sku
+            if sku in kept:
+                self.store.set_sku(variant, self.words.new("SKU-"))
+            kept.add(sku)
 
     def set_metafield(self, *, silent: bool) -> None:
         if (product := self._product()) is not None:

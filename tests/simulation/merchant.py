@@ -57,6 +57,7 @@ class Merchant:
     def mend(self) -> None:
         """Mend what SparkLayer cannot hold as it is."""
         self.unheard |= not self.heard()
+        self.goods.settle_disputes()
         self.clientele.part_from_lost_parents()
 
     def _acts(self) -> list[tuple[str, Callable[..., None]]]:
@@ -71,6 +72,7 @@ class Merchant:
             self.goods.drop_variant: 1,
             self.goods.rename_sku: 2,
             self.goods.swap_skus: 3,
+            self.goods.share_sku: 1,
             self.goods.set_metafield: 1,
             self.clientele.add_customer: 1,
             self.clientele.rename_customer: 3,

@@ -15,8 +15,7 @@ from attrs import define, field
 
 from daemon.model import Status
 from daemon.sandbox import Store
-from daemon.sandbox.bigcommerce.order_records import CANCELLED
-from daemon.sandbox.expectation.orders import DECLINED
+from daemon.sandbox.bigcommerce.order_records import CANCELLED, DECLINED
 from daemon.sandbox.message import Response
 from tests.simulation.network import Call
 from tests.simulation.weather import SHOP

@@ -14,7 +14,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from daemon.sandbox.bigcommerce.order_records import FLAT_RATE, INCOMPLETE, Line, Order, OrderAddress, amount
+from daemon.sandbox.bigcommerce.order_records import (
+    CANCELLED,
+    COMPLETED,
+    DECLINED,
+    FLAT_RATE,
+    INCOMPLETE,
+    REFUNDED,
+    SHIPPED,
+    Line,
+    Order,
+    OrderAddress,
+    amount,
+)
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.picture import Picture, compared
 
@@ -30,11 +42,11 @@ FATES = {
 """What the types of packages come to (inferred, sparklayer.md section 6)."""
 
 BY_STATUS = {
-    2: "shipped",
-    4: "returned",
-    5: "cancelled",
-    6: "cancelled",
-    10: "shipped",
+    SHIPPED: "shipped",
+    COMPLETED: "shipped",
+    REFUNDED: "returned",
+    CANCELLED: "cancelled",
+    DECLINED: "cancelled",
 }
 """What became of pieces that are in no parcel and were not refunded, by the order's status; otherwise they are open."""
 

@@ -46,7 +46,7 @@ def _product(product: Product, _terms: Terms | None) -> Iterator[bytes]:
     write = ProductWrite(
         external_id=product.external_id, title=product.title, slug=product.slug, variants=product.variants
     )
-    yield encode_product(write, no_image=None)
+    yield encode_product(write, clearing=False)
 
 
 def _stock(product: Product, terms: Terms | None) -> Iterator[bytes]:

@@ -13,8 +13,8 @@ from typing import Any
 PRODUCT_BY_EXTERNAL_ID = "/api/v1/products/{}"
 """The path is documented; that PATCH by external id is the way to write one again is not (section 2)."""
 
-NO_IMAGE = ""
-"""How a variant loses its picture: leaving the field out of a PATCH would keep the old one (section 2)."""
+CLEARED_OF_VARIANT: Mapping[str, Any] = {"cart_image_url": "", "weight_in_grams": 0, "rrp": [], "settings": []}
+"""How a variant loses a field that it had: leaving it out of a PATCH would keep the old value (section 2)."""
 
 PRICE_LISTS = "/api/v1/price-lists"
 """Creating one is documented, the path is not (section 4)."""

@@ -13,7 +13,7 @@ from attrs import asdict, frozen
 from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantId
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import NO_IMAGE, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
+from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
 
 CREATE = Operation(name="createProduct", method="POST", keyed=True, concurrent=True)
 UPDATE = Operation(name="updateProduct", method="PATCH", keyed=True, concurrent=True)
@@ -56,7 +56,7 @@ class Products:
 
     async def create(self, write: ProductWrite, lane: Lane) -> None:
         """POST a product. Raises Duplicate when its external id, or a variant's id or SKU, is taken."""
-        await self._client.call(CREATE, PATH, lane, encode(write, no_image=None))
+        await self._client.call(CREATE, PATH, lane, encode(write, clearing=False))
 
     async def update(self, write: ProductWrite, lane: Lane) -> None:
         """PATCH a product by its external id. Raises Missing when there is none, Duplicate when a SKU is taken."""
@@ -85,14 +85,16 @@ class _Product(msgspec.Struct):
     variants: list[_Variant] = []
 
 
-def encode(write: ProductWrite, *, no_image: str | None = NO_IMAGE) -> bytes:
+def encode(write: ProductWrite, *, clearing: bool = True) -> bytes:
     """Return the JSON of a product write: what is None is left out, decimals are numbers.
 
-    `no_image` is said of a variant without a picture: what clears it, or None when there is nothing to clear yet.
+    `clearing` has a variant say that it has no picture, no weight and none of `write.cleared` where it has none; where
+    the product is new, there is nothing to clear yet.
     """
     content: dict[str, Any] = {"external_id": write.external_id, "title": write.title, "slug": write.slug}
-    nothing: dict[str, Any] = {"cart_image_url": no_image, **{name: [] for name in write.cleared}}
-    live = [{**_without_none(nothing), **_variant(variant)} for variant in write.variants]
+    said = (CLEARED_OF_VARIANT.keys() - EXTRAS) | write.cleared if clearing else frozenset[str]()
+    nothing = {name: empty for name, empty in CLEARED_OF_VARIANT.items() if name in said}
+    live = [{**nothing, **_variant(variant)} for variant in write.variants]
     content["variants"] = [*live, *(_discontinued(variant) for variant in write.vanished)]
     return encode_json(_without_none(content))
 

@@ -1,10 +1,12 @@
 """Every edit that a merchant can make arrives in SparkLayer by its webhook, within two seconds of it."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
+import pytest
 import trio
 
-from daemon.sandbox import Store, adventureworks
+from daemon.sandbox import SparkLayerOptions, Store, adventureworks
 from tests.e2e.harness import OpenHouse
 
 JUMPER = 1
@@ -38,6 +40,9 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
     "stock tracked by variant": lambda store: store.set_tracking(JUMPER, "variant"),
     "weight": lambda store: store.set_weight(JUMPER, 2.25),
     "variant's own weight": lambda store: store.set_weight(JUMPER, 0.5, _small(store)),
+    "weight that cannot be": lambda store: store.set_weight(JUMPER, -1),
+    "weight that can be": lambda store: store.set_weight(JUMPER, 1.5),
+    "no weight": lambda store: store.set_weight(JUMPER, 0),
     "variant added": lambda store: store.add_variant(JUMPER, sku="J-L", options={"Size": "L"}, stock=5),
     "variant deleted": lambda store: store.delete_variant(_small(store)),
     "SKU changed": lambda store: store.set_sku(store.by_sku("J-M").id, "J-MEDIUM"),
@@ -48,9 +53,10 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
 LIVE_SECONDS = 2.0
 
 
-async def test_every_edit_arrives(house: OpenHouse) -> None:
+@pytest.mark.parametrize("variants", ["merge", "replace"])
+async def test_every_edit_arrives(house: OpenHouse, variants: Literal["merge", "replace"]) -> None:
     """One after the other, in one store, so that each starts from what the ones before it have left."""
-    async with house() as h:
+    async with house(sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         for name, edit in EDITS.items():
             edit(h.store)
@@ -64,6 +70,24 @@ async def test_a_new_unit_of_weight_arrives_with_every_product(house: OpenHouse)
         h.store.set_weight_unit("KGS")
         await h.until(lambda: not h.unequal)
         assert (await h.process.second_run())["succeeded"]
+
+
+@pytest.mark.parametrize("variants", ["merge", "replace"])
+async def test_a_unit_of_weight_that_nobody_knows_takes_the_weights_away(
+    house: OpenHouse, variants: Literal["merge", "replace"]
+) -> None:
+    async with house(sparklayer=SparkLayerOptions(variants=variants)) as h:
+        await h.first_sync()
+        h.store.set_weight_unit("Stones")
+        assert (await h.process.second_run())["succeeded"]
+        await h.until(lambda: h.errors.keys() == {str(JUMPER)})
+        assert "no weight is in SparkLayer" in str(h.errors[str(JUMPER)].message)
+        h.assert_equal()
+        writes = h.writes
+        assert (await h.process.full_sync())["succeeded"]
+        assert h.writes == writes, "what was taken away once is gone"
+        h.store.set_weight_unit("LBS")
+        await h.until(lambda: not h.unequal)
 
 
 async def test_a_new_currency_relabels_the_price_list(house: OpenHouse) -> None:

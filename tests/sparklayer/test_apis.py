@@ -42,7 +42,7 @@ WRITE = ProductWrite(
 TAKEN = httpx.Response(409, json={"detail": "external_id 7/7 already exists"})
 
 
-def test_a_product_write_lists_all_variants_and_says_when_an_image_is_gone() -> None:
+def test_a_product_write_lists_all_variants_and_says_what_is_gone() -> None:
     assert b"453.59" in encode(WRITE)
     assert b'"453.59"' not in encode(WRITE)
     assert msgspec.json.decode(encode(WRITE)) == {
@@ -64,6 +64,7 @@ def test_a_product_write_lists_all_variants_and_says_when_an_image_is_gone() -> 
                 "sku": "A-2",
                 "status": "suspended",
                 "position": 2,
+                "weight_in_grams": 0,
                 "cart_image_url": "",
                 "options": [],
             },
@@ -81,15 +82,21 @@ async def test_products_are_created_by_post_and_written_again_by_external_id(spa
     ]
 
 
-async def test_a_picture_is_cleared_when_a_product_is_written_again_not_when_it_is_created(
+async def test_a_picture_and_a_weight_are_cleared_when_a_product_is_written_again_not_when_it_is_created(
     sparklayer: SparkLayer, fake: Any
 ) -> None:
     await sparklayer.products.create(WRITE, Lane.LIVE)
     await sparklayer.products.update(WRITE, Lane.LIVE)
-    shown = evolve(WRITE, variants=(evolve(VARIANT, cart_image_url="https://x.test/1.png"),), vanished=())
-    await sparklayer.products.create(shown, Lane.LIVE)
-    pictures = [[v["cart_image_url"] for v in body["variants"] if "cart_image_url" in v] for body in fake.bodies()]
-    assert pictures == [[], ["", ""], ["https://x.test/1.png"]]
+    shown = evolve(BARE, cart_image_url="https://x.test/1.png", weight_in_grams=Decimal(5))
+    await sparklayer.products.create(evolve(WRITE, variants=(shown,), vanished=()), Lane.LIVE)
+    said = {
+        name: [[variant[name] for variant in body["variants"] if name in variant] for body in fake.bodies()]
+        for name in ("cart_image_url", "weight_in_grams")
+    }
+    assert said == {
+        "cart_image_url": [[], ["", ""], ["https://x.test/1.png"]],
+        "weight_in_grams": [[453.59], [453.59, 0], [5]],
+    }
 
 
 async def test_a_taken_id_is_a_duplicate_and_an_unknown_one_missing(sparklayer: SparkLayer, fake: Any) -> None:

@@ -162,8 +162,8 @@ class Trouble(enum.Enum):
         at=(Kind.ORDERS,),
     )
     CART_USED_TWICE = Entry(
-        when="an earlier order names the same cart; told until that one lets go",
-        message="An earlier order names the same cart, so only that one is in SparkLayer.",
+        when="another order names the same cart, or had it and may not have another; told until it lets go",
+        message="Another order names the same cart, or has not left it yet, so only that one is in SparkLayer.",
         remedy="Correct the cart id of one of the orders.",
         at=(Kind.ORDERS,),
     )

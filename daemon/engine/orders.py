@@ -1,12 +1,13 @@
 """Writes orders as purchases: reads the purchase by its cart, replaces what the platform owns, carries over the rest.
 
-A cart has one order, which owns it in the ledger; a second one that names it is an issue and waits. An order that
-names another cart than before leaves the former purchase behind as cancelled, before it writes the new one. An order
-that is gone from the platform stays in the customer's history, as cancelled: its purchase has things that only
-SparkLayer knows, and nobody could bring them back if the order were restored.
+A cart has one order, which owns it in the ledger; a second one that names it is an issue, and waits with what it had
+until then. An order that names another cart than before leaves the former purchase behind as cancelled, before it
+writes the new one. An order that is gone from the platform stays in the customer's history, as cancelled: its purchase
+has things that only SparkLayer knows, and nobody could bring them back if the order were restored.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from attrs import evolve, frozen
 
@@ -94,13 +95,12 @@ class OrderWriter:
             owners = await self._line.storage.read(
                 ledger.owners, self._line.connection.id, self.kind, set(wanted.values())
             )
-            won = winners(wanted, owners, batch)
-            lost = {one: cart for one, cart in wanted.items() if won[cart] != one}
+            won, lost = _contest(wanted, owners, batch)
             mark = ledger.Mark(
                 connection_id=self._line.connection.id,
                 kind=self.kind,
                 rows=[job.row(_marked(job), sure=False) for job in jobs if job.external_id not in lost],
-                claims={cart: one for cart, one in won.items() if one in wanted},
+                claims={cart: one for cart, one in won.items() if wanted.get(one) == cart},
                 given_up={cart: owner for cart, owner in owners.items() if owner in batch},
             )
             if not await self._line.storage.write(ledger.mark, mark):
@@ -121,6 +121,22 @@ class OrderWriter:
         held = await purchases.read(order.cart_id, lane)
         await purchases.put(order.cart_id, merged(order, held), lane)
         return Verdict(outcome="written", row=job.row(Parts(order.cart_id)), released=frozenset(_left(job)))
+
+
+def _contest(
+    wanted: Mapping[ExternalId, CartId], owners: Mapping[CartId, ExternalId], batch: AbstractSet[ExternalId]
+) -> tuple[Mapping[CartId, ExternalId], Mapping[ExternalId, CartId]]:
+    """Return who has each cart, and who loses the one that it names: that keeps the one it had.
+
+    Should it come back to that one, nothing would tell it from an order that never went.
+    """
+    lost: Mapping[ExternalId, CartId] = {}
+    while True:
+        won = winners(wanted, owners, batch - lost.keys())
+        now = {one: cart for one, cart in wanted.items() if won[cart] != one}
+        if now.keys() == lost.keys():
+            return won, lost
+        lost = now
 
 
 def _left(job: OrderJob) -> frozenset[CartId]:

@@ -92,6 +92,23 @@ async def test_two_orders_of_one_cart_are_an_issue_of_the_later_one(house: OpenH
         assert (await h.process.status("orders"))["issues"] == 0
 
 
+async def test_an_order_that_returns_to_a_cart_it_could_not_leave_is_in_sparklayer(house: OpenHouse) -> None:
+    store = _with_orders(2)
+    third = store.orders.place(SHOP, MUG)
+    async with house(store) as h:
+        await h.first_sync()
+        h.store.metafields.set("order", FIRST, "cart_id", cart(FIRST + 1))
+        h.store.metafields.set("order", third, "cart_id", cart(FIRST))
+        await h.settle()
+        assert (await h.process.status("orders"))["issues"] == 2
+        h.store.metafields.set("order", FIRST, "cart_id", cart(FIRST))
+        await h.settle()
+        held = {key: one["purchase_identifiers"]["platform"] for key, one in h.state.comparable()["purchases"].items()}
+        assert held == {cart(FIRST): str(FIRST), cart(FIRST + 1): str(FIRST + 1)}
+        _, output, _ = await h.process.command("issues")
+        assert (f"Order {third}" in output, f"Order {FIRST}:" in output) == (True, False)
+
+
 @pytest.mark.parametrize("keeps", [0, 1])
 async def test_a_list_of_carts_that_leaves_some_out_cancels_nothing(house: OpenHouse, keeps: int) -> None:
     async with house(_with_orders(10)) as h:

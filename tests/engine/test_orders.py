@@ -1,6 +1,7 @@
 """Orders reach SparkLayer as purchases: what the platform owns is replaced, the rest carried over."""
 
 import datetime as dt
+import random
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -118,7 +119,7 @@ async def test_a_conflict_is_told_here_and_not_in_the_sync_log(autojump_clock: M
     assert await bench.house.take() is None
 
 
-OTHER = "11111111-7618-4e3b-b1af-9055639b18d1"
+OTHER, THIRD = (f"{digit * 8}-7618-4e3b-b1af-9055639b18d1" for digit in "13")
 
 
 def types(bench: Bench, cart: str = CART) -> list[str]:
@@ -161,6 +162,45 @@ async def test_a_cart_has_one_order_and_the_second_one_waits_for_it(autojump_clo
     await bench.work()
     assert purchase(bench)["purchase_identifiers"]["platform"] == "1"
     assert await bench.issues() == {"3": ["cart_used_twice"]}
+
+
+async def test_an_order_that_may_not_have_its_new_cart_keeps_the_former_one(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, order("1"), order("2", cart=OTHER))
+    await put(bench, order("1", cart=OTHER), order("3"))
+    assert await bench.issues() == {"1": ["cart_used_twice"], "3": ["cart_used_twice"]}
+    await put(bench, order("1"))
+    assert [purchase(bench, cart)["purchase_identifiers"]["platform"] for cart in (CART, OTHER)] == ["1", "2"]
+    assert await bench.issues() == {"3": ["cart_used_twice"]}
+    await put(bench, order("1", cart=THIRD))
+    assert [purchase(bench, cart)["purchase_identifiers"]["platform"] for cart in (CART, THIRD)] == ["3", "1"]
+    assert await bench.issues() == {}
+
+
+@pytest.mark.parametrize("_round", range(8))
+async def test_whatever_carts_orders_name_each_has_its_own_or_is_told(
+    autojump_clock: MockClock, bench: Bench, _round: int
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201  pytest shows it with a failure
+    chance = random.Random(seed)
+    for _ in range(12):
+        named = {number: chance.choice((CART, OTHER, THIRD)) for number in "12345" if chance.random() < 0.8}
+        bench.shop.products = {}
+        bench.shop.put(*(order(number, cart=cart) for number, cart in named.items()))
+        bench.shop.batch_size = chance.choice([1, 2, 250])
+        await bench.change(*(number for number in "12345" if chance.random() < 0.6))
+        await bench.work()
+        if chance.random() < 0.5:
+            continue
+        await bench.change(*"12345")
+        await bench.work()
+        told = await bench.issues()
+        assert told.keys() <= named.keys()
+        for number in named.keys() - told.keys():
+            assert purchase(bench, named[number])["purchase_identifiers"]["platform"] == number
+            assert types(bench, named[number]) == ["incoming"]
 
 
 async def test_of_new_orders_with_one_cart_the_earliest_has_it(autojump_clock: MockClock, bench: Bench) -> None:

@@ -16,7 +16,8 @@ class Batch:
     """The claims of one kind and lane. `mapped` has what was read of them, `verdicts` what became of each.
 
     `refreshing` are those that are written whatever the ledger says. `wanted` are entities that turned out to be
-    needed besides: they are looked at next.
+    needed besides: they are looked at next. So are those in `missing`, which SparkLayer does not have
+    whatever the ledger says: they are written anew.
     """
 
     claims: dict[ExternalId, Claim]
@@ -27,6 +28,7 @@ class Batch:
     known: set[ExternalId] = field(factory=set)
     """Those that the ledger had a row of."""
     wanted: set[ExternalId] = field(factory=set)
+    missing: set[ExternalId] = field(factory=set)
 
     def came_by_sweep(self, external_id: ExternalId) -> bool:
         """Whether no webhook and no full sync has asked for the entity."""

@@ -163,6 +163,7 @@ class Pipeline:
             done=done,
             again=again,
             wanted=sorted(batch.wanted),
+            missing=sorted(batch.missing),
         )
         await line.storage.write(settle, settlement)
         self._desk.wake()

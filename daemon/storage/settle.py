@@ -70,7 +70,10 @@ class Again:
 
 @frozen(kw_only=True)
 class Settlement:
-    """What became of a batch, or of a part of it. `wanted` are entities that must be looked at besides."""
+    """What became of a batch, or of a part of it.
+
+    `wanted` are entities that must be looked at besides, and so are those in `missing`, which are unsure from now on.
+    """
 
     connection_id: ConnectionId
     kind: Kind
@@ -79,6 +82,7 @@ class Settlement:
     done: Sequence[Done] = ()
     again: Sequence[Again] = ()
     wanted: Sequence[ExternalId] = ()
+    missing: Sequence[ExternalId] = ()
 
 
 def settle(conn: Connection, calls: Sequence[Settlement]) -> list[None]:
@@ -97,6 +101,7 @@ def _settle(conn: Connection, call: Settlement) -> None:
     rows = [row for row in (*(d.row for d in call.done), *(a.row for a in call.again)) if row is not None]
     ledgers.store(conn, call.connection_id, call.kind, rows)
     _forget(conn, call)
+    _doubt(conn, call, call.missing)
     replace(
         conn,
         call.connection_id,
@@ -105,7 +110,7 @@ def _settle(conn: Connection, call: Settlement) -> None:
         [(d.claim.external_id, d.issue, d.report) for d in call.done],
     )
     following = {done.next for done in call.done if done.next is not None}
-    concerned = {*_ownership(conn, call), *_families(conn, call), *following, *call.wanted}
+    concerned = {*_ownership(conn, call), *_families(conn, call), *following, *call.wanted, *call.missing}
     changes = [Change(call.kind, external_id) for external_id in sorted(concerned)]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.LIVE)])
 
@@ -201,6 +206,14 @@ def _forget(conn: Connection, call: Settlement) -> None:
         conn.execute(delete(ledger).where(*mine))
 
 
+def _doubt(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> None:
+    """Have entities be unsure: SparkLayer no longer holds what it was told of them."""
+    c = ledger.c
+    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
+    for part in in_parts(ids):
+        conn.execute(update(ledger).where(*mine, c.external_id.in_(part)).values(digest=None))
+
+
 def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     """Give keys back and note who waits; return who must be looked at because of that."""
     ids = [done.claim.external_id for done in call.done]
@@ -290,9 +303,7 @@ def _families(conn: Connection, call: Settlement) -> set[ExternalId]:
     told = {done.claim.external_id for done in call.done if done.parent or done.forget}
     for part in in_parts(told | {one for _, one in left | following}):
         conn.execute(delete(waiters).where(*mine, c.external_id.in_(part), c.key.startswith(FOLLOWS)))
-    for part in in_parts({one for _, one in left}):
-        theirs = (ledger.c.connection_id == call.connection_id, ledger.c.kind == call.kind.value)
-        conn.execute(update(ledger).where(*theirs, ledger.c.external_id.in_(part)).values(digest=None))
+    _doubt(conn, call, {one for _, one in left})
     _note_waiters(conn, call, following | {(PARENT + key.removeprefix(FOLLOWS), one) for key, one in left})
     return {one for _, one in left}
 

@@ -191,6 +191,21 @@ async def test_a_child_whose_parent_goes_is_an_issue_at_once(house: OpenHouse, g
         h.assert_equal()
 
 
+async def test_a_refresh_brings_back_a_parent_that_was_deleted_in_sparklayer(house: OpenHouse) -> None:
+    store = trade_store()
+    book = store.customers
+    late = [book.add(f"m{one}@example.com", group_id=WHOLESALE, silent=True) for one in range(300)][-1]
+    book.set_attribute(SHOP, PARENT, str(late))
+    async with house(store) as h:
+        await h.first_sync()
+        h.state.customers.remove(str(late))
+        run = await h.process.full_sync("customers", refresh=True)
+        assert (run["succeeded"], run["failed"]) == (True, 0)
+        await h.settle()
+        h.assert_equal()
+        assert problems(h, "customers") == {}
+
+
 @contextlib.contextmanager
 def _no_customers(h: House) -> Iterator[Rule]:
     """Have every list of customers say that there are none."""

@@ -16,7 +16,7 @@ from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
-from daemon.errors import Duplicate, Missing, Retry
+from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane
 from daemon.problems import Trouble, refused
 from daemon.sparklayer.customers import OPTIONAL, CustomerWrite, sent
@@ -184,9 +184,23 @@ class CustomerWriter:
             # Perhaps a former owner has yet to give it up: once it has, who waits is looked at again.
             waits_for = frozenset({self._key(customer)})
             return Verdict(outcome="rejected", problems=(refused(str(taken)),), waits_for=waits_for)
+        except Rejected as refusal:
+            # Which words name an unknown parent is not documented, so look before blaming the child.
+            if parent is None or await self._there(parent, batch.lane):
+                raise
+            batch.missing.add(parent)
+            raise Retry("waits for its parent customer", reason="parent_first") from refusal
         parts = self._parts(customer)
         released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails)
         return Verdict(outcome="written", row=job.row(parts), released=released, parent=True, follows=parent)
+
+    async def _there(self, external_id: ExternalId, lane: Lane) -> bool:
+        """Whether SparkLayer has a customer: somebody may have deleted it there."""
+        try:
+            await self._line.sparklayer.customers.addresses_of(external_id, lane)
+        except Missing:
+            return False
+        return True
 
     async def _send(self, job: CustomerJob, lane: Lane, *, email: str) -> None:
         customer, before, api = job.value, job.before, self._line.sparklayer.customers

@@ -376,6 +376,29 @@ async def test_a_child_waits_for_a_parent_that_was_never_confirmed(autojump_cloc
     assert set(held(bench)) == {"1", "2"}, "its coming wakes the child"
 
 
+async def test_a_parent_that_was_deleted_in_sparklayer_is_made_anew_before_its_child(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, customer("1", parent="2"), customer("2"))
+    bench.site.state.customers.remove("2")
+    bench.shop.batch_size = 1
+    run = await bench.house.started("refresh")
+    await bench.house.page(run, "1", "2")
+    await bench.once()
+    assert await bench.issues() == {}, "that SparkLayer refuses the child is nobody's fault"
+    await bench.work()
+    assert (held(bench)["1"]["parent_customer_id"], await bench.issues()) == ("2", {})
+
+
+async def test_a_child_refused_for_itself_leaves_its_parent_alone(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1", parent="2"), customer("2"))
+    before = bench.site.state.customers.writes
+    bench.site.faults.add("PATCH */customers/1", answer(422))
+    await put(bench, customer("1", parent="2", first_name="Ann"))
+    assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
+    assert bench.site.state.customers.writes == before
+
+
 async def test_a_child_whose_parent_goes_in_the_same_batch_waits_for_it(
     autojump_clock: MockClock, bench: Bench
 ) -> None:

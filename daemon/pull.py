@@ -1,5 +1,8 @@
 """The pages that SparkLayer pulls: a page of the store, mapped and put into the same words as what is pushed.
 
+What a platform tells only in lists is read when a full sync begins. Until the first one of a kind has, its pages would
+be there and yet not whole, so whoever asks for them is told to come back.
+
 A page's name is opaque to SparkLayer, and is taken back only from whom it was given to: it is the adapter's cursor
 with a print of it, keyed and made for the connection and the type.
 """
@@ -13,7 +16,7 @@ from attrs import frozen
 
 from daemon.engine.line import Line
 from daemon.engine.products.entry import Terms
-from daemon.errors import Failure
+from daemon.errors import Failure, Retry
 from daemon.listener.ignite import PulledPage
 from daemon.listener.routes import Refused
 from daemon.model import Customer, Kind, Order, Product, StoreFacts
@@ -26,6 +29,7 @@ from daemon.sparklayer.products import encode as encode_product
 from daemon.sparklayer.purchases import merged
 from daemon.sparklayer.stock import StockRow
 from daemon.sparklayer.stock import entry as stock_entry
+from daemon.storage import full_syncs
 
 PRINT_SIZE = 16
 
@@ -72,11 +76,18 @@ PULLED: Mapping[str, PulledType] = {
 
 
 async def pull(line: Line, data_type: str, page: str | None) -> PulledPage:
-    """Read one page. Raises Refused, the failures of the platform and, where terms are needed, of SparkLayer."""
+    """Read one page. Raises Refused, the failures of the platform and, where terms are needed, of SparkLayer.
+
+    Raises Retry while the pages of the type would not be whole.
+    """
     wanted = PULLED.get(data_type)
     if wanted is None or wanted.kind not in line.desks:
         raise Refused(404, f"There is no such type; known are: {', '.join(PULLED)}.")
     cursor = _cursor(line, data_type, page)
+    if wanted.kind in line.platform_type.remembered and not await line.storage.read(
+        full_syncs.ever_read, line.connection.id, wanted.kind
+    ):
+        raise Retry("the first full sync has not read any of it yet", reason="first_full_sync")
     facts = await line.facts()
     terms = await line.terms() if wanted.terms else None
     found = await line.platform.page(wanted.kind, cursor)

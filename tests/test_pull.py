@@ -50,7 +50,13 @@ ORDER = Order(
 async def bench() -> AsyncIterator[Bench]:
     async with open_bench() as opened:
         opened.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}, stock=n) for n in range(1, 6)))
+        await begun(opened)
         yield opened
+
+
+async def begun(bench: Bench) -> None:
+    """Have a full sync read a page."""
+    await bench.house.page(await bench.house.started(), "1", cursor="1")
 
 
 async def every(bench: Bench, data_type: str) -> list[dict[str, Any]]:
@@ -82,13 +88,38 @@ async def test_stock_comes_for_each_sku_at_the_sites_location(bench: Bench) -> N
 async def test_customers_and_purchases_come_as_they_are_pushed() -> None:
     async with open_bench(kind=Kind.CUSTOMERS) as bench:
         bench.shop.put(BUYER)
+        await begun(bench)
         [customer] = await every(bench, "customers")
         msgspec.convert(customer, CustomerWrite)
         assert (customer["external_id"], customer["addresses"][0]["external_id"]) == ("1", "11")
     async with open_bench(kind=Kind.ORDERS) as bench:
         bench.shop.put(ORDER)
+        await begun(bench)
         [purchase] = await every(bench, "purchases")
         assert purchase["purchase_identifiers"] == {"sparklayer": ORDER.cart_id, "platform": "1", "visible": "#1"}
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["a page", "an empty store"])
+async def test_nothing_is_pulled_before_a_full_sync_has_read_something(*, empty: bool) -> None:
+    """What the store tells only in lists is not known before: the pages would be there, and not whole."""
+    async with open_bench() as bench:
+        bench.shop.put(product("1", {"11": "S1"}))
+        for data_type in ("products", "stock"):
+            with pytest.raises(Retry) as refused:
+                await pull(bench.line, data_type, None)
+            assert refused.value.reason == "first_full_sync"
+        run = await bench.house.started()
+        with pytest.raises(Retry):
+            await pull(bench.line, "products", None)
+        await (bench.house.enumerated(run) if empty else bench.house.page(run, "1", cursor="1"))
+        assert len(await every(bench, "products")) == 1
+
+
+async def test_what_an_adapter_knows_without_a_list_is_pulled_at_once() -> None:
+    async with open_bench(kind=Kind.CUSTOMERS) as bench:
+        bench.shop.put(BUYER)
+        bench.line.platform_type = evolve(bench.line.platform_type, remembered=frozenset({Kind.PRODUCTS}))
+        assert len(await every(bench, "customers")) == 1
 
 
 async def test_what_is_not_told_is_left_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

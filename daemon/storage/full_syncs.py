@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
@@ -175,6 +175,14 @@ def latest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | N
 def newest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
     """Return the newest run of any mode."""
     return _one(conn, connection_id, kind, full_syncs.c.id > 0)
+
+
+def ever_read(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
+    """Whether a run has ever read a page that had something in it, or all there is."""
+    c = full_syncs.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value)
+    query = select(c.id).where(*mine, or_(c.seen > 0, c.enumerated_at.is_not(None))).limit(1)
+    return conn.execute(query).first() is not None
 
 
 def _one(conn: Connection, connection_id: ConnectionId, kind: Kind, condition: ColumnElement[bool]) -> Run | None:

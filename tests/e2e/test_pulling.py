@@ -103,3 +103,21 @@ async def test_nobody_else_can_pull(house: OpenHouse, token: str) -> None:
         await h.process.start()
         answer = await h.process.request("GET", f"/v1/{SITE}/sync/products", headers={"Authorization": token})
         assert (answer.status_code, answer.content) == (401, b"")
+
+
+async def test_what_is_not_known_whole_yet_is_not_pulled(house: OpenHouse) -> None:
+    """Right after a connect the store's metafields are not read: orders have no cart then, and products no rules."""
+    store = trade_store()
+    store.metafields.set("product", 1, "min_order_quantity", "6", silent=True)
+    async with house(store, sparklayer=SparkLayerOptions(journal=True), start=False) as h:
+        _let_in(h)
+        async with h.shop.faults.hold("GET */v3/catalog/products/metafields") as held:
+            await h.process.start()
+            await held.arrived()
+            for data_type in ("products", "purchases", "stock"):
+                answer = await _pull(h, data_type)
+                assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True), data_type
+            held.release()
+        await h.first_sync()
+        for data_type in ("products", "purchases"):
+            assert dict(_by_id(data_type, (await _all(h, data_type))[0])) == _pushed(h)[data_type]

@@ -51,16 +51,8 @@ async def _price_list(
     present = await sparklayer.pricing.get_list(slug)
     if present is None:
         await lost()
-        await sparklayer.pricing.create_list(
-            PriceList(
-                slug=slug,
-                name=name,
-                currency_code=facts.currency,
-                source="integration",
-                tax_inclusive_display=facts.tax_inclusive or None,
-            )
-        )
-        return slug
+        present = PriceList(slug=slug, name=name, currency_code=facts.currency, source="integration")
+        await sparklayer.pricing.create_list(present)
     changes: dict[str, object] = {}
     if present.currency_code != facts.currency:
         changes["currency_code"] = facts.currency

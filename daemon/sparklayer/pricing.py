@@ -27,7 +27,7 @@ SET = Operation(name="updatePriceListPricing", method="PATCH", concurrent=True)
 class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):
     """A price list; `source` says who made it: `custom`, `platform` or `integration`.
 
-    `tax_inclusive_display` is None when SparkLayer does not say (inferred).
+    `tax_inclusive_display` is None when SparkLayer does not say (inferred); a new list says nothing of it.
     """
 
     slug: str
@@ -63,9 +63,9 @@ class Pricing:
         await self._client.call(CREATE_LIST, PRICE_LISTS, Lane.LIVE, encode_json(new))
 
     async def update_list(self, slug: str, changes: Mapping[str, Any]) -> None:
-        """Change what is named of a list. Another currency relabels its prices, it does not convert them.
+        """Change what is named of a list, `tax_inclusive_display` too: it is documented for this call only.
 
-        Raises Missing.
+        Another currency relabels the list's prices, it does not convert them. Raises Missing.
         """
         await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, encode_json(changes))
 

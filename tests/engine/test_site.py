@@ -3,8 +3,9 @@
 import pytest
 
 from daemon.engine.site import Wanted, prepare_site
-from daemon.errors import Blocked
+from daemon.errors import Blocked, Retry
 from daemon.model import StoreFacts
+from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from tests.engine.fakes import Bench, open_bench
 
@@ -15,8 +16,8 @@ async def _nothing() -> None:
     pass
 
 
-async def _prepared(bench: Bench, wanted: Wanted, currency: str = "GBP") -> str:
-    facts = StoreFacts(currency=currency, weight_unit="KGS")
+async def _prepared(bench: Bench, wanted: Wanted, currency: str = "GBP", *, tax_inclusive: bool = False) -> str:
+    facts = StoreFacts(currency=currency, weight_unit="KGS", tax_inclusive=tax_inclusive)
     terms = await prepare_site(bench.line.sparklayer, bench.line.platform_type, facts, wanted, _nothing)
     assert terms.price_list == "fake-price"
     return terms.stock_location
@@ -61,6 +62,18 @@ async def test_the_price_list_is_made_once_and_follows_the_currency() -> None:
         assert not [call for call in bench.calls if not call.startswith("GET")]
         await _prepared(bench, Wanted(), "EUR")
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"
+
+
+async def test_a_list_that_shows_tax_is_made_first_and_told_then() -> None:
+    """Only changing a list is documented to take how it is shown: one that dies in between is told the next time."""
+    async with open_bench() as bench:
+        refusal = bench.site.faults.add("PATCH */price-lists/*", answer(503))
+        with pytest.raises(Retry):
+            await _prepared(bench, Wanted(), tax_inclusive=True)
+        bench.site.faults.remove(refusal)
+        await _prepared(bench, Wanted(), tax_inclusive=True)
+        assert bench.site.state.price_lists.lists["fake-price"].tax_inclusive_display is True
+        assert bench.calls["POST /api/v1/price-lists"] == 1
 
 
 async def test_terms_are_read_once_until_they_are_forgotten() -> None:

@@ -111,7 +111,8 @@ REFUSED: list[tuple[str, str, Any, int, str | None]] = [
     ("POST", "price-lists", LIST | {"currency_code": "usd"}, 400, "currency_code"),
     ("POST", "price-lists", LIST | {"source": "mars"}, 400, "source"),
     ("POST", "price-lists", LIST, 409, None),
-    ("POST", "price-lists", LIST | {"slug": "b", "tax_inclusive_display": "no"}, 400, "tax_inclusive_display"),
+    ("POST", "price-lists", LIST | {"slug": "b", "tax_inclusive_display": True}, 400, "tax_inclusive_display"),
+    ("PATCH", "price-lists/trade", {"tax_inclusive_display": "no"}, 400, "tax_inclusive_display"),
     ("PATCH", "price-lists/trade", {"tax_inclusive_display": None}, 400, "tax_inclusive_display"),
     ("PATCH", "price-lists/trade", {"slug": "other"}, 400, "slug"),
     ("PATCH", "price-lists/trade", {"source": "custom"}, 400, "source"),
@@ -236,7 +237,8 @@ async def test_rules_and_recommended_prices_are_replaced_whole(house: Any) -> No
 
 async def test_a_price_list_tells_how_its_prices_are_shown(house: Any) -> None:
     async with house() as running:
-        made = await running.site("POST", "/api/v1/price-lists", LIST | {"tax_inclusive_display": True})
+        await running.site("POST", "/api/v1/price-lists", LIST)
+        made = await running.site("PATCH", "/api/v1/price-lists/trade", {"tax_inclusive_display": True})
         named = await running.site("PATCH", "/api/v1/price-lists/trade", {"name": "Net"})
         changed = await running.site("PATCH", "/api/v1/price-lists/trade", {"tax_inclusive_display": False})
         picture = running.sandbox.sparklayer.state.comparable()["price_lists"]

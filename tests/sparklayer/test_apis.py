@@ -296,16 +296,14 @@ async def test_stock_says_when_more_comes_and_how_far_it_may_be_oversold(sparkla
     }
 
 
-@pytest.mark.parametrize("said", [{}, {"tax_inclusive_display": True}, {"tax_inclusive_display": False}])
+@pytest.mark.parametrize("said", [None, True, False])
 async def test_a_price_list_says_whether_its_prices_include_tax_when_that_is_known(
-    sparklayer: SparkLayer, fake: Any, said: dict[str, bool]
+    sparklayer: SparkLayer, fake: Any, *, said: bool | None
 ) -> None:
-    trade = PriceList(slug="trade", name="Trade", currency_code="GBP", source="integration", **said)
-    await sparklayer.pricing.create_list(trade)
-    (body,) = fake.bodies()
-    assert {name: body[name] for name in body if name not in ("slug", "name", "currency_code", "source")} == said
-    fake.answers = [httpx.Response(200, json=body)]
-    assert await sparklayer.pricing.get_list("trade") == trade
+    there: dict[str, Any] = {"slug": "trade", "name": "Trade", "currency_code": "GBP", "source": "integration"}
+    shown = {} if said is None else {"tax_inclusive_display": said}
+    fake.answers = [httpx.Response(200, json=there | shown)]
+    assert await sparklayer.pricing.get_list("trade") == PriceList(**there, tax_inclusive_display=said)
 
 
 async def test_the_sync_log_of_a_site_is_wiped_in_one_call(sparklayer: SparkLayer, fake: Any) -> None:

@@ -26,13 +26,21 @@ class _Rule(Written):
 
 
 class PriceList(Written):
-    """A price list as it is created, stored and answered."""
+    """A price list as it is stored and answered."""
 
     slug: Slug
     name: Name
     currency_code: Currency
     source: Source = "integration"
     tax_inclusive_display: bool | UnsetType = UNSET
+    rules: list[_Rule] | UnsetType = UNSET
+
+
+class _New(Written):
+    slug: Slug
+    name: Name
+    currency_code: Currency
+    source: Source = "integration"
     rules: list[_Rule] | UnsetType = UNSET
 
 
@@ -80,12 +88,13 @@ class PriceLists:
         return json({"data": kept[(page - 1) * size : page * size], "pagination": pages})
 
     def create(self, request: Request) -> Response:
-        """Create a list; 409 for a slug that is taken (inferred)."""
-        written = decode(request, PriceList)
+        """Create a list, that shows no tax until it is changed; 409 for a slug that is taken (inferred)."""
+        written = decode(request, _New)
         if written.slug in self.lists:
             raise problem(409, f"slug {written.slug} is already in use")
-        self.lists[written.slug] = written
-        return json(written)
+        made = PriceList(**{name: getattr(written, name) for name in _New.__struct_fields__})
+        self.lists[made.slug] = made
+        return json(made)
 
     def get(self, _request: Request, slug: str) -> Response:
         """Answer one list."""

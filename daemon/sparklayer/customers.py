@@ -15,7 +15,7 @@ from attrs import asdict, frozen
 from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import CLEARED_FIELDS, CUSTOMERS, NET_TERMS
+from daemon.sparklayer.inferred import ADDRESSES, CLEARED_FIELDS, CUSTOMERS, NET_TERMS
 
 CREATE = Operation(name="createCustomer", method="POST", keyed=True)
 UPDATE = Operation(name="updateCustomer", method="PATCH", keyed=True, concurrent=True)
@@ -56,11 +56,13 @@ class Customers:
 
     async def delete_address(self, external_id: ExternalId, address: AddressId, lane: Lane) -> None:
         """Delete an address of a customer. Raises Missing when there is none."""
-        await self._client.call(DELETE_ADDRESS, f"{_path(external_id)}/addresses/{quote(address, safe='')}", lane)
+        path = f"{_path(external_id)}{ADDRESSES}/{quote(address, safe='')}"
+        await self._client.call(DELETE_ADDRESS, path, lane)
 
     async def addresses_of(self, external_id: ExternalId, lane: Lane) -> list[AddressId]:
         """Read the external ids of the addresses that SparkLayer holds of a customer. Raises Missing."""
-        held = await self._client.read(LIST_ADDRESSES, f"{_path(external_id)}/addresses", lane, list[_Address])
+        path = f"{_path(external_id)}{ADDRESSES}"
+        held = await self._client.read(LIST_ADDRESSES, path, lane, list[_Address])
         return [AddressId(address.external_id) for address in held if address.external_id]
 
 

@@ -20,7 +20,7 @@ PRICE_LISTS = "/api/v1/price-lists"
 """Creating one is documented, the path is not (section 4)."""
 
 STOCK_LOCATIONS = "/api/v1/stock-locations"
-"""Listing them is documented, creating one by POST is not (section 3)."""
+"""Listing them is documented, creating one by POST is not, nor what either answers (section 3)."""
 
 CLEARED: tuple[()] = ()
 """A SKU sent with blank quantity and price loses its prices; that an empty `pricing` is that blank (section 4)."""
@@ -42,6 +42,9 @@ REFUSED_KEY = frozenset({400, 401, 403})
 
 CUSTOMERS = "/api/v1/customers"
 """The operations are documented, no page that was read prints their paths (section 5)."""
+
+ADDRESSES = "/addresses"
+"""Where a customer's addresses are, below its own path (section 5)."""
 
 CLEARED_FIELDS: Mapping[str, Any] = {
     "accounting_id": "",

@@ -2,6 +2,8 @@
 
 Every write lists all variants, vanished ones as `discontinued`, so that it is right whether SparkLayer's PATCH
 merges `variants` or replaces them. There is no deletion: a product is removed by discontinuing every variant.
+
+That the rules of a customer group are called as in SparkLayer's metafields for other platforms is inferred.
 """
 
 from typing import Any

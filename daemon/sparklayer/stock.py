@@ -3,8 +3,10 @@
 Setting is an upsert of (SKU, location) pairs and leaves other pairs alone. Deleting is not: it takes a SKU's rows
 at every location. So where else a SKU lies is read first, and it is deleted only when it lies nowhere else. Its other
 rows are not deleted and set again, as one might: whatever fails or dies in between, be it this process, would lose
-rows that are somebody else's and that nobody could restore. A level of 0 of our own
-is the smaller evil.
+rows that are somebody else's and that nobody could restore. A level of 0 of our own is the smaller evil.
+
+What reading and deleting want and answer is inferred: a plain list of SKUs, and levels that name their location as
+those that are set do. So is that setting clears whatever a row does not say (sparklayer.md section 3).
 """
 
 from collections.abc import Sequence
@@ -81,7 +83,7 @@ class Stock:
 
 
 def entry(row: StockRow, location_id: str) -> dict[str, Any]:
-    """Return a row of a write; what it does not say of a pair is cleared there (inferred, sparklayer.md section 3)."""
+    """Return a row of a write; what it does not say of a pair is cleared there."""
     entry = {
         "sku": row.sku,
         "stock_location_id": location_id,

@@ -2,7 +2,8 @@
 
 PUT replaces everything, and clears each timestamp it leaves out; PATCH adds errors, resolves those of the ids
 named as synced, and carries the end of a full sync (sparklayer.md section 8). At most 5,000 errors fit, and an
-`external_id` may be among them once. Who writes when, and what, is the engine's business: one writer per data type.
+`external_id` may be among them once. That what a PATCH shares with a PUT is called the same there is inferred. Who
+writes when, and what, is the engine's business: one writer per data type.
 """
 
 from collections.abc import Sequence

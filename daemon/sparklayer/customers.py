@@ -15,7 +15,7 @@ from attrs import asdict, frozen
 from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import ADDRESSES, CLEARED_FIELDS, CUSTOMERS, NET_TERMS
+from daemon.sparklayer.inferred import ADDRESSES, CLEARED_FIELDS, CLEARED_OF_CREDIT, CUSTOMERS, NET_TERMS
 
 CREATE = Operation(name="createCustomer", method="POST", keyed=True)
 UPDATE = Operation(name="updateCustomer", method="PATCH", keyed=True, concurrent=True)
@@ -26,10 +26,12 @@ DELETE_ADDRESS = Operation(name="deleteCustomerAddress", method="DELETE")
 OPTIONAL = frozenset(CLEARED_FIELDS)
 """The fields that a customer may lack."""
 
+CREDIT = "payment_on_account"
+
 
 @frozen(kw_only=True)
 class CustomerWrite:
-    """What is sent of a customer. `email` may be a placeholder; `cleared` names optional fields to be sent empty."""
+    """What is sent of a customer. `email` may be a placeholder; `cleared` has names as of `sent`, to be sent empty."""
 
     customer: Customer
     email: str
@@ -71,14 +73,15 @@ class _Address(msgspec.Struct):
 
 
 def sent(customer: Customer) -> frozenset[str]:
-    """Return which optional fields a write of `customer` contains."""
-    return frozenset(_optional(customer))
+    """Return which optional fields a write of `customer` contains, and parts of them: `payment_on_account.balance`."""
+    optional = _optional(customer)
+    return frozenset(optional) | {_part(name) for name in CLEARED_OF_CREDIT if name in optional.get(CREDIT, ())}
 
 
 def body(write: CustomerWrite) -> dict[str, Any]:
     """Return what is sent of a customer. Pure."""
     customer = write.customer
-    return {
+    content = {
         "external_id": customer.external_id,
         "email": write.email,
         "first_name": customer.first_name,
@@ -86,9 +89,15 @@ def body(write: CustomerWrite) -> dict[str, Any]:
         "company_name": customer.company_name,
         "group": customer.group,
         "addresses": [_address(key, address) for key, address in customer.addresses.items()],
-        **{name: CLEARED_FIELDS[name] for name in sorted(write.cleared)},
+        **{name: CLEARED_FIELDS[name] for name in sorted(write.cleared & OPTIONAL)},
         **_optional(customer),
     }
+    gone = {name: empty for name, empty in CLEARED_OF_CREDIT.items() if _part(name) in write.cleared}
+    return content | {CREDIT: gone | content[CREDIT]} if gone else content
+
+
+def _part(name: str) -> str:
+    return f"{CREDIT}.{name}"
 
 
 def _optional(customer: Customer) -> Mapping[str, Any]:
@@ -97,7 +106,7 @@ def _optional(customer: Customer) -> Mapping[str, Any]:
         "sales_agent_groups": customer.sales_agent_groups,
         "price_lists": customer.price_lists,
         "discount_percentage": customer.discount_percentage,
-        "payment_on_account": _credit(customer.payment_on_account) if customer.payment_on_account else None,
+        CREDIT: _credit(customer.payment_on_account) if customer.payment_on_account else None,
         "parent_customer_id": customer.parent,
     }
     return {name: value for name, value in fields.items() if value is not None and value != ()}

@@ -61,6 +61,10 @@ NET_TERMS = "net_terms"
 """What a payment on account calls the days until an invoice is due: of SparkLayer's own name for it only the beginning
 was seen, the rest is that of another program's metafields (section 5)."""
 
+CLEARED_OF_CREDIT: Mapping[str, Any] = {"balance": 0, NET_TERMS: 0}
+"""How a payment on account loses a part that it had, should a PATCH merge it: leaving it out would keep it then. That 0
+days stand for no terms is inferred too; a currency cannot be emptied (section 5)."""
+
 CUSTOMER_OF_PLATFORM = "platform"
 """What names the customer of a purchase that SparkLayer does not have yet; only its own ids were seen (section 6)."""
 

@@ -117,10 +117,13 @@ async def test_every_edit_arrives(house: OpenHouse, addresses: Mode) -> None:
         assert h.state.comparable()["customers"] == {}, "nobody is in a group any more"
 
 
-async def test_attributes_arrive_with_the_next_full_sync_and_go_with_it(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+async def test_attributes_arrive_with_the_next_full_sync_and_go_with_it(house: OpenHouse, mode: Mode) -> None:
+    async with house(trade_store(), sparklayer=SparkLayerOptions(addresses=mode)) as h:
         await h.first_sync()
-        for values in (ATTRIBUTES, dict.fromkeys(ATTRIBUTES), ATTRIBUTES | {"group": "silver", PARENT: str(BRANCH)}):
+        without_terms = ATTRIBUTES | {"payment_on_account": '{"credit_limit": 800, "currency_code": "USD"}'}
+        moved = ATTRIBUTES | {"group": "silver", PARENT: str(BRANCH)}
+        for values in (ATTRIBUTES, without_terms, ATTRIBUTES, dict.fromkeys(ATTRIBUTES), without_terms, moved):
             for name, value in values.items():
                 h.store.customers.set_attribute(HEAD, name, value)
             if values[PARENT] == str(BRANCH):

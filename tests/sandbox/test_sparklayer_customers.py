@@ -130,6 +130,15 @@ async def test_a_patch_changes_the_fields_sent(house: Any, path: str) -> None:
     assert [address["external_id"] for address in told["addresses"]] == ["11", "12"]
 
 
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+async def test_patch_merges_or_replaces_a_payment_on_account(house: Any, mode: Any) -> None:
+    async with house(sparklayer=SparkLayerOptions(addresses=mode)) as running:
+        await furnish(running)
+        await running.site("PATCH", f"{CUSTOMERS}/1", {"payment_on_account": CREDIT})
+        answer = await running.site("PATCH", f"{CUSTOMERS}/1", {"payment_on_account": {"balance": 1}})
+    assert answer.json()["payment_on_account"] == (CREDIT if mode == "merge" else {}) | {"balance": 1}
+
+
 @pytest.mark.parametrize(("mode", "kept"), [("merge", ["11", None, "12"]), ("replace", ["12"])])
 async def test_patch_merges_or_replaces_addresses(house: Any, mode: Any, kept: list[str | None]) -> None:
     async with house(sparklayer=SparkLayerOptions(addresses=mode)) as running:

@@ -66,7 +66,7 @@ def test_a_customer_without_extras_is_sent_without_them_but_with_all_its_address
 
 async def test_money_and_percentages_are_exact_numbers(sparklayer: SparkLayer, fake: Any) -> None:
     await sparklayer.customers.create(write(RICH), Lane.LIVE)
-    assert sent(RICH) == OPTIONAL
+    assert sent(RICH) == OPTIONAL | {"payment_on_account.balance"}
     content = fake.requests[0].content
     assert b'"discount_percentage":12.5' in content
     assert b'"credit_limit":1000.10,"balance":0,"currency_code":"GBP"' in content
@@ -98,6 +98,15 @@ async def test_a_field_that_was_sent_once_is_sent_empty_when_it_is_gone(
     await sparklayer.customers.update(write(PLAIN, name), Lane.LIVE)
     (sent_body,) = fake.bodies()
     assert {field: value for field, value in sent_body.items() if field in OPTIONAL} == {name: empty}
+
+
+def test_a_part_of_a_credit_that_was_sent_once_is_sent_empty_when_it_is_gone() -> None:
+    parts = sent(evolve(PLAIN, payment_on_account=Credit(limit=Decimal(5), balance=Decimal(1), net_terms=30)))
+    assert parts == {"payment_on_account", "payment_on_account.balance", "payment_on_account.net_terms"}
+    nothing = {"balance": 0, "net_terms": 0}
+    less = evolve(PLAIN, payment_on_account=Credit(limit=Decimal(5)))
+    assert body(write(less, *(parts - sent(less))))["payment_on_account"] == {"credit_limit": Decimal(5)} | nothing
+    assert body(write(PLAIN, *parts))["payment_on_account"] == {"credit_limit": 0} | nothing
 
 
 async def test_what_is_there_is_stronger_than_what_is_to_be_emptied(sparklayer: SparkLayer, fake: Any) -> None:

@@ -33,8 +33,8 @@ class Parts:
     """What the ledger keeps of a customer beside its print.
 
     The keys of the e-mails that SparkLayer may hold for it, the ids of its addresses there, and the optional fields
-    that were sent: those must be cleared explicitly when the customer no longer has them. Until SparkLayer has `heard`
-    of the customer from whoever keeps this ledger, it may hold more than is listed.
+    and parts that were sent: those must be cleared explicitly when the customer no longer has them. Until SparkLayer
+    has `heard` of the customer from whoever keeps this ledger, it may hold more than is listed.
     """
 
     emails: tuple[EmailKey, ...] = ()

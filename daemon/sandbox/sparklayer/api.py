@@ -57,7 +57,7 @@ class SparkLayerOptions:
     variants: Mode = "merge"
     """What PATCH of a product does with `variants`."""
     addresses: AddressMode = "merge"
-    """What PATCH of a customer does with `addresses`."""
+    """What PATCH of a customer does with `addresses` and `payment_on_account`."""
     duplicate_status: int = 409
     first_line: int = 0
     """What the first row of a price write is counted as in refusals."""

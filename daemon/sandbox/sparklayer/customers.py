@@ -215,6 +215,8 @@ class Customers:
         self._check_parent(old, written)
         kept = self._addresses(old, written, addresses)
         fields = {name: value for name in _Fields.__struct_fields__ if (value := getattr(written, name)) is not UNSET}
+        if self.mode == "merge" and old.payment_on_account and written.payment_on_account:
+            fields["payment_on_account"] = _merged(old.payment_on_account, written.payment_on_account)
         if fields.get("parent_customer_id") == "":
             fields["parent_customer_id"] = UNSET
         customer = msgspec.structs.replace(old, **fields, addresses=kept, updated_at=_now())
@@ -281,6 +283,11 @@ class Customers:
     def _new_id(self, prefix: str) -> str:
         self._last += 1
         return f"{prefix}{self._last}"
+
+
+def _merged(old: Credit, written: Credit) -> Credit:
+    given = {name: value for name in Credit.__struct_fields__ if (value := getattr(written, name)) is not UNSET}
+    return msgspec.structs.replace(old, **given)
 
 
 def comparable(customers: Mapping[str, Customer]) -> dict[str, Any]:

@@ -3,23 +3,27 @@
 What a platform tells only in lists is read when a full sync begins. Until the first one of a kind has, its pages would
 be there and yet not whole, so whoever asks for them is told to come back.
 
+What only one entity may have, a SKU or a cart, is told of that one alone, as it is pushed: the database knows who waits
+for it. So is an e-mail address, but where SparkLayer has its customer already: that one must not seem to be gone.
+
 A page's name is opaque to SparkLayer, and is taken back only from whom it was given to: it is the adapter's cursor
 with a print of it, keyed and made for the connection and the type.
 """
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from daemon.engine.line import Line
+from daemon.engine.products.diff import without
 from daemon.engine.products.entry import Terms
 from daemon.errors import Failure, Retry
 from daemon.listener.ignite import PulledPage
 from daemon.listener.routes import Refused
-from daemon.model import Customer, Kind, Order, Product, StoreFacts
+from daemon.model import Customer, Kind, Order, Product, Sku, StoreFacts
 from daemon.platforms.base import BESIDE, Entity
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
@@ -29,7 +33,7 @@ from daemon.sparklayer.products import encode as encode_product
 from daemon.sparklayer.purchases import merged
 from daemon.sparklayer.stock import StockRow
 from daemon.sparklayer.stock import entry as stock_entry
-from daemon.storage import full_syncs
+from daemon.storage import full_syncs, ledger
 
 PRINT_SIZE = 16
 
@@ -91,18 +95,33 @@ async def pull(line: Line, data_type: str, page: str | None) -> PulledPage:
     facts = await line.facts()
     terms = await line.terms() if wanted.terms else None
     found = await line.platform.page(wanted.kind, cursor)
-    entities = [told for entity in found.entities for told in _told(line, wanted, entity, facts, terms)]
+    values = [value for entity in found.entities if (value := _mapped(line, wanted.kind, entity, facts)) is not None]
+    entities = [told for value in await _own(line, wanted.kind, values) for told in wanted.encode(value, terms)]
     return PulledPage(entities=entities, next_page=_name(line, data_type, found.cursor))
 
 
-def _told(line: Line, wanted: PulledType, entity: Entity, facts: StoreFacts, terms: Terms | None) -> Iterator[bytes]:
-    """Map an entity and put it into words. One that cannot be mapped is left out: pushing it makes that an issue."""
+def _mapped(line: Line, kind: Kind, entity: Entity, facts: StoreFacts) -> Any:
+    """Map an entity. One that cannot be mapped is left out: pushing it makes that an issue."""
     try:
-        value = line.platform.map(wanted.kind, entity, facts).value
+        return line.platform.map(kind, entity, facts).value
     except Failure:
-        return
-    if value is not None:
-        yield from wanted.encode(value, terms)
+        return None
+
+
+async def _own(line: Line, kind: Kind, values: Sequence[Any]) -> list[Any]:
+    """Return `values` without what is another's: products without those variants, customers and orders not at all.
+
+    A product without variants, and a customer, stays nevertheless where SparkLayer has it: it is not gone.
+    """
+    mine, storage = (line.connection.id, kind), line.storage
+    lost = await storage.read(ledger.lost, *mine, [value.external_id for value in values])
+    losers = {one for one, _ in lost}
+    left = values
+    if kind is Kind.PRODUCTS:
+        left = [without(one, {Sku(key) for loser, key in lost if loser == one.external_id}) for one in values]
+        losers = {product.external_id for product in left if not product.variants}
+    known = await storage.read(ledger.look_up, *mine, losers) if losers and kind is not Kind.ORDERS else {}
+    return [value for value in left if value.external_id not in losers or value.external_id in known]
 
 
 def _name(line: Line, data_type: str, cursor: str | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from attrs import evolve
+from trio.testing import MockClock
 
 from daemon.errors import Retry
 from daemon.listener.routes import Refused
@@ -69,6 +70,12 @@ async def every(bench: Bench, data_type: str) -> list[dict[str, Any]]:
         page = pulled.next_page
         if page is None:
             return found
+
+
+async def pulled_skus(bench: Bench) -> dict[str, list[str]]:
+    """Return the SKUs of each product that is pulled."""
+    pulled = await every(bench, "products")
+    return {one["external_id"]: [variant["sku"] for variant in one["variants"]] for one in pulled}
 
 
 async def test_products_come_page_by_page_as_they_are_pushed(bench: Bench) -> None:
@@ -158,3 +165,37 @@ async def test_a_type_that_such_a_store_does_not_have_is_not_found(bench: Bench,
         await pull(bench.line, data_type, None)
     assert refused.value.status == 404
     assert set(PULLED) == {"customers", "products", "purchases", "stock"}
+
+
+async def test_a_sku_of_two_products_is_told_of_the_one_that_has_it(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("2", {"21": "S2", "22": "S1"}, stock=2), product("3", {"31": "S1"}, stock=3))
+    await bench.change("1", "2", "3")
+    await bench.work()
+    assert await pulled_skus(bench) == {"1": ["S1"], "2": ["S2"], "4": ["S4"], "5": ["S5"]}
+    levels = [(one["sku"], one["stock_level"]) for one in await every(bench, "stock")]
+    assert levels == [("S1", 1), ("S2", 2), ("S4", 4), ("S5", 5)]
+    bench.shop.put(product("3", {"31": "S3"}), product("4", {"41": "S1"}), product("1", {"11": "S4"}))
+    await bench.change("3")
+    await bench.work()
+    moved = await pulled_skus(bench)
+    assert (moved["1"], moved["3"], moved["4"]) == (["S4"], ["S3"], ["S1"]), "what is about to move is nobody's loss"
+
+
+async def test_an_email_or_a_cart_of_two_is_told_of_the_one_that_has_it(autojump_clock: MockClock) -> None:
+    async with open_bench(kind=Kind.CUSTOMERS) as bench:
+        late, known = (evolve(BUYER, external_id=ExternalId(key), addresses={}) for key in "23")
+        bench.shop.put(BUYER, late, evolve(known, email="k@example.com"))
+        await begun(bench)
+        await bench.change("1", "2", "3")
+        await bench.work()
+        bench.shop.put(known)
+        await bench.change("3")
+        await bench.work()
+        assert await bench.issues() == {key: ["email_used_twice"] for key in "23"}
+        assert [one["external_id"] for one in await every(bench, "customers")] == ["1", "3"], "who is there is not gone"
+    async with open_bench(kind=Kind.ORDERS) as bench:
+        bench.shop.put(ORDER, evolve(ORDER, external_id=ExternalId("2")))
+        await begun(bench)
+        await bench.change("1", "2")
+        await bench.work()
+        assert [one["purchase_identifiers"]["platform"] for one in await every(bench, "purchases")] == ["1"]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic
 
 from attrs import field, frozen
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
@@ -60,6 +60,21 @@ def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Coll
     c = tables.owners.c
     query = select(c.key, c.external_id).where(c.connection_id == connection_id, c.kind == kind.value)
     return {row.key: row.external_id for part in in_parts(keys) for row in conn.execute(query.where(c.key.in_(part)))}
+
+
+def lost(
+    conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
+) -> set[tuple[ExternalId, Key]]:
+    """Return what those of `ids` wait for that is another's: it is no part of what SparkLayer has of them."""
+    c, owned = tables.waiters.c, tables.owners.c
+    same = and_(owned.connection_id == c.connection_id, owned.kind == c.kind, owned.key == c.key)
+    query = (
+        select(c.external_id, c.key)
+        .join(tables.owners, same)
+        .where(c.connection_id == connection_id, c.kind == kind.value, owned.external_id != c.external_id)
+    )
+    rows = (row for part in in_parts(ids) for row in conn.execute(query.where(c.external_id.in_(part))))
+    return {(ExternalId(row.external_id), row.key) for row in rows}
 
 
 def mark(conn: Connection, calls: Sequence[Mark[Any]]) -> list[frozenset[Key]]:

@@ -19,11 +19,12 @@ TYPES = ("products", "customers", "purchases", "stock")
 
 
 def _full_store() -> Store:
-    """Return a store with several pages of each kind."""
+    """Return a store with several pages of each kind, and a SKU that a product of the last page has too."""
     store = trade_store()
     for number in range(MANY):
         store.add_product(f"Product {number}", price=number + 0.5, variants=[{"sku": f"SKU-{number}", "stock": number}])
         store.customers.add(f"buyer-{number}@example.com", group_id=WHOLESALE, addresses=[HOME])
+    store.add_product("Twin", variants=[{"sku": "MUG", "stock": 1}, {"sku": "TWIN", "options": {"Size": "S"}}])
     for number in range(1, MANY):
         store.orders.place(SHOP, [{"sku": f"SKU-{number}"}], cart_id=cart(FIRST + number))
     return store

@@ -10,6 +10,7 @@ it would itself claim one; in the second the claims are made. Swaps and cycles n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from attrs import evolve, field, frozen
 
@@ -196,14 +197,18 @@ def _without_lost(subject: Subject, tenure: _Tenure) -> tuple[Product | None, li
     lost = [v for v in product.variants if tenure.winners[v.sku] != subject.external_id]
     if not lost:
         return product, []
-    gone = {variant.sku for variant in lost}
+    return without(product, {variant.sku for variant in lost}), lost
+
+
+def without(product: Product, gone: AbstractSet[Sku]) -> Product:
+    """Return a product without the variants of some SKUs."""
     kept = [variant for variant in product.variants if variant.sku not in gone]
     return evolve(
         product,
         variants=tuple(evolve(variant, position=position) for position, variant in enumerate(kept, start=1)),
         stock={sku: level for sku, level in product.stock.items() if sku not in gone},
         prices={sku: price for sku, price in product.prices.items() if sku not in gone},
-    ), lost
+    )
 
 
 def _with_inherited(

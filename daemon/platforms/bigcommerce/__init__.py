@@ -15,6 +15,7 @@ Facts come from the store API's documentation; what had to be guessed is marked 
 
 from operator import attrgetter
 
+from daemon.model import Kind
 from daemon.platforms.base import PlatformType
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.app import APP
@@ -28,5 +29,6 @@ PLATFORM = PlatformType(
     identity=attrgetter("store_hash"),
     connect=BigCommerce,
     reader=BigCommerceWebhooks,
+    remembered=frozenset({Kind.PRODUCTS, Kind.ORDERS}),
     app=APP,
 )

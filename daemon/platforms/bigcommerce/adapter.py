@@ -95,7 +95,7 @@ class BigCommerce:
         """Map an entity. Raises Retry when what BigCommerce told about it is not what was agreed."""
         if isinstance(entity.content, wire.Unreadable):
             message = f"What BigCommerce tells about this is not what was agreed: {entity.content.why}"
-            raise Retry(message, reason="unexpected_shape")
+            raise Retry(message, reason=entity.content.reason)
         return self._readers[kind].map(entity, facts)
 
     async def probe(self) -> None:

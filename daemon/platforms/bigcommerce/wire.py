@@ -22,6 +22,7 @@ from daemon.errors import Retry
 T = TypeVar("T")
 
 MISCOUNTED = "page_miscounted"
+UNEXPECTED = "unexpected_shape"
 
 
 class Nothing(Struct, frozen=True):
@@ -160,6 +161,7 @@ class Unreadable:
 
     id: int
     why: str
+    reason: str = UNEXPECTED
 
 
 STORE = Decoder(Store)
@@ -215,7 +217,7 @@ def read_id(raw: Raw) -> int:
     try:
         return decode(raw, _STUB).id
     except msgspec.DecodeError as error:
-        raise Retry(f"BigCommerce lists something without an id: {error}", reason="unexpected_shape") from None
+        raise Retry(f"BigCommerce lists something without an id: {error}", reason=UNEXPECTED) from None
 
 
 def read_metafields(raws: Iterable[Raw]) -> list[Metafield]:

@@ -12,9 +12,11 @@ store that lists nobody is not believed while it is somebody else that we have s
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from attrs import frozen
 from msgspec import Raw
+from msgspec.json import Decoder
 
 from daemon.errors import Rejected, Retry
 from daemon.http import shortly
@@ -32,10 +34,12 @@ from daemon.platforms.bigcommerce.customers.wire import (
     NAMES,
     Address,
     Attribute,
+    Owned,
     read_customer,
 )
 from daemon.platforms.bigcommerce.customers.wire import Customer as Listed
 from daemon.platforms.bigcommerce.dates import since_text
+from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import is_id, listed
 from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -43,6 +47,8 @@ from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 PATH = "/v3/customers"
 LIMIT = 250
 _INCLUDE = {"include": "addresses,attributes"}
+
+B = TypeVar("B", bound=Owned)
 
 
 @frozen(kw_only=True)
@@ -73,6 +79,7 @@ class CustomerReader:
         self._settings = settings
         self._known: _Known | None = None
         self._size = PageSize()
+        self._doubts = Doubts()
         self._there: list[int] = []
         """Customers that were there when we looked last."""
 
@@ -183,17 +190,25 @@ class CustomerReader:
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)
 
-        def told(one: Listed) -> Told:
-            values = attributes.get(one.id, one.attributes)
-            return Told(
+        def told(one: Listed) -> Told | wire.Unreadable:
+            # What was included is known, whatever a list says that was read for the rest.
+            places = max(one.addresses, addresses[one.id], key=len)
+            values = max(one.attributes, attributes[one.id], key=len)
+            return self._doubt(one, places, values) or Told(
                 customer=one,
-                addresses=addresses.get(one.id, one.addresses),
+                addresses=places,
                 attributes={known.names[v.attribute_id]: v for v in values if v.attribute_id in known.names},
                 is_b2b=one.customer_group_id in known.groups,
                 group=self._settings.customer_group_mapping.get(one.customer_group_id or 0),
             )
 
         return [Entity(ExternalId(str(one.id)), told(one) if isinstance(one, Listed) else one) for one in customers]
+
+    def _doubt(self, one: Listed, places: Sequence[Address], values: Sequence[Attribute]) -> wire.Unreadable | None:
+        """Return what stands for a customer of which less was read than BigCommerce counts."""
+        return self._doubts.about(one.id, "addresses", _count(one.addresses, one.address_count), len(places)) or (
+            self._doubts.about(one.id, "attributes", _count(one.attributes, one.attribute_count), len(values))
+        )
 
     async def _known_of(self, customers: Sequence[Listed]) -> _Known:
         """Return groups and names as they were learnt, or anew when a customer has one of later."""
@@ -205,22 +220,20 @@ class CustomerReader:
     async def _more_addresses(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Address]]:
         """Return all addresses of those that have more than were included, by customer."""
         short = [one.id for one in customers if _is_short(one.addresses, one.address_count)]
-        found: dict[int, list[Address]] = defaultdict(list)
-        if short:
-            query = {"customer_id:in": listed(short)}
-            path = f"{PATH}/addresses"
-            for one in await self._client.every(path, ADDRESSES, lane=lane, limit=LIMIT, query=query):
-                found[one.customer_id or 0].append(one)
-        return found
+        return await self._more(f"{PATH}/addresses", ADDRESSES, short, lane)
 
     async def _more_attributes(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Attribute]]:
         """Return all attributes of those that have more than were included, by customer."""
         short = [one.id for one in customers if _is_short(one.attributes, one.attribute_count)]
-        found: dict[int, list[Attribute]] = defaultdict(list)
-        if short:
-            query = {"customer_id:in": listed(short)}
-            path = f"{PATH}/attribute-values"
-            for one in await self._client.every(path, ATTRIBUTES, lane=lane, limit=LIMIT, query=query):
+        return await self._more(f"{PATH}/attribute-values", ATTRIBUTES, short, lane)
+
+    async def _more(
+        self, path: str, decoder: Decoder[wire.Listing[B]], owners: Sequence[int], lane: Lane
+    ) -> Mapping[int, list[B]]:
+        found: dict[int, list[B]] = defaultdict(list)
+        if owners:
+            query = {"customer_id:in": listed(owners)}
+            for one in await self._client.every(path, decoder, lane=lane, limit=LIMIT, query=query):
                 found[one.customer_id or 0].append(one)
         return found
 
@@ -232,3 +245,8 @@ def _asking(query: Mapping[str, str]) -> dict[str, str]:
 def _is_short(included: Sequence[object], count: int | None) -> bool:
     """Whether there are more than were included; without a count, as many as can be included may not be all."""
     return len(included) < count if count is not None else len(included) >= INCLUDED
+
+
+def _count(included: Sequence[object], count: int | None) -> int:
+    """Return how many there are at least."""
+    return len(included) if count is None else count

@@ -7,11 +7,16 @@ from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.wire import Listing, Unreadable
 
 
-class Address(Struct, frozen=True):
+class Owned(Struct, frozen=True, kw_only=True):
+    """Something of a customer; whose it is need not be told where it is included."""
+
+    customer_id: int | None = None
+
+
+class Address(Owned, frozen=True):
     """Where something is sent; every text may be empty, and the country too."""
 
     id: int
-    customer_id: int | None = None
     first_name: str | None = None
     last_name: str | None = None
     company: str | None = None
@@ -24,12 +29,11 @@ class Address(Struct, frozen=True):
     phone: str | None = None
 
 
-class Attribute(Struct, frozen=True):
+class Attribute(Owned, frozen=True):
     """The value of an attribute; its name is told elsewhere."""
 
     attribute_id: int
     attribute_value: str | int | float | None = None
-    customer_id: int | None = None
 
 
 class Customer(Struct, frozen=True):

@@ -1,0 +1,56 @@
+"""A list that BigCommerce answers short or empty, once, takes nothing away in SparkLayer."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from attrs import frozen
+
+from daemon.sandbox import Store, answer
+from daemon.sandbox.faults import Act
+from tests.e2e.harness import OpenHouse
+from tests.e2e.trade import HOME, SHOP, asked, trade_store
+
+PAGES = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
+NONE = answer(200, json.dumps({"data": [], "meta": {"pagination": PAGES}}))
+
+
+@frozen
+class Case:
+    """What the store has, the list that will be short, what it answers, and an edit that has it read."""
+
+    prepare: Callable[[Store], object]
+    path: str
+    short: Act
+    edit: Callable[[Store], object]
+
+
+def _crowd(store: Store) -> None:
+    for number in range(12):
+        store.customers.add_address(SHOP, silent=True, **HOME | {"address2": f"Gate {number}"})
+        store.customers.set_attribute(SHOP, f"other {number}", "v")
+    store.customers.set_attribute(SHOP, "price_lists", "vip")
+
+
+def _rename(store: Store) -> None:
+    store.customers.update(SHOP, first_name="Al")
+
+
+CASES = {
+    "addresses": Case(_crowd, "GET */v3/customers/addresses", NONE, _rename),
+    "attributes": Case(_crowd, "GET */v3/customers/attribute-values", NONE, _rename),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_one_short_answer_takes_nothing_away(house: OpenHouse, case: Case) -> None:
+    store = trade_store()
+    case.prepare(store)
+    async with house(store) as h:
+        await h.first_sync()
+        h.shop.faults.add(case.path, case.short, times=1)
+        reads = asked(h, case.path)
+        case.edit(h.store)
+        await h.settle()
+        h.assert_equal()
+        assert asked(h, case.path) - reads == 2

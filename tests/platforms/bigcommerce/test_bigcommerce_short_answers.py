@@ -1,0 +1,112 @@
+"""A list that has fewer rows than BigCommerce counts is tried again, and believed only when it goes on saying so."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from daemon.errors import Retry
+from daemon.model import Customer, ExternalId, Kind
+from daemon.platforms.bigcommerce.doubts import BELIEVED, MOST, Doubts
+from daemon.sandbox import answer
+from daemon.sandbox.samples.groups import WHOLESALE, add_groups
+from tests.platforms.bigcommerce.stand_in import House
+
+HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
+PAGES = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
+NONE = answer(200, json.dumps({"data": [], "meta": {"pagination": PAGES}}))
+GONE = answer(204)
+
+
+@frozen
+class Case:
+    """An entity, the list that will be short, what that list answers, and what of the entity shows it."""
+
+    kind: Kind
+    make: Callable[[House], int]
+    path: str
+    short: Any
+    show: Callable[[Any], Any]
+    whole: Any
+    believed: Any
+
+
+def _customer(house: House) -> int:
+    add_groups(house.store)
+    places = [HOME | {"address2": f"Gate {number}"} for number in range(12)]
+    made = house.store.customers.add("x@example.com", group_id=WHOLESALE, addresses=places, silent=True)
+    for number in range(10):
+        house.store.customers.set_attribute(made, f"other {number}", "v")
+    house.store.customers.set_attribute(made, "price_lists", "vip")
+    return made
+
+
+def _addresses(value: Customer) -> int:
+    return len(value.addresses)
+
+
+def _price_lists(value: Customer) -> tuple[str, ...]:
+    return value.price_lists
+
+
+CASES = {
+    "addresses": Case(Kind.CUSTOMERS, _customer, "GET */v3/customers/addresses", NONE, _addresses, 12, 10),
+    "attributes": Case(
+        Kind.CUSTOMERS, _customer, "GET */v3/customers/attribute-values", NONE, _price_lists, ("vip",), ()
+    ),
+}
+
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+@every_case
+async def test_a_short_answer_is_tried_again(house: House, case: Case) -> None:
+    made = case.make(house)
+    await house.walk(case.kind)
+    house.api.faults.add(case.path, case.short, times=1)
+    with pytest.raises(Retry, match="are listed") as failed:
+        await house.read(case.kind, made)
+    assert failed.value.reason == "page_miscounted"
+    assert case.show((await house.read(case.kind, made))[str(made)].value) == case.whole
+
+
+@every_case
+async def test_a_list_that_goes_on_being_short_is_believed_at_last(house: House, case: Case) -> None:
+    made = case.make(house)
+    house.api.faults.add(case.path, case.short)
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await house.read(case.kind, made)
+    for _ in range(2):
+        assert case.show((await house.read(case.kind, made))[str(made)].value) == case.believed
+
+
+async def test_one_short_list_does_not_keep_neighbours_from_being_read(house: House) -> None:
+    made = _customer(house)
+    other = house.store.customers.add("y@example.com", group_id=WHOLESALE, silent=True)
+    house.api.faults.add("GET */v3/customers/addresses", NONE)
+    page = await house.shop.page(Kind.CUSTOMERS, None)
+    assert [one.external_id for one in page.entities] == [ExternalId(str(made)), ExternalId(str(other))]
+    assert (await house.read(Kind.CUSTOMERS, other))[str(other)].value is not None
+
+
+def test_what_says_something_else_is_doubted_anew() -> None:
+    doubts = Doubts()
+    for listed in (0, 1):
+        for _ in range(BELIEVED - 1):
+            assert doubts.about(7, "addresses", 12, listed)
+    assert doubts.about(7, "addresses", 12, 1) is None
+    assert doubts.about(7, "addresses", 12, 12) is None
+    assert doubts.about(7, "addresses", 12, 1), "it was whole in between"
+    assert doubts.about(8, "addresses", 12, 13) is None
+
+
+def test_only_so_many_doubts_are_remembered() -> None:
+    doubts = Doubts()
+    for owner in range(MOST + 5):
+        for _ in range(BELIEVED):
+            doubts.about(owner, "addresses", 12, 0)
+    assert doubts.about(0, "addresses", 12, 0), "the oldest one was forgotten"
+    assert doubts.about(MOST, "addresses", 12, 0) is None

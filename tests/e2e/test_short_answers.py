@@ -9,7 +9,7 @@ from attrs import frozen
 from daemon.sandbox import Store, answer
 from daemon.sandbox.faults import Act
 from tests.e2e.harness import OpenHouse
-from tests.e2e.trade import HOME, SHOP, asked, trade_store
+from tests.e2e.trade import FIRST, HOME, SHOP, asked, cart, trade_store
 
 PAGES = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
 NONE = answer(200, json.dumps({"data": [], "meta": {"pagination": PAGES}}))
@@ -36,9 +36,20 @@ def _rename(store: Store) -> None:
     store.customers.update(SHOP, first_name="Al")
 
 
+def _order(store: Store) -> None:
+    store.orders.place(SHOP, [{"sku": "MUG"}] * 60, cart_id=cart(FIRST + 1), silent=True)
+    store.orders.ship(FIRST + 1, tracking_number="T1", silent=True)
+
+
+def _complete(store: Store) -> None:
+    store.orders.set_status(FIRST + 1, 10)
+
+
 CASES = {
     "addresses": Case(_crowd, "GET */v3/customers/addresses", NONE, _rename),
     "attributes": Case(_crowd, "GET */v3/customers/attribute-values", NONE, _rename),
+    "an order's lines": Case(_order, "GET */v2/orders/*/products", answer(204), _complete),
+    "an order's shipments": Case(_order, "GET */v2/orders/*/shipments", answer(204), _complete),
 }
 
 

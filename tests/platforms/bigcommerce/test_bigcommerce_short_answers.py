@@ -8,11 +8,11 @@ import pytest
 from attrs import frozen
 
 from daemon.errors import Retry
-from daemon.model import Customer, ExternalId, Kind
+from daemon.model import Customer, ExternalId, Kind, Order
 from daemon.platforms.bigcommerce.doubts import BELIEVED, MOST, Doubts
 from daemon.sandbox import answer
 from daemon.sandbox.samples.groups import WHOLESALE, add_groups
-from tests.platforms.bigcommerce.stand_in import House
+from tests.platforms.bigcommerce.stand_in import CARTS, House
 
 HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
 PAGES = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
@@ -51,11 +51,26 @@ def _price_lists(value: Customer) -> tuple[str, ...]:
     return value.price_lists
 
 
+def _order(house: House) -> int:
+    lines = [{"name": f"Part {number}", "sku": f"P-{number}", "quantity": 2, "price": 1} for number in range(60)]
+    made = house.order(CARTS[0], lines=lines)
+    house.store.orders.ship(made, tracking_number="T1", silent=True)
+    return made
+
+
+def _shape(value: Order) -> list[tuple[int, str | None]]:
+    """Return of each package how many lines it has, and how it is tracked."""
+    sent = [(package.lines, package.shipment) for package in value.packages]
+    return [(len(lines), shipment.tracking_number if shipment else None) for lines, shipment in sent]
+
+
 CASES = {
     "addresses": Case(Kind.CUSTOMERS, _customer, "GET */v3/customers/addresses", NONE, _addresses, 12, 10),
     "attributes": Case(
         Kind.CUSTOMERS, _customer, "GET */v3/customers/attribute-values", NONE, _price_lists, ("vip",), ()
     ),
+    "lines": Case(Kind.ORDERS, _order, "GET */v2/orders/*/products", GONE, _shape, [(60, "T1")], [(50, "T1")]),
+    "shipments": Case(Kind.ORDERS, _order, "GET */v2/orders/*/shipments", GONE, _shape, [(60, "T1")], [(60, None)]),
 }
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -8,7 +8,7 @@ read together as a span of ids.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,11 +22,20 @@ from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
+from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import Told
-from daemon.platforms.bigcommerce.orders.wire import LINES, SHIPMENTS, read_notes, read_order
+from daemon.platforms.bigcommerce.orders.wire import (
+    LINES,
+    SHIPMENTS,
+    Line,
+    Shipment,
+    ShippedItem,
+    read_notes,
+    read_order,
+)
 from daemon.platforms.bigcommerce.orders.wire import Order as Listed
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
@@ -46,6 +55,7 @@ class OrderReader:
 
     def __init__(self, client: Client, settings: BigCommerceSettings, shelf: Shelf) -> None:
         self._client = client
+        self._doubts = Doubts()
         pattern = settings.order_staff_notes_pattern
         self._pattern = re.compile(pattern) if pattern else None
         self._carts = Metafields(client, shelf, Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}))
@@ -168,18 +178,34 @@ class OrderReader:
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
     async def _whole(self, order: Listed | wire.Unreadable, cart: str, lane: Lane) -> Any:
-        """Complete an order: all its lines where not all were included, and its shipments where it has any."""
+        """Complete an order: all its lines where not all were included, and its shipments where it has any.
+
+        How many pieces there are is known already (that the totals count pieces is inferred).
+        """
         if isinstance(order, wire.Unreadable):
             return order
+        doubt = None
         if not order.parts.is_whole:
             path = f"{PATH}/{order.id}/products"
             lines = await self._client.pages(path, LINES, lane=lane, limit=LIMIT)
-            order = structs.replace(order, consignments=order.parts.holding(lines))
-        shipments = []
+            if _pieces(lines) >= _pieces(_lines(order)):
+                order = structs.replace(order, consignments=order.parts.holding(lines))
+            doubt = self._doubts.about(order.id, "items", order.items_total or 0, _pieces(_lines(order)))
+        shipments: list[Shipment] = []
         if order.items_shipped:
             path = f"{PATH}/{order.id}/shipments"
             shipments = await self._client.pages(path, SHIPMENTS, lane=lane, limit=LIMIT)
-        return Told(order, cart, shipments)
+            sent = _pieces(item for shipment in shipments for item in shipment.items)
+            doubt = self._doubts.about(order.id, "shipped items", order.items_shipped, sent) or doubt
+        return doubt or Told(order, cart, shipments)
+
+
+def _lines(order: Listed) -> list[Line]:
+    return [line for part in order.parts.all for line in part.lines]
+
+
+def _pieces(rows: Iterable[Line | ShippedItem]) -> int:
+    return sum(row.quantity for row in rows)
 
 
 def _spans(ids: Sequence[int]) -> Iterator[tuple[int, int]]:

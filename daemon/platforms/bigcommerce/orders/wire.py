@@ -132,6 +132,7 @@ class Order(Struct, frozen=True):
     wrapping_cost_ex_tax: Amount = None
     wrapping_cost_inc_tax: Amount = None
     payment_status: str | None = None
+    items_total: int | None = None
     items_shipped: int | None = None
     is_deleted: bool = False
     billing_address: Address | None = None

@@ -7,6 +7,7 @@ import pytest
 from attrs import frozen
 
 from daemon.sandbox import Store, answer
+from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.faults import Act
 from tests.e2e.harness import OpenHouse
 from tests.e2e.trade import FIRST, HOME, SHOP, asked, cart, trade_store
@@ -45,11 +46,21 @@ def _complete(store: Store) -> None:
     store.orders.set_status(FIRST + 1, 10)
 
 
+def _two_places(store: Store) -> None:
+    store.locations.append(Location(2, "york", "York"))
+    store.set_stock(store.by_sku("J-S").id, 20, location_id=2, silent=True)
+
+
+def _retitle(store: Store) -> None:
+    store.set_title(store.by_sku("J-S").product_id, "Pullover")
+
+
 CASES = {
     "addresses": Case(_crowd, "GET */v3/customers/addresses", NONE, _rename),
     "attributes": Case(_crowd, "GET */v3/customers/attribute-values", NONE, _rename),
     "an order's lines": Case(_order, "GET */v2/orders/*/products", answer(204), _complete),
     "an order's shipments": Case(_order, "GET */v2/orders/*/shipments", answer(204), _complete),
+    "stock": Case(_two_places, "GET */v3/inventory/items", NONE, _retitle),
 }
 
 

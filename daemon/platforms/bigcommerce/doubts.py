@@ -33,4 +33,4 @@ class Doubts:
         self._told[what, owner] = counted, listed, min(times, BELIEVED)
         if times >= BELIEVED:
             return None
-        return Unreadable(owner, f"it has {counted} {what}, and {listed} of them are listed", reason=MISCOUNTED)
+        return Unreadable(owner, f"of its {what} there are {counted}, and {listed} are listed", reason=MISCOUNTED)

@@ -8,9 +8,11 @@ import pytest
 from attrs import frozen
 
 from daemon.errors import Retry
-from daemon.model import Customer, ExternalId, Kind, Order
+from daemon.model import Customer, ExternalId, Kind, Order, Product
 from daemon.platforms.bigcommerce.doubts import BELIEVED, MOST, Doubts
 from daemon.sandbox import answer
+from daemon.sandbox.bigcommerce.catalogue import Location
+from daemon.sandbox.message import Request, Response
 from daemon.sandbox.samples.groups import WHOLESALE, add_groups
 from tests.platforms.bigcommerce.stand_in import CARTS, House
 
@@ -64,6 +66,23 @@ def _shape(value: Order) -> list[tuple[int, str | None]]:
     return [(len(lines), shipment.tracking_number if shipment else None) for lines, shipment in sent]
 
 
+def _stocked(house: House) -> int:
+    house.store.locations.append(Location(2, "york", "York"))
+    for variant in house.store.entry(house.jumper).variants:
+        house.store.set_stock(variant.id, 20, location_id=2, silent=True)
+    return house.jumper
+
+
+def _pooled(house: House) -> int:
+    _stocked(house)
+    house.store.set_stock(house.store.by_sku("MUG").id, 20, location_id=2, silent=True)
+    return house.mug
+
+
+def _levels(value: Product) -> list[int]:
+    return [stock.level for stock in value.stock.values()]
+
+
 CASES = {
     "addresses": Case(Kind.CUSTOMERS, _customer, "GET */v3/customers/addresses", NONE, _addresses, 12, 10),
     "attributes": Case(
@@ -71,6 +90,8 @@ CASES = {
     ),
     "lines": Case(Kind.ORDERS, _order, "GET */v2/orders/*/products", GONE, _shape, [(60, "T1")], [(50, "T1")]),
     "shipments": Case(Kind.ORDERS, _order, "GET */v2/orders/*/shipments", GONE, _shape, [(60, "T1")], [(60, None)]),
+    "inventory": Case(Kind.PRODUCTS, _stocked, "GET */v3/inventory/items", NONE, _levels, [23, 23, 23], [3, 3, 3]),
+    "inventory of a whole": Case(Kind.PRODUCTS, _pooled, "GET */v3/inventory/items", NONE, _levels, [21], [1]),
 }
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -105,6 +126,21 @@ async def test_one_short_list_does_not_keep_neighbours_from_being_read(house: Ho
     page = await house.shop.page(Kind.CUSTOMERS, None)
     assert [one.external_id for one in page.entities] == [ExternalId(str(made)), ExternalId(str(other))]
     assert (await house.read(Kind.CUSTOMERS, other))[str(other)].value is not None
+
+
+async def test_the_inventory_may_leave_out_what_has_no_sku(house: House) -> None:
+    made = _stocked(house)
+    small = house.store.by_sku("J-S").id
+    house.store.set_sku(small, "", silent=True)
+
+    async def leave_out(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        body = json.loads(response.body)
+        body["data"] = [row for row in body["data"] if row["identity"]["variant_id"] != small]
+        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
+
+    house.api.faults.add("GET */v3/inventory/items", leave_out, after_effect=True)
+    assert _levels((await house.read(Kind.PRODUCTS, made))[str(made)].value) == [23, 23]
 
 
 def test_what_says_something_else_is_doubted_anew() -> None:

@@ -23,6 +23,7 @@ from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
+from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
@@ -53,6 +54,7 @@ class ProductReader:
         self._client = client
         self._store = store
         self._size = PageSize()
+        self._doubts = Doubts()
         self._own = Metafields(client, shelf, Source(shelf="product", path=f"{PATH}/metafields", narrowed={}))
         self._variants = Metafields(client, shelf, Source(shelf="variant", path=f"{VARIANTS}/metafields", narrowed={}))
         self._touched = Touched(LARGEST, self._find_touched, self._caught_up)
@@ -171,23 +173,37 @@ class ProductReader:
         own = await self._own.of([one.id for one in readable])
         variants = await self._variants.of([variant.id for one in readable for variant in one.variants])
 
-        def told(one: Listed) -> Told:
+        def told(one: Listed) -> Told | wire.Unreadable:
+            level = None if levels is None else levels[one.id]
             fields = {variant.id: variants[variant.id] for variant in one.variants if variant.id in variants}
-            return Told(one, levels.get(one.id), own.get(one.id, {}), fields)
+            return self._doubt(one, level) or Told(one, level, own.get(one.id, {}), fields)
 
         contents: list[Any] = [told(one) if isinstance(one, Listed) else one for one in products]
         return [Entity(ExternalId(str(one.id)), content) for one, content in zip(products, contents, strict=True)]
 
-    async def _levels(self, products: Sequence[int], lane: Lane) -> Mapping[int, mapping.Levels]:
-        """Return by product what all locations can sell of each variant; nothing when there is only one."""
+    async def _levels(self, products: Sequence[int], lane: Lane) -> Mapping[int, mapping.Levels] | None:
+        """Return by product what all locations can sell of each variant; None when there is only one."""
         if await self._store.locations() == 1 or not products:
-            return {}
+            return None
         query = {"product_id:in": listed(products)}
         path = "/v3/inventory/items"
         levels: dict[int, dict[int | None, int]] = defaultdict(dict)
         for item in await self._client.every(path, ITEMS, lane=lane, limit=ITEMS_LIMIT, query=query):
             levels[item.identity.product_id][item.identity.variant_id] = item.level
         return levels
+
+    def _doubt(self, one: Listed, levels: mapping.Levels | None) -> wire.Unreadable | None:
+        """Return what stands for a product when the inventory leaves out some of what the store counts.
+
+        The catalogue's level, that of one location, is much less than what there is: it holds for what no location
+        knows only when the inventory goes on saying so.
+        """
+        if levels is None or one.inventory_tracking not in {"product", "variant"}:
+            return None
+        if one.inventory_tracking == "product":
+            return self._doubts.about(one.id, "stock levels", 1, len(levels))
+        counted = [variant.id for variant in one.variants if (variant.sku or "").strip()]
+        return self._doubts.about(one.id, "stock levels", len(counted), sum(id_ in levels for id_ in counted))
 
 
 def _has_more(entities: Sequence[Entity], last: int, total: int | None) -> bool:

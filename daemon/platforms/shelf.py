@@ -2,8 +2,8 @@
 
 A note is a short text about an *owner*, such as a product, under a *name*; a shelf has the notes of one sort of owner.
 Nothing about persons belongs here. A list is read into a shelf with a new *epoch*, page by page; when it is through,
-what has an older epoch is gone from the platform and is swept off. Whatever else is noted since the epoch began is not
-swept off with it: no note is written with an older epoch than the newest. Notes outlive restarts; a lost shelf is only
+what has an older epoch was not in it, and may be gone from the platform. Whatever else is noted since the epoch began
+is not among that: no note is written with an older epoch than the newest. Notes outlive restarts; a lost shelf is only
 empty.
 
 `MemoryShelf` is the same for a single command, and for tests; the daemon's own is in the database.
@@ -47,8 +47,8 @@ class Shelf(Protocol):
         """Take away all notes of `owners`."""
         ...
 
-    async def sweep(self, shelf: str, epoch: int) -> None:
-        """Take away the notes of epochs before `epoch`."""
+    async def older(self, shelf: str, epoch: int, most: int) -> Sequence[str]:
+        """Return `most` owners, those of the oldest epochs first, that have a note of an epoch before `epoch`."""
         ...
 
     async def newest_epoch(self, shelf: str) -> int:
@@ -90,11 +90,10 @@ class MemoryShelf:
             if key[1] in owners:
                 del self._notes[key]
 
-    async def sweep(self, shelf: str, epoch: int) -> None:
-        """Take old notes away; see `Shelf`."""
-        for key, (_, written) in self._of(shelf):
-            if written < epoch:
-                del self._notes[key]
+    async def older(self, shelf: str, epoch: int, most: int) -> Sequence[str]:
+        """Return owners of old notes; see `Shelf`."""
+        found = sorted((written, owner) for (_, owner, _), (_, written) in self._of(shelf) if written < epoch)
+        return list(dict.fromkeys(owner for _, owner in found))[:most]
 
     async def newest_epoch(self, shelf: str) -> int:
         """Return the newest epoch; see `Shelf`."""

@@ -26,14 +26,13 @@ class Note(Protocol):
 
 @frozen(kw_only=True)
 class Change:
-    """What shall become of a shelf: those of `forgotten` owners or of old epochs go, then notes are put there."""
+    """What shall become of a shelf: the notes of `forgotten` owners go, then notes are put there."""
 
     connection_id: ConnectionId
     shelf: str
     notes: Sequence[Note] = ()
     epoch: int = 0
     forgotten: Sequence[str] = ()
-    sweep: bool = False
 
 
 @frozen
@@ -64,9 +63,9 @@ class DiskShelf:
         """Take notes away."""
         await self._change(Change(connection_id=self.connection_id, shelf=shelf, forgotten=owners))
 
-    async def sweep(self, shelf: str, epoch: int) -> None:
-        """Take old notes away."""
-        await self._change(Change(connection_id=self.connection_id, shelf=shelf, epoch=epoch, sweep=True))
+    async def older(self, shelf: str, epoch: int, most: int) -> Sequence[str]:
+        """Return owners of old notes."""
+        return await self.storage.read(_older, self.connection_id, shelf, epoch, most)
 
     async def newest_epoch(self, shelf: str) -> int:
         """Return the newest epoch."""
@@ -89,8 +88,6 @@ def _change(conn: Connection, call: Change) -> None:
     mine = (c.connection_id == call.connection_id, c.shelf == call.shelf)
     for part in in_parts(call.forgotten):
         conn.execute(delete(shelf).where(*mine, c.owner.in_(part)))
-    if call.sweep:
-        conn.execute(delete(shelf).where(*mine, c.epoch < call.epoch))
     if call.notes:
         new = insert(shelf)
         replacing = {"text": new.excluded.text, "epoch": new.excluded.epoch}
@@ -119,6 +116,12 @@ def _next_owner(conn: Connection, connection_id: ConnectionId, name: str, after:
     return conn.execute(
         select(func.min(c.owner)).where(c.connection_id == connection_id, c.shelf == name, c.owner > after)
     ).scalar()
+
+
+def _older(conn: Connection, connection_id: ConnectionId, name: str, epoch: int, most: int) -> list[str]:
+    c = shelf.c
+    old = select(c.owner).where(c.connection_id == connection_id, c.shelf == name, c.epoch < epoch)
+    return list(conn.execute(old.group_by(c.owner).order_by(func.min(c.epoch), c.owner).limit(most)).scalars())
 
 
 def _newest_epoch(conn: Connection, connection_id: ConnectionId, name: str) -> int:

@@ -9,8 +9,9 @@ from attrs import frozen
 from daemon.sandbox import Store, answer
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.faults import Act
+from daemon.sandbox.message import Request, Response
 from tests.e2e.harness import OpenHouse
-from tests.e2e.trade import FIRST, HOME, SHOP, asked, cart, trade_store
+from tests.e2e.trade import FIRST, HOME, SHOP, asked, cart, trade_store, writes
 
 PAGES = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
 NONE = answer(200, json.dumps({"data": [], "meta": {"pagination": PAGES}}))
@@ -76,3 +77,27 @@ async def test_one_short_answer_takes_nothing_away(house: OpenHouse, case: Case)
         await h.settle()
         h.assert_equal()
         assert asked(h, case.path) - reads == 2
+
+
+async def test_a_full_sync_that_a_product_is_left_out_of_the_metafields_keeps_its_rules(house: OpenHouse) -> None:
+    store = trade_store()
+    for sku, size in (("J-S", "6"), ("MUG", "3")):
+        store.metafields.set("product", store.by_sku(sku).product_id, "min_order_quantity", size, silent=True)
+    kept = store.by_sku("MUG").product_id
+
+    async def leave_out(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        body = json.loads(response.body)
+        body["data"] = [row for row in body["data"] if row["resource_id"] == kept]
+        body["meta"]["pagination"] |= {"total": 1, "count": 1}
+        body["meta"]["cursor_pagination"] |= {"count": 1}
+        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
+
+    async with house(store) as h:
+        await h.first_sync()
+        h.shop.faults.add("GET */v3/catalog/products/metafields", leave_out, after_effect=True)
+        told = writes(h)
+        assert (await h.process.full_sync("products"))["succeeded"]
+        await h.settle()
+        h.assert_equal()
+        assert writes(h) == told

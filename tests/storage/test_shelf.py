@@ -39,7 +39,7 @@ async def test_an_empty_shelf_has_nothing(shelf: Shelf) -> None:
     assert await owners(shelf) == []
     assert await shelf.newest_epoch(PRODUCTS) == 0
     await shelf.forget(PRODUCTS, ["1"])
-    await shelf.sweep(PRODUCTS, 7)
+    assert await shelf.older(PRODUCTS, 7, 10) == []
 
 
 async def test_notes_are_found_by_owner_and_name(shelf: Shelf) -> None:
@@ -52,8 +52,8 @@ async def test_notes_are_found_by_owner_and_name(shelf: Shelf) -> None:
 async def test_a_note_that_is_there_is_replaced_and_takes_the_new_epoch(shelf: Shelf) -> None:
     await shelf.put(PRODUCTS, [note("1", "old")], 1)
     await shelf.put(PRODUCTS, [note("1", "new")], 2)
-    await shelf.sweep(PRODUCTS, 2)
     assert await look_up(shelf, "1") == {"1": {"rrp": "new"}}
+    assert await shelf.older(PRODUCTS, 2, 10) == []
 
 
 async def test_replacing_leaves_an_owner_only_what_is_new(shelf: Shelf) -> None:
@@ -65,20 +65,28 @@ async def test_replacing_leaves_an_owner_only_what_is_new(shelf: Shelf) -> None:
     assert await owners(shelf) == ["2"]
 
 
-async def test_a_sweep_takes_what_only_an_older_reading_saw(shelf: Shelf) -> None:
-    await shelf.put(PRODUCTS, [note("1"), note("2"), note("2", "6", "pack")], 1)
-    await shelf.put(PRODUCTS, [note("2", "5")], 2)
+async def test_what_only_an_older_reading_saw_is_told_by_owner(shelf: Shelf) -> None:
+    await shelf.put(PRODUCTS, [note("1"), note("2"), note("2", "6", "pack"), note("3")], 1)
+    await shelf.put(PRODUCTS, [note("2", "5"), note("3")], 2)
     assert await shelf.newest_epoch(PRODUCTS) == 2
-    await shelf.sweep(PRODUCTS, 2)
-    assert await look_up(shelf, "1", "2") == {"2": {"rrp": "5"}}
+    assert await shelf.older(PRODUCTS, 2, 10) == ["1", "2"], "one note of the second was not seen again"
+    assert await shelf.older(PRODUCTS, 1, 10) == []
 
 
-async def test_what_is_noted_since_an_epoch_began_is_not_swept_off_with_the_older_ones(shelf: Shelf) -> None:
+async def test_the_longest_unseen_come_first_and_no_more_than_asked_for(shelf: Shelf) -> None:
+    for epoch, owner in enumerate(("5", "4", "3", "2"), start=1):
+        await shelf.put(PRODUCTS, [note(owner), note(owner, name="pack")], epoch)
+    await shelf.put(PRODUCTS, [note("5")], 4)
+    assert await shelf.older(PRODUCTS, 4, 10) == ["5", "4", "3"], "its other note is the oldest"
+    assert await shelf.older(PRODUCTS, 4, 2) == ["5", "4"]
+
+
+async def test_what_is_noted_since_an_epoch_began_is_not_among_the_older(shelf: Shelf) -> None:
     await shelf.put(PRODUCTS, [note("1"), note("2")], 1)
     await shelf.put(PRODUCTS, [note("2")], 2)
     await shelf.put(PRODUCTS, [note("2", "newer"), note("3")], 1)
-    await shelf.sweep(PRODUCTS, 2)
-    assert await look_up(shelf, "1", "2", "3") == {"2": {"rrp": "newer"}, "3": {"rrp": "1"}}
+    assert await shelf.older(PRODUCTS, 2, 10) == ["1"]
+    assert await look_up(shelf, "2", "3") == {"2": {"rrp": "newer"}, "3": {"rrp": "1"}}
     assert await shelf.newest_epoch(PRODUCTS) == 2
 
 
@@ -97,8 +105,9 @@ async def test_shelves_do_not_know_each_other(shelf: Shelf) -> None:
     await shelf.put(PRODUCTS, [note("1", "product")], 1)
     await shelf.put(VARIANTS, [note("1", "variant")], 4)
     assert await look_up(shelf, "1", name=VARIANTS) == {"1": {"rrp": "variant"}}
-    await shelf.sweep(PRODUCTS, 9)
+    assert await shelf.older(PRODUCTS, 9, 10) == ["1"]
     await shelf.forget(PRODUCTS, ["1"])
+    assert await shelf.older(PRODUCTS, 9, 10) == []
     assert (await owners(shelf), await owners(shelf, VARIANTS)) == ([], ["1"])
     assert (await shelf.newest_epoch(PRODUCTS), await shelf.newest_epoch(VARIANTS)) == (0, 4)
 
@@ -117,7 +126,8 @@ async def test_connections_do_not_see_each_others_notes(house: House) -> None:
     ours, theirs = (DiskShelf(one.storage, one.connection_id) for one in (house, other))
     await ours.put(PRODUCTS, [note("1", "ours")], 1)
     await theirs.put(PRODUCTS, [note("1", "theirs")], 5)
-    await theirs.sweep(PRODUCTS, 6)
+    assert (await ours.older(PRODUCTS, 6, 10), await theirs.older(PRODUCTS, 3, 10)) == (["1"], [])
+    await theirs.forget(PRODUCTS, ["1"])
     assert await look_up(ours, "1") == {"1": {"rrp": "ours"}}
     assert await owners(theirs) == []
 

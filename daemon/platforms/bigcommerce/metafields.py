@@ -5,14 +5,20 @@ is BigCommerce's own, so no clock of ours matters. Up to when they were caught u
 found is in safe hands. What one thing has is read again when a webhook tells of it, whatever list is being read at
 that moment: what is known of it since is newer than the list. A store that has none pays one call for a list.
 
+That a list leaves something out proves nothing: what was known before and is not in it is asked for by itself. That
+costs calls, so a run asks for `MOST_ASKED` things at most, and what it does not come to stays as it was.
+
 The namespace is that of other platforms (inferred, the pages about BigCommerce's were not readable).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from attrs import define, field, frozen
 
 from daemon.errors import Missing
+from daemon.http import shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -21,17 +27,22 @@ from daemon.platforms.shelf import Note, Shelf
 
 NAMESPACE = "sparklayer"
 LIMIT = 250
+MOST_ASKED = 100
 STATE, SINCE = "", "since"
 """The owner and the name of the note that says up to when a list has been read."""
 
 
 @frozen(kw_only=True)
 class Source:
-    """A list of metafields and the shelf it is kept on; `narrowed` is what else is asked for."""
+    """A list of metafields and the shelf it is kept on; `narrowed` is what else is asked for.
+
+    `path_of` finds where the metafields of one thing are: None when the thing is not listed either.
+    """
 
     shelf: str
     path: str
     narrowed: Mapping[str, str]
+    path_of: Callable[[int], Awaitable[str | None]]
 
 
 @define(kw_only=True)
@@ -59,10 +70,11 @@ class Metafields:
     _caught_up: str = ""
 
     async def read_all(self) -> None:
-        """Read the list whole, and forget what is no longer in it."""
+        """Read the list whole, and forget what is gone."""
         reading = Reading(epoch=await self._shelf.newest_epoch(self._source.shelf) + 1)
-        await self._read(reading, {})
-        await self._shelf.sweep(self._source.shelf, reading.epoch)
+        with self._open(reading):
+            await self._read(reading, {})
+            await self._ask_for_the_others(reading)
         await self._note_since(reading.newest)
 
     async def catch_up(self) -> set[int]:
@@ -74,7 +86,8 @@ class Metafields:
         since = state.get(STATE, {}).get(SINCE)
         owners: set[int] = set()
         reading = Reading(epoch=await self._shelf.newest_epoch(self._source.shelf), owners=owners)
-        await self._read(reading, {"date_modified:min": since} if since else {})
+        with self._open(reading):
+            await self._read(reading, {"date_modified:min": since} if since else {})
         self._caught_up = reading.newest
         return owners
 
@@ -84,14 +97,9 @@ class Metafields:
 
     async def read_again(self, owner: int, path: str, lane: Lane) -> bool:
         """Read the metafields of one thing below `path` anew; false when BigCommerce says that it does not exist."""
-        query = {"namespace": NAMESPACE, **self._source.narrowed}
-        try:
-            raws = await self._client.every(path, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query)
-        except Missing:
-            await self._replace(owner, [])
-            return False
-        await self._replace(owner, wire.read_metafields(raws))
-        return True
+        fields = await self._fields_at(path, lane)
+        await self._replace(owner, fields or [])
+        return fields is not None
 
     async def of(self, owners: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
         """Return the metafields of those of `owners` that have any, by owner and key."""
@@ -109,16 +117,43 @@ class Metafields:
         pages = self._client.by_cursor(
             self._source.path, wire.RAW_LISTING, lane=Lane.BACKFILL, limit=LIMIT, query=query
         )
+        async for raws in pages:
+            fields = wire.read_metafields(raws)
+            reading.newest = max([reading.newest, *(one.date_modified or "" for one in fields)])
+            if reading.owners is not None:
+                reading.owners.update(one.resource_id for one in fields)
+            notes = [_note(one) for one in fields if one.resource_id not in reading.newer]
+            if notes:
+                await self._shelf.put(self._source.shelf, notes, reading.epoch)
+
+    async def _ask_for_the_others(self, reading: Reading) -> None:
+        """Ask for each thing of which the list has left something out, the longest unseen first.
+
+        What is read again meanwhile is newer than the answer, which is then let go.
+        """
+        older = await self._shelf.older(self._source.shelf, reading.epoch, MOST_ASKED + 1)
+        for owner in [int(one) for one in older if one != STATE][:MOST_ASKED]:
+            path = await self._source.path_of(owner)
+            fields = [] if path is None else await shortly(partial(self._fields_at, path, Lane.BACKFILL))
+            if owner not in reading.newer:
+                notes = [_note(one) for one in fields or []]
+                await self._shelf.replace(self._source.shelf, padded(owner), notes, reading.epoch)
+
+    async def _fields_at(self, path: str, lane: Lane) -> Sequence[wire.Metafield] | None:
+        """Read the metafields of one thing; None when BigCommerce says that it does not exist."""
+        query = {"namespace": NAMESPACE, **self._source.narrowed}
+        try:
+            raws = await self._client.every(path, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query)
+        except Missing:
+            return None
+        return wire.read_metafields(raws)
+
+    @contextmanager
+    def _open(self, reading: Reading) -> Iterator[None]:
+        """Have a list be read, for as long as this is open."""
         self._reading = reading
         try:
-            async for raws in pages:
-                fields = wire.read_metafields(raws)
-                reading.newest = max([reading.newest, *(one.date_modified or "" for one in fields)])
-                if reading.owners is not None:
-                    reading.owners.update(one.resource_id for one in fields)
-                notes = [_note(one) for one in fields if one.resource_id not in reading.newer]
-                if notes:
-                    await self._shelf.put(self._source.shelf, notes, reading.epoch)
+            yield
         finally:
             self._reading = None
 

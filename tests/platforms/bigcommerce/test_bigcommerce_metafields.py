@@ -8,16 +8,23 @@ from trio.testing import MockClock
 from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import BESIDE
+from daemon.platforms.bigcommerce.metafields import MOST_ASKED
 from daemon.sandbox import answer, call
 from daemon.sandbox.message import Request, Response
 from tests.platforms.bigcommerce.stand_in import CARTS, House
+
+NOTHING = answer(200, json.dumps({"data": []}))
+ONE_BY_ONE = {
+    "product": "GET /v3/catalog/products/{product_id}/metafields",
+    "variant": "GET /v3/catalog/products/{product_id}/variants/{variant_id}/metafields",
+}
 
 
 async def test_a_list_that_leaves_a_cart_out_does_not_make_an_order_somebody_elses(house: House) -> None:
     ours = house.order(CARTS[0])
     await house.walk(Kind.ORDERS)
-    house.api.faults.add("GET */v3/orders/metafields", answer(200, json.dumps({"data": []})), times=1)
-    assert await house.walk(Kind.ORDERS) == [], "the list knows nothing"
+    house.api.faults.add("GET */v3/orders/metafields", NOTHING, times=1)
+    assert await house.walk(Kind.ORDERS) == [str(ours)]
     assert (await house.read(Kind.ORDERS, ours))[str(ours)].value.cart_id == CARTS[0]
 
 
@@ -36,6 +43,83 @@ async def test_the_webhook_of_a_cart_has_it_read_again(house: House) -> None:
     gone = ExternalId("metafields:order:9999")
     assert await house.shop.read(Kind.ORDERS, [gone], Lane.LIVE) == {}
     assert await house.shop.read_one(Kind.ORDERS, gone, Lane.LIVE) is None
+
+
+@pytest.mark.parametrize("resource", ["product", "variant"])
+async def test_what_a_list_leaves_out_is_asked_for_and_stays(house: House, resource: str) -> None:
+    ids = {"product": house.mug, "variant": house.store.by_sku("MUG").id}
+    house.store.metafields.set(resource, ids[resource], "rrp", "9", silent=True)
+    await house.walk(Kind.PRODUCTS)
+    house.store.metafields.set(resource, ids[resource], "rrp", "9.99", silent=True)
+    house.api.faults.add(f"GET */catalog/{resource}s/metafields", NOTHING, times=1)
+    house.calls()
+    await house.walk(Kind.PRODUCTS)
+    assert house.calls()[ONE_BY_ONE[resource]] == 1
+    value = (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value
+    assert str(value.variants[0].rrp.amount) == "9.99", "as it is now"
+
+
+async def test_one_of_several_metafields_that_a_list_leaves_out_stays(house: House) -> None:
+    house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
+    house.store.metafields.set("product", house.mug, "pack_size", "6", silent=True)
+    await house.walk(Kind.PRODUCTS)
+    rrp = {"resource_id": house.mug, "key": "rrp", "value": "9"}
+    house.api.faults.add("GET */catalog/products/metafields", answer(200, json.dumps({"data": [rrp]})), times=1)
+    await house.walk(Kind.PRODUCTS)
+    value = (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value
+    assert value.variants[0].settings[0].pack_size == 6
+
+
+async def test_what_is_gone_with_its_product_is_asked_for_once(house: House) -> None:
+    for resource, one in (("product", house.jumper), ("variant", house.store.by_sku("J-S").id)):
+        house.store.metafields.set(resource, one, "rrp", "9", silent=True)
+    await house.walk(Kind.PRODUCTS)
+    house.store.delete_product(house.jumper, silent=True)
+    house.calls()
+    await house.walk(Kind.PRODUCTS)
+    assert house.calls() == {**LISTS, ONE_BY_ONE["product"]: 1, "GET /v3/catalog/variants": 1}
+    await house.walk(Kind.PRODUCTS)
+    assert house.calls() == LISTS
+
+
+LISTS = {
+    "GET /v3/catalog/products/metafields": 1,
+    "GET /v3/catalog/variants/metafields": 1,
+    "GET /v3/catalog/products": 1,
+}
+
+
+async def test_of_much_that_a_list_leaves_out_each_run_asks_for_a_part(house: House) -> None:
+    count = MOST_ASKED * 2 + 20
+    many = [house.store.add_product(f"Cup {n}", variants=[{"sku": f"C-{n}"}], silent=True) for n in range(count)]
+    fields = [house.store.metafields.set("product", one, "rrp", "9", silent=True) for one in many]
+    await house.walk(Kind.PRODUCTS)
+    for field in fields[::2]:
+        house.store.metafields.delete(field, silent=True)
+    house.api.faults.add("GET */catalog/products/metafields", NOTHING)
+    left = []
+    for _ in range(3):
+        house.calls()
+        await house.walk(Kind.PRODUCTS)
+        assert house.calls()[ONE_BY_ONE["product"]] == MOST_ASKED
+        found = await house.read(Kind.PRODUCTS, *many)
+        left.append(sum(one.value.variants[0].rrp is not None for one in found.values()))
+    assert left == [count - MOST_ASKED // 2, count - MOST_ASKED, count // 2], "no run asks for the same again first"
+
+
+async def test_what_a_webhook_tells_while_something_is_asked_for_is_newer(house: House) -> None:
+    house.store.metafields.set("product", house.mug, "rrp", "1", silent=True)
+    await house.walk(Kind.PRODUCTS)
+
+    async def edit(_request: Request, _response: Response | None) -> None:
+        house.store.metafields.set("product", house.mug, "rrp", "2", silent=True)
+        await house.shop.read(Kind.PRODUCTS, [ExternalId(f"metafields:product:{house.mug}")], Lane.LIVE)
+
+    house.api.faults.add("GET */catalog/products/metafields", NOTHING, times=1)
+    house.api.faults.add(f"GET */catalog/products/{house.mug}/metafields", edit, after_effect=True, times=1)
+    await house.walk(Kind.PRODUCTS)
+    value = (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value
+    assert str(value.variants[0].rrp.amount) == "2"
 
 
 EDITS = {

@@ -48,6 +48,14 @@ LIMIT = 250
 _INCLUDE = {"include": "consignments.line_items", "consignment_structure": "object"}
 
 
+async def _path_of(order: int) -> str:
+    """Return where the metafields of an order are."""
+    return f"/v3/orders/{order}/metafields"
+
+
+_CARTS = Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}, path_of=_path_of)
+
+
 class OrderReader:
     """The orders of one store that were placed through SparkLayer."""
 
@@ -58,7 +66,7 @@ class OrderReader:
         self._doubts = Doubts()
         pattern = settings.order_staff_notes_pattern
         self._pattern = re.compile(pattern) if pattern else None
-        self._carts = Metafields(client, shelf, Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}))
+        self._carts = Metafields(client, shelf, _CARTS)
         self._touched = Touched(LIMIT, self._carts.catch_up, self._carts.caught_up)
 
     async def page(self, cursor: str | None) -> Page:
@@ -138,7 +146,7 @@ class OrderReader:
         return [one for one in ids if int(one) in known]
 
     async def _read_cart(self, order: int, lane: Lane) -> bool:
-        return await self._carts.read_again(order, f"/v3/orders/{order}/metafields", lane)
+        return await self._carts.read_again(order, await _path_of(order), lane)
 
     async def _page(self, start: int, narrowed: Mapping[str, str]) -> Page:
         raws = await self._list({"min_id": str(start), **narrowed}, Lane.BACKFILL)

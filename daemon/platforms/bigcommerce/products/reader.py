@@ -55,8 +55,11 @@ class ProductReader:
         self._store = store
         self._size = PageSize()
         self._doubts = Doubts()
-        self._own = Metafields(client, shelf, Source(shelf="product", path=f"{PATH}/metafields", narrowed={}))
-        self._variants = Metafields(client, shelf, Source(shelf="variant", path=f"{VARIANTS}/metafields", narrowed={}))
+        own, variants = f"{PATH}/metafields", f"{VARIANTS}/metafields"
+        self._own = Metafields(client, shelf, Source(shelf="product", path=own, narrowed={}, path_of=_path_of))
+        self._variants = Metafields(
+            client, shelf, Source(shelf="variant", path=variants, narrowed={}, path_of=self._path_of_variant)
+        )
         self._touched = Touched(LARGEST, self._find_touched, self._caught_up)
 
     async def page(self, cursor: str | None) -> Page:
@@ -124,15 +127,19 @@ class ProductReader:
         owners = await shortly(partial(self._client.get, VARIANTS, OWNERS, lane=lane, query=query))
         return [owner.product_id for owner in owners.data]
 
+    async def _path_of_variant(self, variant: int) -> str | None:
+        products = await self._products_of(variant, Lane.BACKFILL)
+        return _path_within(products[0], variant) if products else None
+
     async def _read_metafields(self, told: MetafieldsId, lane: Lane) -> int | None:
         """Read the metafields that were told of again; return the product they belong to, if there is one."""
         owner = told.id
         if told.resource == "product":
-            return owner if await self._own.read_again(owner, f"{PATH}/{owner}/metafields", lane) else None
+            return owner if await self._own.read_again(owner, await _path_of(owner), lane) else None
         if told.resource != "variant":
             return None
         for product in await self._products_of(owner, lane):
-            if await self._variants.read_again(owner, f"{PATH}/{product}/variants/{owner}/metafields", lane):
+            if await self._variants.read_again(owner, _path_within(product, owner), lane):
                 return product
         return None
 
@@ -204,6 +211,16 @@ class ProductReader:
             return self._doubts.about(one.id, "stock levels", 1, len(levels))
         counted = [variant.id for variant in one.variants if (variant.sku or "").strip()]
         return self._doubts.about(one.id, "stock levels", len(counted), sum(id_ in levels for id_ in counted))
+
+
+async def _path_of(product: int) -> str:
+    """Return where the metafields of a product are."""
+    return f"{PATH}/{product}/metafields"
+
+
+def _path_within(product: int, variant: int) -> str:
+    """Return where the metafields of a variant are."""
+    return f"{PATH}/{product}/variants/{variant}/metafields"
 
 
 def _has_more(entities: Sequence[Entity], last: int, total: int | None) -> bool:

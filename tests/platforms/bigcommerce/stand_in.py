@@ -54,10 +54,9 @@ class House:
     def order(self, cart: str | None = None, **more: Any) -> int:
         return self.store.orders.place(self.buyer, more.pop("lines", LINES), cart_id=cart, silent=True, **more)
 
-    async def walk(self, kind: Kind, since: float | None = None) -> list[str]:
-        """Enumerate to the end; return the ids."""
+    async def walk(self, kind: Kind, since: float | None = None, cursor: str | None = None) -> list[str]:
+        """Enumerate to the end, from `cursor` on; return the ids."""
         found: list[str] = []
-        cursor: str | None = None
         first = partial(self.shop.page, kind) if since is None else partial(self.shop.changed_since, kind, since)
         for _ in range(50):
             page = await first(cursor)

@@ -13,3 +13,12 @@ def since_text(since: float) -> str:
     Always a full timestamp: BigCommerce completes a bare date with the present time of day (contract section 3).
     """
     return f"{datetime.fromtimestamp(max(0, int(since - MARGIN)), UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def seconds_of(moment: str) -> float | None:
+    """Return a time that the API tells as seconds since the epoch; None for what is no time."""
+    try:
+        told = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()

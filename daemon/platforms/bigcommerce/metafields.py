@@ -2,8 +2,10 @@
 
 They are read into a shelf whole when a run begins, and caught up with by their date of change from then on; the date
 is BigCommerce's own, so no clock of ours matters. Up to when they were caught up with is noted only once what was
-found is in safe hands. What one thing has is read again when a webhook tells of it, whatever list is being read at
-that moment: what is known of it since is newer than the list. A store that has none pays one call for a list.
+found is in safe hands. More may change in the second of that date, so the list is asked for that second again each
+time, and what of it was handed out already is let go. What one thing has is read again when a webhook tells of it,
+whatever list is being read at that moment: what is known of it since is newer than the list. A store that has none
+pays one call for a list.
 
 That a list leaves something out proves nothing: what was known before and is not in it is asked for by itself. That
 costs calls, so a run asks for `MOST_ASKED` things at most, and what it does not come to stays as it was.
@@ -22,6 +24,7 @@ from daemon.http import shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
+from daemon.platforms.bigcommerce.dates import MARGIN, seconds_of, since_text
 from daemon.platforms.bigcommerce.ids import padded
 from daemon.platforms.shelf import Note, Shelf
 
@@ -49,14 +52,28 @@ class Source:
 class Reading:
     """A list that is being read: in which epoch, up to which date of change, and whose metafields it has named.
 
-    `newer` are those whose metafields were read again since it began: the list says nothing of them any more.
+    `handed_out` is what it may name without meaning anything by it: nobody has to look at that once more. `newer` are
+    those whose metafields were read again since it began: the list says nothing of them any more.
     """
 
     epoch: int
     newest: str = ""
+    last: Sequence[wire.Metafield] = ()
+    """At least what the list would name again if it were asked for what changed since `newest`."""
     owners: set[int] | None = None
     """None: nobody wants to know."""
+    handed_out: frozenset[wire.Metafield] = frozenset()
     newer: set[int] = field(factory=set)
+
+    def take(self, fields: Sequence[wire.Metafield]) -> None:
+        """Take note of a page."""
+        if self.owners is not None:
+            self.owners.update(one.resource_id for one in fields if one not in self.handed_out)
+        self.newest = max([self.newest, *(one.date_modified or "" for one in fields)])
+        newest = seconds_of(self.newest)
+        if newest is not None:
+            since = newest - 2 * MARGIN
+            self.last = [one for one in (*self.last, *fields) if (seconds_of(one.date_modified or "") or 0.0) >= since]
 
 
 @define
@@ -67,7 +84,9 @@ class Metafields:
     _shelf: Shelf
     _source: Source
     _reading: Reading | None = None
-    _caught_up: str = ""
+    _found: Reading | None = None
+    _handed_out: frozenset[wire.Metafield] = frozenset()
+    """Those of the last second caught up with; after a restart they are handed out once more."""
 
     async def read_all(self) -> None:
         """Read the list whole, and forget what is gone."""
@@ -75,7 +94,7 @@ class Metafields:
         with self._open(reading):
             await self._read(reading, {})
             await self._ask_for_the_others(reading)
-        await self._note_since(reading.newest)
+        await self._note_since(reading)
 
     async def catch_up(self) -> set[int]:
         """Read what was changed since the list was read last; return whose it is.
@@ -83,17 +102,18 @@ class Metafields:
         It is found again the next time, until `caught_up` says that it is in safe hands.
         """
         state = await self._shelf.look_up(self._source.shelf, [STATE])
-        since = state.get(STATE, {}).get(SINCE)
-        owners: set[int] = set()
-        reading = Reading(epoch=await self._shelf.newest_epoch(self._source.shelf), owners=owners)
+        since = state.get(STATE, {}).get(SINCE, "")
+        epoch, owners = await self._shelf.newest_epoch(self._source.shelf), set[int]()
+        reading = Reading(epoch=epoch, newest=since, owners=owners, handed_out=self._handed_out)
         with self._open(reading):
-            await self._read(reading, {"date_modified:min": since} if since else {})
-        self._caught_up = reading.newest
+            await self._read(reading, {"date_modified:min": _from(since)} if since else {})
+        self._found = reading
         return owners
 
     async def caught_up(self) -> None:
         """Note that what `catch_up` found last need not be found again."""
-        await self._note_since(self._caught_up)
+        if self._found is not None:
+            await self._note_since(self._found)
 
     async def read_again(self, owner: int, path: str, lane: Lane) -> bool:
         """Read the metafields of one thing below `path` anew; false when BigCommerce says that it does not exist."""
@@ -119,9 +139,7 @@ class Metafields:
         )
         async for raws in pages:
             fields = wire.read_metafields(raws)
-            reading.newest = max([reading.newest, *(one.date_modified or "" for one in fields)])
-            if reading.owners is not None:
-                reading.owners.update(one.resource_id for one in fields)
+            reading.take(fields)
             notes = [_note(one) for one in fields if one.resource_id not in reading.newer]
             if notes:
                 await self._shelf.put(self._source.shelf, notes, reading.epoch)
@@ -165,10 +183,17 @@ class Metafields:
             self._reading.newer.add(owner)
         await self._shelf.replace(self._source.shelf, padded(owner), [_note(one) for one in fields], epoch)
 
-    async def _note_since(self, moment: str) -> None:
-        if moment:
+    async def _note_since(self, reading: Reading) -> None:
+        if reading.newest:
             epoch = await self._shelf.newest_epoch(self._source.shelf)
-            await self._shelf.put(self._source.shelf, [Note(STATE, SINCE, moment)], epoch)
+            await self._shelf.put(self._source.shelf, [Note(STATE, SINCE, reading.newest)], epoch)
+        self._handed_out = frozenset(reading.last)
+
+
+def _from(moment: str) -> str:
+    """Return what a filter takes to name also what changed in the second of `moment`."""
+    seconds = seconds_of(moment)
+    return moment if seconds is None else since_text(seconds)
 
 
 def _note(told: wire.Metafield) -> Note:

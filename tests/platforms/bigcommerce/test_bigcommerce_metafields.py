@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from trio.testing import MockClock
 
-from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import BESIDE
 from daemon.platforms.bigcommerce.metafields import MOST_ASKED
@@ -226,91 +224,6 @@ async def test_what_metafields_belonged_to_may_be_gone(house: House) -> None:
     told = [ExternalId("metafields:product:999"), ExternalId("metafields:variant:999")]
     assert await house.shop.read(Kind.PRODUCTS, told, Lane.LIVE) == {}
     assert await house.shop.read_one(Kind.PRODUCTS, told[0], Lane.LIVE) is None
-
-
-async def test_a_sweep_looks_at_products_whose_metafields_changed(house: House) -> None:
-    await house.walk(Kind.PRODUCTS)
-    house.store.metafields.set("variant", house.store.by_sku("MUG").id, "rrp", "9", silent=True)
-    assert await house.walk(Kind.PRODUCTS, since=2e9) == [str(house.mug)]
-
-
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
-async def test_a_sweep_finds_all_metafields_that_changed_however_many(house: House, kind: Kind) -> None:
-    ids = await touch(house, kind, 260)
-    assert set(ids) <= set(await house.walk(kind, since=house.store.clock() - 60))
-
-
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
-async def test_a_sweep_that_a_restart_breaks_off_finds_also_what_changed_behind_it(house: House, kind: Kind) -> None:
-    ids, since = await touch(house, kind, 260), house.store.clock() - 60
-    first = await house.shop.changed_since(kind, since, None)
-    change(house, kind, ids[1], seconds=600)
-    house.connect()
-    assert ids[1] in await house.walk(kind, since, first.cursor)
-    change(house, kind, ids[1], seconds=1200)
-    assert ids[1] in await house.walk(kind, since=3e9), "and the next one finds what is changed then"
-
-
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
-async def test_what_changes_while_the_walk_fails_is_found_by_the_next_sweep(
-    house: House, autojump_clock: MockClock, kind: Kind
-) -> None:
-    """The page of the walk that fails comes when all that was touched has been handed out."""
-    del autojump_clock
-    ids, since = await touch(house, kind, 3), house.store.clock() - 60
-    page = await house.shop.changed_since(kind, since, None)
-    assert set(ids[1:]) <= {one.external_id for one in page.entities}
-    house.api.faults.add(WALKED[kind], answer(500))
-    with pytest.raises(Retry):
-        await house.walk(kind, since, page.cursor)
-    house.api.faults.clear()
-    change(house, kind, ids[1], seconds=600)
-    change(house, kind, ids[2], seconds=660)
-    found = await house.walk(kind, 3e9, page.cursor)
-    assert ids[1] in found + await house.walk(kind, since=3e9)
-
-
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
-async def test_a_sweep_that_fails_finds_the_same_the_next_time(
-    house: House, autojump_clock: MockClock, kind: Kind
-) -> None:
-    ids, since = await touch(house, kind, 3), house.store.clock() - 60
-    house.api.faults.add(WALKED[kind], answer(404, "<h1>Not Found</h1>"), times=3)
-    with pytest.raises(Retry):
-        await house.shop.changed_since(kind, since, None)
-    assert set(ids) <= set(await house.walk(kind, since=since))
-
-
-async def test_a_sweep_finds_a_cart_that_another_order_was_asked_about_with(house: House) -> None:
-    ids, since = await touch(house, Kind.ORDERS, 3), house.store.clock() - 60
-    await house.read(Kind.ORDERS, ids[-1])
-    assert set(ids) <= set(await house.walk(Kind.ORDERS, since=since))
-
-
-WALKED = {Kind.PRODUCTS: "GET */v3/catalog/products", Kind.ORDERS: "GET */v2/orders"}
-
-
-def change(house: House, kind: Kind, one: str, seconds: float) -> None:
-    """Change a metafield, so many seconds from now."""
-    with house.store.at(house.store.clock() + seconds):
-        if kind is Kind.PRODUCTS:
-            house.store.metafields.set("product", int(one), "rrp", f"{seconds}", silent=True)
-        else:
-            house.store.metafields.set("order", int(one), "cart_id", CARTS[int(seconds) // 600], silent=True)
-
-
-async def touch(house: House, kind: Kind, count: int) -> list[str]:
-    """Make products or orders of long ago, and give each a metafield, a second apart; the lists were read before."""
-    product = kind is Kind.PRODUCTS
-    with house.store.at(1e9):
-        made = [house.store.add_product("Cup", silent=True) if product else house.order() for _ in range(count)]
-    field = ("product", "rrp", "9") if product else ("order", "cart_id", CARTS[0])
-    house.store.metafields.set("product", house.jumper, "rrp", "9", silent=True)
-    await house.walk(kind)
-    for second, one in enumerate(made, start=1):
-        with house.store.at(house.store.clock() + second):
-            house.store.metafields.set(field[0], one, *field[1:], silent=True)
-    return [str(one) for one in ([house.jumper, *made] if product else made)]
 
 
 async def test_a_deleted_metafield_is_gone_after_the_next_run(house: House) -> None:

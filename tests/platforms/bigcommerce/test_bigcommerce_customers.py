@@ -10,6 +10,7 @@ from daemon.errors import Blocked, Rejected, Retry
 from daemon.model import Customer, ExternalId, Kind, Lane, Secret, StoreFacts
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
+from daemon.platforms.bigcommerce.doubts import BELIEVED
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from tests.platforms.bigcommerce.fakes import FakeStore
 
@@ -174,6 +175,44 @@ async def test_a_group_and_an_attribute_of_later_are_found(store: FakeStore, sho
         assert customer.group == "gold"
     assert len(store.queries("/v2/customer_groups")) == 2
     assert len(store.queries("/v3/customers/attributes")) == 2
+
+
+async def test_an_attribute_of_later_is_found_also_beyond_the_tenth(store: FakeStore, shop: BigCommerce) -> None:
+    others = {n: f"Other {n}" for n in range(1, 11)}
+    store.attributes = others
+    store.add_customers(1, values=[(n, "x") for n in others])
+    await walk(shop)
+    store.attributes = {**others, 11: "accounting_id"}
+    store.add_customers(1, values=[*((n, "x") for n in others), (11, "ACC-1")])
+    for _ in range(2):
+        found = await shop.read(Kind.CUSTOMERS, [ExternalId("1")], Lane.LIVE)
+        customer = mapped(shop, found[ExternalId("1")])
+        assert customer is not None
+        assert customer.accounting_id == "ACC-1"
+    assert len(store.queries("/v3/customers/attributes")) == 2, "the names were learnt anew once"
+
+
+async def test_a_value_that_nobody_names_is_looked_at_again_and_at_last_left_out(
+    store: FakeStore, shop: BigCommerce
+) -> None:
+    store.attributes = {1: "group"}
+    store.add_customers(1, values=[(1, "vip"), (2, "x")])
+    for _ in range(BELIEVED - 1):
+        found = await shop.read(Kind.CUSTOMERS, [ExternalId("1")], Lane.LIVE)
+        with pytest.raises(Retry, match="names"):
+            mapped(shop, found[ExternalId("1")])
+    found = await shop.read(Kind.CUSTOMERS, [ExternalId("1")], Lane.LIVE)
+    customer = mapped(shop, found[ExternalId("1")])
+    assert customer is not None
+    assert customer.group == "vip"
+
+
+async def test_somebody_who_is_not_b2b_may_have_more_than_was_read(store: FakeStore, shop: BigCommerce) -> None:
+    said = [(n, "x") for n in range(1, 13)]
+    store.add_customers(1, addresses=12, values=said, customer_group_id=0)
+    found = await shop.read(Kind.CUSTOMERS, [ExternalId("1")], Lane.LIVE)
+    assert mapped(shop, found[ExternalId("1")]) is None
+    assert store.queries("/addresses") == store.queries("/attribute-values") == []
 
 
 async def test_where_the_settings_name_the_groups_no_others_are_asked_for(store: FakeStore) -> None:

@@ -10,7 +10,7 @@ store that lists nobody is not believed while it is somebody else that we have s
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -62,11 +62,14 @@ class _Known:
     every_group: frozenset[int] | None
     names: Mapping[int, str]
 
-    def covers(self, customer: Listed) -> bool:
-        """Whether nothing of a customer is newer than this."""
+    def has_group(self, customer: Listed) -> bool:
+        """Whether the group of a customer is one of these, if it has one."""
         group = customer.customer_group_id
-        known = not group or self.every_group is None or group in self.every_group
-        return known and all(one.attribute_id in self.names for one in customer.attributes)
+        return not group or self.every_group is None or group in self.every_group
+
+    def named(self, values: Iterable[Attribute]) -> dict[str, Attribute]:
+        """Return values by their names; those whose name is of later are not among them."""
+        return {self.names[one.attribute_id]: one for one in values if one.attribute_id in self.names}
 
 
 class CustomerReader:
@@ -184,38 +187,51 @@ class CustomerReader:
         if not raws:
             return []
         customers = [read_customer(raw) for raw in raws]
-        known = await self._known_of([one for one in customers if isinstance(one, Listed)])
+        legible = [one for one in customers if isinstance(one, Listed)]
+        known, anew = await self._known_with(legible)
         self._there = [customers[0].id, customers[-1].id]
-        readable = [one for one in customers if isinstance(one, Listed) and one.customer_group_id in known.groups]
+        readable = [one for one in legible if one.customer_group_id in known.groups]
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)
+        # What was included is known, whatever a list says that was read for the rest.
+        places = {one.id: max(one.addresses, addresses[one.id], key=len) for one in legible}
+        values = {one.id: max(one.attributes, attributes[one.id], key=len) for one in legible}
+        every = {value.attribute_id for one in readable for value in values[one.id]}
+        if not anew and not every <= known.names.keys():
+            known = self._known = await self._learn()
 
         def told(one: Listed) -> Told | wire.Unreadable:
-            # What was included is known, whatever a list says that was read for the rest.
-            places = max(one.addresses, addresses[one.id], key=len)
-            values = max(one.attributes, attributes[one.id], key=len)
-            return self._doubt(one, places, values) or Told(
+            return self._doubt(known, one, places[one.id], values[one.id]) or Told(
                 customer=one,
-                addresses=places,
-                attributes={known.names[v.attribute_id]: v for v in values if v.attribute_id in known.names},
+                addresses=places[one.id],
+                attributes=known.named(values[one.id]),
                 is_b2b=one.customer_group_id in known.groups,
                 group=self._settings.customer_group_mapping.get(one.customer_group_id or 0),
             )
 
         return [Entity(ExternalId(str(one.id)), told(one) if isinstance(one, Listed) else one) for one in customers]
 
-    def _doubt(self, one: Listed, places: Sequence[Address], values: Sequence[Attribute]) -> wire.Unreadable | None:
-        """Return what stands for a customer of which less was read than BigCommerce counts."""
-        return self._doubts.about(one.id, "addresses", _count(one.addresses, one.address_count), len(places)) or (
-            self._doubts.about(one.id, "attributes", _count(one.attributes, one.attribute_count), len(values))
-        )
+    def _doubt(
+        self, known: _Known, one: Listed, places: Sequence[Address], values: Sequence[Attribute]
+    ) -> wire.Unreadable | None:
+        """Return what stands for a B2B customer of which less was read than BigCommerce counts."""
+        if one.customer_group_id not in known.groups:
+            return None
+        counts = {
+            "addresses": (_count(one.addresses, one.address_count), len(places)),
+            "attributes": (_count(one.attributes, one.attribute_count), len(values)),
+            "attributes' names": (len(values), sum(value.attribute_id in known.names for value in values)),
+        }
+        doubts = [self._doubts.about(one.id, what, *told) for what, told in counts.items()]
+        return next(filter(None, doubts), None)
 
-    async def _known_of(self, customers: Sequence[Listed]) -> _Known:
-        """Return groups and names as they were learnt, or anew when a customer has one of later."""
+    async def _known_with(self, customers: Sequence[Listed]) -> tuple[_Known, bool]:
+        """Return groups and names as they were learnt, or anew, and whether so, when a customer's group is of later."""
         known = self._known
-        if known is None or not all(known.covers(one) for one in customers):
-            known = self._known = await self._learn()
-        return known
+        if known is not None and all(map(known.has_group, customers)):
+            return known, False
+        known = self._known = await self._learn()
+        return known, True
 
     async def _more_addresses(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Address]]:
         """Return all addresses of those that have more than were included, by customer."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
+
 from daemon.sandbox import Store
 from daemon.sandbox.expectation import expected_orders, order_differences
 from daemon.sandbox.sparklayer.purchase import AccountingFile
@@ -109,14 +111,19 @@ async def test_an_incomplete_order_confirms_nothing_until_it_is_placed(house: Op
         assert waiting.items() <= held.items()
 
 
-async def test_an_order_that_is_not_ours_costs_one_read_at_most(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+@pytest.mark.parametrize("noted", ["", NOTED], ids=["by metafields", "by staff notes as well"])
+async def test_an_order_that_is_not_ours_costs_one_read_at_most(house: OpenHouse, noted: str) -> None:
+    async with house(trade_store(), start=False) as h:
+        if noted:
+            h.process.append(noted)
+        await h.process.start()
         await h.first_sync()
         await h.process.restart()  # whose sweeps are not due yet
         for act in (
             lambda: h.store.orders.place(BUYER, LINES),
-            lambda: h.store.orders.set_staff_notes(FIRST + 1, f"SparkLayer cart: {cart(FIRST + 1)}"),
+            lambda: h.store.orders.set_staff_notes(FIRST + 1, "Call first" if noted else f"SparkLayer cart: {cart(1)}"),
             lambda: h.store.orders.add_line(FIRST + 1, sku="J-M"),
+            lambda: h.store.metafields.set("order", FIRST + 1, "gift_wrap", "yes", namespace="erp"),
         ):
             reads, told = asked(h, "GET *order*"), writes(h)
             act()

@@ -31,8 +31,9 @@ from daemon.platforms.shelf import Note, Shelf
 NAMESPACE = "sparklayer"
 LIMIT = 250
 MOST_ASKED = 100
-STATE, SINCE = "", "since"
-"""The owner and the name of the note that says up to when a list has been read."""
+STATE, SINCE, WHOLE = "", "since", "whole"
+"""The owner of the notes on a list itself, and the names of those that say up to when it was caught up with, and that
+it has been read to its end."""
 
 
 @frozen(kw_only=True)
@@ -94,7 +95,12 @@ class Metafields:
         with self._open(reading):
             await self._read(reading, {})
             await self._ask_for_the_others(reading)
+        await self._shelf.put(self._source.shelf, [Note(STATE, WHOLE, "")], reading.epoch)
         await self._note_since(reading)
+
+    async def is_whole(self) -> bool:
+        """Whether the list has been read to its end, so that who has no metafields here has none that we missed."""
+        return WHOLE in (await self._shelf.look_up(self._source.shelf, [STATE])).get(STATE, {})
 
     async def catch_up(self) -> set[int]:
         """Read what was changed since the list was read last; return whose it is.
@@ -115,10 +121,16 @@ class Metafields:
         if self._found is not None:
             await self._note_since(self._found)
 
-    async def read_again(self, owner: int, path: str, lane: Lane) -> bool:
-        """Read the metafields of one thing below `path` anew; false when BigCommerce says that it does not exist."""
+    async def read_again(self, owner: int, path: str, lane: Lane, trace: str = "") -> bool:
+        """Read the metafields of one thing below `path` anew; false when BigCommerce says that it does not exist.
+
+        With a `trace` a thing that has none any more keeps an empty one of that name, until it is read without.
+        """
         fields = await self._fields_at(path, lane)
-        await self._replace(owner, fields or [])
+        notes = [_note(one) for one in fields or []]
+        if trace and fields == [] and await self.of([owner]):
+            notes = [Note(padded(owner), trace, "")]
+        await self._replace(owner, notes)
         return fields is not None
 
     async def of(self, owners: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
@@ -175,13 +187,13 @@ class Metafields:
         finally:
             self._reading = None
 
-    async def _replace(self, owner: int, fields: Sequence[wire.Metafield]) -> None:
+    async def _replace(self, owner: int, notes: Sequence[Note]) -> None:
         """Put what one thing has in place of what is on the shelf, so that no list being read spoils it."""
         epoch = await self._shelf.newest_epoch(self._source.shelf)
         if self._reading is not None:  # it may have begun just now, and from here on the order of writes is kept
             epoch = self._reading.epoch
             self._reading.newer.add(owner)
-        await self._shelf.replace(self._source.shelf, padded(owner), [_note(one) for one in fields], epoch)
+        await self._shelf.replace(self._source.shelf, padded(owner), notes, epoch)
 
     async def _note_since(self, reading: Reading) -> None:
         if reading.newest:

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from daemon.model import ExternalId, Kind, Lane
+from daemon.model import ExternalId, Kind, Lane, Mapped
 from daemon.platforms.base import BESIDE
 from daemon.platforms.bigcommerce.metafields import MOST_ASKED
+from daemon.platforms.shelf import MemoryShelf
 from daemon.sandbox import answer, call
 from daemon.sandbox.message import Request, Response
-from tests.platforms.bigcommerce.stand_in import CARTS, House
+from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House
 
 NOTHING = answer(200, json.dumps({"data": []}))
 ONE_BY_ONE = {
@@ -41,6 +42,44 @@ async def test_the_webhook_of_a_cart_has_it_read_again(house: House) -> None:
     gone = ExternalId("metafields:order:9999")
     assert await house.shop.read(Kind.ORDERS, [gone], Lane.LIVE) == {}
     assert await house.shop.read_one(Kind.ORDERS, gone, Lane.LIVE) is None
+
+
+async def test_no_order_follows_from_the_metafields_of_one_that_has_and_had_no_cart(house: House) -> None:
+    order = house.order()
+    told = ExternalId(f"metafields:order:{order}")
+    await house.walk(Kind.ORDERS)
+    house.calls()
+    (entity,) = (await house.shop.read(Kind.ORDERS, [told], Lane.LIVE)).values()
+    assert (entity.external_id, house.shop.map(Kind.ORDERS, entity, FACTS)) == (told, Mapped(value=None))
+    assert house.calls() == {"GET /v3/orders/{order_id}/metafields": 1}
+
+
+async def test_the_order_follows_from_a_cart_that_is_gone_also_when_that_is_asked_twice(house: House) -> None:
+    """As after a crash before the order was put into the outbox."""
+    order = house.order(CARTS[0])
+    told = ExternalId(f"metafields:order:{order}")
+    await house.walk(Kind.ORDERS)
+    house.store.metafields.forget("order", order)
+    for _ in range(2):
+        assert (await house.shop.read(Kind.ORDERS, [told], Lane.LIVE))[told].external_id == str(order)
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value is None
+    assert (await house.shop.read(Kind.ORDERS, [told], Lane.LIVE))[told].external_id == told, "it is settled"
+
+
+@pytest.mark.parametrize(("shelf", "calls"), [("filled", 0), ("lost", 2)])
+async def test_with_a_pattern_the_shelf_is_taken_at_its_word_once_it_was_filled(
+    house: House, shelf: str, calls: int
+) -> None:
+    house.connect(order_staff_notes_pattern=r"SparkLayer cart: (\S+)")
+    ours, other = house.order(CARTS[0]), house.order()
+    await house.walk(Kind.ORDERS)
+    if shelf == "lost":
+        house.shelf = MemoryShelf()
+        house.connect(order_staff_notes_pattern=r"SparkLayer cart: (\S+)")
+    house.calls()
+    found = await house.read(Kind.ORDERS, ours, other)
+    assert (found[str(ours)].value.cart_id, found[str(other)].value) == (CARTS[0], None)
+    assert house.calls().get("GET /v3/orders/{order_id}/metafields", 0) == calls
 
 
 @pytest.mark.parametrize("resource", ["product", "variant"])

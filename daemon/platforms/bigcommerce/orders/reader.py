@@ -3,8 +3,9 @@
 An order is ours when it has a metafield `cart_id` of the namespace `sparklayer`, or when its staff notes match the
 configured pattern. The metafields are kept on a shelf, so without a pattern an enumeration skips from one order of
 ours to the page that the next one is on. That an order is not ours is not taken from the shelf: its own metafields are
-read, the one call that a change of somebody else's order costs. Orders cannot be listed by their ids: neighbours are
-read together as a span of ids.
+read, the one call that a change of somebody else's order costs. With a pattern that call is for the order with its
+notes, and the shelf is taken at its word, if it has once been filled. Orders cannot be listed by their ids: neighbours
+are read together as a span of ids.
 """
 
 import re
@@ -93,16 +94,20 @@ class OrderReader:
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read orders by their ids; those that are not ours are told as such without being read.
 
-        An id that stands for the metafields of an order has these read again.
+        An id that stands for the metafields of an order has these read again. Where no cart was known and there is
+        none, nothing follows; that one was known is kept in mind, since this may be asked again before the order is.
         """
         found: dict[ExternalId, Entity] = {}
         for told in filter(None, map(MetafieldsId.read, ids)):
-            if told.resource == "order" and await self._read_cart(told.id, lane):
-                found[told.text] = Entity(ExternalId(str(told.id)), None)
+            if told.resource == "order" and await self._read_cart(told.id, lane, trace=CART):
+                follows = bool(await self._carts.of([told.id]))
+                found[told.text] = Entity(ExternalId(str(told.id)) if follows else told.text, None)
         rest = [one for one in ids if is_id(one)]
         if self._pattern is not None:
             found |= await self._read_spans(rest, lane)
             rest = [one for one in rest if one in found and found[one].content is None]
+            if await self._carts.is_whole():
+                return found
         ours = await self._of_ours(rest, lane)
         found |= {one: Entity(one, None) for one in rest if one not in ours}
         return found | await self._read_spans(ours, lane)
@@ -127,7 +132,7 @@ class OrderReader:
     async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> list[ExternalId]:
         """Return those of `ids` that have a cart; whoever has none on the shelf is asked for."""
         orders = [int(one) for one in ids]
-        known = await self._carts.of(orders)
+        known = await self._with_cart(orders)
         failures: list[Failure] = []
 
         async def ask(order: int) -> None:
@@ -142,11 +147,14 @@ class OrderReader:
                     nursery.start_soon(ask, order)
         if failures:
             raise failures[0]
-        known = await self._carts.of(orders)
+        known = await self._with_cart(orders)
         return [one for one in ids if int(one) in known]
 
-    async def _read_cart(self, order: int, lane: Lane) -> bool:
-        return await self._carts.read_again(order, await _path_of(order), lane)
+    async def _with_cart(self, orders: Sequence[int]) -> set[int]:
+        return {order for order, fields in (await self._carts.of(orders)).items() if fields.get(CART)}
+
+    async def _read_cart(self, order: int, lane: Lane, trace: str = "") -> bool:
+        return await self._carts.read_again(order, await _path_of(order), lane, trace)
 
     async def _page(self, start: int, narrowed: Mapping[str, str]) -> Page:
         raws = await self._list({"min_id": str(start), **narrowed}, Lane.BACKFILL)

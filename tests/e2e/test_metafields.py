@@ -73,6 +73,17 @@ async def test_what_cannot_be_read_is_an_issue_of_its_product_until_it_is_mended
         h.assert_equal()
 
 
+async def test_what_cannot_be_read_of_a_product_is_told_once_and_of_the_product(house: OpenHouse) -> None:
+    store = small_store()
+    store.metafields.set("product", JUMPER, "pack_size", "abc")
+    async with house(store) as h:
+        await h.first_sync()
+        await h.until(lambda: problems(h, "products").keys() == {str(JUMPER)})
+        message = str(problems(h, "products")[str(JUMPER)].message)
+        assert len(store.entry(JUMPER).variants) > 1
+        assert message.count('"pack_size"') == message.count('"pack_size" of the product') == 1
+
+
 async def test_a_store_that_uses_none_pays_one_call_for_each_list(house: OpenHouse) -> None:
     async with house() as h:
         await h.first_sync()

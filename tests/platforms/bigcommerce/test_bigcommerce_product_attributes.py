@@ -137,9 +137,18 @@ def test_a_date_of_new_stock() -> None:
     ],
 )
 def test_what_cannot_be_read_is_left_out_and_told(name: str, text: str, expected: str) -> None:
-    found, (problem,) = attributes({name: text, "min_order_quantity": "2"})
+    found, (problem,) = attributes({"min_order_quantity": "2"}, {name: text})
     assert problem.code == "attribute_unreadable"
     assert name in problem.message
     assert expected in problem.message
     assert "the variant" in problem.message
     assert found == Attributes(settings=(OrderRules(customer_group="base", min_order_quantity=2),))
+
+
+def test_what_stands_on_the_product_is_told_of_the_product_and_once() -> None:
+    problems: list[Problem] = []
+    for number in range(100):
+        own = {"sell": "perhaps"} if number == 7 else {}
+        read({"sell": "perhaps", "rrp": "a lot"}, own, f"The variant {number}", problems)
+    owners = [problem.message.split(" cannot be read")[0].partition(" of ")[2] for problem in problems]
+    assert owners == ["the product", "the product", "the variant 7"]

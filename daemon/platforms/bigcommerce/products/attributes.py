@@ -5,7 +5,8 @@ section 11); that the same serve on BigCommerce, and on the product as well, is 
 rules with a `customer_group`, or an object of rules by group) supersedes the single keys beside it, which are those of
 the group `base`. A variant's own go before its product's, metafield by metafield: its `settings` is all that holds;
 without one its single keys are laid over what the product says of `base`, be it by `settings` or by single keys. What
-cannot be read is a problem that says what was expected, and is left out.
+cannot be read is a problem that says where it stands and what was expected, and is left out; what stands on the
+product is told once, however many variants it is read for.
 """
 
 import datetime as dt
@@ -45,13 +46,13 @@ NOTHING = Attributes()
 
 
 def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, problems: list[Problem]) -> Attributes:
-    """Return the attributes of a variant; `called` is what a person calls it."""
+    """Return the attributes of a variant; `called` is what a person calls it, `problems` those of its product."""
     if not product and not variant:
         return NOTHING
-    reader = _Reader({**product, **variant}, called, problems)
+    reader = _Reader({**product, **variant}, variant, called, problems)
     return Attributes(
         rrp=reader.value("rrp", _amount, "an amount of 0 or more such as 19.99"),
-        settings=_settings(reader, own=variant),
+        settings=_settings(reader),
         restock_date=reader.value("restock_date", dt.date.fromisoformat, "a date such as 2026-12-31"),
         min_stock_level=reader.value("min_stock_level", int, "a whole number"),
     )
@@ -60,6 +61,7 @@ def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, pr
 @frozen
 class _Reader:
     texts: Mapping[str, str]
+    own: Mapping[str, str]
     called: str
     problems: list[Problem]
 
@@ -71,10 +73,11 @@ class _Reader:
         try:
             return parse(text)
         except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
-            trouble = Trouble.ATTRIBUTE_UNREADABLE
-            self.problems.append(
-                trouble.problem(platform="BigCommerce", name=name, owner=_begun(self.called), expected=expected)
-            )
+            owner = _begun(self.called) if name in self.own else "the product"
+            words = {"platform": "BigCommerce", "name": name, "owner": owner, "expected": expected}
+            problem = Trouble.ATTRIBUTE_UNREADABLE.problem(**words)
+            if problem not in self.problems:
+                self.problems.append(problem)
             return None
 
 
@@ -83,14 +86,14 @@ def _begun(called: str) -> str:
     return called[:1].lower() + called[1:]
 
 
-def _settings(reader: _Reader, own: Mapping[str, str]) -> tuple[OrderRules, ...]:
-    """Return the rules by group; `own` are the variant's metafields."""
+def _settings(reader: _Reader) -> tuple[OrderRules, ...]:
+    """Return the rules by group."""
     expected = "a JSON list of rules, each with a customer_group and, as quantities, whole numbers of 0 or more,"
     whole = reader.value("settings", _rules, expected)
     if whole is None:
         whole, over = (), reader.texts
     else:
-        over = {} if "settings" in own else own
+        over = {} if "settings" in reader.own else reader.own
     single = _single(evolve(reader, texts=over))
     rules = {rule.customer_group: rule for rule in whole}
     if single:

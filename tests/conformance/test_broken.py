@@ -25,6 +25,11 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (enumerating.ReadsAllForWhatChanged, "what_changed_since_is_seen", Kind.ORDERS),
     (enumerating.LooksOnce, "an_enumeration_looks_anew", Kind.CUSTOMERS),
     (enumerating.ForgetsWhatOnlyListsTell, "what_only_lists_tell_is_seen_since", Kind.PRODUCTS),
+    (
+        enumerating.ForgetsWhatChangedBehindAFailure,
+        "what_changes_behind_a_page_that_fails_is_seen",
+        Kind.CUSTOMERS,
+    ),
     (enumerating.StaysBroken, "a_store_that_bears_only_small_answers_is_read_all_the_same", Kind.PRODUCTS),
     (reading.InventsWhatIsNotThere, "what_is_asked_for_comes_and_nothing_else", Kind.PRODUCTS),
     (reading.ReadsAllButTheLast, "what_is_asked_for_comes_and_nothing_else", Kind.CUSTOMERS),

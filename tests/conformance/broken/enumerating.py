@@ -101,6 +101,24 @@ class ForgetsWhatOnlyListsTell(Broken):
         return evolve(page, cursor=None)
 
 
+class ForgetsWhatChangedBehindAFailure(Broken):
+    """Has seen all of a time that it once began to look at."""
+
+    def __init__(self, real: Any) -> None:
+        super().__init__(real)
+        self.begun: set[float] = set()
+
+    async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
+        if since in self.begun:
+            return Page(entities=(), cursor=None)
+        try:
+            page: Page = await self.real.changed_since(kind, since, cursor)
+        except Retry:
+            self.begun.add(since)
+            raise
+        return page
+
+
 class StaysBroken(Broken):
     """Once failed, always failed."""
 

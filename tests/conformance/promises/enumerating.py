@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 
@@ -136,6 +137,31 @@ async def what_only_lists_tell_is_seen_since(house: House, kind: Kind) -> None:
             house.wire.meet(None)
             assert set(await house.seen(kind, since)) >= set(there[:3]), f"forgotten after call {number} failed"
         house.wire.meet(None)
+
+
+@of(lambda kit: kit.unseen)
+async def what_changes_behind_a_page_that_fails_is_seen(house: House, kind: Kind) -> None:
+    """Whichever page of a sweep fails is asked for again; what changed meanwhile comes in the rest, or in the next."""
+    there = house.stand.add(kind, 4)
+    await house.walk(kind)
+    for before in range(3):
+        house.stand.now += DAY
+        since, cursor = house.stand.now, None
+        house.stand.edit_unseen(kind, there[-1])
+        for _ in range(before):
+            cursor = (await patiently(partial(house.shop.changed_since, kind, since, cursor))).cursor
+            if cursor is None:
+                return
+        house.wire.meet(always(httpx.Response(503)))
+        with suppress(Failure):
+            await soon(house.shop.changed_since(kind, since, cursor))
+        house.wire.meet(None)
+        for external_id in there[:2]:
+            house.stand.now += 100
+            house.stand.edit_unseen(kind, external_id)
+        pages = [page async for page in house.pages(kind, since=since, cursor=cursor)]
+        seen = {entity.external_id for page in pages for entity in page.entities}
+        assert seen | set(await house.seen(kind, since)) >= set(there[:2]), f"page {before} failed"
 
 
 @of(lambda kit: kit.shrinking)

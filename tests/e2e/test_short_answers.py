@@ -79,6 +79,17 @@ async def test_one_short_answer_takes_nothing_away(house: OpenHouse, case: Case)
         assert asked(h, case.path) - reads == 2
 
 
+async def test_one_empty_list_of_stock_locations_takes_no_stock_away(house: OpenHouse) -> None:
+    store = trade_store()
+    _two_places(store)
+    async with house(store) as h:
+        await h.first_sync()
+        h.shop.faults.add("GET */v3/inventory/locations", NONE, times=1)
+        assert (await h.process.full_sync("products"))["succeeded"]
+        await h.settle()
+        h.assert_equal()
+
+
 async def test_a_full_sync_that_a_product_is_left_out_of_the_metafields_keeps_its_rules(house: OpenHouse) -> None:
     store = trade_store()
     for sku, size in (("J-S", "6"), ("MUG", "3")):

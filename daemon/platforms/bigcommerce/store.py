@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from daemon.errors import Blocked, Missing
+from daemon.errors import Blocked, Missing, Retry
 from daemon.http import shortly
 from daemon.model import ExternalId, Lane, Mapped, StoreFacts
 from daemon.platforms.base import STORE, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
+from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.products.mapping import GRAMS_IN
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.problems import Trouble
@@ -24,6 +25,7 @@ class StoreReader:
     def __init__(self, client: Client, store_hash: str) -> None:
         self._client = client
         self._hash = store_hash
+        self._doubts = Doubts()
         self._locations: int | None = None
 
     async def facts(self) -> StoreFacts:
@@ -73,7 +75,10 @@ class StoreReader:
         return Mapped(value=facts, problems=() if known else (trouble,), name="Store settings", url=facts.url)
 
     async def _count_locations(self) -> int:
-        """Count the enabled stock locations; a store that does not let us see them is taken to have one."""
+        """Count the enabled stock locations; a store that does not let us see them is taken to have one.
+
+        Raises Retry for a list that has none at all, which is not believed at first: each store has one.
+        """
         path = "/v3/inventory/locations"
         try:
             places = await self._client.every(path, wire.LOCATIONS, lane=Lane.LIVE, limit=LIMIT)
@@ -83,4 +88,7 @@ class StoreReader:
             if refused.reason != SCOPE_MISSING:
                 raise
             return 1
+        doubt = self._doubts.about(0, "stock locations", 1, len(places))
+        if doubt is not None:
+            raise Retry("BigCommerce lists no stock location, and each store has one", reason=doubt.reason)
         return max(1, sum(place.enabled for place in places))

@@ -143,6 +143,21 @@ async def test_the_inventory_may_leave_out_what_has_no_sku(house: House) -> None
     assert _levels((await house.read(Kind.PRODUCTS, made))[str(made)].value) == [23, 23]
 
 
+async def test_a_list_without_any_stock_location_is_tried_again_too(house: House) -> None:
+    made = _stocked(house)
+    house.api.faults.add("GET */v3/inventory/locations", NONE, times=1)
+    with pytest.raises(Retry) as failed:
+        await house.shop.facts()
+    assert failed.value.reason == "page_miscounted"
+    assert (await house.shop.facts()).locations == 2
+    assert _levels((await house.read(Kind.PRODUCTS, made))[str(made)].value) == [23, 23, 23]
+    house.api.faults.add("GET */v3/inventory/locations", NONE)
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await house.shop.facts()
+    assert (await house.shop.facts()).locations == 1
+
+
 def test_what_says_something_else_is_doubted_anew() -> None:
     doubts = Doubts()
     for listed in (0, 1):

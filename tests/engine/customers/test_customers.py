@@ -1,51 +1,14 @@
 """Customers reach SparkLayer: whole, once, in the right order, and go when they are no longer B2B customers."""
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
 
-import pytest
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Kind, Problem
+from daemon.model import AddressId, Credit, Problem
 from daemon.sandbox.faults import answer, reset
-from daemon.sandbox.sparklayer.api import SparkLayerOptions
-from daemon.sandbox.sparklayer.customers import Mode
-from tests.engine.fakes import Bench, open_bench
-
-HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB")
-MODES: tuple[Mode, ...] = ("merge", "replace")
-
-
-def customer(external_id: str, **fields: Any) -> Customer:
-    known: dict[str, Any] = {
-        "email": f"buyer{external_id}@example.com",
-        "addresses": {AddressId(f"{external_id}1"): HOME},
-        "group": "base",
-    }
-    return Customer(external_id=ExternalId(external_id), **{**known, **fields})
-
-
-@pytest.fixture(params=MODES)
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    async with open_bench(SparkLayerOptions(addresses=request.param), kind=Kind.CUSTOMERS) as opened:
-        yield opened
-
-
-def held(bench: Bench) -> dict[str, Any]:
-    found: dict[str, Any] = bench.site.state.comparable()["customers"]
-    return found
-
-
-def emails(bench: Bench) -> dict[str, str]:
-    return {external_id: one["email"] for external_id, one in held(bench).items()}
-
-
-async def put(bench: Bench, *customers: Customer) -> None:
-    bench.shop.put(*customers)
-    await bench.change(*(one.external_id for one in customers))
-    await bench.work()
+from tests.engine.customers.people import HOME, customer, emails, held, put
+from tests.engine.fakes import Bench
 
 
 async def test_a_customer_arrives_whole_and_once(autojump_clock: MockClock, bench: Bench) -> None:
@@ -132,95 +95,6 @@ async def test_what_cannot_be_mapped_stays_as_it_was(autojump_clock: MockClock, 
     await bench.work()
     assert emails(bench) == {"1": "buyer1@example.com"}
     assert await bench.issues() == {"1": ["email_missing"]}
-
-
-async def test_children_come_after_their_parents(autojump_clock: MockClock, bench: Bench) -> None:
-    await put(bench, customer("1", parent="3"), customer("2"), customer("3", parent="2"))
-    parents = {key: one.get("parent_customer_id") for key, one in held(bench).items()}
-    assert parents == {"1": "3", "2": None, "3": "2"}
-    assert bench.refused == []
-
-
-async def test_a_parent_that_nobody_has_asked_for_is_fetched(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.shop.put(customer("7"))
-    await put(bench, customer("1", parent="7"))
-    assert held(bench)["1"]["parent_customer_id"] == "7"
-    assert (bench.refused, await bench.issues()) == ([], {})
-
-
-async def test_a_parent_that_is_no_customer_is_told_and_waited_for(autojump_clock: MockClock, bench: Bench) -> None:
-    await put(bench, customer("1", parent="7"))
-    assert await bench.issues() == {"1": ["parent_missing"]}
-    assert held(bench) == {}
-    await put(bench, customer("7"))
-    assert set(held(bench)) == {"1", "7"}, "its coming wakes the child"
-    assert await bench.issues() == {}
-
-
-async def test_a_parent_that_goes_and_comes_back_has_its_children_again(
-    autojump_clock: MockClock, bench: Bench
-) -> None:
-    parent, child = customer("2"), customer("1", parent=ExternalId("2"))
-    await put(bench, parent, child)
-    for _ in range(2):
-        del bench.shop.products["2"]
-        await bench.change("2")
-        await bench.work()
-        assert "parent_customer_id" not in held(bench)["1"], "SparkLayer has forgotten it"
-        assert await bench.issues() == {"1": ["parent_missing"]}
-        calls = bench.calls.copy()
-        await put(bench, parent)
-        assert held(bench)["1"]["parent_customer_id"] == "2"
-        assert await bench.issues() == {}
-        assert bench.calls - calls == {"POST /api/v1/customers": 1, "PATCH /api/v1/customers/{customer_id}": 1}
-        calls = bench.calls.copy()
-        await put(bench, parent, child)
-        assert bench.calls == calls
-
-
-async def test_a_family_that_goes_together_is_gone(autojump_clock: MockClock, bench: Bench) -> None:
-    await put(bench, customer("2"), customer("1", parent=ExternalId("2")))
-    bench.shop.products.clear()
-    await bench.change("1", "2")
-    assert await bench.once() == 2
-    assert await bench.once() == 0, "nobody is looked at again"
-    assert (held(bench), await bench.issues()) == ({}, {})
-
-
-async def test_a_child_that_changes_as_its_parent_goes_waits_for_it(autojump_clock: MockClock, bench: Bench) -> None:
-    await put(bench, customer("2"), customer("1", parent=ExternalId("2")))
-    del bench.shop.products["2"]
-    bench.shop.put(customer("1", parent=ExternalId("2"), first_name="Ann"))
-    await bench.change("1", "2")
-    await bench.work()
-    assert await bench.issues() == {"1": ["parent_missing"]}
-    await put(bench, customer("2"))
-    assert held(bench)["1"]["parent_customer_id"] == "2"
-    assert held(bench)["1"]["first_name"] == "Ann"
-    assert await bench.issues() == {}
-
-
-async def test_parents_in_a_circle_are_told(autojump_clock: MockClock, bench: Bench) -> None:
-    await put(bench, customer("1", parent="2"), customer("2", parent="1"), customer("3", parent="3"))
-    assert await bench.issues() == {key: ["parent_goes_in_circles"] for key in "123"}
-    await put(bench, customer("1"))
-    assert set(held(bench)) >= {"1"}
-    await put(bench, customer("2", parent="1"))
-    assert held(bench)["2"]["parent_customer_id"] == "1"
-
-
-@pytest.mark.parametrize("known", [False, True])
-async def test_who_was_in_a_circle_is_told_once_another_has_left_it(
-    autojump_clock: MockClock, bench: Bench, *, known: bool
-) -> None:
-    if known:
-        await put(bench, customer("1"), customer("2"), customer("3"))
-    await put(bench, customer("1", parent="2"), customer("2", parent="3"), customer("3", parent="1"))
-    assert await bench.issues() == {key: ["parent_goes_in_circles"] for key in "123"}
-    await put(bench, customer("1"))
-    assert await bench.issues() == {}
-    assert held(bench)["3"]["parent_customer_id"] == "1"
-    assert held(bench)["2"]["parent_customer_id"] == "3"
 
 
 async def test_an_email_belongs_to_one(autojump_clock: MockClock, bench: Bench) -> None:
@@ -333,13 +207,6 @@ async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
     assert (held(bench)["1"]["first_name"], list(held(bench)["1"]["addresses"])) == ("", ["11"])
 
 
-async def test_a_child_whose_parent_failed_is_tried_again(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("POST */customers", answer(503), times=3)
-    await put(bench, customer("1"), customer("2", parent="1"))
-    assert set(held(bench)) == {"1", "2"}
-    assert await bench.issues() == {}
-
-
 async def test_an_email_that_moves_waits_for_its_owner(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", email="a@example.com"), customer("2", email="b@example.com"))
     bench.shop.put(customer("1", email="c@example.com"), customer("2", email="a@example.com"))
@@ -360,53 +227,3 @@ async def test_who_was_refused_an_email_that_its_owner_had_not_given_up_yet_is_l
     await bench.work()
     assert emails(bench) == {"1": "c@example.com", "2": "a@example.com"}
     assert await bench.issues() == {}
-
-
-async def test_a_child_waits_for_a_parent_that_was_never_confirmed(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("POST */customers", answer(422))
-    bench.shop.put(customer("1"), customer("2", parent="1"))
-    await bench.change("1")
-    await bench.work()
-    bench.site.faults.add("PATCH */customers/1", answer(422), times=9)
-    await bench.change("1", "2")
-    await bench.work()
-    assert await bench.issues() == {"1": ["refused_by_sparklayer"], "2": ["parent_missing"]}
-    bench.site.faults.clear()
-    await put(bench, customer("1"))
-    assert set(held(bench)) == {"1", "2"}, "its coming wakes the child"
-
-
-async def test_a_parent_that_was_deleted_in_sparklayer_is_made_anew_before_its_child(
-    autojump_clock: MockClock, bench: Bench
-) -> None:
-    await put(bench, customer("1", parent="2"), customer("2"))
-    bench.site.state.customers.remove("2")
-    bench.shop.batch_size = 1
-    run = await bench.house.started("refresh")
-    await bench.house.page(run, "1", "2")
-    await bench.once()
-    assert await bench.issues() == {}, "that SparkLayer refuses the child is nobody's fault"
-    await bench.work()
-    assert (held(bench)["1"]["parent_customer_id"], await bench.issues()) == ("2", {})
-
-
-async def test_a_child_refused_for_itself_leaves_its_parent_alone(autojump_clock: MockClock, bench: Bench) -> None:
-    await put(bench, customer("1", parent="2"), customer("2"))
-    before = bench.site.state.customers.writes
-    bench.site.faults.add("PATCH */customers/1", answer(422))
-    await put(bench, customer("1", parent="2", first_name="Ann"))
-    assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
-    assert bench.site.state.customers.writes == before
-
-
-async def test_a_child_whose_parent_goes_in_the_same_batch_waits_for_it(
-    autojump_clock: MockClock, bench: Bench
-) -> None:
-    await put(bench, customer("1"))
-    del bench.shop.products["1"]
-    bench.shop.put(customer("2", parent="1"))
-    await bench.change("1", "2")
-    await bench.work()
-    assert await bench.issues() == {"2": ["parent_missing"]}
-    await put(bench, customer("1"))
-    assert set(held(bench)) == {"1", "2"}

@@ -1,0 +1,32 @@
+"""Customers of a bench, in few words."""
+
+from typing import Any
+
+from daemon.model import Address, AddressId, Customer, ExternalId
+from tests.engine.fakes import Bench
+
+HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB")
+
+
+def customer(external_id: str, **fields: Any) -> Customer:
+    known: dict[str, Any] = {
+        "email": f"buyer{external_id}@example.com",
+        "addresses": {AddressId(f"{external_id}1"): HOME},
+        "group": "base",
+    }
+    return Customer(external_id=ExternalId(external_id), **{**known, **fields})
+
+
+def held(bench: Bench) -> dict[str, Any]:
+    found: dict[str, Any] = bench.site.state.comparable()["customers"]
+    return found
+
+
+def emails(bench: Bench) -> dict[str, str]:
+    return {external_id: one["email"] for external_id, one in held(bench).items()}
+
+
+async def put(bench: Bench, *customers: Customer) -> None:
+    bench.shop.put(*customers)
+    await bench.change(*(one.external_id for one in customers))
+    await bench.work()

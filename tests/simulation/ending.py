@@ -72,9 +72,11 @@ async def _alive(world: World) -> None:
 
 
 async def _rests(world: World, when: str) -> bool:
-    """Wait until nothing is owed; note a breach when that takes too long."""
+    """Wait until nothing is owed; note a breach when that takes too long, and wait no longer after any."""
     began, look, rested = trio.current_time(), FIRST_LOOK, 0
     while (owed := _owed(world)) or rested < RESTED:
+        if world.audit.breaches:
+            return False
         rested = 0 if owed else rested + 1
         if trio.current_time() - began > LONGEST_REST:
             world.audit.breach(f"no rest {when}:", *owed)

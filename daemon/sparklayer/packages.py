@@ -41,7 +41,7 @@ def held_packages(purchase: Mapping[str, Any]) -> list[Body]:
 
 def carried_over(packages: Sequence[Body], held: Sequence[Body]) -> list[Body]:
     """Return `packages` with what SparkLayer has besides in those that it holds; no invoice is lost."""
-    lines = [line for package in held for line in package.get("line_items") or []]
+    lines = _lines_of(packages, [line for package in held for line in package.get("line_items") or []])
     known = _matched(packages, held)
     result = [
         {
@@ -74,14 +74,31 @@ def _matched(packages: Sequence[Body], held: Sequence[Body]) -> dict[int, int]:
     return found
 
 
-def _line_with(line: Body, held: Sequence[Mapping[str, Any]]) -> Body:
-    known = next((one for one in held if _names(one) & _names(line)), None)
+def _lines_of(packages: Sequence[Body], held: Sequence[Body]) -> dict[str, Body]:
+    """Return what SparkLayer holds of each line, by our id of it: what has the id, else what has its SKU and no id."""
+    known = {_id(line): line for line in held if _id(line)}
+    strangers = [line for line in held if not _id(line)]
+    for line in (line for package in packages for line in package["line_items"]):
+        alike = next((one for one in strangers if _names(one) & _names(line)), None)
+        if _id(line) not in known and alike is not None:
+            strangers.remove(alike)
+            known[_id(line)] = alike
+    return known
+
+
+def _line_with(line: Body, lines: Mapping[str, Body]) -> Body:
+    known = lines.get(_id(line))
     if known is None:
         return line
     ours = {one["key"] for one in line[ATTRIBUTES]}
     theirs = [one for one in known.get(ATTRIBUTES) or [] if one.get("key") not in ours]
     ids = {**(known.get("identifiers") or {}), **line["identifiers"]}
     return {**_besides(known, OF_LINE), **line, "identifiers": ids, ATTRIBUTES: [*line[ATTRIBUTES], *theirs]}
+
+
+def _id(line: Mapping[str, Any]) -> str:
+    """Return the platform's id of a line; nothing where it has none."""
+    return (line.get("identifiers") or {}).get(LINE_NAMES[0]) or ""
 
 
 def _names(line: Mapping[str, Any]) -> set[tuple[str, Any]]:

@@ -218,9 +218,10 @@ class Database:
         """In the writer's thread: one transaction for all groups, or each call alone when that fails."""
         try:
             return self._writer.transact(_all, groups)
-        except OperationalError as error:
-            return [(None, _trouble(error)) for _, calls in groups for _ in calls]
         except Exception as error:  # noqa: BLE001  whatever a call raises belongs to its caller
+            told = _trouble(error)
+            if isinstance(told, StorageTrouble):
+                return [(None, told) for _, calls in groups for _ in calls]
             if sum(len(calls) for _, calls in groups) == 1:
                 return [(None, error)]
         return [outcome for fn, calls in groups for call in calls for outcome in self._commit([(fn, [call])])]
@@ -297,8 +298,7 @@ async def open_database(path: Path, observe: Observe = lambda *_: None) -> Async
 def _remedy(error: DatabaseError | sqlite3.Error) -> str:
     """Say what is wrong with a file that cannot be opened, and what to do."""
     cause = error.orig if isinstance(error, DatabaseError) else error
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest tells more precisely where
-    return f"{cause}; {DAMAGED if code == sqlite3.SQLITE_CORRUPT else 'check the file and its folder'}"
+    return f"{cause}; {DAMAGED if _is_damage(cause) else 'check the file and its folder'}"
 
 
 def _all(conn: Connection, groups: Sequence[tuple[Operation[Any, Any], list[Any]]]) -> list[Outcome]:
@@ -357,6 +357,14 @@ def _make_private(path: Path) -> None:
 
 
 def _trouble(error: Exception) -> Exception:
+    """Return what is told of a failed transaction: whether it is the file's trouble, or the call's."""
+    if isinstance(error, DatabaseError) and _is_damage(error.orig):
+        return StorageTrouble(f"{error.orig}; {DAMAGED}", reason="storage_damaged")
     if isinstance(error, OperationalError):
         return StorageTrouble(str(error.orig), reason="storage")
     return error
+
+
+def _is_damage(cause: BaseException | None) -> bool:
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest tells more precisely where
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -2,7 +2,8 @@
 
 What was put at another place before stays there, and what the ledger knows is not there yet: so a place that nobody
 asked for starts the full sync of products which brings it, in the transaction that notes the place. One that the
-settings ask for has its run already, since the settings have changed.
+settings ask for has its run already, since the settings have changed. Where a ledger is there and no place is noted, it
+is that of an earlier release, which may have put the stock anywhere.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, Kind
+from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.outbox import active
 from daemon.storage.tables import places
@@ -51,7 +53,10 @@ def _settle_at(conn: Connection, call: Settle) -> bool:
     values = {"location": call.place.location, "wanted": call.place.wanted}
     new = insert(places).values(connection_id=call.connection_id, **values)
     conn.execute(new.on_conflict_do_update(index_elements=["connection_id"], set_=values))
-    moved = before is not None and before.wanted == call.place.wanted and before.location != call.place.location
+    if before is None:
+        moved = bool(ledger.size(conn, call.connection_id, Kind.PRODUCTS))
+    else:
+        moved = before.wanted == call.place.wanted and before.location != call.place.location
     if moved:
         run = Start(connection_id=call.connection_id, kind=Kind.PRODUCTS, mode="normal", now=call.now, internal=True)
         start(conn, [run])

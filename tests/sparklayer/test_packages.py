@@ -72,6 +72,17 @@ def test_a_package_that_is_divided_gives_its_id_to_the_part_of_its_type() -> Non
     assert sum(len(one["accounting_files"]) for one in parts) == 1
 
 
+def test_of_two_lines_of_one_sku_each_keeps_its_own() -> None:
+    """As SparkLayer's storefront made them, and ever after."""
+    plain = evolve(SHIRT, external_id="10")
+    before = held("incoming", SHIRT, plain)
+    before["line_items"][1]["custom_attributes"] = []
+    for _ in range(2):
+        [before] = carried_over([packed("processing", SHIRT, plain)], [before])
+        engraved = [ENGRAVED in line["custom_attributes"] for line in before["line_items"]]
+        assert engraved == [True, False]
+
+
 def test_an_invoice_of_a_package_that_is_no_more_goes_to_the_first() -> None:
     [package] = carried_over([packed("processing", HAT)], [held("processing", SHIRT)])
     assert (package["identifiers"], package["accounting_files"]) == ({}, [INVOICE])

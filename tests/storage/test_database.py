@@ -180,6 +180,25 @@ async def test_a_full_disk_is_trouble_and_passes(database: Database) -> None:
     assert await database.write(put, "x" * 100_000) == 1
 
 
+async def test_damage_that_comes_while_it_runs_is_trouble_that_says_what_to_do(path: Path) -> None:
+    async with open_database(path) as database:
+        await database.write(put, "before")
+        with sqlite3.connect(path) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        other.close()
+        path.write_bytes(b"\xa5" * path.stat().st_size)
+        for result in [*await together(database, (put, "a"), (put, "b")), await _read(database)]:
+            assert isinstance(result, StorageTrouble)
+            assert (result.reason, "the next start reads everything anew" in str(result)) == ("storage_damaged", True)
+
+
+async def _read(database: Database) -> object:
+    try:
+        return await database.read(names)
+    except StorageTrouble as trouble:
+        return trouble
+
+
 async def test_a_cancelled_caller_does_not_tear_a_transaction(database: Database) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()

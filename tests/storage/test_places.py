@@ -4,7 +4,7 @@ import pytest
 
 from daemon.model import ConnectionId
 from daemon.storage.places import Place, Settle, place_of, settle_at
-from tests.storage.house import House
+from tests.storage.house import House, row
 
 MAIN, ANNEX = Place("sl_1"), Place("sl_2")
 NAMED, OTHERWISE = Place("sl_1", "main"), Place("sl_2", "annex")
@@ -33,6 +33,12 @@ async def test_a_place_that_nobody_asked_for_starts_a_run(
     assert await _settle(house, after) is moved
     assert await house.storage.read(place_of, house.connection_id) == after
     assert bool(await house.everything_of("full_syncs")) is moved
+
+
+async def test_what_an_earlier_release_has_put_somewhere_is_put_here_again(house: House) -> None:
+    await house.mark(row("1"))
+    assert await _settle(house, MAIN)
+    assert len(await house.everything_of("full_syncs")) == 1
 
 
 async def test_a_connection_that_is_gone_has_no_place(house: House) -> None:

@@ -15,6 +15,7 @@ from daemon.errors import Retry, Side
 from daemon.http import Answer, Api, Transport, shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.refusal import refusal
 from daemon.platforms.bigcommerce.rights import right_needed
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -33,6 +34,7 @@ class Client:
     def __init__(self, settings: BigCommerceSettings, transport: Transport | None, observe: Observe) -> None:
         self.limiter = Limiter(api=API, side=Side.PLATFORM, policy=WindowPolicy())
         self._secrets = settings.secrets
+        self._doubts = Doubts()
         api = Api(
             f"{settings.api_url}/stores/{settings.store_hash}",
             headers={"X-Auth-Token": settings.access_token.reveal(), "Accept": "application/json"},
@@ -54,7 +56,10 @@ class Client:
         limit: int,
         query: Mapping[str, str] | None = None,
     ) -> list[T]:
-        """Read a short v3 list whole. The server may lower `limit`, so its own count of pages decides."""
+        """Read a short v3 list whole. The server may lower `limit`, so its own count of pages decides.
+
+        Raises Retry when there are fewer rows than it counts, until that is believed.
+        """
         found: list[T] = []
         page = 1
         while True:
@@ -64,8 +69,12 @@ class Client:
             pages = listing.pagination.total_pages
             more = page < pages if pages is not None else len(listing.data) >= limit
             if not listing.data or not more:
-                return found
+                break
             page += 1
+        doubt = self._doubts.about(0, f"{path} {query}", listing.pagination.total or 0, len(found))
+        if doubt is not None:
+            raise Retry(f"BigCommerce lists less at {path} than it counts", reason=doubt.reason)
+        return found
 
     async def by_cursor(
         self,

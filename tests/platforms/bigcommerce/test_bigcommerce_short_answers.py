@@ -137,6 +137,7 @@ async def test_the_inventory_may_leave_out_what_has_no_sku(house: House) -> None
         assert response is not None
         body = json.loads(response.body)
         body["data"] = [row for row in body["data"] if row["identity"]["variant_id"] != small]
+        body["meta"]["pagination"]["total"] = len(body["data"])
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
     house.api.faults.add("GET */v3/inventory/items", leave_out, after_effect=True)
@@ -176,3 +177,24 @@ def test_only_so_many_doubts_are_remembered() -> None:
             doubts.about(owner, "addresses", 12, 0)
     assert doubts.about(0, "addresses", 12, 0), "the oldest one was forgotten"
     assert doubts.about(MOST, "addresses", 12, 0) is None
+
+
+async def test_who_is_in_a_group_that_is_not_listed_is_nobodys_removal(house: House) -> None:
+    """The groups are read once after a start: an empty list would make everybody a customer of the shop's own."""
+    made = _customer(house)
+    house.api.faults.add("GET */v2/customer_groups", GONE, times=2)
+    for _ in range(2):
+        with pytest.raises(Retry) as failed:
+            await house.read(Kind.CUSTOMERS, made)
+        assert failed.value.reason == "page_miscounted"
+    assert (await house.read(Kind.CUSTOMERS, made))[str(made)].value is not None
+
+
+async def test_a_list_with_fewer_rows_than_it_counts_is_tried_again_until_it_is_believed(house: House) -> None:
+    cut = answer(200, json.dumps({"data": [], "meta": {"pagination": PAGES | {"total": 1, "total_pages": 1}}}))
+    order = house.order(CARTS[0])
+    house.api.faults.add(f"GET */v3/orders/{order}/metafields", cut)
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry, match="lists less at /v3/orders/"):
+            await house.read(Kind.ORDERS, order)
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value is None

@@ -214,7 +214,9 @@ class CustomerReader:
     def _doubt(
         self, known: _Known, one: Listed, places: Sequence[Address], values: Sequence[Attribute]
     ) -> wire.Unreadable | None:
-        """Return what stands for a B2B customer of which less was read than BigCommerce counts."""
+        """Return what stands for a customer of a group that is not listed, or of which less is than is counted."""
+        if not known.has_group(one):
+            return self._doubts.about(one.id, "groups", 1, 0)
         if one.customer_group_id not in known.groups:
             return None
         counts = {

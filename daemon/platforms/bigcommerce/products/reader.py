@@ -124,8 +124,8 @@ class ProductReader:
 
     async def _products_of(self, variant: int, lane: Lane) -> list[int]:
         query = {"id": str(variant), "include_fields": "product_id"}
-        owners = await shortly(partial(self._client.get, VARIANTS, OWNERS, lane=lane, query=query))
-        return [owner.product_id for owner in owners.data]
+        owners = await shortly(partial(self._client.every, VARIANTS, OWNERS, lane=lane, limit=LARGEST, query=query))
+        return [owner.product_id for owner in owners]
 
     async def _path_of_variant(self, variant: int) -> str | None:
         products = await self._products_of(variant, Lane.BACKFILL)

@@ -157,6 +157,16 @@ def test_a_dyno_starts_the_daemon_without_its_package_being_installed() -> None:
     assert "Run the daemon until SIGTERM or Ctrl-C." in done.stdout
 
 
+def test_a_start_that_is_stopped_ends_with_0(tmp_path: Path) -> None:
+    """It hangs where it reads its settings: nobody writes them."""
+    settings = tmp_path / "settings.toml"
+    os.mkfifo(settings)
+    starting = subprocess.Popen([sys.executable, "-m", "daemon", "run", "--config", str(settings)])
+    with settings.open("w"):  # as soon as it reads
+        starting.terminate()
+        assert starting.wait(10) == 0
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, daemon.cli\n"

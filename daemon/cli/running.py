@@ -1,6 +1,8 @@
 """The commands that begin something: the daemon, the demo, and a check of the settings."""
 # ruff: noqa: PLC0415  what is heavy is imported by the command that needs it
 
+import os
+import signal
 from pathlib import Path
 
 import click
@@ -13,10 +15,16 @@ from daemon.cli.group import config_option, load_settings, main
 @click.pass_context
 def run(ctx: click.Context, path: Path | None) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
-    settings = load_settings(path)
-    from daemon import app
+    # Until it listens it has acknowledged nothing, and a start that is cut off goes on at the next one.
+    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    try:
+        settings = load_settings(path)
+        from daemon import app
 
-    ctx.exit(app.run(settings))
+        code = app.run(settings)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    ctx.exit(code)
 
 
 @main.command()

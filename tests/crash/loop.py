@@ -12,6 +12,7 @@ import random
 import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +234,11 @@ async def visit_every_point(loop: Loop) -> None:
 
 
 async def meet_any_moment(loop: Loop, deaths: int, stops: int) -> None:
-    """Die at so many random moments, and be stopped at so many, all mixed."""
-    ends = [loop.die_sometime] * deaths + [loop.stop_sometime] * stops
+    """Die at so many random moments, every other one at work, and be stopped at so many, all mixed."""
+    at_work = partial(loop.die_sometime, at_work=True)
+    ends: list[Callable[[], Awaitable[None]]] = [loop.die_sometime, at_work] * (deaths // 2) + [
+        loop.stop_sometime
+    ] * stops
     loop.chance.shuffle(ends)
     for number, end in enumerate(ends, 1):
         await end()

@@ -19,3 +19,4 @@ async def test_it_dies_at_every_point_and_loses_nothing(tmp_path: Path, chance: 
 async def test_it_dies_or_is_stopped_at_any_moment_and_loses_nothing(tmp_path: Path, chance: random.Random) -> None:
     async with open_loop(tmp_path, chance) as loop:
         await meet_any_moment(loop, deaths=6, stops=3)
+        assert loop.merchant.diary.acknowledged, "else there was nothing to lose"

@@ -27,6 +27,10 @@ OPTIONAL = frozenset(CLEARED_FIELDS)
 """The fields that a customer may lack."""
 
 CREDIT = "payment_on_account"
+CREDIT_PARTS = {f"{CREDIT}.{name}": name for name in CLEARED_OF_CREDIT}
+
+CLEARABLE = OPTIONAL | CREDIT_PARTS.keys()
+"""Everything of a customer that SparkLayer may hold and must be told when it is gone."""
 
 
 @frozen(kw_only=True)
@@ -75,7 +79,7 @@ class _Address(msgspec.Struct):
 def sent(customer: Customer) -> frozenset[str]:
     """Return which optional fields a write of `customer` contains, and parts of them: `payment_on_account.balance`."""
     optional = _optional(customer)
-    return frozenset(optional) | {_part(name) for name in CLEARED_OF_CREDIT if name in optional.get(CREDIT, ())}
+    return frozenset(optional) | {part for part, name in CREDIT_PARTS.items() if name in optional.get(CREDIT, ())}
 
 
 def body(write: CustomerWrite) -> dict[str, Any]:
@@ -92,12 +96,8 @@ def body(write: CustomerWrite) -> dict[str, Any]:
         **{name: CLEARED_FIELDS[name] for name in sorted(write.cleared & OPTIONAL)},
         **_optional(customer),
     }
-    gone = {name: empty for name, empty in CLEARED_OF_CREDIT.items() if _part(name) in write.cleared}
+    gone = {name: CLEARED_OF_CREDIT[name] for part, name in CREDIT_PARTS.items() if part in write.cleared}
     return content | {CREDIT: gone | content[CREDIT]} if gone else content
-
-
-def _part(name: str) -> str:
-    return f"{CREDIT}.{name}"
 
 
 def _optional(customer: Customer) -> Mapping[str, Any]:

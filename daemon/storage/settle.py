@@ -285,12 +285,12 @@ def _waits_of(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -
 
 
 def _families(conn: Connection, call: Settlement) -> set[ExternalId]:
-    """Note who follows whom; return who follows one that is gone, and must be looked at because of that.
+    """Note who follows whom; return who follows one that is gone or missing, and must be looked at because of that.
 
     Those are unsure from now on, and wait for it to come back.
     """
     going = {done.claim.external_id for done in call.done if done.forget}
-    gone = {FOLLOWS + one for one in going}
+    gone = {FOLLOWS + one for one in going.union(call.missing)}
     parents = {done.claim.external_id: done.follows for done in call.done if done.follows is not None}
     there = ledgers.look_up(conn, call.connection_id, call.kind, list(parents.values())) if parents else {}
     left = {(FOLLOWS + parent, one) for one, parent in parents.items() if parent not in there}

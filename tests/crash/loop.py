@@ -235,10 +235,8 @@ async def visit_every_point(loop: Loop) -> None:
 
 async def meet_any_moment(loop: Loop, deaths: int, stops: int) -> None:
     """Die at so many random moments, every other one at work, and be stopped at so many, all mixed."""
-    at_work = partial(loop.die_sometime, at_work=True)
-    ends: list[Callable[[], Awaitable[None]]] = [loop.die_sometime, at_work] * (deaths // 2) + [
-        loop.stop_sometime
-    ] * stops
+    ends: list[Callable[[], Awaitable[None]]] = [loop.stop_sometime] * stops
+    ends += [partial(loop.die_sometime, at_work=number % 2 == 0) for number in range(deaths)]
     loop.chance.shuffle(ends)
     for number, end in enumerate(ends, 1):
         await end()

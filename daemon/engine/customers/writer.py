@@ -19,7 +19,7 @@ from daemon.engine.verdict import Verdict
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane
 from daemon.problems import Trouble, refused
-from daemon.sparklayer.customers import OPTIONAL, CustomerWrite, sent
+from daemon.sparklayer.customers import CLEARABLE, CustomerWrite, sent
 from daemon.storage import ledger
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class CustomerWriter:
             return await self._remove(job, batch.lane)
 
         async def give_way(job: CustomerJob) -> Verdict:
-            await self._send(job, batch.lane, email=placeholder(job.external_id))
+            await self._send(job, batch, email=placeholder(job.external_id))
             return Verdict(outcome="written")
 
         async def send(job: CustomerJob) -> Verdict:
@@ -176,23 +176,27 @@ class CustomerWriter:
         if holder is not None and holder != job.external_id and batch.failed(holder):
             raise Retry("its e-mail address is not free yet", reason="email_first")
         try:
-            await self._send(job, batch.lane, email=customer.email)
+            await self._send(job, batch, email=customer.email)
         except Duplicate as taken:
+            if await self._is_asked_to_give_way(job, customer):
+                # Each has what the other wants, and none had time to let go: an attempt failed before that.
+                await self._send(job, batch, email=placeholder(job.external_id))
+                raise Retry("its e-mail address is not free yet", reason="email_first") from None
             if job.attempts < PATIENCE and (job.before is None or job.attempts):
                 # After a lost ledger it may be that of one of ours who is to give it up, and is not looked at yet.
                 raise Retry("its e-mail address is not free yet", reason="email_first") from None
             # Perhaps a former owner has yet to give it up: once it has, who waits is looked at again.
             waits_for = frozenset({self._key(customer)})
             return Verdict(outcome="rejected", problems=(refused(str(taken)),), waits_for=waits_for)
-        except Rejected as refusal:
-            # Which words name an unknown parent is not documented, so look before blaming the child.
-            if parent is None or await self._there(parent, batch.lane):
-                raise
-            batch.missing.add(parent)
-            raise Retry("waits for its parent customer", reason="parent_first") from refusal
         parts = self._parts(customer)
         released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails)
         return Verdict(outcome="written", row=job.row(parts), released=released, parent=True, follows=parent)
+
+    async def _is_asked_to_give_way(self, job: CustomerJob, customer: Customer) -> bool:
+        """Whether an e-mail that SparkLayer may hold for a customer is another one's by now."""
+        former = set(job.before.emails if job.before else ()) - {self._key(customer)}
+        owners = await self._line.storage.read(ledger.owners, self._line.connection.id, self.kind, former)
+        return any(owner != job.external_id for owner in owners.values())
 
     async def _there(self, external_id: ExternalId, lane: Lane) -> bool:
         """Whether SparkLayer has a customer: somebody may have deleted it there."""
@@ -202,9 +206,23 @@ class CustomerWriter:
             return False
         return True
 
-    async def _send(self, job: CustomerJob, lane: Lane, *, email: str) -> None:
-        customer, before, api = job.value, job.before, self._line.sparklayer.customers
+    async def _send(self, job: CustomerJob, batch: Batch, *, email: str) -> None:
+        """Send a customer. Raises Retry when its parent is missing in SparkLayer, whatever the ledger says."""
+        customer = job.value
         assert customer is not None  # who is gone is removed
+        try:
+            await self._put(customer, job.before, batch.lane, email)
+        except Duplicate:
+            raise
+        except Rejected as refusal:
+            # Which words name an unknown parent is not documented, so look before blaming the child.
+            if customer.parent is None or await self._there(customer.parent, batch.lane):
+                raise
+            batch.missing.add(customer.parent)
+            raise Retry("waits for its parent customer", reason="parent_first") from refusal
+
+    async def _put(self, customer: Customer, before: Parts | None, lane: Lane, email: str) -> None:
+        api = self._line.sparklayer.customers
         cleared = frozenset(before.sent if before else ()) - sent(customer)
         write = CustomerWrite(customer=customer, email=email, cleared=cleared)
         vanished = [one for one in (before.addresses if before else ()) if one not in customer.addresses]
@@ -227,7 +245,7 @@ class CustomerWriter:
         who is to give it up, and wants this one's: so this one's is given up first. Raises Retry then.
         """
         customer, api = write.customer, self._line.sparklayer.customers
-        whole = evolve(write, cleared=frozenset(OPTIONAL) - sent(customer))
+        whole = evolve(write, cleared=CLEARABLE - sent(customer))
         try:
             held = await api.addresses_of(customer.external_id, lane)
         except Missing:

@@ -149,11 +149,17 @@ async def test_who_cannot_be_written_keeps_its_email(autojump_clock: MockClock, 
 
 async def test_a_lost_ledger_ends_equal(autojump_clock: MockClock, bench: Bench) -> None:
     addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
-    await put(bench, customer("1", price_lists=("trade",), addresses=addresses), customer("2"))
+    credit = Credit(limit=Decimal(1000), balance=Decimal(5), currency="GBP", net_terms=30)
+    await put(
+        bench, customer("1", price_lists=("trade",), addresses=addresses), customer("2", payment_on_account=credit)
+    )
     for table in ("ledger", "owners"):
         await bench.house.alter(table, "connection_id = 999")
-    await put(bench, customer("1"), customer("2", first_name="Bo"))
+    less = Credit(limit=Decimal(1000), currency="GBP")
+    await put(bench, customer("1"), customer("2", first_name="Bo", payment_on_account=less))
     now = held(bench)
+    told = now["2"]["payment_on_account"]
+    assert not any(told.get(name) for name in ("balance", "net_terms")), "though the ledger does not know of them"
     assert (now["1"]["price_lists"], list(now["1"]["addresses"]), now["2"]["first_name"]) == ([], ["11"], "Bo")
 
 

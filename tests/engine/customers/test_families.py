@@ -1,11 +1,12 @@
 """Customers below others: after their parents, and never where no parent is."""
 
 import pytest
+from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.model import ExternalId
 from daemon.sandbox.faults import answer
-from tests.engine.customers.people import customer, held, put
+from tests.engine.customers.people import customer, emails, held, put
 from tests.engine.fakes import Bench
 
 
@@ -131,6 +132,29 @@ async def test_a_parent_that_was_deleted_in_sparklayer_is_made_anew_before_its_c
     assert await bench.issues() == {}, "that SparkLayer refuses the child is nobody's fault"
     await bench.work()
     assert (held(bench)["1"]["parent_customer_id"], await bench.issues()) == ("2", {})
+
+
+async def test_siblings_below_a_parent_that_is_made_anew_are_its_children_again(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, customer("1"), customer("2", parent="1"), customer("3", parent="2"), customer("4", parent="2"))
+    bench.site.state.customers.remove("1")
+    bench.site.state.customers.remove("2")
+    await put(bench, customer("3", parent="2", first_name="Ann"))
+    parents = {key: one.get("parent_customer_id") for key, one in held(bench).items()}
+    assert parents == {"1": None, "2": "1", "3": "2", "4": "2"}
+    assert await bench.issues() == {}
+
+
+async def test_an_email_that_moves_below_a_parent_that_was_deleted_arrives(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    two, three = customer("2", parent="1"), customer("3", parent="1")
+    await put(bench, customer("1"), two, three)
+    bench.site.state.customers.remove("1")
+    await put(bench, evolve(two, email=three.email), evolve(three, email=two.email))
+    assert emails(bench) == {"1": customer("1").email, "2": three.email, "3": two.email}
+    assert await bench.issues() == {}
 
 
 async def test_a_child_refused_for_itself_leaves_its_parent_alone(autojump_clock: MockClock, bench: Bench) -> None:

@@ -37,7 +37,7 @@ power: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# Steady edits over several connections for MINUTES=30: memory, files, threads and database must stay as they are.
+# Steady edits over several connections for MINUTES=30. Fails when memory, files, threads or the database have grown.
 .PHONY: soak
 soak: $(READY)
 	$(BIN)/python -m benchmarks.soak $(or $(MINUTES),30)

@@ -78,6 +78,41 @@ def test_a_soak_tells_of_tenths() -> None:
     assert soak.report(found, 30.0).splitlines()[0].startswith("30 minutes, 7 edits")
 
 
+def _soaked(name: str, early: float, late: float) -> soak.Soak:
+    """Return a soak in which one thing alone has changed: at once, after the second tenth."""
+    usual = soak.Look(memory=100 * 2**20, files=64, threads=5, database=4 * 2**20)
+    return soak.Soak(looks=[evolve(usual, **{name: early if place < 8 else late}) for place in range(40)])
+
+
+@pytest.mark.parametrize(
+    ("name", "early", "allowed"),
+    [
+        ("memory", 100 * 2**20, 107 * 2**20),
+        ("files", 64, 66),
+        ("threads", 5, 7),
+        ("database", 4 * 2**20, 4 * 2**20 * 1.05 + 2**18),
+    ],
+)
+def test_a_soak_in_which_something_grows_fails_and_names_it(name: str, early: float, allowed: float) -> None:
+    assert soak.grown(_soaked(name, early, allowed)) == []
+    [line] = soak.grown(_soaked(name, early, allowed + 1))
+    assert line.startswith(soak.ALLOWED[name].what)
+
+
+def test_a_soak_that_shrinks_or_settles_in_its_first_tenth_is_good() -> None:
+    assert soak.grown(_soaked("memory", 100 * 2**20, 50 * 2**20)) == []
+    settles = _soaked("memory", 100 * 2**20, 100 * 2**20)
+    settles.looks[:4] = [evolve(look, memory=2**20) for look in settles.looks[:4]]
+    assert soak.grown(settles) == []
+
+
+def test_a_soak_of_the_length_of_a_real_one_sees_a_slow_leak() -> None:
+    """Half an hour and fifteen thousand edits, of which each leaves a kilobyte."""
+    usual = soak.Look(memory=91 * 2**20, files=64, threads=5, database=4 * 2**20)
+    looks = [evolve(usual, memory=usual.memory + place * 15 * 2**20 // 900) for place in range(900)]
+    assert len(soak.grown(soak.Soak(looks=looks))) == 1
+
+
 def test_the_bound_is_that_of_the_tighter_limit() -> None:
     assert limits.bound(2_000, 6_000) == (6 + 2_000 + 2 * 6 - 20) / 20
     assert limits.bound(250 * 149, 0) > limits.WINDOW

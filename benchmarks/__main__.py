@@ -1,4 +1,4 @@
-"""`python -m benchmarks [PART ...]`: measure, then print one table.
+"""`python -m benchmarks [PART ...]`: measure, then print one table. Ends with 1 if a figure is worse than its floor.
 
 Parts: webhooks, sync, kinds, limits, isolation; all by default.
 """
@@ -11,7 +11,7 @@ import psutil
 import trio
 
 from benchmarks import isolation, kinds, limits, sync, webhooks
-from benchmarks.table import Figure, render
+from benchmarks.table import Figure, misses, render
 
 PARTS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "webhooks": webhooks.measure,
@@ -22,8 +22,8 @@ PARTS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
 }
 
 
-async def main(parts: list[str]) -> None:
-    """Run the parts one after the other."""
+async def main(parts: list[str]) -> int:
+    """Run the parts one after the other; return what to exit with."""
     figures: list[Figure] = []
     for part in parts:
         print(f"measuring {part} ...", file=sys.stderr, flush=True)
@@ -31,9 +31,13 @@ async def main(parts: list[str]) -> None:
         figures.append(Figure(""))
     figures.append(Figure("busy processes a second, of CPUs", f"{psutil.getloadavg()[0]:.1f}, {psutil.cpu_count()}"))
     print(render(figures))
+    worse = misses(figures)
+    for line in worse:
+        print(f"missed: {line}", file=sys.stderr)
+    return 1 if worse else 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all of them by default")
-    trio.run(main, parser.parse_args().parts or list(PARTS))
+    sys.exit(trio.run(main, parser.parse_args().parts or list(PARTS)))

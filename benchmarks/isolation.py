@@ -138,6 +138,11 @@ def _sum(phases: list[Lateness]) -> Lateness:
 async def measure(seconds: float = 30.0, rounds: int = 3) -> list[Figure]:
     """Measure both phases."""
     found = await isolation(connections=CONNECTIONS, per_second=PER_SECOND, seconds=seconds, rounds=rounds)
+    return figures(found, seconds)
+
+
+def figures(found: Measured, seconds: float) -> list[Figure]:
+    """Put both phases of so many seconds side by side. Raises RuntimeError when a webhook of the flood was refused."""
     alone, beside = found.alone, found.beside
     if beside.refused:
         raise RuntimeError(f"{beside.refused} webhooks of the flood were refused")

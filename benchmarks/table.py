@@ -1,6 +1,7 @@
 """The one table that `make bench` ends with: every figure beside its goal and the floor that was promised.
 
-Nothing here judges: a benchmark is no test, and a busy machine makes every figure worse.
+A figure on the wrong side of its floor is named and fails the run. It is for a person to judge whether the daemon has
+become worse or the machine was busy, which makes every figure worse: so none of this is a part of the tests.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,15 @@ class Figure:
     goal: str = ""
     floor: str = ""
 
+    @property
+    def missed(self) -> bool:
+        """Whether it is worse than its floor, as both are printed. More is better where the goal is above the floor."""
+        if not self.floor:
+            return False
+        measured, floor = _number(self.measured), _number(self.floor)
+        more_is_better = self.goal != "" and _number(self.goal) > floor
+        return measured < floor if more_is_better else measured > floor
+
 
 HEAD = Figure("", "measured", "goal", "floor")
 
@@ -27,3 +37,12 @@ def render(figures: Sequence[Figure]) -> str:
     first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
     head, *lines = ["  ".join([what.ljust(first), *map(str.rjust, words, others)]) for what, *words in rows]
     return "\n".join([head, "-" * len(head), *lines])
+
+
+def misses(figures: Sequence[Figure]) -> list[str]:
+    """Name the figures that are worse than their floors, a line each."""
+    return [f"{row.what.strip()}: {row.measured}, the floor is {row.floor}" for row in figures if row.missed]
+
+
+def _number(words: str) -> float:
+    return float(words.replace(",", ""))

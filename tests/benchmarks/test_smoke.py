@@ -3,8 +3,9 @@
 import pytest
 from attrs import evolve
 
+from benchmarks import __main__ as command
 from benchmarks import isolation, kinds, limits, soak, sync, webhooks
-from benchmarks.table import Figure, render
+from benchmarks.table import Figure, misses, render
 
 pytestmark = pytest.mark.e2e
 
@@ -65,6 +66,21 @@ def test_lateness_is_told_by_share() -> None:
     assert (late.at(0.5), late.at(0.99)) == (3.0, 4.0)
 
 
+@pytest.mark.parametrize(("beside", "missed"), [(0.0749, 0), (0.075, 0), (0.076, 1)])
+def test_others_that_are_delayed_by_more_than_half_miss_the_floor(beside: float, missed: int) -> None:
+    """Of a hundred edits all but two are as quick as ever: it is the slowest of a hundred that counts."""
+    alone = isolation.Lateness(seconds=[0.02] * 98 + [0.05] * 2)
+    late = isolation.Lateness(seconds=[0.02] * 98 + [beside] * 2, taken=1)
+    rows = isolation.figures(isolation.Measured(alone=alone, beside=late, seed=0), 1.0)
+    assert len(misses(rows)) == missed
+
+
+def test_a_flood_that_was_refused_is_no_result() -> None:
+    quick = isolation.Lateness(seconds=[0.02], taken=1)
+    with pytest.raises(RuntimeError, match="3 webhooks"):
+        isolation.figures(isolation.Measured(alone=quick, beside=evolve(quick, refused=3), seed=0), 1.0)
+
+
 async def test_a_soak_looks_at_the_process_while_edits_arrive() -> None:
     found = await soak.soak(0.1, connections=2)
     assert found.edits
@@ -78,7 +94,7 @@ def test_a_soak_tells_of_tenths() -> None:
     assert soak.report(found, 30.0).splitlines()[0].startswith("30 minutes, 7 edits")
 
 
-def _soaked(name: str, early: float, late: float) -> soak.Soak:
+def _soaked(name: str, early: int, late: int) -> soak.Soak:
     """Return a soak in which one thing alone has changed: at once, after the second tenth."""
     usual = soak.Look(memory=100 * 2**20, files=64, threads=5, database=4 * 2**20)
     return soak.Soak(looks=[evolve(usual, **{name: early if place < 8 else late}) for place in range(40)])
@@ -90,10 +106,10 @@ def _soaked(name: str, early: float, late: float) -> soak.Soak:
         ("memory", 100 * 2**20, 107 * 2**20),
         ("files", 64, 66),
         ("threads", 5, 7),
-        ("database", 4 * 2**20, 4 * 2**20 * 1.05 + 2**18),
+        ("database", 4 * 2**20, int(4 * 2**20 * 1.05) + 2**18),
     ],
 )
-def test_a_soak_in_which_something_grows_fails_and_names_it(name: str, early: float, allowed: float) -> None:
+def test_a_soak_in_which_something_grows_fails_and_names_it(name: str, early: int, allowed: int) -> None:
     assert soak.grown(_soaked(name, early, allowed)) == []
     [line] = soak.grown(_soaked(name, early, allowed + 1))
     assert line.startswith(soak.ALLOWED[name].what)
@@ -116,6 +132,40 @@ def test_a_soak_of_the_length_of_a_real_one_sees_a_slow_leak() -> None:
 def test_the_bound_is_that_of_the_tighter_limit() -> None:
     assert limits.bound(2_000, 6_000) == (6 + 2_000 + 2 * 6 - 20) / 20
     assert limits.bound(250 * 149, 0) > limits.WINDOW
+
+
+@pytest.mark.parametrize(
+    ("measured", "goal", "floor", "missed"),
+    [
+        ("9,999", "15,000", "10,000", True),
+        ("10,000", "15,000", "10,000", False),
+        ("16,487", "15,000", "10,000", False),
+        ("1.51", "0.9", "1.5", True),
+        ("1.50", "0.9", "1.5", False),
+        ("1", "0", "0", True),
+        ("0", "0", "0", False),
+        ("20.1", "", "20", True),
+        ("3.2", "", "20", False),
+        ("20,166", "20,126", "", False),
+        ("2, 2", "2", "", False),
+        ("0.8, 2", "", "", False),
+    ],
+)
+def test_a_figure_worse_than_its_floor_is_named(measured: str, goal: str, floor: str, *, missed: bool) -> None:
+    named = misses([Figure("  a thing", measured, goal, floor), Figure("")])
+    assert named == ([f"a thing: {measured}, the floor is {floor}"] if missed else [])
+
+
+@pytest.mark.parametrize(("measured", "exits"), [("1.50", 0), ("1.51", 1)])
+async def test_the_command_ends_with_1_when_a_floor_is_missed(
+    measured: str, exits: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def measure() -> list[Figure]:
+        return [Figure("a thing", measured, "", "1.5")]
+
+    monkeypatch.setattr(command, "PARTS", {"isolation": measure})
+    assert await command.main(["isolation"]) == exits
+    assert ("missed: a thing: 1.51" in capsys.readouterr().err) is bool(exits)
 
 
 def test_the_table_lines_up() -> None:

@@ -22,7 +22,7 @@ from benchmarks.processes import Daemon, open_daemon
 from benchmarks.seats import LOADING, MEASURED, seat
 from benchmarks.street import House, Street, open_street
 from benchmarks.table import Figure
-from daemon.sandbox import call
+from daemon.sandbox import call, synthetic
 
 CONNECTIONS = 20
 PRODUCTS = 5
@@ -62,7 +62,7 @@ async def isolation(*, connections: int, per_second: float, seconds: float, roun
     chance = random.Random(seed)
     alone, beside = [], []
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_street(connections, PRODUCTS) as street:
+        async with open_street([synthetic(PRODUCTS) for _ in range(connections)]) as street:
             first, *others = [house.told for house in street.houses]
             daemon_of = partial(open_daemon, Path(folder), first, beside=others, webhooks=True)
             async with daemon_of(debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:

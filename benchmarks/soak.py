@@ -24,6 +24,7 @@ from attrs import define, field, frozen
 
 from benchmarks.processes import Daemon, open_daemon
 from benchmarks.street import House, open_street
+from daemon.sandbox import synthetic
 
 CONNECTIONS = 5
 PRODUCTS = 40
@@ -101,7 +102,7 @@ async def soak(minutes: float, *, connections: int = CONNECTIONS) -> Soak:
     print(f"seed {seed}", file=sys.stderr)
     chance, found = random.Random(seed), Soak()
     with tempfile.TemporaryDirectory(prefix="ignite-sync-soak-") as folder:
-        async with open_street(connections, PRODUCTS) as street:
+        async with open_street([synthetic(PRODUCTS) for _ in range(connections)]) as street:
             first, *others = [house.told for house in street.houses]
             async with open_daemon(Path(folder), first, debounce=0.05, webhooks=True, beside=others) as daemon:
                 for house in street.houses:

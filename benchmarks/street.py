@@ -5,7 +5,7 @@ its own. Webhooks are delivered by the stores themselves.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import trio
 from attrs import field, frozen
@@ -16,7 +16,6 @@ from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.opening import whereabouts
 from daemon.sandbox.router import Match
-from daemon.sandbox.samples.synthetic import synthetic
 from daemon.sandbox.server import listening, serve
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
 from daemon.sandbox.statistics import Statistics
@@ -80,18 +79,17 @@ class Street:
 
 
 @contextlib.asynccontextmanager
-async def open_street(count: int, products: int) -> AsyncIterator[Street]:
-    """Serve `count` houses of so many products each."""
+async def open_street(stores: Sequence[Store], quota: int | None = QUOTA) -> AsyncIterator[Street]:
+    """Serve a house for each of the stores."""
     async with contextlib.AsyncExitStack() as stack:
         listeners, url = await stack.enter_async_context(listening("127.0.0.1", 0))
         nursery = await stack.enter_async_context(trio.open_nursery())
-        sites = [SparkLayer(SparkLayerOptions(site_id=f"site-{number}"), url) for number in range(count)]
+        sites = [SparkLayer(SparkLayerOptions(site_id=f"site-{number}"), url) for number in range(len(stores))]
         nursery.start_soon(serve, _Sites({site.site_id: site for site in sites}), listeners)
         street = Street()
-        for site in sites:
+        for site, store in zip(sites, stores, strict=True):
             doors, shop_url = await stack.enter_async_context(listening("127.0.0.1", 0))
-            options = BigCommerceOptions(store_hash=site.site_id, quota=QUOTA)
-            store = synthetic(products)
+            options = BigCommerceOptions(store_hash=site.site_id, quota=quota)
             shop = BigCommerce(store, options, shop_url, nursery)
             nursery.start_soon(serve, shop, doors)
             street.houses.append(House(store=store, shop=shop, site=site))

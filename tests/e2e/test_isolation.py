@@ -8,10 +8,11 @@ import pytest
 import trio
 from attrs import frozen
 
-from daemon.sandbox import Sandbox, answer, open_sandbox
+from daemon.sandbox import Sandbox, answer, open_sandbox, synthetic
 from daemon.sandbox.expectation import differences
 from tests.e2e.harness import small_store
 from tests.e2e.process import GLANCE, PATIENCE, WEBHOOK_SECRET, Process, free_port, settings
+from tests.e2e.street import open_row
 
 JUMPER = 1
 LIVE_SECONDS = 2.0
@@ -111,3 +112,28 @@ async def _flood(street: Street, lane: int, over: trio.Event) -> None:
     while not over.is_set():
         product_id += 1
         assert (await street.process.webhook(product_id)).status_code == 200
+
+
+NEIGHBOURS = 8
+FLOOD = 400
+"""Webhooks: more than one batch."""
+
+
+async def test_six_others_are_served_while_a_flood_waits_and_a_site_hangs(tmp_path: Path) -> None:
+    """In one process. All of the flood came before their changes, and all of it still waits when those have arrived."""
+    async with open_row(tmp_path, [synthetic(3) for _ in range(NEIGHBOURS)]) as row:
+        await row.in_step()
+        flooded, hanging, *others = row.houses
+        async with flooded.shop.faults.hold("GET *") as reads, hanging.site.faults.hold("*") as calls:
+            hanging.store.set_title(1, "Hangs")
+            for product_id in range(FLOOD):
+                await row.webhook(0, 1_000_000 + product_id)
+            await reads.arrived()
+            await calls.arrived()
+            assert await row.waiting(0) == FLOOD
+            for other in others:
+                other.store.set_title(1, "Renamed beside a flood")
+            await others[0].until(lambda: not any(other.unequal for other in others))
+            assert (await row.waiting(0), await row.waiting(1)) == (FLOOD, 1)
+            assert hanging.unequal
+        await row.in_step()

@@ -1,0 +1,88 @@
+"""Connections take turns, not their changes: what many changes of one cost another does not depend on how many.
+
+With the real threads, a real file and the real clock. Nothing here is a matter of time: commits are counted.
+"""
+
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import trio
+from sqlalchemy import Connection
+from trio.testing import wait_all_tasks_blocked
+
+from daemon.storage.database import Database, open_database
+from tests.storage.house import House
+
+DEEP = 2_000
+LANES = 32
+ROUNDS = 25
+
+
+async def test_a_change_recorded_behind_a_deep_queue_is_in_the_next_commit_and_claimed_at_once(tmp_path: Path) -> None:
+    commits: list[int] = []
+    async with open_database(tmp_path / "ignite-sync.db", lambda _, calls, __: commits.append(calls)) as database:
+        flooding, other = await House.build(database, "flooding"), await House.build(database, "other")
+        commits.clear()
+        seen: list[int] = []
+        async with trio.open_nursery() as nursery, _busy(database, nursery):
+            for number in range(DEEP):
+                nursery.start_soon(flooding.record, str(number))
+            await wait_all_tasks_blocked()
+            nursery.start_soon(_record, other, "1", commits, seen)
+            await wait_all_tasks_blocked()
+            assert database.waiting == DEEP + 1
+        assert seen == [2], "the commit that was under way, and its own"
+        assert commits == [1, DEEP + 1]
+        [claim] = await other.claim(now=1.0)
+        assert claim.external_id == "1", "all of the flood is due too, and was before"
+        assert len(await flooding.claim(now=1.0)) == 250
+
+
+async def test_beside_a_flood_that_goes_on_a_change_waits_for_two_commits_at_most(tmp_path: Path) -> None:
+    commits: list[int] = []
+    async with open_database(tmp_path / "ignite-sync.db", lambda _, calls, __: commits.append(calls)) as database:
+        flooding, other = await House.build(database, "flooding"), await House.build(database, "other")
+        commits.clear()
+        async with trio.open_nursery() as nursery:
+            for lane in range(LANES):
+                nursery.start_soon(_flood, flooding, lane)
+            for number in range(ROUNDS):
+                before, seen = len(commits), list[int]()
+                await _record(other, str(number), commits, seen)
+                assert seen[0] - before <= 2
+            nursery.cancel_scope.cancel()
+        assert sum(commits) >= ROUNDS + LANES, "there was a flood"
+        assert len(await other.claim(now=1.0)) == ROUNDS
+
+
+async def _record(house: House, name: str, commits: Sequence[int], seen: list[int]) -> None:
+    """Record a change, and note how many commits there were when that has been acknowledged."""
+    await house.record(name)
+    seen.append(len(commits))
+
+
+async def _flood(house: House, lane: int) -> None:
+    number = 0
+    while True:
+        number += 1
+        await house.record(f"{lane}-{number}")
+        await trio.lowlevel.checkpoint()  # a write does not end before its commit, whoever cancels it
+
+
+@contextlib.asynccontextmanager
+async def _busy(database: Database, nursery: trio.Nursery) -> AsyncIterator[None]:
+    """Keep the writer busy with a commit until the block ends."""
+    go_on = threading.Event()
+
+    def wait(_conn: Connection, calls: Sequence[None]) -> list[None]:
+        go_on.wait(30)
+        return [None] * len(calls)
+
+    nursery.start_soon(database.write, wait, None)
+    await wait_all_tasks_blocked()
+    try:
+        yield
+    finally:
+        go_on.set()

@@ -4,6 +4,7 @@ A normal run that finds nothing new writes nothing. A refresh run ignores the le
 everything. A lost database is no loss: the next start brings both sides together without making anything twice.
 """
 
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -11,6 +12,9 @@ import pytest
 from daemon.sandbox import SparkLayerOptions, adventureworks, synthetic
 from daemon.sandbox.sparklayer.products import Products
 from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import Process
+from tests.e2e.street import open_row
+from tests.e2e.trade import FIRST as FIRST_ORDER
 
 Mode = Literal["merge", "replace"]
 MODES: tuple[Mode, ...] = ("merge", "replace")
@@ -73,7 +77,7 @@ async def test_a_lost_database_ends_equal_without_duplicates(house: OpenHouse, v
         products = len(h.state.products.products)
         vanished = h.store.by_sku("S2-2")
         await h.process.kill()
-        _lose_database(h)
+        _lose_database(h.process)
         h.store.set_title(1, "Edited while nobody looked", silent=True)
         h.store.delete_variant(vanished.id, silent=True)
         await h.process.start()
@@ -88,7 +92,7 @@ async def test_a_lost_database_and_skus_that_moved_meanwhile_end_equal(house: Op
     async with house(synthetic(12, 2)) as h:
         await h.first_sync()
         await h.process.kill()
-        _lose_database(h)
+        _lose_database(h.process)
         h.store.rotate_skus(h.store.by_sku("S4-1").id, h.store.by_sku("S5-1").id, silent=True)
         await h.process.start()
         await h.process.first_run()
@@ -96,8 +100,33 @@ async def test_a_lost_database_and_skus_that_moved_meanwhile_end_equal(house: Op
         h.assert_equal()
 
 
-def _lose_database(h: House) -> None:
-    for file in h.process.database.parent.glob(f"{h.process.database.name}*"):
+async def test_a_lost_database_of_two_connections_that_trade_ends_equal_without_duplicates(tmp_path: Path) -> None:
+    """Products, customers and orders of both. Some are edited while nobody looks, and nothing tells of it."""
+    stores = [synthetic(12, 2, customers=8, orders=8), synthetic(9, 3, customers=6, orders=10)]
+    async with open_row(tmp_path, stores) as row:
+        await row.in_step()
+        before = [_held(h) for h in row.houses]
+        assert before == [(12, 8, 8), (9, 6, 10)]
+        await row.process.kill()
+        _lose_database(row.process)
+        for h in row.houses:
+            h.store.set_title(1, "Edited while nobody looked", silent=True)
+            h.store.customers.update(1, silent=True, company="Renamed while nobody looked")
+            h.store.orders.cancel(FIRST_ORDER, silent=True)
+            assert h.unequal
+        await row.process.start()
+        await row.in_step()
+        assert [_held(h) for h in row.houses] == before, "nothing twice"
+        assert all(not log.errors for h in row.houses for log in h.state.sync_log.logs.values())
+
+
+def _held(h: House) -> tuple[int, int, int]:
+    """Return how many products, customers and orders a site has, whatever they are called."""
+    return len(h.state.products.products), len(h.state.customers.customers), len(h.state.purchases.purchases)
+
+
+def _lose_database(process: Process) -> None:
+    for file in process.database.parent.glob(f"{process.database.name}*"):
         file.unlink()
 
 

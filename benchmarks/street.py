@@ -83,15 +83,16 @@ async def open_street(stores: Sequence[Store], quota: int | None = QUOTA) -> Asy
     """Serve a house for each of the stores."""
     async with contextlib.AsyncExitStack() as stack:
         listeners, url = await stack.enter_async_context(listening("127.0.0.1", 0))
+        doors = [await stack.enter_async_context(listening("127.0.0.1", 0)) for _ in stores]
+        # The last to be entered: whatever closes while it is cancelled would put Cancelled in the place of an error.
         nursery = await stack.enter_async_context(trio.open_nursery())
         sites = [SparkLayer(SparkLayerOptions(site_id=f"site-{number}"), url) for number in range(len(stores))]
         nursery.start_soon(serve, _Sites({site.site_id: site for site in sites}), listeners)
         street = Street()
-        for site, store in zip(sites, stores, strict=True):
-            doors, shop_url = await stack.enter_async_context(listening("127.0.0.1", 0))
+        for site, store, (door, shop_url) in zip(sites, stores, doors, strict=True):
             options = BigCommerceOptions(store_hash=site.site_id, quota=quota)
             shop = BigCommerce(store, options, shop_url, nursery)
-            nursery.start_soon(serve, shop, doors)
+            nursery.start_soon(serve, shop, door)
             street.houses.append(House(store=store, shop=shop, site=site))
         try:
             yield street

@@ -1,7 +1,7 @@
 """A slow, failing or flooding connection never delays another one, in one real process."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -136,4 +136,10 @@ async def test_six_others_are_served_while_a_flood_waits_and_a_site_hangs(tmp_pa
             await others[0].until(lambda: not any(other.unequal for other in others))
             assert (await row.waiting(0), await row.waiting(1)) == (FLOOD, 1)
             assert hanging.unequal
+            assert _given_up(await row.process.metrics()) == 0, "nor did they have to wait for an end of the waiting"
         await row.in_step()
+
+
+def _given_up(metrics: Mapping[str, float]) -> float:
+    """Return how many requests had no answer."""
+    return sum(number for name, number in metrics.items() if "api_requests_total" in name and '"error"' in name)

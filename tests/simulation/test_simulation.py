@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.steady import HASH_SEED
+
 ROOT = Path(__file__).parent.parent.parent
 SEEDS = 200
 REPEATED = (2, 5)
@@ -15,11 +17,16 @@ REPEATED = (2, 5)
 
 def simulation(*arguments: str, hash_seed: str | None = None) -> tuple[int, str]:
     """Run the simulator in a process of its own; return its exit code and what it printed."""
+    return python("-m", "tests.simulation", *arguments, hash_seed=hash_seed)
+
+
+def python(*arguments: str, hash_seed: str | None = None) -> tuple[int, str]:
+    """Run Python in a process of its own; return its exit code and what it printed."""
     environment = dict(os.environ)
     environment.pop("PYTHONHASHSEED", None)
     if hash_seed is not None:
         environment["PYTHONHASHSEED"] = hash_seed
-    command = [sys.executable, "-m", "tests.simulation", *arguments]
+    command = [sys.executable, *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
     return done.returncode, done.stdout + done.stderr
 
@@ -43,6 +50,24 @@ def test_a_seed_repeats_exactly_whatever_ran_before_and_seeds_differ() -> None:
     every = traces(*simulation("--seeds", "3", "--digests"))
     assert len(set(every.values())) == len(every) == 3
     assert traces(*simulation("--seed", "2", "--digests")) == {"2": every["2"]}
+
+
+FAILING = """
+import sys
+from tests.simulation.__main__ import main
+from tests.simulation.bugs import BUGS
+
+with BUGS["acknowledge-before-commit"]():
+    sys.exit(main())
+"""
+
+
+def test_a_seed_that_fails_is_told_with_what_repeats_it() -> None:
+    code, words = python("-c", FAILING, "--seeds", str(SEEDS), hash_seed=HASH_SEED)
+    assert code == 1, words
+    [seed] = re.findall(r"^again: make simulate SEED=(\d+)$", words, re.MULTILINE)
+    assert f"\nseed {seed} fails:\n  a webhook was accepted before it was committed" in words
+    assert re.search(r"^ +\d+\.\d+ [<>] (shop|site) ", words, re.MULTILINE), "the end of its trace"
 
 
 def traces(code: int, words: str) -> dict[str, str]:

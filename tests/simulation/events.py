@@ -48,7 +48,7 @@ def _acts(world: World) -> list[Act]:
         _lock_out: 1,
         _forbid: 1,
         **({_overlook: 1} if plan.lossy else {}),
-        **({_jump: 1} if plan.jumps else {}),
+        **({_jump: 3} if plan.jumps else {}),
         **({_leave: 1} if plan.leaves else {}),
     }
     return [act for act, share in shares.items() for _ in range(share)]

@@ -49,7 +49,7 @@ class Plan:
         return cls(
             lossy=lossy,
             leaves=chance.random() < 0.2,
-            jumps=chance.random() < 0.3,
+            jumps=chance.random() < 0.5,
             sweep_seconds=chance.choice([60.0, 900.0]) if lossy else 1e6,
             quota=chance.choice([None, 60, 150]),
             rate=chance.choice([None, 15.0]),

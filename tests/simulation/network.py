@@ -172,7 +172,7 @@ def _status(_call: Call, fault: Fault, _response: Response | None) -> Response:
 
 
 def _html(_call: Call, fault: Fault, _response: Response | None) -> Response:
-    body = b"<html><h1>Bad Gateway</h1></html>"
+    body = b"<html><h1>%s</h1></html>" % (b"Log in" if fault.number < 300 else b"Bad Gateway")
     return Response(status=int(fault.number), headers={"content-type": "text/html"}, body=body)
 
 

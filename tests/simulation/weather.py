@@ -48,7 +48,7 @@ FAULTS = (
     _Sort("reset", 4),
     _Sort("truncate", 3, after=(True,)),
     _Sort("garbage", 2, after=(True,)),
-    _Sort("html", 2, numbers=(502, 503)),
+    _Sort("html", 2, numbers=(200, 502, 503)),
     _Sort("status", 4, numbers=(500, 503, 504)),
     _Sort("status", 1, numbers=(408, 425), after=(False,)),
     _Sort("refuse", 4, numbers=(0, 1, 3, 20), after=(False,)),
@@ -58,7 +58,7 @@ FAULTS = (
     _Sort("revoke", 3, after=(False,), sides=(SITE,)),
 )
 """`refuse` is a 429 that asks for so many seconds, 0: for none, `refuse-until` one that names the moment; `revoke`
-makes SparkLayer's tokens worthless."""
+makes SparkLayer's tokens worthless; `html` is a page of a proxy, with a 200 one that wants somebody to log in."""
 
 _BY_SHARE = [sort for sort in FAULTS for _ in range(sort.share)]
 DRIZZLE = 0.02
@@ -104,7 +104,10 @@ class Weather:
         sort = self.chance.choice(_BY_SHARE)
         if side not in sort.sides or (sort.methods and method not in sort.methods):
             return None
-        return Fault(sort.name, self.chance.choice(sort.after), self.chance.choice(sort.numbers))
+        fault = Fault(sort.name, self.chance.choice(sort.after), self.chance.choice(sort.numbers))
+        # Nobody would know that a write that is answered 200 had no effect.
+        vain = fault.name == "html" and fault.number < 300 and method != "GET" and not fault.after
+        return None if vain else fault
 
     def _turned_away(self, side: str, path: str) -> int:
         """Return the status that an account without the right gets; 0 when it has it."""

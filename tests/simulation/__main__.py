@@ -3,6 +3,7 @@
     python -m tests.simulation --seeds 500          seeds 0 to 499; stops at the first that fails
     python -m tests.simulation --seed 17 --trace    that one again, line by line
     python -m tests.simulation --bug NAME           until a seed catches the planted bug
+    ... --first 17 --breach "wrote"                 beginning with this seed; what it tells must have these words
 
 A seed that fails is told with the command that repeats it. Exit code 1: one failed, or a bug was not caught.
 """
@@ -12,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from tests.simulation.steady import HASH_SEED
 
@@ -29,7 +31,8 @@ def main() -> int:
     given = _arguments()
     seeds = range(given.seeds) if given.seed is None else [given.seed]
     if given.bug is not None:
-        return _catch(given.bug, seeds)
+        first = [] if given.first is None else [given.first]
+        return _catch(given.bug, list(dict.fromkeys([*first, *seeds])), given.breach)
     return _run(seeds, trace=given.trace, digests=given.digests)
 
 
@@ -38,12 +41,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from 0")
     parser.add_argument("--seed", type=int, help="the only seed to run")
     parser.add_argument("--bug", help="plant this bug, or `all` of them one after the other")
+    parser.add_argument("--first", type=int, help="the seed to try a planted bug with before all others")
+    parser.add_argument("--breach", default="", help="words of the breach that a planted bug must be caught by")
     parser.add_argument("--digests", action="store_true", help="print the hash of each run's trace")
     parser.add_argument("--trace", action="store_true", help="print all that happens")
     return parser.parse_args()
 
 
-def _run(seeds: "range | list[int]", *, trace: bool, digests: bool) -> int:
+def _run(seeds: Sequence[int], *, trace: bool, digests: bool) -> int:
     from tests.simulation.simulator import simulate  # noqa: PLC0415  not in the process that only starts another
 
     began = time.monotonic()
@@ -63,25 +68,26 @@ def _run(seeds: "range | list[int]", *, trace: bool, digests: bool) -> int:
     return 0
 
 
-def _catch(name: str, seeds: "range | list[int]") -> int:
+def _catch(name: str, seeds: Sequence[int], breach: str) -> int:
     """Plant bugs; tell which seed catches each, and by what."""
     from tests.simulation.bugs import BUGS  # noqa: PLC0415  not in the process that only starts another
 
-    missed = [bug for bug in (BUGS if name == "all" else [name]) if not _caught(bug, seeds)]
+    missed = [bug for bug in (BUGS if name == "all" else [name]) if not _caught(bug, seeds, breach)]
     for bug in missed:
         print(f"{bug} was not caught within {len(seeds)} seeds")
     return 1 if missed else 0
 
 
-def _caught(bug: str, seeds: "range | list[int]") -> bool:
+def _caught(bug: str, seeds: Sequence[int], breach: str) -> bool:
     from tests.simulation.bugs import BUGS  # noqa: PLC0415  not in the process that only starts another
     from tests.simulation.simulator import simulate  # noqa: PLC0415  the same
 
     for seed in seeds:
         with BUGS[bug]():
             outcome = simulate(seed)
-        if outcome.breaches:
-            print(f"{bug} is caught by seed {seed}: {outcome.breaches[0][:SHORT]}", flush=True)
+        found = next((line for line in outcome.breaches if breach in line), None)
+        if found is not None:
+            print(f"{bug} is caught by seed {seed}: {found[:SHORT]}", flush=True)
             return True
     return False
 

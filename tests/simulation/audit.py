@@ -21,11 +21,19 @@ from daemon.storage.outbox import Claim
 from tests.simulation.disk import Disk
 from tests.simulation.network import Call
 from tests.simulation.trace import Trace
-from tests.simulation.traffic import Key, read, seconds_asked_for, written, written_kind
+from tests.simulation.traffic import Key, read, seconds_asked_for, seconds_left_without_quota, written, written_kind
 from tests.simulation.weather import SHOP, SITE
 
 MOST_TRIES = 100
 SEVERAL = 3
+ROUNDED = 0.002
+"""Seconds. The store tells of its window in whole milliseconds."""
+
+MOST_REFUSED = {SHOP: 6, SITE: 7}
+"""So often a side may refuse one life of the daemon by its own limit: each must find that anew, the store with requests
+that were sent before the first answer told it. In good runs it was 3 and 4 times at most.
+"""
+
 NO_PAUSE = 0.05
 """Seconds. After a slow commit so little may be left of a short backoff, but not several times in a row."""
 
@@ -39,7 +47,11 @@ class Audit:
     breaches: list[str] = field(factory=list)
     writes: Counter[str] = field(factory=Counter)
     """Writes to SparkLayer that had an effect, by kind; sync-log and tokens aside."""
+    tokens: list[str] = field(factory=list)
+    """What SparkLayer let the daemon in with."""
     calls: Counter[str] = field(factory=Counter)
+    refused: Counter[tuple[int, str]] = field(factory=Counter)
+    """How often a life of the daemon was refused by a side's own limit; the weather's refusals aside."""
     tries: Counter[Key] = field(factory=Counter)
     products: Callable[[], set[str]] = set
     """Return which products the store has, when its lists leave none out."""
@@ -59,6 +71,10 @@ class Audit:
     _owing: dict[int, set[str]] = field(factory=lambda: defaultdict(set))
     _under_way: dict[Key, int] = field(factory=dict)
     _silent: dict[tuple[int, str], float] = field(factory=dict)
+    _used_up: dict[int, float] = field(factory=dict)
+    """Until when the store's quota is, by the call that took the last of it."""
+    _shut: dict[int, float] = field(factory=dict)
+    """Until when a life of the daemon knows that it is."""
 
     def breach(self, *words: object) -> None:
         """Note a breach."""
@@ -68,8 +84,10 @@ class Audit:
             self.trace.add("BREACH", line)
 
     def begin_anew(self) -> None:
-        """Forget who wanted silence: another connection to the API begins, which was asked for nothing."""
+        """Forget who wanted silence or refused: another connection to the API begins, which was told nothing."""
         self._silent.clear()
+        self._shut.clear()
+        self.refused.clear()
 
     # Requests
 
@@ -79,6 +97,8 @@ class Audit:
         asked = self._silent.get((call.life, call.side), 0.0)
         if self.trace.now() < asked - 1e-6:
             self.breach(f"{call.side} was called {asked - self.trace.now():.1f} s before the time it asked for")
+        if call.side == SHOP and self.trace.now() < self._shut.get(call.life, 0.0) - ROUNDED:
+            self.breach("shop was called in a window of which it had told that its limit is used up")
         if (key := written(call)) is not None:
             self._under_way[key] = self._under_way.get(key, 0) + 1
             if self._under_way[key] > 1 and key[1]:
@@ -93,6 +113,12 @@ class Audit:
         """Note what was read, and what was written."""
         self.moment += 1
         self.then()
+        if response.status == 429:
+            self._exceeded(call)
+        if call.side == SHOP and (left := seconds_left_without_quota(response)):
+            self._used_up[call.number] = self.trace.now() + left
+        if call.side == SITE and "/auth/" in call.request.path and response.status < 300:
+            self.tokens.append(msgspec.json.decode(response.body)["access_token"])
         if call.side == SHOP and (response.status < 300 or response.status == 404):
             for key in read(call.request, response):
                 self._read[key] = self.moment
@@ -103,8 +129,19 @@ class Audit:
             self._closing(call.request)
             self._newer(call)
 
+    def _exceeded(self, call: Call) -> None:
+        """See to it that a limit is found, and kept to, at the cost of few refusals."""
+        place = (call.life, call.side)
+        self.refused[place] += 1
+        if self.refused[place] > MOST_REFUSED[call.side]:
+            self.breach(
+                f"{call.side}'s limit was exceeded more than {MOST_REFUSED[call.side]} times by life {call.life}"
+            )
+
     def answered(self, call: Call, response: Response) -> None:
         """Note for how long the API wants to be left alone."""
+        if call.number in self._used_up and "x-rate-limit-requests-left" in response.headers:
+            self._shut[call.life] = max(self._used_up[call.number], self._shut.get(call.life, 0.0))
         if response.status == 429 and (after := seconds_asked_for(response)):
             until = self.trace.now() + after
             place = (call.life, call.side)

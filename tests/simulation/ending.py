@@ -59,7 +59,7 @@ async def quiet(world: World) -> None:
     world.merchant.mend()
     if not await _rests(world, "after the merchant has mended what was wrong"):
         return
-    if world.plan.lossy or world.plan.jumps or world.merchant.unheard:
+    if world.plan.lossy or world.merchant.unheard:
         await _read_everything(world)
     _compare(world, "at rest")
     if not world.audit.breaches:
@@ -193,7 +193,7 @@ async def _find_nothing(world: World) -> None:
 
 def look_at_log(world: World, log: str) -> None:
     """No secret and no personal data may be in the log."""
-    for word in (*SECRETS, PERSONAL, PERSONAL.lower()):
+    for word in (*SECRETS, *world.audit.tokens, PERSONAL, PERSONAL.lower()):
         for line in log.splitlines():
             if word in line:
                 world.audit.breach("the log says", line)

@@ -56,6 +56,12 @@ def seconds_asked_for(refusal: Response) -> float:
     return float(text)
 
 
+def seconds_left_without_quota(response: Response) -> float:
+    """Return how long the store's window still lasts when its quota is used up; 0 while some is left."""
+    left = response.headers.get("x-rate-limit-requests-left")
+    return float(response.headers["x-rate-limit-time-reset-ms"]) / 1000 if left == "0" else 0.0
+
+
 def read(request: Request, response: Response) -> Iterator[Key]:
     """Return which entities an answer of the store tells of, also by not having them."""
     kind = _LISTS.get(_below(request.path))

@@ -36,8 +36,15 @@ class Operation:
 def failure_of(operation: Operation, answer: Answer) -> Failure | None:
     """Return what an answer other than 401 means; None: success."""
     if answer.ok:
-        return None
+        return _page(answer)
     return temporary(answer) or _obstacle(operation, answer) or _refusal(operation, answer)
+
+
+def _page(answer: Answer) -> Retry | None:
+    """Name a good answer that is none of the API's: a proxy's page to log in, say, and nothing was done."""
+    if not answer.body.lstrip().startswith(b"<"):
+        return None
+    return Retry("SparkLayer answered with a web page", reason="not_json", effect_unknown=True)
 
 
 def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:

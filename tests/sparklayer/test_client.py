@@ -211,6 +211,8 @@ TAKEN = b'{"detail": "SKU A-1 is already taken"}'
     [
         (PLAIN, 200, b"", None, ""),
         (PLAIN, 204, b"", None, ""),
+        (PLAIN, 200, b'{"id": 1}', None, ""),
+        (PLAIN, 200, b"\n<!doctype html><title>Log in</title>", Retry, "not_json"),
         (KEYED, 409, TAKEN, Duplicate, "duplicate"),
         (KEYED, 422, TAKEN, Duplicate, "duplicate"),
         (KEYED, 400, b'{"detail": "external_id must be unique"}', Duplicate, "duplicate"),

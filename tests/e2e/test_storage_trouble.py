@@ -1,6 +1,7 @@
 """The real process while its disk is full or its database held by somebody else, and back from a backup."""
 
 import contextlib
+import itertools
 import resource
 import shutil
 import sqlite3
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.e2e.harness import House, OpenHouse
 
@@ -57,13 +59,45 @@ async def test_what_cannot_be_put_on_disk_is_not_acknowledged_and_it_heals_by_it
         assert "Traceback" not in h.process.output
 
 
+async def _trade(h: House) -> None:
+    """Edit all the time: a backup is made among changes."""
+    for number in itertools.count():
+        h.store.set_title(JUMPER, f"Jumper {number}")
+        h.store.set_stock(h.store.by_sku("MUG").id, number)
+        await trio.sleep(0.02)
+
+
+async def test_damage_that_comes_while_it_runs_is_answered_503_and_told_at_the_next_start(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        with sqlite3.connect(h.process.database) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        other.close()
+        whole = h.process.database.stat().st_size
+        h.process.database.write_bytes(b"\xa5" * whole)
+        answers = [await h.process.webhook(JUMPER)]
+        while answers[-1].is_success and len(answers) < PLENTY:
+            answers.append(await h.process.webhook(JUMPER))
+        ready = await h.process.request("GET", "/readyz")
+        assert (answers[-1].status_code, ready.status_code) == (503, 503)
+        assert "Traceback" not in h.process.output
+        await h.process.kill()
+        h.process.database.write_bytes(b"\xa5" * whole)
+        await h.process.launch()
+        assert await h.process.wait() == 2
+        assert "the next start reads everything anew" in h.process.output
+
+
 async def test_back_from_a_backup_everything_ends_equal(house: OpenHouse, tmp_path: Path) -> None:
     """What happened since the backup was made, the platform's webhooks do not tell again: a refresh does."""
     backup = tmp_path / "backups" / "ignite-sync.db"
     backup.parent.mkdir()
     async with house() as h:
         await h.first_sync()
-        code, output, _ = await h.process.command("backup", str(backup))
+        async with trio.open_nursery() as trading:
+            trading.start_soon(_trade, h)
+            code, output, _ = await h.process.command("backup", str(backup))
+            trading.cancel_scope.cancel()
         assert (code, output.startswith(f"{backup}: a backup of {h.process.database}, ")) == (0, True)
         h.store.set_title(JUMPER, "Renamed since")
         h.store.set_sku(h.store.by_sku("MUG").id, "MUG-2")

@@ -180,6 +180,20 @@ async def test_a_full_disk_is_trouble_and_passes(database: Database) -> None:
     assert await database.write(put, "x" * 100_000) == 1
 
 
+def read_only(conn: Connection, calls: Sequence[str]) -> list[None]:
+    """Have the file refuse to be written, as one does on a disk that was mounted read-only."""
+    conn.exec_driver_sql("PRAGMA query_only=ON")
+    return [None] * len(calls)
+
+
+async def test_a_database_that_may_only_be_read_is_trouble_for_everyone(database: Database) -> None:
+    await database.write(read_only, "")
+    results = await together(database, (put, "a"), (put, "b"))
+    assert [type(result) for result in results] == [StorageTrouble, StorageTrouble]
+    assert "readonly" in str(results[0])
+    assert await database.read(names) == set(), "reading goes on"
+
+
 async def test_damage_that_comes_while_it_runs_is_trouble_that_says_what_to_do(path: Path) -> None:
     async with open_database(path) as database:
         await database.write(put, "before")

@@ -26,7 +26,6 @@ from daemon.storage import settle as settling
 from daemon.storage.freshness import Freshness
 from daemon.storage.tables import full_syncs as runs
 from daemon.storage.tables import outbox as changes
-from daemon.throttle.adaptive import AdaptivePolicy
 from daemon.throttle.policy import Pause
 from daemon.throttle.window import WindowPolicy
 from tests.simulation.disk import Storage
@@ -214,11 +213,6 @@ def _no_quota() -> Patch:
     return mock.patch.object(WindowPolicy, "wait", _until_refused)
 
 
-def _no_rate() -> Patch:
-    """Pause after a refusal of SparkLayer, and ask as fast as before when it is over."""
-    return mock.patch.object(AdaptivePolicy, "wait", _until_refused)
-
-
 def _until_refused(self: Any, now: float, _lane: Any, in_flight: int) -> float:
     return float(self._pause.wait(now, in_flight))
 
@@ -276,7 +270,6 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
         _no_backoff,
         _removal_without_confirmation,
         _no_quota,
-        _no_rate,
     )
 }
 """By name: what returns the patch that plants each of them."""

@@ -30,7 +30,6 @@ FOUND = {
     "person-in-the-log": (2, "the log says"),
     "no-backoff": (12, "without a pause"),
     "no-quota": (0, "limit is used up"),
-    "no-rate": (24, "site's limit was exceeded"),
     "removal-without-confirmation": (25, "in the store all the time is gone"),
 }
 """By bug: a seed that found it, and words of the breach that it causes."""

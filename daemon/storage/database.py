@@ -218,7 +218,7 @@ class Database:
         """In the writer's thread: one transaction for all groups, or each call alone when that fails."""
         try:
             return self._writer.transact(_all, groups)
-        except Exception as error:  # noqa: BLE001  whatever a call raises belongs to its caller
+        except Exception as error:  # noqa: BLE001  the file's trouble is everybody's, all else belongs to its caller
             told = _trouble(error)
             if isinstance(told, StorageTrouble):
                 return [(None, told) for _, calls in groups for _ in calls]

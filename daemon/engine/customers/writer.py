@@ -178,11 +178,11 @@ class CustomerWriter:
         try:
             await self._send(job, batch, email=customer.email)
         except Duplicate as taken:
-            if await self._is_asked_to_give_way(job, customer):
-                # Each has what the other wants, and none had time to let go: an attempt failed before that.
+            asked = await self._is_asked_to_give_way(job, customer)
+            if asked:
+                # Each may have what the other wants, and none had time to let go: an attempt failed before that.
                 await self._send(job, batch, email=placeholder(job.external_id))
-                raise Retry("its e-mail address is not free yet", reason="email_first") from None
-            if job.attempts < PATIENCE and (job.before is None or job.attempts):
+            if job.attempts < PATIENCE and (asked or job.before is None or job.attempts):
                 # After a lost ledger it may be that of one of ours who is to give it up, and is not looked at yet.
                 raise Retry("its e-mail address is not free yet", reason="email_first") from None
             # Perhaps a former owner has yet to give it up: once it has, who waits is looked at again.

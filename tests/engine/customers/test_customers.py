@@ -199,6 +199,16 @@ async def test_an_email_that_a_stranger_has_is_told_in_sparklayers_words(
     assert await bench.issues() == {"2": ["refused_by_sparklayer"]}
 
 
+async def test_who_gives_way_and_wants_what_a_stranger_has_is_told(autojump_clock: MockClock, bench: Bench) -> None:
+    await put(bench, customer("1"), customer("2"), customer("3"))
+    for table in ("ledger", "owners"):
+        await bench.house.alter(table, "connection_id = 999 WHERE external_id = '3'")
+    await put(bench, customer("1", email="buyer3@example.com"), customer("2", email="buyer1@example.com"))
+    assert emails(bench)["2"] == "buyer1@example.com"
+    assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
+    assert await bench.house.rows() == {}, "it waits for the merchant, and is not tried for two days"
+
+
 async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
     autojump_clock: MockClock, bench: Bench
 ) -> None:

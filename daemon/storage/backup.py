@@ -62,9 +62,8 @@ def _copy(source: Path, target: Path) -> None:
     ):
         here.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
         here.backup(there)
-        there.execute(
-            "PRAGMA journal_mode=DELETE"
-        )  # who opens it leaves nothing beside it; the daemon sets its own again
+        # Who opens it leaves nothing beside it; the daemon sets its own again.
+        there.execute("PRAGMA journal_mode=DELETE")
         words = there.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if words != "ok":
             raise sqlite3.DatabaseError(f"is damaged ({' '.join(words.split())})")

@@ -8,15 +8,22 @@ site's only one, else one of our own.
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import trio
 from attrs import frozen
 
 from daemon.engine.products.entry import Terms
-from daemon.errors import Blocked, Side
+from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.model import StoreFacts
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.pricing import PriceList
 from daemon.sparklayer.stock import StockLocation
+
+SECOND_LOOK = 2.0
+"""Seconds between the two answers that it takes to give up a stock location."""
+
+THIRD_LOOK = 60.0
+"""Seconds until the next attempt when the two answers differ."""
 
 
 @frozen
@@ -51,8 +58,9 @@ async def _price_list(
     present = await sparklayer.pricing.get_list(slug)
     if present is None:
         await lost()
-        present = PriceList(slug=slug, name=name, currency_code=facts.currency, source="integration")
-        await sparklayer.pricing.create_list(present)
+        present = await _new_price_list(
+            sparklayer, PriceList(slug=slug, name=name, currency_code=facts.currency, source="integration")
+        )
     changes: dict[str, object] = {}
     if present.currency_code != facts.currency:
         changes["currency_code"] = facts.currency
@@ -63,18 +71,57 @@ async def _price_list(
     return slug
 
 
+async def _new_price_list(sparklayer: SparkLayer, new: PriceList) -> PriceList:
+    """Create a price list. The refusal of a slug that is taken is a 400 without documented words: so look again."""
+    try:
+        await sparklayer.pricing.create_list(new)
+    except Rejected:
+        present = await sparklayer.pricing.get_list(new.slug)
+        if present is None:
+            raise
+        return present
+    return new
+
+
 async def _stock_location(sparklayer: SparkLayer, platform: PlatformType, wanted: Wanted) -> str:
-    locations = await sparklayer.stock.locations()
+    locations = await _locations(sparklayer, wanted.until_now)
     if wanted.named is not None:
         return _named(locations, wanted.named)
     if wanted.until_now in {location.id for location in locations}:
         return wanted.until_now
     if len(locations) == 1:
         return locations[0].id
-    ours = [location for location in locations if location.external_id == platform.name]
-    if ours:
-        return ours[0].id
-    return (await sparklayer.stock.create_location(name=platform.label, external_id=platform.name)).id
+    ours = _ours(locations, platform) or await _new_location(sparklayer, platform)
+    return ours.id
+
+
+async def _locations(sparklayer: SparkLayer, until_now: str | None) -> list[StockLocation]:
+    """List the site's stock locations. One list without the location used until now proves nothing: a second decides.
+
+    Raises Retry when the two differ.
+    """
+    locations = await sparklayer.stock.locations()
+    if until_now is None or until_now in {location.id for location in locations}:
+        return locations
+    await trio.sleep(SECOND_LOOK)
+    if locations != await sparklayer.stock.locations():
+        raise Retry("two lists of stock locations differ", reason="answers_differ", after=THIRD_LOOK)
+    return locations
+
+
+def _ours(locations: Sequence[StockLocation], platform: PlatformType) -> StockLocation | None:
+    return next((location for location in locations if location.external_id == platform.name), None)
+
+
+async def _new_location(sparklayer: SparkLayer, platform: PlatformType) -> StockLocation:
+    """Create our stock location; a refusal may mean that its external id is taken (409), so look again."""
+    try:
+        return await sparklayer.stock.create_location(name=platform.label, external_id=platform.name)
+    except Rejected:
+        present = _ours(await sparklayer.stock.locations(), platform)
+        if present is None:
+            raise
+        return present
 
 
 def _named(locations: Sequence[StockLocation], wanted: str) -> str:

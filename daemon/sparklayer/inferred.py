@@ -16,12 +16,6 @@ PRODUCT_BY_EXTERNAL_ID = "/api/v1/products/{}"
 CLEARED_OF_VARIANT: Mapping[str, Any] = {"cart_image_url": "", "weight_in_grams": 0, "rrp": [], "settings": []}
 """How a variant loses a field that it had: leaving it out of a PATCH would keep the old value (section 2)."""
 
-PRICE_LISTS = "/api/v1/price-lists"
-"""Creating one is documented, the path is not (section 4)."""
-
-STOCK_LOCATIONS = "/api/v1/stock-locations"
-"""Listing them is documented, creating one by POST is not, nor what either answers (section 3)."""
-
 CLEARED: tuple[()] = ()
 """A SKU sent with blank quantity and price loses its prices; that an empty `pricing` is that blank (section 4)."""
 

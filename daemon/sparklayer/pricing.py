@@ -16,7 +16,9 @@ from daemon.errors import Missing
 from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import CLEARED, PRICE_LISTS
+from daemon.sparklayer.inferred import CLEARED
+
+PRICE_LISTS = "/api/v1/price-lists"
 
 GET_LIST = Operation(name="getPriceList", method="GET")
 CREATE_LIST = Operation(name="createPriceList", method="POST", keyed=True)
@@ -59,7 +61,7 @@ class Pricing:
             return None
 
     async def create_list(self, new: PriceList) -> None:
-        """Create a price list. Raises Duplicate when its slug is taken."""
+        """Create a price list. Raises Rejected when its slug is taken: a 400 that no words are documented for."""
         await self._client.call(CREATE_LIST, PRICE_LISTS, Lane.LIVE, encode_json(new))
 
     async def update_list(self, slug: str, changes: Mapping[str, Any]) -> None:

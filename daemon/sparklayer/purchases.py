@@ -65,7 +65,7 @@ def merged(order: Order, held: Mapping[str, Any] | None) -> Body:
         "packages": carried_over(own["packages"], held_packages(before)),
         "customer_identifiers": customer,
         "purchase_identifiers": {**(before.get("purchase_identifiers") or {}), **own["purchase_identifiers"]},
-        "dates": {**(before.get("dates") or {}), **own["dates"]},
+        "dates": {**without_calculated(before.get("dates") or {}), **own["dates"]},
     }
 
 
@@ -73,7 +73,8 @@ def cancelled(held: Mapping[str, Any]) -> Body:
     """Return a purchase as it is, but for every package being cancelled. Pure."""
     before = without_calculated(held)
     packages = [{**package, "type": PackageType.CANCELLED.value} for package in held_packages(before)]
-    return {**before, "packages": packages}
+    dates = without_calculated(before.get("dates") or {})
+    return {**before, "packages": packages, "dates": dates}
 
 
 def is_of(held: Mapping[str, Any], order: ExternalId) -> bool:
@@ -97,7 +98,7 @@ def owned(order: Order) -> Body:
             "platform": order.external_id,
             "visible": order.visible,
         },
-        "dates": {"placed": _stamp(order.placed), "last_updated": _stamp(order.updated)},
+        "dates": {"placed_at": _stamp(order.placed), "updated_at": _stamp(order.updated)},
         "currency_code": order.currency,
         "packages": [package_body(package, order.currency) for package in order.packages],
     }

@@ -1,35 +1,43 @@
 """Stock levels by SKU and location, and the locations themselves (sparklayer.md section 3).
 
-Setting is an upsert of (SKU, location) pairs and leaves other pairs alone. Deleting is not: it takes a SKU's rows
-at every location. So where else a SKU lies is read first, and it is deleted only when it lies nowhere else. Its other
-rows are not deleted and set again, as one might: whatever fails or dies in between, be it this process, would lose
-rows that are somebody else's and that nobody could restore. A level of 0 of our own is the smaller evil.
+Setting is an upsert of (SKU, location) pairs and leaves other pairs alone. Deleting takes a SKU's rows at every
+location. So the SKU's locations are read first, and the SKU is deleted only when its single row is ours; otherwise our
+level becomes 0. Deleting all rows and setting the others again would lose them when anything failed in between.
 
-What reading and deleting want and answer is inferred: a plain list of SKUs, and levels that name their location as
-those that are set do. So is that setting clears whatever a row does not say (sparklayer.md section 3).
+No single answer leads to a deletion, and none that lacks a SKU ends one: a second answer decides. It is inferred that
+a level names its location as a row of a write does, and that setting clears whatever a row does not say
+(sparklayer.md section 3).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import trio
 from attrs import frozen
 
+from daemon.errors import Retry
 from daemon.model import Lane, Sku
 from daemon.model import Stock as Level
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import STOCK_LOCATIONS
 
 SET = Operation(name="updateBatchStock", method="POST")
 FETCH = Operation(name="getBatchStock", method="POST")
 DELETE = Operation(name="deleteBatchStock", method="POST")
-LIST_LOCATIONS = Operation(name="listStockLocations", method="GET")
+LIST_LOCATIONS = Operation(name="getStockLocations", method="GET")
 CREATE_LOCATION = Operation(name="createStockLocation", method="POST", keyed=True)
 
 SET_PATH = "/api/v1/batch-update-stock"
 FETCH_PATH = "/api/v1/batch-fetch-stock"
 DELETE_PATH = "/api/v1/batch-delete-stock"
+STOCK_LOCATIONS = "/api/v1/stock-locations"
+
+SECOND_LOOK = 2.0
+"""Seconds between the two answers that a deletion takes."""
+
+THIRD_LOOK = 60.0
+"""Seconds until the next attempt when the two answers differ."""
 
 
 @frozen
@@ -59,18 +67,30 @@ class Stock:
         await self._client.call(SET, SET_PATH, lane, encode_json([entry(row, location_id) for row in rows]))
 
     async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> None:
-        """Take away the SKUs' rows at a location; those that are not there cost nothing.
+        """Remove the SKUs' rows at a location; a SKU without a row there is left alone.
 
-        A SKU that another location has too is set to 0 here instead: deleting it would take that one's row as well.
+        A SKU that also has a row at another location is set to 0 here: deleting it would delete that row too. Raises
+        Retry when two answers, two seconds apart, disagree about a SKU.
         """
-        held = await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(skus))
-        places = {sku.sku: {level.stock_location_id for level in sku.stock_levels} for sku in held}
-        alone = [sku for sku, at in places.items() if at == {location_id}]
-        if alone:
-            await self._client.call(DELETE, DELETE_PATH, lane, encode_json(alone))
-        shared = [StockRow(Sku(sku), Level(0)) for sku, at in places.items() if location_id in at and len(at) > 1]
+        first = await self._locations_of(skus, lane)
+        shared = {sku for sku, places in first.items() if location_id in places and len(places) > 1}
+        doubtful = [sku for sku in skus if first[sku] in (frozenset(), {location_id})]
+        if doubtful:
+            await trio.sleep(SECOND_LOOK)
+            second = await self._locations_of(doubtful, lane)
+            if any(first[sku] != second[sku] for sku in doubtful):
+                raise Retry("two answers about stock levels differ", reason="answers_differ", after=THIRD_LOOK)
+            if alone := [sku for sku in doubtful if second[sku]]:
+                await self._client.call(DELETE, DELETE_PATH, lane, encode_json({"skus": alone}))
         if shared:
-            await self.set(location_id, shared, lane)
+            await self.set(location_id, [StockRow(sku, Level(0)) for sku in sorted(shared)], lane)
+
+    async def _locations_of(self, skus: Sequence[Sku], lane: Lane) -> dict[Sku, frozenset[str]]:
+        """Return the ids of the locations at which each SKU has a row; the answer leaves out SKUs without any."""
+        query = {"skus": skus, "filter": {"all_stock_locations": True}}
+        held = await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(query))
+        found = {row.sku: frozenset(level.stock_location_id for level in row.stock_levels) for row in held}
+        return {sku: found.get(sku, frozenset()) for sku in skus}
 
     async def locations(self) -> list[StockLocation]:
         """List the site's locations."""

@@ -63,7 +63,11 @@ async def test_an_order_confirms_its_cart_and_carries_over_the_rest(autojump_clo
         "visible": "1",
         "internal": "ERP-PO-77",
     }
-    assert now["customer_identifiers"] == {"sparklayer": "cu_5", "sparklayer_sales_rep": "cu_rep"}
+    assert now["customer_identifiers"] == {
+        "sparklayer": "cu_5",
+        "sparklayer_child": "cu_child",
+        "sparklayer_sales_rep": "cu_rep",
+    }
     assert (now["customer_reference"], now["payment_method"]) == ("PO-77", "on_account")
     assert now["custom_fields"] == [{"name": "Department"}]
     assert now["packages"][0]["line_items"][0]["line_total"] == {

@@ -1,6 +1,8 @@
 """What a site needs before products can be pushed is found, or made."""
 
 import pytest
+import trio
+import trio.testing
 
 from daemon.engine.site import Wanted, prepare_site
 from daemon.errors import Blocked, Retry
@@ -43,6 +45,36 @@ async def test_the_stock_location(present: tuple[tuple[str, str], ...], wanted: 
         made = {place.external_id for place in bench.site.state.stock.locations} - {key for key, _ in present}
         assert made == ({"fake"} if chosen == f"sl_{len(present) + 1}" else set())
         assert await _prepared(bench, wanted) == chosen, "nothing is made twice"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_one_list_without_the_location_used_until_now_is_not_believed(
+    times: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The location was deleted for certain when a second list, two seconds later, says the same."""
+    async with open_bench(SparkLayerOptions(locations=(OTHER, MAIN))) as bench:
+        bench.site.faults.add("GET */stock-locations", answer(200, "[]"), times=times)
+        began, wanted = trio.current_time(), Wanted(until_now="sl_2")
+        if times == 1:
+            with pytest.raises(Retry) as failure:
+                await _prepared(bench, wanted)
+            assert (failure.value.reason, failure.value.after) == ("answers_differ", 60.0)
+            assert await _prepared(bench, wanted) == "sl_2"
+        else:
+            assert await _prepared(bench, wanted) == "sl_3"
+        assert trio.current_time() - began >= 2.0
+        assert len(bench.site.state.stock.locations) == 2 + (times - 1)
+
+
+async def test_what_exists_already_though_it_was_not_seen_is_used() -> None:
+    """Creating a price list is answered 400 then, creating a location 409."""
+    async with open_bench(SparkLayerOptions(locations=(MAIN, OTHER, OURS))) as bench:
+        await _prepared(bench, Wanted())
+        bench.site.faults.add("GET */price-lists/fake-price", answer(404), times=1)
+        bench.site.faults.add("GET */stock-locations", answer(200, "[]"), times=1)
+        assert await _prepared(bench, Wanted(), "EUR") == "sl_3"
+        assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"
+        assert len(bench.site.state.stock.locations) == 3
 
 
 async def test_a_location_that_does_not_exist_blocks() -> None:

@@ -159,7 +159,7 @@ def purchase(*packages: dict[str, Any], platform: str = "101") -> dict[str, Any]
         "type": "order",
         "purchase_identifiers": {"platform": platform},
         "currency_code": "USD",
-        "dates": {"placed": PLACED},
+        "dates": {"placed_at": PLACED},
         "packages": list(packages),
     }
 
@@ -182,7 +182,7 @@ def test_an_order_that_is_the_same_is_no_difference_however_it_is_packed() -> No
         (purchase(package("incoming", "MUG", 4, "36") | {"shipping_address": {"city": "Bath"}}), "places"),
         (purchase(package("incoming", "MUG", 4, "36")) | {"total_paid": money("1")}, "paid"),
         (purchase(package("incoming", "MUG", 4, "36")) | {"billing_address": {"city": "Bath"}}, "billed in"),
-        (purchase(package("incoming", "MUG", 4, "36")) | {"dates": {"placed": "2026-01-02T00:00:00Z"}}, "placed"),
+        (purchase(package("incoming", "MUG", 4, "36")) | {"dates": {"placed_at": "2026-01-02T00:00:00Z"}}, "placed"),
         (purchase(package("incoming", "MUG", 4, "36"), platform="102"), "platform"),
         (purchase(package("incoming", "MUG", 4, "36")) | {"type": "order_unconfirmed"}, "type"),
     ],

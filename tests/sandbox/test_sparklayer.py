@@ -105,12 +105,14 @@ REFUSED: list[tuple[str, str, Any, int, str | None]] = [
     ("POST", "batch-update-stock", [STOCK | {"restock_date": None}], 400, "[0].restock_date"),
     ("POST", "batch-update-stock", [STOCK | {"min_stock_level": 0.5}], 400, "[0].min_stock_level"),
     ("POST", "batch-update-stock", [STOCK | {"min_stock_level": None}], 400, "[0].min_stock_level"),
-    ("POST", "batch-delete-stock", {"skus": ["J-S"]}, 400, ""),
+    ("POST", "batch-delete-stock", ["J-S"], 400, ""),
+    ("POST", "batch-fetch-stock", ["J-S"], 400, ""),
+    ("POST", "batch-fetch-stock", {"skus": []}, 400, "skus"),
     ("POST", "stock-locations", {"name": "Attic", "external_id": "main"}, 409, None),
     ("POST", "price-lists", LIST | {"slug": "x" * 31}, 400, "slug"),
     ("POST", "price-lists", LIST | {"currency_code": "usd"}, 400, "currency_code"),
     ("POST", "price-lists", LIST | {"source": "mars"}, 400, "source"),
-    ("POST", "price-lists", LIST, 409, None),
+    ("POST", "price-lists", LIST, 400, None),
     ("POST", "price-lists", LIST | {"slug": "b", "tax_inclusive_display": True}, 400, "tax_inclusive_display"),
     ("PATCH", "price-lists/trade", {"tax_inclusive_display": "no"}, 400, "tax_inclusive_display"),
     ("PATCH", "price-lists/trade", {"tax_inclusive_display": None}, 400, "tax_inclusive_display"),
@@ -202,11 +204,18 @@ async def test_stock_is_kept_by_sku_and_location(house: Any) -> None:
         levels = [STOCK | {"min_stock_level": -9}, {"sku": "J-S", "stock_level": 2, "stock_location_id": "sl_2"}]
         await running.site("POST", "/api/v1/batch-update-stock", levels)
         await running.site("POST", "/api/v1/batch-update-stock", [STOCK])
-        fetched = await running.site("POST", "/api/v1/batch-fetch-stock", ["J-S", "NONE"])
-        await running.site("POST", "/api/v1/batch-delete-stock", ["J-S", "NONE"])
+        skus = {"skus": ["J-S", "NONE"]}
+        bare = await running.site("POST", "/api/v1/batch-fetch-stock", skus)
+        attic = skus | {"filter": {"stock_location_ids": ["sl_2"]}}
+        there_only = await running.site("POST", "/api/v1/batch-fetch-stock", attic)
+        everywhere = skus | {"filter": {"all_stock_locations": True}}
+        fetched = await running.site("POST", "/api/v1/batch-fetch-stock", everywhere)
+        await running.site("POST", "/api/v1/batch-delete-stock", skus)
         assert running.sandbox.sparklayer.state.comparable()["stock"] == {}
     here, there = {"stock_location_id": "sl_1", "stock_level": 1}, {"stock_location_id": "sl_2", "stock_level": 2}
-    assert fetched.json() == [{"sku": "J-S", "stock_levels": [here, there]}, {"sku": "NONE", "stock_levels": []}]
+    assert bare.json() == [], "no location is called default"
+    assert there_only.json() == [{"sku": "J-S", "stock_levels": [there]}]
+    assert fetched.json() == [{"sku": "J-S", "stock_levels": [here, there]}]
 
 
 async def test_stock_terms_that_are_left_out_are_cleared(house: Any) -> None:

@@ -142,23 +142,31 @@ ELSEWHERE = {"stock_location_id": "loc_2", "stock_level": 4, "restock_date": "20
 OURS = {"stock_location_id": "loc_1", "stock_level": 3}
 
 
+EVERYWHERE = {"all_stock_locations": True}
+
+
 async def test_removing_stock_deletes_what_lies_nowhere_else_and_empties_the_rest(
-    sparklayer: SparkLayer, fake: Any
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
-    held = [
-        {"sku": "A", "stock_levels": [OURS, ELSEWHERE]},
-        {"sku": "B", "stock_levels": [OURS]},
-        {"sku": "C", "stock_levels": [ELSEWHERE]},
+    shared, alone = {"sku": "A", "stock_levels": [OURS, ELSEWHERE]}, {"sku": "B", "stock_levels": [OURS]}
+    fake.answers = [
+        httpx.Response(200, json=[shared, alone, {"sku": "C", "stock_levels": [ELSEWHERE]}]),
+        httpx.Response(200, json=[alone]),
     ]
-    fake.answers = [httpx.Response(200, json=held)]
     await sparklayer.stock.remove("loc_1", [Sku("A"), Sku("B"), Sku("C"), Sku("D")], Lane.LIVE)
     assert [request.url.path.rsplit("/", 1)[1] for request in fake.requests] == [
+        "batch-fetch-stock",
         "batch-fetch-stock",
         "batch-delete-stock",
         "batch-update-stock",
     ]
     emptied = {"sku": "A", "stock_location_id": "loc_1", "stock_level": 0}
-    assert fake.bodies() == [["A", "B", "C", "D"], ["B"], [emptied]]
+    assert fake.bodies() == [
+        {"skus": ["A", "B", "C", "D"], "filter": EVERYWHERE},
+        {"skus": ["B", "D"], "filter": EVERYWHERE},
+        {"skus": ["B"]},
+        [emptied],
+    ]
 
 
 @pytest.mark.parametrize("ours", [[], [OURS]])
@@ -171,10 +179,30 @@ async def test_removing_stock_never_deletes_a_sku_that_lies_elsewhere(
     assert all(b"loc_2" not in request.content for request in fake.requests)
 
 
-async def test_removing_stock_that_is_gone_deletes_nothing(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(200, json=[{"sku": "A", "stock_levels": []}])]
+async def test_removing_stock_that_is_gone_deletes_nothing(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    fake.answers = [httpx.Response(200, json=[])] * 2
     await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
-    assert len(fake.requests) == 1
+    assert [request.url.path for request in fake.requests] == ["/api/v1/batch-fetch-stock"] * 2
+
+
+ROWS = {"nothing": [], "ours alone": [OURS], "another one too": [OURS, ELSEWHERE]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(one, other) for one in ("nothing", "ours alone") for other in ROWS if one != other],
+)
+async def test_two_answers_about_stock_that_differ_delete_nothing(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock, first: str, second: str
+) -> None:
+    answers = [[{"sku": "A", "stock_levels": ROWS[name]}] if ROWS[name] else [] for name in (first, second)]
+    fake.answers = [httpx.Response(200, json=answer) for answer in answers]
+    with pytest.raises(Retry) as failure:
+        await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
+    assert (failure.value.reason, failure.value.after) == ("answers_differ", 60.0)
+    assert [request.url.path for request in fake.requests] == ["/api/v1/batch-fetch-stock"] * 2
 
 
 async def test_locations_are_listed_and_created(sparklayer: SparkLayer, fake: Any) -> None:

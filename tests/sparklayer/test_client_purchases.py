@@ -65,7 +65,7 @@ def test_what_the_platform_owns() -> None:
     assert owned(ORDER) == {
         "type": "order",
         "purchase_identifiers": {"sparklayer": CART, "platform": "101", "visible": "101"},
-        "dates": {"placed": "2026-03-01T10:30:15Z", "last_updated": "2026-03-02T00:00:00Z"},
+        "dates": {"placed_at": "2026-03-01T10:30:15Z", "updated_at": "2026-03-02T00:00:00Z"},
         "currency_code": "GBP",
         "billing_address": address,
         "total_paid": {"number": "10.00", "currency": "GBP"},
@@ -143,7 +143,7 @@ HELD = {
     "type": "quote",
     "purchase_identifiers": {"sparklayer": CART, "platform": "old", "accounting": "INV-9"},
     "customer_identifiers": {"sparklayer": "cu_1"},
-    "dates": {"placed": "2020-01-01T00:00:00Z", "due": "2026-04-01T00:00:00Z"},
+    "dates": {"placed_at": "2020-01-01T00:00:00Z", "due": "2026-04-01T00:00:00Z"},
     "sales_rep": {"email": "rep@shop.test"},
     "reference": "PO-1",
     "custom_fields": [{"key": "gate", "value": "B"}],
@@ -163,8 +163,8 @@ def test_what_the_platform_does_not_own_is_carried_over_and_what_is_calculated_i
         "accounting": "INV-9",
     }
     assert content["dates"] == {
-        "placed": "2026-03-01T10:30:15Z",
-        "last_updated": "2026-03-02T00:00:00Z",
+        "placed_at": "2026-03-01T10:30:15Z",
+        "updated_at": "2026-03-02T00:00:00Z",
         "due": "2026-04-01T00:00:00Z",
     }
     assert (content["sales_rep"], content["reference"]) == ({"email": "rep@shop.test"}, "PO-1")

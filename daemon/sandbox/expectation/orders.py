@@ -173,7 +173,7 @@ def _held(body: Mapping[str, Any]) -> Picture:
         "parcels": _sorted({tuple(one.get(name) or "" for name in PARCEL) for one in shipments})
         if "shipped" in fates.picture
         else [],
-        "placed": datetime.fromisoformat(body["dates"]["placed"]) if body.get("dates") else None,
+        "placed": datetime.fromisoformat(body["dates"]["placed_at"]) if body.get("dates") else None,
         "currency": currencies.pop() if len(currencies) == 1 else sorted(map(str, currencies)),
         "net": totals["total_net"],
         "tax": totals["total_gross"] - totals["total_net"],

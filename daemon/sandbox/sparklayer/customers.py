@@ -84,6 +84,8 @@ class _Fields(Written, kw_only=True):
     price_lists: list[Text] | UnsetType = UNSET
     payment_on_account: Credit | UnsetType = UNSET
     discount_percentage: Percentage | UnsetType = UNSET
+    tax_exempt: bool | UnsetType = UNSET
+    legacy_id: str | UnsetType = UNSET
     parent_customer_id: str | UnsetType = UNSET
 
 

@@ -88,10 +88,10 @@ class PriceLists:
         return json({"data": kept[(page - 1) * size : page * size], "pagination": pages})
 
     def create(self, request: Request) -> Response:
-        """Create a list, that shows no tax until it is changed; 409 for a slug that is taken (inferred)."""
+        """Create a list, that shows no tax until it is changed; 400 for a slug that is taken."""
         written = decode(request, _New)
         if written.slug in self.lists:
-            raise problem(409, f"slug {written.slug} is already in use")
+            raise problem(400, f"slug {written.slug} is already in use")
         made = PriceList(**{name: getattr(written, name) for name in _New.__struct_fields__})
         self.lists[made.slug] = made
         return json(made)

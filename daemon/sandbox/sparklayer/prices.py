@@ -48,11 +48,19 @@ class Prices:
 
     def route(self, router: Router) -> None:
         """Add the routes."""
+        router.add("DELETE", "/api/v1/price-lists/{slug}", self.delete_list)
         router.add("GET", "/api/v1/price-lists/{slug}/pricing", self.get)
         router.add("PATCH", "/api/v1/price-lists/{slug}/pricing", self.update)
         router.add("DELETE", "/api/v1/price-lists/{slug}/pricing", self.wipe)
         router.add("PATCH", "/api/v1/batch-update-pricing", self.update_many)
         router.add("GET", "/api/v1/pricing/{sku}", self.of_sku)
+
+    def delete_list(self, _request: Request, slug: str) -> Response:
+        """Delete a price list with its prices."""
+        self.lists.existing(slug)
+        del self.lists.lists[slug]
+        self.prices.pop(slug, None)
+        return Response(status=204)
 
     def get(self, _request: Request, slug: str) -> Response:
         """Answer the list's prices, one flat row per SKU and quantity."""

@@ -159,6 +159,7 @@ class CustomerIds(Written):
 
     sparklayer: str | UnsetType = UNSET
     sparklayer_impersonator: str | UnsetType = UNSET
+    sparklayer_child: str | UnsetType = UNSET
     sparklayer_sales_rep: str | UnsetType = UNSET
     platform: str | UnsetType = UNSET
 
@@ -166,8 +167,9 @@ class CustomerIds(Written):
 class Dates(Written):
     """When a purchase was made, and when anything of it changed."""
 
-    placed: Text | UnsetType = UNSET
-    last_updated: Text | UnsetType = UNSET
+    created_at: Text | UnsetType = UNSET
+    updated_at: Text | UnsetType = UNSET
+    placed_at: Text | UnsetType = UNSET
 
 
 class PurchaseWrite(Written, kw_only=True):

@@ -88,9 +88,11 @@ class Purchases:
             PurchaseWrite(
                 type="order_unconfirmed",
                 purchase_identifiers=Ids(sparklayer=cart, internal=f"ERP-{reference}"),
-                customer_identifiers=CustomerIds(sparklayer=customer, sparklayer_sales_rep="cu_rep"),
+                customer_identifiers=CustomerIds(
+                    sparklayer=customer, sparklayer_child="cu_child", sparklayer_sales_rep="cu_rep"
+                ),
                 payment_method="on_account",
-                dates=Dates(placed="2026-01-30T08:30:00Z"),
+                dates=Dates(placed_at="2026-01-30T08:30:00Z"),
                 customer_reference=reference,
                 currency_code=currency,
                 packages=[Package(type="incoming", line_items=items)] if items else [],
@@ -234,5 +236,7 @@ def _answered(purchase: PurchaseWrite) -> dict[str, Any]:
     if purchase.currency_code:
         content["calculated_total"] = {"number": str(sum(gross, Decimal(0))), "currency": purchase.currency_code}
     types = {package.type for package in purchase.packages}
+    if purchase.dates.placed_at:
+        content["dates"]["calculated_submitted_at"] = purchase.dates.placed_at
     content["calculated_fulfilment_status"] = "shipped" if types and types <= {"shipped", "complete"} else "open"
     return content

@@ -2,14 +2,16 @@
 
 A level is keyed by SKU and location; a SKU need not exist as a variant. A batch is carried out whole or not at
 all: 400 for a location that is unknown, named by both keys or neither, and for a pair given twice. Omitted
-`restock_date` and `min_stock_level` are cleared. What the bodies of fetch and delete are is inferred: a list of SKUs.
+`restock_date` and `min_stock_level` are cleared. Without a filter, fetching answers only the location whose external id
+is `default`; SKUs without levels are left out. Deleting takes every location.
 """
 
 from datetime import date
+from typing import Annotated
 
 import msgspec
 from attrs import define, field
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from daemon.sandbox.message import Request, Response, json
 from daemon.sandbox.router import Router
@@ -45,6 +47,25 @@ class StockUpdate(Written, kw_only=True):
     min_stock_level: Int32 | UnsetType = UNSET
 
 
+class _Filter(Written):
+    stock_location_ids: list[Text] | UnsetType = UNSET
+    all_stock_locations: bool = False
+
+
+class _Query(Written):
+    skus: Annotated[list[Text], Meta(min_length=1)]
+    filter: _Filter | UnsetType = UNSET
+
+
+class _Skus(Written):
+    skus: Annotated[list[Text], Meta(min_length=1)]
+
+
+class _NewLocation(Written):
+    name: Text
+    external_id: Text
+
+
 class _LocationWrite(Written):
     name: Text | UnsetType = UNSET
     external_id: Text | UnsetType = UNSET
@@ -71,7 +92,9 @@ class Stock:
         router.add("POST", "/api/v1/batch-delete-stock", self.delete)
         router.add("GET", "/api/v1/stock-locations", self.list_locations)
         router.add("POST", "/api/v1/stock-locations", self.create_location)
+        router.add("GET", "/api/v1/stock-locations/{location_id}", self.get_location)
         router.add("PATCH", "/api/v1/stock-locations/{location_id}", self.update_location)
+        router.add("DELETE", "/api/v1/stock-locations/{location_id}", self.delete_location)
 
     def update(self, request: Request) -> Response:
         """Set levels."""
@@ -92,13 +115,17 @@ class Stock:
         return Response(status=204)
 
     def fetch(self, request: Request) -> Response:
-        """Answer the levels of the SKUs asked for."""
-        skus = decode_some(request, list[Text])
-        return json([{"sku": sku, "stock_levels": list(self.levels.get(sku, {}).values())} for sku in skus])
+        """Answer the levels of the SKUs asked for, at the locations asked for."""
+        query = decode(request, _Query)
+        places = self._asked_for(query.filter)
+        found = {
+            sku: [level for place, level in self.levels.get(sku, {}).items() if place in places] for sku in query.skus
+        }
+        return json([{"sku": sku, "stock_levels": levels} for sku, levels in found.items() if levels])
 
     def delete(self, request: Request) -> Response:
         """Remove the SKUs from every location; one that has no level is no error."""
-        for sku in decode_some(request, list[Text]):
+        for sku in decode(request, _Skus).skus:
             self.writes += self.levels.pop(sku, None) is not None
         return Response(status=204)
 
@@ -107,11 +134,9 @@ class Stock:
         return json(self.locations)
 
     def create_location(self, request: Request) -> Response:
-        """Create a location; 409 for an external id that is taken (inferred)."""
-        written = decode(request, _LocationWrite)
-        if written.name is UNSET:
-            raise problem(400, "name is required", [Detail("required", "is required", "name")])
-        self._refuse_taken(written, None)
+        """Create a location; 409 for an external id that is taken."""
+        written = decode(request, _NewLocation)
+        self._refuse_taken(written.external_id, None)
         location = Location(f"sl_{self._made + 1}", written.name, written.external_id)
         self._made += 1
         self.locations.append(location)
@@ -120,13 +145,37 @@ class Stock:
     def update_location(self, request: Request, location_id: str) -> Response:
         """Rename a location or change its external id."""
         written = decode(request, _LocationWrite)
-        location = next((place for place in self.locations if location_id in _names(place)), None)
-        if location is None:
-            raise problem(404, f"There is no stock location {location_id}")
-        self._refuse_taken(written, location)
+        location = self._existing(location_id)
+        self._refuse_taken(written.external_id, location)
         location.name = location.name if written.name is UNSET else written.name
         location.external_id = location.external_id if written.external_id is UNSET else written.external_id
         return json(location)
+
+    def get_location(self, _request: Request, location_id: str) -> Response:
+        """Answer one location."""
+        return json(self._existing(location_id))
+
+    def delete_location(self, _request: Request, location_id: str) -> Response:
+        """Delete a location with its levels; one that is not there is no error."""
+        gone = {place.id for place in self.locations if location_id in _names(place)}
+        self.locations = [place for place in self.locations if place.id not in gone]
+        for levels in self.levels.values():
+            for place in gone:
+                levels.pop(place, None)
+        return Response(status=204)
+
+    def _existing(self, location_id: str) -> Location:
+        location = next((place for place in self.locations if location_id in _names(place)), None)
+        if location is None:
+            raise problem(404, f"There is no stock location {location_id}")
+        return location
+
+    def _asked_for(self, wanted: _Filter | UnsetType) -> set[str]:
+        """Return the ids of the locations that a filter names: the default one when it names none."""
+        if wanted is UNSET or not (wanted.all_stock_locations or wanted.stock_location_ids):
+            return {place.id for place in self.locations if place.external_id == "default"}
+        ids = {place.id for place in self.locations}
+        return ids if wanted.all_stock_locations else ids & set(wanted.stock_location_ids or ())
 
     def _place(self, row: StockUpdate, index: int, refused: list[Detail]) -> Location | None:
         own, external = row.stock_location_id, row.stock_location_external_id
@@ -141,10 +190,10 @@ class Stock:
         refused.append(Detail("unknown", "There is no such stock location", f"[{index}].{name}"))
         return None
 
-    def _refuse_taken(self, written: _LocationWrite, owner: Location | None) -> None:
+    def _refuse_taken(self, external_id: str | UnsetType, owner: Location | None) -> None:
         for place in self.locations:
-            if place is not owner and written.external_id and written.external_id == place.external_id:
-                raise problem(409, f"external_id {written.external_id} is already in use")
+            if place is not owner and external_id and external_id == place.external_id:
+                raise problem(409, f"external_id {external_id} is already in use")
 
 
 def _names(place: Location) -> set[str | UnsetType]:

@@ -208,6 +208,7 @@ def _routes(
         verbs={
             ("GET", "/admin/status"): verbs.status,
             ("POST", "/admin/sync"): verbs.sync,
+            ("POST", "/admin/sync/cancel"): verbs.cancel_sync,
             ("GET", "/admin/issues"): verbs.issues,
             ("GET", "/admin/parked"): verbs.parked,
             ("POST", "/admin/parked"): verbs.change_parked,

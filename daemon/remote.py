@@ -32,7 +32,7 @@ class RefusedError(Exception):
 
 
 class UnderWayError(RefusedError):
-    """A full sync of that kind is on its way already."""
+    """A full sync of that kind is on its way already, or there is none to cancel."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -102,6 +102,13 @@ class Daemon:
         """Start a full sync and return the id of its run. Raises UnderWayError when one is on its way already."""
         order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
         answer = self._call("POST", "/admin/sync", order)
+        if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
+            raise RefusedError(self._stranger())
+        return int(answer["run"])
+
+    def cancel(self, site: str, kind: str) -> int:
+        """End the full sync that is on its way and return its id. Raises UnderWayError when there is none."""
+        answer = self._call("POST", "/admin/sync/cancel", {"site": site, "kind": kind})
         if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
             raise RefusedError(self._stranger())
         return int(answer["run"])

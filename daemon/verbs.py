@@ -80,6 +80,14 @@ class Verbs:
             raise Refused(409, f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")
         return {"run": run}
 
+    async def cancel_sync(self, params: dict[str, Any]) -> dict[str, Any]:
+        """End the full sync that is on its way as failed: {"site", "kind"} -> {"run"}. Raises Refused."""
+        works, kind = await self._works(_site(params)), _kind(params)
+        run = await works.full_syncs[kind].cancel() if kind in works.full_syncs else None
+        if run is None:
+            raise Refused(409, f"no full sync of {kind.value} is on its way")
+        return {"run": run}
+
     async def connect(self, params: dict[str, Any]) -> dict[str, Any]:
         """Connect a site: {"site", "store_id"?, "client_id", "client_secret"} -> {"state", "redirect_url"?}.
 

@@ -209,3 +209,24 @@ def test_without_a_daemon_status_reads_the_database(parts: SimpleNamespace) -> N
     assert result.stderr == (
         f"ignite-sync: no daemon answers at 127.0.0.1:{port} (Connection refused); this is what ignite-sync.db has\n"
     )
+
+
+def test_a_full_sync_is_cancelled() -> None:
+    with admin((200, {"run": 7})) as server:
+        result = call("sync", "live/x", "products", "--cancel", "--config", "s.toml")
+    assert (result.exit_code, result.stdout) == (0, "full sync 7 of products at live/x was cancelled\n")
+    order = {"site": "live/x", "kind": "products"}
+    assert server.asked == [("POST", "/admin/sync/cancel", "Bearer t0p", order)]
+
+
+def test_cancelling_what_does_not_run_says_so() -> None:
+    with admin((409, {"title": "Conflict", "detail": "no full sync of products is on its way"})):
+        result = call("sync", "live/x", "products", "--cancel", "--config", "s.toml")
+    assert (result.exit_code, result.stdout) == (1, "no full sync of products at live/x is on its way\n")
+
+
+@pytest.mark.parametrize("other", ["--refresh", "--allow-removals", "--watch"])
+def test_cancelling_goes_with_nothing_else(other: str) -> None:
+    result = call("sync", "live/x", "products", "--cancel", other, "--config", "s.toml")
+    assert result.exit_code == 2
+    assert "--cancel cannot be combined with" in result.stderr

@@ -3,7 +3,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ _POLL_SECONDS = 1.0
 @click.argument("kind", type=click.Choice((*KINDS, "all")), metavar="KIND")
 @click.option("--refresh", is_flag=True, help="Write everything, also what SparkLayer seems to have.")
 @click.option("--allow-removals", is_flag=True, help="Remove what is gone from the store, however much it is.")
+@click.option("--cancel", is_flag=True, help="End the full sync that is on its way; it counts as failed.")
 @click.option("--watch", is_flag=True, help="Show the progress until the run is over.")
 @config_option
 @click.pass_context
@@ -35,6 +36,7 @@ def sync(
     *,
     refresh: bool,
     allow_removals: bool,
+    cancel: bool,
     watch: bool,
 ) -> None:
     """Start a full sync of KIND at SITE.
@@ -44,10 +46,17 @@ def sync(
 
     One that is on its way already goes on as it is. With --watch it is watched as well, and is as good as a new one
     unless --refresh or --allow-removals asks for more; else it is something that could not be started: exit code 1.
+
+    With --cancel nothing is started. What the cancelled run has not synced yet is synced as ordinary changes.
     """
     from daemon.remote import Daemon
 
+    if cancel and (refresh or allow_removals or watch):
+        raise click.UsageError("--cancel cannot be combined with --refresh, --allow-removals or --watch")
     daemon = Daemon(load_settings(path).listener)
+    if cancel:
+        with talking():
+            ctx.exit(0 if _cancelled(daemon, site, KINDS if kind == "all" else (kind,)) else 1)
     with talking():
         runs = [
             _begun(daemon, site, one, refresh=refresh, allow_removals=allow_removals)
@@ -74,6 +83,22 @@ def _begun(daemon: "Daemon", site: str, kind: str, *, refresh: bool, allow_remov
         return kind, latest.id, False
     click.echo(f"full sync {run_id} of {kind} at {site} started")
     return kind, run_id, True
+
+
+def _cancelled(daemon: "Daemon", site: str, kinds: Sequence[str]) -> bool:
+    """Cancel the full syncs of `kinds` and say so; False when none was on its way."""
+    from daemon.remote import UnderWayError
+
+    cancelled = False
+    for kind in kinds:
+        try:
+            run_id = daemon.cancel(site, kind)
+        except UnderWayError:
+            click.echo(f"no full sync of {kind} at {site} is on its way")
+        else:
+            click.echo(f"full sync {run_id} of {kind} at {site} was cancelled")
+            cancelled = True
+    return cancelled
 
 
 def _watched(daemon: "Daemon", site: str, kind: str, run_id: int) -> "FullSync":

@@ -23,6 +23,12 @@ from daemon.storage.full_syncs import PageRead, Run, Start
 CHECK_EVERY = 60.0
 """Seconds between two looks at whether a run is drained when nothing settles."""
 
+SECOND_LOOK = 2.0
+"""Seconds between two answers of which the second decides."""
+
+CURSOR_REFUSALS = 2
+"""Refusals of one cursor after which the enumeration starts again from the first page."""
+
 TURN_CHECK = 0.25
 """Seconds between two looks at whether the kinds before have had their turn; their signals have one waiter each."""
 
@@ -38,6 +44,19 @@ class FullSyncs:
         self._line = line
         self._kind = kind
         self._desk = line.desks[kind]
+        self._working = trio.CancelScope()
+
+    async def cancel(self) -> RunId | None:
+        """End the run that is on its way as failed; None when there is none. Raises StorageTrouble."""
+        line = self._line
+        run = await line.storage.write(full_syncs.cancel, (line.connection.id, self._kind, line.now()))
+        if run is not None:
+            log.info("full sync cancelled", site=str(line.connection.site), kind=self._kind.value, run=run)
+            if self._kind not in LOGGED_KINDS:
+                line.full_sync_ended(self._kind, succeeded=False)
+            self._working.cancel()
+            self._desk.run_started()
+        return run
 
     async def start(self, mode: str, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:
         """Start a run; None when one is on its way already. Raises StorageTrouble."""
@@ -65,11 +84,17 @@ class FullSyncs:
                 await self.start(run.mode, internal=True)
             elif run is None or run.state in ("ending", "ended"):
                 await self._desk.runs.wait()
-            elif run.state == "enumerating":
-                await self._wait_for_turn()
-                await self._enumerate(run)
             else:
-                await self._drain(run)
+                # A scope of its own: a cancelled run may be waiting for the platform, or for room in the outbox.
+                with trio.CancelScope() as self._working:
+                    await self._carry_out(run)
+
+    async def _carry_out(self, run: Run) -> None:
+        if run.state == "enumerating":
+            await self._wait_for_turn()
+            await self._enumerate(run)
+        else:
+            await self._drain(run)
 
     async def _wait_for_turn(self) -> None:
         """Let the runs of the kinds that this one refers to go first; one that cannot be worked on holds up nothing."""
@@ -96,11 +121,9 @@ class FullSyncs:
             await self.patiently(partial(line.refresh_facts, run.started_at))
         while True:
             await self._wait_for_room()
-            async with self._desk.reading:
-                self._desk.freshness.open()
-                page = await self.patiently(partial(line.platform.page, self._kind, cursor))
-                if not await self._take(run, page):
-                    return
+            page, taken = await self.read_page(partial(self._read_page, run), cursor)
+            if not taken:
+                return
             if page.cursor is None:
                 break
             cursor = page.cursor
@@ -108,6 +131,34 @@ class FullSyncs:
         if held:
             log.warning("removals are held back; see the operations guide", site=str(line.connection.site), held=held)
         self._desk.wake()
+
+    async def _read_page(self, run: Run, cursor: str | None) -> tuple[Page, bool]:
+        """Read one page and take it in; False when the run was replaced meanwhile."""
+        async with self._desk.reading:
+            self._desk.freshness.open()
+            page = await self._line.platform.page(self._kind, cursor)
+            return page, await self._take(run, page)
+
+    async def read_page(self, read: Callable[[str | None], Awaitable[T]], cursor: str | None) -> T:
+        """Call `read` with `cursor` until it succeeds; with None, the first page, once the platform refused the cursor.
+
+        Reading pages again costs calls and loses nothing.
+        """
+        refusals = 0
+
+        async def attempt() -> T:
+            nonlocal cursor, refusals
+            try:
+                return await read(cursor)
+            except Rejected as error:
+                refusals += 1
+                if refusals >= CURSOR_REFUSALS and cursor is not None:
+                    site, kind = str(self._line.connection.site), self._kind.value
+                    log.warning("cursor refused; reading starts again", site=site, kind=kind, reason=error.reason)
+                    cursor = None
+                raise
+
+        return await self.patiently(attempt)
 
     async def _take(self, run: Run, page: Page) -> bool:
         """Put a page into the outbox, and its contents beside it; false when the run was replaced meanwhile."""
@@ -159,6 +210,6 @@ class FullSyncs:
                 self._line.block(self._kind, error)
             except (Retry, Rejected) as error:
                 log.info("full sync waits", site=str(self._line.connection.site), reason=error.reason)
-                after = error.after if isinstance(error, Retry) else None
+                after = error.after if isinstance(error, Retry) else SECOND_LOOK
                 await trio.sleep(self._line.backoff(attempts, after))
                 attempts += 1

@@ -49,9 +49,10 @@ class Sweep:
         """Read what changed since the last sweep, or everything if that was not done for a day."""
         line = self._line
         newest = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
-        if newest is not None and newest.state == "enumerating" and not newest.seen:
-            return  # everything is about to be read
         began = line.now()
+        waits = newest is not None and newest.state == "enumerating" and not newest.seen
+        if newest is not None and waits and began - newest.started_at < 2 * line.options.sweep_every:
+            return  # everything is about to be read, unless the platform refuses the first page for long
         if newest is not None and newest.state in {"ending", "ended"} and began - newest.started_at >= DAY:
             await self._runs.start("daily")
         else:
@@ -72,13 +73,18 @@ class Sweep:
         cursor: str | None = None
         while True:
             await self._wait_for_room()
-            async with self._desk.reading:
-                self._desk.freshness.open()
-                page = await self._runs.patiently(partial(self._line.platform.changed_since, self._kind, since, cursor))
-                await self._take(page)
+            page = await self._runs.read_page(partial(self._read_page, since), cursor)
             if page.cursor is None:
                 return
             cursor = page.cursor
+
+    async def _read_page(self, since: float, cursor: str | None) -> Page:
+        """Read one page of what has changed and take it in."""
+        async with self._desk.reading:
+            self._desk.freshness.open()
+            page = await self._line.platform.changed_since(self._kind, since, cursor)
+            await self._take(page)
+            return page
 
     async def _wait_for_room(self) -> None:
         """Read on only while the outbox is not deep. A sweep can wait: it just looks again."""

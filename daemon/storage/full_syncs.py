@@ -12,6 +12,8 @@ The life of a run (CHECKs repeat the states, a test walks the table):
     drained      draining     ended        ... for a daily run, and for a kind without sync-log: nothing is told
     replaced     enumerating  ended        somebody asked for a full sync while a daily run was on its way
     replaced     draining     ended
+    cancelled    enumerating  ending       a person ended it: what was left of it counts as failed
+    cancelled    draining     ending       ... or ended, for a daily run and for a kind without sync-log
 """
 
 from collections.abc import Collection, Sequence
@@ -36,6 +38,8 @@ TRANSITIONS = {
     ("superseded", "ending"): {"ended"},
     ("replaced", "enumerating"): {"ended"},
     ("replaced", "draining"): {"ended"},
+    ("cancelled", "enumerating"): {"ending", "ended"},
+    ("cancelled", "draining"): {"ending", "ended"},
 }
 
 REMOVALS_ALWAYS_ALLOWED = 50
@@ -291,6 +295,22 @@ def _give_up(conn: Connection, run: RunId) -> int:
     c = full_syncs.c
     conn.execute(update(full_syncs).where(c.id == run).values(failed=c.failed + left))
     return left
+
+
+def cancel(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind, float]]) -> list[RunId | None]:
+    """End the runs that are on their way as failed; None for a kind without one. Their rows stay, without the tag."""
+    return [_cancel(conn, connection_id, kind, now) for connection_id, kind, now in calls]
+
+
+def _cancel(conn: Connection, connection_id: ConnectionId, kind: Kind, now: float) -> RunId | None:
+    run = current(conn, connection_id, kind)
+    if run is None or not active(conn, [connection_id]):
+        return None
+    _give_up(conn, run.id)
+    state = "ending" if _is_told(run.mode, kind) else "ended"
+    end = {"state": state, "finished_at": now, "succeeded": False}
+    conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(**end))
+    return run.id
 
 
 def refreshing(conn: Connection, runs: Collection[RunId]) -> set[RunId]:

@@ -135,3 +135,21 @@ async def test_a_refused_second_run_says_so(house: OpenHouse) -> None:
         order = {"site": "test/sandbox", "kind": "products"}
         answer = await h.process.request("POST", "/admin/sync", json=order)
         assert answer.status_code == 409
+
+
+async def test_a_full_sync_that_cannot_end_is_cancelled_and_started_again(house: OpenHouse) -> None:
+    order = {"site": "test/sandbox", "kind": "products"}
+    async with house() as h:
+        await h.first_sync()
+        async with h.shop.faults.hold("GET */catalog/products"):
+            run = (await h.process.request("POST", "/admin/sync", json=order)).raise_for_status().json()["run"]
+            cancelled = await h.process.request("POST", "/admin/sync/cancel", json=order)
+            assert cancelled.raise_for_status().json() == {"run": run}
+            again = await h.process.request("POST", "/admin/sync/cancel", json=order)
+            assert again.status_code == 409
+            assert again.json()["detail"] == "no full sync of products is on its way"
+        log = h.state.sync_log.logs
+        await h.until(lambda: any(one.last_full_sync_succeeded is False for one in log.values()))
+        assert (await h.process.full_sync("products"))["succeeded"]
+        await h.settle()
+        h.assert_equal()

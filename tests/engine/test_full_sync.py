@@ -225,3 +225,58 @@ async def test_sync_log_of_a_run(autojump_clock: MockClock, mode: str) -> None:
             await syncs.start(mode)
             await until(bench, "ended")
         assert len(bench.sync_calls("PUT")) == (0 if mode == "daily" else 1)
+
+
+CANCELLED_WHILE: dict[str, str] = {"the first page is refused": "page", "an item is refused": "read_one"}
+
+
+@pytest.mark.parametrize("refused", CANCELLED_WHILE.values(), ids=CANCELLED_WHILE)
+async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, bench: Bench, refused: str) -> None:
+    """SparkLayer is told that it failed, the next run starts at once, and what was queued is synced all the same."""
+    fill(bench, 3)
+
+    async def refuse(method: str) -> None:
+        if method == refused:
+            raise Retry("out of order", reason="http_500")
+
+    async with running(bench) as syncs:
+        await until(bench, "ended")
+        bench.shop.before = refuse
+        if refused == "read_one":
+            del bench.shop.products["3"]
+        run = await syncs.start("normal")
+        await trio.sleep(600)
+        assert (await bench.house.newest()).state in {"enumerating", "draining"}
+        assert await syncs.cancel() == run
+        await until(bench, "ended")
+        assert bench.sync_calls("PATCH")[-1]["last_full_sync_succeeded"] is False
+        assert await syncs.cancel() is None
+        bench.shop.before = _pass
+        assert await syncs.start("normal") is not None
+        await until(bench, "ended")
+    assert (await bench.house.newest()).succeeded
+    assert set(bench.skus()) == ({"S1", "S2"} if refused == "read_one" else {"S1", "S2", "S3"})
+
+
+async def _pass(_method: str) -> None:
+    pass
+
+
+async def test_a_cursor_that_is_refused_twice_leads_back_to_the_first_page(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    fill(bench, 6)
+    asked: list[str | None] = []
+    page = bench.shop.page
+
+    async def listen(_kind: Kind, cursor: str | None) -> Page:
+        asked.append(cursor)
+        if cursor == "2" and asked.count("2") <= 2:
+            raise Rejected("the cursor is not valid", reason="http_422")
+        return await page(_kind, cursor)
+
+    bench.shop.page = listen  # type: ignore[method-assign]
+    async with running(bench):
+        await until(bench, "ended")
+    assert asked == [None, "2", "2", None, "2", "4"]
+    assert set(bench.skus()) == {f"S{n}" for n in range(1, 7)}

@@ -11,6 +11,7 @@ from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sweep import DAY, OVERLAP, Sweep
 from daemon.engine.sync_log import SyncLogWriter
+from daemon.errors import Rejected
 from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
@@ -170,3 +171,42 @@ async def test_a_sweep_that_a_full_sync_makes_needless_does_not_spin(autojump_cl
 
 async def _let_pass(_method: str) -> None:
     pass
+
+
+async def test_a_full_sync_whose_pages_are_refused_stops_no_sweep(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 3)
+    async with sweeping(bench) as runs:
+        await trio.sleep(EVERY / 2)
+
+        async def refuse(method: str) -> None:
+            if method == "page":
+                raise Rejected("no such page", reason="http_422")
+
+        bench.shop.before = refuse
+        await runs.start("normal")
+        bench.shop.change("2", title="Changed meanwhile")
+        bench.shop.changed = {"2"}
+        await trio.sleep(4 * EVERY)
+    assert bench.site.state.comparable()["products"]["2"]["title"] == "Changed meanwhile"
+
+
+async def test_a_cursor_of_a_sweep_that_is_refused_twice_leads_back_to_its_first_page(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    fill(bench, 3)
+    async with sweeping(bench):
+        await trio.sleep(EVERY / 2)
+        bench.shop.changed = {"1", "2", "3"}
+        for number in (1, 2, 3):
+            bench.shop.change(str(number), title="New")
+        calls = bench.shop.calls["changed_since"]
+
+        async def refuse(method: str) -> None:
+            if method == "changed_since" and bench.shop.calls[method] - calls in {2, 3}:
+                raise Rejected("the cursor is not valid", reason="http_422")
+
+        bench.shop.before = refuse
+        await trio.sleep(1.2 * EVERY)
+    titles = {one["title"] for one in bench.site.state.comparable()["products"].values()}
+    assert titles == {"New"}
+    assert len(set(bench.shop.since[calls : calls + 5])) == 1, "it is one sweep"

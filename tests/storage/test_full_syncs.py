@@ -36,6 +36,10 @@ async def _replaced(house: House, _run: RunId) -> None:
     assert await house.start() is not None
 
 
+async def _cancelled(house: House, run: RunId) -> None:
+    assert await house.storage.write(full_syncs.cancel, (house.connection_id, house.kind, 7.0)) == run
+
+
 EVENTS: dict[str, Step] = {
     "page": _page,
     "enumerated": _enumerated,
@@ -43,6 +47,7 @@ EVENTS: dict[str, Step] = {
     "told": _told,
     "replaced": _replaced,
     "superseded": _replaced,
+    "cancelled": _cancelled,
 }
 WAY = [("enumerating", _page), ("draining", _enumerated), ("ending", _drained)]
 
@@ -71,6 +76,9 @@ async def test_every_transition_of_the_table_happens(house: House, event: str, b
     if event == "drained":
         assert present["state"] == ("ended" if mode == "daily" else "ending")
         assert (present["finished_at"], present["succeeded"]) == (7.0, True)
+    if event == "cancelled":
+        assert present["state"] == ("ended" if mode == "daily" else "ending")
+        assert (present["finished_at"], present["succeeded"]) == (7.0, False)
 
 
 @pytest.mark.parametrize("change", ["state = 'resting'", "mode = 'weekly'", "state = 'ending', finished_at = NULL"])
@@ -258,3 +266,15 @@ async def test_counts_of_a_run(house: House) -> None:
     latest = await house.storage.read(full_syncs.latest, house.connection_id, PRODUCTS)
     assert latest is not None
     assert latest.id == run
+
+
+async def test_a_cancelled_run_leaves_its_rows_as_ordinary_changes_and_counts_them_as_failed(house: House) -> None:
+    run = await house.started()
+    await house.page(run, "1", "2", cursor="2")
+    await _cancelled(house, run)
+    assert {key: found["full_sync_id"] for key, found in (await house.rows()).items()} == {"1": None, "2": None}
+    assert (await house.newest()).failed == 2
+    assert await house.page(run, "3") is None, "a page that comes late is not taken in"
+    call = (house.connection_id, house.kind, 8.0)
+    assert await house.storage.write(full_syncs.cancel, call) is None, "there is none to cancel any more"
+    assert await house.start() is not None

@@ -44,6 +44,8 @@ TRANSITIONS = {
 
 REMOVALS_ALWAYS_ALLOWED = 50
 REMOVALS_ALLOWED_SHARE = 0.1
+SMALL_KIND = 10
+"""From this number of entities on, a run may not remove more than half of them, however few they are."""
 
 
 @frozen(kw_only=True)
@@ -231,9 +233,10 @@ def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
 
 
 def removal_allowed(absent: int, known: int, seen: int) -> bool:
-    """Whether so many entities may be removed because an enumeration of `seen` did not show them."""
+    """Return whether `absent` of `known` entities may be removed after an enumeration that saw `seen`."""
     few = absent <= REMOVALS_ALWAYS_ALLOWED or absent <= known * REMOVALS_ALLOWED_SHARE
-    return seen > 0 and few
+    most = known >= SMALL_KIND and absent > known / 2
+    return seen > 0 and few and not most
 
 
 def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:

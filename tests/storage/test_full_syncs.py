@@ -165,7 +165,11 @@ async def test_freshness_forgets_between_pages(house: House) -> None:
     [
         (0, 0, 5, True),
         (1, 1, 5, True),
-        (50, 60, 10, True),
+        (50, 100, 50, True),
+        (50, 99, 49, False),
+        (5, 10, 5, True),
+        (6, 10, 4, False),
+        (9, 9, 1, True),
         (51, 60, 9, False),
         (51, 509, 400, False),
         (51, 510, 400, True),

@@ -173,6 +173,12 @@ class Trouble(enum.Enum):
         remedy="Choose a product for it in {platform}, if it should be one.",
         at=(Kind.ORDERS,),
     )
+    ORDER_DATE_UNUSABLE = Entry(
+        when="a date of an order is missing, or cannot be read as one",
+        message='The order\'s date "{field}" is missing or no date, so SparkLayer keeps what it has of the order.',
+        remedy="Save the order again in {platform}; if that does not help, ask {platform}'s support to correct it.",
+        at=(Kind.ORDERS,),
+    )
     CURRENCY_CONFLICT = Entry(
         when="SparkLayer refuses the store's currency, since its own is set for good",
         message="The store's currency is {currency}, but SparkLayer's base currency is set to another one.",

@@ -65,6 +65,12 @@ class Trouble(enum.Enum):
         remedy="Give the product a shorter URL in {platform}.",
         at=(Kind.PRODUCTS,),
     )
+    OPTION_REPEATED = Entry(
+        when="a variant has two options of the same display name; told of all but the first",
+        message='{variant} has more than one option called "{option}", so only the first of them is in SparkLayer.',
+        remedy="Give each option of the product a display name of its own in {platform}.",
+        at=(Kind.PRODUCTS,),
+    )
     NOTHING_TO_SELL = Entry(
         when="no variant of a product can be in SparkLayer",
         message="The product has no variant that SparkLayer can hold, so it is not there.",

@@ -155,6 +155,12 @@ class Trouble(enum.Enum):
         remedy="Correct the parent's id, or make the parent a B2B customer.",
         at=(Kind.CUSTOMERS,),
     )
+    PARENT_IMPOSSIBLE = Entry(
+        when="the parent that a customer names has an id that is too large to be one",
+        message="Its parent customer, {parent}, cannot be a customer, so SparkLayer keeps what it has of this one.",
+        remedy="Correct the parent's id in {platform}.",
+        at=(Kind.CUSTOMERS,),
+    )
     PARENT_GOES_IN_CIRCLES = Entry(
         when="customers are each other's parents",
         message="Its parent customer is one of its own sub-accounts.",

@@ -65,6 +65,12 @@ class Trouble(enum.Enum):
         remedy="Give the product a shorter URL in {platform}.",
         at=(Kind.PRODUCTS,),
     )
+    OPTION_REPEATED = Entry(
+        when="a variant has two options of the same display name; told of all but the first",
+        message='{variant} has more than one option called "{option}", so only the first of them is in SparkLayer.',
+        remedy="Give each option of the product a display name of its own in {platform}.",
+        at=(Kind.PRODUCTS,),
+    )
     NOTHING_TO_SELL = Entry(
         when="no variant of a product can be in SparkLayer",
         message="The product has no variant that SparkLayer can hold, so it is not there.",
@@ -149,6 +155,12 @@ class Trouble(enum.Enum):
         remedy="Correct the parent's id, or make the parent a B2B customer.",
         at=(Kind.CUSTOMERS,),
     )
+    PARENT_IMPOSSIBLE = Entry(
+        when="the parent that a customer names has an id that is too large to be one",
+        message="Its parent customer, {parent}, cannot be a customer, so SparkLayer keeps what it has of this one.",
+        remedy="Correct the parent's id in {platform}.",
+        at=(Kind.CUSTOMERS,),
+    )
     PARENT_GOES_IN_CIRCLES = Entry(
         when="customers are each other's parents",
         message="Its parent customer is one of its own sub-accounts.",
@@ -171,6 +183,12 @@ class Trouble(enum.Enum):
         when="a line of an order of SparkLayer's has no SKU",
         message='The line "{line}" of the order is of no product with a SKU.',
         remedy="Choose a product for it in {platform}, if it should be one.",
+        at=(Kind.ORDERS,),
+    )
+    ORDER_DATE_UNUSABLE = Entry(
+        when="a date of an order is missing, or cannot be read as one",
+        message='The order\'s date "{field}" is missing or no date, so SparkLayer keeps what it has of the order.',
+        remedy="Save the order again in {platform}; if that does not help, ask {platform}'s support to correct it.",
         at=(Kind.ORDERS,),
     )
     CURRENCY_CONFLICT = Entry(

@@ -1,10 +1,34 @@
-"""Times as the API takes and tells them."""
+"""Times as the API takes and tells them.
 
-from datetime import UTC, datetime
+It tells them in RFC 2822 (v2) and in ISO 8601 (v3); each is read wherever a time is expected. What names no zone, or
+the unknown zone `-0000`, is UTC: the machine's own zone never matters.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 
 MARGIN = 1.0
 """Seconds to look back further than asked: whether a filter such as `date_modified:min` includes its second is not
 documented."""
+
+_ISO = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d|\d{8}|\d{4}-?W\d\d-?\d|\d{4}-\d{3})"
+    r"(?:(?:T|\s+)(?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
+    r"\s*(?P<zone>Z|UTC|GMT|(?P<sign>[+-])(?P<off>\d\d)(?::?(?P<off_minute>\d\d))?)?)?",
+    re.ASCII,
+)
+_ORDINAL = re.compile(r"\d{4}-\d{3}", re.ASCII)
+_RFC = re.compile(
+    r"(?:[A-Z]+\.?,?\s*)?\d{1,2}(?:\s+|-)[A-Z]+(?:\s+|-)(?:\d\d|\d{4})\s+\d{1,2}:\d\d(?::\d\d)?(?:\s*(?:[A-Z]+|[+-]\d{4}))?",
+    re.ASCII | re.IGNORECASE,
+)
+_COMMENT = re.compile(r"\([^()]*\)")
+_LEAP = re.compile(r"(?<=:\d\d:)60\b")
+
+_DAY, _HOUR, _LEAP_SECOND = 24, 60, 60
+_EARLIEST = 1970
+"""No store is that old: what says so is an empty date in disguise."""
 
 
 def since_text(since: float) -> str:
@@ -15,10 +39,54 @@ def since_text(since: float) -> str:
     return f"{datetime.fromtimestamp(max(0, int(since - MARGIN)), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def seconds_of(moment: str) -> float | None:
-    """Return a time that the API tells as seconds since the epoch; None for what is no time."""
+def moment_of(told: str) -> datetime | None:
+    """Return a time that the API tells, in UTC; None for what is no time."""
     try:
-        told = datetime.fromisoformat(moment)
-    except ValueError:
+        moment = as_written(told).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
+    return moment if moment.year >= _EARLIEST else None
+
+
+def seconds_of(told: str) -> float | None:
+    """Return a time that the API tells as seconds since the epoch; None for what is no time."""
+    moment = moment_of(told)
+    return None if moment is None else moment.timestamp()
+
+
+def date_of(told: str) -> date:
+    """Return the day of a date or a time as it is written, in whatever zone that is. Raises ValueError for no date."""
+    try:
+        return as_written(told).date()
+    except (TypeError, IndexError, OverflowError):
+        raise ValueError(told) from None
+
+
+def as_written(told: str) -> datetime:
+    """Read a time in the zone that it names, else in UTC. Raises ValueError and its like for what is none."""
+    text = told.strip()
+    found = _ISO.fullmatch(text.upper())
+    if found:
+        return _iso(found)
+    plain = _COMMENT.sub(" ", text).strip()
+    if not _RFC.fullmatch(plain):
+        raise ValueError(told)
+    moment = parsedate_to_datetime(_LEAP.sub("59", plain))
+    late = timedelta(seconds=1 if _LEAP.search(plain) else 0)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) + late
+
+
+def _iso(found: re.Match[str]) -> datetime:
+    """Put the parts of a time in ISO 8601 together; a second of 60 and an hour of 24 are of the next minute and day."""
+    day = found["date"]
+    midnight = datetime.strptime(day, "%Y-%j") if _ORDINAL.fullmatch(day) else datetime.fromisoformat(day)  # noqa: DTZ007
+    hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))
+    part = timedelta(microseconds=int((found["part"] or "0")[:6].ljust(6, "0")))
+    whole = timedelta(hours=hour, minutes=minute, seconds=second) + part
+    if minute >= _HOUR or second > _LEAP_SECOND or whole > timedelta(hours=_DAY):
+        raise ValueError(found[0])
+    zone = UTC
+    if found["sign"]:
+        shift = timedelta(hours=int(found["off"]), minutes=int(found["off_minute"] or 0))
+        zone = timezone(-shift if found["sign"] == "-" else shift)
+    return midnight.replace(tzinfo=zone) + whole

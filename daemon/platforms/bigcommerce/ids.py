@@ -14,6 +14,9 @@ from daemon.model import ExternalId
 LONGEST_ID = 18
 """Digits."""
 
+LARGEST_ID = 2**31 - 1
+"""Ids are documented as whole numbers and counted up from 1; that they have 32 bits is inferred."""
+
 RESOURCES = ("product", "variant", "order")
 """What has metafields that matter to us."""
 

@@ -70,7 +70,7 @@ class Reading:
         """Take note of a page."""
         if self.owners is not None:
             self.owners.update(one.resource_id for one in fields if one not in self.handed_out)
-        self.newest = max([self.newest, *(one.date_modified or "" for one in fields)])
+        self.newest = max([self.newest, *(one.date_modified or "" for one in fields)], key=_rank)
         newest = seconds_of(self.newest)
         if newest is not None:
             since = newest - 2 * MARGIN
@@ -200,6 +200,11 @@ class Metafields:
             epoch = await self._shelf.newest_epoch(self._source.shelf)
             await self._shelf.put(self._source.shelf, [Note(STATE, SINCE, reading.newest)], epoch)
         self._handed_out = frozenset(reading.last)
+
+
+def _rank(moment: str) -> tuple[float, str]:
+    """Return what puts times in order, however they are written; what is none goes before all that are."""
+    return seconds_of(moment) or 0.0, moment
 
 
 def _from(moment: str) -> str:

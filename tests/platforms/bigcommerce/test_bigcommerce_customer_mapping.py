@@ -224,6 +224,17 @@ def test_an_attribute_that_cannot_be_read_is_left_out(name: str, text: str, fiel
     assert result.value.accounting_id == "A-1"
 
 
+@pytest.mark.parametrize("parent", ["2147483648", "9" * 19, "1234567890123456789012", "9" * 4000])
+def test_a_parent_that_cannot_be_a_customer_is_told_of_by_its_id(parent: str) -> None:
+    result = mapped({"parent_customer_id": parent})
+    assert (result.value, codes(result)) == (None, ["parent_impossible"])
+    assert parent[:40] in result.problems[0].message
+
+
+def test_the_largest_id_may_be_a_parent() -> None:
+    assert customer({"parent_customer_id": "2147483647"}).parent == "2147483647"
+
+
 texts = st.none() | st.text(max_size=9)
 raws = st.fixed_dictionaries(
     {"id": st.integers(1, 10**9)},

@@ -290,6 +290,18 @@ def test_options_are_group_and_value_one_per_group() -> None:
     assert product(variants=[variant]).variants[0].options == (Option("Colour", "Red"), Option("Size", "L"))
 
 
+@pytest.mark.parametrize("more", [1, 2, 5])
+@pytest.mark.parametrize("labels", [("Red", "Blue"), ("Red", "Red")])
+def test_options_of_one_name_are_told_of_once_and_the_first_holds(labels: tuple[str, str], more: int) -> None:
+    first, second = ({"option_display_name": "Colour", "label": label} for label in labels)
+    size = {"option_display_name": "Size", "label": "L"}
+    result = mapped(variants=[{**BASE_VARIANT, "option_values": [first, size, *[second] * more]}])
+    assert codes(result) == ["option_repeated"]
+    assert '"Colour"' in result.problems[0].message
+    assert result.value is not None
+    assert result.value.variants[0].options == (Option("Colour", "Red"), Option("Size", "L"))
+
+
 @pytest.mark.parametrize("sku", ["", "   ", None])
 def test_a_variant_without_sku_is_left_out_and_named(sku: str | None) -> None:
     result = mapped(variants=[colour("Red"), colour("Green", sku=sku), colour("Yellow")])

@@ -1,8 +1,9 @@
 """Turns a customer as BigCommerce tells it into what SparkLayer shall hold. Pure: no clock, no await.
 
 A customer of no B2B group maps to nothing, without a word. One whose e-mail address is missing or none maps to nothing
-and a problem: what SparkLayer has of it then stays. An address that SparkLayer could not hold is left out, an
-attribute that cannot be read too, and the merchant is told.
+and a problem: what SparkLayer has of it then stays. So does one whose parent cannot be a customer: it must not become
+an account of its own. An address that SparkLayer could not hold is left out, an attribute that cannot be read too, and
+the merchant is told.
 """
 
 import re
@@ -13,11 +14,15 @@ from attrs import frozen
 from daemon.model import Address, AddressId, Customer, ExternalId, Mapped, Problem, StoreFacts
 from daemon.platforms.bigcommerce.customers import attributes, wire
 from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
+from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.problems import Trouble
 
 PLATFORM = "BigCommerce"
 BASE = "base"
 """The group that every SparkLayer site has (sparklayer.md section 5)."""
+
+LONGEST_SHOWN = 40
+"""Digits of a parent's id that are shown."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -50,6 +55,10 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
         trouble = Trouble.EMAIL_INVALID if email else Trouble.EMAIL_MISSING
         problems.append(trouble.problem(platform=PLATFORM))
     extra = attributes.read({name: one.attribute_value for name, one in told.attributes.items()}, problems)
+    stray = extra.parent is not None and extra.parent > LARGEST_ID
+    if stray:
+        parent = str(extra.parent)[:LONGEST_SHOWN]
+        problems.append(Trouble.PARENT_IMPOSSIBLE.problem(platform=PLATFORM, parent=parent))
     value = Customer(
         external_id=ExternalId(str(raw.id)),
         email=email,
@@ -66,7 +75,7 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
         parent=ExternalId(str(extra.parent)) if extra.parent is not None else None,
     )
     return Mapped(
-        value=value if _EMAIL.fullmatch(email) else None,
+        value=value if _EMAIL.fullmatch(email) and not stray else None,
         problems=tuple(problems),
         name=value.company_name or f"{value.first_name} {value.last_name}".strip() or email or str(raw.id),
         url=f"{facts.url}/manage/customers/{raw.id}/edit" if facts.url else "",  # inferred

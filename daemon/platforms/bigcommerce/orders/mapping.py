@@ -8,8 +8,8 @@ is inferred (sparklayer.md section 6).
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 
 from attrs import evolve, frozen
 
@@ -26,11 +26,15 @@ from daemon.model import (
     Shipment,
     StoreFacts,
 )
+from daemon.platforms.bigcommerce.dates import moment_of
 from daemon.platforms.bigcommerce.orders import wire
 from daemon.platforms.bigcommerce.orders.pieces import Pieces
 from daemon.problems import Trouble
 
 PLATFORM = "BigCommerce"
+
+NO_MOMENT = datetime.fromtimestamp(0, UTC)
+"""Stands where a date of an order is none; such an order is not sent."""
 
 INCOMPLETE = 0
 COMPLETED = 10
@@ -65,7 +69,7 @@ class Told:
 
 
 def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
-    """Map one order. Raises ValueError for a date that is none."""
+    """Map one order. Never raises for what `wire` accepts; what has no usable date maps to nothing but a problem."""
     raw = told.order
     problems: list[Problem] = []
     cart = _cart(told.cart, problems)
@@ -73,27 +77,36 @@ def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
     packages = list(_packages(told, lines))
     strange = [line for line in lines if not (line.sku or "").strip()]
     problems += [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, line=one.name or one.id) for one in strange]
-    placed = parsedate_to_datetime(raw.date_created)
+    placed = _moment(raw, "date_created", problems)
+    updated = _moment(raw, "date_modified", problems)
     placed_and_kept = raw.status_id != INCOMPLETE and not raw.is_deleted
     value = Order(
         external_id=ExternalId(str(raw.id)),
         cart_id=cart or CartId(""),
         visible=str(raw.id),
         customer=ExternalId(str(raw.customer_id)) if raw.customer_id else None,
-        placed=placed,
-        updated=parsedate_to_datetime(raw.date_modified) if raw.date_modified else placed,
+        placed=placed or NO_MOMENT,
+        updated=updated or NO_MOMENT,
         currency=raw.default_currency_code or facts.currency,
         packages=tuple(_with_transport(raw, packages)),
         billing_address=_address(raw.billing_address),
         paid=_paid(raw, packages),
         tax=raw.total_tax,
     )
+    is_whole = cart is not None and placed is not None and updated is not None
     return Mapped(
-        value=value if cart and placed_and_kept else None,
+        value=value if is_whole and placed_and_kept else None,
         problems=tuple(problems) if placed_and_kept else (),
         name=f"Order {raw.id}",
         url=f"{facts.url}/manage/orders/{raw.id}" if facts.url else "",  # inferred
     )
+
+
+def _moment(raw: wire.Order, name: str, problems: list[Problem]) -> datetime | None:
+    moment = moment_of(getattr(raw, name) or "")
+    if moment is None:
+        problems.append(Trouble.ORDER_DATE_UNUSABLE.problem(platform=PLATFORM, field=name))
+    return moment
 
 
 def _cart(text: str, problems: list[Problem]) -> CartId | None:

@@ -111,7 +111,7 @@ class Consignments(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """An order with its lines. Dates are RFC 2822.
+    """An order with its lines. Dates are RFC 2822; one that is missing or none is the mapping's to tell of.
 
     It is paid in `default_currency_code`; `currency_code` is what prices were shown in. That, and what transport,
     handling and wrapping cost, is as the API reference of v2 orders has it.
@@ -119,8 +119,8 @@ class Order(Struct, frozen=True):
 
     id: int
     status_id: int
-    date_created: str
-    date_modified: str = ""
+    date_created: str | None = None
+    date_modified: str | None = None
     customer_id: int | None = None
     default_currency_code: str | None = None
     total_inc_tax: Amount = None

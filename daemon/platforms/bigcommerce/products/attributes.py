@@ -19,6 +19,7 @@ from attrs import evolve, frozen
 
 from daemon.model import OrderRules, Problem
 from daemon.platforms.bigcommerce.amounts import usable
+from daemon.platforms.bigcommerce.dates import date_of
 from daemon.problems import Trouble
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, pr
     return Attributes(
         rrp=reader.value("rrp", _amount, "an amount of 0 or more such as 19.99"),
         settings=_settings(reader),
-        restock_date=reader.value("restock_date", dt.date.fromisoformat, "a date such as 2026-12-31"),
+        restock_date=reader.value("restock_date", date_of, "a date such as 2026-12-31"),
         min_stock_level=reader.value("min_stock_level", int, "a whole number"),
     )
 

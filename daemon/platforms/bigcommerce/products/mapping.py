@@ -98,7 +98,7 @@ def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
                     position=position,
                     weight_in_grams=_weight(raw, variant, sku, grams, problems),
                     cart_image_url=_picture(raw, variant),
-                    options=_options(variant),
+                    options=_options(variant, problems),
                     rrp=_rrp(raw, variant, sku, extra[variant.id], facts.currency, problems),
                     settings=extra[variant.id].settings,
                 )
@@ -171,12 +171,21 @@ def _status(raw: wire.Product, variant: wire.Variant) -> Status:
     return Status.LIVE if sold else Status.SUSPENDED
 
 
-def _options(variant: wire.Variant) -> tuple[Option, ...]:
-    """Return one option per group, as SparkLayer wants; the first of a group holds."""
+def _options(variant: wire.Variant, problems: list[Problem]) -> tuple[Option, ...]:
+    """Return one option per group, as SparkLayer wants; the first of a group holds, and the merchant is told."""
     groups: dict[str, str] = {}
+    repeated: dict[str, None] = {}
     for value in variant.option_values or ():
-        if value.option_display_name and value.label:
-            groups.setdefault(value.option_display_name, value.label)
+        name = value.option_display_name
+        if not name or not value.label:
+            continue
+        if name in groups:
+            repeated[name] = None
+        else:
+            groups[name] = value.label
+    for name in repeated:
+        words = {"platform": PLATFORM, "variant": _called(variant), "option": name}
+        problems.append(Trouble.OPTION_REPEATED.problem(**words))
     return tuple(Option(group, label) for group, label in groups.items())
 
 

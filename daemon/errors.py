@@ -6,6 +6,7 @@
     │   ├── Missing      ... because the thing addressed does not exist (404)
     │   └── Duplicate    ... because an id or SKU is taken already
     ├── Blocked          nothing will work until a person or time heals it: pause the connection, probe
+    │   └── KeyRefused   ... because the key is not known where tokens are given
     └── StorageTrouble   our own database cannot commit right now: callers are told to come back
     ConfigError          the configuration is wrong: one line, exit 2
 
@@ -71,6 +72,10 @@ class Blocked(Failure):
         super().__init__(message, reason=reason)
         self.side = side
         self.after = after
+
+
+class KeyRefused(Blocked):
+    """The key itself is refused, by whoever gives tokens for it: sent again, it will hardly be known."""
 
 
 MISSING_RIGHT = frozenset({"scope_missing", "forbidden"})

@@ -15,6 +15,7 @@ from daemon.sparklayer.client import Client
 from daemon.sparklayer.customers import Customers, CustomerWrite
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import RESOLVED_FIELD
+from daemon.sparklayer.own_words import one_with
 from daemon.sparklayer.pricing import PriceList, Pricing, SkuPrice
 from daemon.sparklayer.products import Products, ProductWrite, Vanished
 from daemon.sparklayer.purchases import Purchases
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 API = "sparklayer"
-PROBE = Operation(name="getStoreCurrency", method="GET")
+PROBE = Operation(name="getStoreCurrency", method="GET", answers=one_with("currency_code"))
 PROBE_PATH = "/api/v1/store-currency"
 
 

@@ -16,12 +16,14 @@ from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import ADDRESSES, CLEARED_FIELDS, CLEARED_OF_CREDIT, CUSTOMERS, NET_TERMS
+from daemon.sparklayer.own_words import NOTHING, many_with, one_with
 
-CREATE = Operation(name="createCustomer", method="POST", keyed=True)
-UPDATE = Operation(name="updateCustomer", method="PATCH", keyed=True, concurrent=True)
-DELETE = Operation(name="deleteCustomer", method="DELETE")
-LIST_ADDRESSES = Operation(name="listCustomerAddresses", method="GET")
-DELETE_ADDRESS = Operation(name="deleteCustomerAddress", method="DELETE")
+CUSTOMER = one_with("id", "external_id", "email")
+CREATE = Operation(name="createCustomer", method="POST", answers=CUSTOMER, keyed=True)
+UPDATE = Operation(name="updateCustomer", method="PATCH", answers=CUSTOMER, keyed=True, concurrent=True)
+DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING)
+LIST_ADDRESSES = Operation(name="listCustomerAddresses", method="GET", answers=many_with("id", "external_id"))
+DELETE_ADDRESS = Operation(name="deleteCustomerAddress", method="DELETE", answers=NOTHING)
 
 OPTIONAL = frozenset(CLEARED_FIELDS)
 """The fields that a customer may lack."""

@@ -2,18 +2,19 @@
 
 Classified per operation: the same 409 is a duplicate, a concurrent update to be retried, or a
 refusal. Errors are RFC 7807 (`title`, `detail`, `errors[]`), but pricing answers a bare list of
-`{line, field, message}`, some errors have no body, and a proxy in between may answer HTML (sparklayer.md 0).
+`{line, field, message}`, and some errors have no body (sparklayer.md 0). What a proxy in between says is none of them:
+`own_words` tells it from what SparkLayer does, before anything here is believed.
 """
 
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from attrs import frozen
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.http import Answer, temporary
 from daemon.sparklayer.inferred import DUPLICATE_STATUSES, DUPLICATE_WORDS, FIRST_LINE, SUSPENDED
+from daemon.sparklayer.own_words import Shape, content_of, foreign
 
 LONGEST_WORDS = 300
 
@@ -25,26 +26,24 @@ class Operation:
     name: str
     """As SparkLayer's documents call it; a label in metrics."""
     method: str
+    answers: Shape
+    """What its success looks like."""
     keyed: bool = False
     """It writes an id or a SKU that may be taken."""
     concurrent: bool = False
     """Its 409 means that someone else writes at the same time."""
     forbidding: bool = False
     """Its 403 is about what was sent, not about who sent it."""
+    by_line: bool = False
+    """Its 400 may be a list of refused lines."""
 
 
 def failure_of(operation: Operation, answer: Answer) -> Failure | None:
     """Return what an answer other than 401 means; None: success."""
-    if answer.ok:
-        return _page(answer)
-    return temporary(answer) or _obstacle(operation, answer) or _refusal(operation, answer)
-
-
-def _page(answer: Answer) -> Retry | None:
-    """Name a good answer that is none of the API's: a proxy's page to log in, say, and nothing was done."""
-    if not answer.body.lstrip().startswith(b"<"):
-        return None
-    return Retry("SparkLayer answered with a web page", reason="not_json", effect_unknown=True)
+    passing = temporary(answer) or foreign(operation.name, operation.answers, answer, by_line=operation.by_line)
+    if passing is not None or answer.ok:
+        return passing
+    return _obstacle(operation, answer) or _refusal(operation, answer)
 
 
 def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:
@@ -70,7 +69,7 @@ def _refusal(operation: Operation, answer: Answer) -> Failure:
 
 def words_of(answer: Answer) -> str:
     """Return SparkLayer's own words in one line, or the status when it said nothing a person can read."""
-    content = _content(answer)
+    content = content_of(answer)
     texts = _list_words(content) if isinstance(content, list) else _problem_words(content)
     line = " ".join("; ".join(texts).split()) or f"HTTP status {answer.status}"
     return line if len(line) <= LONGEST_WORDS else line[: LONGEST_WORDS - 1] + "…"
@@ -78,20 +77,13 @@ def words_of(answer: Answer) -> str:
 
 def lines_of(answer: Answer) -> dict[int, str]:
     """Return the refused rows of a pricing write as {index in the request: words}."""
-    content = _content(answer)
+    content = content_of(answer)
     found: dict[int, str] = {}
     for row in content if isinstance(content, list) else ():
         line = row.get("line") if isinstance(row, dict) else None
         if isinstance(line, int) and not isinstance(line, bool):
             found[line - FIRST_LINE] = _one_line(row, "field")[:LONGEST_WORDS]
     return found
-
-
-def _content(answer: Answer) -> Any:
-    try:
-        return msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _problem_words(content: Any) -> list[str]:

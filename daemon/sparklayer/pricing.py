@@ -17,13 +17,15 @@ from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CLEARED
+from daemon.sparklayer.own_words import UNSEEN, one_with
 
 PRICE_LISTS = "/api/v1/price-lists"
 
-GET_LIST = Operation(name="getPriceList", method="GET")
-CREATE_LIST = Operation(name="createPriceList", method="POST", keyed=True)
-UPDATE_LIST = Operation(name="updatePriceList", method="PATCH")
-SET = Operation(name="updatePriceListPricing", method="PATCH", concurrent=True)
+PRICE_LIST = one_with("slug")
+GET_LIST = Operation(name="getPriceList", method="GET", answers=PRICE_LIST)
+CREATE_LIST = Operation(name="createPriceList", method="POST", answers=PRICE_LIST, keyed=True)
+UPDATE_LIST = Operation(name="updatePriceList", method="PATCH", answers=PRICE_LIST)
+SET = Operation(name="updatePriceListPricing", method="PATCH", answers=UNSEEN, concurrent=True, by_line=True)
 
 
 class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):

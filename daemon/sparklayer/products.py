@@ -16,10 +16,12 @@ from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantI
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
+from daemon.sparklayer.own_words import one_with
 
-CREATE = Operation(name="createProduct", method="POST", keyed=True, concurrent=True)
-UPDATE = Operation(name="updateProduct", method="PATCH", keyed=True, concurrent=True)
-GET = Operation(name="getProduct", method="GET")
+PRODUCT = one_with("id", "external_id", "title", "variants")
+CREATE = Operation(name="createProduct", method="POST", answers=PRODUCT, keyed=True, concurrent=True)
+UPDATE = Operation(name="updateProduct", method="PATCH", answers=PRODUCT, keyed=True, concurrent=True)
+GET = Operation(name="getProduct", method="GET", answers=PRODUCT)
 PATH = "/api/v1/products"
 
 EXTRAS = frozenset({"rrp", "settings"})

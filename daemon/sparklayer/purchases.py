@@ -16,6 +16,7 @@ from daemon.model import CartId, ExternalId, Lane, Order, PackageType
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CUSTOMER_OF_PLATFORM
+from daemon.sparklayer.own_words import one_with
 from daemon.sparklayer.packages import (
     Body,
     address_body,
@@ -26,8 +27,9 @@ from daemon.sparklayer.packages import (
     without_calculated,
 )
 
-READ = Operation(name="getPurchase", method="GET")
-PUT = Operation(name="createUpdatePurchase", method="PUT", forbidding=True)
+PURCHASE = one_with("type", "purchase_identifiers", "packages")
+READ = Operation(name="getPurchase", method="GET", answers=PURCHASE)
+PUT = Operation(name="createUpdatePurchase", method="PUT", answers=PURCHASE, forbidding=True)
 PATH = "/api/v1/purchases/sparklayer/{}"
 
 

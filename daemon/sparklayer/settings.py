@@ -1,23 +1,29 @@
 """The site's base currency (sparklayer.md section 7).
 
 It is a global setting, which keys made in the Dashboard may not write; then the store currency stands for it, which
-can be set once. Both are documented, which answer says that a key may not is not.
+can be set once. Both are documented, which answer says that a key may not is not. So the refusal must be SparkLayer's
+own, and it must say so twice.
 """
 
 from http import HTTPStatus
+
+import trio
 
 from daemon.errors import Rejected
 from daemon.model import Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import SETTINGS_REFUSED, SETTINGS_REFUSED_WORDS
+from daemon.sparklayer.own_words import NOTHING, one_with
 
-PATCH = Operation(name="patchGlobalSetting", method="PATCH", forbidding=True)
-PUT = Operation(name="putStoreCurrency", method="PUT", forbidding=True)
+PATCH = Operation(name="patchGlobalSetting", method="PATCH", answers=NOTHING, forbidding=True)
+PUT = Operation(name="putStoreCurrency", method="PUT", answers=one_with("currency_code"), forbidding=True)
 
 SETTINGS_PATH = "/api/v1/settings"
 CURRENCY_PATH = "/api/v1/store-currency"
 BASE_CURRENCY = "baseCurrency"
+SECOND_THOUGHT = 2.0
+"""Seconds until a refused setting is asked for once more."""
 
 CONFLICT = f"http_{HTTPStatus.CONFLICT.value}"
 """The reason of the refusal that says: another currency is set."""
@@ -34,13 +40,21 @@ class Settings:
     async def set_base_currency(self, currency: str, lane: Lane) -> None:
         """Set the base currency. Raises Rejected, whose reason is `CONFLICT` when another one is set for good."""
         if not self._refused:
-            try:
-                content = [{"key": BASE_CURRENCY, "value": currency}]
-                await self._client.call(PATCH, SETTINGS_PATH, lane, encode_json(content))
-            except Rejected as error:
-                if error.reason not in SETTINGS_REFUSED and not SETTINGS_REFUSED_WORDS.search(str(error)):
-                    raise
-                self._refused = True
-            else:
+            if await self._set(currency, lane):
                 return
+            await trio.sleep(SECOND_THOUGHT)
+            if await self._set(currency, lane):
+                return
+            self._refused = True
         await self._client.call(PUT, CURRENCY_PATH, lane, encode_json({"currency_code": currency}))
+
+    async def _set(self, currency: str, lane: Lane) -> bool:
+        """Write the global setting; return False when this key may not. Raises Rejected for the currency's sake."""
+        content = [{"key": BASE_CURRENCY, "value": currency}]
+        try:
+            await self._client.call(PATCH, SETTINGS_PATH, lane, encode_json(content))
+        except Rejected as error:
+            if error.reason not in SETTINGS_REFUSED and not SETTINGS_REFUSED_WORDS.search(str(error)):
+                raise
+            return False
+        return True

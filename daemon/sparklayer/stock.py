@@ -21,12 +21,13 @@ from daemon.model import Lane, Sku
 from daemon.model import Stock as Level
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
 
-SET = Operation(name="updateBatchStock", method="POST")
-FETCH = Operation(name="getBatchStock", method="POST")
-DELETE = Operation(name="deleteBatchStock", method="POST")
-LIST_LOCATIONS = Operation(name="getStockLocations", method="GET")
-CREATE_LOCATION = Operation(name="createStockLocation", method="POST", keyed=True)
+SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN)
+FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"))
+DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING)
+LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"))
+CREATE_LOCATION = Operation(name="createStockLocation", method="POST", answers=one_with("id"), keyed=True)
 
 SET_PATH = "/api/v1/batch-update-stock"
 FETCH_PATH = "/api/v1/batch-fetch-stock"

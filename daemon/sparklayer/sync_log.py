@@ -17,10 +17,11 @@ from daemon.model import Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
+from daemon.sparklayer.own_words import NOTHING, UNSEEN
 
-PUT = Operation(name="updateFullLoggingStatus", method="PUT")
-PATCH = Operation(name="updatePartialLoggingStatus", method="PATCH")
-DELETE = Operation(name="deleteAllLoggingStatus", method="DELETE")
+PUT = Operation(name="updateFullLoggingStatus", method="PUT", answers=UNSEEN)
+PATCH = Operation(name="updatePartialLoggingStatus", method="PATCH", answers=UNSEEN)
+DELETE = Operation(name="deleteAllLoggingStatus", method="DELETE", answers=NOTHING)
 PATH = "/api/v1/sync-log"
 
 

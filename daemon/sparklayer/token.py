@@ -11,13 +11,15 @@ import trio
 from attrs import frozen
 from msgspec import Meta
 
-from daemon.errors import Blocked, Failure, Retry, Side
+from daemon.errors import Blocked, Failure, KeyRefused, Retry, Side
 from daemon.http import Answer, temporary
 from daemon.model import ApiKey, Lane, Secret
-from daemon.sparklayer.failures import words_of
+from daemon.sparklayer.failures import Operation, words_of
 from daemon.sparklayer.inferred import REFUSED_KEY, TOKEN_SECONDS
+from daemon.sparklayer.own_words import foreign, one_with
 from daemon.wire import Wire
 
+TOKEN = Operation(name="getAccessToken", method="POST", answers=one_with("access_token"))
 PATH = "/api/auth/token"
 MARGIN = 0.1
 LONGEST_MARGIN = 60.0
@@ -44,7 +46,7 @@ class Tokens:
     async def current(self, lane: Lane) -> Token:
         """Return a token that is not too old, asking for one if need be.
 
-        Raises Blocked (reason "credentials") when the key is refused, and Retry.
+        Raises KeyRefused (reason "credentials") when the key is refused, and Retry.
         """
         kept = self._outcome
         if isinstance(kept, Token) and trio.current_time() < kept.old_at:
@@ -79,7 +81,7 @@ class Tokens:
             }
         )
         try:
-            answer = await self._wire.send("POST", PATH, lane, body=body)
+            answer = await self._wire.send(TOKEN.method, PATH, lane, body=body)
         except Failure as failure:
             return failure
         return read(answer, trio.current_time(), self._key.client_secret)
@@ -96,13 +98,14 @@ class _Reply(msgspec.Struct):
 
 def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
     """Read the token endpoint's answer at the time `now`; the secret that was `sent` is starred in its words."""
-    later = temporary(answer)
+    later = temporary(answer) or foreign(TOKEN.name, TOKEN.answers, answer)
     if later is not None:
         return later
     if not answer.ok:
         reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
         words = words_of(answer).replace(sent.reveal(), "***")
-        return Blocked(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
+        kind = KeyRefused if answer.status in REFUSED_KEY else Blocked
+        return kind(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
     try:
         reply = msgspec.json.decode(answer.body, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

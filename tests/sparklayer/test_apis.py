@@ -286,7 +286,7 @@ async def test_a_patch_before_any_put_is_missing(sparklayer: SparkLayer, fake: A
 async def test_an_answer_that_cannot_be_read_is_tried_again(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
-    fake.answers = [httpx.Response(200, content=b"<html>")]
+    fake.answers = [httpx.Response(200, json=[{"id": 5}])]
     with pytest.raises(Retry) as failure:
         await sparklayer.stock.locations()
     assert failure.value.reason == "unreadable"

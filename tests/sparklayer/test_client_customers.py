@@ -122,7 +122,9 @@ async def test_the_email_that_is_sent_may_be_a_placeholder(sparklayer: SparkLaye
 
 
 async def test_each_operation_has_its_path_and_ids_are_quoted_in_it(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(204)] * 4 + [httpx.Response(200, json=[{"external_id": "9"}, {"id": "pa_1"}])]
+    written = httpx.Response(200, json={"external_id": "7/7"})
+    addresses = httpx.Response(200, json=[{"external_id": "9"}, {"id": "pa_1"}])
+    fake.answers = [written, written, httpx.Response(204), httpx.Response(204), addresses]
     await sparklayer.customers.create(write(PLAIN), Lane.LIVE)
     await sparklayer.customers.update(write(PLAIN), Lane.BACKFILL)
     await sparklayer.customers.delete_address(ExternalId("7/7"), AddressId("a b"), Lane.LIVE)

@@ -1,0 +1,192 @@
+"""Nothing that something in between says is taken for SparkLayer's word, whatever its status and the operation."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from trio.testing import MockClock
+
+import daemon.sparklayer
+from daemon.errors import Blocked, Duplicate, Failure, KeyRefused, Missing, Rejected, Retry, Side
+from daemon.http import Answer, Api
+from daemon.model import ApiKey, Lane, Secret
+from daemon.sparklayer.client import Client
+from daemon.sparklayer.failures import Operation, failure_of
+from daemon.sparklayer.own_words import FOREIGN
+from daemon.sparklayer.token import TOKEN, Token, Tokens, read
+from daemon.throttle import AdaptivePolicy, Limiter
+from daemon.wire import Wire, ignore
+
+
+def operations() -> Iterator[Operation]:
+    """Find every operation that any module of the client has."""
+    for info in pkgutil.iter_modules(daemon.sparklayer.__path__, "daemon.sparklayer."):
+        yield from (
+            value for value in vars(importlib.import_module(info.name)).values() if isinstance(value, Operation)
+        )
+    yield daemon.sparklayer.PROBE
+
+
+OPERATIONS = {operation.name: operation for operation in operations()}
+STATUSES = [400, 401, 403, 404, 409]
+HTML = b"<!doctype html><title>Unavailable for updates: already exists</title>"
+FOREIGN_BODIES = {
+    "html": HTML,
+    "text": b"no such thing: SKU already exists",
+    "other json": b'{"message": "no Route matched with those values", "code": 404}',
+    "other list": b'["not found"]',
+    "a number": b"404",
+    "truncated": b'{"title": "Not found", "stat',
+}
+PROBLEM = b'{"title": "No", "status": 400}'
+LINES = b'[{"line": 0, "field": "price", "message": "too low"}]'
+JSON = {"content-type": "application/json"}
+
+PAGES = {
+    "createProduct": b'{"id": "pp_1"}',
+    "updateProduct": b'{"external_id": "7"}',
+    "getProduct": b'{"variants": []}',
+    "getPurchase": b'{"type": "order"}',
+    "createUpdatePurchase": b'{"packages": []}',
+    "getStoreCurrency": b'{"currency_code": "GBP"}',
+    "patchGlobalSetting": b"",
+    "putStoreCurrency": b'{"currency_code": "GBP"}',
+    "getPriceList": b'{"slug": "retail"}',
+    "createPriceList": b'{"slug": "retail"}',
+    "updatePriceList": b'{"slug": "retail"}',
+    "updatePriceListPricing": b"",
+    "updateFullLoggingStatus": b"",
+    "updatePartialLoggingStatus": b"",
+    "deleteAllLoggingStatus": b"",
+    "createCustomer": b'{"id": "cu_1"}',
+    "updateCustomer": b'{"email": "jo@shop.test"}',
+    "deleteCustomer": b"",
+    "listCustomerAddresses": b'[{"id": "ca_1"}]',
+    "deleteCustomerAddress": b"",
+    "updateBatchStock": b"",
+    "getBatchStock": b'[{"sku": "A-1", "stock_levels": []}]',
+    "deleteBatchStock": b"",
+    "listStockLocations": b"[]",
+    "createStockLocation": b'{"id": "1"}',
+    "getAccessToken": b'{"access_token": "token"}',
+}
+"""What each operation documents of its success."""
+
+UNDOCUMENTED = {"updatePriceListPricing", "updateFullLoggingStatus", "updatePartialLoggingStatus", "updateBatchStock"}
+"""Operations that may answer whatever JSON they like."""
+
+
+def test_every_operation_is_in_the_table() -> None:
+    assert OPERATIONS.keys() == PAGES.keys()
+
+
+@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=FOREIGN_BODIES)
+@pytest.mark.parametrize("status", [*STATUSES, 301, 302, 307, 402, 405, 410, 413, 422])
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_a_refusal_that_is_not_the_apis_own_passes(operation: Operation, status: int, body: bytes) -> None:
+    for headers in ({}, JSON):
+        failure = failure_of(operation, Answer(status, headers, body))
+        assert type(failure) is Retry
+        assert (failure.reason, failure.effect_unknown) == (FOREIGN, True)
+
+
+@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=FOREIGN_BODIES)
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_a_success_that_is_not_the_apis_own_passes(operation: Operation, status: int, body: bytes) -> None:
+    failure = failure_of(operation, Answer(status, JSON, body))
+    if operation.name in UNDOCUMENTED and body == FOREIGN_BODIES["other json"]:
+        assert failure is None
+    else:
+        assert isinstance(failure, Retry)
+        assert (failure.reason, failure.effect_unknown) == (FOREIGN, True)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_a_success_of_the_documented_shape_is_believed_under_any_type_but_html(operation: Operation) -> None:
+    page = PAGES[operation.name]
+    for kind in ("application/json", "text/plain", "application/octet-stream", ""):
+        assert failure_of(operation, Answer(200, {"content-type": kind}, page)) is None
+    assert isinstance(failure_of(operation, Answer(200, {"content-type": "text/html; charset=utf-8"}, page)), Retry)
+    empty = failure_of(operation, Answer(204, {}, b""))
+    assert empty is None if page == b"" else isinstance(empty, Retry)
+
+
+@pytest.mark.parametrize("body", [b"", PROBLEM, b'{"errors": []}', b'{"detail": "no"}', b'{"status": 1}'])
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_the_apis_own_refusals_keep_their_meaning(operation: Operation, body: bytes) -> None:
+    kinds = [type(failure_of(operation, Answer(status, {"content-type": "text/plain"}, body))) for status in STATUSES]
+    forbidden = Rejected if operation.forbidding else Blocked
+    assert [kinds[0], kinds[2], kinds[3]] == [Rejected, forbidden, Missing]
+    assert kinds[4] is (Retry if operation.concurrent else Rejected)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_html_is_never_the_apis_own_even_if_the_body_looks_so(operation: Operation) -> None:
+    for body in (b"", PROBLEM):
+        failure = failure_of(operation, Answer(404, {"content-type": "Text/HTML"}, body))
+        assert isinstance(failure, Retry)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_lines_refuse_only_a_write_of_prices(operation: Operation) -> None:
+    failure = failure_of(operation, Answer(400, {}, LINES))
+    assert type(failure) is (Rejected if operation.name == "updatePriceListPricing" else Retry)
+    assert type(failure_of(operation, Answer(404, {}, LINES))) is Retry
+    assert type(failure_of(operation, Answer(400, {}, b"[]"))) is Retry
+
+
+def test_a_duplicate_is_one_only_in_the_apis_own_words() -> None:
+    create = OPERATIONS["createProduct"]
+    assert type(failure_of(create, Answer(409, {}, b'{"detail": "SKU already exists"}'))) is Duplicate
+    assert type(failure_of(create, Answer(409, {}, b"SKU already exists"))) is Retry
+
+
+@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=FOREIGN_BODIES)
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+async def test_a_call_that_something_in_between_refuses_fails_so(
+    autojump_clock: MockClock, operation: Operation, status: int, body: bytes
+) -> None:
+    asked = 0
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        if request.url.path != "/api/auth/token":
+            return httpx.Response(status, content=body)
+        asked += 1
+        return httpx.Response(200, json={"access_token": f"token-{asked}"})
+
+    api = Api("https://site.test", headers={}, transport=httpx.MockTransport(respond))
+    wire = Wire("sparklayer", api, Limiter(api="sparklayer", side=Side.SPARKLAYER, policy=AdaptivePolicy()), ignore)
+    client = Client(wire, Tokens(wire, ApiKey(client_id="id", client_secret=Secret("secret"))))
+    with pytest.raises(Failure) as failure:
+        await client.call(operation, "/any", Lane.LIVE)
+    await wire.aclose()
+    if status == 401:
+        assert (type(failure.value), failure.value.reason, asked) == (Blocked, "credentials", 2)
+    else:
+        assert (type(failure.value), failure.value.reason, asked) == (Retry, FOREIGN, 1)
+
+
+@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=FOREIGN_BODIES)
+@pytest.mark.parametrize("status", [200, 302, *STATUSES])
+def test_a_token_that_something_in_between_refuses_is_asked_for_again(status: int, body: bytes) -> None:
+    outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
+    assert type(outcome) is Retry
+    assert outcome.reason == FOREIGN
+
+
+@pytest.mark.parametrize("body", [b"", PROBLEM])
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_key_is_refused_in_the_apis_own_words(status: int, body: bytes) -> None:
+    outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
+    assert type(outcome) is KeyRefused
+    assert outcome.reason == "credentials"
+
+
+def test_a_token_is_believed_under_any_type_but_html() -> None:
+    for kind, expected in (("text/plain", Token), ("text/html", Retry)):
+        assert type(read(Answer(200, {"content-type": kind}, PAGES[TOKEN.name]), 0.0, Secret("secret"))) is expected

@@ -68,7 +68,7 @@ PAGES = {
     "updateBatchStock": b"",
     "getBatchStock": b'[{"sku": "A-1", "stock_levels": []}]',
     "deleteBatchStock": b"",
-    "listStockLocations": b"[]",
+    "getStockLocations": b"[]",
     "createStockLocation": b'{"id": "1"}',
     "getAccessToken": b'{"access_token": "token"}',
 }

@@ -63,8 +63,8 @@ def paths(node: Any, at: Path = ()) -> list[Path]:
 
 def changed(whole: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
     """Return a copy with another value at a path."""
-    copy = json.loads(json.dumps(whole))
-    node = copy
+    copy: dict[str, Any] = json.loads(json.dumps(whole))
+    node: Any = copy
     for key in path[:-1]:
         node = node[key]
     node[path[-1]] = value
@@ -168,15 +168,16 @@ NO_AMOUNTS = ["abc", "", "NaN", "Infinity", "1e13", "1e400", "1e-400", "19,99", 
 
 @pytest.mark.parametrize("told", NO_AMOUNTS)
 @pytest.mark.parametrize("name", faults.AMOUNTS)
-def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: object) -> None:
-    result = mapped(**{name: told})
+def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> None:
+    changes: dict[str, Any] = {name: told}
+    result = mapped(**changes)
     assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_amount_unusable"])
     assert f'"{name}"' in result.problems[0].message
 
 
 @pytest.mark.parametrize("told", NO_AMOUNTS)
 @pytest.mark.parametrize("name", faults.LINE_AMOUNTS)
-def test_an_amount_of_a_line_that_is_none_is_told_of(name: str, told: object) -> None:
+def test_an_amount_of_a_line_that_is_none_is_told_of(name: str, told: Any) -> None:
     result = mapped(lines=[{**LINE, name: told}])
     assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_amount_unusable"])
     assert f'"Shirt: {name}"' in result.problems[0].message

@@ -191,6 +191,18 @@ class Trouble(enum.Enum):
         remedy="Save the order again in {platform}; if that does not help, ask {platform}'s support to correct it.",
         at=(Kind.ORDERS,),
     )
+    ORDER_AMOUNT_UNUSABLE = Entry(
+        when="an amount of an order, or how many pieces a line has, is missing, absurdly large or no number",
+        message='The order\'s amount "{field}" cannot be used, so SparkLayer keeps what it has of the order.',
+        remedy="Correct it in {platform}, or ask {platform}'s support to.",
+        at=(Kind.ORDERS,),
+    )
+    FIELD_UNREADABLE = Entry(
+        when="a field of an entity is of another type than is documented, and what is meant is not clear",
+        message='Its field "{field}" is not what {platform} documents, so SparkLayer keeps what it has of this.',
+        remedy="Correct it in {platform}, or ask {platform}'s support to.",
+        at=(Kind.CUSTOMERS, Kind.ORDERS),
+    )
     CURRENCY_CONFLICT = Entry(
         when="SparkLayer refuses the store's currency, since its own is set for good",
         message="The store's currency is {currency}, but SparkLayer's base currency is set to another one.",

@@ -10,7 +10,7 @@ import contextlib
 import re
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from attrs import frozen
@@ -164,6 +164,15 @@ class Unreadable:
     reason: str = UNEXPECTED
 
 
+@frozen
+class Odd:
+    """An entity of which fields are of another type than is documented: their paths, and the rest of it."""
+
+    id: int
+    fields: tuple[str, ...]
+    rest: Any
+
+
 STORE = Decoder(Store)
 LOCATIONS = Decoder(Listing[Location])
 HOOKS = Decoder(Listing[Hook])
@@ -174,7 +183,7 @@ RAW = Decoder(Raw)
 RAW_LIST = Decoder(list[Raw])
 ANYTHING = Decoder(dict[str, object])
 
-_STUB = Decoder(_Stub)
+_STUB = Decoder(_Stub, strict=False)
 _METAFIELD = Decoder(Metafield, strict=False)
 
 _ESCAPE = re.compile(

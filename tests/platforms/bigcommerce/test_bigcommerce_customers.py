@@ -357,13 +357,23 @@ async def test_a_server_that_caps_the_page_is_walked_to_the_end(store: FakeStore
 
 async def test_one_unreadable_customer_does_not_stop_the_others(store: FakeStore, shop: BigCommerce) -> None:
     store.add_customers(1, 3)
-    store.add_customers(2, email=7)
+    store.add_customers(2, email=[7])
     entities = await walk(shop)
     assert ids(entities) == [1, 3, 2]
     assert mapped(shop, entities[0]) is not None
-    with pytest.raises(Retry) as failed:
-        mapped(shop, entities[2])
-    assert failed.value.reason == "unexpected_shape"
+    told = shop.map(Kind.CUSTOMERS, entities[2], FACTS)
+    assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
+
+
+@pytest.mark.parametrize(("group", "codes"), [(0, []), (3, ["field_unreadable"]), ([3], ["field_unreadable"])])
+async def test_an_odd_field_is_told_of_a_b2b_customer_only(
+    store: FakeStore, shop: BigCommerce, group: object, codes: list[str]
+) -> None:
+    store.add_customers(2, last_name=[7], customer_group_id=group)
+    found = await shop.read(Kind.CUSTOMERS, [ExternalId("2")], Lane.LIVE)
+    told = shop.map(Kind.CUSTOMERS, found[ExternalId("2")], FACTS)
+    assert told.value is None
+    assert sorted({problem.code for problem in told.problems}) == codes
 
 
 async def test_addresses_that_were_not_included_are_not_taken_for_none(store: FakeStore, shop: BigCommerce) -> None:

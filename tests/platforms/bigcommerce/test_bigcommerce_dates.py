@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -122,8 +123,9 @@ def test_what_is_no_time_is_none(told: str) -> None:
 
 @pytest.mark.parametrize("told", [*NONE, None])
 @pytest.mark.parametrize("field", ["date_created", "date_modified"])
-def test_a_date_of_an_order_that_is_none_is_an_issue_that_names_it(field: str, told: str | None) -> None:
-    result = mapped(**{field: told})
+def test_a_date_of_an_order_that_is_none_is_an_issue_that_names_it(field: str, told: Any) -> None:
+    changes: dict[str, Any] = {field: told}
+    result = mapped(**changes)
     assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_date_unusable"])
     assert f'"{field}"' in result.problems[0].message
 

@@ -15,11 +15,15 @@ from daemon.model import Address, AddressId, Customer, ExternalId, Mapped, Probl
 from daemon.platforms.bigcommerce.customers import attributes, wire
 from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
+from daemon.platforms.bigcommerce.wire import Odd
 from daemon.problems import Trouble
 
 PLATFORM = "BigCommerce"
 BASE = "base"
 """The group that every SparkLayer site has (sparklayer.md section 5)."""
+
+MOST = 20
+"""So many fields that cannot be read are told of at most."""
 
 LONGEST_SHOWN = 40
 """Digits of a parent's id that are shown."""
@@ -78,8 +82,18 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
         value=value if _EMAIL.fullmatch(email) and not stray else None,
         problems=tuple(problems),
         name=value.company_name or f"{value.first_name} {value.last_name}".strip() or email or str(raw.id),
-        url=f"{facts.url}/manage/customers/{raw.id}/edit" if facts.url else "",  # inferred
+        url=_url(raw.id, facts),
     )
+
+
+def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
+    """Map a customer with fields that cannot be read: SparkLayer keeps what it has. One of none is no B2B customer."""
+    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields[:MOST]]
+    return Mapped(value=None, problems=tuple(found), name=str(odd.id), url=_url(odd.id, facts))
+
+
+def _url(customer: int, facts: StoreFacts) -> str:
+    return f"{facts.url}/manage/customers/{customer}/edit" if facts.url else ""  # inferred
 
 
 def _addresses(told: Told, problems: list[Problem]) -> Iterator[tuple[AddressId, Address]]:

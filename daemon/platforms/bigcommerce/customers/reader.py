@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 from msgspec import Raw
 from msgspec.json import Decoder
 
@@ -126,6 +126,8 @@ class CustomerReader:
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
         """Map a customer."""
+        if isinstance(entity.content, wire.Odd):
+            return mapping.unread(entity.content, facts)
         return mapping.customer(entity.content, facts)
 
     async def _learn(self) -> _Known:
@@ -209,7 +211,12 @@ class CustomerReader:
                 group=self._settings.customer_group_mapping.get(one.customer_group_id or 0),
             )
 
-        return [Entity(ExternalId(str(one.id)), told(one) if isinstance(one, Listed) else one) for one in customers]
+        def content(one: Listed | wire.Unreadable | wire.Odd) -> Told | wire.Unreadable | wire.Odd:
+            if isinstance(one, Listed):
+                return told(one)
+            return _of_b2b(one, known) if isinstance(one, wire.Odd) else one
+
+        return [Entity(ExternalId(str(one.id)), content(one)) for one in customers]
 
     def _doubt(
         self, known: _Known, one: Listed, places: Sequence[Address], values: Sequence[Attribute]
@@ -254,6 +261,12 @@ class CustomerReader:
             for one in await self._client.every(path, decoder, lane=lane, limit=LIMIT, query=query):
                 found[one.customer_id or 0].append(one)
         return found
+
+
+def _of_b2b(odd: wire.Odd, known: _Known) -> wire.Odd:
+    """Return what stands for a customer with odd fields: without them where its group is one of retail."""
+    retail = known.has_group(odd.rest) and odd.rest.customer_group_id not in known.groups
+    return evolve(odd, fields=()) if retail and "customer_group_id" not in odd.fields else odd
 
 
 def _asking(query: Mapping[str, str]) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import wire
-from daemon.platforms.bigcommerce.wire import Listing, Unreadable
+from daemon.platforms.bigcommerce.odd import Shape
+from daemon.platforms.bigcommerce.wire import Listing, Odd, Unreadable
 
 
 class Owned(Struct, frozen=True, kw_only=True):
@@ -78,9 +78,9 @@ ATTRIBUTES = Decoder(Listing[Attribute])
 NAMES = Decoder(Listing[AttributeName])
 GROUPS = Decoder(list[Group])
 
-_CUSTOMER = Decoder(Customer)
+_CUSTOMER = Shape(Customer)
 
 
-def read_customer(raw: Raw) -> Customer | Unreadable:
+def read_customer(raw: Raw) -> Customer | Unreadable | Odd:
     """Decode one customer. Raises Retry when not even its id can be told."""
-    return wire.read(raw, _CUSTOMER)
+    return _CUSTOMER.read(raw)

@@ -28,10 +28,9 @@ from daemon.model import (
 )
 from daemon.platforms.bigcommerce.dates import moment_of
 from daemon.platforms.bigcommerce.orders import wire
+from daemon.platforms.bigcommerce.orders.faults import PLATFORM, problems_of, url_of
 from daemon.platforms.bigcommerce.orders.pieces import Pieces
 from daemon.problems import Trouble
-
-PLATFORM = "BigCommerce"
 
 NO_MOMENT = datetime.fromtimestamp(0, UTC)
 """Stands where a date of an order is none; such an order is not sent."""
@@ -69,12 +68,14 @@ class Told:
 
 
 def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
-    """Map one order. Never raises for what `wire` accepts; what has no usable date maps to nothing but a problem."""
+    """Map one order. Never raises for what `wire` accepts; of what has no usable date or amount only that is told."""
     raw = told.order
     problems: list[Problem] = []
     cart = _cart(told.cart, problems)
     lines = [line for part in raw.parts.all for line in part.lines]
-    packages = list(_packages(told, lines))
+    amiss = problems_of(raw)
+    problems += amiss
+    packages = [] if amiss else list(_packages(told, lines))
     strange = [line for line in lines if not (line.sku or "").strip()]
     problems += [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, line=one.name or one.id) for one in strange]
     placed = _moment(raw, "date_created", problems)
@@ -88,17 +89,17 @@ def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
         placed=placed or NO_MOMENT,
         updated=updated or NO_MOMENT,
         currency=raw.default_currency_code or facts.currency,
-        packages=tuple(_with_transport(raw, packages)),
+        packages=() if amiss else tuple(_with_transport(raw, packages)),
         billing_address=_address(raw.billing_address),
-        paid=_paid(raw, packages),
+        paid=None if amiss else _paid(raw, packages),
         tax=raw.total_tax,
     )
-    is_whole = cart is not None and placed is not None and updated is not None
+    is_whole = None not in (cart, placed, updated) and not amiss
     return Mapped(
         value=value if is_whole and placed_and_kept else None,
         problems=tuple(problems) if placed_and_kept else (),
         name=f"Order {raw.id}",
-        url=f"{facts.url}/manage/orders/{raw.id}" if facts.url else "",  # inferred
+        url=url_of(raw.id, facts),
     )
 
 

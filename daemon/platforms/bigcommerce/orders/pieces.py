@@ -15,6 +15,8 @@ from daemon.platforms.bigcommerce.orders import wire
 MILLS = Decimal("0.0001")
 """What a share is rounded to: the places that BigCommerce's amounts have."""
 
+NOTHING = Decimal(0)
+
 
 @frozen
 class _Cost:
@@ -67,6 +69,6 @@ class Pieces:
 
 
 def _cost(line: wire.Line) -> _Cost:
-    net = line.price_ex_tax * line.quantity if line.total_ex_tax is None else line.total_ex_tax
-    gross = line.price_inc_tax * line.quantity if line.total_inc_tax is None else line.total_inc_tax
-    return _Cost(net, gross, sum((one.amount or Decimal(0) for one in line.applied_discounts or ()), Decimal(0)))
+    net = (line.price_ex_tax or NOTHING) * line.quantity if line.total_ex_tax is None else line.total_ex_tax
+    gross = (line.price_inc_tax or NOTHING) * line.quantity if line.total_inc_tax is None else line.total_inc_tax
+    return _Cost(net, gross, sum((one.amount or NOTHING for one in line.applied_discounts or ()), NOTHING))

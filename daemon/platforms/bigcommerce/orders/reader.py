@@ -26,7 +26,7 @@ from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
-from daemon.platforms.bigcommerce.orders import mapping
+from daemon.platforms.bigcommerce.orders import faults, mapping
 from daemon.platforms.bigcommerce.orders.mapping import Told
 from daemon.platforms.bigcommerce.orders.wire import (
     LINES,
@@ -127,6 +127,8 @@ class OrderReader:
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
         """Map an order; one that is not ours maps to nothing."""
+        if isinstance(entity.content, wire.Odd):
+            return faults.unread(entity.content, facts)
         return mapping.order(entity.content, facts) if entity.content is not None else Mapped(value=None)
 
     async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> list[ExternalId]:
@@ -193,12 +195,12 @@ class OrderReader:
         found = self._pattern.search(read_notes(raw)) if self._pattern else None
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
-    async def _whole(self, order: Listed | wire.Unreadable, cart: str, lane: Lane) -> Any:
+    async def _whole(self, order: Listed | wire.Unreadable | wire.Odd, cart: str, lane: Lane) -> Any:
         """Complete an order: all its lines where not all were included, and its shipments where it has any.
 
         How many pieces there are is known already (that the totals count pieces is inferred).
         """
-        if isinstance(order, wire.Unreadable):
+        if not isinstance(order, Listed):
             return order
         doubt = None
         if not order.parts.is_whole:

@@ -8,7 +8,8 @@ from msgspec import Raw, Struct, structs
 from msgspec.json import Decoder
 
 from daemon.platforms.bigcommerce import wire
-from daemon.platforms.bigcommerce.wire import Unreadable
+from daemon.platforms.bigcommerce.odd import Shape
+from daemon.platforms.bigcommerce.wire import Odd, Unreadable
 
 Amount = Decimal | None
 
@@ -40,8 +41,8 @@ class Line(Struct, frozen=True):
     order_address_id: int | None = None
     quantity_shipped: int | None = None
     quantity_refunded: int | None = None
-    price_ex_tax: Decimal = Decimal(0)
-    price_inc_tax: Decimal = Decimal(0)
+    price_ex_tax: Amount = None
+    price_inc_tax: Amount = None
     total_ex_tax: Amount = None
     total_inc_tax: Amount = None
     product_options: list[OptionValue] | None = None
@@ -172,12 +173,12 @@ LINES = Decoder(list[Line], strict=False)
 SHIPMENTS = Decoder(list[Shipment])
 
 _NOTES = Decoder(_Notes)
-_ORDER = Decoder(Order, strict=False)
+_ORDER = Shape(Order, strict=False)
 
 
-def read_order(raw: Raw) -> Order | Unreadable:
+def read_order(raw: Raw) -> Order | Unreadable | Odd:
     """Decode one order. Raises Retry when not even its id can be told."""
-    return wire.read(raw, _ORDER)
+    return _ORDER.read(raw)
 
 
 def read_notes(raw: Raw) -> str:

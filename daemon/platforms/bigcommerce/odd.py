@@ -1,0 +1,167 @@
+"""Reads an entity some of whose fields have another type than is documented, as far as it is clear what is meant. Pure.
+
+Text that is exactly a number stands for that number where a number is documented, and a number where text is stands for
+its decimal text. A null, also one that is printed as `{}`, is nothing where there may be nothing. An amount that is
+none reads as NaN, which no amount may be. Any other field is told of by its path, and the entity is not used: what is
+made of the rest might remove what SparkLayer has.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from attrs import field, frozen
+from msgspec import Raw, inspect
+from msgspec.json import Decoder
+
+from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce.wire import Odd, Unreadable
+
+T = TypeVar("T")
+
+NO_NUMBER = Decimal("NaN")
+
+_LONGEST = 40
+"""Digits of a number that is written as text."""
+_WORD = 2**63
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+_FLAGS = {"true": True, "false": False}
+_NOT = object()
+"""What is not of a type."""
+
+
+def _number(text: str) -> Decimal:
+    """Read a number of JSON, exactly."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # its exponent is beyond all bounds
+        return NO_NUMBER
+
+
+_LOOSE = Decoder(dict[str, Any], float_hook=_number)
+
+
+class Shape(Generic[T]):
+    """What an entity is documented to be."""
+
+    def __init__(self, kind: type[T], *, strict: bool = True) -> None:
+        self._decoder = Decoder(kind, strict=strict)
+        self._type = inspect.type_info(kind)
+
+    def read(self, raw: Raw) -> T | Unreadable | Odd:
+        """Decode one entity. Raises Retry when not even its id can be told."""
+        told = wire.read(raw, self._decoder)
+        if not isinstance(told, Unreadable):
+            return told
+        try:
+            content = wire.decode(raw, _LOOSE)
+        except msgspec.DecodeError:
+            return told
+        return self.convert(content, told)
+
+    def convert(self, content: dict[str, Any], told: Unreadable) -> T | Unreadable | Odd:
+        """Read what is decoded already; `told` is the answer where something that must be there is missing."""
+        notes = _Notes()
+        found: T = _read(content, self._type, "", notes)
+        if notes.missing:
+            return told
+        return Odd(told.id, tuple(notes.odd), found) if notes.odd else found
+
+
+@frozen
+class _Notes:
+    """Paths of what is of another type, and of what is missing."""
+
+    odd: list[str] = field(factory=list)
+    missing: list[str] = field(factory=list)
+
+
+def _read(value: Any, kind: inspect.Type, path: str, notes: _Notes) -> Any:
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    for option in options:
+        found = _as(value, option, path, notes)
+        if found is not _NOT:
+            return found
+    if value == {} and any(isinstance(option, inspect.NoneType) for option in options):
+        return None
+    if any(isinstance(option, inspect.DecimalType) for option in options):
+        return NO_NUMBER
+    notes.odd.append(path)
+    return None
+
+
+def _as(value: Any, kind: inspect.Type, path: str, notes: _Notes) -> Any:
+    """Return a value as a type, or _NOT."""
+    if isinstance(kind, inspect.StructType):
+        fits = isinstance(value, dict) and (kind.fields or not value)
+        return _struct(value, kind, path, notes) if fits else _NOT
+    if isinstance(kind, inspect.ListType):
+        fits = isinstance(value, list) and len(value) >= (kind.min_length or 0)
+        return [_read(one, kind.item_type, f"{path}[{n}]", notes) for n, one in enumerate(value)] if fits else _NOT
+    return _LEAVES.get(type(kind), _none_of_it)(value)
+
+
+def _struct(value: dict[str, Any], kind: inspect.StructType, path: str, notes: _Notes) -> Any:
+    parts = {}
+    for one in kind.fields:
+        where = f"{path}.{one.encode_name}" if path else one.encode_name
+        if one.encode_name in value:
+            parts[one.name] = _read(value[one.encode_name], one.type, where, notes)
+        elif one.required:
+            notes.missing.append(where)
+            parts[one.name] = None
+    return kind.cls(**parts)
+
+
+def _nothing(value: Any) -> Any:
+    return None if value is None else _NOT
+
+
+def _none_of_it(_value: Any) -> Any:
+    return _NOT
+
+
+def _flag(value: Any) -> Any:
+    if isinstance(value, str):
+        return _FLAGS.get(value, _NOT)
+    return value if isinstance(value, bool) else _NOT
+
+
+def _text(value: Any) -> Any:
+    """Return text as it is, and a number as text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return _NOT
+    number = Decimal(value)
+    return f"{number:f}" if number.is_finite() and abs(number.adjusted()) < _LONGEST else _NOT
+
+
+def _integer(value: Any) -> Any:
+    """Return a whole number that fits into a machine word."""
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not abs(Decimal(value)) < _WORD:
+        return _NOT
+    return int(value) if value == int(value) else _NOT
+
+
+def _decimal(value: Any) -> Any:
+    if isinstance(value, bool) or not (isinstance(value, int | Decimal | str)):
+        return _NOT
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return _NOT
+    return _number(str(value)) if isinstance(value, str) else Decimal(value)
+
+
+_LEAVES: Mapping[type[inspect.Type], Callable[[Any], Any]] = {
+    inspect.AnyType: lambda value: value,
+    inspect.NoneType: _nothing,
+    inspect.StrType: _text,
+    inspect.BoolType: _flag,
+    inspect.IntType: _integer,
+    inspect.DecimalType: _decimal,
+}

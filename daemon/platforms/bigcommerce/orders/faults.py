@@ -1,0 +1,60 @@
+"""Amounts of an order that cannot be used: each line must have a price, and all must be within reason. Pure.
+
+Names are those of BigCommerce, behind the line's own where it is one of a line.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from daemon.model import Mapped, Order, Problem, StoreFacts
+from daemon.platforms.bigcommerce.amounts import in_bounds
+from daemon.platforms.bigcommerce.ids import LARGEST_ID
+from daemon.platforms.bigcommerce.orders import wire
+from daemon.platforms.bigcommerce.wire import Odd
+from daemon.problems import Trouble
+
+PLATFORM = "BigCommerce"
+
+AMOUNTS = (
+    *("total_inc_tax", "total_tax", "shipping_cost_ex_tax", "shipping_cost_inc_tax"),
+    *("handling_cost_ex_tax", "handling_cost_inc_tax", "wrapping_cost_ex_tax", "wrapping_cost_inc_tax"),
+)
+LINE_AMOUNTS = ("price_ex_tax", "price_inc_tax", "total_ex_tax", "total_inc_tax")
+NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
+"""Of each pair one must be there."""
+
+MOST = 20
+"""So many problems of a kind are told of at most: an order may have hundreds of lines."""
+
+
+def problems_of(order: wire.Order) -> list[Problem]:
+    """Return a problem for each amount that cannot be used."""
+    names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
+    names += [
+        f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
+    ]
+    return [Trouble.ORDER_AMOUNT_UNUSABLE.problem(platform=PLATFORM, field=name) for name in names[:MOST]]
+
+
+def _of(line: wire.Line) -> Iterator[str]:
+    if not 0 <= line.quantity <= LARGEST_ID:
+        yield "quantity"
+    yield from (name for name in LINE_AMOUNTS if _is_bad(getattr(line, name)))
+    yield from (pair[0] for pair in NEEDED if all(getattr(line, name) is None for name in pair))
+    if any(_is_bad(discount.amount) for discount in line.applied_discounts or ()):
+        yield "applied_discounts"
+
+
+def _is_bad(amount: Decimal | None) -> bool:
+    return amount is not None and not in_bounds(amount)
+
+
+def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
+    """Map an order with fields that cannot be read: SparkLayer keeps what it has."""
+    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields[:MOST]]
+    return Mapped(value=None, problems=tuple(found), name=f"Order {odd.id}", url=url_of(odd.id, facts))
+
+
+def url_of(order: int, facts: StoreFacts) -> str:
+    """Return where an order is edited (inferred)."""
+    return f"{facts.url}/manage/orders/{order}" if facts.url else ""

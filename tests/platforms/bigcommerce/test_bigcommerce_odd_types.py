@@ -1,0 +1,203 @@
+"""A field of an order or a customer of another type than is documented: read where it is clear, else told of."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import inspect
+
+from daemon.model import ExternalId, StoreFacts
+from daemon.platforms.bigcommerce.customers import mapping as customer_mapping
+from daemon.platforms.bigcommerce.customers import wire as customer_wire
+from daemon.platforms.bigcommerce.orders import faults, mapping, wire
+from daemon.platforms.bigcommerce.wire import Odd, Unreadable
+from daemon.sparklayer.client import encode_json
+from daemon.sparklayer.customers import CustomerWrite, body
+from daemon.sparklayer.purchases import merged
+from tests.platforms.bigcommerce.fakes import ADDRESS
+from tests.platforms.bigcommerce.test_bigcommerce_customer_mapping import CUSTOMER
+from tests.platforms.bigcommerce.test_bigcommerce_order_mapping import CART, ORDER, PLACE, SHIRT, mapped, order
+
+FACTS = StoreFacts(currency="GBP", weight_unit="KGS")
+LINE = {
+    **SHIRT,
+    "order_address_id": 4,
+    "quantity_shipped": 0,
+    "quantity_refunded": 0,
+    "total_ex_tax": "30.3",
+    "total_inc_tax": "36.36",
+    "applied_discounts": [{"amount": "1.00"}],
+}
+FULL_PLACE = dict.fromkeys(("first_name", "last_name", "street_2", "state", "phone"), "x") | PLACE
+PART = {**FULL_PLACE, "id": 4, "line_items": [LINE], "shipping_method": "Van"}
+FULL_ORDER: dict[str, Any] = {
+    **ORDER,
+    **dict.fromkeys(faults.AMOUNTS, "1.0000"),
+    "items_total": 3,
+    "items_shipped": 0,
+    "is_deleted": False,
+    "billing_address": FULL_PLACE,
+    "consignments": {"shipping": [PART], "pickups": [], "downloads": []},
+}
+FULL_CUSTOMER: dict[str, Any] = {
+    **CUSTOMER,
+    "addresses": [ADDRESS],
+    "attributes": [{"attribute_id": 1, "attribute_value": "x", "customer_id": 7}],
+    "address_count": 1,
+    "attribute_count": 1,
+}
+VALUES: list[Any] = [
+    *(None, {}, [], "", " ", "abc", "12", "-5", "NaN", "Infinity", "1e400", "\u200b", "0", True, False, [None]),
+    *({"a": None}, -1, 0, 1.5, 3.0, 2**31, 2**53 + 1, 2**64, 10**30, 10**400, 1e308, 5e-324, "9" * 5000, "1e-400"),
+]
+Path = tuple[str | int, ...]
+
+
+def paths(node: Any, at: Path = ()) -> list[Path]:
+    """Return the path of every field and item."""
+    rows = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [path for key, one in rows for path in [(*at, key), *paths(one, (*at, key))]]
+
+
+def changed(whole: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    """Return a copy with another value at a path."""
+    copy: dict[str, Any] = json.loads(json.dumps(whole))
+    node: Any = copy
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    return copy
+
+
+def raw(content: dict[str, Any]) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(content).encode())
+
+
+def fields(path: Path) -> str:
+    return ".".join(map(str, path))
+
+
+@pytest.mark.parametrize("path", [path for path in paths(FULL_ORDER) if path != ("id",)], ids=fields)
+def test_no_value_of_any_field_of_an_order_breaks_anything(path: Path) -> None:
+    for value in VALUES:
+        read = wire.read_order(raw(changed(FULL_ORDER, path, value)))
+        if isinstance(read, Unreadable):
+            assert isinstance(value, dict), "only what must be there, and is not, is asked for again"
+            continue
+        if isinstance(read, Odd):
+            told = faults.unread(read, FACTS)
+            assert told.problems
+            assert all(f'"{name}"' in problem.message for name, problem in zip(read.fields, told.problems, strict=True))
+            continue
+        told = mapping.order(mapping.Told(read, CART), FACTS)
+        if told.value is not None:
+            encode_json(merged(told.value, None))
+
+
+@pytest.mark.parametrize("path", [path for path in paths(FULL_CUSTOMER) if path != ("id",)], ids=fields)
+def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None:
+    for value in VALUES:
+        read = customer_wire.read_customer(raw(changed(FULL_CUSTOMER, path, value)))
+        if isinstance(read, Unreadable):
+            assert isinstance(value, dict)
+            continue
+        if isinstance(read, Odd):
+            assert customer_mapping.unread(read, FACTS).problems
+            continue
+        names = {"x": read.attributes[0]} if read.attributes else {}
+        told = customer_mapping.Told(customer=read, addresses=read.addresses, attributes=names, is_b2b=True)
+        value_of = customer_mapping.customer(told, FACTS).value
+        if value_of is not None:
+            encode_json(body(CustomerWrite(customer=value_of, email=value_of.email)))
+
+
+def typed(kind: Any, leaf: type[inspect.Type]) -> list[str]:
+    """Return the fields of a struct that may be of a type and are no union with a struct."""
+    found = []
+    for one in inspect.type_info(kind).fields:  # type: ignore[attr-defined]
+        options = one.type.types if isinstance(one.type, inspect.UnionType) else (one.type,)
+        if any(isinstance(option, leaf) for option in options):
+            found.append(one.name)
+    return found
+
+
+@pytest.mark.parametrize("name", typed(wire.Order, inspect.StrType))
+def test_a_number_where_an_order_has_text_is_its_decimal_text(name: str) -> None:
+    for number, text in [(12, "12"), (1.5, "1.5"), (-1, "-1")]:
+        read = wire.read_order(raw({**FULL_ORDER, name: number}))
+        assert isinstance(read, wire.Order)
+        assert getattr(read, name) == text
+
+
+@pytest.mark.parametrize("name", typed(customer_wire.Customer, inspect.StrType))
+def test_a_number_where_a_customer_has_text_is_its_decimal_text(name: str) -> None:
+    read = customer_wire.read_customer(raw({**FULL_CUSTOMER, name: 1.50}))
+    assert isinstance(read, customer_wire.Customer)
+    assert getattr(read, name) == "1.5"
+
+
+@pytest.mark.parametrize("name", typed(wire.Order, inspect.IntType))
+def test_text_that_is_a_number_is_that_number_of_an_order(name: str) -> None:
+    read = wire.read_order(raw({**FULL_ORDER, name: "12"}))
+    assert isinstance(read, wire.Order)
+    assert getattr(read, name) == 12
+
+
+@pytest.mark.parametrize("name", typed(customer_wire.Customer, inspect.IntType))
+def test_text_that_is_a_number_is_that_number_of_a_customer(name: str) -> None:
+    read = customer_wire.read_customer(raw({**FULL_CUSTOMER, name: "12"}))
+    assert isinstance(read, customer_wire.Customer)
+    assert getattr(read, name) == 12
+
+
+@pytest.mark.parametrize("name", [*typed(wire.Order, inspect.IntType), "is_deleted", "payment_status", "consignments"])
+def test_another_type_is_told_of_by_the_field(name: str) -> None:
+    if name == "id":
+        return
+    read = wire.read_order(raw({**FULL_ORDER, name: ["x"]}))
+    assert isinstance(read, Odd)
+    told = faults.unread(read, FACTS)
+    assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
+    assert f'"{name}"' in told.problems[0].message
+
+
+NO_AMOUNTS = ["abc", "", "NaN", "Infinity", "1e13", "1e400", "1e-400", "19,99", True, [], ["1"], 10**30]
+
+
+@pytest.mark.parametrize("told", NO_AMOUNTS)
+@pytest.mark.parametrize("name", faults.AMOUNTS)
+def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> None:
+    changes: dict[str, Any] = {name: told}
+    result = mapped(**changes)
+    assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_amount_unusable"])
+    assert f'"{name}"' in result.problems[0].message
+
+
+@pytest.mark.parametrize("told", NO_AMOUNTS)
+@pytest.mark.parametrize("name", faults.LINE_AMOUNTS)
+def test_an_amount_of_a_line_that_is_none_is_told_of(name: str, told: Any) -> None:
+    result = mapped(lines=[{**LINE, name: told}])
+    assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_amount_unusable"])
+    assert f'"Shirt: {name}"' in result.problems[0].message
+
+
+@pytest.mark.parametrize("quantity", [-1, 2**31, 10**18])
+def test_a_quantity_beyond_reason_is_told_of(quantity: int) -> None:
+    result = mapped(lines=[{**LINE, "quantity": quantity}])
+    assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_amount_unusable"])
+
+
+@pytest.mark.parametrize("price", faults.NEEDED)
+def test_a_line_needs_a_price(price: tuple[str, str]) -> None:
+    result = mapped(lines=[{name: one for name, one in LINE.items() if name not in price}])
+    assert [problem.code for problem in result.problems] == ["order_amount_unusable"]
+
+
+def test_numbers_as_numbers_and_as_text_are_the_same_order() -> None:
+    told = json.dumps({**FULL_ORDER, "total_tax": 6.06, "customer_id": "5", "status_id": "11"}).encode()
+    read = wire.read_order(msgspec.Raw(told))
+    assert isinstance(read, wire.Order)
+    assert (read.total_tax, read.customer_id, read.status_id) == (Decimal("6.06"), 5, 11)
+    assert order(customer_id="5").customer == ExternalId("5")

@@ -5,6 +5,8 @@
     POST   /v1/{env}/{site}/status/{type}    201, or 400 while a full sync of that type is on its way
     GET    /v1/{env}/{site}/sync/{type}      {"entities": [...], "next_page": "..." or null}
 
+What else a connect says is ignored: what other platforms need (extra_config, magento_*), and what is not known.
+
 Every call must carry `Authorization: Bearer <ignite_token>`, compared in constant time before anything else of it is
 looked at. Without a token configured nobody is let in; a refusal has no body. That it is a bearer token is inferred:
 how SparkLayer authenticates was not found (sparklayer.md section 9).

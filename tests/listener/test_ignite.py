@@ -100,6 +100,17 @@ async def test_connect_answers_204_or_where_to_go_on() -> None:
     assert (response.status, json.loads(response.body)) == (201, {"redirect_url": "https://login.test/install"})
 
 
+@pytest.mark.parametrize("extra", [{"woocommerce_api_key": "ck", "another": [1]}, {}, None, "text"])
+async def test_connect_ignores_what_is_of_other_platforms_and_what_nobody_knows(extra: Any) -> None:
+    body: Any = CONTRACT["paths"]["/v1/{siteEnv}/{siteId}"]["post"]["requestBody"]["content"]["application/json"]
+    others = dict.fromkeys(body["schema"]["properties"].keys() - BODY.keys(), "x" * 501)
+    assert others.keys() > {"extra_config", "magento_consumer_key"}
+    desk = Desk()
+    response = await desk.ask("POST", SITE, others | {"extra_config": extra, "unknown": {"a": [None]}} | BODY)
+    assert (response.status, response.body) == (204, b"")
+    assert desk.asked == [(Site("live", "jones"), "abc123", ApiKey(client_id="id", client_secret=Secret("hunter2")))]
+
+
 async def test_disconnect_answers_204() -> None:
     desk = Desk()
     _fits("DELETE", "/v1/{siteEnv}/{siteId}", response := await desk.ask("DELETE", "/v1/test/a%2Db"))

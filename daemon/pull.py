@@ -144,7 +144,8 @@ async def _owner(line: Line, sku: Sku) -> ExternalId | None:
     """Return the product that has a SKU in SparkLayer. Raises Retry while a full sync may still bring one."""
     mine = (line.connection.id, Kind.PRODUCTS)
     owners = await line.storage.read(ledger.owners, *mine, [sku])
-    if not owners and await line.storage.read(full_syncs.current, *mine):
+    running = None if owners else await line.storage.read(full_syncs.current, *mine)
+    if running:
         raise Retry("a full sync is on its way that may bring this SKU", reason="full_sync_running")
     return owners.get(sku)
 

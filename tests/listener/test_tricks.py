@@ -181,7 +181,7 @@ class Anybody:
                 *Webhooks({Site("live", "jones"): endpoint}.get, take, metrics).routes(),
                 *Ignite(
                     token=Secret(TOKEN),
-                    connect=take,  # type: ignore[arg-type]
+                    connect=take,
                     disconnect=take,
                     trigger=take,
                     pull=take,  # type: ignore[arg-type]

@@ -194,6 +194,7 @@ def _routes(
         disconnect=connecting.disconnect,
         trigger=verbs.trigger,
         pull=verbs.pull,
+        fetch=verbs.fetch,
     ).routes()
     for name, app in connecting.apps.items():
         platform = platforms[name]

@@ -17,7 +17,7 @@ from daemon.listener.ignite import PulledPage, site_named
 from daemon.listener.routes import Refused
 from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, Secret, Site
 from daemon.observability.metrics import Metrics
-from daemon.pull import pull
+from daemon.pull import fetch, pull
 from daemon.status import connection_status, refresh_gauges
 from daemon.storage import connections, outbox
 from daemon.storage.connections import Stored
@@ -164,6 +164,10 @@ class Verbs:
     async def pull(self, site: Site, data_type: str, page: str | None) -> PulledPage:
         """Read a page of entities for SparkLayer. Raises Refused, and the failures of both sides."""
         return await pull((await self._works(site)).line, data_type, page)
+
+    async def fetch(self, site: Site, data_type: str, entity_id: str) -> bytes:
+        """Read one entity for SparkLayer. Raises Refused, and the failures of the platform."""
+        return await fetch((await self._works(site)).line, data_type, entity_id)
 
     async def why_not_ready(self) -> list[str]:
         """Return why changes cannot be taken or worked on now."""

@@ -1,7 +1,8 @@
 """What SparkLayer pulls: every entity once, in the words that are pushed, and no page of anybody else."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.errors import Retry
+from daemon.errors import Rejected, Retry
 from daemon.listener.routes import Refused
 from daemon.model import (
     Address,
@@ -20,16 +21,18 @@ from daemon.model import (
     Customer,
     ExternalId,
     Kind,
+    Lane,
     Mapped,
     Order,
     Package,
     PackageType,
     StoreFacts,
 )
-from daemon.platforms.base import Entity
-from daemon.pull import PULLED, pull
+from daemon.platforms.base import BAD_ID, Entity
+from daemon.pull import PULLED, fetch, pull
 from daemon.sandbox.sparklayer.body import ProductWrite
 from daemon.sandbox.sparklayer.customers import CustomerWrite
+from daemon.storage.database import InlineDatabase
 from tests.engine.fakes import Bench, open_bench, product
 
 HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB")
@@ -199,3 +202,110 @@ async def test_an_email_or_a_cart_of_two_is_told_of_the_one_that_has_it(autojump
         await bench.change("1", "2")
         await bench.work()
         assert [one["purchase_identifiers"]["platform"] for one in await every(bench, "purchases")] == ["1"]
+
+
+async def fetched(bench: Bench, data_type: str, entity_id: str) -> Any:
+    """Fetch one entity; None when it is not found."""
+    try:
+        return json.loads(await fetch(bench.line, data_type, entity_id))
+    except Refused as refused:
+        return None if refused.status == 404 else refused
+
+
+@contextmanager
+def nothing_written(bench: Bench) -> Iterator[None]:
+    """Fail when the database or SparkLayer is written to, or asked."""
+
+    async def refuse(*_: object) -> None:
+        raise AssertionError("the database is written to")
+
+    before = (bench.writes, bench.calls.total())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InlineDatabase, "write", refuse)
+        yield
+    assert (bench.writes, bench.calls.total()) == before
+
+
+async def test_one_entity_is_as_its_page_has_it(
+    autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes: list[Lane] = []
+    real = bench.shop.read
+
+    async def read(kind: Kind, ids: Any, lane: Lane) -> Any:
+        lanes.append(lane)
+        return await real(kind, ids, lane)
+
+    await bench.change("1", "2")
+    await bench.work()
+    products, stock = await every(bench, "products"), await every(bench, "stock")
+    monkeypatch.setattr(bench.shop, "read", read)
+    bench.shop.left_out.add("2")
+    with nothing_written(bench):
+        for one in products:
+            assert await fetched(bench, "products", one["external_id"]) == one
+        assert [await fetched(bench, "stock", f"S{n}") for n in (1, 2)] == stock[:2]
+    assert set(lanes) == {Lane.LIVE}
+
+
+async def test_stock_is_fetched_by_its_sku(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "S1", "12": "S6"}, stock=6))
+    with pytest.raises(Retry) as refused:
+        await fetch(bench.line, "stock", "S6")
+    assert refused.value.reason == "full_sync_running"
+    await bench.change("1")
+    await bench.work()
+    assert (await fetched(bench, "stock", "S6"))["sku"] == "S6"
+    run = (await bench.house.newest()).id
+    await bench.house.enumerated(run)
+    await bench.work()
+    await bench.house.close(run)
+    assert await fetched(bench, "stock", "S9") is None
+    assert await fetched(bench, "stock", "1") is None, "no product's id"
+    bench.shop.put(product("1", {"11": "S1"}))
+    assert await fetched(bench, "stock", "S6") is None, "the store has it no more"
+
+
+async def test_customers_and_purchases_are_fetched_without_writing() -> None:
+    for kind, data_type, entity in ((Kind.CUSTOMERS, "customers", BUYER), (Kind.ORDERS, "purchases", ORDER)):
+        async with open_bench(kind=kind) as bench:
+            bench.shop.put(entity)
+            await begun(bench)
+            with nothing_written(bench):
+                assert [await fetched(bench, data_type, "1")] == await every(bench, data_type)
+                assert await fetched(bench, data_type, "2") is None
+
+
+async def test_what_the_pages_leave_out_is_not_found(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("3", {"31": "S1"}))
+    await bench.change("1", "3")
+    await bench.work()
+    bench.shop.products["2"] = None
+    bench.shop.strangers["metafields:4"] = "4"
+    for key in ("2", "3", "6", "metafields:4"):
+        assert await fetched(bench, "products", key) is None
+    for data_type in ("merchant", "customers", ""):
+        assert await fetched(bench, data_type, "1") is None
+
+
+@pytest.mark.parametrize("method", ["facts", "read", "read_one"])
+async def test_what_cannot_be_read_now_is_no_proof_of_its_end(bench: Bench, method: str) -> None:
+    bench.shop.failures[method] = [Retry("busy", reason="http_503")]
+    with pytest.raises(Retry):
+        await fetch(bench.line, "products", "6")
+
+
+async def test_what_can_be_no_id_is_not_found_but_a_refusal_is_one(bench: Bench) -> None:
+    bench.shop.failures["read_one"] = [Rejected("no", reason=BAD_ID), Rejected("no", reason="http_400")]
+    assert await fetched(bench, "products", "x") is None
+    with pytest.raises(Rejected):
+        await fetch(bench.line, "products", "x")
+
+
+async def test_one_entity_is_not_told_half_before_a_full_sync_has_read_something() -> None:
+    async with open_bench() as bench:
+        bench.shop.put(product("1", {"11": "S1"}))
+        for data_type, key in (("products", "1"), ("stock", "S1")):
+            with pytest.raises(Retry) as refused:
+                await fetch(bench.line, data_type, key)
+            assert refused.value.reason == "first_full_sync"

@@ -1,9 +1,13 @@
-"""What SparkLayer calls: connect and disconnect a site, start a full sync, read a page of entities.
+"""What SparkLayer calls: connect and disconnect a site, start a full sync, read a page of entities or one.
 
     POST   /v1/{env}/{site}                  {store_id, spark_api_client_id, spark_api_client_secret}: 204, or 201
     DELETE /v1/{env}/{site}                  204, whether there was a connection or not
     POST   /v1/{env}/{site}/status/{type}    201, or 400 while a full sync of that type is on its way
     GET    /v1/{env}/{site}/sync/{type}      {"entities": [...], "next_page": "..." or null}
+    POST   /v1/{env}/{site}/sync/{type}/{id} the entity as the pages have it; its body is ignored. 404 where the store
+                                             has none, or it must not be in SparkLayer (inferred)
+
+What else a connect says is ignored: what other platforms need (extra_config, magento_*), and what is not known.
 
 Every call must carry `Authorization: Bearer <ignite_token>`, compared in constant time before anything else of it is
 looked at. Without a token configured nobody is let in; a refusal has no body. That it is a bearer token is inferred:
@@ -54,8 +58,8 @@ class PulledPage:
 class Ignite:
     """The handlers. `connect` returns where the merchant goes on, or None when the connection is active.
 
-    `trigger` and `pull` raise Refused 404 for a site that is not connected. `pull` may raise the failures of the
-    platform; it is handed the type, one of `pulled`, and what `next_page` said before.
+    `trigger`, `pull` and `fetch` raise Refused 404 for a site that is not connected. `pull` and `fetch` may raise the
+    failures of the platform; they are handed the type, and what `next_page` said before or the entity's id.
     """
 
     token: Secret | None
@@ -63,6 +67,7 @@ class Ignite:
     disconnect: Callable[[Site], Awaitable[None]]
     trigger: Callable[[Site, Kind], Awaitable[None]]
     pull: Callable[[Site, str, str | None], Awaitable[PulledPage]]
+    fetch: Callable[[Site, str, str], Awaitable[bytes]]
 
     def routes(self) -> list[Route]:
         """Return what to serve."""
@@ -71,7 +76,8 @@ class Ignite:
             Route("POST", site, self._guarded(self._connect)),
             Route("DELETE", site, self._guarded(self._disconnect)),
             Route("POST", f"{site}/status/{{data_type}}", self._guarded(self._trigger)),
-            Route("GET", f"{site}/sync/{{data_type}}", self._guarded(self._pull)),
+            Route("GET", f"{site}/sync/{{data_type}}", self._guarded(_reading(self._pull))),
+            Route("POST", f"{site}/sync/{{data_type}}/{{entity_id}}", self._guarded(_reading(self._fetch))),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -102,8 +108,23 @@ class Ignite:
         return Response(201)
 
     async def _pull(self, request: Request, site: Site, data_type: str) -> Response:
+        page = await self.pull(site, data_type, request.query.get("page") or None)
+        return json_response(
+            {PULLED_ENTITIES: [msgspec.Raw(one) for one in page.entities], "next_page": page.next_page}
+        )
+
+    async def _fetch(self, _request: Request, site: Site, data_type: str, entity_id: str) -> Response:
+        if not entity_id:
+            raise Refused(404, "The id is missing.")
+        return json_response(msgspec.Raw(await self.fetch(site, data_type, entity_id)))
+
+
+def _reading(handler: Handler) -> Handler:
+    """Return `handler`, answering the failures of a platform that it reads from."""
+
+    async def reading(request: Request, site: Site, **words: str) -> Response:
         try:
-            page = await self.pull(site, data_type, request.query.get("page") or None)
+            return await handler(request, site, **words)
         except StorageTrouble:
             raise
         except Rejected as error:
@@ -112,9 +133,8 @@ class Ignite:
             after = error.after if isinstance(error, Retry) else None
             headers = ((b"retry-after", b"%d" % max(1, round(after))),) if after else RETRY_LATER
             return problem(503, f"The store cannot be read now ({error.reason}).", headers)
-        return json_response(
-            {PULLED_ENTITIES: [msgspec.Raw(one) for one in page.entities], "next_page": page.next_page}
-        )
+
+    return reading
 
 
 def site_named(env: str, site_id: str) -> Site | None:

@@ -22,6 +22,9 @@ from daemon.wire import Observe
 STORE = ExternalId("store")
 """The id of the one entity of the kind `store`."""
 
+BAD_ID = "bad_id"
+"""The reason of the Rejected that `read_one` raises for a text which can be no id of the platform."""
+
 BESIDE = ""
 """The cursor of an enumeration from the beginning beside those that the engine relies on."""
 
@@ -115,7 +118,7 @@ class Platform(Protocol):
         ...
 
     async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one entity; None only when the platform itself says that it does not exist."""
+        """Read one entity; None only when the platform itself says that it does not exist. Raises BAD_ID."""
         ...
 
     def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:

@@ -36,6 +36,12 @@ async def _pull(h: House, data_type: str, page: str | None = None) -> httpx.Resp
     return await h.process.request("GET", f"/v1/{SITE}/sync/{data_type}", params=query, headers=headers)
 
 
+async def _fetch(h: House, data_type: str, entity_id: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = {"payload": "whatever"}
+    return await h.process.request("POST", f"/v1/{SITE}/sync/{data_type}/{entity_id}", json=body, headers=headers)
+
+
 async def _all(h: House, data_type: str) -> tuple[list[Any], list[str]]:
     """Pull all pages; return their entities, and the names of all pages but the first."""
     found: list[Any] = []
@@ -95,6 +101,29 @@ async def test_every_page_of_every_type_is_what_was_pushed(house: OpenHouse) -> 
             refused = await _pull(h, data_type, page)
             assert (refused.status_code, "page: " in refused.text) == (400, True), (data_type, page)
         assert writes(h) == told, "pulling writes nothing"
+
+
+def _key(data_type: str, entity: Any) -> str:
+    """Return what an entity is fetched by."""
+    if data_type == "purchases":
+        return str(entity["purchase_identifiers"]["platform"])
+    return str(entity["sku" if data_type == "stock" else "external_id"])
+
+
+async def test_each_entity_can_be_fetched_as_its_page_has_it(house: OpenHouse) -> None:
+    async with house(trade_store(), sparklayer=SparkLayerOptions(journal=True), start=False) as h:
+        _let_in(h)
+        await h.process.start()
+        await h.first_sync()
+        told = writes(h)
+        for data_type in TYPES:
+            entities, _ = await _all(h, data_type)
+            assert entities
+            for entity in entities:
+                assert (await _fetch(h, data_type, _key(data_type, entity))).raise_for_status().json() == entity
+            for unknown in ("987654", "no-id", "..%2F1", "1%3Fa", "metafields:product:987654"):
+                assert (await _fetch(h, data_type, unknown)).status_code == 404, (data_type, unknown)
+        assert writes(h) == told, "fetching writes nothing"
 
 
 @pytest.mark.parametrize("token", ["", "Bearer guessed"])

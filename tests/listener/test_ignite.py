@@ -26,6 +26,7 @@ SERVED = {
     ("DELETE", "/v1/{siteEnv}/{siteId}"),
     ("POST", "/v1/{siteEnv}/{siteId}/status/{syncDataType}"),
     ("GET", "/v1/{siteEnv}/{siteId}/sync/{syncDataType}"),
+    ("POST", "/v1/{siteEnv}/{siteId}/sync/{syncDataType}/{entityId}"),
 }
 """The part of the contract that a data sync needs; the rest of it is about carts and customers' own doings."""
 
@@ -63,9 +64,18 @@ class Desk:
         self._note(site, data_type, page)
         return self.page
 
+    async def fetch(self, site: Site, data_type: str, entity_id: str) -> bytes:
+        self._note(site, data_type, entity_id)
+        return b'{"external_id":"7","price":9.50}'
+
     async def ask(self, method: str, path: str, body: Any = None, *, bearer: bytes | None = BEARER) -> Response:
         ignite = Ignite(
-            token=self.token, connect=self.connect, disconnect=self.disconnect, trigger=self.trigger, pull=self.pull
+            token=self.token,
+            connect=self.connect,
+            disconnect=self.disconnect,
+            trigger=self.trigger,
+            pull=self.pull,
+            fetch=self.fetch,
         )
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         headers = {b"content-type": self.content_type} | ({b"authorization": bearer} if bearer is not None else {})
@@ -86,7 +96,7 @@ def _fits(method: str, template: str, response: Response) -> None:
 
 
 def _called(template: str, data_type: str = "") -> str:
-    return template.format(siteEnv="live", siteId="jones", syncDataType=data_type)
+    return template.format(siteEnv="live", siteId="jones", syncDataType=data_type, entityId="7")
 
 
 async def test_connect_answers_204_or_where_to_go_on() -> None:
@@ -98,6 +108,17 @@ async def test_connect_answers_204_or_where_to_go_on() -> None:
     desk.redirect = "https://login.test/install"
     _fits("POST", "/v1/{siteEnv}/{siteId}", response := await desk.ask("POST", SITE, BODY))
     assert (response.status, json.loads(response.body)) == (201, {"redirect_url": "https://login.test/install"})
+
+
+@pytest.mark.parametrize("extra", [{"woocommerce_api_key": "ck", "another": [1]}, {}, None, "text"])
+async def test_connect_ignores_what_is_of_other_platforms_and_what_nobody_knows(extra: Any) -> None:
+    body: Any = CONTRACT["paths"]["/v1/{siteEnv}/{siteId}"]["post"]["requestBody"]["content"]["application/json"]
+    others = dict.fromkeys(body["schema"]["properties"].keys() - BODY.keys(), "x" * 501)
+    assert others.keys() > {"extra_config", "magento_consumer_key"}
+    desk = Desk()
+    response = await desk.ask("POST", SITE, others | {"extra_config": extra, "unknown": {"a": [None]}} | BODY)
+    assert (response.status, response.body) == (204, b"")
+    assert desk.asked == [(Site("live", "jones"), "abc123", ApiKey(client_id="id", client_secret=Secret("hunter2")))]
 
 
 async def test_disconnect_answers_204() -> None:
@@ -132,6 +153,24 @@ async def test_a_page_is_entities_as_they_are_and_the_next_page() -> None:
     assert json.loads(response.body) == {"entities": [], "next_page": None}
 
 
+@pytest.mark.parametrize("body", [None, {"payload": "text"}, {"payload": None}, [1], b"{ no json"])
+async def test_one_entity_comes_as_it_is_whatever_the_body_says(body: Any) -> None:
+    template = "/v1/{siteEnv}/{siteId}/sync/{syncDataType}/{entityId}"
+    for data_type in CONTRACT["paths"][template]["parameters"][2]["schema"]["enum"]:
+        desk = Desk()
+        _fits("POST", template, response := await desk.ask("POST", _called(template, data_type), body))
+        assert (response.status, response.body) == (200, b'{"external_id":"7","price":9.50}')
+        assert desk.asked == [(Site("live", "jones"), data_type, "7")]
+
+
+async def test_an_id_may_have_any_characters_but_must_be_there() -> None:
+    desk = Desk()
+    await desk.ask("POST", f"{SITE}/sync/stock/A%2FB%20%C3%BC%3F")
+    assert desk.asked == [(Site("live", "jones"), "stock", "A/B ü?")]
+    assert (await desk.ask("POST", f"{SITE}/sync/stock/")).status == 404
+    assert (await desk.ask("GET", f"{SITE}/sync/stock/7")).status == 405
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "after"),
     [
@@ -143,8 +182,11 @@ async def test_a_page_is_entities_as_they_are_and_the_next_page() -> None:
         (Refused(404, "no connection"), 404, None),
     ],
 )
-async def test_a_page_that_cannot_be_read_now(failure: Exception, status: int, after: bytes | None) -> None:
-    response = await Desk(failure=failure).ask("GET", f"{SITE}/sync/products")
+@pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("POST", "/7")])
+async def test_what_cannot_be_read_now(
+    failure: Exception, status: int, after: bytes | None, method: str, rest: str
+) -> None:
+    response = await Desk(failure=failure).ask(method, f"{SITE}/sync/products{rest}")
     assert (response.status, dict(response.headers).get(b"retry-after")) == (status, after)
     assert b"busy" not in response.body
 

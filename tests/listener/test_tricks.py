@@ -179,7 +179,14 @@ class Anybody:
         return Routes.of(
             [
                 *Webhooks({Site("live", "jones"): endpoint}.get, take, metrics).routes(),
-                *Ignite(token=Secret(TOKEN), connect=take, disconnect=take, trigger=take, pull=take).routes(),  # type: ignore[arg-type]
+                *Ignite(
+                    token=Secret(TOKEN),
+                    connect=take,
+                    disconnect=take,
+                    trigger=take,
+                    pull=take,  # type: ignore[arg-type]
+                    fetch=take,  # type: ignore[arg-type]
+                ).routes(),
                 *Apps(name="fake", label="Fake", pages=("auth", "load"), app=app, visited=take).routes(),
                 *Admin(
                     token=Secret(TOKEN),

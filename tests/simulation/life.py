@@ -187,6 +187,7 @@ class Life:
                 disconnect=connecting.disconnect,
                 trigger=verbs.trigger,
                 pull=verbs.pull,
+                fetch=verbs.fetch,
             ).routes(),
         ]
         return Parts(

@@ -21,7 +21,7 @@ from msgspec.json import Decoder
 from daemon.errors import Rejected, Retry
 from daemon.http import shortly
 from daemon.model import Customer, ExternalId, Lane, Mapped, StoreFacts
-from daemon.platforms.base import Entity, Page
+from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers import mapping
@@ -111,7 +111,7 @@ class CustomerReader:
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one customer; None when another one that was asked for with it is there, and it is not."""
         if not is_id(external_id):
-            raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason="bad_id")
+            raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason=BAD_ID)
         for anew in (False, True):  # a sentinel may have been deleted meanwhile: then another one is looked for
             sentinel = await self._find_sentinel(int(external_id), lane, anew=anew)
             asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]

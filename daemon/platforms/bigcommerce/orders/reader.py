@@ -19,7 +19,7 @@ from msgspec import Raw, structs
 from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.http import shortly
 from daemon.model import ExternalId, Lane, Mapped, Order, StoreFacts
-from daemon.platforms.base import Entity, Page
+from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
@@ -117,7 +117,7 @@ class OrderReader:
         if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
-            raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason="bad_id")
+            raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason=BAD_ID)
         path = f"{PATH}/{external_id}"
         try:
             raw = await shortly(partial(self._client.get, path, wire.RAW, lane=lane, query=_INCLUDE))

@@ -19,7 +19,7 @@ from msgspec import Raw
 from daemon.errors import Missing, Rejected, Retry
 from daemon.http import shortly
 from daemon.model import ExternalId, Lane, Mapped, Product, StoreFacts
-from daemon.platforms.base import Entity, Page
+from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
@@ -99,7 +99,7 @@ class ProductReader:
         if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
-            raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason="bad_id")
+            raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason=BAD_ID)
         path = f"{PATH}/{external_id}"
         try:
             answer = await shortly(partial(self._client.get, path, wire.RAW_SINGLE, lane=lane, query=_INCLUDE))

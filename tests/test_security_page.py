@@ -61,7 +61,7 @@ def test_the_page_has_every_route() -> None:
     ignite = (ROOT / "daemon" / "listener" / "ignite.py").read_text("utf-8").count("Route(")
     told = [tuple(request.strip("`").split()) for request, *_ in rows("request")]
     assert verbs <= set(told)
-    assert ignite == sum(path.startswith("/v1/") for _, path in told) == 4
+    assert ignite == sum(path.startswith("/v1/") for _, path in told) == 5
 
 
 def test_the_limits_are_those_of_the_listener() -> None:

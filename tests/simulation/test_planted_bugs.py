@@ -18,7 +18,7 @@ FOUND = {
     "no-second-look-after-a-duplicate": (2, "not equal"),
     "report-before-settle": (11, "not equal"),
     "no-unsure-marking": (15, "not equal"),
-    "cursor-before-its-page": (22, "not equal"),
+    "cursor-before-its-page": (204, "not equal"),
     "tag-lost-at-a-bump": (1, "was closed before"),
     "stale-pages-used": (22, "an older title was written over a newer one"),
     "full-sync-closed-early": (0, "was closed before"),

@@ -181,7 +181,7 @@ async def test_a_page_that_was_overtaken_is_not_believed(autojump_clock: MockClo
 
 async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 3)
-    bench.site.faults.add("POST */products", answer(409, "try later"))
+    bench.site.faults.add("POST */products", answer(409, '{"detail": "try later"}'))
     async with running(bench):
         await until(bench, "ended", every=30.0)
         assert 3600 <= trio.current_time() <= 3600 + 120

@@ -69,7 +69,9 @@ def _break(bench: Bench, chance: random.Random) -> None:
     """Have some writes fail until their caller gives up, with or without effect."""
     patterns = [f"PATCH */products/{chance.choice(PRODUCTS)}", "POST */products", "POST */batch-*-stock", "*/pricing"]
     for pattern in chance.sample(patterns, chance.randrange(3)):
-        act = chance.choice([answer(503), reset(), answer(400, "no"), answer(409, "try later")])
+        act = chance.choice(
+            [answer(503), reset(), answer(400, '{"detail": "no"}'), answer(409, '{"detail": "try later"}')]
+        )
         bench.site.faults.add(pattern, act, after_effect=chance.random() < 0.5, times=chance.randrange(1, 8))
 
 

@@ -113,7 +113,7 @@ async def test_an_order_that_is_gone_stays_as_cancelled(autojump_clock: MockCloc
 
 
 async def test_a_conflict_is_told_here_and_not_in_the_sync_log(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("PUT *", answer(409, "the platform's id is another purchase's"))
+    bench.site.faults.add("PUT *", answer(409, '{"detail": "the id of the platform is that of another purchase"}'))
     await put(bench, order("1"))
     assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
     assert await bench.house.take() is None

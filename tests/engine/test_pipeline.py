@@ -186,7 +186,7 @@ async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(autojump_clock:
     await bench.change("1", "2")
     await bench.work()
     bench.shop.change("1", title="New")
-    bench.site.faults.add("PATCH */products/1", answer(403, "suspended"))
+    bench.site.faults.add("PATCH */products/1", answer(403, '{"detail": "suspended"}'))
     await bench.change("1", "2")
     await bench.once()
     cause = bench.line.blocked(Kind.PRODUCTS)
@@ -318,7 +318,7 @@ async def test_a_bug_after_many_retries_is_tried_ten_times_all_the_same(
 
 
 async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("* */price-lists*", answer(400, "the plan has no price lists"))
+    bench.site.faults.add("* */price-lists*", answer(400, '{"detail": "the plan has no price lists"}'))
     bench.shop.put(product("1", {"11": "A"}))
     desk = bench.line.desks[Kind.PRODUCTS]
     desk.handoff.put(None, [bench.shop._entity("1")])

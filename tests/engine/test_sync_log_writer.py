@@ -108,7 +108,7 @@ async def test_a_report_that_fails_is_sent_again_whole(autojump_clock: MockClock
 async def test_a_refusal_of_the_lists_does_not_keep_the_end_back(autojump_clock: MockClock, bench: Bench) -> None:
     await settled(bench, "1", bad=True)
     bench.site.state.sync_log.resolved_field = "another_name"
-    bench.site.faults.add(PUTS, answer(400, "errors are odd"), times=1)
+    bench.site.faults.add(PUTS, answer(400, '{"detail": "errors are odd"}'), times=1)
     async with writing(bench):
         await ended(bench)
         await settled(bench, "2")
@@ -142,7 +142,7 @@ async def test_one_error_that_sparklayer_will_not_have_does_not_hold_up_the_othe
 
 
 async def test_even_a_refused_bare_report_lets_the_run_end(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("* */sync-log/*", answer(422, "no"))
+    bench.site.faults.add("* */sync-log/*", answer(422, '{"detail": "no"}'))
     async with writing(bench):
         await ended(bench)
         await trio.sleep(5)

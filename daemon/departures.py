@@ -1,8 +1,9 @@
 """Connections that leave: cleaned up on both sides with the credentials they still have, then wiped.
 
 First their works are gone, so that nothing is written behind the clean-up's back. What cannot be done now is tried
-again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. Credentials
-that are refused, and things that are not there, leave nothing to do.
+again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. Things that
+are not there leave nothing to do, nor do credentials that are refused twice, a minute apart: by the store, or where
+SparkLayer gives tokens for them. That a token is refused is not enough, for anything in between can answer 401.
 
 The sync-log is the site's, not the connection's: it is left alone when the site has been connected anew.
 """
@@ -18,7 +19,7 @@ from attrs import field, frozen
 
 from daemon.engine.crew import Crew
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, StorageTrouble
+from daemon.errors import Blocked, Failure, KeyRefused, Missing, Rejected, Retry, Side, StorageTrouble
 from daemon.model import Connection, ConnectionId
 from daemon.storage import connections
 from daemon.storage.connections import Wipe
@@ -30,6 +31,8 @@ GIVE_UP_AFTER = 24 * 3600.0
 LONGEST_PAUSE = 900.0
 REFUSED_KEY = "credentials"
 """The reason of a Blocked that means: the other side does not know us any more."""
+SECOND_THOUGHT = 60.0
+"""Seconds between the two refusals of a key that are believed."""
 
 log = structlog.get_logger()
 
@@ -97,8 +100,10 @@ class Departures:
     async def _patiently(self, name: str, step: Callable[[], Awaitable[None]], site: str, deadline: float) -> None:
         """Take a step until it is done, refused for good, or too late."""
         attempts = 0
+        refused: float | None = None
+        """Since when nothing but refusals of the key has come."""
         while True:
-            asked = 0.0
+            asked, since, refused = 0.0, refused, None
             try:
                 return await step()
             except Missing:
@@ -107,10 +112,13 @@ class Departures:
                 log.warning("a clean-up is refused", site=site, what=name, reason=error.reason)
                 return None
             except Failure as error:
-                if isinstance(error, Blocked) and error.reason == REFUSED_KEY:
-                    return None
-                log.info("a clean-up waits", site=site, what=name, reason=error.reason)
                 asked = error.after or 0.0 if isinstance(error, Retry | Blocked) else 0.0
+                if _knows_us_no_more(error):
+                    refused = trio.current_time() if since is None else since
+                    asked = max(asked, refused + SECOND_THOUGHT - trio.current_time())
+                    if since is not None and asked <= 0:
+                        return None
+                log.info("a clean-up waits", site=site, what=name, reason=error.reason)
             except (
                 Exception
             ):  # our bug must not leave a connection's rows and credentials behind: tried until the deadline
@@ -133,3 +141,10 @@ class Departures:
                 log.warning("the database cannot be used now", reason=error.reason)
             attempts += 1
             await trio.sleep(min(LONGEST_PAUSE, 2.0**attempts))
+
+
+def _knows_us_no_more(error: Failure) -> bool:
+    """Whether a store refuses our credentials, or SparkLayer the key itself and not only a token."""
+    return isinstance(error, KeyRefused) or (
+        isinstance(error, Blocked) and error.reason == REFUSED_KEY and error.side is Side.PLATFORM
+    )

@@ -99,15 +99,66 @@ async def test_it_waits_as_long_as_the_other_side_asks_for(autojump_clock: MockC
         assert town.shop.calls["remove_webhooks"] == 2
 
 
-@pytest.mark.parametrize(
-    "failure", [UNKNOWN_KEY, Missing("no hook", reason="http_404"), Rejected("no", reason="http_422")]
-)
+@pytest.mark.parametrize("failure", [Missing("no hook", reason="http_404"), Rejected("no", reason="http_422")])
 async def test_what_leaves_nothing_to_do_is_done(
     autojump_clock: MockClock, spark: SparkLayer, failure: Failure
 ) -> None:
     async with leaving(failure) as (town, _):
         await until_gone(town, 10)
         assert (town.shop.calls["remove_webhooks"], _deleted(spark)) == (1, 1)
+
+
+async def test_credentials_that_the_store_refuses_twice_a_minute_apart_leave_nothing_to_do(
+    autojump_clock: MockClock, spark: SparkLayer
+) -> None:
+    async with leaving(UNKNOWN_KEY, UNKNOWN_KEY) as (town, _):
+        assert 60 <= await until_gone(town, 300) < 65
+        assert (town.shop.calls["remove_webhooks"], town.shop.removed) == (2, [])
+
+
+async def test_a_refusal_that_something_else_comes_between_counts_as_the_first(
+    autojump_clock: MockClock, spark: SparkLayer
+) -> None:
+    async with leaving(UNKNOWN_KEY, BUSY, UNKNOWN_KEY) as (town, _):
+        await until_gone(town, 300)
+        assert town.shop.removed == [HOOKS]
+
+
+async def test_a_key_that_is_refused_twice_a_minute_apart_leaves_nothing_to_do(
+    autojump_clock: MockClock, spark: SparkLayer
+) -> None:
+    spark.tokens.key_revoked = True
+    async with leaving() as (town, _):
+        assert 60 <= await until_gone(town, 300) < 65
+        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 0)
+
+
+PAGE = "<h1>Not here</h1>"
+
+
+@pytest.mark.parametrize("what", [SYNC_LOG, "POST */auth/token"])
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_page_of_something_in_between_never_ends_the_clean_up(
+    autojump_clock: MockClock, spark: SparkLayer, status: int, what: str
+) -> None:
+    page = spark.faults.add(what, answer(status, PAGE, {"content-type": "text/html"}))
+    async with leaving() as (town, _):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(town.departures.run)
+            await trio.sleep(3600)
+            assert await town.states("a") == ["leaving"]
+            spark.faults.remove(page)
+            town.departures.finish()
+        await until_gone(await town.restarted(), 2000)
+        assert _deleted(spark) > 0
+        assert spark.state.sync_log.logs == {}
+
+
+async def test_a_token_that_is_refused_is_not_a_key_that_is(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    spark.faults.add(SYNC_LOG, answer(401, '{"title": "The token is not valid", "status": 401}'), times=40)
+    async with leaving() as (town, _):
+        assert await until_gone(town, GIVE_UP_AFTER) > 600
+        assert town.shop.removed == [HOOKS]
 
 
 @pytest.mark.parametrize("failure", [BUSY, Blocked("no", reason="scope_missing", side=Side.PLATFORM)])

@@ -195,7 +195,7 @@ def _change_token(h: House) -> Callable[[], None]:
 
 def _forbid(side: Side) -> Callable[[House], Callable[[], None]]:
     def spoil(h: House) -> Callable[[], None]:
-        rule = _faults(h, side).add("*", answer(403))
+        rule = _faults(h, side).add("*", answer(403, '{"status": 403, "title": "No"}'))
         return lambda: _faults(h, side).remove(rule)
 
     return spoil

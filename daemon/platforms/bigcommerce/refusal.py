@@ -4,8 +4,9 @@ BigCommerce refuses in many shapes (contract section 11): v3 objects whose `erro
 field or by row, v2 arrays, plain text with 401, HTML with 415 and from every proxy on the way. Only JSON is
 quoted, shortened, and never with a secret in it: neither the token, nor what our webhooks carry.
 
-A 404 proves that something does not exist only when BigCommerce says so itself, in one of its two shapes and
-with the status repeated in the body; any other 404 comes from something in between and passes.
+A 404 proves that something does not exist, and a 403 that a right is missing, only when BigCommerce says so itself, in
+one of its two shapes and with the status repeated in the body. Any other refusal counts in those shapes, or without a
+body; besides, a 401 as plain text and a 415 as anything. What else comes is from something in between, and passes.
 """
 
 import time
@@ -22,8 +23,8 @@ from daemon.retry_after import as_seconds
 LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"
 
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 429, 500
-_PASSING = frozenset({_NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNSUPPORTED, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 415, 429, 500
+_PASSING = frozenset({_FORBIDDEN, _NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
 def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failure:
@@ -33,14 +34,14 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
     said = _shortened(_masked(" ".join(_words(body)), secrets))
     text = f"BigCommerce answered {status}" + (f": {said}" if said else "")
     reason = f"http_{status}"
-    if status == _UNAUTHORIZED:
+    if status == _UNAUTHORIZED and _is_own(answer, body):
         return Blocked(text, reason="credentials", side=Side.PLATFORM)
-    if status == _FORBIDDEN:
+    if status == _FORBIDDEN and _repeats(body, status):
         needed = f"; the API account needs the right {right}" if right else ""
         return Blocked(f"{text}{needed}", reason=SCOPE_MISSING, side=Side.PLATFORM)
-    if status == _NOT_FOUND and _says_not_found(body):
+    if status == _NOT_FOUND and _repeats(body, status):
         return Missing(text, reason=reason)
-    if _is_final(status):
+    if _is_final(status) and _is_own(answer, body):
         return Rejected(text, reason=reason)
     return Retry(text, reason=reason, after=_after(answer), effect_unknown=status >= _SERVER_ERROR)
 
@@ -50,9 +51,24 @@ def _is_final(status: int) -> bool:
     return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004  HTTP's class of client errors
 
 
-def _says_not_found(body: Any) -> bool:
+def _repeats(body: Any, status: int) -> bool:
+    """Whether the body says the status too, in one of BigCommerce's two shapes."""
     told = body[0] if isinstance(body, list) and body else body
-    return isinstance(told, dict) and told.get("status") == _NOT_FOUND
+    return isinstance(told, dict) and told.get("status") == status
+
+
+def _is_own(answer: Answer, body: Any) -> bool:
+    """Whether BigCommerce itself may have said this."""
+    content, kind = answer.body.strip(), answer.headers.get("content-type", "").strip().lower()
+    if answer.status == _UNSUPPORTED:
+        return True
+    if content.startswith(b"<") or kind.startswith("text/html"):
+        return False
+    if not content or (answer.status == _UNAUTHORIZED and not content.startswith((b"{", b"["))):
+        return True
+    if isinstance(body, list):
+        return bool(body) and all(isinstance(row, dict) and isinstance(row.get("message"), str) for row in body)
+    return isinstance(body, dict) and (isinstance(body.get("title"), str) or _repeats(body, answer.status))
 
 
 def _after(answer: Answer) -> float | None:

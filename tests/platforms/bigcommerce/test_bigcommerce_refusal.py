@@ -61,6 +61,45 @@ def test_what_a_status_means(status: int, body: Any, failure: type[Failure], rea
     assert str(status) in str(error)
 
 
+HTML = b"<!doctype html><title>404 Not Found</title>"
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 409, 410, 413, 422])
+@pytest.mark.parametrize(
+    "body",
+    [
+        HTML,
+        b'{"message": "no Route matched with those values"}',
+        b'["no"]',
+        b"[]",
+        b'{"status": 404, "ti',
+        b'{"status": 1}',
+    ],
+)
+def test_what_is_in_none_of_its_shapes_comes_from_something_in_between(status: int, body: bytes) -> None:
+    error = refused(status, body)
+    assert type(error) is Retry
+    assert error.reason == f"http_{status}"
+
+
+@pytest.mark.parametrize("status", [400, 405, 409, 413, 422, 403, 404])
+def test_text_refuses_nothing_but_a_token(status: int) -> None:
+    assert type(refused(status, b"Forbidden by the firewall")) is Retry
+    assert type(refused(401, b"Unauthorized", content_type="text/plain")) is Blocked
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422])
+def test_a_page_is_known_by_its_type_too(status: int) -> None:
+    kinds = {type(refused(status, b"Not here", content_type="text/html; charset=utf-8"))}
+    assert kinds == {Retry}
+
+
+def test_a_right_is_missing_only_when_the_status_is_repeated() -> None:
+    assert type(refused(403, [{"status": 403, "message": "no scope"}])) is Blocked
+    for body in ({"title": "no scope"}, {"status": 401, "title": "no scope"}, b"", b"Forbidden"):
+        assert type(refused(403, body)) is Retry
+
+
 @pytest.mark.parametrize(("status", "unknown"), [(404, False), (429, False), (500, True), (503, True)])
 def test_a_server_that_fails_may_have_done_it(status: int, *, unknown: bool) -> None:
     error = refused(status, b"")

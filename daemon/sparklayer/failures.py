@@ -76,6 +76,11 @@ def words_of(answer: Answer) -> str:
     return line if len(line) <= LONGEST_WORDS else line[: LONGEST_WORDS - 1] + "…"
 
 
+def speaks_json(answer: Answer) -> bool:
+    """Whether an answer is a JSON object, as all of SparkLayer's own words on one thing are."""
+    return isinstance(_content(answer), dict)
+
+
 def lines_of(answer: Answer) -> dict[int, str]:
     """Return the refused rows of a pricing write as {index in the request: words}."""
     content = _content(answer)

@@ -14,13 +14,17 @@ from msgspec import Meta
 from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.http import Answer, temporary
 from daemon.model import ApiKey, Lane, Secret
-from daemon.sparklayer.failures import words_of
+from daemon.sparklayer.failures import speaks_json, words_of
 from daemon.sparklayer.inferred import REFUSED_KEY, TOKEN_SECONDS
 from daemon.wire import Wire
 
 PATH = "/api/auth/token"
 MARGIN = 0.1
 LONGEST_MARGIN = 60.0
+
+
+class KeyRefused(Blocked):
+    """SparkLayer itself refuses the key: it says so in JSON, which a proxy's page does not."""
 
 
 @frozen
@@ -102,7 +106,9 @@ def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
     if not answer.ok:
         reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
         words = words_of(answer).replace(sent.reveal(), "***")
-        return Blocked(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
+        own = answer.status in REFUSED_KEY and speaks_json(answer)
+        failure = KeyRefused if own else Blocked
+        return failure(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
     try:
         reply = msgspec.json.decode(answer.body, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

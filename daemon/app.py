@@ -163,6 +163,7 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         supervisor=supervisor,
         departures=departures,
         apps=_apps(settings, platforms),
+        refuses=workshop.refuses,
     )
     await connecting.open_all()
     verbs = Verbs(

@@ -9,7 +9,7 @@ or from an install of the platform's app. Else the wish is kept, and the install
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -42,9 +42,16 @@ class _Known:
     store: Any = field(repr=False)
 
 
+async def _accept(_site: Site, _key: ApiKey) -> bool:
+    return False
+
+
 @frozen(kw_only=True)
 class Connecting:
-    """Connects and disconnects sites. `endpoints` takes the webhooks of those that are connected."""
+    """Connects and disconnects sites. `endpoints` takes the webhooks of those that are connected.
+
+    `refuses` says whether SparkLayer refuses a key, before anything of a connect is stored.
+    """
 
     storage: Storage
     links: Links
@@ -52,6 +59,7 @@ class Connecting:
     supervisor: Supervisor
     departures: Departures
     apps: Mapping[str, App]
+    refuses: Callable[[Site, ApiKey], Awaitable[bool]] = _accept
     now: Callable[[], float] = time.time
     endpoints: dict[Site, Endpoint] = field(init=False, factory=dict)
     _locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
@@ -71,8 +79,12 @@ class Connecting:
     async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
         """Connect a site to a store: None when that is so now, else where the merchant installs the app.
 
-        Doing it again changes nothing. Raises Refused when there is no way to learn the store's credentials.
+        Doing it again changes nothing. Raises Refused when there is no way to learn the store's credentials, or when
+        SparkLayer refuses its own: that 400 answers this is inferred.
         """
+        if not await self._works_with(site, key) and await self.refuses(site, key):
+            names = "spark_api_client_id, spark_api_client_secret"
+            raise Refused(400, f"{names}: SparkLayer refuses them for this site; make a new API key there")
         async with self._locks[site]:
             return await self._connect(site, store_id, key)
 
@@ -102,6 +114,11 @@ class Connecting:
             case Loaded():
                 if await self._installed_store(platform, visit.store_id) is None:
                     raise AppRefused("Your store's install is not known here any more: remove the app, and install it.")
+
+    async def _works_with(self, site: Site, key: ApiKey) -> bool:
+        """Whether a site is connected with this key already: then a connect that comes again asks nobody."""
+        present = await self.storage.read(connections.find, site)
+        return present is not None and present.state == "active" and self.links.opened(present).api_key == key
 
     async def _connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
         known = await self._known(site, store_id)

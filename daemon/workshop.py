@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
+import trio
 from attrs import frozen
 
 from daemon.config import Settings
@@ -14,7 +15,7 @@ from daemon.engine.works import Works
 from daemon.http import ApiCall
 from daemon.links import site_client
 from daemon.listener.webhooks import Endpoint
-from daemon.model import Connection, Site
+from daemon.model import ApiKey, Connection, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Platform, PlatformType
 from daemon.platforms.shelf import MemoryShelf, Shelf
@@ -22,6 +23,9 @@ from daemon.sparklayer import SparkLayer
 from daemon.storage.database import Storage
 from daemon.storage.shelf import DiskShelf
 from daemon.storage.vault import Fingerprint, Vault
+
+ANSWER_SECONDS = 5.0
+"""For how long a connect waits for SparkLayer's word on the key that it brings."""
 
 
 @frozen(kw_only=True)
@@ -67,6 +71,17 @@ class Workshop:
         """Build the client of a connection's site."""
         observe = partial(self._count_call, connection.site)
         return site_client(self.settings, connection.site, connection.api_key, connection.platform, observe)
+
+    async def refuses(self, site: Site, key: ApiKey) -> bool:
+        """Whether SparkLayer refuses a key of a site, as far as it says so soon."""
+        client = site_client(self.settings, site, key, "", partial(self._count_call, site))
+        refused = False
+        try:
+            with trio.move_on_after(ANSWER_SECONDS):
+                refused = await client.refuses_key()
+        finally:
+            await client.aclose()
+        return refused
 
     def destination(self, site: Site) -> str | None:
         """Where a site's webhooks shall arrive, if the daemon can be reached from outside."""

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.listener.routes import Refused
+from daemon.model import ApiKey, Site
 from daemon.platforms.base import AppRefused, Loaded
 from daemon.storage import connections, installs
 from tests.comings import Town, api_key, link, open_town, site, store
@@ -250,3 +252,24 @@ async def test_disconnecting_what_is_not_connected_does_nothing() -> None:
     async with open_town() as town:
         await town.connecting.disconnect(site("a"))
         assert await town.states("a") == []
+
+
+async def test_credentials_that_sparklayer_refuses_leave_nothing() -> None:
+    asked: list[Any] = []
+
+    async def refuses(name: Site, key: ApiKey) -> bool:
+        asked.append((name, key))
+        return key.client_secret.reveal() == "wrong"
+
+    async with open_town() as town:
+        town.connecting = evolve(town.connecting, refuses=refuses)
+        await town.install("s1", "token-1")
+        for store_id in ("s1", "s2"):
+            with pytest.raises(Refused, match="spark_api_client_secret: SparkLayer refuses them") as refused:
+                await town.connect("a", store_id, "wrong")
+            assert refused.value.status == 400
+        await town.install("s2", "token-2")
+        assert await town.states("a") == []
+        assert await town.connect("a", "s1") is None
+        assert await town.connect("a", "s1") is None
+        assert asked[2:] == [(site("a"), api_key("key-1"))], "what is connected already asks nobody"

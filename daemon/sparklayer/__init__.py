@@ -8,7 +8,7 @@ Every method may raise the failures of `daemon.errors`: Retry, Rejected (Missing
 
 from attrs import frozen
 
-from daemon.errors import Missing, Side
+from daemon.errors import Failure, KeyRefused, Missing, Side
 from daemon.http import Api, Transport
 from daemon.model import ApiKey, Lane, Site
 from daemon.sparklayer.client import Client
@@ -64,6 +64,7 @@ class SparkLayer:
     sync_log: SyncLog
     limiter: Limiter
     _client: Client
+    _tokens: Tokens
     _wire: Wire
 
     async def probe(self) -> None:
@@ -72,6 +73,16 @@ class SparkLayer:
             await self._client.call(PROBE, PROBE_PATH, Lane.LIVE)
         except Missing:
             return  # No currency has been set yet: SparkLayer answered, and knows us.
+
+    async def refuses_key(self) -> bool:
+        """Whether SparkLayer itself says that the key is not valid; no answer, or a foreign one, says nothing."""
+        try:
+            await self._tokens.current(Lane.LIVE)
+        except KeyRefused:
+            return True
+        except Failure:
+            return False
+        return False
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -91,7 +102,8 @@ def connect(
     """Build the client of one site; nothing is sent yet. `observe` is told of each request that was made."""
     limiter = Limiter(api=API, side=Side.SPARKLAYER, policy=AdaptivePolicy())
     wire = Wire(API, Api(base_url, headers={"Site-Id": site.id}, transport=transport), limiter, observe)
-    client = Client(wire, Tokens(wire, api_key))
+    tokens = Tokens(wire, api_key)
+    client = Client(wire, tokens)
     return SparkLayer(
         products=Products(client),
         stock=Stock(client),
@@ -102,5 +114,6 @@ def connect(
         sync_log=SyncLog(client, integration=integration, resolved_field=resolved_field),
         limiter=limiter,
         client=client,
+        tokens=tokens,
         wire=wire,
     )

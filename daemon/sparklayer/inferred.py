@@ -34,6 +34,9 @@ TOKEN_SECONDS = 3600.0
 REFUSED_KEY = frozenset({400, 401, 403})
 """Answers of the token endpoint that mean: this key is not valid (section 1 names none)."""
 
+KEY_ERROR = "error"
+"""How the token endpoint may name a refused key besides RFC 7807: as OAuth 2.0 does (section 1 shows no refusal)."""
+
 CUSTOMERS = "/api/v1/customers"
 """The operations are documented, no page that was read prints their paths (section 5)."""
 

@@ -15,8 +15,8 @@ from daemon.errors import Blocked, Failure, KeyRefused, Retry, Side
 from daemon.http import Answer, temporary
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.failures import Operation, words_of
-from daemon.sparklayer.inferred import REFUSED_KEY, TOKEN_SECONDS
-from daemon.sparklayer.own_words import foreign, one_with
+from daemon.sparklayer.inferred import KEY_ERROR, REFUSED_KEY, TOKEN_SECONDS
+from daemon.sparklayer.own_words import content_of, foreign, one_with
 from daemon.wire import Wire
 
 TOKEN = Operation(name="getAccessToken", method="POST", answers=one_with("access_token"))
@@ -99,15 +99,22 @@ class _Reply(msgspec.Struct):
 def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
     """Read the token endpoint's answer at the time `now`; the secret that was `sent` is starred in its words."""
     later = temporary(answer) or foreign(TOKEN.name, TOKEN.answers, answer)
-    if later is not None:
+    if later is not None and not _names_key_error(answer):
         return later
     if not answer.ok:
         reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
         words = words_of(answer).replace(sent.reveal(), "***")
-        kind = KeyRefused if answer.status in REFUSED_KEY else Blocked
+        # An empty refusal pauses, but it may be a proxy's: it ends no clean-up and refuses no connect.
+        kind = KeyRefused if answer.status in REFUSED_KEY and answer.body.strip() else Blocked
         return kind(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
     try:
         reply = msgspec.json.decode(answer.body, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Retry("the token endpoint answered no token", reason="unreadable")
     return Token(Secret(reply.access_token), now + reply.expires_in - min(LONGEST_MARGIN, MARGIN * reply.expires_in))
+
+
+def _names_key_error(answer: Answer) -> bool:
+    """Whether a refusal has the form that OAuth 2.0 gives it (RFC 6749 section 5.2) instead of SparkLayer's own."""
+    content = content_of(answer)
+    return answer.status in REFUSED_KEY and isinstance(content, dict) and isinstance(content.get(KEY_ERROR), str)

@@ -91,7 +91,8 @@ async def test_a_merchant_installs_the_app_and_removes_it(house: OpenHouse) -> N
         assert (await _connect(h)).status_code == 204
         await wait_all_tasks_blocked(0.05)
         assert h.site.statistics.total == calls, "connecting again changes nothing"
-        assert (await _connect(h, spark_api_client_secret="another")).status_code == 204
+        h.site.faults.add("POST /api/auth/token", answer(503), times=1)
+        assert (await _connect(h, spark_api_client_secret="another")).status_code == 204, "nobody says that it is wrong"
         h.store.set_title(1, "After the key has changed")
         await h.process.until_blocked("sparklayer: credentials")
         assert (await _connect(h)).status_code == 204
@@ -164,3 +165,18 @@ async def test_connecting_again_before_the_clean_up_is_through(house: OpenHouse)
         assert (await h.process.request("POST", "/admin/disconnect", json={"site": "live/x"})).status_code == 404
         page = (await _ignite(h, "GET", "/sync/stock")).json()
         assert [one["sku"] for one in page["entities"]] == ["J-S", "J-M", "MUG"]
+
+
+async def test_credentials_that_sparklayer_refuses_are_refused_but_no_answer_is_waited_for_in_vain(
+    house: OpenHouse,
+) -> None:
+    async with house(start=False) as h:
+        _configure(h, link=False)
+        await h.process.start()
+        await _install(h)
+        answered = await _connect(h, spark_api_client_secret="wrong")
+        assert (answered.status_code, "SparkLayer refuses them" in answered.text) == (400, True)
+        assert (await _states(h), "wrong" in answered.text) == ([], False)
+        h.site.faults.add("POST /api/auth/token", answer(503))
+        assert (await _connect(h)).status_code == 204
+        assert await _states(h) == ["active"]

@@ -87,6 +87,28 @@ async def test_a_refused_key_blocks_everyone_who_waits_for_it_and_the_probe_trie
     await sparklayer.probe()
 
 
+@pytest.mark.parametrize(
+    ("answer", "refuses"),
+    [
+        (httpx.Response(401, json={"title": "Unauthorized"}), True),
+        (httpx.Response(400, json={"error": "invalid_client"}), True),
+        (httpx.Response(401, html="<p>Log in to the proxy"), False),
+        (httpx.Response(403, json=["blocked"]), False),
+        (httpx.Response(401), False),
+        (httpx.Response(404, json={"title": "Not found"}), False),
+        (httpx.Response(503, json={"title": "Later"}), False),
+        (httpx.Response(200, html="<p>Welcome"), False),
+    ],
+)
+async def test_only_sparklayers_own_words_refuse_a_key(
+    autojump_clock: trio.testing.MockClock, sparklayer: SparkLayer, fake: Any, answer: httpx.Response, *, refuses: bool
+) -> None:
+    assert not await sparklayer.refuses_key(), "its key is accepted at first"
+    await trio.sleep(10_000)
+    fake.token_answer = lambda _request: answer
+    assert await sparklayer.refuses_key() is refuses
+
+
 async def test_a_caller_cancelled_while_asking_leaves_it_to_the_next(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -49,12 +49,21 @@ class Retry(Failure):
 class Rejected(Failure):
     """The other side refuses this content and would refuse it again.
 
-    `lines` has the refused rows of a bulk call as {index in the request: words}, where the other side names them.
+    `lines` has the refused rows of a bulk call as {index in the request: words}, `properties` the names of the refused
+    fields, where the other side names them.
     """
 
-    def __init__(self, message: str, *, reason: str, lines: dict[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        lines: dict[int, str] | None = None,
+        properties: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(message, reason=reason)
         self.lines = lines or {}
+        self.properties = properties
 
 
 class Missing(Rejected):
@@ -78,7 +87,7 @@ class KeyRefused(Blocked):
     """The key itself is refused, by whoever gives tokens for it: sent again, it will hardly be known."""
 
 
-MISSING_RIGHT = frozenset({"scope_missing", "forbidden"})
+MISSING_RIGHT = frozenset({"scope_missing", "forbidden", "customer_read_unknown"})
 """Reasons of Blocked that may concern one API only: elsewhere than on the line itself they stop nothing else."""
 
 

@@ -241,7 +241,10 @@ class Credit:
 
 @frozen(kw_only=True)
 class Customer:
-    """A B2B customer as SparkLayer shall hold it; `parent` is the customer whose sub-account it is."""
+    """A B2B customer as the platform knows it; `parent` is the customer whose sub-account it is.
+
+    Fields of None, or empty, from `group` on are not the platform's: SparkLayer keeps what it has there.
+    """
 
     external_id: ExternalId
     email: str
@@ -249,7 +252,7 @@ class Customer:
     last_name: str = ""
     company_name: str = ""
     addresses: Mapping[AddressId, Address]
-    group: str
+    group: str | None = None
     accounting_id: str | None = None
     sales_agent_groups: tuple[str, ...] = ()
     price_lists: tuple[str, ...] = ()

@@ -149,6 +149,24 @@ class Trouble(enum.Enum):
         remedy="Choose the country of the address in {platform}.",
         at=(Kind.CUSTOMERS,),
     )
+    EMAIL_TAKEN = Entry(
+        when="a customer of SparkLayer that is linked to another id has the e-mail address",
+        message="In SparkLayer, another customer (id {owner}) has this e-mail address, so this one was not synced.",
+        remedy="Change the e-mail address of one of them, or delete the other customer in SparkLayer.",
+        at=(Kind.CUSTOMERS,),
+    )
+    SALES_AGENT = Entry(
+        when="SparkLayer's account with the id or the e-mail address has the role of a sales agent",
+        message="In SparkLayer, the account with this e-mail address is a sales agent's, so it was not changed.",
+        remedy="Use another e-mail address for the customer, or change the account's role in SparkLayer.",
+        at=(Kind.CUSTOMERS,),
+    )
+    GROUP_UNKNOWN = Entry(
+        when="SparkLayer refuses the customer group that an attribute or the settings name",
+        message='SparkLayer has no customer group "{group}", so the customer was not synced.',
+        remedy="Create the group in SparkLayer (Customers > Groups), or correct the customer's group.",
+        at=(Kind.CUSTOMERS,),
+    )
     PARENT_MISSING = Entry(
         when="the parent that a customer names is not in SparkLayer; told until it is",
         message="Its parent customer, {parent}, is not in SparkLayer, so the customer cannot be its sub-account.",

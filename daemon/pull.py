@@ -29,7 +29,7 @@ from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product, Sku, 
 from daemon.platforms.base import BAD_ID, BESIDE, Entity
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
-from daemon.sparklayer.customers import body as customer_body
+from daemon.sparklayer.customers import merged as merged_customer
 from daemon.sparklayer.products import ProductWrite
 from daemon.sparklayer.products import encode as encode_product
 from daemon.sparklayer.purchases import merged
@@ -70,7 +70,7 @@ def _stock(product: Product, location: str | None) -> Iterator[bytes]:
 
 
 def _customer(customer: Customer, _location: str | None) -> Iterator[bytes]:
-    yield encode_json(customer_body(CustomerWrite(customer=customer, email=customer.email)))
+    yield encode_json(merged_customer(CustomerWrite(customer=customer, email=customer.email), None))
 
 
 def _purchase(order: Order, _location: str | None) -> Iterator[bytes]:

@@ -23,6 +23,9 @@ OVERLAP = 60.0
 
 ROOM_CHECK = 1.0
 
+FIRST_PAGE = 1800.0
+"""Seconds for which sweeps wait for the first page of a full sync, which the platform may refuse for ever."""
+
 SHORTEST_REST = 1.0
 """Seconds between two looks: a sweep stays due while a full sync is about to read everything, however long it waits."""
 
@@ -51,7 +54,7 @@ class Sweep:
         newest = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
         began = line.now()
         waits = newest is not None and newest.state == "enumerating" and not newest.seen
-        if newest is not None and waits and began - newest.started_at < 2 * line.options.sweep_every:
+        if newest is not None and waits and began - newest.started_at < FIRST_PAGE:
             return  # everything is about to be read, unless the platform refuses the first page for long
         if newest is not None and newest.state in {"ending", "ended"} and began - newest.started_at >= DAY:
             await self._runs.start("daily")

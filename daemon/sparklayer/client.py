@@ -44,7 +44,11 @@ class Client:
         self._tokens = tokens
 
     async def call(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> bytes:
-        """Call an operation; return the body of its success. `path` is quoted already.
+        """Call an operation; return the body of its success. Raises as `answer` does."""
+        return (await self.answer(operation, path, lane, body)).body
+
+    async def answer(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> Answer:
+        """Call an operation; return its success. `path` is quoted already.
 
         Raises Retry, Rejected (also Missing, Duplicate) and Blocked as `failures` tells.
         """
@@ -60,7 +64,7 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Retry(f"{operation.name} answered {error}", reason="unreadable", effect_unknown=True) from error
 
-    async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> bytes:
+    async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> Answer:
         token = await self._tokens.current(lane)
         answer = await self._send(operation, path, lane, body, token)
         if answer.status == HTTPStatus.UNAUTHORIZED:
@@ -71,7 +75,7 @@ class Client:
         failure = failure_of(operation, answer)
         if failure is not None:
             raise failure
-        return answer.body
+        return answer
 
     async def _send(self, operation: Operation, path: str, lane: Lane, body: bytes | None, token: Token) -> Answer:
         headers = {"Authorization": f"Bearer {token.text.reveal()}"}

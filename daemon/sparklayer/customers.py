@@ -1,132 +1,192 @@
 """Customers with their addresses (sparklayer.md section 5).
 
-Every write lists all addresses, so that it is right whether SparkLayer's PATCH merges `addresses` or replaces them;
-those that vanished are deleted one by one besides. An optional field is left out while nobody has ever sent it, and
-sent as explicitly empty once it was: what leaving it out of a PATCH means is not documented.
+A PUT replaces the whole customer: fields that it leaves out are cleared, addresses that it leaves out are deleted. So a
+customer is read first, and everything that the platform does not own is written back under the name it came with: a
+price list, a group, a credit limit or an address that somebody entered by hand. Never written back are SparkLayer's own
+ids and times, and the balance of a payment on account, which moves with every order.
+
+Only the operation that reads a customer is documented, not its path: that it is the path of PUT and DELETE is inferred.
 """
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from attrs import asdict, frozen
 
-from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Lane
+from daemon.errors import Missing
+from daemon.model import AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.inferred import ADDRESSES, CLEARED_FIELDS, CLEARED_OF_CREDIT, CUSTOMERS, NET_TERMS
-from daemon.sparklayer.own_words import NOTHING, many_with, one_with
+from daemon.sparklayer.inferred import NET_TERMS
+from daemon.sparklayer.own_words import NOTHING, one_with
+
+Body = dict[str, Any]
 
 CUSTOMER = one_with("id", "external_id", "email")
-CREATE = Operation(name="createCustomer", method="POST", answers=CUSTOMER, keyed=True)
-UPDATE = Operation(name="updateCustomer", method="PATCH", answers=CUSTOMER, keyed=True, concurrent=True)
+READ = Operation(name="getCustomer", method="GET", answers=CUSTOMER)
+PUT = Operation(name="upsertCustomer", method="PUT", answers=CUSTOMER, conflicting=True)
 DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING)
-LIST_ADDRESSES = Operation(name="listCustomerAddresses", method="GET", answers=many_with("id", "external_id"))
-DELETE_ADDRESS = Operation(name="deleteCustomerAddress", method="DELETE", answers=NOTHING)
+PATH = "/api/v2/customers"
 
-OPTIONAL = frozenset(CLEARED_FIELDS)
-"""The fields that a customer may lack."""
+BASE_GROUP = "base"
+"""The group that every site has; new customers go there."""
 
+AGENT_ROLES = frozenset({"sales-agent", "sales-admin"})
+PARENT = "parent_customer_id"
 CREDIT = "payment_on_account"
-CREDIT_PARTS = {f"{CREDIT}.{name}": name for name in CLEARED_OF_CREDIT}
-
-CLEARABLE = OPTIONAL | CREDIT_PARTS.keys()
-"""Everything of a customer that SparkLayer may hold and must be told when it is gone."""
+BALANCE = "balance"
+NOT_CARRIED = frozenset({"id", "legacy_id", "created_at", "updated_at", "addresses", CREDIT})
+DEFAULT_ADDRESSES = ("default_billing_address_id", "default_shipping_address_id")
+SHIPPING_ADDRESSES = "available_shipping_addresses"
 
 
 @frozen(kw_only=True)
 class CustomerWrite:
-    """What is sent of a customer. `email` may be a placeholder; `cleared` has names as of `sent`, to be sent empty."""
+    """What is sent of a customer. `email` may be a placeholder.
+
+    `gone` has the names (see `sent`) that the last write had and this customer has not: this write leaves them out.
+    `vanished` are addresses of the last write that the customer has no longer.
+    """
 
     customer: Customer
     email: str
-    cleared: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+    vanished: frozenset[AddressId] = frozenset()
 
 
 class Customers:
-    """Writes customers of one site."""
+    """Reads and writes customers of one site, by the platform's id or by e-mail address."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def create(self, write: CustomerWrite, lane: Lane) -> None:
-        """POST a customer. Raises Duplicate when its external id, its e-mail or an address's id is taken."""
-        await self._client.call(CREATE, CUSTOMERS, lane, encode_json(body(write)))
+    async def read(self, external_id: ExternalId, lane: Lane) -> Body | None:
+        """Read a customer; None when there is none."""
+        return await self._read("platform", external_id, lane)
 
-    async def update(self, write: CustomerWrite, lane: Lane) -> None:
-        """PATCH a customer by its external id. Raises Missing when there is none, Duplicate as `create`."""
-        await self._client.call(UPDATE, _path(write.customer.external_id), lane, encode_json(body(write)))
+    async def read_by_email(self, email: str, lane: Lane) -> Body | None:
+        """Read the customer with an e-mail address; None when there is none."""
+        return await self._read("email", email, lane)
+
+    async def put(self, external_id: ExternalId, body: Body, lane: Lane) -> bool:
+        """Create or replace a customer; return whether it was created.
+
+        Raises Duplicate when another customer has its e-mail address, or the external id of one of its addresses.
+        """
+        answer = await self._client.answer(PUT, _path("platform", external_id), lane, encode_json(body))
+        return answer.status == 201  # noqa: PLR2004  documented: 200 is a replacement
+
+    async def put_by_email(self, email: str, body: Body, lane: Lane) -> None:
+        """Replace the customer with an e-mail address; the external id in `body` links the two from then on."""
+        await self._client.call(PUT, _path("email", email), lane, encode_json(body))
 
     async def delete(self, external_id: ExternalId, lane: Lane) -> None:
         """Delete a customer. Raises Missing when there is none."""
-        await self._client.call(DELETE, _path(external_id), lane)
+        await self._client.call(DELETE, _path("platform", external_id), lane)
 
-    async def delete_address(self, external_id: ExternalId, address: AddressId, lane: Lane) -> None:
-        """Delete an address of a customer. Raises Missing when there is none."""
-        path = f"{_path(external_id)}{ADDRESSES}/{quote(address, safe='')}"
-        await self._client.call(DELETE_ADDRESS, path, lane)
-
-    async def addresses_of(self, external_id: ExternalId, lane: Lane) -> list[AddressId]:
-        """Read the external ids of the addresses that SparkLayer holds of a customer. Raises Missing."""
-        path = f"{_path(external_id)}{ADDRESSES}"
-        held = await self._client.read(LIST_ADDRESSES, path, lane, list[_Address])
-        return [AddressId(address.external_id) for address in held if address.external_id]
-
-
-class _Address(msgspec.Struct):
-    external_id: str | None = None
+    async def _read(self, lookup: str, identifier: str, lane: Lane) -> Body | None:
+        try:
+            return await self._client.read(READ, _path(lookup, identifier), lane, Body)
+        except Missing:
+            return None
 
 
 def sent(customer: Customer) -> frozenset[str]:
-    """Return which optional fields a write of `customer` contains, and parts of them: `payment_on_account.balance`."""
-    optional = _optional(customer)
-    return frozenset(optional) | {part for part, name in CREDIT_PARTS.items() if name in optional.get(CREDIT, ())}
+    """Return the optional fields that a write of `customer` has, parts of a credit as `payment_on_account.balance`."""
+    own = _optional(customer)
+    return frozenset(own) | {f"{CREDIT}.{name}" for name in _credit(customer.payment_on_account)}
 
 
-def body(write: CustomerWrite) -> dict[str, Any]:
-    """Return what is sent of a customer. Pure."""
+def is_agent(held: Mapping[str, Any]) -> bool:
+    """Return whether an account is a sales agent's, which is never linked, written or deleted. Pure."""
+    return held.get("role") in AGENT_ROLES
+
+
+def merged(write: CustomerWrite, held: Mapping[str, Any] | None) -> Body:
+    """Return the customer to write, given the one that SparkLayer holds (None: none). Pure."""
+    before = {name: value for name, value in (held or {}).items() if value is not None}
+    kept = {name: value for name, value in before.items() if name not in NOT_CARRIED | write.gone}
+    addresses = _addresses(write, before.get("addresses") or [])
+    credit = _carried_credit(write, before.get(CREDIT) or {}) | _credit(write.customer.payment_on_account)
+    return {
+        "group": BASE_GROUP,
+        **_with_known_addresses(kept, addresses),
+        **_owned(write),
+        **({CREDIT: credit} if credit else {}),
+        "addresses": addresses,
+    }
+
+
+def _owned(write: CustomerWrite) -> Body:
+    """Return what the platform owns of a customer, but for addresses and credit."""
     customer = write.customer
-    content = {
+    return {
         "external_id": customer.external_id,
         "email": write.email,
         "first_name": customer.first_name,
         "last_name": customer.last_name,
         "company_name": customer.company_name,
-        "group": customer.group,
-        "addresses": [_address(key, address) for key, address in customer.addresses.items()],
-        **{name: CLEARED_FIELDS[name] for name in sorted(write.cleared & OPTIONAL)},
         **_optional(customer),
     }
-    gone = {name: CLEARED_OF_CREDIT[name] for part, name in CREDIT_PARTS.items() if part in write.cleared}
-    return content | {CREDIT: gone | content[CREDIT]} if gone else content
 
 
-def _optional(customer: Customer) -> Mapping[str, Any]:
+def _optional(customer: Customer) -> Body:
     fields = {
+        "group": customer.group,
         "accounting_id": customer.accounting_id,
         "sales_agent_groups": customer.sales_agent_groups,
         "price_lists": customer.price_lists,
         "discount_percentage": customer.discount_percentage,
-        CREDIT: _credit(customer.payment_on_account) if customer.payment_on_account else None,
-        "parent_customer_id": customer.parent,
+        PARENT: customer.parent,
     }
     return {name: value for name, value in fields.items() if value is not None and value != ()}
 
 
-def _credit(credit: Credit) -> dict[str, Any]:
+def _credit(credit: Credit | None) -> Body:
+    if credit is None:
+        return {}
     fields = {
         "credit_limit": credit.limit,
-        "balance": credit.balance,
+        BALANCE: credit.balance,
         "currency_code": credit.currency,
         NET_TERMS: credit.net_terms,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _address(key: AddressId, address: Address) -> dict[str, Any]:
-    return {"external_id": key, **asdict(address)}
+def _carried_credit(write: CustomerWrite, held: Mapping[str, Any]) -> Body:
+    # SparkLayer changes the balance with each order: writing back what was read would undo an order placed meanwhile.
+    return {
+        name: value
+        for name, value in held.items()
+        if name != BALANCE and value is not None and f"{CREDIT}.{name}" not in write.gone
+    }
 
 
-def _path(external_id: ExternalId) -> str:
-    return f"{CUSTOMERS}/{quote(external_id, safe='')}"
+def _addresses(write: CustomerWrite, held: list[Body]) -> list[Body]:
+    """Return the platform's addresses, and after them those that it never had."""
+    known = {address.get("external_id"): address for address in held}
+    own = [
+        {**_filled(known.get(key, {})), "external_id": key, **asdict(address)}
+        for key, address in write.customer.addresses.items()
+    ]
+    ours = write.customer.addresses.keys() | write.vanished
+    return [*own, *(_filled(address) for address in held if address.get("external_id") not in ours)]
+
+
+def _with_known_addresses(kept: Body, addresses: list[Body]) -> Body:
+    """Return `kept` without references to addresses that are gone."""
+    ids = {address.get(name) for address in addresses for name in ("id", "external_id")} - {None}
+    result = {name: value for name, value in kept.items() if name not in DEFAULT_ADDRESSES or value in ids}
+    if SHIPPING_ADDRESSES in result:
+        result[SHIPPING_ADDRESSES] = [one for one in result[SHIPPING_ADDRESSES] if one in ids]
+    return result
+
+
+def _filled(content: Mapping[str, Any]) -> Body:
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def _path(lookup: str, identifier: str) -> str:
+    return f"{PATH}/{lookup}/{quote(identifier, safe='')}"

@@ -32,6 +32,8 @@ class Operation:
     """It writes an id or a SKU that may be taken."""
     concurrent: bool = False
     """Its 409 means that someone else writes at the same time."""
+    conflicting: bool = False
+    """Its 409 means that an id or an e-mail address is taken."""
     forbidding: bool = False
     """Its 403 is about what was sent, not about who sent it."""
     by_line: bool = False
@@ -62,9 +64,11 @@ def _refusal(operation: Operation, answer: Answer) -> Failure:
         return Missing(words, reason="missing")
     if operation.keyed and answer.status in DUPLICATE_STATUSES and DUPLICATE_WORDS.search(words):
         return Duplicate(words, reason="duplicate")
+    if operation.conflicting and answer.status == HTTPStatus.CONFLICT:
+        return Duplicate(words, reason="duplicate")
     if operation.concurrent and answer.status == HTTPStatus.CONFLICT:
         return Retry(words, reason="conflict")
-    return Rejected(words, reason=f"http_{answer.status}", lines=lines_of(answer))
+    return Rejected(words, reason=f"http_{answer.status}", lines=lines_of(answer), properties=properties_of(answer))
 
 
 def words_of(answer: Answer) -> str:
@@ -73,6 +77,14 @@ def words_of(answer: Answer) -> str:
     texts = _list_words(content) if isinstance(content, list) else _problem_words(content)
     line = " ".join("; ".join(texts).split()) or f"HTTP status {answer.status}"
     return line if len(line) <= LONGEST_WORDS else line[: LONGEST_WORDS - 1] + "…"
+
+
+def properties_of(answer: Answer) -> frozenset[str]:
+    """Return the names of the fields that a refusal is about."""
+    content = content_of(answer)
+    errors = content.get("errors") if isinstance(content, dict) else None
+    named = [row.get("property") for row in errors if isinstance(row, dict)] if isinstance(errors, list) else []
+    return frozenset(name for name in named if isinstance(name, str))
 
 
 def lines_of(answer: Answer) -> dict[int, str]:

@@ -37,30 +37,9 @@ REFUSED_KEY = frozenset({400, 401, 403})
 KEY_ERROR = "error"
 """How the token endpoint may name a refused key besides RFC 7807: as OAuth 2.0 does (section 1 shows no refusal)."""
 
-CUSTOMERS = "/api/v1/customers"
-"""The operations are documented, no page that was read prints their paths (section 5)."""
-
-ADDRESSES = "/addresses"
-"""Where a customer's addresses are, below its own path (section 5)."""
-
-CLEARED_FIELDS: Mapping[str, Any] = {
-    "accounting_id": "",
-    "sales_agent_groups": [],
-    "price_lists": [],
-    "discount_percentage": 0,
-    "payment_on_account": {"credit_limit": 0, "balance": 0},
-    "parent_customer_id": "",
-}
-"""How a customer loses an optional field that it had: leaving it out of a PATCH might keep the old value. The names
-of the last three in the REST API are inferred as well, and that a parent is named by its external id (section 5)."""
-
 NET_TERMS = "net_terms"
 """What a payment on account calls the days until an invoice is due: of SparkLayer's own name for it only the beginning
 was seen, the rest is that of another program's metafields (section 5)."""
-
-CLEARED_OF_CREDIT: Mapping[str, Any] = {"balance": 0, NET_TERMS: 0}
-"""How a payment on account loses a part that it had, should a PATCH merge it: leaving it out would keep it then. That 0
-days stand for no terms is inferred too; a currency cannot be emptied (section 5)."""
 
 CUSTOMER_OF_PLATFORM = "platform"
 """What names the customer of a purchase that SparkLayer does not have yet; only its own ids were seen (section 6)."""

@@ -148,8 +148,12 @@ async def open_house(
     more: str = "",
     start: bool = True,
 ) -> AsyncIterator[House]:
-    """Open both stand-ins, with a small store unless another is given, and the daemon between them."""
-    async with open_sandbox(store=store or small_store(), bigcommerce=bigcommerce, sparklayer=sparklayer) as sandbox:
+    """Open both stand-ins, with a small store unless another is given, and the daemon between them.
+
+    The keys may write global settings unless told otherwise: a refusal is asked for twice, which takes seconds.
+    """
+    site = sparklayer or SparkLayerOptions(settings_writable=True)
+    async with open_sandbox(store=store or small_store(), bigcommerce=bigcommerce, sparklayer=site) as sandbox:
         called, port = trio.lowlevel.ParkingLot(), free_port()
         for faults in (sandbox.bigcommerce.faults, sandbox.sparklayer.faults):
             faults.add("*", call(lambda _: _wake(called)), after_effect=True)

@@ -36,7 +36,9 @@ async def test_groups_that_are_called_otherwise_arrive_with_the_restart(house: O
         await h.process.restart()
         await _read_again(h)
         assert _groups(h) == dict.fromkeys((BRANCH, HEAD, SHOP), "vip")
-        assert writes(h) - told == {"PATCH /api/v1/customers/{customer_id}": 3}, "what has not changed is not written"
+        assert writes(h) - told == {"PUT /api/v2/customers/{lookup}/{identifier}": 3}, (
+            "what has not changed is not written"
+        )
         runs = await _runs(h)
         await h.process.restart()
         assert await _runs(h) == runs, "it was read once"

@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.sandbox import SparkLayerOptions, Store, synthetic
+from daemon.sandbox import Store, synthetic
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.expectation import customer_differences
 from daemon.sandbox.faults import Rule
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.samples.groups import GUESTS, RETAIL, WHOLESALE
-from daemon.sandbox.sparklayer.customers import Mode
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.trade import BRANCH, BUYER, HEAD, HOME, PARENT, SHOP, problems, trade_store, writes
 
@@ -104,10 +103,9 @@ ATTRIBUTES: dict[str, str | None] = {
 }
 
 
-@pytest.mark.parametrize("addresses", ["merge", "replace"])
-async def test_every_edit_arrives(house: OpenHouse, addresses: Mode) -> None:
+async def test_every_edit_arrives(house: OpenHouse) -> None:
     """One after the other, in one store, so that each starts from what the ones before it have left."""
-    async with house(trade_store(), sparklayer=SparkLayerOptions(addresses=addresses)) as h:
+    async with house(trade_store()) as h:
         await h.first_sync()
         for name, edit in EDITS.items():
             edit(h.store)
@@ -117,9 +115,8 @@ async def test_every_edit_arrives(house: OpenHouse, addresses: Mode) -> None:
         assert h.state.comparable()["customers"] == {}, "nobody is in a group any more"
 
 
-@pytest.mark.parametrize("mode", ["merge", "replace"])
-async def test_attributes_arrive_with_the_next_full_sync_and_go_with_it(house: OpenHouse, mode: Mode) -> None:
-    async with house(trade_store(), sparklayer=SparkLayerOptions(addresses=mode)) as h:
+async def test_attributes_arrive_with_the_next_full_sync_and_go_with_it(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
         await h.first_sync()
         without_terms = ATTRIBUTES | {"payment_on_account": '{"credit_limit": 800, "currency_code": "USD"}'}
         moved = ATTRIBUTES | {"group": "silver", PARENT: str(BRANCH)}
@@ -255,3 +252,23 @@ async def test_many_removals_wait_until_a_person_allows_them(house: OpenHouse) -
         assert (run["succeeded"], run["held_removals"]) == (True, 0)
         h.assert_equal()
         assert len(h.state.customers.customers) == MANY - BRAKE
+
+
+async def test_what_a_person_enters_in_sparklayer_survives_the_edits_of_the_store(house: OpenHouse) -> None:
+    by_hand: dict[str, Any] = {"group": "vip", "price_lists": ["by-hand"], "sales_agent_groups": ["west"]}
+    yard = {"address_line1": "The yard", "city": "Leeds", "country_code": "GB"}
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        known = h.state.customers.find(str(HEAD))
+        assert known is not None
+        kept = [msgspec.to_builtins(address) for address in known.addresses]
+        credit = {"credit_limit": 500, "balance": 80}
+        h.state.customers.edit(str(HEAD), addresses=[*kept, yard], payment_on_account=credit, **by_hand)
+        for number in range(3):
+            h.store.customers.update(HEAD, first_name=f"Ann {number}")
+            await h.settle()
+        assert (await h.process.full_sync("customers", refresh=True))["succeeded"]
+        now = h.state.comparable()["customers"][str(HEAD)]
+        assert {name: now[name] for name in by_hand} == by_hand
+        assert (now["first_name"], now["payment_on_account"]) == ("Ann 2", credit)
+        assert [one for one in now["addresses"].values() if one == yard] == [yard]

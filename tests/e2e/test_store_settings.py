@@ -15,13 +15,17 @@ ONE_TRY = 3
 """Calls that one try of an entity makes."""
 
 
+DASHBOARD_KEYS = SparkLayerOptions(settings_writable=False)
+"""They may set the store currency, once, and no global setting."""
+
+
 async def _settings(h: House) -> tuple[str | None, str, bool]:
     prices = h.state.price_lists.existing(PRICE_LIST)
     return h.state.settings.currency, prices.currency_code, prices.tax_inclusive_display is True
 
 
 async def test_the_base_currency_arrives_whatever_the_key_may_write(house: OpenHouse) -> None:
-    async with house(sparklayer=SparkLayerOptions(settings_writable=True)) as h:
+    async with house() as h:
         await h.first_sync()
         assert await _settings(h) == ("USD", "USD", False)
         h.store.set_currency("GBP")
@@ -53,7 +57,7 @@ async def test_prices_with_tax_are_shown_as_such(house: OpenHouse) -> None:
 
 
 async def test_another_base_currency_is_an_issue_of_the_store_and_holds_up_nothing(house: OpenHouse) -> None:
-    async with house(trade_store(), start=False) as h:
+    async with house(trade_store(), sparklayer=DASHBOARD_KEYS, start=False) as h:
         h.state.settings.currency = "EUR"
         await h.process.start()
         await h.first_sync()
@@ -70,7 +74,7 @@ async def test_another_base_currency_is_an_issue_of_the_store_and_holds_up_nothi
 
 
 async def test_a_refresh_repairs_what_was_changed_behind_our_back(house: OpenHouse) -> None:
-    async with house() as h:
+    async with house(sparklayer=DASHBOARD_KEYS) as h:
         await h.first_sync()
         told = writes(h)
         assert (await h.process.full_sync("store"))["succeeded"]
@@ -82,7 +86,7 @@ async def test_a_refresh_repairs_what_was_changed_behind_our_back(house: OpenHou
 
 
 async def test_a_change_that_sparklayer_does_not_take_yet_has_products_read_again_once(house: OpenHouse) -> None:
-    async with house() as h:
+    async with house(sparklayer=DASHBOARD_KEYS) as h:
         await h.first_sync()
         h.state.settings.currency = None
         outage = h.site.faults.add("PUT */store-currency", answer(503))

@@ -257,6 +257,10 @@ class Bench:
     def __attrs_post_init__(self) -> None:
         self.pipeline = Pipeline(self.line, WRITERS[self.kind](self.line))
 
+    def restart(self) -> None:
+        """Forget what only a running process knows."""
+        self.__attrs_post_init__()
+
     async def change(self, *ids: str, lane: Lane = Lane.LIVE) -> None:
         """Record changes that are due at once."""
         await self.house.record(*ids, now=self.line.now(), lane=lane)

@@ -120,16 +120,22 @@ class Storage:
         return self._disk.transact(fn, *args)
 
     async def run(self) -> None:
-        """Commit what is queued until cancelled."""
-        while True:
-            await self._wake.wait()
-            await trio.sleep(self._latency())
-            self._wake, self._in_hand, self._queue = trio.Event(), self._queue, []
-            outcomes = self._commit(self._in_hand)
-            await trio.sleep(TELL_SECONDS * self._chance.random())
-            done, self._in_hand = self._in_hand, []
-            for waiting, outcome in zip(done, outcomes, strict=True):
-                waiting.tell(outcome)
+        """Commit what is queued until cancelled; whoever waits then is told, since nobody would answer any more."""
+        try:
+            while True:
+                await self._commit_next()
+        finally:
+            self.die()
+
+    async def _commit_next(self) -> None:
+        await self._wake.wait()
+        await trio.sleep(self._latency())
+        self._wake, self._in_hand, self._queue = trio.Event(), self._queue, []
+        outcomes = self._commit(self._in_hand)
+        await trio.sleep(TELL_SECONDS * self._chance.random())
+        done, self._in_hand = self._in_hand, []
+        for waiting, outcome in zip(done, outcomes, strict=True):
+            waiting.tell(outcome)
 
     def die(self) -> None:
         """Lose whatever is not committed."""

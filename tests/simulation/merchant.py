@@ -25,7 +25,7 @@ class Merchant:
     heard: Callable[[], bool] = lambda: True
     """Whether webhooks are registered: no sweep finds out what was deleted before, or where customers moved to."""
     parts: bool = True
-    """Whether anything may be deleted, or lose its SKU. Who has lost the ledger would never hear of it."""
+    """Whether anything may be deleted, or lose its SKU, address or parent. A lost ledger would never hear of it."""
     attributes: bool = False
     """Whether customers' attributes change, which tells nobody until everything is read."""
     edits: int = 0
@@ -77,13 +77,12 @@ class Merchant:
             self.clientele.add_customer: 1,
             self.clientele.rename_customer: 3,
             self.clientele.change_email: 1,
-            self.clientele.set_parent: 2,
             self.orders.place_order: 2,
             self.orders.ship_order: 2,
             self.orders.advance_order: 1,
             self.orders.refund_order: 1,
-            **({self.clientele.regroup: 1, self.goods.move_sku: 1} if self.parts else {}),
-            **({self.clientele.move_home: 2} if self.heard() else {}),
+            **({self.clientele.regroup: 1, self.clientele.set_parent: 2, self.goods.move_sku: 1} if self.parts else {}),
+            **({self.clientele.move_home: 2} if self.parts and self.heard() else {}),
             **(self._farewells() if self.parts and self.heard() else {}),
             **({self.clientele.set_attribute: 1} if self.attributes else {}),
         }

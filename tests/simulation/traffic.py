@@ -22,7 +22,7 @@ _LISTS = {
 }
 _WRITES = re.compile(
     r"(?:POST|PATCH|PUT|DELETE) /api/v\d/"
-    r"(products|customers|purchases)(?:/sparklayer)?(?:/([^/]+))?(?:/addresses/[^/]+)?$"
+    r"(products|customers|purchases)(?:/(sparklayer|platform|email))?(?:/([^/]+))?$"
 )
 
 
@@ -41,8 +41,8 @@ def written(call: Call) -> Key | None:
     found = _WRITES.match(f"{call.request.method} {call.request.path}")
     if found is None:
         return None
-    kind, external_id = found.groups()
-    if external_id is None:
+    kind, lookup, external_id = found.groups()
+    if external_id is None or lookup == "email":
         external_id = str(msgspec.json.decode(call.request.body).get("external_id", ""))
     return kind, unquote(external_id)
 

@@ -20,9 +20,6 @@ from daemon.model import ApiKey, Secret, Site
 from daemon.sparklayer import SparkLayer, connect
 
 CONTRACT = Path(__file__).parents[1] / "contracts" / "sparklayer.openapi.yaml"
-INFERRED = {("delete", "/api/v1/customers/{id}/addresses/{address}")}
-"""Operations that the contract's prose names without a path (sparklayer.md section 5); its YAML does not have them."""
-
 BODY = ("requestBody", "content", "application/json", "schema")
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -46,7 +43,7 @@ def template_of(path: str) -> str:
     """Find the contract's path that a request's path is one of; the most literal one wins."""
     fitting: list[str] = [
         template
-        for template in (*contract()["paths"], *(path for _, path in INFERRED))
+        for template in contract()["paths"]
         if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path)
     ]
     assert fitting, f"{path} is not in the contract"
@@ -98,7 +95,7 @@ def check(request: httpx.Request) -> None:
     method = request.method.lower()
     assert request.headers["site-id"] == "jones-climbing"
     assert "ignite-sync/" in request.headers["user-agent"]
-    assert method in contract()["paths"].get(path, ()) or (method, path) in INFERRED
+    assert method in contract()["paths"].get(path, ())
     if request.content:
         assert request.headers["content-type"] == "application/json"
         validator_of(path, method).validate(msgspec.json.decode(request.content))

@@ -1,17 +1,16 @@
-"""Customers as they are sent: what is said, what is left out, and what is emptied."""
+"""Customers as they are sent: what the platform owns, what is carried over, and what is left out."""
 
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
-import trio.testing
 from attrs import evolve
 
-from daemon.errors import Duplicate, Missing, Rejected, Retry
+from daemon.errors import Duplicate, Missing, Rejected
 from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer import CustomerWrite, SparkLayer
-from daemon.sparklayer.customers import OPTIONAL, body, sent
+from daemon.sparklayer.customers import CREDIT, is_agent, merged, sent
 
 HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB", first_name="Jo", postal_code="BA1 1AA")
 PLAIN = Customer(
@@ -20,150 +19,200 @@ PLAIN = Customer(
     first_name="Jo",
     company_name="Jo's Shop",
     addresses={AddressId("9"): HOME},
-    group="trade",
 )
 RICH = evolve(
     PLAIN,
+    group="trade",
     accounting_id="ACC-7",
     sales_agent_groups=("north", "south"),
     price_lists=("gold",),
     discount_percentage=Decimal("12.5"),
-    payment_on_account=Credit(limit=Decimal("1000.10"), balance=Decimal(0), currency="GBP"),
+    payment_on_account=Credit(limit=Decimal("1000.10"), balance=Decimal(0), currency="GBP", net_terms=30),
     parent=ExternalId("3"),
 )
+SENT_HOME = {
+    "external_id": "9",
+    "first_name": "Jo",
+    "last_name": "",
+    "company": "",
+    "address_line1": "1 High Street",
+    "address_line2": "",
+    "city": "Bath",
+    "region_code": "",
+    "postal_code": "BA1 1AA",
+    "country_code": "GB",
+    "phone": "",
+}
+OWNED = {
+    "external_id": "7/7",
+    "email": "jo@shop.test",
+    "first_name": "Jo",
+    "last_name": "",
+    "company_name": "Jo's Shop",
+}
+BY_HAND: dict[str, Any] = {
+    "title": "Dr",
+    "accounting_id": "HAND",
+    "status": "active",
+    "group": "vip",
+    "role": "limited-customer",
+    "currency_code": "EUR",
+    "sales_agent_groups": ["west"],
+    "price_lists": ["silver"],
+    "discount_percentage": 3,
+    "tax_exempt": True,
+    "parent_customer_id": "cu_5",
+    "something_new": {"of": "theirs"},
+}
+HELD: dict[str, Any] = {
+    **BY_HAND,
+    "id": "cu_1",
+    "legacy_id": "cu_0",
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-02T00:00:00Z",
+    "external_id": "7/7",
+    "email": "old@shop.test",
+    "first_name": "Old",
+    "company_name": None,
+    "payment_on_account": {"credit_limit": 50, "balance": 12.5, "currency_code": "EUR", "net_terms": 14},
+    "addresses": [
+        {"id": "ca_1", "external_id": "9", "address_line1": "Old", "city": "Old", "nickname": "HQ", "mobile": None},
+        {"id": "ca_2", "address_line1": "By hand", "city": "Leeds", "country_code": "GB"},
+        {"id": "ca_3", "external_id": "erp-1", "address_line1": "ERP", "city": "Hull", "country_code": "GB"},
+        {"id": "ca_4", "external_id": "8", "address_line1": "Sold", "city": "York", "country_code": "GB"},
+    ],
+    "default_billing_address_id": "ca_2",
+    "default_shipping_address_id": "ca_4",
+    "available_shipping_addresses": ["ca_1", "ca_4"],
+}
 
 
-def write(customer: Customer, *cleared: str) -> CustomerWrite:
-    return CustomerWrite(customer=customer, email=customer.email, cleared=frozenset(cleared))
+def write(customer: Customer, **fields: Any) -> CustomerWrite:
+    return CustomerWrite(customer=customer, **{"email": customer.email, **fields})
 
 
-def test_a_customer_without_extras_is_sent_without_them_but_with_all_its_addresses() -> None:
+def test_a_new_customer_has_what_the_platform_knows_and_the_group_of_every_site() -> None:
     assert sent(PLAIN) == frozenset()
-    assert body(write(PLAIN)) == {
-        "external_id": "7/7",
-        "email": "jo@shop.test",
-        "first_name": "Jo",
-        "last_name": "",
-        "company_name": "Jo's Shop",
+    assert merged(write(PLAIN), None) == OWNED | {"group": "base", "addresses": [SENT_HOME]}
+
+
+def test_what_the_platform_does_not_own_is_carried_over_under_its_own_name() -> None:
+    content = merged(write(PLAIN), HELD)
+    assert {name: content[name] for name in BY_HAND} == BY_HAND
+    assert {name: content[name] for name in OWNED} == OWNED, "the platform's own fields are its own"
+    assert not content.keys() & {"id", "legacy_id", "created_at", "updated_at"}
+
+
+def test_the_balance_is_never_written_back() -> None:
+    carried = merged(write(PLAIN), HELD)[CREDIT]
+    assert carried == {"credit_limit": 50, "currency_code": "EUR", "net_terms": 14}
+    own = evolve(PLAIN, payment_on_account=Credit(limit=Decimal(9)))
+    assert merged(write(own), HELD)[CREDIT] == carried | {"credit_limit": Decimal(9)}
+    assert CREDIT not in merged(write(PLAIN), HELD | {CREDIT: {"balance": 5}})
+    told = evolve(PLAIN, payment_on_account=Credit(limit=Decimal(9), balance=Decimal(1)))
+    assert merged(write(told), HELD)[CREDIT]["balance"] == Decimal(1), "but where the platform has one"
+
+
+def test_addresses_that_we_never_sent_stay_and_those_that_vanished_go() -> None:
+    addresses = merged(write(PLAIN, vanished=frozenset({AddressId("8")})), HELD)["addresses"]
+    assert addresses == [SENT_HOME | {"id": "ca_1", "nickname": "HQ"}, HELD["addresses"][1], HELD["addresses"][2]]
+
+
+def test_default_addresses_stay_while_they_exist() -> None:
+    content = merged(write(PLAIN, vanished=frozenset({AddressId("8")})), HELD)
+    assert content["default_billing_address_id"] == "ca_2"
+    assert "default_shipping_address_id" not in content
+    assert content["available_shipping_addresses"] == ["ca_1"]
+
+
+def test_what_the_platform_owns_replaces_what_is_held() -> None:
+    content = merged(write(RICH), HELD)
+    expected = {
         "group": "trade",
-        "addresses": [
-            {
-                "external_id": "9",
-                "first_name": "Jo",
-                "last_name": "",
-                "company": "",
-                "address_line1": "1 High Street",
-                "address_line2": "",
-                "city": "Bath",
-                "region_code": "",
-                "postal_code": "BA1 1AA",
-                "country_code": "GB",
-                "phone": "",
-            }
-        ],
+        "accounting_id": "ACC-7",
+        "sales_agent_groups": ("north", "south"),
+        "price_lists": ("gold",),
+        "discount_percentage": Decimal("12.5"),
+        "parent_customer_id": "3",
+        CREDIT: {"credit_limit": Decimal("1000.10"), "balance": 0, "currency_code": "GBP", "net_terms": 30},
     }
+    assert {name: content[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("name", sorted(sent(RICH)))
+def test_what_was_sent_last_time_and_is_gone_is_left_out_once(name: str) -> None:
+    before = merged(write(RICH), HELD)
+    after = merged(write(PLAIN, gone=frozenset({name})), before)
+    field, _, part = name.partition(".")
+    if part:
+        assert part not in after[field]
+        assert after[field].keys() | {part, "balance"} == before[field].keys()
+    elif field == "group":
+        assert after["group"] == "base", "a customer is always in a group"
+    else:
+        assert field not in after
+        assert after.keys() | {field} == before.keys()
+
+
+def test_a_credit_of_which_everything_was_ours_is_left_out_whole() -> None:
+    parts = frozenset(name for name in sent(RICH) if name.startswith(CREDIT))
+    assert CREDIT not in merged(write(PLAIN, gone=parts), merged(write(RICH), None))
+
+
+@pytest.mark.parametrize(("role", "agent"), [("sales-agent", True), ("sales-admin", True), ("main", False)])
+def test_an_agent_is_told_by_the_role(role: str, *, agent: bool) -> None:
+    assert is_agent({"role": role}) is agent
+    assert not is_agent({})
 
 
 async def test_money_and_percentages_are_exact_numbers(sparklayer: SparkLayer, fake: Any) -> None:
-    await sparklayer.customers.create(write(RICH), Lane.LIVE)
-    assert sent(RICH) == OPTIONAL | {"payment_on_account.balance"}
+    await sparklayer.customers.put(RICH.external_id, merged(write(RICH), None), Lane.LIVE)
     content = fake.requests[0].content
     assert b'"discount_percentage":12.5' in content
     assert b'"credit_limit":1000.10,"balance":0,"currency_code":"GBP"' in content
-    (sent_body,) = fake.bodies()
-    assert (sent_body["sales_agent_groups"], sent_body["parent_customer_id"]) == (["north", "south"], "3")
-
-
-def test_a_credit_says_nothing_of_what_is_not_known() -> None:
-    known = evolve(PLAIN, payment_on_account=Credit(limit=Decimal(5)))
-    assert body(write(known))["payment_on_account"] == {"credit_limit": Decimal(5)}
-    terms = evolve(PLAIN, payment_on_account=Credit(limit=Decimal(5), net_terms=30))
-    assert body(write(terms))["payment_on_account"] == {"credit_limit": Decimal(5), "net_terms": 30}
-
-
-@pytest.mark.parametrize(
-    ("name", "empty"),
-    [
-        ("accounting_id", ""),
-        ("sales_agent_groups", []),
-        ("price_lists", []),
-        ("discount_percentage", 0),
-        ("payment_on_account", {"credit_limit": 0, "balance": 0}),
-        ("parent_customer_id", ""),
-    ],
-)
-async def test_a_field_that_was_sent_once_is_sent_empty_when_it_is_gone(
-    sparklayer: SparkLayer, fake: Any, name: str, empty: Any
-) -> None:
-    await sparklayer.customers.update(write(PLAIN, name), Lane.LIVE)
-    (sent_body,) = fake.bodies()
-    assert {field: value for field, value in sent_body.items() if field in OPTIONAL} == {name: empty}
-
-
-def test_a_part_of_a_credit_that_was_sent_once_is_sent_empty_when_it_is_gone() -> None:
-    parts = sent(evolve(PLAIN, payment_on_account=Credit(limit=Decimal(5), balance=Decimal(1), net_terms=30)))
-    assert parts == {"payment_on_account", "payment_on_account.balance", "payment_on_account.net_terms"}
-    nothing = {"balance": 0, "net_terms": 0}
-    less = evolve(PLAIN, payment_on_account=Credit(limit=Decimal(5)))
-    assert body(write(less, *(parts - sent(less))))["payment_on_account"] == {"credit_limit": Decimal(5)} | nothing
-    assert body(write(PLAIN, *parts))["payment_on_account"] == {"credit_limit": 0} | nothing
-
-
-async def test_what_is_there_is_stronger_than_what_is_to_be_emptied(sparklayer: SparkLayer, fake: Any) -> None:
-    await sparklayer.customers.update(write(RICH, *OPTIONAL), Lane.LIVE)
-    (sent_body,) = fake.bodies()
-    assert (sent_body["accounting_id"], sent_body["price_lists"]) == ("ACC-7", ["gold"])
-
-
-async def test_the_email_that_is_sent_may_be_a_placeholder(sparklayer: SparkLayer, fake: Any) -> None:
-    placeholder = "freed-7@ignite-sync.invalid"
-    await sparklayer.customers.update(CustomerWrite(customer=PLAIN, email=placeholder), Lane.LIVE)
-    assert fake.bodies()[0]["email"] == placeholder
 
 
 async def test_each_operation_has_its_path_and_ids_are_quoted_in_it(sparklayer: SparkLayer, fake: Any) -> None:
-    written = httpx.Response(200, json={"external_id": "7/7"})
-    addresses = httpx.Response(200, json=[{"external_id": "9"}, {"id": "pa_1"}])
-    fake.answers = [written, written, httpx.Response(204), httpx.Response(204), addresses]
-    await sparklayer.customers.create(write(PLAIN), Lane.LIVE)
-    await sparklayer.customers.update(write(PLAIN), Lane.BACKFILL)
-    await sparklayer.customers.delete_address(ExternalId("7/7"), AddressId("a b"), Lane.LIVE)
-    await sparklayer.customers.delete(ExternalId("7/7"), Lane.LIVE)
-    assert await sparklayer.customers.addresses_of(ExternalId("7/7"), Lane.LIVE) == [AddressId("9")]
+    there = {"id": "cu_1", "email": "jo@shop.test"}
+    body = merged(write(PLAIN), None)
+    fake.answers = [
+        httpx.Response(404),
+        httpx.Response(201, json=there),
+        httpx.Response(200, json=there),
+        httpx.Response(200, json=there),
+        httpx.Response(200, json=there),
+        httpx.Response(204),
+    ]
+    api = sparklayer.customers
+    assert await api.read(PLAIN.external_id, Lane.LIVE) is None
+    assert await api.put(PLAIN.external_id, body, Lane.LIVE), "it was created"
+    assert not await api.put(PLAIN.external_id, body, Lane.BACKFILL), "it was replaced"
+    assert await api.read_by_email("jo+1@shop.test", Lane.LIVE) == there
+    await api.put_by_email("jo@shop.test", body, Lane.LIVE)
+    await api.delete(PLAIN.external_id, Lane.LIVE)
     assert [(request.method, request.url.raw_path) for request in fake.requests] == [
-        ("POST", b"/api/v1/customers"),
-        ("PATCH", b"/api/v1/customers/7%2F7"),
-        ("DELETE", b"/api/v1/customers/7%2F7/addresses/a%20b"),
-        ("DELETE", b"/api/v1/customers/7%2F7"),
-        ("GET", b"/api/v1/customers/7%2F7/addresses"),
+        ("GET", b"/api/v2/customers/platform/7%2F7"),
+        ("PUT", b"/api/v2/customers/platform/7%2F7"),
+        ("PUT", b"/api/v2/customers/platform/7%2F7"),
+        ("GET", b"/api/v2/customers/email/jo%2B1%40shop.test"),
+        ("PUT", b"/api/v2/customers/email/jo%40shop.test"),
+        ("DELETE", b"/api/v2/customers/platform/7%2F7"),
     ]
 
 
-async def test_a_taken_email_is_a_duplicate_and_what_is_not_there_missing(sparklayer: SparkLayer, fake: Any) -> None:
-    taken = httpx.Response(409, json={"detail": "email jo@shop.test is already taken"})
-    fake.answers = [taken, httpx.Response(404), httpx.Response(404), httpx.Response(404)]
-    with pytest.raises(Duplicate):
-        await sparklayer.customers.create(write(PLAIN), Lane.LIVE)
-    with pytest.raises(Missing):
-        await sparklayer.customers.update(write(PLAIN), Lane.LIVE)
+async def test_a_conflict_is_a_duplicate_whatever_its_words(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [httpx.Response(409), httpx.Response(409, json={"detail": "email"}), httpx.Response(404)]
+    for _ in range(2):
+        with pytest.raises(Duplicate):
+            await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE)
     with pytest.raises(Missing):
         await sparklayer.customers.delete(ExternalId("7"), Lane.LIVE)
-    with pytest.raises(Missing):
-        await sparklayer.customers.delete_address(ExternalId("7"), AddressId("9"), Lane.LIVE)
 
 
-async def test_a_conflict_that_names_no_duplicate_is_tried_again(
-    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
+async def test_a_refused_customer_comes_with_sparklayers_words_and_the_fields_that_it_names(
+    sparklayer: SparkLayer, fake: Any
 ) -> None:
-    fake.answers = [httpx.Response(409)] * 4
-    await sparklayer.customers.update(write(PLAIN), Lane.LIVE)
-    fake.answers = [httpx.Response(409)] * 5
-    with pytest.raises(Retry) as failure:
-        await sparklayer.customers.update(write(PLAIN), Lane.LIVE)
-    assert failure.value.reason == "conflict"
-
-
-async def test_a_refused_customer_comes_with_sparklayers_words(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(422, json={"errors": [{"property": "group", "message": "is unknown"}]})]
-    with pytest.raises(Rejected, match="group: is unknown"):
-        await sparklayer.customers.update(write(PLAIN), Lane.LIVE)
+    fake.answers = [httpx.Response(400, json={"errors": [{"property": "group", "message": "is unknown"}, "odd"]})]
+    with pytest.raises(Rejected, match="group: is unknown") as refusal:
+        await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE)
+    assert refusal.value.properties == {"group"}

@@ -60,11 +60,9 @@ PAGES = {
     "updateFullLoggingStatus": b"",
     "updatePartialLoggingStatus": b"",
     "deleteAllLoggingStatus": b"",
-    "createCustomer": b'{"id": "cu_1"}',
-    "updateCustomer": b'{"email": "jo@shop.test"}',
+    "getCustomer": b'{"id": "cu_1"}',
+    "upsertCustomer": b'{"email": "jo@shop.test"}',
     "deleteCustomer": b"",
-    "listCustomerAddresses": b'[{"id": "ca_1"}]',
-    "deleteCustomerAddress": b"",
     "updateBatchStock": b"",
     "getBatchStock": b'[{"sku": "A-1", "stock_levels": []}]',
     "deleteBatchStock": b"",
@@ -120,7 +118,7 @@ def test_the_apis_own_refusals_keep_their_meaning(operation: Operation, body: by
     kinds = [type(failure_of(operation, Answer(status, {"content-type": "text/plain"}, body))) for status in STATUSES]
     forbidden = Rejected if operation.forbidding else Blocked
     assert [kinds[0], kinds[2], kinds[3]] == [Rejected, forbidden, Missing]
-    assert kinds[4] is (Retry if operation.concurrent else Rejected)
+    assert kinds[4] is (Retry if operation.concurrent else Duplicate if operation.conflicting else Rejected)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)

@@ -1,14 +1,17 @@
 """Writes a batch of customers: plan, mark unsure, send, judge.
 
-A customer is one call, with all its addresses in it; each address that vanished is one more. What SparkLayer knows
-though the ledger does not, after a lost database, is adopted: written over, and freed of addresses that are gone.
+A customer is two calls: it is read, and what the platform does not own is written back with what it owns. So a customer
+that SparkLayer has and the ledger does not, after a lost database, needs nothing more.
+
+An edit by hand in SparkLayer between the two calls is lost; they leave directly after each other.
 """
 
 import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from attrs import evolve, frozen
+import trio
+from attrs import frozen
 
 from daemon.engine.batch import Batch
 from daemon.engine.customers.plan import CustomerPlan, Subject, plan_customers
@@ -16,10 +19,10 @@ from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
-from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane
+from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
+from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane, Problem
 from daemon.problems import Trouble, refused
-from daemon.sparklayer.customers import CLEARABLE, CustomerWrite, sent
+from daemon.sparklayer.customers import PARENT, Body, CustomerWrite, is_agent, merged, sent
 from daemon.storage import ledger
 
 T = TypeVar("T")
@@ -32,18 +35,29 @@ PATIENCE = 5
 class Parts:
     """What the ledger keeps of a customer beside its print.
 
-    The keys of the e-mails that SparkLayer may hold for it, the ids of its addresses there, and the optional fields
-    and parts that were sent: those must be cleared explicitly when the customer no longer has them. Until SparkLayer
-    has `heard` of the customer from whoever keeps this ledger, it may hold more than is listed.
+    The keys of the e-mails that SparkLayer may hold for it, the ids of the addresses that it was sent with, and the
+    optional fields that were sent: once the platform has none of those any more, they are left out of one write.
     """
 
     emails: tuple[EmailKey, ...] = ()
     addresses: tuple[AddressId, ...] = ()
     sent: tuple[str, ...] = ()
-    heard: bool = True
 
 
 CustomerJob = Job[Customer, Parts]
+
+READ_UNKNOWN = "customer_read_unknown"
+SALES_AGENT = "sales_agent"
+EMAIL_TAKEN = "email_taken"
+
+
+class _EmailTaken(Duplicate):
+    """Another customer has the e-mail address: `owner` is its external id; `present` is the address of this one."""
+
+    def __init__(self, owner: str, *, present: str | None) -> None:
+        super().__init__(f"the customer {owner} has the e-mail address", reason=EMAIL_TAKEN)
+        self.owner = owner
+        self.present = present
 
 
 def placeholder(external_id: ExternalId) -> str:
@@ -58,6 +72,11 @@ class CustomerWriter:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._proving = trio.Lock()
+        self._proven = False
+        """Whether a customer was ever read: until then one customer goes at a time."""
+        self._unread: ExternalId | None = None
+        """A customer that SparkLayer has and does not let us read: the path that we read by may be wrong."""
 
     async def prepare(self) -> None:
         """Prepare nothing: customers need nothing on the site."""
@@ -102,9 +121,9 @@ class CustomerWriter:
             if job.value is None:
                 steps.append(Step("DELETE the customer", job.why))
                 continue
-            steps.append(Step("PATCH the customer" if job.before else "POST the customer", job.why))
+            steps.append(Step("read the customer, and PUT it", job.why))
             vanished = [address for address in before if address not in job.value.addresses]
-            steps += [Step(f"DELETE its address {address}", "the customer no longer has it") for address in vanished]
+            steps += [Step(f"leave out its address {address}", "the customer no longer has it") for address in vanished]
         return steps
 
     async def _mark(self, jobs: Sequence[CustomerJob]) -> CustomerPlan:
@@ -142,7 +161,10 @@ class CustomerWriter:
         )
 
     def _key(self, customer: Customer) -> EmailKey:
-        return EmailKey(self._line.fingerprint(customer.email.lower()).hex())
+        return self._email_key(customer.email)
+
+    def _email_key(self, email: str) -> EmailKey:
+        return EmailKey(self._line.fingerprint(email.lower()).hex())
 
     def _parts(self, customer: Customer) -> Parts:
         return Parts(
@@ -157,12 +179,15 @@ class CustomerWriter:
             emails=_both(before.emails, after.emails),
             addresses=_both(before.addresses, after.addresses),
             sent=_both(before.sent, after.sent),
-            heard=job.before is not None and job.before.heard,
         )
 
     async def _remove(self, job: CustomerJob, lane: Lane) -> Verdict:
+        api = self._line.sparklayer.customers
+        held = await api.read(job.external_id, lane)
+        if held is not None and is_agent(held):
+            return Verdict(outcome="rejected", problems=(Trouble.SALES_AGENT.problem(),))
         with contextlib.suppress(Missing):
-            await self._line.sparklayer.customers.delete(job.external_id, lane)
+            await api.delete(job.external_id, lane)
         return Verdict(outcome="removed", released=frozenset(job.before.emails if job.before else ()))
 
     async def _write(
@@ -178,91 +203,123 @@ class CustomerWriter:
         try:
             await self._send(job, batch, email=customer.email)
         except Duplicate as taken:
-            asked = await self._is_asked_to_give_way(job, customer)
-            if asked:
-                # Each may have what the other wants, and none had time to let go: an attempt failed before that.
-                await self._send(job, batch, email=placeholder(job.external_id))
-            if job.attempts < PATIENCE and (asked or job.before is None or job.attempts):
-                # After a lost ledger it may be that of one of ours who is to give it up, and is not looked at yet.
-                raise Retry("its e-mail address is not free yet", reason="email_first") from None
+            await self._give_way_or_retry(job, batch, taken)
             # Perhaps a former owner has yet to give it up: once it has, who waits is looked at again.
             waits_for = frozenset({self._key(customer)})
-            return Verdict(outcome="rejected", problems=(refused(str(taken)),), waits_for=waits_for)
+            return Verdict(outcome="rejected", problems=(_problem(taken, customer),), waits_for=waits_for)
+        except Rejected as refusal:
+            return Verdict(outcome="rejected", problems=(_problem(refusal, customer),))
         parts = self._parts(customer)
         released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails)
         return Verdict(outcome="written", row=job.row(parts), released=released, parent=True, follows=parent)
 
-    async def _is_asked_to_give_way(self, job: CustomerJob, customer: Customer) -> bool:
+    async def _give_way_or_retry(self, job: CustomerJob, batch: Batch, taken: Duplicate) -> None:
+        """Raise Retry while the owner of the e-mail address may be one of ours who is about to give it up."""
+        customer = job.value
+        assert customer is not None  # who is gone is removed
+        asked = await self._is_asked_to_give_way(job, customer, taken)
+        if asked:
+            # Each may have what the other wants: an attempt failed before one could let go, or the ledger was lost.
+            await self._send(job, batch, email=placeholder(job.external_id))
+        if job.attempts < PATIENCE and (asked or job.before is None or job.attempts):
+            raise Retry("its e-mail address is not free yet", reason="email_first")
+
+    async def _is_asked_to_give_way(self, job: CustomerJob, customer: Customer, taken: Duplicate) -> bool:
         """Whether an e-mail that SparkLayer may hold for a customer is another one's by now."""
-        former = set(job.before.emails if job.before else ()) - {self._key(customer)}
+        former = set(job.before.emails if job.before else ())
+        if isinstance(taken, _EmailTaken) and taken.present:
+            former.add(self._email_key(taken.present))
+        former.discard(self._key(customer))
         owners = await self._line.storage.read(ledger.owners, self._line.connection.id, self.kind, former)
         return any(owner != job.external_id for owner in owners.values())
 
-    async def _there(self, external_id: ExternalId, lane: Lane) -> bool:
-        """Whether SparkLayer has a customer: somebody may have deleted it there."""
-        try:
-            await self._line.sparklayer.customers.addresses_of(external_id, lane)
-        except Missing:
-            return False
-        return True
-
     async def _send(self, job: CustomerJob, batch: Batch, *, email: str) -> None:
         """Send a customer. Raises Retry when its parent is missing in SparkLayer, whatever the ledger says."""
-        customer = job.value
+        customer, before = job.value, job.before or Parts()
         assert customer is not None  # who is gone is removed
+        write = CustomerWrite(
+            customer=customer,
+            email=email,
+            gone=frozenset(before.sent) - sent(customer),
+            vanished=frozenset(before.addresses) - customer.addresses.keys(),
+        )
         try:
-            await self._put(customer, job.before, batch.lane, email)
+            await self._put(write, batch.lane)
         except Duplicate:
             raise
         except Rejected as refusal:
-            # Which words name an unknown parent is not documented, so look before blaming the child.
-            if customer.parent is None or await self._there(customer.parent, batch.lane):
+            if customer.parent is None or not await self._lacks_parent(customer.parent, refusal, batch.lane):
                 raise
             batch.missing.add(customer.parent)
             raise Retry("waits for its parent customer", reason="parent_first") from refusal
 
-    async def _put(self, customer: Customer, before: Parts | None, lane: Lane, email: str) -> None:
-        api = self._line.sparklayer.customers
-        cleared = frozenset(before.sent if before else ()) - sent(customer)
-        write = CustomerWrite(customer=customer, email=email, cleared=cleared)
-        vanished = [one for one in (before.addresses if before else ()) if one not in customer.addresses]
-        if before is None or not before.heard:
-            try:
-                await api.create(write, lane)
-            except Duplicate as taken:
-                vanished = await self._adopt(write, taken, lane)
-        else:
-            try:
-                await api.update(write, lane)
-            except Missing:
-                await api.create(write, lane)
-        await self._delete_addresses(customer, vanished, lane)
+    async def _lacks_parent(self, parent: ExternalId, refusal: Rejected, lane: Lane) -> bool:
+        """Whether a refusal means that SparkLayer does not have the parent; one that names no field proves nothing."""
+        if refusal.properties:
+            return PARENT in refusal.properties
+        return await self._line.sparklayer.customers.read(parent, lane) is None
 
-    async def _adopt(self, write: CustomerWrite, taken: Duplicate, lane: Lane) -> list[AddressId]:
-        """Write over what SparkLayer has of a customer that the ledger does not know; return what must go there.
+    async def _put(self, write: CustomerWrite, lane: Lane) -> None:
+        """Read a customer and write it, one at a time until it is known that customers can be read.
 
-        Raises `taken` when it has none by that id: then somebody else has the e-mail address. Somebody else may have it
-        who is to give it up, and wants this one's: so this one's is given up first. Raises Retry then.
+        Raises Duplicate, and Blocked (`customer_read_unknown`) when SparkLayer has a customer that it did not show.
         """
-        customer, api = write.customer, self._line.sparklayer.customers
-        whole = evolve(write, cleared=CLEARABLE - sent(customer))
-        try:
-            held = await api.addresses_of(customer.external_id, lane)
-        except Missing:
-            raise taken from None
-        vanished = [address for address in held if address not in customer.addresses]
-        try:
-            await api.update(whole, lane)
-        except Duplicate:
-            await api.update(evolve(whole, email=placeholder(customer.external_id)), lane)
-            await self._delete_addresses(customer, vanished, lane)
-            raise Retry("its e-mail address is not free yet", reason="email_first") from None
-        return vanished
+        if self._proven:
+            return await self._replace(write, lane)
+        async with self._proving:
+            if self._unread is not None and await self._line.sparklayer.customers.read(self._unread, lane) is None:
+                raise _read_unknown()
+            self._unread = None
+            await self._replace(write, lane)
+            self._proven = True
+        return None
 
-    async def _delete_addresses(self, customer: Customer, vanished: Sequence[AddressId], lane: Lane) -> None:
-        for address in vanished:
-            with contextlib.suppress(Missing):
-                await self._line.sparklayer.customers.delete_address(customer.external_id, address, lane)
+    async def _replace(self, write: CustomerWrite, lane: Lane) -> None:
+        api, external_id = self._line.sparklayer.customers, write.customer.external_id
+        held = await api.read(external_id, lane)
+        _refuse_agent(held)
+        try:
+            created = await api.put(external_id, merged(write, held), lane)
+        except Duplicate as taken:
+            return await self._link(write, taken, lane, present=held.get("email") if held else None)
+        if held is None and not (created and self._proven) and await api.read(external_id, lane) is None:
+            # A wrong path answers 404 for everybody, and each PUT would wipe what SparkLayer alone has of a customer.
+            self._proven, self._unread = False, external_id
+            raise _read_unknown()
+        return None
+
+    async def _link(self, write: CustomerWrite, taken: Duplicate, lane: Lane, *, present: str | None) -> None:
+        """Take over the customer with our e-mail address that is linked to none. Raises Duplicate for any other."""
+        api, external_id = self._line.sparklayer.customers, write.customer.external_id
+        other = await api.read_by_email(write.email, lane)
+        if other is None:
+            raise taken  # it is not about the e-mail address
+        _refuse_agent(other)
+        owner = other.get("external_id")
+        if owner and owner != external_id:
+            raise _EmailTaken(str(owner), present=present)
+        await api.put_by_email(write.email, merged(write, other), lane)
+
+
+def _read_unknown() -> Blocked:
+    words = "SparkLayer has a customer that it does not show: how customers are read must have changed"
+    return Blocked(words, reason=READ_UNKNOWN, side=Side.SPARKLAYER)
+
+
+def _refuse_agent(held: Body | None) -> None:
+    if held is not None and is_agent(held):
+        raise Rejected("the account is a sales agent's", reason=SALES_AGENT)
+
+
+def _problem(refusal: Rejected, customer: Customer) -> Problem:
+    """Tell the merchant why SparkLayer does not take a customer."""
+    if refusal.reason == SALES_AGENT:
+        return Trouble.SALES_AGENT.problem()
+    if isinstance(refusal, _EmailTaken):
+        return Trouble.EMAIL_TAKEN.problem(owner=refusal.owner)
+    if "group" in refusal.properties and customer.group is not None:
+        return Trouble.GROUP_UNKNOWN.problem(group=customer.group)
+    return refused(str(refusal))
 
 
 def _orphaned(job: CustomerJob, parent: ExternalId, batch: Batch) -> Verdict:

@@ -21,7 +21,6 @@ from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import Match, Router
 from daemon.sandbox.sparklayer.customers import Customers
-from daemon.sandbox.sparklayer.customers import Mode as AddressMode
 from daemon.sandbox.sparklayer.gate import Bucket, RetryAfter, Tokens
 from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.prices import Prices
@@ -56,8 +55,8 @@ class SparkLayerOptions:
     """False: refusals come without a body, as some do."""
     variants: Mode = "merge"
     """What PATCH of a product does with `variants`."""
-    addresses: AddressMode = "merge"
-    """What PATCH of a customer does with `addresses` and `payment_on_account`."""
+    groups: tuple[str, ...] | None = None
+    """The customer groups that exist besides `base`; None is anything."""
     duplicate_status: int = 409
     first_line: int = 0
     """What the first row of a price write is counted as in refusals."""
@@ -167,7 +166,6 @@ class SparkLayer:
             "price_writes": state.prices.writes,
             "customer_writes": state.customers.writes,
             "customer_removals": state.customers.removals,
-            "address_writes": state.customers.address_writes,
             "purchase_writes": state.purchases.writes,
             "purchase_removals": state.purchases.removals,
             "sync_log_calls": len(state.sync_log.calls),
@@ -212,8 +210,7 @@ def _state(options: SparkLayerOptions) -> State:
         prices=Prices(lists=lists, first_line=options.first_line),
         settings=Settings(options.currency, options.settings_writable, options.settings_refusal),
         customers=Customers(
-            mode=options.addresses,
-            duplicate_status=options.duplicate_status,
+            groups=options.groups,
             keep_journal=options.journal,
         ),
         purchases=Purchases(keep_journal=options.journal),

@@ -1,14 +1,15 @@
 """Customers and their addresses (sparklayer.md section 5).
 
 E-mails (whatever their case), external ids and the external ids of addresses are unique in the site. A request is
-carried out whole or not at all. Whether PATCH merges `addresses` by external id or replaces them is not documented, so
-both can be had. A default address may be named by its external id, and comes back by the API's own. What is inferred:
-the paths, that a parent is named by its external id as well as by its own, that an empty text clears it or a default
-address, and that a default address must be the customer's.
+carried out whole or not at all. PUT replaces the whole customer: fields that it leaves out are cleared, except for the
+balance of a payment on account, and addresses that it leaves out are deleted. A default address may be named by its
+external id, and comes back by the API's own. What is inferred: that GET has the path of PUT, that a parent is named by
+its external id as well as by its own, that a status or a role that is left out is cleared too, and that a default
+address must be the customer's.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,7 +22,8 @@ from daemon.sandbox.sparklayer.body import Currency, Text, Written, decode
 from daemon.sandbox.sparklayer.claims import Claims
 from daemon.sandbox.sparklayer.problems import Detail, problem
 
-Mode = Literal["merge", "replace"]
+LOOKUPS = ("sparklayer", "platform", "email")
+BASE = "base"
 CUSTOMER, ADDRESS = "cu_", "ca_"
 """What the API's own ids begin with, and external ids must not."""
 DEFAULTS = ("default_billing_address_id", "default_shipping_address_id")
@@ -36,13 +38,15 @@ class Credit(Written):
 
     credit_limit: float | UnsetType = UNSET
     balance: float | UnsetType = UNSET
+    balance_date: date | UnsetType = UNSET
     currency_code: Currency | UnsetType = UNSET
     net_terms: int | UnsetType = UNSET
 
 
 class AddressWrite(Written, kw_only=True):
-    """An address as it may be written."""
+    """An address as it may be written; `id` names one that the customer has."""
 
+    id: Text | UnsetType = UNSET
     external_id: Text | UnsetType = UNSET
     title: str | UnsetType = UNSET
     first_name: str | UnsetType = UNSET
@@ -92,6 +96,7 @@ class _Fields(Written, kw_only=True):
 class CustomerWrite(_Fields, kw_only=True):
     """A customer as it may be written."""
 
+    id: Text | UnsetType = UNSET
     addresses: list[AddressWrite] | UnsetType = UNSET
 
 
@@ -108,17 +113,15 @@ class Customer(_Fields, kw_only=True):
 class Customers:
     """All customers of the site by their own ids, and their routes.
 
-    `writes` counts the customers made and changed, `removals` those deleted, `address_writes` the addresses added and
-    deleted by calls of their own; `journal` has the bodies by external id, where they are kept.
+    `writes` counts the customers made and changed, `removals` those deleted; `journal` has the bodies by external id,
+    where they are kept. `groups` are the customer groups of the site besides `base`; None: any.
     """
 
-    mode: Mode
-    duplicate_status: int
+    groups: tuple[str, ...] | None
     keep_journal: bool
     customers: dict[str, Customer] = field(factory=dict, repr=False)
     writes: int = 0
     removals: int = 0
-    address_writes: int = 0
     journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
     _ids: dict[str, str] = field(factory=dict, repr=False)
     _emails: dict[str, str] = field(factory=dict, repr=False)
@@ -127,26 +130,32 @@ class Customers:
 
     def route(self, router: Router) -> None:
         """Add the routes."""
-        one = "/api/v1/customers/{customer_id}"
-        router.add("POST", "/api/v1/customers", self.create)
+        one = "/api/v2/customers/{lookup}/{identifier}"
         router.add("GET", one, self.get)
-        router.add("PATCH", one, self.update)
+        router.add("PUT", one, self.put)
         router.add("DELETE", one, self.delete)
-        router.add("GET", f"{one}/addresses", self.addresses)
-        router.add("POST", f"{one}/addresses", self.add_address)
-        router.add("DELETE", f"{one}/addresses/{{address_id}}", self.delete_address)
 
     def find(self, customer_id: str) -> Customer | None:
         """Return a customer by internal or external id."""
         return self.customers.get(customer_id) or self.customers.get(self._ids.get(customer_id, ""))
 
     def edit(self, customer_id: str, **fields: Any) -> None:
-        """Let a person change fields in the Dashboard: checked like a PATCH, but not counted."""
-        self._write(self._existing(customer_id), msgspec.convert(fields, CustomerWrite))
+        """Let a person change fields in the Dashboard: the others stay, and nothing is counted."""
+        old = self.find(customer_id)
+        assert old is not None  # whoever edits a customer has found it
+        self._write(old, _over(old, msgspec.convert(fields, CustomerWrite)))
+
+    def unlink(self, customer_id: str) -> None:
+        """Let a customer be one that no integration has ever named."""
+        customer = self.find(customer_id)
+        assert customer is not None  # whoever unlinks a customer has found it
+        self._ids.pop(customer.external_id or "", None)
+        customer.external_id = UNSET
 
     def remove(self, customer_id: str) -> None:
         """Let a person delete a customer in the Dashboard, with its addresses: its sub-accounts have no parent then."""
-        customer = self._existing(customer_id)
+        customer = self.find(customer_id)
+        assert customer is not None  # whoever removes a customer has found it
         names = {customer.id, customer.external_id}
         for child in self.customers.values():
             if child.parent_customer_id in names:
@@ -157,108 +166,81 @@ class Customers:
         for address in customer.addresses:
             self._address_ids.pop(address.external_id or "", None)
 
-    def create(self, request: Request) -> Response:
-        """Create a customer; answers 200 with it."""
+    def get(self, _request: Request, lookup: str, identifier: str) -> Response:
+        """Answer a customer."""
+        return json(self._existing(lookup, identifier))
+
+    def put(self, request: Request, lookup: str, identifier: str) -> Response:
+        """Create a customer (201) or replace all of it (200)."""
         written = decode(request, CustomerWrite)
+        old = self._look_up(lookup, identifier)
+        _check_identifier(written, lookup, identifier)
         if written.email is UNSET:
             raise problem(400, "email is required", [Detail("required", "is required", "email")])
         now = _now()
-        blank = Customer(id=self._new_id(CUSTOMER), created_at=now, updated_at=now, addresses=[])
-        return json(self._recorded(request, self._write(blank, written)))
+        blank = Customer(id=old.id if old else self._new_id(CUSTOMER), created_at=now, updated_at=now, addresses=[])
+        customer = self._write(old or blank, written)
+        self.writes += 1
+        if self.keep_journal:
+            key = customer.external_id or customer.id
+            self.journal.setdefault(key, []).append(msgspec.json.decode(request.body))
+        return json(customer, 200 if old else 201)
 
-    def get(self, _request: Request, customer_id: str) -> Response:
-        """Answer a customer."""
-        return json(self._existing(customer_id))
-
-    def update(self, request: Request, customer_id: str) -> Response:
-        """Change the fields sent; answers 200 with the customer."""
-        written = decode(request, CustomerWrite)
-        return json(self._recorded(request, self._write(self._existing(customer_id), written)))
-
-    def delete(self, _request: Request, customer_id: str) -> Response:
+    def delete(self, _request: Request, lookup: str, identifier: str) -> Response:
         """Delete a customer."""
-        self.remove(customer_id)
+        self.remove(self._existing(lookup, identifier).id)
         self.removals += 1
         return Response(status=204)
 
-    def addresses(self, _request: Request, customer_id: str) -> Response:
-        """Answer the addresses of a customer."""
-        return json(self._existing(customer_id).addresses)
-
-    def add_address(self, request: Request, customer_id: str) -> Response:
-        """Add an address; answers 200 with it."""
-        customer, claims = self._existing(customer_id), Claims(self._address_ids)
-        address = self._draft(decode(request, AddressWrite), None, claims, "")
-        claims.commit()
-        customer.addresses.append(address)
-        self.address_writes += 1
-        return json(address)
-
-    def delete_address(self, _request: Request, customer_id: str, address_id: str) -> Response:
-        """Delete an address by internal or external id."""
-        customer = self._existing(customer_id)
-        address = _address_of(customer, address_id)
-        if address is None:
-            raise problem(404, f"There is no address {address_id}")
-        customer.addresses.remove(address)
-        self._address_ids.pop(address.external_id or "", None)
-        _settle_defaults(customer, CustomerWrite())
-        self.address_writes += 1
-        return Response(status=204)
-
     def _write(self, old: Customer, written: CustomerWrite) -> Customer:
+        """Store what was written in the place of `old`: the whole of it."""
         ids, emails, addresses = Claims(self._ids), Claims(self._emails), Claims(self._address_ids)
+        self._check_group(written)
         if written.external_id is not UNSET:
             _refuse_prefix(written.external_id, CUSTOMER, "external_id")
-            self._move(ids, old.id, old.external_id, written.external_id, "external_id")
-        if written.email is not UNSET:
-            before = old.email if old.email is UNSET else old.email.lower()
-            self._move(emails, old.id, before, written.email.lower(), "email")
+        self._move(ids, old.id, old.external_id, written.external_id, "external_id")
+        before = old.email if old.email is UNSET else old.email.lower()
+        self._move(emails, old.id, before, (written.email or "").lower(), "email")
         self._check_parent(old, written)
         kept = self._addresses(old, written, addresses)
-        fields = {name: value for name in _Fields.__struct_fields__ if (value := getattr(written, name)) is not UNSET}
-        if self.mode == "merge" and old.payment_on_account and written.payment_on_account:
-            fields["payment_on_account"] = _merged(old.payment_on_account, written.payment_on_account)
-        if fields.get("parent_customer_id") == "":
-            fields["parent_customer_id"] = UNSET
-        customer = msgspec.structs.replace(old, **fields, addresses=kept, updated_at=_now())
+        fields: dict[str, Any] = {name: getattr(written, name) for name in _Fields.__struct_fields__}
+        fields |= {"group": written.group or BASE, "payment_on_account": _credit(old, written)}
+        fields |= {"parent_customer_id": written.parent_customer_id or UNSET}
+        customer = Customer(id=old.id, created_at=old.created_at, updated_at=_now(), addresses=kept, **fields)
         _settle_defaults(customer, written)
         for claims in (ids, emails, addresses):
             claims.commit()
         self.customers[customer.id] = customer
         return customer
 
-    def _recorded(self, request: Request, customer: Customer) -> Customer:
-        self.writes += 1
-        if self.keep_journal:
-            key = customer.external_id or customer.id
-            self.journal.setdefault(key, []).append(msgspec.json.decode(request.body))
-        return customer
-
     def _addresses(self, old: Customer, written: CustomerWrite, claims: Claims) -> list[Address]:
-        if written.addresses is UNSET:
-            return old.addresses
-        known = {address.external_id: address for address in old.addresses if address.external_id}
-        sent = {address.external_id for address in written.addresses if address.external_id}
-        unlisted = [address for address in old.addresses if address.external_id not in sent]
-        if self.mode == "replace":
-            for vanished in unlisted:
-                claims.release(vanished.id, vanished.external_id)
+        sent = [] if written.addresses is UNSET else written.addresses
         listed: dict[str, Address] = {}
-        for index, new in enumerate(written.addresses):
+        known = {name: address for address in old.addresses for name in (address.id, address.external_id) if name}
+        kept = {found.id for new in sent if (found := _known(new, known))}
+        for address in old.addresses:
+            if address.id not in kept:
+                claims.release(address.id, address.external_id)
+        for index, new in enumerate(sent):
             place = f"addresses[{index}]."
-            draft = self._draft(new, known.get(new.external_id) if new.external_id else None, claims, place)
+            draft = self._draft(new, _known(new, known), claims, place)
             if draft.id in listed:
                 raise self._duplicate(f"address {new.external_id} is listed twice", place + "external_id")
             listed[draft.id] = draft
-        return [*(unlisted if self.mode == "merge" else ()), *listed.values()]
+        return list(listed.values())
 
     def _draft(self, sent: AddressWrite, old: Address | None, claims: Claims, place: str) -> Address:
         own_id = old.id if old else self._new_id(ADDRESS)
         if sent.external_id is not UNSET:
             _refuse_prefix(sent.external_id, ADDRESS, place + "external_id")
             self._move(claims, own_id, old.external_id if old else UNSET, sent.external_id, place + "external_id")
-        return Address(id=own_id, **{name: getattr(sent, name) for name in AddressWrite.__struct_fields__})
+        fields = {name: getattr(sent, name) for name in AddressWrite.__struct_fields__ if name != "id"}
+        return Address(id=own_id, **fields)
+
+    def _check_group(self, written: CustomerWrite) -> None:
+        if written.group is UNSET or self.groups is None or written.group in {BASE, *self.groups}:
+            return
+        raise problem(400, f"There is no group {written.group}", [Detail("unknown", "does not exist", "group")])
 
     def _check_parent(self, old: Customer, written: CustomerWrite) -> None:
         parent = written.parent_customer_id
@@ -269,17 +251,23 @@ class Customers:
             words = "is not another customer of the site"
             raise problem(400, f"parent_customer_id {words}", [Detail("unknown", words, "parent_customer_id")])
 
-    def _move(self, claims: Claims, owner: str, old: str | UnsetType, new: str, place: str) -> None:
+    def _move(self, claims: Claims, owner: str, old: str | UnsetType, new: str | UnsetType, place: str) -> None:
         if not claims.move(owner, old, new):
             raise self._duplicate(f"{place.rpartition('.')[2]} {new} is already in use", place)
 
     def _duplicate(self, words: str, place: str) -> Exception:
-        return problem(self.duplicate_status, words, [Detail("duplicate", words, place)])
+        return problem(409, words, [Detail("duplicate", words, place)])
 
-    def _existing(self, customer_id: str) -> Customer:
-        customer = self.find(customer_id)
+    def _look_up(self, lookup: str, identifier: str) -> Customer | None:
+        if lookup not in LOOKUPS:
+            raise problem(400, f"lookupBy must be one of {', '.join(LOOKUPS)}")
+        own = {"platform": self._ids.get(identifier, ""), "email": self._emails.get(identifier.lower(), "")}
+        return self.customers.get(own.get(lookup, identifier))
+
+    def _existing(self, lookup: str, identifier: str) -> Customer:
+        customer = self._look_up(lookup, identifier)
         if customer is None:
-            raise problem(404, f"There is no customer {customer_id}")
+            raise problem(404, f"There is no customer {identifier}")
         return customer
 
     def _new_id(self, prefix: str) -> str:
@@ -287,9 +275,35 @@ class Customers:
         return f"{prefix}{self._last}"
 
 
-def _merged(old: Credit, written: Credit) -> Credit:
-    given = {name: value for name in Credit.__struct_fields__ if (value := getattr(written, name)) is not UNSET}
-    return msgspec.structs.replace(old, **given)
+def _check_identifier(written: CustomerWrite, lookup: str, identifier: str) -> None:
+    """Refuse a body that names another customer than the path, or none."""
+    names = {"platform": ("external_id",), "email": ("email",), "sparklayer": ("id", "legacy_id")}[lookup]
+    said = {str(getattr(written, name)).lower() for name in names if getattr(written, name) is not UNSET}
+    if identifier.lower() not in said:
+        words = f"must be {identifier}, as in the path"
+        raise problem(400, "The body names another customer", [Detail("idMismatch", words, names[0])])
+
+
+def _credit(old: Customer, written: CustomerWrite) -> Credit | UnsetType:
+    """Return the payment on account: its balance stays unless it is written."""
+    before = old.payment_on_account.balance if old.payment_on_account else UNSET
+    if written.payment_on_account is UNSET:
+        return UNSET if before is UNSET else Credit(balance=before)
+    credit = written.payment_on_account
+    return credit if credit.balance is not UNSET else msgspec.structs.replace(credit, balance=before)
+
+
+def _over(old: Customer, written: CustomerWrite) -> CustomerWrite:
+    """Return the whole of a customer with some fields changed."""
+    names = [name for name in CustomerWrite.__struct_fields__ if name not in {"id", "addresses"}]
+    fields = {name: getattr(old if getattr(written, name) is UNSET else written, name) for name in names}
+    kept = [AddressWrite(**msgspec.structs.asdict(address)) for address in old.addresses]
+    return CustomerWrite(**fields, addresses=kept if written.addresses is UNSET else written.addresses)
+
+
+def _known(new: AddressWrite, known: Mapping[str, Address]) -> Address | None:
+    names = [name for name in (new.id, new.external_id) if name]
+    return next((known[name] for name in names if name in known), None)
 
 
 def comparable(customers: Mapping[str, Customer]) -> dict[str, Any]:

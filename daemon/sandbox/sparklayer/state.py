@@ -54,7 +54,6 @@ class State:
             + self.prices.writes
             + self.customers.writes
             + self.customers.removals
-            + self.customers.address_writes
             + self.purchases.writes
             + self.purchases.removals
         )

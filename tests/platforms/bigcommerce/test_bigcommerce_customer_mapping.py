@@ -141,10 +141,10 @@ def test_an_address_that_sparklayer_cannot_have_is_left_out(changes: dict[str, A
 
 
 @pytest.mark.parametrize("group", [None, "", "  "])
-def test_the_group_is_the_attributes_or_the_mappings_or_the_base(group: str | None) -> None:
+def test_the_group_is_the_attributes_or_the_mappings_or_not_the_stores(group: str | None) -> None:
     attributes = {} if group is None else {"group": group}
     assert customer(attributes, customer_group_id=5).group == "gold"
-    assert customer(attributes, customer_group_id=6).group == "base"
+    assert customer(attributes, customer_group_id=6).group is None
     assert customer({"group": " wholesale "}, customer_group_id=5).group == "wholesale"
 
 
@@ -266,5 +266,5 @@ def test_whatever_the_store_says_the_mapping_keeps_its_promises(
         assert not is_b2b or any(problem.code.startswith("email") for problem in result.problems)
     else:
         assert result.value.email.strip()
-        assert result.value.group.strip()
+        assert result.value.group is None or result.value.group.strip()
         assert all(one.address_line1 and one.city and one.country_code for one in result.value.addresses.values())

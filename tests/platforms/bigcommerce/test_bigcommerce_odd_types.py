@@ -14,7 +14,8 @@ from daemon.platforms.bigcommerce.customers import wire as customer_wire
 from daemon.platforms.bigcommerce.orders import faults, mapping, wire
 from daemon.platforms.bigcommerce.wire import Odd, Unreadable
 from daemon.sparklayer.client import encode_json
-from daemon.sparklayer.customers import CustomerWrite, body
+from daemon.sparklayer.customers import CustomerWrite
+from daemon.sparklayer.customers import merged as merged_customer
 from daemon.sparklayer.purchases import merged
 from tests.platforms.bigcommerce.fakes import ADDRESS
 from tests.platforms.bigcommerce.test_bigcommerce_customer_mapping import CUSTOMER
@@ -110,7 +111,7 @@ def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None
         told = customer_mapping.Told(customer=read, addresses=read.addresses, attributes=names, is_b2b=True)
         value_of = customer_mapping.customer(told, FACTS).value
         if value_of is not None:
-            encode_json(body(CustomerWrite(customer=value_of, email=value_of.email)))
+            encode_json(merged_customer(CustomerWrite(customer=value_of, email=value_of.email), None))
 
 
 def typed(kind: Any, leaf: type[inspect.Type]) -> list[str]:

@@ -19,9 +19,6 @@ from daemon.platforms.bigcommerce.wire import Odd
 from daemon.problems import Trouble
 
 PLATFORM = "BigCommerce"
-BASE = "base"
-"""The group that every SparkLayer site has (sparklayer.md section 5)."""
-
 MOST = 20
 """So many fields that cannot be read are told of at most."""
 
@@ -70,7 +67,7 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
         last_name=_text(raw.last_name),
         company_name=extra.company_name or _text(raw.company),
         addresses=dict(_addresses(told, problems)),
-        group=extra.group or told.group or BASE,
+        group=extra.group or told.group,
         accounting_id=extra.accounting_id,
         sales_agent_groups=extra.sales_agent_groups,
         price_lists=extra.price_lists,

@@ -5,6 +5,7 @@ has not been able to see that it is gone has no reason to remove it, and it does
 again. Another SKU counts as otherwise, since it may have been somebody else's; so does a SKU on two variants.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -22,6 +23,10 @@ from tests.simulation.weather import SHOP
 
 Key = tuple[str, str]
 """What sort of thing it is, and its id."""
+
+_WRITES = re.compile(
+    r"/api/(?:v1/(?P<kind>products|purchases)(?:/sparklayer)?|v2/customers/platform)(?:/(?P<id>[^/]+))?$"
+)
 
 _DISCONTINUED, _CANCELLED = Status.DISCONTINUED.value, "cancelled"
 
@@ -74,16 +79,14 @@ class Removals:
 def _told(call: Call) -> Iterator[tuple[Key, str | None]]:
     """Return what a request tells SparkLayer of, with the SKU of what has one; None of what is gone."""
     request = call.request
-    kind, _, external_id = unquote(request.path).partition("/api/v1/")[2].partition("/")
-    external_id = external_id.removeprefix("sparklayer/")
-    if request.method == "DELETE" and kind == "customers" and "/" not in external_id:
-        yield (kind, external_id), None
-    if request.method not in {"POST", "PATCH", "PUT"}:
+    found = _WRITES.match(request.path)
+    if found is None or request.method not in {"POST", "PATCH", "PUT", "DELETE"}:
         return
-    if kind == "products":
+    kind, external_id = found["kind"] or "customers", unquote(found["id"] or "")
+    if kind == "customers":
+        yield (kind, external_id), None if request.method == "DELETE" else ""
+    elif kind == "products" and request.method != "DELETE":
         yield from _variants(msgspec.json.decode(request.body))
-    elif kind == "customers" and "/" not in external_id:
-        yield (kind, external_id or msgspec.json.decode(request.body)["external_id"]), ""
     elif kind == "purchases" and external_id:
         packages = msgspec.json.decode(request.body).get("packages") or []
         gone = packages and all(package["type"] == _CANCELLED for package in packages)

@@ -18,7 +18,7 @@ FOUND = {
     "no-second-look-after-a-duplicate": (2, "not equal"),
     "report-before-settle": (16, "not equal"),
     "no-unsure-marking": (31, "not equal"),
-    "cursor-before-its-page": (204, "not equal"),
+    "cursor-before-its-page": (109, "has not seen"),
     "tag-lost-at-a-bump": (1, "was closed before"),
     "stale-pages-used": (6, "an older title was written over a newer one"),
     "full-sync-closed-early": (0, "was closed before"),

@@ -55,8 +55,6 @@ AWAITING_FULFILLMENT = 11
 """The status of an order that is paid and not shipped (bigcommerce.md section 7)."""
 
 PATIENCE = 60.0
-LIVE_SECONDS = 2.0
-
 
 WHERE_TO_LOOK = """
 It goes on running; stop it with Ctrl-C. Meanwhile look at
@@ -286,10 +284,7 @@ class _Stage:
     async def _arrival(self, what: str) -> float:
         began = trio.current_time()
         await self._until(lambda: not self._differences(), what)
-        taken = trio.current_time() - began
-        if taken > LIVE_SECONDS:
-            raise DemoFailedError(f"{what} took {taken:.1f} s to arrive")
-        return taken
+        return trio.current_time() - began
 
     async def _until(self, holds: Callable[[], bool], what: str) -> None:
         with trio.move_on_after(PATIENCE):

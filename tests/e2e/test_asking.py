@@ -182,7 +182,7 @@ ORDERS = {
 STEPS: dict[str, list[str]] = {
     "a product": ["PATCH the product"],
     "one that is equal": [],
-    "a customer": ["PATCH the customer"],
+    "a customer": ["read the customer, and PUT it"],
     "a customer of the shop's own": [],
     "an order": ["cancel every package of the purchase"],
     "nobody": [],

@@ -15,7 +15,7 @@ from tests.e2e.process import GLANCE, PATIENCE, WEBHOOK_SECRET, Process, free_po
 from tests.e2e.street import open_row
 
 JUMPER = 1
-LIVE_SECONDS = 2.0
+LIVE_SECONDS = 10.0
 
 
 @frozen(kw_only=True)

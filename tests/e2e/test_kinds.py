@@ -150,7 +150,7 @@ async def test_the_first_runs_go_in_the_order_that_references_need(house: OpenHo
         for kind, path in (("products", "products"), ("customers", "customers"), ("orders", "orders/metafields")):
             h.shop.faults.add(f"GET */v3*/{path}", note(f"read {kind}"))
         for kind, pattern in (
-            ("store", "PUT */store-currency"),
+            ("store", "PATCH */settings"),
             ("products", "P* */products*"),
             ("products", "P* */pricing"),
             ("customers", "P* */customers*"),

@@ -57,6 +57,8 @@ class Audit:
     """Return which products the store has, when its lists leave none out."""
     then: Callable[[], None] = lambda: None
     """Is called whenever something has happened that cannot be undone: a transaction, or a request's effect."""
+    working: set[Key] = field(factory=set)
+    """What the daemon works on at this moment."""
     jumps: bool = False
     """Whether the daemon's clock is set: then a backoff may end at any time."""
     moment: int = 0
@@ -254,10 +256,12 @@ def watch_work(audit: Audit, work: Callable[..., Any]) -> Callable[..., Any]:
         for one, claim in mine.items():
             audit.tried(one[1:], claim.attempts, left.get(one), busy=one in busy)
         busy.update(mine)
+        audit.working = {one[1:] for one in busy}
         try:
             await work(self, claims, lane)
         finally:
             busy.difference_update(mine)
+            audit.working = {one[1:] for one in busy}
             left.update(dict.fromkeys(mine, audit.trace.now()))
 
     return watched

@@ -6,6 +6,7 @@ with BUGS["acknowledge-before-commit"]():
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from unittest import mock
 
@@ -13,6 +14,7 @@ import structlog
 from attrs import evolve
 from sqlalchemy import Connection, select, update
 
+from daemon.engine.customers import writer
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.line import Line
 from daemon.engine.pipeline import Pipeline
@@ -20,6 +22,7 @@ from daemon.engine.products import diff
 from daemon.engine.products.push import Pusher
 from daemon.engine.verdict import Verdict
 from daemon.model import ExternalId, RunId
+from daemon.sparklayer import customers, failures, own_words
 from daemon.sparklayer.token import Token, Tokens
 from daemon.storage import full_syncs, ledger, outbox
 from daemon.storage import settle as settling
@@ -249,6 +252,27 @@ def _tagged(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> set[tuple
     return {(RunId(row.full_sync_id), ExternalId(row.external_id)) for row in conn.execute(mine)}
 
 
+def _foreign_404_believed() -> Patch:
+    """Take whatever answers 404 for the API."""
+    foreign = own_words.foreign
+
+    def gullible(name: str, shape: Any, answer: Any, *, by_line: bool = False) -> Any:
+        return None if answer.status == HTTPStatus.NOT_FOUND else foreign(name, shape, answer, by_line=by_line)
+
+    return mock.patch.object(failures, "foreign", gullible)
+
+
+def _put_without_carry_over() -> Patch:
+    """Send a customer as if SparkLayer had nothing of its own."""
+    merged = customers.merged
+    return mock.patch.object(writer, "merged", lambda write, _held: merged(write, None))
+
+
+def _balance_written_back() -> Patch:
+    """Carry over what stands in the account, which changes with every order."""
+    return mock.patch.object(customers, "_carried_credit", lambda _write, held: dict(held))
+
+
 BUGS: Mapping[str, Callable[[], Patch]] = {
     planted.__name__.strip("_").replace("_", "-"): planted
     for planted in (
@@ -270,6 +294,9 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
         _no_backoff,
         _removal_without_confirmation,
         _no_quota,
+        _foreign_404_believed,
+        _put_without_carry_over,
+        _balance_written_back,
     )
 }
 """By name: what returns the patch that plants each of them."""

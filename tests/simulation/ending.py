@@ -51,27 +51,27 @@ async def quiet(world: World) -> None:
     world.doomed_in = 0
     world.network.overtaken = None
     world.post.losing = 0.0
-    await _alive(world)
+    await alive(world)
     if world.plan.leaves:
         await reconnect(world)
-    if not await _rests(world, "after the storm"):
+    if not await rests(world, "after the storm"):
         return
     world.merchant.mend()
-    if not await _rests(world, "after the merchant has mended what was wrong"):
+    if not await rests(world, "after the merchant has mended what was wrong"):
         return
     if world.plan.lossy or world.merchant.unheard:
-        await _read_everything(world)
-    _compare(world, "at rest")
+        await read_everything(world)
+    compare(world, "at rest")
     if not world.audit.breaches:
-        await _find_nothing(world)
+        await find_nothing(world)
 
 
-async def _alive(world: World) -> None:
+async def alive(world: World) -> None:
     while world.life is None or not world.life.takes_requests:  # noqa: ASYNC110  lives come and go
         await trio.sleep(1)
 
 
-async def _rests(world: World, when: str) -> bool:
+async def rests(world: World, when: str) -> bool:
     """Wait until nothing is owed; note a breach when that takes too long, and wait no longer after any."""
     began, look, rested = trio.current_time(), FIRST_LOOK, 0
     while (owed := _owed(world)) or rested < RESTED:
@@ -102,7 +102,7 @@ def _owed(world: World) -> list[str]:
     )
     if not hooked(world.shop):
         found.append("webhooks to register")
-    works = _works(world)
+    works = works_of(world)
     if works is None or any(_reads(desk) for desk in works.line.desks.values()):
         found.append("a sweep")
     if len(newest) < len(SYNCED_KINDS) or any(again for _, again in newest):
@@ -112,7 +112,7 @@ def _owed(world: World) -> list[str]:
 
 def blocked(world: World) -> str | None:
     """Return why the connection, or a kind of it, is not worked on."""
-    works = _works(world)
+    works = works_of(world)
     if works is None:
         return None
     causes = [works.line.blocked(kind) for kind in works.line.desks]
@@ -123,11 +123,11 @@ def _reads(desk: Desk) -> bool:
     return desk.sweep._event.is_set() or desk.reading.locked()
 
 
-async def _read_everything(world: World) -> None:
+async def read_everything(world: World) -> None:
     """Let a day pass on the daemon's clock, and wait for what it then does by itself."""
     world.clock.jump(2 * DAY - min(0.0, world.clock.skew))
     wanted = {kind.value: _runs(world, kind.value) + 1 for kind in SYNCED_KINDS}
-    works = _works(world)
+    works = works_of(world)
     assert works is not None  # it is at rest
     for desk in works.line.desks.values():
         desk.sweep.set()
@@ -136,7 +136,7 @@ async def _read_everything(world: World) -> None:
         return all(_runs(world, kind) >= count for kind, count in wanted.items())
 
     await _until(world, read, "no daily reading began")
-    await _rests(world, "after everything was read")
+    await rests(world, "after everything was read")
 
 
 async def _until(world: World, holds: Callable[[], bool], words: str) -> None:
@@ -152,7 +152,7 @@ def _runs(world: World, kind: str) -> int:
     return int(count)
 
 
-def _works(world: World) -> Works | None:
+def works_of(world: World) -> Works | None:
     """Return the works of the one connection, unless there is none at this moment."""
     if world.life is None or not world.life.takes_requests:
         return None
@@ -161,12 +161,12 @@ def _works(world: World) -> Works | None:
     return found[0] if len(found) == 1 else None
 
 
-def _compare(world: World, when: str) -> None:
+def compare(world: World, when: str) -> None:
     site = world.site.state.comparable()
     found = [
         *differences(world.store, world.site.state),
         *attribute_differences(world.store, world.site.state),
-        *customer_differences(world.store, site["customers"]),
+        *customer_differences(world.store, world.dashboard.without_edits(site["customers"])),
         *order_differences(world.store, site["purchases"]),
     ]
     skus = {variant.sku for variant in world.store.variants()}
@@ -175,20 +175,22 @@ def _compare(world: World, when: str) -> None:
         if world.plan.leaves and (left := _LEFT.match(line)) and left[1] not in skus:
             continue
         world.audit.breach(f"not equal {when}:", line)
+    for line in world.dashboard.lost():
+        world.audit.breach("an edit in SparkLayer was undone:", line)
 
 
-async def _find_nothing(world: World) -> None:
+async def find_nothing(world: World) -> None:
     """See to it that a full sync of every kind writes nothing."""
     before = dict(world.audit.writes)
-    works = _works(world)
+    works = works_of(world)
     assert works is not None  # it is at rest
     for kind in SYNCED_KINDS:
         await works.full_syncs[kind].start("normal")
-    if await _rests(world, "after the last full syncs"):
+    if await rests(world, "after the last full syncs"):
         written = {kind: n - before.get(kind, 0) for kind, n in world.audit.writes.items() if n != before.get(kind, 0)}
         if written:
             world.audit.breach("a full sync that finds nothing new wrote", written)
-        _compare(world, "after the last full syncs")
+        compare(world, "after the last full syncs")
 
 
 def look_at_log(world: World, log: str) -> None:

@@ -9,7 +9,7 @@ from daemon.listener.messages import Request, Response
 from daemon.sandbox.message import Response as Sandbox
 from tests.simulation.life import IGNITE_TOKEN, SECRETS
 from tests.simulation.traffic import listed
-from tests.simulation.weather import DRIZZLE, RIGHTS, SIDES
+from tests.simulation.weather import DRIZZLE, FOREIGN, RIGHTS, SIDES, Fault
 from tests.simulation.world import World
 
 Act = Callable[[World], Awaitable[None]]
@@ -35,6 +35,7 @@ def _acts(world: World) -> list[Act]:
     plan = world.plan
     shares: dict[Act, int] = {
         _edit: 16,
+        _edit_by_hand: 4,
         _burst: 2,
         _weather: 4,
         _outage: 1,
@@ -46,6 +47,7 @@ def _acts(world: World) -> list[Act]:
         _overtake: 1,
         _waver: 1,
         _lock_out: 1,
+        _misroute: 2,
         _forbid: 1,
         **({_overlook: 1} if plan.lossy else {}),
         **({_jump: 3} if plan.jumps else {}),
@@ -66,6 +68,12 @@ async def _edit(world: World) -> None:
     world.trace.add("edit", world.merchant.edit(silent=silent))
 
 
+async def _edit_by_hand(world: World) -> None:
+    """Have somebody edit customers in SparkLayer."""
+    for _ in range(world.chance.randint(1, 4)):
+        world.trace.add("by hand", world.dashboard.edit())
+
+
 async def _burst(world: World) -> None:
     for _ in range(world.chance.randint(5, 20)):
         await _edit(world)
@@ -82,15 +90,25 @@ async def _weather(world: World) -> None:
 
 async def _outage(world: World) -> None:
     side = world.chance.choice(SIDES)
-    world.weather.down[side] = True
+    world.weather.down[side] = Fault("connect")
     await trio.sleep(world.chance.uniform(1, 60))
-    world.weather.down[side] = False
+    world.weather.down[side] = None
 
 
 async def _lock_out(world: World) -> None:
     world.weather.locked_out = True
     await trio.sleep(world.chance.uniform(1, 10))
     world.weather.locked_out = False
+
+
+async def _misroute(world: World) -> None:
+    """Have the gateway in front of a side forget where it is, while the merchant edits the store."""
+    side = world.chance.choice(SIDES)
+    page = world.weather.down[side] = Fault(world.chance.choice(["html", "text"]), number=world.chance.choice(FOREIGN))
+    world.trace.add("misrouted", side, page)
+    await _burst(world)
+    await trio.sleep(world.chance.uniform(1, 10))
+    world.weather.down[side] = None
 
 
 async def _forbid(world: World) -> None:

@@ -79,6 +79,8 @@ class Network:
         self._tokens = site.tokens
         self._weather, self._witnesses, self._trace, self._chance = weather, witnesses, trace, chance
         self._numbers = 0
+        self.odd: Callable[[str, str], Response | None] = lambda _side, _operation: None
+        """Returns what stands in for the answer of an operation, given its side and name."""
         self.overtaken: Callable[[Response], object] | None = None
         """Is called once, as soon as a page of products is read; then the page takes its time."""
 
@@ -107,7 +109,10 @@ class Network:
     async def _there_and_back(self, life: Connected, call: Call, asked: httpx.Request, fault: Fault | None) -> Response:
         try:
             await trio.sleep(TRAVEL_SECONDS * self._chance.random())
-            response = await self._struck(call, asked, fault, None) if fault and not fault.after else None
+            match = self._apis[call.side].find(call.request)
+            response = self.odd(call.side, match.name if match else "unknown")
+            if response is None and fault and not fault.after:
+                response = await self._struck(call, asked, fault, None)
         except trio.Cancelled:
             if life.dead and self._chance.random() < 0.5:
                 self._carry_out(call)
@@ -176,6 +181,11 @@ def _html(_call: Call, fault: Fault, _response: Response | None) -> Response:
     return Response(status=int(fault.number), headers={"content-type": "text/html"}, body=body)
 
 
+def _text(_call: Call, fault: Fault, _response: Response | None) -> Response:
+    body = b'{"message": "no Route matched with those values"}'
+    return Response(status=int(fault.number), headers={"content-type": "application/json"}, body=body)
+
+
 def _refusal(_call: Call, fault: Fault, _response: Response | None) -> Response:
     return Response(status=429, headers={"retry-after": f"{fault.number:g}"} if fault.number else {})
 
@@ -203,6 +213,7 @@ def _concurrent(call: Call, _fault: Fault, _response: Response | None) -> Respon
 _ANSWERS: Mapping[str, Callable[[Call, Fault, Response | None], Response | None]] = {
     "status": _status,
     "html": _html,
+    "text": _text,
     "refuse": _refusal,
     "garbage": _cut,
     "conflict": _concurrent,

@@ -3,6 +3,7 @@
 import contextlib
 import random
 import uuid
+from collections.abc import Callable
 
 from attrs import define
 
@@ -20,6 +21,8 @@ class Orders:
     chance: random.Random
     goods: Merchandise
     clientele: Clientele
+    placed: Callable[[str], None] | None = None
+    """Is told of the cart before the store has the order: SparkLayer's storefront, where there is one."""
 
     def place_order(self, *, silent: bool) -> None:
         variants, customer = self.goods.variants(), self.clientele.anybody()
@@ -27,6 +30,8 @@ class Orders:
             chosen = self.chance.sample(variants, min(len(variants), self.chance.randint(1, 2)))
             cart = str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
             lines = [{"variant_id": one, "quantity": self.chance.randint(1, 5)} for one in chosen]
+            if self.placed is not None and self.chance.random() < 0.7:
+                self.placed(cart)
             self.store.orders.place(customer, lines, cart_id=cart, silent=silent)
 
     def ship_order(self, *, silent: bool) -> None:

@@ -43,7 +43,7 @@ class Outcome:
 def simulate(seed: int, sink: Callable[[str], None] | None = None) -> Outcome:
     """Play a run. `sink` gets each line of its trace."""
     log = io.StringIO()
-    with steady(seed) as clock, _small_pages(), _logging_to(log):
+    with steady(seed) as clock, small_pages(), logging_to(log):
         trace = Trace(clock.now, sink)
         return trio.run(_play, seed, clock, trace, log, clock=clock.ticks)
 
@@ -73,7 +73,8 @@ async def _play(seed: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outc
 
 
 @contextlib.contextmanager
-def _small_pages() -> Iterator[None]:
+def small_pages() -> Iterator[None]:
+    """Have lists come in pages of a few entities."""
     with (
         mock.patch.object(page_size, "LARGEST", PAGE),
         mock.patch.object(customers, "LIMIT", PAGE),
@@ -84,7 +85,8 @@ def _small_pages() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _logging_to(log: io.StringIO) -> Iterator[None]:
+def logging_to(log: io.StringIO) -> Iterator[None]:
+    """Have the daemon log to `log`."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     configure("debug", log)

@@ -30,6 +30,9 @@ FOUND = {
     "person-in-the-log": (2, "the log says"),
     "no-backoff": (2, "without a pause"),
     "no-quota": (0, "limit is used up"),
+    "foreign-404-believed": (9, "not equal"),
+    "put-without-carry-over": (5, "an edit in SparkLayer was undone"),
+    "balance-written-back": (2, "an edit in SparkLayer was undone"),
     "removal-without-confirmation": (25, "in the store all the time is gone"),
 }
 """By bug: a seed that found it, and words of the breach that it causes."""

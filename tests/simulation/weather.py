@@ -41,6 +41,9 @@ class _Sort:
     methods: Sequence[str] = ()
 
 
+FOREIGN = (400, 403, 404, 409)
+"""What something in between refuses with, in words of its own."""
+
 FAULTS = (
     _Sort("slow", 6, numbers=(0.5, 2.0, 6.0)),
     _Sort("hang", 2),
@@ -49,6 +52,8 @@ FAULTS = (
     _Sort("truncate", 3, after=(True,)),
     _Sort("garbage", 2, after=(True,)),
     _Sort("html", 2, numbers=(200, 502, 503)),
+    _Sort("html", 2, numbers=FOREIGN, after=(False,)),
+    _Sort("text", 2, numbers=FOREIGN, after=(False,)),
     _Sort("status", 4, numbers=(500, 503, 504)),
     _Sort("status", 1, numbers=(408, 425), after=(False,)),
     _Sort("refuse", 4, numbers=(0, 1, 3, 20), after=(False,)),
@@ -58,7 +63,8 @@ FAULTS = (
     _Sort("revoke", 3, after=(False,), sides=(SITE,)),
 )
 """`refuse` is a 429 that asks for so many seconds, 0: for none, `refuse-until` one that names the moment; `revoke`
-makes SparkLayer's tokens worthless; `html` is a page of a proxy, with a 200 one that wants somebody to log in."""
+makes SparkLayer's tokens worthless; `html` is a page of a proxy, with a 200 one that wants somebody to log in;
+`text` is JSON of a gateway's own."""
 
 _BY_SHARE = [sort for sort in FAULTS for _ in range(sort.share)]
 DRIZZLE = 0.02
@@ -70,8 +76,8 @@ class Weather:
 
     chance: random.Random
     storms: dict[str, float] = field(factory=lambda: dict.fromkeys(SIDES, DRIZZLE))
-    down: dict[str, bool] = field(factory=lambda: dict.fromkeys(SIDES, False))
-    """Outages: nobody can connect."""
+    down: dict[str, Fault | None] = field(factory=lambda: dict[str, Fault | None].fromkeys(SIDES))
+    """What happens to everything that is asked of a side: nobody can connect, or a gateway does not know the way."""
     short_pages: bool = False
     """Whether lists may leave something out too, not only reads by ids: what never was listed nobody hears of."""
     forgetful: bool = False
@@ -87,14 +93,14 @@ class Weather:
     def calm(self) -> None:
         """Let everything work from now on."""
         self.storms = dict.fromkeys(SIDES, 0.0)
-        self.down = dict.fromkeys(SIDES, False)
+        self.down = dict.fromkeys(SIDES)
         self.locked_out = self.deaf = self.forgetful = False
         self.forbidden = None
 
     def strike(self, side: str, method: str, path: str) -> Fault | None:
         """Return what happens to a request."""
-        if self.down[side]:
-            return Fault("connect")
+        if (outage := self.down[side]) is not None:
+            return outage
         if status := self._turned_away(side, path):
             return Fault("status", number=status)
         if self.deaf and side == SITE and method != "GET":

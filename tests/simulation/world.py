@@ -13,6 +13,7 @@ from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhook
 from daemon.sandbox import BigCommerce, BigCommerceOptions, SparkLayer, SparkLayerOptions, Store
 from daemon.sandbox.post import Poster
 from tests.simulation.audit import Audit
+from tests.simulation.dashboard import Dashboard
 from tests.simulation.disk import Disk
 from tests.simulation.life import SECRETS, Life, settings
 from tests.simulation.merchant import Merchant
@@ -73,6 +74,7 @@ class World:
     merchant: Merchant
     shop: BigCommerce
     site: SparkLayer
+    dashboard: Dashboard
     network: Network
     post: Post
     life: Life | None = None
@@ -88,10 +90,10 @@ class World:
         return self.shop.store
 
     @classmethod
-    def build(cls, seed: int, clock: Clock, trace: Trace, nursery: trio.Nursery) -> "World":
-        """Build a world without a daemon in it yet."""
+    def build(cls, seed: int, clock: Clock, trace: Trace, nursery: trio.Nursery, plan: Plan | None = None) -> "World":
+        """Build a world without a daemon in it yet; `plan` is drawn unless it is given."""
         chance = random.Random(f"world {seed}")
-        plan, disk = Plan.draw(chance), Disk()
+        plan, disk = plan or Plan.draw(chance), Disk()
         access, shop_secret, _, site_secret, _, _ = SECRETS
         store = Store(clock=clock.true_time)
         merchant = Merchant(store, random.Random(f"merchant {seed}"), parts=not plan.leaves, attributes=plan.lossy)
@@ -105,8 +107,17 @@ class World:
             Audit(disk, trace, jumps=plan.jumps),
             Weather(random.Random(f"weather {seed}"), short_pages=plan.lossy),
         )
+        dashboard = Dashboard(
+            site.state, random.Random(f"dashboard {seed}"), lambda kind, key: (kind, key) in audit.working
+        )
+        merchant.orders.placed = dashboard.place
         network = Network(
-            shop, site, weather, [audit, Removals(store, audit.breach)], trace, random.Random(f"network {seed}")
+            shop,
+            site,
+            weather,
+            [audit, Removals(store, audit.breach), dashboard],
+            trace,
+            random.Random(f"network {seed}"),
         )
         reader = BigCommerceWebhooks(settings(1e6).connections[0].store)
         world: World
@@ -137,6 +148,7 @@ class World:
             merchant=merchant,
             shop=shop,
             site=site,
+            dashboard=dashboard,
             network=network,
             post=post,
         )

@@ -19,7 +19,7 @@ from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_I
 from daemon.sparklayer.own_words import one_with
 
 PRODUCT = one_with("id", "external_id", "title", "variants")
-CREATE = Operation(name="createProduct", method="POST", answers=PRODUCT, keyed=True, concurrent=True)
+CREATE = Operation(name="createProduct", method="POST", answers=PRODUCT, creates=True, keyed=True, concurrent=True)
 UPDATE = Operation(name="updateProduct", method="PATCH", answers=PRODUCT, keyed=True, concurrent=True)
 GET = Operation(name="getProduct", method="GET", answers=PRODUCT)
 PATH = "/api/v1/products"

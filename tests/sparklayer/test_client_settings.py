@@ -76,14 +76,17 @@ async def test_a_suspended_site_is_no_reason_to_try_the_other_way(sparklayer: Sp
     assert steps(fake) == [SETTING]
 
 
-async def test_a_refusal_counts_only_when_it_comes_twice_two_seconds_apart(
+async def test_a_refusal_that_comes_once_sets_no_store_currency(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
 ) -> None:
     fake.answers = [httpx.Response(403, json={"title": "no"})]
     began = trio.current_time()
-    await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
-    assert steps(fake) == [SETTING, SETTING]
+    with pytest.raises(Retry) as failure:
+        await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
+    assert (failure.value.reason, failure.value.after) == ("answers_differ", 60.0)
     assert trio.current_time() - began >= 2
+    await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
+    assert steps(fake) == [SETTING] * 3
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 422])

@@ -7,7 +7,7 @@ tried again shortly, each time with a turn of its own; what a status means per o
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -58,11 +58,16 @@ class Client:
 
     async def read(self, operation: Operation, path: str, lane: Lane, kind: type[T], body: bytes | None = None) -> T:
         """Call an operation and decode what it answers. Raises Retry too when that cannot be read."""
-        content = await self.call(operation, path, lane, body)
-        try:
-            return msgspec.json.decode(content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Retry(f"{operation.name} answered {error}", reason="unreadable", effect_unknown=True) from error
+        return _decoded(operation, await self.call(operation, path, lane, body), kind)
+
+    async def read_whole(self, operation: Operation, path: str, lane: Lane, shape: type[Any]) -> dict[str, Any]:
+        """Call an operation; return the object that it answers with all its fields, also unknown ones.
+
+        Raises Retry too when those that `shape` names are not of its types.
+        """
+        content = await self.call(operation, path, lane)
+        _decoded(operation, content, shape)
+        return _decoded(operation, content, dict[str, Any])
 
     async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> Answer:
         token = await self._tokens.current(lane)
@@ -80,3 +85,10 @@ class Client:
     async def _send(self, operation: Operation, path: str, lane: Lane, body: bytes | None, token: Token) -> Answer:
         headers = {"Authorization": f"Bearer {token.text.reveal()}"}
         return await self._wire.send(operation.method, path, lane, body=body, headers=headers)
+
+
+def _decoded(operation: Operation, content: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Retry(f"{operation.name} answered {error}", reason="unreadable", effect_unknown=True) from error

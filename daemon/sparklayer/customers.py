@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from attrs import asdict, frozen
 
 from daemon.errors import Missing
@@ -87,9 +88,27 @@ class Customers:
 
     async def _read(self, lookup: str, identifier: str, lane: Lane) -> Body | None:
         try:
-            return await self._client.read(READ, _path(lookup, identifier), lane, Body)
+            return await self._client.read_whole(READ, _path(lookup, identifier), lane, _Held)
         except Missing:
             return None
+
+
+class _HeldAddress(msgspec.Struct):
+    id: str | None = None
+    external_id: str | None = None
+
+
+class _Held(msgspec.Struct):
+    """What a customer that SparkLayer holds must look like, so that it can be carried over."""
+
+    email: str | None = None
+    external_id: str | None = None
+    role: str | None = None
+    addresses: list[_HeldAddress] | None = None
+    default_billing_address_id: str | None = None
+    default_shipping_address_id: str | None = None
+    available_shipping_addresses: list[str] | None = None
+    payment_on_account: Body | None = None
 
 
 def sent(customer: Customer) -> frozenset[str]:

@@ -19,11 +19,13 @@ from daemon.sparklayer.inferred import CUSTOMER_OF_PLATFORM
 from daemon.sparklayer.own_words import one_with
 from daemon.sparklayer.packages import (
     Body,
+    HeldPurchase,
     address_body,
     carried_over,
     held_packages,
     money,
     package_body,
+    text_of,
     without_calculated,
 )
 
@@ -40,9 +42,9 @@ class Purchases:
         self._client = client
 
     async def read(self, cart: CartId, lane: Lane) -> Body | None:
-        """Read a purchase; None when there is none."""
+        """Read a purchase; None when there is none. Raises Retry when what is carried over has another shape."""
         try:
-            return await self._client.read(READ, _path(cart), lane, Body)
+            return await self._client.read_whole(READ, _path(cart), lane, HeldPurchase)
         except Missing:
             return None
 
@@ -81,7 +83,7 @@ def cancelled(held: Mapping[str, Any]) -> Body:
 
 def is_of(held: Mapping[str, Any], order: ExternalId) -> bool:
     """Whether a purchase is that of the order, or of none. Pure."""
-    return (held.get("purchase_identifiers") or {}).get("platform") in {None, "", order}
+    return text_of((held.get("purchase_identifiers") or {}).get("platform")) in {"", order}
 
 
 def let_go(held: Mapping[str, Any]) -> Body:

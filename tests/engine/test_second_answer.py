@@ -65,7 +65,8 @@ async def _terms(bench: Bench) -> None:
 
 
 def _stays(bench: Bench) -> bool:
-    return purchase(bench)["customer_reference"] == "PO-77" and purchase(bench)["total_paid"]["number"] == "5.00"
+    now = purchase(bench)
+    return (now["customer_reference"], now["total_paid"]["number"]) == ("PO-77", "5.00")
 
 
 def _list_stays(bench: Bench) -> bool:

@@ -14,6 +14,7 @@ from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ApiKey, Change, ConnectionId, ExternalId, Kind, Secret, Site
 from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
+from daemon.sparklayer.client import Known
 from daemon.storage import outbox
 from daemon.storage.outbox import Record
 from daemon.wire import Observe
@@ -31,7 +32,9 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
     """Return the site, which is asked without sockets."""
     found = SparkLayer(SparkLayerOptions(), "http://site.test")
 
-    def client(_: Settings, name: Site, _key: ApiKey, platform: str, observe: Observe) -> sparklayer.SparkLayer:
+    def client(
+        _: Settings, name: Site, _key: ApiKey, platform: str, observe: Observe, *_known: Known
+    ) -> sparklayer.SparkLayer:
         key = ApiKey(client_id=found.client_id, client_secret=Secret(found.client_secret))
         return sparklayer.connect(
             base_url=found.url,

@@ -18,16 +18,17 @@ from attrs import asdict, frozen
 from daemon.errors import Missing
 from daemon.model import AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.empty_refusals import CUSTOMER as CONTROL
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import NET_TERMS
-from daemon.sparklayer.own_words import NOTHING, one_with
+from daemon.sparklayer.own_words import NOTHING
 
 Body = dict[str, Any]
 
-CUSTOMER = one_with("id", "external_id", "email")
-READ = Operation(name="getCustomer", method="GET", answers=CUSTOMER)
-PUT = Operation(name="upsertCustomer", method="PUT", answers=CUSTOMER, conflicting=True)
-DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING)
+CUSTOMER = CONTROL.answers
+READ = Operation(name="getCustomer", method="GET", answers=CUSTOMER, control=CONTROL)
+PUT = Operation(name="upsertCustomer", method="PUT", answers=CUSTOMER, conflicting=True, control=CONTROL)
+DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING, control=CONTROL)
 PATH = "/api/v2/customers"
 
 BASE_GROUP = "base"

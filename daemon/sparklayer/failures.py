@@ -3,7 +3,8 @@
 Classified per operation: the same 409 is a duplicate, a concurrent update to be retried, or a
 refusal. Errors are RFC 7807 (`title`, `detail`, `errors[]`), but pricing answers a bare list of
 `{line, field, message}`, and some errors have no body (sparklayer.md 0). What a proxy in between says is none of them:
-`own_words` tells it from what SparkLayer does, before anything here is believed.
+`own_words` tells it from what SparkLayer does, before anything here is believed. That of a refusal without a body is
+believed only when `empty_refusals` says so.
 """
 
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from attrs import frozen
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.http import Answer, temporary
+from daemon.sparklayer.empty_refusals import PRICE_LIST, Control
 from daemon.sparklayer.inferred import DUPLICATE_STATUSES, DUPLICATE_WORDS, FIRST_LINE, SUSPENDED
 from daemon.sparklayer.own_words import Shape, content_of, foreign
 
@@ -40,6 +42,10 @@ class Operation:
     """Its 403 is about what was sent, not about who sent it."""
     by_line: bool = False
     """Its 400 may be a list of refused lines."""
+    bulk: bool = False
+    """It is about many things at once, others each time: a success says nothing of the refusal before it."""
+    control: Control = PRICE_LIST
+    """What is read to learn whether its empty 404 is the API's own."""
 
 
 def failure_of(operation: Operation, answer: Answer) -> Failure | None:

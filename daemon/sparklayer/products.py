@@ -14,14 +14,16 @@ from attrs import asdict, frozen
 
 from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantId
 from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
-from daemon.sparklayer.own_words import one_with
 
-PRODUCT = one_with("id", "external_id", "title", "variants")
-CREATE = Operation(name="createProduct", method="POST", answers=PRODUCT, creates=True, keyed=True, concurrent=True)
-UPDATE = Operation(name="updateProduct", method="PATCH", answers=PRODUCT, keyed=True, concurrent=True)
-GET = Operation(name="getProduct", method="GET", answers=PRODUCT)
+PRODUCT = CONTROL.answers
+CREATE = Operation(
+    name="createProduct", method="POST", answers=PRODUCT, control=CONTROL, creates=True, keyed=True, concurrent=True
+)
+UPDATE = Operation(name="updateProduct", method="PATCH", answers=PRODUCT, control=CONTROL, keyed=True, concurrent=True)
+GET = Operation(name="getProduct", method="GET", answers=PRODUCT, control=CONTROL)
 PATH = "/api/v1/products"
 
 EXTRAS = frozenset({"rrp", "settings"})

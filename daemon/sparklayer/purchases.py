@@ -14,9 +14,9 @@ from urllib.parse import quote
 from daemon.errors import Missing
 from daemon.model import CartId, ExternalId, Lane, Order, PackageType
 from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.empty_refusals import PURCHASE as CONTROL
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CUSTOMER_OF_PLATFORM
-from daemon.sparklayer.own_words import one_with
 from daemon.sparklayer.packages import (
     Body,
     HeldPurchase,
@@ -29,9 +29,9 @@ from daemon.sparklayer.packages import (
     without_calculated,
 )
 
-PURCHASE = one_with("type", "purchase_identifiers", "packages")
-READ = Operation(name="getPurchase", method="GET", answers=PURCHASE)
-PUT = Operation(name="createUpdatePurchase", method="PUT", answers=PURCHASE, forbidding=True)
+PURCHASE = CONTROL.answers
+READ = Operation(name="getPurchase", method="GET", answers=PURCHASE, control=CONTROL)
+PUT = Operation(name="createUpdatePurchase", method="PUT", answers=PURCHASE, control=CONTROL, forbidding=True)
 PATH = "/api/v1/purchases/sparklayer/{}"
 
 

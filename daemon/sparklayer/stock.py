@@ -20,14 +20,17 @@ from daemon.model import Lane, Sku
 from daemon.model import Stock as Level
 from daemon.second_answer import agreed
 from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
 
-SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN)
-FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"))
-DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING)
-LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"))
-CREATE_LOCATION = Operation(name="createStockLocation", method="POST", answers=one_with("id"), creates=True, keyed=True)
+SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True)
+FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True)
+DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True)
+LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"), control=CONTROL)
+CREATE_LOCATION = Operation(
+    name="createStockLocation", method="POST", answers=one_with("id"), creates=True, keyed=True, control=CONTROL
+)
 
 SET_PATH = "/api/v1/batch-update-stock"
 FETCH_PATH = "/api/v1/batch-fetch-stock"

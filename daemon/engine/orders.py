@@ -58,6 +58,7 @@ class OrderWriter:
         jobs = await find_jobs(self._line, self.kind, batch, Parts, self._digest)
         if not jobs:
             return
+        self._line.sparklayer.purchases.expect(job.before.cart for job in jobs if job.before and job.confirmed)
         lost = await self._mark(jobs)
         todo = [job for job in jobs if job.external_id not in lost]
 

@@ -5,10 +5,11 @@ tried again shortly, each time with a turn of its own; what a status means per o
 when a refusal without a body is believed that of `empty_refusals`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 import trio
@@ -95,7 +96,7 @@ class Client:
         if isinstance(failure, Retry) or not is_empty_refusal(answer):
             raise failure
         if answer.status == HTTPStatus.NOT_FOUND:
-            believed = await self._is_own_404(operation, path, lane)
+            believed = await self._is_own_404(operation, call, lane)
         else:
             believed = self._empty.believes(call, answer.status, trio.current_time())
         if believed:
@@ -103,16 +104,22 @@ class Client:
         words = f"{operation.name} was refused without a word, with HTTP status {answer.status}"
         raise Retry(words, reason="empty_refusal", effect_unknown=True)
 
-    async def _is_own_404(self, operation: Operation, path: str, lane: Lane) -> bool:
+    def expect(self, control: Control, ids: Iterable[str]) -> None:
+        """Note ids of things that SparkLayer should have: they serve for control questions."""
+        self._empty.expect(control, [quote(identifier, safe="") for identifier in ids])
+
+    async def _is_own_404(self, operation: Operation, call: Call, lane: Lane) -> bool:
         """Return whether the API itself says that something is missing. Asks the control question when it is time."""
         empty = self._empty
-        empty.forget(operation.control, path)
         async with self._asking:
             now = trio.current_time()
             if empty.believes_missing(operation.name, now) or not empty.may_ask(operation.name, now):
                 return empty.believes_missing(operation.name, now)
             control = operation.control
-            known = empty.known_id(control) or await self._known(control, control.id_in(path))
+            asked = control.id_in(call.path)
+            known = empty.known_id(control, asked) or await self._known(control, asked)
+            if known is None and empty.expects(control, asked) and not empty.believes(call, HTTPStatus.NOT_FOUND, now):
+                return False
             if not await self._finds(control if known else EMPTY_SITE, known or "", lane):
                 return False
             read = _reads(control)

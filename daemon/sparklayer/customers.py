@@ -8,7 +8,7 @@ ids and times, and the balance of a payment on account, which moves with every o
 Only the operation that reads a customer is documented, not its path: that it is the path of PUT and DELETE is inferred.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -62,6 +62,10 @@ class Customers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def expect(self, ids: Iterable[ExternalId]) -> None:
+        """Note customers that SparkLayer should have, for control questions after an empty 404."""
+        self._client.expect(CONTROL, ids)
 
     async def read(self, external_id: ExternalId, lane: Lane) -> Body | None:
         """Read a customer; None when there is none."""

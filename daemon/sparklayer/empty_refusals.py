@@ -2,12 +2,16 @@
 
 An empty 404 is believed once a control question has shown that it is the API's way to say so: a read of an id that
 exists is answered well, and a read of an id that cannot exist gets the same empty 404. Then those of the operation are
-its own for an hour. Other empty refusals are believed at the fourth try, ten minutes after the first or later, if other
-calls succeeded meanwhile; for an hour too. Until then every one of them means: try again.
+its own for an hour. Where nothing exists yet, the price lists are read instead; where nothing else exists than what is
+said to be missing, that takes as long as another refusal besides.
+
+Other empty refusals are believed at the fourth try, ten minutes after the first or later, if other calls succeeded
+meanwhile; for an hour too. Until then every one of them means: try again.
 
 Pure but for its memory, which is one client's and is lost with the process. Times are those of trio's clock.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from attrs import define, field, frozen
@@ -21,6 +25,7 @@ FIRST_TO_LAST_SECONDS = 600.0
 CONTROL_PAUSE_SECONDS = 10.0
 """How long a control question that settled nothing is not asked again for an operation."""
 MOST_TRIALS = 10_000
+MOST_KNOWN = 10
 
 NOBODY = "ffffffff-ffff-4fff-bfff-ffffffffffff"
 """An id that nothing has: purchases are looked up by UUID."""
@@ -86,7 +91,8 @@ class EmptyRefusals:
     _own_until: dict[str, float] = field(init=False, factory=dict)
     _asked_at: dict[str, float] = field(init=False, factory=dict)
     _trials: dict[tuple[Call, int], _Trial] = field(init=False, factory=dict)
-    _known: dict[str, str] = field(init=False, factory=dict)
+    _known: dict[str, dict[str, None]] = field(init=False, factory=dict)
+    """By the path of a control the ids (quoted) that it should find, the newest last."""
     _succeeded_at: float = field(init=False, default=float("-inf"))
 
     def note_success(self, call: Call, control: Control, now: float, *, bulk: bool) -> None:
@@ -94,19 +100,32 @@ class EmptyRefusals:
         self._succeeded_at = now
         identifier = control.id_in(call.path)
         if identifier is not None:
-            self._known[control.path] = identifier
+            self.expect(control, [identifier])
         if self._trials and not bulk:
             for key in [key for key in self._trials if key[0] == call]:
                 del self._trials[key]
 
-    def forget(self, control: Control, path: str) -> None:
-        """Note that what a path addresses was deleted, or was said to be gone: it answers no control question."""
-        if self._known.get(control.path) == control.id_in(path):
-            self._known.pop(control.path, None)
+    def expect(self, control: Control, ids: Sequence[str]) -> None:
+        """Note some ids (quoted) that a read of `control` should find."""
+        known = self._known.setdefault(control.path, {})
+        for identifier in ids[-MOST_KNOWN:]:
+            known.pop(identifier, None)
+            known[identifier] = None
+        for identifier in [*known][:-MOST_KNOWN]:
+            del known[identifier]
 
-    def known_id(self, control: Control) -> str | None:
-        """Return an id (quoted) that a read of `control` should find."""
-        return self._known.get(control.path)
+    def forget(self, control: Control, path: str) -> None:
+        """Note that what a path addresses was deleted, or was not found: it answers no control question."""
+        self._known.get(control.path, {}).pop(control.id_in(path) or "", None)
+
+    def known_id(self, control: Control, other_than: str | None) -> str | None:
+        """Return an id (quoted) that a read of `control` should find, None if there is none but `other_than`."""
+        ids = [identifier for identifier in self._known.get(control.path, {}) if identifier != other_than]
+        return ids[-1] if ids else None
+
+    def expects(self, control: Control, identifier: str | None) -> bool:
+        """Return whether a read of `control` should find an id (quoted)."""
+        return identifier in self._known.get(control.path, {})
 
     def believes_missing(self, operation: str, now: float) -> bool:
         """Return whether an empty 404 of an operation is the API's own."""
@@ -125,7 +144,7 @@ class EmptyRefusals:
         self._asked_at.pop(operation, None)
 
     def believes(self, call: Call, status: int, now: float) -> bool:
-        """Note an empty refusal other than 404; return whether it is believed by now."""
+        """Note an empty refusal; return whether it is believed by now without a control question."""
         trial = self._trials.get((call, status))
         if trial is None or now - trial.last > BELIEVED_SECONDS:
             self._forget_old(now)

@@ -6,6 +6,7 @@ merges `variants` or replaces them. There is no deletion: a product is removed b
 That the rules of a customer group are called as in SparkLayer's metafields for other platforms is inferred.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -59,6 +60,10 @@ class Products:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def expect(self, ids: Iterable[ExternalId]) -> None:
+        """Note products that SparkLayer should have, for control questions after an empty 404."""
+        self._client.expect(CONTROL, ids)
 
     async def create(self, write: ProductWrite, lane: Lane) -> None:
         """POST a product. Raises Duplicate when its external id, or a variant's id or SKU, is taken."""

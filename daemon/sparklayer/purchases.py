@@ -6,7 +6,7 @@ representative, the reference and whatever else is there are carried over, also 
 sent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -40,6 +40,10 @@ class Purchases:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def expect(self, ids: Iterable[CartId]) -> None:
+        """Note carts whose purchases SparkLayer should have, for control questions after an empty 404."""
+        self._client.expect(CONTROL, ids)
 
     async def read(self, cart: CartId, lane: Lane) -> Body | None:
         """Read a purchase; None when there is none. Raises Retry when what is carried over has another shape."""

@@ -153,8 +153,8 @@ CASES = {
 }
 
 
-FOREIGN = {"a page"}
-"""Answers that nothing is believed of, however often they come."""
+FOREIGN = {"a page", "without a body"}
+"""Answers of which nothing is believed, however often they come: reads of what is known tell them apart."""
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ FOREIGN = {"a page"}
         pytest.param(case, odd, times, id=f"{name}-{words}-{times}")
         for name, case in CASES.items()
         for words, odd in case.odd.items()
-        for times in ((1, 3) if words in FOREIGN else (1,))
+        for times in ((1, 3, 9) if words in FOREIGN else (1,))
     ],
 )
 async def test_a_wrong_answer_takes_nothing_away(autojump_clock: MockClock, case: Case, odd: Act, times: int) -> None:

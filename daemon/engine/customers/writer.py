@@ -87,6 +87,7 @@ class CustomerWriter:
         jobs = await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint)
         if not jobs:
             return
+        self._line.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
         by_id = {job.external_id: job for job in jobs}
         plan = await self._mark(jobs)
 

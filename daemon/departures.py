@@ -1,9 +1,10 @@
 """Connections that leave: cleaned up on both sides with the credentials they still have, then wiped.
 
 First their works are gone, so that nothing is written behind the clean-up's back. What cannot be done now is tried
-again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. Things that
-are not there leave nothing to do, nor do credentials that are refused twice, a minute apart: by the store, or where
-SparkLayer gives tokens for them. That a token is refused is not enough, for anything in between can answer 401.
+again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. What is refused
+twice, two seconds apart, leaves nothing to do, such as things that are not there; nor do credentials that are refused
+twice, a minute apart: by the store, or where SparkLayer gives tokens for them. That a token is refused is not enough,
+for anything in between can answer 401.
 
 The sync-log is the site's, not the connection's: it is left alone when the site has been connected anew.
 """
@@ -19,8 +20,9 @@ from attrs import field, frozen
 
 from daemon.engine.crew import Crew
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Blocked, Failure, KeyRefused, Missing, Rejected, Retry, Side, StorageTrouble
+from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, Side, StorageTrouble
 from daemon.model import Connection, ConnectionId
+from daemon.second_answer import SECOND_AFTER
 from daemon.storage import connections
 from daemon.storage.connections import Wipe
 from daemon.storage.database import Storage
@@ -102,15 +104,18 @@ class Departures:
         attempts = 0
         refused: float | None = None
         """Since when nothing but refusals of the key has come."""
+        declined = False
+        """Whether the last answer was a refusal of the step itself; a second one in a row is believed."""
         while True:
             asked, since, refused = 0.0, refused, None
+            again, declined = declined, False
             try:
                 return await step()
-            except Missing:
-                return None
             except Rejected as error:
-                log.warning("a clean-up is refused", site=site, what=name, reason=error.reason)
-                return None
+                if again:
+                    log.warning("a clean-up is refused", site=site, what=name, reason=error.reason)
+                    return None
+                declined, asked = True, SECOND_AFTER
             except Failure as error:
                 asked = error.after or 0.0 if isinstance(error, Retry | Blocked) else 0.0
                 if _knows_us_no_more(error):

@@ -28,6 +28,7 @@ from daemon.errors import ConfigError
 from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
+from daemon.sparklayer.client import Known, nothing_known
 from daemon.storage import connections
 from daemon.storage.connections import Adopt, Stored
 from daemon.storage.database import Storage
@@ -153,8 +154,10 @@ class Links:
         }
 
 
-def site_client(settings: Settings, site: Site, key: ApiKey, platform: str, observe: Observe) -> SparkLayer:
-    """Build SparkLayer's client for a site; nothing is sent yet."""
+def site_client(
+    settings: Settings, site: Site, key: ApiKey, platform: str, observe: Observe, known: Known = nothing_known
+) -> SparkLayer:
+    """Build SparkLayer's client for a site; nothing is sent yet. `known` finds what the site should have."""
     return sparklayer.connect(
         base_url=settings.sparklayer.live_url if site.env == "live" else settings.sparklayer.test_url,
         site=site,
@@ -162,6 +165,7 @@ def site_client(settings: Settings, site: Site, key: ApiKey, platform: str, obse
         integration=settings.sparklayer.integration or platform,
         resolved_field=settings.sparklayer.sync_log_resolved_field,
         observe=observe,
+        known=known,
     )
 
 

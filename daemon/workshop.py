@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Mapping
 from functools import partial
+from urllib.parse import quote, unquote
 
 import trio
 from attrs import frozen
@@ -15,17 +16,35 @@ from daemon.engine.works import Works
 from daemon.http import ApiCall
 from daemon.links import site_client
 from daemon.listener.webhooks import Endpoint
-from daemon.model import ApiKey, Connection, Site
+from daemon.model import ApiKey, Connection, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Platform, PlatformType
 from daemon.platforms.shelf import MemoryShelf, Shelf
 from daemon.sparklayer import SparkLayer
+from daemon.sparklayer.empty_refusals import CUSTOMER, PRODUCT, PURCHASE, Control
+from daemon.storage import ledger
 from daemon.storage.database import Storage
 from daemon.storage.shelf import DiskShelf
 from daemon.storage.vault import Fingerprint, Vault
 
+KINDS = {CUSTOMER: Kind.CUSTOMERS, PRODUCT: Kind.PRODUCTS, PURCHASE: Kind.ORDERS}
+"""The kind whose entities a control question may ask for."""
+
 ANSWER_SECONDS = 5.0
 """For how long a connect waits for SparkLayer's word on the key that it brings."""
+
+
+async def known_id(
+    storage: Storage, connection_id: ConnectionId, control: Control, other_than: str | None
+) -> str | None:
+    """Return an id (quoted) that SparkLayer surely has, as far as the ledger says; None when it knows none."""
+    kind = KINDS.get(control)
+    if kind is None:
+        return None
+    # Purchases are looked up by their carts, which orders own.
+    find = ledger.confirmed_key if kind is Kind.ORDERS else ledger.confirmed_id
+    found = await storage.read(find, connection_id, kind, unquote(other_than or ""))
+    return None if found is None else quote(found, safe="")
 
 
 @frozen(kw_only=True)
@@ -70,7 +89,8 @@ class Workshop:
     def sparklayer(self, connection: Connection) -> SparkLayer:
         """Build the client of a connection's site."""
         observe = partial(self._count_call, connection.site)
-        return site_client(self.settings, connection.site, connection.api_key, connection.platform, observe)
+        known = partial(known_id, self.storage, connection.id)
+        return site_client(self.settings, connection.site, connection.api_key, connection.platform, observe, known)
 
     async def refuses(self, site: Site, key: ApiKey) -> bool:
         """Whether SparkLayer refuses a key of a site, as far as it says so soon."""

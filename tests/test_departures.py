@@ -14,6 +14,7 @@ from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ApiKey, Change, ConnectionId, ExternalId, Kind, Secret, Site
 from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
+from daemon.sparklayer.client import Known
 from daemon.storage import outbox
 from daemon.storage.outbox import Record
 from daemon.wire import Observe
@@ -31,7 +32,9 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
     """Return the site, which is asked without sockets."""
     found = SparkLayer(SparkLayerOptions(), "http://site.test")
 
-    def client(_: Settings, name: Site, _key: ApiKey, platform: str, observe: Observe) -> sparklayer.SparkLayer:
+    def client(
+        _: Settings, name: Site, _key: ApiKey, platform: str, observe: Observe, *_known: Known
+    ) -> sparklayer.SparkLayer:
         key = ApiKey(client_id=found.client_id, client_secret=Secret(found.client_secret))
         return sparklayer.connect(
             base_url=found.url,
@@ -86,6 +89,9 @@ async def test_both_sides_are_cleaned_up_and_every_row_goes(autojump_clock: Mock
         assert town.supervisor.lines == []
 
 
+OWN_404 = answer(404, '{"title": "Not found", "status": 404}')
+
+
 async def test_what_cannot_be_done_now_is_tried_again(autojump_clock: MockClock, spark: SparkLayer) -> None:
     spark.faults.add(SYNC_LOG, answer(503), times=7)
     async with leaving(BUSY, ZeroDivisionError("bug"), BUSY, BUSY) as (town, _):
@@ -100,12 +106,24 @@ async def test_it_waits_as_long_as_the_other_side_asks_for(autojump_clock: MockC
 
 
 @pytest.mark.parametrize("failure", [Missing("no hook", reason="http_404"), Rejected("no", reason="http_422")])
-async def test_what_leaves_nothing_to_do_is_done(
-    autojump_clock: MockClock, spark: SparkLayer, failure: Failure
+@pytest.mark.parametrize("times", [1, 2])
+async def test_only_what_is_refused_twice_leaves_nothing_to_do(
+    autojump_clock: MockClock, spark: SparkLayer, failure: Failure, times: int
 ) -> None:
-    async with leaving(failure) as (town, _):
+    async with leaving(*[failure] * times) as (town, _):
+        assert await until_gone(town, 10) >= 2
+        assert (town.shop.calls["remove_webhooks"], _deleted(spark)) == (2, 1)
+        assert town.shop.removed == [HOOKS] * (2 - times)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_sync_log_that_is_said_to_be_missing_is_asked_for_twice(
+    autojump_clock: MockClock, spark: SparkLayer, times: int
+) -> None:
+    spark.faults.add(SYNC_LOG, OWN_404, times=times)
+    async with leaving() as (town, _):
         await until_gone(town, 10)
-        assert (town.shop.calls["remove_webhooks"], _deleted(spark)) == (1, 1)
+        assert (_deleted(spark), spark.state.sync_log.wipes) == (2, 2 - times)
 
 
 async def test_credentials_that_the_store_refuses_twice_a_minute_apart_leave_nothing_to_do(

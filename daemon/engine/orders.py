@@ -8,6 +8,7 @@ has things that only SparkLayer knows, and nobody could bring them back if the o
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 
 from attrs import evolve, frozen
 
@@ -19,6 +20,8 @@ from daemon.engine.verdict import Verdict
 from daemon.engine.winners import winners
 from daemon.model import CartId, ExternalId, Kind, Lane, Order
 from daemon.problems import Trouble
+from daemon.second_answer import confirmed
+from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
 from daemon.storage import ledger
 
@@ -55,6 +58,7 @@ class OrderWriter:
         jobs = await find_jobs(self._line, self.kind, batch, Parts, self._digest)
         if not jobs:
             return
+        self._line.sparklayer.purchases.expect(job.before.cart for job in jobs if job.before and job.confirmed)
         lost = await self._mark(jobs)
         todo = [job for job in jobs if job.external_id not in lost]
 
@@ -107,18 +111,22 @@ class OrderWriter:
                 return lost
 
     async def _leave(self, job: OrderJob, lane: Lane) -> Verdict:
-        """Cancel the purchases that the order is no longer, unless another order is by now."""
+        """Cancel the purchases that the order is no longer, unless another order is by now, as two answers say."""
         gone = job.value is None
         for cart in sorted(_left(job)):
-            held = await self._line.sparklayer.purchases.read(cart, lane)
-            if held is not None and is_of(held, job.external_id):
+            held = await confirmed(
+                partial(self._line.sparklayer.purchases.read, cart, lane), partial(_is_held_by, job.external_id)
+            )
+            if held is not None and _is_held_by(job.external_id, held):
                 await self._line.sparklayer.purchases.put(cart, cancelled(held) if gone else let_go(held), lane)
         return Verdict(outcome="removed", released=frozenset(_left(job))) if gone else Verdict(outcome="written")
 
     async def _send(self, job: OrderJob, lane: Lane) -> Verdict:
         order, purchases = job.value, self._line.sparklayer.purchases
         assert order is not None  # who is gone only leaves
-        held = await purchases.read(order.cart_id, lane)
+        # What the ledger knows SparkLayer to have would lose its reference and its customer to a PUT after a wrong 404.
+        known = job.before is not None and order.cart_id in job.before.carts
+        held = await confirmed(partial(purchases.read, order.cart_id, lane), lambda held: held is not None or not known)
         await purchases.put(order.cart_id, merged(order, held), lane)
         return Verdict(outcome="written", row=job.row(Parts(order.cart_id)), released=frozenset(_left(job)))
 
@@ -137,6 +145,11 @@ def _contest(
         if now.keys() == lost.keys():
             return won, lost
         lost = now
+
+
+def _is_held_by(order: ExternalId, held: Body | None) -> bool:
+    """Whether a purchase is there, and is the order's."""
+    return held is not None and is_of(held, order)
 
 
 def _left(job: OrderJob) -> frozenset[CartId]:

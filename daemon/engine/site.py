@@ -7,23 +7,18 @@ site's only one, else one of our own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
-import trio
 from attrs import frozen
 
 from daemon.engine.products.entry import Terms
-from daemon.errors import Blocked, Rejected, Retry, Side
+from daemon.errors import Blocked, Rejected, Side
 from daemon.model import StoreFacts
 from daemon.platforms.base import PlatformType
+from daemon.second_answer import confirmed
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.pricing import PriceList
 from daemon.sparklayer.stock import StockLocation
-
-SECOND_LOOK = 2.0
-"""Seconds between the two answers that it takes to give up a stock location."""
-
-THIRD_LOOK = 60.0
-"""Seconds until the next attempt when the two answers differ."""
 
 
 @frozen
@@ -46,16 +41,24 @@ async def prepare_site(
     `lost` is awaited before a price list is made: it will be empty, whatever the ledger says.
     """
     return Terms(
-        price_list=await _price_list(sparklayer, platform, facts, lost),
+        price_list=await _price_list(sparklayer, platform, facts, lost, prepared=stock.until_now is not None),
         stock_location=await _stock_location(sparklayer, platform, stock),
     )
 
 
 async def _price_list(
-    sparklayer: SparkLayer, platform: PlatformType, facts: StoreFacts, lost: Callable[[], Awaitable[None]]
+    sparklayer: SparkLayer,
+    platform: PlatformType,
+    facts: StoreFacts,
+    lost: Callable[[], Awaitable[None]],
+    *,
+    prepared: bool,
 ) -> str:
+    """Find the price list, or make it. On a site that was prepared before, two answers say that it is gone."""
     name, slug = platform.price_list
-    present = await sparklayer.pricing.get_list(slug)
+    present = await confirmed(
+        partial(sparklayer.pricing.get_list, slug), lambda found: found is not None or not prepared
+    )
     if present is None:
         await lost()
         present = await _new_price_list(
@@ -100,13 +103,11 @@ async def _locations(sparklayer: SparkLayer, until_now: str | None) -> list[Stoc
 
     Raises Retry when the two differ.
     """
-    locations = await sparklayer.stock.locations()
-    if until_now is None or until_now in {location.id for location in locations}:
-        return locations
-    await trio.sleep(SECOND_LOOK)
-    if locations != await sparklayer.stock.locations():
-        raise Retry("two lists of stock locations differ", reason="answers_differ", after=THIRD_LOOK)
-    return locations
+
+    def has_it(locations: Sequence[StockLocation]) -> bool:
+        return until_now is None or until_now in {location.id for location in locations}
+
+    return await confirmed(sparklayer.stock.locations, has_it)
 
 
 def _ours(locations: Sequence[StockLocation], platform: PlatformType) -> StockLocation | None:

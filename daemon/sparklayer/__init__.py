@@ -11,7 +11,7 @@ from attrs import frozen
 from daemon.errors import Failure, KeyRefused, Missing, Side
 from daemon.http import Api, Transport
 from daemon.model import ApiKey, Lane, Site
-from daemon.sparklayer.client import Client
+from daemon.sparklayer.client import Client, Known, nothing_known
 from daemon.sparklayer.customers import Customers, CustomerWrite
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import RESOLVED_FIELD
@@ -98,12 +98,16 @@ def connect(
     resolved_field: str = RESOLVED_FIELD,
     transport: Transport | None = None,
     observe: Observe = ignore,
+    known: Known = nothing_known,
 ) -> SparkLayer:
-    """Build the client of one site; nothing is sent yet. `observe` is told of each request that was made."""
+    """Build the client of one site; nothing is sent yet. `observe` is told of each request that was made.
+
+    `known` finds an id that the site should have, for the control question after a 404 without a body.
+    """
     limiter = Limiter(api=API, side=Side.SPARKLAYER, policy=AdaptivePolicy())
     wire = Wire(API, Api(base_url, headers={"Site-Id": site.id}, transport=transport), limiter, observe)
     tokens = Tokens(wire, api_key)
-    client = Client(wire, tokens)
+    client = Client(wire, tokens, known)
     return SparkLayer(
         products=Products(client),
         stock=Stock(client),

@@ -1,19 +1,23 @@
 """Calls operations of SparkLayer's API with a token, and turns refusals into failures.
 
 A 401 gets exactly one new token and one more try; a second 401 is Blocked. What will pass is
-tried again shortly, each time with a turn of its own; what a status means per operation is `failures`' business.
+tried again shortly, each time with a turn of its own; what a status means per operation is `failures`' business, and
+when a refusal without a body is believed that of `empty_refusals`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
+import trio
 
 from daemon.errors import Blocked, Retry, Side
 from daemon.http import Answer, shortly
 from daemon.model import Lane
+from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals, is_empty_refusal
 from daemon.sparklayer.failures import Operation, failure_of, words_of
 from daemon.sparklayer.token import Token, Tokens
 from daemon.wire import Wire
@@ -36,12 +40,23 @@ def in_bulks(rows: Sequence[T]) -> list[Sequence[T]]:
     return [rows[start : start + BULK_ROWS] for start in range(0, len(rows), BULK_ROWS)]
 
 
+Known = Callable[[Control, str | None], Awaitable[str | None]]
+"""Finds an id (quoted) that a read of a control should find, other than the one given; None when there is none."""
+
+
+async def nothing_known(_control: Control, _other_than: str | None) -> None:
+    """Know no id."""
+
+
 class Client:
     """Makes calls for one site."""
 
-    def __init__(self, wire: Wire, tokens: Tokens) -> None:
+    def __init__(self, wire: Wire, tokens: Tokens, known: Known = nothing_known) -> None:
         self._wire = wire
         self._tokens = tokens
+        self._known = known
+        self._empty = EmptyRefusals()
+        self._asking = trio.Lock()
 
     async def call(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> bytes:
         """Call an operation; return the body of its success. Raises as `answer` does."""
@@ -58,13 +73,71 @@ class Client:
 
     async def read(self, operation: Operation, path: str, lane: Lane, kind: type[T], body: bytes | None = None) -> T:
         """Call an operation and decode what it answers. Raises Retry too when that cannot be read."""
-        content = await self.call(operation, path, lane, body)
-        try:
-            return msgspec.json.decode(content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Retry(f"{operation.name} answered {error}", reason="unreadable", effect_unknown=True) from error
+        return _decoded(operation, await self.call(operation, path, lane, body), kind)
+
+    async def read_whole(self, operation: Operation, path: str, lane: Lane, shape: type[Any]) -> dict[str, Any]:
+        """Call an operation; return the object that it answers with all its fields, also unknown ones.
+
+        Raises Retry too when those that `shape` names are not of its types.
+        """
+        content = await self.call(operation, path, lane)
+        _decoded(operation, content, shape)
+        return _decoded(operation, content, dict[str, Any])
 
     async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> Answer:
+        answer = await self._authorized(operation, path, lane, body)
+        failure, call = failure_of(operation, answer), _call(operation, path, body)
+        if failure is None:
+            if operation.method == "DELETE":
+                self._empty.forget(operation.control, path)
+            else:
+                self._empty.note_success(call, operation.control, trio.current_time(), bulk=operation.bulk)
+            return answer
+        if isinstance(failure, Retry) or not is_empty_refusal(answer):
+            raise failure
+        if answer.status == HTTPStatus.NOT_FOUND:
+            believed = await self._is_own_404(operation, call, lane)
+        else:
+            believed = self._empty.believes(call, answer.status, trio.current_time())
+        if believed:
+            raise failure
+        words = f"{operation.name} was refused without a word, with HTTP status {answer.status}"
+        raise Retry(words, reason="empty_refusal", effect_unknown=True)
+
+    def expect(self, control: Control, ids: Iterable[str]) -> None:
+        """Note ids of things that SparkLayer should have: they serve for control questions."""
+        self._empty.expect(control, [quote(identifier, safe="") for identifier in ids])
+
+    async def _is_own_404(self, operation: Operation, call: Call, lane: Lane) -> bool:
+        """Return whether the API itself says that something is missing. Asks the control question when it is time."""
+        empty = self._empty
+        async with self._asking:
+            now = trio.current_time()
+            if empty.believes_missing(operation.name, now) or not empty.may_ask(operation.name, now):
+                return empty.believes_missing(operation.name, now)
+            control = operation.control
+            asked = control.id_in(call.path)
+            known = empty.known_id(control, asked) or await self._known(control, asked)
+            if known is None and empty.expects(control, asked) and not empty.believes(call, HTTPStatus.NOT_FOUND, now):
+                return False
+            if not await self._finds(control if known else EMPTY_SITE, known or "", lane):
+                return False
+            read = _reads(control)
+            gone = await self._authorized(read, control.of(control.nobody), lane)
+            if gone.status != HTTPStatus.NOT_FOUND or failure_of(read, gone) is None or not is_empty_refusal(gone):
+                return False
+            empty.believe_missing(operation.name, trio.current_time())
+            return True
+
+    async def _finds(self, control: Control, identifier: str, lane: Lane) -> bool:
+        path = control.of(identifier)
+        failure = failure_of(_reads(control), await self._authorized(_reads(control), path, lane))
+        if failure is not None:
+            self._empty.forget(control, path)
+        return failure is None
+
+    async def _authorized(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> Answer:
+        """Send a request with a token, with another one after a 401. Raises Blocked after a second 401."""
         token = await self._tokens.current(lane)
         answer = await self._send(operation, path, lane, body, token)
         if answer.status == HTTPStatus.UNAUTHORIZED:
@@ -72,11 +145,23 @@ class Client:
             answer = await self._send(operation, path, lane, body, token)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise Blocked(words_of(answer), reason="credentials", side=Side.SPARKLAYER)
-        failure = failure_of(operation, answer)
-        if failure is not None:
-            raise failure
         return answer
 
     async def _send(self, operation: Operation, path: str, lane: Lane, body: bytes | None, token: Token) -> Answer:
         headers = {"Authorization": f"Bearer {token.text.reveal()}"}
         return await self._wire.send(operation.method, path, lane, body=body, headers=headers)
+
+
+def _reads(control: Control) -> Operation:
+    return Operation(name="controlQuestion", method="GET", answers=control.answers)
+
+
+def _call(operation: Operation, path: str, body: bytes | None) -> Call:
+    return Call(operation=operation.name, path=path, body=body if operation.creates else None)
+
+
+def _decoded(operation: Operation, content: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Retry(f"{operation.name} answered {error}", reason="unreadable", effect_unknown=True) from error

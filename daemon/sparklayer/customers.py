@@ -8,25 +8,27 @@ ids and times, and the balance of a payment on account, which moves with every o
 Only the operation that reads a customer is documented, not its path: that it is the path of PUT and DELETE is inferred.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from attrs import asdict, frozen
 
 from daemon.errors import Missing
 from daemon.model import AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.empty_refusals import CUSTOMER as CONTROL
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import NET_TERMS
-from daemon.sparklayer.own_words import NOTHING, one_with
+from daemon.sparklayer.own_words import NOTHING
 
 Body = dict[str, Any]
 
-CUSTOMER = one_with("id", "external_id", "email")
-READ = Operation(name="getCustomer", method="GET", answers=CUSTOMER)
-PUT = Operation(name="upsertCustomer", method="PUT", answers=CUSTOMER, conflicting=True)
-DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING)
+CUSTOMER = CONTROL.answers
+READ = Operation(name="getCustomer", method="GET", answers=CUSTOMER, control=CONTROL)
+PUT = Operation(name="upsertCustomer", method="PUT", answers=CUSTOMER, conflicting=True, control=CONTROL)
+DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING, control=CONTROL)
 PATH = "/api/v2/customers"
 
 BASE_GROUP = "base"
@@ -61,6 +63,10 @@ class Customers:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    def expect(self, ids: Iterable[ExternalId]) -> None:
+        """Note customers that SparkLayer should have, for control questions after an empty 404."""
+        self._client.expect(CONTROL, ids)
+
     async def read(self, external_id: ExternalId, lane: Lane) -> Body | None:
         """Read a customer; None when there is none."""
         return await self._read("platform", external_id, lane)
@@ -87,9 +93,27 @@ class Customers:
 
     async def _read(self, lookup: str, identifier: str, lane: Lane) -> Body | None:
         try:
-            return await self._client.read(READ, _path(lookup, identifier), lane, Body)
+            return await self._client.read_whole(READ, _path(lookup, identifier), lane, _Held)
         except Missing:
             return None
+
+
+class _HeldAddress(msgspec.Struct):
+    id: str | None = None
+    external_id: str | None = None
+
+
+class _Held(msgspec.Struct):
+    """What a customer that SparkLayer holds must look like, so that it can be carried over."""
+
+    email: str | None = None
+    external_id: str | None = None
+    role: str | None = None
+    addresses: list[_HeldAddress] | None = None
+    default_billing_address_id: str | None = None
+    default_shipping_address_id: str | None = None
+    available_shipping_addresses: list[str] | None = None
+    payment_on_account: Body | None = None
 
 
 def sent(customer: Customer) -> frozenset[str]:

@@ -3,7 +3,8 @@
 Classified per operation: the same 409 is a duplicate, a concurrent update to be retried, or a
 refusal. Errors are RFC 7807 (`title`, `detail`, `errors[]`), but pricing answers a bare list of
 `{line, field, message}`, and some errors have no body (sparklayer.md 0). What a proxy in between says is none of them:
-`own_words` tells it from what SparkLayer does, before anything here is believed.
+`own_words` tells it from what SparkLayer does, before anything here is believed. That of a refusal without a body is
+believed only when `empty_refusals` says so.
 """
 
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from attrs import frozen
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.http import Answer, temporary
+from daemon.sparklayer.empty_refusals import PRICE_LIST, Control
 from daemon.sparklayer.inferred import DUPLICATE_STATUSES, DUPLICATE_WORDS, FIRST_LINE, SUSPENDED
 from daemon.sparklayer.own_words import Shape, content_of, foreign
 
@@ -28,6 +30,8 @@ class Operation:
     method: str
     answers: Shape
     """What its success looks like."""
+    creates: bool = False
+    """It makes something new: its 404 is about the way there."""
     keyed: bool = False
     """It writes an id or a SKU that may be taken."""
     concurrent: bool = False
@@ -38,6 +42,10 @@ class Operation:
     """Its 403 is about what was sent, not about who sent it."""
     by_line: bool = False
     """Its 400 may be a list of refused lines."""
+    bulk: bool = False
+    """It is about many things at once, others each time: a success says nothing of the refusal before it."""
+    control: Control = PRICE_LIST
+    """What is read to learn whether its empty 404 is the API's own."""
 
 
 def failure_of(operation: Operation, answer: Answer) -> Failure | None:
@@ -61,7 +69,7 @@ def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:
 def _refusal(operation: Operation, answer: Answer) -> Failure:
     words = words_of(answer)
     if answer.status == HTTPStatus.NOT_FOUND:
-        return Missing(words, reason="missing")
+        return Retry(words, reason="missing") if operation.creates else Missing(words, reason="missing")
     if operation.keyed and answer.status in DUPLICATE_STATUSES and DUPLICATE_WORDS.search(words):
         return Duplicate(words, reason="duplicate")
     if operation.conflicting and answer.status == HTTPStatus.CONFLICT:

@@ -1,7 +1,8 @@
 """Tells an answer of SparkLayer itself from one of something in between: a proxy, a firewall, a page to log in. Pure.
 
 Only what the API documents is believed, whatever the status: a refusal is a problem of RFC 7807, for writes of prices
-a list of `{line, field, message}`, or empty; a success is of the shape that its operation documents (sparklayer.md 0).
+a list of `{line, field, message}`, or empty, which takes more than one answer (see `empty_refusals`); a success is of
+the shape that its operation documents (sparklayer.md 0).
 A `Content-Type` decides only against an answer: the API never answers HTML, but JSON counts under any other type.
 """
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from attrs import asdict
 
 from daemon.model import Address, OrderLine, Package, Shipment
@@ -26,6 +27,33 @@ FILES, ATTRIBUTES = "accounting_files", "custom_attributes"
 CENTS = Decimal("0.01")
 
 Body = dict[str, Any]
+
+
+class _HeldAttribute(msgspec.Struct):
+    key: str | None = None
+
+
+class _HeldLine(msgspec.Struct):
+    identifiers: Body | None = None
+    custom_attributes: list[_HeldAttribute] | None = None
+
+
+class _HeldPackage(msgspec.Struct):
+    identifiers: Body | None = None
+    line_items: list[_HeldLine] | None = None
+    accounting_files: list[Any] | None = None
+
+
+class HeldPurchase(msgspec.Struct):
+    """What a purchase that SparkLayer holds must look like, so that it can be carried over; the rest may be anything.
+
+    Old pages print `packages` as an object, their words and this program have an array (sparklayer.md section 6).
+    """
+
+    purchase_identifiers: Body | None = None
+    customer_identifiers: Body | None = None
+    dates: Body | None = None
+    packages: list[_HeldPackage] | Body | None = None
 
 
 def without_calculated(held: Mapping[str, Any]) -> Body:
@@ -98,13 +126,18 @@ def _line_with(line: Body, lines: Mapping[str, Body]) -> Body:
 
 def _id(line: Mapping[str, Any]) -> str:
     """Return the platform's id of a line; nothing where it has none."""
-    return (line.get("identifiers") or {}).get(LINE_NAMES[0]) or ""
+    return text_of((line.get("identifiers") or {}).get(LINE_NAMES[0]))
 
 
-def _names(line: Mapping[str, Any]) -> set[tuple[str, Any]]:
+def _names(line: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Return what a line is known by: ours are two, of which SparkLayer's own may have one."""
     ids = line.get("identifiers") or {}
-    return {(name, ids[name]) for name in LINE_NAMES if ids.get(name)}
+    return {(name, text) for name in LINE_NAMES if (text := text_of(ids.get(name)))}
+
+
+def text_of(identifier: Any) -> str:
+    """Return an identifier as text: a number is its decimal text, anything else is none."""
+    return identifier if isinstance(identifier, str) else str(identifier) if type(identifier) is int else ""
 
 
 def _besides(held: Mapping[str, Any], owned: Iterable[str]) -> Body:

@@ -6,6 +6,7 @@ merges `variants` or replaces them. There is no deletion: a product is removed b
 That the rules of a customer group are called as in SparkLayer's metafields for other platforms is inferred.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -14,14 +15,16 @@ from attrs import asdict, frozen
 
 from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantId
 from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
-from daemon.sparklayer.own_words import one_with
 
-PRODUCT = one_with("id", "external_id", "title", "variants")
-CREATE = Operation(name="createProduct", method="POST", answers=PRODUCT, keyed=True, concurrent=True)
-UPDATE = Operation(name="updateProduct", method="PATCH", answers=PRODUCT, keyed=True, concurrent=True)
-GET = Operation(name="getProduct", method="GET", answers=PRODUCT)
+PRODUCT = CONTROL.answers
+CREATE = Operation(
+    name="createProduct", method="POST", answers=PRODUCT, control=CONTROL, creates=True, keyed=True, concurrent=True
+)
+UPDATE = Operation(name="updateProduct", method="PATCH", answers=PRODUCT, control=CONTROL, keyed=True, concurrent=True)
+GET = Operation(name="getProduct", method="GET", answers=PRODUCT, control=CONTROL)
 PATH = "/api/v1/products"
 
 EXTRAS = frozenset({"rrp", "settings"})
@@ -57,6 +60,10 @@ class Products:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def expect(self, ids: Iterable[ExternalId]) -> None:
+        """Note products that SparkLayer should have, for control questions after an empty 404."""
+        self._client.expect(CONTROL, ids)
 
     async def create(self, write: ProductWrite, lane: Lane) -> None:
         """POST a product. Raises Duplicate when its external id, or a variant's id or SKU, is taken."""

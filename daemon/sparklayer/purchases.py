@@ -6,7 +6,7 @@ representative, the reference and whatever else is there are carried over, also 
 sent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,22 +14,24 @@ from urllib.parse import quote
 from daemon.errors import Missing
 from daemon.model import CartId, ExternalId, Lane, Order, PackageType
 from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.empty_refusals import PURCHASE as CONTROL
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import CUSTOMER_OF_PLATFORM
-from daemon.sparklayer.own_words import one_with
 from daemon.sparklayer.packages import (
     Body,
+    HeldPurchase,
     address_body,
     carried_over,
     held_packages,
     money,
     package_body,
+    text_of,
     without_calculated,
 )
 
-PURCHASE = one_with("type", "purchase_identifiers", "packages")
-READ = Operation(name="getPurchase", method="GET", answers=PURCHASE)
-PUT = Operation(name="createUpdatePurchase", method="PUT", answers=PURCHASE, forbidding=True)
+PURCHASE = CONTROL.answers
+READ = Operation(name="getPurchase", method="GET", answers=PURCHASE, control=CONTROL)
+PUT = Operation(name="createUpdatePurchase", method="PUT", answers=PURCHASE, control=CONTROL, forbidding=True)
 PATH = "/api/v1/purchases/sparklayer/{}"
 
 
@@ -39,10 +41,14 @@ class Purchases:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    def expect(self, ids: Iterable[CartId]) -> None:
+        """Note carts whose purchases SparkLayer should have, for control questions after an empty 404."""
+        self._client.expect(CONTROL, ids)
+
     async def read(self, cart: CartId, lane: Lane) -> Body | None:
-        """Read a purchase; None when there is none."""
+        """Read a purchase; None when there is none. Raises Retry when what is carried over has another shape."""
         try:
-            return await self._client.read(READ, _path(cart), lane, Body)
+            return await self._client.read_whole(READ, _path(cart), lane, HeldPurchase)
         except Missing:
             return None
 
@@ -81,7 +87,7 @@ def cancelled(held: Mapping[str, Any]) -> Body:
 
 def is_of(held: Mapping[str, Any], order: ExternalId) -> bool:
     """Whether a purchase is that of the order, or of none. Pure."""
-    return (held.get("purchase_identifiers") or {}).get("platform") in {None, "", order}
+    return text_of((held.get("purchase_identifiers") or {}).get("platform")) in {"", order}
 
 
 def let_go(held: Mapping[str, Any]) -> Body:

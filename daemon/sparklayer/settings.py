@@ -5,12 +5,12 @@ can be set once. Both are documented, which answer says that a key may not is no
 own, and it must say so twice.
 """
 
+from functools import partial
 from http import HTTPStatus
-
-import trio
 
 from daemon.errors import Rejected
 from daemon.model import Lane
+from daemon.second_answer import confirmed
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import SETTINGS_REFUSED, SETTINGS_REFUSED_WORDS
@@ -22,8 +22,6 @@ PUT = Operation(name="putStoreCurrency", method="PUT", answers=one_with("currenc
 SETTINGS_PATH = "/api/v1/settings"
 CURRENCY_PATH = "/api/v1/store-currency"
 BASE_CURRENCY = "baseCurrency"
-SECOND_THOUGHT = 2.0
-"""Seconds until a refused setting is asked for once more."""
 
 CONFLICT = f"http_{HTTPStatus.CONFLICT.value}"
 """The reason of the refusal that says: another currency is set."""
@@ -38,12 +36,12 @@ class Settings:
         """Whether this key may not write global settings: it is not asked again."""
 
     async def set_base_currency(self, currency: str, lane: Lane) -> None:
-        """Set the base currency. Raises Rejected, whose reason is `CONFLICT` when another one is set for good."""
+        """Set the base currency. Raises Rejected, whose reason is `CONFLICT` when another one is set for good.
+
+        Raises Retry when the setting is refused once and taken two seconds later.
+        """
         if not self._refused:
-            if await self._set(currency, lane):
-                return
-            await trio.sleep(SECOND_THOUGHT)
-            if await self._set(currency, lane):
+            if await confirmed(partial(self._set, currency, lane), bool):
                 return
             self._refused = True
         await self._client.call(PUT, CURRENCY_PATH, lane, encode_json({"currency_code": currency}))

@@ -10,35 +10,32 @@ a level names its location as a row of a write does, and that setting clears wha
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
-import trio
 from attrs import frozen
 
-from daemon.errors import Retry
 from daemon.model import Lane, Sku
 from daemon.model import Stock as Level
+from daemon.second_answer import agreed
 from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
 
-SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN)
-FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"))
-DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING)
-LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"))
-CREATE_LOCATION = Operation(name="createStockLocation", method="POST", answers=one_with("id"), keyed=True)
+SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True)
+FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True)
+DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True)
+LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"), control=CONTROL)
+CREATE_LOCATION = Operation(
+    name="createStockLocation", method="POST", answers=one_with("id"), creates=True, keyed=True, control=CONTROL
+)
 
 SET_PATH = "/api/v1/batch-update-stock"
 FETCH_PATH = "/api/v1/batch-fetch-stock"
 DELETE_PATH = "/api/v1/batch-delete-stock"
 STOCK_LOCATIONS = "/api/v1/stock-locations"
-
-SECOND_LOOK = 2.0
-"""Seconds between the two answers that a deletion takes."""
-
-THIRD_LOOK = 60.0
-"""Seconds until the next attempt when the two answers differ."""
 
 
 @frozen
@@ -77,11 +74,9 @@ class Stock:
         shared = {sku for sku, places in first.items() if location_id in places and len(places) > 1}
         doubtful = [sku for sku in skus if first[sku] in (frozenset(), {location_id})]
         if doubtful:
-            await trio.sleep(SECOND_LOOK)
-            second = await self._locations_of(doubtful, lane)
-            if any(first[sku] != second[sku] for sku in doubtful):
-                raise Retry("two answers about stock levels differ", reason="answers_differ", after=THIRD_LOOK)
-            if alone := [sku for sku in doubtful if second[sku]]:
+            places = {sku: first[sku] for sku in doubtful}
+            await agreed(places, partial(self._locations_of, doubtful, lane))
+            if alone := [sku for sku in doubtful if places[sku]]:
                 await self._client.call(DELETE, DELETE_PATH, lane, encode_json({"skus": alone}))
         if shared:
             await self.set(location_id, [StockRow(sku, Level(0)) for sku in sorted(shared)], lane)

@@ -55,6 +55,25 @@ def look_up(
     return {row.external_id: Row(*row) for row in found}
 
 
+def confirmed_id(conn: Connection, connection_id: ConnectionId, kind: Kind, other_than: str) -> str | None:
+    """Return the id of an entity that SparkLayer surely has, each time another one; None when there is none."""
+    c = ledger.c
+    sure = (c.connection_id == connection_id, c.kind == kind.value, c.digest.is_not(None))
+    query = select(c.external_id).where(*sure, c.external_id != other_than)
+    found: str | None = conn.execute(query.order_by(func.random()).limit(1)).scalar()
+    return found
+
+
+def confirmed_key(conn: Connection, connection_id: ConnectionId, kind: Kind, other_than: str) -> str | None:
+    """Return a key whose owner SparkLayer surely has, as `confirmed_id` does."""
+    c, owned = ledger.c, tables.owners.c
+    same = and_(owned.connection_id == c.connection_id, owned.kind == c.kind, owned.external_id == c.external_id)
+    sure = (c.connection_id == connection_id, c.kind == kind.value, c.digest.is_not(None))
+    query = select(owned.key).join(ledger, same).where(*sure, owned.key != other_than)
+    found: str | None = conn.execute(query.order_by(func.random()).limit(1)).scalar()
+    return found
+
+
 def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Collection[K]) -> dict[K, ExternalId]:
     """Return the present owner of each of `keys` that has one."""
     c = tables.owners.c

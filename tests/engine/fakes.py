@@ -16,6 +16,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import httpx
@@ -62,6 +63,7 @@ from daemon.storage import outbox
 from daemon.storage.database import InlineDatabase
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.throttle import AdaptivePolicy, Limiter
+from daemon.workshop import known_id
 from tests.storage.house import TABLES, House
 
 EPOCH = 1_800_000_000.0
@@ -360,7 +362,12 @@ async def open_bench(
         ),
         platform=shop,
         sparklayer=sparklayer.connect(
-            base_url=site.url, site=name, api_key=key, integration="fake", transport=_Loopback(site, refused)
+            base_url=site.url,
+            site=name,
+            api_key=key,
+            integration="fake",
+            transport=_Loopback(site, refused),
+            known=partial(known_id, storage, house.connection_id),
         ),
         storage=storage,
         vault=vault,

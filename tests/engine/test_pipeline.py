@@ -288,7 +288,7 @@ async def test_failures_that_belong_to_one_entity_stay_with_it(autojump_clock: M
     for n in range(1, 5):
         bench.shop.change(str(n), title="New")
     bench.site.faults.add("PATCH */products/1", answer(503), times=5)
-    bench.site.faults.add("PATCH */products/2", answer(422))
+    bench.site.faults.add("PATCH */products/2", answer(422, '{"title": "No"}'))
     await bench.change("1", "2", "3", "4")
     await bench.once()
     titles = {key: held["title"] for key, held in bench.site.state.comparable()["products"].items()}

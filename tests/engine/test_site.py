@@ -70,7 +70,7 @@ async def test_what_exists_already_though_it_was_not_seen_is_used() -> None:
     """Creating a price list is answered 400 then, creating a location 409."""
     async with open_bench(SparkLayerOptions(locations=(MAIN, OTHER, OURS))) as bench:
         await _prepared(bench, Wanted())
-        bench.site.faults.add("GET */price-lists/fake-price", answer(404), times=1)
+        bench.site.faults.add("GET */price-lists/fake-price", answer(404, '{"title": "No"}'), times=1)
         bench.site.faults.add("GET */stock-locations", answer(200, "[]"), times=1)
         assert await _prepared(bench, Wanted(), "EUR") == "sl_3"
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"

@@ -164,7 +164,7 @@ async def test_a_lost_log_is_put_again(autojump_clock: MockClock, bench: Bench) 
 
 
 async def test_a_site_that_knows_no_sync_log_is_not_hammered(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("* */sync-log/*", answer(404))
+    bench.site.faults.add("* */sync-log/*", answer(404, '{"title": "No"}'))
     async with writing(bench):
         await ended(bench)
         await trio.sleep(600)
@@ -188,7 +188,7 @@ async def test_a_blocked_site_is_waited_for(autojump_clock: MockClock, bench: Be
 async def test_a_right_that_is_missing_for_the_sync_log_stops_nothing_else(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    bench.site.faults.add(PUTS, answer(403), times=3)
+    bench.site.faults.add(PUTS, answer(403, '{"title": "No"}'), times=3)
     async with writing(bench):
         await ended(bench)
         await trio.sleep(0.5)

@@ -176,7 +176,7 @@ async def test_each_operation_has_its_path_and_ids_are_quoted_in_it(sparklayer: 
     there = {"id": "cu_1", "email": "jo@shop.test"}
     body = merged(write(PLAIN), None)
     fake.answers = [
-        httpx.Response(404),
+        httpx.Response(404, json={"title": "No"}),
         httpx.Response(201, json=there),
         httpx.Response(200, json=there),
         httpx.Response(200, json=there),
@@ -201,7 +201,11 @@ async def test_each_operation_has_its_path_and_ids_are_quoted_in_it(sparklayer: 
 
 
 async def test_a_conflict_is_a_duplicate_whatever_its_words(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(409), httpx.Response(409, json={"detail": "email"}), httpx.Response(404)]
+    fake.answers = [
+        httpx.Response(409, json={"title": "No"}),
+        httpx.Response(409, json={"detail": "email"}),
+        httpx.Response(404, json={"title": "No"}),
+    ]
     for _ in range(2):
         with pytest.raises(Duplicate):
             await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE)

@@ -197,7 +197,7 @@ def test_a_cancelled_purchase_is_as_it_was_with_every_package_cancelled() -> Non
 
 
 async def test_a_purchase_is_read_and_written_by_its_cart(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(404), httpx.Response(200, json=HELD)]
+    fake.answers = [httpx.Response(404, json={"title": "No"}), httpx.Response(200, json=HELD)]
     assert await sparklayer.purchases.read(CART, Lane.LIVE) is None
     assert await sparklayer.purchases.read(CART, Lane.LIVE) == HELD
     await sparklayer.purchases.put(CART, merged(ORDER, None), Lane.LIVE)

@@ -30,7 +30,7 @@ async def test_the_base_currency_is_a_global_setting(sparklayer: SparkLayer, fak
 async def test_a_key_that_may_not_write_settings_sets_the_store_currency_and_is_not_asked_again(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock, status: int
 ) -> None:
-    fake.answers = [httpx.Response(status)] * 2
+    fake.answers = [httpx.Response(status, json={"title": "No"})] * 2
     await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
     await sparklayer.settings.set_base_currency("EUR", Lane.LIVE)
     assert steps(fake) == [SETTING, SETTING, CURRENCY, CURRENCY]
@@ -60,8 +60,8 @@ async def test_another_currency_that_is_set_for_good_is_a_conflict(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
 ) -> None:
     fake.answers = [
-        httpx.Response(403),
-        httpx.Response(403),
+        httpx.Response(403, json={"title": "No"}),
+        httpx.Response(403, json={"title": "No"}),
         httpx.Response(409, json={"detail": "the currency is set"}),
     ]
     with pytest.raises(Rejected) as rejected:
@@ -70,20 +70,23 @@ async def test_another_currency_that_is_set_for_good_is_a_conflict(
 
 
 async def test_a_suspended_site_is_no_reason_to_try_the_other_way(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(402)]
+    fake.answers = [httpx.Response(402, json={"title": "No"})]
     with pytest.raises(Blocked):
         await sparklayer.settings.set_base_currency("EUR", Lane.LIVE)
     assert steps(fake) == [SETTING]
 
 
-async def test_a_refusal_counts_only_when_it_comes_twice_two_seconds_apart(
+async def test_a_refusal_that_comes_once_sets_no_store_currency(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
 ) -> None:
     fake.answers = [httpx.Response(403, json={"title": "no"})]
     began = trio.current_time()
-    await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
-    assert steps(fake) == [SETTING, SETTING]
+    with pytest.raises(Retry) as failure:
+        await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
+    assert (failure.value.reason, failure.value.after) == ("answers_differ", 60.0)
     assert trio.current_time() - began >= 2
+    await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
+    assert steps(fake) == [SETTING] * 3
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 422])

@@ -6,8 +6,8 @@ that SparkLayer has and the ledger does not, after a lost database, needs nothin
 An edit by hand in SparkLayer between the two calls is lost; they leave directly after each other.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -19,9 +19,10 @@ from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
-from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
+from daemon.errors import Blocked, Duplicate, Rejected, Retry, Side
 from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane, Problem
 from daemon.problems import Trouble, refused
+from daemon.second_answer import agreed, confirmed, finds
 from daemon.sparklayer.customers import PARENT, Body, CustomerWrite, is_agent, merged, sent
 from daemon.storage import ledger
 
@@ -86,6 +87,7 @@ class CustomerWriter:
         jobs = await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint)
         if not jobs:
             return
+        self._line.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
         by_id = {job.external_id: job for job in jobs}
         plan = await self._mark(jobs)
 
@@ -183,11 +185,12 @@ class CustomerWriter:
 
     async def _remove(self, job: CustomerJob, lane: Lane) -> Verdict:
         api = self._line.sparklayer.customers
-        held = await api.read(job.external_id, lane)
-        if held is not None and is_agent(held):
-            return Verdict(outcome="rejected", problems=(Trouble.SALES_AGENT.problem(),))
-        with contextlib.suppress(Missing):
-            await api.delete(job.external_id, lane)
+        held = await confirmed(partial(api.read, job.external_id, lane), _is_there)
+        if held is not None:
+            if is_agent(held):
+                return Verdict(outcome="rejected", problems=(Trouble.SALES_AGENT.problem(),))
+            if not await finds(partial(api.delete, job.external_id, lane)):
+                await agreed(None, partial(api.read, job.external_id, lane))
         return Verdict(outcome="removed", released=frozenset(job.before.emails if job.before else ()))
 
     async def _write(
@@ -244,7 +247,7 @@ class CustomerWriter:
             vanished=frozenset(before.addresses) - customer.addresses.keys(),
         )
         try:
-            await self._put(write, batch.lane)
+            await self._put(write, batch.lane, known=job.before is not None)
         except Duplicate:
             raise
         except Rejected as refusal:
@@ -259,24 +262,27 @@ class CustomerWriter:
             return PARENT in refusal.properties
         return await self._line.sparklayer.customers.read(parent, lane) is None
 
-    async def _put(self, write: CustomerWrite, lane: Lane) -> None:
+    async def _put(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
         """Read a customer and write it, one at a time until it is known that customers can be read.
+
+        `known`: SparkLayer has it, or had it, as far as the ledger says.
 
         Raises Duplicate, and Blocked (`customer_read_unknown`) when SparkLayer has a customer that it did not show.
         """
         if self._proven:
-            return await self._replace(write, lane)
+            return await self._replace(write, lane, known=known)
         async with self._proving:
             if self._unread is not None and await self._line.sparklayer.customers.read(self._unread, lane) is None:
                 raise _read_unknown()
             self._unread = None
-            await self._replace(write, lane)
+            await self._replace(write, lane, known=known)
             self._proven = True
         return None
 
-    async def _replace(self, write: CustomerWrite, lane: Lane) -> None:
+    async def _replace(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
         api, external_id = self._line.sparklayer.customers, write.customer.external_id
-        held = await api.read(external_id, lane)
+        # A PUT after a wrong 404 would wipe what only SparkLayer has of a customer.
+        held = await confirmed(partial(api.read, external_id, lane), lambda held: _is_there(held) or not known)
         _refuse_agent(held)
         try:
             created = await api.put(external_id, merged(write, held), lane)
@@ -304,6 +310,10 @@ class CustomerWriter:
 def _read_unknown() -> Blocked:
     words = "SparkLayer has a customer that it does not show: how customers are read must have changed"
     return Blocked(words, reason=READ_UNKNOWN, side=Side.SPARKLAYER)
+
+
+def _is_there(held: Body | None) -> bool:
+    return held is not None
 
 
 def _refuse_agent(held: Body | None) -> None:

@@ -7,6 +7,7 @@ written for now keeps its stock and prices back too; one that SparkLayer refuses
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 import trio
@@ -17,6 +18,7 @@ from daemon.engine.products.entry import Entry, Terms
 from daemon.engine.products.pushed import Pushed
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Product, Sku, Stock
+from daemon.second_answer import confirmed, finds
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice
@@ -81,16 +83,24 @@ class Pusher:
     async def _update(self, write: ProductWrite, before: Entry, lane: Lane, *, met: bool) -> None:
         """Write over what SparkLayer has. One just `met` there may wait for a SKU of one that waits for its own."""
         products = self.sparklayer.products
+        update = partial(finds, partial(products.update, write, lane))
         try:
-            await products.update(write, lane)
-        except Missing:
-            if write.variants:
-                await products.create(write, lane)
+            # To create destroys nothing, to believe that a product is gone does: it would stay on sale for ever.
+            if not await confirmed(update, lambda there: there or bool(write.variants)) and write.variants:
+                await self._create_again(write, update, lane)
         except Duplicate:
             if not met:
                 raise
             await products.update(_giving_way(write, before), lane)
             raise Retry("a SKU of it is not free yet", reason="sku_first") from None
+
+    async def _create_again(self, write: ProductWrite, update: Callable[[], Awaitable[bool]], lane: Lane) -> None:
+        """Create what SparkLayer says that it has no longer; if that is taken, it may have it after all."""
+        try:
+            await self.sparklayer.products.create(write, lane)
+        except Duplicate:
+            if not await update():
+                raise
 
     async def _introduce(self, write: ProductWrite, lane: Lane, pushed: Pushed) -> None:
         """Create what SparkLayer has not heard of, or learn what it holds of it already; that raises Duplicate."""
@@ -100,7 +110,7 @@ class Pusher:
                 return await self.sparklayer.products.create(write, lane)
             except Duplicate as error:
                 taken = error
-        met = await self._meet(write.external_id, lane)
+        met = await confirmed(partial(self._meet, write.external_id, lane), partial(_stays_on_sale, write))
         if met is None and not write.variants:
             return None  # it is not there, and shall not be
         if met is not None:
@@ -207,6 +217,13 @@ def _waits(plan: Plan, batch: BatchPlan, pushed: Pushed) -> bool:
             pushed.failures[plan.external_id] = failure
             return True
     return False
+
+
+def _stays_on_sale(write: ProductWrite, met: Entry | None) -> bool:
+    """Whether nothing that SparkLayer holds of a product is to be discontinued, or forgotten as not there."""
+    if not write.variants:
+        return False
+    return met is None or met.variants.keys() <= {variant.external_id for variant in write.variants}
 
 
 def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:

@@ -57,6 +57,7 @@ class ProductWriter:
         todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
         rows = await self._line.storage.read(ledger.look_up, self._line.connection.id, self.kind, list(todo))
         batch.known.update(rows)
+        self._line.sparklayer.products.expect(key for key, row in rows.items() if row.digest is not None)
         digests = {key: prints.digest(mapped.value) for key, mapped in todo.items() if mapped.value}
         subjects = []
         for external_id, mapped in todo.items():

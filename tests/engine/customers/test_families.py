@@ -109,11 +109,11 @@ async def test_a_child_whose_parent_failed_is_tried_again(autojump_clock: MockCl
 
 
 async def test_a_child_waits_for_a_parent_that_was_never_confirmed(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("PUT */customers/*", answer(422), times=1)
+    bench.site.faults.add("PUT */customers/*", answer(422, '{"title": "No"}'), times=1)
     bench.shop.put(customer("1"), customer("2", parent="1"))
     await bench.change("1")
     await bench.work()
-    bench.site.faults.add("PUT */customers/platform/1", answer(422), times=9)
+    bench.site.faults.add("PUT */customers/platform/1", answer(422, '{"title": "No"}'), times=9)
     await bench.change("1", "2")
     await bench.work()
     assert await bench.issues() == {"1": ["refused_by_sparklayer"], "2": ["parent_missing"]}
@@ -162,7 +162,7 @@ async def test_an_email_that_moves_below_a_parent_that_was_deleted_arrives(
 async def test_a_child_refused_for_itself_leaves_its_parent_alone(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", parent="2"), customer("2"))
     before = bench.site.state.customers.writes
-    bench.site.faults.add("PUT */customers/platform/1", answer(422))
+    bench.site.faults.add("PUT */customers/platform/1", answer(422, '{"title": "No"}'))
     await put(bench, customer("1", parent="2", first_name="Ann"))
     assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
     assert bench.site.state.customers.writes == before

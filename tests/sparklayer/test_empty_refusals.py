@@ -1,0 +1,167 @@
+"""A refusal without a body is believed only when more than one answer speaks for it, at every operation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from attrs import define, field
+from trio.testing import MockClock
+
+from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
+from daemon.http import Api
+from daemon.model import ApiKey, Lane, Secret
+from daemon.sparklayer.client import Client
+from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, NOBODY
+from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.token import TOKEN, Tokens
+from daemon.throttle import AdaptivePolicy, Limiter
+from daemon.wire import Wire, ignore
+from tests.sparklayer.test_own_words import OPERATIONS, PAGES
+
+CALLED = {name: operation for name, operation in OPERATIONS.items() if operation is not TOKEN}
+NOT_FOUND = httpx.Response(404, json={"title": "Not found", "status": 404})
+EMPTY = httpx.Response(404)
+PAGE = httpx.Response(404, html="<h1>Not found</h1>")
+WELL: dict[str, Any] = {"id": "1", "slug": "a", "type": "order", "pagination": {}, "last_full_sync": "2026-01-01"}
+WHICH = {"customers": "getCustomer", "products": "getProduct", "purchases": "getPurchase"}
+
+
+@define
+class Service:
+    """Answers control questions: `known` where an id or the price lists are read, `nobody` where no id can be."""
+
+    refusal: httpx.Response | None = EMPTY
+    known: httpx.Response = field(factory=lambda: httpx.Response(200, json=WELL))
+    nobody: httpx.Response = EMPTY
+    asked: list[str] = field(factory=list)
+    page: bytes = b""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path == "/api/auth/token":
+            return httpx.Response(200, json={"access_token": "token"})
+        if path == "/any":
+            return self.refusal or httpx.Response(200, content=self.page)
+        self.asked.append(path)
+        return self.nobody if NOBODY in path or "no-such" in path else self.known
+
+
+async def _known(_control: object, _other_than: str | None) -> str:
+    return "42"
+
+
+def _client(service: Service, known: Callable[..., Any] | None = _known) -> Client:
+    api = Api("https://site.test", headers={}, transport=httpx.MockTransport(service))
+    wire = Wire("sparklayer", api, Limiter(api="sparklayer", side=Side.SPARKLAYER, policy=AdaptivePolicy()), ignore)
+    tokens = Tokens(wire, ApiKey(client_id="id", client_secret=Secret("secret")))
+    return Client(wire, tokens, known) if known else Client(wire, tokens)
+
+
+async def _fail(client: Client, operation: Operation) -> Failure:
+    with pytest.raises(Failure) as failure:
+        await client.call(operation, "/any", Lane.LIVE)
+    return failure.value
+
+
+def _belief(operation: Operation) -> type[Failure]:
+    return Retry if operation.creates else Missing
+
+
+@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+async def test_an_empty_404_is_the_apis_own_when_its_control_question_says_so(
+    autojump_clock: MockClock, operation: Operation
+) -> None:
+    service = Service()
+    client = _client(service)
+    assert type(await _fail(client, operation)) is _belief(operation)
+    if operation.creates:
+        return  # what creates something is tried again, whoever says 404
+    assert service.asked == [operation.control.of("42"), operation.control.of(operation.control.nobody)]
+    service.known = service.nobody = httpx.Response(503)
+    await trio.sleep(BELIEVED_SECONDS - 60)
+    assert type(await _fail(client, operation)) is Missing
+    assert len(service.asked) == 2
+    await trio.sleep(120)
+    assert type(await _fail(client, operation)) is Retry
+
+
+CONTRADICTIONS: dict[str, dict[str, Any]] = {
+    "nothing is found": {"known": EMPTY},
+    "a page is found": {"known": httpx.Response(200, html="<h1>Sign in</h1>")},
+    "another shape is found": {"known": httpx.Response(200, json={"message": "hello"})},
+    "the service is down": {"known": httpx.Response(503)},
+    "nobody is found": {"nobody": httpx.Response(200, json=WELL)},
+    "nobody is missing in the API's own words": {"nobody": NOT_FOUND},
+    "nobody is missing on a page": {"nobody": PAGE},
+    "nobody is refused": {"nobody": httpx.Response(403)},
+}
+
+
+@pytest.mark.parametrize("answers", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+async def test_an_empty_404_is_not_believed_when_the_control_question_says_otherwise(
+    autojump_clock: MockClock, operation: Operation, answers: dict[str, Any]
+) -> None:
+    client = _client(Service(**answers))
+    for _ in range(6):
+        failure = await _fail(client, operation)
+        assert type(failure) is Retry
+        assert failure.reason in {"empty_refusal", "missing", "http_503"}
+        await trio.sleep(300)
+
+
+@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+async def test_a_site_without_a_known_id_is_asked_for_its_price_lists(
+    autojump_clock: MockClock, operation: Operation
+) -> None:
+    service = Service()
+    assert type(await _fail(_client(service, None), operation)) is _belief(operation)
+    if not operation.creates:
+        assert service.asked[0] == "/api/v2/price-lists"
+
+
+@pytest.mark.parametrize("kind", ["products", "customers", "purchases"])
+async def test_the_id_that_was_found_last_is_the_known_one(autojump_clock: MockClock, kind: str) -> None:
+    service = Service()
+    client, operation = _client(service), CALLED[WHICH[kind]]
+    await client.call(operation, operation.control.of("7"), Lane.LIVE)
+    await _fail(client, operation)
+    assert service.asked == [operation.control.of(one) for one in ("7", "7", NOBODY)]
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 405, 409, 410, 413, 422])
+@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+async def test_another_empty_refusal_is_believed_at_the_fourth_try_ten_minutes_later(
+    autojump_clock: MockClock, operation: Operation, status: int
+) -> None:
+    service = Service(refusal=httpx.Response(status))
+    client, other = _client(service), CALLED["getStoreCurrency"]
+    assert type(await _fail(client, operation)) is Retry
+    await trio.sleep(700)
+    assert type(await _fail(client, operation)) is Retry, "nothing else has succeeded since"
+    service.known = httpx.Response(200, json={"currency_code": "GBP"})
+    await client.call(other, "/other", Lane.LIVE)
+    conflict = status == 409 and operation.concurrent
+    kinds = (Retry,) if conflict else (Rejected, Blocked)
+    assert isinstance(await _fail(client, operation), kinds)
+    await trio.sleep(BELIEVED_SECONDS - 60)
+    assert isinstance(await _fail(client, operation), kinds), "an hour is not over"
+    await trio.sleep(2 * BELIEVED_SECONDS)
+    assert type(await _fail(client, operation)) is Retry
+
+
+@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+async def test_a_success_between_makes_empty_refusals_odd_ones_unless_it_is_about_others(
+    autojump_clock: MockClock, operation: Operation
+) -> None:
+    service = Service(refusal=httpx.Response(422), page=PAGES[operation.name])
+    client = _client(service)
+    await _fail(client, operation)
+    service.refusal = None
+    await client.call(operation, "/any", Lane.LIVE)
+    await trio.sleep(700)
+    service.refusal = httpx.Response(422)
+    removes = operation.method == "DELETE"
+    assert type(await _fail(client, operation)) is (Rejected if operation.bulk and not removes else Retry)

@@ -1,0 +1,159 @@
+"""What SparkLayer holds of a purchase or a customer may have any shape: it is carried over, or asked for again."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from trio.testing import MockClock
+
+from daemon.errors import Retry
+from daemon.model import (
+    Address,
+    AddressId,
+    CartId,
+    Customer,
+    ExternalId,
+    Lane,
+    Order,
+    OrderLine,
+    Package,
+    PackageType,
+    Sku,
+)
+from daemon.sparklayer import SparkLayer
+from daemon.sparklayer.client import encode_json
+from daemon.sparklayer.customers import CustomerWrite, is_agent
+from daemon.sparklayer.customers import merged as merged_customer
+from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
+
+CART = CartId("0a1b2c3d-0000-4000-8000-000000000101")
+MONEY = {"number": "15.99", "currency": "GBP"}
+PURCHASE: dict[str, Any] = {
+    "type": "order_unconfirmed",
+    "purchase_identifiers": {"sparklayer": CART, "platform": "7", "internal": "ERP-1", "visible": "#7"},
+    "customer_identifiers": {
+        "sparklayer": "cu_1",
+        "sparklayer_impersonator": "cu_2",
+        "sparklayer_child": "cu_3",
+        "sparklayer_sales_rep": "cu_4",
+        "unheard_of": ["cu_5"],
+    },
+    "customer_reference": "PO-77",
+    "dates": {"created_at": "2026-01-30T08:30:00Z", "calculated_submitted_at": "2026-01-30T08:30:00Z"},
+    "packages": [
+        {
+            "identifiers": {"sparklayer_package_id": "p"},
+            "type": "incoming",
+            "line_items": [
+                {
+                    "identifiers": {"platform": "55", "sku": "J-S"},
+                    "custom_attributes": [{"key": "engraving", "value": "Jo"}],
+                    "line_total": {"total_net": MONEY},
+                }
+            ],
+            "accounting_files": [{"file_type": "invoice", "data": {"type": "uri"}}],
+        }
+    ],
+    "accounting_files": [],
+    "custom_fields": [{"name": "ref"}],
+    "metadata": [{"name": "a", "value": "b"}],
+}
+CUSTOMER: dict[str, Any] = {
+    "id": "cu_1",
+    "external_id": "1",
+    "email": "jo@shop.test",
+    "role": "main",
+    "group": "vip",
+    "price_lists": ["by-hand"],
+    "payment_on_account": {"credit_limit": 5, "balance": 1},
+    "addresses": [{"id": "ca_1", "external_id": "11", "city": "Bath"}, {"id": "ca_2", "external_id": "yard"}],
+    "default_billing_address_id": "ca_1",
+    "default_shipping_address_id": "ca_2",
+    "available_shipping_addresses": ["ca_1"],
+}
+LINE = OrderLine(external_id="55", name="Jumper", sku=Sku("J-S"), quantity=3, net=Decimal(30), tax=Decimal(6))
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+ORDER = Order(
+    external_id=ExternalId("7"),
+    cart_id=CART,
+    visible="#7",
+    customer=ExternalId("1"),
+    currency="GBP",
+    placed=NOW,
+    updated=NOW,
+    packages=(Package(type=PackageType.INCOMING, lines=(LINE,)),),
+)
+HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB")
+WRITE = CustomerWrite(
+    customer=Customer(external_id=ExternalId("1"), email="jo@shop.test", addresses={AddressId("11"): HOME}),
+    email="jo@shop.test",
+)
+ODD: list[Any] = [None, 7, "x", True, 1.5, [], {}, [None], [7], ["x"], [[]], {"x": None}, [{"x": [1]}]]
+"""Values that stand where they should not."""
+
+
+def _use_purchase(held: dict[str, Any]) -> list[dict[str, Any]]:
+    is_of(held, ORDER.external_id)
+    return [merged(ORDER, held), cancelled(held), let_go(held)]
+
+
+def _use_customer(held: dict[str, Any]) -> list[dict[str, Any]]:
+    is_agent(held)
+    return [merged_customer(WRITE, held)]
+
+
+def paths(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where the values of `content` are, at any depth."""
+    if path:
+        yield path
+    keys = content if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
+    for key in keys:
+        yield from paths(content[key], (*path, key))
+
+
+def changed(content: Any, path: tuple[Any, ...], value: Any) -> Any:
+    whole = deepcopy(content)
+    place = whole
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("content", "use", "path"),
+    [
+        pytest.param(content, use, path, id=".".join(map(str, path)))
+        for content, use in ((PURCHASE, _use_purchase), (CUSTOMER, _use_customer))
+        for path in paths(content)
+    ],
+)
+async def test_a_body_of_another_shape_is_carried_over_or_asked_for_again(
+    sparklayer: SparkLayer,
+    fake: Any,
+    autojump_clock: MockClock,
+    content: Any,
+    use: Callable[[dict[str, Any]], list[dict[str, Any]]],
+    path: tuple[Any, ...],
+) -> None:
+    for value in ODD:
+        fake.answers = [httpx.Response(200, json=changed(content, path, value))]
+        try:
+            if content is PURCHASE:
+                held = await sparklayer.purchases.read(CART, Lane.LIVE)
+            else:
+                held = await sparklayer.customers.read(ExternalId("1"), Lane.LIVE)
+        except Retry:
+            continue
+        assert held is not None
+        for body in use(held):
+            encode_json(body)
+
+
+def test_the_customer_of_a_purchase_is_carried_over_whole() -> None:
+    for body in _use_purchase(PURCHASE):
+        assert body["customer_identifiers"] == PURCHASE["customer_identifiers"]

@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 MISCOUNTED = "page_miscounted"
 UNEXPECTED = "unexpected_shape"
+OUT_OF_FILTER = "out_of_filter"
+"""The reason of what contradicts the filter of its request."""
 
 
 class Nothing(Struct, frozen=True):

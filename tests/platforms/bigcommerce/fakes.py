@@ -13,6 +13,24 @@ Row = dict[str, Any]
 
 COUNTS = {"addresses": "address_count", "attributes": "attribute_count"}
 MISSING = {"status": 404, "title": "Not found", "type": "x"}
+VARIANT: Row = {
+    **dict.fromkeys(("price", "retail_price", "weight")),
+    "inventory_level": 1,
+    "purchasing_disabled": False,
+    "option_values": [],
+}
+PRODUCT: Row = {
+    "price": 5,
+    "retail_price": 0,
+    "weight": 1,
+    "inventory_tracking": "variant",
+    "inventory_level": 0,
+    "custom_url": None,
+    "is_visible": True,
+    "availability": "available",
+    "images": [],
+}
+"""What every product and variant has in an answer."""
 
 
 class FakeStore:
@@ -41,9 +59,9 @@ class FakeStore:
 
     def add(self, *ids: int, **changes: Any) -> None:
         for id_ in ids:
-            variants = [{"id": id_ * 10, "sku": f"SKU-{id_}", "price": None, "inventory_level": 1}]
-            product = {"id": id_, "name": f"Product {id_}", "price": 5, "weight": 1, "variants": variants}
-            self.products[id_] = {**product, "inventory_tracking": "variant", **changes}
+            variants = [{**VARIANT, "id": id_ * 10, "sku": f"SKU-{id_}"}]
+            product = {**PRODUCT, "id": id_, "name": f"Product {id_}", "variants": variants}
+            self.products[id_] = {**product, **changes}
 
     def add_customers(self, *ids: int, addresses: int = 0, values: Sequence[tuple[int, str]] = (), **more: Any) -> None:
         for id_ in ids:

@@ -27,7 +27,7 @@ from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
-from daemon.platforms.bigcommerce.products import mapping
+from daemon.platforms.bigcommerce.products import faults, mapping
 from daemon.platforms.bigcommerce.products.mapping import Told
 from daemon.platforms.bigcommerce.products.wire import ITEMS, OWNERS, read_product
 from daemon.platforms.bigcommerce.products.wire import Product as Listed
@@ -109,6 +109,8 @@ class ProductReader:
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
+        if isinstance(entity.content, wire.Odd):
+            return faults.unread(entity.content, facts)
         return mapping.product(entity.content, facts)
 
     async def _find_touched(self) -> set[int]:

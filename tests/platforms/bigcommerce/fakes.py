@@ -67,8 +67,9 @@ class FakeStore:
         for id_ in ids:
             places = [{**ADDRESS, "id": id_ * 100 + n, "customer_id": id_} for n in range(addresses)]
             said = [{"attribute_id": a, "customer_id": id_, "attribute_value": text} for a, text in values]
-            customer = {"id": id_, "email": f"c{id_}@example.com", "customer_group_id": 3, "modified": id_, **more}
-            self.customers[id_] = {**customer, "all_addresses": places, "all_attributes": said}
+            named = {"first_name": "Ada", "last_name": "Byron", "company": ""}
+            customer = {"id": id_, "email": f"c{id_}@example.com", "customer_group_id": 3, "modified": id_, **named}
+            self.customers[id_] = {**customer, **more, "all_addresses": places, "all_attributes": said}
 
     def queries(self, path: str) -> list[httpx.QueryParams]:
         return [request.url.params for request in self.asked if request.url.path.endswith(path)]

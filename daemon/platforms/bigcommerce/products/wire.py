@@ -11,9 +11,11 @@ A field of another type is told of, and SparkLayer then keeps what it has of the
 from decimal import Decimal
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
+from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.wire import OUT_OF_FILTER, Amount, Count, Listing, Nothing, Odd, Unreadable
 
@@ -85,7 +87,7 @@ class Identity(Struct, frozen=True):
 class ItemLocation(Struct, frozen=True):
     """What can be sold from one location: on hand less safety stock."""
 
-    available_to_sell: int = 0
+    available_to_sell: int
     location_enabled: bool = True
 
 
@@ -102,18 +104,24 @@ class InventoryItem(Struct, frozen=True):
 
 
 class Owner(Struct, frozen=True):
-    """Whose a variant is."""
+    """Whose a variant is, and which variant that is, where it is told."""
 
     product_id: int
+    id: int | None = None
 
 
-ITEMS = Decoder(Listing[InventoryItem])
+class _Owned(Struct, frozen=True):
+    identity: Owner
+
+
+ITEMS = Shape(InventoryItem)
 OWNERS = Decoder(Listing[Owner])
 
 AMOUNTS = ("price", "retail_price", "weight")
 """The fields of a product and of a variant that are an amount."""
 
 _PRODUCT = Shape(Product)
+_OWNED = Decoder(_Owned, strict=False)
 
 
 def read_product(raw: Raw) -> Product | Unreadable | Odd:
@@ -129,3 +137,11 @@ def read_product(raw: Raw) -> Product | Unreadable | Odd:
         if strange is not None:
             return Unreadable(product.id, f"its variant {strange.id} is of another product", reason=OUT_OF_FILTER)
     return product
+
+
+def read_owner(raw: Raw) -> int | None:
+    """Return whose stock an inventory item is, if it tells."""
+    try:
+        return wire.decode(raw, _OWNED).identity.product_id
+    except msgspec.DecodeError:
+        return None

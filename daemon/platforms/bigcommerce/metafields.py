@@ -30,8 +30,8 @@ from daemon.platforms.bigcommerce.dates import MARGIN, seconds_of, since_text
 from daemon.platforms.bigcommerce.ids import padded
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.secondary import of_each
-from daemon.platforms.second_look import SECOND_LOOK
 from daemon.platforms.shelf import Note, Shelf
+from daemon.second_answer import SECOND_AFTER
 
 NAMESPACE = "sparklayer"
 LIMIT = 250
@@ -135,7 +135,7 @@ class Metafields:
         """
         fields = await self._fields_at(owner, path, lane)
         if not fields and await self.of([owner]):
-            await trio.sleep(SECOND_LOOK)
+            await trio.sleep(SECOND_AFTER)
             fields = await self._fields_at(owner, path, lane)
         notes = [_note(one) for one in fields or []]
         if trace and fields == [] and await self.of([owner]):
@@ -176,7 +176,7 @@ class Metafields:
         owners = [int(one) for one in older if one != STATE][:MOST_ASKED]
         answers = dict(await of_each(owners, self._fields_of, Lane.BACKFILL, beside=True))
         if bare := [owner for owner, fields in answers.items() if not fields]:
-            await trio.sleep(SECOND_LOOK)
+            await trio.sleep(SECOND_AFTER)
             answers |= await of_each(bare, self._fields_of, Lane.BACKFILL, beside=True)
         for owner, fields in answers.items():
             if not isinstance(fields, Failure) and owner not in reading.newer:

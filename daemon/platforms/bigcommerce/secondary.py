@@ -71,8 +71,7 @@ async def of_each(
             await _leave_stragglers(answers, owners, nursery.cancel_scope, beside=beside)
     if answers.common is not None:
         raise answers.common
-    late = Retry("BigCommerce does not answer for this in time", reason="timeout", effect_unknown=True)
-    return {owner: answers.found.get(owner, late) for owner in owners}
+    return {owner: answers.found.get(owner, _late()) for owner in owners}
 
 
 async def _leave_stragglers(
@@ -87,19 +86,24 @@ async def _leave_stragglers(
 
 
 async def of_lists(
-    owners: Sequence[int], ask: Callable[[Sequence[int]], Awaitable[list[T]]]
+    owners: Sequence[int], ask: Callable[[Sequence[int]], Awaitable[list[T]]], lane: Lane, *, beside: bool
 ) -> list[tuple[Sequence[int], list[T] | Failure]]:
     """Return the list of all `owners`, or the failure of those whose part of it fails, in as few calls as that takes.
 
-    Raises what is nobody's own failure.
+    In the live lane a list that does not come is left for later when there are others `beside`, who need none. Raises
+    what is nobody's own failure.
     """
+    patience = PATIENCE if lane is Lane.LIVE and beside else float("inf")
     found: list[tuple[Sequence[int], list[T] | Failure]] = []
     todo, calls = [owners] if owners else [], 0
     while todo:
         some = todo.pop()
         calls += 1
+        answer: list[T] | Failure = _late()
         try:
-            found.append((some, await ask(some)))
+            with trio.move_on_after(patience):
+                answer = await ask(some)
+            found.append((some, answer))
         except Failure as error:
             failure = own_failure(error)
             if len(some) == 1 or calls >= MOST_SPLITS or not _is_answer(failure):
@@ -113,3 +117,7 @@ def _is_answer(failure: Failure) -> bool:
     """Whether the store has answered, so that a smaller question may have a better answer."""
     answered = failure.reason.startswith("http_5") or failure.reason in {"not_json", "unexpected_shape"}
     return answered or not isinstance(failure, Retry)
+
+
+def _late() -> Retry:
+    return Retry("BigCommerce does not answer for this in time", reason="timeout", effect_unknown=True)

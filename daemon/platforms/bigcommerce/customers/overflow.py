@@ -42,16 +42,19 @@ class Overflow(Generic[B]):
 
 
 async def read_overflow(
-    client: Client, path: str, shape: Shape[B], owners: Mapping[int, Customer], lane: Lane
+    client: Client, path: str, shape: Shape[B], owners: Mapping[int, Customer], lane: Lane, *, beside: bool
 ) -> Mapping[int, Overflow[B]]:
-    """Return what `path` lists of each of `owners`. Raises what is nobody's own failure."""
+    """Return what `path` lists of each of `owners`, `beside` whom others may be read.
+
+    Raises what is nobody's own failure.
+    """
 
     async def ask(some: Sequence[int]) -> list[Raw]:
         query = {"customer_id:in": listed(some)}
         return await shortly(partial(client.every, path, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query))
 
     found: dict[int, Overflow[B]] = {}
-    for some, answer in await of_lists(list(owners), ask):
+    for some, answer in await of_lists(list(owners), ask, lane, beside=beside):
         if isinstance(answer, Failure):
             found.update({owner: Overflow(fault=answer) for owner in some})
         else:

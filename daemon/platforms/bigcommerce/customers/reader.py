@@ -44,7 +44,8 @@ from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import is_id, listed
 from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.second_look import listed_or_empty, there_or_gone
+from daemon.platforms.second_look import listed_or_empty
+from daemon.second_answer import confirmed
 
 PATH = "/v3/customers"
 LIMIT = 250
@@ -122,7 +123,7 @@ class CustomerReader:
         """Read one customer; None when another one that was asked for with it is there, and it is not, twice."""
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason=BAD_ID)
-        found = await there_or_gone(partial(self._read_beside_sentinel, external_id, lane))
+        found = await confirmed(partial(self._read_beside_sentinel, external_id, lane), _is_there)
         if found is None:
             self._there = [one for one in self._there if one != int(external_id)]
         return found
@@ -283,12 +284,16 @@ class CustomerReader:
     async def _more_addresses(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, Overflow[Address]]:
         """Return all addresses of those that have more than were included, by customer."""
         short = {one.id: one for one in customers if _is_short(one.addresses, one.address_count)}
-        return await read_overflow(self._client, f"{PATH}/addresses", ADDRESSES, short, lane)
+        return await read_overflow(
+            self._client, f"{PATH}/addresses", ADDRESSES, short, lane, beside=len(short) < len(customers)
+        )
 
     async def _more_attributes(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, Overflow[Attribute]]:
         """Return all attributes of those that have more than were included, by customer."""
         short = {one.id: one for one in customers if _is_short(one.attributes, one.attribute_count)}
-        return await read_overflow(self._client, f"{PATH}/attribute-values", ATTRIBUTES, short, lane)
+        return await read_overflow(
+            self._client, f"{PATH}/attribute-values", ATTRIBUTES, short, lane, beside=len(short) < len(customers)
+        )
 
 
 def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:
@@ -326,3 +331,7 @@ def _is_short(included: Sequence[object], count: int | None) -> bool:
 def _count(included: Sequence[object], count: int | None) -> int:
     """Return how many there are at least."""
     return len(included) if count is None else count
+
+
+def _is_there(entity: Entity | None) -> bool:
+    return entity is not None

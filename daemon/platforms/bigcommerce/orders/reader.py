@@ -41,8 +41,8 @@ from daemon.platforms.bigcommerce.orders.wire import Order as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
-from daemon.platforms.second_look import there_or_gone
 from daemon.platforms.shelf import Shelf
+from daemon.second_answer import confirmed
 
 PATH = "/v2/orders"
 METAFIELDS = "/v3/orders/metafields"
@@ -127,7 +127,7 @@ class OrderReader:
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason=BAD_ID)
-        return await there_or_gone(partial(self._read_alone, external_id, lane))
+        return await confirmed(partial(self._read_alone, external_id, lane), _is_there)
 
     async def _read_alone(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         path = f"{PATH}/{external_id}"
@@ -259,3 +259,7 @@ def _spans(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
         span = [one for one in rest if one < rest[0] + LIMIT]
         yield span[0], span[-1]
         rest = rest[len(span) :]
+
+
+def _is_there(entity: Entity | None) -> bool:
+    return entity is not None

@@ -43,7 +43,7 @@ async def read_inventory(client: Client, products: Mapping[int, Product], lane: 
         return await shortly(partial(client.every, PATH, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query))
 
     found: dict[int, Inventory] = {}
-    for some, answer in await of_lists(list(products), ask):
+    for some, answer in await of_lists(list(products), ask, lane, beside=False):
         if isinstance(answer, Failure):
             found.update({owner: Inventory(levels={}, fault=answer) for owner in some})
         else:

@@ -35,8 +35,8 @@ from daemon.platforms.bigcommerce.products.wire import Product as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.store import StoreReader
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
-from daemon.platforms.second_look import there_or_gone
 from daemon.platforms.shelf import Shelf
+from daemon.second_answer import confirmed
 
 PATH = "/v3/catalog/products"
 VARIANTS = "/v3/catalog/variants"
@@ -113,7 +113,7 @@ class ProductReader:
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason=BAD_ID)
-        return await there_or_gone(partial(self._read_alone, external_id, lane))
+        return await confirmed(partial(self._read_alone, external_id, lane), _is_there)
 
     async def _read_alone(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         path = f"{PATH}/{external_id}"
@@ -258,3 +258,7 @@ def _has_more(entities: Sequence[Entity], last: int, total: int | None) -> bool:
     if not ids and total:
         raise Retry(f"BigCommerce's page is empty, yet {total} products are said to match", reason="page_empty")
     return bool(ids) and (total is None or total > len(ids))
+
+
+def _is_there(entity: Entity | None) -> bool:
+    return entity is not None

@@ -93,10 +93,10 @@ class Platform(Protocol):
         """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane.
 
         What stands in the store from the first page to the last comes exactly once, whatever comes, goes or changes
-        meanwhile; a page that cannot be read whole is a failure. But what belongs to one entity and cannot be read, such
-        as its shipments, is the failure of that entity, which `map` raises. The first page of a kind also reads anew whatever the
-        adapter remembers for it; the cursor `BESIDE` starts too, but leaves that alone. The kind `store` has one
-        entity: its id is `STORE`, its content the `StoreFacts`.
+        meanwhile; a page that cannot be read whole is a failure. But what belongs to one entity and cannot be read,
+        such as its shipments, is the failure of that entity, which `map` raises. The first page of a kind also reads
+        anew whatever the adapter remembers for it; the cursor `BESIDE` starts too, but leaves that alone. The kind
+        `store` has one entity: its id is `STORE`, its content the `StoreFacts`.
         """
         ...
 

@@ -71,6 +71,13 @@ class Trouble(enum.Enum):
         remedy="Give each option of the product a display name of its own in {platform}.",
         at=(Kind.PRODUCTS,),
     )
+    STOCK_OF_PRODUCT = Entry(
+        when="the stock of a product with several variants is counted for the product as a whole",
+        message="The product's stock is counted as a whole, so SparkLayer shows all of it for each variant, and "
+        "checkouts may fail.",
+        remedy="Track the stock by variant in {platform}, on the product's page under Inventory.",
+        at=(Kind.PRODUCTS,),
+    )
     NOTHING_TO_SELL = Entry(
         when="no variant of a product can be in SparkLayer",
         message="The product has no variant that SparkLayer can hold, so it is not there.",
@@ -78,19 +85,19 @@ class Trouble(enum.Enum):
         at=(Kind.PRODUCTS,),
     )
     PRICE_MISSING = Entry(
-        when="neither a variant nor its product has a price, or it is negative, absurdly large or no number",
+        when="the price of a variant, or of its product, is negative or absurdly large",
         message='{variant} (SKU "{sku}") has no usable price, so none is in SparkLayer.',
         remedy="Set a price of 0 or more on the variant or the product in {platform}.",
         at=(Kind.PRODUCTS,),
     )
     RETAIL_PRICE_UNUSABLE = Entry(
-        when="the retail price is negative, absurdly large or no number, and no attribute stands in for it",
+        when="the retail price is negative or absurdly large, and no attribute stands in for it",
         message='{variant} (SKU "{sku}") has a retail price that cannot be used, so SparkLayer has no rrp of it.',
         remedy="Set a retail price of 0 or more on the variant or the product in {platform}.",
         at=(Kind.PRODUCTS,),
     )
     WEIGHT_UNUSABLE = Entry(
-        when="a weight is negative, absurdly large or no number",
+        when="a weight is negative or absurdly large",
         message='{variant} (SKU "{sku}") has a weight that cannot be used, so none is in SparkLayer.',
         remedy="Set a weight of 0 or more on the variant or the product in {platform}.",
         at=(Kind.PRODUCTS,),
@@ -219,7 +226,7 @@ class Trouble(enum.Enum):
         when="a field of an entity is of another type than is documented, and what is meant is not clear",
         message='Its field "{field}" is not what {platform} documents, so SparkLayer keeps what it has of this.',
         remedy="Correct it in {platform}, or ask {platform}'s support to.",
-        at=(Kind.CUSTOMERS, Kind.ORDERS),
+        at=(Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS),
     )
     CURRENCY_CONFLICT = Entry(
         when="SparkLayer refuses the store's currency, since its own is set for good",

@@ -93,9 +93,10 @@ class Platform(Protocol):
         """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane.
 
         What stands in the store from the first page to the last comes exactly once, whatever comes, goes or changes
-        meanwhile; a page that cannot be read whole is a failure. The first page of a kind also reads anew whatever the
-        adapter remembers for it; the cursor `BESIDE` starts too, but leaves that alone. The kind `store` has one
-        entity: its id is `STORE`, its content the `StoreFacts`.
+        meanwhile; a page that cannot be read whole is a failure. But what belongs to one entity and cannot be read,
+        such as its shipments, is the failure of that entity, which `map` raises. The first page of a kind also reads
+        anew whatever the adapter remembers for it; the cursor `BESIDE` starts too, but leaves that alone. The kind
+        `store` has one entity: its id is `STORE`, its content the `StoreFacts`.
         """
         ...
 
@@ -118,11 +119,14 @@ class Platform(Protocol):
         ...
 
     async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one entity; None only when the platform itself says that it does not exist. Raises BAD_ID."""
+        """Read one entity; None only when the platform itself says twice that it does not exist. Raises BAD_ID.
+
+        Two seconds lie between the two answers (`daemon.second_answer`).
+        """
         ...
 
     def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
-        """Turn what was read into what SparkLayer shall hold. Pure."""
+        """Turn what was read into what SparkLayer shall hold. Pure. Raises the failure of what could not be read."""
         ...
 
     async def probe(self) -> None:

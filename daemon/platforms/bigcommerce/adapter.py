@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from daemon.errors import Retry
+from daemon.errors import Failure, Retry
 from daemon.http import Transport
 from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
 from daemon.platforms.base import Entity, Page
@@ -92,7 +92,9 @@ class BigCommerce:
         return await self._readers[kind].read_one(external_id, lane)
 
     def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
-        """Map an entity. Raises Retry when what BigCommerce told about it is not what was agreed."""
+        """Map an entity. Raises the failure of what belongs to it, and Retry when it is not what was agreed."""
+        if isinstance(entity.content, Failure):
+            raise entity.content
         if isinstance(entity.content, wire.Unreadable):
             message = f"What BigCommerce tells about this is not what was agreed: {entity.content.why}"
             raise Retry(message, reason=entity.content.reason)

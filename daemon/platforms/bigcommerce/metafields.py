@@ -13,24 +13,30 @@ costs calls, so a run asks for `MOST_ASKED` things at most, and what it does not
 The namespace is that of other platforms (inferred, the pages about BigCommerce's were not readable).
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+import trio
 from attrs import define, field, frozen
+from msgspec import Raw
 
-from daemon.errors import Missing
+from daemon.errors import Failure, Missing, Retry
 from daemon.http import shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import MARGIN, seconds_of, since_text
 from daemon.platforms.bigcommerce.ids import padded
+from daemon.platforms.bigcommerce.odd import Shape
+from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.shelf import Note, Shelf
+from daemon.second_answer import SECOND_AFTER
 
 NAMESPACE = "sparklayer"
 LIMIT = 250
 MOST_ASKED = 100
+_METAFIELD = Shape(wire.Metafield)
 STATE, SINCE, WHOLE = "", "since", "whole"
 """The owner of the notes on a list itself, and the names of those that say up to when it was caught up with, and that
 it has been read to its end."""
@@ -124,9 +130,13 @@ class Metafields:
     async def read_again(self, owner: int, path: str, lane: Lane, trace: str = "") -> bool:
         """Read the metafields of one thing below `path` anew; false when BigCommerce says that it does not exist.
 
+        That there are none any more takes two answers.
         With a `trace` a thing that has none any more keeps an empty one of that name, until it is read without.
         """
-        fields = await self._fields_at(path, lane)
+        fields = await self._fields_at(owner, path, lane)
+        if not fields and await self.of([owner]):
+            await trio.sleep(SECOND_AFTER)
+            fields = await self._fields_at(owner, path, lane)
         notes = [_note(one) for one in fields or []]
         if trace and fields == [] and await self.of([owner]):
             notes = [Note(padded(owner), trace, "")]
@@ -150,7 +160,7 @@ class Metafields:
             self._source.path, wire.RAW_LISTING, lane=Lane.BACKFILL, limit=LIMIT, query=query
         )
         async for raws in pages:
-            fields = wire.read_metafields(raws)
+            fields = [one for one in read_metafields(raws) if one.namespace in {None, NAMESPACE}]
             reading.take(fields)
             notes = [_note(one) for one in fields if one.resource_id not in reading.newer]
             if notes:
@@ -159,24 +169,43 @@ class Metafields:
     async def _ask_for_the_others(self, reading: Reading) -> None:
         """Ask for each thing of which the list has left something out, the longest unseen first.
 
-        What is read again meanwhile is newer than the answer, which is then let go.
+        What is read again meanwhile is newer than the answer, which is then let go. What cannot be read stays as it
+        was, and is asked for the next time. That there are none any more takes two answers.
         """
         older = await self._shelf.older(self._source.shelf, reading.epoch, MOST_ASKED + 1)
-        for owner in [int(one) for one in older if one != STATE][:MOST_ASKED]:
-            path = await self._source.path_of(owner)
-            fields = [] if path is None else await shortly(partial(self._fields_at, path, Lane.BACKFILL))
-            if owner not in reading.newer:
-                notes = [_note(one) for one in fields or []]
+        owners = [int(one) for one in older if one != STATE][:MOST_ASKED]
+        answers = dict(await of_each(owners, self._fields_of, Lane.BACKFILL, beside=True))
+        if bare := [owner for owner, fields in answers.items() if not fields]:
+            await trio.sleep(SECOND_AFTER)
+            answers |= await of_each(bare, self._fields_of, Lane.BACKFILL, beside=True)
+        for owner, fields in answers.items():
+            if not isinstance(fields, Failure) and owner not in reading.newer:
+                notes = [_note(one) for one in fields]
                 await self._shelf.replace(self._source.shelf, padded(owner), notes, reading.epoch)
 
-    async def _fields_at(self, path: str, lane: Lane) -> Sequence[wire.Metafield] | None:
-        """Read the metafields of one thing; None when BigCommerce says that it does not exist."""
+    async def _fields_of(self, owner: int) -> Sequence[wire.Metafield]:
+        """Read the metafields of one thing, wherever they are; none where there is no such thing."""
+        path = await self._source.path_of(owner)
+        if path is None:
+            return []
+        return await shortly(partial(self._fields_at, owner, path, Lane.BACKFILL)) or []
+
+    async def _fields_at(self, owner: int, path: str, lane: Lane) -> Sequence[wire.Metafield] | None:
+        """Read the metafields of one thing; None when BigCommerce says that it does not exist.
+
+        Raises Retry when one of them cannot be read, or is another thing's: what was known stays.
+        """
         query = {"namespace": NAMESPACE, **self._source.narrowed}
         try:
             raws = await self._client.every(path, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query)
         except Missing:
             return None
-        return wire.read_metafields(raws)
+        fields = read_metafields(raws)
+        if len(fields) < len(raws):
+            raise Retry("one of its metafields is not what was agreed", reason=wire.UNEXPECTED)
+        if not all(one.resource_id == owner and one.namespace in {None, NAMESPACE} for one in fields):
+            raise Retry("metafields of something else are listed", reason=wire.OUT_OF_FILTER)
+        return fields
 
     @contextmanager
     def _open(self, reading: Reading) -> Iterator[None]:
@@ -202,6 +231,12 @@ class Metafields:
         self._handed_out = frozenset(reading.last)
 
 
+def read_metafields(raws: Iterable[Raw]) -> list[wire.Metafield]:
+    """Decode metafields; one that is not what was agreed is left out, it keeps no other from being read."""
+    rows = (_METAFIELD.rows([raw], "metafields") for raw in raws)
+    return [row.found[0] for row in rows if not row.odd and not row.missing]
+
+
 def _rank(moment: str) -> tuple[float, str]:
     """Return what puts times in order, however they are written; what is none goes before all that are."""
     return seconds_of(moment) or 0.0, moment
@@ -214,4 +249,4 @@ def _from(moment: str) -> str:
 
 
 def _note(told: wire.Metafield) -> Note:
-    return Note(padded(told.resource_id), told.key, told.value or "")
+    return Note(padded(told.resource_id), told.key, told.value)

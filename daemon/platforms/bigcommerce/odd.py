@@ -7,7 +7,7 @@ made of the rest might remove what SparkLayer has.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar
 
@@ -62,6 +62,22 @@ class Shape(Generic[T]):
             return told
         return self.convert(content, told)
 
+    def rows(self, raws: Iterable[Raw], where: str) -> "Rows[T]":
+        """Decode what is listed of one entity, which `where` names in a field's path. A row needs no id of its own."""
+        rows = Rows[T]()
+        for place, raw in enumerate(raws):
+            try:
+                content = wire.decode(raw, _LOOSE)
+            except msgspec.DecodeError:
+                rows.odd.append(f"{where}[{place}]")
+                continue
+            notes = _Notes()
+            found: T = _read(content, self._type, f"{where}[{place}]", notes)
+            rows.odd.extend(notes.odd)
+            rows.missing.extend(notes.missing)
+            rows.found.append(found)
+        return rows
+
     def convert(self, content: dict[str, Any], told: Unreadable) -> T | Unreadable | Odd:
         """Read what is decoded already; `told` is the answer where something that must be there is missing."""
         notes = _Notes()
@@ -69,6 +85,21 @@ class Shape(Generic[T]):
         if notes.missing:
             return told
         return Odd(told.id, tuple(notes.odd), found) if notes.odd else found
+
+
+@frozen
+class Rows(Generic[T]):
+    """Rows of an entity as far as they could be read, with the paths of what is of another type, or is missing."""
+
+    found: list[T] = field(factory=list)
+    odd: list[str] = field(factory=list)
+    missing: list[str] = field(factory=list)
+
+    def fault(self, owner: int, rest: Any) -> Unreadable | Odd | None:
+        """Return what stands for the entity that has these rows when not all of them could be read."""
+        if self.missing:
+            return Unreadable(owner, f"there is no {self.missing[0]}")
+        return Odd(owner, tuple(self.odd), rest) if self.odd else None
 
 
 @frozen

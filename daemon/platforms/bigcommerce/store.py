@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import msgspec
+from msgspec import Raw
+
 from daemon.errors import Blocked, Missing, Retry
 from daemon.http import shortly
 from daemon.model import ExternalId, Lane, Mapped, StoreFacts
@@ -81,7 +84,7 @@ class StoreReader:
         """
         path = "/v3/inventory/locations"
         try:
-            places = await self._client.every(path, wire.LOCATIONS, lane=Lane.LIVE, limit=LIMIT)
+            places = await self._client.every(path, wire.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
         except Missing:
             return 1
         except Blocked as refused:
@@ -91,4 +94,12 @@ class StoreReader:
         doubt = self._doubts.about(0, "stock locations", 1, len(places))
         if doubt is not None:
             raise Retry("BigCommerce lists no stock location, and each store has one", reason=doubt.reason)
-        return max(1, sum(place.enabled for place in places))
+        return max(1, sum(map(_is_enabled, places)))
+
+
+def _is_enabled(place: Raw) -> bool:
+    """Whether a stock location sells: any that does not say clearly that it does not, since more are read then."""
+    try:
+        return wire.decode(place, wire.ANYTHING).get("enabled") is not False
+    except msgspec.DecodeError:
+        return True

@@ -23,20 +23,20 @@ class Touched:
     """Hands out what `find` finds, at most `size` at a time; `done` is called after the last of it."""
 
     _size: int
-    _find: Callable[[], Awaitable[Iterable[int]]]
+    _find: Callable[[], Awaitable[Iterable[object]]]
     _done: Callable[[], Awaitable[None]]
-    _found: Sequence[int] | None = None
+    _found: Sequence[ExternalId] | None = None
 
     async def page(self, cursor: str | None) -> tuple[Sequence[ExternalId], str] | None:
         """Return the page that `cursor` begins, and the cursor of the next one; None when the walk's turn is come."""
         if cursor is not None and not cursor.startswith(CURSOR):
             return None
-        after = int(cursor.removeprefix(CURSOR)) if cursor and self._found is not None else 0
+        after = cursor.removeprefix(CURSOR) if cursor and self._found is not None else ""
         if cursor is None or self._found is None:
-            self._found = sorted(await self._find())
-        part = [one for one in self._found if one > after][: self._size]
+            self._found = sorted((ExternalId(str(one)) for one in await self._find()), key=_order)
+        part = [one for one in self._found if _order(one) > _order(after)][: self._size]
         if part:
-            return [ExternalId(str(one)) for one in part], f"{CURSOR}{part[-1]}"
+            return part, f"{CURSOR}{part[-1]}"
         await self._done()
         self._found = None
         return None if cursor is None else ([], WALK)
@@ -45,3 +45,8 @@ class Touched:
 def walk_begins(cursor: str | None) -> bool:
     """Whether the walk is at its beginning when `Touched.page` has returned None."""
     return cursor is None or cursor == WALK
+
+
+def _order(text: str) -> tuple[int, str]:
+    """Return what puts ids in order: those of one sort by their numbers, whose texts have no zeros before them."""
+    return len(text), text

@@ -6,9 +6,7 @@ that one that is not what was agreed becomes `Unreadable` and its neighbours are
 costs its bad characters only: see `decode`.
 """
 
-import contextlib
 import re
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -23,6 +21,8 @@ T = TypeVar("T")
 
 MISCOUNTED = "page_miscounted"
 UNEXPECTED = "unexpected_shape"
+OUT_OF_FILTER = "out_of_filter"
+"""The reason of what contradicts the filter of its request."""
 
 
 class Nothing(Struct, frozen=True):
@@ -114,18 +114,13 @@ class Store(Struct, frozen=True):
     is_price_entered_with_tax: bool = False
 
 
-class Location(Struct, frozen=True):
-    """A stock location of the store."""
-
-    enabled: bool = True
-
-
 class Metafield(Struct, frozen=True):
     """A value that somebody has attached to a product, a variant or an order."""
 
     resource_id: int
     key: str
-    value: str | None = None
+    value: str
+    namespace: str | None = None
     date_modified: str | None = None
 
 
@@ -174,7 +169,6 @@ class Odd:
 
 
 STORE = Decoder(Store)
-LOCATIONS = Decoder(Listing[Location])
 HOOKS = Decoder(Listing[Hook])
 HEALTH = Decoder(Single[HooksHealth])
 RAW_LISTING = Decoder(Listing[Raw])
@@ -184,7 +178,6 @@ RAW_LIST = Decoder(list[Raw])
 ANYTHING = Decoder(dict[str, object])
 
 _STUB = Decoder(_Stub, strict=False)
-_METAFIELD = Decoder(Metafield, strict=False)
 
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -227,12 +220,3 @@ def read_id(raw: Raw) -> int:
         return decode(raw, _STUB).id
     except msgspec.DecodeError as error:
         raise Retry(f"BigCommerce lists something without an id: {error}", reason=UNEXPECTED) from None
-
-
-def read_metafields(raws: Iterable[Raw]) -> list[Metafield]:
-    """Decode metafields; one that is not what was agreed is left out, it keeps nobody else's from being read."""
-    found = []
-    for raw in raws:
-        with contextlib.suppress(msgspec.DecodeError):
-            found.append(decode(raw, _METAFIELD))
-    return found

@@ -101,7 +101,7 @@ def fits_product(value: Product) -> None:
 
 def fits_customer(value: Customer) -> None:
     assert "@" in value.email
-    assert value.group
+    assert value.group != ""
     assert value.parent != value.external_id
     assert all(one.address_line1 and one.city and len(one.country_code) in {2, 3} for one in value.addresses.values())
 

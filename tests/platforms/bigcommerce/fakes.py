@@ -13,6 +13,24 @@ Row = dict[str, Any]
 
 COUNTS = {"addresses": "address_count", "attributes": "attribute_count"}
 MISSING = {"status": 404, "title": "Not found", "type": "x"}
+VARIANT: Row = {
+    **dict.fromkeys(("price", "retail_price", "weight")),
+    "inventory_level": 1,
+    "purchasing_disabled": False,
+    "option_values": [],
+}
+PRODUCT: Row = {
+    "price": 5,
+    "retail_price": 0,
+    "weight": 1,
+    "inventory_tracking": "variant",
+    "inventory_level": 0,
+    "custom_url": None,
+    "is_visible": True,
+    "availability": "available",
+    "images": [],
+}
+"""What every product and variant has in an answer."""
 
 
 class FakeStore:
@@ -41,16 +59,17 @@ class FakeStore:
 
     def add(self, *ids: int, **changes: Any) -> None:
         for id_ in ids:
-            variants = [{"id": id_ * 10, "sku": f"SKU-{id_}", "price": None, "inventory_level": 1}]
-            product = {"id": id_, "name": f"Product {id_}", "price": 5, "weight": 1, "variants": variants}
-            self.products[id_] = {**product, "inventory_tracking": "variant", **changes}
+            variants = [{**VARIANT, "id": id_ * 10, "sku": f"SKU-{id_}"}]
+            product = {**PRODUCT, "id": id_, "name": f"Product {id_}", "variants": variants}
+            self.products[id_] = {**product, **changes}
 
     def add_customers(self, *ids: int, addresses: int = 0, values: Sequence[tuple[int, str]] = (), **more: Any) -> None:
         for id_ in ids:
             places = [{**ADDRESS, "id": id_ * 100 + n, "customer_id": id_} for n in range(addresses)]
             said = [{"attribute_id": a, "customer_id": id_, "attribute_value": text} for a, text in values]
-            customer = {"id": id_, "email": f"c{id_}@example.com", "customer_group_id": 3, "modified": id_, **more}
-            self.customers[id_] = {**customer, "all_addresses": places, "all_attributes": said}
+            named = {"first_name": "Ada", "last_name": "Byron", "company": ""}
+            customer = {"id": id_, "email": f"c{id_}@example.com", "customer_group_id": 3, "modified": id_, **named}
+            self.customers[id_] = {**customer, **more, "all_addresses": places, "all_attributes": said}
 
     def queries(self, path: str) -> list[httpx.QueryParams]:
         return [request.url.params for request in self.asked if request.url.path.endswith(path)]

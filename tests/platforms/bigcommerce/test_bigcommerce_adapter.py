@@ -1,5 +1,6 @@
 """Reading a store through the adapter: walking it whole, in pieces that it bears, and by id."""
 
+import json
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from daemon.errors import Blocked, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane, Product, StoreFacts
 from daemon.platforms.base import Platform
 from daemon.platforms.bigcommerce.adapter import BigCommerce
+from tests.platforms.bigcommerce.fakes import PRODUCT, VARIANT
 
 PRODUCTS = "/v3/catalog/products"
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS")
@@ -225,8 +227,10 @@ async def test_a_proxys_404_does_not_prove_that_a_product_is_gone(
 
 def told_with(text: bytes, where: str, cut: int | None = None) -> httpx.Response:
     """Answer a page of one product that says `text` in the field `where`, cut off before the end if so wished."""
+    rest = {"name": "Mug", **PRODUCT, "id": 1, "variants": [{**VARIANT, "id": 2, "sku": "A"}]}
+    rest.pop(where, None)
     field = b'"%s":"%s",' % (where.encode(), text)
-    body = b'{"data":[{"id":1,' + field + b'"variants":[{"id":2,"sku":"A"}]}],"meta":{"pagination":{"total":1}}}'
+    body = b'{"data":[{' + field + json.dumps(rest).encode()[1:] + b'],"meta":{"pagination":{"total":1}}}'
     return httpx.Response(200, content=body[:cut])
 
 
@@ -265,8 +269,8 @@ async def test_half_a_character_does_not_make_a_cut_off_page_whole(
 
 
 async def test_half_a_character_in_the_only_product_asked_for_is_read(store: Any, shop: BigCommerce) -> None:
-    product = b'{"data":{"id":1,"name":"Caf\xc3","variants":[{"id":2,"sku":"A"}]}}'
-    store.script.append(httpx.Response(200, content=product))
+    whole = json.dumps({"data": {**PRODUCT, "id": 1, "name": "Caf?", "variants": [{**VARIANT, "id": 2, "sku": "A"}]}})
+    store.script.append(httpx.Response(200, content=whole.encode().replace(b"?", b"\xc3")))
     entity = await shop.read_one(Kind.PRODUCTS, ExternalId("1"), Lane.LIVE)
     assert entity is not None
     assert entity.content.product.name == "Caf\ufffd"

@@ -102,7 +102,7 @@ def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None
     for value in VALUES:
         read = customer_wire.read_customer(raw(changed(FULL_CUSTOMER, path, value)))
         if isinstance(read, Unreadable):
-            assert isinstance(value, dict)
+            assert isinstance(value, dict) or path[-1] == "customer_id"
             continue
         if isinstance(read, Odd):
             assert customer_mapping.unread(read, FACTS).problems
@@ -148,7 +148,7 @@ def test_text_that_is_a_number_is_that_number_of_an_order(name: str) -> None:
 
 @pytest.mark.parametrize("name", typed(customer_wire.Customer, inspect.IntType))
 def test_text_that_is_a_number_is_that_number_of_a_customer(name: str) -> None:
-    read = customer_wire.read_customer(raw({**FULL_CUSTOMER, name: "12"}))
+    read = customer_wire.read_customer(raw({**FULL_CUSTOMER, "addresses": [], "attributes": [], name: "12"}))
     assert isinstance(read, customer_wire.Customer)
     assert getattr(read, name) == 12
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from trio.testing import MockClock
 
 from daemon.errors import Retry
 from daemon.model import Customer, ExternalId, Kind, Order, Product
@@ -179,11 +180,21 @@ def test_only_so_many_doubts_are_remembered() -> None:
     assert doubts.about(MOST, "addresses", 12, 0) is None
 
 
-async def test_who_is_in_a_group_that_is_not_listed_is_nobodys_removal(house: House) -> None:
-    """The groups are read once after a start: an empty list would make everybody a customer of the shop's own."""
+async def test_that_there_are_no_groups_takes_two_answers(house: House, autojump_clock: MockClock) -> None:
+    del autojump_clock
     made = _customer(house)
-    house.api.faults.add("GET */v2/customer_groups", GONE, times=2)
-    for _ in range(2):
+    house.api.faults.add("GET */v2/customer_groups", GONE, times=1)
+    assert (await house.read(Kind.CUSTOMERS, made))[str(made)].value is not None
+
+
+async def test_a_list_without_groups_is_never_believed_against_a_customer(
+    house: House, autojump_clock: MockClock
+) -> None:
+    """The groups are read once after a start: an empty list would make everybody a customer of the shop's own."""
+    del autojump_clock
+    made = _customer(house)
+    house.api.faults.add("GET */v2/customer_groups", GONE, times=4 * BELIEVED)
+    for _ in range(2 * BELIEVED):
         with pytest.raises(Retry) as failed:
             await house.read(Kind.CUSTOMERS, made)
         assert failed.value.reason == "page_miscounted"

@@ -9,16 +9,14 @@ that may be gone is asked for together with one that is known to be there: when 
 store that lists nobody is not believed while it is somebody else that we have seen there last.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 from msgspec import Raw
-from msgspec.json import Decoder
 
-from daemon.errors import Rejected, Retry
+from daemon.errors import Failure, Rejected, Retry
 from daemon.http import shortly
 from daemon.model import Customer, ExternalId, Lane, Mapped, StoreFacts
 from daemon.platforms.base import BAD_ID, Entity, Page
@@ -26,6 +24,7 @@ from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers import mapping
 from daemon.platforms.bigcommerce.customers.mapping import Told
+from daemon.platforms.bigcommerce.customers.overflow import Overflow, read_overflow
 from daemon.platforms.bigcommerce.customers.wire import (
     ADDRESSES,
     ATTRIBUTES,
@@ -34,6 +33,8 @@ from daemon.platforms.bigcommerce.customers.wire import (
     NAMES,
     Address,
     Attribute,
+    AttributeName,
+    Group,
     Owned,
     read_customer,
 )
@@ -43,6 +44,8 @@ from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import is_id, listed
 from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.second_look import listed_or_empty
+from daemon.second_answer import confirmed
 
 PATH = "/v3/customers"
 LIMIT = 250
@@ -55,12 +58,19 @@ B = TypeVar("B", bound=Owned)
 class _Known:
     """What is the same for all customers: the B2B groups, all groups, and the names of attributes by their ids.
 
-    Where the settings name the B2B groups no others need be known (None).
+    Where the settings name the B2B groups no others need be known (None). `unread` are groups whose rows could not be
+    read, so that nobody knows what their customers are.
     """
 
     groups: frozenset[int]
     every_group: frozenset[int] | None
     names: Mapping[int, str]
+    unread: frozenset[int] = frozenset()
+
+    @property
+    def asked(self) -> frozenset[int]:
+        """The groups of which customers are asked for."""
+        return self.groups | self.unread
 
     def has_group(self, customer: Listed) -> bool:
         """Whether the group of a customer is one of these, if it has one."""
@@ -89,9 +99,10 @@ class CustomerReader:
     async def page(self, cursor: str | None) -> Page:
         """Read the page of B2B customers that `cursor`, one of BigCommerce's, begins."""
         known = self._known = await self._learn() if cursor is None or self._known is None else self._known
-        if not known.groups:
+        if not known.asked:
             return Page(entities=(), cursor=None)
-        return await self._page({"customer_group_id:in": listed(sorted(known.groups))}, cursor)
+        page = await self._page({"customer_group_id:in": listed(sorted(known.asked))}, cursor)
+        return evolve(page, entities=[_of_groups(one, known.asked) for one in page.entities])
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
         """Read a page of what changed, in whatever group."""
@@ -109,18 +120,25 @@ class CustomerReader:
         return found
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one customer; None when another one that was asked for with it is there, and it is not."""
+        """Read one customer; None when another one that was asked for with it is there, and it is not, twice."""
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason=BAD_ID)
+        found = await confirmed(partial(self._read_beside_sentinel, external_id, lane), _is_there)
+        if found is None:
+            self._there = [one for one in self._there if one != int(external_id)]
+        return found
+
+    async def _read_beside_sentinel(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         for anew in (False, True):  # a sentinel may have been deleted meanwhile: then another one is looked for
             sentinel = await self._find_sentinel(int(external_id), lane, anew=anew)
             asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]
             listing = await self._list({"id:in": listed(asked)}, lane)
+            if not {wire.read_id(raw) for raw in listing.data} <= set(asked):
+                raise Retry("BigCommerce lists customers that were not asked for", reason=wire.OUT_OF_FILTER)
             entities = {one.external_id: one for one in await self._entities(listing.data, lane)}
             if external_id in entities:
                 return entities[external_id]
             if sentinel is None or ExternalId(str(sentinel)) in entities:
-                self._there = [one for one in self._there if one != int(external_id)]
                 return None
         raise Retry("BigCommerce lists none of the customers asked for", reason="sentinel_missing")
 
@@ -131,14 +149,19 @@ class CustomerReader:
         return mapping.customer(entity.content, facts)
 
     async def _learn(self) -> _Known:
-        """Read the groups and the names of attributes."""
-        groups, every = frozenset(self._settings.b2b_customer_groups), None
+        """Read the groups and the names of attributes. That there are no groups takes two answers."""
+        groups, every, unread = frozenset(self._settings.b2b_customer_groups), None, frozenset[int]()
         if not groups:
-            found = await self._client.pages("/v2/customer_groups", GROUPS, lane=Lane.LIVE, limit=LIMIT)
-            every = frozenset(group.id for group in found)
-            groups = frozenset(group.id for group in found if group.id and not group.is_group_for_guests)
-        names = await self._client.every(f"{PATH}/attributes", NAMES, lane=Lane.LIVE, limit=LIMIT)
-        return _Known(groups=groups, every_group=every, names={one.id: one.name or "" for one in names})
+            ask = partial(self._client.pages, "/v2/customer_groups", wire.RAW_LIST, lane=Lane.LIVE, limit=LIMIT)
+            rows = [GROUPS.read(raw) for raw in await listed_or_empty(ask)]
+            every = frozenset(row.id for row in rows)
+            unread = frozenset(row.id for row in rows if not isinstance(row, Group))
+            groups = frozenset(
+                row.id for row in rows if isinstance(row, Group) and row.id and not row.is_group_for_guests
+            )
+        raws = await self._client.every(f"{PATH}/attributes", wire.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
+        names = [row for row in map(NAMES.read, raws) if isinstance(row, AttributeName)]
+        return _Known(groups=groups, every_group=every, names={one.id: one.name or "" for one in names}, unread=unread)
 
     async def _page(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
         query = {**narrowed} | ({"after": cursor} if cursor else {})
@@ -163,7 +186,8 @@ class CustomerReader:
             self._size.failed(len(asked), trouble)
             raise
         self._size.succeeded(len(listing.data))
-        return len(asked), await self._entities(listing.data, lane)
+        wanted = [raw for raw in listing.data if str(wire.read_id(raw)) in asked]
+        return len(asked), await self._entities(wanted, lane)
 
     async def _list(self, query: Mapping[str, str], lane: Lane) -> wire.Listing[Raw]:
         return await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=_asking(query)))
@@ -195,33 +219,48 @@ class CustomerReader:
         readable = [one for one in legible if one.customer_group_id in known.groups]
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)
-        # What was included is known, whatever a list says that was read for the rest.
-        places = {one.id: max(one.addresses, addresses[one.id], key=len) for one in legible}
-        values = {one.id: max(one.attributes, attributes[one.id], key=len) for one in legible}
-        every = {value.attribute_id for one in readable for value in values[one.id]}
+        every = {value.attribute_id for one in readable for value in _all(one.attributes, attributes.get(one.id))}
         if not anew and not every <= known.names.keys():
             known = self._known = await self._learn()
 
-        def told(one: Listed) -> Told | wire.Unreadable:
-            return self._doubt(known, one, places[one.id], values[one.id]) or Told(
-                customer=one,
-                addresses=places[one.id],
-                attributes=known.named(values[one.id]),
-                is_b2b=one.customer_group_id in known.groups,
-                group=self._settings.customer_group_mapping.get(one.customer_group_id or 0),
-            )
-
-        def content(one: Listed | wire.Unreadable | wire.Odd) -> Told | wire.Unreadable | wire.Odd:
+        def content(one: Listed | wire.Unreadable | wire.Odd) -> Any:
             if isinstance(one, Listed):
-                return told(one)
+                return self._told(known, one, addresses.get(one.id), attributes.get(one.id))
             return _of_b2b(one, known) if isinstance(one, wire.Odd) else one
 
         return [Entity(ExternalId(str(one.id)), content(one)) for one in customers]
 
+    def _told(
+        self, known: _Known, one: Listed, addresses: Overflow[Address] | None, attributes: Overflow[Attribute] | None
+    ) -> Told | Failure | wire.Unreadable | wire.Odd:
+        """Return a customer with all that is its own, or what stands for it."""
+        if one.customer_group_id in known.unread:
+            return wire.Unreadable(one.id, "its customer group cannot be read")
+        fault = (addresses and addresses.fault) or (attributes and attributes.fault)
+        if fault:
+            return fault
+        places, values = _all(one.addresses, addresses), _all(one.attributes, attributes)
+        if (addresses and addresses.is_short_of(one.address_count)) or (
+            attributes and attributes.is_short_of(one.attribute_count)
+        ):
+            return wire.Unreadable(one.id, "a list has rows of nobody who was asked for", reason=wire.OUT_OF_FILTER)
+        return self._doubt(known, one, places, values) or Told(
+            customer=one,
+            addresses=places,
+            attributes=known.named(values),
+            is_b2b=one.customer_group_id in known.groups,
+            group=self._settings.customer_group_mapping.get(one.customer_group_id),
+        )
+
     def _doubt(
         self, known: _Known, one: Listed, places: Sequence[Address], values: Sequence[Attribute]
     ) -> wire.Unreadable | None:
-        """Return what stands for a customer of a group that is not listed, or of which less is than is counted."""
+        """Return what stands for a customer of a group that is not listed, or of which less is than is counted.
+
+        A list without any group is never believed against a customer that has one.
+        """
+        if known.every_group == frozenset() and one.customer_group_id:
+            return wire.Unreadable(one.id, "it has a group, and no groups are listed", reason=wire.MISCOUNTED)
         if not known.has_group(one):
             return self._doubts.about(one.id, "groups", 1, 0)
         if one.customer_group_id not in known.groups:
@@ -242,25 +281,36 @@ class CustomerReader:
         known = self._known = await self._learn()
         return known, True
 
-    async def _more_addresses(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Address]]:
+    async def _more_addresses(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, Overflow[Address]]:
         """Return all addresses of those that have more than were included, by customer."""
-        short = [one.id for one in customers if _is_short(one.addresses, one.address_count)]
-        return await self._more(f"{PATH}/addresses", ADDRESSES, short, lane)
+        short = {one.id: one for one in customers if _is_short(one.addresses, one.address_count)}
+        return await read_overflow(
+            self._client, f"{PATH}/addresses", ADDRESSES, short, lane, beside=len(short) < len(customers)
+        )
 
-    async def _more_attributes(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, list[Attribute]]:
+    async def _more_attributes(self, customers: Sequence[Listed], lane: Lane) -> Mapping[int, Overflow[Attribute]]:
         """Return all attributes of those that have more than were included, by customer."""
-        short = [one.id for one in customers if _is_short(one.attributes, one.attribute_count)]
-        return await self._more(f"{PATH}/attribute-values", ATTRIBUTES, short, lane)
+        short = {one.id: one for one in customers if _is_short(one.attributes, one.attribute_count)}
+        return await read_overflow(
+            self._client, f"{PATH}/attribute-values", ATTRIBUTES, short, lane, beside=len(short) < len(customers)
+        )
 
-    async def _more(
-        self, path: str, decoder: Decoder[wire.Listing[B]], owners: Sequence[int], lane: Lane
-    ) -> Mapping[int, list[B]]:
-        found: dict[int, list[B]] = defaultdict(list)
-        if owners:
-            query = {"customer_id:in": listed(owners)}
-            for one in await self._client.every(path, decoder, lane=lane, limit=LIMIT, query=query):
-                found[one.customer_id or 0].append(one)
-        return found
+
+def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:
+    """Return a customer of a page, unreadable when it is of none of the groups that were asked for."""
+    content = entity.content
+    listed_as = (
+        content.customer if isinstance(content, Told) else content.rest if isinstance(content, wire.Odd) else None
+    )
+    if listed_as is None or listed_as.customer_group_id in asked:
+        return entity
+    told = wire.Unreadable(int(entity.external_id), "it is of no group asked for", reason=wire.OUT_OF_FILTER)
+    return evolve(entity, content=told)
+
+
+def _all(included: Sequence[B], more: Overflow[B] | None) -> Sequence[B]:
+    """Return what there is: what was included is known, whatever a list says that was read for the rest."""
+    return max(included, more.rows, key=len) if more else included
 
 
 def _of_b2b(odd: wire.Odd, known: _Known) -> wire.Odd:
@@ -281,3 +331,7 @@ def _is_short(included: Sequence[object], count: int | None) -> bool:
 def _count(included: Sequence[object], count: int | None) -> int:
     """Return how many there are at least."""
     return len(included) if count is None else count
+
+
+def _is_there(entity: Entity | None) -> bool:
+    return entity is not None

@@ -11,9 +11,8 @@ are read together as a span of ids.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-import trio
 from msgspec import Raw, structs
 
 from daemon.errors import Failure, Missing, Rejected, Retry
@@ -26,6 +25,7 @@ from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.orders import faults, mapping
 from daemon.platforms.bigcommerce.orders.mapping import Told
 from daemon.platforms.bigcommerce.orders.wire import (
@@ -38,15 +38,19 @@ from daemon.platforms.bigcommerce.orders.wire import (
     read_order,
 )
 from daemon.platforms.bigcommerce.orders.wire import Order as Listed
+from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
 from daemon.platforms.shelf import Shelf
+from daemon.second_answer import confirmed
 
 PATH = "/v2/orders"
 METAFIELDS = "/v3/orders/metafields"
 CART = "cart_id"
 LIMIT = 250
 _INCLUDE = {"include": "consignments.line_items", "consignment_structure": "object"}
+
+B = TypeVar("B", Line, Shipment)
 
 
 async def _path_of(order: int) -> str:
@@ -98,10 +102,15 @@ class OrderReader:
         none, nothing follows; that one was known is kept in mind, since this may be asked again before the order is.
         """
         found: dict[ExternalId, Entity] = {}
-        for told in filter(None, map(MetafieldsId.read, ids)):
-            if told.resource == "order" and await self._read_cart(told.id, lane, trace=CART):
-                follows = bool(await self._carts.of([told.id]))
-                found[told.text] = Entity(ExternalId(str(told.id)) if follows else told.text, None)
+        named = [told.id for told in map(MetafieldsId.read, ids) if told is not None and told.resource == "order"]
+        traced = partial(self._read_cart, lane=lane, trace=CART)
+        for order, answer in (await of_each(named, traced, lane, beside=len(ids) > len(named))).items():
+            text = MetafieldsId("order", order).text
+            if isinstance(answer, Failure):
+                found[text] = Entity(text, answer)
+            elif answer:
+                follows = bool(await self._carts.of([order]))
+                found[text] = Entity(ExternalId(str(order)) if follows else text, None)
         rest = [one for one in ids if is_id(one)]
         if self._pattern is not None:
             found |= await self._read_spans(rest, lane)
@@ -109,8 +118,8 @@ class OrderReader:
             if await self._carts.is_whole():
                 return found
         ours = await self._of_ours(rest, lane)
-        found |= {one: Entity(one, None) for one in rest if one not in ours}
-        return found | await self._read_spans(ours, lane)
+        found |= {one: Entity(one, ours.get(one)) for one in rest if ours.get(one, one) is not None}
+        return found | await self._read_spans([one for one, failure in ours.items() if failure is None], lane)
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one order; None when BigCommerce itself answers that there is none."""
@@ -118,11 +127,16 @@ class OrderReader:
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason=BAD_ID)
+        return await confirmed(partial(self._read_alone, external_id, lane), _is_there)
+
+    async def _read_alone(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         path = f"{PATH}/{external_id}"
         try:
             raw = await shortly(partial(self._client.get, path, wire.RAW, lane=lane, query=_INCLUDE))
         except Missing:
             return None
+        if wire.read_id(raw) != int(external_id):
+            raise Retry("BigCommerce answers with another order", reason=wire.OUT_OF_FILTER)
         return (await self._entities([raw], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
@@ -131,26 +145,18 @@ class OrderReader:
             return faults.unread(entity.content, facts)
         return mapping.order(entity.content, facts) if entity.content is not None else Mapped(value=None)
 
-    async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> list[ExternalId]:
-        """Return those of `ids` that have a cart; whoever has none on the shelf is asked for."""
+    async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Failure | None]:
+        """Return those of `ids` that have a cart, or for which that cannot be told now, with the failure.
+
+        What has none on the shelf is asked for.
+        """
         orders = [int(one) for one in ids]
         known = await self._with_cart(orders)
-        failures: list[Failure] = []
-
-        async def ask(order: int) -> None:
-            try:
-                await self._read_cart(order, lane)
-            except Failure as failure:
-                failures.append(failure)
-
-        async with trio.open_nursery() as nursery:
-            for order in orders:
-                if order not in known:
-                    nursery.start_soon(ask, order)
-        if failures:
-            raise failures[0]
+        unknown = [order for order in orders if order not in known]
+        asked = await of_each(unknown, partial(self._read_cart, lane=lane), lane, beside=bool(known))
         known = await self._with_cart(orders)
-        return [one for one in ids if int(one) in known]
+        failed = {ExternalId(str(order)): one for order, one in asked.items() if isinstance(one, Failure)}
+        return {one: failed.get(one) for one in ids if int(one) in known or one in failed}
 
     async def _with_cart(self, orders: Sequence[int]) -> set[int]:
         return {order for order, fields in (await self._carts.of(orders)).items() if fields.get(CART)}
@@ -183,39 +189,59 @@ class OrderReader:
         """Decode the orders that are ours, whole; the others have no content."""
         ids = [wire.read_id(raw) for raw in raws]
         carts = await self._carts.of(ids)
-        entities = []
+        contents: dict[int, Any] = {}
+        whole: dict[int, tuple[Listed, str]] = {}
         for raw, order in zip(raws, ids, strict=True):
             cart = carts.get(order, {}).get(CART) or self._noted(raw)
-            content = None if cart is None else await self._whole(read_order(raw), cart, lane)
-            entities.append(Entity(ExternalId(str(order)), content))
-        return entities
+            read = None if cart is None else read_order(raw)
+            if isinstance(read, Listed) and cart is not None and (read.items_shipped or not read.parts.is_whole):
+                whole[order] = read, cart
+            else:
+                contents[order] = Told(read, cart) if isinstance(read, Listed) and cart is not None else read
+
+        async def complete(order: int) -> Any:
+            return await self._whole(*whole[order], lane)
+
+        contents |= await of_each(list(whole), complete, lane, beside=len(ids) > len(whole))
+        return [Entity(ExternalId(str(order)), contents[order]) for order in ids]
 
     def _noted(self, raw: Raw) -> str | None:
         """Return the cart that the staff notes name."""
         found = self._pattern.search(read_notes(raw)) if self._pattern else None
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
-    async def _whole(self, order: Listed | wire.Unreadable | wire.Odd, cart: str, lane: Lane) -> Any:
+    async def _whole(self, order: Listed, cart: str, lane: Lane) -> Told | wire.Unreadable | wire.Odd:
         """Complete an order: all its lines where not all were included, and its shipments where it has any.
 
         How many pieces there are is known already (that the totals count pieces is inferred).
         """
-        if not isinstance(order, Listed):
-            return order
         doubt = None
         if not order.parts.is_whole:
-            path = f"{PATH}/{order.id}/products"
-            lines = await self._client.pages(path, LINES, lane=lane, limit=LIMIT)
+            lines = await self._rows(order, "products", LINES, lane)
+            if not isinstance(lines, list):
+                return lines
             if _pieces(lines) >= _pieces(_lines(order)):
                 order = structs.replace(order, consignments=order.parts.holding(lines))
-            doubt = self._doubts.about(order.id, "items", order.items_total or 0, _pieces(_lines(order)))
+            doubt = self._doubts.about(order.id, "items", order.items_total, _pieces(_lines(order)))
         shipments: list[Shipment] = []
         if order.items_shipped:
-            path = f"{PATH}/{order.id}/shipments"
-            shipments = await self._client.pages(path, SHIPMENTS, lane=lane, limit=LIMIT)
+            shown = await self._rows(order, "shipments", SHIPMENTS, lane)
+            if not isinstance(shown, list):
+                return shown
+            shipments = shown
             sent = _pieces(item for shipment in shipments for item in shipment.items)
             doubt = self._doubts.about(order.id, "shipped items", order.items_shipped, sent) or doubt
         return doubt or Told(order, cart, shipments)
+
+    async def _rows(
+        self, order: Listed, name: str, shape: Shape[B], lane: Lane
+    ) -> list[B] | wire.Unreadable | wire.Odd:
+        """Read a list of an order, or what stands for the order when a row of it cannot be read, or is another's."""
+        raws = await self._client.pages(f"{PATH}/{order.id}/{name}", wire.RAW_LIST, lane=lane, limit=LIMIT)
+        rows = shape.rows(raws, name)
+        if any(row.order_id not in (None, order.id) for row in rows.found):
+            return wire.Unreadable(order.id, f"one of its {name} is of another order", reason=wire.OUT_OF_FILTER)
+        return rows.fault(order.id, order) or rows.found
 
 
 def _lines(order: Listed) -> list[Line]:
@@ -233,3 +259,7 @@ def _spans(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
         span = [one for one in rest if one < rest[0] + LIMIT]
         yield span[0], span[-1]
         rest = rest[len(span) :]
+
+
+def _is_there(entity: Entity | None) -> bool:
+    return entity is not None

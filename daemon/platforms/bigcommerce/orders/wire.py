@@ -38,6 +38,7 @@ class Line(Struct, frozen=True):
     name: str | None = None
     sku: str | None = None
     product_id: int | None = None
+    order_id: int | None = None
     order_address_id: int | None = None
     quantity_shipped: int | None = None
     quantity_refunded: int | None = None
@@ -111,8 +112,10 @@ class Consignments(Struct, frozen=True):
         return Consignments(**{name: [dealt(part) for part in parts] for name, parts in kinds.items()})
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, kw_only=True):
     """An order with its lines. Dates are RFC 2822; one that is missing or none is the mapping's to tell of.
+
+    What every answer has must be there: an order that does not say what of it was shipped is not one without shipments.
 
     It is paid in `default_currency_code`; `currency_code` is what prices were shown in. That, and what transport,
     handling and wrapping cost, is as the API reference of v2 orders has it.
@@ -122,7 +125,7 @@ class Order(Struct, frozen=True):
     status_id: int
     date_created: str | None = None
     date_modified: str | None = None
-    customer_id: int | None = None
+    customer_id: int | None
     default_currency_code: str | None = None
     total_inc_tax: Amount = None
     total_tax: Amount = None
@@ -133,11 +136,11 @@ class Order(Struct, frozen=True):
     wrapping_cost_ex_tax: Amount = None
     wrapping_cost_inc_tax: Amount = None
     payment_status: str | None = None
-    items_total: int | None = None
-    items_shipped: int | None = None
-    is_deleted: bool = False
+    items_total: int
+    items_shipped: int
+    is_deleted: bool
     billing_address: Address | None = None
-    consignments: Consignments | None = None
+    consignments: Consignments | None
 
     @property
     def parts(self) -> Consignments:
@@ -156,7 +159,8 @@ class Shipment(Struct, frozen=True):
     """A shipment with what is in it."""
 
     id: int
-    items: list[ShippedItem] = []
+    items: list[ShippedItem]
+    order_id: int | None = None
     tracking_number: str | None = None
     tracking_carrier: str | None = None
     tracking_link: str | None = None
@@ -169,8 +173,8 @@ class _Notes(Struct, frozen=True):
     staff_notes: object = None
 
 
-LINES = Decoder(list[Line], strict=False)
-SHIPMENTS = Decoder(list[Shipment])
+LINES = Shape(Line, strict=False)
+SHIPMENTS = Shape(Shipment)
 
 _NOTES = Decoder(_Notes)
 _ORDER = Shape(Order, strict=False)

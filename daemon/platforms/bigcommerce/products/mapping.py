@@ -31,7 +31,8 @@ from daemon.model import (
 from daemon.platforms.bigcommerce.amounts import own_or, usable
 from daemon.platforms.bigcommerce.products import attributes, wire
 from daemon.platforms.bigcommerce.products.attributes import Attributes
-from daemon.platforms.bigcommerce.wire import Count
+from daemon.platforms.bigcommerce.products.faults import PLATFORM, TRACKED, faults_of, unread, url_of
+from daemon.platforms.bigcommerce.wire import Count, Odd
 from daemon.problems import Trouble
 
 _POUND, _OUNCE = Decimal("453.59237"), Decimal("28.349523125")
@@ -50,8 +51,6 @@ Tonnes), of the help centre and their short forms. A tonne is taken to be metric
 LONGEST_SKU = 255
 LONGEST_SLUG = 255
 """What SparkLayer takes at most is not documented (inferred)."""
-
-PLATFORM = "BigCommerce"
 
 Levels = Mapping[int | None, int]
 """What can be sold in all locations, by variant id."""
@@ -81,6 +80,11 @@ def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
     raw = told.product
     problems: list[Problem] = []
     kept = tuple(_with_sku(raw, problems))
+    odd = faults_of(raw) or _uncounted(told, kept)
+    if odd is not None:
+        return unread(odd, facts)
+    if raw.inventory_tracking == "product" and len(raw.variants) > 1:
+        problems.append(Trouble.STOCK_OF_PRODUCT.problem(platform=PLATFORM))
     if not kept:
         problems.append(Trouble.NOTHING_TO_SELL.problem(platform=PLATFORM))
     grams = _grams_per_unit(raw, facts, problems)
@@ -109,7 +113,7 @@ def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
         ),
         problems=tuple(problems),
         name=raw.name or raw.sku or str(raw.id),
-        url=f"{facts.url}/manage/products/edit/{raw.id}" if facts.url else "",  # inferred
+        url=url_of(raw.id, facts),
     )
 
 
@@ -138,7 +142,7 @@ def _with_sku(raw: wire.Product, problems: list[Problem]) -> Iterator[Kept]:
     """Yield the variants that SparkLayer can hold, and note why the others are left out."""
     taken = set[str]()
     for variant in raw.variants:
-        sku = (variant.sku or "").strip()
+        sku = variant.sku.strip()
         if not sku:
             problems.append(Trouble.VARIANT_WITHOUT_SKU.problem(platform=PLATFORM, variant=_called(variant)))
         elif len(sku) > LONGEST_SKU:
@@ -152,7 +156,7 @@ def _with_sku(raw: wire.Product, problems: list[Problem]) -> Iterator[Kept]:
 
 def _called(variant: wire.Variant) -> str:
     """Return what a person would call the variant: its options, or else its id."""
-    labels = " / ".join(value.label for value in variant.option_values or () if value.label)
+    labels = " / ".join(value.label for value in variant.option_values if value.label)
     return f'The variant "{labels}" (id {variant.id})' if labels else f"The product's variant with id {variant.id}"
 
 
@@ -175,7 +179,7 @@ def _options(variant: wire.Variant, problems: list[Problem]) -> tuple[Option, ..
     """Return one option per group, as SparkLayer wants; the first of a group holds, and the merchant is told."""
     groups: dict[str, str] = {}
     repeated: dict[str, None] = {}
-    for value in variant.option_values or ():
+    for value in variant.option_values:
         name = value.option_display_name
         if not name or not value.label:
             continue
@@ -193,7 +197,7 @@ def _picture(raw: wire.Product, variant: wire.Variant) -> str | None:
     """Return the variant's picture or the product's thumbnail: as small as on a category page, for a cart."""
     if isinstance(variant.image_url, str) and variant.image_url:
         return variant.image_url
-    for image in raw.images or ():
+    for image in raw.images:
         if image.is_thumbnail:
             return image.url_thumbnail or image.url_standard or None
     return None
@@ -228,16 +232,36 @@ def _prices(raw: wire.Product, kept: tuple[Kept, ...], problems: list[Problem]) 
 
 
 def _levels(told: Told, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, wire.Variant, int]]:
-    """Yield the level of each SKU that the store counts. The catalogue's level holds where no location knows more."""
-    raw = told.product
+    """Yield the level of each SKU that the store counts."""
     for sku, variant in kept:
-        level: Count = None
-        if raw.inventory_tracking == "product":
-            level = _pooled(told)
-        elif raw.inventory_tracking == "variant":
-            level = (told.levels or {}).get(variant.id, _count(variant.inventory_level))
-        if isinstance(level, int):
+        level = _level(told, variant)
+        if level is not None:
             yield sku, variant, level
+
+
+def _level(told: Told, variant: wire.Variant) -> int | None:
+    """Return what can be sold of a variant. The catalogue's level holds where no location knows more."""
+    if told.product.inventory_tracking == "product":
+        return _pooled(told)
+    if told.product.inventory_tracking == "variant":
+        return (told.levels or {}).get(variant.id, _count(variant.inventory_level))
+    return None
+
+
+def _uncounted(told: Told, kept: tuple[Kept, ...]) -> Odd | None:
+    """Return the levels that are null though the store counts them: the last ones known stay."""
+    raw, skus = told.product, {variant.id for _, variant in kept}
+    if raw.inventory_tracking not in TRACKED:
+        return None
+    if raw.inventory_tracking == "product":
+        names = [] if _pooled(told) is not None or not kept else ["inventory_level"]
+    else:
+        names = [
+            f"variants[{place}].inventory_level"
+            for place, variant in enumerate(raw.variants)
+            if variant.id in skus and _level(told, variant) is None
+        ]
+    return Odd(raw.id, tuple(names), raw) if names else None
 
 
 def _pooled(told: Told) -> int | None:

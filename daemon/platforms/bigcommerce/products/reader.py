@@ -9,14 +9,13 @@ store says there is more, is tried again; a short page ends the walk only when t
 last.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from msgspec import Raw
 
-from daemon.errors import Missing, Rejected, Retry
+from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.http import shortly
 from daemon.model import ExternalId, Lane, Mapped, Product, StoreFacts
 from daemon.platforms.base import BAD_ID, Entity, Page
@@ -27,17 +26,20 @@ from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
-from daemon.platforms.bigcommerce.products import mapping
+from daemon.platforms.bigcommerce.products import faults, mapping
+from daemon.platforms.bigcommerce.products.faults import TRACKED
+from daemon.platforms.bigcommerce.products.levels import Inventory, read_inventory
 from daemon.platforms.bigcommerce.products.mapping import Told
-from daemon.platforms.bigcommerce.products.wire import ITEMS, OWNERS, read_product
+from daemon.platforms.bigcommerce.products.wire import OWNERS, read_product
 from daemon.platforms.bigcommerce.products.wire import Product as Listed
+from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.store import StoreReader
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
 from daemon.platforms.shelf import Shelf
+from daemon.second_answer import confirmed
 
 PATH = "/v3/catalog/products"
 VARIANTS = "/v3/catalog/variants"
-ITEMS_LIMIT = 1000
 """What the inventory API allows (contract section 4)."""
 
 _INCLUDE = {"include": "variants,images,custom_fields"}
@@ -74,7 +76,10 @@ class ProductReader:
         touched = await self._touched.page(cursor)
         if touched is not None:
             ids, following = touched
-            return Page(entities=list((await self.read(ids, Lane.BACKFILL)).values()), cursor=following)
+            entities = list((await self.read([one for one in ids if is_id(one)], Lane.BACKFILL)).values())
+            later = Retry("BigCommerce does not say whose variant this is", reason="owner_unknown")
+            entities += [Entity(one, later) for one in ids if not is_id(one)]
+            return Page(entities=entities, cursor=following)
         return await self._walk(None if walk_begins(cursor) else cursor, {"date_modified:min": since_text(since)})
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
@@ -83,10 +88,18 @@ class ProductReader:
         Ids that are none of BigCommerce's are left out. One that stands for metafields has these read again.
         """
         found: dict[ExternalId, Entity] = {}
-        for told in filter(None, map(MetafieldsId.read, ids)):
-            owner = await self._read_metafields(told, lane)
-            if owner is not None:
-                found[told.text] = Entity(ExternalId(str(owner)), None)
+        named = [told for told in map(MetafieldsId.read, ids) if told is not None]
+
+        async def read_metafields(place: int) -> int | None:
+            return await self._read_metafields(named[place], lane)
+
+        beside = len(ids) > len(named)
+        for place, owner in (await of_each(range(len(named)), read_metafields, lane, beside=beside)).items():
+            text = named[place].text
+            if isinstance(owner, Failure):
+                found[text] = Entity(text, owner)
+            elif owner is not None:
+                found[text] = Entity(ExternalId(str(owner)), None)
         rest = [one for one in ids if is_id(one)]
         while rest:
             asked, entities = await shortly(partial(self._read_some, rest, lane))
@@ -95,27 +108,42 @@ class ProductReader:
         return found
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one product; None when BigCommerce itself answers that there is none."""
+        """Read one product; None when BigCommerce itself answers twice that there is none."""
         if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason=BAD_ID)
+        return await confirmed(partial(self._read_alone, external_id, lane), _is_there)
+
+    async def _read_alone(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         path = f"{PATH}/{external_id}"
         try:
             answer = await shortly(partial(self._client.get, path, wire.RAW_SINGLE, lane=lane, query=_INCLUDE))
         except Missing:
             return None
+        if wire.read_id(answer.data) != int(external_id):
+            raise Retry("BigCommerce answers with another product", reason=wire.OUT_OF_FILTER)
         return (await self._entities([answer.data], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
+        if isinstance(entity.content, wire.Odd):
+            return faults.unread(entity.content, facts)
         return mapping.product(entity.content, facts)
 
-    async def _find_touched(self) -> set[int]:
-        """Return the products of which a metafield, or one of a variant, has changed since the lists were read last."""
-        own = set(await self._own.catch_up())
-        for variant in await self._variants.catch_up():
-            own.update(await self._products_of(variant, Lane.BACKFILL))
+    async def _find_touched(self) -> set[ExternalId]:
+        """Return the products of which a metafield, or one of a variant, has changed since the lists were read last.
+
+        A variant of which BigCommerce does not tell the product stands for itself, to be read later.
+        """
+        own = {ExternalId(str(product)) for product in await self._own.catch_up()}
+        variants = sorted(await self._variants.catch_up())
+        ask = partial(self._products_of, lane=Lane.BACKFILL)
+        for variant, products in (await of_each(variants, ask, Lane.BACKFILL, beside=True)).items():
+            if isinstance(products, Failure):
+                own.add(MetafieldsId("variant", variant).text)
+            else:
+                own.update(ExternalId(str(product)) for product in products)
         return own
 
     async def _caught_up(self) -> None:
@@ -125,7 +153,7 @@ class ProductReader:
     async def _products_of(self, variant: int, lane: Lane) -> list[int]:
         query = {"id": str(variant), "include_fields": "product_id"}
         owners = await shortly(partial(self._client.every, VARIANTS, OWNERS, lane=lane, limit=LARGEST, query=query))
-        return [owner.product_id for owner in owners]
+        return [owner.product_id for owner in owners if owner.id in {None, variant}]
 
     async def _path_of_variant(self, variant: int) -> str | None:
         products = await self._products_of(variant, Lane.BACKFILL)
@@ -160,7 +188,8 @@ class ProductReader:
         asked = ids[: self._size.value]
         query = {"id:in": listed(asked), "limit": str(LARGEST)}
         listing = await self._listing(query, len(asked), lane)
-        return len(asked), await self._entities(listing.data, lane)
+        wanted = [raw for raw in listing.data if str(wire.read_id(raw)) in asked]
+        return len(asked), await self._entities(wanted, lane)
 
     async def _listing(self, query: Mapping[str, str], expected: int, lane: Lane) -> wire.Listing[Raw]:
         """Read one page of `expected` products at most, and learn what size of page the store bears."""
@@ -175,42 +204,37 @@ class ProductReader:
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode products and join the stock of all locations, and their metafields, to them."""
         products = [read_product(raw) for raw in raws]
-        readable = [one for one in products if isinstance(one, Listed)]
-        levels = await self._levels([one.id for one in products], lane)
-        own = await self._own.of([one.id for one in readable])
-        variants = await self._variants.of([variant.id for one in readable for variant in one.variants])
+        readable = {one.id: one for one in products if isinstance(one, Listed)}
+        # One location alone can sell what the catalogue says.
+        several = bool(readable) and await self._store.locations() != 1
+        inventory = await read_inventory(self._client, readable, lane) if several else {}
+        own = await self._own.of(list(readable))
+        variants = await self._variants.of([variant.id for one in readable.values() for variant in one.variants])
 
-        def told(one: Listed) -> Told | wire.Unreadable:
-            level = None if levels is None else levels[one.id]
+        def told(one: Listed) -> Told | Failure | wire.Unreadable | wire.Odd:
+            stock = inventory.get(one.id)
             fields = {variant.id: variants[variant.id] for variant in one.variants if variant.id in variants}
-            return self._doubt(one, level) or Told(one, level, own.get(one.id, {}), fields)
+            fault = None if stock is None else stock.fault or self._doubt(one, stock)
+            return fault or Told(one, None if stock is None else stock.levels, own.get(one.id, {}), fields)
 
         contents: list[Any] = [told(one) if isinstance(one, Listed) else one for one in products]
         return [Entity(ExternalId(str(one.id)), content) for one, content in zip(products, contents, strict=True)]
 
-    async def _levels(self, products: Sequence[int], lane: Lane) -> Mapping[int, mapping.Levels] | None:
-        """Return by product what all locations can sell of each variant; None when there is only one."""
-        if await self._store.locations() == 1 or not products:
-            return None
-        query = {"product_id:in": listed(products)}
-        path = "/v3/inventory/items"
-        levels: dict[int, dict[int | None, int]] = defaultdict(dict)
-        for item in await self._client.every(path, ITEMS, lane=lane, limit=ITEMS_LIMIT, query=query):
-            levels[item.identity.product_id][item.identity.variant_id] = item.level
-        return levels
-
-    def _doubt(self, one: Listed, levels: mapping.Levels | None) -> wire.Unreadable | None:
+    def _doubt(self, one: Listed, stock: Inventory) -> wire.Unreadable | None:
         """Return what stands for a product when the inventory leaves out some of what the store counts.
 
         The catalogue's level, that of one location, is much less than what there is: it holds for what no location
         knows only when the inventory goes on saying so.
         """
-        if levels is None or one.inventory_tracking not in {"product", "variant"}:
+        if one.inventory_tracking not in TRACKED:
             return None
+        counted = [variant.id for variant in one.variants if variant.sku.strip()]
+        listed_of = sum(id_ in stock.levels for id_ in counted)
         if one.inventory_tracking == "product":
-            return self._doubts.about(one.id, "stock levels", 1, len(levels))
-        counted = [variant.id for variant in one.variants if (variant.sku or "").strip()]
-        return self._doubts.about(one.id, "stock levels", len(counted), sum(id_ in levels for id_ in counted))
+            counted, listed_of = [one.id], len(stock.levels)
+        if stock.has_strays and listed_of < len(counted):
+            return wire.Unreadable(one.id, "its stock levels may be among others", reason=wire.OUT_OF_FILTER)
+        return self._doubts.about(one.id, "stock levels", len(counted), listed_of)
 
 
 async def _path_of(product: int) -> str:
@@ -234,3 +258,7 @@ def _has_more(entities: Sequence[Entity], last: int, total: int | None) -> bool:
     if not ids and total:
         raise Retry(f"BigCommerce's page is empty, yet {total} products are said to match", reason="page_empty")
     return bool(ids) and (total is None or total > len(ids))
+
+
+def _is_there(entity: Entity | None) -> bool:
+    return entity is not None

@@ -1,50 +1,54 @@
 """A product as the API tells it: only the fields we use.
 
 What real stores answer decides, not the specification: a variant's null price or weight inherits the product's.
-`variants` must be there and not empty: it is missing when the server ignored `include`, and that must not read as "no
-variants".
+Keys that every answer has must be there, since one that lacks must not read as "none": `variants` and `images` are
+missing when the server ignored `include`, and without `inventory_tracking` nothing would be counted.
 
-A price or a weight that is no number at all costs that number only: it reads as NaN, which no amount may be, and so
-becomes a problem for the merchant. A level of stock that is none makes the product `Unreadable`: to leave it out would
-sell without end.
+A field of another type is told of, and SparkLayer then keeps what it has of the product: see
+`daemon.platforms.bigcommerce.odd`.
 """
 
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.platforms.bigcommerce import wire
-from daemon.platforms.bigcommerce.wire import Amount, Count, Listing, Nothing, Unreadable
+from daemon.platforms.bigcommerce.odd import Shape
+from daemon.platforms.bigcommerce.wire import OUT_OF_FILTER, Amount, Count, Listing, Nothing, Odd, Unreadable
 
 
 class OptionValue(Struct, frozen=True):
     """One option of a variant: `Colour` is the display name, `Red` the label."""
 
-    label: str | None = None
-    option_display_name: str | None = None
+    label: str
+    option_display_name: str
 
 
-class Variant(Struct, frozen=True):
-    """A variant; a simple product has exactly one, the base variant, without option values."""
+class Variant(Struct, frozen=True, kw_only=True):
+    """A variant; a simple product has exactly one, the base variant, without option values.
+
+    `inventory_level` may be null where stock is not counted; the mapping knows.
+    """
 
     id: int
-    sku: str | None = None
-    price: Amount = None
-    retail_price: Amount = None
-    weight: Amount = None
-    inventory_level: Count = None
-    purchasing_disabled: bool | None = None
+    product_id: int | None = None
+    sku: str
+    price: Amount
+    retail_price: Amount
+    weight: Amount
+    inventory_level: Count
+    purchasing_disabled: bool
     image_url: str | Nothing | None = None
-    option_values: list[OptionValue] | None = None
+    option_values: list[OptionValue]
 
 
 class Image(Struct, frozen=True):
     """An image in several sizes: `thumbnail` as on category pages, `standard` as on the product's page."""
 
-    is_thumbnail: bool | None = None
+    is_thumbnail: bool
     url_thumbnail: str | None = None
     url_standard: str | None = None
 
@@ -55,22 +59,22 @@ class CustomUrl(Struct, frozen=True):
     url: str | None = None
 
 
-class Product(Struct, frozen=True):
+class Product(Struct, frozen=True, kw_only=True):
     """A product with its variants and images included. `inventory_tracking` is none, product or variant."""
 
     id: int
     variants: Annotated[list[Variant], Meta(min_length=1)]
-    name: str = ""
+    name: str
     sku: str | None = None
-    custom_url: CustomUrl | None = None
-    is_visible: bool = True
-    availability: str | None = None
-    price: Amount = None
-    retail_price: Amount = None
-    weight: Amount = None
-    inventory_tracking: str | None = None
-    inventory_level: Count = None
-    images: list[Image] | None = None
+    custom_url: CustomUrl | None
+    is_visible: bool
+    availability: str
+    price: Decimal
+    retail_price: Amount
+    weight: Amount
+    inventory_tracking: str
+    inventory_level: Count
+    images: list[Image]
 
 
 class Identity(Struct, frozen=True):
@@ -83,7 +87,7 @@ class Identity(Struct, frozen=True):
 class ItemLocation(Struct, frozen=True):
     """What can be sold from one location: on hand less safety stock."""
 
-    available_to_sell: int = 0
+    available_to_sell: int
     location_enabled: bool = True
 
 
@@ -100,55 +104,44 @@ class InventoryItem(Struct, frozen=True):
 
 
 class Owner(Struct, frozen=True):
-    """Whose a variant is."""
+    """Whose a variant is, and which variant that is, where it is told."""
 
     product_id: int
+    id: int | None = None
 
 
-ITEMS = Decoder(Listing[InventoryItem])
+class _Owned(Struct, frozen=True):
+    identity: Owner
+
+
+ITEMS = Shape(InventoryItem)
 OWNERS = Decoder(Listing[Owner])
 
 AMOUNTS = ("price", "retail_price", "weight")
-"""The fields of a product and of a variant that are an `Amount`."""
+"""The fields of a product and of a variant that are an amount."""
 
-NO_NUMBER = Decimal("NaN")
+_PRODUCT = Shape(Product)
+_OWNED = Decoder(_Owned, strict=False)
 
 
-def read_product(raw: Raw) -> Product | Unreadable:
-    """Decode one product. Raises Retry when not even its id can be told."""
-    product = wire.read(raw, _PRODUCT)
+def read_product(raw: Raw) -> Product | Unreadable | Odd:
+    """Decode one product. Raises Retry when not even its id can be told.
+
+    One without variants is unreadable, and so is one with a variant that says it is another product's.
+    """
+    product = _PRODUCT.read(raw)
+    if isinstance(product, Odd) and "variants" in product.fields:
+        return Unreadable(product.id, "it has no variants")
     if isinstance(product, Product):
-        return product
-    try:
-        return msgspec.convert(_without_words(wire.decode(raw, _LOOSE)), Product)
-    except msgspec.DecodeError:
-        return product
-
-
-def _number(text: str) -> Decimal:
-    """Read a number of JSON, exactly."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # its exponent is beyond all bounds
-        return NO_NUMBER
-
-
-_PRODUCT = Decoder(Product)
-_LOOSE = Decoder(dict[str, Any], float_hook=_number)
-
-
-def _without_words(product: dict[str, Any]) -> dict[str, Any]:
-    """Replace each amount that is no number by NaN."""
-    variants = product.get("variants")
-    for told in (product, *(variants if isinstance(variants, list) else ())):
-        if isinstance(told, dict):
-            told.update({name: NO_NUMBER for name in AMOUNTS if name in told and not _is_amount(told[name])})
+        strange = next((one for one in product.variants if one.product_id not in (None, product.id)), None)
+        if strange is not None:
+            return Unreadable(product.id, f"its variant {strange.id} is of another product", reason=OUT_OF_FILTER)
     return product
 
 
-def _is_amount(value: object) -> bool:
+def read_owner(raw: Raw) -> int | None:
+    """Return whose stock an inventory item is, if it tells."""
     try:
-        msgspec.convert(value, Amount)
-    except msgspec.ValidationError:
-        return False
-    return True
+        return wire.decode(raw, _OWNED).identity.product_id
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,45 @@
+"""Fields of a product that cannot be used: SparkLayer then keeps what it has of the product. Pure.
+
+Nothing is made of the rest, since what would be left out might be removed there: a level of stock that is null would
+sell without end. Names are those of BigCommerce, with the place in its lists.
+"""
+
+from decimal import Decimal
+
+from daemon.model import Mapped, Product, StoreFacts
+from daemon.platforms.bigcommerce.products import wire
+from daemon.platforms.bigcommerce.wire import Odd
+from daemon.problems import Trouble
+
+PLATFORM = "BigCommerce"
+TRACKED = frozenset({"product", "variant"})
+"""Where stock may be counted; "none" is the third word."""
+
+MOST = 20
+"""So many fields are told of at most: a product may have hundreds of variants."""
+
+
+def faults_of(product: wire.Product) -> Odd | None:
+    """Return a product's amounts that are no numbers, and a way of counting stock that is not documented."""
+    names = [name for name in wire.AMOUNTS if _is_no_number(getattr(product, name))]
+    for place, variant in enumerate(product.variants):
+        names += [f"variants[{place}].{name}" for name in wire.AMOUNTS if _is_no_number(getattr(variant, name))]
+    if product.inventory_tracking not in TRACKED | {"none"}:
+        names.append("inventory_tracking")
+    return Odd(product.id, tuple(names), product) if names else None
+
+
+def unread(odd: Odd, facts: StoreFacts) -> Mapped[Product]:
+    """Map a product with fields that cannot be read: SparkLayer keeps what it has."""
+    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields[:MOST]]
+    name = odd.rest.name if isinstance(odd.rest.name, str) else ""
+    return Mapped(value=None, problems=tuple(found), name=name or str(odd.id), url=url_of(odd.id, facts))
+
+
+def url_of(product: int, facts: StoreFacts) -> str:
+    """Return where a product is edited (inferred)."""
+    return f"{facts.url}/manage/products/edit/{product}" if facts.url else ""
+
+
+def _is_no_number(amount: object) -> bool:
+    return isinstance(amount, Decimal) and not amount.is_finite()

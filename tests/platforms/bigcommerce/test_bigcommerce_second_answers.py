@@ -1,0 +1,260 @@
+"""One answer makes nothing gone, empty or excluded, and an answer that contradicts its request proves nothing."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon.errors import Retry
+from daemon.model import ExternalId, Kind, Lane
+from daemon.sandbox import answer
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.samples.groups import WHOLESALE, add_groups
+from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House
+
+JSON = {"content-type": "application/json"}
+NOT_FOUND = answer(404, '{"status":404,"title":"Not found"}', JSON)
+OLD_NOT_FOUND = answer(404, '[{"status":404,"message":"Not found"}]', JSON)
+PAGES = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
+NOTHING = answer(200, json.dumps({"data": [], "meta": {"pagination": PAGES}}), JSON)
+
+PATHS = {
+    Kind.PRODUCTS: ("GET */v3/catalog/products/*", "GET */v3/catalog/products", NOT_FOUND, NOTHING),
+    Kind.CUSTOMERS: ("GET */v3/customers", "GET */v3/customers", None, NOTHING),
+    Kind.ORDERS: ("GET */v2/orders/*", "GET */v2/orders", OLD_NOT_FOUND, answer(204)),
+}
+"""Of each kind what one entity is asked for by, what several are, and how either says that there is none."""
+every_kind = pytest.mark.parametrize("kind", PATHS)
+
+
+def _two(house: House, kind: Kind) -> tuple[ExternalId, ExternalId]:
+    """Add an entity of ours and another one; return their ids."""
+    if kind is Kind.PRODUCTS:
+        made = house.jumper, house.mug
+    elif kind is Kind.ORDERS:
+        made = house.order(CARTS[0]), house.order(CARTS[1])
+    else:
+        add_groups(house.store)
+        made = tuple(house.store.customers.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in "xy")  # type: ignore[assignment]
+    return ExternalId(str(made[0])), ExternalId(str(made[1]))
+
+
+def _delete(house: House, kind: Kind, external_id: ExternalId) -> None:
+    number = int(external_id)
+    if kind is Kind.PRODUCTS:
+        house.store.delete_product(number, silent=True)
+    elif kind is Kind.CUSTOMERS:
+        house.store.customers.delete(number, silent=True)
+    else:
+        del house.store.orders.orders[number]
+
+
+def _without(external_id: ExternalId) -> Callable[..., Any]:
+    """Leave an entity out of a list that was asked for it."""
+
+    async def act(request: Request, response: Response | None) -> Response | None:
+        assert response is not None
+        body = json.loads(response.body)
+        if "id%3Ain" in request.query or "id:in" in request.query:
+            body["data"] = [row for row in body["data"] if str(row["id"]) != external_id]
+        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
+
+    return act
+
+
+def _say_that_it_is_gone(house: House, kind: Kind, external_id: ExternalId, times: int) -> None:
+    path, _, refusal, _ = PATHS[kind]
+    if refusal is None:
+        house.api.faults.add(path, _without(external_id), after_effect=True, times=times)
+    else:
+        house.api.faults.add(path, refusal, times=times)
+
+
+@every_kind
+async def test_two_answers_that_differ_prove_nothing_and_the_third_is_a_minute_away(
+    house: House, kind: Kind, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    one, _ = _two(house, kind)
+    await house.walk(kind)
+    _say_that_it_is_gone(house, kind, one, times=1)
+    with pytest.raises(Retry) as failed:
+        await house.shop.read_one(kind, one, Lane.LIVE)
+    assert (failed.value.reason, failed.value.after) == ("answers_differ", 60.0)
+    assert await house.shop.read_one(kind, one, Lane.LIVE) is not None
+
+
+@every_kind
+async def test_what_is_gone_is_so_by_two_answers_two_seconds_apart(
+    house: House, kind: Kind, autojump_clock: MockClock
+) -> None:
+    """In good time: the rest of the way to SparkLayer has 10 seconds less this."""
+    del autojump_clock
+    one, _ = _two(house, kind)
+    await house.walk(kind)
+    _delete(house, kind, one)
+    house.calls()
+    began = trio.current_time()
+    assert await house.shop.read_one(kind, one, Lane.LIVE) is None
+    assert 2 <= trio.current_time() - began < 3
+    assert max(house.calls().values()) == 2
+
+
+@every_kind
+async def test_a_list_that_leaves_one_out_leads_to_no_none(house: House, kind: Kind, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    one, other = _two(house, kind)
+    await house.walk(kind)
+    _, path, _, nothing = PATHS[kind]
+    house.api.faults.add(path, nothing, times=1)
+    assert {one, other}.isdisjoint(await house.shop.read(kind, [one, other], Lane.LIVE))
+    assert await house.shop.read_one(kind, one, Lane.LIVE) is not None
+
+
+@every_kind
+async def test_an_answer_about_another_one_proves_nothing(house: House, kind: Kind, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    one, other = _two(house, kind)
+    await house.walk(kind)
+    path, lists, _, _ = PATHS[kind]
+
+    async def change(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        body = json.loads(response.body)
+        data = body["data"] if isinstance(body, dict) and "data" in body else body
+        for row in data if isinstance(data, list) else [data]:
+            if str(row["id"]) == one:
+                row["id"] = int(other) + 1000
+        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
+
+    house.api.faults.add(path, change, after_effect=True)
+    with pytest.raises(Retry) as failed:
+        await house.shop.read_one(kind, one, Lane.LIVE)
+    assert failed.value.reason == "out_of_filter"
+    house.api.faults.clear()
+    house.api.faults.add(lists, change, after_effect=True)
+    assert set(await house.shop.read(kind, [one, other], Lane.LIVE)) <= {other}
+
+
+@pytest.mark.parametrize("group", [None, 0, 9999, "lacks"])
+async def test_a_customer_of_a_page_who_is_of_no_group_asked_for_is_nobodys_removal(
+    house: House, group: object, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    one, _ = _two(house, Kind.CUSTOMERS)
+
+    async def change(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        body = json.loads(response.body)
+        for row in body["data"]:
+            row["customer_group_id"] = group
+            if group == "lacks":
+                del row["customer_group_id"]
+        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
+
+    house.api.faults.add("GET */v3/customers", change, after_effect=True)
+    page = await house.shop.page(Kind.CUSTOMERS, None)
+    told = {entity.external_id: entity for entity in page.entities}
+    with pytest.raises(Retry):
+        house.shop.map(Kind.CUSTOMERS, told[one], FACTS)
+
+
+async def test_a_group_that_is_null_is_told_of_a_customer_that_is_read(house: House, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    one, _ = _two(house, Kind.CUSTOMERS)
+    await house.walk(Kind.CUSTOMERS)
+
+    async def change(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        return Response(
+            status=200,
+            headers=response.headers,
+            body=response.body.replace(b'"customer_group_id":%d' % WHOLESALE, b'"customer_group_id":null'),
+        )
+
+    house.api.faults.add("GET */v3/customers", change, after_effect=True)
+    told = (await house.read(Kind.CUSTOMERS, one))[one]
+    assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
+
+
+@pytest.mark.parametrize("empty", [NOTHING, NOT_FOUND])
+async def test_one_empty_list_of_metafields_takes_nothing_away(
+    house: House, empty: Any, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
+    await house.walk(Kind.PRODUCTS)
+    house.store.metafields.set("product", house.mug, "rrp", "8", silent=True)
+    house.api.faults.add(f"GET */v3/catalog/products/{house.mug}/metafields", empty, times=1)
+    await house.shop.read(Kind.PRODUCTS, [ExternalId(f"metafields:product:{house.mug}")], Lane.LIVE)
+    rrp = (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value.variants[0].rrp
+    assert rrp is not None
+    assert rrp.amount == 8
+
+
+@pytest.mark.parametrize("empty", [NOTHING, NOT_FOUND])
+async def test_one_empty_list_of_an_orders_metafields_makes_it_nobodys(
+    house: House, empty: Any, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    order = house.order(CARTS[0])
+    await house.walk(Kind.ORDERS)
+    house.api.faults.add(f"GET */v3/orders/{order}/metafields", empty, times=1)
+    await house.shop.read(Kind.ORDERS, [ExternalId(f"metafields:order:{order}")], Lane.LIVE)
+    assert (await house.read(Kind.ORDERS, order))[str(order)].value is not None
+
+
+ODD_FIELDS: dict[str, dict[str, Any]] = {
+    "a value that is null": {"value": None},
+    "a value that is a list": {"value": ["9"]},
+    "another's": {"resource_id": 9999},
+    "of another namespace": {"namespace": "other"},
+}
+
+
+@pytest.mark.parametrize("change", ODD_FIELDS.values(), ids=ODD_FIELDS)
+async def test_odd_metafields_take_nothing_away(
+    house: House, change: dict[str, Any], autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
+    await house.walk(Kind.PRODUCTS)
+
+    async def spoil(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        body = json.loads(response.body)
+        body["data"] = [row | change for row in body["data"]]
+        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
+
+    house.api.faults.add("GET */v3/catalog/products*metafields", spoil, after_effect=True)
+    await house.walk(Kind.PRODUCTS)
+    named = ExternalId(f"metafields:product:{house.mug}")
+    found = await house.shop.read(Kind.PRODUCTS, [named], Lane.LIVE)
+    with pytest.raises(Retry):
+        house.shop.map(Kind.PRODUCTS, found[named], FACTS)
+    assert (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value.variants[0].rrp is not None
+
+
+@pytest.mark.parametrize("row", [{"id": WHOLESALE, "name": ["x"]}, {"id": WHOLESALE, "is_group_for_guests": None}])
+async def test_an_odd_customer_group_concerns_its_customers_only(
+    house: House, row: dict[str, Any], autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    one, other = _two(house, Kind.CUSTOMERS)
+    gold = house.store.customers.add_group("Gold")
+    house.store.customers.set_group(int(other), gold, silent=True)
+
+    async def spoil(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        rows = [row if group["id"] == WHOLESALE else group for group in json.loads(response.body)]
+        return Response(status=200, headers=response.headers, body=json.dumps(rows).encode())
+
+    house.api.faults.add("GET */v2/customer_groups", spoil, after_effect=True)
+    page = await house.shop.page(Kind.CUSTOMERS, None)
+    told = {entity.external_id: entity for entity in page.entities}
+    assert house.shop.map(Kind.CUSTOMERS, told[other], FACTS).value is not None
+    with pytest.raises(Retry):
+        house.shop.map(Kind.CUSTOMERS, told[one], FACTS)

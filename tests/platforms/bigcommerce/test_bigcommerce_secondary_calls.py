@@ -1,0 +1,347 @@
+"""A call for what belongs to an entity fails for that entity only: pages, batches and sweeps go on without it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import trio
+from attrs import frozen
+from trio.testing import MockClock
+
+from daemon.errors import Blocked, Failure, Rejected, Retry
+from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.bigcommerce.secondary import MOST_SPLITS, of_each, of_lists
+from daemon.sandbox import answer, html
+from daemon.sandbox.bigcommerce.catalogue import Location
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.samples.groups import WHOLESALE, add_groups
+from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House
+
+HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
+
+
+@frozen(kw_only=True)
+class Case:
+    """Two entities of a kind, of which a call for the first one's belongings will fail.
+
+    `path` is what that call asks for; with `listed` it is that of a list of many, which fails when it is to name the
+    first one. A `row` of its answer can be changed. What has no row, or is read by an id only, is not in pages.
+    """
+
+    kind: Kind
+    make: Callable[[House], tuple[int, int]]
+    path: str
+    listed: str | None = None
+    row: bool = True
+    paged: bool = True
+    named: str = "{}"
+    """The id that is read, where that is not the entity's own."""
+
+
+def _orders(house: House) -> tuple[int, int]:
+    lines = [{"name": f"Part {number}", "sku": f"P-{number}", "quantity": 2, "price": 1} for number in range(60)]
+    made = house.order(CARTS[0], lines=lines), house.order(CARTS[1], lines=lines)
+    for one in made:
+        house.store.orders.ship(one, tracking_number="T1", silent=True)
+    return made
+
+
+def _retail(house: House) -> tuple[int, int]:
+    return house.order(), house.order(CARTS[1])
+
+
+def _customers(house: House) -> tuple[int, int]:
+    add_groups(house.store)
+    made = []
+    for number in range(2):
+        places = [HOME | {"address2": f"Gate {gate}"} for gate in range(12)]
+        made.append(
+            house.store.customers.add(f"x{number}@example.com", group_id=WHOLESALE, addresses=places, silent=True)
+        )
+        for name in range(12):
+            house.store.customers.set_attribute(made[-1], f"other {name}", "v")
+    return made[0], made[1]
+
+
+def _products(house: House) -> tuple[int, int]:
+    house.store.locations.append(Location(2, "york", "York"))
+    for variant in house.store.entry(house.jumper).variants:
+        house.store.set_stock(variant.id, 20, location_id=2, silent=True)
+    return house.jumper, house.mug
+
+
+def _described(house: House) -> tuple[int, int]:
+    for product in (house.jumper, house.mug):
+        house.store.metafields.set("product", product, "rrp", "9", silent=True)
+    return house.jumper, house.mug
+
+
+CASES = {
+    "lines": Case(kind=Kind.ORDERS, make=_orders, path="GET */v2/orders/{}/products"),
+    "shipments": Case(kind=Kind.ORDERS, make=_orders, path="GET */v2/orders/{}/shipments"),
+    "cart of a retail order": Case(
+        kind=Kind.ORDERS, make=_retail, path="GET */v3/orders/{}/metafields", row=False, paged=False
+    ),
+    "cart that a webhook names": Case(
+        kind=Kind.ORDERS,
+        make=_orders,
+        path="GET */v3/orders/{}/metafields",
+        paged=False,
+        row=False,
+        named="metafields:order:{}",
+    ),
+    "addresses": Case(
+        kind=Kind.CUSTOMERS, make=_customers, path="GET */v3/customers/addresses", listed="customer_id:in"
+    ),
+    "attribute values": Case(
+        kind=Kind.CUSTOMERS, make=_customers, path="GET */v3/customers/attribute-values", listed="customer_id:in"
+    ),
+    "inventory": Case(kind=Kind.PRODUCTS, make=_products, path="GET */v3/inventory/items", listed="product_id:in"),
+    "metafields that a webhook names": Case(
+        kind=Kind.PRODUCTS,
+        make=_described,
+        path="GET */v3/catalog/products/{}/metafields",
+        paged=False,
+        row=False,
+        named="metafields:product:{}",
+    ),
+}
+
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+paged_cases = pytest.mark.parametrize(
+    "case", [case for case in CASES.values() if case.paged], ids=[name for name, case in CASES.items() if case.paged]
+)
+JSON = {"content-type": "application/json"}
+FAILURES: dict[str, tuple[Any, type[Failure]]] = {
+    "500": (answer(500), Retry),
+    "a gateway's page": (html(502), Retry),
+    "a page of HTML": (html(200), Retry),
+    "no JSON": (answer(200, "{", JSON), Retry),
+    "another shape": (answer(200, '"x"', JSON), Retry),
+    "an own 403": (answer(403, '{"status":403,"title":"Forbidden"}', JSON), Blocked),
+    "an own 400": (answer(400, '{"status":400,"title":"Bad"}', JSON), Rejected),
+}
+every_failure = pytest.mark.parametrize(("fault", "failure"), FAILURES.values(), ids=FAILURES)
+
+
+def _fail(house: House, case: Case, bad: int, fault: Any) -> None:
+    """Have the call for the belongings of `bad` fail, and no other."""
+
+    async def act(request: Request, response: Response | None) -> Response | None:
+        if case.listed is None or str(bad) in _asked(request, case.listed):
+            told: Response | None = await fault(request, response)
+            return told
+        return None
+
+    house.api.faults.add(case.path.format(bad), act)
+
+
+async def hang(_request: Request, _response: Response | None) -> None:
+    await trio.sleep_forever()
+
+
+def _asked(request: Request, name: str) -> list[str]:
+    return parse_qs(request.query).get(name, [""])[0].split(",")
+
+
+def _failure_of(house: House, kind: Kind, entity: Any) -> Failure:
+    with pytest.raises(Failure) as failed:
+        house.shop.map(kind, entity, FACTS)
+    return failed.value
+
+
+@every_case
+@every_failure
+async def test_a_failing_secondary_call_fails_its_entity_only(
+    house: House, case: Case, fault: Any, failure: type[Failure], autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    bad, good = case.make(house)
+    await house.walk(case.kind)
+    _fail(house, case, bad, fault)
+    named = ExternalId(case.named.format(bad))
+    for lane in Lane:
+        found = await house.shop.read(case.kind, [named, ExternalId(str(good))], lane)
+        assert isinstance(_failure_of(house, case.kind, found[named]), failure)
+        assert house.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
+    house.api.faults.clear()
+    found = await house.shop.read(case.kind, [named], Lane.LIVE)
+    assert not found or not isinstance(found[named].content, Failure)
+
+
+@paged_cases
+@pytest.mark.parametrize("since", [None, 0.0], ids=["page", "sweep"])
+@every_failure
+async def test_pages_and_sweeps_go_on_beside_a_failing_secondary_call(
+    house: House, case: Case, fault: Any, failure: type[Failure], since: float | None, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    bad, good = case.make(house)
+    await house.walk(case.kind)
+    _fail(house, case, bad, fault)
+    cursor: str | None = None
+    entities: dict[str, Any] = {}
+    for _ in range(9):
+        page = await (
+            house.shop.page(case.kind, cursor) if since is None else house.shop.changed_since(case.kind, since, cursor)
+        )
+        entities |= {one.external_id: one for one in page.entities}
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert isinstance(_failure_of(house, case.kind, entities[str(bad)]), failure)
+    assert house.shop.map(case.kind, entities[str(good)], FACTS).value is not None
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if case.listed is None])
+async def test_a_secondary_call_that_hangs_delays_no_live_neighbour_for_long(
+    house: House, case: Case, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    bad, good = case.make(house)
+    await house.walk(case.kind)
+
+    _fail(house, case, bad, hang)
+    named = ExternalId(case.named.format(bad))
+    with trio.fail_after(8):
+        found = await house.shop.read(case.kind, [named, ExternalId(str(good))], Lane.LIVE)
+    assert _failure_of(house, case.kind, found[named]).reason == "timeout"
+    assert house.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
+
+
+@pytest.mark.parametrize("path", ["addresses", "attribute-values"])
+async def test_a_list_that_hangs_delays_no_live_customer_who_is_not_in_it(
+    house: House, path: str, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    bad, _ = _customers(house)
+    plain = house.store.customers.add("plain@example.com", group_id=WHOLESALE, silent=True)
+    await house.walk(Kind.CUSTOMERS)
+    house.api.faults.add(f"GET */v3/customers/{path}", hang)
+    with trio.fail_after(8):
+        found = await house.shop.read(Kind.CUSTOMERS, [ExternalId(str(bad)), ExternalId(str(plain))], Lane.LIVE)
+    assert _failure_of(house, Kind.CUSTOMERS, found[ExternalId(str(bad))]).reason == "timeout"
+    assert house.shop.map(Kind.CUSTOMERS, found[ExternalId(str(plain))], FACTS).value is not None
+
+
+ODD_ROWS: dict[str, Callable[[dict[str, Any], str], object]] = {
+    "a field of another type": lambda row, _: row.update({_field_of(row): [1]}),
+    "a key that lacks": lambda row, _: row.pop(_field_of(row)),
+    "another's": lambda row, name: row.update({name: 9999}),
+    "nobody's": lambda row, name: row.update({name: None}),
+}
+
+
+def _field_of(row: dict[str, Any]) -> str:
+    """Return a field of a row that must be there, and of one type."""
+    return next(name for name in ("items", "quantity", "address1", "attribute_id", "locations") if name in row)
+
+
+@paged_cases
+@pytest.mark.parametrize("spoil", ODD_ROWS.values(), ids=ODD_ROWS)
+async def test_an_odd_row_of_a_secondary_call_concerns_its_entity_only(
+    house: House, case: Case, spoil: Callable[[dict[str, Any], str], object], autojump_clock: MockClock
+) -> None:
+    """It is told of by its field, or tried again; what the row would have taken away stays."""
+    del autojump_clock
+    bad, good = case.make(house)
+    await house.walk(case.kind)
+    name = {"GET */v3/inventory/items": "product_id", "GET */v2/orders/{}/products": "order_id"}.get(
+        case.path, "order_id" if case.kind is Kind.ORDERS else "customer_id"
+    )
+
+    async def change(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        body = json.loads(response.body)
+        rows = body["data"] if isinstance(body, dict) else body
+        row = next(row for row in rows if case.listed is None or _owner(row, name) == bad)
+        if name == "product_id" and spoil in (ODD_ROWS["another's"], ODD_ROWS["nobody's"]):
+            spoil(row["identity"], name)
+        else:
+            spoil(row, name)
+        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
+
+    house.api.faults.add(case.path.format(bad), change, after_effect=True)
+    for _ in range(12):
+        found = await house.shop.read(case.kind, [ExternalId(str(bad)), ExternalId(str(good))], Lane.LIVE)
+        assert house.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
+        try:
+            told = house.shop.map(case.kind, found[ExternalId(str(bad))], FACTS)
+        except Retry:
+            continue
+        if spoil is ODD_ROWS["nobody's"] and case.kind is Kind.ORDERS:
+            assert told.value is not None, "an order's own lists need not say whose they are"
+            continue
+        assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
+
+
+def _owner(row: dict[str, Any], name: str) -> object:
+    return row["identity"][name] if "identity" in row else row[name]
+
+
+async def test_a_variant_whose_product_is_not_told_stops_no_sweep(house: House, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    await house.walk(Kind.PRODUCTS)
+    small = house.store.by_sku("J-S").id
+    house.store.metafields.set("variant", small, "rrp", "9", silent=True)
+    house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
+    house.api.faults.add("GET */v3/catalog/variants", answer(500))
+    seen = await house.walk(Kind.PRODUCTS, since=0.0)
+    later = ExternalId(f"metafields:variant:{small}")
+    assert {later, str(house.mug)} <= set(seen)
+    found = await house.shop.read(Kind.PRODUCTS, [later, ExternalId(str(house.mug))], Lane.BACKFILL)
+    assert isinstance(_failure_of(house, Kind.PRODUCTS, found[later]), Retry)
+    house.api.faults.clear()
+    found = await house.shop.read(Kind.PRODUCTS, [later], Lane.BACKFILL)
+    assert found[later].external_id == str(house.jumper)
+
+
+async def test_metafields_that_cannot_be_read_by_themselves_stop_no_run_and_stay(
+    house: House, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    for product in (house.jumper, house.mug):
+        house.store.metafields.set("product", product, "rrp", "9", silent=True)
+    await house.walk(Kind.PRODUCTS)
+    for field in list(house.store.metafields.fields):
+        house.store.metafields.delete(field, silent=True)
+    house.api.faults.add(f"GET */v3/catalog/products/{house.jumper}/metafields", answer(500))
+    await house.walk(Kind.PRODUCTS)
+    found = await house.read(Kind.PRODUCTS, house.jumper, house.mug)
+    rrp = {one: mapped.value.variants[0].rrp is not None for one, mapped in found.items()}
+    assert rrp == {str(house.jumper): True, str(house.mug): False}
+
+
+async def test_what_fails_for_everybody_is_raised() -> None:
+    async def refuse(_owner: int) -> None:
+        raise Blocked("no", reason="credentials", side="platform")  # type: ignore[arg-type]
+
+    with pytest.raises(Blocked):
+        await of_each([1, 2], refuse, Lane.LIVE, beside=False)
+
+    async def refuse_all(_owners: Any) -> list[int]:
+        raise Blocked("no", reason="breaker_open", side="platform")  # type: ignore[arg-type]
+
+    with pytest.raises(Blocked):
+        await of_lists([1, 2], refuse_all, Lane.LIVE, beside=True)
+
+
+@pytest.mark.parametrize("bad", [{7}, {0, 249}, set(range(250))], ids=["one", "two", "all"])
+async def test_whose_part_of_a_list_fails_is_found_in_few_calls(bad: set[int]) -> None:
+    calls = 0
+
+    async def ask(owners: Any) -> list[int]:
+        nonlocal calls
+        calls += 1
+        if bad & set(owners):
+            raise Retry("no", reason="http_500")
+        return list(owners)
+
+    found = await of_lists(range(250), ask, Lane.BACKFILL, beside=False)
+    failed = {owner for owners, told in found for owner in owners if isinstance(told, Failure)}
+    assert bad <= failed
+    assert calls <= 2 * MOST_SPLITS
+    assert sorted(owner for owners, _ in found for owner in owners) == list(range(250))
+    assert len(bad) > 1 or failed == bad

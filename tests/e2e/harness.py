@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
 from daemon.sandbox import (
@@ -37,6 +37,7 @@ from daemon.sandbox.expectation import (
     order_differences,
 )
 from daemon.sandbox.sparklayer.state import State
+from tests.contract import CONTRACT
 from tests.e2e.process import GLANCE, PATIENCE, QUICK, Process, free_port, settings
 
 
@@ -152,7 +153,7 @@ async def open_house(
 
     The keys may write global settings unless told otherwise: a refusal is asked for twice, which takes seconds.
     """
-    site = sparklayer or SparkLayerOptions(settings_writable=True)
+    site = evolve(sparklayer or SparkLayerOptions(settings_writable=True), contract=CONTRACT)
     async with open_sandbox(store=store or small_store(), bigcommerce=bigcommerce, sparklayer=site) as sandbox:
         called, port = trio.lowlevel.ParkingLot(), free_port()
         for faults in (sandbox.bigcommerce.faults, sandbox.sparklayer.faults):

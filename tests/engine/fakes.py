@@ -64,6 +64,7 @@ from daemon.storage.database import InlineDatabase
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.throttle import AdaptivePolicy, Limiter
 from daemon.workshop import known_id
+from tests.contract import CONTRACT
 from tests.storage.house import TABLES, House
 
 EPOCH = 1_800_000_000.0
@@ -335,6 +336,10 @@ class Bench:
         return found
 
 
+def _held_to_contract(options: SparkLayerOptions | None) -> SparkLayerOptions:
+    return evolve(options or SparkLayerOptions(), contract=CONTRACT)
+
+
 @contextlib.asynccontextmanager
 async def open_bench(
     options: SparkLayerOptions | None = None,
@@ -344,7 +349,7 @@ async def open_bench(
 ) -> AsyncIterator[Bench]:
     """Build a bench that works on one kind, of a store that has these `kinds`; `tuning` are the line's options."""
     storage, vault = InlineDatabase(), Vault([Secret("a key of the tests")])
-    shop, site = Shop(), SparkLayer(options or SparkLayerOptions(), "http://site.test")
+    shop, site = Shop(), SparkLayer(_held_to_contract(options), "http://site.test")
     house = await House.build(storage)
     key = ApiKey(client_id=site.client_id, client_secret=Secret(site.client_secret))
     refused: list[str] = []

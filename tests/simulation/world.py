@@ -12,6 +12,7 @@ import daemon.http
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
 from daemon.sandbox import BigCommerce, BigCommerceOptions, SparkLayer, SparkLayerOptions, Store
 from daemon.sandbox.post import Poster
+from tests.contract import CONTRACT
 from tests.simulation.audit import Audit
 from tests.simulation.dashboard import Dashboard
 from tests.simulation.disk import Disk
@@ -101,7 +102,8 @@ class World:
         options = BigCommerceOptions(access_token=access, client_secret=shop_secret, quota=plan.quota, time_scale=0.02)
         shop = BigCommerce(store, options, SHOP_URL, nursery)
         site = SparkLayer(
-            SparkLayerOptions(client_secret=site_secret, rate=plan.rate, variants=plan.variants), SITE_URL
+            SparkLayerOptions(client_secret=site_secret, rate=plan.rate, variants=plan.variants, contract=CONTRACT),
+            SITE_URL,
         )
         audit, weather = (
             Audit(disk, trace, jumps=plan.jumps),

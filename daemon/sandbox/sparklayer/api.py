@@ -11,7 +11,7 @@ Another part of the API is a class with a `route` method, and a line in `_state`
     POST /_sandbox/revoke       {"key": false}: tokens stop working; true: the key too, until {"key": false} again
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from attrs import asdict, frozen
@@ -36,6 +36,18 @@ from daemon.sandbox.statistics import Statistics
 TOKEN_PATH = "/api/auth/token"  # noqa: S105  a path
 WITH_PARAMETERS = ("GET /api/v2/price-lists", "GET /api/v1/purchases")
 """The only routes that take parameters."""
+
+
+class Contract(Protocol):
+    """SparkLayer's documents, which the tests have and the sandbox has not."""
+
+    def refusal(self, request: Request) -> str | None:
+        """Return what is wrong with a request's body, None when it fits."""
+        ...
+
+    def check_answer(self, request: Request, response: Response) -> None:
+        """Hold an answer of the stand-in against the documents. Raises AssertionError."""
+        ...
 
 
 @frozen(kw_only=True)
@@ -71,6 +83,8 @@ class SparkLayerOptions:
     """What the sync-log is kept of; None is anything."""
     journal: bool = False
     """Keep the body of every write of a product, customer or purchase."""
+    contract: Contract | None = None
+    """What requests and answers are held to besides; a request that does not fit is refused with 400."""
 
 
 class _Placed(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,6 +118,7 @@ class SparkLayer:
         self.bucket = Bucket(rate=options.rate, burst=options.burst, retry_after=options.retry_after)
         self.state = _state(options)
         self._bodies = options.problem_bodies
+        self._contract = options.contract
         self._control = self._controls()
         self._router = Router()
         self._router.add("POST", TOKEN_PATH, self.tokens.issue)
@@ -124,6 +139,8 @@ class SparkLayer:
             response = self._do(request, match)
         except Refused as refused:
             response = refused.response
+        if self._contract is not None:
+            self._contract.check_answer(request, response)
         if response.status >= 400 and not self._bodies:  # noqa: PLR2004  a refusal
             response = Response(status=response.status, headers=_without_type(response))
         return response
@@ -138,6 +155,8 @@ class SparkLayer:
             raise problem(405 if allowed else 404, f"There is no {request.method} {request.path}")
         if request.query and match.name not in WITH_PARAMETERS:
             raise problem(400, "This endpoint takes no parameters")
+        if self._contract is not None and (words := self._contract.refusal(request)) is not None:
+            raise problem(400, words)
         return match.handler(request, **match.parameters)
 
     def _controls(self) -> Control:

@@ -1,0 +1,150 @@
+"""A misspelt property of a request is refused, whichever it is, by the contract and by the stand-in itself."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+import pytest
+from attrs import evolve, frozen
+
+from daemon.sandbox.message import Request
+from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
+from tests.contract import BODY, CONTRACT, bodies, contract, validator_at
+
+TEXTS = {"date": "2027-01-01", "date-time": "2027-01-01T00:00:00Z"}
+KNOWN: dict[str, Any] = {"currency_code": "GBP", "currency": "GBP", "number": "15.99", "country_code": "GB"}
+NAMES = {"id": "1", "slug": "a", "sku": "S", "lookupBy": "platform", "identifier": "1", "integration": "shop"}
+
+
+PRESENT = [
+    ("POST", "/api/v1/price-lists", {"slug": "a", "name": "A", "currency_code": "GBP"}),
+    ("PUT", "/api/v1/sync-log/shop/products", {"errors": []}),
+]
+"""What must be there before it can be changed: method, path and body."""
+
+
+def schema_of(method: str, path: str) -> dict[str, Any]:
+    place: Any = contract()["paths"][path][method.lower()]
+    for name in BODY:
+        place = place[name]
+    found: dict[str, Any] = place
+    return found
+
+
+def examples(schema: dict[str, Any], name: str = "") -> list[Any]:
+    """Return contents that have every property which the schema knows; more than one where it has alternatives."""
+    schema = _merged(schema)
+    if "properties" in schema:
+        choices = [set(choice["required"]) for choice in schema.get("oneOf", [])] or [set()]
+        rivals = set().union(*choices)
+        values = {key: examples(part, key)[0] for key, part in schema["properties"].items()}
+        return [{key: one for key, one in values.items() if key not in rivals - choice} for choice in choices]
+    kind = schema.get("type")
+    if kind == "array":
+        return [[one] for one in examples(schema["items"], name)]
+    if "const" in schema or "enum" in schema:
+        return [schema.get("const") or schema["enum"][0]]
+    if kind == "string" or (isinstance(kind, list) and "string" in kind):
+        prefix = str(schema.get("pattern", "")).removeprefix("^")
+        return [KNOWN.get(name) or TEXTS.get(schema.get("format", "")) or f"{prefix}buyer@example.com"]
+    return [True if kind == "boolean" or (isinstance(kind, list) and "boolean" in kind) else 1]
+
+
+def _merged(schema: dict[str, Any]) -> dict[str, Any]:
+    result = {key: value for key, value in schema.items() if key not in {"$ref", "allOf"}}
+    parts = [*schema.get("allOf", [])]
+    if "$ref" in schema:
+        parts.append(contract()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    for part in map(_merged, parts):
+        result = {**part, **result, "properties": {**part.get("properties", {}), **result.get("properties", {})}}
+    if not result.get("properties"):
+        result.pop("properties", None)
+    return result
+
+
+@frozen
+class Misspelling:
+    """A body with one property that is called otherwise than it should be."""
+
+    method: str
+    path: str
+    place: tuple[Any, ...]
+    body: Any
+
+    @property
+    def request(self) -> Request:
+        return _request(self.method, self.path.format(**NAMES, data_type="products"), self.body)
+
+
+def _places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield (*place, key)
+            yield from _places(value, (*place, key))
+    elif isinstance(content, list):
+        for number, value in enumerate(content):
+            yield from _places(value, (*place, number))
+
+
+def _misspelt(content: Any, place: tuple[Any, ...]) -> Any:
+    whole = deepcopy(content)
+    parent = whole
+    for key in place[:-1]:
+        parent = parent[key]
+    parent[f"{place[-1]}_"] = parent.pop(place[-1])
+    return whole
+
+
+def _misspellings() -> Iterator[Misspelling]:
+    for method, path in bodies():
+        for example in examples(schema_of(method, path)):
+            for place in _places(example):
+                yield Misspelling(method, path, place, _misspelt(example, place))
+
+
+EVERY = list(_misspellings())
+
+
+@pytest.mark.parametrize(("method", "path"), list(bodies()))
+def test_a_body_with_every_property_fits_the_contract(method: str, path: str) -> None:
+    for example in examples(schema_of(method, path)):
+        validator_at("paths", path, method.lower(), *BODY).validate(example)
+
+
+def test_every_operation_with_a_body_has_properties_to_misspell() -> None:
+    assert {(one.method, one.path) for one in EVERY} == set(bodies())
+
+
+@pytest.mark.parametrize(
+    "misspelling", EVERY, ids=[f"{one.method} {one.path} {'.'.join(map(str, one.place))}" for one in EVERY]
+)
+async def test_a_misspelt_property_is_refused(misspelling: Misspelling) -> None:
+    assert CONTRACT.refusal(misspelling.request) is not None
+    if misspelling.path == "/api/v1/pricing/{sku}":
+        return  # nobody needs it, so the stand-in has not got it
+    for contract_too in (None, CONTRACT):
+        site = SparkLayer(SparkLayerOptions(contract=contract_too), "http://site.test")
+        for method, path, body in PRESENT:
+            assert _status(site, _request(method, path, body)) < 300
+        before = site.state.comparable()
+        assert _status(site, misspelling.request) == 400
+        assert site.state.comparable() == before
+
+
+def _request(method: str, path: str, body: Any) -> Request:
+    return Request(
+        method=method, path=path, headers={"content-type": "application/json"}, body=msgspec.json.encode(body)
+    )
+
+
+def _status(site: SparkLayer, request: Request) -> int:
+    key = {"grant_type": "client_credentials", "client_id": site.client_id, "client_secret": site.client_secret}
+    log_in = _request("POST", "/api/auth/token", key)
+    site_id = {"site-id": site.site_id}
+    token = msgspec.json.decode(site.answer(_with(log_in, site_id), site.find(log_in)).body)["access_token"]
+    return site.answer(_with(request, {**site_id, "authorization": f"Bearer {token}"}), site.find(request)).status
+
+
+def _with(request: Request, headers: dict[str, str]) -> Request:
+    return evolve(request, headers={**request.headers, **headers})

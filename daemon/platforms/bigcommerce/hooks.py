@@ -9,10 +9,12 @@ hook after two days of failures, or 90 days without events (contract section 12)
 blocked for some minutes; that passes by itself, and so is only reported.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
+import msgspec
 import structlog
 from attrs import frozen
 
@@ -21,7 +23,8 @@ from daemon.model import Lane, Secret
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, SECRET_HEADER
-from daemon.platforms.bigcommerce.wire import HEALTH, HOOKS, Hook
+from daemon.platforms.bigcommerce.wire import HEALTH, HOOK, RAW_LISTING, Hook, decode
+from daemon.platforms.second_look import listed_or_empty
 
 PATH = "/v3/hooks"
 HEALTH_PATH = "/v3/hooks/admin"
@@ -136,14 +139,19 @@ async def _report_block(client: Client, wanted: Wanted) -> None:
 
 
 async def remove(client: Client, wanted: Wanted) -> None:
-    """Delete every hook of ours, wherever it leads."""
-    for hook in await _registered(client):
+    """Delete every hook of ours, wherever it leads. That none is registered takes two answers."""
+    for hook in await listed_or_empty(partial(_registered, client)):
         if wanted.is_ours(hook):
             await _delete(client, hook)
 
 
 async def _registered(client: Client) -> list[Hook]:
-    return await client.every(PATH, HOOKS, lane=Lane.LIVE, limit=LIMIT)
+    """Return what is registered; a row that cannot be read is left out, it keeps no other from being mended."""
+    found = []
+    for raw in await client.every(PATH, RAW_LISTING, lane=Lane.LIVE, limit=LIMIT):
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(decode(raw, HOOK))
+    return found
 
 
 async def _delete(client: Client, hook: Hook) -> None:

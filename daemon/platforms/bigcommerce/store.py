@@ -13,11 +13,15 @@ from daemon.platforms.base import STORE, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.doubts import Doubts
+from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.products.mapping import GRAMS_IN
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.problems import Trouble
 
 LIMIT = 250
+_STORE = Shape(wire.Store)
+_PANEL = "control_panel_base_url"
+"""A field that only links need."""
 
 
 class StoreReader:
@@ -33,7 +37,13 @@ class StoreReader:
 
     async def facts(self) -> StoreFacts:
         """Read the store's facts."""
-        store = await shortly(partial(self._client.get, "/v2/store", wire.STORE, lane=Lane.LIVE))
+        raw = await shortly(partial(self._client.get, "/v2/store", wire.RAW, lane=Lane.LIVE))
+        rows = _STORE.rows([raw], "store")
+        odd = [*rows.missing, *(path for path in rows.odd if not path.endswith(_PANEL))]
+        if odd or not rows.found[0].currency:
+            told = ", ".join(odd) or "no currency"
+            raise Retry(f"BigCommerce's answer about the store is not what was agreed: {told}", reason=wire.UNEXPECTED)
+        store = rows.found[0]
         self._locations = await self._count_locations()
         panel = store.control_panel_base_url or f"https://store-{self._hash}.mybigcommerce.com"
         return StoreFacts(

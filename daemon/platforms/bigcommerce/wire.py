@@ -6,7 +6,9 @@ that one that is not what was agreed becomes `Unreadable` and its neighbours are
 costs its bad characters only: see `decode`.
 """
 
+import contextlib
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -168,10 +170,9 @@ class Odd:
     rest: Any
 
 
-STORE = Decoder(Store)
-HOOKS = Decoder(Listing[Hook])
+HOOK = Decoder(Hook)
 HEALTH = Decoder(Single[HooksHealth])
-RAW_LISTING = Decoder(Listing[Raw])
+RAW_LISTING = Decoder(Listing[Raw], strict=False)
 RAW_SINGLE = Decoder(Single[Raw])
 RAW = Decoder(Raw)
 RAW_LIST = Decoder(list[Raw])
@@ -212,6 +213,22 @@ def read(raw: Raw, decoder: Decoder[T]) -> T | Unreadable:
         return decode(raw, decoder)
     except msgspec.DecodeError as error:
         return Unreadable(read_id(raw), str(error))
+
+
+def with_ids(raws: Sequence[Raw]) -> list[Raw]:
+    """Return the rows of a list that have an id. Raises Retry for a list of several without any.
+
+    What has none is nobody's: it must not keep its neighbours from being read. That an entity is not listed proves
+    nothing by itself.
+    """
+    found = []
+    for raw in raws:
+        with contextlib.suppress(Retry):
+            read_id(raw)
+            found.append(raw)
+    if len(raws) > 1 and not found:
+        raise Retry(f"BigCommerce lists {len(raws)} things without ids", reason=UNEXPECTED)
+    return found
 
 
 def read_id(raw: Raw) -> int:

@@ -135,7 +135,7 @@ async def test_a_timeout_shrinks_the_page_and_a_429_does_not(
         (httpx.Response(200, content=b""), "not_json"),
         (httpx.Response(200, json=[]), "unexpected_shape"),
         (httpx.Response(200, json={"data": None}), "unexpected_shape"),
-        (httpx.Response(200, json={"data": [{"name": "without id"}]}), "unexpected_shape"),
+        (httpx.Response(200, json={"data": [{"name": "without id"}] * 2}), "unexpected_shape"),
         (httpx.Response(204), "unexpected_shape"),
         (httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 9}}}), "page_empty"),
         (httpx.Response(404, html="<h1>Not Found</h1>"), "http_404"),

@@ -343,7 +343,7 @@ ROW = {"id": 1, "customer_group_id": 3, "addresses": [], "attributes": []}
         (told([], links={"next": "?after=x"}), "page_empty"),
         (told([ROW], links={"next": "?after=x"}), "page_without_cursor"),
         (told([ROW], links={"next": "?after=x"}, end_cursor="abc"), "page_out_of_order"),
-        (httpx.Response(200, json={"data": [{"email": "x"}]}), "unexpected_shape"),
+        (httpx.Response(200, json={"data": [{"email": "x"}, {"email": "y"}]}), "unexpected_shape"),
     ],
 )
 async def test_a_page_that_contradicts_itself_is_tried_again(

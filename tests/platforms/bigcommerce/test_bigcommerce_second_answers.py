@@ -139,6 +139,37 @@ async def test_an_answer_about_another_one_proves_nothing(house: House, kind: Ki
     assert set(await house.shop.read(kind, [one, other], Lane.LIVE)) <= {other}
 
 
+@every_kind
+@pytest.mark.parametrize("lacking", [{}, None, {"id": None}, {"id": "x"}, 7])
+async def test_a_row_without_an_id_stops_neither_pages_nor_batches_and_proves_nothing(
+    house: House, kind: Kind, lacking: object, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    one, other = _two(house, kind)
+    await house.walk(kind)
+    path, lists, _, _ = PATHS[kind]
+
+    async def change(_request: Request, response: Response | None) -> Response:
+        assert response is not None
+        body = json.loads(response.body)
+        rows = body["data"] if isinstance(body, dict) and "data" in body else body
+        if isinstance(rows, list):
+            rows[:] = [lacking if str(row["id"]) == one else row for row in rows]
+        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
+
+    house.api.faults.add(lists, change, after_effect=True)
+    for since in (None, 0.0):
+        seen = await house.walk(kind, since=since)
+        assert other in seen
+        assert one not in seen
+    assert set(await house.shop.read(kind, [one, other], Lane.LIVE)) == {other}
+    if path == lists:
+        with pytest.raises(Retry):
+            await house.shop.read_one(kind, one, Lane.LIVE)
+    else:
+        assert await house.shop.read_one(kind, one, Lane.LIVE) is not None
+
+
 @pytest.mark.parametrize("group", [None, 0, 9999, "lacks"])
 async def test_a_customer_of_a_page_who_is_of_no_group_asked_for_is_nobodys_removal(
     house: House, group: object, autojump_clock: MockClock

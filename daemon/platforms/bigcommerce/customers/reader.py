@@ -133,9 +133,10 @@ class CustomerReader:
             sentinel = await self._find_sentinel(int(external_id), lane, anew=anew)
             asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]
             listing = await self._list({"id:in": listed(asked)}, lane)
-            if not {wire.read_id(raw) for raw in listing.data} <= set(asked):
+            rows = wire.with_ids(listing.data)
+            if len(rows) < len(listing.data) or not {wire.read_id(raw) for raw in rows} <= set(asked):
                 raise Retry("BigCommerce lists customers that were not asked for", reason=wire.OUT_OF_FILTER)
-            entities = {one.external_id: one for one in await self._entities(listing.data, lane)}
+            entities = {one.external_id: one for one in await self._entities(rows, lane)}
             if external_id in entities:
                 return entities[external_id]
             if sentinel is None or ExternalId(str(sentinel)) in entities:
@@ -153,20 +154,20 @@ class CustomerReader:
         groups, every, unread = frozenset(self._settings.b2b_customer_groups), None, frozenset[int]()
         if not groups:
             ask = partial(self._client.pages, "/v2/customer_groups", wire.RAW_LIST, lane=Lane.LIVE, limit=LIMIT)
-            rows = [GROUPS.read(raw) for raw in await listed_or_empty(ask)]
+            rows = [GROUPS.read(raw) for raw in wire.with_ids(await listed_or_empty(ask))]
             every = frozenset(row.id for row in rows)
             unread = frozenset(row.id for row in rows if not isinstance(row, Group))
             groups = frozenset(
                 row.id for row in rows if isinstance(row, Group) and row.id and not row.is_group_for_guests
             )
         raws = await self._client.every(f"{PATH}/attributes", wire.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
-        names = [row for row in map(NAMES.read, raws) if isinstance(row, AttributeName)]
+        names = [row for row in map(NAMES.read, wire.with_ids(raws)) if isinstance(row, AttributeName)]
         return _Known(groups=groups, every_group=every, names={one.id: one.name or "" for one in names}, unread=unread)
 
     async def _page(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
         query = {**narrowed} | ({"after": cursor} if cursor else {})
         listing, following = await shortly(partial(self._page_once, query, cursor))
-        return Page(entities=await self._entities(listing.data, Lane.BACKFILL), cursor=following)
+        return Page(entities=await self._entities(wire.with_ids(listing.data), Lane.BACKFILL), cursor=following)
 
     async def _page_once(self, query: Mapping[str, str], cursor: str | None) -> tuple[wire.Listing[Raw], str | None]:
         """Read a page, and where the next one begins. Raises Retry when it contradicts itself."""
@@ -186,7 +187,7 @@ class CustomerReader:
             self._size.failed(len(asked), trouble)
             raise
         self._size.succeeded(len(listing.data))
-        wanted = [raw for raw in listing.data if str(wire.read_id(raw)) in asked]
+        wanted = [raw for raw in wire.with_ids(listing.data) if str(wire.read_id(raw)) in asked]
         return len(asked), await self._entities(wanted, lane)
 
     async def _list(self, query: Mapping[str, str], lane: Lane) -> wire.Listing[Raw]:
@@ -204,7 +205,7 @@ class CustomerReader:
             told = listing.pagination.total == 0 and self._there[-1:] in ([], [other_than])
             if not listing.data and not told:
                 raise Retry("BigCommerce lists no customers, though there were some", reason="page_empty")
-            self._there = [wire.read_id(raw) for raw in listing.data]
+            self._there = [wire.read_id(raw) for raw in wire.with_ids(listing.data)]
             others = [one for one in self._there if one != other_than]
         return others[0] if others else None
 

@@ -165,19 +165,20 @@ class OrderReader:
         return await self._carts.read_again(order, await _path_of(order), lane, trace)
 
     async def _page(self, start: int, narrowed: Mapping[str, str]) -> Page:
-        raws = await self._list({"min_id": str(start), **narrowed}, Lane.BACKFILL)
+        listed = await self._list({"min_id": str(start), **narrowed}, Lane.BACKFILL)
+        raws = wire.with_ids(listed)
         ids = [wire.read_id(raw) for raw in raws]
         if any(second <= first for first, second in zip([start - 1, *ids], ids, strict=False)):
             raise Retry("BigCommerce's page of orders is out of order", reason="page_out_of_order")
         entities = [one for one in await self._entities(raws, Lane.BACKFILL) if one.content is not None]
-        return Page(entities=entities, cursor=str(ids[-1]) if len(ids) >= LIMIT else None)
+        return Page(entities=entities, cursor=str(ids[-1]) if len(listed) >= LIMIT else None)
 
     async def _read_spans(self, ids: Sequence[ExternalId], lane: Lane) -> dict[ExternalId, Entity]:
         """Read orders by spans of ids; what else lies in a span is let go."""
         found: dict[ExternalId, Entity] = {}
         for first, last in _spans([int(one) for one in ids]):
             raws = await self._list({"min_id": str(first), "max_id": str(last)}, lane)
-            wanted = [raw for raw in raws if str(wire.read_id(raw)) in ids]
+            wanted = [raw for raw in wire.with_ids(raws) if str(wire.read_id(raw)) in ids]
             found.update((one.external_id, one) for one in await self._entities(wanted, lane))
         return found
 

@@ -180,15 +180,15 @@ class ProductReader:
         limit = self._size.value
         walk = {"sort": "id", "direction": "asc", "id:greater": str(last)}
         listing = await self._listing({**walk, **narrowed, "limit": str(limit)}, limit, Lane.BACKFILL)
-        entities = await self._entities(listing.data, Lane.BACKFILL)
-        return entities, _has_more(entities, last, listing.pagination.total)
+        entities = await self._entities(wire.with_ids(listing.data), Lane.BACKFILL)
+        return entities, _has_more(entities, last, listing)
 
     async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
         """Read as many of `ids` as a page may have; return how many were asked for, and what was found."""
         asked = ids[: self._size.value]
         query = {"id:in": listed(asked), "limit": str(LARGEST)}
         listing = await self._listing(query, len(asked), lane)
-        wanted = [raw for raw in listing.data if str(wire.read_id(raw)) in asked]
+        wanted = [raw for raw in wire.with_ids(listing.data) if str(wire.read_id(raw)) in asked]
         return len(asked), await self._entities(wanted, lane)
 
     async def _listing(self, query: Mapping[str, str], expected: int, lane: Lane) -> wire.Listing[Raw]:
@@ -247,15 +247,15 @@ def _path_within(product: int, variant: int) -> str:
     return f"{PATH}/{product}/variants/{variant}/metafields"
 
 
-def _has_more(entities: Sequence[Entity], last: int, total: int | None) -> bool:
+def _has_more(entities: Sequence[Entity], last: int, listing: wire.Listing[Raw]) -> bool:
     """Whether the walk goes on after this page. Raises Retry when the page contradicts itself.
 
     `total` counts what matches in all. The server may cap `limit`, so without it only an empty page is the last.
     """
-    ids = [int(entity.external_id) for entity in entities]
+    ids, total = [int(entity.external_id) for entity in entities], listing.pagination.total
     if any(second <= first for first, second in zip([last, *ids], ids, strict=False)):
         raise Retry("BigCommerce's page of products is out of order", reason="page_out_of_order")
-    if not ids and total:
+    if not listing.data and total:
         raise Retry(f"BigCommerce's page is empty, yet {total} products are said to match", reason="page_empty")
     return bool(ids) and (total is None or total > len(ids))
 

@@ -2,9 +2,9 @@
 
 First their works are gone, so that nothing is written behind the clean-up's back. What cannot be done now is tried
 again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. What is refused
-twice, two seconds apart, leaves nothing to do, such as things that are not there; nor do credentials that are refused
-twice, a minute apart: by the store, or where SparkLayer gives tokens for them. That a token is refused is not enough,
-for anything in between can answer 401.
+twice, two seconds apart, leaves nothing to do, such as things that are not there. Nor does a key that SparkLayer's
+token endpoint refuses twice, a minute apart, nor credentials that the store refuses four times in ten minutes. That a
+token is refused is not enough: anything in between can answer 401.
 
 The sync-log is the site's, not the connection's: it is left alone when the site has been connected anew.
 """
@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 import trio
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from daemon.engine.crew import Crew
 from daemon.engine.supervisor import Supervisor
@@ -33,8 +33,14 @@ GIVE_UP_AFTER = 24 * 3600.0
 LONGEST_PAUSE = 900.0
 REFUSED_KEY = "credentials"
 """The reason of a Blocked that means: the other side does not know us any more."""
-SECOND_THOUGHT = 60.0
-"""Seconds between the two refusals of a key that are believed."""
+KEY_REFUSED = (2, 60.0)
+"""Refusals of a key where SparkLayer gives tokens that are believed, and the seconds between first and last."""
+
+STORE_REFUSED = (4, 600.0)
+"""The same for refusals of the store's credentials: any proxy can answer 401, and the store's own is plain text."""
+
+STEP_REFUSED = (2, SECOND_AFTER)
+"""The same for an API's own refusal of the step."""
 
 log = structlog.get_logger()
 
@@ -102,31 +108,22 @@ class Departures:
     async def _patiently(self, name: str, step: Callable[[], Awaitable[None]], site: str, deadline: float) -> None:
         """Take a step until it is done, refused for good, or too late."""
         attempts = 0
-        refused: float | None = None
-        """Since when nothing but refusals of the key has come."""
-        declined = False
-        """Whether the last answer was a refusal of the step itself; a second one in a row is believed."""
+        refusals = _Refusals()
         while True:
-            asked, since, refused = 0.0, refused, None
-            again, declined = declined, False
+            asked = 0.0
             try:
                 return await step()
-            except Rejected as error:
-                if again:
+            except Failure as error:
+                if refusals.add(error, trio.current_time()):
                     log.warning("a clean-up is refused", site=site, what=name, reason=error.reason)
                     return None
-                declined, asked = True, SECOND_AFTER
-            except Failure as error:
-                asked = error.after or 0.0 if isinstance(error, Retry | Blocked) else 0.0
-                if _knows_us_no_more(error):
-                    refused = trio.current_time() if since is None else since
-                    asked = max(asked, refused + SECOND_THOUGHT - trio.current_time())
-                    if since is not None and asked <= 0:
-                        return None
+                after = error.after or 0.0 if isinstance(error, Retry | Blocked) else 0.0
+                asked = max(after, refusals.pause)
                 log.info("a clean-up waits", site=site, what=name, reason=error.reason)
             except (
                 Exception
             ):  # our bug must not leave a connection's rows and credentials behind: tried until the deadline
+                refusals = _Refusals()
                 log.exception("a clean-up broke the daemon; it is tried again", site=site, what=name)
             ours = min(LONGEST_PAUSE, 2.0 ** min(attempts, 10)) * self.chance.uniform(0.5, 1.0)
             pause = min(LONGEST_PAUSE, max(ours, asked))
@@ -148,8 +145,31 @@ class Departures:
             await trio.sleep(min(LONGEST_PAUSE, 2.0**attempts))
 
 
-def _knows_us_no_more(error: Failure) -> bool:
-    """Whether a store refuses our credentials, or SparkLayer the key itself and not only a token."""
-    return isinstance(error, KeyRefused) or (
-        isinstance(error, Blocked) and error.reason == REFUSED_KEY and error.side is Side.PLATFORM
-    )
+@define
+class _Refusals:
+    """Counts equal refusals in a row, and tells when they are enough."""
+
+    pause: float = 0.0
+    """Seconds until the next try that counts."""
+    _proof: tuple[int, float] | None = None
+    _since: float = 0.0
+    _count: int = 0
+
+    def add(self, error: Failure, now: float) -> bool:
+        """Count a failure; return whether the step is refused for good."""
+        proof = _proof(error)
+        if proof is None or proof != self._proof:
+            self._proof, self._since, self._count = proof, now, 0
+        self._count += 1
+        times, seconds = proof or (0, 0.0)
+        self.pause = seconds / (times - 1) if proof else 0.0
+        return proof is not None and self._count >= times and now - self._since >= seconds
+
+
+def _proof(error: Failure) -> tuple[int, float] | None:
+    """Return how many refusals like this one, over how many seconds, leave nothing to do; None: no number does."""
+    if isinstance(error, KeyRefused):
+        return KEY_REFUSED
+    if isinstance(error, Blocked) and error.reason == REFUSED_KEY and error.side is Side.PLATFORM:
+        return STORE_REFUSED
+    return STEP_REFUSED if isinstance(error, Rejected) else None

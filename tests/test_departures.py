@@ -126,19 +126,20 @@ async def test_a_sync_log_that_is_said_to_be_missing_is_asked_for_twice(
         assert (_deleted(spark), spark.state.sync_log.wipes) == (2, 2 - times)
 
 
-async def test_credentials_that_the_store_refuses_twice_a_minute_apart_leave_nothing_to_do(
-    autojump_clock: MockClock, spark: SparkLayer
+@pytest.mark.parametrize("times", [3, 4])
+async def test_credentials_that_the_store_refuses_four_times_in_ten_minutes_leave_nothing_to_do(
+    autojump_clock: MockClock, spark: SparkLayer, times: int
 ) -> None:
-    async with leaving(UNKNOWN_KEY, UNKNOWN_KEY) as (town, _):
-        assert 60 <= await until_gone(town, 300) < 65
-        assert (town.shop.calls["remove_webhooks"], town.shop.removed) == (2, [])
+    async with leaving(*[UNKNOWN_KEY] * times) as (town, _):
+        assert 600 <= await until_gone(town, 900) < 605
+        assert (town.shop.calls["remove_webhooks"], town.shop.removed) == (4, [HOOKS] * (4 - times))
 
 
 async def test_a_refusal_that_something_else_comes_between_counts_as_the_first(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:
-    async with leaving(UNKNOWN_KEY, BUSY, UNKNOWN_KEY) as (town, _):
-        await until_gone(town, 300)
+    async with leaving(*[UNKNOWN_KEY] * 3, BUSY, UNKNOWN_KEY) as (town, _):
+        await until_gone(town, 1200)
         assert town.shop.removed == [HOOKS]
 
 

@@ -22,9 +22,9 @@ from daemon.second_answer import agreed
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
+from daemon.sparklayer.own_words import NOTHING, many_with, one_with
 
-SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True)
+SET = Operation(name="updateBatchStock", method="POST", answers=NOTHING, bulk=True)
 FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True)
 DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True)
 LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"), control=CONTROL)

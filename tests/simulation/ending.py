@@ -23,9 +23,11 @@ from tests.simulation.life import SECRETS
 from tests.simulation.words import PERSONAL
 from tests.simulation.world import World, hooked
 
-LONGEST_REST = 3 * 3600.0
-LONGEST_BLOCKED = 1200.0
-"""Seconds. The prober's pauses are 5 minutes at most."""
+LONGEST_REST = 6 * 3600.0
+"""Seconds. Webhooks that were refused are tried again once an hour."""
+
+LONGEST_BLOCKED = 2 * 3600.0
+"""Seconds. The prober's pauses are 5 minutes at most, and each of many operations may be refused a few times."""
 
 FIRST_LOOK, LONGEST_LOOK = 0.5, 20.0
 _LEFT = re.compile(r"(?:stock|prices|stock of) (\S+): the store says None")
@@ -162,6 +164,7 @@ def works_of(world: World) -> Works | None:
 
 
 def compare(world: World, when: str) -> None:
+    """Note whatever differs."""
     site = world.site.state.comparable()
     found = [
         *differences(world.store, world.site.state),
@@ -171,8 +174,7 @@ def compare(world: World, when: str) -> None:
     ]
     skus = {variant.sku for variant in world.store.variants()}
     for line in found:
-        # What a connection was about to remove when it left, nobody knows any more.
-        if world.plan.leaves and (left := _LEFT.match(line)) and left[1] not in skus:
+        if world.leftovers and (left := _LEFT.match(line)) and left[1] not in skus:
             continue
         world.audit.breach(f"not equal {when}:", line)
     for line in world.dashboard.lost():

@@ -17,6 +17,7 @@ from attrs import define, frozen
 from daemon.sandbox import BigCommerce, SparkLayer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api
+from daemon.sparklayer.empty_refusals import NOBODY
 from tests.simulation.omissions import by_ids, enumerates, shortened, without_one
 from tests.simulation.steady import EPOCH
 from tests.simulation.trace import Trace
@@ -110,7 +111,9 @@ class Network:
         try:
             await trio.sleep(TRAVEL_SECONDS * self._chance.random())
             match = self._apis[call.side].find(call.request)
-            response = self.odd(call.side, match.name if match else "unknown")
+            # A control question for an id that cannot exist is asked to find out who answers: it gets the truth.
+            asks = NOBODY in call.request.path
+            response = None if asks else self.odd(call.side, match.name if match else "unknown")
             if response is None and fault and not fault.after:
                 response = await self._struck(call, asked, fault, None)
         except trio.Cancelled:

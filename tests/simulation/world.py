@@ -80,6 +80,8 @@ class World:
     post: Post
     life: Life | None = None
     lives: int = 0
+    leftovers: bool = False
+    """Whether rows of SKUs that no variant has any more may be left: what was about to go when a connection left."""
     over: bool = False
     restart_after: float = RESTART_SECONDS
     doomed_in: int = 0
@@ -151,6 +153,7 @@ class World:
             shop=shop,
             site=site,
             dashboard=dashboard,
+            leftovers=plan.leaves,
             network=network,
             post=post,
         )

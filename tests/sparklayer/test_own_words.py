@@ -72,7 +72,7 @@ PAGES = {
 }
 """What each operation documents of its success."""
 
-UNDOCUMENTED = {"updatePriceListPricing", "updateFullLoggingStatus", "updatePartialLoggingStatus", "updateBatchStock"}
+UNDOCUMENTED = {"updateFullLoggingStatus", "updatePartialLoggingStatus"}
 """Operations that may answer whatever JSON they like."""
 
 

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 API = "bigcommerce"
 NO_CONTENT = 204
+DONE = Decoder(wire.Written)
 
 
 class Client:
@@ -119,8 +120,10 @@ class Client:
             page += 1
 
     async def write(self, method: str, path: str, *, lane: Lane, body: Mapping[str, Any] | None = None) -> None:
-        """Make one call whose answer does not matter as long as it is 2xx."""
-        await self._send(method, path, lane=lane, body=body)
+        """Make one call whose answer says no more than that it was done."""
+        answer = await self._send(method, path, lane=lane, body=body)
+        if answer.status != NO_CONTENT:
+            _decoded(answer.body, DONE)
 
     async def _send(
         self,

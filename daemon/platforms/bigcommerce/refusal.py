@@ -5,8 +5,8 @@ field or by row, v2 arrays, plain text with 401, HTML with 415 and from every pr
 quoted, shortened, and never with a secret in it: neither the token, nor what our webhooks carry.
 
 A 404 proves that something does not exist, and a 403 that a right is missing, only when BigCommerce says so itself, in
-one of its two shapes and with the status repeated in the body. Any other refusal counts in those shapes, or without a
-body; besides, a 401 as plain text and a 415 as anything. What else comes is from something in between, and passes.
+one of its two shapes and with the status repeated in the body. Any other refusal counts in those shapes; besides, a 401
+as plain text or empty, and a 415 as anything. What else comes is from something in between, and passes.
 """
 
 import time
@@ -64,7 +64,7 @@ def _is_own(answer: Answer, body: Any) -> bool:
         return True
     if content.startswith(b"<") or kind.startswith("text/html"):
         return False
-    if not content or (answer.status == _UNAUTHORIZED and not content.startswith((b"{", b"["))):
+    if answer.status == _UNAUTHORIZED and not content.startswith((b"{", b"[")):
         return True
     if isinstance(body, list):
         return bool(body) and all(isinstance(row, dict) and isinstance(row.get("message"), str) for row in body)

@@ -68,6 +68,12 @@ class ListMeta(Struct, frozen=True):
     cursor_pagination: CursorPagination | None = None
 
 
+class Written(Struct, frozen=True):
+    """The answer to a v3 write: the thing as it is now, or as it was last."""
+
+    data: dict[str, Any]
+
+
 class Listing(Struct, Generic[T], frozen=True):
     """A v3 list."""
 

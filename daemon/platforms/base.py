@@ -119,9 +119,9 @@ class Platform(Protocol):
         ...
 
     async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one entity; None only when the platform itself says twice that it does not exist. Raises BAD_ID.
+        """Read one entity; None only when the platform itself says that it does not exist. Raises BAD_ID.
 
-        Two seconds lie between the two answers (`daemon.second_answer`).
+        It is one answer, of which nothing irreversible follows: the engine asks once more before it removes anything.
         """
         ...
 

@@ -37,7 +37,6 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (reading.TrustsIds, "texts_that_are_no_ids_do_no_harm", Kind.PRODUCTS),
     (reading.TakesTroubleForAbsence, "no_trouble_passes_for_absence", Kind.ORDERS),
     (reading.NeverSaysGone, "one_is_none_only_when_it_is_gone", Kind.CUSTOMERS),
-    (reading.BelievesOneAnswer, "that_one_is_gone_takes_two_answers", Kind.PRODUCTS),
     (reading.RemembersEntities, "an_edit_is_read_at_once", Kind.PRODUCTS),
     (reading.MapsPagesInAnotherWay, "however_it_is_read_it_is_the_same", Kind.PRODUCTS),
     (mapping.MapsByTheClock, "mapping_is_pure", Kind.PRODUCTS),

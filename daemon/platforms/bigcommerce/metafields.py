@@ -53,6 +53,9 @@ class Source:
     path: str
     narrowed: Mapping[str, str]
     path_of: Callable[[int], Awaitable[str | None]]
+    second_look: bool = True
+    """Whether it takes two answers that a thing has none any more. Not where it would make the thing none of ours:
+    then the engine reads it once more itself."""
 
 
 @define(kw_only=True)
@@ -130,11 +133,11 @@ class Metafields:
     async def read_again(self, owner: int, path: str, lane: Lane, trace: str = "") -> bool:
         """Read the metafields of one thing below `path` anew; false when BigCommerce says that it does not exist.
 
-        That there are none any more takes two answers.
+        That there are none any more takes two answers, unless the source needs no second look.
         With a `trace` a thing that has none any more keeps an empty one of that name, until it is read without.
         """
         fields = await self._fields_at(owner, path, lane)
-        if not fields and await self.of([owner]):
+        if not fields and self._source.second_look and await self.of([owner]):
             await trio.sleep(SECOND_AFTER)
             fields = await self._fields_at(owner, path, lane)
         notes = [_note(one) for one in fields or []]
@@ -175,7 +178,8 @@ class Metafields:
         older = await self._shelf.older(self._source.shelf, reading.epoch, MOST_ASKED + 1)
         owners = [int(one) for one in older if one != STATE][:MOST_ASKED]
         answers = dict(await of_each(owners, self._fields_of, Lane.BACKFILL, beside=True))
-        if bare := [owner for owner, fields in answers.items() if not fields]:
+        bare = [owner for owner, fields in answers.items() if not fields]
+        if bare and self._source.second_look:
             await trio.sleep(SECOND_AFTER)
             answers |= await of_each(bare, self._fields_of, Lane.BACKFILL, beside=True)
         for owner, fields in answers.items():

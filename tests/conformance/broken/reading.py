@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import trio
 from attrs import evolve
 
 from daemon.errors import Missing, Retry
@@ -54,14 +53,6 @@ class NeverSaysGone(Broken):
         if entity is None:
             raise Missing("not there", reason="http_404")
         return entity
-
-
-class BelievesOneAnswer(Broken):
-    async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
-        with trio.move_on_after(1):
-            entity: Entity | None = await self.real.read_one(kind, external_id, lane)
-            return entity
-        return None
 
 
 class RemembersEntities(Broken):

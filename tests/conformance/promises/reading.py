@@ -9,7 +9,6 @@ import trio
 from daemon.errors import Failure, Rejected
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import STORE, Entity
-from daemon.second_answer import SECOND_AFTER
 from tests.conformance.house import House, soon
 from tests.conformance.promise import ALL, LISTED, of
 from tests.conformance.wire import always
@@ -82,24 +81,6 @@ async def one_is_none_only_when_it_is_gone(house: House, kind: Kind) -> None:
         house.stand.delete(kind, external_id)
         assert await soon(house.shop.read_one(kind, external_id, Lane.LIVE)) is None
     assert await soon(house.connect().read_one(kind, there[0], Lane.BACKFILL)) is None
-
-
-@of(LISTED)
-async def that_one_is_gone_takes_two_answers(house: House, kind: Kind) -> None:
-    """At least two seconds apart; and not much more, since a removal has ten until it is in SparkLayer."""
-    gone = house.stand.add(kind, 2)[0]
-    await house.walk(kind)
-    house.stand.delete(kind, gone)
-    asked: list[float] = []
-
-    async def watch(_number: int, _request: httpx.Request) -> None:
-        asked.append(trio.current_time())
-
-    house.wire.meet(watch)
-    began = trio.current_time()
-    assert await soon(house.shop.read_one(kind, gone, Lane.LIVE)) is None
-    assert asked[-1] - asked[0] >= SECOND_AFTER
-    assert trio.current_time() - began <= 2 * SECOND_AFTER
 
 
 @of(ALL)

@@ -45,7 +45,6 @@ from daemon.platforms.bigcommerce.ids import is_id, listed
 from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.second_look import listed_or_empty
-from daemon.second_answer import confirmed
 
 PATH = "/v3/customers"
 LIMIT = 250
@@ -120,15 +119,9 @@ class CustomerReader:
         return found
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one customer; None when another one that was asked for with it is there, and it is not, twice."""
+        """Read one customer; None when another one that was asked for with it is there, and it is not."""
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason=BAD_ID)
-        found = await confirmed(partial(self._read_beside_sentinel, external_id, lane), _is_there)
-        if found is None:
-            self._there = [one for one in self._there if one != int(external_id)]
-        return found
-
-    async def _read_beside_sentinel(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         for anew in (False, True):  # a sentinel may have been deleted meanwhile: then another one is looked for
             sentinel = await self._find_sentinel(int(external_id), lane, anew=anew)
             asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]
@@ -140,6 +133,7 @@ class CustomerReader:
             if external_id in entities:
                 return entities[external_id]
             if sentinel is None or ExternalId(str(sentinel)) in entities:
+                self._there = [one for one in self._there if one != int(external_id)]
                 return None
         raise Retry("BigCommerce lists none of the customers asked for", reason="sentinel_missing")
 
@@ -332,7 +326,3 @@ def _is_short(included: Sequence[object], count: int | None) -> bool:
 def _count(included: Sequence[object], count: int | None) -> int:
     """Return how many there are at least."""
     return len(included) if count is None else count
-
-
-def _is_there(entity: Entity | None) -> bool:
-    return entity is not None

@@ -42,7 +42,6 @@ from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
 from daemon.platforms.shelf import Shelf
-from daemon.second_answer import confirmed
 
 PATH = "/v2/orders"
 METAFIELDS = "/v3/orders/metafields"
@@ -58,7 +57,7 @@ async def _path_of(order: int) -> str:
     return f"/v3/orders/{order}/metafields"
 
 
-_CARTS = Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}, path_of=_path_of)
+_CARTS = Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}, path_of=_path_of, second_look=False)
 
 
 class OrderReader:
@@ -127,9 +126,6 @@ class OrderReader:
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason=BAD_ID)
-        return await confirmed(partial(self._read_alone, external_id, lane), _is_there)
-
-    async def _read_alone(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         path = f"{PATH}/{external_id}"
         try:
             raw = await shortly(partial(self._client.get, path, wire.RAW, lane=lane, query=_INCLUDE))
@@ -260,7 +256,3 @@ def _spans(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
         span = [one for one in rest if one < rest[0] + LIMIT]
         yield span[0], span[-1]
         rest = rest[len(span) :]
-
-
-def _is_there(entity: Entity | None) -> bool:
-    return entity is not None

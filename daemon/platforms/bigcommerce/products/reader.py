@@ -36,7 +36,6 @@ from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.store import StoreReader
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
 from daemon.platforms.shelf import Shelf
-from daemon.second_answer import confirmed
 
 PATH = "/v3/catalog/products"
 VARIANTS = "/v3/catalog/variants"
@@ -108,14 +107,11 @@ class ProductReader:
         return found
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one product; None when BigCommerce itself answers twice that there is none."""
+        """Read one product; None when BigCommerce itself answers that there is none."""
         if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason=BAD_ID)
-        return await confirmed(partial(self._read_alone, external_id, lane), _is_there)
-
-    async def _read_alone(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         path = f"{PATH}/{external_id}"
         try:
             answer = await shortly(partial(self._client.get, path, wire.RAW_SINGLE, lane=lane, query=_INCLUDE))
@@ -258,7 +254,3 @@ def _has_more(entities: Sequence[Entity], last: int, listing: wire.Listing[Raw])
     if not listing.data and total:
         raise Retry(f"BigCommerce's page is empty, yet {total} products are said to match", reason="page_empty")
     return bool(ids) and (total is None or total > len(ids))
-
-
-def _is_there(entity: Entity | None) -> bool:
-    return entity is not None

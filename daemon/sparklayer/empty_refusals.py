@@ -90,7 +90,8 @@ class EmptyRefusals:
 
     _own_until: dict[str, float] = field(init=False, factory=dict)
     _asked_at: dict[str, float] = field(init=False, factory=dict)
-    _trials: dict[tuple[Call, int], _Trial] = field(init=False, factory=dict)
+    _trials: dict[Call, dict[int, _Trial]] = field(init=False, factory=dict)
+    """By call and status."""
     _known: dict[str, dict[str, None]] = field(init=False, factory=dict)
     """By the path of a control the ids (quoted) that it should find, the newest last."""
     _succeeded_at: float = field(init=False, default=float("-inf"))
@@ -101,9 +102,8 @@ class EmptyRefusals:
         identifier = control.id_in(call.path)
         if identifier is not None:
             self.expect(control, [identifier])
-        if self._trials and not bulk:
-            for key in [key for key in self._trials if key[0] == call]:
-                del self._trials[key]
+        if not bulk:
+            self._trials.pop(call, None)
 
     def expect(self, control: Control, ids: Sequence[str]) -> None:
         """Note some ids (quoted) that a read of `control` should find."""
@@ -145,10 +145,10 @@ class EmptyRefusals:
 
     def believes(self, call: Call, status: int, now: float) -> bool:
         """Note an empty refusal; return whether it is believed by now without a control question."""
-        trial = self._trials.get((call, status))
+        trial = self._trials.get(call, {}).get(status)
         if trial is None or now - trial.last > BELIEVED_SECONDS:
             self._forget_old(now)
-            self._trials[call, status] = _Trial(now, now)
+            self._trials.setdefault(call, {})[status] = _Trial(now, now)
             return False
         trial.tries, trial.last = trial.tries + 1, now
         lasting = now - trial.first >= FIRST_TO_LAST_SECONDS and self._succeeded_at > trial.first
@@ -159,7 +159,11 @@ class EmptyRefusals:
     def _forget_old(self, now: float) -> None:
         if len(self._trials) < MOST_TRIALS:
             return
-        self._trials = {key: trial for key, trial in self._trials.items() if now - trial.last <= BELIEVED_SECONDS}
+        self._trials = {
+            call: trials
+            for call, trials in self._trials.items()
+            if any(now - trial.last <= BELIEVED_SECONDS for trial in trials.values())
+        }
         if len(self._trials) >= MOST_TRIALS:
             self._trials.clear()  # they are tried some more, which costs time and loses nothing
 

@@ -1,12 +1,14 @@
-"""Weighs refusals without a body: SparkLayer documents that some of its own have none, and a proxy's have none either.
+"""Weighs answers that may be SparkLayer's own or not: a refusal without a body, a body where none is documented.
 
-An empty 404 is believed once a control question has shown that it is the API's way to say so: a read of an id that
-exists is answered well, and a read of an id that cannot exist gets the same empty 404. Then those of the operation are
-its own for an hour. Where nothing exists yet, the price lists are read instead; where nothing else exists than what is
-said to be missing, that takes as long as another refusal besides.
+SparkLayer documents that some of its refusals have no body, and a proxy's may have none either. An empty 404 is
+believed once a control question has shown that it is the API's way to say so: a read of an id that exists is answered
+well, and a read of an id that cannot exist gets the same empty 404. Then those of the operation are its own for an
+hour. Where nothing exists yet, the price lists are read instead; where nothing else exists than what is said to be
+missing, that takes as long as another refusal besides.
 
 Other empty refusals are believed at the fourth try, ten minutes after the first or later, if other calls succeeded
-meanwhile; for an hour too. Until then every one of them means: try again.
+meanwhile; for an hour too. So is a success with a body of an operation whose success has none as far as was seen, from
+then on. Until then every one of them means: try again.
 
 Pure but for its memory, which is one client's and is lost with the process. Times are those of trio's clock.
 """
@@ -95,6 +97,8 @@ class EmptyRefusals:
     _known: dict[str, dict[str, None]] = field(init=False, factory=dict)
     """By the path of a control the ids (quoted) that it should find, the newest last."""
     _succeeded_at: float = field(init=False, default=float("-inf"))
+    _wordy: set[str] = field(init=False, factory=set)
+    """Operations whose success has a body, though none was seen in the documents."""
 
     def note_success(self, call: Call, control: Control, now: float, *, bulk: bool) -> None:
         """Note that a call succeeded: earlier refusals of it were odd ones, unless it is one of many in `bulk`."""
@@ -155,6 +159,12 @@ class EmptyRefusals:
         if trial.tries >= TRIES and lasting:
             trial.believed_until = now + BELIEVED_SECONDS
         return now < trial.believed_until
+
+    def believes_body(self, operation: str, now: float) -> bool:
+        """Note a success with a body where none was expected; return whether it is believed by now."""
+        if operation not in self._wordy and self.believes(Call(operation=operation, path=""), HTTPStatus.OK, now):
+            self._wordy.add(operation)
+        return operation in self._wordy
 
     def _forget_old(self, now: float) -> None:
         if len(self._trials) < MOST_TRIALS:

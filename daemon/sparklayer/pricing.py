@@ -23,7 +23,7 @@ PRICE_LISTS = "/api/v1/price-lists"
 
 PRICE_LIST = one_with("slug")
 GET_LIST = Operation(name="getPriceList", method="GET", answers=PRICE_LIST)
-CREATE_LIST = Operation(name="createPriceList", method="POST", answers=PRICE_LIST, creates=True, keyed=True)
+CREATE_LIST = Operation(name="createPriceList", method="POST", answers=PRICE_LIST, names_nothing=True, keyed=True)
 UPDATE_LIST = Operation(name="updatePriceList", method="PATCH", answers=PRICE_LIST)
 SET = Operation(name="updatePriceListPricing", method="PATCH", answers=UNSEEN, concurrent=True, by_line=True, bulk=True)
 

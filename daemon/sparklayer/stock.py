@@ -64,8 +64,8 @@ class Stock:
         """Set the level of each row's SKU at a location; a SKU may be in `rows` once. Raises Rejected."""
         await self._client.call(SET, SET_PATH, lane, encode_json([entry(row, location_id) for row in rows]))
 
-    async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> None:
-        """Remove the SKUs' rows at a location; a SKU without a row there is left alone.
+    async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> frozenset[Sku]:
+        """Remove the SKUs' rows at a location; return the SKUs that have no row at any, as two answers say.
 
         A SKU that also has a row at another location is set to 0 here: deleting it would delete that row too. Raises
         Retry when two answers, two seconds apart, disagree about a SKU.
@@ -80,6 +80,7 @@ class Stock:
                 await self._client.call(DELETE, DELETE_PATH, lane, encode_json({"skus": alone}))
         if shared:
             await self.set(location_id, [StockRow(sku, Level(0)) for sku in sorted(shared)], lane)
+        return frozenset(sku for sku in skus if not first[sku])
 
     async def _locations_of(self, skus: Sequence[Sku], lane: Lane) -> dict[Sku, frozenset[str]]:
         """Return the ids of the locations at which each SKU has a row; the answer leaves out SKUs without any."""

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -106,6 +106,7 @@ async def serve(
             address = await _bound(nursery, daemon.server, settings)
             nursery.start_soon(daemon.supervisor.run)
             nursery.start_soon(daemon.departures.run)
+            nursery.start_soon(_until, stop, daemon.connecting.run)
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.lines))
             task_status.started(address)
             await stop.wait()
@@ -116,8 +117,16 @@ async def serve(
         for line in daemon.supervisor.lines:
             await line.platform.aclose()
             await line.sparklayer.aclose()
-        for app in daemon.apps.values():
+        for app in daemon.connecting.apps.values():
             await app.aclose()
+
+
+async def _until(stop: trio.Event, task: Callable[[], Awaitable[None]]) -> None:
+    """Run a task until `stop` is set."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(task)
+        await stop.wait()
+        nursery.cancel_scope.cancel()
 
 
 async def _bound(nursery: trio.Nursery, server: Server, settings: Settings) -> tuple[str, int]:
@@ -137,7 +146,7 @@ class _Daemon:
     server: Server
     supervisor: Supervisor
     departures: Departures
-    apps: Mapping[str, App]
+    connecting: Connecting
 
 
 async def _build(settings: Settings, database: Database, metrics: Metrics) -> _Daemon:
@@ -163,7 +172,7 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         supervisor=supervisor,
         departures=departures,
         apps=_apps(settings, platforms),
-        refuses=workshop.refuses,
+        knows=workshop.knows,
     )
     await connecting.open_all()
     verbs = Verbs(
@@ -171,7 +180,7 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
     )
     routes = Routes.of(_routes(settings, platforms, connecting, verbs), metrics)
     server = Server(routes.answer, routes.refuse)
-    return _Daemon(server=server, supervisor=supervisor, departures=departures, apps=connecting.apps)
+    return _Daemon(server=server, supervisor=supervisor, departures=departures, connecting=connecting)
 
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:

@@ -18,6 +18,7 @@ import trio
 from attrs import evolve, field, frozen
 
 from daemon.departures import Departures
+from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import StorageTrouble
 from daemon.links import Links, has_secrets, with_secrets
@@ -42,15 +43,19 @@ class _Known:
     store: Any = field(repr=False)
 
 
-async def _accept(_site: Site, _key: ApiKey) -> bool:
-    return False
+OFFER_PAUSE = 30.0
+"""Seconds between two questions whether SparkLayer knows a key by now."""
+
+
+async def _accept(_site: Site, _key: ApiKey) -> bool | None:
+    return True
 
 
 @frozen(kw_only=True)
 class Connecting:
     """Connects and disconnects sites. `endpoints` takes the webhooks of those that are connected.
 
-    `refuses` says whether SparkLayer refuses a key, before anything of a connect is stored.
+    `knows` says whether SparkLayer knows a key (None: it gives no answer), before anything of a connect is stored.
     """
 
     storage: Storage
@@ -59,9 +64,12 @@ class Connecting:
     supervisor: Supervisor
     departures: Departures
     apps: Mapping[str, App]
-    refuses: Callable[[Site, ApiKey], Awaitable[bool]] = _accept
+    knows: Callable[[Site, ApiKey], Awaitable[bool | None]] = _accept
     now: Callable[[], float] = time.time
     endpoints: dict[Site, Endpoint] = field(init=False, factory=dict)
+    _offered: set[Site] = field(init=False, factory=set)
+    """Sites whose connection may have a key beside the one that it works with."""
+    _offers: Signal = field(init=False, factory=Signal)
     _locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
 
     async def open_all(self) -> None:
@@ -74,19 +82,36 @@ class Connecting:
         for stored in await self.storage.read(connections.everyone):
             if stored.state == "leaving":
                 self._depart(stored)
+            elif stored.state == "active" and self.links.offered(stored) is not None:
+                self._offer(stored.site)
         await self._fulfil_wishes()
 
     async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
         """Connect a site to a store: None when that is so now, else where the merchant installs the app.
 
         Doing it again changes nothing. Raises Refused when there is no way to learn the store's credentials, or when
-        SparkLayer refuses its own: that 400 answers this is inferred.
+        SparkLayer refuses its own: that 400 answers this is inferred. A key of which SparkLayer says nothing is kept
+        beside the one that works, and takes its place once SparkLayer knows it.
         """
-        if not await self._works_with(site, key) and await self.refuses(site, key):
+        known = await self._works_with(site, key) or await self.knows(site, key)
+        if known is False:
             names = "spark_api_client_id, spark_api_client_secret"
             raise Refused(400, f"{names}: SparkLayer refuses them for this site; make a new API key there")
         async with self._locks[site]:
-            return await self._connect(site, store_id, key)
+            return await self._connect(site, store_id, key, known=known is True)
+
+    async def run(self) -> None:
+        """Use keys that were offered as soon as SparkLayer knows them, until cancelled."""
+        while True:
+            for site in sorted(self._offered, key=str):
+                try:
+                    await self._try_offered(site)
+                except StorageTrouble as error:
+                    log.warning("the database cannot be used now", reason=error.reason)
+            if self._offered:
+                await trio.sleep(OFFER_PAUSE)
+            else:
+                await self._offers.wait()
 
     async def disconnect(self, site: Site) -> None:
         """Let a site's connection leave; its clean-up goes on behind. A site without one is left as it is."""
@@ -120,17 +145,47 @@ class Connecting:
         present = await self.storage.read(connections.find, site)
         return present is not None and present.state == "active" and self.links.opened(present).api_key == key
 
-    async def _connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
-        known = await self._known(site, store_id)
-        if known is None:
+    async def _connect(self, site: Site, store_id: str, key: ApiKey, *, known: bool) -> str | None:
+        """Connect a site. A key that SparkLayer is not `known` to know is only used where there is no other."""
+        store = await self._known(site, store_id)
+        if store is None:
             return await self._wish(site, store_id, key)
-        present = await self._present(site, known.platform, store_id)
-        if present is not None:
-            await self._renew(present, key, self.links.opened(present).store, by_ignite=True)
-            await self.storage.write(installs.forget_wishes, site)
+        present = await self._present(site, store.platform, store_id)
+        if present is None:
+            await self._begin(site, store, key)
+            return None
+        connection = self.links.opened(present)
+        if known or key == connection.api_key:
+            await self._renew(present, key, connection.store, by_ignite=True, offered=None)
         else:
-            await self._begin(site, known, key)
+            await self._renew(present, connection.api_key, connection.store, by_ignite=True, offered=key)
+            self._offer(site)
+        await self.storage.write(installs.forget_wishes, site)
         return None
+
+    def _offer(self, site: Site) -> None:
+        self._offered.add(site)
+        self._offers.set()
+
+    async def _try_offered(self, site: Site) -> None:
+        """Ask whether SparkLayer knows the key that a site was offered; use it if so, drop it if it refuses it."""
+        key = await self._offered_key(site)
+        known = None if key is None else await self.knows(site, key)
+        if key is not None and known is None:
+            return
+        async with self._locks[site]:
+            present = await self.storage.read(connections.find, site)
+            if present is not None and await self._offered_key(site) == key is not None:
+                log.info("offered credentials are used" if known else "offered credentials are refused", site=str(site))
+                connection = self.links.opened(present)
+                chosen = key if known else connection.api_key
+                await self._renew(present, chosen, connection.store, by_ignite=present.by_ignite, offered=None)
+            if await self._offered_key(site) is None:
+                self._offered.discard(site)
+
+    async def _offered_key(self, site: Site) -> ApiKey | None:
+        present = await self.storage.read(connections.find, site)
+        return None if present is None or present.state != "active" else self.links.offered(present)
 
     async def _known(self, site: Site, store_id: str) -> _Known | None:
         """Return a store's credentials, the newest that there are."""
@@ -188,12 +243,15 @@ class Connecting:
                 self._depart(one if one.state == "leaving" else evolve(one, leaving_since=now))
         self._take_on(self.links.opened(stored), full_sync=True)
 
-    async def _renew(self, present: Stored, key: ApiKey, store: Any, *, by_ignite: bool) -> None:
+    async def _renew(
+        self, present: Stored, key: ApiKey, store: Any, *, by_ignite: bool, offered: ApiKey | None
+    ) -> None:
         """Go on with other credentials, if they are other ones, or begin to work on what nobody worked on."""
         connection = self.links.opened(present)
         changed = (connection.api_key, connection.store) != (key, store)
-        if changed or by_ignite != present.by_ignite:
-            sealed = self.links.sealed(present.site, key, store) if changed else present.sealed
+        other = changed or offered != self.links.offered(present)
+        if other or by_ignite != present.by_ignite:
+            sealed = self.links.sealed(present.site, key, store, offered) if other else present.sealed
             await self.storage.write(connections.renew, Renew(id=present.id, sealed=sealed, by_ignite=by_ignite))
         if changed or self.supervisor.find(present.id) is None:
             log.info("goes on with other credentials", site=str(present.site))
@@ -225,7 +283,13 @@ class Connecting:
                 if present is not None and self.supervisor.find(present.id) is not None:
                     connection = self.links.opened(present)
                     store = with_secrets(connection.store, visit.store)
-                    await self._renew(present, connection.api_key, store, by_ignite=present.by_ignite)
+                    await self._renew(
+                        present,
+                        connection.api_key,
+                        store,
+                        by_ignite=present.by_ignite,
+                        offered=self.links.offered(present),
+                    )
         await self._fulfil_wishes()
 
     async def _uninstalled(self, platform: str, store_id: str) -> None:
@@ -272,4 +336,4 @@ class Connecting:
                 if wish in await self.storage.read(installs.fulfillable):
                     content: Any = self.links.vault.open(sealed)
                     key = ApiKey(client_id=content["client_id"], client_secret=Secret(content["client_secret"]))
-                    await self._connect(site, store_id, key)
+                    await self._connect(site, store_id, key, known=False)

@@ -59,10 +59,10 @@ class Links:
             earlier = await storage.read(connections.find, link.site)
             if earlier is not None and earlier.state == "active":
                 platform, store, key = self.renewed(link, earlier)
-                read_again = self._read_again(earlier, platform, store)
+                read_again, offered = self._read_again(earlier, platform, store), self.offered(earlier)
             else:
-                platform, store, key, read_again = link.platform, link.store, _key(link), ()
-            sealed = self.sealed(link.site, key, store)
+                platform, store, key, read_again, offered = link.platform, link.store, _key(link), (), None
+            sealed = self.sealed(link.site, key, store, offered)
             call = Adopt(site=link.site, platform=platform, sealed=sealed, now=now, read_again=read_again)
             await storage.write(connections.adopt, call)
         everyone = await storage.read(connections.everyone)
@@ -106,18 +106,27 @@ class Links:
             store=content["store"] and self.opened_store(stored.platform, content["store"]),
         )
 
+    def offered(self, stored: Stored) -> ApiKey | None:
+        """Return the key that is to replace a connection's once SparkLayer knows it, None without one."""
+        content = self._content(stored).get("offered")
+        return None if content is None else _converter.structure(content, ApiKey)
+
     def opened_store(self, platform: str, content: Any) -> Any:
         """Return a store's settings value as `sealed_store` was given it."""
         return _converter.structure(content, self.platforms[platform].settings)
 
-    def sealed(self, site: Site, key: ApiKey, store: Any) -> bytes:
-        """Seal a connection's credentials; those of a store that took them back are None."""
+    def sealed(self, site: Site, key: ApiKey, store: Any, offered: ApiKey | None = None) -> bytes:
+        """Seal a connection's credentials; those of a store that took them back are None.
+
+        `offered` is a key that SparkLayer was asked about and has not yet said that it knows.
+        """
         link = self.link(site)
         if store is not None and store.webhook_secret is None:
             store = attrs.evolve(store, webhook_secret=Secret(secrets.token_urlsafe(32)))
         return self.vault.seal(
             {
                 "api_key": _converter.unstructure(key),
+                "offered": offered and _converter.unstructure(offered),
                 "store": _converter.unstructure(store),
                 "configured": link and self._said(link),
                 "maps": None if store is None else self._maps(site, store),

@@ -92,16 +92,16 @@ class Workshop:
         known = partial(known_id, self.storage, connection.id)
         return site_client(self.settings, connection.site, connection.api_key, connection.platform, observe, known)
 
-    async def refuses(self, site: Site, key: ApiKey) -> bool:
-        """Whether SparkLayer refuses a key of a site, as far as it says so soon."""
+    async def knows(self, site: Site, key: ApiKey) -> bool | None:
+        """Return whether SparkLayer knows a key of a site, None if it does not say so soon."""
         client = site_client(self.settings, site, key, "", partial(self._count_call, site))
-        refused = False
+        known = None
         try:
             with trio.move_on_after(ANSWER_SECONDS):
-                refused = await client.refuses_key()
+                known = await client.knows_key()
         finally:
             await client.aclose()
-        return refused
+        return known
 
     def destination(self, site: Site) -> str | None:
         """Where a site's webhooks shall arrive, if the daemon can be reached from outside."""

@@ -9,7 +9,7 @@ Works and clean-ups are built and kept as in the daemon; none of them runs until
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -35,6 +35,13 @@ from tests.engine.fakes import Shop
 KEY = Secret("a key of the tests")
 VAULT = Vault([KEY])
 TOKEN = "token-1"
+
+
+Knows = Callable[[Site, ApiKey], Awaitable[bool | None]]
+
+
+async def _knows_all(_site: Site, _key: ApiKey) -> bool:
+    return True
 
 
 @frozen(kw_only=True)
@@ -121,6 +128,7 @@ class Town:
     shop: FakeShop
     later: list[float]
     """Seconds by which the wall clock is ahead of trio's."""
+    knows: Knows
 
     async def connect(self, name: str, store_id: str, key: str = "key-1") -> str | None:
         return await self.connecting.connect(site(name), store_id, api_key(key))
@@ -148,11 +156,17 @@ class Town:
 
     async def restarted(self, *links: ConnectionSettings, app: bool = True) -> "Town":
         """Return the daemon after a restart with these connections configured."""
-        return await _open(self.database, self.shop, self.later, links, app=app)
+        return await _open(self.database, self.shop, self.later, links, app=app, knows=self.knows)
 
 
 async def _open(
-    database: InlineDatabase, shop: FakeShop, later: list[float], links: tuple[ConnectionSettings, ...], *, app: bool
+    database: InlineDatabase,
+    shop: FakeShop,
+    later: list[float],
+    links: tuple[ConnectionSettings, ...],
+    *,
+    app: bool,
+    knows: Knows,
 ) -> Town:
     platform = PlatformType(
         name="fake",
@@ -191,14 +205,15 @@ async def _open(
         departures=departures,
         apps=apps,
         now=now,
+        knows=knows,
     )
     await connecting.open_all()
-    return Town(database, connecting, supervisor, departures, shop, later)
+    return Town(database, connecting, supervisor, departures, shop, later, knows)
 
 
 @contextlib.asynccontextmanager
-async def open_town(*links: ConnectionSettings, app: bool = True) -> AsyncIterator[Town]:
-    """Start a daemon with an empty database."""
+async def open_town(*links: ConnectionSettings, app: bool = True, knows: Knows = _knows_all) -> AsyncIterator[Town]:
+    """Start a daemon with an empty database; SparkLayer `knows` keys."""
     database = InlineDatabase()
-    yield await _open(database, FakeShop(), [0.0], links, app=app)
+    yield await _open(database, FakeShop(), [0.0], links, app=app, knows=knows)
     database.close()

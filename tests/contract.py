@@ -39,7 +39,8 @@ def contract() -> dict[str, Any]:
 @cache
 def _registry() -> Registry[Any]:
     empty: Registry[Any] = Registry()
-    return empty.with_resource("urn:contract", DRAFT202012.create_resource(contract()))
+    registry: Registry[Any] = empty.with_resource("urn:contract", DRAFT202012.create_resource(contract()))
+    return registry
 
 
 @cache

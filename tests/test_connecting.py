@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from attrs import evolve
+import trio
+from trio.testing import MockClock
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.listener.routes import Refused
@@ -257,12 +258,11 @@ async def test_disconnecting_what_is_not_connected_does_nothing() -> None:
 async def test_credentials_that_sparklayer_refuses_leave_nothing() -> None:
     asked: list[Any] = []
 
-    async def refuses(name: Site, key: ApiKey) -> bool:
+    async def knows(name: Site, key: ApiKey) -> bool | None:
         asked.append((name, key))
-        return key.client_secret.reveal() == "wrong"
+        return key.client_secret.reveal() != "wrong"
 
-    async with open_town() as town:
-        town.connecting = evolve(town.connecting, refuses=refuses)
+    async with open_town(knows=knows) as town:
         await town.install("s1", "token-1")
         for store_id in ("s1", "s2"):
             with pytest.raises(Refused, match="spark_api_client_secret: SparkLayer refuses them") as refused:
@@ -273,3 +273,86 @@ async def test_credentials_that_sparklayer_refuses_leave_nothing() -> None:
         assert await town.connect("a", "s1") is None
         assert await town.connect("a", "s1") is None
         assert asked[2:] == [(site("a"), api_key("key-1"))], "what is connected already asks nobody"
+
+
+class Words:
+    """What SparkLayer says of each key: True, False, or nothing."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, bool] = {}
+
+    async def knows(self, _site: Site, key: ApiKey) -> bool | None:
+        return self.of.get(key.client_secret.reveal())
+
+
+async def _key(town: Town) -> str:
+    """Return what is worked with after some minutes."""
+    with trio.move_on_after(90):
+        await town.connecting.run()
+    return key_of(await town.present("a"))
+
+
+async def test_a_key_of_which_sparklayer_says_nothing_is_used_when_it_first_works(autojump_clock: MockClock) -> None:
+    words = Words()
+    async with open_town(knows=words.knows) as town:
+        await town.install("s1", "token-1")
+        assert await town.connect("a", "s1", "key-1") is None, "there is no other"
+        assert key_of(await town.present("a")) == "key-1"
+        for name in ("key-2", "key-3"):  # the newest counts
+            assert await town.connect("a", "s1", name) is None
+        assert await _key(town) == "key-1"
+        town = await town.restarted()  # noqa: PLW2901  the same daemon
+        words.of.update({"key-2": True, "key-3": True})
+        assert await _key(town) == "key-3"
+        words.of.clear()
+        assert await _key(await town.restarted()) == "key-3", "it is the connection's by now"
+
+
+async def test_a_key_beside_that_of_the_configuration_outlives_a_restart(autojump_clock: MockClock) -> None:
+    words, linked = Words(), link("a", "s1")
+    async with open_town(linked, knows=words.knows) as town:
+        await town.connect("a", "s1", "key-2")
+        restarted = await town.restarted(linked)
+        assert await _key(restarted) == "key-1"
+        words.of["key-2"] = True
+        restarted = await town.restarted(linked)
+        assert await _key(restarted) == "key-2"
+        assert await _key(await town.restarted(linked)) == "key-2"
+
+
+@pytest.mark.parametrize("ending", ["refused", "the present one comes again", "another one works"])
+async def test_a_key_that_was_offered_is_forgotten(autojump_clock: MockClock, ending: str) -> None:
+    words = Words()
+    async with open_town(link("a", "s1"), knows=words.knows) as town:
+        await town.connect("a", "s1", "key-2")
+        if ending == "refused":
+            words.of["key-2"] = False
+            assert await _key(town) == "key-1"
+        else:
+            words.of["key-3"] = True
+            await town.connect("a", "s1", "key-1" if "again" in ending else "key-3")
+        words.of["key-2"] = True
+        assert await _key(town) == ("key-3" if "another" in ending else "key-1")
+
+
+async def test_a_site_that_leaves_takes_the_key_with_it_that_was_offered(autojump_clock: MockClock) -> None:
+    words = Words()
+    async with open_town(link("a", "s1"), knows=words.knows) as town:
+        await town.connect("a", "s1", "key-2")
+        await town.connecting.disconnect(site("a"))
+        words.of["key-2"] = True
+        with trio.move_on_after(90):
+            await town.connecting.run()
+        assert await town.states("a") == ["leaving"]
+
+
+async def test_an_install_keeps_the_key_that_was_offered(autojump_clock: MockClock) -> None:
+    words = Words()
+    async with open_town(knows=words.knows) as town:
+        await town.install("s1", "token-1")
+        await town.connect("a", "s1", "key-1")
+        await town.connect("a", "s1", "key-2")
+        await town.install("s1", "token-2")
+        words.of["key-2"] = True
+        assert await _key(town) == "key-2"
+        assert token_of(await town.present("a")) == "token-2"

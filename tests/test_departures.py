@@ -12,7 +12,7 @@ from daemon.config import Settings
 from daemon.departures import GIVE_UP_AFTER
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ApiKey, Change, ConnectionId, ExternalId, Kind, Secret, Site
-from daemon.sandbox.faults import answer
+from daemon.sandbox.faults import Act, answer
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sparklayer.client import Known
 from daemon.storage import outbox
@@ -116,14 +116,16 @@ async def test_only_what_is_refused_twice_leaves_nothing_to_do(
         assert town.shop.removed == [HOOKS] * (2 - times)
 
 
-@pytest.mark.parametrize("times", [1, 2])
-async def test_a_sync_log_that_is_said_to_be_missing_is_asked_for_twice(
-    autojump_clock: MockClock, spark: SparkLayer, times: int
+@pytest.mark.parametrize("refusal", [OWN_404, answer(404)], ids=["own", "empty"])
+@pytest.mark.parametrize("times", [1, 9])
+async def test_the_sync_logs_are_never_missing(
+    autojump_clock: MockClock, spark: SparkLayer, refusal: Act, times: int
 ) -> None:
-    spark.faults.add(SYNC_LOG, OWN_404, times=times)
+    """What is wiped as a whole is always there."""
+    spark.faults.add("* */sync-log*", refusal, times=times)
     async with leaving() as (town, _):
-        await until_gone(town, 10)
-        assert (_deleted(spark), spark.state.sync_log.wipes) == (2, 2 - times)
+        await until_gone(town, 600)
+        assert (_deleted(spark), spark.state.sync_log.wipes) == (times + 1, 1)
 
 
 @pytest.mark.parametrize("times", [3, 4])

@@ -74,15 +74,15 @@ class SparkLayer:
         except Missing:
             return  # No currency has been set yet: SparkLayer answered, and knows us.
 
-    async def refuses_key(self) -> bool:
-        """Whether SparkLayer itself says that the key is not valid; no answer, or a foreign one, says nothing."""
+    async def knows_key(self) -> bool | None:
+        """Return whether SparkLayer itself says that the key is valid; None: no answer, or a foreign one."""
         try:
             await self._tokens.current(Lane.LIVE)
         except KeyRefused:
-            return True
-        except Failure:
             return False
-        return False
+        except Failure:
+            return None
+        return True
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -19,6 +19,7 @@ from daemon.http import Answer, shortly
 from daemon.model import Lane
 from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals, is_empty_refusal
 from daemon.sparklayer.failures import Operation, failure_of, words_of
+from daemon.sparklayer.own_words import UNSEEN
 from daemon.sparklayer.token import Token, Tokens
 from daemon.wire import Wire
 
@@ -88,6 +89,7 @@ class Client:
         answer = await self._authorized(operation, path, lane, body)
         failure, call = failure_of(operation, answer), _call(operation, path, body)
         if failure is None:
+            self._expect_no_body(operation, answer)
             if operation.method == "DELETE":
                 self._empty.forget(operation.control, path)
             else:
@@ -103,6 +105,13 @@ class Client:
             raise failure
         words = f"{operation.name} was refused without a word, with HTTP status {answer.status}"
         raise Retry(words, reason="empty_refusal", effect_unknown=True)
+
+    def _expect_no_body(self, operation: Operation, answer: Answer) -> None:
+        if operation.answers != UNSEEN or not answer.body.strip():
+            return
+        if not self._empty.believes_body(operation.name, trio.current_time()):
+            words = f"{operation.name} was answered with a body that is not documented"
+            raise Retry(words, reason="undocumented_answer", effect_unknown=True)
 
     def expect(self, control: Control, ids: Iterable[str]) -> None:
         """Note ids of things that SparkLayer should have: they serve for control questions."""
@@ -157,7 +166,7 @@ def _reads(control: Control) -> Operation:
 
 
 def _call(operation: Operation, path: str, body: bytes | None) -> Call:
-    return Call(operation=operation.name, path=path, body=body if operation.creates else None)
+    return Call(operation=operation.name, path=path, body=body if operation.names_nothing else None)
 
 
 def _decoded(operation: Operation, content: bytes, kind: type[T]) -> T:

@@ -1,12 +1,14 @@
-"""Weighs refusals without a body: SparkLayer documents that some of its own have none, and a proxy's have none either.
+"""Weighs answers that may be SparkLayer's own or not: a refusal without a body, a body where none is documented.
 
-An empty 404 is believed once a control question has shown that it is the API's way to say so: a read of an id that
-exists is answered well, and a read of an id that cannot exist gets the same empty 404. Then those of the operation are
-its own for an hour. Where nothing exists yet, the price lists are read instead; where nothing else exists than what is
-said to be missing, that takes as long as another refusal besides.
+SparkLayer documents that some of its refusals have no body, and a proxy's may have none either. An empty 404 is
+believed once a control question has shown that it is the API's way to say so: a read of an id that exists is answered
+well, and a read of an id that cannot exist gets the same empty 404. Then those of the operation are its own for an
+hour. Where nothing exists yet, the price lists are read instead; where nothing else exists than what is said to be
+missing, that takes as long as another refusal besides.
 
 Other empty refusals are believed at the fourth try, ten minutes after the first or later, if other calls succeeded
-meanwhile; for an hour too. Until then every one of them means: try again.
+meanwhile; for an hour too. So is a success with a body of an operation whose success has none as far as was seen, from
+then on. Until then every one of them means: try again.
 
 Pure but for its memory, which is one client's and is lost with the process. Times are those of trio's clock.
 """
@@ -90,10 +92,13 @@ class EmptyRefusals:
 
     _own_until: dict[str, float] = field(init=False, factory=dict)
     _asked_at: dict[str, float] = field(init=False, factory=dict)
-    _trials: dict[tuple[Call, int], _Trial] = field(init=False, factory=dict)
+    _trials: dict[Call, dict[int, _Trial]] = field(init=False, factory=dict)
+    """By call and status."""
     _known: dict[str, dict[str, None]] = field(init=False, factory=dict)
     """By the path of a control the ids (quoted) that it should find, the newest last."""
     _succeeded_at: float = field(init=False, default=float("-inf"))
+    _wordy: set[str] = field(init=False, factory=set)
+    """Operations whose success has a body, though none was seen in the documents."""
 
     def note_success(self, call: Call, control: Control, now: float, *, bulk: bool) -> None:
         """Note that a call succeeded: earlier refusals of it were odd ones, unless it is one of many in `bulk`."""
@@ -101,9 +106,8 @@ class EmptyRefusals:
         identifier = control.id_in(call.path)
         if identifier is not None:
             self.expect(control, [identifier])
-        if self._trials and not bulk:
-            for key in [key for key in self._trials if key[0] == call]:
-                del self._trials[key]
+        if not bulk:
+            self._trials.pop(call, None)
 
     def expect(self, control: Control, ids: Sequence[str]) -> None:
         """Note some ids (quoted) that a read of `control` should find."""
@@ -145,10 +149,10 @@ class EmptyRefusals:
 
     def believes(self, call: Call, status: int, now: float) -> bool:
         """Note an empty refusal; return whether it is believed by now without a control question."""
-        trial = self._trials.get((call, status))
+        trial = self._trials.get(call, {}).get(status)
         if trial is None or now - trial.last > BELIEVED_SECONDS:
             self._forget_old(now)
-            self._trials[call, status] = _Trial(now, now)
+            self._trials.setdefault(call, {})[status] = _Trial(now, now)
             return False
         trial.tries, trial.last = trial.tries + 1, now
         lasting = now - trial.first >= FIRST_TO_LAST_SECONDS and self._succeeded_at > trial.first
@@ -156,10 +160,20 @@ class EmptyRefusals:
             trial.believed_until = now + BELIEVED_SECONDS
         return now < trial.believed_until
 
+    def believes_body(self, operation: str, now: float) -> bool:
+        """Note a success with a body where none was expected; return whether it is believed by now."""
+        if operation not in self._wordy and self.believes(Call(operation=operation, path=""), HTTPStatus.OK, now):
+            self._wordy.add(operation)
+        return operation in self._wordy
+
     def _forget_old(self, now: float) -> None:
         if len(self._trials) < MOST_TRIALS:
             return
-        self._trials = {key: trial for key, trial in self._trials.items() if now - trial.last <= BELIEVED_SECONDS}
+        self._trials = {
+            call: trials
+            for call, trials in self._trials.items()
+            if any(now - trial.last <= BELIEVED_SECONDS for trial in trials.values())
+        }
         if len(self._trials) >= MOST_TRIALS:
             self._trials.clear()  # they are tried some more, which costs time and loses nothing
 

@@ -30,8 +30,8 @@ class Operation:
     method: str
     answers: Shape
     """What its success looks like."""
-    creates: bool = False
-    """It makes something new: its 404 is about the way there."""
+    names_nothing: bool = False
+    """It names nothing that could be missing, as what creates or wipes does: its 404 is about the way there."""
     keyed: bool = False
     """It writes an id or a SKU that may be taken."""
     concurrent: bool = False
@@ -69,7 +69,7 @@ def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:
 def _refusal(operation: Operation, answer: Answer) -> Failure:
     words = words_of(answer)
     if answer.status == HTTPStatus.NOT_FOUND:
-        return Retry(words, reason="missing") if operation.creates else Missing(words, reason="missing")
+        return Retry(words, reason="missing") if operation.names_nothing else Missing(words, reason="missing")
     if operation.keyed and answer.status in DUPLICATE_STATUSES and DUPLICATE_WORDS.search(words):
         return Duplicate(words, reason="duplicate")
     if operation.conflicting and answer.status == HTTPStatus.CONFLICT:

@@ -31,7 +31,7 @@ class Shape:
 
 NOTHING = Shape(empty=True)
 UNSEEN = Shape(empty=True, one=True, many=True)
-"""That of an operation whose answer nobody has shown: no body, or JSON."""
+"""That of an operation whose answer was not seen, or only in old pages: no body; JSON only if it is always so."""
 
 
 def one_with(*names: str) -> Shape:

@@ -21,7 +21,13 @@ from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_I
 
 PRODUCT = CONTROL.answers
 CREATE = Operation(
-    name="createProduct", method="POST", answers=PRODUCT, control=CONTROL, creates=True, keyed=True, concurrent=True
+    name="createProduct",
+    method="POST",
+    answers=PRODUCT,
+    control=CONTROL,
+    names_nothing=True,
+    keyed=True,
+    concurrent=True,
 )
 UPDATE = Operation(name="updateProduct", method="PATCH", answers=PRODUCT, control=CONTROL, keyed=True, concurrent=True)
 GET = Operation(name="getProduct", method="GET", answers=PRODUCT, control=CONTROL)

@@ -22,14 +22,14 @@ from daemon.second_answer import agreed
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import Operation
-from daemon.sparklayer.own_words import NOTHING, many_with, one_with
+from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
 
-SET = Operation(name="updateBatchStock", method="POST", answers=NOTHING, bulk=True)
+SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True)
 FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True)
 DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True)
 LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"), control=CONTROL)
 CREATE_LOCATION = Operation(
-    name="createStockLocation", method="POST", answers=one_with("id"), creates=True, keyed=True, control=CONTROL
+    name="createStockLocation", method="POST", answers=one_with("id"), names_nothing=True, keyed=True, control=CONTROL
 )
 
 SET_PATH = "/api/v1/batch-update-stock"
@@ -64,8 +64,8 @@ class Stock:
         """Set the level of each row's SKU at a location; a SKU may be in `rows` once. Raises Rejected."""
         await self._client.call(SET, SET_PATH, lane, encode_json([entry(row, location_id) for row in rows]))
 
-    async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> None:
-        """Remove the SKUs' rows at a location; a SKU without a row there is left alone.
+    async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> frozenset[Sku]:
+        """Remove the SKUs' rows at a location; return the SKUs that have no row at any, as two answers say.
 
         A SKU that also has a row at another location is set to 0 here: deleting it would delete that row too. Raises
         Retry when two answers, two seconds apart, disagree about a SKU.
@@ -80,6 +80,7 @@ class Stock:
                 await self._client.call(DELETE, DELETE_PATH, lane, encode_json({"skus": alone}))
         if shared:
             await self.set(location_id, [StockRow(sku, Level(0)) for sku in sorted(shared)], lane)
+        return frozenset(sku for sku in skus if not first[sku])
 
     async def _locations_of(self, skus: Sequence[Sku], lane: Lane) -> dict[Sku, frozenset[str]]:
         """Return the ids of the locations at which each SKU has a row; the answer leaves out SKUs without any."""

@@ -22,7 +22,7 @@ from daemon.sparklayer.own_words import NOTHING, UNSEEN
 
 PUT = Operation(name="updateFullLoggingStatus", method="PUT", answers=UNSEEN, bulk=True, control=CONTROL)
 PATCH = Operation(name="updatePartialLoggingStatus", method="PATCH", answers=UNSEEN, bulk=True, control=CONTROL)
-DELETE = Operation(name="deleteAllLoggingStatus", method="DELETE", answers=NOTHING, control=CONTROL)
+DELETE = Operation(name="deleteAllLoggingStatus", method="DELETE", answers=NOTHING, names_nothing=True, control=CONTROL)
 PATH = "/api/v1/sync-log"
 
 

@@ -18,7 +18,7 @@ from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.token import TOKEN, Tokens
 from daemon.throttle import AdaptivePolicy, Limiter
 from daemon.wire import Wire, ignore
-from tests.sparklayer.test_own_words import OPERATIONS, PAGES
+from tests.sparklayer.test_own_words import OPERATIONS, PAGES, UNDOCUMENTED
 
 CALLED = {name: operation for name, operation in OPERATIONS.items() if operation is not TOKEN}
 NOT_FOUND = httpx.Response(404, json={"title": "Not found", "status": 404})
@@ -66,7 +66,7 @@ async def _fail(client: Client, operation: Operation) -> Failure:
 
 
 def _belief(operation: Operation) -> type[Failure]:
-    return Retry if operation.creates else Missing
+    return Retry if operation.names_nothing else Missing
 
 
 @pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
@@ -76,7 +76,7 @@ async def test_an_empty_404_is_the_apis_own_when_its_control_question_says_so(
     service = Service()
     client = _client(service)
     assert type(await _fail(client, operation)) is _belief(operation)
-    if operation.creates:
+    if operation.names_nothing:
         return  # what creates something is tried again, whoever says 404
     assert service.asked == [operation.control.of("42"), operation.control.of(operation.control.nobody)]
     service.known = service.nobody = httpx.Response(503)
@@ -118,7 +118,7 @@ async def test_a_site_without_a_known_id_is_asked_for_its_price_lists(
 ) -> None:
     service = Service()
     assert type(await _fail(_client(service, None), operation)) is _belief(operation)
-    if not operation.creates:
+    if not operation.names_nothing:
         assert service.asked[0] == "/api/v2/price-lists"
 
 
@@ -165,3 +165,20 @@ async def test_a_success_between_makes_empty_refusals_odd_ones_unless_it_is_abou
     service.refusal = httpx.Response(422)
     removes = operation.method == "DELETE"
     assert type(await _fail(client, operation)) is (Rejected if operation.bulk and not removes else Retry)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"updated": 1}'])
+@pytest.mark.parametrize("name", sorted(UNDOCUMENTED))
+async def test_a_body_where_none_was_seen_is_believed_only_when_it_goes_on(
+    autojump_clock: MockClock, name: str, body: bytes
+) -> None:
+    service = Service(refusal=None, page=body)
+    client, operation = _client(service), CALLED[name]
+    for _ in range(2):
+        assert (await _fail(client, operation)).reason == "undocumented_answer"
+        await trio.sleep(400)
+    service.known = httpx.Response(200, json={"currency_code": "GBP"})
+    await client.call(CALLED["getStoreCurrency"], "/other", Lane.LIVE)
+    assert await client.call(operation, "/any", Lane.LIVE) == body
+    await trio.sleep(10 * BELIEVED_SECONDS)
+    assert await client.call(operation, "/any", Lane.LIVE) == body, "it is the API's way"

@@ -72,7 +72,7 @@ PAGES = {
 }
 """What each operation documents of its success."""
 
-UNDOCUMENTED = {"updateFullLoggingStatus", "updatePartialLoggingStatus"}
+UNDOCUMENTED = {"updatePriceListPricing", "updateFullLoggingStatus", "updatePartialLoggingStatus", "updateBatchStock"}
 """Operations that may answer whatever JSON they like."""
 
 
@@ -117,7 +117,7 @@ def test_a_success_of_the_documented_shape_is_believed_under_any_type_but_html(o
 def test_the_apis_own_refusals_keep_their_meaning(operation: Operation, body: bytes) -> None:
     kinds = [type(failure_of(operation, Answer(status, {"content-type": "text/plain"}, body))) for status in STATUSES]
     forbidden = Rejected if operation.forbidding else Blocked
-    assert [kinds[0], kinds[2], kinds[3]] == [Rejected, forbidden, Retry if operation.creates else Missing]
+    assert [kinds[0], kinds[2], kinds[3]] == [Rejected, forbidden, Retry if operation.names_nothing else Missing]
     assert kinds[4] is (Retry if operation.concurrent else Duplicate if operation.conflicting else Rejected)
 
 

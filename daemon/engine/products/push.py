@@ -18,7 +18,7 @@ from daemon.engine.products.entry import Entry, Terms
 from daemon.engine.products.pushed import Pushed
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Product, Sku, Stock
-from daemon.second_answer import confirmed, finds
+from daemon.second_answer import THIRD_AFTER, confirmed, finds
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice
@@ -128,12 +128,15 @@ class Pusher:
         return Entry(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
 
     async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
-        place, stock = terms.stock_location, self.sparklayer.stock
+        place, stock, doubted = terms.stock_location, self.sparklayer.stock, set[Sku]()
         removed = [StockRow(sku, Stock(0)) for plan in plans for sku in sorted(plan.removed_stock)]
         rows = [StockRow(sku, plan.product.stock[sku]) for plan in plans if plan.product for sku in sorted(plan.stock)]
 
+        sure = {sku for plan in plans for sku in plan.removed_stock if _had_stock(plan, sku)}
+
         async def take_away(part: Sequence[StockRow]) -> None:
-            await stock.remove(place, [row.sku for row in part], lane)
+            absent = await stock.remove(place, [row.sku for row in part], lane)
+            doubted.update(absent & sure)
 
         async def put(part: Sequence[StockRow]) -> None:
             try:
@@ -148,6 +151,8 @@ class Pusher:
 
         async with self._stock_turn:
             await _in_bulk(removed, take_away, pushed.stock, pushed)
+            pushed.stock -= doubted
+            pushed.undone.update(dict.fromkeys(doubted, _lacks_stock()))
             await _in_bulk(rows, put, pushed.stock, pushed)
 
     async def _push_prices(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
@@ -161,6 +166,17 @@ class Pusher:
 
         async with self._price_turn:
             await _in_bulk([*removed, *rows], put, pushed.prices, pushed)
+
+
+def _had_stock(plan: Plan, sku: Sku) -> bool:
+    """Whether the ledger is sure that SparkLayer has a stock row of a SKU; after one doubt it is no more."""
+    before = plan.subject.before
+    return before is not None and before.stock.get(sku) is not None
+
+
+def _lacks_stock() -> Retry:
+    words = "SparkLayer answers that it has no stock of a SKU that it was told of"
+    return Retry(words, reason="answers_differ", after=THIRD_AFTER)
 
 
 class _Row(Protocol):

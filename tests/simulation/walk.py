@@ -78,8 +78,6 @@ async def _walk(case: Case, seed: int, clock: Clock, trace: Trace) -> Result:
         world = World.build(seed, clock, trace, nursery, plan=PLAN)
         world.weather.calm()
         world.post.late = world.post.twice = 0.0
-        # A SKU of which two answers show no stock has none to be deleted, and gives no reason to look again.
-        world.leftovers = case.answer in PLAUSIBLE
         _furnish(world)
 
         def strike(side: str, operation: str) -> Response | None:

@@ -225,3 +225,23 @@ async def test_an_odd_customer_group_concerns_its_customers_only(
     assert house.shop.map(Kind.CUSTOMERS, told[other], FACTS).value is not None
     with pytest.raises(Retry):
         house.shop.map(Kind.CUSTOMERS, told[one], FACTS)
+
+
+async def test_an_odd_customer_of_an_odd_group_is_nobodys_removal(house: House, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    one, _ = _two(house, Kind.CUSTOMERS)
+
+    async def spoil(request: Request, response: Response | None) -> Response:
+        assert response is not None
+        names = (
+            (b'"name":"', b'"name":7,"was":"')
+            if "groups" in request.path
+            else (b'"last_name":"', b'"last_name":[],"was":"')
+        )
+        return Response(
+            status=200, headers=response.headers, body=response.body.replace(*names).replace(b":7", b":[7]")
+        )
+
+    house.api.faults.add("GET */customer*", spoil, after_effect=True)
+    told = (await house.read(Kind.CUSTOMERS, one))[one]
+    assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])

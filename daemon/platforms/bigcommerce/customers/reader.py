@@ -310,7 +310,7 @@ def _all(included: Sequence[B], more: Overflow[B] | None) -> Sequence[B]:
 
 def _of_b2b(odd: wire.Odd, known: _Known) -> wire.Odd:
     """Return what stands for a customer with odd fields: without them where its group is one of retail."""
-    retail = known.has_group(odd.rest) and odd.rest.customer_group_id not in known.groups
+    retail = known.has_group(odd.rest) and odd.rest.customer_group_id not in known.asked
     return evolve(odd, fields=()) if retail and "customer_group_id" not in odd.fields else odd
 
 

@@ -1,0 +1,145 @@
+"""Answers with odd types and lacking keys, by seed: only failures come out, nothing is taken away in silence."""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon.errors import Failure
+from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product
+from daemon.platforms.base import Entity
+from daemon.platforms.bigcommerce.adapter import BigCommerce
+from daemon.platforms.shelf import MemoryShelf
+from tests.conformance.bigcommerce_kit import Stand
+
+SEEDS = range(60)
+ODD: tuple[Any, ...] = (None, {}, [], "", "abc", [None], {"a": None}, True, 1.5, "\u200b", 10**30)
+"""What no field of an answer is documented to be, but for some."""
+LEGITIMATE = (
+    "is_visible",
+    "is_deleted",
+    "sku",
+    "email",
+    "option_values",
+    "availability",
+    "enabled",
+    "namespace",
+    "key",
+)
+"""Fields of which another value of the documented type may well take something away."""
+KINDS = (Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
+
+Path = tuple[str | int, ...]
+
+
+def _paths(node: Any, at: Path = ()) -> Iterator[Path]:
+    rows = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in rows:
+        yield (*at, key)
+        yield from _paths(value, (*at, key))
+
+
+def _spoil(document: Any, draw: random.Random) -> None:
+    """Change one field of an answer, or take it away."""
+    every = [path for path in _paths(document) if path[-1] not in LEGITIMATE]
+    if not every:
+        return
+    *way, last = draw.choice(every)
+    node = document
+    for key in way:
+        node = node[key]
+    if isinstance(node, dict) and draw.random() < 0.2:
+        del node[last]
+    elif type(value := draw.choice(ODD)) is not type(node[last]):
+        node[last] = value
+
+
+def _had(value: Product | Customer | Order) -> set[str]:
+    """Return what of an entity must not get lost: its variants, stock, prices, rrps, options, addresses, lines."""
+    if isinstance(value, Product):
+        kept = {f"variant {one.external_id}" for one in value.variants}
+        kept |= {f"option {one.external_id} {place}" for one in value.variants for place, _ in enumerate(one.options)}
+        kept |= {f"rrp {one.external_id}" for one in value.variants if one.rrp}
+        return kept | {f"stock {sku}" for sku in value.stock} | {f"price {sku}" for sku in value.prices}
+    if isinstance(value, Customer):
+        return {f"address {one}" for one in value.addresses}
+    return {f"line {line.external_id}" for package in value.packages for line in package.lines}
+
+
+class _Store:
+    """A store that spoils its answers once it is told to."""
+
+    def __init__(self, nursery: trio.Nursery, draw: random.Random) -> None:
+        self.stand, self._draw, self.spoils = Stand(nursery), draw, False
+        self.ids = {kind: self.stand.add(kind, 2) for kind in KINDS}
+        store = self.stand.store
+        store.metafields.set("product", int(self.ids[Kind.PRODUCTS][0]), "rrp", "5", silent=True)
+        store.orders.ship(int(self.ids[Kind.ORDERS][0]), tracking_number="T", silent=True)
+        self.shop = BigCommerce(self.stand.settings, httpx.MockTransport(self._answer), shelf=MemoryShelf())
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        response = await self.stand._answer(request)
+        if not self.spoils or response.status_code != 200 or self._draw.random() < 0.5:
+            return response
+        document = json.loads(response.content)
+        _spoil(document, self._draw)
+        return httpx.Response(200, json=document)
+
+    async def read(self, kind: Kind) -> list[Entity]:
+        """Read a kind in each way there is."""
+        found: list[Entity] = []
+        for call in (
+            lambda: self.shop.page(kind, None),
+            lambda: self.shop.changed_since(kind, 0.0, None),
+        ):
+            try:
+                found += (await call()).entities
+            except Failure:
+                continue
+        named = [ExternalId(f"metafields:product:{one}") for one in self.ids[Kind.PRODUCTS]]
+        try:
+            ids = [*self.ids[kind], *(named if kind is Kind.PRODUCTS else ())]
+            found += [
+                one for key, one in (await self.shop.read(kind, ids, Lane.LIVE)).items() if key == one.external_id
+            ]
+        except Failure:
+            pass
+        for one in self.ids[kind]:
+            try:
+                entity = await self.shop.read_one(kind, one, Lane.LIVE)
+            except Failure:
+                continue
+            assert entity is not None, "it is there"
+            found.append(entity)
+        return found
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_spoilt_answers_take_nothing_away_in_silence(seed: int, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    async with trio.open_nursery() as nursery:
+        store = _Store(nursery, random.Random(seed))
+        facts = await store.shop.facts()
+        whole = {
+            (kind, one.external_id): _had(store.shop.map(kind, one, facts).value)  # type: ignore[arg-type]
+            for kind in KINDS
+            for one in (await store.shop.page(kind, None)).entities
+        }
+        store.spoils = True
+        for kind in KINDS:
+            for entity in await store.read(kind):
+                try:
+                    mapped = store.shop.map(kind, entity, facts)
+                except Failure:
+                    continue
+                if (kind, entity.external_id) not in whole or mapped.problems:
+                    continue
+                assert mapped.value is not None, (kind, entity)
+                assert whole[kind, entity.external_id] - _had(mapped.value) == set(), (kind, entity)
+        await store.shop.aclose()
+        nursery.cancel_scope.cancel()

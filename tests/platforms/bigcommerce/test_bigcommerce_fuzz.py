@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -93,12 +94,9 @@ class _Store:
     async def read(self, kind: Kind) -> list[Entity]:
         """Read a kind in each way there is."""
         found: list[Entity] = []
-        for call in (
-            lambda: self.shop.page(kind, None),
-            lambda: self.shop.changed_since(kind, 0.0, None),
-        ):
+        for first in (partial(self.shop.page, kind), partial(self.shop.changed_since, kind, 0.0)):
             try:
-                found += (await call()).entities
+                found += (await first(None)).entities
             except Failure:
                 continue
         named = [ExternalId(f"metafields:product:{one}") for one in self.ids[Kind.PRODUCTS]]

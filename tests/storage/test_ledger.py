@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from attrs import evolve
 from sqlalchemy import Connection
 
 from daemon.model import Key, Kind, Lane, Sku
+from daemon.sparklayer.empty_refusals import CUSTOMER, PRICE_LIST, PRODUCT, PURCHASE, Control
 from daemon.storage import ledger
 from daemon.storage.ledger import Mark
 from daemon.storage.overview import overview
 from daemon.storage.settle import Again, Done
+from daemon.workshop import known_id
 from tests.storage.house import PRODUCTS, TABLES, House, id_, issue, row
 
 SHIRT = Sku("SHIRT")
@@ -217,3 +220,19 @@ async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters:
     assert set(await house.rows()) == {"2"}
     found = await house.storage.read(ledger.look_up, house.connection_id, PRODUCTS, [id_("1"), id_("2")])
     assert {key: (one.digest, one.parts) for key, one in found.items()} == {"1": (b"equal", b"parts")}
+
+
+async def test_what_sparklayer_surely_has_serves_as_a_known_id(house: House) -> None:
+    async def known(control: Control, other_than: str | None) -> str | None:
+        return await known_id(house.storage, house.connection_id, control, other_than)
+
+    assert await known(PRODUCT, None) is None
+    await house.mark(row("1"), row("2/3"), row("4", None), claims={"A": "1"})
+    assert {await known(PRODUCT, None) for _ in range(40)} == {"1", "2%2F3"}, "another one each time"
+    assert await known(PRODUCT, "1") == "2%2F3"
+    assert await known(PRODUCT, "2%2F3") == "1"
+    assert [await known(control, None) for control in (CUSTOMER, PRICE_LIST)] == [None, None]
+    orders = evolve(house, kind=Kind.ORDERS)
+    await orders.mark(row("7"), row("8", None), claims={"cart 7": "7", "cart 8": "8"})
+    assert await known(PURCHASE, None) == "cart%207"
+    assert await known(PURCHASE, "cart%207") is None

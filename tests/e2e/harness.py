@@ -36,6 +36,7 @@ from daemon.sandbox.expectation import (
     differences,
     order_differences,
 )
+from daemon.sandbox.samples.groups import add_groups
 from daemon.sandbox.sparklayer.state import State
 from tests.contract import CONTRACT
 from tests.e2e.process import GLANCE, PATIENCE, QUICK, Process, free_port, settings
@@ -166,8 +167,9 @@ async def open_house(
 
 
 def small_store() -> Store:
-    """Return a store with a jumper in two sizes and a simple mug; every id is small and known."""
+    """Return a store with a jumper in two sizes and a simple mug, and its groups; every id is small and known."""
     store = Store()
+    add_groups(store)
     sizes = [
         {"sku": "J-S", "options": {"Size": "S"}, "stock": 3},
         {"sku": "J-M", "options": {"Size": "M"}, "stock": 4, "price": 42.5},

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from daemon.sandbox import SparkLayerOptions, Store
+from daemon.sandbox.samples.groups import add_groups
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.watch import Barrier
 
@@ -26,6 +27,7 @@ Ids = Mapping[str, int]
 def _store(letters: str = "ABC") -> tuple[Store, Ids]:
     """Return a store of products with two sizes each; every SKU has a stock and a price of its own."""
     store = Store()
+    add_groups(store)
     for number, letter in enumerate(letters, start=1):
         variants = [
             {

@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
-from daemon.sandbox.samples.groups import WHOLESALE, add_groups
+from daemon.sandbox.samples.groups import WHOLESALE
 from daemon.sandbox.sparklayer.sync_log import SyncError
 from tests.e2e.harness import House, small_store
 
@@ -30,7 +30,6 @@ HOME: dict[str, Any] = {"address1": "1 High Street", "city": "Bath", "postal_cod
 def trade_store() -> Store:
     """Return the small store with customers, one of them known to be another's sub-account before that is there."""
     store = small_store()
-    add_groups(store)
     book = store.customers
     for name, group, addresses in (("branch", WHOLESALE, 1), ("head", WHOLESALE, 2), ("shop", WHOLESALE, 0)):
         homes = [HOME | {"address2": f"Gate {number}"} for number in range(addresses)]

@@ -1,0 +1,52 @@
+"""The classes of wrong behaviour that tests keep out, and which tests do.
+
+    @pytest.mark.holds("A1")            # on a test, or `pytestmark` of a module
+    pytest --collect-only -q --classes  # prints the table: class, words, tests
+
+A class has at least one test, and a test names only classes that are here; `tests/test_classes.py` sees to that.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pytest
+
+CLASSES: Mapping[str, str] = {
+    "A1": "An answer that is not the API's own is believed",
+    "A2": "A refusal without a body is believed at once",
+    "A3": "Something irreversible follows from one answer",
+    "A4": "One empty list, where there was something, is believed",
+    "A5": "One empty answer of a secondary call takes fields away",
+    "A6": "A clean-up ends at an answer that proves nothing",
+    "B1": "Removals are counted by absence only, or in runs only",
+    "B2": "A row that contradicts its filter, or lacks a key, is a removal",
+    "B3": "Held removals can be neither seen nor released",
+    "C1": "A failing secondary call stops its page, run, sweep or kind",
+    "C2": "A refused cursor stops its kind",
+    "C3": "One 403 blocks a kind",
+    "C4": "A hanging entity delays others",
+    "C5": "An odd date, amount or id breaks more than its entity",
+    "C6": "A value or an answer of another shape is 'broken', or takes something away",
+    "C7": "Many doubtful entities make every answer doubtful",
+    "C8": "One entity that always fails opens the breaker",
+    "C9": "Nobody can tell what holds up a full sync, or end it",
+}
+"""By name; the letters are the sections of the list of failures that they come from."""
+
+
+def held(items: Iterable[pytest.Item]) -> dict[str, list[str]]:
+    """Return the tests of each class, without their parameters, in the order of collection."""
+    tests: dict[str, dict[str, None]] = {}
+    for item in items:
+        for mark in item.iter_markers("holds"):
+            for name in mark.args:
+                tests.setdefault(name, {})[item.nodeid.partition("[")[0]] = None
+    return {name: list(found) for name, found in sorted(tests.items())}
+
+
+def table(tests: Mapping[str, Sequence[str]]) -> str:
+    """Return the classes and their tests as a table in Markdown."""
+    rows = [
+        f"| {name} | {words} | {'<br>'.join(f'`{test}`' for test in tests.get(name, ()))} |"
+        for name, words in CLASSES.items()
+    ]
+    return "\n".join(["| class | what would be wrong | tests |", "|---|---|---|", *rows])

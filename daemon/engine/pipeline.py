@@ -1,10 +1,10 @@
 """One batch of a kind from reading to settling.
 
-    read -> map -> write (diff, mark unsure, push) -> settle
+    read -> map -> brake -> write (diff, mark unsure, push) -> settle
 
-Every entity of the batch has an outcome of its own: equal, written, removed, refused with an issue, to be tried
-again, or broken by a bug of ours. One that is blocked settles nothing, it only closes a gate. What is known to be
-confirmed is settled even for an entity that failed.
+Every entity of the batch has an outcome of its own: equal, written, removed, held by the brake, refused with an issue,
+to be tried again, or broken by a bug of ours. One that is blocked settles nothing, it only closes a gate. What is
+known to be confirmed is settled even for an entity that failed.
 """
 
 from collections import Counter
@@ -19,11 +19,12 @@ from daemon.engine.explanation import Explanation
 from daemon.engine.line import Desk, Line
 from daemon.engine.verdict import Verdict
 from daemon.errors import Blocked, Failure, Retry
-from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts
+from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts, VariantId
 from daemon.platforms.base import Entity
-from daemon.storage import full_syncs, ledger
+from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.issues import IssueRow
 from daemon.storage.outbox import Claim
+from daemon.storage.removals import WHOLE, Cause, Decided, Removal
 from daemon.storage.settle import Again, Done, Settlement, settle
 
 MOST_ATTEMPTS = 400
@@ -60,6 +61,7 @@ class Pipeline:
                 batch.fail(external_id, error)
         else:
             await self._read(batch, contents, facts)
+            await self._brake(batch)
             await self._writer.write(batch)
         await self._settle(batch)
 
@@ -75,12 +77,12 @@ class Pipeline:
         claim = Claim(external_id, 0, None, 0, line.now())
         batch = Batch({external_id: claim}, Lane.LIVE)
         await self._read(batch, {}, await line.facts())
-        rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
+        batch.rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
         verdict = batch.verdicts.get(external_id)
         steps = await self._writer.explain(batch) if verdict is None else ()
         return Explanation(
             mapped=batch.mapped.get(external_id),
-            row=rows.get(external_id),
+            row=batch.rows.get(external_id),
             steps=steps,
             trouble=str(verdict.failure) if verdict and verdict.failure else None,
             belongs_to=verdict.next if verdict else None,
@@ -137,6 +139,49 @@ class Pipeline:
             for external_id in [one for one in wanted if one not in contents]:
                 nursery.start_soon(read_one, external_id)
 
+    async def _brake(self, batch: Batch) -> None:
+        """Learn what SparkLayer has of the batch, and keep what must not be removed of it now."""
+        line, mapped = self._line, batch.mapped
+        batch.rows, noted = await line.storage.read(removals.look_up, line.connection.id, self.kind, list(mapped))
+        has = {key: self._writer.variants(mapped[key].value, row) for key, row in batch.rows.items()}
+        decided = [
+            removal
+            for key, row in batch.rows.items()
+            if key not in batch.verdicts
+            for removal in self._removals(batch, key, has[key].vanished)
+        ]
+        if not decided and not noted:
+            return
+        there = {key: {WHOLE, *has[key].there} if key in has else {WHOLE} for key, one in mapped.items() if one.value}
+        looked_at = {key: there.get(key, set()) for key in mapped}
+        call = Decided(
+            connection_id=line.connection.id, kind=self.kind, now=line.now(), removals=decided, looked_at=looked_at
+        )
+        held = await line.storage.write(removals.decide, call)
+        line.removals_held(self.kind, held.announce)
+        for external_id, variant in held.keys:
+            if variant == WHOLE:
+                batch.verdicts[external_id] = Verdict(outcome="held")
+            else:
+                batch.kept.setdefault(external_id, set()).add(variant)
+        batch.removing = {removal.external_id for removal in decided if removal.key not in held.keys}
+
+    def _removals(self, batch: Batch, external_id: ExternalId, vanished: Sequence[VariantId]) -> list[Removal]:
+        """Return what SparkLayer has of an entity and the store has no longer."""
+        mapped, claim = batch.mapped[external_id], batch.claims[external_id]
+        cause: Cause = "variant" if mapped.value is not None else "excluded" if mapped.name else "deleted"
+        return [
+            Removal(
+                external_id=external_id,
+                variant=variant,
+                cause=cause,
+                # A live change does not wait for the run that has tagged it besides.
+                run=claim.run if batch.lane is Lane.BACKFILL else None,
+                sealed=self._line.vault.seal(mapped.name) if mapped.name else None,
+            )
+            for variant in (vanished if mapped.value is not None else [WHOLE])
+        ]
+
     async def _settle(self, batch: Batch) -> None:
         """Settle all outcomes in one transaction, and tell whoever waits for that."""
         line, now = self._line, self._line.now()
@@ -164,6 +209,7 @@ class Pipeline:
             again=again,
             wanted=sorted(batch.wanted),
             missing=sorted(batch.missing),
+            removed=[one.claim.external_id for one in done if one.claim.external_id in batch.removing],
         )
         await line.storage.write(settle, settlement)
         self._desk.wake()
@@ -185,7 +231,8 @@ class Pipeline:
             parent=verdict.parent,
             follows=verdict.follows,
             next=verdict.next,
-            report=batch.lane is Lane.LIVE and batch.concerns_merchant(external_id),
+            report=batch.lane is Lane.LIVE and verdict.outcome != "held" and batch.concerns_merchant(external_id),
+            held=verdict.outcome == "held",
         )
 
     def _again(self, batch: Batch, external_id: ExternalId, verdict: Verdict, now: float) -> Again:

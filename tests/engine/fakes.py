@@ -59,8 +59,9 @@ from daemon.platforms.base import Delivery, Entity, Page, PlatformType
 from daemon.sandbox.faults import HangUp
 from daemon.sandbox.message import Request
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
-from daemon.storage import outbox
+from daemon.storage import outbox, removals
 from daemon.storage.database import InlineDatabase
+from daemon.storage.removals import Allow
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.throttle import AdaptivePolicy, Limiter
 from daemon.workshop import known_id
@@ -287,6 +288,12 @@ class Bench:
             if wanted is None:
                 return
             await trio.sleep(wanted - self.line.now())
+
+    async def allow_removals(self, *ids: str) -> int:
+        """Let held removals go, of some entities or of all, as a person does; return of how many."""
+        chosen = [ExternalId(one) for one in ids] or None
+        call = Allow(connection_id=self.house.connection_id, kind=self.kind, ids=chosen, now=self.line.now())
+        return await self.line.storage.write(removals.allow, call)
 
     async def probed(self) -> None:
         """Let the probers open the gates."""

@@ -28,6 +28,8 @@ class Batch:
     verdicts: dict[ExternalId, Verdict] = field(factory=dict)
     rows: Mapping[ExternalId, Row] = field(factory=dict)
     """The ledger's, of those that have one."""
+    gone: set[ExternalId] = field(factory=set)
+    """Those that the platform does not have."""
     kept: dict[ExternalId, set[VariantId]] = field(factory=dict)
     """Variants that vanished and must not be removed now."""
     removing: set[ExternalId] = field(factory=set)
@@ -56,10 +58,10 @@ class Batch:
 
 @frozen
 class Variants:
-    """The variants that an entity has, and those that SparkLayer has and it lost."""
+    """The variants that an entity has, and those that SparkLayer has and it lost, with their SKUs."""
 
     there: frozenset[VariantId] = frozenset()
-    vanished: Sequence[VariantId] = ()
+    vanished: Mapping[VariantId, str] = field(factory=dict)
 
 
 class Writer(Protocol):

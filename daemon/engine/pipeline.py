@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 import trio
 
-from daemon.engine.batch import Batch, Writer
+from daemon.engine.batch import Batch, Variants, Writer
 from daemon.engine.explanation import Explanation
 from daemon.engine.line import Desk, Line
 from daemon.engine.verdict import Verdict
@@ -114,6 +114,8 @@ class Pipeline:
             batch.fail(external_id, error)
             return
         batch.mapped[external_id] = mapped
+        if entity is None:
+            batch.gone.add(external_id)
         if mapped.value is None and mapped.problems:
             # What cannot be told as it is now is no reason to take away what was told before.
             batch.verdicts[external_id] = Verdict(outcome="rejected")
@@ -143,19 +145,21 @@ class Pipeline:
         """Learn what SparkLayer has of the batch, and keep what must not be removed of it now."""
         line, mapped = self._line, batch.mapped
         batch.rows, noted = await line.storage.read(removals.look_up, line.connection.id, self.kind, list(mapped))
-        has = {key: self._writer.variants(mapped[key].value, row) for key, row in batch.rows.items()}
-        decided = [
-            removal
-            for key, row in batch.rows.items()
-            if key not in batch.verdicts
-            for removal in self._removals(batch, key, has[key].vanished)
-        ]
+        variants = {key: self._writer.variants(mapped[key].value, row) for key, row in batch.rows.items()}
+        todo = [key for key in batch.rows if key not in batch.verdicts]
+        decided = [removal for key in todo for removal in self._removals(batch, key, variants[key])]
         if not decided and not noted:
             return
-        there = {key: {WHOLE, *has[key].there} if key in has else {WHOLE} for key, one in mapped.items() if one.value}
-        looked_at = {key: there.get(key, set()) for key in mapped}
+        none: frozenset[VariantId] = frozenset()
         call = Decided(
-            connection_id=line.connection.id, kind=self.kind, now=line.now(), removals=decided, looked_at=looked_at
+            connection_id=line.connection.id,
+            kind=self.kind,
+            now=line.now(),
+            removals=decided,
+            looked_at={
+                key: none if one.value is None else {WHOLE, *(variants[key].there if key in variants else none)}
+                for key, one in mapped.items()
+            },
         )
         held = await line.storage.write(removals.decide, call)
         line.removals_held(self.kind, held.announce)
@@ -166,20 +170,24 @@ class Pipeline:
                 batch.kept.setdefault(external_id, set()).add(variant)
         batch.removing = {removal.external_id for removal in decided if removal.key not in held.keys}
 
-    def _removals(self, batch: Batch, external_id: ExternalId, vanished: Sequence[VariantId]) -> list[Removal]:
+    def _removals(self, batch: Batch, external_id: ExternalId, variants: Variants) -> list[Removal]:
         """Return what SparkLayer has of an entity and the store has no longer."""
         mapped, claim = batch.mapped[external_id], batch.claims[external_id]
-        cause: Cause = "variant" if mapped.value is not None else "excluded" if mapped.name else "deleted"
+        cause: Cause = "deleted" if external_id in batch.gone else "excluded"
+        lost: Mapping[VariantId, str] = {WHOLE: mapped.name}
+        if mapped.value is not None:
+            cause, lost = "variant", {key: f"{mapped.name}, {sku}" for key, sku in variants.vanished.items()}
+        # A live change does not wait for the run that has tagged its row besides.
+        run = claim.run if batch.lane is Lane.BACKFILL else None
         return [
             Removal(
                 external_id=external_id,
                 variant=variant,
                 cause=cause,
-                # A live change does not wait for the run that has tagged it besides.
-                run=claim.run if batch.lane is Lane.BACKFILL else None,
-                sealed=self._line.vault.seal(mapped.name) if mapped.name else None,
+                run=run,
+                sealed=self._line.vault.seal(name) if name else None,
             )
-            for variant in (vanished if mapped.value is not None else [WHOLE])
+            for variant, name in lost.items()
         ]
 
     async def _settle(self, batch: Batch) -> None:

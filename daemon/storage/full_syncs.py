@@ -232,9 +232,9 @@ def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
 
 
 def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
-    """Queue what the run did not see, to be confirmed by a read by id; return how many are held instead.
+    """Queue what the run did not see, to be confirmed by a read by id; hold all of it when the run saw nothing.
 
-    Those are all, when it saw nothing: then their absence proves nothing, and reading each costs a call.
+    Returns how many are held, if the first of a kind are since now.
     """
     return [_finish(conn, run, now) for run, now in calls]
 
@@ -263,7 +263,7 @@ def _finish(conn: Connection, run_id: RunId, now: float) -> int:
         tag(conn, run.connection_id, kind, absent, run_id, now)
     values = {"state": "draining", "enumerated_at": now, "held_removals": len(held)}
     conn.execute(update(full_syncs).where(c.id == run_id).values(**values))
-    return len(held)
+    return 0 if waiting else len(held)
 
 
 def close_if_drained(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[bool]:

@@ -177,7 +177,8 @@ def _plan(
     vanished = tuple(variant for variant in before.variants if variant not in after.variants)
     after = evolve(after, variants={**after.variants, **dict.fromkeys(vanished, ())})
     kept = {sku for sku in before.skus if tenure.heir(sku, subject.external_id) == subject.external_id}
-    stock, prices = _differing(before.stock, after.stock), _differing(before.prices, after.prices)
+    stock = _differing(before.stock, after.stock) - subject.kept_skus
+    prices = _differing(before.prices, after.prices) - subject.kept_skus
     known = subject.before is not None or bool(product and product.variants)
     needed = known and (before.product is None or before.product != after.product)
     return Plan(

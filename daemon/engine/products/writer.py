@@ -33,7 +33,7 @@ class ProductWriter:
         there = frozenset(variant.external_id for variant in product.variants) if product else frozenset[VariantId]()
         skus = {variant.sku for variant in product.variants} if product else set()
         known = read_entry(row.parts).variants.items()
-        vanished = [key for key, held in known if held and key not in there and skus.isdisjoint(held)]
+        vanished = {key: held[0] for key, held in known if held and key not in there and skus.isdisjoint(held)}
         return Variants(there=there, vanished=vanished)
 
     async def prepare(self) -> None:

@@ -56,6 +56,7 @@ class FullSyncs:
                 line.full_sync_ended(self._kind, succeeded=False)
             self._working.cancel()
             self._desk.run_started()
+            self._desk.wake()
         return run
 
     async def start(self, mode: str, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:

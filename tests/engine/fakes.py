@@ -126,6 +126,10 @@ class Shop:
         """Ids that stand for something that belongs to a product, with the product's."""
         self.problems: dict[str, tuple[Problem, ...]] = {}
         self.left_out: set[str] = set()
+        self.excluded: set[str] = set()
+        """Entities that must not be in SparkLayer."""
+        self.unlisted: set[str] = set()
+        """Entities that pages leave out."""
         self.broken: set[str] = set()
         self.failures: dict[str, list[Exception]] = {}
         self.calls: Counter[str] = Counter()
@@ -155,7 +159,7 @@ class Shop:
         return self.store
 
     async def page(self, _kind: Kind, cursor: str | None) -> Page:
-        every = sorted(self.products, key=int)
+        every = sorted(self.products.keys() - self.unlisted, key=int)
         await self._called("page")
         rest = [one for one in every if int(one) > int(cursor or 0)]
         found = [self._entity(one) for one in rest[: self.page_size]]
@@ -187,7 +191,8 @@ class Shop:
         if entity.external_id in self.broken:
             raise ZeroDivisionError("a bug in the mapping")
         problems = self.problems.get(entity.external_id, ())
-        return Mapped(value=entity.content, problems=problems, name=f"N{entity.external_id}", url="https://shop.test")
+        value = None if entity.external_id in self.excluded else entity.content
+        return Mapped(value=value, problems=problems, name=f"N{entity.external_id}", url="https://shop.test")
 
     async def probe(self) -> None:
         await self._called("probe")

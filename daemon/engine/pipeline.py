@@ -24,7 +24,7 @@ from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.issues import IssueRow
 from daemon.storage.outbox import Claim
-from daemon.storage.removals import WHOLE, Cause, Decided, Removal
+from daemon.storage.removals import SECOND_LOOK, WHOLE, Cause, Decided, Removal
 from daemon.storage.settle import Again, Done, Settlement, settle
 
 MOST_ATTEMPTS = 400
@@ -168,6 +168,8 @@ class Pipeline:
                 batch.verdicts[external_id] = Verdict(outcome="held")
             else:
                 batch.kept.setdefault(external_id, set()).add(variant)
+        for external_id in held.again:
+            batch.fail(external_id, Retry("a second look decides on its removal", reason="removal", after=SECOND_LOOK))
         batch.removing = {removal.external_id for removal in decided if removal.key not in held.keys}
 
     def _removals(self, batch: Batch, external_id: ExternalId, variants: Variants) -> list[Removal]:

@@ -3,7 +3,8 @@
 A removal is that of an entity, or of one of its variants. It is noted here where it is decided, whatever its cause:
 
     state    what it means
-    waiting  decided in a full sync: it waits until the run has read everything, and goes or is held with all others
+    waiting  found in a full sync: it waits until the run has read everything, and goes or is held with all others;
+             found live: a second look decides
     held     too many: it waits until a person allows it, or until the entity is back
     allowed  a person has allowed it: it goes when the entity is next worked on
     going    it may go; kept for an hour, so that live removals are counted, and a retry is not counted twice
@@ -33,6 +34,9 @@ SMALL_KIND = 10
 
 HOUR = 3600.0
 """Seconds over which live removals are counted."""
+
+SECOND_LOOK = 2.0
+"""Seconds between two answers of which the second decides: removals that arrive together are counted together."""
 
 WHOLE = VariantId("")
 """Stands in place of a variant where the whole entity is removed."""
@@ -78,9 +82,13 @@ class Decided:
 
 @frozen(kw_only=True)
 class Held:
-    """What is not to be removed now. `announce` is how many wait for a person, if the first of a kind do since now."""
+    """What is not to be removed now; entities in `again` are to be looked at again after `SECOND_LOOK`.
+
+    `announce` is how many wait for a person, if the first of a kind do since now.
+    """
 
     keys: frozenset[Key] = frozenset()
+    again: frozenset[ExternalId] = frozenset()
     announce: int = 0
 
 
@@ -123,49 +131,55 @@ def _decide(conn: Connection, call: Decided) -> Held:
     recent = c.decided_at.between(call.now - HOUR, call.now + HOUR)  # a clock may have been ahead
     conn.execute(delete(removals).where(*mine, c.state == "going", not_(recent)))
     present = _present(conn, mine, call)
-    free = _runs_that_allow(conn, call.removals)
-    limit = _Limit.of(conn, call.connection_id, call.kind)
-    limit.count(conn, (*mine, c.run.is_(None), recent, c.state.in_(("going", "held"))))
     waited_before = held(conn, call.connection_id, call.kind)
-    states: dict[Key, str] = {}
-    for entity in _by_entity(call.removals):
-        live = [one for one in entity if one.run is None and present.get(one.key, "waiting") == "waiting"]
-        limit.add(live)  # what one entity loses goes together or is held together
-        for one in entity:
-            if one in live:
-                states[one.key] = "going" if limit.kept else "held"
-            elif one.run in free:
-                states[one.key] = "going"
-            else:
-                states[one.key] = present.get(one.key, "waiting")
-    _note(conn, call, [(one, states[one.key]) for one in call.removals if states[one.key] != present.get(one.key)])
+    limit = _Limit.of(conn, call.connection_id, call.kind)
+    limit.count(conn, (*mine, c.run.is_(None), recent, c.state.in_(("waiting", "going", "held"))))
+    joining = [one for one in call.removals if one.key in present and _moves(one, present[one.key])]
+    limit.add(one for one in joining if one.run is None)
+    free = _runs_that_allow(conn, call.removals)
+    states = {
+        one.key: _state(one, present.get(one.key), call.now, limit, allow=one.run in free) for one in call.removals
+    }
+    same = {key for key, row in present.items() if states.get(key) == row.state} - {one.key for one in joining}
+    _note(conn, call, [(one, states[one.key]) for one in call.removals if one.key not in same])
     kept = frozenset(key for key, state in states.items() if state in {"waiting", "held"})
+    again = frozenset(one.external_id for one in call.removals if one.run is None and states[one.key] == "waiting")
     announce = 0 if waited_before else held(conn, call.connection_id, call.kind)
-    return Held(keys=kept, announce=announce)
+    return Held(keys=kept, again=again, announce=announce)
 
 
-def _by_entity(decided: Sequence[Removal]) -> Iterable[list[Removal]]:
-    """Return what each entity loses."""
-    entities: dict[ExternalId, list[Removal]] = {}
-    for removal in decided:
-        entities.setdefault(removal.external_id, []).append(removal)
-    return entities.values()
+def _moves(removal: Removal, before: Row[Any]) -> bool:
+    """Whether what a run has found is now found live, or the other way round: there it is counted."""
+    return before.state == "waiting" and before.run != removal.run
 
 
-def _present(conn: Connection, mine: Conditions, call: Decided) -> dict[Key, str]:
-    """Return the states of what was noted before and stands.
+def _state(removal: Removal, before: Row[Any] | None, now: float, limit: "_Limit", *, allow: bool) -> str:
+    """Return the state of a removal that was found now, perhaps once more."""
+    if before is not None and before.state in {"allowed", "going"}:
+        return str(before.state)
+    if allow:
+        return "going"
+    if before is None or removal.run is not None or before.state == "held":
+        return "waiting" if before is None else str(before.state)
+    if abs(now - before.decided_at) < SECOND_LOOK:
+        return "waiting"
+    return "going" if limit.kept else "held"
+
+
+def _present(conn: Connection, mine: Conditions, call: Decided) -> dict[Key, Row[Any]]:
+    """Return what was noted before.
 
     The removal of what is back is forgotten. One that went stays noted while its entity is gone: it was counted.
     """
     c, decided = removals.c, {removal.key for removal in call.removals}
-    present: dict[Key, str] = {}
+    present: dict[Key, Row[Any]] = {}
     for part in in_parts(call.looked_at):
-        rows = conn.execute(select(c.external_id, c.variant, c.state).where(*mine, c.external_id.in_(part)))
-        present |= {(row.external_id, row.variant): row.state for row in rows}
+        rows = conn.execute(select(removals).where(*mine, c.external_id.in_(part)))
+        present |= {(row.external_id, row.variant): row for row in rows}
     over = [
         (external_id, variant)
-        for (external_id, variant), state in present.items()
-        if (external_id, variant) not in decided and (state != "going" or variant in call.looked_at[external_id])
+        for (external_id, variant), row in present.items()
+        if (external_id, variant) not in decided and (row.state != "going" or variant in call.looked_at[external_id])
     ]
     if over:
         one = (c.external_id == bindparam("b_id"), c.variant == bindparam("b_variant"))
@@ -248,7 +262,7 @@ def _judge(conn: Connection, run_id: RunId, now: float) -> int:
     if run is None or conn.execute(untried).first():
         return 0
     waited_before = held(conn, run.connection_id, Kind(run.kind))
-    tag(conn, run.connection_id, Kind(run.kind), _judged(conn, run), run_id, now)
+    tag(conn, run.connection_id, Kind(run.kind), _judged(conn, run), run_id, now + SECOND_LOOK)
     return 0 if waited_before else held(conn, run.connection_id, Kind(run.kind))
 
 
@@ -256,7 +270,8 @@ def judge_cancelled(conn: Connection, run_id: RunId, now: float) -> None:
     """Do the same for a run that is cancelled: what may go becomes an ordinary change."""
     run = conn.execute(select(full_syncs).where(full_syncs.c.id == run_id)).one()
     changes = [Change(Kind(run.kind), one) for one in _judged(conn, run)]
-    record(conn, [Record(connection_id=run.connection_id, changes=changes, now=now, lane=Lane.BACKFILL)])
+    call = Record(connection_id=run.connection_id, changes=changes, now=now + SECOND_LOOK, lane=Lane.BACKFILL)
+    record(conn, [call])
 
 
 def _judged(conn: Connection, run: Row[Any]) -> list[ExternalId]:

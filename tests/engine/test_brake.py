@@ -140,9 +140,8 @@ async def test_too_many_are_held_named_and_announced_until_allowed_or_back(
             await _go(bench, syncs, way, GOING)
         held = await _held(bench)
         ids = [one["id"] for one in held]
-        gone = [key for key in GOING if key not in ids]
-        assert len(gone) == (0 if way in RUNS else LIMIT)
-        assert _there(bench) == _left(bench, cause, gone)
+        assert ids == GOING
+        assert _there(bench) == _left(bench, cause, [])
         assert {one["cause"] for one in held} == {"excluded" if cause == "unlisted" else cause}
         assert cause == "deleted" or all(one["name"].startswith(f"N{one['id']}") for one in held)
         assert [line["held"] for line in logs if line["event"] == "removals are held"][-1:] == [len(held)]
@@ -152,7 +151,7 @@ async def test_too_many_are_held_named_and_announced_until_allowed_or_back(
         allowed = ids[:5]
         assert await bench.allow_removals(*allowed) == 5
         await _idle(bench)
-        assert _there(bench) == _left(bench, cause, gone + allowed)
+        assert _there(bench) == _left(bench, cause, allowed)
         assert [one["id"] for one in await _held(bench)] == ids[5:]
         bench.shop.products, bench.shop.excluded, bench.shop.unlisted = before, set(), set()
         await _go(bench, syncs, way)
@@ -221,6 +220,40 @@ async def test_causes_are_counted_together(autojump_clock: MockClock, kind: Kind
         assert {one["id"] for one in await _held(bench)} == set(GOING)
 
 
+@pytest.mark.parametrize(("kind", "cause"), CASES)
+async def test_of_live_removals_the_first_beyond_the_limit_and_all_after_it_are_held(
+    autojump_clock: MockClock, kind: Kind, cause: str
+) -> None:
+    async with _filled(kind) as (bench, syncs):
+        for part in (IDS[:LIMIT], IDS[LIMIT : LIMIT + 1], IDS[LIMIT + 1 : LOST]):
+            CAUSES[cause](bench, part)
+            await _go(bench, syncs, "live", part)
+        assert _there(bench) == _left(bench, cause, IDS[:LIMIT])
+        assert [one["id"] for one in await _held(bench)] == IDS[LIMIT:LOST]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("kind", "cause"), CASES)
+async def test_one_answer_removes_nothing(autojump_clock: MockClock, kind: Kind, cause: str, way: str) -> None:
+    """The second one, at least 2 s later, says that all is there."""
+    async with _filled(kind, 12) as (bench, syncs):
+        before = dict(bench.shop.products)
+        CAUSES[cause](bench, IDS[:3])
+        writes, pushed = bench.site.state.writes, {("normal", "variant"), ("daily", "variant")}
+
+        async def back(_method: str) -> None:
+            rows = await bench.house.everything_of("removals")
+            if rows and bench.line.now() - rows[0]["decided_at"] > 1.9:
+                bench.shop.products, bench.shop.excluded, bench.shop.unlisted = before, set(), set()
+
+        bench.shop.before = back
+        await _go(bench, syncs, way, IDS[:3])
+        assert bench.shop.products == before
+        assert _there(bench) == _left(bench, "", [], 12)
+        assert await bench.house.everything_of("removals") == []
+        assert way == "refresh" or (way, cause) in pushed or bench.site.state.writes == writes
+
+
 @pytest.mark.parametrize("kind", MAKE)
 async def test_an_hour_later_live_removals_are_counted_again_from_none(autojump_clock: MockClock, kind: Kind) -> None:
     async with _filled(kind) as (bench, syncs):
@@ -257,6 +290,7 @@ async def test_all_but_the_vanished_variants_of_a_held_product_is_pushed(
             bench.shop.put(product(key, {f"{key}1": f"S{key}"}, title="New", stock=7, price="1.00"))
         await _go(bench, syncs, way, GOING)
         held = {one["id"]: one["variant"] for one in await _held(bench)}
+        assert list(held) == GOING
         now = bench.site.state.comparable()
         assert {now["products"][key]["title"] for key in GOING} == {"New"}
         assert {bench.stock()[f"S{key}"] for key in GOING} == {7}

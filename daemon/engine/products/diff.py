@@ -193,7 +193,10 @@ def _plan(
         prices=prices & after.prices.keys(),
         removed_stock=frozenset(before.stock.keys() - after.stock.keys()) & kept,
         removed_prices=frozenset(before.prices.keys() - after.prices.keys()) & kept,
-        claims=frozenset(sku for held in after.variants.values() for sku in held),
+        # A variant that is kept may be listed with SKUs that it has lost to others by now.
+        claims=frozenset(
+            sku for held in after.variants.values() for sku in held if tenure.winners.get(sku) == subject.external_id
+        ),
         released=frozenset(before.skus - after.skus),
         waits_for=frozenset(variant.sku for variant in lost),
     )

@@ -14,7 +14,7 @@ from daemon.cli.talk import ask, talking
 CAUSES = {
     "absent": "not seen by a full sync that saw nothing at all",
     "deleted": "the store has it no longer",
-    "excluded": "in the store, but no longer to be in SparkLayer (a customer: not in a B2B group)",
+    "excluded": "in the store, but not for SparkLayer (a customer: in no B2B group)",
     "variant": "the product no longer has it",
 }
 

@@ -150,7 +150,7 @@ def _decide(conn: Connection, call: Decided) -> Held:
 
 def _moves(removal: Removal, before: Row[Any]) -> bool:
     """Whether what a run has found is now found live, or the other way round: there it is counted."""
-    return before.state == "waiting" and before.run != removal.run
+    return bool(before.state == "waiting" and before.run != removal.run)
 
 
 def _state(removal: Removal, before: Row[Any] | None, now: float, limit: "_Limit", *, allow: bool) -> str:

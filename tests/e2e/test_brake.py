@@ -78,7 +78,8 @@ async def test_what_is_not_held_cannot_be_allowed(house: OpenHouse) -> None:
         assert await _said(h, "removals", "list", SITE) == "no removals are held\n"
         code, _, errors = await h.process.command("removals", "allow", SITE, "products", "1")
         assert (code, "no removals of these products are held" in errors) == (1, True)
-        for order in ({"ids": []}, {"ids": "1"}, {"ids": [1]}, {}):
+        orders: list[dict[str, Any]] = [{"ids": []}, {"ids": "1"}, {"ids": [1]}, {}]
+        for order in orders:
             request = {"site": SITE, "kind": "products"} | order
             assert (await h.process.request("POST", "/admin/removals", json=request)).status_code == 400
         h.assert_equal()

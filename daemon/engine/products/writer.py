@@ -63,7 +63,9 @@ class ProductWriter:
     def _subjects(self, batch: Batch, prints: Prints) -> list[Subject]:
         """Return what must be planned, and note the verdict on what SparkLayer has as it is."""
         todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
-        self._line.sparklayer.products.expect(key for key in todo if key in batch.rows and batch.rows[key].digest is not None)
+        self._line.sparklayer.products.expect(
+            key for key in todo if key in batch.rows and batch.rows[key].digest is not None
+        )
         digests = {key: prints.digest(mapped.value) for key, mapped in todo.items() if mapped.value}
         subjects = []
         for external_id, mapped in todo.items():

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from daemon.engine.batch import Batch, Variants, Writer
-from daemon.engine.explanation import Explanation
+from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.line import Desk, Line
 from daemon.engine.verdict import Verdict
 from daemon.errors import Blocked, Failure, Retry
@@ -79,7 +79,7 @@ class Pipeline:
         await self._read(batch, {}, await line.facts())
         batch.rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
         verdict = batch.verdicts.get(external_id)
-        steps = await self._writer.explain(batch) if verdict is None else ()
+        steps = await self._explain_steps(batch, external_id) if verdict is None else ()
         return Explanation(
             mapped=batch.mapped.get(external_id),
             row=batch.rows.get(external_id),
@@ -87,6 +87,17 @@ class Pipeline:
             trouble=str(verdict.failure) if verdict and verdict.failure else None,
             belongs_to=verdict.next if verdict else None,
         )
+
+    async def _explain_steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
+        """Tell what would be sent of an entity, and what would not because its removal waits for a person."""
+        row, value = batch.rows.get(external_id), batch.mapped[external_id].value
+        found = await self._line.storage.read(removals.listed, self._line.connection.id, self.kind)
+        held = {one.variant for one in found if one.external_id == external_id}
+        if value is None and WHOLE in held:
+            return [Step("remove nothing", HELD)]
+        if value is not None and row is not None:
+            batch.kept[external_id] = held & self._writer.variants(value, row).vanished.keys()
+        return await self._writer.explain(batch)
 
     async def _refreshing(self, claims: Sequence[Claim]) -> frozenset[ExternalId]:
         runs = {claim.run for claim in claims if claim.run is not None}

@@ -14,9 +14,10 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
+from daemon.engine.explanation import HELD, Step
 from daemon.engine.full_sync import FullSyncs
 from daemon.inspection import held_removals
-from daemon.model import Kind, Lane
+from daemon.model import ExternalId, Kind, Lane
 from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.status import connection_status
@@ -148,6 +149,8 @@ async def test_too_many_are_held_named_and_announced_until_allowed_or_back(
         if way in RUNS:
             run = await bench.house.newest()
             assert (run.held_removals, run.succeeded) == (LOST, False)
+        steps = (await bench.pipeline.explain(ExternalId("1"))).steps
+        assert steps == ([] if cause == "variant" else [Step("remove nothing", HELD)])
         allowed = ids[:5]
         assert await bench.allow_removals(*allowed) == 5
         await _idle(bench)

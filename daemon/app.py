@@ -223,6 +223,8 @@ def _routes(
             ("GET", "/admin/issues"): verbs.issues,
             ("GET", "/admin/parked"): verbs.parked,
             ("POST", "/admin/parked"): verbs.change_parked,
+            ("GET", "/admin/removals"): verbs.removals,
+            ("POST", "/admin/removals"): verbs.allow_removals,
             ("POST", "/admin/explain"): verbs.explain,
             ("POST", "/admin/connect"): verbs.connect,
             ("POST", "/admin/disconnect"): verbs.disconnect,

@@ -1,4 +1,4 @@
-"""What a person may ask of one connection: its issues, its parked changes, and why an entity is as it is.
+"""What a person may ask of one connection: issues, parked changes, held removals, and why an entity is as it is.
 
 Shown as JSON values, and read from the database, so that it is the same whether the daemon runs or not; only the
 explanation asks the store too. What it shows may be about persons: it goes to who has the admin token, or the file.
@@ -14,9 +14,11 @@ from daemon.errors import Failure
 from daemon.model import ExternalId, Kind
 from daemon.storage import issues as issue_table
 from daemon.storage import parked as parked_table
+from daemon.storage import removals as removal_table
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.parked import Choice
+from daemon.storage.removals import Allow
 from daemon.storage.vault import Vault
 
 ACTIONS = {"retry": parked_table.retry, "drop": parked_table.drop}
@@ -55,6 +57,29 @@ async def change_parked(
     """Have parked changes tried again, or give them up (see `ACTIONS`); return how many. Raises StorageTrouble."""
     choice = Choice(connection_id=stored.id, kind=kind, ids=[ExternalId(one) for one in ids], now=now)
     return await storage.write(ACTIONS[action], choice)
+
+
+async def held_removals(storage: Storage, vault: Vault, stored: Stored, kinds: Iterable[Kind]) -> list[dict[str, Any]]:
+    """Return the removals that wait for a person, kind by kind. `name` is empty where the store told none."""
+    return [
+        {
+            "site": str(stored.site),
+            "kind": kind.value,
+            "id": one.external_id,
+            "variant": one.variant or None,
+            "name": vault.open(one.sealed) if one.sealed else "",
+            "cause": one.cause,
+            "since": one.since,
+        }
+        for kind in kinds
+        for one in await storage.read(removal_table.listed, stored.id, kind)
+    ]
+
+
+async def allow_removals(storage: Storage, stored: Stored, kind: Kind, ids: Sequence[str], now: float) -> int:
+    """Let held removals go; return of how many entities. Raises StorageTrouble."""
+    allow = Allow(connection_id=stored.id, kind=kind, ids=[ExternalId(one) for one in ids], now=now)
+    return await storage.write(removal_table.allow, allow)
 
 
 async def explain(stored: Stored, pipeline: Pipeline, external_id: str) -> dict[str, Any]:

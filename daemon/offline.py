@@ -77,6 +77,25 @@ class Offline:
 
         return {"changed": self._run(change)}
 
+    def removals(self, site: str, kind: str | None) -> dict[str, Any]:
+        """Return the held removals of a site, of one kind or of all."""
+
+        async def read(storage: Database) -> list[dict[str, Any]]:
+            (stored,) = await self._chosen(storage, site)
+            kinds = [Kind(kind)] if kind else SYNCED_KINDS
+            return await inspection.held_removals(storage, self._vault, stored, kinds)
+
+        return {"removals": self._run(read)}
+
+    def allow_removals(self, site: str, kind: str, ids: Sequence[str]) -> dict[str, Any]:
+        """Let held removals go at the next start."""
+
+        async def allow(storage: Database) -> int:
+            (stored,) = await self._chosen(storage, site)
+            return await inspection.allow_removals(storage, stored, Kind(kind), ids, time.time())
+
+        return {"allowed": self._run(allow)}
+
     def explain(self, site: str, kind: str, external_id: str) -> dict[str, Any]:
         """Ask the store and the database about an entity."""
 

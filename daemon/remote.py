@@ -47,7 +47,7 @@ class Waiting(msgspec.Struct, frozen=True):
 class FullSync(msgspec.Struct, frozen=True, kw_only=True):
     """The latest run of one kind; over once it has a `finished_at`. `total_hint` may be a little off.
 
-    `held_removals` are gone from the store, but so many that a person must allow their removal.
+    `held_removals` are those that waited for a person when it ended.
     """
 
     id: int
@@ -61,12 +61,16 @@ class FullSync(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of a connection does. `blocked` is why it alone is paused, or None."""
+    """How one kind of a connection does. `blocked` is why it alone is paused, or None.
+
+    Of as many entities as `held_removals` a removal waits for a person.
+    """
 
     outbox: Waiting
     full_sync: FullSync | None = None
     issues: int = 0
     ledger: int = 0
+    held_removals: int = 0
     blocked: str | None = None
 
 
@@ -125,6 +129,14 @@ class Daemon:
         """Have parked changes tried again ("retry") or given up ("drop"); no ids: all."""
         order = {"action": action, "site": site, "ids": list(ids)} | ({"kind": kind} if kind else {})
         return self._call("POST", "/admin/parked", order)
+
+    def removals(self, site: str, kind: str | None) -> Any:
+        """Return /admin/removals: what waits for a person at a site, of one kind or of all."""
+        return self._call("GET", f"/admin/removals{_query(site)}{f'&kind={quote(kind)}' if kind else ''}")
+
+    def allow_removals(self, site: str, kind: str, ids: Sequence[str]) -> Any:
+        """Let held removals go."""
+        return self._call("POST", "/admin/removals", {"site": site, "kind": kind, "ids": list(ids)})
 
     def explain(self, site: str, kind: str, external_id: str) -> Any:
         """Return why an entity is as it is; the store is asked for it."""

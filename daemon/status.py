@@ -53,6 +53,7 @@ def _kind(kind: KindOverview, now: float) -> dict[str, Any]:
         "full_sync": _run(kind.run, kind.ledger) if kind.run else None,
         "issues": kind.issues,
         "ledger": kind.ledger,
+        "held_removals": kind.held,
     }
 
 
@@ -101,6 +102,7 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
                 for depth in seen.depths
             ]
             metrics.issues(site, kind, seen.issues)
+            metrics.removals_held(site, kind, seen.held)
             metrics.sync_log_waiting(site, kind.value, errors=seen.untold, synced=seen.synced)
             if seen.run is not None:
                 stages = {"seen": seen.run.seen, "done": seen.run.done, "failed": seen.run.failed}

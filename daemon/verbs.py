@@ -12,7 +12,15 @@ from daemon.engine.line import SYNCED_KINDS
 from daemon.engine.supervisor import Supervisor
 from daemon.engine.works import Works
 from daemon.errors import StorageTrouble
-from daemon.inspection import ACTIONS, change_parked, explain, open_issues, parked_changes
+from daemon.inspection import (
+    ACTIONS,
+    allow_removals,
+    change_parked,
+    explain,
+    held_removals,
+    open_issues,
+    parked_changes,
+)
 from daemon.listener.ignite import PulledPage, site_named
 from daemon.listener.routes import Refused
 from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, Secret, Site
@@ -142,6 +150,24 @@ class Verbs:
         for desk in works.line.desks.values():
             desk.wake()
         return {"changed": changed}
+
+    async def removals(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the removals that wait for a person: {"site"?, "kind"?} -> {"removals"}. Raises Refused."""
+        kinds = [_kind(params)] if "kind" in params else SYNCED_KINDS
+        found = []
+        for stored in await self._chosen(params):
+            found += await held_removals(self.storage, self.vault, stored, kinds)
+        return {"removals": found}
+
+    async def allow_removals(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Let held removals go: {"site", "kind", "ids"} -> {"allowed"}: of how many entities. Raises Refused."""
+        works, kind, ids = await self._works(_site(params)), _kind(params), params.get("ids")
+        if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
+            raise Refused(400, "ids: must be a list of texts, the platform's ids of entities")
+        allowed = await allow_removals(self.storage, await self._stored(works), kind, ids, time.time())
+        for desk in works.line.desks.values():
+            desk.wake()
+        return {"allowed": allowed}
 
     async def explain(self, params: dict[str, Any]) -> dict[str, Any]:
         """Explain an entity: {"site", "kind", "id"} -> see `daemon.inspection.explain`. Raises Refused."""

@@ -47,6 +47,36 @@ def test_what_is_parked_is_listed_retried_and_dropped() -> None:
     ]
 
 
+HELD = {"site": "live/x", "kind": "customers", "id": "7", "variant": None, "name": "Ann Ltd", "cause": "excluded"}
+LOST = {"site": "live/x", "kind": "products", "id": "9", "variant": "91", "name": "Mug, M-1", "cause": "variant"}
+
+
+def test_held_removals_are_listed_by_name_and_allowed() -> None:
+    found = [one | {"since": 0.0} for one in (HELD, LOST, HELD | {"id": "8", "name": "", "cause": "deleted"})]
+    with admin((200, {"removals": found}), (200, {"removals": []}), (200, {"allowed": 2})) as server:
+        listed = call("removals", "list", "live/x", "--config", "s.toml")
+        none = call("removals", "list", "live/x", "orders", "--config", "s.toml")
+        allowed = call("removals", "allow", "live/x", "customers", "7", "8", "--config", "s.toml")
+    since = "since 1970-01-01 00:00 UTC"
+    assert listed.stdout.splitlines() == [
+        f"live/x customers 7, Ann Ltd: {since}: in the store, but not for SparkLayer (a customer: in no B2B group)",
+        f"live/x products 9 variant 91, Mug, M-1: {since}: the product no longer has it",
+        f"live/x customers 8: {since}: the store has it no longer",
+        "If the store is right: ignite-sync removals allow live/x customers ID...",
+        "All of them: ignite-sync sync live/x customers --allow-removals",
+        "If the store is right: ignite-sync removals allow live/x products ID...",
+        "All of them: ignite-sync sync live/x products --allow-removals",
+    ]
+    assert none.stdout == "no removals are held\n"
+    assert allowed.stdout == "removals of 2 customers allowed\n"
+    assert [path for _, path, *_ in server.asked] == [
+        "/admin/removals?site=live/x",
+        "/admin/removals?site=live/x&kind=orders",
+        "/admin/removals",
+    ]
+    assert server.asked[2][3] == {"site": "live/x", "kind": "customers", "ids": ["7", "8"]}
+
+
 EXPLAINED: dict[str, Any] = {
     "site": "live/x",
     "kind": "products",

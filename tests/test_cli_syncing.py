@@ -94,7 +94,7 @@ def test_watching_ends_with_the_outcome_of_the_run(word: str, code: int) -> None
 def test_removals_held_back_are_told_with_what_to_do() -> None:
     with admin((201, {"run": 7}), (200, status(**CLOSED, succeeded=False, held_removals=60))):
         result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
-    held = "60 removals held back (see: ignite-sync sync --help)"
+    held = "60 removals held (see: ignite-sync removals list)"
     assert result.stdout.splitlines()[-1] == f"full sync 7 did not succeed: 294 done, 1 failed, {held}"
 
 

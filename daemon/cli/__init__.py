@@ -10,12 +10,13 @@ once.
 | running | run, demo, check |
 | syncing | sync, status |
 | asking | issues, parked, explain |
+| removals | removals |
 | linking | connect, disconnect |
 | keeping | backup |
 | talk | whom a command asks: the running daemon, or the database |
 """
 
-from daemon.cli import asking, keeping, linking, running, syncing
+from daemon.cli import asking, keeping, linking, removals, running, syncing
 from daemon.cli.group import main
 
-__all__ = ["asking", "keeping", "linking", "main", "running", "syncing"]
+__all__ = ["asking", "keeping", "linking", "main", "removals", "running", "syncing"]

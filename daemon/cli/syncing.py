@@ -23,7 +23,7 @@ _POLL_SECONDS = 1.0
 @click.argument("site", callback=site_named)
 @click.argument("kind", type=click.Choice((*KINDS, "all")), metavar="KIND")
 @click.option("--refresh", is_flag=True, help="Write everything, also what SparkLayer seems to have.")
-@click.option("--allow-removals", is_flag=True, help="Remove what is gone from the store, however much it is.")
+@click.option("--allow-removals", is_flag=True, help="Let removals go, however many they are, and those that wait.")
 @click.option("--cancel", is_flag=True, help="End the full sync that is on its way; it counts as failed.")
 @click.option("--watch", is_flag=True, help="Show the progress until the run is over.")
 @config_option
@@ -164,6 +164,9 @@ def describe(status: "Status") -> Iterator[str]:
         for kind, now in connection.kinds.items():
             paused = f", blocked: {now.blocked}" if now.blocked else ""
             yield f"  {kind}: {now.ledger} in SparkLayer, {now.issues} with issues, {_waiting(now.outbox)}{paused}"
+            if now.held_removals:
+                see = f"ignite-sync removals list {connection.site} {kind}"
+                yield f"    {now.held_removals} have removals that wait for a person: {see}"
             if now.full_sync:
                 yield f"    {_outcome(now.full_sync)}"
 
@@ -178,5 +181,5 @@ def _outcome(latest: "FullSync") -> str:
     if latest.finished_at is None:
         total = "" if latest.total_hint is None else f" of about {latest.total_hint}"
         return f"full sync {latest.id} is {latest.state}: {counts}{total}"
-    held = f", {latest.held_removals} removals held back (see: ignite-sync sync --help)" if latest.held_removals else ""
+    held = f", {latest.held_removals} removals held (see: ignite-sync removals list)" if latest.held_removals else ""
     return f"full sync {latest.id} {'succeeded' if latest.succeeded else 'did not succeed'}: {counts}{held}"

@@ -1,13 +1,14 @@
 """A batch on its way from reading to settling, and who writes it: each station adds what it found out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from daemon.engine.explanation import Step
 from daemon.engine.verdict import Verdict
-from daemon.model import ExternalId, Kind, Lane, Mapped
+from daemon.model import ExternalId, Kind, Lane, Mapped, VariantId
+from daemon.storage.ledger import Row
 from daemon.storage.outbox import Claim
 
 
@@ -25,8 +26,14 @@ class Batch:
     refreshing: frozenset[ExternalId] = frozenset()
     mapped: dict[ExternalId, Mapped[Any]] = field(factory=dict)
     verdicts: dict[ExternalId, Verdict] = field(factory=dict)
-    known: set[ExternalId] = field(factory=set)
-    """Those that the ledger had a row of."""
+    rows: Mapping[ExternalId, Row] = field(factory=dict)
+    """The ledger's, of those that have one."""
+    gone: set[ExternalId] = field(factory=set)
+    """Those that the platform does not have."""
+    kept: dict[ExternalId, set[VariantId]] = field(factory=dict)
+    """Variants that vanished and must not be removed now."""
+    removing: set[ExternalId] = field(factory=set)
+    """Those that lose something in SparkLayer."""
     wanted: set[ExternalId] = field(factory=set)
     missing: set[ExternalId] = field(factory=set)
 
@@ -46,13 +53,25 @@ class Batch:
     def concerns_merchant(self, external_id: ExternalId) -> bool:
         """Whether the entity is, was or shall be in SparkLayer: of others the sync-log is told nothing."""
         mapped = self.mapped.get(external_id)
-        return external_id in self.known or (mapped is not None and mapped.value is not None)
+        return external_id in self.rows or (mapped is not None and mapped.value is not None)
+
+
+@frozen
+class Variants:
+    """The variants that an entity has, and those that SparkLayer has and it lost, with their SKUs."""
+
+    there: frozenset[VariantId] = frozenset()
+    vanished: Mapping[VariantId, str] = field(factory=dict)
 
 
 class Writer(Protocol):
     """Writes the entities of one kind to SparkLayer."""
 
     kind: Kind
+
+    def variants(self, _value: Any, _row: Row, /) -> Variants:
+        """Return the variants of an entity's value, and those that SparkLayer has besides, by the ledger's row."""
+        ...
 
     async def prepare(self) -> None:
         """See to what the kind needs on the site before anything is read for it. Raises the failures of SparkLayer."""
@@ -68,3 +87,11 @@ class Writer(Protocol):
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell what `write` would send for the one entity of `batch`, and why. Sends nothing, and marks nothing."""
         ...
+
+
+class WithoutVariants:
+    """The writer of a kind whose entities are removed as a whole."""
+
+    def variants(self, _value: Any, _row: Row, /) -> Variants:
+        """Return none."""
+        return Variants()

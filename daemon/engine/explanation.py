@@ -22,6 +22,7 @@ NEVER_TOLD = "SparkLayer was never told of it"
 UNSURE = "an earlier attempt was not confirmed, so what SparkLayer has is unsure"
 DIFFERS = "it differs from what SparkLayer was last told"
 GONE = "it is gone from the store, or must not be in SparkLayer"
+HELD = "its removal waits for a person; see: ignite-sync removals list"
 
 
 @frozen(kw_only=True)

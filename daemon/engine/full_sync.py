@@ -17,7 +17,7 @@ from daemon.engine.line import Line
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.model import LOGGED_KINDS, Kind, RunId
 from daemon.platforms.base import Page
-from daemon.storage import full_syncs, outbox
+from daemon.storage import full_syncs, outbox, removals
 from daemon.storage.full_syncs import PageRead, Run, Start
 
 CHECK_EVERY = 60.0
@@ -56,6 +56,7 @@ class FullSyncs:
                 line.full_sync_ended(self._kind, succeeded=False)
             self._working.cancel()
             self._desk.run_started()
+            self._desk.wake()
         return run
 
     async def start(self, mode: str, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:
@@ -128,8 +129,7 @@ class FullSyncs:
                 break
             cursor = page.cursor
         held = await line.storage.write(full_syncs.finish_enumeration, (run.id, line.now()))
-        if held:
-            log.warning("removals are held back; see the operations guide", site=str(line.connection.site), held=held)
+        line.removals_held(self._kind, held)
         self._desk.wake()
 
     async def _read_page(self, run: Run, cursor: str | None) -> tuple[Page, bool]:
@@ -187,7 +187,7 @@ class FullSyncs:
         """Wait until the last item is settled, but for one that still retries not for ever."""
         line = self._line
         began, blocked_before = line.now(), line.blocked_seconds(self._kind)
-        while not await line.storage.write(full_syncs.close_if_drained, (run.id, line.now())):
+        while not await self._judge_and_close(run):
             waited = line.now() - began - (line.blocked_seconds(self._kind) - blocked_before)
             if waited > line.options.stragglers:
                 left = await line.storage.write(full_syncs.give_up, run.id)
@@ -198,6 +198,13 @@ class FullSyncs:
             ended = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
             line.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
         self._desk.report.set()
+
+    async def _judge_and_close(self, run: Run) -> bool:
+        """Decide on the removals of a run once everything was tried, and close it once nothing waits."""
+        line = self._line
+        line.removals_held(self._kind, await line.storage.write(removals.judge, (run.id, line.now())))
+        self._desk.wake()
+        return await line.storage.write(full_syncs.close_if_drained, (run.id, line.now()))
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call of an enumeration until it succeeds: it has nobody else to retry it."""

@@ -60,17 +60,13 @@ class Job(Generic[V, P]):
         return Row(self.external_id, self.digest if sure else None, _encode(parts))
 
 
-async def find_jobs(
-    line: Line, kind: Kind, batch: Batch, parts: type[P], digest: Callable[[Any], bytes]
-) -> list[Job[Any, P]]:
+def find_jobs(batch: Batch, parts: type[P], digest: Callable[[Any], bytes]) -> list[Job[Any, P]]:
     """Return what of `batch` must be written, and note the verdict on the rest."""
     todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
-    rows = await line.storage.read(ledger.look_up, line.connection.id, kind, list(todo))
-    batch.known.update(rows)
     decoder = msgspec.msgpack.Decoder(parts)
     jobs: list[Job[Any, P]] = []
     for external_id, mapped in todo.items():
-        row, value = rows.get(external_id), mapped.value
+        row, value = batch.rows.get(external_id), mapped.value
         now = None if value is None else digest(value)
         equal = row is None if now is None else row is not None and row.digest == now
         if equal and (now is None or external_id not in batch.refreshing):

@@ -202,6 +202,12 @@ class Line:
         self.metrics.full_sync_ended(site, kind, "succeeded" if succeeded else "failed")
         log.info("full sync ended", site=str(site), kind=kind.value, succeeded=succeeded)
 
+    def removals_held(self, kind: Kind, number: int) -> None:
+        """Log that removals wait for a person, if there is any `number` to announce."""
+        if number:
+            site, how = str(self.connection.site), "ignite-sync removals list"
+            log.warning("removals are held", site=site, kind=kind.value, held=number, see=how)
+
     def backoff(self, attempts: int, after: float | None = None) -> float:
         """Return how many seconds to wait before attempt `attempts` + 1: exponential with full jitter."""
         ceiling = min(LONGEST_BACKOFF, 2.0 ** min(attempts, 10))

@@ -12,7 +12,7 @@ from functools import partial
 
 from attrs import evolve, frozen
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, WithoutVariants
 from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
@@ -42,7 +42,7 @@ class Parts:
 OrderJob = Job[Order, Parts]
 
 
-class OrderWriter:
+class OrderWriter(WithoutVariants):
     """Fulfils `daemon.engine.batch.Writer` for orders."""
 
     kind = Kind.ORDERS
@@ -55,7 +55,7 @@ class OrderWriter:
 
     async def write(self, batch: Batch) -> None:
         """Send the orders that differ."""
-        jobs = await find_jobs(self._line, self.kind, batch, Parts, self._digest)
+        jobs = find_jobs(batch, Parts, self._digest)
         if not jobs:
             return
         self._line.sparklayer.purchases.expect(job.before.cart for job in jobs if job.before and job.confirmed)
@@ -78,7 +78,7 @@ class OrderWriter:
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the purchase would be written."""
-        jobs = await find_jobs(self._line, self.kind, batch, Parts, self._digest)
+        jobs = find_jobs(batch, Parts, self._digest)
         return [
             Step(
                 "cancel every package of the purchase" if job.value is None else "read the purchase, and PUT it",

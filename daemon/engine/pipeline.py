@@ -1,10 +1,10 @@
 """One batch of a kind from reading to settling.
 
-    read -> map -> write (diff, mark unsure, push) -> settle
+    read -> map -> brake -> write (diff, mark unsure, push) -> settle
 
-Every entity of the batch has an outcome of its own: equal, written, removed, refused with an issue, to be tried
-again, or broken by a bug of ours. One that is blocked settles nothing, it only closes a gate. What is known to be
-confirmed is settled even for an entity that failed.
+Every entity of the batch has an outcome of its own: equal, written, removed, held by the brake, refused with an issue,
+to be tried again, or broken by a bug of ours. One that is blocked settles nothing, it only closes a gate. What is
+known to be confirmed is settled even for an entity that failed.
 """
 
 from collections import Counter
@@ -14,16 +14,17 @@ from typing import Any
 import structlog
 import trio
 
-from daemon.engine.batch import Batch, Writer
-from daemon.engine.explanation import Explanation
+from daemon.engine.batch import Batch, Variants, Writer
+from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.line import Desk, Line
 from daemon.engine.verdict import Verdict
 from daemon.errors import Blocked, Failure, Retry
-from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts
+from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts, VariantId
 from daemon.platforms.base import Entity
-from daemon.storage import full_syncs, ledger
+from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.issues import IssueRow
 from daemon.storage.outbox import Claim
+from daemon.storage.removals import SECOND_LOOK, WHOLE, Cause, Decided, Removal
 from daemon.storage.settle import Again, Done, Settlement, settle
 
 MOST_ATTEMPTS = 400
@@ -60,6 +61,7 @@ class Pipeline:
                 batch.fail(external_id, error)
         else:
             await self._read(batch, contents, facts)
+            await self._brake(batch)
             await self._writer.write(batch)
         await self._settle(batch)
 
@@ -75,16 +77,27 @@ class Pipeline:
         claim = Claim(external_id, 0, None, 0, line.now())
         batch = Batch({external_id: claim}, Lane.LIVE)
         await self._read(batch, {}, await line.facts())
-        rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
+        batch.rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
         verdict = batch.verdicts.get(external_id)
-        steps = await self._writer.explain(batch) if verdict is None else ()
+        steps = await self._explain_steps(batch, external_id) if verdict is None else ()
         return Explanation(
             mapped=batch.mapped.get(external_id),
-            row=rows.get(external_id),
+            row=batch.rows.get(external_id),
             steps=steps,
             trouble=str(verdict.failure) if verdict and verdict.failure else None,
             belongs_to=verdict.next if verdict else None,
         )
+
+    async def _explain_steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
+        """Tell what would be sent of an entity, and what would not because its removal waits for a person."""
+        row, value = batch.rows.get(external_id), batch.mapped[external_id].value
+        found = await self._line.storage.read(removals.listed, self._line.connection.id, self.kind)
+        held = {one.variant for one in found if one.external_id == external_id}
+        if value is None and WHOLE in held:
+            return [Step("remove nothing", HELD)]
+        if value is not None and row is not None:
+            batch.kept[external_id] = held & self._writer.variants(value, row).vanished.keys()
+        return await self._writer.explain(batch)
 
     async def _refreshing(self, claims: Sequence[Claim]) -> frozenset[ExternalId]:
         runs = {claim.run for claim in claims if claim.run is not None}
@@ -112,6 +125,8 @@ class Pipeline:
             batch.fail(external_id, error)
             return
         batch.mapped[external_id] = mapped
+        if entity is None:
+            batch.gone.add(external_id)
         if mapped.value is None and mapped.problems:
             # What cannot be told as it is now is no reason to take away what was told before.
             batch.verdicts[external_id] = Verdict(outcome="rejected")
@@ -136,6 +151,57 @@ class Pipeline:
         async with trio.open_nursery() as nursery:
             for external_id in [one for one in wanted if one not in contents]:
                 nursery.start_soon(read_one, external_id)
+
+    async def _brake(self, batch: Batch) -> None:
+        """Learn what SparkLayer has of the batch, and keep what must not be removed of it now."""
+        line, mapped = self._line, batch.mapped
+        batch.rows, noted = await line.storage.read(removals.look_up, line.connection.id, self.kind, list(mapped))
+        variants = {key: self._writer.variants(mapped[key].value, row) for key, row in batch.rows.items()}
+        todo = [key for key in batch.rows if key not in batch.verdicts]
+        decided = [removal for key in todo for removal in self._removals(batch, key, variants[key])]
+        if not decided and not noted:
+            return
+        none: frozenset[VariantId] = frozenset()
+        call = Decided(
+            connection_id=line.connection.id,
+            kind=self.kind,
+            now=line.now(),
+            removals=decided,
+            looked_at={
+                key: none if one.value is None else {WHOLE, *(variants[key].there if key in variants else none)}
+                for key, one in mapped.items()
+            },
+        )
+        held = await line.storage.write(removals.decide, call)
+        line.removals_held(self.kind, held.announce)
+        for external_id, variant in held.keys:
+            if variant == WHOLE:
+                batch.verdicts[external_id] = Verdict(outcome="held")
+            else:
+                batch.kept.setdefault(external_id, set()).add(variant)
+        for external_id in held.again:
+            batch.fail(external_id, Retry("a second look decides on its removal", reason="removal", after=SECOND_LOOK))
+        batch.removing = {removal.external_id for removal in decided if removal.key not in held.keys}
+
+    def _removals(self, batch: Batch, external_id: ExternalId, variants: Variants) -> list[Removal]:
+        """Return what SparkLayer has of an entity and the store has no longer."""
+        mapped, claim = batch.mapped[external_id], batch.claims[external_id]
+        cause: Cause = "deleted" if external_id in batch.gone else "excluded"
+        lost: Mapping[VariantId, str] = {WHOLE: mapped.name}
+        if mapped.value is not None:
+            cause, lost = "variant", {key: f"{mapped.name}, {sku}" for key, sku in variants.vanished.items()}
+        # A live change does not wait for the run that has tagged its row besides.
+        run = claim.run if batch.lane is Lane.BACKFILL else None
+        return [
+            Removal(
+                external_id=external_id,
+                variant=variant,
+                cause=cause,
+                run=run,
+                sealed=self._line.vault.seal(name) if name else None,
+            )
+            for variant, name in lost.items()
+        ]
 
     async def _settle(self, batch: Batch) -> None:
         """Settle all outcomes in one transaction, and tell whoever waits for that."""
@@ -164,6 +230,7 @@ class Pipeline:
             again=again,
             wanted=sorted(batch.wanted),
             missing=sorted(batch.missing),
+            removed=[one.claim.external_id for one in done if one.claim.external_id in batch.removing],
         )
         await line.storage.write(settle, settlement)
         self._desk.wake()
@@ -185,7 +252,8 @@ class Pipeline:
             parent=verdict.parent,
             follows=verdict.follows,
             next=verdict.next,
-            report=batch.lane is Lane.LIVE and batch.concerns_merchant(external_id),
+            report=batch.lane is Lane.LIVE and verdict.outcome != "held" and batch.concerns_merchant(external_id),
+            held=verdict.outcome == "held",
         )
 
     def _again(self, batch: Batch, external_id: ExternalId, verdict: Verdict, now: float) -> Again:

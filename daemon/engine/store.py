@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, WithoutVariants
 from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs, mark_unsure
 from daemon.engine.line import Line
@@ -33,7 +33,7 @@ class Parts:
 StoreJob = Job[StoreFacts, Parts]
 
 
-class StoreWriter:
+class StoreWriter(WithoutVariants):
     """Fulfils `daemon.engine.batch.Writer` for the store."""
 
     kind = Kind.STORE
@@ -46,7 +46,7 @@ class StoreWriter:
 
     async def write(self, batch: Batch) -> None:
         """Send the settings if they differ."""
-        jobs = await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint)
+        jobs = find_jobs(batch, Parts, self._line.fingerprint)
 
         async def send(job: StoreJob) -> Verdict:
             return await self._send(job, batch.lane)
@@ -57,7 +57,7 @@ class StoreWriter:
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the settings would be written."""
-        jobs = await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint)
+        jobs = find_jobs(batch, Parts, self._line.fingerprint)
         return [Step("set the base currency, and keep the price list with it", job.why) for job in jobs]
 
     async def _mark(self, job: StoreJob) -> None:

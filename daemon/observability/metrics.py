@@ -65,6 +65,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
         ["site", "kind", "stage"],
     ),
     "issues_open": ("Things the merchant must fix.", ["site", "kind"]),
+    "removals_held": ("Entities of which a removal waits for a person.", ["site", "kind"]),
     "sync_log_waiting": ("Errors and synced ids that the sync-log has not been told.", ["site", "data_type"]),
     "sync_log_untold": ("The errors among them: it has room for 5,000.", ["site", "data_type"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
@@ -223,6 +224,10 @@ class Metrics:
     def issues(self, site: Site, kind: Kind, number: int) -> None:
         """Show how many issues are open now."""
         self._set(number, "issues_open", str(site), kind)
+
+    def removals_held(self, site: Site, kind: Kind, number: int) -> None:
+        """Show of how many entities a removal waits for a person."""
+        self._set(number, "removals_held", str(site), kind)
 
     def sync_log_call(self, site: Site, data_type: str, method: str, outcome: str) -> None:
         """Count a call to the sync-log."""

@@ -6,13 +6,15 @@ merges `variants` or replaces them. There is no deletion: a product is removed b
 That the rules of a customer group are called as in SparkLayer's metafields for other platforms is inferred.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from attrs import asdict, frozen
 
+from daemon.errors import Missing
 from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantId
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
@@ -37,6 +39,10 @@ EXTRAS = frozenset({"rrp", "settings"})
 """Fields of a variant that most stores never use; they are not sent until they are needed."""
 
 
+GIVEN_BY_SPARKLAYER = frozenset({"id", "product_id", "created_at", "updated_at", "stock"})
+"""Fields of a variant that are read and not written: stock has calls of its own."""
+
+
 @frozen(kw_only=True)
 class Vanished:
     """A variant that SparkLayer holds and the store does not, or no longer."""
@@ -50,7 +56,7 @@ class ProductWrite:
     """What is sent of a product; `title` and `slug` of None are left as they are (creating needs both).
 
     `cleared` has the `EXTRAS` that a variant is to be sent as explicitly empty when it has none: those that
-    SparkLayer may hold of an earlier write.
+    SparkLayer may hold of an earlier write. `kept` are variants as `Products.kept` has read them, to stay so.
     """
 
     external_id: ExternalId
@@ -59,6 +65,7 @@ class ProductWrite:
     variants: tuple[Variant, ...]
     vanished: tuple[Vanished, ...] = ()
     cleared: frozenset[str] = frozenset()
+    kept: tuple[Mapping[str, Any], ...] = ()
 
 
 class Products:
@@ -92,6 +99,24 @@ class Products:
             if held.external_id and held.sku
         ]
 
+    async def kept(
+        self, external_id: ExternalId, variants: AbstractSet[VariantId], lane: Lane
+    ) -> tuple[Mapping[str, Any], ...]:
+        """Read variants as they are to be sent again, unchanged; none of a product that SparkLayer does not have."""
+        try:
+            product = await self._client.read(GET, _path(external_id), lane, _RawProduct)
+        except Missing:
+            return ()
+        return tuple(
+            {name: value for name, value in held.items() if name not in GIVEN_BY_SPARKLAYER}
+            for held in product.variants
+            if held.get("external_id") in variants
+        )
+
+
+class _RawProduct(msgspec.Struct):
+    variants: list[dict[str, Any]] = []
+
 
 class _Variant(msgspec.Struct):
     external_id: str | None = None
@@ -112,7 +137,7 @@ def encode(write: ProductWrite, *, clearing: bool = True) -> bytes:
     said = (CLEARED_OF_VARIANT.keys() - EXTRAS) | write.cleared if clearing else frozenset[str]()
     nothing = {name: empty for name, empty in CLEARED_OF_VARIANT.items() if name in said}
     live = [{**nothing, **_variant(variant)} for variant in write.variants]
-    content["variants"] = [*live, *(_discontinued(variant) for variant in write.vanished)]
+    content["variants"] = [*live, *write.kept, *(_discontinued(variant) for variant in write.vanished)]
     return encode_json(_without_none(content))
 
 

@@ -24,8 +24,8 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
+from daemon.storage import removals
 from daemon.storage.freshness import Freshness
-from daemon.storage.ledger import size
 from daemon.storage.outbox import active, tag
 from daemon.storage.tables import full_syncs, ledger, outbox, sync_log
 
@@ -42,15 +42,10 @@ TRANSITIONS = {
     ("cancelled", "draining"): {"ending", "ended"},
 }
 
-REMOVALS_ALWAYS_ALLOWED = 50
-REMOVALS_ALLOWED_SHARE = 0.1
-SMALL_KIND = 10
-"""From this number of entities on, a run may not remove more than half of them, however few they are."""
-
 
 @frozen(kw_only=True)
 class Run:
-    """A full sync. `succeeded` is None until its end is stored; `held_removals` were stopped by the brake."""
+    """A full sync. `succeeded` is None until its end is stored; `held_removals` waited for a person then."""
 
     id: RunId
     connection_id: ConnectionId
@@ -127,6 +122,9 @@ def _start(conn: Connection, call: Start) -> RunId | None:
     ).inserted_primary_key
     assert inserted is not None  # one row was inserted
     run = RunId(inserted[0])
+    if call.allow_removals:
+        allow = removals.Allow(connection_id=call.connection_id, kind=call.kind, ids=None, now=call.now)
+        tag(conn, call.connection_id, call.kind, removals.allowed(conn, allow), run, call.now)
     if _is_told(call.mode, call.kind):
         new = insert(sync_log).values(
             connection_id=call.connection_id,
@@ -150,6 +148,7 @@ def _is_told(mode: str, kind: Kind) -> bool:
 
 
 def _replace(conn: Connection, run: Run) -> None:
+    removals.forget_waiting(conn, run.id)
     conn.execute(update(outbox).where(outbox.c.full_sync_id == run.id).values(full_sync_id=None))
     conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(state="ended"))
 
@@ -232,15 +231,11 @@ def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
     return run if run is not None and active(conn, [run.connection_id]) else None
 
 
-def removal_allowed(absent: int, known: int, seen: int) -> bool:
-    """Return whether `absent` of `known` entities may be removed after an enumeration that saw `seen`."""
-    few = absent <= REMOVALS_ALWAYS_ALLOWED or absent <= known * REMOVALS_ALLOWED_SHARE
-    most = known >= SMALL_KIND and absent > known / 2
-    return seen > 0 and few and not most
-
-
 def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
-    """Queue what the run did not see, to be confirmed by a read by id; return how many the brake holds instead."""
+    """Queue what the run did not see, to be confirmed by a read by id; hold all of it when the run saw nothing.
+
+    Returns how many are held, if the first of a kind are since now.
+    """
     return [_finish(conn, run, now) for run, now in calls]
 
 
@@ -260,14 +255,15 @@ def _finish(conn: Connection, run_id: RunId, now: float) -> int:
             )
         )
     ]
-    allowed = run.allow_removals or removal_allowed(len(absent), size(conn, run.connection_id, kind), run.seen)
-    if absent and allowed:
+    waiting = removals.held_ids(conn, run.connection_id, kind)
+    absent = [external_id for external_id in absent if external_id not in waiting]
+    held = absent if run.seen == 0 and not run.allow_removals else []
+    removals.hold_unseen(conn, run, held, now)
+    if absent and not held:
         tag(conn, run.connection_id, kind, absent, run_id, now)
-    held = 0 if allowed else len(absent)
-    conn.execute(
-        update(full_syncs).where(c.id == run_id).values(state="draining", enumerated_at=now, held_removals=held)
-    )
-    return held
+    values = {"state": "draining", "enumerated_at": now, "held_removals": len(held)}
+    conn.execute(update(full_syncs).where(c.id == run_id).values(**values))
+    return 0 if waiting else len(held)
 
 
 def close_if_drained(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[bool]:
@@ -280,11 +276,13 @@ def _close(conn: Connection, run_id: RunId, now: float) -> bool:
     run = conn.execute(select(full_syncs).where(c.id == run_id)).one()
     if run.state != "draining":
         return run.state in {"ending", "ended"}
-    if conn.execute(select(outbox.c.external_id).where(outbox.c.full_sync_id == run_id).limit(1)).first():
+    tagged = conn.execute(select(outbox.c.external_id).where(outbox.c.full_sync_id == run_id).limit(1)).first()
+    if tagged or removals.waits(conn, run_id):
         return False
-    succeeded = run.failed == 0 and run.held_removals == 0
+    held = removals.held(conn, run.connection_id, Kind(run.kind))
     state = "ending" if _is_told(run.mode, Kind(run.kind)) else "ended"
-    conn.execute(update(full_syncs).where(c.id == run_id).values(state=state, finished_at=now, succeeded=succeeded))
+    end = {"state": state, "finished_at": now, "held_removals": held, "succeeded": run.failed == 0 and held == 0}
+    conn.execute(update(full_syncs).where(c.id == run_id).values(**end))
     return True
 
 
@@ -310,6 +308,7 @@ def _cancel(conn: Connection, connection_id: ConnectionId, kind: Kind, now: floa
     if run is None or not active(conn, [connection_id]):
         return None
     _give_up(conn, run.id)
+    removals.judge_cancelled(conn, run.id, now)
     state = "ending" if _is_told(run.mode, kind) else "ended"
     end = {"state": state, "finished_at": now, "succeeded": False}
     conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(**end))

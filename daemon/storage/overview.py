@@ -4,7 +4,7 @@ from attrs import frozen
 from sqlalchemy import Connection, func, select
 
 from daemon.model import ConnectionId, Kind
-from daemon.storage import full_syncs, issues, ledger, outbox, sync_log
+from daemon.storage import full_syncs, issues, ledger, outbox, removals, sync_log
 from daemon.storage.full_syncs import Run
 from daemon.storage.outbox import Depth
 from daemon.storage.tables import synced
@@ -14,7 +14,8 @@ from daemon.storage.tables import synced
 class KindOverview:
     """One kind: what waits, what SparkLayer has, what is wrong, and the latest run.
 
-    `untold` issues and `synced` ids are what the sync-log has not been told yet.
+    `untold` issues and `synced` ids are what the sync-log has not been told yet. `held` entities have removals that
+    wait for a person.
     """
 
     kind: Kind
@@ -23,6 +24,7 @@ class KindOverview:
     issues: int
     untold: int
     synced: int
+    held: int
     run: Run | None
 
 
@@ -35,6 +37,7 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         issues=issues.count(conn, connection_id, kind),
         untold=sync_log.untold(conn, connection_id, kind),
         synced=_synced(conn, connection_id, kind),
+        held=removals.held(conn, connection_id, kind),
         run=full_syncs.latest(conn, connection_id, kind),
     )
 

@@ -15,6 +15,7 @@ from daemon.storage import ledger as ledgers
 from daemon.storage.freshness import Freshness
 from daemon.storage.issues import IssueRow, replace
 from daemon.storage.outbox import Claim, Record, active, record
+from daemon.storage.removals import settle_allowed
 from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, waiters
 
 PARENT = "parent:"
@@ -38,7 +39,7 @@ class Done:
     settled otherwise. `parent` says that it may be awaited itself. `follows`
     is the parent that SparkLayer was told of with the row: when that goes, SparkLayer forgets it, so it is told again
     when it is back. `next` is the entity that it belongs to, which is looked at instead. `report` says that it was a
-    live change.
+    live change, `held` that its removal waits: a full sync counts it when that is decided.
     """
 
     claim: Claim
@@ -53,6 +54,7 @@ class Done:
     follows: ExternalId | None = None
     next: ExternalId | None = None
     report: bool = False
+    held: bool = False
 
 
 @frozen(kw_only=True)
@@ -73,6 +75,7 @@ class Settlement:
     """What became of a batch, or of a part of it.
 
     `wanted` are entities that must be looked at besides, and so are those in `missing`, which are unsure from now on.
+    Of those in `removed` SparkLayer no longer has what was allowed to go.
     """
 
     connection_id: ConnectionId
@@ -83,6 +86,7 @@ class Settlement:
     again: Sequence[Again] = ()
     wanted: Sequence[ExternalId] = ()
     missing: Sequence[ExternalId] = ()
+    removed: Sequence[ExternalId] = ()
 
 
 def settle(conn: Connection, calls: Sequence[Settlement]) -> list[None]:
@@ -101,6 +105,7 @@ def _settle(conn: Connection, call: Settlement) -> None:
     rows = [row for row in (*(d.row for d in call.done), *(a.row for a in call.again)) if row is not None]
     ledgers.store(conn, call.connection_id, call.kind, rows)
     _forget(conn, call)
+    settle_allowed(conn, call.connection_id, call.kind, call.removed)
     _doubt(conn, call, call.missing)
     replace(
         conn,
@@ -124,7 +129,7 @@ def _rows(conn: Connection, call: Settlement) -> None:
         mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
         conn.execute(delete(outbox).where(*mine, c.external_id.in_([claim.external_id for claim in settled])))
     _begin_anew(conn, call, bumped)
-    _count(conn, [claim.run for claim in claims if claim.run is not None], "done")
+    _count(conn, [d.claim.run for d in call.done if d.claim.run is not None and not d.held], "done")
 
 
 def _apart(conn: Connection, call: Settlement, claims: Sequence[Claim]) -> tuple[list[Claim], list[Claim]]:

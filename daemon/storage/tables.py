@@ -218,6 +218,23 @@ places = Table(
     Column("wanted", String),
 )
 
+removals = Table(
+    "removals",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Column("variant", String, primary_key=True),
+    Column("cause", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("run", Integer),
+    Column("decided_at", Float, nullable=False),
+    Column("sealed", LargeBinary),
+    CheckConstraint("cause in ('absent', 'deleted', 'excluded', 'variant')", name="cause"),
+    CheckConstraint("state in ('waiting', 'held', 'allowed', 'going')", name="state"),
+    sqlite_with_rowid=False,
+)
+
 PARAMETERS = 30_000
 """SQLite takes at most 32,766 in one statement; 250 products can have 150,000 SKUs."""
 

@@ -1,7 +1,6 @@
 """A short or empty answer of the platform never empties SparkLayer, and what is gone does leave it.
 
-Absence proves little. What an enumeration did not show is
-read by id; more than 50 and more than 10 % of it stop the run until a person allows it.
+Absence proves little: what an enumeration did not show is read by id, twice. Too many removals wait for a person.
 """
 
 import contextlib
@@ -82,18 +81,15 @@ async def test_a_list_that_is_a_little_short_costs_single_reads_and_removes_noth
         h.assert_equal()
 
 
-async def test_a_list_that_is_very_short_stops_removals(house: OpenHouse) -> None:
+async def test_a_list_that_is_very_short_removes_nothing_either(house: OpenHouse) -> None:
     async with house(synthetic(MANY, 1)) as h:
         await h.first_sync()
         writes = h.writes
         with _lists_showing(h, lambda product_id: product_id > BRAKE):
             run = await h.process.full_sync()
-        assert (run["succeeded"], run["held_removals"]) == (False, BRAKE)
+        assert (run["succeeded"], run["held_removals"], run["done"]) == (True, 0, MANY)
         assert h.writes == writes
         h.assert_equal()
-        log = h.state.sync_log.logs["bigcommerce", "products"]
-        assert log.last_full_sync_succeeded is False
-        assert (await h.process.full_sync())["held_removals"] == 0
 
 
 async def test_many_removals_wait_until_a_person_allows_them(house: OpenHouse) -> None:
@@ -104,6 +100,7 @@ async def test_many_removals_wait_until_a_person_allows_them(house: OpenHouse) -
         run = await h.process.full_sync()
         assert (run["succeeded"], run["held_removals"]) == (False, BRAKE)
         assert len(_live(h)) == MANY
+        assert h.state.sync_log.logs["bigcommerce", "products"].last_full_sync_succeeded is False
         run = await h.process.full_sync(allow_removals=True)
         assert (run["succeeded"], run["held_removals"]) == (True, 0)
         h.assert_equal()
@@ -117,7 +114,7 @@ async def test_few_removals_whose_webhooks_were_lost_are_confirmed_one_by_one(ho
             h.store.delete_product(product_id, silent=True)
         run = await h.process.full_sync()
         assert (run["succeeded"], run["held_removals"]) == (True, 0)
-        assert h.shop.statistics.answers["GET /v3/catalog/products/{product_id} 404"] == 2
+        assert h.shop.statistics.answers["GET /v3/catalog/products/{product_id} 404"] == 2 * 2, "the second decides"
         h.assert_equal()
         assert (await h.process.status())["ledger"] == 18
 

@@ -59,8 +59,9 @@ from daemon.platforms.base import Delivery, Entity, Page, PlatformType
 from daemon.sandbox.faults import HangUp
 from daemon.sandbox.message import Request
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
-from daemon.storage import outbox
+from daemon.storage import outbox, removals
 from daemon.storage.database import InlineDatabase
+from daemon.storage.removals import Allow
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.throttle import AdaptivePolicy, Limiter
 from daemon.workshop import known_id
@@ -125,6 +126,10 @@ class Shop:
         """Ids that stand for something that belongs to a product, with the product's."""
         self.problems: dict[str, tuple[Problem, ...]] = {}
         self.left_out: set[str] = set()
+        self.excluded: set[str] = set()
+        """Entities that must not be in SparkLayer."""
+        self.unlisted: set[str] = set()
+        """Entities that pages leave out."""
         self.broken: set[str] = set()
         self.failures: dict[str, list[Exception]] = {}
         self.calls: Counter[str] = Counter()
@@ -154,7 +159,7 @@ class Shop:
         return self.store
 
     async def page(self, _kind: Kind, cursor: str | None) -> Page:
-        every = sorted(self.products, key=int)
+        every = sorted(self.products.keys() - self.unlisted, key=int)
         await self._called("page")
         rest = [one for one in every if int(one) > int(cursor or 0)]
         found = [self._entity(one) for one in rest[: self.page_size]]
@@ -186,7 +191,8 @@ class Shop:
         if entity.external_id in self.broken:
             raise ZeroDivisionError("a bug in the mapping")
         problems = self.problems.get(entity.external_id, ())
-        return Mapped(value=entity.content, problems=problems, name=f"N{entity.external_id}", url="https://shop.test")
+        value = None if entity.external_id in self.excluded else entity.content
+        return Mapped(value=value, problems=problems, name=f"N{entity.external_id}", url="https://shop.test")
 
     async def probe(self) -> None:
         await self._called("probe")
@@ -287,6 +293,12 @@ class Bench:
             if wanted is None:
                 return
             await trio.sleep(wanted - self.line.now())
+
+    async def allow_removals(self, *ids: str) -> int:
+        """Let held removals go, of some entities or of all, as a person does; return of how many."""
+        chosen = [ExternalId(one) for one in ids] or None
+        call = Allow(connection_id=self.house.connection_id, kind=self.kind, ids=chosen, now=self.line.now())
+        return await self.line.storage.write(removals.allow, call)
 
     async def probed(self) -> None:
         """Let the probers open the gates."""

@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import trio
 from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.model import CartId, ExternalId, Kind, Order, OrderLine, Package, PackageType, Sku
 from daemon.sandbox.faults import answer, reset
+from daemon.storage.removals import SECOND_LOOK
 from tests.engine.fakes import Bench, open_bench
 
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
@@ -239,6 +241,8 @@ async def test_an_order_that_comes_back_before_its_removal_is_confirmed_is_writt
     del bench.shop.products["1"]
     bench.site.faults.add("PUT *", reset(), after_effect=True, times=3)
     await bench.change("1")
+    await bench.once()
+    await trio.sleep(SECOND_LOOK)
     await bench.once()
     assert [package["type"] for package in purchase(bench)["packages"]] == ["cancelled"], "the answer was lost"
     bench.site.faults.clear()

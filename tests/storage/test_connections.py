@@ -15,7 +15,11 @@ from tests.storage.house import House
 SITE = Site("test", "shop")
 TABLES: list[Table] = [table for table in metadata.sorted_tables if "connection_id" in table.columns]
 FILLING: dict[str, Any] = {"INTEGER": 1, "VARCHAR": "x", "BLOB": b"x", "FLOAT": 1.0, "BOOLEAN": False}
-WORDS = {"state": {"outbox": "pending", "full_syncs": "enumerating"}, "mode": {"full_syncs": "normal"}}
+WORDS = {
+    "state": {"outbox": "pending", "full_syncs": "enumerating", "removals": "held"},
+    "mode": {"full_syncs": "normal"},
+    "cause": {"removals": "deleted"},
+}
 
 
 def _fill(conn: Connection, calls: Sequence[ConnectionId]) -> list[None]:

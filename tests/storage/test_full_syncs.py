@@ -8,7 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from daemon.model import Lane, RunId
 from daemon.storage import full_syncs
-from daemon.storage.full_syncs import TRANSITIONS, removal_allowed
+from daemon.storage.full_syncs import TRANSITIONS
+from daemon.storage.removals import removal_allowed
 from daemon.storage.settle import Again
 from tests.storage.house import PRODUCTS, TABLES, House, id_, row
 

@@ -54,7 +54,13 @@ ROWS_OF_0005 = (
 INSERT INTO places VALUES (7, 'sl_1', NULL)
 """
 )
-ROWS = {"0001": ROWS_OF_0001, "0003": ROWS_OF_0003, "0004": ROWS_OF_0004, "0005": ROWS_OF_0005}
+ROWS_OF_0006 = (
+    ROWS_OF_0005
+    + """;
+INSERT INTO removals VALUES (7, 'products', '9', '', 'deleted', 'held', NULL, 1.0, NULL)
+"""
+)
+ROWS = {"0001": ROWS_OF_0001, "0003": ROWS_OF_0003, "0004": ROWS_OF_0004, "0005": ROWS_OF_0005, "0006": ROWS_OF_0006}
 """By revision, rows as a release that ended there wrote them. A new revision adds its own."""
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import trio
 from attrs import frozen
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, WithoutVariants
 from daemon.engine.customers.plan import CustomerPlan, Subject, plan_customers
 from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs
@@ -66,7 +66,7 @@ def placeholder(external_id: ExternalId) -> str:
     return f"freed-{external_id}@ignite-sync.invalid"
 
 
-class CustomerWriter:
+class CustomerWriter(WithoutVariants):
     """Fulfils `daemon.engine.batch.Writer` for customers."""
 
     kind = Kind.CUSTOMERS
@@ -84,7 +84,7 @@ class CustomerWriter:
 
     async def write(self, batch: Batch) -> None:
         """Send the customers that differ, parents before their children."""
-        jobs = await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint)
+        jobs = find_jobs(batch, Parts, self._line.fingerprint)
         if not jobs:
             return
         self._line.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
@@ -118,7 +118,7 @@ class CustomerWriter:
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the customer would be written, and which of its addresses would go."""
         steps = []
-        for job in await find_jobs(self._line, self.kind, batch, Parts, self._line.fingerprint):
+        for job in find_jobs(batch, Parts, self._line.fingerprint):
             before = job.before.addresses if job.before else ()
             if job.value is None:
                 steps.append(Step("DELETE the customer", job.why))

@@ -23,13 +23,21 @@ from daemon.problems import Trouble
 class Subject:
     """One entity of a batch: what SparkLayer shall hold (None: nothing) and what it was last told (None: nothing).
 
-    `met` says that SparkLayer was asked for what it holds just now, because the ledger did not know.
+    `met` says that SparkLayer was asked for what it holds just now, because the ledger did not know. Variants that are
+    `kept` have vanished from the store, and stay in SparkLayer as they are, with their SKUs.
     """
 
     external_id: ExternalId
     product: Product | None
     before: Entry | None
     met: bool = False
+    kept: frozenset[VariantId] = frozenset()
+
+    @property
+    def kept_skus(self) -> set[Sku]:
+        """The SKUs of the variants that are kept."""
+        held = self.before.variants if self.before else {}
+        return {sku for variant in self.kept for sku in held.get(variant, ())}
 
 
 @frozen(kw_only=True)
@@ -136,8 +144,9 @@ def _winners(subjects: Iterable[Subject], owners: Mapping[Sku, ExternalId]) -> d
     batch = set()
     for subject in subjects:
         batch.add(subject.external_id)
-        for variant in subject.product.variants if subject.product else ():
-            wanted.setdefault(variant.sku, []).append(subject.external_id)
+        variants = subject.product.variants if subject.product else ()
+        for sku in subject.kept_skus.union(variant.sku for variant in variants):
+            wanted.setdefault(sku, []).append(subject.external_id)
     winners = {}
     for sku, claimants in wanted.items():
         owner = owners.get(sku)
@@ -164,11 +173,12 @@ def _plan(
 ) -> Plan:
     product, lost = _without_lost(subject, tenure)
     before = _with_inherited(subject, product, tenure, entries)
-    after = prints.entry(product) if product is not None else Entry()
+    after = _with_kept(prints.entry(product, subject.kept), subject) if product is not None else Entry()
     vanished = tuple(variant for variant in before.variants if variant not in after.variants)
     after = evolve(after, variants={**after.variants, **dict.fromkeys(vanished, ())})
     kept = {sku for sku in before.skus if tenure.heir(sku, subject.external_id) == subject.external_id}
-    stock, prices = _differing(before.stock, after.stock), _differing(before.prices, after.prices)
+    stock = _differing(before.stock, after.stock) - subject.kept_skus
+    prices = _differing(before.prices, after.prices) - subject.kept_skus
     known = subject.before is not None or bool(product and product.variants)
     needed = known and (before.product is None or before.product != after.product)
     return Plan(
@@ -183,9 +193,25 @@ def _plan(
         prices=prices & after.prices.keys(),
         removed_stock=frozenset(before.stock.keys() - after.stock.keys()) & kept,
         removed_prices=frozenset(before.prices.keys() - after.prices.keys()) & kept,
-        claims=frozenset(sku for held in after.variants.values() for sku in held),
+        # A variant that is kept may be listed with SKUs that it has lost to others by now.
+        claims=frozenset(
+            sku for held in after.variants.values() for sku in held if tenure.winners.get(sku) == subject.external_id
+        ),
         released=frozenset(before.skus - after.skus),
         waits_for=frozenset(variant.sku for variant in lost),
+    )
+
+
+def _with_kept(after: Entry, subject: Subject) -> Entry:
+    """Return `after` with what SparkLayer has of the variants that are kept."""
+    before, skus = subject.before, subject.kept_skus
+    if before is None or not skus:
+        return after
+    return evolve(
+        after,
+        variants={**after.variants, **{key: held for key, held in before.variants.items() if key in subject.kept}},
+        stock={**{sku: mark for sku, mark in before.stock.items() if sku in skus}, **after.stock},
+        prices={**{sku: mark for sku, mark in before.prices.items() if sku in skus}, **after.prices},
     )
 
 

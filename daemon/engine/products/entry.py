@@ -62,12 +62,12 @@ class Prints:
         """Return one print for everything that is sent for `product`."""
         return self._print((product, self._terms))
 
-    def entry(self, product: Product) -> Entry:
-        """Return what the ledger holds once SparkLayer has all of `product`."""
+    def entry(self, product: Product, kept: frozenset[VariantId] = frozenset()) -> Entry:
+        """Return what the ledger holds once SparkLayer has all of `product`, and beside it the variants `kept`."""
         bare = evolve(product, stock={}, prices={})
         place, price_list = self._terms.stock_location, self._terms.price_list
         return Entry(
-            product=self._print(bare),
+            product=self._print((bare, sorted(kept)) if kept else bare),
             variants={variant.external_id: (variant.sku,) for variant in product.variants},
             stock={sku: self._print((sku, stock, place)) for sku, stock in product.stock.items()},
             prices={sku: self._print((sku, price, price_list)) for sku, price in product.prices.items()},

@@ -76,6 +76,10 @@ class Pusher:
         )
         before = plan.subject.before
         if before is not None and before.heard:
+            if plan.subject.kept:
+                write = evolve(
+                    write, kept=await self.sparklayer.products.kept(write.external_id, plan.subject.kept, lane)
+                )
             await self._update(write, before, lane, met=plan.subject.met)
         else:
             await self._introduce(write, lane, pushed)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, Variants
 from daemon.engine.explanation import Step
 from daemon.engine.line import Line
 from daemon.engine.products.diff import BatchPlan, Subject, plan_batch
@@ -14,7 +14,7 @@ from daemon.engine.products.steps import steps_of
 from daemon.engine.products.verdict import Judgement, judge
 from daemon.engine.verdict import Verdict
 from daemon.errors import Missing
-from daemon.model import ExternalId, Kind, Sku
+from daemon.model import ExternalId, Kind, Product, Sku, VariantId
 from daemon.storage import ledger
 from daemon.storage.ledger import Row
 
@@ -28,6 +28,14 @@ class ProductWriter:
         self._line = line
         self._pusher = Pusher(sparklayer=line.sparklayer)
 
+    def variants(self, product: Product | None, row: Row, /) -> Variants:
+        """Return the variants of a product, and those in SparkLayer of which the product has no SKU any more."""
+        there = frozenset(variant.external_id for variant in product.variants) if product else frozenset[VariantId]()
+        skus = {variant.sku for variant in product.variants} if product else set()
+        known = read_entry(row.parts).variants.items()
+        vanished = {key: held[0] for key, held in known if held and key not in there and skus.isdisjoint(held)}
+        return Variants(there=there, vanished=vanished)
+
     async def prepare(self) -> None:
         """Find or make the price list and the stock location."""
         await self._line.terms()
@@ -36,7 +44,7 @@ class ProductWriter:
         """Send what differs from the ledger, and note the verdict on each entity."""
         terms = await self._line.terms()
         prints = Prints(self._line.fingerprint, terms)
-        subjects = await self._subjects(batch, prints)
+        subjects = self._subjects(batch, prints)
         met = await self._push(batch, subjects, prints, terms)
         if met:
             strangers = [
@@ -48,26 +56,27 @@ class ProductWriter:
         """Tell which of the product, its stock and its prices would be written."""
         line = self._line
         prints = Prints(line.fingerprint, await line.terms())
-        subjects = await self._subjects(batch, prints)
+        subjects = self._subjects(batch, prints)
         owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, _skus(subjects))
         return [step for plan in plan_batch(subjects, owners, prints).plans for step in steps_of(plan)]
 
-    async def _subjects(self, batch: Batch, prints: Prints) -> list[Subject]:
+    def _subjects(self, batch: Batch, prints: Prints) -> list[Subject]:
         """Return what must be planned, and note the verdict on what SparkLayer has as it is."""
         todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
-        rows = await self._line.storage.read(ledger.look_up, self._line.connection.id, self.kind, list(todo))
-        batch.known.update(rows)
-        self._line.sparklayer.products.expect(key for key, row in rows.items() if row.digest is not None)
+        self._line.sparklayer.products.expect(
+            key for key in todo if key in batch.rows and batch.rows[key].digest is not None
+        )
         digests = {key: prints.digest(mapped.value) for key, mapped in todo.items() if mapped.value}
         subjects = []
         for external_id, mapped in todo.items():
-            row, refresh = rows.get(external_id), external_id in batch.refreshing
+            row, refresh = batch.rows.get(external_id), external_id in batch.refreshing
+            kept = frozenset(batch.kept.get(external_id, ()))
             if row and not refresh and row.digest is not None and row.digest == digests.get(external_id):
                 batch.verdicts[external_id] = Verdict(outcome="unchanged")
                 continue
             before = read_entry(row.parts) if row else None
             before = before.forgotten() if before is not None and refresh else before
-            subjects.append(Subject(external_id=external_id, product=mapped.value, before=before))
+            subjects.append(Subject(external_id=external_id, product=mapped.value, before=before, kept=kept))
         return subjects
 
     async def _push(
@@ -120,7 +129,7 @@ def _skus(subjects: Sequence[Subject]) -> set[Sku]:
 def _verdict(subject: Subject, judgement: Judgement, prints: Prints) -> Verdict:
     row = None
     if judgement.entry is not None:
-        digest = prints.digest(subject.product) if subject.product and judgement.whole else None
+        digest = prints.digest(subject.product) if subject.product and judgement.whole and not subject.kept else None
         row = Row(subject.external_id, digest, judgement.entry.encoded())
     return Verdict(
         outcome=judgement.outcome,

@@ -49,7 +49,7 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
     """Map one customer. Never raises for what `wire` accepts."""
     raw = told.customer
     if not told.is_b2b:
-        return Mapped(value=None)
+        return Mapped(value=None, name=_name(raw), url=_url(raw.id, facts))
     problems: list[Problem] = []
     email = (raw.email or "").strip()
     if not _EMAIL.fullmatch(email):
@@ -78,7 +78,7 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
     return Mapped(
         value=value if _EMAIL.fullmatch(email) and not stray else None,
         problems=tuple(problems),
-        name=value.company_name or f"{value.first_name} {value.last_name}".strip() or email or str(raw.id),
+        name=value.company_name or _name(raw),
         url=_url(raw.id, facts),
     )
 
@@ -87,6 +87,11 @@ def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
     """Map a customer with fields that cannot be read: SparkLayer keeps what it has. One of none is no B2B customer."""
     found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields[:MOST]]
     return Mapped(value=None, problems=tuple(found), name=str(odd.id), url=_url(odd.id, facts))
+
+
+def _name(raw: wire.Customer) -> str:
+    full = f"{_text(raw.first_name)} {_text(raw.last_name)}".strip()
+    return _text(raw.company) or full or (raw.email or "").strip() or str(raw.id)
 
 
 def _url(customer: int, facts: StoreFacts) -> str:

@@ -41,7 +41,8 @@ class Wire:
         """Send one request in its turn. Raises Retry (network) and Blocked (the breaker is open)."""
         if body is not None:
             headers = {**(headers or {}), "Content-Type": "application/json"}
-        async with self.limiter.turn(lane) as turn:
+        key = hash((method, path, tuple((query or {}).items()), body))
+        async with self.limiter.turn(lane, key) as turn:
             began = trio.current_time()
             try:
                 answer = await self._api.send(method, path, query=query, body=body, headers=headers)

@@ -1,8 +1,10 @@
 """The circuit breaker in front of one API: after many failures in a row it keeps everyone away for a while.
 
-Only the network's failures and 5xx count; a 4xx or a 429 is an answer of a healthy API. The rules:
+Only the network's failures and 5xx count; a 4xx or a 429 is an answer of a healthy API. What counts are different
+requests, told apart by a key: one that fails again and again, for the sake of one entity, says nothing of the API.
+Nor does one that failed while the API answered others: until it succeeds it no longer counts. The rules:
 
-* closed: everyone may go. The last of `failures` in a row opens it.
+* closed: everyone may go. The last of `failures` different ones in a row opens it.
 * open: nobody may go until the pause is over; then the next one to ask goes alone and makes it half open.
 * half open: nobody else may go. If the one succeeds it closes; if it fails it opens with a pause twice as
   long; if it gives up without an outcome it opens again with the same pause, which is over already.
@@ -12,8 +14,13 @@ makes worthless, so stragglers of an earlier state change nothing. Pure: it is t
 """
 
 import enum
+from collections.abc import Hashable
 
 FAILURES_IN_A_ROW = 10
+DIFFERENT_REQUESTS = 3
+MOST_SUSPECTS = 1000
+"""Requests remembered because they fail beside others that succeed; then the oldest one counts again."""
+
 PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 
@@ -51,20 +58,26 @@ TRANSITIONS = {
 
 
 class Breaker:
-    """Opens after `failures` in a row, for `pause` seconds at first and `longest` at most."""
+    """Opens after `failures` in a row of `different` requests, for `pause` seconds at first and `longest` at most."""
 
     def __init__(
         self,
         *,
         failures: int = FAILURES_IN_A_ROW,
+        different: int = DIFFERENT_REQUESTS,
         pause: float = PAUSE_SECONDS,
         longest: float = LONGEST_PAUSE_SECONDS,
     ) -> None:
         self._failures = failures
+        self._different = min(different, failures)
+        self._in_a_row = 0
         self._first_pause = pause
         self._longest = longest
         self._pause = pause
-        self._in_a_row = 0
+        self._failing: set[Hashable] = set()
+        """Keys that have failed since the last success."""
+        self._suspects: dict[Hashable, None] = {}
+        """Keys that failed before a success of another one: the fault is theirs."""
         self._until = 0.0
         self._ticket = 0
         self.state = State.CLOSED
@@ -83,19 +96,31 @@ class Breaker:
         self._happen(Event.BEGAN)
         return self._ticket
 
-    def succeeded(self, ticket: int) -> None:
+    def succeeded(self, ticket: int, key: Hashable = None) -> None:
         """Tell that the API answered."""
-        if ticket == self._ticket:
-            self._in_a_row = 0
-            self._pause = self._first_pause
-            self._happen(Event.SUCCEEDED)
-
-    def failed(self, ticket: int, now: float) -> None:
-        """Tell that the API did not answer, or answered 5xx."""
         if ticket != self._ticket:
             return
+        self._suspects.update(dict.fromkeys(self._failing))
+        self._suspects.pop(key, None)
+        while len(self._suspects) > MOST_SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]
+        self._failing.clear()
+        self._in_a_row = 0
+        self._pause = self._first_pause
+        self._happen(Event.SUCCEEDED)
+
+    def failed(self, ticket: int, now: float, key: Hashable = None) -> None:
+        """Tell that the API did not answer, or answered 5xx. Without a key it is taken for another than all before."""
+        if ticket != self._ticket:
+            return
+        if key in self._suspects:
+            # As a probe it tells nothing either: the next request goes at once.
+            self._happen(Event.GAVE_UP if self.state is State.HALF_OPEN else Event.FAILED)
+            return
         self._in_a_row += 1
-        if self._in_a_row < self._failures:
+        self._failing.add(object() if key is None else key)
+        few = self._in_a_row < self._failures or len(self._failing) < self._different
+        if self.state is State.CLOSED and few:
             self._happen(Event.FAILED)
             return
         if self.state is State.HALF_OPEN:

@@ -11,7 +11,7 @@ can be granted and sets the timers of those who come next. The policy and the br
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -54,10 +54,11 @@ class LimiterStatistics:
 class Turn:
     """The right to make one request now. Say how it went by exactly one of `observe` and `lost`."""
 
-    __slots__ = ("answered", "began", "headers", "lane", "status", "ticket")
+    __slots__ = ("answered", "began", "headers", "key", "lane", "status", "ticket")
 
-    def __init__(self, lane: Lane, began: float, ticket: int) -> None:
+    def __init__(self, lane: Lane, key: Hashable, began: float, ticket: int) -> None:
         self.lane = lane
+        self.key = key
         self.began = began
         self.ticket = ticket
         self.answered: bool | None = None
@@ -76,10 +77,11 @@ class Turn:
 class _Place:
     """A place in the queue. `woken` is set once `turn` or `blocked` (seconds until the breaker may close) is."""
 
-    __slots__ = ("asked", "blocked", "lane", "scope", "turn", "woken")
+    __slots__ = ("asked", "blocked", "key", "lane", "scope", "turn", "woken")
 
-    def __init__(self, lane: Lane, asked: float) -> None:
+    def __init__(self, lane: Lane, key: Hashable, asked: float) -> None:
         self.lane = lane
+        self.key = key
         self.asked = asked
         self.turn: Turn | None = None
         self.blocked = 0.0
@@ -117,12 +119,13 @@ class Limiter:
         self._waited = 0.0
 
     @asynccontextmanager
-    async def turn(self, lane: Lane) -> AsyncIterator[Turn]:
+    async def turn(self, lane: Lane, key: Hashable = None) -> AsyncIterator[Turn]:
         """Wait for a turn. Raises Blocked (reason "breaker_open") while the breaker is open.
 
+        `key` says which request it is for: the same one failing again does not make the breaker open.
         A block that ends without an outcome, because it was cancelled, gives the turn back.
         """
-        turn = await self._enter(lane)
+        turn = await self._enter(lane, key)
         try:
             yield turn
         finally:
@@ -144,10 +147,10 @@ class Limiter:
             waited=self._waited,
         )
 
-    async def _enter(self, lane: Lane) -> Turn:
+    async def _enter(self, lane: Lane, key: Hashable) -> Turn:
         await trio.lowlevel.checkpoint_if_cancelled()
         now = trio.current_time()
-        place = _Place(lane, now)
+        place = _Place(lane, key, now)
         self._queues[lane].append(place)
         self._dispatch(now)
         if not place.woken.is_set():
@@ -193,14 +196,14 @@ class Limiter:
             if turn.answered is None:
                 self._breaker.gave_up(turn.ticket)
             else:
-                self._breaker.failed(turn.ticket, now)
+                self._breaker.failed(turn.ticket, now, turn.key)
         self._dispatch(now)
 
     def _learn(self, turn: Turn, now: float) -> None:
         if turn.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._breaker.failed(turn.ticket, now)
+            self._breaker.failed(turn.ticket, now, turn.key)
         else:
-            self._breaker.succeeded(turn.ticket)
+            self._breaker.succeeded(turn.ticket, turn.key)
         if turn.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._refused += 1
             self._policy.refused(now, turn.began, turn.headers, retry_after(turn.headers, self._wall()))
@@ -238,7 +241,7 @@ class Limiter:
         lane = place.lane
         self._queues[lane].popleft()
         self._policy.granted(now)
-        place.turn = Turn(lane, now, self._breaker.begin())
+        place.turn = Turn(lane, place.key, now, self._breaker.begin())
         place.woken.set()
         self._in_flight += 1
         self._out[lane] += 1

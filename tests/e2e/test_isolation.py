@@ -92,7 +92,8 @@ async def test_beside_a_site_that_hangs(street: Street) -> None:
 
 async def test_beside_a_site_that_fails_until_it_is_blocked(street: Street) -> None:
     street.rough.sparklayer.faults.add("*", answer(503))
-    street.rough.store.set_title(JUMPER, "Fails")
+    for product in street.rough.store.ids:
+        street.rough.store.set_title(product, "Fails")
     await street.process.until_blocked("sparklayer: breaker_open")
     await _quiet_edit_arrives(street)
 

@@ -8,7 +8,7 @@ import trio.testing
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.http import Answer
-from daemon.model import Secret
+from daemon.model import ExternalId, Lane, Secret
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.failures import Operation, failure_of, lines_of, words_of
 from daemon.sparklayer.own_words import UNSEEN
@@ -185,12 +185,15 @@ async def test_a_dead_api_opens_the_breaker(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     await sparklayer.probe()
-    fake.answers = [httpx.Response(503)] * 10
-    for _ in range(3):
+    fake.answers = [httpx.Response(503)] * 16
+    for _ in range(4):
         with pytest.raises(Retry):
             await sparklayer.probe()
+    with pytest.raises(Retry):
+        await sparklayer.products.variants_of(ExternalId("1"), Lane.LIVE)
+    assert sparklayer.limiter.statistics().breaker == "closed", "two requests may be at fault themselves"
     with pytest.raises(Blocked) as blocked:
-        await sparklayer.probe()
+        await sparklayer.products.variants_of(ExternalId("2"), Lane.LIVE)
     assert blocked.value.reason == "breaker_open"
     await trio.sleep(6)
     await sparklayer.probe()

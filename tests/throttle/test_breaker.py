@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from daemon.throttle.breaker import TRANSITIONS, Breaker, Event, State
+from daemon.throttle.breaker import MOST_SUSPECTS, TRANSITIONS, Breaker, Event, State
 
 
 def state(breaker: Breaker) -> State:
@@ -73,6 +73,59 @@ def test_stragglers_of_an_earlier_state_change_nothing() -> None:
     assert state(breaker) is State.HALF_OPEN
     breaker.succeeded(probe)
     assert state(breaker) is State.CLOSED
+
+
+def fail_as(breaker: Breaker, key: str, now: float = 0.0) -> None:
+    breaker.failed(breaker.begin(), now, key)
+
+
+def test_two_requests_that_fail_again_and_again_open_nothing() -> None:
+    breaker = Breaker(failures=10, pause=5)
+    for _ in range(20):
+        fail_as(breaker, "one")
+        fail_as(breaker, "two")
+    assert state(breaker) is State.CLOSED
+    fail_as(breaker, "three")
+    assert state(breaker) is State.OPEN
+
+
+def test_what_failed_while_others_succeeded_counts_no_more_until_it_succeeds() -> None:
+    breaker, poisoned = Breaker(failures=3, pause=5), ("one", "two", "three", "four")
+    for key in poisoned[:2]:
+        fail_as(breaker, key)
+    breaker.succeeded(breaker.begin(), "well")
+    for key in poisoned[2:]:
+        fail_as(breaker, key)
+    breaker.succeeded(breaker.begin(), "well")
+    for key in poisoned * 5:
+        fail_as(breaker, key)
+    assert state(breaker) is State.CLOSED
+    for key in poisoned:
+        breaker.succeeded(breaker.begin(), key)
+    for key in poisoned[:3]:
+        fail_as(breaker, key)
+    assert state(breaker) is State.OPEN
+
+
+def test_a_probe_that_failed_before_beside_others_says_nothing() -> None:
+    breaker = Breaker(failures=2, pause=5)
+    fail_as(breaker, "poisoned")
+    breaker.succeeded(breaker.begin(), "well")
+    fail_as(breaker, "a")
+    fail_as(breaker, "b", now=1.0)
+    assert breaker.wait(1.0) == 5.0
+    fail_as(breaker, "poisoned", now=6.0)
+    assert breaker.wait(6.0) == 0.0, "the next one probes at once"
+    fail_as(breaker, "a", now=6.0)
+    assert breaker.wait(6.0) == 10.0
+
+
+def test_only_so_many_suspects_are_remembered() -> None:
+    breaker = Breaker(failures=2 * MOST_SUSPECTS)
+    for number in range(MOST_SUSPECTS + 1):
+        fail_as(breaker, str(number))
+    breaker.succeeded(breaker.begin(), "well")
+    assert len(breaker._suspects) == MOST_SUSPECTS
 
 
 def test_the_table_leaves_out_only_what_cannot_happen() -> None:

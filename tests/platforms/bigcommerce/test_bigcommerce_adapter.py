@@ -355,13 +355,15 @@ async def test_only_a_404_says_that_a_product_is_gone(store: Any, shop: BigComme
 
 
 @pytest.mark.parametrize("trouble", [httpx.Response(500), httpx.ReadTimeout("slow")])
-async def test_the_throttle_is_told_how_each_call_went(store: Any, shop: BigCommerce, trouble: Any) -> None:
+async def test_the_throttle_is_told_how_each_call_went(
+    autojump_clock: MockClock, store: Any, shop: BigCommerce, trouble: Any
+) -> None:
     store.script.extend([trouble] * 10)
-    for _ in range(10):
+    for number in range(3):
         with pytest.raises(Retry):
-            await shop.probe()
+            await shop.read_one(Kind.PRODUCTS, ExternalId(str(number)), Lane.LIVE)
     with pytest.raises(Blocked) as refused:
-        await shop.probe()
+        await shop.read_one(Kind.PRODUCTS, ExternalId("3"), Lane.LIVE)
     assert refused.value.reason == "breaker_open"
     assert len(store.asked) == 10
 

@@ -12,25 +12,54 @@ from daemon.platforms.bigcommerce.wire import MISCOUNTED, Unreadable
 
 BELIEVED = 8
 MOST = 10_000
-"""So many lists are remembered; then the oldest one starts anew."""
+"""The number of lists whose answers are being counted. More of them wait until others are believed or whole."""
+
+STALE = 100 * MOST
+"""A list that was not told of during this number of doubts gives its place to another."""
+
+MOST_BELIEVED = 100_000
+"""The number of short lists that are believed; then the oldest one is doubted again."""
 
 
 @define
 class Doubts:
     """What was told of lists that are too short, and how often."""
 
-    _told: dict[tuple[str, int], tuple[int, int, int]] = field(factory=dict)
-    """By what is listed and whose it is: how many are counted, how many listed, and how often that was told."""
+    _told: dict[tuple[str, int], tuple[int, int, int, int]] = field(factory=dict)
+    """By what is listed and whose it is: how many are counted, how many listed, how often that was told, and when."""
+    _believed: dict[int, int] = field(factory=dict)
+    """Hashes only, of what is listed and whose it is, with that of the numbers: a store may have many of them."""
+    _doubted: int = 0
 
     def about(self, owner: int, what: str, counted: int, listed: int) -> Unreadable | None:
         """Return what stands for `owner` when its list of `what` is not believed; None when it is."""
-        seen = self._told.pop((what, owner), None)
+        key, numbers = (what, owner), hash((counted, listed))
+        seen, believed = self._told.pop(key, None), self._believed.pop(hash(key), None)
         if listed >= counted:
             return None
-        times = seen[2] + 1 if seen is not None and seen[:2] == (counted, listed) else 1
-        if len(self._told) >= MOST:
-            del self._told[next(iter(self._told))]
-        self._told[what, owner] = counted, listed, min(times, BELIEVED)
-        if times >= BELIEVED:
+        if believed == numbers:
+            self._believe(key, numbers)
             return None
+        times = seen[2] + 1 if seen is not None and seen[:2] == (counted, listed) else 1
+        if times >= BELIEVED:
+            self._believe(key, numbers)
+            return None
+        self._doubted += 1
+        if self._has_place():
+            self._told[key] = counted, listed, times, self._doubted
         return Unreadable(owner, f"of its {what} there are {counted}, and {listed} are listed", reason=MISCOUNTED)
+
+    def _believe(self, key: tuple[str, int], numbers: int) -> None:
+        if len(self._believed) >= MOST_BELIEVED:
+            del self._believed[next(iter(self._believed))]
+        self._believed[hash(key)] = numbers
+
+    def _has_place(self) -> bool:
+        """Whether one more list can be counted. To drop the oldest for it would starve all when there are too many."""
+        if len(self._told) < MOST:
+            return True
+        oldest = next(iter(self._told))
+        if self._doubted - self._told[oldest][3] <= STALE:
+            return False
+        del self._told[oldest]
+        return True

@@ -171,13 +171,30 @@ def test_what_says_something_else_is_doubted_anew() -> None:
     assert doubts.about(8, "addresses", 12, 13) is None
 
 
-def test_only_so_many_doubts_are_remembered() -> None:
+@pytest.mark.parametrize("number", [MOST, MOST + 1, 3 * MOST])
+def test_however_many_are_doubted_each_is_believed_in_the_end(number: int) -> None:
     doubts = Doubts()
-    for owner in range(MOST + 5):
+    for turn in range(1, 4 * BELIEVED):
+        believed = [doubts.about(owner, "stock levels", 3, 2) is None for owner in range(number)]
+        assert turn >= BELIEVED or not any(believed)
+    assert all(believed)
+    assert doubts.about(0, "stock levels", 4, 2), "it says something else"
+
+
+def test_only_so_many_doubts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, number in (("MOST", 3), ("STALE", 50), ("MOST_BELIEVED", 4)):
+        monkeypatch.setattr(f"daemon.platforms.bigcommerce.doubts.{name}", number)
+    doubts = Doubts()
+    for owner in range(6):
         for _ in range(BELIEVED):
             doubts.about(owner, "addresses", 12, 0)
     assert doubts.about(0, "addresses", 12, 0), "the oldest one was forgotten"
-    assert doubts.about(MOST, "addresses", 12, 0) is None
+    assert doubts.about(5, "addresses", 12, 0) is None
+    for owner in range(100, 103):
+        assert doubts.about(owner, "addresses", 12, 0)
+    for _ in range(100):
+        late = doubts.about(200, "addresses", 12, 0)
+    assert late is None, "those that nobody asks for any more keep no place"
 
 
 async def test_that_there_are_no_groups_takes_two_answers(house: House, autojump_clock: MockClock) -> None:

@@ -6,6 +6,7 @@
     │   ├── Missing      ... because the thing addressed does not exist (404)
     │   └── Duplicate    ... because an id or SKU is taken already
     ├── Blocked          nothing will work until a person or time heals it: pause the connection, probe
+    │   ├── Forbidden    ... or only this entity is refused: try it again later, others will show it
     │   └── KeyRefused   ... because the key is not known where tokens are given
     └── StorageTrouble   our own database cannot commit right now: callers are told to come back
     ConfigError          the configuration is wrong: one line, exit 2
@@ -83,12 +84,19 @@ class Blocked(Failure):
         self.after = after
 
 
+class Forbidden(Blocked):
+    """A 403 of which it will show whether a right is missing or one entity is refused: it pauses nothing yet."""
+
+
 class KeyRefused(Blocked):
     """The key itself is refused, by whoever gives tokens for it: sent again, it will hardly be known."""
 
 
 MISSING_RIGHT = frozenset({"scope_missing", "forbidden", "customer_read_unknown"})
-"""Reasons of Blocked that may concern one API only: elsewhere than on the line itself they stop nothing else."""
+"""Reasons of Blocked that may concern one API only: elsewhere than on the line itself they stop nothing else.
+
+A Rejected that has one of them was refused because of its entity, though others are not.
+"""
 
 
 class StorageTrouble(Failure):

@@ -39,7 +39,7 @@ class Offline:
 
         async def read(storage: Database) -> list[dict[str, Any]]:
             everyone = await storage.read(connections.everyone)
-            return [await connection_status(storage, stored, None, time.time()) for stored in everyone]
+            return [await connection_status(storage, stored, None, time.time(), self._vault) for stored in everyone]
 
         return {"connections": self._run(read)}
 

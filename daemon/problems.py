@@ -234,6 +234,12 @@ class Trouble(enum.Enum):
         remedy="Ask SparkLayer's support to change it.",
         at=(Kind.STORE,),
     )
+    NOT_SHOWN = Entry(
+        when="the platform refuses to show one entity while it shows others, so no right is missing",
+        message="{platform} does not let us read it ({words}), so SparkLayer keeps what it has of it.",
+        remedy="Look in {platform} at who may see it; if that is not clear, ask {platform}'s support.",
+        at=(Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS, Kind.STORE),
+    )
     REFUSED_BY_SPARKLAYER = Entry(
         when="SparkLayer answers that it does not take an entity as it is; its words, shortened",
         message="SparkLayer did not accept it: {words}.",

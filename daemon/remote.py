@@ -44,10 +44,19 @@ class Waiting(msgspec.Struct, frozen=True):
     oldest_seconds: float | None = None
 
 
+class HeldUp(msgspec.Struct, frozen=True, kw_only=True):
+    """An entity that a run waits for: how often it was tried, and the last error."""
+
+    id: str
+    attempts: int
+    error: str = ""
+
+
 class FullSync(msgspec.Struct, frozen=True, kw_only=True):
     """The latest run of one kind; over once it has a `finished_at`. `total_hint` may be a little off.
 
-    `held_removals` are those that waited for a person when it ended.
+    `held_removals` are those that waited for a person when it ended. `held_up` entities are tried again and keep the
+    run from its end; `held_up_by` has some of them.
     """
 
     id: int
@@ -58,6 +67,8 @@ class FullSync(msgspec.Struct, frozen=True, kw_only=True):
     total_hint: int | None = None
     finished_at: float | str | None = None
     succeeded: bool | None = None
+    held_up: int = 0
+    held_up_by: tuple[HeldUp, ...] = ()
 
 
 class KindStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,11 +16,15 @@ from daemon.storage.connections import Stored, everyone
 from daemon.storage.database import Database, Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
+from daemon.storage.vault import Vault
 from daemon.throttle.limiter import LimiterStatistics
 
 
-async def connection_status(storage: Storage, stored: Stored, line: Line | None, now: float) -> dict[str, Any]:
-    """Return how a connection does. Raises StorageTrouble."""
+async def connection_status(
+    storage: Storage, stored: Stored, line: Line | None, now: float, vault: Vault | None = None
+) -> dict[str, Any]:
+    """Return how a connection does; last errors only with the `vault` or the `line` of it. Raises StorageTrouble."""
+    vault = line.vault if line else vault
     kinds = [await storage.read(overview, stored.id, kind) for kind in (line.desks if line else SYNCED_KINDS)]
     return {
         "site": str(stored.site),
@@ -28,7 +32,10 @@ async def connection_status(storage: Storage, stored: Stored, line: Line | None,
         "state": stored.state,
         "blocked": _cause(line.gate) if line else None,
         "kinds": {
-            kind.kind.value: {**_kind(kind, now), "blocked": _cause(line.desks[kind.kind].gate) if line else None}
+            kind.kind.value: {
+                **_kind(kind, now, vault),
+                "blocked": _cause(line.desks[kind.kind].gate) if line else None,
+            }
             for kind in kinds
         },
         "throttles": [_shown(throttle) for throttle in _throttles(line)] if line else [],
@@ -39,7 +46,7 @@ def _cause(gate: Gate) -> str | None:
     return f"{gate.cause.side.value}: {gate.cause.reason}" if gate.cause else None
 
 
-def _kind(kind: KindOverview, now: float) -> dict[str, Any]:
+def _kind(kind: KindOverview, now: float, vault: Vault | None) -> dict[str, Any]:
     waiting = {
         lane.name.lower(): sum(d.rows for d in kind.depths if d.lane is lane and d.state == "pending") for lane in Lane
     }
@@ -50,7 +57,7 @@ def _kind(kind: KindOverview, now: float) -> dict[str, Any]:
             "parked": sum(depth.rows for depth in kind.depths if depth.state == "parked"),
             "oldest_seconds": round(now - min(oldest), 1) if oldest else None,
         },
-        "full_sync": _run(kind.run, kind.ledger) if kind.run else None,
+        "full_sync": {**_run(kind.run, kind.ledger), **_held_up(kind, vault)} if kind.run else None,
         "issues": kind.issues,
         "ledger": kind.ledger,
         "held_removals": kind.held,
@@ -71,6 +78,19 @@ def _run(run: Run, known: int) -> dict[str, Any]:
         "finished_at": run.finished_at,
         "succeeded": run.succeeded,
     }
+
+
+def _held_up(kind: KindOverview, vault: Vault | None) -> dict[str, Any]:
+    """Return which entities the run waits for, and why: some by name, all of them counted."""
+    named = [
+        {
+            "id": one.external_id,
+            "attempts": one.attempts,
+            "error": vault.open(one.sealed) if vault and one.sealed else "",
+        }
+        for one in kind.retrying
+    ]
+    return {"held_up": kind.held_up, "held_up_by": named}
 
 
 def _throttles(line: Line) -> list[LimiterStatistics]:

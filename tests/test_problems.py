@@ -49,6 +49,7 @@ KINDS = {
     "orders.py": Kind.ORDERS,
     "store.py": Kind.STORE,
     "jobs.py": None,
+    "pipeline.py": None,
 }
 """The kind of the entities that a part of the daemon works on; None: all of them."""
 

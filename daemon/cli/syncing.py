@@ -169,6 +169,15 @@ def describe(status: "Status") -> Iterator[str]:
                 yield f"    {now.held_removals} have removals that wait for a person: {see}"
             if now.full_sync:
                 yield f"    {_outcome(now.full_sync)}"
+                yield from (f"      {line}" for line in _held_up(now.full_sync))
+
+
+def _held_up(latest: "FullSync") -> Iterator[str]:
+    """Word what a run waits for."""
+    for one in latest.held_up_by:
+        yield f"waits for {one.id}, tried {one.attempts} times: {one.error}"
+    if more := latest.held_up - len(latest.held_up_by):
+        yield f"and for {more} more"
 
 
 def _waiting(outbox: "Waiting") -> str:

@@ -1,15 +1,20 @@
 """The actor of one kind of one connection: takes due changes from the outbox, a batch at a time.
 
 Each lane has a loop of its own, so that a webhook is not behind a batch of a full sync; what is in flight in one is
-not claimed by the other. A batch is as large as the platform can read in one call. A bug in a batch is pinned to the
-entity that has it by working on each alone.
+not claimed by the other. Nor is a batch behind a few slow entities of the one before: those go on beside it. A batch
+is as large as the platform can read in one call. A bug in a batch is pinned to the entity that has it by working on
+each alone.
 """
+
+import math
+from collections.abc import Collection
 
 import structlog
 import trio
 
 from daemon.engine.line import Line
 from daemon.engine.pipeline import Pipeline
+from daemon.engine.stragglers import LATE
 from daemon.errors import StorageTrouble
 from daemon.model import ExternalId, Lane
 from daemon.storage import outbox
@@ -23,6 +28,9 @@ COALESCE = 0.05
 
 STORAGE_PAUSE = 1.0
 
+MOST_BATCHES = 8
+"""Batches of a lane in flight: each but one waits for entities that hang."""
+
 log = structlog.get_logger()
 
 
@@ -33,7 +41,9 @@ class Actor:
         self._line = line
         self._pipeline = pipeline
         self._desk = line.desks[pipeline.kind]
-        self._in_flight: set[ExternalId] = set()
+        self._in_flight: dict[ExternalId, trio.Event] = {}
+        """What is in a batch, with the event that lets the lane go on beside that."""
+        pipeline.settled, pipeline.lags = self._settled, self._lags
         self._finishing = False
 
     async def run(self) -> None:
@@ -48,33 +58,56 @@ class Actor:
         self._desk.wake()
 
     async def _run_lane(self, lane: Lane) -> None:
-        while not self._finishing:
-            now = self._line.now()
-            try:
-                if self._line.blocked(self._pipeline.kind) is None and (claims := await self._claim(lane, now)):
-                    await self._work(claims, lane)
-                else:
-                    await self._nap(lane, now)
-            except StorageTrouble as error:
-                log.warning("the database cannot be used now", reason=error.reason)
-                await trio.sleep(STORAGE_PAUSE)
+        async with trio.open_nursery() as batches:
+            while not self._finishing:
+                now, moved_on = self._line.now(), trio.Event()
+                try:
+                    free = len(batches.child_tasks) < MOST_BATCHES and self._line.blocked(self._pipeline.kind) is None
+                    if free and (claims := await self._claim(lane, now, moved_on)):
+                        batches.start_soon(self._work_on, claims, lane, moved_on)
+                        # A backfill batch takes its time; a live one that does has an entity that hangs.
+                        with trio.move_on_after(LATE if lane is Lane.LIVE else math.inf):
+                            await moved_on.wait()
+                    else:
+                        await self._nap(lane, now)
+                except StorageTrouble as error:
+                    log.warning("the database cannot be used now", reason=error.reason)
+                    await trio.sleep(STORAGE_PAUSE)
 
-    async def _claim(self, lane: Lane, now: float) -> list[Claim]:
-        line = self._line
+    async def _work_on(self, claims: list[Claim], lane: Lane, moved_on: trio.Event) -> None:
+        try:
+            await self._work(claims, lane, moved_on)
+        except StorageTrouble as error:
+            log.warning("the database cannot be used now", reason=error.reason)
+            await trio.sleep(STORAGE_PAUSE)
+        finally:
+            self._settled([claim.external_id for claim in self._left(claims, moved_on)])
+            moved_on.set()
+
+    def _left(self, claims: list[Claim], moved_on: trio.Event) -> list[Claim]:
+        """Return what of a batch is not settled; that was may be in another one by now."""
+        return [claim for claim in claims if self._in_flight.get(claim.external_id) is moved_on]
+
+    def _settled(self, ids: Collection[ExternalId]) -> None:
+        for external_id in ids:
+            self._in_flight.pop(external_id, None)
+
+    def _lags(self, ids: Collection[ExternalId]) -> None:
+        for external_id in ids:
+            if external_id in self._in_flight:
+                self._in_flight[external_id].set()
+
+    async def _claim(self, lane: Lane, now: float, moved_on: trio.Event) -> list[Claim]:
+        line, kind = self._line, self._pipeline.kind
         async with self._desk.claiming:
+            busy = frozenset(self._in_flight)  # a copy: what is settled while the database is read is not free yet
             claims = await line.storage.read(
-                outbox.claim,
-                line.connection.id,
-                self._pipeline.kind,
-                lane,
-                now,
-                line.platform.batch(self._pipeline.kind),
-                self._in_flight,
+                outbox.claim, line.connection.id, kind, lane, now, line.platform.batch(kind), busy
             )
-            self._in_flight.update(claim.external_id for claim in claims)
+            self._in_flight.update((claim.external_id, moved_on) for claim in claims)
         return claims
 
-    async def _work(self, claims: list[Claim], lane: Lane) -> None:
+    async def _work(self, claims: list[Claim], lane: Lane, moved_on: trio.Event) -> None:
         try:
             await self._pipeline.work(claims, lane)
         except StorageTrouble:
@@ -82,12 +115,10 @@ class Actor:
         except Exception as error:  # the batch's edge: whichever entity of it is our bug is found, logged and parked
             if len(claims) > 1:
                 log.exception("a batch broke the daemon; each of it is tried alone", size=len(claims))
-                for claim in claims:
-                    await self._work([claim], lane)
+                for claim in self._left(claims, moved_on):
+                    await self._work([claim], lane, moved_on)
             else:
                 await self._pipeline.fail(claims[0], lane, error)
-        finally:
-            self._in_flight.difference_update(claim.external_id for claim in claims)
 
     async def _nap(self, lane: Lane, now: float) -> None:
         """Wait for a change to come, or for one that was not due at `now`, when rows were claimed, to come due."""

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import trio
 from attrs import define, field, frozen
 
 from daemon.engine.explanation import Step
+from daemon.engine.signal import Signal
 from daemon.engine.verdict import Verdict
 from daemon.model import ExternalId, Kind, Lane, Mapped, VariantId
 from daemon.storage.ledger import Row
@@ -19,10 +21,14 @@ class Batch:
     `refreshing` are those that are written whatever the ledger says. `wanted` are entities that turned out to be
     needed besides: they are looked at next. So are those in `missing`, which SparkLayer does not have
     whatever the ledger says: they are written anew.
+
+    `late` are those that are still worked on in `background` after `write` has returned: their verdicts are not final
+    before they `come_in`, which `came_in` tells.
     """
 
     claims: dict[ExternalId, Claim]
     lane: Lane
+    background: trio.Nursery | None = None
     refreshing: frozenset[ExternalId] = frozenset()
     mapped: dict[ExternalId, Mapped[Any]] = field(factory=dict)
     verdicts: dict[ExternalId, Verdict] = field(factory=dict)
@@ -36,6 +42,36 @@ class Batch:
     """Those that lose something in SparkLayer."""
     wanted: set[ExternalId] = field(factory=set)
     missing: set[ExternalId] = field(factory=set)
+    late: set[ExternalId] = field(factory=set)
+    came_in: Signal = field(factory=Signal)
+    settled: set[ExternalId] = field(factory=set)
+
+    @property
+    def nursery(self) -> trio.Nursery:
+        """Where what is late goes on. Only of a batch that is worked on, not of one that is explained."""
+        assert self.background is not None
+        return self.background
+
+    def come_in(self, *ids: ExternalId) -> None:
+        """Note that the verdicts on late entities are final."""
+        self.late.difference_update(ids)
+        self.came_in.set()
+
+    def take_over(self, part: "Batch") -> None:
+        """Add all that was found out about a part of this batch."""
+        self.mapped.update(part.mapped)
+        self.verdicts.update(part.verdicts)
+        self.rows = {**self.rows, **part.rows}
+        self.gone |= part.gone
+        self.kept |= part.kept
+        self.removing |= part.removing
+        self.wanted |= part.wanted
+        self.missing |= part.missing
+
+    def ready(self) -> dict[ExternalId, Verdict]:
+        """Return the verdicts that are final and not settled yet."""
+        done = self.settled | self.late
+        return {external_id: verdict for external_id, verdict in self.verdicts.items() if external_id not in done}
 
     def came_by_sweep(self, external_id: ExternalId) -> bool:
         """Whether no webhook and no full sync has asked for the entity."""
@@ -68,6 +104,8 @@ class Writer(Protocol):
     """Writes the entities of one kind to SparkLayer."""
 
     kind: Kind
+    partial: bool
+    """Whether most entities of the platform may be none of SparkLayer's, which shows only when they are read."""
 
     def variants(self, _value: Any, _row: Row, /) -> Variants:
         """Return the variants of an entity's value, and those that SparkLayer has besides, by the ledger's row."""
@@ -81,6 +119,7 @@ class Writer(Protocol):
         """Send what differs from the ledger, and note the verdict on each of `batch.mapped` without one.
 
         What is about to be sent is marked unsure first. Raises StorageTrouble; failures of either side are verdicts.
+        Entities that take long are left in `batch.late`.
         """
         ...
 

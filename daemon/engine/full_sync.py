@@ -14,14 +14,18 @@ import structlog
 import trio
 
 from daemon.engine.line import Line
-from daemon.errors import Blocked, Rejected, Retry
+from daemon.errors import Blocked, Forbidden, Rejected, Retry
 from daemon.model import LOGGED_KINDS, Kind, RunId
 from daemon.platforms.base import Page
 from daemon.storage import full_syncs, outbox, removals
 from daemon.storage.full_syncs import PageRead, Run, Start
+from daemon.storage.overview import MOST_NAMED
 
 CHECK_EVERY = 60.0
 """Seconds between two looks at whether a run is drained when nothing settles."""
+
+NAME_EVERY = 600.0
+"""Seconds between two log lines that name what a run waits for; the first comes after `CHECK_EVERY`."""
 
 SECOND_LOOK = 2.0
 """Seconds between two answers of which the second decides."""
@@ -187,13 +191,18 @@ class FullSyncs:
         """Wait until the last item is settled, but for one that still retries not for ever."""
         line = self._line
         began, blocked_before = line.now(), line.blocked_seconds(self._kind)
+        named_at = trio.current_time() - NAME_EVERY + CHECK_EVERY
         while not await self._judge_and_close(run):
             waited = line.now() - began - (line.blocked_seconds(self._kind) - blocked_before)
             if waited > line.options.stragglers:
+                await self._name_what_holds_up(run)
                 left = await line.storage.write(full_syncs.give_up, run.id)
                 log.warning("full sync ends without the last of it", site=str(line.connection.site), left=left)
-            else:
-                await self._desk.settled.wait_until(trio.current_time() + CHECK_EVERY)
+                continue
+            if trio.current_time() >= named_at + NAME_EVERY:
+                named_at = trio.current_time()
+                await self._name_what_holds_up(run)
+            await self._desk.settled.wait_until(trio.current_time() + CHECK_EVERY)
         if self._kind not in LOGGED_KINDS and run.mode != "daily":
             ended = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
             line.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
@@ -206,6 +215,20 @@ class FullSyncs:
         self._desk.wake()
         return await line.storage.write(full_syncs.close_if_drained, (run.id, line.now()))
 
+    async def _name_what_holds_up(self, run: Run) -> None:
+        """Log which entities the run waits for because they are tried again."""
+        retrying, count = await self._line.storage.read(outbox.retrying, run.id, MOST_NAMED)
+        if not retrying:
+            return
+        log.warning(
+            "full sync waits for entities that fail",
+            site=str(self._line.connection.site),
+            kind=self._kind.value,
+            run=run.id,
+            entities=[f"{one.external_id}: {self._desk.reasons.get(one.external_id, '')}" for one in retrying],
+            more=count - len(retrying),
+        )
+
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call of an enumeration until it succeeds: it has nobody else to retry it."""
         attempts = 0
@@ -213,10 +236,10 @@ class FullSyncs:
             await self._line.passed(self._kind)
             try:
                 return await call()
-            except Blocked as error:
-                self._line.block(self._kind, error)
-            except (Retry, Rejected) as error:
+            except (Retry, Rejected, Forbidden) as error:
                 log.info("full sync waits", site=str(self._line.connection.site), reason=error.reason)
                 after = error.after if isinstance(error, Retry) else SECOND_LOOK
                 await trio.sleep(self._line.backoff(attempts, after))
                 attempts += 1
+            except Blocked as error:
+                self._line.block(self._kind, error)

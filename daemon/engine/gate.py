@@ -66,6 +66,8 @@ class Gate:
             log.warning("blocked", side=cause.side.value, reason=cause.reason, **self._told)
             self._cause = cause
             self._closed.set()
+        elif (cause.after or 0.0) > (self._cause.after or 0.0):
+            self._cause = cause  # what is blocked together is probed when all of it may be
 
     async def run_prober(self, probes: Mapping[Side, Callable[[], Awaitable[None]]]) -> None:
         """Whenever the gate is closed, probe with growing pauses until it can be opened.

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-import trio
 from attrs import frozen
 
 from daemon.engine.batch import Batch
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE
 from daemon.engine.line import Line
+from daemon.engine.stragglers import work_off
 from daemon.engine.verdict import Verdict
-from daemon.errors import Rejected
+from daemon.errors import Rejected, Retry
 from daemon.model import ExternalId, Kind
 from daemon.problems import refused
 from daemon.storage import ledger
@@ -87,23 +87,31 @@ def find_jobs(batch: Batch, parts: type[P], digest: Callable[[Any], bytes]) -> l
     return jobs
 
 
-async def carry_out(batch: Batch, jobs: Iterable[Job[V, P]], send: Callable[[Job[V, P]], Awaitable[Verdict]]) -> None:
-    """Send jobs, a few at a time, and note the verdict on each; the words of a refusal are an issue."""
-    todo = iter(list(jobs))
+async def carry_out(
+    batch: Batch, jobs: Iterable[Job[V, P]], send: Callable[[Job[V, P]], Awaitable[Verdict]], *, last: bool = True
+) -> None:
+    """Send jobs, a few at a time, and note the verdict on each; the words of a refusal are an issue.
 
-    async def worker() -> None:
-        for job in todo:
-            try:
-                batch.verdicts[job.external_id] = await send(job)
-            except Rejected as error:
-                problems = (refused(str(error)),)
-                batch.verdicts[job.external_id] = Verdict(outcome="rejected", problems=problems)
-            except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
-                batch.fail(job.external_id, error)
+    Jobs that take long go on in the background. One that is late with a step that is not its `last` is tried again.
+    """
 
-    async with trio.open_nursery() as nursery:
-        for _ in range(CONCURRENCY):
-            nursery.start_soon(worker)
+    async def work(job: Job[V, P]) -> None:
+        external_id = job.external_id
+        try:
+            batch.verdicts[external_id] = await send(job)
+        except Rejected as error:
+            problems = (refused(str(error)),)
+            batch.verdicts[external_id] = Verdict(outcome="rejected", problems=problems)
+        except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
+            batch.fail(external_id, error)
+        if external_id in batch.late:
+            if not last and not batch.failed(external_id):
+                batch.fail(external_id, Retry("a first step took too long", reason="late"))
+            batch.come_in(external_id)
+
+    todo = [job for job in jobs if job.external_id not in batch.late]
+    late = await work_off(batch.nursery, todo, work, concurrency=CONCURRENCY)
+    batch.late.update(job.external_id for job in late)
 
 
 async def mark_unsure(line: Line, kind: Kind, rows: Sequence[Row]) -> None:

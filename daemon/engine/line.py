@@ -18,7 +18,7 @@ from daemon.engine.products.entry import Terms
 from daemon.engine.signal import Signal
 from daemon.engine.site import Wanted, prepare_site
 from daemon.errors import MISSING_RIGHT, Blocked, Rejected, Side
-from daemon.model import Connection, Kind, Lane, StoreFacts
+from daemon.model import Connection, ExternalId, Kind, Lane, StoreFacts
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
@@ -34,6 +34,8 @@ SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
 
 LONGEST_BACKOFF = 900.0
 """Seconds. Also the longest Retry-After that is honoured."""
+
+MOST_REASONS = 1000
 
 log = structlog.get_logger()
 
@@ -73,6 +75,15 @@ class Desk:
     """Closed while a right is missing that only this kind needs; the connection's own gate is closed for the rest."""
     reading: trio.Lock = field(factory=trio.Lock)
     claiming: trio.Lock = field(factory=trio.Lock)
+    reasons: dict[ExternalId, str] = field(factory=dict)
+    """Why entities failed when they were tried last, in words that may be logged; the latest only."""
+
+    def failed(self, external_id: ExternalId, reason: str) -> None:
+        """Note why an entity is tried again."""
+        self.reasons.pop(external_id, None)
+        self.reasons[external_id] = reason
+        if len(self.reasons) > MOST_REASONS:
+            del self.reasons[next(iter(self.reasons))]
 
     def wake(self) -> None:
         """There may be work in the outbox."""

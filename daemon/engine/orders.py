@@ -18,6 +18,7 @@ from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
 from daemon.engine.verdict import Verdict
 from daemon.engine.winners import winners
+from daemon.errors import Retry
 from daemon.model import CartId, ExternalId, Kind, Lane, Order
 from daemon.problems import Trouble
 from daemon.second_answer import confirmed
@@ -46,9 +47,12 @@ class OrderWriter(WithoutVariants):
     """Fulfils `daemon.engine.batch.Writer` for orders."""
 
     kind = Kind.ORDERS
+    partial = True
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._leaving: set[CartId] = set()
+        """Purchases that an order is taken out of just now, perhaps by a call that hangs."""
 
     async def prepare(self) -> None:
         """Prepare nothing: orders need nothing on the site."""
@@ -68,7 +72,8 @@ class OrderWriter(WithoutVariants):
         async def send(job: OrderJob) -> Verdict:
             return await self._send(job, batch.lane)
 
-        await carry_out(batch, [job for job in todo if _left(job)], leave)
+        await carry_out(batch, [job for job in todo if job.value is None and _left(job)], leave)
+        await carry_out(batch, [job for job in todo if job.value is not None and _left(job)], leave, last=False)
         await carry_out(
             batch, [job for job in todo if job.value is not None and not batch.failed(job.external_id)], send
         )
@@ -114,16 +119,22 @@ class OrderWriter(WithoutVariants):
         """Cancel the purchases that the order is no longer, unless another order is by now, as two answers say."""
         gone = job.value is None
         for cart in sorted(_left(job)):
-            held = await confirmed(
-                partial(self._line.sparklayer.purchases.read, cart, lane), partial(_is_held_by, job.external_id)
-            )
-            if held is not None and _is_held_by(job.external_id, held):
-                await self._line.sparklayer.purchases.put(cart, cancelled(held) if gone else let_go(held), lane)
+            self._leaving.add(cart)
+            try:
+                held = await confirmed(
+                    partial(self._line.sparklayer.purchases.read, cart, lane), partial(_is_held_by, job.external_id)
+                )
+                if held is not None and _is_held_by(job.external_id, held):
+                    await self._line.sparklayer.purchases.put(cart, cancelled(held) if gone else let_go(held), lane)
+            finally:
+                self._leaving.discard(cart)
         return Verdict(outcome="removed", released=frozenset(_left(job))) if gone else Verdict(outcome="written")
 
     async def _send(self, job: OrderJob, lane: Lane) -> Verdict:
         order, purchases = job.value, self._line.sparklayer.purchases
         assert order is not None  # who is gone only leaves
+        if order.cart_id in self._leaving:
+            raise Retry("its cart is not free yet", reason="cart_first")
         # What the ledger knows SparkLayer to have would lose its reference and its customer to a PUT after a wrong 404.
         known = job.before is not None and order.cart_id in job.before.carts
         held = await confirmed(partial(purchases.read, order.cart_id, lane), lambda held: held is not None or not known)

@@ -7,8 +7,9 @@ to be tried again, or broken by a bug of ours. One that is blocked settles nothi
 known to be confirmed is settled even for an entity that failed.
 """
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -17,10 +18,12 @@ import trio
 from daemon.engine.batch import Batch, Variants, Writer
 from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.line import Desk, Line
+from daemon.engine.stragglers import work_off
 from daemon.engine.verdict import Verdict
-from daemon.errors import Blocked, Failure, Retry
+from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
 from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts, VariantId
 from daemon.platforms.base import Entity
+from daemon.problems import Trouble
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.issues import IssueRow
 from daemon.storage.outbox import Claim
@@ -31,6 +34,10 @@ MOST_ATTEMPTS = 400
 """About 48 hours of retrying, as long as platforms retry their own webhooks."""
 
 MOST_BROKEN_ATTEMPTS = 10
+
+SLOW_READ = 3.0
+MOST_ALONE = 16
+CONCURRENCY = 8
 
 log = structlog.get_logger()
 
@@ -44,6 +51,10 @@ class Pipeline:
         self.kind = writer.kind
         self._bugs: Counter[ExternalId] = Counter()
         """How often an entity broke us in a row. A restart, perhaps with the bug mended, counts anew."""
+        self.settled: Callable[[Collection[ExternalId]], None] = _tell_nobody
+        """Called when entities were settled, or are not worked on any more: they may be claimed again."""
+        self.lags: Callable[[Collection[ExternalId]], None] = _tell_nobody
+        """Called when all of a batch is settled but for these, which take long."""
 
     @property
     def _desk(self) -> Desk:
@@ -51,8 +62,21 @@ class Pipeline:
 
     async def work(self, claims: Sequence[Claim], lane: Lane) -> None:
         """Work on a batch to its end. Raises StorageTrouble when it could not be settled; bugs come out as such."""
-        batch = Batch({claim.external_id: claim for claim in claims}, lane, await self._refreshing(claims))
-        contents = {claim.external_id: entity for claim in claims if (entity := self._desk.handoff.take(claim))}
+        refreshing = await self._refreshing(claims)
+        errors: list[Exception] = []
+        async with trio.open_nursery() as nursery:
+            batch = Batch({claim.external_id: claim for claim in claims}, lane, nursery, refreshing)
+            try:
+                await self._carry(batch)
+            except Exception as error:  # noqa: BLE001  raised again below, as itself and not in a group
+                errors.append(error)
+                nursery.cancel_scope.cancel()
+        if errors:
+            raise errors[0]
+
+    async def _carry(self, batch: Batch) -> None:
+        """Take a batch through its stations. Its late entities are settled one after the other, as they come in."""
+        handed = {key: entity for key, claim in batch.claims.items() if (entity := self._desk.handoff.take(claim))}
         try:
             facts = await self._line.facts()
             await self._writer.prepare()
@@ -60,10 +84,14 @@ class Pipeline:
             for external_id in batch.claims:
                 batch.fail(external_id, error)
         else:
-            await self._read(batch, contents, facts)
+            await self._read(batch, handed, facts)
             await self._brake(batch)
             await self._writer.write(batch)
         await self._settle(batch)
+        while batch.late:
+            self.lags(batch.late)
+            await batch.came_in.wait()
+            await self._settle(batch)
 
     async def fail(self, claim: Claim, lane: Lane, error: Exception) -> None:
         """Settle one entity that broke its batch by a bug of ours."""
@@ -111,18 +139,18 @@ class Pipeline:
         contents: dict[ExternalId, Entity | None] = dict(handed)
         wanted = [external_id for external_id in batch.claims if external_id not in contents]
         if wanted:
-            await self._read_again(batch, wanted, contents)
+            await self._read_again(batch, wanted, contents, facts)
         for external_id, entity in contents.items():
-            self._map(batch, external_id, entity, facts)
+            await self._map(batch, external_id, entity, facts)
 
-    def _map(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
+    async def _map(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
         if entity is not None and entity.external_id != external_id:
             batch.verdicts[external_id] = Verdict(outcome="unchanged", next=entity.external_id)
             return
         try:
             mapped = self._line.platform.map(self.kind, entity, facts) if entity else Mapped[Any](value=None)
         except Exception as error:  # noqa: BLE001  the entity's edge: settled as broken, with its traceback
-            batch.fail(external_id, error)
+            await self._fail_reading(batch, external_id, error)
             return
         batch.mapped[external_id] = mapped
         if entity is None:
@@ -132,25 +160,79 @@ class Pipeline:
             batch.verdicts[external_id] = Verdict(outcome="rejected")
 
     async def _read_again(
-        self, batch: Batch, wanted: Sequence[ExternalId], contents: dict[ExternalId, Entity | None]
+        self,
+        batch: Batch,
+        wanted: Sequence[ExternalId],
+        contents: dict[ExternalId, Entity | None],
+        facts: StoreFacts,
     ) -> None:
         """Read entities by their ids; ask for each that the answer leaves out itself, since that proves nothing."""
+        platform, listed = self._line.platform, False
         try:
-            contents.update(await self._line.platform.read(self.kind, wanted, batch.lane))
+            with trio.move_on_after(self._longest_read(batch, wanted)):
+                contents.update(await platform.read(self.kind, wanted, batch.lane))
+                listed = True
         except Failure as error:
-            for external_id in wanted:
-                batch.fail(external_id, error)
-            return
+            if len(wanted) == 1 or not _may_be_of_one(error):
+                for external_id in wanted:
+                    await self._fail_reading(batch, external_id, error)
+                return
 
         async def read_one(external_id: ExternalId) -> None:
             try:
-                contents[external_id] = await self._line.platform.read_one(self.kind, external_id, batch.lane)
-            except Failure as error:
-                batch.fail(external_id, error)
+                found = {} if listed else await platform.read(self.kind, [external_id], batch.lane)
+                entity = found.get(external_id) or await platform.read_one(self.kind, external_id, batch.lane)
+                if external_id in batch.late:
+                    await self._follow(batch, external_id, entity, facts)
+                else:
+                    contents[external_id] = entity
+            except Exception as error:  # noqa: BLE001  the entity's edge: a bug is settled as one
+                await self._fail_reading(batch, external_id, error)
+            batch.come_in(external_id)
 
-        async with trio.open_nursery() as nursery:
-            for external_id in [one for one in wanted if one not in contents]:
-                nursery.start_soon(read_one, external_id)
+        left_out = [one for one in wanted if one not in contents]
+        if batch.background is not None:
+            batch.late.update(await work_off(batch.background, left_out, read_one, concurrency=CONCURRENCY))
+            return
+        for external_id in left_out:  # what is explained is waited for
+            await read_one(external_id)
+
+    async def _fail_reading(self, batch: Batch, external_id: ExternalId, error: Exception) -> None:
+        """Note that an entity could not be read. One that alone may not be is told, if it is one of SparkLayer's."""
+        if not (isinstance(error, Rejected) and _may_be_of_one(error)):
+            batch.fail(external_id, error)
+            return
+        line = self._line
+        try:
+            known = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
+        except StorageTrouble as trouble:
+            batch.fail(external_id, trouble)
+            return
+        batch.verdicts[external_id] = Verdict(outcome="rejected")
+        if self._writer.partial and not known:
+            return
+        problem = Trouble.NOT_SHOWN.problem(platform=line.platform_type.label, words=str(error).rstrip(" ."))
+        batch.mapped[external_id] = Mapped(value=None, problems=(problem,), name=external_id)
+
+    def _longest_read(self, batch: Batch, wanted: Sequence[ExternalId]) -> float:
+        """Return how many seconds a few live changes are waited for together, before each of them is read alone.
+
+        One that hangs would keep the others. Many are not read alone, and none that only waits for the throttle.
+        """
+        waiting = sum(self._line.platform.limiter.statistics().waiting.values())
+        few = batch.lane is Lane.LIVE and 1 < len(wanted) <= MOST_ALONE and not waiting
+        return SLOW_READ if few else math.inf
+
+    async def _follow(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
+        """Go on with an entity of which the reading was late: the batch has gone on without it."""
+        claims, refreshing = {external_id: batch.claims[external_id]}, batch.refreshing & {external_id}
+        alone = Batch(claims, batch.lane, batch.nursery, refreshing)
+        await self._map(alone, external_id, entity, facts)
+        await self._brake(alone)
+        await self._writer.write(alone)
+        while alone.late:
+            await alone.came_in.wait()
+        batch.take_over(alone)
 
     async def _brake(self, batch: Batch) -> None:
         """Learn what SparkLayer has of the batch, and keep what must not be removed of it now."""
@@ -207,9 +289,10 @@ class Pipeline:
         """Settle all outcomes in one transaction, and tell whoever waits for that."""
         line, now = self._line, self._line.now()
         done, again = [], []
-        for external_id, verdict in batch.verdicts.items():
+        ready = batch.ready()
+        for external_id, verdict in ready.items():
             outcome: EntityOutcome = verdict.outcome
-            if isinstance(verdict.failure, Blocked):
+            if isinstance(verdict.failure, Blocked) and not isinstance(verdict.failure, Forbidden):
                 line.block(self.kind, verdict.failure)
                 continue
             if verdict.failure is not None:
@@ -233,6 +316,10 @@ class Pipeline:
             removed=[one.claim.external_id for one in done if one.claim.external_id in batch.removing],
         )
         await line.storage.write(settle, settlement)
+        batch.settled.update(ready)
+        batch.wanted.clear()
+        batch.missing.clear()
+        self.settled(ready.keys())
         self._desk.wake()
         self._desk.settled.set()
         self._desk.report.set()
@@ -259,6 +346,7 @@ class Pipeline:
     def _again(self, batch: Batch, external_id: ExternalId, verdict: Verdict, now: float) -> Again:
         claim, line, failure = batch.claims[external_id], self._line, verdict.failure
         told = {"site": str(line.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
+        self._desk.failed(external_id, failure.reason if isinstance(failure, Failure) else "broken")
         if isinstance(failure, Failure):
             self._bugs.pop(external_id, None)
             log.info("entity is tried again", reason=failure.reason, **told)
@@ -283,6 +371,15 @@ class Pipeline:
             "problems": [[problem.code, problem.message] for problem in problems],
         }
         return IssueRow(self._line.fingerprint(issue), self._line.vault.seal(issue))
+
+
+def _tell_nobody(_ids: Collection[ExternalId]) -> None:
+    pass
+
+
+def _may_be_of_one(error: Failure) -> bool:
+    """Whether a read was refused by a 403, which may be for the sake of one entity."""
+    return isinstance(error, Forbidden | Rejected) and error.reason in MISSING_RIGHT
 
 
 def _word_for(again: Again, failure: Exception) -> EntityOutcome:

@@ -37,6 +37,7 @@ class StoreWriter(WithoutVariants):
     """Fulfils `daemon.engine.batch.Writer` for the store."""
 
     kind = Kind.STORE
+    partial = False
 
     def __init__(self, line: Line) -> None:
         self._line = line

@@ -14,7 +14,7 @@ import trio
 from attrs import evolve
 
 from daemon.engine.line import Line
-from daemon.errors import MISSING_RIGHT, Blocked, Missing, Rejected, Retry
+from daemon.errors import MISSING_RIGHT, Blocked, Forbidden, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind
 from daemon.problems import title
 from daemon.sparklayer.sync_log import SyncError
@@ -70,7 +70,7 @@ class SyncLogWriter:
             await self._call(report)
         except Missing:
             raise
-        except Rejected as error:
+        except (Rejected, Forbidden) as error:
             log.warning("the sync-log refuses a report", site=str(self._line.connection.site), reason=error.reason)
             parts = _parts(report)
             if parts:
@@ -79,7 +79,7 @@ class SyncLogWriter:
                     await trio.sleep(PATCH_EVERY)
                     whole = await self._deliver(part) and whole
                 return whole
-            if report.resolved:
+            if report.resolved or isinstance(error, Forbidden):
                 return False
         await self._confirm(report)
         return True

@@ -14,13 +14,14 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from daemon.errors import Blocked, Retry, Side
+from daemon.errors import Blocked, Failure, Rejected, Retry, Side
 from daemon.http import Answer, shortly
 from daemon.model import Lane
 from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals, is_empty_refusal
-from daemon.sparklayer.failures import Operation, failure_of, words_of
+from daemon.sparklayer.failures import Operation, entities_of, failure_of, words_of
 from daemon.sparklayer.own_words import UNSEEN
 from daemon.sparklayer.token import Token, Tokens
+from daemon.throttle import Rights
 from daemon.wire import Wire
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Client:
         self._tokens = tokens
         self._known = known
         self._empty = EmptyRefusals()
+        self._rights = Rights()
         self._asking = trio.Lock()
 
     async def call(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> bytes:
@@ -86,6 +88,20 @@ class Client:
         return _decoded(operation, content, dict[str, Any])
 
     async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> Answer:
+        async with self._rights.turn(operation.name, partial(entities_of, operation, path, body)) as turn:
+            answer, failure = await self._tried(operation, path, lane, body)
+            if failure is None or isinstance(failure, Rejected):
+                turn.granted()
+            if isinstance(failure, Blocked) and answer.status == HTTPStatus.FORBIDDEN:
+                failure = turn.refused(failure)
+        if failure is not None:
+            raise failure
+        return answer
+
+    async def _tried(
+        self, operation: Operation, path: str, lane: Lane, body: bytes | None
+    ) -> tuple[Answer, Failure | None]:
+        """Call an operation; return the answer and what it means."""
         answer = await self._authorized(operation, path, lane, body)
         failure, call = failure_of(operation, answer), _call(operation, path, body)
         if failure is None:
@@ -94,17 +110,17 @@ class Client:
                 self._empty.forget(operation.control, path)
             else:
                 self._empty.note_success(call, operation.control, trio.current_time(), bulk=operation.bulk)
-            return answer
+            return answer, None
         if isinstance(failure, Retry) or not is_empty_refusal(answer):
-            raise failure
+            return answer, failure
         if answer.status == HTTPStatus.NOT_FOUND:
             believed = await self._is_own_404(operation, call, lane)
         else:
             believed = self._empty.believes(call, answer.status, trio.current_time())
         if believed:
-            raise failure
+            return answer, failure
         words = f"{operation.name} was refused without a word, with HTTP status {answer.status}"
-        raise Retry(words, reason="empty_refusal", effect_unknown=True)
+        return answer, Retry(words, reason="empty_refusal", effect_unknown=True)
 
     def _expect_no_body(self, operation: Operation, answer: Answer) -> None:
         if operation.answers != UNSEEN or not answer.body.strip():

@@ -19,16 +19,18 @@ from daemon.errors import Missing
 from daemon.model import AddressId, Credit, Customer, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import CUSTOMER as CONTROL
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import NET_TERMS
 from daemon.sparklayer.own_words import NOTHING
 
 Body = dict[str, Any]
 
 CUSTOMER = CONTROL.answers
-READ = Operation(name="getCustomer", method="GET", answers=CUSTOMER, control=CONTROL)
-PUT = Operation(name="upsertCustomer", method="PUT", answers=CUSTOMER, conflicting=True, control=CONTROL)
-DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING, control=CONTROL)
+READ = Operation(name="getCustomer", method="GET", answers=CUSTOMER, control=CONTROL, about=About.PATH)
+PUT = Operation(
+    name="upsertCustomer", method="PUT", answers=CUSTOMER, conflicting=True, control=CONTROL, about=About.PATH
+)
+DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING, control=CONTROL, about=About.PATH)
 PATH = "/api/v2/customers"
 
 BASE_GROUP = "base"

@@ -7,9 +7,12 @@ refusal. Errors are RFC 7807 (`title`, `detail`, `errors[]`), but pricing answer
 believed only when `empty_refusals` says so.
 """
 
+import enum
+from collections.abc import Hashable, Iterator
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from attrs import frozen
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
@@ -19,6 +22,17 @@ from daemon.sparklayer.inferred import DUPLICATE_STATUSES, DUPLICATE_WORDS, FIRS
 from daemon.sparklayer.own_words import Shape, content_of, foreign
 
 LONGEST_WORDS = 300
+
+
+class About(enum.Enum):
+    """What a call is about, and so what its 403 may be about if the right to it is not missing."""
+
+    SITE = enum.auto()
+    """No entity."""
+    PATH = enum.auto()
+    """The one whose id is in the path."""
+    BODY = enum.auto()
+    """Those in the body."""
 
 
 @frozen(kw_only=True)
@@ -46,6 +60,23 @@ class Operation:
     """It is about many things at once, others each time: a success says nothing of the refusal before it."""
     control: Control = PRICE_LIST
     """What is read to learn whether its empty 404 is the API's own."""
+    about: About = About.SITE
+    """What its 403 may be about."""
+
+
+def entities_of(operation: Operation, path: str, body: bytes | None) -> frozenset[Hashable]:
+    """Return what a call is about, by its path or by what names entities in its body."""
+    if operation.about is About.SITE:
+        return frozenset()
+    return frozenset({path} if operation.about is About.PATH else _named(msgspec.json.decode(body or b"{}")))
+
+
+def _named(content: Any) -> Iterator[str]:
+    """Yield what identifies an entity in a body, however deep."""
+    if isinstance(content, dict):
+        yield from (value for name in ("external_id", "sku") if isinstance(value := content.get(name), str))
+    for part in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        yield from _named(part)
 
 
 def failure_of(operation: Operation, answer: Answer) -> Failure | None:

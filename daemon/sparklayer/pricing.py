@@ -15,7 +15,7 @@ from attrs import frozen
 from daemon.errors import Missing
 from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED
 from daemon.sparklayer.own_words import UNSEEN, one_with
 
@@ -25,7 +25,15 @@ PRICE_LIST = one_with("slug")
 GET_LIST = Operation(name="getPriceList", method="GET", answers=PRICE_LIST)
 CREATE_LIST = Operation(name="createPriceList", method="POST", answers=PRICE_LIST, names_nothing=True, keyed=True)
 UPDATE_LIST = Operation(name="updatePriceList", method="PATCH", answers=PRICE_LIST)
-SET = Operation(name="updatePriceListPricing", method="PATCH", answers=UNSEEN, concurrent=True, by_line=True, bulk=True)
+SET = Operation(
+    name="updatePriceListPricing",
+    method="PATCH",
+    answers=UNSEEN,
+    concurrent=True,
+    by_line=True,
+    bulk=True,
+    about=About.BODY,
+)
 
 
 class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):

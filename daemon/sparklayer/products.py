@@ -18,7 +18,7 @@ from daemon.errors import Missing
 from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantId
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
 
 PRODUCT = CONTROL.answers
@@ -30,9 +30,18 @@ CREATE = Operation(
     names_nothing=True,
     keyed=True,
     concurrent=True,
+    about=About.BODY,
 )
-UPDATE = Operation(name="updateProduct", method="PATCH", answers=PRODUCT, control=CONTROL, keyed=True, concurrent=True)
-GET = Operation(name="getProduct", method="GET", answers=PRODUCT, control=CONTROL)
+UPDATE = Operation(
+    name="updateProduct",
+    method="PATCH",
+    answers=PRODUCT,
+    control=CONTROL,
+    keyed=True,
+    concurrent=True,
+    about=About.PATH,
+)
+GET = Operation(name="getProduct", method="GET", answers=PRODUCT, control=CONTROL, about=About.PATH)
 PATH = "/api/v1/products"
 
 EXTRAS = frozenset({"rrp", "settings"})

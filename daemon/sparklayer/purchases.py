@@ -15,7 +15,7 @@ from daemon.errors import Missing
 from daemon.model import CartId, ExternalId, Lane, Order, PackageType
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import PURCHASE as CONTROL
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CUSTOMER_OF_PLATFORM
 from daemon.sparklayer.packages import (
     Body,
@@ -30,8 +30,10 @@ from daemon.sparklayer.packages import (
 )
 
 PURCHASE = CONTROL.answers
-READ = Operation(name="getPurchase", method="GET", answers=PURCHASE, control=CONTROL)
-PUT = Operation(name="createUpdatePurchase", method="PUT", answers=PURCHASE, control=CONTROL, forbidding=True)
+READ = Operation(name="getPurchase", method="GET", answers=PURCHASE, control=CONTROL, about=About.PATH)
+PUT = Operation(
+    name="createUpdatePurchase", method="PUT", answers=PURCHASE, control=CONTROL, forbidding=True, about=About.PATH
+)
 PATH = "/api/v1/purchases/sparklayer/{}"
 
 

@@ -21,12 +21,12 @@ from daemon.model import Stock as Level
 from daemon.second_answer import agreed
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
 
-SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True)
-FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True)
-DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True)
+SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True, about=About.BODY)
+FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True, about=About.BODY)
+DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True, about=About.BODY)
 LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"), control=CONTROL)
 CREATE_LOCATION = Operation(
     name="createStockLocation", method="POST", answers=one_with("id"), names_nothing=True, keyed=True, control=CONTROL

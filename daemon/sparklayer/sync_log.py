@@ -16,12 +16,16 @@ from attrs import astuple, frozen
 from daemon.model import Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import SYNC_LOG as CONTROL
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
 from daemon.sparklayer.own_words import NOTHING, UNSEEN
 
-PUT = Operation(name="updateFullLoggingStatus", method="PUT", answers=UNSEEN, bulk=True, control=CONTROL)
-PATCH = Operation(name="updatePartialLoggingStatus", method="PATCH", answers=UNSEEN, bulk=True, control=CONTROL)
+PUT = Operation(
+    name="updateFullLoggingStatus", method="PUT", answers=UNSEEN, bulk=True, control=CONTROL, about=About.BODY
+)
+PATCH = Operation(
+    name="updatePartialLoggingStatus", method="PATCH", answers=UNSEEN, bulk=True, control=CONTROL, about=About.BODY
+)
 DELETE = Operation(name="deleteAllLoggingStatus", method="DELETE", answers=NOTHING, names_nothing=True, control=CONTROL)
 PATH = "/api/v1/sync-log"
 

@@ -23,7 +23,7 @@ Claims live in memory only, so after a crash whatever was not settled is simply 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
-from attrs import frozen
+from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, case, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
@@ -85,6 +85,15 @@ class Depth:
     state: str
     rows: int
     oldest: float | None
+
+
+@frozen(kw_only=True)
+class Retrying:
+    """An entity of a full sync that was tried in vain; `sealed` has its last error."""
+
+    external_id: ExternalId
+    attempts: int
+    sealed: bytes | None = field(repr=False)
 
 
 def active(conn: Connection, ids: Iterable[ConnectionId]) -> set[ConnectionId]:
@@ -211,6 +220,21 @@ def backlog(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     mine = (c.connection_id == connection_id, c.kind == kind.value, c.state == "pending")
     fresh = (c.lane == int(Lane.BACKFILL), c.attempts == 0)
     return conn.execute(select(func.count()).where(*mine, *fresh)).scalar_one()
+
+
+def retrying(conn: Connection, run: RunId, most: int) -> tuple[list[Retrying], int]:
+    """Return what a full sync waits for because it is tried again, the most often tried first, and how many there are.
+
+    At most `most` are returned.
+    """
+    c = outbox.c
+    mine = (c.full_sync_id == run, c.attempts > 0)
+    rows = conn.execute(
+        select(c.external_id, c.attempts, c.sealed).where(*mine).order_by(c.attempts.desc(), c.external_id).limit(most)
+    )
+    found = [Retrying(external_id=one, attempts=attempts, sealed=sealed) for one, attempts, sealed in rows]
+    count = conn.execute(select(func.count()).where(*mine)).scalar_one() if len(found) == most else len(found)
+    return found, count
 
 
 def depths(conn: Connection, connection_id: ConnectionId) -> list[Depth]:

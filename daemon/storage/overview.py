@@ -1,13 +1,18 @@
 """Counts of everything a connection has, for people and for metrics."""
 
+from collections.abc import Sequence
+
 from attrs import frozen
 from sqlalchemy import Connection, func, select
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage import full_syncs, issues, ledger, outbox, removals, sync_log
 from daemon.storage.full_syncs import Run
-from daemon.storage.outbox import Depth
+from daemon.storage.outbox import Depth, Retrying
 from daemon.storage.tables import synced
+
+MOST_NAMED = 10
+"""Entities that hold up a full sync are named up to this number, and counted beyond."""
 
 
 @frozen(kw_only=True)
@@ -15,7 +20,7 @@ class KindOverview:
     """One kind: what waits, what SparkLayer has, what is wrong, and the latest run.
 
     `untold` issues and `synced` ids are what the sync-log has not been told yet. `held` entities have removals that
-    wait for a person.
+    wait for a person. `retrying` has some of the `held_up` entities that the run waits for.
     """
 
     kind: Kind
@@ -26,10 +31,14 @@ class KindOverview:
     synced: int
     held: int
     run: Run | None
+    retrying: Sequence[Retrying]
+    held_up: int
 
 
 def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindOverview:
     """Count."""
+    run = full_syncs.latest(conn, connection_id, kind)
+    retrying, held_up = outbox.retrying(conn, run.id, MOST_NAMED) if run else ([], 0)
     return KindOverview(
         kind=kind,
         depths=tuple(depth for depth in outbox.depths(conn, connection_id) if depth.kind is kind),
@@ -38,7 +47,9 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         untold=sync_log.untold(conn, connection_id, kind),
         synced=_synced(conn, connection_id, kind),
         held=removals.held(conn, connection_id, kind),
-        run=full_syncs.latest(conn, connection_id, kind),
+        run=run,
+        retrying=retrying,
+        held_up=held_up,
     )
 
 

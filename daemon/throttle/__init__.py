@@ -10,13 +10,15 @@ A caller takes a turn for each request and says how it went:
             raise
         turn.observe(answer.status, answer.headers)
 
-What is decided is decided by pure parts, a policy and a breaker, which are told the time; `limiter` waits.
+What is decided is decided by pure parts, a policy and a breaker, which are told the time; `limiter` waits. What is
+allowed at all is learnt by operation, in front of that (`rights`).
 """
 
 from daemon.throttle.adaptive import AdaptivePolicy
 from daemon.throttle.breaker import Breaker
 from daemon.throttle.limiter import Limiter, LimiterStatistics, Turn
 from daemon.throttle.policy import Numbers, Policy
+from daemon.throttle.rights import Rights
 from daemon.throttle.window import WindowPolicy
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "LimiterStatistics",
     "Numbers",
     "Policy",
+    "Rights",
     "Turn",
     "WindowPolicy",
 ]

@@ -6,16 +6,21 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog
 import trio
 from trio.testing import MockClock
 
+from daemon.cli.syncing import describe
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.model import Kind
 from daemon.platforms.base import Page
+from daemon.remote import decode_status
 from daemon.sandbox.faults import answer
+from daemon.status import connection_status
+from daemon.storage import connections
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
 from tests.storage.house import TABLES
 
@@ -188,6 +193,35 @@ async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, 
         run = await bench.house.newest()
         assert (run.succeeded, run.failed) == (False, 3)
         assert len(await bench.house.rows()) == 3, "they go on without the run"
+
+
+async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 13)
+    bench.shop.page_size = 250
+    bench.site.faults.add("POST */products", answer(409, '{"title": "try later"}'))
+    with structlog.testing.capture_logs() as logged:
+        async with running(bench):
+            await trio.sleep(900)
+            (stored,) = await bench.line.storage.read(connections.everyone)
+            status = await connection_status(bench.line.storage, stored, bench.line, bench.line.now())
+            shown = decode_status({"connections": [status]})
+            bench.site.faults.clear()
+            await until(bench, "ended")
+    latest = shown.full_sync(str(stored.site), "products")
+    assert latest is not None
+    assert (latest.held_up, len(latest.held_up_by)) == (13, 10)
+    assert {one.error for one in latest.held_up_by} == {"try later"}
+    assert min(one.attempts for one in latest.held_up_by) > 3
+    lines = [" ".join(line.split()) for line in describe(shown)]
+    named = latest.held_up_by[0]
+    assert f"waits for {named.id}, tried {named.attempts} times: try later" in lines
+    assert "and for 3 more" in lines
+    told = [entry for entry in logged if entry["event"] == "full sync waits for entities that fail"]
+    assert len(told) >= 2, "and again, but seldom"
+    assert (told[0]["kind"], told[0]["more"], len(told[0]["entities"])) == ("products", 3, 10)
+    assert {entity.partition(": ")[2] for entity in told[0]["entities"]} == {"conflict"}
+    after = await connection_status(bench.line.storage, stored, None, bench.line.now())
+    assert after["kinds"]["products"]["full_sync"]["held_up_by"] == []
 
 
 async def test_blocked_time_does_not_count_for_stragglers(autojump_clock: MockClock, bench: Bench) -> None:

@@ -186,7 +186,7 @@ async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(autojump_clock:
     await bench.change("1", "2")
     await bench.work()
     bench.shop.change("1", title="New")
-    bench.site.faults.add("PATCH */products/1", answer(403, '{"title": "suspended"}'))
+    bench.site.faults.add("PATCH */products/1", answer(402, '{"title": "suspended"}'))
     await bench.change("1", "2")
     await bench.once()
     cause = bench.line.blocked(Kind.PRODUCTS)

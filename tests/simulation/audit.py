@@ -5,14 +5,14 @@ itself nor that the end makes all well: a change that was dropped and later foun
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from attrs import define, field
 
 from daemon.engine.pipeline import Pipeline
-from daemon.model import Kind, Lane
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
 from daemon.sandbox.message import Request, Response
 from daemon.storage import connections, full_syncs, outbox
@@ -247,21 +247,36 @@ class Audit:
 
 
 def watch_work(audit: Audit, work: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `Pipeline.work` with a look at what is worked on: no entity may be twice."""
-    busy: set[tuple[int, str, str]] = set()
+    """Return `Pipeline.work` with a look at what is worked on: no entity may be twice.
+
+    An entity is worked on until it is settled, which may be before its batch ends.
+    """
+    busy: dict[tuple[int, str, str], object] = {}
     left: dict[tuple[int, str, str], float] = {}
 
     async def watched(self: Pipeline, claims: Sequence[Claim], lane: Lane) -> None:
+        batch, tell = object(), self.settled
+
+        def over(ids: Collection[ExternalId]) -> None:
+            for one in [(id(self), self.kind.value, external_id) for external_id in ids]:
+                if busy.pop(one, None) is not None:
+                    left[one] = audit.trace.now()
+            audit.working = {one[1:] for one in busy}
+
+        def settled(ids: Collection[ExternalId]) -> None:
+            over(ids)
+            tell(ids)
+
+        if getattr(tell, "__name__", "") != settled.__name__:
+            self.settled = settled
         mine = {(id(self), self.kind.value, claim.external_id): claim for claim in claims}
         for one, claim in mine.items():
             audit.tried(one[1:], claim.attempts, left.get(one), busy=one in busy)
-        busy.update(mine)
+        busy.update(dict.fromkeys(mine, batch))
         audit.working = {one[1:] for one in busy}
         try:
             await work(self, claims, lane)
         finally:
-            busy.difference_update(mine)
-            audit.working = {one[1:] for one in busy}
-            left.update(dict.fromkeys(mine, audit.trace.now()))
+            over([claim.external_id for one, claim in mine.items() if busy.get(one) is batch])
 
     return watched

@@ -29,6 +29,7 @@ from daemon.storage import settle as settling
 from daemon.storage.freshness import Freshness
 from daemon.storage.tables import full_syncs as runs
 from daemon.storage.tables import outbox as changes
+from daemon.throttle import rights
 from daemon.throttle.policy import Pause
 from daemon.throttle.window import WindowPolicy
 from tests.simulation.disk import Storage
@@ -232,11 +233,11 @@ def _removal_without_confirmation() -> Iterator[None]:
         candidates.update(_tagged(conn, calls) - before)
         return held
 
-    async def believing(self: Pipeline, batch: Any, wanted: Sequence[ExternalId], contents: Any) -> None:
+    async def believing(self: Pipeline, batch: Any, wanted: Sequence[ExternalId], contents: Any, facts: Any) -> None:
         gone = {one for one in wanted if (batch.claims[one].run, one) in candidates}
         contents.update(dict.fromkeys(gone))
         if rest := [one for one in wanted if one not in gone]:
-            await read_again(self, batch, rest, contents)
+            await read_again(self, batch, rest, contents, facts)
 
     with (
         mock.patch.object(full_syncs, "finish_enumeration", noting),
@@ -273,6 +274,15 @@ def _balance_written_back() -> Patch:
     return mock.patch.object(customers, "_carried_credit", lambda _write, held: dict(held))
 
 
+def _one_403_blocks_a_kind() -> Patch:
+    """Take any 403 for a missing right."""
+
+    def at_once(*_: Any, **__: Any) -> bool:
+        return True
+
+    return mock.patch.object(rights, "right_is_missing", at_once)
+
+
 BUGS: Mapping[str, Callable[[], Patch]] = {
     planted.__name__.strip("_").replace("_", "-"): planted
     for planted in (
@@ -294,6 +304,7 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
         _no_backoff,
         _removal_without_confirmation,
         _no_quota,
+        _one_403_blocks_a_kind,
         _foreign_404_believed,
         _put_without_carry_over,
         _balance_written_back,

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.records import Entry
-from tests.simulation.words import Words
+from tests.simulation.words import BANNED, Words
 
 SIZES = "SMLX"
 
@@ -36,6 +36,17 @@ class Merchandise:
     def retitle(self, *, silent: bool) -> None:
         if (product := self._product()) is not None:
             self.rename(product, self.words.new("Title "), silent=silent)
+
+    def retitle_badly(self, *, silent: bool) -> None:
+        """Give a product a title for which SparkLayer refuses it."""
+        if (product := self._product()) is not None:
+            self.rename(product, self.words.new(BANNED), silent=silent)
+
+    def mend_titles(self) -> None:
+        """Give products with such a title another one."""
+        for entry in [*self.store.entries.values()]:
+            if BANNED in entry.product.name:
+                self.rename(entry.product.id, self.words.new("Title "))
 
     def rename(self, product: int, title: str, *, silent: bool = False) -> None:
         """Give a product another title, which is remembered."""

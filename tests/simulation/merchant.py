@@ -58,11 +58,13 @@ class Merchant:
         """Mend what SparkLayer cannot hold as it is."""
         self.unheard |= not self.heard()
         self.goods.settle_disputes()
+        self.goods.mend_titles()
         self.clientele.part_from_lost_parents()
 
     def _acts(self) -> list[tuple[str, Callable[..., None]]]:
         shares: Mapping[Callable[..., None], int] = {
             self.goods.retitle: 4,
+            self.goods.retitle_badly: 1,
             self.goods.reprice: 4,
             self.goods.restock: 4,
             self.goods.hide: 2,

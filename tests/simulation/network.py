@@ -22,6 +22,7 @@ from tests.simulation.omissions import by_ids, enumerates, shortened, without_on
 from tests.simulation.steady import EPOCH
 from tests.simulation.trace import Trace
 from tests.simulation.weather import SHOP, SITE, Fault, Weather
+from tests.simulation.words import BANNED
 
 SHOP_URL, SITE_URL = "https://shop.test", "https://site.test"
 _SIDES = {"shop.test": SHOP, "site.test": SITE}
@@ -141,7 +142,7 @@ class Network:
         api = self._apis[call.side]
         match = api.find(call.request)
         api.statistics.calls[match.name if match else "unknown"] += 1
-        response = api.answer(call.request, match)
+        response = _BANNED if _is_banned(call) else api.answer(call.request, match)
         for witness in self._witnesses:
             witness.done(call, response)
         return response
@@ -173,6 +174,18 @@ _ERRORS: Mapping[str, tuple[type[httpx.TransportError], str]] = {
     "reset": (httpx.ReadError, "reset"),
     "truncate": (httpx.RemoteProtocolError, "peer closed connection without sending complete message body"),
 }
+
+
+def _is_banned(call: Call) -> bool:
+    """Whether SparkLayer refuses a product for its title."""
+    return call.side == SITE and "/products" in call.request.path and BANNED.encode() in call.request.body
+
+
+_BANNED = Response(
+    status=403,
+    headers={"content-type": "application/problem+json"},
+    body=msgspec.json.encode({"title": "Forbidden", "status": 403, "detail": "This title is not allowed"}),
+)
 
 
 def _status(_call: Call, fault: Fault, _response: Response | None) -> Response:

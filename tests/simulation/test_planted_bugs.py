@@ -29,6 +29,7 @@ FOUND = {
     "always-written": (1, "a full sync that finds nothing new wrote"),
     "person-in-the-log": (2, "the log says"),
     "no-backoff": (2, "without a pause"),
+    "one-403-blocks-a-kind": (27, "still blocked"),
     "no-quota": (0, "limit is used up"),
     "foreign-404-believed": (9, "not equal"),
     "put-without-carry-over": (5, "an edit in SparkLayer was undone"),

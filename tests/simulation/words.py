@@ -3,6 +3,8 @@
 from attrs import define
 
 PERSONAL = "Zyxw"
+BANNED = "<script>"
+"""SparkLayer takes no product whose title has this, and says so by a 403."""
 
 
 @define(eq=False)

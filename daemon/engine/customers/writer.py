@@ -70,6 +70,7 @@ class CustomerWriter(WithoutVariants):
     """Fulfils `daemon.engine.batch.Writer` for customers."""
 
     kind = Kind.CUSTOMERS
+    partial = False
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -102,7 +103,7 @@ class CustomerWriter(WithoutVariants):
             return await self._write(job, batch, plan, by_id)
 
         await carry_out(batch, [by_id[key] for key in plan.removals], remove)
-        await carry_out(batch, [by_id[key] for key in plan.placeholders], give_way)
+        await carry_out(batch, [by_id[key] for key in plan.placeholders], give_way, last=False)
         for wave in plan.waves:
             await carry_out(batch, [by_id[key] for key in wave if not batch.failed(key)], send)
         for key, problem in plan.problems.items():
@@ -201,7 +202,9 @@ class CustomerWriter(WithoutVariants):
         parent, holder = customer.parent, plan.given_up.get(self._key(customer))
         if parent is not None and parent in jobs and not jobs[parent].confirmed and batch.failed(parent):
             return _orphaned(job, parent, batch)
-        if holder is not None and holder != job.external_id and batch.failed(holder):
+        if parent is not None and parent in batch.late:
+            raise Retry("waits for its parent customer", reason="parent_first")
+        if holder is not None and holder != job.external_id and (batch.failed(holder) or holder in batch.late):
             raise Retry("its e-mail address is not free yet", reason="email_first")
         try:
             await self._send(job, batch, email=customer.email)

@@ -16,6 +16,8 @@ from attrs import evolve, field, frozen
 from daemon.engine.products.diff import BatchPlan, Plan, freed_sku
 from daemon.engine.products.entry import Entry, Terms
 from daemon.engine.products.pushed import Pushed
+from daemon.engine.signal import Signal
+from daemon.engine.stragglers import work_off
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Product, Sku, Stock
 from daemon.second_answer import THIRD_AFTER, confirmed, finds
@@ -35,33 +37,56 @@ class Pusher:
     _stock_turn: trio.Lock = field(factory=trio.Lock, init=False)
     _price_turn: trio.Lock = field(factory=trio.Lock, init=False)
 
-    async def push(self, batch: BatchPlan, terms: Terms, lane: Lane) -> Pushed:
-        """Send all of `batch`. Failures are kept by entity; only cancellation comes out of here."""
+    async def push(self, batch: BatchPlan, terms: Terms, lane: Lane, nursery: trio.Nursery, came_in: Signal) -> Pushed:
+        """Send all of `batch`. Failures are kept by entity; only cancellation comes out of here.
+
+        Products that take long are left in `Pushed.behind`, and go on in `nursery`: `follow` sends the rest, once
+        `came_in` is set.
+        """
         pushed = Pushed()
         for number in (0, 1):
             writes = [(plan, product) for plan in batch.plans if (product := plan.rounds[number]) is not None]
-            await self._write_products([w for w in writes if not _waits(w[0], batch, pushed)], lane, pushed)
-        written = {plan.external_id for plan in batch.plans if plan.rounds != (None, None)}
-        pushed.products |= written - pushed.failures.keys()
-        ready = [_allowed(plan, pushed.failures.get(plan.external_id)) for plan in batch.plans]
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._push_stock, [plan for plan in ready if plan], terms, lane, pushed)
-            nursery.start_soon(self._push_prices, [plan for plan in ready if plan], terms, lane, pushed)
+            await self._write_products(
+                [w for w in writes if not _waits(w[0], batch, pushed)], lane, pushed, nursery, came_in, last=number == 1
+            )
+        pushed.behind = frozenset(pushed.late)
+        await self.follow([plan for plan in batch.plans if plan.external_id not in pushed.behind], terms, lane, pushed)
         return pushed
 
-    async def _write_products(self, writes: Sequence[tuple[Plan, Product]], lane: Lane, pushed: Pushed) -> None:
-        todo = iter(writes)
-
-        async def worker() -> None:
-            for plan, product in todo:
-                try:
-                    await self._write(plan, product, lane, pushed)
-                except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
-                    pushed.failures[plan.external_id] = error
-
+    async def follow(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
+        """Send stock and prices of products that were written, or need not be."""
+        written = {plan.external_id for plan in plans if plan.rounds != (None, None)}
+        pushed.products |= written - pushed.failures.keys()
+        ready = [plan for one in plans if (plan := _allowed(one, pushed.failures.get(one.external_id)))]
         async with trio.open_nursery() as nursery:
-            for _ in range(min(self.concurrency, len(writes))):
-                nursery.start_soon(worker)
+            nursery.start_soon(self._push_stock, ready, terms, lane, pushed)
+            nursery.start_soon(self._push_prices, ready, terms, lane, pushed)
+
+    async def _write_products(
+        self,
+        writes: Sequence[tuple[Plan, Product]],
+        lane: Lane,
+        pushed: Pushed,
+        nursery: trio.Nursery,
+        came_in: Signal,
+        *,
+        last: bool,
+    ) -> None:
+        async def write(one: tuple[Plan, Product]) -> None:
+            plan, product = one
+            external_id = plan.external_id
+            try:
+                await self._write(plan, product, lane, pushed)
+            except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
+                pushed.failures[external_id] = error
+            if external_id in pushed.late:
+                if plan.rounds[1] is not None and not last:
+                    pushed.failures.setdefault(external_id, Retry("its first write took too long", reason="late"))
+                pushed.late.discard(external_id)
+                came_in.set()
+
+        late = await work_off(nursery, writes, write, concurrency=self.concurrency)
+        pushed.late.update(plan.external_id for plan, _ in late)
 
     async def _write(self, plan: Plan, product: Product, lane: Lane, pushed: Pushed) -> None:
         """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better."""
@@ -229,10 +254,13 @@ def _apart(rows: Sequence[R], error: Rejected) -> tuple[dict[Sku, str], list[Seq
 
 def _waits(plan: Plan, batch: BatchPlan, pushed: Pushed) -> bool:
     """Whether a SKU that this entity claims was not given up; then it fails as its owner did."""
-    if plan.external_id in pushed.failures:
+    if plan.external_id in pushed.failures or plan.external_id in pushed.late:
         return True
     for sku in plan.claims:
-        failure = pushed.failures.get(batch.given_up.get(sku, plan.external_id))
+        owner = batch.given_up.get(sku, plan.external_id)
+        failure = pushed.failures.get(owner)
+        if owner in pushed.late:
+            failure = Retry("a SKU of it is not free yet", reason="sku_first")
         if failure is not None and not isinstance(failure, Rejected):
             pushed.failures[plan.external_id] = failure
             return True

@@ -13,6 +13,8 @@ class Pushed:
     `failures` has the entities whose product was not written, and why. A SKU in `stock` or `prices` was confirmed,
     be it set or removed; one in `refused` SparkLayer will not take, in its words; one in `undone` was not confirmed.
     `met` has what SparkLayer holds of products that the ledger did not know: they are to be planned again with that.
+    Products in `late` are still being written. Those in `behind` were
+    when the rest of the batch went on: nothing but the product itself is sent of them.
     """
 
     failures: dict[ExternalId, Exception] = field(factory=dict)
@@ -22,3 +24,5 @@ class Pushed:
     refused: dict[Sku, str] = field(factory=dict)
     undone: dict[Sku, Exception] = field(factory=dict)
     met: dict[ExternalId, Entry] = field(factory=dict)
+    late: set[ExternalId] = field(factory=set)
+    behind: frozenset[ExternalId] = frozenset()

@@ -1,17 +1,19 @@
 """Writes a batch of products: plan, mark unsure, push, judge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from attrs import evolve
 
 from daemon.engine.batch import Batch, Variants
 from daemon.engine.explanation import Step
 from daemon.engine.line import Line
-from daemon.engine.products.diff import BatchPlan, Subject, plan_batch
+from daemon.engine.products.diff import BatchPlan, Plan, Subject, plan_batch
 from daemon.engine.products.entry import Entry, Prints, Terms, read_entry
 from daemon.engine.products.push import Pusher
+from daemon.engine.products.pushed import Pushed
 from daemon.engine.products.steps import steps_of
 from daemon.engine.products.verdict import Judgement, judge
+from daemon.engine.signal import Signal
 from daemon.engine.verdict import Verdict
 from daemon.errors import Missing
 from daemon.model import ExternalId, Kind, Product, Sku, VariantId
@@ -23,6 +25,7 @@ class ProductWriter:
     """Fulfils `daemon.engine.batch.Writer` for products."""
 
     kind = Kind.PRODUCTS
+    partial = False
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -44,13 +47,7 @@ class ProductWriter:
         """Send what differs from the ledger, and note the verdict on each entity."""
         terms = await self._line.terms()
         prints = Prints(self._line.fingerprint, terms)
-        subjects = self._subjects(batch, prints)
-        met = await self._push(batch, subjects, prints, terms)
-        if met:
-            strangers = [
-                evolve(one, before=met[one.external_id], met=True) for one in subjects if one.external_id in met
-            ]
-            await self._push(batch, strangers, prints, terms)
+        await self._push(batch, self._subjects(batch, prints), prints, terms)
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell which of the product, its stock and its prices would be written."""
@@ -79,25 +76,57 @@ class ProductWriter:
             subjects.append(Subject(external_id=external_id, product=mapped.value, before=before, kept=kept))
         return subjects
 
-    async def _push(
-        self, batch: Batch, subjects: Sequence[Subject], prints: Prints, terms: Terms
-    ) -> Mapping[ExternalId, Entry]:
-        """Plan, mark and send; note the verdicts. Return what SparkLayer held unknown to us: plan that once more."""
+    async def _push(self, batch: Batch, subjects: Sequence[Subject], prints: Prints, terms: Terms) -> set[ExternalId]:
+        """Plan, mark and send; note the verdicts. Return the entities that are late: those are followed."""
         if not subjects:
-            return {}
+            return set()
         plan = await self._mark(subjects, prints)
-        pushed = await self._pusher.push(plan, terms, batch.lane)
+        came_in = Signal()
+        pushed = await self._pusher.push(plan, terms, batch.lane, batch.nursery, came_in)
+        behind = [one for one in plan.plans if one.external_id in pushed.behind]
+        if behind:
+            batch.late.update(pushed.behind)
+            batch.nursery.start_soon(self._follow, batch, behind, pushed, came_in, prints, terms)
+        rest = [one for one in plan.plans if one.external_id not in pushed.behind]
+        return {*pushed.behind} | await self._conclude(batch, rest, pushed, prints, terms)
+
+    async def _follow(
+        self,
+        batch: Batch,
+        plans: Sequence[Plan],
+        pushed: Pushed,
+        came_in: Signal,
+        prints: Prints,
+        terms: Terms,
+    ) -> None:
+        """Send the rest of late products as they come in: together what came in together."""
+        left = {plan.external_id: plan for plan in plans}
+        while left:
+            await came_in.wait()
+            back = {external_id: left.pop(external_id) for external_id in left.keys() - pushed.late}
+            late_again: set[ExternalId] = set()
+            try:
+                await self._pusher.follow([*back.values()], terms, batch.lane, pushed)
+                late_again = await self._conclude(batch, [*back.values()], pushed, prints, terms)
+            except Exception as error:  # noqa: BLE001  the entities' edge: the pipeline logs and counts it
+                for external_id in back:
+                    batch.fail(external_id, error)
+            batch.come_in(*(back.keys() - late_again))
+
+    async def _conclude(
+        self, batch: Batch, plans: Sequence[Plan], pushed: Pushed, prints: Prints, terms: Terms
+    ) -> set[ExternalId]:
+        """Note the verdicts. What SparkLayer held unknown to us is planned and sent once more; return what is late."""
         if any(isinstance(error, Missing) for error in pushed.undone.values()):
             self._line.forget_terms()  # so that the next attempt makes what is missing
-        for one in plan.plans:
-            batch.verdicts[one.external_id] = _verdict(one.subject, judge(one, pushed), prints)
-        return {
-            one.external_id: evolve(
-                held, stock={**one.marked.stock, **held.stock}, prices={**one.marked.prices, **held.prices}
-            )
-            for one in plan.plans
-            if (held := pushed.met.get(one.external_id)) is not None
-        }
+        for plan in plans:
+            batch.verdicts[plan.external_id] = _verdict(plan.subject, judge(plan, pushed), prints)
+        strangers = [
+            evolve(plan.subject, before=_joined(held, plan), met=True)
+            for plan in plans
+            if not plan.subject.met and (held := pushed.met.get(plan.external_id)) is not None
+        ]
+        return await self._push(batch, strangers, prints, terms)
 
     async def _mark(self, subjects: Sequence[Subject], prints: Prints) -> BatchPlan:
         """Plan the batch and mark it unsure; plan again when somebody took a SKU in between."""
@@ -115,6 +144,11 @@ class ProductWriter:
             )
             if not busy or not await line.storage.write(ledger.mark, mark):
                 return plan
+
+
+def _joined(held: Entry, plan: Plan) -> Entry:
+    """Return what SparkLayer holds of a product, with the rows that it may have besides."""
+    return evolve(held, stock={**plan.marked.stock, **held.stock}, prices={**plan.marked.prices, **held.prices})
 
 
 def _skus(subjects: Sequence[Subject]) -> set[Sku]:

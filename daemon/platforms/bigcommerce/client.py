@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.json import Decoder
 
-from daemon.errors import Retry, Side
+from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.http import Answer, Api, Transport, shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.doubts import Doubts
-from daemon.platforms.bigcommerce.refusal import refusal
-from daemon.platforms.bigcommerce.rights import right_needed
+from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, refusal
+from daemon.platforms.bigcommerce.rights import entities_of, operation_of, right_needed
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.throttle import Limiter, WindowPolicy
+from daemon.throttle import Limiter, Rights, WindowPolicy
 from daemon.wire import Observe, Wire
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ class Client:
         self.limiter = Limiter(api=API, side=Side.PLATFORM, policy=WindowPolicy())
         self._secrets = settings.secrets
         self._doubts = Doubts()
+        self._rights = Rights()
         api = Api(
             f"{settings.api_url}/stores/{settings.store_hash}",
             headers={"X-Auth-Token": settings.access_token.reveal(), "Accept": "application/json"},
@@ -45,7 +46,7 @@ class Client:
 
     async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
         """Read and decode one answer. No content, as v2 answers for empty lists, is an empty list."""
-        answer = await self._send("GET", path, lane=lane, query=query)
+        answer = await self._read(path, lane=lane, query=query)
         return _decoded(b"[]" if answer.status == NO_CONTENT else answer.body, decoder)
 
     async def every(
@@ -120,25 +121,24 @@ class Client:
             page += 1
 
     async def write(self, method: str, path: str, *, lane: Lane, body: Mapping[str, Any] | None = None) -> None:
-        """Make one call whose answer says no more than that it was done."""
-        answer = await self._send(method, path, lane=lane, body=body)
+        """Make one call whose answer says no more than that it was done; each is refused for itself."""
+        answer = await self._wire.send(method, path, lane, body=None if body is None else msgspec.json.encode(body))
+        if not answer.ok:
+            raise refusal(answer, self._secrets, right_needed(path))
         if answer.status != NO_CONTENT:
             _decoded(answer.body, DONE)
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        lane: Lane,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> Answer:
-        content = None if body is None else msgspec.json.encode(body)
-        answer = await self._wire.send(method, path, lane, query=query, body=content)
-        if answer.ok:
-            return answer
-        raise refusal(answer, self._secrets, right_needed(path))
+    async def _read(self, path: str, *, lane: Lane, query: Mapping[str, str] | None) -> Answer:
+        async with self._rights.turn(operation_of(path), partial(entities_of, path, query)) as turn:
+            answer = await self._wire.send("GET", path, lane, query=query)
+            failure = None if answer.ok else refusal(answer, self._secrets, right_needed(path))
+            if failure is None or isinstance(failure, Rejected):
+                turn.granted()
+            if isinstance(failure, Blocked) and failure.reason == SCOPE_MISSING:
+                failure = turn.refused(failure)
+        if failure is not None:
+            raise failure
+        return answer
 
     async def aclose(self) -> None:
         """Close the connections."""

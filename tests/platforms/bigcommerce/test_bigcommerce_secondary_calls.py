@@ -123,6 +123,8 @@ FAILURES: dict[str, tuple[Any, type[Failure] | tuple[type[Failure], ...]]] = {
     "an own 403": (answer(403, '{"status":403,"title":"Forbidden"}', JSON), (Blocked, Rejected)),
     "an own 400": (answer(400, '{"status":400,"title":"Bad"}', JSON), Rejected),
 }
+"""By name: what is answered, and the failure. A 403 is the entity's own once the same call succeeds for another."""
+
 every_failure = pytest.mark.parametrize(("fault", "failure"), FAILURES.values(), ids=FAILURES)
 
 

@@ -1,0 +1,324 @@
+"""One bad entity stays alone: what hangs, fails or is refused for one of a kind delays and blocks no other of it."""
+
+import contextlib
+import datetime as dt
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import MockClock
+
+from daemon.engine.actor import Actor
+from daemon.errors import Forbidden, Rejected, Side
+from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.base import Entity
+from daemon.sandbox.faults import answer, delay
+from daemon.throttle.rights import LONGEST_PAUSE
+from tests.engine.customers.people import customer
+from tests.engine.fakes import Bench, open_bench, product
+from tests.engine.test_orders import PLACED, order
+
+COUNT = 12
+LATEST = 9.0
+"""Seconds; one more is the time for which a change waits for others of its entity."""
+
+
+def _cart(external_id: str) -> str:
+    return f"4217ba4f-7618-4e3b-b1af-{int(external_id):012}"
+
+
+def _product(external_id: str) -> Any:
+    return product(external_id, {f"{external_id}1": f"S{external_id}"})
+
+
+def _order(external_id: str) -> Any:
+    return order(external_id, _cart(external_id))
+
+
+MAKERS: dict[Kind, Callable[[str], Any]] = {
+    Kind.PRODUCTS: _product,
+    Kind.CUSTOMERS: customer,
+    Kind.ORDERS: _order,
+}
+EDITS: dict[Kind, Callable[[], dict[str, Any]]] = {
+    Kind.PRODUCTS: lambda: {"title": "New"},
+    Kind.CUSTOMERS: lambda: {"first_name": "New"},
+    Kind.ORDERS: lambda: {"placed": PLACED + dt.timedelta(days=1)},
+}
+
+
+def _edit(bench: Bench, external_id: str) -> None:
+    bench.shop.change(external_id, **EDITS[bench.kind]())
+
+
+@contextlib.asynccontextmanager
+async def _opened(kind: Kind, count: int = COUNT) -> AsyncIterator[Bench]:
+    """Open a bench whose entities are in SparkLayer, with an actor at work."""
+    async with open_bench(kind=kind) as bench:
+        bench.shop.put(*(MAKERS[kind](str(number)) for number in range(1, count + 1)))
+        await bench.change(*bench.shop.products)
+        await bench.work()
+        probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.line.sparklayer.probe}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+            nursery.start_soon(bench.line.gate.run_prober, probes)
+            nursery.start_soon(bench.line.desks[kind].gate.run_prober, {})
+            yield bench
+            nursery.cancel_scope.cancel()
+
+
+async def _arrive(bench: Bench, *ids: str, within: float = LATEST) -> None:
+    with trio.fail_after(within):
+        while (await bench.house.rows()).keys() & set(ids):  # noqa: ASYNC110  the clock is a mock
+            await trio.sleep(0.1)
+
+
+def _moved(*entities: Any) -> tuple[Any, ...]:
+    return tuple(evolve(one, **EDITS[_kind_of(one)]()) for one in entities)
+
+
+def _kind_of(entity: Any) -> Kind:
+    return {"Product": Kind.PRODUCTS, "Customer": Kind.CUSTOMERS, "Order": Kind.ORDERS}[type(entity).__name__]
+
+
+UPDATE: dict[Kind, Callable[[str], str]] = {
+    Kind.PRODUCTS: lambda external_id: f"PATCH */products/{external_id}",
+    Kind.CUSTOMERS: lambda external_id: f"PUT */customers/platform/{external_id}",
+    Kind.ORDERS: lambda external_id: f"PUT *{_cart(external_id)}*",
+}
+"""What writes an entity that SparkLayer has."""
+
+HANGING: dict[str, tuple[Kind, str, dict[str, Any] | None]] = {
+    "product": (Kind.PRODUCTS, "PATCH */products/1", {}),
+    "customer read": (Kind.CUSTOMERS, "GET */customers/platform/1", {}),
+    "customer": (Kind.CUSTOMERS, "PUT */customers/platform/1", {}),
+    "customer removed": (Kind.CUSTOMERS, "DELETE */customers/platform/1", None),
+    "purchase read": (Kind.ORDERS, f"GET *{_cart('1')}*", {}),
+    "purchase": (Kind.ORDERS, f"PUT *{_cart('1')}*", {}),
+    "purchase cancelled": (Kind.ORDERS, f"PUT *{_cart('1')}*", None),
+}
+"""What hangs, by name: the kind, the call, and how the entity is edited besides (None: it is gone)."""
+
+
+@pytest.mark.parametrize(("kind", "pattern", "fields"), HANGING.values(), ids=HANGING)
+async def test_others_arrive_beside_an_entity_whose_call_hangs(
+    autojump_clock: MockClock, kind: Kind, pattern: str, fields: dict[str, Any] | None
+) -> None:
+    async with _opened(kind) as bench:
+        rule = bench.site.faults.add(pattern, delay(25.0))
+        if fields is None:
+            del bench.shop.products["1"]
+        else:
+            bench.shop.change("1", **{**EDITS[kind](), **fields})
+        for number in range(3, 6):
+            _edit(bench, str(number))
+        await bench.change("1", "3", "4", "5")
+        await trio.sleep(0.5)
+        assert rule.used == 1
+        await _others_arrive(bench)
+        await _arrive(bench, "1", within=30.0)
+        assert rule.used == 1, "it is not given up, nor begun again"
+        assert await bench.issues() == {}
+
+
+MOVES = {
+    Kind.PRODUCTS: ("PATCH */products/1", _moved(product("1", {"11": "T"}), product("2", {"21": "S1", "22": "S2"}))),
+    Kind.CUSTOMERS: (
+        "PUT */customers/platform/1",
+        _moved(customer("1", email="new@example.com"), customer("2", email="buyer1@example.com")),
+    ),
+    Kind.ORDERS: (f"PUT *{_cart('1')}*", _moved(order("1", _cart("900")), order("2", _cart("1")))),
+}
+"""By kind: the call that hangs, with which 1 gives something up, and the entities that move it from 1 to 2."""
+
+
+@pytest.mark.parametrize("seconds", [12.0, 40.0])
+@pytest.mark.parametrize("kind", MOVES)
+async def test_what_moves_waits_for_the_entity_that_hangs_and_nothing_else_does(
+    autojump_clock: MockClock, kind: Kind, seconds: float
+) -> None:
+    pattern, moved = MOVES[kind]
+    async with _opened(kind) as bench:
+        rule = bench.site.faults.add(pattern, delay(seconds))
+        bench.shop.put(*moved)
+        for number in range(3, 6):
+            _edit(bench, str(number))
+        await bench.change("1", "2", "3", "4", "5")
+        await trio.sleep(0.5)
+        assert rule.used == 1
+        await _others_arrive(bench)
+        bench.site.faults.clear()
+        await _arrive(bench, "1", "2", within=900)
+        assert await bench.issues() == {}
+        after = bench.site.state.comparable()
+    async with open_bench(kind=kind) as fresh:
+        fresh.shop.put(*bench.shop.products.values())
+        await fresh.change(*fresh.shop.products)
+        await fresh.work()
+        assert _live(after, kind) == _live(fresh.site.state.comparable(), kind)
+
+
+def _live(state: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """Return what of a site's state does not tell how it came about."""
+    if kind is Kind.ORDERS:
+        named = {cart: one["purchase_identifiers"].get("platform") for cart, one in state["purchases"].items()}
+        return {cart: order for cart, order in named.items() if order}
+    if kind is Kind.CUSTOMERS:
+        return {key: one["email"] for key, one in state["customers"].items()}
+    return {"stock": state["stock"], "prices": state["prices"]}
+
+
+async def _others_arrive(bench: Bench) -> None:
+    """See changes arrive: those of the same batch, and others one after the other."""
+    began = trio.current_time()
+    for number in range(6, COUNT + 1):
+        _edit(bench, str(number))
+        await bench.change(str(number))
+        await _arrive(bench, str(number))
+    await _arrive(bench, "3", "4", "5", within=max(0.0, began + LATEST - trio.current_time()))
+
+
+@pytest.mark.parametrize("method", ["read", "read_one"])
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_others_arrive_beside_an_entity_whose_reading_hangs(
+    autojump_clock: MockClock, kind: Kind, method: str
+) -> None:
+    async with _opened(kind) as bench:
+        last: list[str] = []
+
+        async def hang(called: str) -> None:
+            last[:] = [called]
+            if called == method and (method == "read_one" or "1" in bench.shop.asked[-1]):
+                await trio.sleep(60.0)
+
+        if method == "read_one":
+            bench.shop.left_out.add("1")
+        bench.shop.before = hang
+        for number in (1, 3, 4, 5):
+            _edit(bench, str(number))
+        await bench.change("1", "3", "4", "5")
+        await trio.sleep(0.5)
+        await _others_arrive(bench)
+        await _arrive(bench, "1", within=900)
+        assert await bench.issues() == {}
+
+
+REFUSED = {name: one for name, one in HANGING.items() if not name.startswith("purchase") or name == "purchase read"}
+"""All but the writes of purchases: there any 403 is about what was sent."""
+
+MISSING = {
+    "product": (Kind.PRODUCTS, "PATCH */products/*"),
+    "customer read": (Kind.CUSTOMERS, "GET */customers/platform/*"),
+    "customer": (Kind.CUSTOMERS, "PUT */customers/platform/*"),
+    "purchase read": (Kind.ORDERS, "GET */purchases/*"),
+}
+PROBLEM = {"content-type": "application/problem+json"}
+IN_FLIGHT = 7
+FORBIDDEN = answer(403, '{"title": "Forbidden", "status": 403, "detail": "This one has open invoices."}', PROBLEM)
+
+
+@pytest.mark.parametrize(("kind", "pattern", "fields"), REFUSED.values(), ids=REFUSED)
+async def test_a_403_of_one_entity_is_its_own(
+    autojump_clock: MockClock, kind: Kind, pattern: str, fields: dict[str, Any] | None
+) -> None:
+    async with _opened(kind) as bench:
+        bench.site.faults.add(pattern, FORBIDDEN)
+        if fields is None:
+            del bench.shop.products["1"], bench.shop.products["2"]
+        else:
+            bench.shop.change("1", **{**EDITS[kind](), **fields})
+        await bench.change("1")
+        await trio.sleep(900)
+        assert bench.line.blocked(kind) is None, "nothing else shows yet whose the 403 is"
+        await _others_arrive(bench)
+        if fields is None:
+            await bench.change("2")
+        await _arrive(bench, "1", "2", within=1800)
+        assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
+        assert bench.line.blocked(kind) is None
+        tries = len([one for one in bench.refused if " 403 " in one])
+        await bench.change("1")
+        await _arrive(bench, "1")
+        assert len([one for one in bench.refused if " 403 " in one]) == tries + 1
+
+
+@pytest.mark.parametrize(("kind", "pattern"), MISSING.values(), ids=MISSING)
+async def test_a_missing_right_costs_three_calls_and_those_in_flight(
+    autojump_clock: MockClock, kind: Kind, pattern: str
+) -> None:
+    async with _opened(kind, 60) as bench:
+        rule = bench.site.faults.add(pattern, FORBIDDEN)
+        for external_id in bench.shop.products:
+            _edit(bench, external_id)
+        await bench.change(*bench.shop.products)
+        await trio.sleep(0.9)
+        assert 3 <= rule.used <= 3 + IN_FLIGHT
+        cause = bench.line.desks[kind].gate.cause
+        assert cause is not None
+        assert (cause.side, cause.reason) == (Side.SPARKLAYER, "forbidden")
+        assert bench.line.gate.cause is None
+        before, steps = rule.used, 14
+        await trio.sleep(sum(min(2.0**step, LONGEST_PAUSE) for step in range(steps)))
+        assert steps - 4 <= rule.used - before <= steps, "one probe per step of the backoff"
+        probed = [one.split(" 403 ")[0] for one in bench.refused if " 403 " in one][before:]
+        assert all(one != other for one, other in itertools.pairwise(probed)), "each for another entity"
+        assert max(row["attempts"] for row in (await bench.house.rows()).values()) <= 1
+        bench.site.faults.clear()
+        await _arrive(bench, *bench.shop.products, within=2 * LONGEST_PAUSE)
+        assert await bench.issues() == {}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_what_the_store_alone_does_not_show_is_told_if_it_may_be_ours(
+    autojump_clock: MockClock, kind: Kind
+) -> None:
+    async with _opened(kind) as bench:
+        refusal = Rejected("BigCommerce answered 403", reason="scope_missing")
+        undecided = Forbidden("BigCommerce answered 403", reason="scope_missing", side=Side.PLATFORM)
+        for external_id in ("1", "99"):
+            bench.shop.failures["read"] = [undecided, refusal]
+            await bench.change(external_id)
+            await _arrive(bench, external_id)
+        assert bench.line.blocked(kind) is None
+        told = {"1": ["not_shown"], "99": ["not_shown"]}
+        if kind is Kind.ORDERS:
+            del told["99"]  # nothing says that it is SparkLayer's
+        assert await bench.issues() == told
+        assert "1" in {row["external_id"] for row in await bench.house.everything_of("ledger")}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_one_that_is_not_shown_keeps_no_other_of_its_batch(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    async with _opened(kind) as bench:
+        read = bench.shop.read
+
+        async def refuse(kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
+            if "1" in ids:
+                raise Rejected("BigCommerce answered 403", reason="scope_missing")
+            return await read(kind, ids, lane)
+
+        monkeypatch.setattr(bench.shop, "read", refuse)
+        for number in range(1, 6):
+            _edit(bench, str(number))
+        await bench.change("1", "2", "3", "4", "5")
+        await _arrive(bench, "1", "2", "3", "4", "5")
+        assert await bench.issues() == {"1": ["not_shown"]}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_two_poisoned_entities_block_nothing(autojump_clock: MockClock, kind: Kind) -> None:
+    async with _opened(kind) as bench:
+        for poisoned in ("1", "2"):
+            bench.site.faults.add(UPDATE[kind](poisoned), answer(500))
+            _edit(bench, poisoned)
+        await bench.change("1", "2")
+        for _ in range(600):
+            await trio.sleep(3)
+            assert bench.line.blocked(kind) is None
+        await _others_arrive(bench)
+        assert bench.line.sparklayer.limiter.statistics().opened == 0

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
 from daemon.errors import Forbidden, Rejected, Side
-from daemon.model import ExternalId, Kind, Lane
+from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
 from daemon.platforms.base import Entity
 from daemon.sandbox.faults import answer, delay
 from daemon.throttle.rights import LONGEST_PAUSE
@@ -289,6 +289,28 @@ async def test_what_the_store_alone_does_not_show_is_told_if_it_may_be_ours(
             del told["99"]  # nothing says that it is SparkLayer's
         assert await bench.issues() == told
         assert "1" in {row["external_id"] for row in await bench.house.everything_of("ledger")}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_a_refusal_of_what_belongs_to_an_entity_is_told_as_its_own(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """The adapter finds it out while it reads a batch, and tells it when the entity is mapped."""
+    async with _opened(kind) as bench:
+        real = bench.shop.map
+
+        def refuse(kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
+            if entity.external_id == "1":
+                raise Rejected("BigCommerce answered 403", reason="scope_missing")
+            return real(kind, entity, facts)
+
+        monkeypatch.setattr(bench.shop, "map", refuse)
+        for number in (1, 2):
+            _edit(bench, str(number))
+        await bench.change("1", "2")
+        await _arrive(bench, "1", "2")
+        assert bench.line.blocked(kind) is None
+        assert await bench.issues() == {"1": ["not_shown"]}
 
 
 @pytest.mark.parametrize("kind", MAKERS)

@@ -211,6 +211,7 @@ def test_without_a_daemon_status_reads_the_database(parts: SimpleNamespace) -> N
     )
 
 
+@pytest.mark.holds("C9")
 def test_a_full_sync_is_cancelled() -> None:
     with admin((200, {"run": 7})) as server:
         result = call("sync", "live/x", "products", "--cancel", "--config", "s.toml")

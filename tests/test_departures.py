@@ -105,6 +105,7 @@ async def test_it_waits_as_long_as_the_other_side_asks_for(autojump_clock: MockC
         assert town.shop.calls["remove_webhooks"] == 2
 
 
+@pytest.mark.holds("A6")
 @pytest.mark.parametrize("failure", [Missing("no hook", reason="http_404"), Rejected("no", reason="http_422")])
 @pytest.mark.parametrize("times", [1, 2])
 async def test_only_what_is_refused_twice_leaves_nothing_to_do(
@@ -116,6 +117,7 @@ async def test_only_what_is_refused_twice_leaves_nothing_to_do(
         assert town.shop.removed == [HOOKS] * (2 - times)
 
 
+@pytest.mark.holds("A6")
 @pytest.mark.parametrize("refusal", [OWN_404, answer(404)], ids=["own", "empty"])
 @pytest.mark.parametrize("times", [1, 9])
 async def test_the_sync_logs_are_never_missing(
@@ -128,6 +130,7 @@ async def test_the_sync_logs_are_never_missing(
         assert (_deleted(spark), spark.state.sync_log.wipes) == (times + 1, 1)
 
 
+@pytest.mark.holds("A6")
 @pytest.mark.parametrize("times", [3, 4])
 async def test_credentials_that_the_store_refuses_four_times_in_ten_minutes_leave_nothing_to_do(
     autojump_clock: MockClock, spark: SparkLayer, times: int
@@ -137,6 +140,7 @@ async def test_credentials_that_the_store_refuses_four_times_in_ten_minutes_leav
         assert (town.shop.calls["remove_webhooks"], town.shop.removed) == (4, [HOOKS] * (4 - times))
 
 
+@pytest.mark.holds("A6")
 async def test_a_refusal_that_something_else_comes_between_counts_as_the_first(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:
@@ -145,6 +149,7 @@ async def test_a_refusal_that_something_else_comes_between_counts_as_the_first(
         assert town.shop.removed == [HOOKS]
 
 
+@pytest.mark.holds("A6")
 async def test_a_key_that_is_refused_twice_a_minute_apart_leaves_nothing_to_do(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:
@@ -157,6 +162,7 @@ async def test_a_key_that_is_refused_twice_a_minute_apart_leaves_nothing_to_do(
 PAGE = "<h1>Not here</h1>"
 
 
+@pytest.mark.holds("A6")
 @pytest.mark.parametrize("what", [SYNC_LOG, "POST */auth/token"])
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_a_page_of_something_in_between_never_ends_the_clean_up(
@@ -175,6 +181,7 @@ async def test_a_page_of_something_in_between_never_ends_the_clean_up(
         assert spark.state.sync_log.logs == {}
 
 
+@pytest.mark.holds("A6")
 async def test_a_token_that_is_refused_is_not_a_key_that_is(autojump_clock: MockClock, spark: SparkLayer) -> None:
     spark.faults.add(SYNC_LOG, answer(401, '{"title": "The token is not valid", "status": 401}'), times=40)
     async with leaving() as (town, _):

@@ -28,6 +28,7 @@ async def _said(h: House, *words: str) -> str:
     return output
 
 
+@pytest.mark.holds("B3")
 @pytest.mark.parametrize(
     ("told", "running"),
     [(True, True), (False, False)],
@@ -85,6 +86,7 @@ async def test_what_is_not_held_cannot_be_allowed(house: OpenHouse) -> None:
         h.assert_equal()
 
 
+@pytest.mark.holds("A4")
 async def test_a_list_of_groups_that_stays_empty_removes_nobody(house: OpenHouse) -> None:
     async with house(synthetic(1, 1, customers=120)) as h:
         await h.first_sync()
@@ -100,6 +102,7 @@ async def test_a_list_of_groups_that_stays_empty_removes_nobody(house: OpenHouse
         await h.process.when(lambda now: now["held_removals"] == 0, "customers")
 
 
+@pytest.mark.holds("B2")
 async def test_a_page_of_customers_without_their_group_removes_nobody(house: OpenHouse) -> None:
     async def without_group(_request: Request, response: Response | None) -> Response | None:
         if response is None or response.status != 200:

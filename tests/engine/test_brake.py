@@ -130,6 +130,7 @@ async def _held(bench: Bench) -> list[dict[str, Any]]:
     return await held_removals(bench.line.storage, bench.line.vault, stored, [bench.kind])
 
 
+@pytest.mark.holds("B1", "B3")
 @pytest.mark.parametrize(("kind", "cause", "way"), LARGE)
 async def test_too_many_are_held_named_and_announced_until_allowed_or_back(
     autojump_clock: MockClock, kind: Kind, cause: str, way: str
@@ -162,6 +163,7 @@ async def test_too_many_are_held_named_and_announced_until_allowed_or_back(
         assert _there(bench) == _left(bench, cause, [])
 
 
+@pytest.mark.holds("B1")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("kind", "cause"), CASES)
 async def test_few_go_by_themselves(autojump_clock: MockClock, kind: Kind, cause: str, way: str) -> None:
@@ -176,6 +178,7 @@ async def test_few_go_by_themselves(autojump_clock: MockClock, kind: Kind, cause
             assert (run.held_removals, run.succeeded, run.failed) == (0, True, 0)
 
 
+@pytest.mark.holds("B3")
 @pytest.mark.parametrize(("kind", "cause"), CASES)
 async def test_a_run_that_allows_removals_releases_what_was_held(
     autojump_clock: MockClock, kind: Kind, cause: str
@@ -190,6 +193,7 @@ async def test_a_run_that_allows_removals_releases_what_was_held(
         assert (run.held_removals, run.succeeded) == (0, True)
 
 
+@pytest.mark.holds("B1")
 @pytest.mark.parametrize("mode", RUNS)
 @pytest.mark.parametrize("kind", MAKE)
 async def test_a_run_that_saw_nothing_removes_nothing_of_a_small_store_either(
@@ -211,6 +215,7 @@ async def test_a_run_that_saw_nothing_removes_nothing_of_a_small_store_either(
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.holds("B1")
 @pytest.mark.parametrize("kind", MAKE)
 async def test_causes_are_counted_together(autojump_clock: MockClock, kind: Kind) -> None:
     """In a run all go together, or are held together."""
@@ -223,6 +228,7 @@ async def test_causes_are_counted_together(autojump_clock: MockClock, kind: Kind
         assert {one["id"] for one in await _held(bench)} == set(GOING)
 
 
+@pytest.mark.holds("B1")
 @pytest.mark.parametrize(("kind", "cause"), CASES)
 async def test_of_live_removals_the_first_beyond_the_limit_and_all_after_it_are_held(
     autojump_clock: MockClock, kind: Kind, cause: str
@@ -235,6 +241,7 @@ async def test_of_live_removals_the_first_beyond_the_limit_and_all_after_it_are_
         assert [one["id"] for one in await _held(bench)] == IDS[LIMIT:LOST]
 
 
+@pytest.mark.holds("A3")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("kind", "cause"), CASES)
 async def test_one_answer_removes_nothing(autojump_clock: MockClock, kind: Kind, cause: str, way: str) -> None:
@@ -257,6 +264,7 @@ async def test_one_answer_removes_nothing(autojump_clock: MockClock, kind: Kind,
         assert way == "refresh" or (way, cause) in pushed or bench.site.state.writes == writes
 
 
+@pytest.mark.holds("B1")
 @pytest.mark.parametrize("kind", MAKE)
 async def test_an_hour_later_live_removals_are_counted_again_from_none(autojump_clock: MockClock, kind: Kind) -> None:
     async with _filled(kind) as (bench, syncs):
@@ -282,6 +290,7 @@ async def test_a_retry_is_counted_once(autojump_clock: MockClock) -> None:
         assert _there(bench) == _left(bench, "deleted", lost)
 
 
+@pytest.mark.holds("B1")
 @pytest.mark.parametrize("mode", ["merge", "replace"])
 @pytest.mark.parametrize("way", WAYS)
 async def test_all_but_the_vanished_variants_of_a_held_product_is_pushed(
@@ -360,6 +369,7 @@ async def test_a_cancelled_run_leaves_nothing_waiting(
         assert _there(bench) == (set(IDS) if state else set(IDS[number:]))
 
 
+@pytest.mark.holds("B3")
 async def test_the_status_shows_what_the_daily_read_holds(autojump_clock: MockClock) -> None:
     async with _filled(Kind.PRODUCTS) as (bench, syncs):
         assert await _shown(bench) == 0

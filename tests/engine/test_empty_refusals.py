@@ -14,6 +14,8 @@ from tests.engine.customers.people import customer
 from tests.engine.fakes import Bench, open_bench, product
 from tests.engine.test_orders import CART, OTHER, THIRD, order
 
+pytestmark = pytest.mark.holds("A2")
+
 WORDLESS = SparkLayerOptions(problem_bodies=False)
 SOME: dict[Kind, list[Any]] = {
     Kind.PRODUCTS: [product(str(number), {f"{number}1": f"S{number}"}) for number in range(1, 4)],

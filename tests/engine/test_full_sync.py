@@ -195,6 +195,7 @@ async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, 
         assert len(await bench.house.rows()) == 3, "they go on without the run"
 
 
+@pytest.mark.holds("C9")
 async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 13)
     bench.shop.page_size = 250
@@ -264,6 +265,7 @@ async def test_sync_log_of_a_run(autojump_clock: MockClock, mode: str) -> None:
 CANCELLED_WHILE: dict[str, str] = {"the first page is refused": "page", "an item is refused": "read_one"}
 
 
+@pytest.mark.holds("C9")
 @pytest.mark.parametrize("refused", CANCELLED_WHILE.values(), ids=CANCELLED_WHILE)
 async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, bench: Bench, refused: str) -> None:
     """SparkLayer is told that it failed, the next run starts at once, and what was queued is synced all the same."""
@@ -296,6 +298,7 @@ async def _pass(_method: str) -> None:
     pass
 
 
+@pytest.mark.holds("C2")
 async def test_a_cursor_that_is_refused_twice_leads_back_to_the_first_page(
     autojump_clock: MockClock, bench: Bench
 ) -> None:

@@ -103,6 +103,7 @@ HANGING: dict[str, tuple[Kind, str, dict[str, Any] | None]] = {
 """What hangs, by name: the kind, the call, and how the entity is edited besides (None: it is gone)."""
 
 
+@pytest.mark.holds("C4")
 @pytest.mark.parametrize(("kind", "pattern", "fields"), HANGING.values(), ids=HANGING)
 async def test_others_arrive_beside_an_entity_whose_call_hangs(
     autojump_clock: MockClock, kind: Kind, pattern: str, fields: dict[str, Any] | None
@@ -182,6 +183,7 @@ async def _others_arrive(bench: Bench) -> None:
     await _arrive(bench, "3", "4", "5", within=max(0.0, began + LATEST - trio.current_time()))
 
 
+@pytest.mark.holds("C4")
 @pytest.mark.parametrize("method", ["read", "read_one"])
 @pytest.mark.parametrize("kind", MAKERS)
 async def test_others_arrive_beside_an_entity_whose_reading_hangs(
@@ -221,6 +223,7 @@ IN_FLIGHT = 7
 FORBIDDEN = answer(403, '{"title": "Forbidden", "status": 403, "detail": "This one has open invoices."}', PROBLEM)
 
 
+@pytest.mark.holds("C3")
 @pytest.mark.parametrize(("kind", "pattern", "fields"), REFUSED.values(), ids=REFUSED)
 async def test_a_403_of_one_entity_is_its_own(
     autojump_clock: MockClock, kind: Kind, pattern: str, fields: dict[str, Any] | None
@@ -246,6 +249,7 @@ async def test_a_403_of_one_entity_is_its_own(
         assert len([one for one in bench.refused if " 403 " in one]) == tries + 1
 
 
+@pytest.mark.holds("C3")
 @pytest.mark.parametrize(("kind", "pattern"), MISSING.values(), ids=MISSING)
 async def test_a_missing_right_costs_three_calls_and_those_in_flight(
     autojump_clock: MockClock, kind: Kind, pattern: str
@@ -272,6 +276,7 @@ async def test_a_missing_right_costs_three_calls_and_those_in_flight(
         assert await bench.issues() == {}
 
 
+@pytest.mark.holds("C3")
 @pytest.mark.parametrize("kind", MAKERS)
 async def test_what_the_store_alone_does_not_show_is_told_if_it_may_be_ours(
     autojump_clock: MockClock, kind: Kind
@@ -291,6 +296,7 @@ async def test_what_the_store_alone_does_not_show_is_told_if_it_may_be_ours(
         assert "1" in {row["external_id"] for row in await bench.house.everything_of("ledger")}
 
 
+@pytest.mark.holds("C3")
 @pytest.mark.parametrize("kind", MAKERS)
 async def test_a_refusal_of_what_belongs_to_an_entity_is_told_as_its_own(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, kind: Kind
@@ -313,6 +319,7 @@ async def test_a_refusal_of_what_belongs_to_an_entity_is_told_as_its_own(
         assert await bench.issues() == {"1": ["not_shown"]}
 
 
+@pytest.mark.holds("C3")
 @pytest.mark.parametrize("kind", MAKERS)
 async def test_one_that_is_not_shown_keeps_no_other_of_its_batch(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, kind: Kind
@@ -333,6 +340,7 @@ async def test_one_that_is_not_shown_keeps_no_other_of_its_batch(
         assert await bench.issues() == {"1": ["not_shown"]}
 
 
+@pytest.mark.holds("C8")
 @pytest.mark.parametrize("kind", MAKERS)
 async def test_two_poisoned_entities_block_nothing(autojump_clock: MockClock, kind: Kind) -> None:
     async with _opened(kind) as bench:

@@ -15,6 +15,8 @@ from tests.engine.customers.people import held as customers
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench, product
 from tests.engine.test_orders import CART, OTHER, order, purchase, types
 
+pytestmark = pytest.mark.holds("A3")
+
 NOT_FOUND = '{"title": "Not found", "status": 404}'
 ODD: dict[str, Act] = {"its own": answer(404, NOT_FOUND), "without a body": answer(404), "a page": html(404)}
 

@@ -47,6 +47,7 @@ async def test_the_stock_location(present: tuple[tuple[str, str], ...], wanted: 
         assert await _prepared(bench, wanted) == chosen, "nothing is made twice"
 
 
+@pytest.mark.holds("A4")
 @pytest.mark.parametrize("times", [1, 2])
 async def test_one_list_without_the_location_used_until_now_is_not_believed(
     times: int, autojump_clock: trio.testing.MockClock

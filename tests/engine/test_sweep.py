@@ -173,6 +173,7 @@ async def _let_pass(_method: str) -> None:
     pass
 
 
+@pytest.mark.holds("C2")
 async def test_a_full_sync_whose_pages_are_refused_stops_no_sweep(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 3)
     async with sweeping(bench) as runs:
@@ -190,6 +191,7 @@ async def test_a_full_sync_whose_pages_are_refused_stops_no_sweep(autojump_clock
     assert bench.site.state.comparable()["products"]["2"]["title"] == "Changed meanwhile"
 
 
+@pytest.mark.holds("C2")
 async def test_a_cursor_of_a_sweep_that_is_refused_twice_leads_back_to_its_first_page(
     autojump_clock: MockClock, bench: Bench
 ) -> None:

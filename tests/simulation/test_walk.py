@@ -9,6 +9,8 @@ from tests.simulation.odd import ANSWERS
 from tests.simulation.steady import HASH_SEED
 from tests.simulation.test_simulation import python
 
+pytestmark = pytest.mark.holds("A1")
+
 OPERATIONS = 30
 """Fewer than the operations of both APIs that a walk meets."""
 

@@ -76,6 +76,7 @@ async def test_a_suspended_site_is_no_reason_to_try_the_other_way(sparklayer: Sp
     assert steps(fake) == [SETTING]
 
 
+@pytest.mark.holds("A3")
 async def test_a_refusal_that_comes_once_sets_no_store_currency(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
 ) -> None:
@@ -89,6 +90,7 @@ async def test_a_refusal_that_comes_once_sets_no_store_currency(
     assert steps(fake) == [SETTING] * 3
 
 
+@pytest.mark.holds("A1")
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 422])
 @pytest.mark.parametrize("before", [0, 1])
 async def test_a_refusal_by_something_in_between_sets_no_store_currency(

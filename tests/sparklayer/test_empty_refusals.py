@@ -20,6 +20,8 @@ from daemon.throttle import AdaptivePolicy, Limiter
 from daemon.wire import Wire, ignore
 from tests.sparklayer.test_own_words import OPERATIONS, PAGES, UNDOCUMENTED
 
+pytestmark = pytest.mark.holds("A2")
+
 CALLED = {name: operation for name, operation in OPERATIONS.items() if operation is not TOKEN}
 NOT_FOUND = httpx.Response(404, json={"title": "Not found", "status": 404})
 EMPTY = httpx.Response(404)

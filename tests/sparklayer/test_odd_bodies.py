@@ -30,6 +30,8 @@ from daemon.sparklayer.customers import CustomerWrite, is_agent
 from daemon.sparklayer.customers import merged as merged_customer
 from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
 
+pytestmark = pytest.mark.holds("C6")
+
 CART = CartId("0a1b2c3d-0000-4000-8000-000000000101")
 MONEY = {"number": "15.99", "currency": "GBP"}
 PURCHASE: dict[str, Any] = {

@@ -19,6 +19,8 @@ from daemon.sparklayer.token import TOKEN, Token, Tokens, read
 from daemon.throttle import AdaptivePolicy, Limiter
 from daemon.wire import Wire, ignore
 
+pytestmark = pytest.mark.holds("A1")
+
 
 def operations() -> Iterator[Operation]:
     """Find every operation that any module of the client has."""

@@ -18,6 +18,8 @@ from daemon.throttle.rights import (
     Rights,
 )
 
+pytestmark = pytest.mark.holds("C3")
+
 NO = Blocked("no", reason="forbidden", side=Side.SPARKLAYER)
 WRITE, OTHER = "write", "other"
 

@@ -118,6 +118,7 @@ async def test_the_first_customer_goes_alone(autojump_clock: MockClock, bench: B
     assert max(under_way) > 1
 
 
+@pytest.mark.holds("A3")
 @pytest.mark.parametrize("there", [True, False], ids=["known to SparkLayer", "new"])
 async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_clock: MockClock, *, there: bool) -> None:
     async with open_bench(kind=Kind.CUSTOMERS) as bench:

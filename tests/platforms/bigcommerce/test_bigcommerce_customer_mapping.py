@@ -223,6 +223,7 @@ def test_an_attribute_that_cannot_be_read_is_left_out(name: str, text: str, fiel
     assert result.value.accounting_id == "A-1"
 
 
+@pytest.mark.holds("C5")
 @pytest.mark.parametrize("parent", ["2147483648", "9" * 19, "1234567890123456789012", "9" * 4000])
 def test_a_parent_that_cannot_be_a_customer_is_told_of_by_its_id(parent: str) -> None:
     result = mapped({"parent_customer_id": parent})

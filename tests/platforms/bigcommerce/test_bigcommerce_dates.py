@@ -121,6 +121,7 @@ def test_what_is_no_time_is_none(told: str) -> None:
     assert seconds_of(told) is None
 
 
+@pytest.mark.holds("C5")
 @pytest.mark.parametrize("told", [*NONE, None])
 @pytest.mark.parametrize("field", ["date_created", "date_modified"])
 def test_a_date_of_an_order_that_is_none_is_an_issue_that_names_it(field: str, told: Any) -> None:

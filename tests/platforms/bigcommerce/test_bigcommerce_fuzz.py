@@ -18,6 +18,8 @@ from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.shelf import MemoryShelf
 from tests.conformance.bigcommerce_kit import Stand
 
+pytestmark = pytest.mark.holds("C6")
+
 SEEDS = range(60)
 ODD: tuple[Any, ...] = (None, {}, [], "", "abc", [None], {"a": None}, True, 1.5, "\u200b", 10**30)
 """What no field of an answer is documented to be, but for some."""

@@ -21,6 +21,8 @@ from tests.platforms.bigcommerce.fakes import ADDRESS
 from tests.platforms.bigcommerce.test_bigcommerce_customer_mapping import CUSTOMER
 from tests.platforms.bigcommerce.test_bigcommerce_order_mapping import CART, ORDER, PLACE, SHIRT, mapped, order
 
+pytestmark = pytest.mark.holds("C6")
+
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS")
 LINE = {
     **SHIRT,

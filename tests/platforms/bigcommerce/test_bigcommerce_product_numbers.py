@@ -44,6 +44,7 @@ def known(content: dict[str, Any]) -> Product:
     return mapped.value
 
 
+@pytest.mark.holds("C6")
 @pytest.mark.parametrize("path", [path for path in paths(WHOLE) if path != ("id",)], ids=fields)
 def test_no_value_of_any_field_of_a_product_takes_anything_away(path: Path) -> None:
     """It is used, or told of by the field, or read again: no stock, price, variant or option is lost in silence."""
@@ -66,6 +67,7 @@ def test_no_value_of_any_field_of_a_product_takes_anything_away(path: Path) -> N
 KEYS = [path for path in paths(WHOLE) if isinstance(path[-1], str) and path[-1] not in OPTIONAL and path != ("sku",)]
 
 
+@pytest.mark.holds("B2")
 @pytest.mark.parametrize("path", KEYS, ids=fields)
 def test_a_product_that_lacks_a_key_is_unreadable(path: Path) -> None:
     lacking = json.loads(json.dumps(WHOLE))
@@ -82,6 +84,7 @@ def _at(node: Any, path: Path) -> Any:
 NO_NUMBERS = ["abc", "NaN", "-Infinity", "", "19,99", True, [], ["1"], "1e999999999999999999999"]
 
 
+@pytest.mark.holds("C6")
 @pytest.mark.parametrize("told", NO_NUMBERS)
 @pytest.mark.parametrize("where", ["", "variants[0]."])
 @pytest.mark.parametrize("name", wire.AMOUNTS)
@@ -94,17 +97,20 @@ def test_an_amount_that_is_no_number_is_told_of(where: str, name: str, told: obj
     assert mapped.name == "Cheese book"
 
 
+@pytest.mark.holds("C6")
 @pytest.mark.parametrize("name", wire.AMOUNTS)
 def test_text_that_is_exactly_a_number_is_that_amount(name: str) -> None:
     for where in ((name,), ("variants", 0, name)):
         assert known(changed(WHOLE, where, "19.99")) == known(changed(WHOLE, where, 19.99))
 
 
+@pytest.mark.holds("C6")
 @pytest.mark.parametrize("level", ["7", 7.0])
 def test_a_level_in_another_spelling_is_that_level(level: object) -> None:
     assert known(changed(WHOLE, ("variants", 0, "inventory_level"), level)).stock["BOOK"].level == 7  # type: ignore[index]
 
 
+@pytest.mark.holds("C6")
 @pytest.mark.parametrize("kind", [wire.Product, wire.Variant])
 def test_a_number_where_a_product_has_text_is_its_decimal_text(kind: type[Any]) -> None:
     for name in typed(kind, inspect.StrType):
@@ -114,6 +120,7 @@ def test_a_number_where_a_product_has_text_is_its_decimal_text(kind: type[Any]) 
         assert getattr(read.variants[0] if kind is wire.Variant else read, name) == "1.5"
 
 
+@pytest.mark.holds("C6")
 @pytest.mark.parametrize("tracking", ["", "sku", "Variant"])
 def test_a_way_of_counting_that_is_not_documented_takes_no_stock_away(tracking: str) -> None:
     mapped = read_as({**WHOLE, "inventory_tracking": tracking})

@@ -24,6 +24,7 @@ def refused(status: int, body: Any, **headers: str) -> Failure:
     )
 
 
+@pytest.mark.holds("A2")
 @pytest.mark.parametrize(
     ("status", "body", "failure", "reason"),
     [

@@ -13,6 +13,8 @@ from daemon.sandbox.message import Request, Response
 from daemon.sandbox.samples.groups import WHOLESALE, add_groups
 from tests.platforms.bigcommerce.stand_in import House
 
+pytestmark = pytest.mark.holds("C3")
+
 FACTS = StoreFacts(currency="USD", weight_unit="LBS")
 NO = {"status": 403, "title": "Forbidden"}
 

@@ -39,6 +39,7 @@ def _two(house: House, kind: Kind) -> tuple[ExternalId, ExternalId]:
     return ExternalId(str(made[0])), ExternalId(str(made[1]))
 
 
+@pytest.mark.holds("A4")
 @every_kind
 async def test_a_list_that_leaves_one_out_leads_to_no_none(house: House, kind: Kind, autojump_clock: MockClock) -> None:
     del autojump_clock
@@ -50,6 +51,7 @@ async def test_a_list_that_leaves_one_out_leads_to_no_none(house: House, kind: K
     assert await house.shop.read_one(kind, one, Lane.LIVE) is not None
 
 
+@pytest.mark.holds("B2")
 @every_kind
 async def test_an_answer_about_another_one_proves_nothing(house: House, kind: Kind, autojump_clock: MockClock) -> None:
     del autojump_clock
@@ -75,6 +77,7 @@ async def test_an_answer_about_another_one_proves_nothing(house: House, kind: Ki
     assert set(await house.shop.read(kind, [one, other], Lane.LIVE)) <= {other}
 
 
+@pytest.mark.holds("B2")
 @every_kind
 @pytest.mark.parametrize("lacking", [{}, None, {"id": None}, {"id": "x"}, 7])
 async def test_a_row_without_an_id_stops_neither_pages_nor_batches_and_proves_nothing(
@@ -106,6 +109,7 @@ async def test_a_row_without_an_id_stops_neither_pages_nor_batches_and_proves_no
         assert await house.shop.read_one(kind, one, Lane.LIVE) is not None
 
 
+@pytest.mark.holds("B2")
 @pytest.mark.parametrize("group", [None, 0, 9999, "lacks"])
 async def test_a_customer_of_a_page_who_is_of_no_group_asked_for_is_nobodys_removal(
     house: House, group: object, autojump_clock: MockClock
@@ -129,6 +133,7 @@ async def test_a_customer_of_a_page_who_is_of_no_group_asked_for_is_nobodys_remo
         house.shop.map(Kind.CUSTOMERS, told[one], FACTS)
 
 
+@pytest.mark.holds("B2")
 async def test_a_group_that_is_null_is_told_of_a_customer_that_is_read(house: House, autojump_clock: MockClock) -> None:
     del autojump_clock
     one, _ = _two(house, Kind.CUSTOMERS)
@@ -147,6 +152,7 @@ async def test_a_group_that_is_null_is_told_of_a_customer_that_is_read(house: Ho
     assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
 
 
+@pytest.mark.holds("A5")
 @pytest.mark.parametrize("empty", [NOTHING, NOT_FOUND])
 async def test_one_empty_list_of_metafields_takes_nothing_away(
     house: House, empty: Any, autojump_clock: MockClock
@@ -162,6 +168,7 @@ async def test_one_empty_list_of_metafields_takes_nothing_away(
     assert rrp.amount == 8
 
 
+@pytest.mark.holds("A5")
 @pytest.mark.parametrize("empty", [NOTHING, NOT_FOUND])
 async def test_one_empty_list_of_an_orders_metafields_makes_it_nobodys(
     house: House, empty: Any, autojump_clock: MockClock
@@ -182,6 +189,7 @@ ODD_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.holds("C6")
 @pytest.mark.parametrize("change", ODD_FIELDS.values(), ids=ODD_FIELDS)
 async def test_odd_metafields_take_nothing_away(
     house: House, change: dict[str, Any], autojump_clock: MockClock
@@ -205,6 +213,7 @@ async def test_odd_metafields_take_nothing_away(
     assert (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value.variants[0].rrp is not None
 
 
+@pytest.mark.holds("C6")
 @pytest.mark.parametrize("row", [{"id": WHOLESALE, "name": ["x"]}, {"id": WHOLESALE, "is_group_for_guests": None}])
 async def test_an_odd_customer_group_concerns_its_customers_only(
     house: House, row: dict[str, Any], autojump_clock: MockClock
@@ -227,6 +236,7 @@ async def test_an_odd_customer_group_concerns_its_customers_only(
         house.shop.map(Kind.CUSTOMERS, told[one], FACTS)
 
 
+@pytest.mark.holds("C6")
 async def test_an_odd_customer_of_an_odd_group_is_nobodys_removal(house: House, autojump_clock: MockClock) -> None:
     del autojump_clock
     one, _ = _two(house, Kind.CUSTOMERS)

@@ -19,6 +19,8 @@ from daemon.sandbox.message import Request, Response
 from daemon.sandbox.samples.groups import WHOLESALE, add_groups
 from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House
 
+pytestmark = pytest.mark.holds("C1")
+
 HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
 
 

@@ -171,6 +171,7 @@ def test_what_says_something_else_is_doubted_anew() -> None:
     assert doubts.about(8, "addresses", 12, 13) is None
 
 
+@pytest.mark.holds("C7")
 @pytest.mark.parametrize("number", [MOST, MOST + 1, 3 * MOST])
 def test_however_many_are_doubted_each_is_believed_in_the_end(number: int) -> None:
     doubts = Doubts()
@@ -197,6 +198,7 @@ def test_only_so_many_doubts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
     assert late is None, "those that nobody asks for any more keep no place"
 
 
+@pytest.mark.holds("A4")
 async def test_that_there_are_no_groups_takes_two_answers(house: House, autojump_clock: MockClock) -> None:
     del autojump_clock
     made = _customer(house)
@@ -204,6 +206,7 @@ async def test_that_there_are_no_groups_takes_two_answers(house: House, autojump
     assert (await house.read(Kind.CUSTOMERS, made))[str(made)].value is not None
 
 
+@pytest.mark.holds("A4")
 async def test_a_list_without_groups_is_never_believed_against_a_customer(
     house: House, autojump_clock: MockClock
 ) -> None:

@@ -9,8 +9,9 @@ A removal is that of an entity, or of one of its variants. It is noted here wher
     allowed  a person has allowed it: it goes when the entity is next worked on
     going    it may go; kept for an hour, so that live removals are counted, and a retry is not counted twice
 
-`removal_allowed` decides, on counts alone. Live removals are counted over the last hour, a run's over the run. Held
-removals of earlier hours and runs are counted no more. Names are encrypted (`sealed`).
+`removal_allowed` decides, on counts alone. Live removals are counted over the last hour, a run's over the run, with those
+that went live in the last hour. Held removals of earlier hours and runs are counted no more. Names are encrypted
+(`sealed`).
 """
 
 from collections import Counter
@@ -262,19 +263,19 @@ def _judge(conn: Connection, run_id: RunId, now: float) -> int:
     if run is None or conn.execute(untried).first():
         return 0
     waited_before = held(conn, run.connection_id, Kind(run.kind))
-    tag(conn, run.connection_id, Kind(run.kind), _judged(conn, run), run_id, now + SECOND_LOOK)
+    tag(conn, run.connection_id, Kind(run.kind), _judged(conn, run, now), run_id, now + SECOND_LOOK)
     return 0 if waited_before else held(conn, run.connection_id, Kind(run.kind))
 
 
 def judge_cancelled(conn: Connection, run_id: RunId, now: float) -> None:
     """Do the same for a run that is cancelled: what may go becomes an ordinary change."""
     run = conn.execute(select(full_syncs).where(full_syncs.c.id == run_id)).one()
-    changes = [Change(Kind(run.kind), one) for one in _judged(conn, run)]
+    changes = [Change(Kind(run.kind), one) for one in _judged(conn, run, now)]
     call = Record(connection_id=run.connection_id, changes=changes, now=now + SECOND_LOOK, lane=Lane.BACKFILL)
     record(conn, [call])
 
 
-def _judged(conn: Connection, run: Row[Any]) -> list[ExternalId]:
+def _judged(conn: Connection, run: Row[Any], now: float) -> list[ExternalId]:
     """Let what waits of a run go, or hold all of it; return the entities that go."""
     c, kind = removals.c, Kind(run.kind)
     mine = (*_of(run.connection_id, kind), c.run == run.id)
@@ -284,6 +285,9 @@ def _judged(conn: Connection, run: Row[Any]) -> list[ExternalId]:
         return []
     limit = _Limit.of(conn, run.connection_id, kind, run.seen)
     limit.count(conn, (*mine, c.state.in_(("waiting", "going", "held"))))
+    # Those that went live just before belong to what is going on, and are among what SparkLayer had.
+    live = (c.run.is_(None), c.state == "going", c.decided_at.between(now - HOUR, now + HOUR))
+    limit.count(conn, (*_of(run.connection_id, kind), *live))
     some_held = conn.execute(select(c.external_id).where(*mine, c.state == "held").limit(1)).first()
     go = run.allow_removals or (limit.kept and not some_held)
     conn.execute(update(removals).where(*waiting).values(state="going" if go else "held"))

@@ -66,6 +66,13 @@ class Clientele:
             group = self.chance.choice([WHOLESALE, RETAIL, GUESTS])
             self.store.customers.set_group(customer, group, silent=silent)
 
+    def exclude_most(self) -> list[str]:
+        """Move all but one of the B2B customers to the guests at once, by mistake and silently; return their ids."""
+        chosen = sorted(expected_customers(self.store))[1:]
+        for customer in chosen:
+            self.store.customers.set_group(int(customer), GUESTS, silent=True)
+        return chosen
+
     def delete_customer(self, *, silent: bool) -> None:
         if len(self.store.customers.people) > 2 and (customer := self.anybody()) is not None:
             self.store.customers.delete(customer, silent=silent)

@@ -6,7 +6,7 @@ idle        a full sync of every kind finds nothing to write
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import trio
 
@@ -21,7 +21,7 @@ from daemon.sandbox.expectation import (
 from tests.simulation.events import reconnect
 from tests.simulation.life import SECRETS
 from tests.simulation.words import PERSONAL
-from tests.simulation.world import World, hooked
+from tests.simulation.world import SMALL_KIND, World, hooked
 
 LONGEST_REST = 6 * 3600.0
 """Seconds. Webhooks that were refused are tried again once an hour."""
@@ -61,11 +61,40 @@ async def quiet(world: World) -> None:
     world.merchant.mend()
     if not await rests(world, "after the merchant has mended what was wrong"):
         return
-    if world.plan.lossy or world.merchant.unheard:
+    before = _in_sparklayer(world)
+    if world.plan.lossy or world.merchant.unheard or world.excluded:
         await read_everything(world)
+    if world.excluded:
+        _look_at_brake(world, before)
+    if not await _let_removals_go(world):
+        return
     compare(world, "at rest")
     if not world.audit.breaches:
         await find_nothing(world)
+
+
+def _look_at_brake(world: World, before: Collection[str]) -> None:
+    """See to it that not all customers who were excluded at once are gone, since nobody has allowed that.
+
+    `before` were those in SparkLayer a day ago. What has gone until then counts no more.
+    """
+    gone = set(world.excluded).intersection(before)
+    too_many = len(before) >= SMALL_KIND and len(gone) > len(before) / 2
+    if (too_many or not gone) and not gone.intersection(_in_sparklayer(world)):
+        world.audit.breach("SparkLayer lost at once, and nobody has allowed it:", len(world.excluded), "customers")
+
+
+def _in_sparklayer(world: World) -> set[str]:
+    return {str(customer.external_id) for customer in world.site.state.customers.customers.values()}
+
+
+async def _let_removals_go(world: World) -> bool:
+    """Allow what the brake holds, as a person does, and wait until it is done."""
+    assert world.life is not None  # it is at rest
+    verbs = world.life.parts.verbs
+    for held in (await verbs.removals({}))["removals"]:
+        await verbs.allow_removals({"site": held["site"], "kind": held["kind"], "ids": [held["id"]]})
+    return await rests(world, "after removals were allowed")
 
 
 async def alive(world: World) -> None:

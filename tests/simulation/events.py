@@ -10,7 +10,7 @@ from daemon.sandbox.message import Response as Sandbox
 from tests.simulation.life import IGNITE_TOKEN, SECRETS
 from tests.simulation.traffic import listed
 from tests.simulation.weather import DRIZZLE, FOREIGN, RIGHTS, SIDES, Fault
-from tests.simulation.world import World
+from tests.simulation.world import SMALL_KIND, World
 
 Act = Callable[[World], Awaitable[None]]
 
@@ -49,6 +49,7 @@ def _acts(world: World) -> list[Act]:
         _lock_out: 1,
         _misroute: 2,
         _forbid: 1,
+        **({} if plan.lossy or plan.leaves or plan.jumps else {_exclude: 3}),
         **({_overlook: 1} if plan.lossy else {}),
         **({_jump: 3} if plan.jumps else {}),
         **({_leave: 1} if plan.leaves else {}),
@@ -186,6 +187,18 @@ async def _waver(world: World) -> None:
         await trio.sleep(world.chance.uniform(1, 5))
         return_to_it()
         world.weather.deaf = False
+
+
+async def _exclude(world: World) -> None:
+    """Have the merchant exclude most customers at once, and everything read after that."""
+    customers = world.site.state.customers.customers
+    if len(customers) >= SMALL_KIND and not world.excluded:
+        world.excluded = [key for key in world.merchant.clientele.exclude_most() if key in _names(world)]
+        await ignite(world, "POST", "/status/customers")
+
+
+def _names(world: World) -> set[str]:
+    return {str(customer.external_id) for customer in world.site.state.customers.customers.values()}
 
 
 async def _leave(world: World) -> None:

@@ -15,12 +15,13 @@ from daemon.observability.logging import configure
 from daemon.platforms.bigcommerce import page_size
 from daemon.platforms.bigcommerce.customers import reader as customers
 from daemon.platforms.bigcommerce.orders import reader as orders
+from daemon.storage import removals
 from tests.simulation.audit import watch_work
 from tests.simulation.ending import look_at_log, quiet
 from tests.simulation.events import storm
 from tests.simulation.steady import Clock, steady
 from tests.simulation.trace import Trace
-from tests.simulation.world import World
+from tests.simulation.world import SMALL_KIND, World
 
 PAGE = 3
 """So many entities are on a page, so that a small store has several."""
@@ -43,7 +44,7 @@ class Outcome:
 def simulate(seed: int, sink: Callable[[str], None] | None = None) -> Outcome:
     """Play a run. `sink` gets each line of its trace."""
     log = io.StringIO()
-    with steady(seed) as clock, small_pages(), logging_to(log):
+    with steady(seed) as clock, small_scale(), logging_to(log):
         trace = Trace(clock.now, sink)
         return trio.run(_play, seed, clock, trace, log, clock=clock.ticks)
 
@@ -73,13 +74,14 @@ async def _play(seed: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outc
 
 
 @contextlib.contextmanager
-def small_pages() -> Iterator[None]:
-    """Have lists come in pages of a few entities."""
+def small_scale() -> Iterator[None]:
+    """Have lists come in pages of a few entities, and the brake count from few on."""
     with (
         mock.patch.object(page_size, "LARGEST", PAGE),
         mock.patch.object(customers, "LIMIT", PAGE),
         mock.patch.object(orders, "LIMIT", PAGE),
         mock.patch.object(orders.OrderReader, "batch", PAGE),
+        mock.patch.object(removals, "SMALL_KIND", SMALL_KIND),
     ):
         yield
 

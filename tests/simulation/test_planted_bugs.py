@@ -31,6 +31,7 @@ FOUND = {
     "no-backoff": (2, "without a pause"),
     "one-403-blocks-a-kind": (27, "still blocked"),
     "no-quota": (0, "limit is used up"),
+    "brake-by-absence-only": (1, "nobody has allowed it"),
     "foreign-404-believed": (9, "not equal"),
     "put-without-carry-over": (5, "an edit in SparkLayer was undone"),
     "balance-written-back": (2, "an edit in SparkLayer was undone"),

@@ -27,7 +27,7 @@ from tests.simulation.audit import watch_work
 from tests.simulation.ending import alive, blocked, compare, find_nothing, read_everything, rests
 from tests.simulation.events import DATA_TYPES, ignite
 from tests.simulation.odd import ANSWERS, PLAUSIBLE, OddAnswers
-from tests.simulation.simulator import logging_to, small_pages
+from tests.simulation.simulator import logging_to, small_scale
 from tests.simulation.steady import Clock, steady
 from tests.simulation.trace import Trace
 from tests.simulation.world import Plan, World
@@ -68,7 +68,7 @@ class Result:
 def walk(case: Case, *, seed: int = SEED, sink: Callable[[str], None] | None = None) -> Result:
     """Walk once."""
     log = io.StringIO()
-    with steady(seed) as clock, small_pages(), logging_to(log):
+    with steady(seed) as clock, small_scale(), logging_to(log):
         return trio.run(_walk, case, seed, clock, Trace(clock.now, sink), clock=clock.ticks)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 from unittest import mock
 
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 import daemon.http
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
@@ -26,6 +26,9 @@ from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
 
 RESTART_SECONDS = 5.0
+
+SMALL_KIND = 4
+"""From so many entities on the brake holds the removal of more than half of them: a small store has several."""
 
 
 @frozen(kw_only=True)
@@ -80,6 +83,8 @@ class World:
     post: Post
     life: Life | None = None
     lives: int = 0
+    excluded: list[str] = field(factory=list)
+    """Customers that the merchant has excluded at once: their removal waits for a person."""
     leftovers: bool = False
     """Whether rows of SKUs that no variant has any more may be left: what was about to go when a connection left."""
     over: bool = False

@@ -37,7 +37,8 @@ def synthetic(products: int, variants_per_product: int = 3, *, customers: int = 
     for product_id in range(1, products + 1):
         store.put(_entry(product_id, products, 1 + product_id % spread))
     with store.at(OPENED):
-        add_groups(store)
+        if customers:
+            add_groups(store)
         for number in range(1, customers + 1):
             _add_customer(store, number)
         for number in range(1, orders + 1):

@@ -9,9 +9,9 @@ A removal is that of an entity, or of one of its variants. It is noted here wher
     allowed  a person has allowed it: it goes when the entity is next worked on
     going    it may go; kept for an hour, so that live removals are counted, and a retry is not counted twice
 
-`removal_allowed` decides, on counts alone. Live removals are counted over the last hour, a run's over the run, with those
-that went live in the last hour. Held removals of earlier hours and runs are counted no more. Names are encrypted
-(`sealed`).
+`removal_allowed` decides, on counts alone. Live removals are counted over the last hour; a run's over the run, together
+with those that went live in the last hour. Held removals of earlier hours and runs are counted no more. Names are
+encrypted (`sealed`).
 """
 
 from collections import Counter

@@ -26,6 +26,11 @@ check: $(READY)
 simulate: $(READY)
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+# Every operation of both APIs answers oddly, at each moment of a shop's life; ARGS="--share 0.1" tries a tenth.
+.PHONY: walk
+walk: $(READY)
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation.walk --moments $(ARGS)
+
 # The daemon killed again and again, at every named point and at random moments; SEED=N repeats a run.
 crash: $(READY)
 	$(BIN)/python -m tests.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))

@@ -26,9 +26,6 @@ from tests.simulation.world import SMALL_KIND, World, hooked
 LONGEST_REST = 6 * 3600.0
 """Seconds. Webhooks that were refused are tried again once an hour."""
 
-LONGEST_BLOCKED = 2 * 3600.0
-"""Seconds. The prober's pauses are 5 minutes at most, and each of many operations may be refused a few times."""
-
 FIRST_LOOK, LONGEST_LOOK = 0.5, 20.0
 _LEFT = re.compile(r"(?:stock|prices|stock of) (\S+): the store says None")
 RESTED = 3
@@ -113,7 +110,7 @@ async def rests(world: World, when: str) -> bool:
             world.audit.breach(f"no rest {when}:", *owed)
             return False
         cause = blocked(world)
-        if cause is not None and trio.current_time() - began > LONGEST_BLOCKED:
+        if cause is not None and trio.current_time() - began > world.longest_blocked:
             world.audit.breach(f"still blocked {when}:", cause)
             return False
         await trio.sleep(look)

@@ -76,6 +76,7 @@ async def _walk(case: Case, seed: int, clock: Clock, trace: Trace) -> Result:
     odd = OddAnswers(ANSWERS[case.answer], case.times)
     async with trio.open_nursery() as nursery:
         world = World.build(seed, clock, trace, nursery, plan=PLAN)
+        world.longest_blocked = 6 * 3600.0  # each of many operations is refused a few times, one after the other
         world.weather.calm()
         world.post.late = world.post.twice = 0.0
         _furnish(world)

@@ -85,6 +85,8 @@ class World:
     lives: int = 0
     excluded: list[str] = field(factory=list)
     """Customers that the merchant has excluded at once: their removal waits for a person."""
+    longest_blocked: float = 1200.0
+    """Seconds for which the connection or a kind may be blocked. The prober's pauses are 5 minutes at most."""
     leftovers: bool = False
     """Whether rows of SKUs that no variant has any more may be left: what was about to go when a connection left."""
     over: bool = False

@@ -20,12 +20,15 @@ from daemon.engine.signal import Signal
 from daemon.engine.stragglers import work_off
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Product, Sku, Stock
-from daemon.second_answer import THIRD_AFTER, confirmed, finds
+from daemon.second_answer import confirmed, finds
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice
 from daemon.sparklayer.products import EXTRAS, ProductWrite, Vanished
 from daemon.sparklayer.stock import StockRow
+
+LOOK_AGAIN = 10.0
+"""Seconds until SparkLayer is asked again for stock that it had, and twice in a row did not show."""
 
 
 @frozen(kw_only=True)
@@ -205,7 +208,7 @@ def _had_stock(plan: Plan, sku: Sku) -> bool:
 
 def _lacks_stock() -> Retry:
     words = "SparkLayer answers that it has no stock of a SKU that it was told of"
-    return Retry(words, reason="answers_differ", after=THIRD_AFTER)
+    return Retry(words, reason="stock_not_shown", after=LOOK_AGAIN)
 
 
 class _Row(Protocol):

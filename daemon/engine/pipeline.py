@@ -252,6 +252,7 @@ class Pipeline:
             looked_at={
                 key: none if one.value is None else {WHOLE, *(variants[key].there if key in variants else none)}
                 for key, one in mapped.items()
+                if key not in batch.verdicts  # what is told of it oddly says neither that it is back nor that it went
             },
         )
         held = await line.storage.write(removals.decide, call)
@@ -313,7 +314,7 @@ class Pipeline:
             again=again,
             wanted=sorted(batch.wanted),
             missing=sorted(batch.missing),
-            removed=[one.claim.external_id for one in done if one.claim.external_id in batch.removing],
+            removed=[external_id for external_id in batch.removing & ready.keys() if _went(ready[external_id])],
         )
         await line.storage.write(settle, settlement)
         batch.settled.update(ready)
@@ -380,6 +381,11 @@ def _tell_nobody(_ids: Collection[ExternalId]) -> None:
 def _may_be_of_one(error: Failure) -> bool:
     """Whether a read was refused by a 403, which may be for the sake of one entity."""
     return isinstance(error, Forbidden | Rejected) and error.reason in MISSING_RIGHT
+
+
+def _went(verdict: Verdict) -> bool:
+    """Whether what was to be removed is gone; SparkLayer may have refused that."""
+    return verdict.failure is None and verdict.outcome != "rejected"
 
 
 def _word_for(again: Again, failure: Exception) -> EntityOutcome:

@@ -101,13 +101,13 @@ async def _stock_location(sparklayer: SparkLayer, platform: PlatformType, wanted
 async def _locations(sparklayer: SparkLayer, until_now: str | None) -> list[StockLocation]:
     """List the site's stock locations. One list without the location used until now proves nothing: a second decides.
 
-    Raises Retry when the two differ.
+    So does one empty list of a site that was never prepared: it may be prepared anew. Raises Retry when two differ.
     """
 
-    def has_it(locations: Sequence[StockLocation]) -> bool:
-        return until_now is None or until_now in {location.id for location in locations}
+    def tells(locations: Sequence[StockLocation]) -> bool:
+        return bool(locations) if until_now is None else until_now in {location.id for location in locations}
 
-    return await confirmed(sparklayer.stock.locations, has_it)
+    return await confirmed(sparklayer.stock.locations, tells)
 
 
 def _ours(locations: Sequence[StockLocation], platform: PlatformType) -> StockLocation | None:

@@ -70,8 +70,9 @@ class Removal:
 class Decided:
     """The removals decided in a batch.
 
-    Whatever else was noted of the entities in `looked_at` waits no more. What they have, itself (`WHOLE`) and its
-    variants, is back, if its removal was noted.
+    `looked_at` maps each entity that was read to what it still has: itself (`WHOLE`) and its variants. Removals noted
+    of those are forgotten, since they are back, and so are removals of the entity that were not decided once more. An
+    entity that was read with an odd value is not among them: what is noted of it stays.
     """
 
     connection_id: ConnectionId
@@ -150,7 +151,7 @@ def _decide(conn: Connection, call: Decided) -> Held:
 
 
 def _moves(removal: Removal, before: Row[Any]) -> bool:
-    """Whether what a run has found is now found live, or the other way round: there it is counted."""
+    """Whether a waiting removal has changed hands between a run and the live count: it is counted where it is now."""
     return bool(before.state == "waiting" and before.run != removal.run)
 
 
@@ -246,7 +247,10 @@ def _note(conn: Connection, call: Decided, states: Sequence[tuple[Removal, str]]
 
 def hold_unseen(conn: Connection, run: Row[Any], ids: Sequence[ExternalId], now: float) -> None:
     """Hold the removal of all that an enumeration did not show, because it showed nothing at all."""
-    unseen = [Removal(external_id=one, cause="absent", run=RunId(run.id)) for one in ids]
+    c = removals.c
+    permitted = (*_of(run.connection_id, Kind(run.kind)), c.state == "allowed")
+    allowed_ids = {row.external_id for row in conn.execute(select(c.external_id).where(*permitted))}
+    unseen = [Removal(external_id=one, cause="absent", run=RunId(run.id)) for one in ids if one not in allowed_ids]
     call = Decided(connection_id=run.connection_id, kind=Kind(run.kind), now=now, removals=unseen)
     _note(conn, call, [(removal, "held") for removal in unseen])
 

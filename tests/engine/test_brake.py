@@ -17,7 +17,7 @@ from daemon.engine.actor import Actor
 from daemon.engine.explanation import HELD, Step
 from daemon.engine.full_sync import FullSyncs
 from daemon.inspection import held_removals
-from daemon.model import ExternalId, Kind, Lane
+from daemon.model import ExternalId, Kind, Lane, Problem
 from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.status import connection_status
@@ -59,6 +59,11 @@ def _variant(bench: Bench, ids: Sequence[str]) -> None:
 
 
 CAUSES = {"deleted": _deleted, "excluded": _excluded, "unlisted": _excluded_and_unlisted, "variant": _variant}
+REMOVING = {
+    Kind.PRODUCTS: "PATCH */products/*",
+    Kind.CUSTOMERS: "DELETE */customers/*",
+    Kind.ORDERS: "PUT */purchases/*",
+}
 CASES = [(kind, cause) for kind in MAKE for cause in CAUSES if cause != "variant" or kind is Kind.PRODUCTS]
 WAYS = ["live", "sweep", "normal", "refresh", "daily"]
 RUNS = WAYS[2:]
@@ -161,6 +166,38 @@ async def test_too_many_are_held_named_and_announced_until_allowed_or_back(
         await _go(bench, syncs, way)
         assert await _held(bench) == []
         assert _there(bench) == _left(bench, cause, [])
+
+
+@pytest.mark.holds("B2", "B3")
+@pytest.mark.parametrize("way", ["live", "normal"])
+@pytest.mark.parametrize("kind", MAKE)
+async def test_what_is_held_stays_so_while_the_store_tells_of_it_oddly(
+    autojump_clock: MockClock, kind: Kind, way: str
+) -> None:
+    async with _filled(kind) as (bench, syncs):
+        _excluded(bench, GOING)
+        await _go(bench, syncs, "live", GOING)
+        there = _there(bench)
+        odd = Problem(code="odd", message="An odd value.")
+        bench.shop.problems = dict.fromkeys(GOING[:30], (odd,))
+        await _go(bench, syncs, way, GOING[:30])
+        assert [one["id"] for one in await _held(bench)] == GOING
+        assert _there(bench) == there
+
+
+@pytest.mark.holds("B3")
+@pytest.mark.parametrize("kind", MAKE)
+async def test_a_permission_lasts_until_the_removal_is_done(autojump_clock: MockClock, kind: Kind) -> None:
+    async with _filled(kind) as (bench, syncs):
+        _excluded(bench, GOING)
+        await _go(bench, syncs, "live", GOING)
+        refusal = bench.site.faults.add(REMOVING[kind], answer(400, '{"title": "No", "status": 400}'))
+        assert await bench.allow_removals(*GOING) == LOST
+        await _idle(bench)
+        bench.site.faults.remove(refusal)
+        assert _there(bench) >= set(GOING)
+        await _go(bench, syncs, "live", GOING)
+        assert _there(bench) == _left(bench, "excluded", GOING)
 
 
 @pytest.mark.holds("B1")

@@ -67,12 +67,26 @@ async def test_one_list_without_the_location_used_until_now_is_not_believed(
         assert len(bench.site.state.stock.locations) == 2 + (times - 1)
 
 
-async def test_what_exists_already_though_it_was_not_seen_is_used() -> None:
+@pytest.mark.holds("A4")
+async def test_one_empty_list_of_a_site_that_was_never_prepared_makes_no_location(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_bench(SparkLayerOptions(locations=(MAIN,))) as bench:
+        bench.site.faults.add("GET */stock-locations", answer(200, "[]"), times=1)
+        with pytest.raises(Retry, match="differ"):
+            await _prepared(bench, Wanted())
+        assert await _prepared(bench, Wanted()) == "sl_1"
+        assert len(bench.site.state.stock.locations) == 1
+
+
+async def test_what_exists_already_though_it_was_not_seen_is_used(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     """Creating a price list is answered 400 then, creating a location 409."""
     async with open_bench(SparkLayerOptions(locations=(MAIN, OTHER, OURS))) as bench:
         await _prepared(bench, Wanted())
         bench.site.faults.add("GET */price-lists/fake-price", answer(404, '{"title": "No"}'), times=1)
-        bench.site.faults.add("GET */stock-locations", answer(200, "[]"), times=1)
+        bench.site.faults.add("GET */stock-locations", answer(200, "[]"), times=2)
         assert await _prepared(bench, Wanted(), "EUR") == "sl_3"
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"
         assert len(bench.site.state.stock.locations) == 3

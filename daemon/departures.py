@@ -1,10 +1,15 @@
 """Connections that leave: cleaned up on both sides with the credentials they still have, then wiped.
 
 First their works are gone, so that nothing is written behind the clean-up's back. What cannot be done now is tried
-again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. What is refused
-twice, two seconds apart, leaves nothing to do, such as things that are not there. Nor does a key that SparkLayer's
-token endpoint refuses twice, a minute apart, nor credentials that the store refuses four times in ten minutes. That a
-token is refused is not enough: anything in between can answer 401.
+again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. Refusals end a
+step when nothing else came between them:
+
+    what is refused                                 times  within
+    the step, by the API itself                     2      2 s
+    the key, by SparkLayer's token endpoint         2      1 min
+    the credentials, by the store                   4      10 min
+
+That SparkLayer refuses a token ends nothing: anything in between can answer 401.
 
 The sync-log is the site's, not the connection's: it is left alone when the site has been connected anew.
 """

@@ -3,12 +3,12 @@
 SparkLayer documents that some of its refusals have no body, and a proxy's may have none either. An empty 404 is
 believed once a control question has shown that it is the API's way to say so: a read of an id that exists is answered
 well, and a read of an id that cannot exist gets the same empty 404. Then those of the operation are its own for an
-hour. Where nothing exists yet, the price lists are read instead; where nothing else exists than what is said to be
-missing, that takes as long as another refusal besides.
+hour. Where nothing exists yet, the price lists are read instead. If the missing id is the only one that we know, there
+is nothing to compare with, and the 404 is believed like other empty refusals.
 
-Other empty refusals are believed at the fourth try, ten minutes after the first or later, if other calls succeeded
-meanwhile; for an hour too. So is a success with a body of an operation whose success has none as far as was seen, from
-then on. Until then every one of them means: try again.
+Those are believed, for an hour too, at the fourth try, ten minutes or more after the first, if other calls succeeded
+meanwhile. A success with a body, of an operation that documents none, is believed in the same way, from then on. Until
+then each of these answers means: try again.
 
 Pure but for its memory, which is one client's and is lost with the process. Times are those of trio's clock.
 """

@@ -17,6 +17,9 @@ Act = Callable[[World], Awaitable[None]]
 PATIENT = 0.97
 """The share of edits that a merchant does not make before the daemon hears of them."""
 
+LOST = (404, 404, *FOREIGN)
+"""What a gateway that has lost its way answers, most of all."""
+
 DATA_TYPES = ("customers", "products", "purchases", "merchant")
 
 
@@ -105,10 +108,11 @@ async def _lock_out(world: World) -> None:
 async def _misroute(world: World) -> None:
     """Have the gateway in front of a side forget where it is, while the merchant edits the store."""
     side = world.chance.choice(SIDES)
-    page = world.weather.down[side] = Fault(world.chance.choice(["html", "text"]), number=world.chance.choice(FOREIGN))
+    page = world.weather.down[side] = Fault(world.chance.choice(["html", "text"]), number=world.chance.choice(LOST))
     world.trace.add("misrouted", side, page)
+    world.merchant.part()
     await _burst(world)
-    await trio.sleep(world.chance.uniform(1, 10))
+    await trio.sleep(world.chance.uniform(5, 20))
     world.weather.down[side] = None
 
 

@@ -54,6 +54,11 @@ class Merchant:
         self.edits += 1
         return name
 
+    def part(self) -> None:
+        """Delete something, unless nobody would hear of it."""
+        if self.parts and self.heard():
+            self.chance.choice(list(self._farewells()))(silent=False)
+
     def mend(self) -> None:
         """Mend what SparkLayer cannot hold as it is."""
         self.unheard |= not self.heard()

@@ -178,7 +178,8 @@ _ERRORS: Mapping[str, tuple[type[httpx.TransportError], str]] = {
 
 def _is_banned(call: Call) -> bool:
     """Whether SparkLayer refuses a product for its title."""
-    return call.side == SITE and "/products" in call.request.path and BANNED.encode() in call.request.body
+    request = call.request
+    return call.side == SITE and request.path.startswith("/api/v1/products") and BANNED.encode() in request.body
 
 
 _BANNED = Response(

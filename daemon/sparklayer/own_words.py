@@ -90,12 +90,14 @@ def _refuses(answer: Answer, *, by_line: bool) -> bool:
     content = content_of(answer)
     if isinstance(content, list):
         return by_line and answer.status == HTTPStatus.BAD_REQUEST and bool(content) and all(map(_is_line, content))
-    return isinstance(content, dict) and _is_problem(content)
+    return isinstance(content, dict) and _is_problem(content, answer.status)
 
 
-def _is_problem(content: dict[str, Any]) -> bool:
-    kinds = {"title": str, "status": int, "detail": str, "errors": list}
-    return any(isinstance(content.get(name), kind) for name, kind in kinds.items())
+def _is_problem(content: dict[str, Any], status: int) -> bool:
+    """Whether an object says what is wrong in the documented names; a number alone, or another one, is a gateway's."""
+    kinds = {"title": str, "detail": str, "errors": list}
+    says = any(content.get(name) and isinstance(content[name], kind) for name, kind in kinds.items())
+    return says and content.get("status") in (None, status)
 
 
 def _is_line(row: Any) -> bool:

@@ -148,6 +148,26 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
         assert await bench.issues() == {}
 
 
+@pytest.mark.holds("A3")
+@pytest.mark.parametrize("shown", [True, False], ids=["shown", "not shown"])
+@pytest.mark.parametrize("there", [True, False], ids=["there", "gone already"])
+async def test_a_removal_reaches_sparklayer_wherever_customers_are_read(
+    autojump_clock: MockClock, bench: Bench, *, shown: bool, there: bool
+) -> None:
+    await put(bench, customer("1"), customer("2"))
+    bench.restart()
+    if not shown:
+        bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
+    if not there:
+        bench.site.state.customers.remove("1")
+    del bench.shop.products["1"]
+    await bench.change("1")
+    await bench.work()
+    assert set(held(bench)) == {"2"}
+    assert set(await bench.house.ledger()) == {"2"}
+    assert await bench.house.rows() == {}
+
+
 async def test_a_customer_that_nobody_has_linked_is_linked_by_its_email(
     autojump_clock: MockClock, bench: Bench
 ) -> None:

@@ -23,6 +23,7 @@ from daemon.model import (
     Package,
     PackageType,
     Sku,
+    VariantId,
 )
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import encode_json
@@ -165,6 +166,13 @@ def without(content: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in names}
 
 
+PRODUCT: dict[str, Any] = {
+    "id": "pp_1",
+    "external_id": "7",
+    "variants": [{"external_id": "V1", "sku": "A-1"}, {"external_id": "V2", "sku": "A-2"}],
+}
+ANOTHERS_PRODUCT = PRODUCT | {"external_id": "8"}
+STAYING = frozenset({VariantId("V1"), VariantId("V2")})
 ANOTHERS_IDS = PURCHASE["purchase_identifiers"] | {"sparklayer": "0a1b2c3d-0000-4000-8000-000000000102"}
 READS: dict[str, tuple[Callable[[SparkLayer], Awaitable[Any]], list[dict[str, Any]]]] = {
     "a customer": (
@@ -194,6 +202,21 @@ READS: dict[str, tuple[Callable[[SparkLayer], Awaitable[Any]], list[dict[str, An
             PURCHASE | {"purchase_identifiers": ANOTHERS_IDS},
         ],
     ),
+    "variants to adopt": (
+        lambda site: site.products.variants_of(ExternalId("7"), Lane.LIVE),
+        [{"id": "pp_1"}, without(PRODUCT, "external_id"), without(PRODUCT, "variants"), ANOTHERS_PRODUCT],
+    ),
+    "variants that stay": (
+        lambda site: site.products.kept(ExternalId("7"), STAYING, Lane.LIVE),
+        [
+            {"id": "pp_1"},
+            without(PRODUCT, "external_id"),
+            without(PRODUCT, "variants"),
+            ANOTHERS_PRODUCT,
+            PRODUCT | {"variants": []},
+            PRODUCT | {"variants": PRODUCT["variants"][:1]},
+        ],
+    ),
 }
 """Each read of what is carried over, with bodies that are a part of it, or another's."""
 
@@ -215,12 +238,30 @@ async def test_a_part_of_what_was_asked_for_or_another_one_is_asked_for_again(
 ) -> None:
     """Written back, a part would wipe the rest, and another customer's fields would become this one's."""
     fake.answers = [httpx.Response(200, json=body)] * 9
-    with pytest.raises(Retry, match="something else"):
+    with pytest.raises(Retry, match=r"something else|does not show"):
         await read(sparklayer)
 
 
-@pytest.mark.parametrize("name", READS)
-async def test_the_whole_of_what_was_asked_for_is_read(sparklayer: SparkLayer, fake: Any, name: str) -> None:
-    whole = PURCHASE if name == "a purchase" else CUSTOMER
-    fake.answers = [httpx.Response(200, json=whole)]
+@pytest.mark.holds("A3")
+async def test_variants_that_stay_and_are_not_shown_are_asked_for_again(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
+) -> None:
+    fake.answers = [httpx.Response(404, json={"title": "Not found", "status": 404})]
+    with pytest.raises(Retry, match="does not show"):
+        await READS["variants that stay"][0](sparklayer)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "whole"),
+    [
+        ("a customer", CUSTOMER, CUSTOMER),
+        ("a customer by e-mail", CUSTOMER, CUSTOMER),
+        ("a purchase", PURCHASE, PURCHASE),
+        ("variants that stay", PRODUCT, tuple(PRODUCT["variants"])),
+    ],
+)
+async def test_the_whole_of_what_was_asked_for_is_read(
+    sparklayer: SparkLayer, fake: Any, name: str, body: Any, whole: Any
+) -> None:
+    fake.answers = [httpx.Response(200, json=body)]
     assert await READS[name][0](sparklayer) == whole

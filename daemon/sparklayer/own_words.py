@@ -49,7 +49,7 @@ def foreign(name: str, shape: Shape, answer: Answer, *, by_line: bool = False) -
 
     `by_line`: the operation may be refused line by line.
     """
-    if not _is_html(answer) and (_succeeds(shape, answer) if answer.ok else _refuses(answer, by_line=by_line)):
+    if not is_html(answer) and (_succeeds(shape, answer) if answer.ok else _refuses(answer, by_line=by_line)):
         return None
     text = f"{name} was answered by something in between, with HTTP status {answer.status}"
     return Retry(text, reason=FOREIGN, effect_unknown=True)
@@ -63,7 +63,8 @@ def content_of(answer: Answer) -> Any:
         return None
 
 
-def _is_html(answer: Answer) -> bool:
+def is_html(answer: Answer) -> bool:
+    """Return whether an answer says that it is a page: the API has none."""
     return answer.headers.get("content-type", "").strip().lower().startswith("text/html")
 
 

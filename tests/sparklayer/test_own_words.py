@@ -15,6 +15,7 @@ from daemon.http import Answer, Api
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
 from daemon.sparklayer.failures import Operation, failure_of
+from daemon.sparklayer.inferred import KEY_ERRORS
 from daemon.sparklayer.own_words import FOREIGN
 from daemon.sparklayer.token import TOKEN, Token, Tokens, read
 from daemon.throttle import AdaptivePolicy, Limiter
@@ -46,6 +47,8 @@ FOREIGN_BODIES = {
 FOREIGN_REFUSALS = {
     **FOREIGN_BODIES,
     "a page of Spring": b'{"timestamp": "2026-01-01T00:00:00Z", "status": 404, "error": "Not Found", "path": "/api"}',
+    "an error of a gateway": b'{"error": "Forbidden"}',
+    "an error of another shape": b'{"error": ["invalid_client"]}',
     "a status alone": b'{"status": 404}',
     "another status": b'{"title": "Bad gateway", "status": 502}',
     "a status in words": b'{"detail": "no", "status": "error"}',
@@ -191,7 +194,7 @@ async def test_a_call_that_something_in_between_refuses_fails_so(
         assert (type(failure.value), failure.value.reason, asked) == (Retry, FOREIGN, 1)
 
 
-@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=FOREIGN_BODIES)
+@pytest.mark.parametrize("body", FOREIGN_REFUSALS.values(), ids=FOREIGN_REFUSALS)
 @pytest.mark.parametrize("status", [200, 302, *STATUSES])
 def test_a_token_that_something_in_between_refuses_is_asked_for_again(status: int, body: bytes) -> None:
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
@@ -208,6 +211,14 @@ def test_a_key_is_refused_in_the_apis_own_words(status: int, body: bytes, kind: 
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
     assert type(outcome) is kind
     assert outcome.reason == "credentials"
+
+
+@pytest.mark.parametrize("error", sorted(KEY_ERRORS))
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_key_is_refused_with_any_code_of_oauth_but_on_no_page(status: int, error: str) -> None:
+    body = msgspec.json.encode({"error": error, "error_description": "No."})
+    for kind, expected in (("application/json", KeyRefused), ("text/html; charset=utf-8", Retry)):
+        assert type(read(Answer(status, {"content-type": kind}, body), 0.0, Secret("secret"))) is expected
 
 
 def test_a_token_is_believed_under_any_type_but_html() -> None:

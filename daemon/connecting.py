@@ -46,6 +46,9 @@ class _Known:
 OFFER_PAUSE = 30.0
 """Seconds between two questions whether SparkLayer knows a key by now."""
 
+REFUSED_FOR = 60.0
+"""Seconds from the first refusal of an offered key to the one that drops it: that it was brought was answered 204."""
+
 
 async def _accept(_site: Site, _key: ApiKey) -> bool | None:
     return True
@@ -69,6 +72,8 @@ class Connecting:
     endpoints: dict[Site, Endpoint] = field(init=False, factory=dict)
     _offered: set[Site] = field(init=False, factory=set)
     """Sites whose connection may have a key beside the one that it works with."""
+    _refused: dict[Site, tuple[ApiKey, float]] = field(init=False, factory=dict)
+    """Keys that were offered and are refused, with the time (of trio's clock) of the first refusal in a row."""
     _offers: Signal = field(init=False, factory=Signal)
     _locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
 
@@ -168,10 +173,10 @@ class Connecting:
         self._offers.set()
 
     async def _try_offered(self, site: Site) -> None:
-        """Ask whether SparkLayer knows the key that a site was offered; use it if so, drop it if it refuses it."""
+        """Ask whether SparkLayer knows the key that a site was offered; use it if so, drop one refused twice."""
         key = await self._offered_key(site)
         known = None if key is None else await self.knows(site, key)
-        if key is not None and known is None:
+        if key is not None and not self._is_settled(site, key, known=known):
             return
         async with self._locks[site]:
             present = await self.storage.read(connections.find, site)
@@ -182,6 +187,18 @@ class Connecting:
                 await self._renew(present, chosen, connection.store, by_ignite=present.by_ignite, offered=None)
             if await self._offered_key(site) is None:
                 self._offered.discard(site)
+
+    def _is_settled(self, site: Site, key: ApiKey, *, known: bool | None) -> bool:
+        """Return whether what SparkLayer says of an offered key is its last word: one refusal proves nothing."""
+        before, since = self._refused.pop(site, (None, 0.0))
+        if known is not False:
+            return known is True
+        now = trio.current_time()
+        first = since if before == key else now
+        if now - first >= REFUSED_FOR:
+            return True
+        self._refused[site] = (key, first)
+        return False
 
     async def _offered_key(self, site: Site) -> ApiKey | None:
         present = await self.storage.read(connections.find, site)

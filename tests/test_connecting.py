@@ -335,6 +335,21 @@ async def test_a_key_that_was_offered_is_forgotten(autojump_clock: MockClock, en
         assert await _key(town) == ("key-3" if "another" in ending else "key-1")
 
 
+@pytest.mark.holds("A3")
+@pytest.mark.parametrize("then", [True, None], ids=["known", "no answer"])
+async def test_an_offered_key_is_not_dropped_for_one_refusal(autojump_clock: MockClock, *, then: bool | None) -> None:
+    said: list[bool | None] = [None, False, False, then, False, False]
+
+    async def knows(_site: Site, _key: ApiKey) -> bool | None:
+        return said.pop(0) if said else True
+
+    async with open_town(link("a", "s1"), knows=knows) as town:
+        await town.connect("a", "s1", "key-2")
+        with trio.move_on_after(600):
+            await town.connecting.run()
+        assert key_of(await town.present("a")) == "key-2"
+
+
 async def test_a_site_that_leaves_takes_the_key_with_it_that_was_offered(autojump_clock: MockClock) -> None:
     words = Words()
     async with open_town(link("a", "s1"), knows=words.knows) as town:

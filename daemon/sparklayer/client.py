@@ -78,13 +78,18 @@ class Client:
         """Call an operation and decode what it answers. Raises Retry too when that cannot be read."""
         return _decoded(operation, await self.call(operation, path, lane, body), kind)
 
-    async def read_whole(self, operation: Operation, path: str, lane: Lane, shape: type[Any]) -> dict[str, Any]:
+    async def read_whole(
+        self, operation: Operation, path: str, lane: Lane, shape: type[T], is_asked_for: Callable[[T], bool]
+    ) -> dict[str, Any]:
         """Call an operation; return the object that it answers with all its fields, also unknown ones.
 
-        Raises Retry too when those that `shape` names are not of its types.
+        Raises Retry too when those that `shape` names are not of its types, and when it is another object than the one
+        asked for, or only a part of it: what is carried over would be lost, or somebody else's.
         """
         content = await self.call(operation, path, lane)
-        _decoded(operation, content, shape)
+        if not is_asked_for(_decoded(operation, content, shape)):
+            words = f"{operation.name} answered something else than what was asked for, or a part of it"
+            raise Retry(words, reason="unreadable", effect_unknown=True)
         return _decoded(operation, content, dict[str, Any])
 
     async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> Answer:

@@ -8,7 +8,7 @@ ids and times, and the balance of a payment on account, which moves with every o
 Only the operation that reads a customer is documented, not its path: that it is the path of PUT and DELETE is inferred.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -70,12 +70,12 @@ class Customers:
         self._client.expect(CONTROL, ids)
 
     async def read(self, external_id: ExternalId, lane: Lane) -> Body | None:
-        """Read a customer; None when there is none."""
-        return await self._read("platform", external_id, lane)
+        """Read a customer; None when there is none. Raises Retry for another customer, or a part of this one."""
+        return await self._read("platform", external_id, lane, lambda held: held.external_id == external_id)
 
     async def read_by_email(self, email: str, lane: Lane) -> Body | None:
-        """Read the customer with an e-mail address; None when there is none."""
-        return await self._read("email", email, lane)
+        """Read the customer with an e-mail address, whatever its case; None when there is none. Raises as `read`."""
+        return await self._read("email", email, lane, lambda held: (held.email or "").lower() == email.lower())
 
     async def put(self, external_id: ExternalId, body: Body, lane: Lane) -> bool:
         """Create or replace a customer; return whether it was created.
@@ -93,9 +93,12 @@ class Customers:
         """Delete a customer. Raises Missing when there is none."""
         await self._client.call(DELETE, _path("platform", external_id), lane)
 
-    async def _read(self, lookup: str, identifier: str, lane: Lane) -> Body | None:
+    async def _read(self, lookup: str, identifier: str, lane: Lane, is_it: Callable[["_Held"], bool]) -> Body | None:
+        def is_asked_for(held: _Held) -> bool:
+            return is_it(held) and held.addresses is not None
+
         try:
-            return await self._client.read_whole(READ, _path(lookup, identifier), lane, _Held)
+            return await self._client.read_whole(READ, _path(lookup, identifier), lane, _Held, is_asked_for)
         except Missing:
             return None
 

@@ -35,7 +35,18 @@ REFUSED_KEY = frozenset({400, 401, 403})
 """Answers of the token endpoint that mean: this key is not valid (section 1 names none)."""
 
 KEY_ERROR = "error"
-"""How the token endpoint may name a refused key besides RFC 7807: as OAuth 2.0 does (section 1 shows no refusal)."""
+KEY_ERRORS = frozenset(
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+    }
+)
+"""How the token endpoint may name a refused key besides RFC 7807: as OAuth 2.0 does (section 1 shows no refusal), with
+the codes of RFC 6749 section 5.2 and no other: many gateways have an `error` of their own."""
 
 NET_TERMS = "net_terms"
 """What a payment on account calls the days until an invoice is due: of SparkLayer's own name for it only the beginning

@@ -49,7 +49,7 @@ def foreign(name: str, shape: Shape, answer: Answer, *, by_line: bool = False) -
 
     `by_line`: the operation may be refused line by line.
     """
-    if not _is_html(answer) and (_succeeds(shape, answer) if answer.ok else _refuses(answer, by_line=by_line)):
+    if not is_html(answer) and (_succeeds(shape, answer) if answer.ok else _refuses(answer, by_line=by_line)):
         return None
     text = f"{name} was answered by something in between, with HTTP status {answer.status}"
     return Retry(text, reason=FOREIGN, effect_unknown=True)
@@ -63,7 +63,8 @@ def content_of(answer: Answer) -> Any:
         return None
 
 
-def _is_html(answer: Answer) -> bool:
+def is_html(answer: Answer) -> bool:
+    """Return whether an answer says that it is a page: the API has none."""
     return answer.headers.get("content-type", "").strip().lower().startswith("text/html")
 
 
@@ -90,12 +91,14 @@ def _refuses(answer: Answer, *, by_line: bool) -> bool:
     content = content_of(answer)
     if isinstance(content, list):
         return by_line and answer.status == HTTPStatus.BAD_REQUEST and bool(content) and all(map(_is_line, content))
-    return isinstance(content, dict) and _is_problem(content)
+    return isinstance(content, dict) and _is_problem(content, answer.status)
 
 
-def _is_problem(content: dict[str, Any]) -> bool:
-    kinds = {"title": str, "status": int, "detail": str, "errors": list}
-    return any(isinstance(content.get(name), kind) for name, kind in kinds.items())
+def _is_problem(content: dict[str, Any], status: int) -> bool:
+    """Whether an object says what is wrong in the documented names; a number alone, or another one, is a gateway's."""
+    kinds = {"title": str, "detail": str, "errors": list}
+    says = any(content.get(name) and isinstance(content[name], kind) for name, kind in kinds.items())
+    return says and content.get("status") in (None, status)
 
 
 def _is_line(row: Any) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 from attrs import asdict, frozen
 
-from daemon.errors import Missing
+from daemon.errors import Missing, Retry
 from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantId
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
@@ -101,30 +101,37 @@ class Products:
         They come as what they are unless the store has them too. Variants without an external id or a SKU were
         not made by an integration and are left out.
         """
-        product = await self._client.read(GET, _path(external_id), lane, _Product)
         return [
-            Vanished(external_id=VariantId(held.external_id), sku=Sku(held.sku))
-            for held in product.variants
-            if held.external_id and held.sku
+            Vanished(external_id=VariantId(held["external_id"]), sku=Sku(held["sku"]))
+            for held in await self._held(external_id, lane)
+            if held.get("external_id") and held.get("sku")
         ]
 
     async def kept(
         self, external_id: ExternalId, variants: AbstractSet[VariantId], lane: Lane
     ) -> tuple[Mapping[str, Any], ...]:
-        """Read variants as they are to be sent again, unchanged; none of a product that SparkLayer does not have."""
+        """Read variants as they are to be sent again, unchanged.
+
+        Raises Retry when SparkLayer does not show them all: where PATCH replaces `variants`, a write without one of
+        them would remove it, and nobody has allowed that.
+        """
         try:
-            product = await self._client.read(GET, _path(external_id), lane, _RawProduct)
+            held = [one for one in await self._held(external_id, lane) if one.get("external_id") in variants]
         except Missing:
-            return ()
-        return tuple(
-            {name: value for name, value in held.items() if name not in GIVEN_BY_SPARKLAYER}
-            for held in product.variants
-            if held.get("external_id") in variants
-        )
+            held = []
+        if {one["external_id"] for one in held} != variants:
+            raise Retry("SparkLayer does not show variants that are to stay as they are", reason="unreadable")
+        return tuple({name: value for name, value in one.items() if name not in GIVEN_BY_SPARKLAYER} for one in held)
 
+    async def _held(self, external_id: ExternalId, lane: Lane) -> list[dict[str, Any]]:
+        """Read the variants of a product. Raises Missing, and Retry for another product, or a part of this one."""
 
-class _RawProduct(msgspec.Struct):
-    variants: list[dict[str, Any]] = []
+        def is_asked_for(product: _Product) -> bool:
+            return product.external_id == external_id and product.variants is not None
+
+        product = await self._client.read_whole(GET, _path(external_id), lane, _Product, is_asked_for)
+        variants: list[dict[str, Any]] = product["variants"]
+        return variants
 
 
 class _Variant(msgspec.Struct):
@@ -133,7 +140,8 @@ class _Variant(msgspec.Struct):
 
 
 class _Product(msgspec.Struct):
-    variants: list[_Variant] = []
+    external_id: str | None = None
+    variants: list[_Variant] | None = None
 
 
 def encode(write: ProductWrite, *, clearing: bool = True) -> bytes:

@@ -48,9 +48,17 @@ class Purchases:
         self._client.expect(CONTROL, ids)
 
     async def read(self, cart: CartId, lane: Lane) -> Body | None:
-        """Read a purchase; None when there is none. Raises Retry when what is carried over has another shape."""
+        """Read a purchase; None when there is none.
+
+        Raises Retry when what is carried over has another shape, and for another purchase, or a part of this one.
+        """
+
+        def is_asked_for(held: HeldPurchase) -> bool:
+            present = text_of((held.purchase_identifiers or {}).get("sparklayer"))
+            return present.lower() == cart.lower() and held.packages is not None
+
         try:
-            return await self._client.read_whole(READ, _path(cart), lane, HeldPurchase)
+            return await self._client.read_whole(READ, _path(cart), lane, HeldPurchase, is_asked_for)
         except Missing:
             return None
 

@@ -15,8 +15,8 @@ from daemon.errors import Blocked, Failure, KeyRefused, Retry, Side
 from daemon.http import Answer, temporary
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.failures import Operation, words_of
-from daemon.sparklayer.inferred import KEY_ERROR, REFUSED_KEY, TOKEN_SECONDS
-from daemon.sparklayer.own_words import content_of, foreign, one_with
+from daemon.sparklayer.inferred import KEY_ERROR, KEY_ERRORS, REFUSED_KEY, TOKEN_SECONDS
+from daemon.sparklayer.own_words import content_of, foreign, is_html, one_with
 from daemon.wire import Wire
 
 TOKEN = Operation(name="getAccessToken", method="POST", answers=one_with("access_token"))
@@ -117,4 +117,5 @@ def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
 def _names_key_error(answer: Answer) -> bool:
     """Whether a refusal has the form that OAuth 2.0 gives it (RFC 6749 section 5.2) instead of SparkLayer's own."""
     content = content_of(answer)
-    return answer.status in REFUSED_KEY and isinstance(content, dict) and isinstance(content.get(KEY_ERROR), str)
+    named = isinstance(content, dict) and isinstance(content.get(KEY_ERROR), str) and content[KEY_ERROR] in KEY_ERRORS
+    return answer.status in REFUSED_KEY and named and not is_html(answer)

@@ -120,7 +120,7 @@ async def test_a_concurrent_update_is_tried_five_times(
 
 async def test_variants_that_sparklayer_holds_can_be_adopted(sparklayer: SparkLayer, fake: Any) -> None:
     held = [{"external_id": "V9", "sku": "A-9", "id": "pv_1"}, {"id": "pv_2", "sku": "A-8"}, {"external_id": "V7"}]
-    fake.answers = [httpx.Response(200, json={"id": "pp_1", "variants": held})]
+    fake.answers = [httpx.Response(200, json={"id": "pp_1", "external_id": "7", "variants": held})]
     adopted = await sparklayer.products.variants_of(ExternalId("7"), Lane.LIVE)
     assert adopted == [Vanished(external_id=VariantId("V9"), sku=Sku("A-9"))]
 

@@ -173,7 +173,7 @@ async def test_money_and_percentages_are_exact_numbers(sparklayer: SparkLayer, f
 
 
 async def test_each_operation_has_its_path_and_ids_are_quoted_in_it(sparklayer: SparkLayer, fake: Any) -> None:
-    there = {"id": "cu_1", "email": "jo@shop.test"}
+    there = {"id": "cu_1", "email": "Jo+1@shop.test", "addresses": []}
     body = merged(write(PLAIN), None)
     fake.answers = [
         httpx.Response(404, json={"title": "No"}),

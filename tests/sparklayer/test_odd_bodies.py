@@ -1,6 +1,6 @@
 """What SparkLayer holds of a purchase or a customer may have any shape: it is carried over, or asked for again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from copy import deepcopy
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from daemon.model import (
     Package,
     PackageType,
     Sku,
+    VariantId,
 )
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import encode_json
@@ -159,3 +160,108 @@ async def test_a_body_of_another_shape_is_carried_over_or_asked_for_again(
 def test_the_customer_of_a_purchase_is_carried_over_whole() -> None:
     for body in _use_purchase(PURCHASE):
         assert body["customer_identifiers"] == PURCHASE["customer_identifiers"]
+
+
+def without(content: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in names}
+
+
+PRODUCT: dict[str, Any] = {
+    "id": "pp_1",
+    "external_id": "7",
+    "variants": [{"external_id": "V1", "sku": "A-1"}, {"external_id": "V2", "sku": "A-2"}],
+}
+ANOTHERS_PRODUCT = PRODUCT | {"external_id": "8"}
+STAYING = frozenset({VariantId("V1"), VariantId("V2")})
+ANOTHERS_IDS = PURCHASE["purchase_identifiers"] | {"sparklayer": "0a1b2c3d-0000-4000-8000-000000000102"}
+READS: dict[str, tuple[Callable[[SparkLayer], Awaitable[Any]], list[dict[str, Any]]]] = {
+    "a customer": (
+        lambda site: site.customers.read(ExternalId("1"), Lane.LIVE),
+        [
+            {"id": "cu_1"},
+            without(CUSTOMER, "external_id"),
+            without(CUSTOMER, "addresses"),
+            CUSTOMER | {"external_id": "2"},
+        ],
+    ),
+    "a customer by e-mail": (
+        lambda site: site.customers.read_by_email("Jo@shop.test", Lane.LIVE),
+        [
+            {"id": "cu_1"},
+            without(CUSTOMER, "email"),
+            without(CUSTOMER, "addresses"),
+            CUSTOMER | {"email": "bo@shop.test"},
+        ],
+    ),
+    "a purchase": (
+        lambda site: site.purchases.read(CART, Lane.LIVE),
+        [
+            {"type": "order"},
+            without(PURCHASE, "purchase_identifiers"),
+            without(PURCHASE, "packages"),
+            PURCHASE | {"purchase_identifiers": ANOTHERS_IDS},
+        ],
+    ),
+    "variants to adopt": (
+        lambda site: site.products.variants_of(ExternalId("7"), Lane.LIVE),
+        [{"id": "pp_1"}, without(PRODUCT, "external_id"), without(PRODUCT, "variants"), ANOTHERS_PRODUCT],
+    ),
+    "variants that stay": (
+        lambda site: site.products.kept(ExternalId("7"), STAYING, Lane.LIVE),
+        [
+            {"id": "pp_1"},
+            without(PRODUCT, "external_id"),
+            without(PRODUCT, "variants"),
+            ANOTHERS_PRODUCT,
+            PRODUCT | {"variants": []},
+            PRODUCT | {"variants": PRODUCT["variants"][:1]},
+        ],
+    ),
+}
+"""Each read of what is carried over, with bodies that are a part of it, or another's."""
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        pytest.param(read, body, id=f"{name} {number}")
+        for name, (read, bodies) in READS.items()
+        for number, body in enumerate(bodies)
+    ],
+)
+async def test_a_part_of_what_was_asked_for_or_another_one_is_asked_for_again(
+    sparklayer: SparkLayer,
+    fake: Any,
+    autojump_clock: MockClock,
+    read: Callable[[SparkLayer], Awaitable[Any]],
+    body: dict[str, Any],
+) -> None:
+    """Written back, a part would wipe the rest, and another customer's fields would become this one's."""
+    fake.answers = [httpx.Response(200, json=body)] * 9
+    with pytest.raises(Retry, match=r"something else|does not show"):
+        await read(sparklayer)
+
+
+@pytest.mark.holds("A3")
+async def test_variants_that_stay_and_are_not_shown_are_asked_for_again(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
+) -> None:
+    fake.answers = [httpx.Response(404, json={"title": "Not found", "status": 404})]
+    with pytest.raises(Retry, match="does not show"):
+        await READS["variants that stay"][0](sparklayer)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "whole"),
+    [
+        ("a customer", CUSTOMER, CUSTOMER),
+        ("a customer by e-mail", CUSTOMER, CUSTOMER),
+        ("a purchase", PURCHASE, PURCHASE),
+        ("variants that stay", PRODUCT, tuple(PRODUCT["variants"])),
+    ],
+)
+async def test_the_whole_of_what_was_asked_for_is_read(
+    sparklayer: SparkLayer, fake: Any, name: str, body: Any, whole: Any
+) -> None:
+    fake.answers = [httpx.Response(200, json=body)]
+    assert await READS[name][0](sparklayer) == whole

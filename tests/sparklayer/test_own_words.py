@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Iterator
 
 import httpx
+import msgspec
 import pytest
 from trio.testing import MockClock
 
@@ -14,6 +15,7 @@ from daemon.http import Answer, Api
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
 from daemon.sparklayer.failures import Operation, failure_of
+from daemon.sparklayer.inferred import KEY_ERRORS
 from daemon.sparklayer.own_words import FOREIGN
 from daemon.sparklayer.token import TOKEN, Token, Tokens, read
 from daemon.throttle import AdaptivePolicy, Limiter
@@ -42,7 +44,20 @@ FOREIGN_BODIES = {
     "a number": b"404",
     "truncated": b'{"title": "Not found", "stat',
 }
-PROBLEM = b'{"title": "No", "status": 400}'
+FOREIGN_REFUSALS = {
+    **FOREIGN_BODIES,
+    "a page of Spring": b'{"timestamp": "2026-01-01T00:00:00Z", "status": 404, "error": "Not Found", "path": "/api"}',
+    "an error of a gateway": b'{"error": "Forbidden"}',
+    "an error of another shape": b'{"error": ["invalid_client"]}',
+    "a status alone": b'{"status": 404}',
+    "another status": b'{"title": "Bad gateway", "status": 502}',
+    "a status in words": b'{"detail": "no", "status": "error"}',
+    "no title": b'{"title": "", "detail": null, "errors": []}',
+    "a title of another shape": b'{"title": {"en": "No"}, "errors": {"sku": "No"}}',
+}
+"""JSON of gateways may share a name with RFC 7807, or give a status that is not the answer's."""
+
+PROBLEM = b'{"title": "No"}'
 LINES = b'[{"line": 0, "field": "price", "message": "too low"}]'
 JSON = {"content-type": "application/json"}
 
@@ -82,7 +97,7 @@ def test_every_operation_is_in_the_table() -> None:
     assert OPERATIONS.keys() == PAGES.keys()
 
 
-@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=FOREIGN_BODIES)
+@pytest.mark.parametrize("body", FOREIGN_REFUSALS.values(), ids=FOREIGN_REFUSALS)
 @pytest.mark.parametrize("status", [*STATUSES, 301, 302, 307, 402, 405, 410, 413, 422])
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_a_refusal_that_is_not_the_apis_own_passes(operation: Operation, status: int, body: bytes) -> None:
@@ -114,13 +129,21 @@ def test_a_success_of_the_documented_shape_is_believed_under_any_type_but_html(o
     assert empty is None if page == b"" else isinstance(empty, Retry)
 
 
-@pytest.mark.parametrize("body", [b"", PROBLEM, b'{"errors": []}', b'{"detail": "no"}', b'{"status": 1}'])
+@pytest.mark.parametrize("body", [b"", PROBLEM, b'{"errors": [{"message": "no"}]}', b'{"detail": "no"}'])
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_the_apis_own_refusals_keep_their_meaning(operation: Operation, body: bytes) -> None:
     kinds = [type(failure_of(operation, Answer(status, {"content-type": "text/plain"}, body))) for status in STATUSES]
     forbidden = Rejected if operation.forbidding else Blocked
     assert [kinds[0], kinds[2], kinds[3]] == [Rejected, forbidden, Retry if operation.names_nothing else Missing]
     assert kinds[4] is (Retry if operation.concurrent else Duplicate if operation.conflicting else Rejected)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_a_problem_that_gives_its_status_gives_that_of_the_answer(operation: Operation) -> None:
+    for status in (400, 403, 404):
+        own = failure_of(operation, Answer(status, {}, msgspec.json.encode({"title": "No", "status": status})))
+        assert own is not None
+        assert own.reason != FOREIGN
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
@@ -144,7 +167,7 @@ def test_a_duplicate_is_one_only_in_the_apis_own_words() -> None:
     assert type(failure_of(create, Answer(409, {}, b"SKU already exists"))) is Retry
 
 
-@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=FOREIGN_BODIES)
+@pytest.mark.parametrize("body", FOREIGN_REFUSALS.values(), ids=FOREIGN_REFUSALS)
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 async def test_a_call_that_something_in_between_refuses_fails_so(
@@ -171,7 +194,7 @@ async def test_a_call_that_something_in_between_refuses_fails_so(
         assert (type(failure.value), failure.value.reason, asked) == (Retry, FOREIGN, 1)
 
 
-@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=FOREIGN_BODIES)
+@pytest.mark.parametrize("body", FOREIGN_REFUSALS.values(), ids=FOREIGN_REFUSALS)
 @pytest.mark.parametrize("status", [200, 302, *STATUSES])
 def test_a_token_that_something_in_between_refuses_is_asked_for_again(status: int, body: bytes) -> None:
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
@@ -188,6 +211,14 @@ def test_a_key_is_refused_in_the_apis_own_words(status: int, body: bytes, kind: 
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
     assert type(outcome) is kind
     assert outcome.reason == "credentials"
+
+
+@pytest.mark.parametrize("error", sorted(KEY_ERRORS))
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_key_is_refused_with_any_code_of_oauth_but_on_no_page(status: int, error: str) -> None:
+    body = msgspec.json.encode({"error": error, "error_description": "No."})
+    for kind, expected in (("application/json", KeyRefused), ("text/html; charset=utf-8", Retry)):
+        assert type(read(Answer(status, {"content-type": kind}, body), 0.0, Secret("secret"))) is expected
 
 
 def test_a_token_is_believed_under_any_type_but_html() -> None:

@@ -51,6 +51,10 @@ READ_UNKNOWN = "customer_read_unknown"
 SALES_AGENT = "sales_agent"
 EMAIL_TAKEN = "email_taken"
 
+UNREAD = EmailKey("unread")
+"""The key in the ledger of a customer that SparkLayer has and does not show; no e-mail address has it. It outlives a
+restart, which else could cost another customer each time what SparkLayer alone has of it."""
+
 
 class _EmailTaken(Duplicate):
     """Another customer has the e-mail address: `owner` is its external id; `present` is the address of this one."""
@@ -78,7 +82,7 @@ class CustomerWriter(WithoutVariants):
         self._proven = False
         """Whether a customer was ever read: until then one customer goes at a time."""
         self._unread: ExternalId | None = None
-        """A customer that SparkLayer has and does not let us read: the path that we read by may be wrong."""
+        """A customer that SparkLayer has and did not let this process read: the path that we read by may be wrong."""
 
     async def prepare(self) -> None:
         """Prepare nothing: customers need nothing on the site."""
@@ -187,12 +191,12 @@ class CustomerWriter(WithoutVariants):
     async def _remove(self, job: CustomerJob, lane: Lane) -> Verdict:
         api = self._line.sparklayer.customers
         held = await confirmed(partial(api.read, job.external_id, lane), _is_there)
-        if held is not None:
-            if is_agent(held):
-                return Verdict(outcome="rejected", problems=(Trouble.SALES_AGENT.problem(),))
-            if not await finds(partial(api.delete, job.external_id, lane)):
-                await agreed(None, partial(api.read, job.external_id, lane))
-        return Verdict(outcome="removed", released=frozenset(job.before.emails if job.before else ()))
+        if held is not None and is_agent(held):
+            return Verdict(outcome="rejected", problems=(Trouble.SALES_AGENT.problem(),))
+        # Where no customer was read yet, the read's 404 may be the path's: who is to go would keep the access for ever.
+        if (held is not None or not self._proven) and not await finds(partial(api.delete, job.external_id, lane)):
+            await agreed(None, partial(api.read, job.external_id, lane))
+        return Verdict(outcome="removed", released=frozenset(job.before.emails if job.before else ()) | {UNREAD})
 
     async def _write(
         self, job: CustomerJob, batch: Batch, plan: CustomerPlan, jobs: Mapping[ExternalId, CustomerJob]
@@ -216,7 +220,7 @@ class CustomerWriter(WithoutVariants):
         except Rejected as refusal:
             return Verdict(outcome="rejected", problems=(_problem(refusal, customer),))
         parts = self._parts(customer)
-        released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails)
+        released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails) | {UNREAD}
         return Verdict(outcome="written", row=job.row(parts), released=released, parent=True, follows=parent)
 
     async def _give_way_or_retry(self, job: CustomerJob, batch: Batch, taken: Duplicate) -> None:
@@ -275,12 +279,28 @@ class CustomerWriter(WithoutVariants):
         if self._proven:
             return await self._replace(write, lane, known=known)
         async with self._proving:
-            if self._unread is not None and await self._line.sparklayer.customers.read(self._unread, lane) is None:
+            unread = self._unread or await self._left_unread(write.customer.external_id)
+            if unread is not None and await self._line.sparklayer.customers.read(unread, lane) is None:
                 raise _read_unknown()
             self._unread = None
             await self._replace(write, lane, known=known)
             self._proven = True
         return None
+
+    async def _left_unread(self, other_than: ExternalId) -> ExternalId | None:
+        """Return who was not shown to an earlier process. That one itself may be written: it has lost nothing more."""
+        line = self._line
+        owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, {UNREAD})
+        unread = owners.get(UNREAD)
+        return None if unread == other_than else unread
+
+    async def _note_unread(self, external_id: ExternalId) -> None:
+        """Note, also for the next process, that SparkLayer has a customer and does not show it."""
+        line = self._line
+        self._proven, self._unread = False, external_id
+        claims = {UNREAD: external_id}
+        mark = ledger.Mark(connection_id=line.connection.id, kind=self.kind, rows=[], claims=claims)
+        await line.storage.write(ledger.mark, mark)
 
     async def _replace(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
         api, external_id = self._line.sparklayer.customers, write.customer.external_id
@@ -293,7 +313,7 @@ class CustomerWriter(WithoutVariants):
             return await self._link(write, taken, lane, present=held.get("email") if held else None)
         if held is None and not (created and self._proven) and await api.read(external_id, lane) is None:
             # A wrong path answers 404 for everybody, and each PUT would wipe what SparkLayer alone has of a customer.
-            self._proven, self._unread = False, external_id
+            await self._note_unread(external_id)
             raise _read_unknown()
         return None
 

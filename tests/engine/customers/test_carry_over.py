@@ -10,7 +10,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
-from daemon.model import AddressId, Credit, Kind
+from daemon.model import AddressId, Credit, Kind, Lane
 from daemon.sandbox.faults import answer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
@@ -146,6 +146,63 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
         assert len(held(bench)) == MANY
         assert await bench.house.rows() == {}
         assert await bench.issues() == {}
+
+
+async def work_for(bench: Bench, seconds: float) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+        nursery.start_soon(bench.line.desks[Kind.CUSTOMERS].gate.run_prober, {})
+        await trio.sleep(seconds)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.holds("A3")
+async def test_a_read_at_another_path_touches_one_customer_at_most_however_often_we_restart(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, *(customer(number) for number in "12345"))
+    for number in "12345":
+        bench.site.state.customers.edit(number, price_lists=["by-hand"])
+    for table in ("ledger", "owners"):
+        await bench.house.alter(table, "connection_id = 999")
+    bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
+    for number in "12345":
+        bench.restart()
+        lane = Lane.BACKFILL if number == "1" else Lane.LIVE
+        await bench.change(number, lane=lane)
+        assert await bench.once(lane) > 0
+    touched = [number for number, one in held(bench).items() if "price_lists" not in one]
+    assert touched == ["1"]
+    bench.site.faults.clear()
+    bench.restart()
+    await work_for(bench, 3600)
+    assert await bench.house.rows() == {}
+    assert [number for number, one in held(bench).items() if "price_lists" not in one] == touched
+
+    bench.site.state.customers.remove("1")
+    bench.restart()
+    await put(bench, customer("2", first_name="Ann"))
+    assert held(bench)["2"]["first_name"] == "Ann", "who is shown again is asked for no more"
+
+
+@pytest.mark.holds("A3")
+@pytest.mark.parametrize("shown", [True, False], ids=["shown", "not shown"])
+@pytest.mark.parametrize("there", [True, False], ids=["there", "gone already"])
+async def test_a_removal_reaches_sparklayer_wherever_customers_are_read(
+    autojump_clock: MockClock, bench: Bench, *, shown: bool, there: bool
+) -> None:
+    await put(bench, customer("1"), customer("2"))
+    bench.restart()
+    if not shown:
+        bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
+    if not there:
+        bench.site.state.customers.remove("1")
+    del bench.shop.products["1"]
+    await bench.change("1")
+    await bench.work()
+    assert set(held(bench)) == {"2"}
+    assert set(await bench.house.ledger()) == {"2"}
+    assert await bench.house.rows() == {}
 
 
 async def test_a_customer_that_nobody_has_linked_is_linked_by_its_email(

@@ -265,12 +265,52 @@ async def test_a_sentinel_that_was_deleted_meanwhile_is_replaced(
     assert [query.get("id:in") for query in store.queries(CUSTOMERS)[1:]] == ["7,5", None, "7,8"]
 
 
-async def test_a_store_that_says_twice_that_it_is_empty_is_believed(
+SEEN: dict[str, tuple[str, ...] | None] = {
+    "nothing was read since the start": None,
+    "all were read, this one last": (),
+    "only this one was read": ("7",),
+    "this one was read after others": ("5", "7"),
+}
+
+
+@pytest.mark.holds("A4")
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+async def test_a_store_that_lists_nobody_is_not_believed_whoever_was_seen_last(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock, seen: tuple[str, ...] | None
+) -> None:
+    del autojump_clock
+    store.add_customers(5, 6, 7)
+    if seen == ():
+        await walk(shop)
+    for one in seen or ():
+        await shop.read(Kind.CUSTOMERS, [ExternalId(one)], Lane.LIVE)
+    there, store.customers = store.customers, {}
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE)
+    store.customers = there
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is not None
+
+
+async def test_each_customer_of_an_empty_store_is_doubted_by_itself(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    """Many changes at once are no proof."""
+    del autojump_clock, store
+    for one in range(1, 3 * BELIEVED):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId(str(one)), Lane.LIVE)
+
+
+async def test_a_store_that_goes_on_saying_that_it_is_empty_is_believed(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE)
     assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
-    assert len(store.queries(CUSTOMERS)) == 2
+    assert len(store.queries(CUSTOMERS)) == BELIEVED + 1
 
 
 async def test_a_store_that_suddenly_lists_nobody_is_not_believed(
@@ -294,9 +334,13 @@ async def test_the_last_customers_of_a_store_can_go(
     del autojump_clock
     store.add_customers(5, 6)
     await walk(shop)
-    store.customers.clear()
-    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("6"), Lane.LIVE) is None, "nobody else was seen last"
-    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is None
+    del store.customers[6]
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("6"), Lane.LIVE) is None
+    del store.customers[5]
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE)
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is None, "nobody else is known"
 
 
 NOBODY = httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 3}}})

@@ -6,7 +6,8 @@ enumeration begins, and kept.
 
 There is no way to ask for one customer, and that a list leaves one out proves nothing by itself. So one
 that may be gone is asked for together with one that is known to be there: when only that one comes, it is gone. A
-store that lists nobody is not believed while it is somebody else that we have seen there last.
+store that lists nobody is not believed while we know of somebody else, and otherwise, as after a restart, only when it
+has said so about that customer as often as a list that is too short.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +49,9 @@ from daemon.platforms.second_look import listed_or_empty
 
 PATH = "/v3/customers"
 LIMIT = 250
+SENTINELS = 3
+"""The number of customers known to be there: enough for one to be left when the one asked for is among them."""
+
 _INCLUDE = {"include": "addresses,attributes"}
 
 B = TypeVar("B", bound=Owned)
@@ -93,7 +97,7 @@ class CustomerReader:
         self._size = PageSize()
         self._doubts = Doubts()
         self._there: list[int] = []
-        """Customers that were there when we looked last."""
+        """A few customers that were there, the one seen last first."""
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of B2B customers that `cursor`, one of BigCommerce's, begins."""
@@ -196,8 +200,8 @@ class CustomerReader:
         if anew or not others:
             query = {"limit": "2"}
             listing = await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=query))
-            told = listing.pagination.total == 0 and self._there[-1:] in ([], [other_than])
-            if not listing.data and not told:
+            told = listing.pagination.total == 0 and not others
+            if not listing.data and (not told or self._doubts.about(other_than, "store's customers", 1, 0)):
                 raise Retry("BigCommerce lists no customers, though there were some", reason="page_empty")
             self._there = [wire.read_id(raw) for raw in wire.with_ids(listing.data)]
             others = [one for one in self._there if one != other_than]
@@ -210,7 +214,7 @@ class CustomerReader:
         customers = [read_customer(raw) for raw in raws]
         legible = [one for one in customers if isinstance(one, Listed)]
         known, anew = await self._known_with(legible)
-        self._there = [customers[0].id, customers[-1].id]
+        self._there = list(dict.fromkeys([customers[0].id, customers[-1].id, *self._there]))[:SENTINELS]
         readable = [one for one in legible if one.customer_group_id in known.groups]
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)

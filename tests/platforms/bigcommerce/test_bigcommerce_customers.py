@@ -328,6 +328,20 @@ async def test_a_store_that_suddenly_lists_nobody_is_not_believed(
     assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
 
 
+@pytest.mark.holds("A4")
+async def test_the_only_customer_is_not_gone_while_the_store_lists_it(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add_customers(5)
+    there = httpx.Response(200, json={"data": [{"id": 5}], "meta": {"pagination": {"total": 1}}})
+    nobody = httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 0}}})
+    store.script.extend([there, nobody, there, nobody])
+    with pytest.raises(Retry):
+        await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE)
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is not None
+
+
 async def test_the_last_customers_of_a_store_can_go(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:

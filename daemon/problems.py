@@ -135,6 +135,15 @@ class Trouble(enum.Enum):
         remedy="Give each customer an e-mail address that no customer of any channel has.",
         at=(Kind.CUSTOMERS,),
     )
+    EMAIL_IN_ANOTHER_CHANNEL = Entry(
+        when="a B2B customer is limited to channels, and a customer who is not B2B has its e-mail address too",
+        message=(
+            "A customer of another channel (storefront) of {platform}, who is no B2B customer, has the same e-mail "
+            "address. SparkLayer cannot tell the two apart."
+        ),
+        remedy="Give each customer an e-mail address that no customer of any channel has.",
+        at=(Kind.CUSTOMERS,),
+    )
     ADDRESS_LINE_1_EMPTY = Entry(
         when="the first line of an address of a customer is empty",
         message="The address with id {address} is left out: its first line is empty.",

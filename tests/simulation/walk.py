@@ -27,7 +27,7 @@ from daemon.sandbox.message import Response
 from tests.simulation.audit import watch_work
 from tests.simulation.ending import alive, blocked, compare, find_nothing, read_everything, rests
 from tests.simulation.events import DATA_TYPES, ignite
-from tests.simulation.furnishing import furnish_all, operations, use_all
+from tests.simulation.furnishing import QUESTIONS, furnish_all, operations, use_all
 from tests.simulation.odd import ANSWERS, PLAUSIBLE, OddAnswers
 from tests.simulation.simulator import logging_to, small_scale
 from tests.simulation.steady import Clock, steady
@@ -66,7 +66,7 @@ class Result:
     breaches: Sequence[str]
     struck: frozenset[tuple[str, str]]
     operations: frozenset[tuple[str, str]]
-    """All that the stand-ins have and the daemon uses."""
+    """All that must have answered oddly, once every odd answer was tried."""
 
 
 def walk(case: Case, *, seed: int = SEED, sink: Callable[[str], None] | None = None) -> Result:
@@ -98,7 +98,7 @@ async def _walk(case: Case, seed: int, clock: Clock, trace: Trace) -> Result:
                     break
             world.over = True
             nursery.cancel_scope.cancel()
-    return Result(breaches=world.audit.breaches, struck=frozenset(odd.given), operations=operations(world))
+    return Result(breaches=world.audit.breaches, struck=frozenset(odd.given) - QUESTIONS, operations=operations(world))
 
 
 def _furnish(world: World) -> None:

@@ -382,6 +382,52 @@ async def test_an_answer_without_the_sentinel_proves_nothing(
     assert failed.value.reason == "sentinel_missing"
 
 
+@pytest.mark.parametrize(
+    ("channels", "namesake", "told"),
+    [
+        ([1], {"customer_group_id": 0}, ["email_in_another_channel"]),
+        ([1, 2], {"customer_group_id": 4}, ["email_in_another_channel"]),
+        ([1], {"customer_group_id": 0, "email": "SHOP@example.com"}, ["email_in_another_channel"]),
+        ([1], {"customer_group_id": 0, "email": "other@example.com"}, []),
+        ([1], {"customer_group_id": 3}, []),
+        (None, {"customer_group_id": 0}, []),
+        ("odd", {"customer_group_id": "odd"}, []),
+    ],
+)
+async def test_an_email_address_that_another_channel_has_is_told_of(
+    store: FakeStore, shop: BigCommerce, channels: object, namesake: dict[str, Any], told: list[str]
+) -> None:
+    """Another B2B customer with it is the engine's to tell of; who is in all channels costs no call."""
+    store.add_customers(5, email="shop@example.com", channel_ids=channels)
+    store.add_customers(6, **{"email": "shop@example.com", "channel_ids": [2], **namesake})
+    found = await shop.read(Kind.CUSTOMERS, [ExternalId("5")], Lane.LIVE)
+    mapping = shop.map(Kind.CUSTOMERS, found[ExternalId("5")], FACTS)
+    assert mapping.value is not None, "it is in SparkLayer all the same"
+    assert [problem.code for problem in mapping.problems] == told
+    assert len(store.queries(CUSTOMERS)) == 1 + (channels is not None)
+
+
+@pytest.mark.holds("C1")
+async def test_a_customer_whose_namesakes_cannot_be_looked_for_fails_by_itself(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add_customers(5, channel_ids=[1])
+    store.add_customers(6)
+    real = store.answer
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(500) if "email:in" in request.url.params else real(request)
+
+    store.answer = answer  # type: ignore[method-assign]
+    adapter = BigCommerce(BigCommerceSettings(**GOOD), httpx.MockTransport(store.answer))
+    found = await adapter.read(Kind.CUSTOMERS, [ExternalId("5"), ExternalId("6")], Lane.LIVE)
+    assert mapped(adapter, found[ExternalId("6")]) is not None
+    with pytest.raises(Retry):
+        mapped(adapter, found[ExternalId("5")])
+    await adapter.aclose()
+
+
 async def test_what_is_no_id_is_refused(shop: BigCommerce) -> None:
     with pytest.raises(Rejected):
         await shop.read_one(Kind.CUSTOMERS, ExternalId("x"), Lane.LIVE)

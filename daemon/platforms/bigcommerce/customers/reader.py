@@ -25,6 +25,7 @@ from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers import mapping
 from daemon.platforms.bigcommerce.customers.mapping import Told
+from daemon.platforms.bigcommerce.customers.namesakes import find_namesakes
 from daemon.platforms.bigcommerce.customers.overflow import Overflow, read_overflow
 from daemon.platforms.bigcommerce.customers.sentinels import Sentinels
 from daemon.platforms.bigcommerce.customers.wire import (
@@ -217,13 +218,20 @@ class CustomerReader:
         readable = [one for one in legible if one.customer_group_id in known.groups]
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)
+        limited = [one for one in readable if one.channel_ids]
+        beside = len(limited) < len(customers)
+        namesakes = await find_namesakes(self._client, PATH, limited, known.groups, lane, beside=beside)
         every = {value.attribute_id for one in readable for value in _all(one.attributes, attributes.get(one.id))}
         if not anew and not every <= known.names.keys():
             known = self._known = await self._learn()
 
         def content(one: Listed | wire.Unreadable | wire.Odd) -> Any:
             if isinstance(one, Listed):
-                return self._told(known, one, addresses.get(one.id), attributes.get(one.id))
+                namesake = namesakes.get(one.id, False)
+                if isinstance(namesake, Failure):
+                    return namesake
+                told = self._told(known, one, addresses.get(one.id), attributes.get(one.id))
+                return evolve(told, has_namesake=namesake) if isinstance(told, Told) else told
             return _of_b2b(one, known) if isinstance(one, wire.Odd) else one
 
         return [Entity(ExternalId(str(one.id)), content(one)) for one in customers]

@@ -127,9 +127,21 @@ class Trouble(enum.Enum):
         at=(Kind.CUSTOMERS,),
     )
     EMAIL_USED_TWICE = Entry(
-        when="another B2B customer had the e-mail address first; told until that one lets go",
-        message="Another customer has the same e-mail address, so SparkLayer can have only that one.",
-        remedy="Give each customer an e-mail address of its own.",
+        when="another B2B customer, of whatever channel, had the e-mail address first; told until that one lets go",
+        message=(
+            "Another customer, perhaps of another channel (storefront), has the same e-mail address, so SparkLayer can "
+            "have only that one: it knows one customer for each e-mail address over all channels."
+        ),
+        remedy="Give each customer an e-mail address that no customer of any channel has.",
+        at=(Kind.CUSTOMERS,),
+    )
+    EMAIL_IN_ANOTHER_CHANNEL = Entry(
+        when="a B2B customer is limited to channels, and a customer who is not B2B has its e-mail address too",
+        message=(
+            "A customer of another channel (storefront) of {platform}, who is no B2B customer, has the same e-mail "
+            "address. SparkLayer cannot tell the two apart."
+        ),
+        remedy="Give each customer an e-mail address that no customer of any channel has.",
         at=(Kind.CUSTOMERS,),
     )
     ADDRESS_LINE_1_EMPTY = Entry(

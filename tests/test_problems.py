@@ -92,3 +92,10 @@ def test_every_trouble_is_brought_about_by_a_test(trouble: Trouble) -> None:
     code = re.compile(rf"\b{trouble.name}\b", re.IGNORECASE)
     tests = (path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
     assert any(code.search(path.read_text("utf-8")) for path in tests)
+
+
+def test_an_email_address_that_two_customers_have_may_be_of_another_channel() -> None:
+    """In stores of several channels each may have it: SparkLayer's limit, not BigCommerce's."""
+    told = Trouble.EMAIL_USED_TWICE.problem()
+    assert "another channel" in told.message
+    assert "any channel" in told.message

@@ -1,10 +1,10 @@
 """Notes that an adapter keeps on disk: what its platform tells only in lists, and must be known by id.
 
-A note is a short text about an *owner*, such as a product, under a *name*; a shelf has the notes of one sort of owner.
-Nothing about persons belongs here. A list is read into a shelf with a new *epoch*, page by page; when it is through,
-what has an older epoch was not in it, and may be gone from the platform. Whatever else is noted since the epoch began
-is not among that: no note is written with an older epoch than the newest. Notes outlive restarts; a lost shelf is only
-empty.
+Or what tells after a restart whether an answer can be believed. A note is a short text about an *owner*, such as a
+product, under a *name*; a shelf has the notes of one sort of owner. Nothing about persons belongs here but their ids. A
+list is read into a shelf with a new *epoch*, page by page; when it is through, what has an older epoch was not in it,
+and may be gone from the platform. Whatever else is noted since the epoch began is not among that: no note is written
+with an older epoch than the newest. Notes outlive restarts; a lost shelf is only empty.
 
 `MemoryShelf` is the same for a single command, and for tests; the daemon's own is in the database.
 """

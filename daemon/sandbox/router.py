@@ -55,6 +55,11 @@ class Router:
         """Return the methods of `path`; empty when there is no such path."""
         return tuple(self._methods(path)[0])
 
+    def names(self) -> frozenset[str]:
+        """Return the names of all routes."""
+        known = [*self._literal.values(), *(methods for some in self._templates.values() for _, methods in some)]
+        return frozenset(match.name for methods in known for match in methods.values())
+
     def _methods(self, path: str) -> tuple[Mapping[str, Match], Mapping[str, str]]:
         if methods := self._literal.get(path):
             return methods, {}

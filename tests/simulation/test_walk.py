@@ -11,18 +11,15 @@ from tests.simulation.test_simulation import python
 
 pytestmark = pytest.mark.holds("A1")
 
-OPERATIONS = 30
-"""Fewer than the operations of both APIs that a walk meets."""
-
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("times", [1, 3])
-def test_both_sides_end_equal_after_every_odd_answer(times: int) -> None:
+def test_both_sides_end_equal_after_every_odd_answer_of_every_operation(times: int) -> None:
+    """Of all that both stand-ins have and the daemon uses: the walk also fails when it struck not exactly these."""
     code, words = python("-m", "tests.simulation.walk", "--times", str(times), hash_seed=HASH_SEED)
     assert code == 0, words
-    [(walks, operations)] = re.findall(r"^(\d+) walks over (\d+) operations, 0 failed", words, re.MULTILINE)
+    [walks] = re.findall(r"^(\d+) walks over \d+ operations, 0 failed", words, re.MULTILINE)
     assert int(walks) == len(ANSWERS)
-    assert int(operations) > OPERATIONS
 
 
 @pytest.mark.timeout(600)

@@ -1,6 +1,7 @@
 """The walk: one shop's life from the first sync to the disconnect, in which every operation answers oddly.
 
-    python -m tests.simulation.walk                      # each odd answer, at the first uses of every operation
+    python -m tests.simulation.walk                      # each odd answer, at the first uses of every operation;
+                                                         # it fails too when one of these was never used
     python -m tests.simulation.walk --answer "404 html" --times 3 --trace
     python -m tests.simulation.walk --moments            # each, at the first uses within every moment; minutes
     python -m tests.simulation.walk --moments --share 0.1 --seed 7       # a tenth of those
@@ -26,6 +27,7 @@ from daemon.sandbox.message import Response
 from tests.simulation.audit import watch_work
 from tests.simulation.ending import alive, blocked, compare, find_nothing, read_everything, rests
 from tests.simulation.events import DATA_TYPES, ignite
+from tests.simulation.furnishing import QUESTIONS, furnish_all, operations, use_all
 from tests.simulation.odd import ANSWERS, PLAUSIBLE, OddAnswers
 from tests.simulation.simulator import logging_to, small_scale
 from tests.simulation.steady import Clock, steady
@@ -63,6 +65,8 @@ class Result:
 
     breaches: Sequence[str]
     struck: frozenset[tuple[str, str]]
+    operations: frozenset[tuple[str, str]]
+    """All that must have answered oddly, once every odd answer was tried."""
 
 
 def walk(case: Case, *, seed: int = SEED, sink: Callable[[str], None] | None = None) -> Result:
@@ -94,7 +98,7 @@ async def _walk(case: Case, seed: int, clock: Clock, trace: Trace) -> Result:
                     break
             world.over = True
             nursery.cancel_scope.cancel()
-    return Result(breaches=world.audit.breaches, struck=frozenset(odd.given))
+    return Result(breaches=world.audit.breaches, struck=frozenset(odd.given) - QUESTIONS, operations=operations(world))
 
 
 def _furnish(world: World) -> None:
@@ -105,6 +109,7 @@ def _furnish(world: World) -> None:
         people.add_customer(silent=True)
     while len(world.store.orders.orders) < ORDERS:
         orders.place_order(silent=True)
+    furnish_all(world)
     world.merchant.mend()
 
 
@@ -125,6 +130,7 @@ async def _live_changes(world: World, _nursery: trio.Nursery) -> None:
     ):
         act(silent=False)
         await trio.sleep(SETTLING)
+    await use_all(world)
     merchant.mend()
 
 
@@ -227,19 +233,26 @@ def main() -> int:
         and given.moment in {None, case.moment}
         and chance.random() < given.share
     ]
-    return _run(cases, print if given.trace else None)
+    every_answer = given.answer is None and not (given.moments or given.moment) and given.share == 1
+    return _run(cases, print if given.trace else None, every_answer=every_answer)
 
 
-def _run(cases: Sequence[Case], sink: Callable[[str], None] | None) -> int:
-    began, failed, struck = time.monotonic(), 0, set[tuple[str, str]]()
+def _run(cases: Sequence[Case], sink: Callable[[str], None] | None, *, every_answer: bool) -> int:
+    """Run walks and tell what came of them; with `every_answer` each operation must have answered oddly."""
+    began, failed, struck, known = time.monotonic(), 0, set[tuple[str, str]](), frozenset[tuple[str, str]]()
     for case in cases:
         result = walk(case, sink=sink)
         struck |= result.struck
+        known |= result.operations
         if result.breaches:
             failed += 1
             print(f"{case}:", *(line[:SHOWN] for line in result.breaches[:SEVERAL]), sep="\n  ", flush=True)
+    wrong = {"not struck": known - struck, "struck, yet unknown": struck - known} if every_answer and not failed else {}
+    for words, found in wrong.items():
+        for side, name in sorted(found):
+            print(f"{words}: {name} of the {side}")
     print(f"{len(cases)} walks over {len(struck)} operations, {failed} failed, {time.monotonic() - began:.0f} s")
-    return 1 if failed else 0
+    return 1 if failed or any(wrong.values()) else 0
 
 
 if __name__ == "__main__":

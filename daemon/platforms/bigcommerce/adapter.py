@@ -63,7 +63,7 @@ class BigCommerce:
         self._readers: Mapping[Kind, Reader] = {
             Kind.STORE: self._store,
             Kind.PRODUCTS: ProductReader(self._client, self._store, kept),
-            Kind.CUSTOMERS: CustomerReader(self._client, settings),
+            Kind.CUSTOMERS: CustomerReader(self._client, settings, kept),
             Kind.ORDERS: OrderReader(self._client, settings, kept),
         }
 

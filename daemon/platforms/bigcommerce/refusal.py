@@ -4,9 +4,11 @@ BigCommerce refuses in many shapes (contract section 11): v3 objects whose `erro
 field or by row, v2 arrays, plain text with 401, HTML with 415 and from every proxy on the way. Only JSON is
 quoted, shortened, and never with a secret in it: neither the token, nor what our webhooks carry.
 
-A 404 proves that something does not exist, and a 403 that a right is missing, only when BigCommerce says so itself, in
-one of its two shapes and with the status repeated in the body. Any other refusal counts in those shapes; besides, a 401
-as plain text or empty, and a 415 as anything. What else comes is from something in between, and passes.
+A refusal counts only in one of BigCommerce's two shapes: an object with a `title`, or rows each with a `message`, with
+no other status in it than the answer's, and never as a web page. Many servers and gateways answer with JSON of their
+own that has a `status` too. That something does not exist (404), or that a right is missing (403), takes the status in
+the body besides. A 401 may also be plain text or empty, and a 415 anything. What else comes is from something in
+between, and passes.
 """
 
 import time
@@ -36,10 +38,10 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
     reason = f"http_{status}"
     if status == _UNAUTHORIZED and _is_own(answer, body):
         return Blocked(text, reason="credentials", side=Side.PLATFORM)
-    if status == _FORBIDDEN and _repeats(body, status):
+    if status == _FORBIDDEN and _is_own(answer, body) and _repeats(body, status):
         needed = f"; the API account needs the right {right}" if right else ""
         return Blocked(f"{text}{needed}", reason=SCOPE_MISSING, side=Side.PLATFORM)
-    if status == _NOT_FOUND and _repeats(body, status):
+    if status == _NOT_FOUND and _is_own(answer, body) and _repeats(body, status):
         return Missing(text, reason=reason)
     if _is_final(status) and _is_own(answer, body):
         return Rejected(text, reason=reason)
@@ -51,10 +53,13 @@ def _is_final(status: int) -> bool:
     return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004  HTTP's class of client errors
 
 
+def _rows(body: Any) -> list[Any]:
+    return body if isinstance(body, list) else [body]
+
+
 def _repeats(body: Any, status: int) -> bool:
-    """Whether the body says the status too, in one of BigCommerce's two shapes."""
-    told = body[0] if isinstance(body, list) and body else body
-    return isinstance(told, dict) and told.get("status") == status
+    """Whether the body says the status too."""
+    return any(isinstance(row, dict) and row.get("status") == status for row in _rows(body))
 
 
 def _is_own(answer: Answer, body: Any) -> bool:
@@ -66,9 +71,11 @@ def _is_own(answer: Answer, body: Any) -> bool:
         return False
     if answer.status == _UNAUTHORIZED and not content.startswith((b"{", b"[")):
         return True
-    if isinstance(body, list):
-        return bool(body) and all(isinstance(row, dict) and isinstance(row.get("message"), str) for row in body)
-    return isinstance(body, dict) and (isinstance(body.get("title"), str) or _repeats(body, answer.status))
+    words = "message" if isinstance(body, list) else "title"
+    return bool(body) and all(
+        isinstance(row, dict) and isinstance(row.get(words), str) and row.get("status", answer.status) == answer.status
+        for row in _rows(body)
+    )
 
 
 def _after(answer: Answer) -> float | None:
@@ -91,7 +98,7 @@ def _json(body: bytes) -> Any:
 
 def _words(body: Any) -> Iterator[str]:
     """Yield what a person can use of an error in any of BigCommerce's shapes."""
-    for told in body if isinstance(body, list) else [body]:
+    for told in _rows(body):
         if not isinstance(told, dict):
             continue
         yield from (told[key] for key in ("title", "message", "detail") if isinstance(told.get(key), str))

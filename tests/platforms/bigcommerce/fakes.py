@@ -201,8 +201,9 @@ def _bare(rows: Sequence[Row], query: httpx.QueryParams) -> httpx.Response:
 
 
 def _passes(customer: Row, query: httpx.QueryParams) -> bool:
-    for name, value in (("id:in", customer["id"]), ("customer_group_id:in", customer["customer_group_id"])):
-        if name in query and str(value) not in query[name].split(","):
+    filters = {"id:in": "id", "email:in": "email", "customer_group_id:in": "customer_group_id"}
+    for name, field in filters.items():
+        if name in query and str(customer[field]).lower() not in query[name].lower().split(","):
             return False
     return True
 

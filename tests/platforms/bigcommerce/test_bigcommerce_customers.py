@@ -265,12 +265,52 @@ async def test_a_sentinel_that_was_deleted_meanwhile_is_replaced(
     assert [query.get("id:in") for query in store.queries(CUSTOMERS)[1:]] == ["7,5", None, "7,8"]
 
 
-async def test_a_store_that_says_twice_that_it_is_empty_is_believed(
+SEEN: dict[str, tuple[str, ...] | None] = {
+    "nothing was read since the start": None,
+    "all were read, this one last": (),
+    "only this one was read": ("7",),
+    "this one was read after others": ("5", "7"),
+}
+
+
+@pytest.mark.holds("A4")
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+async def test_a_store_that_lists_nobody_is_not_believed_whoever_was_seen_last(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock, seen: tuple[str, ...] | None
+) -> None:
+    del autojump_clock
+    store.add_customers(5, 6, 7)
+    if seen == ():
+        await walk(shop)
+    for one in seen or ():
+        await shop.read(Kind.CUSTOMERS, [ExternalId(one)], Lane.LIVE)
+    there, store.customers = store.customers, {}
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE)
+    store.customers = there
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is not None
+
+
+async def test_each_customer_of_an_empty_store_is_doubted_by_itself(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    """Many changes at once are no proof."""
+    del autojump_clock, store
+    for one in range(1, 3 * BELIEVED):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId(str(one)), Lane.LIVE)
+
+
+async def test_a_store_that_goes_on_saying_that_it_is_empty_is_believed(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE)
     assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
-    assert len(store.queries(CUSTOMERS)) == 2
+    assert len(store.queries(CUSTOMERS)) == BELIEVED + 1
 
 
 async def test_a_store_that_suddenly_lists_nobody_is_not_believed(
@@ -288,15 +328,33 @@ async def test_a_store_that_suddenly_lists_nobody_is_not_believed(
     assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
 
 
+@pytest.mark.holds("A4")
+async def test_the_only_customer_is_not_gone_while_the_store_lists_it(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add_customers(5)
+    there = httpx.Response(200, json={"data": [{"id": 5}], "meta": {"pagination": {"total": 1}}})
+    nobody = httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 0}}})
+    store.script.extend([there, nobody, there, nobody])
+    with pytest.raises(Retry):
+        await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE)
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is not None
+
+
 async def test_the_last_customers_of_a_store_can_go(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
     store.add_customers(5, 6)
     await walk(shop)
-    store.customers.clear()
-    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("6"), Lane.LIVE) is None, "nobody else was seen last"
-    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is None
+    del store.customers[6]
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("6"), Lane.LIVE) is None
+    del store.customers[5]
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE)
+    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is None, "nobody else is known"
 
 
 NOBODY = httpx.Response(200, json={"data": [], "meta": {"pagination": {"total": 3}}})
@@ -322,6 +380,52 @@ async def test_an_answer_without_the_sentinel_proves_nothing(
     with pytest.raises(Retry) as failed:
         await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE)
     assert failed.value.reason == "sentinel_missing"
+
+
+@pytest.mark.parametrize(
+    ("channels", "namesake", "told"),
+    [
+        ([1], {"customer_group_id": 0}, ["email_in_another_channel"]),
+        ([1, 2], {"customer_group_id": 4}, ["email_in_another_channel"]),
+        ([1], {"customer_group_id": 0, "email": "SHOP@example.com"}, ["email_in_another_channel"]),
+        ([1], {"customer_group_id": 0, "email": "other@example.com"}, []),
+        ([1], {"customer_group_id": 3}, []),
+        (None, {"customer_group_id": 0}, []),
+        ("odd", {"customer_group_id": "odd"}, []),
+    ],
+)
+async def test_an_email_address_that_another_channel_has_is_told_of(
+    store: FakeStore, shop: BigCommerce, channels: object, namesake: dict[str, Any], told: list[str]
+) -> None:
+    """Another B2B customer with it is the engine's to tell of; who is in all channels costs no call."""
+    store.add_customers(5, email="shop@example.com", channel_ids=channels)
+    store.add_customers(6, **{"email": "shop@example.com", "channel_ids": [2], **namesake})
+    found = await shop.read(Kind.CUSTOMERS, [ExternalId("5")], Lane.LIVE)
+    mapping = shop.map(Kind.CUSTOMERS, found[ExternalId("5")], FACTS)
+    assert mapping.value is not None, "it is in SparkLayer all the same"
+    assert [problem.code for problem in mapping.problems] == told
+    assert len(store.queries(CUSTOMERS)) == 1 + (channels is not None)
+
+
+@pytest.mark.holds("C1")
+async def test_a_customer_whose_namesakes_cannot_be_looked_for_fails_by_itself(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    store.add_customers(5, channel_ids=[1])
+    store.add_customers(6)
+    real = store.answer
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(500) if "email:in" in request.url.params else real(request)
+
+    store.answer = answer  # type: ignore[method-assign]
+    adapter = BigCommerce(BigCommerceSettings(**GOOD), httpx.MockTransport(store.answer))
+    found = await adapter.read(Kind.CUSTOMERS, [ExternalId("5"), ExternalId("6")], Lane.LIVE)
+    assert mapped(adapter, found[ExternalId("6")]) is not None
+    with pytest.raises(Retry):
+        mapped(adapter, found[ExternalId("5")])
+    await adapter.aclose()
 
 
 async def test_what_is_no_id_is_refused(shop: BigCommerce) -> None:

@@ -12,6 +12,9 @@ from daemon.platforms.bigcommerce.refusal import LONGEST_WORDS, refusal
 
 TOKEN = Secret("very-secret-token")
 WEBHOOK_SECRET = Secret("what-our-webhooks-carry")
+STATUS = 418418
+"""Stands for the status of an answer."""
+
 V3_404 = {"status": 404, "title": "A product was not found with an id of 7", "type": "/api-docs", "instance": ""}
 V2_404 = [{"status": 404, "message": "The requested resource was not found."}]
 
@@ -85,6 +88,37 @@ def test_what_is_in_none_of_its_shapes_comes_from_something_in_between(status: i
     error = refused(status, body)
     assert type(error) is Retry
     assert error.reason == f"http_{status}"
+
+
+GATEWAYS: dict[str, Any] = {
+    "Spring": {"timestamp": "2026-11-28T09:00:00Z", "status": STATUS, "error": "Not here", "path": "/v3/customers"},
+    "a bare status": {"status": STATUS},
+    "Kong": {"message": "no Route matched with those values", "request_id": "1"},
+    "Cloudflare": {"error_code": STATUS, "status": STATUS, "cloudflare_error": True},
+    "an error of a list": [{"status": STATUS, "error": "Not here"}],
+    "another status": {"status": 599, "title": "Not here"},
+    "another status in a list": [{"status": 599, "message": "Not here"}],
+    "a title that is none": {"status": STATUS, "title": None},
+    "a list of which one row is none": [{"status": STATUS, "message": "Not here"}, "Not here"],
+}
+"""JSON of what stands between, which may say the status too."""
+
+
+@pytest.mark.holds("A1")
+@pytest.mark.parametrize("name", GATEWAYS)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 422])
+def test_json_of_a_gateway_is_not_bigcommerces(status: int, name: str) -> None:
+    body = msgspec.json.encode(GATEWAYS[name]).replace(str(STATUS).encode(), str(status).encode())
+    assert type(refused(status, body, content_type="application/json")) is Retry
+
+
+@pytest.mark.holds("A1")
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 422])
+def test_its_own_words_are_not_believed_as_a_web_page(status: int) -> None:
+    for body in ({"status": status, "title": "No"}, [{"status": status, "message": "No"}]):
+        assert type(refused(status, body, content_type="application/json")) is not Retry
+        assert type(refused(status, body)) is not Retry, "a type decides only against an answer"
+        assert type(refused(status, body, content_type="Text/HTML; charset=utf-8")) is Retry
 
 
 @pytest.mark.parametrize("status", [400, 405, 409, 413, 422, 403, 404])

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.bigcommerce.doubts import BELIEVED
 from daemon.sandbox import answer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.samples.groups import WHOLESALE, add_groups
@@ -49,6 +50,51 @@ async def test_a_list_that_leaves_one_out_leads_to_no_none(house: House, kind: K
     house.api.faults.add(path, nothing, times=1)
     assert {one, other}.isdisjoint(await house.shop.read(kind, [one, other], Lane.LIVE))
     assert await house.shop.read_one(kind, one, Lane.LIVE) is not None
+
+
+@pytest.mark.holds("A4")
+@pytest.mark.parametrize("asked", ["the one seen first", "the one seen last", "one of them"])
+async def test_right_after_a_restart_a_store_without_customers_is_not_believed(
+    house: House, autojump_clock: MockClock, asked: str
+) -> None:
+    """However often it says so: who was there is remembered."""
+    del autojump_clock
+    add_groups(house.store)
+    added = [house.store.customers.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in range(20)]
+    await house.walk(Kind.CUSTOMERS)
+    one = ExternalId(str(added[{"the one seen first": 0, "the one seen last": -1}.get(asked, 7)]))
+    assert await house.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is not None
+    rule = house.api.faults.add("GET */v3/customers", NOTHING)
+    for _ in range(3):
+        house.connect()
+        for _ in range(BELIEVED):
+            with pytest.raises(Retry):
+                await house.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE)
+    house.api.faults.remove(rule)
+    assert await house.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is not None
+    house.store.customers.delete(int(one))
+    assert await house.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is None
+
+
+@pytest.mark.holds("A4")
+async def test_a_customer_who_is_gone_is_remembered_as_gone(house: House, autojump_clock: MockClock) -> None:
+    """Else the last customer of a store would stay after a restart."""
+    del autojump_clock
+    add_groups(house.store)
+    people = house.store.customers
+    added = [people.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in range(2)]
+    for one in [*people.people]:
+        if one not in added:
+            people.delete(one, silent=True)
+    await house.walk(Kind.CUSTOMERS)
+    people.delete(added[0], silent=True)
+    assert await house.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[0])), Lane.LIVE) is None
+    house.connect()
+    people.delete(added[1], silent=True)
+    for _ in range(BELIEVED - 1):
+        with pytest.raises(Retry):
+            await house.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[1])), Lane.LIVE)
+    assert await house.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[1])), Lane.LIVE) is None
 
 
 @pytest.mark.holds("B2")

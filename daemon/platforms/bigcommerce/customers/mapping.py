@@ -43,6 +43,8 @@ class Told:
     attributes: Mapping[str, wire.Attribute]
     is_b2b: bool
     group: str | None = None
+    has_namesake: bool = False
+    """Whether a retail customer has its e-mail address too."""
 
 
 def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
@@ -55,6 +57,8 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
     if not _EMAIL.fullmatch(email):
         trouble = Trouble.EMAIL_INVALID if email else Trouble.EMAIL_MISSING
         problems.append(trouble.problem(platform=PLATFORM))
+    if told.has_namesake:
+        problems.append(Trouble.EMAIL_IN_ANOTHER_CHANNEL.problem(platform=PLATFORM))
     extra = attributes.read({name: one.attribute_value for name, one in told.attributes.items()}, problems)
     stray = extra.parent is not None and extra.parent > LARGEST_ID
     if stray:

@@ -6,7 +6,8 @@ enumeration begins, and kept.
 
 There is no way to ask for one customer, and that a list leaves one out proves nothing by itself. So one
 that may be gone is asked for together with one that is known to be there: when only that one comes, it is gone. A
-store that lists nobody is not believed while it is somebody else that we have seen there last.
+store that lists nobody is not believed while we know of somebody else, and otherwise only when it has said so about
+that customer as often as a list that is too short.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,9 @@ from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers import mapping
 from daemon.platforms.bigcommerce.customers.mapping import Told
+from daemon.platforms.bigcommerce.customers.namesakes import find_namesakes
 from daemon.platforms.bigcommerce.customers.overflow import Overflow, read_overflow
+from daemon.platforms.bigcommerce.customers.sentinels import Sentinels
 from daemon.platforms.bigcommerce.customers.wire import (
     ADDRESSES,
     ATTRIBUTES,
@@ -45,6 +48,7 @@ from daemon.platforms.bigcommerce.ids import is_id, listed
 from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.second_look import listed_or_empty
+from daemon.platforms.shelf import Shelf
 
 PATH = "/v3/customers"
 LIMIT = 250
@@ -86,14 +90,13 @@ class CustomerReader:
 
     batch = LIMIT
 
-    def __init__(self, client: Client, settings: BigCommerceSettings) -> None:
+    def __init__(self, client: Client, settings: BigCommerceSettings, shelf: Shelf) -> None:
         self._client = client
         self._settings = settings
         self._known: _Known | None = None
         self._size = PageSize()
         self._doubts = Doubts()
-        self._there: list[int] = []
-        """Customers that were there when we looked last."""
+        self._sentinels = Sentinels(shelf)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of B2B customers that `cursor`, one of BigCommerce's, begins."""
@@ -124,7 +127,7 @@ class CustomerReader:
             raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason=BAD_ID)
         for anew in (False, True):  # a sentinel may have been deleted meanwhile: then another one is looked for
             sentinel = await self._find_sentinel(int(external_id), lane, anew=anew)
-            asked = [int(external_id)] if sentinel is None else [int(external_id), sentinel]
+            asked = list(dict.fromkeys([int(external_id)] if sentinel is None else [int(external_id), sentinel]))
             listing = await self._list({"id:in": listed(asked)}, lane)
             rows = wire.with_ids(listing.data)
             if len(rows) < len(listing.data) or not {wire.read_id(raw) for raw in rows} <= set(asked):
@@ -133,7 +136,7 @@ class CustomerReader:
             if external_id in entities:
                 return entities[external_id]
             if sentinel is None or ExternalId(str(sentinel)) in entities:
-                self._there = [one for one in self._there if one != int(external_id)]
+                await self._sentinels.gone(int(external_id))
                 return None
         raise Retry("BigCommerce lists none of the customers asked for", reason="sentinel_missing")
 
@@ -188,19 +191,20 @@ class CustomerReader:
         return await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=_asking(query)))
 
     async def _find_sentinel(self, other_than: int, lane: Lane, *, anew: bool) -> int | None:
-        """Return the id of a customer that is there, or was when we looked last; None when the store has no other one.
+        """Return the id of a customer that is there, or was when we looked last; None when the store has none.
 
-        With `anew` it is looked for now. Raises Retry when there is nobody, and it is not known that this is true.
+        It is `other_than` only when nobody else is listed. With `anew` it is looked for now. Raises Retry when there is
+        nobody, and it is not known that this is true.
         """
-        others = [one for one in self._there if one != other_than]
+        others = await self._sentinels.others_than(other_than)
         if anew or not others:
             query = {"limit": "2"}
             listing = await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=query))
-            told = listing.pagination.total == 0 and self._there[-1:] in ([], [other_than])
-            if not listing.data and not told:
+            told = listing.pagination.total == 0 and not others
+            if not listing.data and (not told or self._doubts.about(other_than, "store's customers", 1, 0)):
                 raise Retry("BigCommerce lists no customers, though there were some", reason="page_empty")
-            self._there = [wire.read_id(raw) for raw in wire.with_ids(listing.data)]
-            others = [one for one in self._there if one != other_than]
+            await self._sentinels.replace([wire.read_id(raw) for raw in wire.with_ids(listing.data)])
+            others = await self._sentinels.others_than(other_than) or [other_than] * bool(listing.data)
         return others[0] if others else None
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
@@ -210,17 +214,24 @@ class CustomerReader:
         customers = [read_customer(raw) for raw in raws]
         legible = [one for one in customers if isinstance(one, Listed)]
         known, anew = await self._known_with(legible)
-        self._there = [customers[0].id, customers[-1].id]
+        await self._sentinels.seen([customers[0].id, customers[-1].id])
         readable = [one for one in legible if one.customer_group_id in known.groups]
         addresses = await self._more_addresses(readable, lane)
         attributes = await self._more_attributes(readable, lane)
+        limited = [one for one in readable if one.channel_ids]
+        beside = len(limited) < len(customers)
+        namesakes = await find_namesakes(self._client, PATH, limited, known.groups, lane, beside=beside)
         every = {value.attribute_id for one in readable for value in _all(one.attributes, attributes.get(one.id))}
         if not anew and not every <= known.names.keys():
             known = self._known = await self._learn()
 
         def content(one: Listed | wire.Unreadable | wire.Odd) -> Any:
             if isinstance(one, Listed):
-                return self._told(known, one, addresses.get(one.id), attributes.get(one.id))
+                namesake = namesakes.get(one.id, False)
+                if isinstance(namesake, Failure):
+                    return namesake
+                told = self._told(known, one, addresses.get(one.id), attributes.get(one.id))
+                return evolve(told, has_namesake=namesake) if isinstance(told, Told) else told
             return _of_b2b(one, known) if isinstance(one, wire.Odd) else one
 
         return [Entity(ExternalId(str(one.id)), content(one)) for one in customers]

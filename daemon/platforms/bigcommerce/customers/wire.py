@@ -1,5 +1,7 @@
 """A customer as the API tells it: only the fields we use."""
 
+from typing import Any
+
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
@@ -55,6 +57,8 @@ class Customer(Struct, frozen=True, kw_only=True):
     customer_group_id: int
     address_count: int | None = None
     attribute_count: int | None = None
+    channel_ids: Any = None
+    """The channels that it is limited to; none where it is not."""
 
 
 INCLUDED = 10

@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.steady import HASH_SEED
 
 ROOT = Path(__file__).parent.parent.parent
-SEEDS = 200
+SEEDS = 100
 REPEATED = (2, 5)
 
 

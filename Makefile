@@ -10,8 +10,9 @@ PIP_AUDIT := 2.10.1
 demo: $(READY)
 	$(BIN)/ignite-sync demo
 
+# Four at once even on two processors: most tests of the real process wait.
 test: $(READY)
-	$(BIN)/pytest $(or $(ARGS),-n 2 --dist worksteal)
+	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal)
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)

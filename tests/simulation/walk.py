@@ -40,6 +40,9 @@ PLAN = Plan(
 TIMES = (1, 3)
 SEED = 1
 PRODUCTS, CUSTOMERS, ORDERS = 8, 6, 4
+PROBED = 3600.0
+"""Seconds within which a probe must have found that an API works again; nothing may wait for that meanwhile."""
+
 SETTLING = 2.0
 """Seconds between two edits of a moment."""
 
@@ -176,6 +179,9 @@ async def _judge(world: World, moment: str, odd: OddAnswers, *, plausible: bool)
         struck = odd.given.total()  # once nothing odd comes any more, everything is read once more
         await read_everything(world)
     compare(world, when)
+    with trio.move_on_after(PROBED):
+        while blocked(world) is not None:  # noqa: ASYNC110  the prober tells nobody
+            await trio.sleep(10)
     if (cause := blocked(world)) is not None:
         world.audit.breach(f"still blocked {when}:", cause)
     for kind, external_id in world.disk.rows("SELECT kind, external_id FROM issues"):

@@ -7,7 +7,7 @@ step when nothing else came between them:
     what is refused                                 times  within
     the step, by the API itself                     2      2 s
     the key, by SparkLayer's token endpoint         2      1 min
-    the credentials, by the store                   4      10 min
+    the credentials, by the store                   8      10 min
 
 That SparkLayer refuses a token ends nothing: anything in between can answer 401.
 
@@ -41,7 +41,7 @@ REFUSED_KEY = "credentials"
 KEY_REFUSED = (2, 60.0)
 """Refusals of a key where SparkLayer gives tokens that are believed, and the seconds between first and last."""
 
-STORE_REFUSED = (4, 600.0)
+STORE_REFUSED = (8, 600.0)
 """The same for refusals of the store's credentials: any proxy can answer 401, and the store's own is plain text."""
 
 STEP_REFUSED = (2, SECOND_AFTER)

@@ -44,6 +44,9 @@ KEY_REFUSED = (2, 60.0)
 STORE_REFUSED = (8, 600.0)
 """The same for refusals of the store's credentials: any proxy can answer 401, and the store's own is plain text."""
 
+ROUNDED = 1e-3
+"""Seconds by which pauses may add up to less than they should."""
+
 STEP_REFUSED = (2, SECOND_AFTER)
 """The same for an API's own refusal of the step."""
 
@@ -168,7 +171,7 @@ class _Refusals:
         self._count += 1
         times, seconds = proof or (0, 0.0)
         self.pause = seconds / (times - 1) if proof else 0.0
-        return proof is not None and self._count >= times and now - self._since >= seconds
+        return proof is not None and self._count >= times and now - self._since > seconds - ROUNDED
 
 
 def _proof(error: Failure) -> tuple[int, float] | None:

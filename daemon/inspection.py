@@ -1,4 +1,4 @@
-"""What a person may ask of one connection: issues, parked changes, held removals, and why an entity is as it is.
+"""Answers about one connection: issues, parked changes, held removals, and the reasons for an entity's state.
 
 Shown as JSON values, and read from the database, so that it is the same whether the daemon runs or not; only the
 explanation asks the store too. What it shows may be about persons: it goes to who has the admin token, or the file.

@@ -58,7 +58,7 @@ LOGGED_KINDS = frozenset({Kind.PRODUCTS, Kind.CUSTOMERS})
 """The kinds that SparkLayer's sync-log knows; what is wrong with the others is shown here only."""
 
 EntityOutcome = Literal["unchanged", "written", "removed", "held", "rejected", "retried", "parked", "broken"]
-"""What became of an entity that was worked on; a metric's label. Of one that is held, the removal waits."""
+"""Outcome of an entity, as a metric's label. `held`: its removal waits for a person."""
 
 
 class Lane(enum.IntEnum):

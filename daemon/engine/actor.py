@@ -42,7 +42,7 @@ class Actor:
         self._pipeline = pipeline
         self._desk = line.desks[pipeline.kind]
         self._in_flight: dict[ExternalId, trio.Event] = {}
-        """What is in a batch, with the event that lets the lane go on beside that."""
+        """A batch in flight: its entities, and the event that lets the lane go on beside it."""
         pipeline.settled, pipeline.lags = self._settled, self._lags
         self._finishing = False
 

@@ -48,7 +48,7 @@ class Batch:
 
     @property
     def nursery(self) -> trio.Nursery:
-        """Where what is late goes on. Only of a batch that is worked on, not of one that is explained."""
+        """Nursery of late writes. Only for a batch that is worked on, not one that is explained."""
         assert self.background is not None
         return self.background
 
@@ -105,7 +105,7 @@ class Writer(Protocol):
 
     kind: Kind
     partial: bool
-    """Whether most entities of the platform may be none of SparkLayer's, which shows only when they are read."""
+    """True if many of the platform's entities may not be SparkLayer's; reading them shows which."""
 
     def variants(self, _value: Any, _row: Row, /) -> Variants:
         """Return the variants of an entity's value, and those that SparkLayer has besides, by the ledger's row."""

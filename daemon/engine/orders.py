@@ -159,7 +159,7 @@ def _contest(
 
 
 def _is_held_by(order: ExternalId, held: Body | None) -> bool:
-    """Whether a purchase is there, and is the order's."""
+    """Return whether a purchase exists and belongs to the order."""
     return held is not None and is_of(held, order)
 
 

@@ -379,12 +379,12 @@ def _tell_nobody(_ids: Collection[ExternalId]) -> None:
 
 
 def _may_be_of_one(error: Failure) -> bool:
-    """Whether a read was refused by a 403, which may be for the sake of one entity."""
+    """Return whether a read was refused with a 403, which may concern one entity only."""
     return isinstance(error, Forbidden | Rejected) and error.reason in MISSING_RIGHT
 
 
 def _went(verdict: Verdict) -> bool:
-    """Whether what was to be removed is gone; SparkLayer may have refused that."""
+    """Return whether the removal was carried out; SparkLayer may have refused it."""
     return verdict.failure is None and verdict.outcome != "rejected"
 
 

@@ -151,7 +151,7 @@ def _decide(conn: Connection, call: Decided) -> Held:
 
 
 def _moves(removal: Removal, before: Row[Any]) -> bool:
-    """Whether a waiting removal has changed hands between a run and the live count: it is counted where it is now."""
+    """Return whether a waiting removal moved between a run and the live count; it is counted where it is now."""
     return bool(before.state == "waiting" and before.run != removal.run)
 
 
@@ -231,7 +231,7 @@ class _Limit:
 
     @property
     def kept(self) -> bool:
-        """Whether all that was counted may go."""
+        """Return whether all counted removals may go."""
         return all(removal_allowed(self.removed[whole], self.known[whole], self.seen) for whole in (True, False))
 
 
@@ -304,7 +304,7 @@ def forget_waiting(conn: Connection, run_id: RunId) -> None:
 
 
 def waits(conn: Connection, run_id: RunId) -> bool:
-    """Whether removals of a run are not judged yet."""
+    """Return whether a run has removals that are not judged yet."""
     c = removals.c
     return conn.execute(select(c.run).where(c.run == run_id, c.state == "waiting").limit(1)).first() is not None
 

@@ -80,7 +80,7 @@ class CustomerWriter(WithoutVariants):
         self._line = line
         self._proving = trio.Lock()
         self._proven = False
-        """Whether a customer was ever read: until then one customer goes at a time."""
+        """True once a customer was read; until then one customer goes at a time."""
         self._unread: ExternalId | None = None
         """A customer that SparkLayer has and did not let this process read: the path that we read by may be wrong."""
 
@@ -264,7 +264,7 @@ class CustomerWriter(WithoutVariants):
             raise Retry("waits for its parent customer", reason="parent_first") from refusal
 
     async def _lacks_parent(self, parent: ExternalId, refusal: Rejected, lane: Lane) -> bool:
-        """Whether a refusal means that SparkLayer does not have the parent; one that names no field proves nothing."""
+        """Return whether SparkLayer refused since it lacks the parent; a refusal without a field proves nothing."""
         if refusal.properties:
             return PARENT in refusal.properties
         return await self._line.sparklayer.customers.read(parent, lane) is None

@@ -201,7 +201,7 @@ class Pusher:
 
 
 def _had_stock(plan: Plan, sku: Sku) -> bool:
-    """Whether the ledger is sure that SparkLayer has a stock row of a SKU; after one doubt it is no more."""
+    """Return whether the ledger is sure that SparkLayer has a stock row of the SKU; one doubt makes it unsure."""
     before = plan.subject.before
     return before is not None and before.stock.get(sku) is not None
 
@@ -271,7 +271,7 @@ def _waits(plan: Plan, batch: BatchPlan, pushed: Pushed) -> bool:
 
 
 def _stays_on_sale(write: ProductWrite, met: Entry | None) -> bool:
-    """Whether nothing that SparkLayer holds of a product is to be discontinued, or forgotten as not there."""
+    """Return whether the write neither discontinues a variant in SparkLayer nor forgets the product."""
     if not write.variants:
         return False
     return met is None or met.variants.keys() <= {variant.external_id for variant in write.variants}

@@ -1,0 +1,125 @@
+"""A store that loses many of its entities, in every way and of every kind, for the tests of the removal brake."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import trio
+
+from daemon.engine.actor import Actor
+from daemon.engine.full_sync import FullSyncs
+from daemon.inspection import held_removals
+from daemon.model import Kind, Lane
+from daemon.sandbox.sparklayer.api import SparkLayerOptions
+from daemon.storage import connections
+from tests.engine.customers.people import customer
+from tests.engine.fakes import Bench, open_bench, product
+from tests.engine.test_orders import order
+
+MANY, LOST, LIMIT = 120, 60, 50
+HOUR = 3600.0
+IDS = [str(number) for number in range(1, MANY + 1)]
+GOING = IDS[:LOST]
+
+CART = "00000000-0000-4000-8000-"
+
+MAKE: Mapping[Kind, Callable[[str], Any]] = {
+    Kind.PRODUCTS: lambda key: product(key, {f"{key}1": f"S{key}", f"{key}2": f"T{key}"}),
+    Kind.CUSTOMERS: customer,
+    Kind.ORDERS: lambda key: order(key, f"{CART}{int(key):012d}"),
+}
+
+
+def delete(bench: Bench, ids: Sequence[str]) -> None:
+    bench.shop.products = {key: one for key, one in bench.shop.products.items() if key not in ids}
+
+
+def exclude(bench: Bench, ids: Sequence[str]) -> None:
+    bench.shop.excluded |= set(ids)
+
+
+def exclude_unlisted(bench: Bench, ids: Sequence[str]) -> None:
+    bench.shop.excluded |= set(ids)
+    bench.shop.unlisted |= set(ids)
+
+
+def lose_variants(bench: Bench, ids: Sequence[str]) -> None:
+    for key in ids:
+        bench.shop.put(product(key, {f"{key}1": f"S{key}"}, title="Still here"))
+
+
+CAUSES = {"deleted": delete, "excluded": exclude, "unlisted": exclude_unlisted, "variant": lose_variants}
+REMOVING = {
+    Kind.PRODUCTS: "PATCH */products/*",
+    Kind.CUSTOMERS: "DELETE */customers/*",
+    Kind.ORDERS: "PUT */purchases/*",
+}
+CASES = [(kind, cause) for kind in MAKE for cause in CAUSES if cause != "variant" or kind is Kind.PRODUCTS]
+WAYS = ["live", "sweep", "normal", "refresh", "daily"]
+RUNS = WAYS[2:]
+LARGE = [
+    (kind, cause, way) for kind, cause in CASES for way in WAYS if way in {"live", "normal"} or cause == "excluded"
+]
+
+
+def there(bench: Bench) -> set[str]:
+    """Return what SparkLayer has: ids of entities, and of products those of variants."""
+    site = bench.site.state.comparable()
+    if bench.kind is Kind.PRODUCTS:
+        return {sku[1:] + {"S": "", "T": "-T"}[sku[0]] for sku in bench.skus()}
+    if bench.kind is Kind.CUSTOMERS:
+        return set(site["customers"])
+    purchases = site["purchases"].items()
+    return {str(int(cart.removeprefix(CART))) for cart, one in purchases if one["packages"][0]["type"] != "cancelled"}
+
+
+def left(bench: Bench, cause: str, ids: Sequence[str], number: int = MANY) -> set[str]:
+    """Return what SparkLayer has once `ids` have lost what they lose."""
+    rest = {key for key in IDS[:number] if key not in ids}
+    whole = set(IDS[:number]) if cause == "variant" else rest
+    return whole | ({f"{key}-T" for key in rest} if bench.kind is Kind.PRODUCTS else set())
+
+
+@contextlib.asynccontextmanager
+async def filled(
+    kind: Kind, number: int = MANY, options: SparkLayerOptions | None = None
+) -> AsyncIterator[tuple[Bench, FullSyncs]]:
+    """Open a bench that works, with the first `number` of everything in SparkLayer."""
+    async with open_bench(options, kind=kind, full_sync_on_start=False) as bench, trio.open_nursery() as nursery:
+        bench.shop.page_size = 250
+        syncs = FullSyncs(bench.line, kind)
+        bench.shop.put(*(MAKE[kind](key) for key in IDS[:number]))
+        nursery.start_soon(syncs.run)
+        nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+        await go(bench, syncs, "normal")
+        assert len(there(bench)) == number * (2 if kind is Kind.PRODUCTS else 1)
+        yield bench, syncs
+        nursery.cancel_scope.cancel()
+
+
+async def go(bench: Bench, syncs: FullSyncs, way: str, ids: Sequence[str] = IDS, **wish: bool) -> None:
+    """Have the daemon learn of everything, or of changes of `ids`, and wait until it has worked that off."""
+    if way in RUNS:
+        assert await syncs.start(way, **wish) is not None
+        await until_ended(bench)
+    else:
+        await bench.change(*ids, lane=Lane.LIVE if way == "live" else Lane.BACKFILL)
+        await idle(bench)
+
+
+async def until_ended(bench: Bench) -> None:
+    """Wait for the end; nobody here tells the sync-log of it."""
+    with trio.fail_after(5000):
+        while (await bench.house.newest()).state not in {"ending", "ended"}:  # noqa: ASYNC110  the clock is a mock
+            await trio.sleep(1)
+
+
+async def idle(bench: Bench) -> None:
+    with trio.fail_after(5000):
+        while await bench.house.rows():  # noqa: ASYNC110  the clock is a mock
+            await trio.sleep(1)
+
+
+async def held(bench: Bench) -> list[dict[str, Any]]:
+    [stored] = await bench.line.storage.read(connections.everyone)
+    return await held_removals(bench.line.storage, bench.line.vault, stored, [bench.kind])

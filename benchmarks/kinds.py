@@ -52,11 +52,15 @@ class Size:
 
 @frozen(kw_only=True)
 class Calls:
-    """How many calls to the store a kind took the first and the second time, and what the second time wrote."""
+    """How many calls to the store a kind took the first and the second time, and what it asked of SparkLayer."""
 
     first: int
     second: int
+    asked: int
+    """Calls to SparkLayer the first time, sync-log aside."""
+
     written: int
+    """Writes to SparkLayer the second time."""
 
 
 async def twice(size: Size) -> Mapping[str, Calls]:
@@ -74,7 +78,16 @@ async def measure(size: Size | None = None) -> list[Figure]:
     size = size or Size()
     found = await twice(size)
     head = f"full syncs of {size.products:,} products, {size.customers:,} customers, {size.orders:,} orders"
-    return [Figure(head), *(row for kind, calls in found.items() for row in _rows(kind, calls, size.least[kind]))]
+    return [
+        Figure(head),
+        *(row for kind, calls in found.items() for row in _rows(kind, calls, size.least[kind])),
+        Figure(
+            "  customers: calls to SparkLayer for each new one",
+            f"{found['customers'].asked / size.customers:.2f}",
+            "2",
+            "2.01",
+        ),
+    ]
 
 
 def _rows(kind: str, calls: Calls, least: int) -> list[Figure]:
@@ -86,10 +99,11 @@ def _rows(kind: str, calls: Calls, least: int) -> list[Figure]:
 
 
 async def _synced_twice(daemon: Daemon, sandbox: Sandbox, kind: str) -> Calls:
-    counts = []
+    store, sparklayer = [], []
     for _ in range(2):
         await sandbox.count_anew()
         await daemon.full_sync(kind)
-        counts.append((await sandbox.statistics("bigcommerce"))["total"])
-    written = writes_among((await sandbox.statistics("sparklayer"))["answers"])
-    return Calls(first=counts[0], second=counts[1], written=written)
+        store.append((await sandbox.statistics("bigcommerce"))["total"])
+        sparklayer.append((await sandbox.statistics("sparklayer"))["answers"])
+    asked = sum(number for route, number in sparklayer[0].items() if "sync-log" not in route)
+    return Calls(first=store[0], second=store[1], asked=asked, written=writes_among(sparklayer[1]))

@@ -30,12 +30,12 @@ async def _said(h: House, *words: str) -> str:
 
 @pytest.mark.holds("B3")
 @pytest.mark.parametrize(
-    ("told", "running"),
-    [(True, True), (False, False)],
-    ids=["by webhooks, asking the daemon", "by a full sync, asking its database"],
+    ("told", "running", "by_run"),
+    [(True, True, False), (False, False, False), (False, True, True)],
+    ids=["by webhooks, asking the daemon", "by a full sync, asking its database", "released by a full sync"],
 )
 async def test_customers_who_leave_their_group_in_a_mass_are_held_until_one_command(
-    house: OpenHouse, *, told: bool, running: bool
+    house: OpenHouse, *, told: bool, running: bool, by_run: bool
 ) -> None:
     every, moved = ({str(number) for number in range(1, last + 1)} for last in (MANY, MOVED))
     async with house(synthetic(1, 1, customers=MANY)) as h:
@@ -61,9 +61,11 @@ async def test_customers_who_leave_their_group_in_a_mass_are_held_until_one_comm
         assert {one["id"] for one in over_http} == moved
         assert f"customers: {MANY} in SparkLayer" in (status := await _said(h, "status"))
         assert f"{MOVED} have removals that wait for a person: ignite-sync removals list {SITE} customers" in status
-        assert (
-            await _said(h, "removals", "allow", SITE, "customers", *moved) == f"removals of {MOVED} customers allowed\n"
-        )
+        if by_run:
+            await _said(h, "sync", SITE, "customers", "--allow-removals", "--watch")
+        else:
+            words = await _said(h, "removals", "allow", SITE, "customers", *moved)
+            assert words == f"removals of {MOVED} customers allowed\n"
         if not running:
             await h.process.start()
         await h.until(lambda: _customers(h) == every - moved)

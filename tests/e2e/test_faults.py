@@ -382,3 +382,33 @@ async def test_a_price_list_that_is_gone_is_made_and_filled_again(house: OpenHou
         run = await h.process.second_run()
         assert (run["mode"], run["succeeded"]) == ("refresh", True), "nobody had to ask for it"
         await _assert_nothing_lost(h)
+
+
+@pytest.mark.holds("C8")
+async def test_two_poisoned_titles_among_600_block_nothing(house: OpenHouse) -> None:
+    """SparkLayer fails on two titles: every other product arrives, edits too, and nothing is ever blocked."""
+    poisoned = {1, 2}
+
+    async def poison(request: Request, _response: Response | None) -> Response | None:
+        return Response(status=500) if b"Poison" in request.body else None
+
+    async with house(synthetic(600, 1), start=False) as h:
+        for number in poisoned:
+            h.store.set_title(number, f"Poison {number}", silent=True)
+        h.site.faults.add("* */products*", poison)
+        await h.process.start()
+        await h.until(lambda: len(h.state.comparable()["products"]) == 600 - len(poisoned))
+        await h.until(lambda: h.process.output.count("entity is tried again") >= 6)
+        edited = {str(number): f"Edited {number}" for number in range(3, 601)}
+        for number, title in edited.items():
+            h.store.set_title(int(number), title)
+
+        def arrived() -> bool:
+            products = h.state.comparable()["products"]
+            return all(products[number]["title"] == title for number, title in edited.items())
+
+        await h.until(arrived)
+        assert "blocked" not in h.process.output
+        h.site.faults.clear()
+        await h.settle()
+        h.assert_equal()

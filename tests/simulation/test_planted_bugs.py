@@ -12,6 +12,16 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.test_simulation import simulation
 
 SEEDS = 200
+SOON = 50
+"""Within how many seeds an odd answer that is believed, or an edit by hand that is undone, must be found."""
+
+ODD_ANSWERS = {
+    "foreign-404-believed",
+    "put-without-carry-over",
+    "brake-by-absence-only",
+    "one-403-blocks-a-kind",
+    "balance-written-back",
+}
 FOUND = {
     "acknowledge-before-commit": (0, "accepted before it was committed"),
     "settle-ignoring-revision": (2, "a change was dropped without a look"),
@@ -48,6 +58,7 @@ def test_every_bug_is_in_the_table() -> None:
 @pytest.mark.parametrize("bug", FOUND)
 def test_a_planted_bug_is_found(bug: str) -> None:
     first, breach = FOUND[bug]
-    code, words = simulation("--bug", bug, "--seeds", str(SEEDS), "--first", str(first), "--breach", breach)
+    seeds = SOON if bug in ODD_ANSWERS else SEEDS
+    code, words = simulation("--bug", bug, "--seeds", str(seeds), "--first", str(first), "--breach", breach)
     assert code == 0, words
     assert f"{bug} is caught by seed" in words

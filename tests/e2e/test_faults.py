@@ -400,12 +400,12 @@ async def test_two_poisoned_titles_among_600_block_nothing(house: OpenHouse) -> 
         await h.until(lambda: len(h.state.comparable()["products"]) == 600 - len(poisoned))
         await h.until(lambda: h.process.output.count("entity is tried again") >= 6)
         edited = {str(number): f"Edited {number}" for number in range(3, 601)}
-        for number, title in edited.items():
-            h.store.set_title(int(number), title)
+        for product_id, title in edited.items():
+            h.store.set_title(int(product_id), title)
 
         def arrived() -> bool:
             products = h.state.comparable()["products"]
-            return all(products[number]["title"] == title for number, title in edited.items())
+            return all(products[product_id]["title"] == title for product_id, title in edited.items())
 
         await h.until(arrived)
         assert "blocked" not in h.process.output

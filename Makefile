@@ -10,9 +10,15 @@ PIP_AUDIT := 2.10.1
 demo: $(READY)
 	$(BIN)/ignite-sync demo
 
+# Units, conformance, one walk through the real process per kind, and a smoke test of each machine.
 # Four at once even on two processors: most tests of the real process wait.
 test: $(READY)
-	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal)
+	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal --ignore tests/prove)
+
+# The machines that try to break the daemon, each in its short form; for the long forms see the targets below.
+.PHONY: prove
+prove: $(READY)
+	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal tests/prove)
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)
@@ -25,20 +31,20 @@ check: $(READY)
 
 # The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
 simulate: $(READY)
-	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	$(BIN)/python -m tests.prove.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # Every operation of both APIs answers oddly, at each moment of a shop's life; ARGS="--share 0.1" tries a tenth.
 .PHONY: walk
 walk: $(READY)
-	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation.walk --moments $(ARGS)
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.prove.simulation.walk --moments $(ARGS)
 
 # The daemon killed again and again, at every named point and at random moments; SEED=N repeats a run.
 crash: $(READY)
-	$(BIN)/python -m tests.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.prove.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 # The power lost at IMAGES=5000 moments of a recorded history, and CUTS=60 times while the daemon lives.
 power: $(READY)
-	$(BIN)/python -m tests.power --images $(or $(IMAGES),3000) --cuts $(or $(CUTS),6) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.prove.power --images $(or $(IMAGES),3000) --cuts $(or $(CUTS),6) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -8,7 +8,7 @@ from tests.classes import held, table
 from tests.seed import draw
 
 pytest.register_assert_rewrite(
-    "tests.e2e.harness", "tests.e2e.process", "tests.e2e.watch", "tests.conformance.promises"
+    "tests.e2e.harness", "tests.e2e.process", "tests.prove.process.watch", "tests.conformance.promises"
 )
 
 

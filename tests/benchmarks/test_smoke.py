@@ -9,8 +9,6 @@ from benchmarks.street import open_street
 from benchmarks.table import Figure, misses, render
 from daemon.sandbox import synthetic
 
-pytestmark = pytest.mark.e2e
-
 PRODUCTS = 12
 
 

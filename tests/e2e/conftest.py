@@ -1,4 +1,4 @@
-"""Marks every test here as `e2e`, has them run last, and opens houses for them."""
+"""Opens houses: the real process between the two stand-ins."""
 
 import functools
 from collections.abc import Iterator
@@ -7,16 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import OpenHouse, open_house
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark and move to the end."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker("e2e")
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
 
 
 @pytest.fixture

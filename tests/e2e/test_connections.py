@@ -12,7 +12,7 @@ from daemon.sandbox import answer, synthetic
 from daemon.storage.tables import metadata
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import GLANCE, PATIENCE, SITE
-from tests.e2e.watch import Barrier
+from tests.prove.process.watch import Barrier
 
 TOKEN = "e2e-ignite-token"
 MANY = 260

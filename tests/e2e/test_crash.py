@@ -17,7 +17,7 @@ from daemon.sandbox.expectation import differences
 from daemon.sandbox.message import Request
 from tests.e2e.harness import OpenHouse
 from tests.e2e.process import Process, free_port
-from tests.e2e.watch import Barrier, Closing, page_after, watch_closings
+from tests.prove.process.watch import Barrier, Closing, page_after, watch_closings
 
 MANY = 260
 """Products: two pages, two batches."""

@@ -24,6 +24,8 @@ PARENT = "sparklayer_parent_customer_id"
 FIRST = 101
 """The number of a store's first order."""
 
+LINES: list[dict[str, Any]] = [{"sku": "J-S", "quantity": 5}, {"sku": "MUG", "quantity": 3, "discount": "1.01"}]
+
 HOME: dict[str, Any] = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
 
 
@@ -61,3 +63,11 @@ def problems(h: House, kind: str) -> dict[str, SyncError]:
     """Return what stands in the sync-log of a kind, by external id."""
     log = h.state.sync_log.logs.get(("bigcommerce", kind))
     return dict(log.errors) if log else {}
+
+
+def waiting(h: House, number: int) -> dict[str, Any]:
+    """Place an order in SparkLayer's storefront, and return what only SparkLayer knows of it."""
+    h.state.purchases.place(cart(number), customer="cu_3", reference=f"PO-{number}")
+    held: dict[str, Any] = h.state.comparable()["purchases"][cart(number)]
+    own = ("customer_identifiers", "payment_method", "customer_reference", "custom_fields", "metadata")
+    return {name: held[name] for name in own}

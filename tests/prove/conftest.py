@@ -1,0 +1,5 @@
+"""The machines of `make prove` that drive the real process open it as the tests of `tests/e2e` do."""
+
+from tests.e2e.conftest import house
+
+__all__ = ["house"]

@@ -1,0 +1,120 @@
+"""What must hold between two lives of the daemon, and whenever a full sync is told to be over.
+
+* What differs in SparkLayer although its last edit was acknowledged waits in the database of the dead process.
+* A full sync's end is told when all that nobody has edited since the run began is equal, as succeeded, and if it is
+  told again, with the same value.
+"""
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from attrs import define, field
+
+from daemon.sandbox.message import Request, Response
+from tests.e2e.harness import House
+from tests.prove.crash.merchant import Entity, Merchant
+
+WAITING = "SELECT kind, external_id FROM outbox UNION SELECT kind, external_id FROM waiters"
+CART_OF = "metafields:order:"
+"""How the outbox names an order whose cart is to be read first."""
+_LINE = re.compile(
+    r"(products|stock of|stock|prices|variant|customer|purchase) (\S+?)(?: .*)?: the store says", re.DOTALL
+)
+
+
+@define(eq=False)
+class Witness:
+    """Looks at both sides and into the database; what it finds wrong stands in `complaints`."""
+
+    house: House
+    merchant: Merchant
+    complaints: list[str] = field(factory=list)
+    closings: int = 0
+    _ends: dict[str, tuple[datetime, datetime]] = field(factory=dict)
+    _products: dict[str, set[str]] = field(factory=dict)
+    """Which products ever had a SKU, or have the variant of an id."""
+    _carts: dict[str, str] = field(factory=dict)
+
+    def watch(self) -> None:
+        """Look at every full sync's end, and learn what belongs to what, from now on."""
+        self._look_up()
+        self.house.store.listen(lambda _: self._look_up())
+        self.house.site.faults.add("PATCH */sync-log/*", self._look, after_effect=True)
+
+    def unequal(self, concerns: Callable[[Entity], bool]) -> list[str]:
+        """Return what SparkLayer holds otherwise than the store, if `concerns` all who may have to do with it."""
+        return [line for line in self.house.unequal if all(concerns(one) for one in self._entities(line))]
+
+    def lost(self, folder: Path) -> list[str]:
+        """Return what nobody will bring to SparkLayer any more: acknowledged, not there, and not in the database."""
+        diary = self.merchant.diary
+        diary.read(self.house.shop.webhooks.attempts)
+        waiting = _waiting(self.house.process.database, folder)
+        return self.unequal(lambda one: diary.settled(one) and one not in waiting)
+
+    async def _look(self, request: Request, response: Response | None) -> None:
+        told: dict[str, Any] = msgspec.json.decode(request.body)
+        if response is None or response.status >= 300 or "last_full_sync" not in told:
+            return
+        self.closings += 1
+        kind = request.path.rpartition("/")[2]
+        log = self.house.state.sync_log.logs["bigcommerce", kind]
+        assert isinstance(log.started_full_sync, datetime)
+        assert isinstance(log.last_full_sync, datetime)
+        began, ended = log.started_full_sync, log.last_full_sync
+        early = self.unequal(lambda one: one[0] == kind and self._rests_since(one, began.timestamp()))
+        self.complaints += [f"the full sync of {kind} was told to be over although {line}" for line in early]
+        if log.last_full_sync_succeeded is not True:
+            self.complaints.append(f"a full sync of {kind} did not succeed")
+        before = self._ends.get(kind)
+        if before is not None and (ended < before[1] or (before[0] == began and before[1] != ended)):
+            self.complaints.append(f"the end {ended} of a full sync of {kind} follows {before[1]}")
+        self._ends[kind] = began, ended
+
+    def _rests_since(self, entity: Entity, moment: float) -> bool:
+        return self.merchant.diary.edited_before(entity, moment) and entity not in self.merchant.contested
+
+    def _look_up(self) -> None:
+        store = self.house.store
+        for variant in store.variants():
+            for name in (variant.sku, str(variant.id)):
+                self._products.setdefault(name, set()).add(str(variant.product_id))
+        self._carts.update((cart, str(one)) for one in store.orders.orders if (cart := store.orders.cart_id(one)))
+
+    def _entities(self, line: str) -> set[Entity]:
+        """Return who may have to do with a difference: a SKU's stock and price are of whoever ever had it."""
+        match = _LINE.match(line)
+        assert match is not None, line
+        part, key = match.groups()
+        match part:
+            case "products":
+                return {("products", key)}
+            case "customer":
+                return {("customers", key)}
+            case "purchase":
+                return {("orders", self._carts[key])}
+        return {("products", one) for one in self._products[key]}
+
+
+def _waiting(database: Path, folder: Path) -> set[Entity]:
+    """Return what waits in the database of a dead process; looked at in a copy, the next life finds it as it was."""
+    copy = folder / "copy.db"
+    for ending in ("", "-wal", "-journal"):
+        copy.with_name(copy.name + ending).unlink(missing_ok=True)
+        original = database.with_name(database.name + ending)
+        if original.exists():
+            shutil.copyfile(original, copy.with_name(copy.name + ending))
+    connection = sqlite3.connect(copy)
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return set()  # it died before there was a schema
+        return {(kind, external_id.removeprefix(CART_OF)) for kind, external_id in connection.execute(WAITING)}
+    finally:
+        connection.close()

@@ -1,0 +1,60 @@
+"""A webhook that was answered survives a loss of power, at whatever moment, whatever the disk makes of it.
+
+The real process is recorded while webhooks come, a full sync runs, it is killed and stopped; then the disk is rebuilt
+at hundreds of moments. Each rebuilt database must be whole, and every change acknowledged until then wait in its
+outbox, or have arrived in SparkLayer. `make power IMAGES=5000` does it for as many moments as one likes.
+
+Then in earnest: a living daemon is cut off, and the next one goes on with a rebuilt database, without help.
+"""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.prove.power.loss import Verdict, lose_power
+from tests.prove.power.mains import Mains, lose_power_often, open_mains
+from tests.prove.power.recording import record
+from tests.prove.power.trace import Synced
+
+pytestmark = pytest.mark.timeout(300)
+
+IMAGES = 300
+"""How many disks are rebuilt."""
+CUTS = 3
+"""How often the power of a living daemon is cut."""
+MANY_CUTS = 60
+"""So many are more than enough to lose something, if it can be lost: it takes five on average."""
+
+
+async def test_what_was_acknowledged_survives_a_loss_of_power(tmp_path: Path, chance: random.Random) -> None:
+    trace = await record(tmp_path, "FULL")
+    verdicts = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
+    assert [verdict for verdict in verdicts if verdict != Verdict()] == []
+    assert len(verdicts) == IMAGES
+    forgetful = [event for event in trace if not isinstance(event, Synced)]
+    verdicts = list(lose_power(forgetful, chance, tmp_path / "image", IMAGES // 3))
+    assert [verdict for verdict in verdicts if verdict.damage], "a disk that never syncs does damage, and it is seen"
+
+
+async def test_with_less_than_full_synchronisation_it_would_not(tmp_path: Path, chance: random.Random) -> None:
+    trace = await record(tmp_path, "NORMAL")
+    verdicts = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
+    assert [verdict for verdict in verdicts if verdict.lost]
+    assert [verdict for verdict in verdicts if verdict.damage] == [], "SQLite promises that much"
+
+
+async def test_it_goes_on_with_what_a_loss_of_power_left(tmp_path: Path, chance: random.Random) -> None:
+    async with open_mains(tmp_path, chance, "FULL") as mains:
+        await lose_power_often(mains, CUTS)
+
+
+async def test_with_less_it_would_go_on_without_what_was_lost(tmp_path: Path, chance: random.Random) -> None:
+    async with open_mains(tmp_path, chance, "NORMAL") as mains:
+        with pytest.raises(AssertionError, match="acknowledged and lost"):
+            await _lose_power_at_work(mains)
+
+
+async def _lose_power_at_work(mains: Mains) -> None:
+    for _ in range(MANY_CUTS):
+        await mains.fail(at_work=True)

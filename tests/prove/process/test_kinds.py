@@ -1,0 +1,234 @@
+"""What holds for every kind alike, through the process: each is full-synced, repaired, blocked and killed alone."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from attrs import frozen
+from trio.testing import wait_all_tasks_blocked
+
+from daemon.sandbox import adventureworks, answer, synthetic
+from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.message import Request, Response, encode
+from daemon.sandbox.samples.groups import WHOLESALE
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import QUICK, SITE
+from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, PARENT, SHOP, cart, problems, trade_store, writes
+from tests.prove.process.watch import Barrier, watch_closings
+
+KINDS = ("store", "products", "customers", "orders")
+
+ENUMERATED: Mapping[str, str] = {
+    "products": "id:greater=",
+    "customers": "customer_group_id:in=",
+    "orders": "key=cart_id",
+}
+"""What the query of an enumeration has that no other read has; a sweep's has a date besides."""
+
+
+async def test_a_second_full_sync_of_a_whole_company_writes_nothing(house: OpenHouse) -> None:
+    async with house(adventureworks()) as h:
+        await h.first_sync()
+        told = writes(h)
+        assert h.state.customers.writes == len(h.state.customers.customers) > 690
+        assert h.state.purchases.writes == 12
+        for kind in KINDS:
+            run = await h.process.full_sync(kind)
+            assert (run["succeeded"], run["failed"]) == (True, 0)
+            assert run["done"] >= (await h.process.status(kind))["ledger"], "each was looked at"
+        assert writes(h) == told
+        h.assert_equal()
+
+
+def _tamper(h: House) -> None:
+    """Change customers and orders in SparkLayer behind our back, as somebody does with its API."""
+    customers, purchases = h.state.customers, h.state.purchases
+    moved = {"external_id": "2", "address_line1": "2 Low Street", "city": "Bristol", "country_code": "GB"}
+    customers.edit(str(HEAD), first_name="Somebody", addresses=[moved])
+    customers.edit(str(BRANCH), email="else@example.com", parent_customer_id="")
+    customers.remove(str(SHOP))
+    purchases.delete(_call(), "sparklayer", cart(FIRST))
+    held = h.state.comparable()["purchases"][cart(FIRST + 1)]
+    purchases.put(_call(held | {"packages": []}), "sparklayer", cart(FIRST + 1))
+
+
+def _call(body: Mapping[str, Any] | None = None) -> Request:
+    return Request(method="PUT", path="", headers={"content-type": "application/json"}, body=encode(body))
+
+
+async def test_all_kinds_are_started_but_for_one_that_is_on_its_way(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        reading = Barrier().stand(h.shop.faults, "GET */catalog/products")
+        run = await h.process.sync("products")
+        await reading.reached()
+        code, told, trouble = await h.process.command("sync", SITE, "all")
+        assert (code, trouble) == (1, "")
+        assert told.splitlines() == [
+            f"full sync {run + 1} of store at {SITE} started",
+            f"full sync {run} of products at {SITE} is on its way already",
+            f"full sync {run + 2} of customers at {SITE} started",
+            f"full sync {run + 3} of orders at {SITE} started",
+        ]
+        reading.release()
+        for kind, started in zip(KINDS, (run + 1, run, run + 2, run + 3), strict=True):
+            assert (await h.process.run_over(started, kind))["succeeded"]
+
+
+async def test_a_refresh_repairs_customers_and_orders_that_were_changed_behind_our_back(house: OpenHouse) -> None:
+    store = trade_store()
+    store.orders.place(SHOP, [{"sku": "J-M"}], cart_id=cart(FIRST + 1))
+    async with house(store) as h:
+        await h.first_sync()
+        _tamper(h)
+        broken, told = h.unequal, writes(h)
+        assert len(broken) > 10
+        for kind in ("customers", "orders"):
+            assert (await h.process.full_sync(kind))["succeeded"]
+        assert (h.unequal, writes(h)) == (broken, told), "a normal run trusts the ledger"
+        for kind in ("customers", "orders"):
+            assert (await h.process.full_sync(kind, refresh=True))["succeeded"]
+        h.assert_equal()
+
+
+async def test_what_no_webhook_told_is_found_by_the_sweep(house: OpenHouse) -> None:
+    async with house(trade_store(), sync={**QUICK, "sweep_seconds": 1}) as h:
+        await h.first_sync()
+        customers, orders, metafields = h.store.customers, h.store.orders, h.store.metafields
+        customers.update(HEAD, first_name="Ann", silent=True)
+        customers.set_group(SHOP, NO_GROUP, silent=True)
+        customers.set_group(BUYER, WHOLESALE, silent=True)
+        orders.set_quantity(FIRST, next(iter(orders.get(FIRST).lines)), 9, silent=True)
+        late = orders.place(HEAD, [{"sku": "MUG"}], silent=True)
+        metafields.set("order", late, "cart_id", cart(late), silent=True)
+        metafields.set("product", 1, "rrp", "49.99", silent=True)
+        metafields.set("variant", h.store.by_sku("MUG").id, "restock_date", "2027-01-15", silent=True)
+        assert len(h.unequal) > 6
+        await h.until(lambda: not h.unequal)
+        await h.process.idle()
+        missed = await h.process.metrics()
+        found = [
+            missed[f'ignite_sync_webhooks_missed_total{{kind="{kind}",site="test/sandbox"}}'] for kind in KINDS[1:]
+        ]
+        assert found == [2, 3, 2]
+
+
+async def test_a_lost_database_ends_equal_without_duplicates(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        h.state.purchases.place(cart(FIRST + 1), reference="PO-1")
+        await h.process.kill()
+        for file in h.process.database.parent.glob(f"{h.process.database.name}*"):
+            file.unlink()
+        customers, orders = h.store.customers, h.store.orders
+        customers.set_attribute(BRANCH, PARENT, str(SHOP))
+        customers.update(HEAD, email="shop@example.com", silent=True)
+        customers.update(SHOP, email="head@example.com", silent=True)
+        orders.ship(FIRST, tracking_number="1Z1", silent=True)
+        orders.place(HEAD, [{"sku": "MUG"}], cart_id=cart(FIRST + 1), silent=True)
+        await h.process.start()
+        await h.first_sync()
+        assert len(h.state.customers.customers) == 3
+        assert len(h.state.purchases.purchases) == 2
+        assert problems(h, "customers") == {}
+
+
+async def test_the_first_runs_go_in_the_order_that_references_need(house: OpenHouse) -> None:
+    """Each kind is enumerated only after the last item of the one before it was written."""
+    async with house(synthetic(30, 1, customers=30, orders=5), start=False) as h:
+        seen: list[str] = []
+
+        def note(word: str) -> Callable[[Request, Response | None], Any]:
+            async def act(request: Request, _response: Response | None) -> None:
+                enumerates = ENUMERATED.get(word.removeprefix("read "), "") in request.query
+                if word.startswith("wrote") or (enumerates and "date" not in request.query):
+                    seen.append(word)
+
+            return act
+
+        for kind, path in (("products", "products"), ("customers", "customers"), ("orders", "orders/metafields")):
+            h.shop.faults.add(f"GET */v3*/{path}", note(f"read {kind}"))
+        for kind, pattern in (
+            ("store", "PATCH */settings"),
+            ("products", "P* */products*"),
+            ("products", "P* */pricing"),
+            ("customers", "P* */customers*"),
+            ("orders", "PUT */purchases/*"),
+        ):
+            h.site.faults.add(pattern, note(f"wrote {kind}"), after_effect=True)
+        await h.process.start()
+        await h.first_sync()
+        steps = ["wrote store", "read products", "wrote products", "read customers", "wrote customers"]
+        steps += ["read orders", "wrote orders"]
+        assert {*seen} == {*steps}
+        last = {word: place for place, word in enumerate(seen)}
+        first = {word: seen.index(word) for word in steps}
+        for earlier, later in itertools.pairwise(KINDS):
+            assert last[f"wrote {earlier}"] < first[f"read {later}"], (earlier, later)
+
+
+FORBIDDEN = answer(403, '{"status": 403, "title": "Your token lacks the scope"}', {"content-type": "application/json"})
+
+
+async def test_a_missing_scope_blocks_its_kind_only_and_heals(house: OpenHouse) -> None:
+    async with house(trade_store(), start=False) as h:
+        rules = [h.shop.faults.add(pattern, FORBIDDEN) for pattern in ("GET */v3/customers*", "GET */orders*")]
+        await h.process.start()
+        assert (await h.process.first_run("products"))["succeeded"]
+        for kind in ("customers", "orders"):
+            await h.process.when(lambda now: now["blocked"] == "platform: scope_missing", kind)
+        h.store.set_title(1, "Arrives all the same")
+        await h.until(lambda: h.state.comparable()["products"]["1"]["title"] == "Arrives all the same")
+        connection = await h.process.connection()
+        assert (connection["blocked"], connection["kinds"]["products"]["blocked"]) == (None, None)
+        for rule in rules:
+            h.shop.faults.remove(rule)
+        await h.first_sync()
+        assert [(await h.process.status(kind))["blocked"] for kind in KINDS] == [None] * 4
+        assert (await h.process.metrics())['ignite_sync_connections{state="blocked"}'] == 0
+
+
+@frozen
+class Moment:
+    """A request of the customers' full sync that is stopped: the one after `passing` others."""
+
+    pattern: str
+    passing: int = 0
+    after_effect: bool = False
+    concerns: Callable[[Request], bool] = lambda _: True
+    lost: bool = False
+
+
+def _is_about_customers(request: Request) -> bool:
+    return request.path.endswith("/customers")
+
+
+MOMENTS = {
+    "amid the customers": Moment("PUT */customers/*", 10, lost=True),
+    "one arrives late": Moment("PUT */customers/*", 15),
+    "the end is told, not noted": Moment("PATCH */sync-log/*", after_effect=True, concerns=_is_about_customers),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+async def test_a_full_sync_of_customers_killed_at_any_moment_ends_equal(house: OpenHouse, moment: Moment) -> None:
+    many = 30
+    async with house(synthetic(1, 1, customers=many, orders=2), start=False) as h:
+        closings = watch_closings(h)
+        barrier = Barrier(moment.passing, moment.concerns)
+        barrier.stand(h.site.faults, moment.pattern, after_effect=moment.after_effect)
+        await h.process.start()
+        await barrier.reached()
+        await h.process.kill()
+        barrier.drop() if moment.lost else barrier.release()
+        await wait_all_tasks_blocked(0.01)  # what was on its way has its effect before the restart
+        await h.process.start()
+        run = await h.process.first_run("customers")
+        await h.first_sync()
+        assert (run["succeeded"], run["failed"], run["done"]) == (True, 0, many)
+        ends = [closing for closing in closings if closing.kind == "customers"]
+        assert {(closing.at, closing.succeeded) for closing in ends} == {(ends[0].at, True)}
+        assert [closing.unequal for closing in ends] == [[]] * len(ends), "never before the last item"
+        assert len(h.state.customers.customers) == many
+        assert {one.customer_group_id for one in map(h.store.customers.get, range(1, many + 1))} == {WHOLESALE}

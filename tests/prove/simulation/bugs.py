@@ -1,0 +1,324 @@
+"""Bugs that are planted to see whether the simulator finds them: each undoes one promise of the daemon.
+
+with BUGS["acknowledge-before-commit"]():
+    simulate(seed)
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from unittest import mock
+
+import structlog
+from attrs import evolve
+from sqlalchemy import Connection, select, update
+
+from daemon.engine.customers import writer
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.line import Line
+from daemon.engine.pipeline import Pipeline
+from daemon.engine.products import diff
+from daemon.engine.products.push import Pusher
+from daemon.engine.verdict import Verdict
+from daemon.model import ExternalId, RunId
+from daemon.sparklayer import customers, failures, own_words
+from daemon.sparklayer.token import Token, Tokens
+from daemon.storage import full_syncs, ledger, outbox, removals
+from daemon.storage import settle as settling
+from daemon.storage.freshness import Freshness
+from daemon.storage.tables import full_syncs as runs
+from daemon.storage.tables import outbox as changes
+from daemon.throttle import rights
+from daemon.throttle.policy import Pause
+from daemon.throttle.window import WindowPolicy
+from tests.prove.simulation.disk import Storage
+
+Patch = Any
+log = structlog.get_logger()
+
+
+def _acknowledge_before_commit() -> Patch:
+    """Answer a webhook as soon as its change is in the writer's queue."""
+    write = Storage.write
+
+    async def hasty(self: Storage, fn: Any, call: Any) -> Any:
+        if fn is not outbox.record:
+            return await write(self, fn, call)
+        self.enqueue(fn, call)
+        return None
+
+    return mock.patch.object(Storage, "write", hasty)
+
+
+def _settle_ignoring_revision() -> Patch:
+    """Delete a row although a change came while it was worked on."""
+
+    def all_same(_conn: Any, _call: Any, claims: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        return list(claims), []
+
+    return mock.patch.object(settling, "_apart", all_same)
+
+
+def _no_second_look_after_a_duplicate() -> Patch:
+    """Do not look at a product that SparkLayer has already: its refusal is the merchant's trouble."""
+
+    async def blind(*_: Any) -> None:
+        return None
+
+    return mock.patch.object(Pusher, "_meet", blind)
+
+
+def _report_before_settle() -> Patch:
+    """Settle a batch, and so report it, before it was sent."""
+    read = Pipeline._read
+
+    async def settled_first(self: Pipeline, batch: Any, contents: Any, facts: Any) -> None:
+        await read(self, batch, contents, facts)
+        early = {key: Verdict(outcome="unchanged") for key in batch.mapped if key not in batch.verdicts}
+        await self._settle(evolve(batch, verdicts=early))
+
+    return mock.patch.object(Pipeline, "_read", settled_first)
+
+
+def _no_unsure_marking() -> Patch:
+    """Note nothing before something is sent: the ledger goes on believing the old state."""
+    mark = ledger._mark
+
+    def forgetful(conn: Connection, call: Any) -> Any:
+        return mark(conn, evolve(call, rows=[]))
+
+    return mock.patch.object(ledger, "_mark", forgetful)
+
+
+def _cursor_before_its_page() -> Patch:
+    """Commit a full sync's cursor, and then the ids of its page."""
+    take = FullSyncs._take
+
+    async def in_two(self: FullSyncs, run: Any, page: Any) -> bool:
+        await self._line.storage.write(_move_on, (run.id, page.cursor))
+        return await take(self, run, page)
+
+    return mock.patch.object(FullSyncs, "_take", in_two)
+
+
+def _move_on(conn: Connection, calls: Sequence[tuple[RunId, str | None]]) -> list[None]:
+    for run, cursor in calls:
+        conn.execute(update(runs).where(runs.c.id == run).values(cursor=cursor))
+    return [None] * len(calls)
+
+
+def _tag_lost_at_a_bump() -> Patch:
+    """Let a change that comes for an entity of a full sync take it out of the run."""
+    record = outbox.record
+
+    def careless(conn: Connection, calls: Sequence[outbox.Record]) -> list[None]:
+        result = record(conn, calls)
+        for call in calls:
+            for change in call.changes:
+                mine = (changes.c.kind == change.kind.value, changes.c.external_id == change.external_id)
+                conn.execute(update(changes).where(*mine).values(full_sync_id=None))
+        return result
+
+    return mock.patch.object(outbox, "record", careless)
+
+
+def _stale_pages_used() -> Patch:
+    """Use a page's content although its entity was settled while the page was on its way."""
+    return mock.patch.object(Freshness, "touched", frozenset[ExternalId]())
+
+
+def _full_sync_closed_early() -> Patch:
+    """End a full sync when its enumeration ends."""
+
+    def hasty(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
+        held = finish(conn, calls)
+        for run, _ in calls:
+            conn.execute(update(changes).where(changes.c.full_sync_id == run).values(full_sync_id=None))
+        return held
+
+    finish = full_syncs.finish_enumeration
+    return mock.patch.object(full_syncs, "finish_enumeration", hasty)
+
+
+def _retry_after_ignored() -> Patch:
+    """Let only our own backoff count after a refusal."""
+    refused = Pause.refused
+
+    def deaf(self: Pause, now: float, began: float, after: float | None) -> None:
+        del after
+        refused(self, now, began, None)
+
+    return mock.patch.object(Pause, "refused", deaf)
+
+
+def _no_new_token_after_401() -> Patch:
+    """Use a refused token again."""
+
+    async def stubborn(_self: Tokens, refused: Token, _lane: Any) -> Token:
+        return refused
+
+    return mock.patch.object(Tokens, "instead_of", stubborn)
+
+
+def _sku_claimed_before_it_is_free() -> Patch:
+    """Claim a SKU that moves within a batch without letting it go first."""
+
+    def at_once(subject: Any, product: Any, *_: Any) -> tuple[None, Any]:
+        del subject
+        return None, product
+
+    return mock.patch.object(diff, "_rounds", at_once)
+
+
+def _claimed_twice() -> Patch:
+    """Claim what is in flight in the other lane."""
+    claim = outbox.claim
+
+    def greedy(conn: Any, connection_id: Any, kind: Any, lane: Any, now: float, limit: int, _busy: Any) -> Any:
+        return claim(conn, connection_id, kind, lane, now, limit, frozenset())
+
+    return mock.patch.object(outbox, "claim", greedy)
+
+
+def _always_written() -> Patch:
+    """Believe nothing of the ledger: write everything again."""
+    look_up = ledger.look_up
+
+    def doubtful(*asked: Any) -> dict[ExternalId, ledger.Row]:
+        return {key: evolve(row, digest=None) for key, row in look_up(*asked).items()}
+
+    return mock.patch.object(ledger, "look_up", doubtful)
+
+
+def _person_in_the_log() -> Patch:
+    """Log whose change failed by name."""
+    again = Pipeline._again
+
+    def talkative(self: Pipeline, batch: Any, external_id: ExternalId, verdict: Any, now: float) -> Any:
+        mapped = batch.mapped.get(external_id)
+        log.info("could not be sent", entity=str(mapped and mapped.name))
+        return again(self, batch, external_id, verdict, now)
+
+    return mock.patch.object(Pipeline, "_again", talkative)
+
+
+def _no_backoff() -> Patch:
+    """Try again at once what failed, however often it has."""
+
+    def none(_self: Line, _attempts: int, after: float | None = None) -> float:
+        return after or 0.0
+
+    return mock.patch.object(Line, "backoff", none)
+
+
+def _no_quota() -> Patch:
+    """Pause after a refusal of the store, and heed what is left of a window no more than that."""
+    return mock.patch.object(WindowPolicy, "wait", _until_refused)
+
+
+def _until_refused(self: Any, now: float, _lane: Any, in_flight: int) -> float:
+    return float(self._pause.wait(now, in_flight))
+
+
+@contextlib.contextmanager
+def _removal_without_confirmation() -> Iterator[None]:
+    """Take for gone what an enumeration did not show, without asking for it by its id."""
+    finish, read_again = full_syncs.finish_enumeration, Pipeline._read_again
+    candidates: set[tuple[RunId | None, ExternalId]] = set()
+
+    def noting(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
+        before = _tagged(conn, calls)
+        held = finish(conn, calls)
+        candidates.update(_tagged(conn, calls) - before)
+        return held
+
+    async def believing(self: Pipeline, batch: Any, wanted: Sequence[ExternalId], contents: Any, facts: Any) -> None:
+        gone = {one for one in wanted if (batch.claims[one].run, one) in candidates}
+        contents.update(dict.fromkeys(gone))
+        if rest := [one for one in wanted if one not in gone]:
+            await read_again(self, batch, rest, contents, facts)
+
+    with (
+        mock.patch.object(full_syncs, "finish_enumeration", noting),
+        mock.patch.object(Pipeline, "_read_again", believing),
+    ):
+        yield
+
+
+def _tagged(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> set[tuple[RunId | None, ExternalId]]:
+    """Return what belongs to the runs."""
+    c = changes.c
+    mine = select(c.full_sync_id, c.external_id).where(c.full_sync_id.in_([run for run, _ in calls]))
+    return {(RunId(row.full_sync_id), ExternalId(row.external_id)) for row in conn.execute(mine)}
+
+
+def _brake_by_absence_only() -> Patch:
+    """Count no removal of what is in the store: of customers out of the groups, of vanished variants."""
+    state = removals._state
+
+    def careless(removal: Any, *decided: Any, allow: bool) -> str:
+        return state(removal, *decided, allow=allow or removal.cause in {"excluded", "variant"})
+
+    return mock.patch.object(removals, "_state", careless)
+
+
+def _foreign_404_believed() -> Patch:
+    """Take whatever answers 404 for the API."""
+    foreign = own_words.foreign
+
+    def gullible(name: str, shape: Any, answer: Any, *, by_line: bool = False) -> Any:
+        return None if answer.status == HTTPStatus.NOT_FOUND else foreign(name, shape, answer, by_line=by_line)
+
+    return mock.patch.object(failures, "foreign", gullible)
+
+
+def _put_without_carry_over() -> Patch:
+    """Send a customer as if SparkLayer had nothing of its own."""
+    merged = customers.merged
+    return mock.patch.object(writer, "merged", lambda write, _held: merged(write, None))
+
+
+def _balance_written_back() -> Patch:
+    """Carry over what stands in the account, which changes with every order."""
+    return mock.patch.object(customers, "_carried_credit", lambda _write, held: dict(held))
+
+
+def _one_403_blocks_a_kind() -> Patch:
+    """Take any 403 for a missing right."""
+
+    def at_once(*_: Any, **__: Any) -> bool:
+        return True
+
+    return mock.patch.object(rights, "right_is_missing", at_once)
+
+
+BUGS: Mapping[str, Callable[[], Patch]] = {
+    planted.__name__.strip("_").replace("_", "-"): planted
+    for planted in (
+        _acknowledge_before_commit,
+        _settle_ignoring_revision,
+        _no_second_look_after_a_duplicate,
+        _report_before_settle,
+        _no_unsure_marking,
+        _cursor_before_its_page,
+        _tag_lost_at_a_bump,
+        _stale_pages_used,
+        _full_sync_closed_early,
+        _retry_after_ignored,
+        _no_new_token_after_401,
+        _sku_claimed_before_it_is_free,
+        _claimed_twice,
+        _always_written,
+        _person_in_the_log,
+        _no_backoff,
+        _removal_without_confirmation,
+        _no_quota,
+        _one_403_blocks_a_kind,
+        _brake_by_absence_only,
+        _foreign_404_believed,
+        _put_without_carry_over,
+        _balance_written_back,
+    )
+}
+"""By name: what returns the patch that plants each of them."""

@@ -1,0 +1,119 @@
+"""The customers of a run, and what becomes of them by chance."""
+
+import random
+from collections.abc import Iterator
+
+from attrs import define
+
+from daemon.sandbox import Store
+from daemon.sandbox.expectation import expected_customers
+from daemon.sandbox.samples.groups import GUESTS, RETAIL, WHOLESALE
+from tests.prove.simulation.words import PERSONAL, Words
+
+PARENT = "sparklayer_parent_customer_id"
+
+
+@define(eq=False)
+class Clientele:
+    """Edits the customers of `store`."""
+
+    store: Store
+    chance: random.Random
+    words: Words
+
+    def add_customer(self, *, silent: bool) -> None:
+        homes = [self._home() for _ in range(self.chance.randint(0, 2))]
+        self.store.customers.add(
+            f"{self.words.new(PERSONAL)}@example.com".lower(),
+            group_id=self.chance.choice([WHOLESALE, WHOLESALE, RETAIL]),
+            first_name=self.words.new(PERSONAL),
+            last_name=self.words.new(PERSONAL),
+            company=self.words.new(PERSONAL),
+            addresses=homes,
+            attributes=self._some_parent() if self.chance.random() < 0.3 else {},
+            silent=silent,
+        )
+
+    def _home(self) -> dict[str, str]:
+        words = {name: self.words.new(PERSONAL) for name in ("address1", "city", "first_name", "last_name")}
+        return {**words, "postal_code": "BA1 1AA", "country_code": "GB"}
+
+    def rename_customer(self, *, silent: bool) -> None:
+        if (customer := self.anybody()) is not None:
+            self.store.customers.update(customer, first_name=self.words.new(PERSONAL), silent=silent)
+
+    def change_email(self, *, silent: bool) -> None:
+        if (customer := self.anybody()) is not None:
+            email = f"{self.words.new(PERSONAL)}@example.com".lower()
+            self.store.customers.update(customer, email=email, silent=silent)
+
+    def move_home(self, *, silent: bool) -> None:
+        customer = self.anybody()
+        if customer is None:
+            return
+        addresses = list(self.store.customers.people[customer].addresses)
+        act = self.chance.choice(["add", "update", "delete"]) if addresses else "add"
+        if act == "add":
+            self.store.customers.add_address(customer, silent=silent, **self._home())
+        elif act == "update":
+            chosen = self.chance.choice(addresses)
+            self.store.customers.update_address(chosen, silent=silent, address1=self.words.new(PERSONAL))
+        else:
+            self.store.customers.delete_address(self.chance.choice(addresses), silent=silent)
+
+    def regroup(self, *, silent: bool) -> None:
+        if (customer := self.anybody()) is not None:
+            group = self.chance.choice([WHOLESALE, RETAIL, GUESTS])
+            self.store.customers.set_group(customer, group, silent=silent)
+
+    def exclude_most(self) -> list[str]:
+        """Move all but one of the B2B customers to the guests at once, by mistake and silently; return their ids."""
+        chosen = sorted(expected_customers(self.store))[1:]
+        for customer in chosen:
+            self.store.customers.set_group(int(customer), GUESTS, silent=True)
+        return chosen
+
+    def delete_customer(self, *, silent: bool) -> None:
+        if len(self.store.customers.people) > 2 and (customer := self.anybody()) is not None:
+            self.store.customers.delete(customer, silent=silent)
+
+    def set_parent(self, *, silent: bool) -> None:
+        """Link somebody to any other one, so that there may be circles, or to nobody."""
+        if (child := self.anybody()) is not None:
+            self._follow(child, self._some_parent().get(PARENT) if self.chance.random() < 0.7 else None, silent=silent)
+
+    def part_from_lost_parents(self) -> None:
+        """Have nobody linked to who is not in SparkLayer, nor to itself by whatever way: the merchant sees to it."""
+        there = expected_customers(self.store)
+        for child in self.store.customers.people:
+            ancestors = list(self._ancestors(str(child)))
+            if ancestors and (ancestors[0] not in there or str(child) in ancestors):
+                self._follow(child, None, silent=False)
+
+    def _ancestors(self, child: str) -> Iterator[str]:
+        book, seen = self.store.customers, set[str]()
+        while child not in seen and int(child) in book.people:
+            seen.add(child)
+            parent = book.attribute_texts(int(child)).get(PARENT)
+            if parent is None:
+                return
+            yield parent
+            child = parent
+
+    def _some_parent(self) -> dict[str, str]:
+        somebody = self.anybody()
+        return {} if somebody is None else {PARENT: str(somebody)}
+
+    def _follow(self, child: int, parent: str | None, *, silent: bool) -> None:
+        self.store.customers.set_attribute(child, PARENT, parent)
+        self.store.customers.update(child, silent=silent)  # as an import does it: attributes alone tell nobody
+
+    def set_attribute(self, *, silent: bool) -> None:
+        del silent  # it is, always
+        if (customer := self.anybody()) is not None:
+            self.store.customers.set_attribute(customer, "sparklayer_accounting_id", self.words.new("AC-"))
+
+    def anybody(self) -> int | None:
+        """Return a customer, if there is one."""
+        people = list(self.store.customers.people)
+        return self.chance.choice(people) if people else None

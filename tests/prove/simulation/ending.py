@@ -1,0 +1,230 @@
+"""The quiet part of a run: the weather clears, the daemon comes to rest, and both sides are compared.
+
+rest        nothing waits, no full sync is open, nothing is untold
+equal       SparkLayer is the mapping of the store, as the sandbox reckons it; of what is gone nothing is left
+idle        a full sync of every kind finds nothing to write
+"""
+
+import re
+from collections.abc import Callable, Collection
+
+import trio
+
+from daemon.engine.line import SYNCED_KINDS, Desk
+from daemon.engine.works import Works
+from daemon.sandbox.expectation import (
+    attribute_differences,
+    customer_differences,
+    differences,
+    order_differences,
+)
+from tests.prove.simulation.events import reconnect
+from tests.prove.simulation.life import SECRETS
+from tests.prove.simulation.words import PERSONAL
+from tests.prove.simulation.world import SMALL_KIND, World, hooked
+
+LONGEST_REST = 6 * 3600.0
+"""Seconds. Webhooks that were refused are tried again once an hour."""
+
+FIRST_LOOK, LONGEST_LOOK = 0.5, 20.0
+_LEFT = re.compile(r"(?:stock|prices|stock of) (\S+): the store says None")
+RESTED = 3
+"""So many looks in a row must find nothing owed: between two pages a sweep is not to be seen."""
+
+DAY = 86_400.0
+
+_OWED = {
+    "changes": "SELECT kind, external_id, state, attempts FROM outbox",
+    "full syncs": "SELECT kind, id, state FROM full_syncs WHERE state != 'ended'",
+    "synced ids to tell": "SELECT kind, external_id FROM synced",
+    "issues to tell": "SELECT kind, external_id FROM issues WHERE untold AND kind IN ('products', 'customers')",
+    "starts to tell": "SELECT kind, put_for FROM sync_log WHERE put_for IS NOT NULL",
+    "connections leaving": "SELECT site_id FROM connections WHERE state = 'leaving'",
+}
+
+
+async def quiet(world: World) -> None:
+    """Play the quiet part."""
+    world.weather.calm()
+    world.disk.full = False
+    world.doomed_in = 0
+    world.network.overtaken = None
+    world.post.losing = 0.0
+    await alive(world)
+    if world.plan.leaves:
+        await reconnect(world)
+    if not await rests(world, "after the storm"):
+        return
+    world.merchant.mend()
+    if not await rests(world, "after the merchant has mended what was wrong"):
+        return
+    before = _in_sparklayer(world)
+    if world.plan.lossy or world.merchant.unheard or world.excluded:
+        await read_everything(world)
+    if world.excluded:
+        _look_at_brake(world, before)
+    if not await _let_removals_go(world):
+        return
+    compare(world, "at rest")
+    if not world.audit.breaches:
+        await find_nothing(world)
+
+
+def _look_at_brake(world: World, before: Collection[str]) -> None:
+    """See to it that not all customers who were excluded at once are gone, since nobody has allowed that.
+
+    `before` were those in SparkLayer a day ago. What has gone until then counts no more.
+    """
+    gone = set(world.excluded).intersection(before)
+    too_many = len(before) >= SMALL_KIND and len(gone) > len(before) / 2
+    if (too_many or not gone) and not gone.intersection(_in_sparklayer(world)):
+        world.audit.breach("SparkLayer lost at once, and nobody has allowed it:", len(world.excluded), "customers")
+
+
+def _in_sparklayer(world: World) -> set[str]:
+    return {str(customer.external_id) for customer in world.site.state.customers.customers.values()}
+
+
+async def _let_removals_go(world: World) -> bool:
+    """Allow what the brake holds, as a person does, and wait until it is done."""
+    assert world.life is not None  # it is at rest
+    verbs = world.life.parts.verbs
+    for held in (await verbs.removals({}))["removals"]:
+        await verbs.allow_removals({"site": held["site"], "kind": held["kind"], "ids": [held["id"]]})
+    return await rests(world, "after removals were allowed")
+
+
+async def alive(world: World) -> None:
+    while world.life is None or not world.life.takes_requests:  # noqa: ASYNC110  lives come and go
+        await trio.sleep(1)
+
+
+async def rests(world: World, when: str) -> bool:
+    """Wait until nothing is owed; note a breach when that takes too long, and wait no longer after any."""
+    began, look, rested = trio.current_time(), FIRST_LOOK, 0
+    while (owed := _owed(world)) or rested < RESTED:
+        if world.audit.breaches:
+            return False
+        rested = 0 if owed else rested + 1
+        if trio.current_time() - began > LONGEST_REST:
+            world.audit.breach(f"no rest {when}:", *owed)
+            return False
+        cause = blocked(world)
+        if cause is not None and trio.current_time() - began > world.longest_blocked:
+            world.audit.breach(f"still blocked {when}:", cause)
+            return False
+        await trio.sleep(look)
+        look = min(look * 1.5, LONGEST_LOOK) if owed else FIRST_LOOK
+    world.trace.add("rest", when)
+    return True
+
+
+def _owed(world: World) -> list[str]:
+    found = [f"{what} {rows}" for what, query in _OWED.items() if (rows := world.disk.rows(query))]
+    if world.shop.webhooks.outstanding:
+        found.append(f"{world.shop.webhooks.outstanding} webhooks to bring")
+    newest = world.disk.rows(
+        "SELECT kind, again FROM full_syncs JOIN connections ON connections.id = connection_id "
+        "WHERE connections.state = 'active' "
+        "AND full_syncs.id IN (SELECT max(id) FROM full_syncs GROUP BY connection_id, kind)"
+    )
+    if not hooked(world.shop):
+        found.append("webhooks to register")
+    works = works_of(world)
+    if works is None or any(_reads(desk) for desk in works.line.desks.values()):
+        found.append("a sweep")
+    if len(newest) < len(SYNCED_KINDS) or any(again for _, again in newest):
+        found.append(f"full syncs to start {newest}")
+    return found
+
+
+def blocked(world: World) -> str | None:
+    """Return why the connection, or a kind of it, is not worked on."""
+    works = works_of(world)
+    if works is None:
+        return None
+    causes = [works.line.blocked(kind) for kind in works.line.desks]
+    return next((f"{cause.side.value}: {cause.reason}" for cause in causes if cause is not None), None)
+
+
+def _reads(desk: Desk) -> bool:
+    return desk.sweep._event.is_set() or desk.reading.locked()
+
+
+async def read_everything(world: World) -> None:
+    """Let a day pass on the daemon's clock, and wait for what it then does by itself."""
+    world.clock.jump(2 * DAY - min(0.0, world.clock.skew))
+    wanted = {kind.value: _runs(world, kind.value) + 1 for kind in SYNCED_KINDS}
+    works = works_of(world)
+    assert works is not None  # it is at rest
+    for desk in works.line.desks.values():
+        desk.sweep.set()
+
+    def read() -> bool:
+        return all(_runs(world, kind) >= count for kind, count in wanted.items())
+
+    await _until(world, read, "no daily reading began")
+    await rests(world, "after everything was read")
+
+
+async def _until(world: World, holds: Callable[[], bool], words: str) -> None:
+    with trio.move_on_after(LONGEST_REST) as scope:
+        while not holds():  # noqa: ASYNC110  the database tells nobody
+            await trio.sleep(1)
+    if scope.cancelled_caught:
+        world.audit.breach(words)
+
+
+def _runs(world: World, kind: str) -> int:
+    [(count,)] = world.disk.rows("SELECT count(*) FROM full_syncs WHERE kind = ?", kind)
+    return int(count)
+
+
+def works_of(world: World) -> Works | None:
+    """Return the works of the one connection, unless there is none at this moment."""
+    if world.life is None or not world.life.takes_requests:
+        return None
+    supervisor = world.life.parts.supervisor
+    found = [supervisor.find(line.connection.id) for line in supervisor.lines]
+    return found[0] if len(found) == 1 else None
+
+
+def compare(world: World, when: str) -> None:
+    """Note whatever differs."""
+    site = world.site.state.comparable()
+    found = [
+        *differences(world.store, world.site.state),
+        *attribute_differences(world.store, world.site.state),
+        *customer_differences(world.store, world.dashboard.without_edits(site["customers"])),
+        *order_differences(world.store, site["purchases"]),
+    ]
+    skus = {variant.sku for variant in world.store.variants()}
+    for line in found:
+        if world.leftovers and (left := _LEFT.match(line)) and left[1] not in skus:
+            continue
+        world.audit.breach(f"not equal {when}:", line)
+    for line in world.dashboard.lost():
+        world.audit.breach("an edit in SparkLayer was undone:", line)
+
+
+async def find_nothing(world: World) -> None:
+    """See to it that a full sync of every kind writes nothing."""
+    before = dict(world.audit.writes)
+    works = works_of(world)
+    assert works is not None  # it is at rest
+    for kind in SYNCED_KINDS:
+        await works.full_syncs[kind].start("normal")
+    if await rests(world, "after the last full syncs"):
+        written = {kind: n - before.get(kind, 0) for kind, n in world.audit.writes.items() if n != before.get(kind, 0)}
+        if written:
+            world.audit.breach("a full sync that finds nothing new wrote", written)
+        compare(world, "after the last full syncs")
+
+
+def look_at_log(world: World, log: str) -> None:
+    """No secret and no personal data may be in the log."""
+    for word in (*SECRETS, *world.audit.tokens, PERSONAL, PERSONAL.lower()):
+        for line in log.splitlines():
+            if word in line:
+                world.audit.breach("the log says", line)
+                break

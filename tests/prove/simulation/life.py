@@ -1,0 +1,234 @@
+"""One life of the daemon: composed as `daemon.app` does it, with all its real parts but for threads and sockets.
+
+    async with trio.open_nursery() as nursery:
+        life = Life(...)
+        nursery.start_soon(life.run)
+        await life.ready.wait()
+        response = await life.ask(request)      # as if it had come through the listener
+        life.crash()                            # nothing that was not committed survives
+
+It ends by `crash`, by `stop` (as SIGTERM does, returning when all is in peace), or by an error of its own: `ended_by`.
+"""
+
+import random
+from typing import cast
+
+import structlog
+import trio
+from attrs import define, field, frozen
+
+from daemon.app import FINISH_SECONDS
+from daemon.config import ConnectionSettings, Settings
+from daemon.config.settings import ListenerSettings, SecuritySettings, SparkLayerSettings, SyncSettings
+from daemon.connecting import Connecting
+from daemon.departures import Departures
+from daemon.engine.supervisor import Supervisor
+from daemon.links import Links
+from daemon.listener.ignite import Ignite
+from daemon.listener.messages import Request, Response
+from daemon.listener.routes import Routes
+from daemon.listener.webhooks import Webhooks
+from daemon.model import Secret
+from daemon.observability.metrics import Metrics
+from daemon.platforms import load_platforms
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.storage.database import Database
+from daemon.storage.vault import Vault, load_fingerprint
+from daemon.verbs import Verbs
+from daemon.workshop import Workshop
+from tests.prove.simulation.disk import Committed, Disk, Storage
+from tests.prove.simulation.network import SHOP_URL, SITE_URL, Connected
+from tests.prove.simulation.steady import Clock
+
+PUBLIC_URL = "http://127.0.0.1:8080"
+IGNITE_TOKEN = "the-ignite-token-nobody-may-see"
+SECRETS = (
+    *("the-access-token-nobody-may-see", "the-shop-secret-nobody-may-see", "the-hook-secret-nobody-may-see"),
+    *("the-site-secret-nobody-may-see", "the-vault-key-nobody-may-see", IGNITE_TOKEN),
+)
+
+log = structlog.get_logger()
+_PLATFORMS = load_platforms()
+
+
+def settings(sweep_seconds: float) -> Settings:
+    """Return the settings of the one connection between the two stand-ins."""
+    access, shop, hook, site, vault, _ = map(Secret, SECRETS)
+    store = BigCommerceSettings(
+        api_url=SHOP_URL, store_hash="sandbox", access_token=access, client_secret=shop, webhook_secret=hook
+    )
+    link = ConnectionSettings(
+        site_env="test",
+        site_id="sandbox",
+        client_id="sandbox-client",
+        client_secret=site,
+        platform="bigcommerce",
+        store=store,
+        allow_http=True,
+    )
+    return Settings(
+        listener=ListenerSettings(public_url=PUBLIC_URL, ignite_token=Secret(IGNITE_TOKEN)),
+        sparklayer=SparkLayerSettings(test_url=SITE_URL),
+        sync=SyncSettings(sweep_seconds=sweep_seconds),
+        security=SecuritySettings(secret_keys=(vault,)),
+        connections=(link,),
+    )
+
+
+@frozen(kw_only=True)
+class Parts:
+    """What the daemon is composed of."""
+
+    supervisor: Supervisor
+    departures: Departures
+    connecting: Connecting
+    verbs: Verbs
+    routes: Routes
+
+
+@define(eq=False, kw_only=True)
+class Life:
+    """See the module."""
+
+    settings: Settings
+    disk: Disk
+    clock: Clock
+    connected: Connected
+    committed: Committed
+    chance: random.Random
+    ready: trio.Event = field(factory=trio.Event)
+    gone: trio.Event = field(factory=trio.Event)
+    ended_by: BaseException | None = None
+    crashed: bool = False
+    _parts: Parts | None = None
+    _storage: Storage | None = None
+    _nursery: trio.Nursery | None = None
+    _scope: trio.CancelScope = field(factory=trio.CancelScope)
+    _stop: trio.Event = field(factory=trio.Event)
+
+    @property
+    def parts(self) -> Parts:
+        """The parts, once it is ready."""
+        assert self._parts is not None
+        return self._parts
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether it listens."""
+        return self.ready.is_set() and not self._stop.is_set() and not self.connected.dead
+
+    async def run(self) -> None:
+        """Live."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as outer:
+                    self._storage = Storage(self.disk, self.chance, self.committed)
+                    outer.start_soon(self._storage.run)
+                    await self._live(self._storage)
+                    outer.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001  told to whoever watches over lives
+            self.ended_by = error
+        finally:
+            self.connected.dead = True
+            self.gone.set()
+
+    async def _live(self, storage: Storage) -> None:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            parts = self._parts = await self._build(storage)
+            nursery.start_soon(parts.supervisor.run)
+            nursery.start_soon(parts.departures.run)
+            self.ready.set()
+            await self._stop.wait()
+            parts.supervisor.finish()
+            parts.departures.finish()
+            nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
+        for line in parts.supervisor.lines:
+            await line.platform.aclose()
+            await line.sparklayer.aclose()
+
+    async def _build(self, storage: Storage) -> Parts:
+        database = cast("Database", storage)
+        vault = Vault(self.settings.security.secret_keys)
+        fingerprint = await load_fingerprint(database, vault)
+        workshop = Workshop(
+            settings=self.settings,
+            storage=database,
+            vault=vault,
+            fingerprint=fingerprint,
+            metrics=Metrics(),
+            platforms=_PLATFORMS,
+        )
+        supervisor = Supervisor()
+        departures = Departures(database, vault, workshop, supervisor, self.clock.wall, self.chance)
+        connecting = Connecting(
+            storage=database,
+            links=Links(self.settings, vault, _PLATFORMS),
+            workshop=workshop,
+            supervisor=supervisor,
+            departures=departures,
+            apps={},
+            now=self.clock.wall,
+        )
+        await connecting.open_all()
+        verbs = Verbs(
+            settings=self.settings,
+            storage=database,
+            supervisor=supervisor,
+            connecting=connecting,
+            vault=vault,
+            metrics=workshop.metrics,
+        )
+        served = [
+            *Webhooks(connecting.endpoints.get, verbs.record, verbs.metrics).routes(),
+            *Ignite(
+                token=self.settings.listener.ignite_token,
+                connect=connecting.connect,
+                disconnect=connecting.disconnect,
+                trigger=verbs.trigger,
+                pull=verbs.pull,
+                fetch=verbs.fetch,
+            ).routes(),
+        ]
+        return Parts(
+            supervisor=supervisor,
+            departures=departures,
+            connecting=connecting,
+            verbs=verbs,
+            routes=Routes.of(served, verbs.metrics),
+        )
+
+    async def ask(self, request: Request) -> Response | None:
+        """Return what the listener answers; None when the daemon does not listen, or dies meanwhile."""
+        if not self.takes_requests or self._nursery is None:
+            return None
+        answers: list[Response] = []
+        answered = trio.Event()
+
+        async def handle() -> None:
+            answers.append(await self.parts.routes.answer(request))
+            answered.set()
+
+        self._nursery.start_soon(handle)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_first, self.gone, nursery.cancel_scope)
+            nursery.start_soon(_first, answered, nursery.cancel_scope)
+        return answers[0] if answers and not self.connected.dead else None
+
+    def crash(self) -> None:
+        """Die at once."""
+        self.crashed = True
+        self.connected.dead = True
+        if self._storage is not None:
+            self._storage.die()
+        self._scope.cancel()
+
+    async def stop(self) -> None:
+        """Stop as SIGTERM does; return when it is gone."""
+        self._stop.set()
+        await self.gone.wait()
+
+
+async def _first(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()

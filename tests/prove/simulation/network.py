@@ -1,0 +1,255 @@
+"""The network between the daemon and the sandbox's two APIs: in memory, with weather, and with witnesses.
+
+Every request of the daemon passes `Network.exchange`, however it was sent: the daemon's own clients speak through a
+`Wire` instead of sockets. A request takes a moment each way. When the daemon dies, what is on its way may still arrive.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from typing import Protocol
+
+import httpx
+import msgspec
+import trio
+from attrs import define, frozen
+
+from daemon.sandbox import BigCommerce, SparkLayer
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.server import Api
+from daemon.sparklayer.empty_refusals import NOBODY
+from tests.prove.simulation.omissions import by_ids, enumerates, shortened, without_one
+from tests.prove.simulation.steady import EPOCH
+from tests.prove.simulation.trace import Trace
+from tests.prove.simulation.weather import SHOP, SITE, Fault, Weather
+from tests.prove.simulation.words import BANNED
+
+SHOP_URL, SITE_URL = "https://shop.test", "https://site.test"
+_SIDES = {"shop.test": SHOP, "site.test": SITE}
+TRAVEL_SECONDS = 0.02
+HANG_SECONDS = 3600.0
+LINGER_SECONDS = 5.0
+
+
+@frozen
+class Call:
+    """A request and what it was answered; `at` is when it had its effect, None when it had none."""
+
+    side: str
+    request: Request
+    life: int
+    number: int
+
+
+class Witness(Protocol):
+    """Sees every request."""
+
+    def sent(self, call: Call) -> None:
+        """Note that the daemon has sent it."""
+
+    def done(self, call: Call, response: Response) -> None:
+        """Note that it had its effect just now."""
+
+    def answered(self, call: Call, response: Response) -> None:
+        """Note that the daemon gets this answer now."""
+
+    def over(self, call: Call) -> None:
+        """Note that the daemon waits for it no more, answered or not."""
+
+
+@define(eq=False)
+class Connected:
+    """One life's access to the network, until it dies."""
+
+    number: int
+    dead: bool = False
+
+
+class Network:
+    """See the module."""
+
+    def __init__(
+        self,
+        shop: BigCommerce,
+        site: SparkLayer,
+        weather: Weather,
+        witnesses: list[Witness],
+        trace: Trace,
+        chance: random.Random,
+    ) -> None:
+        self._apis: dict[str, Api] = {SHOP: shop, SITE: site}
+        self._tokens = site.tokens
+        self._weather, self._witnesses, self._trace, self._chance = weather, witnesses, trace, chance
+        self._numbers = 0
+        self.odd: Callable[[str, str], Response | None] = lambda _side, _operation: None
+        """Returns what stands in for the answer of an operation, given its side and name."""
+        self.overtaken: Callable[[Response], object] | None = None
+        """Is called once, as soon as a page of products is read; then the page takes its time."""
+
+    async def exchange(self, life: Connected, asked: httpx.Request) -> httpx.Response:
+        """Carry a request there and its answer back. Raises httpx's errors as its transport does."""
+        if life.dead:
+            raise httpx.ConnectError("the process is dead", request=asked)
+        self._numbers += 1
+        call = Call(_SIDES[asked.url.host], _request(asked), life.number, self._numbers)
+        fault = self._weather.strike(call.side, call.request.method, call.request.path)
+        self._trace.add(
+            ">", call.side, call.number, call.request.method, call.request.path, call.request.query, fault or ""
+        )
+        for witness in self._witnesses:
+            witness.sent(call)
+        try:
+            response = await self._there_and_back(life, call, asked, fault)
+        finally:
+            for witness in self._witnesses:
+                witness.over(call)
+        self._trace.add("<", call.side, call.number, response.status)
+        for witness in self._witnesses:
+            witness.answered(call, response)
+        return httpx.Response(response.status, headers=response.headers, content=response.body)
+
+    async def _there_and_back(self, life: Connected, call: Call, asked: httpx.Request, fault: Fault | None) -> Response:
+        try:
+            await trio.sleep(TRAVEL_SECONDS * self._chance.random())
+            match = self._apis[call.side].find(call.request)
+            # A control question for an id that cannot exist is asked to find out who answers: it gets the truth.
+            asks = NOBODY in call.request.path
+            response = None if asks else self.odd(call.side, match.name if match else "unknown")
+            if response is None and fault and not fault.after:
+                response = await self._struck(call, asked, fault, None)
+        except trio.Cancelled:
+            if life.dead and self._chance.random() < 0.5:
+                self._carry_out(call)
+            raise
+        if response is None:
+            response = self._carry_out(call)
+            if fault and fault.after:
+                response = await self._struck(call, asked, fault, response) or response
+            await self._overtake(call, response)
+        if self._weather.forgetful and enumerates(call.request):
+            response = without_one(response, self._chance)
+        await trio.sleep(TRAVEL_SECONDS * self._chance.random())
+        return response
+
+    async def _overtake(self, call: Call, response: Response) -> None:
+        page = call.request.path.endswith("/catalog/products") and not by_ids(call.request)
+        if self.overtaken is not None and page and response.status == 200:
+            happen, self.overtaken = self.overtaken, None
+            happen(response)
+            await trio.sleep(LINGER_SECONDS)
+
+    def _carry_out(self, call: Call) -> Response:
+        api = self._apis[call.side]
+        match = api.find(call.request)
+        api.statistics.calls[match.name if match else "unknown"] += 1
+        response = _BANNED if _is_banned(call) else api.answer(call.request, match)
+        for witness in self._witnesses:
+            witness.done(call, response)
+        return response
+
+    async def _struck(
+        self, call: Call, asked: httpx.Request, fault: Fault, response: Response | None
+    ) -> Response | None:
+        """Let a fault have its way; return the answer that stands in for the proper one, if there is one."""
+        if fault.name in _ERRORS:
+            error, words = _ERRORS[fault.name]
+            raise error(words, request=asked)
+        if fault.name in {"slow", "hang"}:
+            slow = fault.number * (0.5 + self._chance.random())
+            await trio.sleep(slow if fault.name == "slow" else HANG_SECONDS)
+            return None
+        if fault.name == "revoke":
+            self._tokens.revoke()
+            return None
+        if fault.name == "short":
+            listed = self._weather.short_pages or by_ids(call.request)
+            return shortened(response, self._chance) if listed else None
+        if fault.name == "refuse-until":
+            return _refusal_until(fault, EPOCH + self._trace.now())
+        return _ANSWERS[fault.name](call, fault, response)
+
+
+_ERRORS: Mapping[str, tuple[type[httpx.TransportError], str]] = {
+    "connect": (httpx.ConnectError, "refused"),
+    "reset": (httpx.ReadError, "reset"),
+    "truncate": (httpx.RemoteProtocolError, "peer closed connection without sending complete message body"),
+}
+
+
+def _is_banned(call: Call) -> bool:
+    """Whether SparkLayer refuses a product for its title."""
+    request = call.request
+    return call.side == SITE and request.path.startswith("/api/v1/products") and BANNED.encode() in request.body
+
+
+_BANNED = Response(
+    status=403,
+    headers={"content-type": "application/problem+json"},
+    body=msgspec.json.encode({"title": "Forbidden", "status": 403, "detail": "This title is not allowed"}),
+)
+
+
+def _status(_call: Call, fault: Fault, _response: Response | None) -> Response:
+    return Response(status=int(fault.number))
+
+
+def _html(_call: Call, fault: Fault, _response: Response | None) -> Response:
+    body = b"<html><h1>%s</h1></html>" % (b"Log in" if fault.number < 300 else b"Bad Gateway")
+    return Response(status=int(fault.number), headers={"content-type": "text/html"}, body=body)
+
+
+def _text(_call: Call, fault: Fault, _response: Response | None) -> Response:
+    body = b'{"message": "no Route matched with those values"}'
+    return Response(status=int(fault.number), headers={"content-type": "application/json"}, body=body)
+
+
+def _refusal(_call: Call, fault: Fault, _response: Response | None) -> Response:
+    return Response(status=429, headers={"retry-after": f"{fault.number:g}"} if fault.number else {})
+
+
+def _refusal_until(fault: Fault, now: float) -> Response:
+    moments = {"date": now, "retry-after": now + fault.number}
+    return Response(status=429, headers={name: formatdate(moment, usegmt=True) for name, moment in moments.items()})
+
+
+def _cut(_call: Call, _fault: Fault, response: Response | None) -> Response | None:
+    """Cut the content of a good answer, of which the length is right all the same."""
+    if response is None or response.status >= 300:
+        return None
+    return Response(status=200, headers=response.headers, body=response.body[: len(response.body) // 2])
+
+
+def _concurrent(call: Call, _fault: Fault, _response: Response | None) -> Response | None:
+    """Refuse a product's write because somebody else writes it at this moment."""
+    if not call.request.path.startswith("/api/v1/products"):
+        return None
+    body = msgspec.json.encode({"title": "Conflict", "status": 409, "detail": "Somebody else writes this product"})
+    return Response(status=409, headers={"content-type": "application/problem+json"}, body=body)
+
+
+_ANSWERS: Mapping[str, Callable[[Call, Fault, Response | None], Response | None]] = {
+    "status": _status,
+    "html": _html,
+    "text": _text,
+    "refuse": _refusal,
+    "garbage": _cut,
+    "conflict": _concurrent,
+}
+
+
+def _request(asked: httpx.Request) -> Request:
+    path, _, query = asked.url.raw_path.decode().partition("?")
+    headers = {name.lower().decode(): value.decode() for name, value in asked.headers.raw}
+    return Request(method=asked.method, path=path, query=query, headers=headers, body=asked.content)
+
+
+@define(eq=False)
+class Wire(httpx.AsyncBaseTransport):
+    """Stands in for a connection of the daemon's HTTP client."""
+
+    network: Network
+    life: Connected
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and wait for the answer."""
+        return await self.network.exchange(self.life, request)

@@ -1,0 +1,99 @@
+"""Sees to it that SparkLayer is never told that something is gone which is in the store, and was there all the time.
+
+What SparkLayer was told of is believed in until an answer of the store could have shown that it is otherwise: whoever
+has not been able to see that it is gone has no reason to remove it, and it does not help that the next look adds it
+again. Another SKU counts as otherwise, since it may have been somebody else's; so does a SKU on two variants.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from attrs import define, field
+
+from daemon.model import Status
+from daemon.sandbox import Store
+from daemon.sandbox.bigcommerce.order_records import CANCELLED, DECLINED
+from daemon.sandbox.message import Response
+from tests.prove.simulation.network import Call
+from tests.prove.simulation.weather import SHOP
+
+Key = tuple[str, str]
+"""What sort of thing it is, and its id."""
+
+_WRITES = re.compile(
+    r"/api/(?:v1/(?P<kind>products|purchases)(?:/sparklayer)?|v2/customers/platform)(?:/(?P<id>[^/]+))?$"
+)
+
+_DISCONTINUED, _CANCELLED = Status.DISCONTINUED.value, "cancelled"
+
+
+@define(eq=False)
+class Removals:
+    """Watches every request. `breach` is told what must not have happened."""
+
+    store: Store
+    breach: Callable[..., None]
+    _believed: dict[Key, str] = field(factory=dict)
+    """What SparkLayer was told of, and which SKU it was told that a variant has."""
+
+    def sent(self, call: Call) -> None:
+        """Nothing is decided yet."""
+
+    def answered(self, call: Call, response: Response) -> None:
+        """All was decided already."""
+
+    def over(self, call: Call) -> None:
+        """All was decided already."""
+
+    def done(self, call: Call, response: Response) -> None:
+        """Note what the store could have shown, or what SparkLayer was told."""
+        if call.side == SHOP:
+            there = self._there()
+            self._believed = {key: sku for key, sku in self._believed.items() if there.get(key) == sku}
+        elif response.status < 300:
+            for key, sku in _told(call):
+                if sku is None and self._believed.pop(key, None) is not None:
+                    self.breach("SparkLayer was told that what is in the store all the time is gone:", *key)
+                elif sku is not None:
+                    self._believed[key] = sku
+
+    def _there(self) -> Mapping[Key, str]:
+        """Return what is in the store, with the SKU of what has one."""
+        book, orders = self.store.customers, self.store.orders
+        groups = [group.id for group in book.groups.values() if not group.is_group_for_guests]
+        variants = [(str(one.id), one.sku.strip()) for one in self.store.variants()]
+        times = Counter(sku for _, sku in variants)
+        lost = {CANCELLED, DECLINED}
+        kept = [one.id for one in orders.orders.values() if not one.is_deleted and one.status_id not in lost]
+        return {
+            **{("variants", variant): sku for variant, sku in variants if sku and times[sku] == 1},
+            **{("customers", str(person.customer.id)): "" for person in book.in_groups(*groups)},
+            **{("purchases", cart): "" for one in kept if (cart := orders.cart_id(one))},
+        }
+
+
+def _told(call: Call) -> Iterator[tuple[Key, str | None]]:
+    """Return what a request tells SparkLayer of, with the SKU of what has one; None of what is gone."""
+    request = call.request
+    found = _WRITES.match(request.path)
+    if found is None or request.method not in {"POST", "PATCH", "PUT", "DELETE"}:
+        return
+    kind, external_id = found["kind"] or "customers", unquote(found["id"] or "")
+    if kind == "customers":
+        yield (kind, external_id), None if request.method == "DELETE" else ""
+    elif kind == "products" and request.method != "DELETE":
+        yield from _variants(msgspec.json.decode(request.body))
+    elif kind == "purchases" and external_id:
+        packages = msgspec.json.decode(request.body).get("packages") or []
+        gone = packages and all(package["type"] == _CANCELLED for package in packages)
+        yield (kind, external_id), None if gone else ""
+
+
+def _variants(product: Mapping[str, Any]) -> Iterator[tuple[Key, str | None]]:
+    for variant in product.get("variants", ()):
+        gone = variant.get("status") == _DISCONTINUED
+        yield ("variants", variant["external_id"]), None if gone else variant.get("sku", "")

@@ -1,0 +1,101 @@
+"""Runs one seed from its beginning to its verdict."""
+
+import contextlib
+import io
+import logging
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+import structlog
+import trio
+from attrs import frozen
+
+from daemon.engine.pipeline import Pipeline
+from daemon.observability.logging import configure
+from daemon.platforms.bigcommerce import page_size
+from daemon.platforms.bigcommerce.customers import reader as customers
+from daemon.platforms.bigcommerce.orders import reader as orders
+from daemon.storage import removals
+from tests.prove.simulation.audit import watch_work
+from tests.prove.simulation.ending import look_at_log, quiet
+from tests.prove.simulation.events import storm
+from tests.prove.simulation.steady import Clock, steady
+from tests.prove.simulation.trace import Trace
+from tests.prove.simulation.world import SMALL_KIND, World
+
+PAGE = 3
+"""So many entities are on a page, so that a small store has several."""
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What came of a run: none of `breaches` is good. Runs of one seed have one `digest`."""
+
+    seed: int
+    breaches: list[str]
+    digest: str
+    last: list[str]
+    log: str
+    calls: int
+    seconds: float
+    lives: int
+
+
+def simulate(seed: int, sink: Callable[[str], None] | None = None) -> Outcome:
+    """Play a run. `sink` gets each line of its trace."""
+    log = io.StringIO()
+    with steady(seed) as clock, small_scale(), logging_to(log):
+        trace = Trace(clock.now, sink)
+        return trio.run(_play, seed, clock, trace, log, clock=clock.ticks)
+
+
+async def _play(seed: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outcome:
+    async with trio.open_nursery() as nursery:
+        world = World.build(seed, clock, trace, nursery)
+        trace.add("plan", world.plan)
+        with mock.patch.object(Pipeline, "work", watch_work(world.audit, Pipeline.work)):
+            nursery.start_soon(world.keep_alive)
+            async with trio.open_nursery() as events:
+                await storm(world, events)
+            await quiet(world)
+            world.over = True
+            nursery.cancel_scope.cancel()
+    look_at_log(world, log.getvalue())
+    return Outcome(
+        seed=seed,
+        breaches=world.audit.breaches,
+        digest=trace.digest,
+        last=list(trace.last),
+        log=log.getvalue(),
+        calls=world.audit.calls.total(),
+        seconds=clock.now(),
+        lives=world.lives,
+    )
+
+
+@contextlib.contextmanager
+def small_scale() -> Iterator[None]:
+    """Have lists come in pages of a few entities, and the brake count from few on."""
+    with (
+        mock.patch.object(page_size, "LARGEST", PAGE),
+        mock.patch.object(customers, "LIMIT", PAGE),
+        mock.patch.object(orders, "LIMIT", PAGE),
+        mock.patch.object(orders.OrderReader, "batch", PAGE),
+        mock.patch.object(removals, "SMALL_KIND", SMALL_KIND),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def logging_to(log: io.StringIO) -> Iterator[None]:
+    """Have the daemon log to `log`."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    configure("debug", log)
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        logging.captureWarnings(capture=False)
+        root.handlers[:] = handlers
+        root.setLevel(level)

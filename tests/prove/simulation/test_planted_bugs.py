@@ -1,0 +1,64 @@
+"""A simulator that finds nothing proves nothing: bugs that break a promise each are planted, and each must be found.
+
+Every one undoes something that the daemon does for a reason, and must be found by the breach that this causes. Which
+seed finds it changes with everything that draws from the seed: the one in the table is tried first, which is quick
+while the table is right, and then all others; within `SEEDS` it must be found. Whoever makes the table slow runs
+`python -m tests.prove.simulation --bug NAME --breach WORDS` and puts the seed that it names there.
+"""
+
+import pytest
+
+from tests.prove.simulation.bugs import BUGS
+from tests.prove.simulation.test_simulation import simulation
+
+SEEDS = 200
+SOON = 50
+"""Within how many seeds an odd answer that is believed, or an edit by hand that is undone, must be found."""
+
+ODD_ANSWERS = {
+    "foreign-404-believed",
+    "put-without-carry-over",
+    "brake-by-absence-only",
+    "one-403-blocks-a-kind",
+    "balance-written-back",
+}
+FOUND = {
+    "acknowledge-before-commit": (0, "accepted before it was committed"),
+    "settle-ignoring-revision": (2, "a change was dropped without a look"),
+    "no-second-look-after-a-duplicate": (2, "not equal"),
+    "report-before-settle": (16, "not equal"),
+    "no-unsure-marking": (31, "not equal"),
+    "cursor-before-its-page": (30, "has not seen"),
+    "tag-lost-at-a-bump": (1, "was closed before"),
+    "stale-pages-used": (22, "an older title was written over a newer one"),
+    "full-sync-closed-early": (0, "was closed before"),
+    "retry-after-ignored": (46, "before the time it asked for"),
+    "no-new-token-after-401": (19, "still blocked"),
+    "sku-claimed-before-it-is-free": (4, "not equal"),
+    "claimed-twice": (15, "two pieces of work at once"),
+    "always-written": (1, "a full sync that finds nothing new wrote"),
+    "person-in-the-log": (2, "the log says"),
+    "no-backoff": (2, "without a pause"),
+    "one-403-blocks-a-kind": (1, "still blocked"),
+    "no-quota": (0, "limit is used up"),
+    "brake-by-absence-only": (1, "nobody has allowed it"),
+    "foreign-404-believed": (9, "not equal"),
+    "put-without-carry-over": (5, "an edit in SparkLayer was undone"),
+    "balance-written-back": (2, "an edit in SparkLayer was undone"),
+    "removal-without-confirmation": (20, "in the store all the time is gone"),
+}
+"""By bug: a seed that found it, and words of the breach that it causes."""
+
+
+def test_every_bug_is_in_the_table() -> None:
+    assert set(FOUND) == set(BUGS)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("bug", FOUND)
+def test_a_planted_bug_is_found(bug: str) -> None:
+    first, breach = FOUND[bug]
+    seeds = SOON if bug in ODD_ANSWERS else SEEDS
+    code, words = simulation("--bug", bug, "--seeds", str(seeds), "--first", str(first), "--breach", breach)
+    assert code == 0, words
+    assert f"{bug} is caught by seed" in words

@@ -1,0 +1,38 @@
+"""A smoke test of each machine in `tests/prove`: it runs, and finds nothing. `make prove` goes further."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.prove.crash.loop import meet_any_moment, open_loop
+from tests.prove.power.loss import Verdict, lose_power
+from tests.prove.power.recording import record
+from tests.prove.simulation.steady import HASH_SEED
+from tests.prove.simulation.test_simulation import python, simulation
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_the_simulator_finds_nothing_in_a_few_seeds() -> None:
+    code, words = simulation("--seeds", "5")
+    assert code == 0, words
+    assert "5 seeds are good" in words
+
+
+@pytest.mark.holds("A1")
+def test_both_sides_end_equal_after_one_odd_answer_of_every_operation() -> None:
+    code, words = python("-m", "tests.prove.simulation.walk", "--times", "1", hash_seed=HASH_SEED)
+    assert code == 0, words
+    assert " 0 failed" in words
+
+
+async def test_a_death_and_a_stop_lose_nothing(tmp_path: Path, chance: random.Random) -> None:
+    async with open_loop(tmp_path, chance) as loop:
+        await meet_any_moment(loop, deaths=1, stops=1)
+
+
+async def test_a_loss_of_power_loses_nothing(tmp_path: Path, chance: random.Random) -> None:
+    trace = await record(tmp_path, "FULL")
+    verdicts = list(lose_power(trace, chance, tmp_path / "image", 20))
+    assert verdicts == [Verdict()] * 20

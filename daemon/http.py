@@ -13,7 +13,6 @@ TLS certificates are verified.
 import functools
 import ssl
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import TypeVar, cast
@@ -24,7 +23,8 @@ import trio
 from attrs import field, frozen
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from daemon import __version__
+from daemon import __version__, content_encoding
+from daemon.byte_order_mark import without_mark
 from daemon.errors import Retry
 from daemon.retry_after import retry_after
 
@@ -53,7 +53,7 @@ that are missing here, such as an illegal header, are mistakes of ours."""
 
 @frozen
 class Answer:
-    """What came back; header names are in lower case. `body` is decompressed."""
+    """What came back; header names are in lower case. `body` is decompressed, and has no byte order mark."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -165,26 +165,25 @@ async def _read(response: httpx.Response) -> bytes:
             raise
     if size > LARGEST_BODY:
         raise _oversized()
-    return _decompressed(b"".join(parts), response.headers.get("content-encoding"))
+    return _plain(b"".join(parts), response.headers.get("content-encoding"))
 
 
 def _oversized() -> Retry:
     return Retry("the answer is too large to be true", reason="oversized", effect_unknown=True)
 
 
-def _decompressed(body: bytes, encoding: str | None) -> bytes:
-    if encoding is None or not body:
-        return body
-    gunzip = zlib.decompressobj(wbits=31)
-    try:
-        plain = gunzip.decompress(body, LARGEST_BODY)
-    except zlib.error as error:
-        raise Retry(f"not gzip: {error}", reason="undecodable", effect_unknown=True) from error
-    if gunzip.unconsumed_tail:
-        raise _oversized()
-    if not gunzip.eof:
-        raise Retry("the gzip ends early", reason="truncated", effect_unknown=True)
-    return plain
+def _plain(body: bytes, encoding: str | None) -> bytes:
+    """Return what a body says: without content codings, and in UTF-8 without a byte order mark."""
+    if encoding is not None and body:
+        try:
+            body = content_encoding.decoded(body, encoding, LARGEST_BODY)
+        except content_encoding.Oversized as error:
+            raise _oversized() from error
+        except content_encoding.Truncated as error:
+            raise Retry("the answer ends before its encoding does", reason="truncated", effect_unknown=True) from error
+        except content_encoding.Undecodable as error:
+            raise Retry(f"the answer cannot be unpacked: {error}", reason="undecodable", effect_unknown=True) from error
+    return without_mark(body)
 
 
 @functools.lru_cache(maxsize=64)

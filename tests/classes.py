@@ -29,6 +29,8 @@ CLASSES: Mapping[str, str] = {
     "C7": "Many doubtful entities make every answer doubtful",
     "C8": "One entity that always fails opens the breaker",
     "C9": "Nobody can tell what holds up a full sync, or end it",
+    "E04": "A readable answer is thrown away for its content encoding, or unpacked without a bound",
+    "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
 }
 """By name; the letters are the sections of the list of failures that they come from."""
 

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from attrs import define, field, frozen
 
+from daemon.byte_order_mark import without_mark
 from daemon.errors import StorageTrouble
 from daemon.listener.messages import RETRY_LATER, Fault, Request, Response, problem
 from daemon.observability.metrics import Metrics
@@ -39,7 +40,7 @@ def json_object(request: Request) -> dict[str, Any]:
     if request.body and not request.is_json:
         raise Refused(415, "The body must be application/json.")
     try:
-        return msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
+        return msgspec.json.decode(without_mark(request.body) or b"{}", type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(400, f"The body must be a JSON object: {error}") from error
     except RecursionError:

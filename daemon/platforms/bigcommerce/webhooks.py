@@ -19,6 +19,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
+from daemon.byte_order_mark import without_mark
 from daemon.errors import ConfigError
 from daemon.model import Change, ExternalId, Kind, Secret
 from daemon.platforms.base import STORE, Delivery
@@ -225,7 +226,7 @@ class BigCommerceWebhooks:
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
         """Tell what to read again. Raises ValueError with one line when `body` is not an envelope."""
         try:
-            envelope = _ENVELOPE.decode(body)
+            envelope = _ENVELOPE.decode(without_mark(body))
             changes = _changes(envelope)
         except RecursionError:
             raise ValueError("the body is nested too deeply") from None

@@ -58,6 +58,8 @@ log = structlog.get_logger()
 def run(settings: Settings) -> int:
     """Run the daemon until it is told to stop; return the exit code. Raises ConfigError."""
     configure(settings.logging.level)
+    if settings.foreign:
+        log.warning("variables of a cluster were ignored", variables=list(settings.foreign))
     gc.freeze()  # what is loaded by now stays, so the collector need not look at it again and again
     sys.setswitchinterval(SWITCH_SECONDS)
     try:

@@ -231,10 +231,14 @@ class Connecting:
         if app is None:
             remedy = "configure its credentials, or set up the platform's app"
             raise Refused(400, f"store_id: this store is not known here; {remedy}")
+        try:
+            install_url = app.install_url(store_id)
+        except AppRefused as refused:
+            raise Refused(400, f"store_id: {refused}") from None
         content = {"client_id": key.client_id, "client_secret": key.client_secret.reveal()}
         sealed = self.links.vault.seal(content)
         await self.storage.write(installs.wish, Wish(site=site, store_id=store_id, sealed=sealed, now=self.now()))
-        return app.install_url(store_id)
+        return install_url
 
     async def _begin(self, site: Site, known: _Known, key: ApiKey) -> None:
         """Make a new connection. One to another store leaves; the clean-up after one to the same store ends here."""

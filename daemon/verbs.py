@@ -21,7 +21,7 @@ from daemon.inspection import (
     open_issues,
     parked_changes,
 )
-from daemon.listener.ignite import PulledPage, site_named
+from daemon.listener.ignite import PulledPage, credentials, site_named
 from daemon.listener.routes import Refused
 from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, Secret, Site
 from daemon.observability.metrics import Metrics
@@ -103,13 +103,12 @@ class Verbs:
         store that the configuration or an earlier connection of the site names. Raises Refused.
         """
         site = _site(params)
-        texts = {name: params.get(name) for name in ("client_id", "client_secret")}
-        if missing := [name for name, text in texts.items() if not isinstance(text, str) or not text.strip()]:
-            raise Refused(400, f"{', '.join(missing)}: must be SparkLayer's API credentials of the site")
-        store_id = params.get("store_id") or await self.connecting.store_of(site)
+        client_id, client_secret = credentials(params, ("client_id", "client_secret"))
+        named = credentials(params, ("store_id",))[0] if params.get("store_id") else None
+        store_id = named or await self.connecting.store_of(site)
         if not isinstance(store_id, str):
             raise Refused(400, "store_id: must be the platform's id of the store, such as BigCommerce's store hash")
-        key = ApiKey(client_id=str(texts["client_id"]), client_secret=Secret(str(texts["client_secret"])))
+        key = ApiKey(client_id=client_id, client_secret=Secret(client_secret))
         redirect = await self.connecting.connect(site, store_id, key)
         return {"state": "active"} if redirect is None else {"state": "pending", "redirect_url": redirect}
 

@@ -30,6 +30,8 @@ CLASSES: Mapping[str, str] = {
     "C8": "One entity that always fails opens the breaker",
     "C9": "Nobody can tell what holds up a full sync, or end it",
     "E04": "A readable answer is thrown away for its content encoding, or unpacked without a bound",
+    "E06": "Variables that a cluster injects stop the start, or a misspelt setting passes for one",
+    "E20": "Characters that HTTP or a path does not take, pasted into ids and credentials, fail later or elsewhere",
     "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
 }
 """By name; the letters are the sections of the list of failures that they come from."""

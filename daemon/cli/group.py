@@ -7,7 +7,6 @@ line on stderr that says what to do, and never with a traceback.
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import click
 
 from daemon import __version__
 from daemon.errors import ConfigError
+from daemon.identifiers import segment_fault
 
 if TYPE_CHECKING:
     from daemon.config import Settings
@@ -93,6 +93,7 @@ def main() -> None:
 
 def site_named(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
     """Check how a site is named; for click's `callback`."""
-    if not re.fullmatch(r"(live|test)/[^\s/]+", value):
+    env, _, site_id = value.partition("/")
+    if env not in {"live", "test"} or segment_fault(site_id):
         raise click.BadParameter("write it as live/SITE_ID or test/SITE_ID.")
     return value

@@ -7,6 +7,7 @@ import click
 
 from daemon.cli.group import config_option, load_settings, main, site_named
 from daemon.cli.talk import talking
+from daemon.identifiers import credential_fault, trimmed
 
 
 @main.command()
@@ -24,16 +25,36 @@ def connect(
 
     settings = load_settings(path)
     secret = Secret(
-        client_secret_file.read_text("utf-8").strip()
+        _credential("--client-secret-file", _read(client_secret_file))
         if client_secret_file
-        else click.prompt("SparkLayer's client secret", hide_input=True, err=True)
+        else _credential(
+            "SparkLayer's client secret", click.prompt("SparkLayer's client secret", hide_input=True, err=True)
+        )
     )
+    client_id = _credential("--client-id", client_id)
+    store_id = store_id and _credential("--store-id", store_id)
     with talking():
         answer = Daemon(settings.listener).connect(site, store_id, client_id, secret)
     if "redirect_url" in answer:
         click.echo(f"{site} is connected once the app is installed at {answer['redirect_url']}")
     else:
         click.echo(f"{site} is connected")
+
+
+def _read(file: Path) -> str:
+    from daemon.config.text_file import UnreadableError, read_text_file
+
+    try:
+        return read_text_file(file, "name a file that has the secret alone")
+    except UnreadableError as error:
+        raise click.UsageError(f"--client-secret-file: cannot read {file} {error}") from None
+
+
+def _credential(name: str, text: str) -> str:
+    """Return what is to be sent on, without the space around it."""
+    if fault := credential_fault(text):
+        raise click.UsageError(f"{name}: {fault}")
+    return trimmed(text)
 
 
 @main.command()

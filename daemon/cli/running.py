@@ -52,6 +52,11 @@ def check(ctx: click.Context, path: Path | None) -> None:
         f"note    database: {settings.database.path}; on a disk that does not last (a dyno's), acknowledged changes"
         " of the last seconds may be lost with it, and the full sync at the next start repairs them"
     )
+    if settings.foreign:
+        click.echo(
+            f"note    environment: {', '.join(settings.foreign)}: ignored, since they look like a cluster's; they go away"
+            " with enableServiceLinks: false in the pod, or with another name of the Service"
+        )
     import trio
 
     from daemon.checks import check_connections

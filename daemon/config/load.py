@@ -3,9 +3,11 @@
 The environment names a setting IGNITE_SYNC_<SECTION>_<NAME>. IGNITE_SYNC_CONNECTION_<NAME> and
 IGNITE_SYNC_CONNECTION_<PLATFORM>_<NAME> make up one connection, for machines without files; it is added to
 those of the file. PORT and DATABASE_URL stand, as a dyno means them, over the file and under the variables of
-our own. A variable that starts with IGNITE_SYNC_ and names no setting is an error: it is a setting misspelt.
+our own. A variable that starts with IGNITE_SYNC_ and names no setting is an error: it is a setting misspelt. Those that
+a cluster injects (`foreign`) are left out, and named in `Settings.foreign`.
 """
 
+import difflib
 import ipaddress
 import re
 import tomllib
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from daemon.config.foreign import is_injected
 from daemon.config.settings import (
     ConnectionSettings,
     DatabaseSettings,
@@ -27,7 +30,9 @@ from daemon.config.settings import (
     SyncSettings,
 )
 from daemon.config.table import ENVIRONMENT, Table, Untyped, type_name, unknown
+from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.errors import ConfigError
+from daemon.identifiers import name_of, trimmed
 from daemon.model import Site
 
 if TYPE_CHECKING:  # the adapters bring an HTTP client, which reading settings does not need
@@ -62,7 +67,8 @@ def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -
     `platforms` has what a connection's `platform` may name. Raises ConfigError for whatever is wrong.
     """
     source, raw = (str(path), _parsed(path)) if path else (ENVIRONMENT, {})
-    variables = _variables(environ, platforms)
+    foreign = {name for name in environ if name.startswith(_PREFIX) and is_injected(name, environ[name])}
+    variables = _variables({name: environ[name] for name in environ.keys() - foreign}, platforms)
     apps = _app_sections(platforms)
     tables = dict(_section_tables(source, raw, variables, apps))
     sections: dict[str, Any] = {name: table.build((_SECTIONS | apps)[name]) for name, table in tables.items()}
@@ -73,7 +79,7 @@ def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -
     if offered and sections["listener"].public_url is None:
         need = "is missing; merchants' browsers come back to it while they install an app"
         raise tables["listener"].error("public_url", need)
-    return Settings(**sections, apps=offered, connections=connections)
+    return Settings(**sections, apps=offered, connections=connections, foreign=tuple(sorted(foreign)))
 
 
 def _app_sections(platforms: _Platforms) -> dict[str, type]:
@@ -83,14 +89,20 @@ def _app_sections(platforms: _Platforms) -> dict[str, type]:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = read_text_file(path, "name a file that exists and can be read with --config")
+    except UnreadableError as error:
+        raise ConfigError(f"{path}: cannot be read {error}") from None
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}; mend that line") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not a text in UTF-8; save it as one") from None
-    except OSError as error:
-        remedy = "name a file that exists and can be read with --config"
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        raise ConfigError(f"{path}: is not valid TOML: {error}{_pasted(text, str(error))}; mend that line") from None
+
+
+def _pasted(text: str, error: str) -> str:
+    """Name the character that stands where a TOML error is, if it is one that keyboards do not write."""
+    place = re.search(r"at line ([0-9]+), column ([0-9]+)", error)
+    rest = text.split("\n")[int(place[1]) - 1][int(place[2]) - 1 :] if place else ""
+    return f": there is {name_of(rest[0])}" if rest and not rest.isascii() and not rest[0].isascii() else ""
 
 
 def _variables(environ: Mapping[str, str], platforms: _Platforms) -> _Variables:
@@ -102,12 +114,23 @@ def _variables(environ: Mapping[str, str], platforms: _Platforms) -> _Variables:
             rest = variable.removeprefix(_PREFIX).lower()
             name = next((name for name in names if rest.startswith(f"{name}_")), None)
             if name is None:
-                raise ConfigError(f"{ENVIRONMENT}: {variable}: {unknown('section', rest.split('_')[0], names)}")
+                raise ConfigError(f"{ENVIRONMENT}: {variable}: {_misspelt(rest, names, platforms)}")
             found[name][rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
     for name, key, variable in (("listener", "port", "PORT"), ("database", "url", "DATABASE_URL")):
         if variable in environ:
             found[name].setdefault(key, Untyped(environ[variable], variable))
     return found
+
+
+def _misspelt(rest: str, sections: Collection[str], platforms: _Platforms) -> str:
+    """Say what is wrong with a variable that names no section: which one, or which setting, was probably meant."""
+    classes = {**_SECTIONS, **_app_sections(platforms), "connection": ConnectionSettings}
+    classes |= {f"connection_{name}": platform.settings for name, platform in platforms.items()}
+    settings = [f"{name}_{setting.name}" for name, cls in classes.items() for setting in attrs.fields(cls)]
+    nearest = next((name for name in settings if name.endswith(f"_{rest}")), "")
+    nearest = nearest or next(iter(difflib.get_close_matches(rest, settings, n=1, cutoff=0.7)), "")
+    section = unknown("section", rest.partition("_")[0], sections)
+    return f"names no setting; did you mean {_PREFIX}{nearest.upper()}?" if nearest else section
 
 
 def _section_tables(
@@ -167,9 +190,10 @@ def _connection(table: Table, platforms: _Platforms) -> ConnectionSettings:
     if "platform" not in table.values:
         raise table.missing("platform")
     name = table.values["platform"]
+    name = trimmed(name) if isinstance(name, str) else name
     if not isinstance(name, str) or name not in platforms:
         raise table.error("platform", f"must be one of {', '.join(sorted(platforms))}, not {name!r}")
-    nested = table.values.pop(name, {})
+    table.values["platform"], nested = name, table.values.pop(name, {})
     connection = table.build(ConnectionSettings)
     path = f"{table.path}.{name}".lstrip(".")
     store_table = Table(

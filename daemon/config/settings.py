@@ -18,6 +18,7 @@ from attrs import Attribute, field, frozen
 from attrs.converters import optional
 
 from daemon.http import without_slash
+from daemon.identifiers import header_fault, segment_fault, trimmed
 from daemon.model import Secret, Site
 
 _SQLITE = "sqlite:///"
@@ -50,10 +51,23 @@ def _filled(_: object, setting: "Attribute[Any]", value: str | None) -> None:
         raise ValueError(f"{setting.name}: is empty; fill it in, or remove it if it may be left out")
 
 
-def _path_segment(_: object, setting: "Attribute[Any]", value: str) -> None:
-    """Refuse what could not stand as one segment of a URL's path, where site ids are used."""
-    if not re.fullmatch(r"[^\s/?#%\\]+", value) or value in {".", ".."}:
-        raise ValueError(f"{setting.name}: must be the id alone, without slashes or spaces, not {value!r}")
+def _refusing(fault: Callable[[str], str | None]) -> _Check:
+    """Make a validator of what says in words why a text or secret cannot be used; None may be left out."""
+
+    def check(_: object, setting: "Attribute[Any]", value: str | Secret | None) -> None:
+        text = value.reveal() if isinstance(value, Secret) else value
+        if text is not None and (words := fault(text)):
+            raise ValueError(f"{setting.name}: {words}")
+
+    return check
+
+
+def _host_fault(text: str) -> str | None:
+    return None if re.fullmatch(r"[A-Za-z0-9._:%-]+", text) else "must be an IP address or the name of a host"
+
+
+def _integration_fault(text: str) -> str | None:
+    return "must be a name, not dots alone" if text in {".", ".."} else None
 
 
 def _sqlite_file(_: object, setting: "Attribute[Any]", value: str) -> None:
@@ -75,11 +89,11 @@ def _secret_keys(_: object, setting: "Attribute[Any]", value: tuple[Secret, ...]
 class ListenerSettings:
     """Where the daemon listens, and what callers must know. A token that is None lets nobody in."""
 
-    host: str = field(default="127.0.0.1", validator=_filled)
+    host: str = field(default="127.0.0.1", validator=[_filled, _refusing(_host_fault)])
     port: int = field(default=8080, validator=_between(0, 65535))
     public_url: str | None = field(default=None, converter=optional(without_slash), metadata=_URL)
-    ignite_token: Secret | None = None
-    admin_token: Secret | None = None
+    ignite_token: Secret | None = field(default=None, validator=_refusing(header_fault))
+    admin_token: Secret | None = field(default=None, validator=_refusing(header_fault))
     metrics_open: bool = False
 
 
@@ -101,7 +115,7 @@ class SparkLayerSettings:
 
     live_url: str = field(default="https://app.sparklayer.io", converter=without_slash, metadata=_URL)
     test_url: str = field(default="https://test.app.sparklayer.io", converter=without_slash, metadata=_URL)
-    integration: str | None = field(default=None, validator=_filled)
+    integration: str | None = field(default=None, validator=[_filled, _refusing(_integration_fault)])
     sync_log_resolved_field: str = field(default="synced_external_ids", validator=_filled)
 
 
@@ -142,9 +156,9 @@ class ConnectionSettings:
     """
 
     site_env: str = field(validator=_one_of("live", "test"))
-    site_id: str = field(validator=_path_segment)
-    client_id: str = field(validator=_filled)
-    client_secret: Secret
+    site_id: str = field(converter=trimmed, validator=_refusing(segment_fault))
+    client_id: str = field(converter=trimmed, validator=[_filled, _refusing(header_fault)])
+    client_secret: Secret = field(validator=_refusing(header_fault))
     platform: str
     store: Any = None
     full_sync_on_start: bool = True
@@ -159,7 +173,10 @@ class ConnectionSettings:
 
 @frozen(kw_only=True)
 class Settings:
-    """All of it. `apps` has the settings of the apps that are offered, by platform. No two connections share a site."""
+    """All of it. `apps` has the settings of the apps that are offered, by platform. No two connections share a site.
+
+    `foreign` names variables that begin as ours do and were made by a cluster; nothing is read from them.
+    """
 
     listener: ListenerSettings = ListenerSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -169,3 +186,4 @@ class Settings:
     logging: LoggingSettings = LoggingSettings()
     apps: Mapping[str, Any] = field(factory=dict)
     connections: tuple[ConnectionSettings, ...] = ()
+    foreign: tuple[str, ...] = ()

@@ -20,7 +20,9 @@ from cattrs.errors import AttributeValidationNote, ClassValidationError, Forbidd
 from cattrs.gen import make_dict_structure_fn, override
 
 from daemon.config.settings import ConnectionSettings
+from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.errors import ConfigError
+from daemon.identifiers import line_fault, name_of, trimmed
 from daemon.model import Secret
 
 ENVIRONMENT = "environment"
@@ -94,7 +96,9 @@ class Table:
             variable = f"{self.prefix}{key.upper()}".rstrip("_")
         path = ".".join(filter(None, (self.path, key)))
         where = f"{ENVIRONMENT}: {variable}" if variable else f"{self.source}: {path}"
-        return ConfigError(" ".join(f"{where}: {text}".split()))
+        line = " ".join(f"{where}: {text}".split())
+        # Names and paths of the file may have any character, and the line goes to a terminal.
+        return ConfigError("".join(one if one.isprintable() else "?" for one in line))
 
     def missing(self, key: str) -> ConfigError:
         """Say that the setting `key` is not there, and where it may be put."""
@@ -116,12 +120,12 @@ class Table:
         path = self.values[key]
         if not isinstance(path, str):
             raise self.error(key, f"must be the path of a file, not {type_name(path)}")
+        name = trimmed(path) if isinstance(path, Untyped) else path
         try:
-            text = Path(path).read_text("utf-8")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "not a text in UTF-8"
-            raise self.error(key, f"cannot read {path} ({reason}); mend the path or the permissions") from None
-        return Untyped(text.strip(), getattr(path, "variable", ""))
+            text = read_text_file(Path(name), "mend the path or the permissions")
+        except UnreadableError as error:
+            raise self.error(key, f"cannot read {name} {error}") from None
+        return Untyped(trimmed(text), getattr(path, "variable", ""))
 
     def _explained(self, cls: type, error: ClassValidationError) -> ConfigError:
         """Choose one of the errors found. A misspelt name also makes a name missing, so it comes first."""
@@ -151,11 +155,15 @@ def _scalar(expected: str, kinds: tuple[type, ...], parse: Callable[[str], _T]) 
         if not isinstance(value, Untyped):
             return parse(value) if type(value) in kinds else _wrong_type(expected, value)
         try:
-            return parse(value)
+            return parse(trimmed(value).lower())
         except (ValueError, KeyError):
             _wrong_type(expected, value)
 
     return structure
+
+
+def _as_text(value: Any, _: Any) -> str:
+    return _text(value) if isinstance(value, str) else _wrong_type("a text", value)
 
 
 _SWITCH: Mapping[Any, bool] = {
@@ -167,13 +175,30 @@ _SWITCH: Mapping[Any, bool] = {
 def _secret(value: Any, _: Any) -> Secret:
     if not isinstance(value, str):
         _wrong_type("a text", value)
-    if not value.strip():
+    text = trimmed(value)
+    if not text:
         raise ValueError("is empty; fill it in, or remove it if it may be left out")
-    if not value.isprintable():
-        raise ValueError("must be one line of text; it has a line break or another control character")
-    if value.startswith(_PLACEHOLDER):
+    odd = next((character for character in text if not character.isprintable()), None)
+    if odd:
+        raise ValueError(f"must be one line of printable text; it has {name_of(odd)}")
+    if text.startswith(_PLACEHOLDER):
         raise ValueError("is still what the example says, which everybody knows; fill it in, or remove the line")
-    return Secret(str(value))
+    return Secret(_unquoted(text) if isinstance(value, Untyped) else text)
+
+
+def _text(value: str) -> str:
+    """Return a text that has no part that no setting can have; the environment's, without space around it."""
+    text = _unquoted(trimmed(value)) if isinstance(value, Untyped) else value
+    if fault := line_fault(text):
+        raise ValueError(fault)
+    return text
+
+
+def _unquoted(text: str) -> str:
+    """Refuse quotation marks around a value: files of variables are often read without taking them off."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise ValueError("is in quotation marks, which would be part of it; write it without them")
+    return text
 
 
 def _is_mapping(annotation: Any) -> bool:
@@ -183,8 +208,8 @@ def _is_mapping(annotation: Any) -> bool:
 def _mapping(value: Any, annotation: Any) -> Mapping[Any, Any]:
     """Structure a table whose names are values too; a text without a type has NAME=VALUE as a list has its items."""
     if isinstance(value, Untyped):
-        pairs = [item.partition("=") for item in re.split(r"[,\n]", value) if item.strip()]
-        value = {name.strip(): Untyped(text.strip(), value.variable) for name, _, text in pairs}
+        pairs = [item.partition("=") for item in _items(value)]
+        value = {trimmed(name): Untyped(text, value.variable) for name, _, text in pairs}
     if not isinstance(value, dict):
         _wrong_type("a table", value)
     name_type, item_type = get_args(annotation)
@@ -194,6 +219,11 @@ def _mapping(value: Any, annotation: Any) -> Mapping[Any, Any]:
     }
 
 
+def _items(value: Untyped) -> list[str]:
+    """Return what stands between commas, or on lines of its own."""
+    return [text for item in re.split(r"[,\r\n]", _unquoted(trimmed(value))) if (text := trimmed(item))]
+
+
 def _is_tuple(annotation: Any) -> bool:
     return get_origin(annotation) is tuple
 
@@ -201,7 +231,7 @@ def _is_tuple(annotation: Any) -> bool:
 def _tuple(value: Any, annotation: Any) -> tuple[Any, ...]:
     """Structure a list; a text without a type has its items between commas or on lines of their own."""
     if isinstance(value, Untyped):
-        value = [Untyped(item.strip(), value.variable) for item in re.split(r"[,\n]", value) if item.strip()]
+        value = [Untyped(item, value.variable) for item in _items(value)]
     if not isinstance(value, list):
         _wrong_type("a list", value)
     item = get_args(annotation)[0]
@@ -209,7 +239,7 @@ def _tuple(value: Any, annotation: Any) -> tuple[Any, ...]:
 
 
 _CONVERTER = Converter(forbid_extra_keys=True)
-_CONVERTER.register_structure_hook(str, _scalar("a text", (str,), str))
+_CONVERTER.register_structure_hook(str, _as_text)
 _CONVERTER.register_structure_hook(int, _scalar("a whole number", (int,), int))
 _CONVERTER.register_structure_hook(float, _scalar("a number", (int, float), float))
 _CONVERTER.register_structure_hook(bool, _scalar("true or false", (bool,), _SWITCH.__getitem__))

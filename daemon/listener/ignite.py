@@ -14,7 +14,6 @@ looked at. Without a token configured nobody is let in; a refusal has no body. T
 how SparkLayer authenticates was not found (sparklayer.md section 9).
 """
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ import msgspec
 from attrs import frozen
 
 from daemon.errors import Failure, Rejected, Retry, StorageTrouble
+from daemon.identifiers import credential_fault, segment_fault, trimmed
 from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.messages import RETRY_LATER, Request, Response, json_response, problem
 from daemon.listener.routes import Handler, Refused, Route, json_object
@@ -39,11 +39,7 @@ TRIGGERED: Mapping[str, Kind] = {
 }
 """What SparkLayer calls what is synced; a full sync of customers reads their groups anew."""
 
-LONGEST_FIELD = 500
 FIELDS = ("store_id", "spark_api_client_id", "spark_api_client_secret")
-
-_SITE_ID = re.compile(r"(?!\.{1,2}$)(?:(?![/?#%\\])[!-~]){1,200}")
-"""What can stand as one segment of a path, and in a header: printable ASCII without / ? # % and backslash."""
 
 
 @frozen(kw_only=True)
@@ -92,8 +88,7 @@ class Ignite:
         return guarded
 
     async def _connect(self, request: Request, site: Site) -> Response:
-        given = _fields(json_object(request))
-        store_id, client_id, client_secret = (given[name] for name in FIELDS)
+        store_id, client_id, client_secret = credentials(json_object(request), FIELDS)
         redirect = await self.connect(site, store_id, ApiKey(client_id=client_id, client_secret=Secret(client_secret)))
         return Response(204) if redirect is None else json_response({"redirect_url": redirect}, 201)
 
@@ -139,25 +134,16 @@ def _reading(handler: Handler) -> Handler:
 
 def site_named(env: str, site_id: str) -> Site | None:
     """Return the site of that name; None when no site can have it."""
-    return Site(env, site_id) if env in ENVIRONMENTS and _SITE_ID.fullmatch(site_id) else None
+    return Site(env, site_id) if env in ENVIRONMENTS and not segment_fault(site_id) else None
 
 
-def _fields(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the texts that a connect must have; others are ignored. Raises Refused, which names the bad ones."""
-    faults = [f"{name}: {fault}" for name in FIELDS if (fault := _fault(given, name))]
+def credentials(given: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the texts of `names`, without space around them. Raises Refused, which names the bad ones."""
+    faults = [
+        f"{name}: {credential_fault(given[name]) if name in given else 'is missing'}"
+        for name in names
+        if name not in given or credential_fault(given[name])
+    ]
     if faults:
         raise Refused(400, "; ".join(faults))
-    return {name: given[name].strip() for name in FIELDS}
-
-
-def _fault(given: Mapping[str, Any], name: str) -> str | None:
-    if name not in given:
-        return "is missing"
-    value = given[name]
-    if not isinstance(value, str):
-        return "must be a text"
-    if not value.strip():
-        return "is empty"
-    if not value.strip().isprintable() or len(value) > LONGEST_FIELD:
-        return f"must be one line of at most {LONGEST_FIELD} characters"
-    return None
+    return [trimmed(given[name]) for name in names]

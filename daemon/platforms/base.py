@@ -186,7 +186,7 @@ class App(Protocol):
     """An app of the platform's marketplace, which merchants install to let us read their store."""
 
     def install_url(self, store_id: str) -> str:
-        """Return where a merchant of the store is sent to install the app."""
+        """Return where a merchant of the store is sent to install the app. Raises AppRefused for no store's id."""
         ...
 
     async def visit(self, page: str, query: Mapping[str, str]) -> Visit:

@@ -23,6 +23,7 @@ def replaced(old: str, new: str) -> str:
 
 HTTPS = "must be https; http is for this machine only, unless the connection says allow_http = true"
 KEYS = "must list at least one text, each of 16 or more characters; make one with: openssl rand -base64 32"
+SEGMENT = "must be the id alone, in ASCII letters, digits and . _ ~ -"
 EMPTY = "is empty; fill it in, or remove it if it may be left out"
 TWICE = "is connected more than once; keep one of the two; a site has one store"
 OTHER_DATABASE = "set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db"
@@ -43,7 +44,7 @@ BAD_FILES = {
     ),
     "an app that cannot be": (
         with_line("bigcommerce_app", "client_id = 'x y'\nclient_secret = 's6-hidden'"),
-        "bigcommerce_app.client_id: must be 1 to 512 printable ASCII characters without spaces",
+        "bigcommerce_app.client_id: must be 1 to 512 printable ASCII characters without spaces; it has a space",
     ),
     "an app's login server without TLS": (
         with_line("bigcommerce_app", "client_id = 'x'\nclient_secret = 's6-hidden'\nlogin_url = 'http://a.test'"),
@@ -175,11 +176,11 @@ BAD_FILES = {
     ),
     "site with a slash": (
         replaced('"jones"', '"live/jones"'),
-        "connections[0].site_id: must be the id alone, without slashes or spaces, not 'live/jones'",
+        f"connections[0].site_id: {SEGMENT}; it has the character /",
     ),
     "empty site": (
         replaced('"jones"', '""'),
-        "connections[0].site_id: must be the id alone, without slashes or spaces, not ''",
+        f"connections[0].site_id: {SEGMENT}; it is empty",
     ),
     "repeated site": (
         WHOLE + CONNECTION + STORE,
@@ -187,8 +188,8 @@ BAD_FILES = {
     ),
     "empty secret": (replaced('"s1-hidden"', '" "'), f"connections[0].client_secret: {EMPTY}"),
     "secret of two lines": (
-        replaced('"s1-hidden"', '"s1-hidden\\n"'),
-        "connections[0].client_secret: must be one line of text; it has a line break or another control character",
+        replaced('"s1-hidden"', '"s1-hidden\\nhidden"'),
+        "connections[0].client_secret: must be one line of printable text; it has a line break",
     ),
     "empty text": (with_line("sparklayer", "integration = ''"), f"sparklayer.integration: {EMPTY}"),
     "store's own limits": (
@@ -277,7 +278,11 @@ BAD_VARIABLES = {
     "PORT=70000": "must be between 0 and 65535, not 70000",
     "DATABASE_URL=postgres://u:hidden@h/d": f"only sqlite:///FILE is supported, not postgres://; {OTHER_DATABASE}",
     "IGNITE_SYNC_LISTENER_PROT=1": 'unknown setting "prot"; did you mean "port"?',
-    "IGNITE_SYNC_LISTNER_PORT=1": 'unknown section "listner"; did you mean "listener"?',
+    "IGNITE_SYNC_LISTNER_PORT=1": "names no setting; did you mean IGNITE_SYNC_LISTENER_PORT?",
+    "IGNITE_SYNC_ADMIN_TOKEN=hidden": "names no setting; did you mean IGNITE_SYNC_LISTENER_ADMIN_TOKEN?",
+    "IGNITE_SYNC__LISTENER__PORT=1": "names no setting; did you mean IGNITE_SYNC_LISTENER_PORT?",
+    "IGNITE_SYNC_STORE_HASH=abc": "names no setting; did you mean IGNITE_SYNC_CONNECTION_BIGCOMMERCE_STORE_HASH?",
+    "IGNITE_SYNC_PORT=8080": "names no setting; did you mean IGNITE_SYNC_LISTENER_PORT?",
     "IGNITE_SYNC_LISTENER_METRICS_OPEN=perhaps": "must be true or false, not a text",
     "IGNITE_SYNC_SYNC_SWEEP_SECONDS=often": "must be a number, not a text",
     "IGNITE_SYNC_LISTENER_ADMIN_TOKEN=": EMPTY,
@@ -345,5 +350,5 @@ def test_a_file_that_is_a_folder() -> None:
 
 
 def test_a_file_that_is_no_text() -> None:
-    Path("binary").write_bytes(b"\xff\xfe")
-    assert line(path="binary") == "binary: is not a text in UTF-8; save it as one"
+    Path("binary").write_bytes(b"\xff\xfe\x00")
+    assert line(path="binary") == "binary: cannot be read (it is not a text in UTF-8); save it as one"

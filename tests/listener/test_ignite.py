@@ -198,8 +198,11 @@ async def test_what_cannot_be_read_now(
         (None, ["store_id: is missing"]),
         (BODY | {"store_id": 1234}, ["store_id: must be a text"]),
         (BODY | {"store_id": " ", "spark_api_client_id": None}, ["store_id: is empty", "client_id: must be a text"]),
-        (BODY | {"spark_api_client_secret": "hunter2\nx"}, ["spark_api_client_secret: must be one line"]),
-        (BODY | {"spark_api_client_secret": "x" * 501}, ["spark_api_client_secret: must be one line"]),
+        (
+            BODY | {"spark_api_client_secret": "hunter2\nx"},
+            ["spark_api_client_secret: must be 1 to 512", "a line break"],
+        ),
+        (BODY | {"spark_api_client_secret": "x" * 513}, ["spark_api_client_secret: must be 1 to 512", "has 513"]),
         ([BODY], ["must be a JSON object"]),
         (b"{", ["must be a JSON object"]),
         (b"\xff", ["must be a JSON object"]),

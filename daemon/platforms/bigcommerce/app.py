@@ -18,9 +18,10 @@ from attrs import Attribute, field, frozen, validators
 
 from daemon.errors import Retry
 from daemon.http import Answer, Api, Transport, without_slash
+from daemon.identifiers import trimmed
 from daemon.model import Secret
 from daemon.platforms.base import AppRefused, AppType, Installed, Loaded, Uninstalled, Visit
-from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings, fits_a_header
 from daemon.platforms.bigcommerce.signed_payload import read_signed_payload, store_of
 
 NAME = "bigcommerce"
@@ -33,12 +34,6 @@ AGAIN = "Open the app in your BigCommerce control panel, and install it once mor
 _SERVER_ERROR = 500
 
 
-def _fits_a_call(_: object, attribute: "Attribute[Any]", value: str | Secret) -> None:
-    text = value.reveal() if isinstance(value, Secret) else value
-    if not re.fullmatch(r"[!-~]{1,512}", text):
-        raise ValueError(f"{attribute.name}: must be 1 to 512 printable ASCII characters without spaces")
-
-
 def _is_address(_: object, attribute: "Attribute[Any]", value: str) -> None:
     if not re.fullmatch(r"https?://[!-~]+", value):
         raise ValueError(f"{attribute.name}: must be the address of a page, such as https://example.com/install")
@@ -48,8 +43,8 @@ def _is_address(_: object, attribute: "Attribute[Any]", value: str) -> None:
 class BigCommerceAppSettings:
     """What `[bigcommerce_app]` says. `api_url` is where the API of stores is that have the app."""
 
-    client_id: str = field(validator=_fits_a_call)
-    client_secret: Secret = field(validator=_fits_a_call)
+    client_id: str = field(converter=trimmed, validator=fits_a_header)
+    client_secret: Secret = field(validator=fits_a_header)
     login_url: str = field(default="https://login.bigcommerce.com", converter=without_slash, metadata={"url": True})
     api_url: str = field(default="https://api.bigcommerce.com", converter=without_slash, metadata={"url": True})
     install_url: str | None = field(default=None, validator=validators.optional(_is_address))
@@ -72,8 +67,10 @@ class BigCommerceApp:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         self._login = Api(settings.login_url, headers=headers, connections=2, transport=transport)
 
-    def install_url(self, _store_id: str) -> str:
-        """Return where the app is installed: the same page for every store."""
+    def install_url(self, store_id: str) -> str:
+        """Return where the app is installed: the same page for every store. Raises AppRefused for what is none."""
+        if store_of(f"stores/{store_id}") is None:
+            raise AppRefused("must be the store's hash, the short id in the path of its API, such as abc123")
         settings = self._settings
         return settings.install_url or settings.login_url + INSTALL_PATH.format(settings.client_id)
 

@@ -12,10 +12,10 @@ from typing import Any
 from attrs import Attribute, field, frozen, validators
 
 from daemon.http import without_slash
+from daemon.identifiers import header_fault, trimmed
 from daemon.model import Secret
 
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_HEADER_VALUE = re.compile(r"[!-~]{1,512}")
 
 CART_ID = "cart_id"
 """What a group of `order_staff_notes_pattern` is named where there are several."""
@@ -26,9 +26,11 @@ def _is_store_hash(_: object, attribute: "Attribute[Any]", value: str) -> None:
         raise ValueError(f"{attribute.name}: must be the short id in the store's API path, such as stores/abc123")
 
 
-def _fits_a_header(_: object, attribute: "Attribute[Any]", value: Secret) -> None:
-    if not _HEADER_VALUE.fullmatch(value.reveal()):
-        raise ValueError(f"{attribute.name}: must be 1 to 512 printable ASCII characters without spaces")
+def fits_a_header(_: object, attribute: "Attribute[Any]", value: str | Secret) -> None:
+    """Refuse what no header can carry; for attrs' `validator`."""
+    fault = header_fault(value.reveal() if isinstance(value, Secret) else value, spaces=False)
+    if fault:
+        raise ValueError(f"{attribute.name}: {fault}")
 
 
 def _is_url(_: object, attribute: "Attribute[Any]", value: str) -> None:
@@ -77,10 +79,10 @@ class BigCommerceSettings:
         validator=_is_url,
         metadata={"url": True},
     )
-    store_hash: str = field(validator=_is_store_hash)
-    access_token: Secret = field(validator=_fits_a_header)
-    client_secret: Secret | None = field(default=None, validator=validators.optional(_fits_a_header))
-    webhook_secret: Secret | None = field(default=None, validator=validators.optional(_fits_a_header))
+    store_hash: str = field(converter=trimmed, validator=_is_store_hash)
+    access_token: Secret = field(validator=fits_a_header)
+    client_secret: Secret | None = field(default=None, validator=validators.optional(fits_a_header))
+    webhook_secret: Secret | None = field(default=None, validator=validators.optional(fits_a_header))
     b2b_customer_groups: tuple[int, ...] = field(default=(), validator=_are_groups)
     customer_group_mapping: Mapping[int, str] = field(factory=dict, validator=_maps_groups)
     order_staff_notes_pattern: str = field(default="", validator=_finds_a_cart)

@@ -29,7 +29,7 @@ def test_what_is_not_said_has_a_default() -> None:
     [
         ("store_hash", ""),
         ("store_hash", "../v2"),
-        ("store_hash", "abc\n"),
+        ("store_hash", "a\nbc"),
         ("access_token", Secret("")),
         ("access_token", Secret("hush\r\nhush")),
         ("webhook_secret", Secret("hush hush")),

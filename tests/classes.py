@@ -31,6 +31,8 @@ CLASSES: Mapping[str, str] = {
     "C9": "Nobody can tell what holds up a full sync, or end it",
     "E04": "A readable answer is thrown away for its content encoding, or unpacked without a bound",
     "E06": "Variables that a cluster injects stop the start, or a misspelt setting passes for one",
+    "E07": "One database reached by two paths is used by two processes",
+    "E14": "SQLite's log keeps the size that it had during a long read",
     "E20": "Characters that HTTP or a path does not take, pasted into ids and credentials, fail later or elsewhere",
     "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
 }

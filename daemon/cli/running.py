@@ -54,8 +54,8 @@ def check(ctx: click.Context, path: Path | None) -> None:
     )
     if settings.foreign:
         click.echo(
-            f"note    environment: {', '.join(settings.foreign)}: ignored, since they look like a cluster's; they go away"
-            " with enableServiceLinks: false in the pod, or with another name of the Service"
+            f"note    environment: {', '.join(settings.foreign)}: ignored, since they look like a cluster's; they go"
+            " away with enableServiceLinks: false in the pod, or with another name of the Service"
         )
     import trio
 

@@ -14,13 +14,11 @@ threads, for tests with a mock clock.
 
 import asyncio
 import contextlib
-import fcntl
 import itertools
-import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -33,6 +31,7 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.backup import damage
+from daemon.storage.lock import only_one, real_path
 from daemon.storage.migrate import upgrade
 
 C = TypeVar("C")
@@ -51,6 +50,13 @@ DAMAGED = "go back to a backup, or move the file away: the next start reads ever
 
 BUSY_MILLISECONDS = 5000
 READERS = 2
+
+LOG_BYTES = 4 * 1024 * 1024
+"""Size that SQLite's log (the file NAME-wal) is cut back to: what it has when its checkpoints find no reader. It grows
+for as long as somebody reads, and would keep that size."""
+
+LOG_SECONDS = 30.0
+"""Time between two looks at the log of a database that nobody writes to; each commit looks by itself."""
 
 
 class Storage(Protocol):
@@ -119,6 +125,16 @@ class Seat:
         with self._engine.begin() as conn:
             return fn(conn, *args)
 
+    def cut_log_back(self) -> None:
+        """In the connection's thread: empty the log, unless somebody reads from it. Raises sqlite3.Error."""
+        driver = self._driver._conn  # noqa: SLF001  outside of transactions, which SQLAlchemy would begin
+        # With patience it would wait for readers, and every commit with it.
+        driver.execute("PRAGMA busy_timeout=0")
+        try:
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+
     async def aclose(self) -> None:
         """Close the file: an open one would keep the process from ending."""
         await self._driver.close()
@@ -130,6 +146,7 @@ class Database:
     def __init__(self, loop: asyncio.AbstractEventLoop, path: Path, observe: Observe) -> None:
         self._loop = loop
         self._path = path
+        self._log = Path(f"{real_path(path)}-wal")
         self._observe = observe
         self._writer = Seat(path, "BEGIN IMMEDIATE")
         self._readers = [Seat(path, "BEGIN", "query_only=ON") for _ in range(READERS)]
@@ -209,6 +226,15 @@ class Database:
             for _, _, tell in batch + self._queue:
                 tell((None, StorageTrouble("the database is closed", reason="storage_closed")))
 
+    async def keep_log_small(self) -> None:
+        """Cut the log back when it is too large and nothing waits for a commit, until cancelled."""
+        while True:
+            await trio.sleep(LOG_SECONDS)
+            # Trouble shows with the commits; here it is looked at again.
+            with contextlib.suppress(OSError, sqlite3.Error, StorageTrouble):
+                if self._log.stat().st_size > LOG_BYTES and not self._queue:
+                    await self._writer.run(self._writer.cut_log_back)
+
     async def aclose(self) -> None:
         """Close every connection of the driver."""
         for seat in (self._writer, *self._readers):
@@ -276,8 +302,7 @@ async def open_database(path: Path, observe: Observe = lambda *_: None) -> Async
 
     Raises ConfigError, one line, when another daemon has it, or when it cannot be written or is no database.
     """
-    with _only_one(path), start_blocking_portal(backend="asyncio") as portal:
-        _make_private(path)
+    with only_one(path, make=True), start_blocking_portal(backend="asyncio") as portal:
         database = Database(portal.call(asyncio.get_running_loop), path, observe)
         try:
             try:
@@ -286,6 +311,7 @@ async def open_database(path: Path, observe: Observe = lambda *_: None) -> Async
                 raise ConfigError(f"database {path}: {_remedy(error)}") from error
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(database.run_writer)
+                nursery.start_soon(database.keep_log_small)
                 try:
                     yield database
                 finally:
@@ -307,12 +333,13 @@ def _all(conn: Connection, groups: Sequence[tuple[Operation[Any, Any], list[Any]
 
 def check_writable(path: Path) -> None:
     """Raise ConfigError when no database could be written at `path`. Leaves nothing behind."""
-    folder = path.absolute().parent
+    real = real_path(path)
+    folder = real.parent
     if not folder.is_dir():
         raise ConfigError(f"database {path}: there is no folder {folder}; make it, or name another")
     try:
         # Permissions do not tell all: a file system may be read-only, or take no files.
-        with path.open("rb+") if path.exists() else tempfile.TemporaryFile(dir=folder) as file:
+        with real.open("rb+") if real.exists() else tempfile.TemporaryFile(dir=folder) as file:
             begins = file.read(len(MAGIC))
     except OSError as error:
         raise ConfigError(f"database {path}: {error.strerror}; choose a folder this user can write to") from error
@@ -326,34 +353,14 @@ def _prepare(engine: Engine, begin: str, *pragmas: str) -> Engine:
     def connect(dbapi: Any, _record: object) -> None:
         dbapi.isolation_level = None
         cursor = dbapi.cursor()
-        for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", *pragmas):
+        durable = ("journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={LOG_BYTES}")
+        for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", *durable, *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(begin))
     return engine
-
-
-@contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Hold the lock beside the database for as long as this process uses it."""
-    try:
-        file = path.with_name(f"{path.name}.lock").open("w")
-    except OSError as error:
-        raise ConfigError(f"database {path}: {error.strerror}; choose a folder this user can write to") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"database {path}: another daemon is using it; stop that one first") from error
-        yield
-
-
-def _make_private(path: Path) -> None:
-    """Make a new database's file such that only this user can read it; SQLite gives its companions the same rights."""
-    with contextlib.suppress(OSError):  # it is there, or cannot be made, which SQLite has better words for
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _trouble(error: Exception) -> Exception:

@@ -122,7 +122,7 @@ def test_what_fits_exactly_is_taken() -> None:
 
 @pytest.mark.parametrize(("name", "cut"), list(itertools.product(("gzip", "deflate"), range(1, 40, 5))))
 def test_wherever_it_is_cut_off_nothing_is_taken_for_whole(name: str, cut: int) -> None:
-    packed = {"gzip": gzip.compress, "deflate": zlib.compress}[name](BODY)
+    packed = gzip.compress(BODY) if name == "gzip" else zlib.compress(BODY)
     with pytest.raises((Truncated, Undecodable)):
         decoded(packed[:-cut], name, MOST)
 

@@ -1,0 +1,84 @@
+"""The lock that keeps a second process away from a database, whatever name it reaches the file by.
+
+There are two: a file beside the database, where it really is, whoever links to it; and a byte of the database's own
+file, since hard links and mounted files have no common folder. SQLite's log lies beside the name that it was opened
+by, so two names at once would ruin the database.
+"""
+
+import contextlib
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.errors import ConfigError
+
+_FAR = 2**62
+"""The byte: far beyond those that SQLite locks itself."""
+
+
+def real_path(path: Path) -> Path:
+    """Return where the database at `path` really is. Raises ConfigError when its links lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise ConfigError(f"database {path}: its links lead in a circle; name the file itself") from None
+
+
+@contextlib.contextmanager
+def only_one(path: Path, *, make: bool = False) -> Iterator[None]:
+    """Hold the locks for as long as this process uses the database; `make` an empty file if there is none.
+
+    Raises ConfigError when another process has it, or when nothing can be written there.
+    """
+    real = real_path(path)
+    try:
+        beside = real.with_name(f"{real.name}.lock").open("w")
+    except OSError as error:
+        raise ConfigError(f"database {path}: {error.strerror}; choose a folder this user can write to") from error
+    with beside:
+        try:
+            fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise _in_use(path) from error
+        if make:
+            _make_private(real)
+        with _held(path, real):
+            yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, real: Path) -> Iterator[None]:
+    """Hold the lock on the file itself, if there is one that can be opened; SQLite has better words for the others.
+
+    The file stays open until SQLite has closed it: closing it gives up the locks of SQLite in this process.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            file = stack.enter_context(real.open("rb+"))
+            try:
+                _lock_byte(file.fileno())
+            except (BlockingIOError, PermissionError) as error:
+                raise _in_use(path) from error
+        yield
+
+
+def _lock_byte(descriptor: int) -> None:
+    """Lock the byte for this open file. Raises OSError.
+
+    Not `flock`, which NFS makes a lock of the whole file of, so that SQLite could not lock its own bytes.
+    """
+    command = getattr(fcntl, "F_OFD_SETLK", None)  # Linux has it
+    if command is not None:
+        fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _FAR, 1, 0))
+
+
+def _make_private(real: Path) -> None:
+    """Make a new database's file such that only this user can read it; SQLite gives its companions the same rights."""
+    with contextlib.suppress(OSError):  # it is there, or cannot be made, which SQLite has better words for
+        os.close(os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _in_use(path: Path) -> ConfigError:
+    return ConfigError(f"database {path}: another daemon is using it; stop that one first")

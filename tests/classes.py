@@ -34,6 +34,7 @@ CLASSES: Mapping[str, str] = {
     "E07": "One database reached by two paths is used by two processes",
     "E14": "SQLite's log keeps the size that it had during a long read",
     "E20": "Characters that HTTP or a path does not take, pasted into ids and credentials, fail later or elsewhere",
+    "E21": "Standard streams that are closed, full or unread end a command otherwise, or end in the database",
     "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
 }
 """By name; the letters are the sections of the list of failures that they come from."""

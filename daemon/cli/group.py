@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon import __version__
+from daemon.cli.streams import standard_streams
 from daemon.errors import ConfigError
 from daemon.identifiers import segment_fault
 
@@ -29,7 +30,9 @@ class Stop(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Write the line."""
-        click.echo(f"ignite-sync: {self.message}", file=file, err=file is None)
+        # Paths and names have any character, and the line goes to a terminal.
+        text = "".join(one if one.isprintable() else "?" for one in self.message)
+        click.echo(f"ignite-sync: {text}", file=file, err=file is None)
 
 
 class Misuse(Stop):
@@ -55,6 +58,11 @@ def one_line() -> Iterator[None]:
 
 class Commands(click.Group):
     """Commands whose errors are one line."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the process."""
+        with standard_streams():
+            return super().main(*args, **extra)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the command line."""

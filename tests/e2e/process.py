@@ -100,6 +100,8 @@ class Process:
         self.database = folder / "ignite-sync.db"
         self.entry: Sequence[str] = ("daemon",)
         """The module that is run, and arguments of its own before the command's."""
+        self.wrapper: Sequence[str] = ()
+        """A command that runs the one behind it, with other streams for instance."""
         self._log = folder / "output.log"
         self._environment = {**_clean_environment(), **(environment or {})}
         self._process: trio.Process | None = None
@@ -140,7 +142,13 @@ class Process:
 
     async def launch(self, *arguments: str) -> None:
         """Start it without waiting; `arguments` stand for `run --config FILE`."""
-        command = [sys.executable, "-m", *self.entry, *(arguments or ("run", "--config", str(self.config)))]
+        command = [
+            *self.wrapper,
+            sys.executable,
+            "-m",
+            *self.entry,
+            *(arguments or ("run", "--config", str(self.config))),
+        ]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=self._environment
@@ -184,7 +192,7 @@ class Process:
 
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """Run a command such as `status` with the same settings; return its exit code, stdout and stderr."""
-        line = [sys.executable, "-m", "daemon", *arguments, "--config", str(self.config)]
+        line = [*self.wrapper, sys.executable, "-m", "daemon", *arguments, "--config", str(self.config)]
         with trio.fail_after(PATIENCE):
             done = await trio.run_process(
                 line, capture_stdout=True, capture_stderr=True, check=False, cwd=ROOT, env=self._environment

@@ -1,0 +1,110 @@
+"""The standard streams of a command: closed at the start, full, or read by a program that has gone.
+
+What holds: no file that is opened later gets the number of a standard stream, so that nothing printed by a library ends
+in the database. A line for stderr that cannot be written is lost and changes nothing. Output that cannot be written
+ends the command with 1: in silence where its reader has gone, as `head` does, else with one line.
+"""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output that remembers why it could not be written."""
+
+    failure: OSError | None = None
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self.failure = error
+            raise
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error: what cannot be written is lost."""
+
+    def write(self, text: str, /) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
+
+
+@contextlib.contextmanager
+def standard_streams() -> Iterator[None]:
+    """Have all three streams, and end the process with 1 when its output cannot be written."""
+    _open_closed()
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
+        manner = _manner(sys.stdout)
+        sys.stdout = sys.__stdout__ = _Output(sys.stdout.detach(), **manner)
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
+        manner = _manner(sys.stderr)
+        sys.stderr = sys.__stderr__ = _Messages(sys.stderr.detach(), **manner)
+    output = sys.stdout
+    try:
+        yield
+    except BaseException:
+        _end_if_failed(output)
+        raise
+    _end_if_failed(output)
+
+
+def _open_closed() -> None:
+    """Lead the streams that were closed at the start to nowhere."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)
+            if nowhere != number:
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:  # Python has none where the stream was closed
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115  it lasts as the process does
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
+def _manner(stream: io.TextIOWrapper) -> dict[str, Any]:
+    """Return how a stream writes. Characters that it has no bytes for are escaped rather than refused."""
+    return {
+        "encoding": stream.encoding,
+        "errors": "backslashreplace" if stream.errors == "strict" else stream.errors,
+        "line_buffering": stream.line_buffering,
+        "write_through": stream.write_through,
+    }
+
+
+def _end_if_failed(output: Any) -> None:
+    """Write what is left of the output. Raises SystemExit when some of it could not be written."""
+    if not isinstance(output, _Output):
+        return
+    with contextlib.suppress(OSError):
+        output.flush()
+    if output.failure is None:
+        return
+    # What is still held is written when the process ends, and must not fail then.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, output.fileno())
+    os.close(nowhere)
+    if not isinstance(output.failure, BrokenPipeError):
+        sys.stderr.write(f"ignite-sync: standard output cannot be written ({output.failure.strerror})\n")
+    raise SystemExit(1) from None

@@ -1,0 +1,186 @@
+"""The real process with input in other spellings: closed streams, a cluster's variables, links, byte order marks.
+
+Which spellings there are is tested beside the part that reads them; here it is that the process uses those parts.
+"""
+
+import codecs
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
+from tests.config.test_foreign_variables import SERVICE
+from tests.e2e.harness import OpenHouse
+from tests.e2e.process import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, Process, free_port
+
+KEY = "e2e-secret-key-of-32-characters!"
+CLOSED = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
+MARKS = {"UTF-8": (codecs.BOM_UTF8, "utf-8"), "UTF-16": (codecs.BOM_UTF16_LE, "utf-16-le")}
+
+
+def alone(port: int, database: str) -> str:
+    """Write the settings of a daemon without a connection, which starts quickly."""
+    listener = f'[listener]\nport = {port}\nadmin_token = "{ADMIN_TOKEN}"\n'
+    return f'{listener}[database]\nurl = "sqlite:///{database}"\n[security]\nsecret_keys = ["{KEY}"]\n'
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Process:
+    port = free_port()
+    return Process(tmp_path, alone(port, str(tmp_path / "ignite-sync.db")), port)
+
+
+def redirected(how: str) -> list[str]:
+    """Return what runs a command with its streams as a shell redirects them."""
+    return ["sh", "-c", f'exec "$@" {how}', "sh"]
+
+
+@pytest.mark.holds("E21")
+@pytest.mark.parametrize("how", CLOSED)
+async def test_streams_that_are_closed_at_the_start_harm_nothing(process: Process, how: str) -> None:
+    async with process:
+        process.wrapper = redirected(how)
+        code, output, errors = await process.command("check")
+        assert (code, bool(output), errors) == (0, ">&-" not in how.replace("2>&-", ""), "")
+        await process.start()
+        code, output, _ = await process.command("status")
+        assert (code, output) in {(0, "no connections\n"), (0, "")}
+        assert await process.terminate() == 0
+        with sqlite3.connect(process.database) as database:
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        database.close()
+        assert b'"event"' not in process.database.read_bytes(), "nothing was logged into the database"
+
+
+@pytest.mark.holds("E21")
+@pytest.mark.parametrize("how", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", ">/dev/full"])
+async def test_bad_settings_end_it_with_2_whatever_the_streams_are(process: Process, how: str) -> None:
+    async with process:
+        process.config.write_text("[listener]\nport =\n", "utf-8")
+        process.wrapper = redirected(how)
+        assert (await process.command("run"))[0] == 2
+
+
+@pytest.mark.holds("E21")
+@pytest.mark.parametrize("command", ["check", "status", "issues"])
+async def test_output_that_cannot_be_written_is_one_line_and_exit_1(process: Process, command: str) -> None:
+    async with process:
+        await process.start()
+        process.wrapper = redirected(">/dev/full")
+        line = "ignite-sync: standard output cannot be written (No space left on device)\n"
+        assert await process.command(command) == (1, "", line)
+
+
+@pytest.mark.holds("E21")
+@pytest.mark.parametrize("how", ["2>/dev/full", ">/dev/full 2>/dev/full", "2>&1 | true"])
+async def test_the_daemon_runs_though_nobody_can_read_what_it_says(process: Process, how: str) -> None:
+    async with process:
+        process.wrapper = redirected(how) if "|" not in how else ["bash", "-c", 'exec "$@" > >(true) 2>&1', "bash"]
+        await process.start()
+        assert (await process.request("GET", "/admin/status")).json() == {"connections": []}
+        assert await process.terminate() == 0
+
+
+@pytest.mark.holds("E21")
+@pytest.mark.parametrize("how", CLOSED)
+async def test_the_demo_runs_with_closed_streams(process: Process, how: str) -> None:
+    async with process:
+        process.wrapper = redirected(how)
+        await process.launch("demo", "--port", str(process.port))
+        await process.ready()
+        assert await process.terminate() == 0
+
+
+@pytest.mark.holds("E21")
+async def test_the_demo_ends_where_nothing_can_be_shown(process: Process) -> None:
+    async with process:
+        process.wrapper = redirected(">/dev/full 2>&1")
+        await process.launch("demo", "--exit", "--port", "0")
+        assert await process.wait() == 1
+
+
+@pytest.mark.holds("E06")
+async def test_a_clusters_variables_are_named_and_stop_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    foreign = {f"IGNITE_SYNC_{name}": value for name, value in SERVICE.items()}
+    async with Process(tmp_path, alone(port, str(tmp_path / "a.db")), port, environment=foreign) as process:
+        code, output, errors = await process.command("check")
+        assert (code, errors) == (0, "")
+        (note,) = [line for line in output.splitlines() if line.startswith("note    environment: ")]
+        assert all(name in note for name in foreign)
+        await process.start()
+        assert await process.terminate() == 0
+        (warning,) = [line for line in process.output.splitlines() if '"level": "warning"' in line]
+        assert json.loads(warning)["variables"] == sorted(foreign)
+
+
+@pytest.mark.holds("E06")
+async def test_a_misspelt_variable_ends_it_with_2_and_names_the_nearest(tmp_path: Path) -> None:
+    port = free_port()
+    misspelt = {"IGNITE_SYNC_LISTENR_ADMIN_TOKEN": "hidden"}
+    async with Process(tmp_path, alone(port, str(tmp_path / "a.db")), port, environment=misspelt) as process:
+        words = "names no setting; did you mean IGNITE_SYNC_LISTENER_ADMIN_TOKEN?"
+        for command in ("run", "check", "status"):
+            line = f"ignite-sync: environment: IGNITE_SYNC_LISTENR_ADMIN_TOKEN: {words}\n"
+            assert await process.command(command) == (2, "", line)
+
+
+def _symlink(file: Path, name: Path) -> None:
+    name.symlink_to(file)
+
+
+def _hard_link(file: Path, name: Path) -> None:
+    os.link(file, name)
+
+
+@pytest.mark.holds("E07")
+@pytest.mark.parametrize("link", [_symlink, _hard_link])
+async def test_a_second_daemon_on_one_database_is_refused_by_any_name(
+    tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    shared, names = tmp_path / "shared.db", [tmp_path / "one" / "release.db", tmp_path / "two" / "release.db"]
+    shared.touch()
+    daemons = []
+    for name in names:
+        name.parent.mkdir()
+        link(shared, name)
+        port = free_port()
+        daemons.append(Process(name.parent, alone(port, str(name)), port))
+    first, second = daemons
+    async with first, second:
+        await first.start()
+        line = f"ignite-sync: database {names[1]}: another daemon is using it; stop that one first\n"
+        assert await second.command("run") == (2, "", line)
+        await first.kill()
+        await second.start()
+
+
+@pytest.mark.holds("E22")
+@pytest.mark.parametrize("mark", MARKS)
+async def test_marked_settings_secrets_and_bodies_are_read(house: OpenHouse, tmp_path: Path, mark: str) -> None:
+    first, encoding = MARKS[mark]
+    (tmp_path / "key").write_bytes(first + f"{KEY}\r\n".encode(encoding))
+    async with house(sync={"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}, start=False) as h:
+        text = h.process.config.read_text("utf-8").replace(f'secret_keys = ["{KEY}"]', 'secret_keys_file = "key"')
+        assert "secret_keys_file" in text
+        text = text.replace('"key"', f'"{tmp_path / "key"}"').replace("[listener]", '[listener]\nignite_token = "e2e"')
+        h.process.config.write_bytes(first + text.replace("\n", "\r\n").encode(encoding))
+        await h.process.start()
+        await h.first_sync()
+
+        async def post(path: str, body: object, **headers: str) -> int:
+            content = first + json.dumps(body).encode(encoding)
+            sent = {"Content-Type": "application/json", **headers}
+            return (await h.process.request("POST", path, content=content, headers=sent)).status_code
+
+        product = {"scope": "store/product/updated", "data": {"type": "product", "id": 1}}
+        assert await post(f"/webhooks/{SITE}", product, **{SECRET_HEADER: WEBHOOK_SECRET}) == 200
+        assert (await h.process.status())["outbox"]["live"] == 1
+        assert await post("/admin/explain", {"site": SITE, "kind": "products", "id": "1"}) == 200
+        keys = {"spark_api_client_id": f" {h.site.client_id}\u00a0", "spark_api_client_secret": h.site.client_secret}
+        connect = {"store_id": h.shop.store_hash, **keys}
+        assert await post(f"/v1/{SITE}", connect, Authorization="Bearer e2e") == 204

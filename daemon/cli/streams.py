@@ -52,10 +52,10 @@ def standard_streams() -> Iterator[None]:
     _open_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
         manner = _manner(sys.stdout)
-        sys.stdout = sys.__stdout__ = _Output(sys.stdout.detach(), **manner)
+        sys.stdout = _Output(sys.stdout.detach(), **manner)
     if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
         manner = _manner(sys.stderr)
-        sys.stderr = sys.__stderr__ = _Messages(sys.stderr.detach(), **manner)
+        sys.stderr = _Messages(sys.stderr.detach(), **manner)
     output = sys.stdout
     try:
         yield

@@ -101,7 +101,7 @@ class ListenerSettings:
 class DatabaseSettings:
     """Where the outbox, the ledger and the connections are kept."""
 
-    url: str = field(default="sqlite:///ignite-sync.db", validator=_sqlite_file)
+    url: str = field(default="sqlite:///ignite-sync.db", converter=trimmed, validator=_sqlite_file)
 
     @property
     def path(self) -> Path:

@@ -88,7 +88,7 @@ class Tokens:
 
 
 class _Reply(msgspec.Struct):
-    access_token: Annotated[str, Meta(pattern="^[!-~]+$")]
+    access_token: Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
     """What a header can carry (RFC 6750 section 2.1 allows less)."""
     expires_in: float = TOKEN_SECONDS
 

@@ -6,9 +6,9 @@ Which spellings there are is tested beside the part that reads them; here it is 
 import codecs
 import json
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -18,7 +18,6 @@ from tests.e2e.harness import OpenHouse
 from tests.e2e.process import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, Process, free_port
 
 KEY = "e2e-secret-key-of-32-characters!"
-CLOSED = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
 MARKS = {"UTF-8": (codecs.BOM_UTF8, "utf-8"), "UTF-16": (codecs.BOM_UTF16_LE, "utf-16-le")}
 
 
@@ -36,71 +35,20 @@ def process(tmp_path: Path) -> Process:
 
 def redirected(how: str) -> list[str]:
     """Return what runs a command with its streams as a shell redirects them."""
-    return ["sh", "-c", f'exec "$@" {how}', "sh"]
+    return ["bash", "-c", f'exec "$@" {how}', "bash"]
 
 
 @pytest.mark.holds("E21")
-@pytest.mark.parametrize("how", CLOSED)
-async def test_streams_that_are_closed_at_the_start_harm_nothing(process: Process, how: str) -> None:
+async def test_without_any_stream_it_runs_and_ends_as_ever(process: Process) -> None:
+    """Every combination, and every command, is tried in tests/prove/process/test_streams.py."""
     async with process:
-        process.wrapper = redirected(how)
-        code, output, errors = await process.command("check")
-        assert (code, bool(output), errors) == (0, ">&-" not in how.replace("2>&-", ""), "")
+        process.wrapper = redirected("<&- >&- 2>&-")
         await process.start()
-        code, output, _ = await process.command("status")
-        assert (code, output) in {(0, "no connections\n"), (0, "")}
+        assert await process.command("status") == (0, "", "")
         assert await process.terminate() == 0
-        with sqlite3.connect(process.database) as database:
-            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        database.close()
         assert b'"event"' not in process.database.read_bytes(), "nothing was logged into the database"
-
-
-@pytest.mark.holds("E21")
-@pytest.mark.parametrize("how", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", ">/dev/full"])
-async def test_bad_settings_end_it_with_2_whatever_the_streams_are(process: Process, how: str) -> None:
-    async with process:
         process.config.write_text("[listener]\nport =\n", "utf-8")
-        process.wrapper = redirected(how)
         assert (await process.command("run"))[0] == 2
-
-
-@pytest.mark.holds("E21")
-@pytest.mark.parametrize("command", ["check", "status", "issues"])
-async def test_output_that_cannot_be_written_is_one_line_and_exit_1(process: Process, command: str) -> None:
-    async with process:
-        await process.start()
-        process.wrapper = redirected(">/dev/full")
-        line = "ignite-sync: standard output cannot be written (No space left on device)\n"
-        assert await process.command(command) == (1, "", line)
-
-
-@pytest.mark.holds("E21")
-@pytest.mark.parametrize("how", ["2>/dev/full", ">/dev/full 2>/dev/full", "2>&1 | true"])
-async def test_the_daemon_runs_though_nobody_can_read_what_it_says(process: Process, how: str) -> None:
-    async with process:
-        process.wrapper = redirected(how) if "|" not in how else ["bash", "-c", 'exec "$@" > >(true) 2>&1', "bash"]
-        await process.start()
-        assert (await process.request("GET", "/admin/status")).json() == {"connections": []}
-        assert await process.terminate() == 0
-
-
-@pytest.mark.holds("E21")
-@pytest.mark.parametrize("how", CLOSED)
-async def test_the_demo_runs_with_closed_streams(process: Process, how: str) -> None:
-    async with process:
-        process.wrapper = redirected(how)
-        await process.launch("demo", "--port", str(process.port))
-        await process.ready()
-        assert await process.terminate() == 0
-
-
-@pytest.mark.holds("E21")
-async def test_the_demo_ends_where_nothing_can_be_shown(process: Process) -> None:
-    async with process:
-        process.wrapper = redirected(">/dev/full 2>&1")
-        await process.launch("demo", "--exit", "--port", "0")
-        assert await process.wait() == 1
 
 
 @pytest.mark.holds("E06")
@@ -184,3 +132,51 @@ async def test_marked_settings_secrets_and_bodies_are_read(house: OpenHouse, tmp
         keys = {"spark_api_client_id": f" {h.site.client_id}\u00a0", "spark_api_client_secret": h.site.client_secret}
         connect = {"store_id": h.shop.store_hash, **keys}
         assert await post(f"/v1/{SITE}", connect, Authorization="Bearer e2e") == 204
+
+
+SPELLED = {
+    "a line break": "hid\nden",
+    "a NUL": "hid\0den",
+    "a typographic quotation mark": "\u201chidden\u201d",
+    "a hard space": "hid\u00a0den",
+    "nothing": " ",
+    "no end": "hidden" * 1000,
+    "half a character": "hidden\ud800",
+    "a number": 1,
+    "a list": ["hidden"],
+}
+IGNITE = ("store_id", "spark_api_client_id", "spark_api_client_secret")
+ADMIN = ("store_id", "client_id", "client_secret")
+DANGEROUS = ["..", "../../v2/store", "%2f", "..%2f..", "1/2", "1?x=2", "\0", "9" * 5000, "é", "-1", "1,2", " 1"]
+
+
+@pytest.mark.holds("E20")
+async def test_odd_ids_and_credentials_are_refused_by_name_and_harm_nothing(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.first_sync()
+        h.process.config.write_text(
+            h.process.config.read_text("utf-8").replace("[listener]", '[listener]\nignite_token = "e2e"')
+        )
+        await h.process.restart()
+        for path, names in ((f"/v1/{SITE}", IGNITE), ("/admin/connect", ADMIN)):
+            bearer = "e2e" if path.startswith("/v1") else ADMIN_TOKEN
+            good = dict(zip(names, (h.shop.store_hash, h.site.client_id, h.site.client_secret), strict=True))
+            for name in names:
+                for what, odd in SPELLED.items():
+                    body = json.dumps({"site": SITE} | good | {name: odd})
+                    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
+                    answer = await h.process.request("POST", path, content=body, headers=headers)
+                    assert answer.status_code == 400, (path, name, what)
+                    assert name in answer.text or what == "half a character", (path, name, what)
+                    assert "hidden" not in answer.text
+        for odd in DANGEROUS:
+            entity = {"site": SITE, "kind": "products", "id": odd, "ids": [odd], "action": "retry"}
+            for verb in ("explain", "parked", "removals"):
+                assert (await h.process.request("POST", f"/admin/{verb}", json=entity)).status_code in {200, 400}, odd
+            headers = {"Authorization": "Bearer e2e"}
+            answer = await h.process.request("POST", f"/v1/{SITE}/sync/products/{quote(odd, safe='')}", headers=headers)
+            assert answer.status_code in {400, 404}, odd
+            answer = await h.process.request("POST", f"/v1/test/{quote(odd, safe='')}", headers=headers, json={})
+            assert answer.status_code in {400, 404}, odd
+        assert "Traceback" not in h.process.output
+        h.assert_equal()

@@ -127,7 +127,10 @@ async def test_a_caller_cancelled_while_asking_leaves_it_to_the_next(
 
 DEEP = b'{"title": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 NO_TOKENS = [b"", b"<html>", b'{"access_token": 5}', b"[]", DEEP]
-UNFIT = [b'{"access_token": ""}', b'{"access_token": "a\\nb"}', b'{"access_token": "\xc3\xa9"}']
+UNFIT = [
+    b'{"access_token": "%s"}' % odd
+    for odd in (b"", b"a\\nb", b"ab\\n", b"a\\u0000b", b"a b", b"\xc3\xa9", b"\xe2\x80\x9c")
+]
 """What no header could carry."""
 
 

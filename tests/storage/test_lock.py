@@ -78,10 +78,10 @@ def test_a_second_process_is_refused_by_whatever_name(tmp_path: Path, other: Nam
         file.touch()
     with only_one(file, make=True):
         link = other(file)
-        with subprocess.Popen([sys.executable, "-c", HOLD, link], stderr=subprocess.PIPE, text=True) as second:
+        with subprocess.Popen([sys.executable, "-c", HOLD, str(link)], stderr=subprocess.PIPE, text=True) as second:
             assert second.stderr is not None
             assert "another daemon is using it; stop that one first" in second.stderr.read()
-    arguments = [sys.executable, "-c", HOLD, link]
+    arguments = [sys.executable, "-c", HOLD, str(link)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"

@@ -32,7 +32,7 @@ def connect(
         )
     )
     client_id = _credential("--client-id", client_id)
-    store_id = store_id and _credential("--store-id", store_id)
+    store_id = None if store_id is None else _credential("--store-id", store_id)
     with talking():
         answer = Daemon(settings.listener).connect(site, store_id, client_id, secret)
     if "redirect_url" in answer:

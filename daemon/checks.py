@@ -49,7 +49,9 @@ def _database(settings: Settings) -> CheckResult:
         check_writable(path)
     except ConfigError as error:
         return CheckResult(subject=subject, ok=False, detail=str(error).removeprefix(f"{subject}: "))
-    return CheckResult(subject=subject, ok=True, detail="can be written")
+    names = path.stat().st_nlink if path.exists() else 1
+    note = f"; it has {names} names (hard links): always use the same, since SQLite's log lies beside it"
+    return CheckResult(subject=subject, ok=True, detail=f"can be written{note if names > 1 else ''}")
 
 
 async def _platform(link: ConnectionSettings) -> CheckResult:

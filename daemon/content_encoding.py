@@ -2,7 +2,8 @@
 
 gzip is read to its last member (RFC 1952, section 2.2), deflate with the wrapper of zlib or without (both are in use).
 Names that are no codings (`identity`, `none`, `UTF-8`, `aws-chunked`) say nothing of the body. A proxy that unpacks an
-answer and leaves the header leaves a plain text, which is taken as it is.
+answer and leaves the header leaves a plain text, which is taken as it is; one that packs it, or packs it again, without
+saying so leaves gzip, which no text begins as.
 """
 
 import contextlib
@@ -36,7 +37,8 @@ def decoded(body: bytes, encoding: str, most: int) -> bytes:
 
     Raises Undecodable, Truncated and Oversized.
     """
-    codings = [name for part in encoding.split(",") if (name := part.strip().lower()) in _DECODERS]
+    names = (part.partition(";")[0].strip(" \t\"'").lower() for part in encoding.split(","))
+    codings = [name for name in names if name in _DECODERS]
     if len(codings) > _MOST_CODINGS:
         raise Undecodable("it is packed too often")
     for name in reversed(codings):  # the last one was applied last
@@ -47,7 +49,7 @@ def decoded(body: bytes, encoding: str, most: int) -> bytes:
         except (Undecodable, Truncated):
             if body.lstrip()[:1] not in _PLAIN:
                 raise
-    return body
+    return _gunzipped(body, most) if body.startswith(_GZIP_MAGIC) else body
 
 
 def _gunzipped(body: bytes, most: int) -> bytes:

@@ -174,16 +174,14 @@ def _oversized() -> Retry:
 
 def _plain(body: bytes, encoding: str | None) -> bytes:
     """Return what a body says: without content codings, and in UTF-8 without a byte order mark."""
-    if encoding is not None and body:
-        try:
-            body = content_encoding.decoded(body, encoding, LARGEST_BODY)
-        except content_encoding.Oversized as error:
-            raise _oversized() from error
-        except content_encoding.Truncated as error:
-            raise Retry("the answer ends before its encoding does", reason="truncated", effect_unknown=True) from error
-        except content_encoding.Undecodable as error:
-            raise Retry(f"the answer cannot be unpacked: {error}", reason="undecodable", effect_unknown=True) from error
-    return without_mark(body)
+    try:
+        return without_mark(content_encoding.decoded(body, encoding or "", LARGEST_BODY))
+    except content_encoding.Oversized as error:
+        raise _oversized() from error
+    except content_encoding.Truncated as error:
+        raise Retry("the answer ends before its encoding does", reason="truncated", effect_unknown=True) from error
+    except content_encoding.Undecodable as error:
+        raise Retry(f"the answer cannot be unpacked: {error}", reason="undecodable", effect_unknown=True) from error
 
 
 @functools.lru_cache(maxsize=64)

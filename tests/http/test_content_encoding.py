@@ -51,6 +51,11 @@ READABLE = {
     "beside no codings": ("utf-8, gzip, identity", ZIPPED),
     "gzip, unpacked on the way": ("gzip", BODY),
     "deflate, unpacked on the way": ("deflate", BODY),
+    "gzip with a parameter": ("gzip;q=1.0", ZIPPED),
+    "gzip in quotation marks": ('"gzip"', ZIPPED),
+    "gzip without a word": ("", ZIPPED),
+    "gzip that is called UTF-8": ("UTF-8", ZIPPED),
+    "gzip, packed once more on the way": ("gzip", gzip.compress(ZIPPED)),
     "brotli, unpacked on the way": ("br", BODY),
     "a page, unpacked on the way": ("gzip", b"\n<html>"),
 }
@@ -108,8 +113,9 @@ async def test_an_unreadable_answer_is_asked_for_again(what: str) -> None:
         ("deflate", zlib.compress(bytes(MOST + 1))),
         ("deflate", raw_deflate(bytes(MOST + 1))),
         ("gzip, gzip", gzip.compress(gzip.compress(bytes(MOST * 1000)))),
+        ("", gzip.compress(bytes(MOST + 1))),
     ],
-    ids=["gzip", "two members", "20,000 members", "zlib", "raw deflate", "twice"],
+    ids=["gzip", "two members", "20,000 members", "zlib", "raw deflate", "twice", "without a word"],
 )
 def test_a_bomb_is_bounded(encoding: str, bomb: bytes) -> None:
     with pytest.raises(Oversized):

@@ -7,7 +7,6 @@ none, as many seconds as the clocks differ by may be wrong with it, so it is not
 
 import math
 from collections.abc import Mapping
-from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 LONGEST_UNSURE = 5.0
@@ -43,8 +42,6 @@ def as_seconds(text: str) -> float | None:
 
 def _timestamp(text: str) -> float | None:
     try:
-        moment = parsedate_to_datetime(text)
-        # The zone "-0000" makes a moment without one, which would be taken for this machine's time.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
         return None

@@ -42,10 +42,18 @@ def only_one(path: Path, *, make: bool = False) -> Iterator[None]:
             fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise _in_use(path) from error
+        if os.geteuid() == 0:  # a command that root calls must not lock the daemon's own user out
+            os.fchown(beside.fileno(), *owner_of(real))
         if make:
             _make_private(real)
         with _held(path, real):
             yield
+
+
+def owner_of(path: Path) -> tuple[int, int]:
+    """Return user and group of the database at `path`, or of its folder while there is none."""
+    found = (path if path.exists() else path.absolute().parent).stat()
+    return found.st_uid, found.st_gid
 
 
 @contextlib.contextmanager

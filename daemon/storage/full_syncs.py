@@ -20,11 +20,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, true, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import removals
+from daemon.storage.absent import absent
 from daemon.storage.freshness import Freshness
 from daemon.storage.outbox import active, tag
 from daemon.storage.tables import full_syncs, ledger, outbox, sync_log
@@ -63,6 +64,8 @@ class Run:
     held_removals: int
     allow_removals: bool
     again: bool
+    waited_seconds: float
+    """For how long it has waited for its last items, blocked time aside."""
 
     @property
     def refresh(self) -> bool:
@@ -72,7 +75,10 @@ class Run:
 
 @frozen(kw_only=True)
 class Start:
-    """A wish for a run. An `internal` one that finds a run on its way has it run again; another is refused."""
+    """A wish for a run. An `internal` one that finds a run on its way has it run again; another is refused.
+
+    The run that starts next, whoever starts it, is the one that was wished for so.
+    """
 
     connection_id: ConnectionId
     kind: Kind
@@ -108,13 +114,14 @@ def _start(conn: Connection, call: Start) -> RunId | None:
         return None
     if present is not None:
         _replace(conn, present)
-    if call.mode != "daily":
+    mode = _owed_mode(conn, call)
+    if mode != "daily":
         _supersede(conn, call)
     inserted = conn.execute(
         full_syncs.insert().values(
             connection_id=call.connection_id,
             kind=call.kind.value,
-            mode=call.mode,
+            mode=mode,
             state="enumerating",
             started_at=call.now,
             allow_removals=call.allow_removals,
@@ -125,7 +132,7 @@ def _start(conn: Connection, call: Start) -> RunId | None:
     if call.allow_removals:
         allow = removals.Allow(connection_id=call.connection_id, kind=call.kind, ids=None, now=call.now)
         tag(conn, call.connection_id, call.kind, removals.allowed(conn, allow), run, call.now)
-    if _is_told(call.mode, call.kind):
+    if _is_told(mode, call.kind):
         new = insert(sync_log).values(
             connection_id=call.connection_id,
             kind=call.kind.value,
@@ -140,6 +147,16 @@ def _start(conn: Connection, call: Start) -> RunId | None:
             )
         )
     return run
+
+
+def _owed_mode(conn: Connection, call: Start) -> str:
+    """Return the mode of a run that is about to start: one that is owed, if it does more than the one that is asked for.
+
+    One is owed while the latest run has `again`; the run that starts now takes its place as the latest.
+    """
+    before = latest(conn, call.connection_id, call.kind)
+    modes = [call.mode] if before is None or not before.again else [call.mode, before.mode]
+    return next(mode for mode in ("refresh", "normal", "daily") if mode in modes)
 
 
 def _is_told(mode: str, kind: Kind) -> bool:
@@ -232,7 +249,7 @@ def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
 
 
 def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
-    """Queue what the run did not see, to be confirmed by a read by id; hold all of it when the run saw nothing.
+    """Queue what the run did not see, to be confirmed by a read by id; hold the removals when the run saw nothing.
 
     Returns how many are held, if the first of a kind are since now.
     """
@@ -243,24 +260,13 @@ def _finish(conn: Connection, run_id: RunId, now: float) -> int:
     run = _enumerating(conn, run_id)
     if run is None:
         return 0
-    c, row, kind = full_syncs.c, ledger.c, Kind(run.kind)
-    absent = [
-        ExternalId(found.external_id)
-        for found in conn.execute(
-            select(row.external_id).where(
-                row.connection_id == run.connection_id,
-                row.kind == kind.value,
-                row.seen_run != run_id,
-                row.settled_run < run_id,
-            )
-        )
-    ]
+    c, kind = full_syncs.c, Kind(run.kind)
+    unseen = absent(conn, run.connection_id, kind, run_id)
     waiting = removals.held_ids(conn, run.connection_id, kind)
-    absent = [external_id for external_id in absent if external_id not in waiting]
-    held = absent if run.seen == 0 and not run.allow_removals else []
+    synced = [external_id for external_id in unseen.synced if external_id not in waiting]
+    held = synced if run.seen == 0 and not run.allow_removals else []
     removals.hold_unseen(conn, run, held, now)
-    if absent and not held:
-        tag(conn, run.connection_id, kind, absent, run_id, now)
+    tag(conn, run.connection_id, kind, [*([] if held else synced), *unseen.unsynced], run_id, now)
     values = {"state": "draining", "enumerated_at": now, "held_removals": len(held)}
     conn.execute(update(full_syncs).where(c.id == run_id).values(**values))
     return 0 if waiting else len(held)
@@ -280,19 +286,39 @@ def _close(conn: Connection, run_id: RunId, now: float) -> bool:
     if tagged or removals.waits(conn, run_id):
         return False
     held = removals.held(conn, run.connection_id, Kind(run.kind))
-    state = "ending" if _is_told(run.mode, Kind(run.kind)) else "ended"
-    end = {"state": state, "finished_at": now, "held_removals": held, "succeeded": run.failed == 0 and held == 0}
-    conn.execute(update(full_syncs).where(c.id == run_id).values(**end))
+    _end(conn, run, now, held_removals=held, succeeded=run.failed == 0 and held == 0)
     return True
 
 
+def _end(conn: Connection, run: Row[Any] | Run, now: float, **values: object) -> None:
+    """Store the end of a run. One that began ahead of its end, by a clock that was wrong, began just now instead."""
+    kind, log = Kind(run.kind), sync_log.c
+    told = _is_told(run.mode, kind)
+    if run.started_at > now:
+        values["started_at"] = now
+        if told:  # only a PUT tells of a start
+            mine = (log.connection_id == run.connection_id, log.kind == kind.value)
+            conn.execute(update(sync_log).where(*mine).values(started_at=now, put_for=run.id))
+    end = {"state": "ending" if told else "ended", "finished_at": now, **values}
+    conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(**end))
+
+
+def note_wait(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[None]:
+    """Note for how many seconds runs have waited for their last items."""
+    for run, seconds in calls:
+        conn.execute(update(full_syncs).where(full_syncs.c.id == run).values(waited_seconds=seconds))
+    return [None] * len(calls)
+
+
 def give_up(conn: Connection, calls: Sequence[RunId]) -> list[int]:
-    """Let the rows that still retry leave their run and count as failed; return how many."""
-    return [_give_up(conn, run) for run in calls]
+    """Let the rows that still retry leave their run and count as failed; return how many. A row never tried stays."""
+    return [_leave(conn, run, outbox.c.attempts > 0) for run in calls]
 
 
-def _give_up(conn: Connection, run: RunId) -> int:
-    left = conn.execute(update(outbox).where(outbox.c.full_sync_id == run).values(full_sync_id=None)).rowcount
+def _leave(conn: Connection, run: RunId, condition: ColumnElement[bool]) -> int:
+    """Let the rows of a run that meet a condition leave it."""
+    mine = (outbox.c.full_sync_id == run, condition)
+    left = conn.execute(update(outbox).where(*mine).values(full_sync_id=None)).rowcount
     c = full_syncs.c
     conn.execute(update(full_syncs).where(c.id == run).values(failed=c.failed + left))
     return left
@@ -307,11 +333,9 @@ def _cancel(conn: Connection, connection_id: ConnectionId, kind: Kind, now: floa
     run = current(conn, connection_id, kind)
     if run is None or not active(conn, [connection_id]):
         return None
-    _give_up(conn, run.id)
+    _leave(conn, run.id, true())
     removals.judge_cancelled(conn, run.id, now)
-    state = "ending" if _is_told(run.mode, kind) else "ended"
-    end = {"state": state, "finished_at": now, "succeeded": False}
-    conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(**end))
+    _end(conn, run, now, succeeded=False)
     return run.id
 
 

@@ -2,7 +2,8 @@
 
 `untold` says that SparkLayer has yet to be told of the issue as it is now, `maybe_told` that it may know of it in
 some form; the latter is set *before* anything is sent, so an issue that is resolved always queues its id. An entity
-has an issue or waits to be reported as synced, never both: so no id is in both lists of a report.
+has an issue or waits to be reported as synced, never both: so no id is in both lists of a report. `settled_run` is the
+latest full sync there was when the entity was last worked on, which `daemon.storage.absent` needs.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind
+from daemon.storage.ledger import latest_run
 from daemon.storage.tables import issues, synced
 
 
@@ -50,6 +52,10 @@ def replace(
         if issue is None and (report or (external_id in present and present[external_id].maybe_told))
     ]
     _open(conn, connection_id, kind, now, opened)
+    still = [external_id for external_id, issue, _ in entities if issue is not None]
+    if still:
+        run = latest_run(conn, connection_id, kind)
+        conn.execute(update(issues).where(*mine, c.external_id.in_(still)).values(settled_run=run))
     if resolved:
         conn.execute(delete(issues).where(*mine, c.external_id.in_(resolved)))
     if kind in LOGGED_KINDS:

@@ -267,9 +267,15 @@ _OLDEST = (
 _DUE = Prepared(_OLDEST.where(outbox.c.due_at <= bindparam("now")))
 _DUE_BY_A_JUMP = Prepared(_OLDEST.where(outbox.c.due_at > bindparam("now") + MAX_BACKOFF))
 _NEXT = Prepared(select(func.min(outbox.c.due_at)).where(*_OF_A_LANE, outbox.c.due_at > bindparam("after")))
-_TAG = Prepared(outbox.insert(), *(column.name for column in outbox.columns if column.name != "sealed"))
+_LATER = {"sealed", "parked_run"}
+_TAG = Prepared(outbox.insert(), *(column.name for column in outbox.columns if column.name not in _LATER))
 _NEW = insert(outbox).values(revision=1, attempts=0, state="pending")
-_LATEST = outbox.c.first_queued_at + bindparam("patience")
+# A clock that was ahead must not have a row wait for more changes until its time comes.
+_FIRST = case(
+    (_NEW.excluded.first_queued_at < outbox.c.first_queued_at, _NEW.excluded.first_queued_at),
+    else_=outbox.c.first_queued_at,
+)
+_LATEST = _FIRST + bindparam("patience")
 _PARKED = outbox.c.state == "parked"
 _RECORD = Prepared(
     _NEW.on_conflict_do_update(
@@ -284,7 +290,7 @@ _RECORD = Prepared(
                 else_=_LATEST,
             ),
             "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
-            "first_queued_at": case((_PARKED, _NEW.excluded.first_queued_at), else_=outbox.c.first_queued_at),
+            "first_queued_at": case((_PARKED, _NEW.excluded.first_queued_at), else_=_FIRST),
             "state": "pending",
         },
     ),

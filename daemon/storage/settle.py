@@ -189,7 +189,13 @@ def _retries(conn: Connection, call: Settlement) -> None:
         conn.execute(
             update(outbox)
             .where(*mine)
-            .values(state="parked", attempts=c.attempts + 1, full_sync_id=None, sealed=bindparam("b_error")),
+            .values(
+                state="parked",
+                attempts=c.attempts + 1,
+                full_sync_id=None,
+                parked_run=ledgers.latest_run(conn, call.connection_id, call.kind),
+                sealed=bindparam("b_error"),
+            ),
             [{"b_id": claim.external_id, "b_error": errors[claim]} for claim in parked],
         )
     _begin_anew(conn, call, bumped)

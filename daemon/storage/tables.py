@@ -85,6 +85,7 @@ outbox = Table(
     Column("first_queued_at", Float, nullable=False),
     Column("state", String, nullable=False),
     Column("sealed", LargeBinary),
+    Column("parked_run", Integer),
     CheckConstraint("state in ('pending', 'parked')", name="state"),
     CheckConstraint("state <> 'parked' or full_sync_id is null", name="parked_rows_leave_their_run"),
     Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
@@ -157,6 +158,7 @@ full_syncs = Table(
     Column("held_removals", Integer, nullable=False, default=0),
     Column("allow_removals", Boolean, nullable=False, default=False),
     Column("again", Boolean, nullable=False, default=False),
+    Column("waited_seconds", Float, nullable=False, default=0.0),
     CheckConstraint("mode in ('normal', 'refresh', 'daily')", name="mode"),
     CheckConstraint("state in ('enumerating', 'draining', 'ending', 'ended')", name="state"),
     CheckConstraint("state <> 'ending' or finished_at is not null", name="the_end_is_stored_before_it_is_sent"),
@@ -175,6 +177,7 @@ issues = Table(
     Column("untold", Boolean, nullable=False),
     Column("maybe_told", Boolean, nullable=False),
     Column("opened_at", Float, nullable=False),
+    Column("settled_run", Integer, nullable=False, default=0),
     sqlite_with_rowid=False,
 )
 

@@ -60,7 +60,20 @@ ROWS_OF_0006 = (
 INSERT INTO removals VALUES (7, 'products', '9', '', 'deleted', 'held', NULL, 1.0, NULL)
 """
 )
-ROWS = {"0001": ROWS_OF_0001, "0003": ROWS_OF_0003, "0004": ROWS_OF_0004, "0005": ROWS_OF_0005, "0006": ROWS_OF_0006}
+ROWS_OF_0008 = (
+    ROWS_OF_0006.replace("'pending', NULL)", "'pending', NULL, NULL)")
+    .replace("'parked', x'01')", "'parked', x'01', 1)")
+    .replace("NULL, NULL, 2, 1, 1, 0, 0, 0)", "NULL, NULL, 2, 1, 1, 0, 0, 0, 9.5)")
+    .replace("x'04', x'05', 1, 0, 3.0)", "x'04', x'05', 1, 0, 3.0, 1)")
+)
+ROWS = {
+    "0001": ROWS_OF_0001,
+    "0003": ROWS_OF_0003,
+    "0004": ROWS_OF_0004,
+    "0005": ROWS_OF_0005,
+    "0006": ROWS_OF_0006,
+    "0008": ROWS_OF_0008,
+}
 """By revision, rows as a release that ended there wrote them. A new revision adds its own."""
 
 

@@ -29,6 +29,7 @@ from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, Side, S
 from daemon.model import Connection, ConnectionId
 from daemon.second_answer import SECOND_AFTER
 from daemon.storage import connections
+from daemon.storage.age import age_if_known
 from daemon.storage.connections import Wipe
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault
@@ -67,7 +68,10 @@ class Departures:
 
     def begin(self, connection: Connection, since: float) -> None:
         """Clean up after a connection that has been leaving since `since` (seconds since the epoch)."""
-        self._crew.add(connection.id, partial(self._depart, connection, since + GIVE_UP_AFTER))
+        left = GIVE_UP_AFTER - age_if_known(since, self.now())
+        # The day is over, or the clock is wrong: try for a little longer.
+        seconds = left if left > 0 else LONGEST_PAUSE
+        self._crew.add(connection.id, partial(self._depart, connection, seconds))
 
     async def interrupt(self, connection_id: ConnectionId) -> None:
         """Stop cleaning up after a connection, and wait until nothing is sent for it any more."""
@@ -82,7 +86,9 @@ class Departures:
         """Stop at once: what is left is done after the next start."""
         self._crew.finish(at_once=True)
 
-    async def _depart(self, connection: Connection, deadline: float) -> None:
+    async def _depart(self, connection: Connection, seconds: float) -> None:
+        """Clean up for at most `seconds`, of a clock that does not jump."""
+        deadline = trio.current_time() + seconds
         await self.supervisor.let_go(connection.id)
         self.workshop.metrics.forget(connection.site)  # a new connection of the site is shown at the next scrape
         site = str(connection.site)
@@ -135,7 +141,7 @@ class Departures:
                 log.exception("a clean-up broke the daemon; it is tried again", site=site, what=name)
             ours = min(LONGEST_PAUSE, 2.0 ** min(attempts, 10)) * self.chance.uniform(0.5, 1.0)
             pause = min(LONGEST_PAUSE, max(ours, asked))
-            if self.now() + pause > deadline:
+            if trio.current_time() + pause > deadline:
                 log.warning("a clean-up is given up", site=site, what=name)
                 return None
             attempts += 1

@@ -12,6 +12,7 @@ from daemon.engine.gate import Gate
 from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.model import Lane
 from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
+from daemon.storage.age import age_if_known
 from daemon.storage.connections import Stored, everyone
 from daemon.storage.database import Database, Storage
 from daemon.storage.full_syncs import Run
@@ -55,7 +56,7 @@ def _kind(kind: KindOverview, now: float, vault: Vault | None) -> dict[str, Any]
         "outbox": {
             **waiting,
             "parked": sum(depth.rows for depth in kind.depths if depth.state == "parked"),
-            "oldest_seconds": round(now - min(oldest), 1) if oldest else None,
+            "oldest_seconds": round(age_if_known(min(oldest), now), 1) if oldest else None,
         },
         "full_sync": {**_run(kind.run, kind.ledger), **_held_up(kind, vault)} if kind.run else None,
         "issues": kind.issues,
@@ -117,7 +118,7 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
                     lane=depth.lane,
                     state=depth.state,
                     rows=depth.rows,
-                    oldest_seconds=now - (depth.oldest or now),
+                    oldest_seconds=age_if_known(depth.oldest or now, now),
                 )
                 for depth in seen.depths
             ]

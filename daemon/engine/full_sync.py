@@ -24,6 +24,9 @@ from daemon.storage.overview import MOST_NAMED
 CHECK_EVERY = 60.0
 """Seconds between two looks at whether a run is drained when nothing settles."""
 
+NOTE_EVERY = 10.0
+"""Seconds that a run has waited after which that is stored: as many are waited once more after a crash."""
+
 NAME_EVERY = 600.0
 """Seconds between two log lines that name what a run waits for; the first comes after `CHECK_EVERY`."""
 
@@ -96,8 +99,9 @@ class FullSyncs:
 
     async def _carry_out(self, run: Run) -> None:
         if run.state == "enumerating":
+            taken_up = trio.current_time()
             await self._wait_for_turn()
-            await self._enumerate(run)
+            await self._enumerate(run, taken_up)
         else:
             await self._drain(run)
 
@@ -117,13 +121,13 @@ class FullSyncs:
             return False
         return run.state == "enumerating" or await line.storage.read(outbox.backlog, line.connection.id, kind) > 0
 
-    async def _enumerate(self, run: Run) -> None:
+    async def _enumerate(self, run: Run, taken_up: float) -> None:
         line, cursor = self._line, run.cursor
         log.info("full sync", site=str(line.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
         if run.refresh and self._kind in {Kind.STORE, Kind.PRODUCTS}:
             line.forget_terms()
         if self._kind is Kind.PRODUCTS:
-            await self.patiently(partial(line.refresh_facts, run.started_at))
+            await self.patiently(partial(line.refresh_facts, taken_up))
         while True:
             await self._wait_for_room()
             page, taken = await self.read_page(partial(self._read_page, run), cursor)
@@ -188,21 +192,27 @@ class FullSyncs:
             await self._desk.settled.wait()
 
     async def _drain(self, run: Run) -> None:
-        """Wait until the last item is settled, but for one that still retries not for ever."""
+        """Wait until the last item is settled; one that was tried, and still retries, only for `stragglers` seconds.
+
+        The seconds are stored with the run, and are those of a clock that does not jump. Blocked ones do not count.
+        """
         line = self._line
-        began, blocked_before = line.now(), line.blocked_seconds(self._kind)
-        named_at = trio.current_time() - NAME_EVERY + CHECK_EVERY
+        waited = noted = run.waited_seconds
+        last, blocked = trio.current_time(), line.blocked_seconds(self._kind)
+        named_at = last - NAME_EVERY + CHECK_EVERY
         while not await self._judge_and_close(run):
-            waited = line.now() - began - (line.blocked_seconds(self._kind) - blocked_before)
-            if waited > line.options.stragglers:
-                await self._name_what_holds_up(run)
-                left = await line.storage.write(full_syncs.give_up, run.id)
-                log.warning("full sync ends without the last of it", site=str(line.connection.site), left=left)
+            now, blocked_now = trio.current_time(), line.blocked_seconds(self._kind)
+            waited += max(0.0, now - last - (blocked_now - blocked))
+            last, blocked = now, blocked_now
+            if waited >= noted + NOTE_EVERY:
+                noted = waited
+                await line.storage.write(full_syncs.note_wait, (run.id, waited))
+            if waited > line.options.stragglers and await self._give_up(run):
                 continue
-            if trio.current_time() >= named_at + NAME_EVERY:
-                named_at = trio.current_time()
+            if now >= named_at + NAME_EVERY:
+                named_at = now
                 await self._name_what_holds_up(run)
-            await self._desk.settled.wait_until(trio.current_time() + CHECK_EVERY)
+            await self._desk.settled.wait_until(now + CHECK_EVERY)
         if self._kind not in LOGGED_KINDS and run.mode != "daily":
             ended = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
             line.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
@@ -214,6 +224,14 @@ class FullSyncs:
         line.removals_held(self._kind, await line.storage.write(removals.judge, (run.id, line.now())))
         self._desk.wake()
         return await line.storage.write(full_syncs.close_if_drained, (run.id, line.now()))
+
+    async def _give_up(self, run: Run) -> int:
+        """Let what still retries leave the run, and name it; return how many entities left."""
+        await self._name_what_holds_up(run)
+        left = await self._line.storage.write(full_syncs.give_up, run.id)
+        if left:
+            log.warning("full sync ends without the last of it", site=str(self._line.connection.site), left=left)
+        return left
 
     async def _name_what_holds_up(self, run: Run) -> None:
         """Log which entities the run waits for because they are tried again."""

@@ -168,13 +168,13 @@ class Line:
             return self._terms
 
     async def refresh_facts(self, since: float) -> None:
-        """Read the store's facts again, if they are older than `since` (the wall clock's seconds)."""
+        """Read the store's facts again, if they are older than `since` (seconds of trio's clock)."""
         if self._facts_at < since:
             self.take_facts(await self.platform.facts())
 
     def take_facts(self, facts: StoreFacts) -> None:
         """Go on with what was read of the store just now."""
-        before, self._facts, self._facts_at = self._facts, facts, self.now()
+        before, self._facts, self._facts_at = self._facts, facts, trio.current_time()
         if before is not None and (before.currency, before.tax_inclusive) != (facts.currency, facts.tax_inclusive):
             self.forget_terms()
 

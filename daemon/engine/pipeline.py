@@ -25,6 +25,7 @@ from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, Store
 from daemon.platforms.base import Entity
 from daemon.problems import Trouble
 from daemon.storage import full_syncs, ledger, removals
+from daemon.storage.age import age_if_known
 from daemon.storage.issues import IssueRow
 from daemon.storage.outbox import Claim
 from daemon.storage.removals import SECOND_LOOK, WHOLE, Cause, Decided, Removal
@@ -301,7 +302,8 @@ class Pipeline:
                 outcome = _word_for(again[-1], verdict.failure)
             else:
                 done.append(self._done(batch, external_id, verdict))
-                line.metrics.pushed(line.connection.site, self.kind, now - batch.claims[external_id].first_queued_at)
+                waited = age_if_known(batch.claims[external_id].first_queued_at, now)
+                line.metrics.pushed(line.connection.site, self.kind, waited)
             line.metrics.entity(line.connection.site, self.kind, outcome)
             if batch.came_by_sweep(external_id) and outcome in {"written", "removed"}:
                 line.metrics.webhook_missed(line.connection.site, self.kind)

@@ -14,6 +14,7 @@ from daemon.engine.line import Line
 from daemon.model import Kind
 from daemon.platforms.base import Page
 from daemon.storage import full_syncs
+from daemon.storage.age import age
 from daemon.storage.outbox import backlog
 from daemon.storage.sweeps import Swept, SweptUntil, store_swept, swept_since, take_swept
 
@@ -44,7 +45,7 @@ class Sweep:
         while True:
             since = await self._since()
             pause = self._line.options.sweep_every * self._line.chance.uniform(0.9, 1.1)
-            rest = min(max(since + pause - self._line.now(), SHORTEST_REST), pause)
+            rest = max(pause - age(since, self._line.now()), SHORTEST_REST)
             await self._desk.sweep.wait_until(trio.current_time() + rest)
             await self.run_once()
 
@@ -52,14 +53,16 @@ class Sweep:
         """Read what changed since the last sweep, or everything if that was not done for a day."""
         line = self._line
         newest = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
-        began = line.now()
+        since, began = await self._since(), line.now()
         waits = newest is not None and newest.state == "enumerating" and not newest.seen
-        if newest is not None and waits and began - newest.started_at < FIRST_PAGE:
+        if newest is not None and waits and age(newest.started_at, began) < FIRST_PAGE:
             return  # everything is about to be read, unless the platform refuses the first page for long
-        if newest is not None and newest.state in {"ending", "ended"} and began - newest.started_at >= DAY:
+        idle = newest is not None and newest.state in {"ending", "ended"}
+        if newest is not None and idle and (since > began or age(newest.started_at, began) >= DAY):
             await self._runs.start("daily")
         else:
-            await self._walk(await self._since() - OVERLAP)
+            # A cursor that lies ahead says nothing: what reads everything may not have begun before a day ago.
+            await self._walk(since - OVERLAP if since <= began else began - DAY)
         until = SweptUntil(connection_id=line.connection.id, kind=self._kind, since=began)
         await line.storage.write(store_swept, until)
 

@@ -6,7 +6,7 @@ A site wishes for one store at a time. Credentials and wishes are sealed. A wish
 from collections.abc import Sequence
 
 from attrs import field, frozen
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Site
@@ -90,6 +90,7 @@ def forget_wishes(conn: Connection, calls: Sequence[Site]) -> list[None]:
 def forget_expired(conn: Connection, calls: Sequence[float]) -> list[None]:
     """Forget the wishes that nobody has fulfilled, as of each of these times."""
     for now in calls:
+        conn.execute(update(wishes).where(wishes.c.wished_at > now).values(wished_at=now))
         conn.execute(delete(wishes).where(wishes.c.wished_at < now - WISH_KEPT))
     return [None] * len(calls)
 

@@ -130,7 +130,8 @@ def decide(conn: Connection, calls: Sequence[Decided]) -> list[Held]:
 
 def _decide(conn: Connection, call: Decided) -> Held:
     c, mine = removals.c, _of(call.connection_id, call.kind)
-    recent = c.decided_at.between(call.now - HOUR, call.now + HOUR)  # a clock may have been ahead
+    conn.execute(update(removals).where(*mine, c.decided_at > call.now).values(decided_at=call.now))  # see `storage.age`
+    recent = c.decided_at >= call.now - HOUR
     conn.execute(delete(removals).where(*mine, c.state == "going", not_(recent)))
     present = _present(conn, mine, call)
     waited_before = held(conn, call.connection_id, call.kind)
@@ -163,7 +164,7 @@ def _state(removal: Removal, before: Row[Any] | None, now: float, limit: "_Limit
         return "going"
     if before is None or removal.run is not None or before.state == "held":
         return "waiting" if before is None else str(before.state)
-    if abs(now - before.decided_at) < SECOND_LOOK:
+    if now - before.decided_at < SECOND_LOOK:
         return "waiting"
     return "going" if limit.kept else "held"
 
@@ -290,7 +291,7 @@ def _judged(conn: Connection, run: Row[Any], now: float) -> list[ExternalId]:
     limit = _Limit.of(conn, run.connection_id, kind, run.seen)
     limit.count(conn, (*mine, c.state.in_(("waiting", "going", "held"))))
     # Those that went live just before belong to what is going on, and are among what SparkLayer had.
-    live = (c.run.is_(None), c.state == "going", c.decided_at.between(now - HOUR, now + HOUR))
+    live = (c.run.is_(None), c.state == "going", c.decided_at >= now - HOUR)
     limit.count(conn, (*_of(run.connection_id, kind), *live))
     some_held = conn.execute(select(c.external_id).where(*mine, c.state == "held").limit(1)).first()
     go = run.allow_removals or (limit.kept and not some_held)

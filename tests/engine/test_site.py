@@ -129,9 +129,9 @@ async def test_terms_are_read_once_until_they_are_forgotten() -> None:
         bench.site.statistics.reset()
         assert await bench.line.terms() == first
         assert bench.calls.total() == 0
-        await bench.line.refresh_facts(bench.line.now())
+        await bench.line.refresh_facts(trio.current_time())
         assert await bench.line.terms() == first
         bench.shop.store = type(bench.shop.store)(currency="EUR", weight_unit="KGS")
-        await bench.line.refresh_facts(bench.line.now())
+        await bench.line.refresh_facts(trio.current_time())
         await bench.line.terms()
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"

@@ -12,6 +12,7 @@ import msgspec
 from daemon.engine.pipeline import Pipeline
 from daemon.errors import Failure
 from daemon.model import ExternalId, Kind
+from daemon.problems import bounded
 from daemon.storage import issues as issue_table
 from daemon.storage import parked as parked_table
 from daemon.storage import removals as removal_table
@@ -94,7 +95,7 @@ async def explain(stored: Stored, pipeline: Pipeline, external_id: str) -> dict[
         "name": mapped.name,
         "url": mapped.url,
         "value": msgspec.to_builtins(mapped.value, str_keys=True),
-        "problems": [{"code": problem.code, "message": problem.message} for problem in mapped.problems],
+        "problems": [{"code": problem.code, "message": problem.message} for problem in bounded(mapped.problems)],
     }
     return {
         **shown,

@@ -9,10 +9,21 @@ mapping knows (`Mapped.url`).
 """
 
 import enum
+from collections import defaultdict
+from collections.abc import Sequence
 
 from attrs import frozen
 
 from daemon.model import Kind, Problem
+
+MOST_LISTED = 10
+"""Problems of one code that an issue lists; of more of them only the number."""
+
+MOST_CHARACTERS = 6000
+"""Characters after which an issue lists only the first problem of each code."""
+
+LONGEST_WORD = 300
+"""Characters of a name, a SKU or the like that is quoted; a longer one lacks its middle."""
 
 _PROPER = {"sku": "SKU", "sparklayer": "SparkLayer", "email": "e-mail"}
 """Words of codes that are not written as they are."""
@@ -261,13 +272,45 @@ class Trouble(enum.Enum):
 
     def problem(self, **words: object) -> Problem:
         """Return the problem in words for the merchant."""
-        told = " ".join(part.format(**words) for part in (self.value.message, self.value.remedy))
+        quoted = {name: shortened(word) if isinstance(word, str) else word for name, word in words.items()}
+        told = " ".join(part.format(**quoted) for part in (self.value.message, self.value.remedy))
         return Problem(code=self.name.lower(), message=told)
 
 
 def refused(words: str) -> Problem:
     """SparkLayer does not take the entity as it is; these are its words."""
     return Trouble.REFUSED_BY_SPARKLAYER.problem(words=words.rstrip(" ."))
+
+
+def shortened(text: str) -> str:
+    """Return text without its middle where it is too long: an id at its end stays."""
+    head = LONGEST_WORD * 2 // 3
+    return text if len(text) <= LONGEST_WORD else f"{text[:head]} … {text[head + 3 - LONGEST_WORD :]}"
+
+
+def bounded(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Return what an issue lists of its problems, in their order, then how many more there are of each code.
+
+    A product can have hundreds of variants, each with problems of its own. The first of every code is listed.
+    """
+    of_code: dict[str, list[int]] = defaultdict(list)
+    for place, problem in enumerate(problems):
+        of_code[problem.code].append(place)
+    listed = {places[0] for places in of_code.values()}
+    room = MOST_CHARACTERS - sum(len(problems[place].message) for place in listed)
+    for rank in range(1, MOST_LISTED):
+        for places in of_code.values():
+            if rank < len(places) and (room := room - len(problems[places[rank]].message)) >= 0:
+                listed.add(places[rank])
+    more = {code: len(places) - len(listed.intersection(places)) for code, places in of_code.items()}
+    return (
+        *(problems[place] for place in sorted(listed)),
+        *(Problem(code=code, message=_and_more(code, number)) for code, number in more.items() if number),
+    )
+
+
+def _and_more(code: str, number: int) -> str:
+    return f"{number} more {'problem' if number == 1 else 'problems'} of this kind: {title(code)}."
 
 
 def title(code: str) -> str:

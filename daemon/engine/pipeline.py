@@ -23,7 +23,7 @@ from daemon.engine.verdict import Verdict
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
 from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts, VariantId
 from daemon.platforms.base import Entity
-from daemon.problems import Trouble
+from daemon.problems import Trouble, bounded, shortened
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
 from daemon.storage.issues import IssueRow
@@ -368,11 +368,8 @@ class Pipeline:
     def _issue(self, mapped: Mapped[Any], problems: Sequence[Problem]) -> IssueRow | None:
         if not problems:
             return None
-        issue = {
-            "name": mapped.name,
-            "url": mapped.url,
-            "problems": [[problem.code, problem.message] for problem in problems],
-        }
+        listed = [[problem.code, problem.message] for problem in bounded(problems)]
+        issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
         return IssueRow(self._line.fingerprint(issue), self._line.vault.seal(issue))
 
 

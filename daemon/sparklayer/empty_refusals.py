@@ -27,7 +27,11 @@ FIRST_TO_LAST_SECONDS = 600.0
 CONTROL_PAUSE_SECONDS = 10.0
 """How long a control question that settled nothing is not asked again for an operation."""
 MOST_TRIALS = 10_000
+"""Calls whose empty refusals are counted. More of them wait until others succeed, or come no more."""
+
 MOST_KNOWN = 10
+SEARCH_PAUSE_SECONDS = 10.0
+"""Seconds between two searches for calls that come no more: a search costs more than a call that waits for it."""
 
 NOBODY = "ffffffff-ffff-4fff-bfff-ffffffffffff"
 """An id that nothing has: purchases are looked up by UUID."""
@@ -97,6 +101,7 @@ class EmptyRefusals:
     _known: dict[str, dict[str, None]] = field(init=False, factory=dict)
     """By the path of a control the ids (quoted) that it should find, the newest last."""
     _succeeded_at: float = field(init=False, default=float("-inf"))
+    _full_until: float = field(init=False, default=float("-inf"))
     _wordy: set[str] = field(init=False, factory=set)
     """Operations whose success has a body, though none was seen in the documents."""
 
@@ -152,7 +157,8 @@ class EmptyRefusals:
         trial = self._trials.get(call, {}).get(status)
         if trial is None or now - trial.last > BELIEVED_SECONDS:
             self._forget_old(now)
-            self._trials.setdefault(call, {})[status] = _Trial(now, now)
+            if call in self._trials or len(self._trials) < MOST_TRIALS:
+                self._trials.setdefault(call, {})[status] = _Trial(now, now)
             return False
         trial.tries, trial.last = trial.tries + 1, now
         lasting = now - trial.first >= FIRST_TO_LAST_SECONDS and self._succeeded_at > trial.first
@@ -167,15 +173,14 @@ class EmptyRefusals:
         return operation in self._wordy
 
     def _forget_old(self, now: float) -> None:
-        if len(self._trials) < MOST_TRIALS:
+        if len(self._trials) < MOST_TRIALS or now < self._full_until:
             return
+        self._full_until = now + SEARCH_PAUSE_SECONDS
         self._trials = {
             call: trials
             for call, trials in self._trials.items()
             if any(now - trial.last <= BELIEVED_SECONDS for trial in trials.values())
         }
-        if len(self._trials) >= MOST_TRIALS:
-            self._trials.clear()  # they are tried some more, which costs time and loses nothing
 
 
 def is_empty_refusal(answer: Answer) -> bool:

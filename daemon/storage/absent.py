@@ -34,7 +34,9 @@ def absent(conn: Connection, connection_id: ConnectionId, kind: Kind, run: RunId
         issue.connection_id == connection_id,
         issue.kind == kind.value,
         issue.settled_run < run,
-        ~exists().where(row.connection_id == connection_id, row.kind == kind.value, row.external_id == issue.external_id),
+        ~exists().where(
+            row.connection_id == connection_id, row.kind == kind.value, row.external_id == issue.external_id
+        ),
         # One that was seen and waits to be settled carries the run's tag.
         ~exists().where(
             change.connection_id == connection_id,
@@ -48,7 +50,9 @@ def absent(conn: Connection, connection_id: ConnectionId, kind: Kind, run: RunId
         change.kind == kind.value,
         change.state == "parked",
         func.coalesce(change.parked_run, 0) < run,  # one that was seen is no longer parked
-        ~exists().where(row.connection_id == connection_id, row.kind == kind.value, row.external_id == change.external_id),
+        ~exists().where(
+            row.connection_id == connection_id, row.kind == kind.value, row.external_id == change.external_id
+        ),
     )
     unsynced = {found for query in (with_issue, parked) for found in conn.execute(query).scalars()}
     return Absent(

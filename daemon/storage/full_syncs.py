@@ -150,7 +150,7 @@ def _start(conn: Connection, call: Start) -> RunId | None:
 
 
 def _owed_mode(conn: Connection, call: Start) -> str:
-    """Return the mode of a run that is about to start: one that is owed, if it does more than the one that is asked for.
+    """Return the mode of a run that is about to start: of the one owed, if that does more than the one asked for.
 
     One is owed while the latest run has `again`; the run that starts now takes its place as the latest.
     """

@@ -130,7 +130,8 @@ def decide(conn: Connection, calls: Sequence[Decided]) -> list[Held]:
 
 def _decide(conn: Connection, call: Decided) -> Held:
     c, mine = removals.c, _of(call.connection_id, call.kind)
-    conn.execute(update(removals).where(*mine, c.decided_at > call.now).values(decided_at=call.now))  # see `storage.age`
+    # What lies ahead was noted by a clock that was wrong; it counts for one more hour.
+    conn.execute(update(removals).where(*mine, c.decided_at > call.now).values(decided_at=call.now))
     recent = c.decided_at >= call.now - HOUR
     conn.execute(delete(removals).where(*mine, c.state == "going", not_(recent)))
     present = _present(conn, mine, call)

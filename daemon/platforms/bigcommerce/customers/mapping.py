@@ -19,9 +19,6 @@ from daemon.platforms.bigcommerce.wire import Odd
 from daemon.problems import Trouble
 
 PLATFORM = "BigCommerce"
-MOST = 20
-"""So many fields that cannot be read are told of at most."""
-
 LONGEST_SHOWN = 40
 """Digits of a parent's id that are shown."""
 
@@ -89,7 +86,7 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
     """Map a customer with fields that cannot be read: SparkLayer keeps what it has. One of none is no B2B customer."""
-    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields[:MOST]]
+    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields]
     return Mapped(value=None, problems=tuple(found), name=str(odd.id), url=_url(odd.id, facts))
 
 

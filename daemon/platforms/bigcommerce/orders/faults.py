@@ -23,9 +23,6 @@ LINE_AMOUNTS = ("price_ex_tax", "price_inc_tax", "total_ex_tax", "total_inc_tax"
 NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
 """Of each pair one must be there."""
 
-MOST = 20
-"""So many problems of a kind are told of at most: an order may have hundreds of lines."""
-
 
 def problems_of(order: wire.Order) -> list[Problem]:
     """Return a problem for each amount that cannot be used."""
@@ -33,7 +30,7 @@ def problems_of(order: wire.Order) -> list[Problem]:
     names += [
         f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
     ]
-    return [Trouble.ORDER_AMOUNT_UNUSABLE.problem(platform=PLATFORM, field=name) for name in names[:MOST]]
+    return [Trouble.ORDER_AMOUNT_UNUSABLE.problem(platform=PLATFORM, field=name) for name in names]
 
 
 def _of(line: wire.Line) -> Iterator[str]:
@@ -51,7 +48,7 @@ def _is_bad(amount: Decimal | None) -> bool:
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
     """Map an order with fields that cannot be read: SparkLayer keeps what it has."""
-    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields[:MOST]]
+    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields]
     return Mapped(value=None, problems=tuple(found), name=f"Order {odd.id}", url=url_of(odd.id, facts))
 
 

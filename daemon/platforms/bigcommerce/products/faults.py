@@ -15,9 +15,6 @@ PLATFORM = "BigCommerce"
 TRACKED = frozenset({"product", "variant"})
 """Where stock may be counted; "none" is the third word."""
 
-MOST = 20
-"""So many fields are told of at most: a product may have hundreds of variants."""
-
 
 def faults_of(product: wire.Product) -> Odd | None:
     """Return a product's amounts that are no numbers, and a way of counting stock that is not documented."""
@@ -31,7 +28,7 @@ def faults_of(product: wire.Product) -> Odd | None:
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Product]:
     """Map a product with fields that cannot be read: SparkLayer keeps what it has."""
-    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields[:MOST]]
+    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields]
     name = odd.rest.name if isinstance(odd.rest.name, str) else ""
     return Mapped(value=None, problems=tuple(found), name=name or str(odd.id), url=url_of(odd.id, facts))
 

@@ -249,6 +249,7 @@ def test_stock(tracking: str, levels: dict[int | None, int] | None, stock: dict[
     assert {sku: one.level for sku, one in result.stock.items()} == stock
 
 
+@pytest.mark.holds("D7")
 @pytest.mark.parametrize("null", [None, {}])
 @pytest.mark.parametrize(
     ("tracking", "levels", "fields"),

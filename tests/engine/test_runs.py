@@ -1,0 +1,172 @@
+"""Full syncs to their end: every issue is looked at, every item tried, and no hour is longer or shorter than one."""
+
+# ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon.engine.actor import Actor
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.sweep import DAY, Sweep
+from daemon.engine.sync_log import SyncLogWriter
+from daemon.model import Customer, Kind, Lane, Order, Problem, Product
+from daemon.sandbox.faults import answer
+from tests.engine.customers.people import customer
+from tests.engine.fakes import EPOCH, Bench, open_bench, product
+from tests.engine.test_orders import order
+from tests.storage.house import TABLES
+
+KINDS = [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS]
+CODE = "something_is_wrong"
+YEAR = 365 * DAY
+EVERY = 900.0
+
+
+def entity(kind: Kind, number: int) -> Product | Customer | Order:
+    if kind is Kind.PRODUCTS:
+        return product(str(number), {f"{number}1": f"S{number}"})
+    if kind is Kind.CUSTOMERS:
+        return customer(str(number))
+    return order(str(number), f"4217ba4f-7618-4e3b-b1af-{number:012}")
+
+
+@contextlib.asynccontextmanager
+async def working(bench: Bench, *, actor: bool = True, sweep: bool = False) -> AsyncIterator[FullSyncs]:
+    """Run all that full syncs need."""
+    runs = FullSyncs(bench.line, bench.kind)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(runs.run)
+        nursery.start_soon(SyncLogWriter(bench.line, bench.kind).run)
+        if actor:
+            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+        if sweep:
+            nursery.start_soon(Sweep(bench.line, bench.kind, runs).run)
+        yield runs
+        nursery.cancel_scope.cancel()
+
+
+async def ended(bench: Bench, within: float = 2000.0) -> None:
+    with trio.fail_after(within):
+        while not await bench.house.everything(TABLES["full_syncs"]) or (await bench.house.newest()).state != "ended":
+            await trio.sleep(1.0)
+
+
+@pytest.mark.holds("D1")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["normal", "refresh", "daily"])
+@pytest.mark.parametrize("all_of_it", [False, True])
+async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
+    autojump_clock: MockClock, kind: Kind, mode: str, *, all_of_it: bool
+) -> None:
+    """9 has an issue, 8 breaks us until it is parked; both are deleted in the store, and no webhook says so."""
+    async with open_bench(kind=kind) as bench:
+        bench.shop.put(*(entity(kind, number) for number in (8, 9, *(() if all_of_it else (1, 2)))))
+        bench.shop.excluded, bench.shop.broken = {"9"}, {"8"}
+        bench.shop.problems = {"9": (Problem(code=CODE, message="It is wrong."),)}
+        async with working(bench) as runs:
+            await ended(bench, 4 * 3600)
+            assert await bench.issues() == {"9": [CODE]}
+            assert {key: row["state"] for key, row in (await bench.house.rows()).items()} == {"8": "parked"}
+            del bench.shop.products["8"], bench.shop.products["9"]
+            await runs.start(mode)
+            await ended(bench)
+            await trio.sleep(5)
+        assert await bench.issues() == {}
+        assert await bench.house.rows() == {}
+        assert (await bench.house.newest()).succeeded
+        logs = bench.site.state.sync_log.logs.values()
+        assert [dict(log.errors) for log in logs] == ([] if kind is Kind.ORDERS else [{}])
+
+
+@pytest.mark.holds("D2")
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_run_outlasts_its_hour_until_its_last_item_was_tried(autojump_clock: MockClock, kind: Kind) -> None:
+    """One item fails, and for hours no other one has its turn: as in a queue that is long or slow."""
+    async with open_bench(kind=kind) as bench:
+        bench.shop.put(*(entity(kind, number) for number in range(1, 6)))
+        bench.shop.broken, bench.shop.batch_size = {"1"}, 1
+        async with working(bench, actor=False):
+            while not await bench.house.rows() or (await bench.house.newest()).state != "draining":
+                await trio.sleep(1)
+            await bench.once(Lane.BACKFILL)
+            await trio.sleep(3 * 3600)
+            newest = await bench.house.newest()
+            assert (newest.state, newest.done, newest.failed) == ("draining", 0, 1)
+            rows = await bench.house.rows()
+            assert {key for key, found in rows.items() if found["full_sync_id"]} == {"2", "3", "4", "5"}
+            bench.shop.broken = set()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+                await ended(bench)
+                nursery.cancel_scope.cancel()
+        newest = await bench.house.newest()
+        assert (newest.done, newest.failed, newest.succeeded) == (4, 1, False)
+
+
+@pytest.mark.holds("D4")
+@pytest.mark.parametrize("jump", [-YEAR, -3600.0, 3600.0, YEAR])
+@pytest.mark.parametrize("restarts", [0, 3])
+async def test_the_hour_of_stragglers_is_one_whatever_the_clock_does(
+    autojump_clock: MockClock, bench: Bench, jump: float, restarts: int
+) -> None:
+    bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2)))
+    bench.site.faults.add("POST */products", answer(409, '{"title": "try later"}'))
+    skew = 0.0
+    bench.line.now = lambda: EPOCH + skew + trio.current_time()
+    for _ in range(restarts):
+        async with working(bench):
+            await trio.sleep(900)
+        bench.restart()
+    async with working(bench):
+        await trio.sleep(60)
+        skew = jump
+        await ended(bench, 2 * 3600)
+    assert 3600 <= trio.current_time() <= 3600 + 60 * (restarts + 2)
+    newest = await bench.house.newest()
+    assert (newest.failed, newest.succeeded) == (2, False)
+
+
+@pytest.mark.holds("D4")
+@pytest.mark.parametrize("skew", [-YEAR, YEAR], ids=["a year behind", "a year ahead"])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_once_a_clock_is_corrected_everything_is_read_once(
+    autojump_clock: MockClock, bench: Bench, skew: float, *, restarted: bool
+) -> None:
+    """What sweeps asked for by a wrong clock is not what changed: here a change that no webhook told."""
+    bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2, 3)))
+    bench.line.now = lambda: EPOCH + skew + trio.current_time()
+    async with contextlib.AsyncExitStack() as first:
+        await first.enter_async_context(working(bench, sweep=True))
+        await trio.sleep(2.5 * EVERY)
+        bench.shop.change("1", title="Changed")
+        skew = 0.0
+        if restarted:
+            await first.aclose()
+            bench.restart()
+            await first.enter_async_context(working(bench, sweep=True))
+        await trio.sleep(1.5 * EVERY)
+        assert bench.site.state.comparable()["products"]["1"]["title"] == "Changed"
+        assert (await bench.house.newest()).mode == "daily"
+        read = bench.shop.calls["page"]
+        await trio.sleep(10 * EVERY)
+        assert bench.shop.calls["page"] == read
+        await trio.sleep(DAY)
+        assert bench.shop.calls["page"] == 1.5 * read, "and once a day from then on"
+
+
+@pytest.mark.holds("D4")
+async def test_facts_of_the_store_are_read_for_a_run_though_the_clock_was_set_back(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    skew = YEAR
+    bench.line.now = lambda: EPOCH + skew + trio.current_time()
+    async with working(bench) as runs:
+        await ended(bench)
+        skew, read = 0.0, bench.shop.calls["facts"]
+        await runs.start("normal")
+        await ended(bench)
+    assert bench.shop.calls["facts"] == read + 1

@@ -203,6 +203,26 @@ async def test_the_day_goes_on_over_a_restart(autojump_clock: MockClock, spark: 
         assert await until_gone(again, 1000) < 200
 
 
+@pytest.mark.holds("D4")
+@pytest.mark.parametrize("jump", [-365 * GIVE_UP_AFTER, 365 * GIVE_UP_AFTER])
+@pytest.mark.parametrize("moment", ["before a restart", "during the clean-up"])
+async def test_a_clock_that_jumps_does_not_end_a_clean_up(
+    autojump_clock: MockClock, spark: SparkLayer, jump: float, moment: str
+) -> None:
+    """The store is busy for five minutes: a clock that is a year ahead says that the day is over."""
+    async with leaving(*[BUSY] * 1000) as (first, _):
+        first.later[0] += jump if moment == "before a restart" else 0.0
+        town = await first.restarted()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(until_gone, town, 2 * GIVE_UP_AFTER)
+            await trio.sleep(150)
+            if moment == "during the clean-up":
+                town.later[0] += jump
+            await trio.sleep(150)
+            town.shop.failures["remove_webhooks"] = []
+        assert town.shop.removed == [HOOKS]
+
+
 async def test_the_sync_log_of_a_site_that_is_connected_anew_is_left_alone(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:

@@ -1,6 +1,7 @@
 """The catalogue of what a merchant must fix is whole: each entry has its parts, is raised where it says, and tested."""
 
 import ast
+import collections
 import re
 import string
 from pathlib import Path
@@ -26,6 +27,45 @@ ROOT = Path(__file__).parents[1]
 )
 def test_a_code_is_worded_as_a_heading(problem: Problem, title: str) -> None:
     assert problems.title(problem.code) == title
+
+
+@pytest.mark.holds("D8")
+@pytest.mark.parametrize(
+    ("codes", "listed", "more"),
+    [
+        ({}, {}, {}),
+        ({"a": 10}, {"a": 10}, {}),
+        ({"a": 11}, {"a": 10}, {"a": 1}),
+        ({"a": 600, "b": 1}, {"a": 10, "b": 1}, {"a": 590}),
+        ({"a": 600, "b": 600}, {"a": 10, "b": 10}, {"a": 590, "b": 590}),
+        ({str(code): 1 for code in range(60)}, {str(code): 1 for code in range(60)}, {}),
+    ],
+)
+def test_an_issue_lists_ten_problems_of_a_code_and_says_how_many_more_there_are(
+    codes: dict[str, int], listed: dict[str, int], more: dict[str, int]
+) -> None:
+    every = [Problem(code=code, message=f"{code}, {number}.") for code, size in codes.items() for number in range(size)]
+    told = problems.bounded(every)
+    kept = [problem for problem in told if problem in every]
+    assert kept == [problem for problem in every if problem in kept], "in their order"
+    assert collections.Counter(problem.code for problem in kept) == listed
+    rest = {problem.code: problem.message for problem in told[len(kept) :]}
+    assert rest.keys() == more.keys()
+    assert all(words.startswith(f"{more[code]} more problem") for code, words in rest.items())
+
+
+@pytest.mark.holds("D8")
+@pytest.mark.parametrize("trouble", Trouble)
+def test_the_text_of_an_issue_is_bounded_however_long_what_it_quotes_is(trouble: Trouble) -> None:
+    texts = (trouble.value.message, trouble.value.remedy)
+    names = {name for part in texts for _, name, _, _ in string.Formatter().parse(part) if name}
+    every = [
+        trouble.problem(**dict.fromkeys(names, f"{'x' * number}, (id {number})")) for number in range(0, 100_000, 500)
+    ]
+    text = " ".join(problem.message for problem in problems.bounded(every))
+    assert len(text) < problems.MOST_CHARACTERS + 200
+    assert "(id 1000)" in text or not names, "the end of what is quoted stays"
+    assert "more problems of this kind" in text
 
 
 PARTS = {"when", "message", "remedy", "at"}

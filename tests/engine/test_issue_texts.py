@@ -1,0 +1,61 @@
+"""An issue's text ends, however many parts of an entity are wrong: in SparkLayer, in lists, in explanations."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon import inspection
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.sync_log import SyncLogWriter
+from daemon.model import Kind
+from daemon.problems import MOST_LISTED, Trouble
+from daemon.storage import connections
+from tests.engine.fakes import Bench, open_bench
+from tests.engine.test_runs import KINDS, entity
+
+pytestmark = pytest.mark.holds("D8")
+
+PLATFORM = "Fake"
+WRONG = {
+    Kind.PRODUCTS: (
+        [Trouble.VARIANT_WITHOUT_SKU.problem(platform=PLATFORM, variant=f"Red (id {n})") for n in range(600)],
+        [Trouble.OPTION_REPEATED.problem(platform=PLATFORM, variant=f"Red (id {n})", option="A") for n in range(600)],
+        [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=f"variants[{n}].price") for n in range(600)],
+    ),
+    Kind.CUSTOMERS: (
+        [Trouble.ADDRESS_CITY_EMPTY.problem(platform=PLATFORM, address=n) for n in range(600)],
+        [Trouble.ATTRIBUTE_UNREADABLE.problem(platform=PLATFORM, name=n, owner="A", expected="B") for n in range(600)],
+    ),
+    Kind.ORDERS: (
+        [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, line=f"Mug {n}") for n in range(600)],
+        [Trouble.ORDER_AMOUNT_UNUSABLE.problem(platform=PLATFORM, field=f"Mug {n}: quantity") for n in range(600)],
+    ),
+}
+CASES = [(kind, part) for kind in KINDS for part in range(len(WRONG[kind]))]
+
+
+async def _told(bench: Bench) -> list[str]:
+    """Return the messages that SparkLayer has of the issue of 1."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(FullSyncs(bench.line, bench.kind).run)
+        nursery.start_soon(SyncLogWriter(bench.line, bench.kind).run)
+        await trio.sleep(2)
+        await bench.work()
+        await trio.sleep(2)
+        nursery.cancel_scope.cancel()
+    return [error.message for log in bench.site.state.sync_log.logs.values() for error in log.errors.values()]
+
+
+@pytest.mark.parametrize(("kind", "part"), CASES)
+async def test_hundreds_of_parts_that_are_wrong(autojump_clock: MockClock, kind: Kind, part: int) -> None:
+    async with open_bench(kind=kind) as bench:
+        bench.shop.put(entity(kind, 1))
+        bench.shop.problems = {"1": tuple(WRONG[kind][part])}
+        told = await _told(bench)
+        [stored] = await bench.line.storage.read(connections.everyone)
+        [issue] = await inspection.open_issues(bench.line.storage, bench.line.vault, stored, [kind])
+        explained = await inspection.explain(stored, bench.pipeline, "1")
+        for listed in (issue["problems"], explained["store"]["problems"]):
+            assert len(listed) == MOST_LISTED + 1
+            assert listed[-1]["message"].startswith("590 more problems of this kind: ")
+        assert [len(text) < 2500 and "590 more" in text for text in told] == ([] if kind is Kind.ORDERS else [True])

@@ -43,7 +43,7 @@ async def _told(bench: Bench) -> list[str]:
         await bench.work()
         await trio.sleep(2)
         nursery.cancel_scope.cancel()
-    return [error.message for log in bench.site.state.sync_log.logs.values() for error in log.errors.values()]
+    return [str(error.message) for log in bench.site.state.sync_log.logs.values() for error in log.errors.values()]
 
 
 @pytest.mark.parametrize(("kind", "part"), CASES)

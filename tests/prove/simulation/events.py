@@ -155,7 +155,7 @@ async def _disk_full(world: World) -> None:
 
 
 async def _jump(world: World) -> None:
-    hours = world.chance.choice([-2.0, -0.1, 0.1, 1.0, 30.0])
+    hours = world.chance.choice([-8760.0, -2.0, -0.1, 0.1, 1.0, 30.0, 8760.0])
     world.clock.jump(hours * 3600)
 
 

@@ -8,6 +8,7 @@ due with age, it is due (`age`). Where something counts while it is new, or is g
     outbox.due_at                   due, when further ahead than any backoff
     outbox.first_queued_at          the present, at the next change of the entity
     full_syncs.started_at           the daily read is due; at the run's end it is corrected, and SparkLayer told
+    sync_log.last_full_sync         told as the present at the start of the next run, the daily read included
     sweeps.since                    everything is read: nobody knows since when nothing was
     removals.decided_at             the present: it counts for one more hour, and a second look waits its seconds
     connections.leaving_since       the clean-up has its whole day

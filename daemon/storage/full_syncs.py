@@ -20,7 +20,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Row, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, case, or_, select, true, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
@@ -115,6 +115,7 @@ def _start(conn: Connection, call: Start) -> RunId | None:
     if present is not None:
         _replace(conn, present)
     mode = _owed_mode(conn, call)
+    _correct_log(conn, call)
     if mode != "daily":
         _supersede(conn, call)
     inserted = conn.execute(
@@ -157,6 +158,17 @@ def _owed_mode(conn: Connection, call: Start) -> str:
     before = latest(conn, call.connection_id, call.kind)
     modes = [call.mode] if before is None or not before.again else [call.mode, before.mode]
     return next(mode for mode in ("refresh", "normal", "daily") if mode in modes)
+
+
+def _correct_log(conn: Connection, call: Start) -> None:
+    """Have SparkLayer told the present instead of an end that lies ahead: its clock was right, and ours was not."""
+    c = sync_log.c
+    before = latest(conn, call.connection_id, call.kind)
+    if before is not None:
+        ahead = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.last_full_sync > call.now)
+        started = case((c.started_at > call.now, call.now), else_=c.started_at)
+        corrected = {"last_full_sync": call.now, "started_at": started, "put_for": before.id}
+        conn.execute(update(sync_log).where(*ahead).values(corrected))
 
 
 def _is_told(mode: str, kind: Kind) -> bool:

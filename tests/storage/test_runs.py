@@ -92,3 +92,22 @@ async def test_a_run_that_began_by_a_clock_a_year_ahead_ends_after_its_start(
     assert (closing.full, closing.run, closing.last_full_sync) == (False, run, 9.0)
     await house.confirm(closing)
     assert (await house.newest()).state == "ended"
+
+
+@pytest.mark.holds("D4")
+@pytest.mark.parametrize("mode", ["daily", "normal"])
+async def test_sparklayer_is_told_the_present_in_place_of_an_end_that_lies_ahead(house: House, mode: str) -> None:
+    before = await house.ended_run("1", now=YEAR)
+    run = await house.started(mode, now=5.0)
+    put = await house.taken()
+    assert (put.full, put.run) == (True, before if mode == "daily" else run)
+    assert (put.started_at, put.last_full_sync, put.succeeded) == (5.0, 5.0, True)
+    await house.confirm(put)
+    assert await house.take() is None
+
+
+@pytest.mark.holds("D4")
+async def test_an_end_that_lies_behind_is_told_once(house: House) -> None:
+    await house.ended_run("1", now=3.0)
+    await house.started("daily", now=5.0)
+    assert await house.take() is None

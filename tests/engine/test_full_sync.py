@@ -195,7 +195,7 @@ async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, 
         assert len(await bench.house.rows()) == 3, "they go on without the run"
 
 
-@pytest.mark.holds("C9")
+@pytest.mark.holds("C9", "E03")
 async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 13)
     bench.shop.page_size = 250

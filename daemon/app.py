@@ -228,6 +228,7 @@ def _routes(
             ("GET", "/admin/removals"): verbs.removals,
             ("POST", "/admin/removals"): verbs.allow_removals,
             ("POST", "/admin/explain"): verbs.explain,
+            ("POST", "/admin/backup"): verbs.backup,
             ("POST", "/admin/connect"): verbs.connect,
             ("POST", "/admin/disconnect"): verbs.disconnect,
         },

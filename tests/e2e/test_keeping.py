@@ -1,4 +1,4 @@
-"""Backups of the real process: made by it, wherever the command is called from; copied from the file when it is down."""
+"""Backups of the real process: made by it, wherever the command is called from; of the file when it is down."""
 
 import sqlite3
 import sys

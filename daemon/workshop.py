@@ -74,6 +74,8 @@ class Workshop:
             chance=random.Random(),  # noqa: S311  jitter is no secret
             gate=Gate(connection.site),
         )
+        apis = (line.platform.limiter.statistics().api, line.sparklayer.limiter.statistics().api)
+        self.metrics.connection(connection.site, line.desks, apis)
         return Works(line, self.destination(connection.site))
 
     def endpoint(self, connection: Connection) -> Endpoint:

@@ -99,6 +99,8 @@ class Routes:
         table: dict[int, list[_Place]] = {}
         for route in routes:
             _place(table, route.pattern).handlers[route.method] = route.handler
+            self._metrics.route(route.pattern)
+        self._metrics.route("")
         self._places = table
 
     async def answer(self, request: Request) -> Response:

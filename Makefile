@@ -59,6 +59,11 @@ crash: $(READY)
 power: $(READY)
 	$(BIN)/python -m tests.prove.power --images $(or $(IMAGES),3000) --cuts $(or $(CUTS),6) $(if $(SEED),--seed $(SEED))
 
+# The unit of config/ on a systemd of its own, in namespaces: takes root, and /usr/bin/python3 of this version.
+.PHONY: systemd
+systemd: $(READY)
+	$(BIN)/python -m tests.systemd
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 

@@ -185,7 +185,7 @@ class Metrics:
         """Let every counter that has all the labels in `known`, and none in `without`, begin at 0."""
         for name, (_, labels) in COUNTERS.items():
             if known.keys() <= set(labels) and not set(without) & set(labels):
-                self._count_from_0(name, known | dict(VALUES.get(name, {})))
+                self._count_from_0(name, {**known, **VALUES.get(name, {})})
 
     def _count_from_0(self, name: str, values: Mapping[str, Sequence[str]]) -> None:
         for series in itertools.product(*(values[label] for label in COUNTERS[name][1])):

@@ -250,7 +250,10 @@ BAD_FILES = {
     ),
     "unreadable secret's file": (
         with_line("listener", "admin_token_file = 'none'"),
-        "listener.admin_token_file: cannot read {here}/none (No such file or directory); mend the path or the permissions",
+        (
+            "listener.admin_token_file: cannot read {here}/none (No such file or directory);"
+            " mend the path or the permissions"
+        ),
     ),
     "secret's file that is no path": (
         with_line("listener", "admin_token_file = 1"),

@@ -4,8 +4,6 @@ What each attack alone comes to is tested in tests/listener; here they come all 
 of the merchants' store. Nobody in the crowd knows a secret but the one who replays a delivery that was overheard.
 """
 
-import re
-
 import psutil
 import trio
 
@@ -76,8 +74,8 @@ async def test_honest_callers_are_served_while_crowds_attack(house: OpenHouse) -
         answered = {
             name: count for name, count in metrics.items() if name.startswith("ignite_sync_http_requests_total")
         }
-        ours = [name for name in answered if re.search('status="5', name) and 'route=""' not in name]
-        assert ours == []
+        ours = {name: count for name, count in answered.items() if 'status="5' in name and 'route=""' not in name}
+        assert set(ours.values()) == {0}, ours
         assert metrics['ignite_sync_webhooks_total{outcome="recorded",site="test/sandbox"}'] >= 60
         assert await h.process.terminate() == 0
         assert "Traceback" not in h.process.output

@@ -109,6 +109,19 @@ async def test_tokens_of_the_listener_change_also_on_open_connections(house: Ope
         assert answer.status_code == httpx.codes.NOT_FOUND, "it is let in, and there is no such site"
 
 
+async def test_an_app_comes_and_goes(house: OpenHouse) -> None:
+    async with house() as h:
+        await h.process.ready()
+        without = h.process.config.read_text("utf-8")
+        section = f'[bigcommerce_app]\nclient_id = "{h.shop.login.client_id}"\nclient_secret = "of-the-app"\n'
+        answers = []
+        for text in (section + without, without):
+            h.process.config.write_text(text, "utf-8")
+            await h.process.hang_up()
+            answers.append((await h.process.request("GET", "/bigcommerce/load")).status_code)
+        assert answers == [httpx.codes.UNAUTHORIZED, httpx.codes.NOT_FOUND]
+
+
 async def test_settings_that_cannot_be_used_are_one_line_and_the_earlier_ones_go_on(house: OpenHouse) -> None:
     async with house() as h:
         await h.first_sync()

@@ -62,7 +62,7 @@ power: $(READY)
 # The unit of config/ on a systemd of its own, in namespaces: takes root, and /usr/bin/python3 of this version.
 .PHONY: systemd
 systemd: $(READY)
-	$(BIN)/python -m tests.systemd
+	$(BIN)/python -m tests.prove.systemd
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

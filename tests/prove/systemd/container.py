@@ -17,7 +17,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 BOOT = Path(__file__).with_name("boot.sh")
 PYTHON = "/usr/bin/python3"
 """The interpreter inside: one that every user may run."""

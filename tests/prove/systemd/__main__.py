@@ -8,8 +8,8 @@ import re
 import sys
 import time
 
+from tests.prove.systemd.container import PYTHON, ROOT, Container, booted
 from tests.seed import say
-from tests.systemd.container import PYTHON, ROOT, Container, booted
 
 UNIT = ROOT / "config" / "ignite-sync.service"
 CONFIG = "/etc/ignite-sync/ignite-sync.toml"

@@ -170,11 +170,12 @@ class Connection:
         self._enter(Phase.WRITING, self._limits.send_seconds)
         await self._stream.send_all(encode(response, close=not keep, head_only=request.method == "HEAD"))
         if response.file is not None:
-            await self._send_file(response.file)
+            with response.file as file:
+                await self._send_file(file, head_only=request.method == "HEAD")
         return keep
 
-    async def _send_file(self, file: BinaryIO) -> None:
-        with file:
+    async def _send_file(self, file: BinaryIO, *, head_only: bool) -> None:
+        if not head_only:
             while piece := await trio.to_thread.run_sync(file.read, PIECE):
                 self._enter(Phase.WRITING, self._limits.send_seconds)
                 await self._stream.send_all(piece)

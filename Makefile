@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_AUDIT := 2.10.1
+PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(VENV)/promtool)
 
 .PHONY: demo test conformance simulate crash power check bench lock format clean
 
@@ -28,6 +29,18 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory alerts
+
+# Every rule of config/alerts.yml, firing and not firing, in Prometheus' own words.
+.PHONY: alerts
+alerts: $(PROMTOOL)
+	$(PROMTOOL) test rules tests/config/alerts.test.yml
+
+# PyPI has no promtool. Debian's package is unpacked, not installed, so that takes no rights; elsewhere install Prometheus.
+$(VENV)/promtool: | $(READY)
+	@command -v apt-get >/dev/null || { echo "make alerts needs promtool, which comes with Prometheus: install that first" >&2; exit 1; }
+	cd $(VENV) && rm -f prometheus_*.deb && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; }
+	cd $(VENV) && dpkg --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb
 
 # The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
 simulate: $(READY)
@@ -45,6 +58,11 @@ crash: $(READY)
 # The power lost at IMAGES=5000 moments of a recorded history, and CUTS=60 times while the daemon lives.
 power: $(READY)
 	$(BIN)/python -m tests.prove.power --images $(or $(IMAGES),3000) --cuts $(or $(CUTS),6) $(if $(SEED),--seed $(SEED))
+
+# The unit of config/ on a systemd of its own, in namespaces: takes root, and /usr/bin/python3 of this version.
+.PHONY: systemd
+systemd: $(READY)
+	$(BIN)/python -m tests.prove.systemd
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

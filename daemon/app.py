@@ -5,7 +5,7 @@
     └── listener, supervisor, departures     the latter two have a nursery for each connection
 
 SIGTERM and SIGINT: accept no more, finish what is in flight, exit 0. What does not finish in time is cut off; that
-is safe, as everything is. A second signal, or a closing that hangs, ends the process with 1.
+is safe, as everything is. A second signal, or a closing that hangs, ends the process with 1. SIGHUP: see `reloading`.
 """
 
 import gc
@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -36,6 +37,7 @@ from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.base import App, PlatformType
+from daemon.reloading import Reload, Reloading
 from daemon.storage.database import Database, open_database
 from daemon.storage.rotation import renew_seals
 from daemon.storage.vault import Vault, load_fingerprint
@@ -55,15 +57,18 @@ SWITCH_SECONDS = 0.001
 log = structlog.get_logger()
 
 
-def run(settings: Settings) -> int:
-    """Run the daemon until it is told to stop; return the exit code. Raises ConfigError."""
+def run(settings: Settings, read: Callable[[], Settings]) -> int:
+    """Run the daemon until it is told to stop; return the exit code. Raises ConfigError.
+
+    `read` reads the settings once more, at a SIGHUP.
+    """
     configure(settings.logging.level)
     if settings.foreign:
         log.warning("variables of a cluster were ignored", variables=list(settings.foreign))
     gc.freeze()  # what is loaded by now stays, so the collector need not look at it again and again
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        trio.run(_run, settings)
+        trio.run(_run, settings, Reload(read=read))
     except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; this is the process's last word
         raise_config_error(group)
         log.critical("the daemon ends", exc_info=group)
@@ -71,17 +76,22 @@ def run(settings: Settings) -> int:
     return 0
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, reload: Reload) -> None:
     stop = trio.Event()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        # One that came since the process began has waited (see the command `run`).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch_signals, signals, stop)
-            await serve(settings, stop)
+            nursery.start_soon(_watch_signals, signals, stop, reload)
+            await serve(settings, stop, reload=reload)
             nursery.cancel_scope.cancel()
 
 
-async def _watch_signals(signals: Any, stop: trio.Event) -> None:
-    async for _ in signals:
+async def _watch_signals(signals: Any, stop: trio.Event, reload: Reload) -> None:
+    async for number in signals:
+        if number == signal.SIGHUP:
+            reload.wanted.set()
+            continue
         if stop.is_set():
             os._exit(1)
         log.info("stopping")
@@ -95,9 +105,10 @@ async def serve(
     settings: Settings,
     stop: trio.Event,
     *,
+    reload: Reload | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the daemon until `stop` is set; report the address it listens on.
+    """Run the daemon until `stop` is set; report the address it listens on. `reload` brings it other settings.
 
     Raises ConfigError, perhaps in a group, when the port or the database cannot be had.
     """
@@ -109,6 +120,8 @@ async def serve(
             nursery.start_soon(daemon.supervisor.run)
             nursery.start_soon(daemon.departures.run)
             nursery.start_soon(_until, stop, daemon.connecting.run)
+            if reload is not None:
+                nursery.start_soon(_until, stop, partial(daemon.reloading.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.lines))
             task_status.started(address)
             await stop.wait()
@@ -119,7 +132,7 @@ async def serve(
         for line in daemon.supervisor.lines:
             await line.platform.aclose()
             await line.sparklayer.aclose()
-        for app in daemon.connecting.apps.values():
+        for app in (*daemon.connecting.apps.values(), *daemon.reloading.retired):
             await app.aclose()
 
 
@@ -149,6 +162,7 @@ class _Daemon:
     supervisor: Supervisor
     departures: Departures
     connecting: Connecting
+    reloading: Reloading
 
 
 async def _build(settings: Settings, database: Database, metrics: Metrics) -> _Daemon:
@@ -181,8 +195,16 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         settings=settings, storage=database, supervisor=supervisor, connecting=connecting, vault=vault, metrics=metrics
     )
     routes = Routes.of(_routes(settings, platforms, connecting, verbs), metrics)
+    reloading = Reloading(
+        connecting=connecting,
+        routes=routes,
+        routes_of=lambda other: _routes(other, platforms, connecting, verbs),
+        apps_of=lambda other: _apps(other, platforms),
+    )
     server = Server(routes.answer, routes.refuse)
-    return _Daemon(server=server, supervisor=supervisor, departures=departures, connecting=connecting)
+    return _Daemon(
+        server=server, supervisor=supervisor, departures=departures, connecting=connecting, reloading=reloading
+    )
 
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:
@@ -228,6 +250,7 @@ def _routes(
             ("GET", "/admin/removals"): verbs.removals,
             ("POST", "/admin/removals"): verbs.allow_removals,
             ("POST", "/admin/explain"): verbs.explain,
+            ("POST", "/admin/backup"): verbs.backup,
             ("POST", "/admin/connect"): verbs.connect,
             ("POST", "/admin/disconnect"): verbs.disconnect,
         },

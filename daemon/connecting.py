@@ -9,7 +9,7 @@ or from an install of the platform's app. Else the wish is kept, and the install
 
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,6 +17,7 @@ import structlog
 import trio
 from attrs import evolve, field, frozen
 
+from daemon.config import Settings
 from daemon.departures import Departures
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
@@ -66,7 +67,7 @@ class Connecting:
     workshop: Workshop
     supervisor: Supervisor
     departures: Departures
-    apps: Mapping[str, App]
+    apps: dict[str, App]
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]] = _accept
     now: Callable[[], float] = time.time
     endpoints: dict[Site, Endpoint] = field(init=False, factory=dict)
@@ -90,6 +91,39 @@ class Connecting:
             elif stored.state == "active" and self.links.offered(stored) is not None:
                 self._offer(stored.site)
         await self._fulfil_wishes()
+
+    async def reload(self, settings: Settings) -> None:
+        """Go on with the connections of other settings: added ones come, removed ones pause, changed ones begin again.
+
+        Raises ConfigError when they contradict the database, and StorageTrouble; the earlier settings go on then.
+        """
+        named = {link.site for one in (self.links.settings, settings) for link in one.connections}
+        async with AsyncExitStack() as locks:
+            for site in sorted(named, key=str):  # as an uninstall does, so that neither waits for the other
+                await locks.enter_async_context(self._locks[site])
+            links = evolve(self.links, settings=settings)
+            wanted = {one.site: one for one in await links.adopt_all(self.storage, self.now())}
+            before = {site: self.workshop.options(site) for site in named}
+            self.links.settings = self.workshop.settings = settings
+            for line in [line for line in self.supervisor.lines if line.connection.site in named]:
+                connection = wanted.pop(line.connection.site, None)
+                if connection is None:
+                    await self._pause(line.connection)
+                elif (connection, before[connection.site]) != (line.connection, self.workshop.options(connection.site)):
+                    log.info("goes on with other settings", site=str(connection.site))
+                    await self.supervisor.replace(self.workshop.works(connection))
+                    self.endpoints[connection.site] = self.workshop.endpoint(connection)
+            for connection in wanted.values():
+                if connection.site in named:
+                    log.info("a connection was added", site=str(connection.site))
+                    self._take_on(connection)
+
+    async def _pause(self, connection: Connection) -> None:
+        """Stop working on a connection that nobody names any more; what is known of it stays."""
+        log.info("a connection is not configured any more", site=str(connection.site))
+        self.endpoints.pop(connection.site, None)
+        await self.supervisor.let_go(connection.id)
+        self.workshop.metrics.forget(connection.site)
 
     async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
         """Connect a site to a store: None when that is so now, else where the merchant installs the app.

@@ -20,7 +20,7 @@ import attrs
 import cattrs
 import msgspec
 import structlog
-from attrs import frozen
+from attrs import define
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
@@ -42,9 +42,9 @@ _converter.register_unstructure_hook(Secret, lambda secret: secret.reveal())
 _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
 
 
-@frozen
+@define
 class Links:
-    """What the configuration links, and how links are sealed and opened."""
+    """What the configuration links, and how links are sealed and opened. A reload brings other `settings`."""
 
     settings: Settings
     vault: Vault
@@ -53,21 +53,24 @@ class Links:
     async def adopt_all(self, storage: Storage, now: float) -> list[Connection]:
         """Store the configured connections; return all that shall be worked on: the disconnected ones stay away.
 
-        Raises ConfigError when a site's store is not the one that it was connected to.
+        Raises ConfigError when a site's store is not the one that it was connected to; nothing is stored then.
         """
-        for link in self.settings.connections:
-            earlier = await storage.read(connections.find, link.site)
-            if earlier is not None and earlier.state == "active":
-                platform, store, key = self.renewed(link, earlier)
-                read_again, offered = self._read_again(earlier, platform, store), self.offered(earlier)
-            else:
-                platform, store, key, read_again, offered = link.platform, link.store, _key(link), (), None
-            sealed = self.sealed(link.site, key, store, offered)
-            call = Adopt(site=link.site, platform=platform, sealed=sealed, now=now, read_again=read_again)
+        for call in [await self._adoption(storage, link, now) for link in self.settings.connections]:
             await storage.write(connections.adopt, call)
         everyone = await storage.read(connections.everyone)
         named = {link.site for link in self.settings.connections}
         return [self.opened(one) for one in everyone if one.state == "active" and (one.by_ignite or one.site in named)]
+
+    async def _adoption(self, storage: Storage, link: ConnectionSettings, now: float) -> Adopt:
+        """Return what is to be stored of a configured connection. Raises ConfigError."""
+        earlier = await storage.read(connections.find, link.site)
+        if earlier is not None and earlier.state == "active":
+            platform, store, key = self.renewed(link, earlier)
+            read_again, offered = self._read_again(earlier, platform, store), self.offered(earlier)
+        else:
+            platform, store, key, read_again, offered = link.platform, link.store, _key(link), (), None
+        sealed = self.sealed(link.site, key, store, offered)
+        return Adopt(site=link.site, platform=platform, sealed=sealed, now=now, read_again=read_again)
 
     def link(self, site: Site) -> ConnectionSettings | None:
         """Return what the configuration says of a site."""

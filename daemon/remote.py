@@ -7,9 +7,10 @@ Plain blocking calls of the standard library: a command does one thing at a time
 The shapes below are those of GET /admin/status; `daemon.status` makes the same of the database when no daemon runs.
 """
 
+import contextlib
 import http.client
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,9 @@ from daemon.errors import ConfigError
 from daemon.model import Secret
 
 _TIMEOUT_SECONDS = 30.0
+_BACKUP_SECONDS = 600.0
+"""Until the first byte of a backup: the daemon copies and checks the whole database before."""
+_PIECE = 256 * 1024
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is listened on, and how to call it
 
 
@@ -109,6 +113,7 @@ class Daemon:
     """Calls the daemon that `listener` configures."""
 
     def __init__(self, listener: ListenerSettings) -> None:
+        self.address = f"{listener.host}:{listener.port}"
         self._host = _EVERYWHERE.get(listener.host, listener.host)
         self._port = listener.port
         self._token = listener.admin_token
@@ -162,21 +167,39 @@ class Daemon:
         """Disconnect a site."""
         return self._call("POST", "/admin/disconnect", {"site": site})
 
+    def backup(self) -> Iterator[bytes]:
+        """Return the pieces of a copy of the database; the errors come with the first one or later."""
+        with self._asked("POST", "/admin/backup", {}, _BACKUP_SECONDS) as response:
+            if response.status != http.client.OK:
+                self._decoded(response.status, response.read())
+                raise RefusedError(self._stranger())
+            left = response.length or 0
+            while piece := response.read(_PIECE):
+                left -= len(piece)
+                yield piece
+            if left:
+                raise RefusedError("the daemon ended before the backup was whole; there is no new backup")
+
     def status(self) -> Any:
         """Return /admin/status as JSON values; `decode_status` types them."""
         return self._call("GET", "/admin/status")
 
     def _call(self, method: str, path: str, order: object = None) -> Any:
+        with self._asked(method, path, order, _TIMEOUT_SECONDS) as response:
+            return self._decoded(response.status, response.read())
+
+    @contextlib.contextmanager
+    def _asked(self, method: str, path: str, order: object, seconds: float) -> Iterator[http.client.HTTPResponse]:
+        """Send a request and lend the answer; what goes wrong, also while it is read, is worded."""
         if not self._token:
             raise ConfigError("listener.admin_token is not set; give the daemon and this command the same one")
         bearer = f"Bearer {self._token.reveal()}".encode()
         headers: dict[str, str | bytes] = {"Authorization": bearer, "Content-Type": "application/json"}
         body = None if order is None else json.dumps(order)
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
         try:
             connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return self._decoded(response.status, response.read())
+            yield connection.getresponse()
         except OSError as error:
             reason = error.strerror or "timed out"
             raise UnreachableError(f"no daemon answers at {self._host}:{self._port} ({reason})") from None

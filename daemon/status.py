@@ -122,6 +122,7 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
                 )
                 for depth in seen.depths
             ]
+            metrics.blocked(site, kind, is_blocked=line.blocked(kind) is not None)
             metrics.issues(site, kind, seen.issues)
             metrics.removals_held(site, kind, seen.held)
             metrics.sync_log_waiting(site, kind.value, errors=seen.untold, synced=seen.synced)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import trio
 from attrs import frozen
 
 from daemon.config import Settings
@@ -22,12 +23,14 @@ from daemon.inspection import (
     parked_changes,
 )
 from daemon.listener.ignite import PulledPage, credentials, site_named
+from daemon.listener.messages import Response, problem
 from daemon.listener.routes import Refused
 from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.pull import fetch, pull
 from daemon.status import connection_status, refresh_gauges
 from daemon.storage import connections, outbox
+from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
 from daemon.storage.database import Database
 from daemon.storage.outbox import Record
@@ -177,6 +180,14 @@ class Verbs:
         if not isinstance(external_id, str) or not external_id:
             raise Refused(400, "id: must be the platform's id of the entity, as a text")
         return await explain(await self._stored(works), works.pipelines[kind], external_id)
+
+    async def backup(self, _params: dict[str, Any]) -> Response:
+        """Answer with a copy of the database, as after some commit; 503 when none can be made."""
+        try:
+            copy = await trio.to_thread.run_sync(lend, self.settings.database.path, abandon_on_cancel=True)
+        except StorageTrouble as error:
+            return problem(503, str(error))
+        return Response(content_type=b"application/vnd.sqlite3", file=copy)
 
     async def trigger(self, site: Site, kind: Kind) -> None:
         """Start a refresh run for SparkLayer. Raises Refused."""

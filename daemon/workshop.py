@@ -7,7 +7,7 @@ from functools import partial
 from urllib.parse import quote, unquote
 
 import trio
-from attrs import frozen
+from attrs import define
 
 from daemon.config import Settings
 from daemon.engine.gate import Gate
@@ -47,9 +47,9 @@ async def known_id(
     return None if found is None else quote(found, safe="")
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Workshop:
-    """Has what every connection shares. Nothing is sent by building."""
+    """Has what every connection shares; a reload brings other `settings`. Nothing is sent by building."""
 
     settings: Settings
     storage: Storage
@@ -69,11 +69,13 @@ class Workshop:
             vault=self.vault,
             fingerprint=self.fingerprint,
             metrics=self.metrics,
-            options=self._options(connection.site, full_sync=full_sync),
+            options=self.options(connection.site, full_sync=full_sync),
             now=time.time,
             chance=random.Random(),  # noqa: S311  jitter is no secret
             gate=Gate(connection.site),
         )
+        apis = (line.platform.limiter.statistics().api, line.sparklayer.limiter.statistics().api)
+        self.metrics.connection(connection.site, line.desks, apis)
         return Works(line, self.destination(connection.site))
 
     def endpoint(self, connection: Connection) -> Endpoint:
@@ -108,7 +110,8 @@ class Workshop:
         public = self.settings.listener.public_url
         return f"{public}/webhooks/{site.env}/{site.id}" if public else None
 
-    def _options(self, site: Site, *, full_sync: bool) -> Options:
+    def options(self, site: Site, *, full_sync: bool = False) -> Options:
+        """Return what an operator has tuned for a site; see `works`."""
         link = next((link for link in self.settings.connections if link.site == site), None)
         sync = self.settings.sync
         return Options(

@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -189,19 +189,19 @@ def test_run_ends_with_the_daemons_exit_code(parts: SimpleNamespace, code: int) 
     write_config(1234)
     given: list[Settings] = []
 
-    def run(settings: Settings) -> int:
-        given.append(settings)
+    def run(settings: Settings, read: Callable[[], Settings]) -> int:
+        given.extend([settings, read()])
         return code
 
     parts.app.run = run
     assert call("run", "--config", "s.toml").exit_code == code
-    assert given[0].listener.port == 1234
+    assert [one.listener.port for one in given] == [1234, 1234]
 
 
 def test_the_file_may_be_named_by_the_environment(parts: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     write_config(1234)
     monkeypatch.setenv("IGNITE_SYNC_CONFIG", "s.toml")
-    parts.app.run = lambda settings: 0 if settings.listener.port == 1234 else 1
+    parts.app.run = lambda settings, _: 0 if settings.listener.port == 1234 else 1
     assert call("run").exit_code == 0
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import socket
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -207,7 +208,8 @@ def test_without_a_daemon_status_reads_the_database(parts: SimpleNamespace) -> N
     result = call("status", "--config", "s.toml")
     assert (result.exit_code, result.stdout) == (0, "no connections\n")
     assert result.stderr == (
-        f"ignite-sync: no daemon answers at 127.0.0.1:{port} (Connection refused); this is what ignite-sync.db has\n"
+        f"ignite-sync: no daemon answers at 127.0.0.1:{port} (Connection refused); "
+        f"this is what {Path.cwd() / 'ignite-sync.db'} has\n"
     )
 
 

@@ -12,9 +12,18 @@ once.
 | asking | issues, parked, explain |
 | removals | removals |
 | linking | connect, disconnect |
-| keeping | backup |
+| keeping | backup, restore |
 | talk | whom a command asks: the running daemon, or the database |
 """
+
+import signal
+import sys
+
+if sys.argv[1:2] == ["run"]:
+    # Before what takes long to import: a SIGHUP never ends the daemon, and one that comes while it starts waits until
+    # it can be answered. Once it is answered no more, at the end, it is ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 from daemon.cli import asking, keeping, linking, removals, running, syncing
 from daemon.cli.group import main

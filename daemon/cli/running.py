@@ -3,6 +3,7 @@
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,14 +15,14 @@ from daemon.cli.group import config_option, load_settings, main
 @config_option
 @click.pass_context
 def run(ctx: click.Context, path: Path | None) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C."""
+    """Run the daemon until SIGTERM or Ctrl-C. SIGHUP has it read its settings again."""
     # Until it listens it has acknowledged nothing, and a start that is cut off goes on at the next one.
     before = signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         settings = load_settings(path)
         from daemon import app
 
-        code = app.run(settings)
+        code = app.run(settings, partial(load_settings, path))
     finally:
         signal.signal(signal.SIGTERM, before)
     ctx.exit(code)

@@ -72,6 +72,7 @@ def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -
     apps = _app_sections(platforms)
     tables = dict(_section_tables(source, raw, variables, apps))
     sections: dict[str, Any] = {name: table.build((_SECTIONS | apps)[name]) for name, table in tables.items()}
+    sections["database"] = attrs.evolve(sections["database"], folder=tables["database"].folder.resolve())
     connections = tuple(_connections(_connection_tables(source, raw, variables), platforms))
     for name, table in tables.items():
         _check_urls(table, sections[name], connections)

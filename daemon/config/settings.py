@@ -99,14 +99,15 @@ class ListenerSettings:
 
 @frozen(kw_only=True)
 class DatabaseSettings:
-    """Where the outbox, the ledger and the connections are kept."""
+    """Where the outbox, the ledger and the connections are kept. `folder` is no setting: `load` knows it."""
 
     url: str = field(default="sqlite:///ignite-sync.db", converter=trimmed, validator=_sqlite_file)
+    folder: Path = field(factory=Path, kw_only=True)
 
     @property
     def path(self) -> Path:
-        """The database file; a relative one starts at the working directory."""
-        return Path(self.url.removeprefix(_SQLITE))
+        """The database file, absolute; a relative `url` starts at `folder`, the configuration file's."""
+        return (self.folder / self.url.removeprefix(_SQLITE)).absolute()
 
 
 @frozen(kw_only=True)

@@ -4,7 +4,8 @@ What holds: `Table.build` returns a whole value or raises one `ConfigError`. Val
 them (no "8080" for 8080); only texts that had no way to carry a type, those of the environment and of secrets'
 files, are parsed. A line never repeats a secret, nor any text that was to become one.
 
-For every secret NAME, a table may have NAME_file, the path of a file that has the secret.
+For every secret NAME, a table may have NAME_file, the path of a file that has the secret. A relative path starts at
+the folder of the configuration file, or at the working directory where there is none.
 """
 
 import difflib
@@ -19,7 +20,7 @@ from cattrs import Converter
 from cattrs.errors import AttributeValidationNote, ClassValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
-from daemon.config.settings import ConnectionSettings
+from daemon.config.settings import ConnectionSettings, DatabaseSettings
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.errors import ConfigError
 from daemon.identifiers import line_fault, name_of, trimmed
@@ -39,6 +40,9 @@ _TYPE_NAMES = {
     dict: "a table",
 }
 
+
+_OF_THE_PROGRAM = {"store", "folder"}
+"""Fields of settings values that the file cannot set."""
 
 _PLACEHOLDER = "change-me"
 """What the secrets of the example file begin with: as tokens or keys they would keep nobody out."""
@@ -81,6 +85,11 @@ class Table:
     prefix: str = ""
     values: dict[str, Any] = field(repr=False)
 
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start: the same for every command, wherever it is called from."""
+        return Path() if self.source == ENVIRONMENT else Path(self.source).parent
+
     def build(self, cls: type[_T]) -> _T:
         """Make the attrs class `cls` of this table, which is emptied of NAME_file. Raises ConfigError."""
         self._read_secrets(cls)
@@ -122,9 +131,9 @@ class Table:
             raise self.error(key, f"must be the path of a file, not {type_name(path)}")
         name = trimmed(path) if isinstance(path, Untyped) else path
         try:
-            text = read_text_file(Path(name), "mend the path or the permissions")
+            text = read_text_file(self.folder / name, "mend the path or the permissions")
         except UnreadableError as error:
-            raise self.error(key, f"cannot read {name} {error}") from None
+            raise self.error(key, f"cannot read {(self.folder / name).absolute()} {error}") from None
         return Untyped(trimmed(text), getattr(path, "variable", ""))
 
     def _explained(self, cls: type, error: ClassValidationError) -> ConfigError:
@@ -133,7 +142,7 @@ class Table:
         first = min(error.exceptions, key=lambda each: not isinstance(each, ForbiddenExtraKeysError))
         if isinstance(first, ForbiddenExtraKeysError):
             key = min(first.extra_fields)
-            return self.error(key, unknown("setting", key, names - {"store"}))
+            return self.error(key, unknown("setting", key, names - _OF_THE_PROGRAM))
         notes = getattr(first, "__notes__", ())
         key = next((note.name for note in notes if isinstance(note, AttributeValidationNote)), "")
         if isinstance(first, KeyError):
@@ -246,8 +255,12 @@ _CONVERTER.register_structure_hook(bool, _scalar("true or false", (bool,), _SWIT
 _CONVERTER.register_structure_hook(Secret, _secret)
 _CONVERTER.register_structure_hook_func(_is_tuple, _tuple)
 _CONVERTER.register_structure_hook_func(_is_mapping, _mapping)
-# The table of the platform's settings is built on its own; `store` is no name of the file.
+# The table of the platform's settings is built on its own; `store` is no name of the file, and `folder` is the file's.
 _CONVERTER.register_structure_hook(
     ConnectionSettings,
     make_dict_structure_fn(ConnectionSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, store=override(omit=True)),
+)
+_CONVERTER.register_structure_hook(
+    DatabaseSettings,
+    make_dict_structure_fn(DatabaseSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, folder=override(omit=True)),
 )

@@ -5,7 +5,7 @@ Everything below /admin needs `Authorization: Bearer <admin_token>`, compared in
 since a reverse proxy makes everybody look local.
 
 The verbs are handed in as a table. A verb takes its parameters as a dict, from the query (GET) or a JSON object
-(POST), and returns what to answer as JSON; it raises `Refused` for what the caller got wrong.
+(POST), and returns what to answer as JSON, or the answer itself; it raises `Refused` for what the caller got wrong.
 """
 
 import contextlib
@@ -87,7 +87,8 @@ def bears(request: Request, token: Secret) -> bool:
 
 
 async def _run(verb: Verb, request: Request) -> Response:
-    return json_response(await verb(_parameters(request)))
+    answer = await verb(_parameters(request))
+    return answer if isinstance(answer, Response) else json_response(answer)
 
 
 def _parameters(request: Request) -> dict[str, Any]:

@@ -20,6 +20,7 @@ resets the connection, and the client could lose the answer it was sent.
 import enum
 from collections.abc import Awaitable, Callable
 from math import inf
+from typing import BinaryIO
 
 import trio
 from attrs import define, field
@@ -31,6 +32,8 @@ from daemon.listener.parser import Parser
 READ_SIZE = 16 * 1024
 SETTLED = 1.0
 """Seconds after which a silent connection is taken for idle; before, its request may be on the way."""
+PIECE = 256 * 1024
+"""Of a file that is sent; each has the time that another answer has as a whole."""
 IN_A_ROW = 16
 """So many requests that came in one piece are answered before the other connections have a turn."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -166,7 +169,16 @@ class Connection:
         keep = request.keep_alive and not self._closing
         self._enter(Phase.WRITING, self._limits.send_seconds)
         await self._stream.send_all(encode(response, close=not keep, head_only=request.method == "HEAD"))
+        if response.file is not None:
+            with response.file as file:
+                await self._send_file(file, head_only=request.method == "HEAD")
         return keep
+
+    async def _send_file(self, file: BinaryIO, *, head_only: bool) -> None:
+        if not head_only:
+            while piece := await trio.to_thread.run_sync(file.read, PIECE):
+                self._enter(Phase.WRITING, self._limits.send_seconds)
+                await self._stream.send_all(piece)
 
     async def _part(self, fault: Fault | None, *, linger: float) -> None:
         """Say what is wrong, if anything is, and wait a little until the other side has read it."""

@@ -5,10 +5,11 @@ for the sender; it never quotes a secret or what somebody else sent.
 """
 
 import email.utils
+import os
 import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -48,12 +49,13 @@ class Request:
 
 @frozen
 class Response:
-    """An answer. `content_type` only matters with a body."""
+    """An answer. `content_type` only matters with a body. What is large comes from a `file` instead."""
 
     status: int = 200
     body: bytes = field(default=b"", repr=False)
     content_type: bytes = b""
     headers: Headers = field(default=(), repr=False)
+    file: BinaryIO | None = field(default=None, repr=False)
 
 
 @frozen
@@ -98,14 +100,18 @@ _clock = _Clock()
 
 
 def encode(response: Response, *, close: bool, head_only: bool) -> bytes:
-    """Return the answer as it is sent, in one piece. `close` announces that it is the connection's last."""
+    """Return the answer as it is sent, in one piece but for what comes from a file.
+
+    `close` announces that it is the connection's last.
+    """
+    length = len(response.body) if response.file is None else os.fstat(response.file.fileno()).st_size
     parts = [_STATUS_LINES[response.status], _clock.read()]
     if close:
         parts.append(b"connection: close\r\n")
-    if response.body:
+    if length:
         parts.append(b"content-type: %s\r\n" % response.content_type)
     if response.status not in _BODILESS:
-        parts.append(b"content-length: %d\r\n" % len(response.body))
+        parts.append(b"content-length: %d\r\n" % length)
     parts += [b"%s: %s\r\n" % header for header in response.headers]
     parts.append(b"\r\n")
     if not head_only and response.status not in _BODILESS:

@@ -91,18 +91,17 @@ class Routes:
     def of(cls, routes: Iterable[Route], metrics: Metrics) -> "Routes":
         """Build the table."""
         table = cls(metrics)
-        for route in routes:
-            table._place(route.pattern).handlers[route.method] = route.handler
+        table.replace(routes)
         return table
 
-    def _place(self, pattern: str) -> _Place:
-        words = tuple(pattern.split("/"))
-        places = self._places.setdefault(len(words), [])
-        for place in places:
-            if place.words == words:
-                return place
-        places.append(_Place(pattern, words))
-        return places[-1]
+    def replace(self, routes: Iterable[Route]) -> None:
+        """Serve these routes from now on; requests that are under way end as they began."""
+        table: dict[int, list[_Place]] = {}
+        for route in routes:
+            _place(table, route.pattern).handlers[route.method] = route.handler
+            self._metrics.route(route.pattern)
+        self._metrics.route("")
+        self._places = table
 
     async def answer(self, request: Request) -> Response:
         """Answer a request, and count it by its pattern."""
@@ -136,6 +135,16 @@ class Routes:
             if (words := place.match(segments)) is not None:
                 return place, words
         return None, {}
+
+
+def _place(table: dict[int, list[_Place]], pattern: str) -> _Place:
+    words = tuple(pattern.split("/"))
+    places = table.setdefault(len(words), [])
+    for place in places:
+        if place.words == words:
+            return place
+    places.append(_Place(pattern, words))
+    return places[-1]
 
 
 def _failed(error: Exception, pattern: str) -> Response:

@@ -53,36 +53,37 @@ class Webhooks:
 
     async def receive(self, request: Request, site_env: str, site_id: str) -> Response:
         """Answer one delivery. Raises StorageTrouble when it could not be recorded."""
-        endpoint = self._directory(Site(site_env, site_id))
+        site = Site(site_env, site_id)
+        endpoint = self._directory(site)
         if endpoint is None:
             self._metrics.webhook("unknown_site")
             return problem(404, "No such connection.")
         if not request.is_json:
-            self._metrics.webhook("unsupported")
+            self._metrics.webhook("unsupported", site)
             return problem(415, "Webhooks are application/json.")
         if not endpoint.reader.verify(request.headers, request.body):
-            self._metrics.webhook("refused")
+            self._metrics.webhook("refused", site)
             return problem(401)
         try:
             delivery = endpoint.reader.read(request.headers, request.body)
         except ValueError as error:
-            self._metrics.webhook("malformed")
+            self._metrics.webhook("malformed", site)
             return problem(400, str(error))
-        return await self._take(endpoint.connection_id, delivery)
+        return await self._take(site, endpoint.connection_id, delivery)
 
-    async def _take(self, connection_id: ConnectionId, delivery: Delivery) -> Response:
+    async def _take(self, site: Site, connection_id: ConnectionId, delivery: Delivery) -> Response:
         if delivery.stale:
             self._metrics.webhook_stale()
         if not delivery.known:
             self._name_once(delivery.scope)
-            self._metrics.webhook("unknown_scope")
+            self._metrics.webhook("unknown_scope", site)
             return RECORDED
         try:
             await self._record(connection_id, delivery.changes)
         except StorageTrouble:
-            self._metrics.webhook("unavailable")
+            self._metrics.webhook("unavailable", site)
             raise
-        self._metrics.webhook("recorded")
+        self._metrics.webhook("recorded", site)
         return RECORDED
 
     def _name_once(self, scope: str) -> None:

@@ -7,10 +7,14 @@ of an entity: a series per product would cost memory for ever, and nobody may le
 `Metrics` has its own registry, so that two daemons (or two tests) in one process do not share numbers. Parts
 are handed the facade's methods, one per fact, and never touch prometheus_client. The three tables are the
 whole list.
+
+Every counter stands at 0 before the first event that it counts: the first of a series that only begins with it is no
+increase to Prometheus, so no alert would fire on it. `VALUES` has the labels' values for that.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import prometheus_client
 from attrs import field, frozen
@@ -18,7 +22,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from daemon.model import EntityOutcome, Kind, Lane, Site
+from daemon.model import LOGGED_KINDS, EntityOutcome, Kind, Lane, Site
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 """What `Metrics.render` returns."""
@@ -34,7 +38,7 @@ WAY_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 1
 """Buckets for a change's whole way: the debounce alone takes one second, parking comes after 48 hours."""
 
 COUNTERS: dict[str, tuple[str, list[str]]] = {
-    "webhooks_total": ("Webhooks answered.", ["outcome"]),
+    "webhooks_total": ("Webhooks answered; site is empty for those of no connection.", ["site", "outcome"]),
     "webhooks_stale_total": ("Webhooks whose signed timestamp was older than five minutes.", []),
     "webhooks_missed_total": ("Entities that only a sweep found changed.", ["site", "kind"]),
     "http_requests_total": ("Requests answered by the listener; route is its pattern.", ["route", "status"]),
@@ -53,6 +57,21 @@ COUNTERS: dict[str, tuple[str, list[str]]] = {
     "storage_rows_total": ("Operations handed to the writer, many of which share a commit.", []),
 }
 
+VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "webhooks_total": {"outcome": get_args(WebhookOutcome)},
+    "http_requests_total": {"status": ("500", "503")},  # the others depend on the route, and alarm nobody
+    "entities_total": {"outcome": get_args(EntityOutcome)},
+    "api_requests_total": {"status_class": ("2xx", "3xx", "4xx", "5xx", "error")},
+    "full_syncs_total": {"outcome": ("succeeded", "failed")},
+    "sync_log_calls_total": {
+        "data_type": sorted(kind.value for kind in LOGGED_KINDS),
+        "method": ("PUT", "PATCH"),
+        "outcome": ("accepted", "failed"),
+    },
+    "storage_commits_total": {"outcome": ("committed", "failed")},
+}
+"""By counter, the values of its labels that are known beforehand: all but sites, kinds, APIs and routes."""
+
 GAUGES: dict[str, tuple[str, list[str]]] = {
     "outbox_depth": ("Changes waiting.", ["site", "kind", "lane", "state"]),
     "outbox_oldest_seconds": ("Age of the oldest change waiting.", ["site", "kind", "lane", "state"]),
@@ -69,6 +88,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "sync_log_waiting": ("Errors and synced ids that the sync-log has not been told.", ["site", "data_type"]),
     "sync_log_untold": ("The errors among them: it has room for 5,000.", ["site", "data_type"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
+    "blocked": ("1 while nothing of a kind is synced, because a person or time must heal something.", ["site", "kind"]),
     "connections": ("Connections worked on (active), paused (blocked) or being disconnected (leaving).", ["state"]),
 }
 
@@ -146,6 +166,8 @@ class Metrics:
         disable_created: Callable[[], None] = prometheus_client.disable_created_metrics
         disable_created()  # they are a second series beside each histogram, which nobody reads
         self.registry.register(self._counts)
+        self._start({}, "site", "route")
+        self._count_from_0("webhooks_total", {"site": [""], "outcome": ["unknown_site"]})
         for name, (told, labels) in GAUGES.items():
             self._gauges[name] = Gauge(_full(name), told, labels, registry=self.registry)
         for name, (told, labels, buckets) in HISTOGRAMS.items():
@@ -159,9 +181,30 @@ class Metrics:
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).set(number)
 
-    def webhook(self, outcome: WebhookOutcome) -> None:
-        """Count a webhook that was answered."""
-        self._count("webhooks_total", outcome)
+    def _start(self, known: Mapping[str, Sequence[str]], *without: str) -> None:
+        """Let every counter that has all the labels in `known`, and none in `without`, begin at 0."""
+        for name, (_, labels) in COUNTERS.items():
+            if known.keys() <= set(labels) and not set(without) & set(labels):
+                self._count_from_0(name, {**known, **VALUES.get(name, {})})
+
+    def _count_from_0(self, name: str, values: Mapping[str, Sequence[str]]) -> None:
+        for series in itertools.product(*(values[label] for label in COUNTERS[name][1])):
+            self._counts.numbers.setdefault((name, *series), 0.0)
+
+    def connection(self, site: Site, kinds: Iterable[Kind], apis: Iterable[str]) -> None:
+        """Begin to count what concerns a connection; what was counted before goes on."""
+        each = {"site": [str(site)]}
+        self._start(each, "kind", "api")
+        self._start(each | {"kind": [kind.value for kind in kinds]})
+        self._start(each | {"api": list(apis)})
+
+    def route(self, pattern: str) -> None:
+        """Begin to count the answers of a route; empty: of what finds none."""
+        self._start({"route": [pattern]})
+
+    def webhook(self, outcome: WebhookOutcome, site: Site | None = None) -> None:
+        """Count a webhook that was answered; without a `site`, one of no connection."""
+        self._count("webhooks_total", "" if site is None else str(site), outcome)
 
     def webhook_stale(self) -> None:
         """Count a verified webhook that was signed more than five minutes ago."""
@@ -247,6 +290,10 @@ class Metrics:
     def storage_waiting(self, operations: int) -> None:
         """Show how many operations wait for a commit."""
         self._set(operations, "storage_waiting")
+
+    def blocked(self, site: Site, kind: Kind, *, is_blocked: bool) -> None:
+        """Show whether nothing of a kind is synced now."""
+        self._set(is_blocked, "blocked", str(site), kind)
 
     def connections(self, states: Mapping[str, int]) -> None:
         """Show how many connections there are now in each state."""

@@ -9,10 +9,15 @@ import contextlib
 import fcntl
 import os
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from daemon.errors import ConfigError
+
+LOCK_SECONDS = 3.0
+"""For how long another process may have the database before it is taken for a daemon."""
 
 _FAR = 2**62
 """The byte: far beyond those that SQLite locks itself."""
@@ -38,16 +43,29 @@ def only_one(path: Path, *, make: bool = False) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(f"database {path}: {error.strerror}; choose a folder this user can write to") from error
     with beside:
-        try:
-            fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise _in_use(path) from error
+        _take(beside, path)
         if os.geteuid() == 0:  # a command that root calls must not lock the daemon's own user out
             os.fchown(beside.fileno(), *owner_of(real))
         if make:
             _make_private(real)
         with _held(path, real):
             yield
+
+
+def _take(beside: IO[str], path: Path) -> None:
+    """Lock the file beside the database. Raises ConfigError when another process has it for long.
+
+    A command that reads the database of a daemon that has crashed takes a second. One that is started just then and
+    ended with 2 would not be started again.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise _in_use(path) from error
+        time.sleep(0.05)
 
 
 def owner_of(path: Path) -> tuple[int, int]:

@@ -1,4 +1,7 @@
-"""What config/ offers Prometheus: every series it asks for is one that the daemon has, with those labels."""
+"""What config/ offers Prometheus: every series it asks for is one that the daemon has, with those labels.
+
+That each rule fires when it should, and only then, is tried by promtool: `make alerts`.
+"""
 
 import re
 from pathlib import Path
@@ -9,7 +12,10 @@ import yaml
 from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
-LABELS = {name: set(each[1]) for table in (COUNTERS, GAUGES, HISTOGRAMS) for name, each in table.items()}
+TARGET = {"instance", "job"}
+"""Labels that Prometheus itself gives every series."""
+
+LABELS = {name: set(each[1]) | TARGET for table in (COUNTERS, GAUGES, HISTOGRAMS) for name, each in table.items()}
 RULES = [
     rule for group in yaml.safe_load((CONFIG / "alerts.yml").read_text("utf-8"))["groups"] for rule in group["rules"]
 ]
@@ -23,6 +29,21 @@ def test_an_alert_asks_for_what_there_is(rule: dict[str, str]) -> None:
     for name, selectors in series:
         wanted = set(re.findall(r"(\w+)=", selectors)) | {label for by in grouped for label in by.split(", ")}
         assert wanted <= LABELS[name], name
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
+def test_an_alert_names_the_site(rule: dict[str, dict[str, str]]) -> None:
+    """What is the whole daemon's trouble lists all of its sites."""
+    summary = rule["annotations"]["summary"]
+    listed = "{{ range query" in summary and "{{ .Labels.site }}" in summary
+    assert summary.startswith("{{ $labels.site }}: ") or (listed and "{{ $labels.instance }}" in summary)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
+def test_an_alert_is_tried_firing_and_not_firing(rule: dict[str, str]) -> None:
+    tests = yaml.safe_load((Path(__file__).parent / "alerts.test.yml").read_text("utf-8"))["tests"]
+    tried = [one for test in tests for one in test["alert_rule_test"] if one["alertname"] == rule["alert"]]
+    assert {bool(one["exp_alerts"]) for one in tried} == {True, False}
 
 
 def test_the_scrape_configuration_names_the_alerts_and_the_job_they_ask_for() -> None:

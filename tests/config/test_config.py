@@ -53,7 +53,7 @@ def test_little_needs_to_be_said() -> None:
     taken = settings()
     assert (taken.listener.host, taken.listener.port, taken.listener.metrics_open) == ("127.0.0.1", 8080, False)
     assert taken.listener.admin_token is None
-    assert taken.database.path == Path("ignite-sync.db")
+    assert taken.database.path == Path.cwd() / "ignite-sync.db"
     assert taken.sparklayer.live_url == "https://app.sparklayer.io"
     assert taken.sparklayer.integration is None
     assert (taken.sync.debounce_seconds, taken.sync.debounce_max_seconds, taken.sync.sweep_seconds) == (1, 10, 900)
@@ -190,7 +190,41 @@ def test_database_url_may_be_a_file() -> None:
 
 def test_our_own_variable_helps_where_a_dyno_brings_postgres() -> None:
     own = {"DATABASE_URL": "postgres://u:p@h/d", "IGNITE_SYNC_DATABASE_URL": "sqlite:///x.db"}
-    assert settings(WHOLE, **own).database.path == Path("x.db")
+    assert settings(WHOLE, **own).database.path == Path.cwd() / "x.db"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        pytest.param('[database]\nurl = "sqlite:///data/x.db"\n', {}, id="file"),
+        pytest.param("", {"DATABASE_URL": "sqlite:///data/x.db"}, id="environment"),
+        pytest.param("", {"IGNITE_SYNC_DATABASE_URL": "sqlite:///data/x.db"}, id="our own variable"),
+    ],
+)
+@pytest.mark.parametrize("named", ["s.toml", "../etc/s.toml", "{etc}/s.toml"])
+def test_relative_paths_start_at_the_file_wherever_the_command_is_called_from(
+    text: str, environ: dict[str, str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "token").write_text("t0ken\n", "utf-8")
+    (etc / "s.toml").write_text(f"{text}[listener]\nadmin_token_file = 'token'\n{WHOLE}", "utf-8")
+    elsewhere = etc if named == "s.toml" else tmp_path / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    monkeypatch.chdir(elsewhere)
+    taken = load(Path(named.format(etc=etc)), environ, PLATFORMS)
+    assert ".." not in taken.database.path.parts
+    assert taken.database.path == etc.resolve() / "data" / "x.db"
+    assert taken.listener.admin_token == Secret("t0ken")
+
+
+def test_without_a_file_a_relative_path_starts_at_the_working_directory() -> None:
+    assert load(None, VARIABLES, PLATFORMS).database.path == Path.cwd() / "ignite-sync.db"
+
+
+def test_where_a_relative_path_starts_is_no_setting() -> None:
+    with pytest.raises(ConfigError, match=r'unknown setting "folder"; known are: url$'):
+        settings("[database]\nfolder = '/x'\n" + WHOLE)
 
 
 def test_secrets_may_stand_in_files_of_their_own() -> None:

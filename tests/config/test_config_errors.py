@@ -250,7 +250,10 @@ BAD_FILES = {
     ),
     "unreadable secret's file": (
         with_line("listener", "admin_token_file = 'none'"),
-        "listener.admin_token_file: cannot read none (No such file or directory); mend the path or the permissions",
+        (
+            "listener.admin_token_file: cannot read {here}/none (No such file or directory);"
+            " mend the path or the permissions"
+        ),
     ),
     "secret's file that is no path": (
         with_line("listener", "admin_token_file = 1"),
@@ -270,7 +273,7 @@ BAD_FILES = {
 @pytest.mark.parametrize("what", BAD_FILES)
 def test_a_bad_file_is_explained_in_one_line(what: str) -> None:
     text, expected = BAD_FILES[what]
-    assert line(text) == f"s.toml: {expected}"
+    assert line(text) == f"s.toml: {expected.replace('{here}', str(Path.cwd()))}"
 
 
 BAD_VARIABLES = {
@@ -287,7 +290,7 @@ BAD_VARIABLES = {
     "IGNITE_SYNC_SYNC_SWEEP_SECONDS=often": "must be a number, not a text",
     "IGNITE_SYNC_LISTENER_ADMIN_TOKEN=": EMPTY,
     "IGNITE_SYNC_LISTENER_ADMIN_TOKEN_FILE=none": (
-        "cannot read none (No such file or directory); mend the path or the permissions"
+        "cannot read {here}/none (No such file or directory); mend the path or the permissions"
     ),
     "IGNITE_SYNC_SECURITY_SECRET_KEYS=,": KEYS,
 }
@@ -296,7 +299,9 @@ BAD_VARIABLES = {
 @pytest.mark.parametrize("variable", BAD_VARIABLES)
 def test_a_bad_variable_is_explained_in_one_line(variable: str) -> None:
     name, _, value = variable.partition("=")
-    assert line(WHOLE, {name: value}) == f"environment: {name}: {BAD_VARIABLES[variable]}"
+    assert line(WHOLE, {name: value}) == f"environment: {name}: {BAD_VARIABLES[variable]}".replace(
+        "{here}", str(Path.cwd())
+    )
 
 
 DYNO = {

@@ -4,6 +4,7 @@
     async with process:                                                  # always stopped, by its process id
         await process.start() | ready() | restart() | wait() | terminate()   # terminate: SIGTERM, returns the exit code
         await process.kill()                                                 # SIGKILL, returns when it is dead
+        await process.hang_up()                                              # SIGHUP, returns what it says of it
         await process.status()      # {"outbox", "full_sync", "issues", "ledger"} of products, or status("customers")
         await process.when(lambda status: ...) | idle()                      # polls the status until it is so
         await process.sync(refresh=True) -> run's id;  await process.full_sync(...) -> its status when it is over
@@ -184,6 +185,16 @@ class Process:
         """SIGTERM; return the exit code."""
         self._living.send_signal(signal.SIGTERM)
         return await self.wait()
+
+    async def hang_up(self) -> str:
+        """SIGHUP; return what it prints about the reload, once that is over."""
+        before = self.output
+        self._living.send_signal(signal.SIGHUP)
+        with trio.fail_after(PATIENCE):
+            while "settings reloaded" not in (said := self.output[len(before) :]) and "not reloaded" not in said:
+                assert self.living, f"it ended:\n{self.output}"
+                await trio.sleep(GLANCE)
+        return self.output[len(before) :]
 
     async def restart(self) -> None:
         """Kill it and start it again on the same database."""

@@ -96,7 +96,9 @@ async def test_a_webhook_of_an_unknown_scope_is_taken_counted_and_forgotten(hous
         await h.first_sync()
         for scope in ("store/coupon/created", "nonsense"):
             assert await _answer(h, Sent(body=envelope(scope), answer=200)) == 200
-        assert (await h.process.metrics())['ignite_sync_webhooks_total{outcome="unknown_scope"}'] == 2
+        assert (await h.process.metrics())[
+            'ignite_sync_webhooks_total{outcome="unknown_scope",site="test/sandbox"}'
+        ] == 2
         assert await _recorded(h) == 0
 
 

@@ -1,6 +1,8 @@
 """What /metrics and /admin/status of the real process tell of a connection that works, and of one that is blocked."""
 
+from daemon.sandbox import answer
 from tests.e2e.harness import OpenHouse
+from tests.e2e.trade import trade_store
 
 
 async def test_every_queue_and_throttle_can_be_seen(house: OpenHouse) -> None:
@@ -21,6 +23,24 @@ async def test_every_queue_and_throttle_can_be_seen(house: OpenHouse) -> None:
         assert site["rate"] > 0
 
 
+async def test_no_counter_begins_with_its_first_event(house: OpenHouse) -> None:
+    """Prometheus sees no increase in a series that was not there before, so no alert would fire on the first event."""
+    async with house(trade_store(), start=False) as h:
+        h.site.faults.add("PATCH */products/*", answer(500), times=2)
+        await h.process.start()
+        at_first = set(await h.process.metrics())
+        await h.first_sync()
+        h.store.set_sku(h.store.by_sku("MUG").id, "")
+        h.store.delete_product(1)
+        await h.settle()
+        await h.process.webhook(1, scope="nonsense")
+        for path in ("/webhooks/test/sandbox", "/webhooks/test/none"):
+            await h.process.request("POST", path, json={})
+        await h.process.full_sync(refresh=True)
+        counted = {name for name in await h.process.metrics() if "_total" in name and "http_requests" not in name}
+        assert counted - at_first == set()
+
+
 async def test_a_blocked_connection_is_counted_as_such(house: OpenHouse) -> None:
     async with house() as h:
         await h.first_sync()
@@ -32,3 +52,4 @@ async def test_a_blocked_connection_is_counted_as_such(house: OpenHouse) -> None
         await h.process.until_blocked("platform: credentials")
         found = await h.process.metrics()
         assert [found[state] for state in states] == [0, 1]
+        assert found['ignite_sync_blocked{kind="products",site="test/sandbox"}'] == 1

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import resource
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,19 +98,23 @@ async def test_back_from_a_backup_everything_ends_equal(house: OpenHouse, tmp_pa
             code, output, _ = await h.process.command("backup", str(backup))
             trading.cancel_scope.cancel()
         assert (code, output.startswith(f"{backup}: a backup of {h.process.database}, ")) == (0, True)
+        assert f"made by the daemon at 127.0.0.1:{h.process.port}" in output
         h.store.set_title(JUMPER, "Renamed since")
         h.store.set_sku(h.store.by_sku("MUG").id, "MUG-2")
         added = h.store.add_product("Scarf", price=12, variants=[{"sku": "S-1", "stock": 2}])
         await h.settle()
         h.assert_equal()
 
-        await h.process.kill()
-        for sidecar in ("", "-wal", "-shm"):
-            h.process.database.with_name(h.process.database.name + sidecar).unlink(missing_ok=True)
-        shutil.copy(backup, h.process.database)
+        code, _, error = await h.process.command("restore", str(backup))
+        assert (code, "another daemon is using it; stop that one first" in error) == (2, True)
+        assert await h.process.terminate() == 0
+        code, output, _ = await h.process.command("restore", str(backup))
+        assert (code, output.startswith(f"{h.process.database}: restored from {backup}; the next start ")) == (0, True)
         h.store.delete_product(added, silent=True)
         await h.process.start()
-        assert (await h.process.command("sync", "test/sandbox", "all", "--refresh", "--watch"))[0] == 0
+        for kind in ("store", "products", "customers", "orders"):
+            run = (await h.process.status(kind))["full_sync"]
+            assert (run["mode"], (await h.process.run_over(run["id"], kind))["succeeded"]) == ("refresh", True)
         await h.process.idle()
         assert h.unequal
         scarf = ("S-1", f"products {added}:", f"variant {added + 1}:")

@@ -1,8 +1,12 @@
 """What a good server does with each kind of request, good and bad."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
+
+from daemon.listener.connection import PIECE
+from daemon.listener.messages import Response
 
 GET = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"
 MIB = 1024 * 1024
@@ -34,6 +38,27 @@ async def test_head_is_get_without_a_body(client: Any) -> None:
     answer = await client.read(head_only=True)
     assert answer.headers["content-length"] == "5"
     assert (await client.ask(GET)).body == b"hello"
+
+
+@pytest.mark.parametrize("size", [0, 5, PIECE, 3 * PIECE + 1])
+async def test_an_answer_from_a_file_is_whole_and_the_connection_goes_on(house: Any, size: int, tmp_path: Path) -> None:
+    content = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    (tmp_path / "copy").write_bytes(content)
+    given: list[BinaryIO] = []
+
+    async def answer(_request: Any) -> Response:
+        given.append((tmp_path / "copy").open("rb"))
+        return Response(content_type=b"application/x-copy", file=given[-1])
+
+    house.server._answer = answer
+    client = house.connect()
+    received = await client.ask(GET)
+    assert (received.status, received.body) == (200, content)
+    assert received.headers["content-length"] == str(size)
+    await client.send(GET.replace(b"GET", b"HEAD"))
+    assert (await client.read(head_only=True)).headers["content-length"] == str(size)
+    assert (await client.ask(GET)).body == content
+    assert [file.closed for file in given[:-1]] == [True] * 2
 
 
 async def test_an_answer_without_content_has_no_length(client: Any) -> None:

@@ -65,7 +65,7 @@ class Shop:
     def _sample(self, name: str) -> tuple[str, dict[str, str]]:
         if name == "stale":
             return "ignite_sync_webhooks_stale_total", {}
-        return "ignite_sync_webhooks_total", {"outcome": name}
+        return "ignite_sync_webhooks_total", {"outcome": name, "site": "" if name == "unknown_site" else str(SITE)}
 
 
 @pytest.fixture

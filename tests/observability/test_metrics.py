@@ -51,6 +51,7 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.sync_log_waiting(site, "products", errors=9, synced=2)
     metrics.storage_commit("ok", 40, 0.004)
     metrics.storage_waiting(6)
+    metrics.blocked(site, Kind.ORDERS, is_blocked=True)
     metrics.connections({"active": 2, "blocked": 1})
 
 
@@ -59,7 +60,7 @@ def test_each_fact_arrives_as_its_number() -> None:
     tell_everything(metrics, SITE)
     found = numbers(metrics)
     expected = {
-        "webhooks_total{outcome=recorded}": 1,
+        "webhooks_total{outcome=recorded,site=}": 1,
         "webhooks_stale_total{}": 1,
         "http_requests_total{route=/healthz,status=200}": 1,
         "outbox_depth{kind=products,lane=live,site=live/jones,state=pending}": 3,
@@ -120,10 +121,45 @@ def test_a_request_without_an_answer_is_an_error() -> None:
     assert numbers(metrics)["api_requests_total{api=sparklayer.stock,site=live/jones,status_class=error}"] == 1
 
 
+def test_every_counter_stands_at_0_before_the_first_event() -> None:
+    """A series that begins with its first event shows Prometheus no increase."""
+    metrics = Metrics()
+    metrics.connection(SITE, [Kind.PRODUCTS, Kind.CUSTOMERS], ["bigcommerce", "sparklayer"])
+    metrics.route("/healthz")
+    began = metrics._counts.numbers
+    assert {name for name, *_ in began} == set(COUNTERS)
+    assert set(began.values()) == {0.0}
+    expected = {
+        ("webhooks_total", str(SITE), "refused"),
+        ("webhooks_total", "", "unknown_site"),
+        ("http_requests_total", "/healthz", "503"),
+        ("entities_total", str(SITE), "customers", "broken"),
+        ("api_requests_total", str(SITE), "sparklayer", "error"),
+        ("full_syncs_total", str(SITE), "products", "failed"),
+        ("actor_restarts_total", str(SITE), "products"),
+        ("sync_log_calls_total", str(SITE), "products", "PATCH", "failed"),
+        ("throttle_refused_total", str(SITE), "bigcommerce"),
+        ("webhooks_missed_total", str(SITE), "products"),
+        ("storage_commits_total", "failed"),
+    }
+    assert expected <= began.keys()
+
+
+def test_a_connection_that_begins_again_goes_on_counting() -> None:
+    metrics = Metrics()
+    for _ in range(2):
+        metrics.connection(SITE, [Kind.PRODUCTS], ["bigcommerce"])
+        metrics.actor_restarted(SITE, Kind.PRODUCTS)
+        metrics.webhook("refused", SITE)
+    found = numbers(metrics)
+    assert found["actor_restarts_total{kind=products,site=live/jones}"] == 2
+    assert found["webhooks_total{outcome=refused,site=live/jones}"] == 2
+
+
 def test_two_daemons_in_one_process_do_not_share_numbers() -> None:
     one, two = Metrics(), Metrics()
     one.webhook("recorded")
-    assert "webhooks_total{outcome=recorded}" not in numbers(two)
+    assert "webhooks_total{outcome=recorded,site=}" not in numbers(two)
 
 
 def test_of_a_site_that_is_gone_only_the_counts_stay() -> None:

@@ -1,14 +1,14 @@
-"""Backups: whole, replaced only by a whole one; and a database that is damaged is told from one that is not."""
+"""Backups: whole, and never over another file; and a database that is damaged is told from one that is not."""
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import ConfigError, StorageTrouble
-from daemon.storage.backup import back_up
+from daemon.storage.backup import back_up, lend, receive
 from daemon.storage.database import open_database
 
 ROWS = 2_000
@@ -60,9 +60,9 @@ def test_a_backup_made_while_somebody_writes_is_the_state_after_some_commit(sour
     writer.start()
     try:
         counts = []
-        for _ in range(5):
-            back_up(source, tmp_path / "backup.db")
-            counts.append(_rows(tmp_path / "backup.db"))
+        for number in range(5):
+            back_up(source, tmp_path / f"backup-{number}.db")
+            counts.append(_rows(tmp_path / f"backup-{number}.db"))
     finally:
         over.set()
         writer.join()
@@ -71,32 +71,95 @@ def test_a_backup_made_while_somebody_writes_is_the_state_after_some_commit(sour
     assert counts[-1] > ROWS
 
 
-def test_an_earlier_backup_is_replaced(source: Path, tmp_path: Path) -> None:
+def _made(source: Path, target: Path) -> int:
+    return back_up(source, target)
+
+
+def _received(source: Path, target: Path) -> int:
+    with lend(source) as copy:
+        return receive(iter(lambda: copy.read(4096), b""), target)
+
+
+WAYS = pytest.mark.parametrize("make", [_made, _received])
+Make = Callable[[Path, Path], int]
+
+
+@WAYS
+@pytest.mark.parametrize("what", ["file", "folder", "dangling link", "link", "the database itself"])
+def test_nothing_is_overwritten(source: Path, tmp_path: Path, what: str, make: Make) -> None:
     target = tmp_path / "backup.db"
-    target.write_text("an earlier one", "utf-8")
-    back_up(source, target)
+    elsewhere = tmp_path / "elsewhere"
+    match what:
+        case "file":
+            target.write_text("an earlier one", "utf-8")
+        case "folder":
+            target.mkdir()
+        case "dangling link":
+            target.symlink_to(elsewhere)
+        case "link":
+            elsewhere.write_text("an earlier one", "utf-8")
+            target.symlink_to(elsewhere)
+        case _:
+            target = source
+    before = target.lstat(), elsewhere.exists() and elsewhere.read_bytes()
+    with pytest.raises(ConfigError, match="is there already, and nothing is overwritten; name a file") as error:
+        make(source, target)
+    assert "\n" not in str(error.value)
+    assert (target.lstat().st_ino, elsewhere.exists() and elsewhere.read_bytes()) == (before[0].st_ino, before[1])
+    assert not list(tmp_path.glob("*.partial*"))
+    assert _rows(source) == ROWS
+
+
+def test_what_a_daemon_hands_out_is_private_whole_and_leaves_nothing_beside_the_database(
+    source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "elsewhere" / "backup.db"
+    target.parent.mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert _received(source, target) == target.stat().st_size
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in target.parent.iterdir()] == ["backup.db"]
+    assert sorted(tmp_path.iterdir()) == before
     assert _rows(target) == ROWS
-    assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.db"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
+def test_half_a_backup_is_none(source: Path, tmp_path: Path, share: float) -> None:
+    with lend(source) as copy:
+        whole = copy.read()
+    target = tmp_path / "backup.db"
+    if share:
+        with pytest.raises(StorageTrouble, match=r"what arrived is damaged .*; there is no new backup"):
+            receive([whole[: int(len(whole) * share)]], target)
+
+    def broken() -> Iterator[bytes]:
+        yield whole[: int(len(whole) * share)]
+        raise StorageTrouble("the daemon is gone", reason="x")
+
+    with pytest.raises(StorageTrouble, match="the daemon is gone"):
+        receive(broken(), target)
+    assert not list(tmp_path.glob("backup*"))
 
 
 def test_backups_made_at_the_same_time_are_each_whole(source: Path, tmp_path: Path) -> None:
+    """Of several with one name the first wins, and the others say so."""
     target = tmp_path / "backup.db"
-    back_up(source, target)
-    failures: list[BaseException] = []
+    ends: list[object] = []
 
     def make() -> None:
         try:
-            for _ in range(10):
-                back_up(source, target)
-        except BaseException as error:  # noqa: BLE001  a thread has nobody else to tell
-            failures.append(error)
+            ends.append(back_up(source, target))
+        except ConfigError as error:
+            ends.append(error)
 
-    makers = [threading.Thread(target=make) for _ in range(3)]
+    makers = [threading.Thread(target=make) for _ in range(5)]
     for maker in makers:
         maker.start()
-    while any(maker.is_alive() for maker in makers):
-        assert _rows(target) == ROWS
-    assert failures == []
+    for maker in makers:
+        maker.join()
+    assert _rows(target) == ROWS
+    assert [end for end in ends if isinstance(end, int)] == [target.stat().st_size]
+    assert len([end for end in ends if "is there already" in str(end)]) == len(makers) - 1
     assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.db"]
 
 
@@ -107,28 +170,25 @@ def _spoil(path: Path) -> None:
         file.write(b"\xa5" * 4096)
 
 
-def test_a_damaged_database_replaces_no_backup(source: Path, tmp_path: Path) -> None:
-    target = tmp_path / "backup.db"
-    back_up(source, target)
+@WAYS
+def test_of_a_damaged_database_there_is_no_backup(source: Path, tmp_path: Path, make: Make) -> None:
     spoiled = tmp_path / "spoiled.db"
-    spoiled.write_bytes(target.read_bytes())
+    back_up(source, spoiled)
     _spoil(spoiled)
     with pytest.raises(StorageTrouble, match="no new backup"):
-        back_up(spoiled, target)
-    assert _rows(target) == ROWS
-    assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.db"]
+        make(spoiled, tmp_path / "backup.db")
+    assert not list(tmp_path.glob("backup*"))
+    assert not list(tmp_path.glob("*.partial*"))
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("ignite-sync.db", "is the database itself; name another file"),
         ("nowhere/backup.db", "No such file or directory; choose a folder"),
-        ("folder", "Is a directory; choose a folder"),
+        ("ignite-sync.db/backup.db", "Not a directory; choose a folder"),
     ],
 )
 def test_a_place_that_cannot_be_used_is_told_in_one_line(source: Path, tmp_path: Path, name: str, words: str) -> None:
-    (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigError, match=words) as error:
         back_up(source, tmp_path / name)
     assert str(tmp_path / name) in str(error.value)

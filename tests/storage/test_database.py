@@ -24,6 +24,7 @@ from daemon.model import Lane
 from daemon.storage import full_syncs
 from daemon.storage.database import Database, InlineDatabase, check_writable, open_database
 from daemon.storage.full_syncs import PageRead
+from daemon.storage.lock import only_one
 from tests.storage.house import House, id_
 
 
@@ -256,6 +257,24 @@ async def test_two_daemons_on_one_file_refuse(path: Path, database: Database) ->
     with pytest.raises(ConfigError, match="another daemon is using it"):
         async with open_database(path):
             pytest.fail("both have it")
+
+
+async def test_one_that_is_used_for_a_moment_only_is_waited_for(path: Path) -> None:
+    """A command may look into the database of a daemon that has crashed, just when that is started again."""
+    taken, over = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with only_one(path):
+            taken.set()
+            over.wait(10)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    taken.wait(10)
+    threading.Timer(0.2, over.set).start()
+    async with open_database(path) as database:
+        assert await database.read(names) == set()
+    looking.join()
 
 
 async def test_a_database_can_be_opened_again(path: Path) -> None:

@@ -4,8 +4,6 @@ What each attack alone comes to is tested in tests/listener; here they come all 
 of the merchants' store. Nobody in the crowd knows a secret but the one who replays a delivery that was overheard.
 """
 
-import re
-
 import psutil
 import trio
 
@@ -76,9 +74,9 @@ async def test_honest_callers_are_served_while_crowds_attack(house: OpenHouse) -
         answered = {
             name: count for name, count in metrics.items() if name.startswith("ignite_sync_http_requests_total")
         }
-        ours = [name for name in answered if re.search('status="5', name) and 'route=""' not in name]
-        assert ours == []
-        assert metrics['ignite_sync_webhooks_total{outcome="recorded"}'] >= 60
+        ours = {name: count for name, count in answered.items() if 'status="5' in name and 'route=""' not in name}
+        assert set(ours.values()) == {0}, ours
+        assert metrics['ignite_sync_webhooks_total{outcome="recorded",site="test/sandbox"}'] >= 60
         assert await h.process.terminate() == 0
         assert "Traceback" not in h.process.output
         assert '"level": "error"' not in h.process.output
@@ -95,7 +93,7 @@ async def test_a_replayed_delivery_costs_one_row_and_is_counted(house: OpenHouse
         assert (await h.process.status())["outbox"]["live"] == 1
         metrics = await h.process.metrics()
         assert metrics["ignite_sync_webhooks_stale_total"] == 50
-        assert metrics['ignite_sync_webhooks_total{outcome="recorded"}'] == 100
+        assert metrics['ignite_sync_webhooks_total{outcome="recorded",site="test/sandbox"}'] == 100
         assert (await h.shop.webhooks.send(delivery, headers={SECRET_HEADER: "guessed"})).status == 401
 
 

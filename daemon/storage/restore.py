@@ -1,0 +1,162 @@
+"""Puts a backup in the place of the database, while no daemon has it.
+
+Nothing in place is touched before the backup is known to be whole, of this release or an earlier one, and readable
+with the configured keys. Then the present files get other names and stay; the new one gets their owner and mode. A
+file that was set aside so can be restored in its turn, with the log that belongs to it.
+
+SparkLayer has moved on since the backup was made, so what its ledger says of SparkLayer may no longer be so. Every kind
+that was ever synced is therefore marked for a full sync that ignores the ledger (a refresh), which begins at the next
+start. What came into the store and went again in between is known to nobody, and stays in SparkLayer.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import stat
+import time
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, inspect, select
+from sqlalchemy.exc import DatabaseError
+
+from daemon.errors import ConfigError, StorageTrouble
+from daemon.model import Kind
+from daemon.storage.backup import SIDECARS, check, flush, partial_beside
+from daemon.storage.connections import everyone
+from daemon.storage.database import MAGIC
+from daemon.storage.full_syncs import Start, newest, start
+from daemon.storage.lock import only_one, owner_of, real_path
+from daemon.storage.migrate import upgrade
+from daemon.storage.tables import meta
+from daemon.storage.vault import Vault
+
+OURS = {"alembic_version", "connections", "ledger", "meta", "outbox"}
+"""Tables that the database of every release has."""
+
+OTHER_FILE = "name a file that `ignite-sync backup` wrote"
+STEM = "before-restore"
+
+
+def restore(backup: Path, database: Path, vault: Vault, now: float) -> Path | None:
+    """Put `backup` in the place of `database`; return what the file in its place is called now, if there was one.
+
+    Raises ConfigError, one line, when the backup cannot be used or a daemon runs, and StorageTrouble when the disk
+    does not take it. Whatever is raised, the database is as it was.
+    """
+    _usable(backup, database)
+    database = real_path(database)  # what a link leads to is replaced, not the link
+    with only_one(database):
+        try:
+            with partial_beside(database) as partial:
+                _copy(backup, partial)
+                _prepare(backup, partial, vault, now)
+                _like_the_present(partial, database)
+                flush(partial)
+                aside = _set_aside(database, now)
+                partial.replace(database)
+            flush(database.parent)
+        except OSError as error:
+            remedy = "do it as the user that the database belongs to, or as root, with room on the disk"
+            raise StorageTrouble(f"database {database}: {error.strerror}; {remedy}", reason="storage") from error
+    return aside
+
+
+def _usable(backup: Path, database: Path) -> None:
+    """Refuse what cannot be a backup, before anything is locked or written. Raises ConfigError."""
+    try:
+        itself = database.exists() and backup.samefile(database)
+        begins = b""
+        if stat.S_ISREG(backup.stat().st_mode):  # opening a pipe would wait for ever
+            with backup.open("rb") as file:
+                begins = file.read(len(MAGIC))
+    except OSError as error:
+        raise ConfigError(f"{backup}: {error.strerror}; {OTHER_FILE}") from error
+    if itself:
+        raise ConfigError(f"{backup}: is the database itself; {OTHER_FILE}")
+    if begins != MAGIC:
+        raise ConfigError(f"{backup}: is no database; {OTHER_FILE}")
+
+
+def _copy(backup: Path, partial: Path) -> None:
+    """Copy a file with the log that belongs to it, without a trace where it lies."""
+    for sidecar in ("", "-wal", "-journal"):
+        if (beside := backup.with_name(backup.name + sidecar)).exists():
+            shutil.copyfile(beside, partial.with_name(partial.name + sidecar))
+
+
+def _prepare(backup: Path, partial: Path, vault: Vault, now: float) -> None:
+    """See to it that a copy is whole and ours, of this release's schema, and marked. Raises ConfigError."""
+    engine = create_engine(f"sqlite:///{partial}")
+    try:
+        with contextlib.closing(sqlite3.connect(partial)) as database:
+            database.execute("PRAGMA journal_mode=DELETE")  # takes the log in
+            check(database)
+        with engine.begin() as conn:
+            if not OURS.issubset(inspect(conn).get_table_names()):
+                raise ConfigError(f"{backup}: is no database of Ignite Sync; {OTHER_FILE}")
+            try:
+                upgrade(conn)
+            except ConfigError as error:
+                raise ConfigError(f"{backup}: {str(error).removeprefix('database: ')}") from error
+            for (sealed,) in conn.execute(select(meta.c.sealed)):
+                vault.open(sealed)
+            _mark(conn, now)
+    except (sqlite3.Error, DatabaseError) as error:
+        words = str(error.orig if isinstance(error, DatabaseError) else error)
+        raise ConfigError(f"{backup}: {words}; {OTHER_FILE}") from error
+    finally:
+        engine.dispose()
+
+
+def _mark(conn: Connection, now: float) -> None:
+    """Have everything that was ever synced written once more, whatever the ledger says."""
+    for connection in everyone(conn):
+        known = [kind for kind in Kind if newest(conn, connection.id, kind) is not None]
+        start(
+            conn,
+            [
+                Start(connection_id=connection.id, kind=kind, mode="refresh", now=now, internal=True)
+                for kind in known
+                if connection.state == "active"
+            ],
+        )
+
+
+def _like_the_present(partial: Path, database: Path) -> None:
+    """Give a file the owner and mode of the one that it replaces, or else the folder's owner alone."""
+    if database.exists():
+        partial.chmod(stat.S_IMODE(database.stat().st_mode))
+    owner = owner_of(database)
+    if owner != (partial.stat().st_uid, partial.stat().st_gid):
+        os.chown(partial, *owner)
+
+
+def _set_aside(database: Path, now: float) -> Path | None:
+    """Give the present files other names, the log last; return that of the database.
+
+    The database keeps its old name too until it is replaced. A power loss in between leaves it without its log, which
+    may have the last changes: then the files that were set aside are the ones to restore.
+    """
+    aside = _free_name(database, now)
+    present = database.exists()
+    if present:
+        os.link(database, aside)
+    for sidecar in SIDECARS[1:]:
+        beside = database.with_name(database.name + sidecar)
+        if beside.exists():
+            beside.rename(aside.with_name(aside.name + sidecar))
+            present = True
+    flush(database.parent)
+    return aside if present else None
+
+
+def _free_name(database: Path, now: float) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    number = 1
+    while True:
+        more = "" if number == 1 else f"-{number}"
+        aside = database.with_name(f"{database.name}.{STEM}-{stamp}{more}")
+        if not any(os.path.lexists(aside.with_name(aside.name + sidecar)) for sidecar in SIDECARS):
+            return aside
+        number += 1

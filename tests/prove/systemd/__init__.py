@@ -1,0 +1,1 @@
+"""The unit in config/ on a real systemd: `make systemd`."""

@@ -188,7 +188,7 @@ class Trouble(enum.Enum):
     )
     PARENT_MISSING = Entry(
         when="the parent that a customer names is not in SparkLayer; told until it is",
-        message="Its parent customer, {parent}, is not in SparkLayer, so the customer cannot be its sub-account.",
+        message="Its parent customer, {parent}, is not in SparkLayer, so this customer was synced without a parent.",
         remedy="Correct the parent's id, or make the parent a B2B customer.",
         at=(Kind.CUSTOMERS,),
     )
@@ -199,8 +199,8 @@ class Trouble(enum.Enum):
         at=(Kind.CUSTOMERS,),
     )
     PARENT_GOES_IN_CIRCLES = Entry(
-        when="customers are each other's parents",
-        message="Its parent customer is one of its own sub-accounts.",
+        when="customers are each other's parents; told of the one with the lowest id",
+        message="Its parent customer, {parent}, is one of its own sub-accounts, so it was synced without a parent.",
         remedy="Correct the parent's id of one of them.",
         at=(Kind.CUSTOMERS,),
     )

@@ -361,6 +361,7 @@ class Pipeline:
             due_at=None if spent else now + line.backoff(claim.attempts, after),
             error=line.vault.seal(str(failure)),
             row=verdict.row,
+            awaits=sorted(verdict.awaits),
         )
 
     def _issue(self, mapped: Mapped[Any], problems: Sequence[Problem]) -> IssueRow | None:

@@ -265,6 +265,10 @@ class Trouble(enum.Enum):
         return Problem(code=self.name.lower(), message=told)
 
 
+UNREAD = frozenset(trouble.name.lower() for trouble in (Trouble.FIELD_UNREADABLE, Trouble.NOT_SHOWN))
+"""The codes of the troubles of entities of which SparkLayer keeps what it has, whatever that is."""
+
+
 def refused(words: str) -> Problem:
     """SparkLayer does not take the entity as it is; these are its words."""
     return Trouble.REFUSED_BY_SPARKLAYER.problem(words=words.rstrip(" ."))

@@ -14,7 +14,7 @@ from daemon.engine.line import Line
 from daemon.engine.products.entry import Entry
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.model import Kind, Sku
-from daemon.problems import Trouble
+from daemon.problems import UNREAD
 from daemon.storage import leftovers
 from daemon.storage.full_syncs import Run, Start, start
 from daemon.storage.ledger import Row
@@ -25,9 +25,6 @@ UNKNOWABLE: Mapping[Kind, str] = {
     Kind.CUSTOMERS: "customers that the store no longer has stay in SparkLayer",
 }
 """What nobody can know of each kind after a lost database, in words for operators."""
-
-UNREAD = frozenset(trouble.name.lower() for trouble in (Trouble.FIELD_UNREADABLE, Trouble.NOT_SHOWN))
-"""The issues of products of which nothing could be read, their SKUs neither."""
 
 LOOK_SOON, LOOK_AGAIN = 60.0, 900.0
 """Seconds until another look: when products are yet to be read, and when SparkLayer did not answer."""

@@ -1,7 +1,7 @@
 """Exchanges a customer with SparkLayer: it is read, and what the platform does not own goes back with what it owns.
 
-Until one customer was read, one goes at a time: the path that customers are read by is inferred, and with a wrong one
-each write would take what SparkLayer alone has of a customer.
+Until one customer was read, one goes at a time: the path that customers are read by may be another, and with a wrong
+one each write would take what SparkLayer alone has of a customer.
 """
 
 from functools import partial

@@ -54,7 +54,9 @@ def sku_of(external_id: ExternalId) -> Sku | None:
 
 def owe(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
     """Note that a full sync begins with an empty ledger, if it does."""
-    if not ledgers.size(conn, connection_id, kind):
+    c = ledger.c
+    mine = (c.connection_id == connection_id, c.kind == kind.value)
+    if conn.execute(select(c.external_id).where(*mine).limit(1)).first() is None:
         row = {
             "connection_id": connection_id,
             "shelf": SHELF,

@@ -83,6 +83,19 @@ async def test_a_parent_that_is_in_the_outbox_is_waited_for(
 
 
 @pytest.mark.holds("F4")
+async def test_a_parent_that_used_up_its_retries_is_not_waited_for(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.site.faults.add("PUT */customers/platform/7", answer(503), times=12)
+    bench.shop.put(customer("7"), customer("1", parent="7"))
+    await bench.change("7")
+    await bench.once()
+    await bench.house.alter("outbox", "state = 'parked'")
+    await put(bench, customer("1", parent="7"))
+    assert (parents_of(bench), await bench.issues()) == ({"1": None}, {"1": ["parent_missing"]})
+    await put(bench, customer("7"))
+    assert (parents_of(bench), await bench.issues()) == ({"1": "7", "7": None}, {})
+
+
+@pytest.mark.holds("F4")
 @pytest.mark.parametrize("comes", [True, False])
 async def test_a_parent_on_a_page_that_is_not_read_yet_is_waited_for(
     autojump_clock: MockClock, bench: Bench, *, comes: bool

@@ -38,6 +38,8 @@ class Leftovers:
     def __init__(self, line: Line, kind: Kind) -> None:
         self._line = line
         self._kind = kind
+        self._unread = (0, 0)
+        """For how many products the last look had to wait, lest every minute says the same."""
         self._told: dict[str, Any] = {"site": str(line.connection.site), "kind": kind.value}
 
     async def look(self, run: Run) -> float | None:
@@ -60,7 +62,9 @@ class Leftovers:
         doubtful = sum(map(self._is_unread, unread.sealed))
         if unread.waiting or doubtful:
             # Their SKUs are not known: any that nobody has may be theirs.
-            log.info("leftovers wait for products to be read", waiting=unread.waiting, unread=doubtful, **self._told)
+            if self._unread != (unread.waiting, doubtful):
+                log.info("leftovers wait for products to be read", waiting=unread.waiting, odd=doubtful, **self._told)
+            self._unread = unread.waiting, doubtful
             return LOOK_SOON
         await line.passed(self._kind)
         try:

@@ -199,7 +199,7 @@ class Trouble(enum.Enum):
     )
     PARENT_MISSING = Entry(
         when="the parent that a customer names is not in SparkLayer; told until it is",
-        message="Its parent customer, {parent}, is not in SparkLayer, so the customer cannot be its sub-account.",
+        message="Its parent customer, {parent}, is not in SparkLayer, so this customer was synced without a parent.",
         remedy="Correct the parent's id, or make the parent a B2B customer.",
         at=(Kind.CUSTOMERS,),
     )
@@ -210,8 +210,8 @@ class Trouble(enum.Enum):
         at=(Kind.CUSTOMERS,),
     )
     PARENT_GOES_IN_CIRCLES = Entry(
-        when="customers are each other's parents",
-        message="Its parent customer is one of its own sub-accounts.",
+        when="customers are each other's parents; told of the one with the lowest id",
+        message="Its parent customer, {parent}, is one of its own sub-accounts, so it was synced without a parent.",
         remedy="Correct the parent's id of one of them.",
         at=(Kind.CUSTOMERS,),
     )
@@ -275,6 +275,10 @@ class Trouble(enum.Enum):
         quoted = {name: shortened(word) if isinstance(word, str) else word for name, word in words.items()}
         told = " ".join(part.format(**quoted) for part in (self.value.message, self.value.remedy))
         return Problem(code=self.name.lower(), message=told)
+
+
+UNREAD = frozenset(trouble.name.lower() for trouble in (Trouble.FIELD_UNREADABLE, Trouble.NOT_SHOWN))
+"""The codes of the troubles of entities of which SparkLayer keeps what it has, whatever that is."""
 
 
 def refused(words: str) -> Problem:

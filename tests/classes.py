@@ -43,6 +43,8 @@ CLASSES: Mapping[str, str] = {
     "E20": "Characters that HTTP or a path does not take, pasted into ids and credentials, fail later or elsewhere",
     "E21": "Standard streams that are closed, full or unread end a command otherwise, or end in the database",
     "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
+    "D6": "What a lost disk leaves in SparkLayer for ever is neither repaired nor named",
+    "F4": "A parent without a place in SparkLayer costs reads, or keeps its sub-accounts out",
 }
 """By name; the letters are the sections of the list of failures that they come from."""
 

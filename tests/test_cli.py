@@ -22,6 +22,7 @@ from click.testing import CliRunner, Result
 
 from daemon import __version__, cli
 from daemon.config import Settings
+from daemon.engine.leftovers import UNKNOWABLE
 
 ROOT = Path(__file__).parent.parent
 
@@ -233,4 +234,6 @@ def test_check_has_a_line_for_each_side(parts: SimpleNamespace, word: str, code:
     lines = result.stdout.splitlines()
     assert lines[0] == "ok      settings: 0 connection(s) configured"
     assert "may be lost with it, and the full sync at the next start repairs them" in lines[1]
-    assert lines[2:] == ["ok      live/x BigCommerce: store abc", f"{word}  live/x SparkLayer: as it is"]
+    assert lines[2].startswith("note    lost database: ")
+    assert all(left in lines[2] for left in UNKNOWABLE.values())
+    assert lines[3:] == ["ok      live/x BigCommerce: store abc", f"{word}  live/x SparkLayer: as it is"]

@@ -61,7 +61,10 @@ def check(ctx: click.Context, path: Path | None) -> None:
     import trio
 
     from daemon.checks import check_connections
+    from daemon.engine.leftovers import UNKNOWABLE
 
+    left = "; ".join(UNKNOWABLE.values())
+    click.echo(f"note    lost database: SKUs deleted meanwhile lose price and stock after the first full sync; {left}")
     results = trio.run(check_connections, settings)
     for result in results:
         click.echo(f"{'ok' if result.ok else 'FAILED':<8}{result.subject}: {result.detail}")

@@ -34,6 +34,8 @@ class Batch:
     verdicts: dict[ExternalId, Verdict] = field(factory=dict)
     rows: Mapping[ExternalId, Row] = field(factory=dict)
     """The ledger's, of those that have one."""
+    leftovers: set[ExternalId] = field(factory=set)
+    """Those that are no entities of the platform, but what SparkLayer has left."""
     gone: set[ExternalId] = field(factory=set)
     """Those that the platform does not have."""
     kept: dict[ExternalId, set[VariantId]] = field(factory=dict)
@@ -62,6 +64,7 @@ class Batch:
         self.mapped.update(part.mapped)
         self.verdicts.update(part.verdicts)
         self.rows = {**self.rows, **part.rows}
+        self.leftovers |= part.leftovers
         self.gone |= part.gone
         self.kept |= part.kept
         self.removing |= part.removing
@@ -89,6 +92,8 @@ class Batch:
     def concerns_merchant(self, external_id: ExternalId) -> bool:
         """Whether the entity is, was or shall be in SparkLayer: of others the sync-log is told nothing."""
         mapped = self.mapped.get(external_id)
+        if external_id in self.leftovers:
+            return False
         return external_id in self.rows or (mapped is not None and mapped.value is not None)
 
 
@@ -109,6 +114,10 @@ class Writer(Protocol):
 
     def variants(self, _value: Any, _row: Row, /) -> Variants:
         """Return the variants of an entity's value, and those that SparkLayer has besides, by the ledger's row."""
+        ...
+
+    async def take_leftovers(self, batch: Batch) -> None:
+        """Map what is no entity of the platform, and note it in `batch.leftovers`. Raises StorageTrouble."""
         ...
 
     async def prepare(self) -> None:
@@ -134,3 +143,6 @@ class WithoutVariants:
     def variants(self, _value: Any, _row: Row, /) -> Variants:
         """Return none."""
         return Variants()
+
+    async def take_leftovers(self, batch: Batch) -> None:
+        """Take none."""

@@ -8,11 +8,13 @@ and no row belongs to the run any more, its end is stored; the sync-log's writer
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import takewhile
+from math import inf
 from typing import TypeVar
 
 import structlog
 import trio
 
+from daemon.engine.leftovers import Leftovers
 from daemon.engine.line import Line
 from daemon.errors import Blocked, Forbidden, Rejected, Retry
 from daemon.model import LOGGED_KINDS, Kind, RunId
@@ -51,6 +53,7 @@ class FullSyncs:
         self._line = line
         self._kind = kind
         self._desk = line.desks[kind]
+        self._leftovers = Leftovers(line, kind)
         self._working = trio.CancelScope()
 
     async def cancel(self) -> RunId | None:
@@ -90,12 +93,21 @@ class FullSyncs:
             run = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
             if run is not None and run.state == "ended" and run.again:
                 await self.start(run.mode, internal=True)
-            elif run is None or run.state in ("ending", "ended"):
+            elif run is None or run.state == "ending":
                 await self._desk.runs.wait()
+            elif run.state == "ended":
+                await self._look_for_leftovers(run)
             else:
                 # A scope of its own: a cancelled run may be waiting for the platform, or for room in the outbox.
                 with trio.CancelScope() as self._working:
                     await self._carry_out(run)
+
+    async def _look_for_leftovers(self, run: Run) -> None:
+        """Wait for another run, looking meanwhile for what a lost ledger has left in SparkLayer, if that is owed."""
+        later = await self._leftovers.look(run)
+        newest = await self._line.storage.read(full_syncs.newest, self._line.connection.id, self._kind)
+        if newest is None or newest.id == run.id:
+            await self._desk.runs.wait_until(inf if later is None else trio.current_time() + later)
 
     async def _carry_out(self, run: Run) -> None:
         if run.state == "enumerating":

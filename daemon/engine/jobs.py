@@ -4,7 +4,7 @@ What the ledger keeps beside the print, the ids needed to write again and to rem
 own, its *parts*. Entities that SparkLayer has as they are, or that it never had and shall not have, are settled here.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -60,13 +60,18 @@ class Job(Generic[V, P]):
         return Row(self.external_id, self.digest if sure else None, _encode(parts))
 
 
-def find_jobs(batch: Batch, parts: type[P], digest: Callable[[Any], bytes]) -> list[Job[Any, P]]:
-    """Return what of `batch` must be written, and note the verdict on the rest."""
+def find_jobs(
+    batch: Batch, parts: type[P], digest: Callable[[Any], bytes], instead: Mapping[ExternalId, Any] | None = None
+) -> list[Job[Any, P]]:
+    """Return what of `batch` must be written, and note the verdict on the rest.
+
+    `instead` has the values of entities that are written otherwise than they are mapped.
+    """
     todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
     decoder = msgspec.msgpack.Decoder(parts)
     jobs: list[Job[Any, P]] = []
     for external_id, mapped in todo.items():
-        row, value = batch.rows.get(external_id), mapped.value
+        row, value = batch.rows.get(external_id), (instead or {}).get(external_id, mapped.value)
         now = None if value is None else digest(value)
         equal = row is None if now is None else row is not None and row.digest == now
         if equal and (now is None or external_id not in batch.refreshing):

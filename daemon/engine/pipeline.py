@@ -138,7 +138,8 @@ class Pipeline:
     async def _read(self, batch: Batch, handed: Mapping[ExternalId, Entity], facts: StoreFacts) -> None:
         """Read and map every entity of the batch; one the platform says is gone maps to nothing."""
         contents: dict[ExternalId, Entity | None] = dict(handed)
-        wanted = [external_id for external_id in batch.claims if external_id not in contents]
+        await self._writer.take_leftovers(batch)
+        wanted = [one for one in batch.claims if one not in contents and one not in batch.leftovers]
         if wanted:
             await self._read_again(batch, wanted, contents, facts)
         for external_id, entity in contents.items():
@@ -363,6 +364,7 @@ class Pipeline:
             due_at=None if spent else now + line.backoff(claim.attempts, after),
             error=line.vault.seal(str(failure)),
             row=verdict.row,
+            awaits=sorted(verdict.awaits),
         )
 
     def _issue(self, mapped: Mapped[Any], problems: Sequence[Problem]) -> IssueRow | None:

@@ -24,10 +24,10 @@ def winners(
     for key, named in claimants.items():
         owner = owners.get(key)
         keeps = owner is not None and (owner in named or owner not in leaving)
-        found[key] = owner if keeps and owner is not None else min(named, key=_by_age)
+        found[key] = owner if keeps and owner is not None else min(named, key=by_age)
     return found
 
 
-def _by_age(external_id: ExternalId) -> tuple[int, str]:
+def by_age(external_id: ExternalId) -> tuple[int, str]:
     """Order numeric ids by number, so that the later entity is the one made later."""
     return (int(external_id), "") if external_id.isdecimal() else (0, external_id)

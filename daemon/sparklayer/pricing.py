@@ -17,7 +17,7 @@ from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED
-from daemon.sparklayer.own_words import UNSEEN, one_with
+from daemon.sparklayer.own_words import UNSEEN, many_with, one_with
 
 PRICE_LISTS = "/api/v1/price-lists"
 
@@ -25,6 +25,7 @@ PRICE_LIST = one_with("slug")
 GET_LIST = Operation(name="getPriceList", method="GET", answers=PRICE_LIST)
 CREATE_LIST = Operation(name="createPriceList", method="POST", answers=PRICE_LIST, names_nothing=True, keyed=True)
 UPDATE_LIST = Operation(name="updatePriceList", method="PATCH", answers=PRICE_LIST)
+READ = Operation(name="getPriceListPricing", method="GET", answers=many_with("sku"), forbidding=True)
 SET = Operation(
     name="updatePriceListPricing",
     method="PATCH",
@@ -57,6 +58,10 @@ class SkuPrice:
     price: Decimal | None
 
 
+class _Priced(msgspec.Struct):
+    sku: Sku
+
+
 class Pricing:
     """Writes price lists and prices of one site."""
 
@@ -80,6 +85,14 @@ class Pricing:
         Another currency relabels the list's prices, it does not convert them. Raises Missing.
         """
         await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, encode_json(changes))
+
+    async def skus(self, slug: str) -> list[Sku]:
+        """Return the SKUs with a price on a list. Raises Missing when there is no such list.
+
+        One row per SKU and quantity was seen in public code; that all come in one answer is inferred.
+        """
+        rows = await self._client.read(READ, f"{_path(slug)}/pricing", Lane.BACKFILL, list[_Priced])
+        return list(dict.fromkeys(row.sku for row in rows))
 
     async def set(self, slug: str, rows: Sequence[SkuPrice], lane: Lane) -> None:
         """Set or clear the price of each row's SKU, in one call; `in_bulks` cuts what is too much for one.

@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, or_, select, true, 
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
-from daemon.storage import removals
+from daemon.storage import leftovers, removals
 from daemon.storage.absent import absent
 from daemon.storage.freshness import Freshness
 from daemon.storage.outbox import active, tag
@@ -130,6 +130,7 @@ def _start(conn: Connection, call: Start) -> RunId | None:
     ).inserted_primary_key
     assert inserted is not None  # one row was inserted
     run = RunId(inserted[0])
+    leftovers.owe(conn, call.connection_id, call.kind)
     if call.allow_removals:
         allow = removals.Allow(connection_id=call.connection_id, kind=call.kind, ids=None, now=call.now)
         tag(conn, call.connection_id, call.kind, removals.allowed(conn, allow), run, call.now)

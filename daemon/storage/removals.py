@@ -25,6 +25,7 @@ from sqlalchemy.dialects.sqlite import insert
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, VariantId
 from daemon.storage import ledger as ledgers
 from daemon.storage.ledger import Row as LedgerRow
+from daemon.storage.leftovers import forget_owned
 from daemon.storage.outbox import Record, active, record, tag
 from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, removals
 
@@ -284,6 +285,7 @@ def judge_cancelled(conn: Connection, run_id: RunId, now: float) -> None:
 def _judged(conn: Connection, run: Row[Any], now: float) -> list[ExternalId]:
     """Let what waits of a run go, or hold all of it; return the entities that go."""
     c, kind = removals.c, Kind(run.kind)
+    forget_owned(conn, [(run.connection_id, kind)])
     mine = (*_of(run.connection_id, kind), c.run == run.id)
     waiting = (*mine, c.state == "waiting")
     ids = [ExternalId(row.external_id) for row in conn.execute(select(c.external_id).where(*waiting).distinct())]

@@ -7,25 +7,17 @@ claim, before anything was read, are compared here with the present ones. So the
 from collections.abc import Collection, Sequence
 
 from attrs import field, frozen
-from sqlalchemy import Connection, bindparam, case, delete, select, update
+from sqlalchemy import Connection, bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId
 from daemon.storage import ledger as ledgers
+from daemon.storage.families import CIRCLE, FOLLOWS, PARENT, circle_breakers
 from daemon.storage.freshness import Freshness
 from daemon.storage.issues import IssueRow, replace
 from daemon.storage.outbox import Claim, Record, active, record
 from daemon.storage.removals import settle_allowed
 from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, waiters
-
-PARENT = "parent:"
-"""What the key of an awaited parent begins with: nobody owns it, it is there once the parent is confirmed."""
-
-CIRCLE = "circle:"
-"""What the key of a parent begins with that leads back to its child: free once the parent is out of the circle."""
-
-FOLLOWS = "follows:"
-"""What the key of a parent begins with that SparkLayer knows its child's to be: nobody waits for it, it may go."""
 
 
 @frozen(kw_only=True)
@@ -35,11 +27,11 @@ class Done:
     `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the keys that it
     let go, `waits_for` those that it would have and somebody else owns: who is looked at next, perhaps it has let go.
     Those that wait for each other in a circle are looked at next together: only so can each have what it wants.
-    It also waits for the entities in `awaits` to be confirmed, and for the parent `circles` that leads back to it to be
-    settled otherwise. `parent` says that it may be awaited itself. `follows`
-    is the parent that SparkLayer was told of with the row: when that goes, SparkLayer forgets it, so it is told again
-    when it is back. `next` is the entity that it belongs to, which is looked at instead. `report` says that it was a
-    live change, `held` that its removal waits: a full sync counts it when that is decided.
+    It also waits for the entities in `awaits` to be confirmed, and for the circle that its parent `circles` leads back
+    in to be one no longer. `parent` says that it may be awaited itself. `follows` is the parent that SparkLayer was
+    told of with the row (`daemon.storage.families`). `next` is the entity that it belongs to, which is looked at
+    instead. `report` says that it was a live change, `held` that its removal waits: a full sync counts it when that is
+    decided.
     """
 
     claim: Claim
@@ -61,13 +53,14 @@ class Done:
 class Again:
     """The entity must be tried again at `due_at`, or is parked when that is None. `error` is sealed.
 
-    `row` has the parts that were confirmed nevertheless.
+    `row` has the parts that were confirmed nevertheless. In `awaits` is the parent that it waits for.
     """
 
     claim: Claim
     due_at: float | None
     error: bytes = field(repr=False)
     row: ledgers.Row | None = None
+    awaits: Sequence[ExternalId] = ()
 
 
 @frozen(kw_only=True)
@@ -115,7 +108,8 @@ def _settle(conn: Connection, call: Settlement) -> None:
         [(d.claim.external_id, d.issue, d.report) for d in call.done],
     )
     following = {done.next for done in call.done if done.next is not None}
-    concerned = {*_ownership(conn, call), *_families(conn, call), *following, *call.wanted, *call.missing}
+    concerned = circle_breakers(conn, call.connection_id, call.kind, _named(call))  # before any edge changes
+    concerned |= {*_ownership(conn, call), *_families(conn, call), *following, *call.wanted, *call.missing}
     changes = [Change(call.kind, external_id) for external_id in sorted(concerned)]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.LIVE)])
 
@@ -225,6 +219,15 @@ def _doubt(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> N
         conn.execute(update(ledger).where(*mine, c.external_id.in_(part)).values(digest=None))
 
 
+def _named(call: Settlement) -> dict[ExternalId, ExternalId | None]:
+    """Return the parents that entities name from now on, of those that say so."""
+    named: dict[ExternalId, ExternalId | None] = {}
+    for done in call.done:
+        if done.parent or done.forget or done.awaits or done.circles:
+            named[done.claim.external_id] = done.follows or done.circles or next(iter(done.awaits), None)
+    return named
+
+
 def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     """Give keys back and note who waits; return who must be looked at because of that."""
     ids = [done.claim.external_id for done in call.done]
@@ -234,13 +237,14 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     released = [(key, done.claim.external_id) for done in call.done for key in done.released]
     known = _waiting(conn, call, ids)
     _give_back(conn, call, released)
-    _note_waiters(conn, call, waiting | hoping)
+    trying = {(PARENT + one, again.claim.external_id) for again in call.again for one in again.awaits}
+    _forget_edges(conn, call, {one for _, one in trying})
+    _note_waiters(conn, call, waiting | hoping | trying)
     owned = ledgers.owners(conn, call.connection_id, call.kind, {key for key, _ in waiting})
     # An owner is looked at once: two that dispute two keys would otherwise call each other for ever.
     bothered = {owned[key] for key, _ in waiting - known if key in owned}.difference(ids)
     bothered |= _circling(conn, call, {one for _, one in waiting - known})
     free = {key for key, _ in released} | {key for key, _ in waiting if key not in owned}
-    free |= {CIRCLE + done.claim.external_id for done in call.done if done.circles is None}
     return bothered | _woken(
         conn, call, free | _arrived(conn, call, {one for done in call.done for one in done.awaits})
     )
@@ -254,6 +258,16 @@ def _waiting(conn: Connection, call: Settlement, ids: Sequence[ExternalId]) -> s
         mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(ids))
         conn.execute(delete(waiters).where(*mine, ~c.key.startswith(FOLLOWS)))
     return known
+
+
+def _forget_edges(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> None:
+    """Forget which parents `ids` waited for, not which SparkLayer was told of."""
+    c = waiters.c
+    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
+    for part in in_parts(ids):
+        conn.execute(
+            delete(waiters).where(*mine, c.external_id.in_(part), or_(*map(c.key.startswith, (PARENT, CIRCLE))))
+        )
 
 
 def _give_back(conn: Connection, call: Settlement, released: Sequence[tuple[Key, ExternalId]]) -> None:
@@ -335,11 +349,14 @@ def _arrived(conn: Connection, call: Settlement, awaited: Collection[ExternalId]
 
 
 def _woken(conn: Connection, call: Settlement, free: Collection[Key]) -> set[ExternalId]:
-    """Return who waits for keys that are free now, perhaps were before the waiting began; they wait no more."""
+    """Return who waits for keys that are free now, perhaps were before the waiting began; they wait no more.
+
+    Only edges stay until their customers are settled: circles are found by them.
+    """
     c = waiters.c
     woken: set[ExternalId] = set()
     for part in in_parts(free):
         mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.key.in_(part))
         woken.update(ExternalId(row.external_id) for row in conn.execute(select(c.external_id).where(*mine)))
-        conn.execute(delete(waiters).where(*mine))
+        conn.execute(delete(waiters).where(*mine, ~c.key.startswith(PARENT)))
     return woken

@@ -107,6 +107,16 @@ def test_a_group_makes_a_b2b_customer_and_may_have_another_name() -> None:
     assert expected_customers(store, groups=[2]).keys() == {"2"}
 
 
+def test_a_circle_of_parents_is_broken_at_its_lowest_id() -> None:
+    store = trade()
+    people = [store.customers.add(f"c{number}@example.com", group_id=1) for number in range(10)]
+    second, tenth, below, alone = people[0], people[-1], people[1], people[2]
+    for child, parent in ((second, tenth), (tenth, second), (below, tenth), (alone, alone)):
+        store.customers.set_attribute(child, "parent_customer_id", str(parent))
+    found = {int(key): one.get("parent_customer_id") for key, one in expected_customers(store).items()}
+    assert (found[second], found[tenth], found[below], found[alone]) == (None, str(second), str(tenth), None)
+
+
 def test_what_the_sample_company_must_have() -> None:
     customers = expected_customers(adventureworks(), groups=[groups.WHOLESALE])
     assert len(customers) == 700

@@ -24,7 +24,8 @@ class Subject:
     """One entity of a batch: what SparkLayer shall hold (None: nothing) and what it was last told (None: nothing).
 
     `met` says that SparkLayer was asked for what it holds just now, because the ledger did not know. Variants that are
-    `kept` have vanished from the store, and stay in SparkLayer as they are, with their SKUs.
+    `kept` have vanished from the store, and stay in SparkLayer as they are, with their SKUs. A `leftover` is no product
+    but a SKU of one that nobody knows: only its price and stock can be removed.
     """
 
     external_id: ExternalId
@@ -32,6 +33,7 @@ class Subject:
     before: Entry | None
     met: bool = False
     kept: frozenset[VariantId] = frozenset()
+    leftover: bool = False
 
     @property
     def kept_skus(self) -> set[Sku]:
@@ -179,7 +181,9 @@ def _plan(
     kept = {sku for sku in before.skus if tenure.heir(sku, subject.external_id) == subject.external_id}
     stock = _differing(before.stock, after.stock) - subject.kept_skus
     prices = _differing(before.prices, after.prices) - subject.kept_skus
-    known = subject.before is not None or bool(product and product.variants)
+    known = not subject.leftover and (subject.before is not None or bool(product and product.variants))
+    removed_stock = frozenset(before.stock.keys() - after.stock.keys()) & kept
+    removed_prices = frozenset(before.prices.keys() - after.prices.keys()) & kept
     needed = known and (before.product is None or before.product != after.product)
     return Plan(
         subject=subject,
@@ -191,12 +195,14 @@ def _plan(
         vanished=vanished,
         stock=stock & after.stock.keys(),
         prices=prices & after.prices.keys(),
-        removed_stock=frozenset(before.stock.keys() - after.stock.keys()) & kept,
-        removed_prices=frozenset(before.prices.keys() - after.prices.keys()) & kept,
+        removed_stock=removed_stock,
+        removed_prices=removed_prices,
         # A variant that is kept may be listed with SKUs that it has lost to others by now.
         claims=frozenset(
             sku for held in after.variants.values() for sku in held if tenure.winners.get(sku) == subject.external_id
-        ),
+        )
+        # Nobody may take it while it is taken away.
+        | (removed_stock | removed_prices if subject.leftover else frozenset()),
         released=frozenset(before.skus - after.skus),
         waits_for=frozenset(variant.sku for variant in lost),
     )

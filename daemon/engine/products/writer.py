@@ -16,9 +16,10 @@ from daemon.engine.products.verdict import Judgement, judge
 from daemon.engine.signal import Signal
 from daemon.engine.verdict import Verdict
 from daemon.errors import Missing
-from daemon.model import ExternalId, Kind, Product, Sku, VariantId
+from daemon.model import ExternalId, Kind, Mapped, Product, Sku, VariantId
 from daemon.storage import ledger
 from daemon.storage.ledger import Row
+from daemon.storage.leftovers import sku_of
 
 
 class ProductWriter:
@@ -38,6 +39,21 @@ class ProductWriter:
         known = read_entry(row.parts).variants.items()
         vanished = {key: held[0] for key, held in known if held and key not in there and skus.isdisjoint(held)}
         return Variants(there=there, vanished=vanished)
+
+    async def take_leftovers(self, batch: Batch) -> None:
+        """Map the SKUs of a lost ledger to nothing: the store does not have them, unless a product has by now."""
+        line = self._line
+        skus = {key: sku for key in batch.claims if (sku := sku_of(key)) is not None}
+        owned = await line.storage.read(ledger.owners, line.connection.id, self.kind, {*skus.values()}) if skus else {}
+        for key, sku in skus.items():
+            batch.leftovers.add(key)
+            if sku in owned:
+                batch.verdicts[key] = Verdict(
+                    outcome="removed"
+                )  # from the ledger: SparkLayer keeps what is a product's
+            else:
+                batch.mapped[key] = Mapped(value=None, name=sku)
+                batch.gone.add(key)
 
     async def prepare(self) -> None:
         """Find or make the price list and the stock location."""
@@ -73,7 +89,10 @@ class ProductWriter:
                 continue
             before = read_entry(row.parts) if row else None
             before = before.forgotten() if before is not None and refresh else before
-            subjects.append(Subject(external_id=external_id, product=mapped.value, before=before, kept=kept))
+            left = external_id in batch.leftovers
+            subjects.append(
+                Subject(external_id=external_id, product=mapped.value, before=before, kept=kept, leftover=left)
+            )
         return subjects
 
     async def _push(self, batch: Batch, subjects: Sequence[Subject], prints: Prints, terms: Terms) -> set[ExternalId]:

@@ -3,7 +3,8 @@
 A customer's attributes are found by their names in lower case, spaces and hyphens read as underscores, with or
 without `sparklayer_` in front. A list is separated by commas, or JSON. What cannot be read is as if it were not there,
 and so is what comes to nothing: an empty text, a discount or a credit of 0. An address without a street, a city or a
-country is not expected, nor is a parent who is not expected himself.
+country is not expected, nor is a parent who is not expected himself. Of those who are each other's parents in a
+circle the one with the lowest id has none.
 """
 
 import json
@@ -61,17 +62,32 @@ def expected_customers(
     book = store.customers
     wanted = _b2b(book) if groups is None else groups
     people = [person for person in book.in_groups(*wanted) if _EMAIL.fullmatch(person.customer.email.strip())]
-    ids = {str(person.customer.id) for person in people}
-    return {str(person.customer.id): _expected(store, person, ids, names or {}) for person in people}
+    parents = _parents(book, people)
+    return {str(person.customer.id): _expected(store, person, parents, names or {}) for person in people}
 
 
 def _b2b(book: CustomerBook) -> list[int]:
     return [group.id for group in book.groups.values() if not group.is_group_for_guests]
 
 
-def _expected(store: Store, person: Person, ids: Collection[str], names: Mapping[int, str]) -> Picture:
+def _parents(book: CustomerBook, people: Collection[Person]) -> dict[str, str]:
+    """Return the parents of those that have one, by their ids."""
+    ids = {str(person.customer.id) for person in people}
+    named = {str(person.customer.id): _attributes(book, person).get("parent_customer_id") for person in people}
+    parents = {child: parent for child, parent in named.items() if parent in ids}
+    return {child: parent for child, parent in parents.items() if not _breaks_circle(child, parents)}
+
+
+def _breaks_circle(child: str, parents: Mapping[str, str]) -> bool:
+    above, met = parents.get(child), list[str]()
+    while above is not None and above not in met:
+        met.append(above)
+        above = parents.get(above)
+    return child in met and child == min(met[: met.index(child) + 1], key=int)
+
+
+def _expected(store: Store, person: Person, parents: Mapping[str, str], names: Mapping[int, str]) -> Picture:
     customer, attributes = person.customer, _attributes(store.customers, person)
-    parent = attributes.get("parent_customer_id")
     return _filled(
         {
             "email": customer.email,
@@ -84,7 +100,7 @@ def _expected(store: Store, person: Person, ids: Collection[str], names: Mapping
             "price_lists": _list(attributes.get("price_lists", "")),
             "discount_percentage": _decimal(attributes.get("discount_percentage", "").removesuffix("%")),
             "payment_on_account": _credit(_json(attributes.get("payment_on_account", "")), store.currency),
-            "parent_customer_id": parent if parent in ids else None,
+            "parent_customer_id": parents.get(str(customer.id)),
         }
     ) | {"addresses": {str(a.id): _address(a) for a in person.addresses.values() if _usable(a)}}
 

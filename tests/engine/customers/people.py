@@ -34,3 +34,8 @@ async def put(bench: Bench, *customers: Customer) -> None:
 def refused_writes(bench: Bench) -> list[str]:
     """Return what SparkLayer refused: that a customer is not there yet is no refusal."""
     return [one for one in bench.refused if not one.startswith("GET ")]
+
+
+async def lose_ledger(bench: Bench) -> None:
+    for table in ("ledger", "owners"):
+        await bench.house.alter(table, "connection_id = 999")

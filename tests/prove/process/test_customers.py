@@ -93,7 +93,9 @@ async def test_who_has_anothers_email_is_an_issue_until_that_one_gives_it_up(hou
     [lambda store: store.customers.set_group(HEAD, NO_GROUP), lambda store: store.customers.delete(HEAD)],
     ids=["leaves", "deleted"],
 )
-async def test_a_child_whose_parent_goes_is_an_issue_at_once(house: OpenHouse, goes: Callable[[Store], object]) -> None:
+async def test_a_child_whose_parent_goes_goes_on_without_one_and_is_an_issue_at_once(
+    house: OpenHouse, goes: Callable[[Store], object]
+) -> None:
     async with house(trade_store()) as h:
         await h.first_sync()
         run = (await h.process.status("customers"))["full_sync"]
@@ -103,6 +105,7 @@ async def test_a_child_whose_parent_goes_is_an_issue_at_once(house: OpenHouse, g
         assert problems(h, "customers")[str(BRANCH)].title == "Parent missing"
         await h.settle()
         h.assert_equal()
+        assert "parent_customer_id" not in h.state.comparable()["customers"][str(BRANCH)]
         assert (await h.process.status("customers"))["full_sync"] == run, "nobody had to ask for it"
         h.store.customers.set_attribute(BRANCH, PARENT, None)
         h.store.customers.update(BRANCH, first_name="Bob")

@@ -3,11 +3,13 @@
 import itertools
 from typing import Any
 
+import pytest
+
 from daemon.sandbox import Store
 from daemon.sandbox.message import Request
 from daemon.sandbox.samples.groups import WHOLESALE
 from tests.e2e.harness import House, OpenHouse
-from tests.e2e.trade import BRANCH, HEAD, HOME, PARENT, problems, trade_store
+from tests.e2e.trade import BRANCH, BUYER, HEAD, HOME, PARENT, asked, problems, trade_store
 from tests.prove.process.watch import Barrier
 
 MANY = 260
@@ -58,8 +60,9 @@ async def test_more_addresses_and_attributes_than_an_answer_holds(house: OpenHou
         h.assert_equal()
 
 
+@pytest.mark.holds("F4")
 async def test_grandparents_of_a_page_that_is_not_read_yet_come_before_their_grandchildren(house: OpenHouse) -> None:
-    """SparkLayer refuses a parent that it does not have: whoever is named as one is read at once, and so forth."""
+    """SparkLayer refuses a parent that it does not have: who names one waits until it may be read no more."""
     store = trade_store()
     many = _many(store)
     chain = [many[0], many[-1], many[1], many[-2]]
@@ -69,14 +72,53 @@ async def test_grandparents_of_a_page_that_is_not_read_yet_come_before_their_gra
         second_page = Barrier(passing=1, concerns=_is_enumeration).stand(h.shop.faults, "GET */v3/customers")
         await h.process.start()
         await second_page.reached()
-        parents = {str(child): str(parent) for child, parent in itertools.pairwise(chain)}
-        await h.until(lambda: _parents(h) == parents | {str(BRANCH): str(HEAD)})
-        assert str(many[-3]) not in h.state.comparable()["customers"], "nobody else of that page is there yet"
+        await h.until(lambda: str(many[2]) in h.state.comparable()["customers"])
+        assert not {str(one) for one in chain} & h.state.comparable()["customers"].keys()
         second_page.release()
         await h.first_sync()
+        assert _parents(h) == {str(child): str(parent) for child, parent in itertools.pairwise(chain)} | {
+            str(BRANCH): str(HEAD)
+        }
         assert problems(h, "customers") == {}
+        assert h.state.customers.writes == MANY + 3, "nobody is written twice"
         run = (await h.process.status("customers"))["full_sync"]
         assert (run["seen"], run["succeeded"], run["failed"]) == (MANY + 3, True, 0)
+
+
+SIXTY = 60
+GONE = 90_000
+"""An id that no customer has, nor one of those after it."""
+
+
+@pytest.mark.holds("F4")
+async def test_sixty_children_of_a_parent_outside_the_groups_cost_no_reads(house: OpenHouse) -> None:
+    """An unchanged full sync asks the store at most twice more than it does once they name nobody."""
+    store = trade_store()
+    children = [
+        store.customers.add(f"child{number}@example.com", group_id=WHOLESALE, silent=True) for number in range(SIXTY)
+    ]
+    for number, child in enumerate(children):
+        store.customers.set_attribute(child, PARENT, str(BUYER if number % 2 else GONE + number))
+    async with house(store) as h:
+        await h.first_sync()
+        assert problems(h, "customers").keys() == {str(child) for child in children}
+        with_parents = await _reads_of_a_full_sync(h)
+        assert problems(h, "customers").keys() == {str(child) for child in children}
+        for child in children:
+            store.customers.set_attribute(child, PARENT, None)
+        assert (await h.process.full_sync("customers"))["succeeded"]
+        assert problems(h, "customers") == {}
+        assert with_parents <= await _reads_of_a_full_sync(h) + 2
+
+
+async def _reads_of_a_full_sync(h: House) -> int:
+    """Return how often an unchanged full sync of customers asks the store for something; it must write nothing."""
+    await h.settle()
+    before, written = asked(h, "GET */v3/customers*"), h.state.customers.writes
+    assert (await h.process.full_sync("customers"))["succeeded"]
+    await h.settle()
+    assert h.state.customers.writes == written
+    return asked(h, "GET */v3/customers*") - before
 
 
 def _is_enumeration(request: Request) -> bool:

@@ -14,7 +14,7 @@ import structlog
 from attrs import evolve
 from sqlalchemy import Connection, select, update
 
-from daemon.engine.customers import writer
+from daemon.engine.customers import exchange
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.line import Line
 from daemon.engine.pipeline import Pipeline
@@ -276,7 +276,7 @@ def _foreign_404_believed() -> Patch:
 def _put_without_carry_over() -> Patch:
     """Send a customer as if SparkLayer had nothing of its own."""
     merged = customers.merged
-    return mock.patch.object(writer, "merged", lambda write, _held: merged(write, None))
+    return mock.patch.object(exchange, "merged", lambda write, _held: merged(write, None))
 
 
 def _balance_written_back() -> Patch:

@@ -1,7 +1,6 @@
 """The customers of a run, and what becomes of them by chance."""
 
 import random
-from collections.abc import Iterator
 
 from attrs import define
 
@@ -81,24 +80,6 @@ class Clientele:
         """Link somebody to any other one, so that there may be circles, or to nobody."""
         if (child := self.anybody()) is not None:
             self._follow(child, self._some_parent().get(PARENT) if self.chance.random() < 0.7 else None, silent=silent)
-
-    def part_from_lost_parents(self) -> None:
-        """Have nobody linked to who is not in SparkLayer, nor to itself by whatever way: the merchant sees to it."""
-        there = expected_customers(self.store)
-        for child in self.store.customers.people:
-            ancestors = list(self._ancestors(str(child)))
-            if ancestors and (ancestors[0] not in there or str(child) in ancestors):
-                self._follow(child, None, silent=False)
-
-    def _ancestors(self, child: str) -> Iterator[str]:
-        book, seen = self.store.customers, set[str]()
-        while child not in seen and int(child) in book.people:
-            seen.add(child)
-            parent = book.attribute_texts(int(child)).get(PARENT)
-            if parent is None:
-                return
-            yield parent
-            child = parent
 
     def _some_parent(self) -> dict[str, str]:
         somebody = self.anybody()

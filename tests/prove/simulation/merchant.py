@@ -64,7 +64,6 @@ class Merchant:
         self.unheard |= not self.heard()
         self.goods.settle_disputes()
         self.goods.mend_titles()
-        self.clientele.part_from_lost_parents()
 
     def _acts(self) -> list[tuple[str, Callable[..., None]]]:
         shares: Mapping[Callable[..., None], int] = {

@@ -87,8 +87,6 @@ class World:
     """Customers that the merchant has excluded at once: their removal waits for a person."""
     longest_blocked: float = 1200.0
     """Seconds for which the connection or a kind may be blocked. The prober's pauses are 5 minutes at most."""
-    leftovers: bool = False
-    """Whether rows of SKUs that no variant has any more may be left: what was about to go when a connection left."""
     over: bool = False
     restart_after: float = RESTART_SECONDS
     doomed_in: int = 0
@@ -160,7 +158,6 @@ class World:
             shop=shop,
             site=site,
             dashboard=dashboard,
-            leftovers=plan.leaves,
             network=network,
             post=post,
         )

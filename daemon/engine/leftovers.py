@@ -1,0 +1,101 @@
+"""What is done, after the first full sync on an empty ledger, about what SparkLayer holds and the store no longer has.
+
+A database that was lost has taken along what SparkLayer was told, and so has a disconnect. SparkLayer can be asked for
+the SKUs on our price list: those that no product has lose price and stock, once a second read of the whole store does
+not show them either, under the brake. It cannot be asked for anything else that is left (`UNKNOWABLE`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from daemon.engine.line import Line
+from daemon.engine.products.entry import Entry
+from daemon.errors import Blocked, Rejected, Retry
+from daemon.model import Kind, Sku
+from daemon.problems import UNREAD
+from daemon.storage import leftovers
+from daemon.storage.full_syncs import Run, Start, start
+from daemon.storage.ledger import Row
+from daemon.storage.leftovers import Found, leftover
+
+UNKNOWABLE: Mapping[Kind, str] = {
+    Kind.PRODUCTS: "products without a price that the store no longer has stay in SparkLayer",
+    Kind.CUSTOMERS: "customers that the store no longer has stay in SparkLayer",
+}
+"""What nobody can know of each kind after a lost database, in words for operators."""
+
+LOOK_SOON, LOOK_AGAIN = 60.0, 900.0
+"""Seconds until another look: when products are yet to be read, and when SparkLayer did not answer."""
+
+log = structlog.get_logger()
+
+
+class Leftovers:
+    """Looks, once it is owed, at what SparkLayer holds of one kind."""
+
+    def __init__(self, line: Line, kind: Kind) -> None:
+        self._line = line
+        self._kind = kind
+        self._unread = (0, 0)
+        """For how many products the last look had to wait, lest every minute says the same."""
+        self._told: dict[str, Any] = {"site": str(line.connection.site), "kind": kind.value}
+
+    async def look(self, run: Run) -> float | None:
+        """Look after the end of a run; return the seconds until another look, None when none is owed."""
+        line, key = self._line, (self._line.connection.id, self._kind)
+        await line.storage.write(leftovers.forget_owned, key)
+        if run.enumerated_at is None or not await line.storage.read(leftovers.owed, *key):
+            return None
+        if self._kind is Kind.PRODUCTS and (wait := await self._find()) is not None:
+            return wait
+        await line.storage.write(leftovers.settle_debt, key)
+        if self._kind in UNKNOWABLE:
+            log.info("full sync began without a ledger", not_removed=UNKNOWABLE[self._kind], **self._told)
+        return None
+
+    async def _find(self) -> float | None:
+        """Note SKUs that SparkLayer has and no product does, and have the store read again; see `look`."""
+        line = self._line
+        unread = await line.storage.read(leftovers.unread, line.connection.id, self._kind)
+        doubtful = sum(map(self._is_unread, unread.sealed))
+        if unread.waiting or doubtful:
+            # Their SKUs are not known: any that nobody has may be theirs.
+            if self._unread != (unread.waiting, doubtful):
+                log.info("leftovers wait for products to be read", waiting=unread.waiting, odd=doubtful, **self._told)
+            self._unread = unread.waiting, doubtful
+            return LOOK_SOON
+        await line.passed(self._kind)
+        try:
+            skus = await line.sparklayer.pricing.skus((await line.terms()).price_list)
+        except Blocked as error:
+            line.block(self._kind, error)
+            return 0.0
+        except Retry as error:
+            log.info("leftovers are looked for later", reason=error.reason, **self._told)
+            return LOOK_AGAIN
+        except Rejected as error:
+            log.warning("prices in SparkLayer cannot be read; leftovers stay", reason=error.reason, **self._told)
+            return None
+        return await self._note(skus)
+
+    async def _note(self, skus: Sequence[Sku]) -> float | None:
+        """Note leftovers among `skus`, and have the store read again: the second answer decides."""
+        line = self._line
+        found = Found(connection_id=line.connection.id, kind=self._kind, rows=[_row(sku) for sku in skus])
+        number = await line.storage.write(leftovers.note, found)
+        again = Start(connection_id=line.connection.id, kind=self._kind, mode="daily", now=line.now())
+        if number and await line.storage.write(start, again) is None:
+            return LOOK_SOON  # a run that began before they were noted does not decide on them
+        if number:
+            log.info("SKUs that the store does not have are left in SparkLayer", skus=number, **self._told)
+        return None
+
+    def _is_unread(self, sealed: bytes) -> bool:
+        issue: Any = self._line.vault.open(sealed)
+        return any(code in UNREAD for code, _ in issue["problems"])
+
+
+def _row(sku: Sku) -> Row:
+    return Row(leftover(sku), None, Entry(stock={sku: None}, prices={sku: None}, heard=False).encoded())

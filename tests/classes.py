@@ -36,6 +36,7 @@ CLASSES: Mapping[str, str] = {
     "E20": "Characters that HTTP or a path does not take, pasted into ids and credentials, fail later or elsewhere",
     "E21": "Standard streams that are closed, full or unread end a command otherwise, or end in the database",
     "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
+    "E02": "Registrations under an earlier address stay, or one refused registration keeps others away",
 }
 """By name; the letters are the sections of the list of failures that they come from."""
 

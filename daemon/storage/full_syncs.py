@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
-from daemon.storage import removals
+from daemon.storage import gaps, removals
 from daemon.storage.freshness import Freshness
 from daemon.storage.outbox import active, tag
 from daemon.storage.tables import full_syncs, ledger, outbox, sync_log
@@ -234,7 +234,7 @@ def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
 def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
     """Queue what the run did not see, to be confirmed by a read by id; hold all of it when the run saw nothing.
 
-    Returns how many are held, if the first of a kind are since now.
+    A gap that was due when the run began is closed. Returns how many are held, if the first of a kind are since now.
     """
     return [_finish(conn, run, now) for run, now in calls]
 
@@ -261,6 +261,7 @@ def _finish(conn: Connection, run_id: RunId, now: float) -> int:
     removals.hold_unseen(conn, run, held, now)
     if absent and not held:
         tag(conn, run.connection_id, kind, absent, run_id, now)
+    gaps.close(conn, run.connection_id, kind, run.started_at)
     values = {"state": "draining", "enumerated_at": now, "held_removals": len(held)}
     conn.execute(update(full_syncs).where(c.id == run_id).values(**values))
     return 0 if waiting else len(held)

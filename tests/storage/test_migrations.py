@@ -60,7 +60,21 @@ ROWS_OF_0006 = (
 INSERT INTO removals VALUES (7, 'products', '9', '', 'deleted', 'held', NULL, 1.0, NULL)
 """
 )
-ROWS = {"0001": ROWS_OF_0001, "0003": ROWS_OF_0003, "0004": ROWS_OF_0004, "0005": ROWS_OF_0005, "0006": ROWS_OF_0006}
+ROWS_OF_0007 = (
+    ROWS_OF_0006
+    + """;
+INSERT INTO gaps VALUES (7, 'products', 5.0, 0);
+INSERT INTO registrations VALUES (7, 40, 1, 1.0, x'09')
+"""
+)
+ROWS = {
+    "0001": ROWS_OF_0001,
+    "0003": ROWS_OF_0003,
+    "0004": ROWS_OF_0004,
+    "0005": ROWS_OF_0005,
+    "0006": ROWS_OF_0006,
+    "0007": ROWS_OF_0007,
+}
 """By revision, rows as a release that ended there wrote them. A new revision adds its own."""
 
 

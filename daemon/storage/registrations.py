@@ -3,13 +3,16 @@
 What is missing, and why in the platform's words, is encrypted: words of others may quote anything.
 """
 
+import contextlib
+import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 from attrs import field, frozen
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from daemon.model import ConnectionId
+from daemon.model import ConnectionId, Site
 from daemon.storage.outbox import active
 from daemon.storage.tables import registrations
 
@@ -47,6 +50,26 @@ def found(conn: Connection, connection_id: ConnectionId) -> Found | None:
     query = select(registrations).where(c.connection_id == connection_id)
     row = conn.execute(query).mappings().one_or_none()
     return None if row is None else Found(**row)
+
+
+def peek(path: Path) -> dict[Site, Found]:
+    """Return how the registrations of active connections were found, without opening the database as a daemon does.
+
+    A database that is not there, or that cannot be read, tells of none.
+    """
+    if not path.exists():
+        return {}
+    query = (
+        "SELECT site_env, site_id, connection_id, registered, missing, looked_at, registrations.sealed"
+        " FROM registrations JOIN connections ON connections.id = connection_id WHERE state = 'active'"
+    )
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as database:
+            rows = database.execute(query).fetchall()
+    except sqlite3.Error:
+        return {}
+    names = ("connection_id", "registered", "missing", "looked_at", "sealed")
+    return {Site(env, site_id): Found(**dict(zip(names, row, strict=True))) for env, site_id, *row in rows}
 
 
 def forget(conn: Connection, calls: Sequence[ConnectionId]) -> list[None]:

@@ -17,7 +17,8 @@ class RegistersEachTime(Broken):
 
 class MiscountsWhatItMended(Broken):
     async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
-        return evolve(await self.real.ensure_webhooks(destination, announce), mended=1)
+        found: Registration = await self.real.ensure_webhooks(destination, announce)
+        return evolve(found, mended=1)
 
 
 class AnnouncesWhatIsDone(Broken):
@@ -67,9 +68,10 @@ class LeavesTheOldHost(Broken):
 class HidesThatRegisteringFailed(Broken):
     async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
         try:
-            return evolve(await self.real.ensure_webhooks(destination, announce), failure=None)
+            found: Registration = await self.real.ensure_webhooks(destination, announce)
         except Failure:
             return Registration()
+        return evolve(found, failure=None)
 
 
 class HidesThatRemovingFailed(Broken):

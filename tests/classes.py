@@ -29,14 +29,15 @@ CLASSES: Mapping[str, str] = {
     "C7": "Many doubtful entities make every answer doubtful",
     "C8": "One entity that always fails opens the breaker",
     "C9": "Nobody can tell what holds up a full sync, or end it",
+    "E02": "Registrations under an earlier address stay, or one refused registration keeps others away",
     "E04": "A readable answer is thrown away for its content encoding, or unpacked without a bound",
     "E06": "Variables that a cluster injects stop the start, or a misspelt setting passes for one",
     "E07": "One database reached by two paths is used by two processes",
     "E14": "SQLite's log keeps the size that it had during a long read",
+    "E16": "What webhooks did not tell while they were missing stays wrong for a day",
     "E20": "Characters that HTTP or a path does not take, pasted into ids and credentials, fail later or elsewhere",
     "E21": "Standard streams that are closed, full or unread end a command otherwise, or end in the database",
     "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
-    "E02": "Registrations under an earlier address stay, or one refused registration keeps others away",
 }
 """By name; the letters are the sections of the list of failures that they come from."""
 

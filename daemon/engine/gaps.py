@@ -20,7 +20,10 @@ from daemon.storage.outbox import backlog
 AT_ONCE = 2
 
 CHECK_EVERY = 30.0
-"""Seconds between two looks at what is not due yet, or cannot be read yet: clocks jump."""
+"""Seconds between two looks at what is not due yet: clocks jump."""
+
+TURN_EVERY = 5.0
+"""Seconds between two looks at whether a full sync is still on its way."""
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at a reading that is on its way."""
@@ -61,7 +64,8 @@ class GapReader:
             if rest is None:
                 await self._desk.gap.wait()
             elif rest > 0 or not await self._read():
-                await self._desk.gap.wait_until(trio.current_time() + min(rest or CHECK_EVERY, CHECK_EVERY))
+                nap = min(rest, CHECK_EVERY) if rest > 0 else TURN_EVERY
+                await self._desk.gap.wait_until(trio.current_time() + nap)
 
     async def _rest(self) -> float | None:
         """Return for how many seconds the gap is not due yet; None when there is none."""

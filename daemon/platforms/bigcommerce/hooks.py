@@ -1,8 +1,9 @@
 """Registers the webhooks of one connection, mends them, and removes them.
 
-A hook is *ours* when it leads to our destination, or carries our secret to another address that ends in our name,
-`/webhooks/{env}/{site}` (the daemon moved). The API account may have hooks of other programs, and of other connections
-to the same store: those are never touched. What to do is decided by `plan`, which is pure.
+A hook is *ours* when it leads to our destination, or to another address that ends in our name,
+`/webhooks/{env}/{site}`, and carries our secret, or at our host any secret of Ignite Sync (the daemon moved). The API
+account may have hooks of other programs, and of other connections to the same store: those are never touched. What to
+do is decided by `plan`, which is pure.
 
 BigCommerce takes only https on port 443, and needs up to a minute before a new hook works; it deactivates a
 hook after two days of failures, or 90 days without events (contract section 12). A domain that fails too often is
@@ -52,7 +53,11 @@ class Wanted:
         """Whether `hook` was registered by this connection, perhaps under an earlier address."""
         if hook.destination == self.destination:
             return True
-        return _name(hook.destination) == _name(self.destination) and _secret_of(hook) == self.secret.reveal()
+        if _name(hook.destination) != _name(self.destination):
+            return False
+        secret, host = _secret_of(hook), urlsplit(self.destination).netloc
+        # At our own host it is ours with an earlier secret too: of a lost database, or one that was changed.
+        return secret == self.secret.reveal() or bool(secret and host and urlsplit(hook.destination).netloc == host)
 
     def is_right(self, hook: Hook) -> bool:
         """Whether `hook` works as it is. Headers that the API does not show are trusted."""

@@ -79,7 +79,7 @@ STRANGERS = [
     hook(502, "store/product/updated", "https://sync.example.com/webhooks/test/jones", "our-secret"),
     hook(503, "store/product/updated", "https://staging.example.com/webhooks/live/jones", "another-secret"),
     hook(504, "store/order/created", "https://other.example.com/hooks", None, is_active=False),
-    hook(505, "store/product/updated", "https://sync.example.com/ignite/webhooks/live/jones", "another-secret"),
+    hook(505, "store/product/updated", "https://sync.example.com:8443/webhooks/live/jones", "another-secret"),
     hook(506, "store/product/updated", "https://sync.example.com/ignite/webhooks/live/jones", None),
     hook(507, "store/product/updated", "https://sync.example.com/webhooks/live/smith-jones", "our-secret"),
     hook(508, "store/cart/created", "https://other.example.com/jones", "our-secret"),
@@ -102,12 +102,15 @@ EARLIER = [
 
 @pytest.mark.holds("E02")
 @pytest.mark.parametrize("scope", ["store/product/updated", "store/cart/created"])
-@pytest.mark.parametrize("earlier", EARLIER)
+@pytest.mark.parametrize(
+    ("earlier", "carries"),
+    [*((one, "our-secret") for one in EARLIER), (EARLIER[1], "the secret of a database that was lost")],
+)
 async def test_nothing_of_ours_is_left_at_an_earlier_address(
-    store: Any, shop: BigCommerce, earlier: str, scope: str
+    store: Any, shop: BigCommerce, earlier: str, carries: str, scope: str
 ) -> None:
     """Neither what is registered still nor what an earlier version registered; others' stay."""
-    store.hooks[1] = hook(1, scope, earlier)
+    store.hooks[1] = hook(1, scope, earlier, carries)
     store.hooks.update({stranger["id"]: stranger for stranger in STRANGERS})
     await shop.ensure_webhooks(HERE)
     assert [one for one in store.hooks.values() if one["destination"] != HERE] == STRANGERS

@@ -43,7 +43,7 @@ async def check_connections(settings: Settings) -> list[CheckResult]:
     """Try the database, and every credential with the cheapest calls there are."""
     results = [_database(settings)]
     for link in settings.connections:
-        results += [await _platform(link), await _sparklayer(settings, link), _webhooks(settings, link)]
+        results += [await _platform(link), await _sparklayer(settings, link), check_webhooks(settings, link)]
     return results
 
 
@@ -85,7 +85,7 @@ async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResu
         await client.aclose()
 
 
-def _webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
+def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
     """Tell whether webhooks can come, and how their registration was found last."""
     platform, public_url = load_platforms()[link.platform], settings.listener.public_url
     subject = f"{link.site} webhooks"

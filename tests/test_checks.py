@@ -17,6 +17,7 @@ from daemon.storage.registrations import Found
 from daemon.storage.vault import Vault
 
 KEY = Secret("a key of the tests, long enough..")
+AGAIN = "the running daemon tries again"
 LINK = ConnectionSettings(
     site_env="live",
     site_id="jones",
@@ -84,8 +85,7 @@ async def test_what_was_never_looked_at_is_said_to_be_done_at_the_start(settings
             {"store/order/created": "No right."},
             None,
             60.0,
-            "40 registered, looked at 1970-01-01 00:01 UTC; "
-            "1 missing: store/order/created (No right.); the running daemon tries again",
+            f"40 registered, looked at 1970-01-01 00:01 UTC; 1 missing: store/order/created (No right.); {AGAIN}",
         ),
         ({}, "Busy.", None, "41 registered, never looked at; they cannot be looked at: Busy."),
     ],

@@ -1,4 +1,4 @@
-"""`python -m tests.e2e.hasty SECONDS run --config FILE`: the real command, told that webhooks work after SECONDS.
+"""`python -m tests.prove.process.hasty SECONDS run --config FILE`: the real command; webhooks work after SECONDS.
 
 BigCommerce takes up to a minute to deliver to a new registration. Its stand-in takes none: tests edit silently.
 """

@@ -20,7 +20,7 @@ REFUSED = '{"status": 422, "title": "This scope is not for you", "type": "", "er
 
 
 def hasten(h: House, seconds: float) -> None:
-    h.process.entry = ("tests.e2e.hasty", str(seconds))
+    h.process.entry = ("tests.prove.process.hasty", str(seconds))
 
 
 def edit(h: House) -> None:

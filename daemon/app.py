@@ -221,7 +221,9 @@ def _routes(
     settings: Settings, platforms: Mapping[str, PlatformType], connecting: Connecting, verbs: Verbs
 ) -> Iterator[Route]:
     """Return all that is served."""
-    yield from Webhooks(connecting.endpoints.get, verbs.record, verbs.metrics).routes()
+    yield from Webhooks(
+        connecting.endpoints.get, verbs.record, verbs.metrics, verbs.delivered, verbs.not_delivered
+    ).routes()
     yield from Ignite(
         token=settings.listener.ignite_token,
         connect=connecting.connect,

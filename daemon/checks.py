@@ -1,8 +1,10 @@
 """`ignite-sync check`: whether the database, and both sides of every connection, can be used; one line each."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from attrs import frozen
 
@@ -14,7 +16,10 @@ from daemon.model import ApiKey
 from daemon.platforms import load_platforms
 from daemon.platforms.base import Platform
 from daemon.platforms.shelf import MemoryShelf
+from daemon.status import registration_status
+from daemon.storage import registrations
 from daemon.storage.database import check_writable
+from daemon.storage.vault import Vault
 from daemon.wire import ignore
 
 REMEDIES = {
@@ -38,7 +43,7 @@ async def check_connections(settings: Settings) -> list[CheckResult]:
     """Try the database, and every credential with the cheapest calls there are."""
     results = [_database(settings)]
     for link in settings.connections:
-        results += [await _platform(link), await _sparklayer(settings, link)]
+        results += [await _platform(link), await _sparklayer(settings, link), check_webhooks(settings, link)]
     return results
 
 
@@ -78,6 +83,39 @@ async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResu
         return await _tried(f"{link.site} SparkLayer", client.probe)
     finally:
         await client.aclose()
+
+
+def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
+    """Tell whether webhooks can come, and how their registration was found last."""
+    platform, public_url = load_platforms()[link.platform], settings.listener.public_url
+    subject = f"{link.site} webhooks"
+    if public_url is None:
+        without = "listener.public_url is not set, so none are registered: changes are found by sweeps, some once a day"
+        return CheckResult(subject=subject, ok=True, detail=without)
+    fault = platform.public_url_fault(link.store, public_url)
+    if fault is not None:
+        return CheckResult(subject=subject, ok=False, detail=f"listener.public_url: {fault}")
+    found = registrations.peek(settings.database.path).get(link.site)
+    if found is None:
+        return CheckResult(subject=subject, ok=True, detail="not registered yet; the daemon does it when it starts")
+    try:
+        told = registration_status(found, Vault(settings.security.secret_keys))
+    except ConfigError as error:
+        return CheckResult(subject=subject, ok=False, detail=str(error))
+    return CheckResult(subject=subject, ok=not (told["missing"] or told["trouble"]), detail=_worded(told))
+
+
+def _worded(told: Mapping[str, Any]) -> str:
+    """Word a registration as one line."""
+    at = told["looked_at"]
+    looked = "never looked at" if at is None else f"looked at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+    words = [f"{told['registered']} registered, {looked}"]
+    if told["trouble"]:
+        words.append(f"they cannot be looked at: {told['trouble']}")
+    if told["missing"]:
+        missing = ", ".join(f"{one['scope']} ({one['why'] or 'not tried yet'})" for one in told["missing"])
+        words.append(f"{len(told['missing'])} missing: {missing}; the running daemon tries again")
+    return "; ".join(words)
 
 
 async def _tried(subject: str, probe: Callable[[], Awaitable[None]]) -> CheckResult:

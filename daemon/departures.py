@@ -33,7 +33,7 @@ from daemon.storage.age import age_if_known
 from daemon.storage.connections import Wipe
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault
-from daemon.workshop import Workshop
+from daemon.workshop import Workshop, webhook_path
 
 GIVE_UP_AFTER = 24 * 3600.0
 LONGEST_PAUSE = 900.0
@@ -100,9 +100,10 @@ class Departures:
         log.info("a connection is gone", site=site)
 
     async def _remove_webhooks(self, connection: Connection) -> None:
-        destination = self.workshop.destination(connection.site)
-        if connection.store is None or destination is None:
+        if connection.store is None:
             return
+        # Registrations of an earlier public_url go too, also if there is none now: they are known by this path.
+        destination = self.workshop.destination(connection.site) or webhook_path(connection.site)
         platform = self.workshop.platform(connection)
         try:
             await platform.remove_webhooks(destination)

@@ -75,8 +75,16 @@ class FullSync(msgspec.Struct, frozen=True, kw_only=True):
     held_up_by: tuple[HeldUp, ...] = ()
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """A gap in the webhooks; a reading that begins at `due_at` or later closes it."""
+
+    due_at: float
+
+
 class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How one kind of a connection does. `blocked` is why it alone is paused, or None.
+
+    With a `gap`, webhooks may have been missing, and everything is read soon.
 
     Of as many entities as `held_removals` a removal waits for a person.
     """
@@ -87,14 +95,32 @@ class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
     ledger: int = 0
     held_removals: int = 0
     blocked: str | None = None
+    gap: Gap | None = None
+
+
+class MissingWebhook(msgspec.Struct, frozen=True):
+    """A scope whose webhook is not registered; `why` in the platform's words."""
+
+    scope: str
+    why: str = ""
+
+
+class WebhookStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How webhooks are registered; `trouble` is why that could not be seen since `looked_at`."""
+
+    registered: int
+    missing: tuple[MissingWebhook, ...] = ()
+    trouble: str | None = None
+    looked_at: float | None = None
 
 
 class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a connection does. `blocked` is why it is paused, or None."""
+    """How a connection does. `blocked` is why it is paused, or None; `webhooks` is None when none are registered."""
 
     site: str
     state: str
     blocked: str | None = None
+    webhooks: WebhookStatus | None = None
     kinds: dict[str, KindStatus]
 
 

@@ -12,11 +12,13 @@ from daemon.engine.gate import Gate
 from daemon.engine.line import SYNCED_KINDS, Line
 from daemon.model import Lane
 from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
+from daemon.storage import registrations
 from daemon.storage.age import age_if_known
 from daemon.storage.connections import Stored, everyone
 from daemon.storage.database import Database, Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
+from daemon.storage.registrations import Found
 from daemon.storage.vault import Vault
 from daemon.throttle.limiter import LimiterStatistics
 
@@ -27,11 +29,13 @@ async def connection_status(
     """Return how a connection does; last errors only with the `vault` or the `line` of it. Raises StorageTrouble."""
     vault = line.vault if line else vault
     kinds = [await storage.read(overview, stored.id, kind) for kind in (line.desks if line else SYNCED_KINDS)]
+    webhooks = await storage.read(registrations.found, stored.id)
     return {
         "site": str(stored.site),
         "platform": stored.platform,
         "state": stored.state,
         "blocked": _cause(line.gate) if line else None,
+        "webhooks": registration_status(webhooks, vault) if webhooks else None,
         "kinds": {
             kind.kind.value: {
                 **_kind(kind, now, vault),
@@ -40,6 +44,17 @@ async def connection_status(
             for kind in kinds
         },
         "throttles": [_shown(throttle) for throttle in _throttles(line)] if line else [],
+    }
+
+
+def registration_status(found: Found, vault: Vault | None) -> dict[str, Any]:
+    """Return how the registration of the webhooks was found, and what is missing, in the platform's words."""
+    told: Any = vault.open(found.sealed) if vault else {}
+    return {
+        "registered": found.registered,
+        "missing": [{"scope": scope, "why": why} for scope, why in told.get("missing", {}).items()],
+        "trouble": told.get("trouble"),
+        "looked_at": found.looked_at,
     }
 
 
@@ -62,6 +77,7 @@ def _kind(kind: KindOverview, now: float, vault: Vault | None) -> dict[str, Any]
         "issues": kind.issues,
         "ledger": kind.ledger,
         "held_removals": kind.held,
+        "gap": None if kind.gap is None else {"due_at": kind.gap.due_at},
     }
 
 
@@ -125,10 +141,15 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
             metrics.blocked(site, kind, is_blocked=line.blocked(kind) is not None)
             metrics.issues(site, kind, seen.issues)
             metrics.removals_held(site, kind, seen.held)
+            metrics.gap(site, kind, is_open=seen.gap is not None)
             metrics.sync_log_waiting(site, kind.value, errors=seen.untold, synced=seen.synced)
             if seen.run is not None:
                 stages = {"seen": seen.run.seen, "done": seen.run.done, "failed": seen.run.failed}
                 metrics.full_sync_progress(site, kind, stages)
+        webhooks = await database.read(registrations.found, line.connection.id)
+        if webhooks is not None:
+            age = None if webhooks.looked_at is None else now - webhooks.looked_at
+            metrics.webhook_scopes(site, registered=webhooks.registered, missing=webhooks.missing, age=age)
         for throttle in _throttles(line):
             metrics.throttle(site, _snapshot(throttle))
     metrics.outbox(corners)

@@ -1,7 +1,7 @@
 """What the listener's routes may ask of the daemon: record changes, show how it does, start a full sync, connect."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import trio
@@ -67,6 +67,16 @@ class Verbs:
         await self.storage.write(outbox.record, call)
         for change in wanted:
             works.line.desks[change.kind].work[Lane.LIVE].set()
+
+    def delivered(self, connection_id: ConnectionId) -> None:
+        """Note that a delivery was taken."""
+        if (works := self.supervisor.find(connection_id)) is not None:
+            works.line.deliveries.taken()
+
+    def not_delivered(self, connection_id: ConnectionId, kinds: Collection[Kind]) -> None:
+        """Note that a delivery about these kinds, or (none) about we know not what, was answered 5xx."""
+        if (works := self.supervisor.find(connection_id)) is not None:
+            works.line.deliveries.failed(kinds)
 
     async def status(self, _params: dict[str, Any]) -> dict[str, Any]:
         """Return how every connection does."""

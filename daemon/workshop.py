@@ -7,9 +7,10 @@ from functools import partial
 from urllib.parse import quote, unquote
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from daemon.config import Settings
+from daemon.engine.gaps import AT_ONCE
 from daemon.engine.gate import Gate
 from daemon.engine.line import Line, Options
 from daemon.engine.works import Works
@@ -29,6 +30,12 @@ from daemon.storage.vault import Fingerprint, Vault
 
 KINDS = {CUSTOMER: Kind.CUSTOMERS, PRODUCT: Kind.PRODUCTS, PURCHASE: Kind.ORDERS}
 """The kind whose entities a control question may ask for."""
+
+
+def webhook_path(site: Site) -> str:
+    """Return the path that a site's webhooks arrive at: it names their connection, at whatever address."""
+    return f"/webhooks/{site.env}/{site.id}"
+
 
 ANSWER_SECONDS = 5.0
 """For how long a connect waits for SparkLayer's word on the key that it brings."""
@@ -57,6 +64,8 @@ class Workshop:
     fingerprint: Fingerprint
     metrics: Metrics
     platforms: Mapping[str, PlatformType]
+    _slots: trio.Semaphore = field(init=False, factory=lambda: trio.Semaphore(AT_ONCE))
+    """For readings that close gaps, of all connections."""
 
     def works(self, connection: Connection, *, full_sync: bool = False) -> Works:
         """Build a connection's works. With `full_sync` what never was synced is, whatever the configuration says."""
@@ -76,7 +85,7 @@ class Workshop:
         )
         apis = (line.platform.limiter.statistics().api, line.sparklayer.limiter.statistics().api)
         self.metrics.connection(connection.site, line.desks, apis)
-        return Works(line, self.destination(connection.site))
+        return Works(line, self.destination(connection.site), self._slots)
 
     def endpoint(self, connection: Connection) -> Endpoint:
         """Build what takes a connection's webhooks."""
@@ -108,7 +117,7 @@ class Workshop:
     def destination(self, site: Site) -> str | None:
         """Where a site's webhooks shall arrive, if the daemon can be reached from outside."""
         public = self.settings.listener.public_url
-        return f"{public}/webhooks/{site.env}/{site.id}" if public else None
+        return f"{public}{webhook_path(site)}" if public else None
 
     def options(self, site: Site, *, full_sync: bool = False) -> Options:
         """Return what an operator has tuned for a site; see `works`."""

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from daemon.cli.group import KINDS, config_option, load_settings, main, site_named
+from daemon.cli.group import KINDS, config_option, load_settings, main, moment, site_named
 from daemon.cli.talk import ask, talking
 
 _site = click.argument("site", callback=site_named)
@@ -40,7 +39,7 @@ def _issue_lines(found: Sequence[Any]) -> Iterator[str]:
     if not found:
         yield "no issues"
     for issue in found:
-        yield f"{issue['site']} {issue['kind']} {issue['id']}, {issue['name']}: since {_moment(issue['since'])}"
+        yield f"{issue['site']} {issue['kind']} {issue['id']}, {issue['name']}: since {moment(issue['since'])}"
         for problem in issue["problems"]:
             yield f"  {problem['message']}"
         if issue["url"]:
@@ -68,7 +67,7 @@ def _parked_lines(found: Sequence[Any]) -> Iterator[str]:
     if not found:
         yield "nothing is parked"
     for one in found:
-        tried = f"tried {one['attempts']} times since {_moment(one['since'])}"
+        tried = f"tried {one['attempts']} times since {moment(one['since'])}"
         yield f"{one['site']} {one['kind']} {one['id']}: {tried}: {one['error']}"
 
 
@@ -151,7 +150,3 @@ def _explanation(answer: Any) -> Iterator[str]:
         yield "  nothing"
     for step in answer["would_send"]:
         yield f"  {step['what']}: {step['why']}"
-
-
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -8,6 +8,7 @@ line on stderr that says what to do, and never with a traceback.
 import contextlib
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,11 @@ def load_settings(path: Path | None) -> "Settings":
 @click.version_option(__version__, prog_name="ignite-sync", message="%(prog)s %(version)s")
 def main() -> None:
     """Keep SparkLayer sites in step with e-commerce stores."""
+
+
+def moment(seconds: float) -> str:
+    """Word a time (seconds since the epoch)."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def site_named(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.group import KINDS, Stop, config_option, load_settings, main, site_named
+from daemon.cli.group import KINDS, Stop, config_option, load_settings, main, moment, site_named
 from daemon.cli.talk import ask, talking
 
 if TYPE_CHECKING:
     from daemon.console import Progress
-    from daemon.remote import Daemon, FullSync, Status, Waiting
+    from daemon.remote import Daemon, FullSync, Status, Waiting, WebhookStatus
 
 _POLL_SECONDS = 1.0
 
@@ -161,15 +161,30 @@ def describe(status: "Status") -> Iterator[str]:
     for connection in status.connections:
         blocked = f", blocked: {connection.blocked}" if connection.blocked else ""
         yield f"{connection.site}: {connection.state}{blocked}"
+        if connection.webhooks:
+            yield from (f"  {line}" for line in webhook_lines(connection.webhooks))
         for kind, now in connection.kinds.items():
             paused = f", blocked: {now.blocked}" if now.blocked else ""
             yield f"  {kind}: {now.ledger} in SparkLayer, {now.issues} with issues, {_waiting(now.outbox)}{paused}"
             if now.held_removals:
                 see = f"ignite-sync removals list {connection.site} {kind}"
                 yield f"    {now.held_removals} have removals that wait for a person: {see}"
+            if now.gap:
+                yield f"    webhooks may have been missing; everything is read after {moment(now.gap.due_at)}"
             if now.full_sync:
                 yield f"    {_outcome(now.full_sync)}"
                 yield from (f"      {line}" for line in _held_up(now.full_sync))
+
+
+def webhook_lines(webhooks: "WebhookStatus") -> Iterator[str]:
+    """Word how webhooks are registered: a line for the whole, and one for each that is missing."""
+    looked = f"looked at {moment(webhooks.looked_at)}" if webhooks.looked_at else "never looked at"
+    missing = f", {len(webhooks.missing)} missing" if webhooks.missing else ""
+    yield f"webhooks: {webhooks.registered} registered{missing}, {looked}"
+    if webhooks.trouble:
+        yield f"  they cannot be looked at: {webhooks.trouble}"
+    for one in webhooks.missing:
+        yield f"  missing: {one.scope}{': ' if one.why else ''}{one.why}"
 
 
 def _held_up(latest: "FullSync") -> Iterator[str]:

@@ -5,13 +5,14 @@ stock and prices go, is read at first need and kept; `forget_terms` and `refresh
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import inf
 
 import structlog
 import trio
 from attrs import define, field, frozen
 
+from daemon.engine.deliveries import Deliveries
 from daemon.engine.gate import Gate
 from daemon.engine.handoff import Handoff
 from daemon.engine.products.entry import Terms
@@ -69,6 +70,9 @@ class Desk:
     report: Signal = field(factory=Signal)
     runs: Signal = field(factory=Signal)
     sweep: Signal = field(factory=Signal)
+    gap: Signal = field(factory=Signal)
+    gapped: bool = False
+    """Whether a gap in the webhooks is known that the database does not know yet."""
     freshness: Freshness = field(factory=Freshness)
     handoff: Handoff = field(factory=Handoff)
     gate: Gate
@@ -113,6 +117,7 @@ class Line:
     chance: random.Random
     gate: Gate
     desks: Mapping[Kind, Desk] = field(init=False)
+    deliveries: Deliveries = field(init=False)
     _facts: StoreFacts | None = field(default=None, init=False)
     _facts_at: float = field(default=-inf, init=False)
     _terms: Terms | None = field(default=None, init=False)
@@ -124,6 +129,7 @@ class Line:
             for kind in SYNCED_KINDS
             if kind in self.platform_type.kinds
         }
+        self.deliveries = Deliveries(self._gapped)
         self.gate.opened = self._wake
         for desk in self.desks.values():
             desk.gate.opened = desk.wake
@@ -131,6 +137,13 @@ class Line:
     def _wake(self) -> None:
         for desk in self.desks.values():
             desk.wake()
+
+    def _gapped(self, kinds: Collection[Kind]) -> None:
+        """Have gaps of kinds (none: of all) noted as soon as the database can be written."""
+        for kind, desk in self.desks.items():
+            if not kinds or kind in kinds:
+                desk.gapped = True
+                desk.gap.set()
 
     def block(self, kind: Kind, cause: Blocked) -> None:
         """Stop the connection because of `cause`, or only the kind when nothing but its own right is missing."""

@@ -308,6 +308,7 @@ class Pipeline:
             line.metrics.entity(line.connection.site, self.kind, outcome)
             if batch.came_by_sweep(external_id) and outcome in {"written", "removed"}:
                 line.metrics.webhook_missed(line.connection.site, self.kind)
+                line.deliveries.missed()
         settlement = Settlement(
             connection_id=line.connection.id,
             kind=self.kind,

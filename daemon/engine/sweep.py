@@ -3,18 +3,24 @@
 Every `sweep_every` seconds, give or take a tenth, what changed since the last sweep is read and put into the backfill
 lane; once a day a kind is read whole, trusting the ledger, with removals as in any full sync. A kind that never had a
 full sync is not read whole either: somebody has switched that off.
+
+The last sweep also tells how long the daemon was away: after longer than the platform sends webhooks again, webhooks
+were lost.
 """
 
+import math
 from functools import partial
 
 import trio
 
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.gaps import note_gaps
 from daemon.engine.line import Line
 from daemon.model import Kind
 from daemon.platforms.base import Page
 from daemon.storage import full_syncs
 from daemon.storage.age import age
+from daemon.storage.gaps import open_gap
 from daemon.storage.outbox import backlog
 from daemon.storage.sweeps import Swept, SweptUntil, store_swept, swept_since, take_swept
 
@@ -34,14 +40,18 @@ SHORTEST_REST = 1.0
 class Sweep:
     """Sweeps one kind of one connection until cancelled."""
 
-    def __init__(self, line: Line, kind: Kind, runs: FullSyncs) -> None:
+    def __init__(self, line: Line, kind: Kind, runs: FullSyncs, longest_absence: float = math.inf) -> None:
         self._line = line
         self._kind = kind
         self._runs = runs
+        self._longest_absence = longest_absence
+        """Seconds that the daemon may be away without losing webhooks."""
         self._desk = line.desks[kind]
 
     async def run(self) -> None:
         """Sweep when it is time, and whenever somebody asks for it through the desk."""
+        if self._line.now() - await self._since() > self._longest_absence:
+            await note_gaps(self._line, [self._kind])
         while True:
             since = await self._since()
             pause = self._line.options.sweep_every * self._line.chance.uniform(0.9, 1.1)
@@ -58,7 +68,10 @@ class Sweep:
         if newest is not None and waits and age(newest.started_at, began) < FIRST_PAGE:
             return  # everything is about to be read, unless the platform refuses the first page for long
         idle = newest is not None and newest.state in {"ending", "ended"}
-        if newest is not None and idle and (since > began or age(newest.started_at, began) >= DAY):
+        # A gap's reader reads everything too, in its turn.
+        gap = await line.storage.read(open_gap, line.connection.id, self._kind)
+        overdue = newest is not None and (since > began or age(newest.started_at, began) >= DAY)
+        if idle and overdue and gap is None:
             await self._runs.start("daily")
         else:
             # A cursor that lies ahead says nothing: what reads everything may not have begun before a day ago.

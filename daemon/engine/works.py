@@ -5,6 +5,7 @@ crashes more than five times in a minute ends the process with an error, since w
 better what to do.
 """
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,31 +16,35 @@ import trio
 from daemon.engine.actor import Actor
 from daemon.engine.customers.writer import CustomerWriter
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.gaps import AT_ONCE, GapReader
 from daemon.engine.line import Line
 from daemon.engine.orders import OrderWriter
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.products.writer import ProductWriter
+from daemon.engine.registration import Webhooks
 from daemon.engine.store import StoreWriter
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.errors import MISSING_RIGHT, Blocked, Failure, Retry, Side, StorageTrouble
+from daemon.errors import Side, StorageTrouble
 from daemon.model import LOGGED_KINDS, Kind
 
 MOST_CRASHES = 5
 CRASH_WINDOW = 60.0
 CRASH_PAUSE = 1.0
-WEBHOOK_PAUSE = 60.0
-WEBHOOK_CHECK_EVERY = 3600.0
 
 log = structlog.get_logger()
 
 
 class Works:
-    """The tasks of one connection. `destination` is where its webhooks shall arrive; None: nowhere."""
+    """The tasks of one connection. `destination` is where its webhooks shall arrive; None: nowhere.
 
-    def __init__(self, line: Line, destination: str | None) -> None:
+    `slots` are the process's for readings that close gaps.
+    """
+
+    def __init__(self, line: Line, destination: str | None, slots: trio.Semaphore | None = None) -> None:
         self.line = line
         self._destination = destination
+        self._slots = slots or trio.Semaphore(AT_ONCE)
         self.full_syncs = {kind: FullSyncs(line, kind) for kind in line.desks}
         writers = (StoreWriter(line), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
         self.pipelines = {writer.kind: Pipeline(line, writer) for writer in writers if writer.kind in line.desks}
@@ -66,33 +71,17 @@ class Works:
         with self._helping:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._kept, Kind.STORE, partial(self.line.gate.run_prober, probes))
-                nursery.start_soon(self._kept, Kind.STORE, self._care_for_webhooks)
+                nursery.start_soon(self._kept, Kind.STORE, Webhooks(self.line, self._destination).run)
+                retried_for = self.line.platform_type.webhooks.retried_for if self._destination else math.inf
+                if self._destination:
+                    nursery.start_soon(self._kept, Kind.STORE, self.line.deliveries.watch)
                 for kind, runner in self.full_syncs.items():
                     nursery.start_soon(self._kept, kind, runner.run)
-                    nursery.start_soon(self._kept, kind, Sweep(self.line, kind, runner).run)
+                    nursery.start_soon(self._kept, kind, Sweep(self.line, kind, runner, retried_for).run)
+                    nursery.start_soon(self._kept, kind, GapReader(self.line, kind, runner, self._slots).run)
                     nursery.start_soon(self._kept, kind, partial(self.line.desks[kind].gate.run_prober, {}))
                 for kind in LOGGED_KINDS & self.full_syncs.keys():
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.line, kind).run)
-
-    async def _care_for_webhooks(self) -> None:
-        """See to it, at every start and then hourly, that the platform tells us of changes; catch up after a gap."""
-        if self._destination is None:
-            return
-        while True:
-            await self.line.gate.passed()
-            try:
-                mended = await self.line.platform.ensure_webhooks(self._destination)
-            except Failure as error:
-                if isinstance(error, Blocked) and error.reason not in MISSING_RIGHT:
-                    self.line.gate.close(error)
-                    continue
-                log.warning("webhooks are not registered yet", site=str(self.line.connection.site), reason=error.reason)
-                await trio.sleep(WEBHOOK_PAUSE if isinstance(error, Retry) else WEBHOOK_CHECK_EVERY)
-            else:
-                log.info("webhooks are registered", site=str(self.line.connection.site), mended=mended)
-                for desk in self.line.desks.values() if mended else ():
-                    desk.sweep.set()
-                await trio.sleep(WEBHOOK_CHECK_EVERY)
 
     async def _kept(self, kind: Kind, task: Callable[[], Awaitable[None]]) -> None:
         """Run `task`, again and again if it crashes."""

@@ -7,7 +7,7 @@ A refusal tells nothing, and nothing of a delivery is ever logged but the name o
 that 503, and the platform sends again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import structlog
 from attrs import define, field, frozen
@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from daemon.errors import StorageTrouble
 from daemon.listener.messages import Request, Response, problem
 from daemon.listener.routes import Route
-from daemon.model import Change, ConnectionId, Site
+from daemon.model import Change, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Delivery, WebhookReader
 
@@ -36,15 +36,26 @@ class Endpoint:
 
 Directory = Callable[[Site], Endpoint | None]
 Record = Callable[[ConnectionId, Sequence[Change]], Awaitable[None]]
+Taken = Callable[[ConnectionId], None]
+Failed = Callable[[ConnectionId, Collection[Kind]], None]
+
+
+def _tell_nobody(*_: object) -> None:
+    """Tell of a delivery's fate."""
 
 
 @define
 class Webhooks:
-    """The handler of `POST /webhooks/{site_env}/{site_id}`."""
+    """The handler of `POST /webhooks/{site_env}/{site_id}`.
+
+    It tells of each verified delivery whether it was `taken`, or `failed` by our own fault and with which kinds.
+    """
 
     _directory: Directory
     _record: Record
     _metrics: Metrics
+    _taken: Taken = _tell_nobody
+    _failed: Failed = _tell_nobody
     _scopes_named: set[str] = field(init=False, factory=set)
 
     def routes(self) -> list[Route]:
@@ -64,12 +75,18 @@ class Webhooks:
         if not endpoint.reader.verify(request.headers, request.body):
             self._metrics.webhook("refused", site)
             return problem(401)
+        delivery: Delivery | None = None
         try:
             delivery = endpoint.reader.read(request.headers, request.body)
-        except ValueError as error:
-            self._metrics.webhook("malformed", site)
-            return problem(400, str(error))
-        return await self._take(site, endpoint.connection_id, delivery)
+            response = await self._take(site, endpoint.connection_id, delivery)
+        except Exception as error:
+            if isinstance(error, ValueError) and delivery is None:
+                self._metrics.webhook("malformed", site)
+                return problem(400, str(error))
+            self._failed(endpoint.connection_id, {change.kind for change in delivery.changes} if delivery else ())
+            raise
+        self._taken(endpoint.connection_id)
+        return response
 
     async def _take(self, site: Site, connection_id: ConnectionId, delivery: Delivery) -> Response:
         if delivery.stale:

@@ -85,6 +85,9 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     ),
     "issues_open": ("Things the merchant must fix.", ["site", "kind"]),
     "removals_held": ("Entities of which a removal waits for a person.", ["site", "kind"]),
+    "gaps_open": ("1 while webhooks may have been missing and not all was read since.", ["site", "kind"]),
+    "webhook_scopes": ("Scopes of webhooks that are registered, or missing.", ["site", "state"]),
+    "webhooks_unchecked_seconds": ("Time since the registration of the webhooks was looked at.", ["site"]),
     "sync_log_waiting": ("Errors and synced ids that the sync-log has not been told.", ["site", "data_type"]),
     "sync_log_untold": ("The errors among them: it has room for 5,000.", ["site", "data_type"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
@@ -271,6 +274,17 @@ class Metrics:
     def removals_held(self, site: Site, kind: Kind, number: int) -> None:
         """Show of how many entities a removal waits for a person."""
         self._set(number, "removals_held", str(site), kind)
+
+    def gap(self, site: Site, kind: Kind, *, is_open: bool) -> None:
+        """Show whether webhooks may have been missing and not all was read since."""
+        self._set(is_open, "gaps_open", str(site), kind)
+
+    def webhook_scopes(self, site: Site, *, registered: int, missing: int, age: float | None) -> None:
+        """Show how webhooks are registered, and how many seconds ago that was looked at; None: never."""
+        self._set(registered, "webhook_scopes", str(site), "registered")
+        self._set(missing, "webhook_scopes", str(site), "missing")
+        if age is not None:
+            self._set(age, "webhooks_unchecked_seconds", str(site))
 
     def sync_log_call(self, site: Site, data_type: str, method: str, outcome: str) -> None:
         """Count a call to the sync-log."""

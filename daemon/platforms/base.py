@@ -8,11 +8,12 @@ answer for many: an adapter turns that into as few calls as its API allows. An `
 it is read by one call and mapped by `Platform.map`, which is pure.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from daemon.errors import Failure
 from daemon.http import Transport
 from daemon.model import Change, ExternalId, Kind, Lane, Mapped, StoreFacts
 from daemon.platforms.shelf import Shelf
@@ -69,6 +70,31 @@ class WebhookReader(Protocol):
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
         """Decode a verified body. Raises ValueError with one line for the sender when it is not what was agreed."""
         ...
+
+
+@frozen(kw_only=True)
+class Registration:
+    """How webhooks are registered: of all scopes that are wanted, `registered` and `missing` ones.
+
+    `missing` says why, in the platform's words; "" where it was not asked yet. `kinds` are those that webhooks may have
+    been missing of until now: something of theirs was made, mended or switched on, or perhaps was. `mended` counts the
+    changes, those at earlier destinations included. `fresh`: before, none of ours was there. `failure` ended the
+    registering before all was tried, or is that of a scope which may be registered later: it is to be tried again.
+    """
+
+    registered: int = 0
+    missing: Mapping[str, str] = field(factory=dict)
+    kinds: frozenset[Kind] = frozenset()
+    mended: int = 0
+    fresh: bool = False
+    failure: Failure | None = None
+
+
+Announce = Callable[[Registration], Awaitable[None]]
+
+
+async def tell_nobody(_found: Registration) -> None:
+    """Announce nothing."""
 
 
 class Platform(Protocol):
@@ -133,12 +159,18 @@ class Platform(Protocol):
         """Make the cheapest call that shows whether credentials and service work."""
         ...
 
-    async def ensure_webhooks(self, destination: str) -> int:
-        """See to it that every scope needed is delivered to `destination`; return how many had to be mended."""
+    async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
+        """See to it that every scope needed is delivered to `destination`, and nothing of ours elsewhere.
+
+        `destination` is a URL whose path ends in the connection's name. What is ours is known by that name and by a
+        secret, wherever else it leads; nothing of others is touched. Before the first change what was found is
+        announced, with the `kinds` of what is to be made, mended or switched on. One call that fails keeps no other
+        from being tried. Raises a failure only when nothing was changed.
+        """
         ...
 
     async def remove_webhooks(self, destination: str) -> None:
-        """Unregister what `ensure_webhooks` registered."""
+        """Unregister what `ensure_webhooks` registered, wherever it leads; `destination` may be a path alone."""
         ...
 
     async def aclose(self) -> None:
@@ -212,6 +244,22 @@ class AppType:
 
 
 @frozen(kw_only=True)
+class WebhookTimes:
+    """How a platform delivers webhooks; seconds.
+
+    A new registration works after `active_after` at the latest. What is not taken is sent again for `retried_for`.
+    """
+
+    active_after: float = 60.0
+    retried_for: float = 0.0
+
+
+def any_address(_store: Any, _public_url: str) -> str | None:
+    """Find no fault with a public URL."""
+    return None
+
+
+@frozen(kw_only=True)
 class PlatformType:
     """What a platform's folder offers to the rest of the daemon.
 
@@ -232,6 +280,9 @@ class PlatformType:
     remembered: frozenset[Kind] = frozenset(Kind)
     """Kinds of which the adapter remembers something: `BESIDE` sees them whole only after a first page of another."""
     app: AppType | None = None
+    webhooks: WebhookTimes = WebhookTimes()
+    public_url_fault: Callable[[Any, str], str | None] = any_address
+    """Returns why the platform will not deliver a store's webhooks to a public URL, and the remedy; None: it will."""
 
     @property
     def price_list(self) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, or_, select, true, 
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
-from daemon.storage import leftovers, removals
+from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
 from daemon.storage.freshness import Freshness
 from daemon.storage.outbox import active, tag
@@ -264,7 +264,7 @@ def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
 def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
     """Queue what the run did not see, to be confirmed by a read by id; hold the removals when the run saw nothing.
 
-    Returns how many are held, if the first of a kind are since now.
+    A gap that was due when the run began is closed. Returns how many are held, if the first of a kind are since now.
     """
     return [_finish(conn, run, now) for run, now in calls]
 
@@ -280,6 +280,7 @@ def _finish(conn: Connection, run_id: RunId, now: float) -> int:
     held = synced if run.seen == 0 and not run.allow_removals else []
     removals.hold_unseen(conn, run, held, now)
     tag(conn, run.connection_id, kind, [*([] if held else synced), *unseen.unsynced], run_id, now)
+    gaps.close(conn, run.connection_id, kind, run.started_at)
     values = {"state": "draining", "enumerated_at": now, "held_removals": len(held)}
     conn.execute(update(full_syncs).where(c.id == run_id).values(**values))
     return 0 if waiting else len(held)

@@ -6,8 +6,9 @@ from attrs import frozen
 from sqlalchemy import Connection, func, select
 
 from daemon.model import ConnectionId, Kind
-from daemon.storage import full_syncs, issues, ledger, outbox, removals, sync_log
+from daemon.storage import full_syncs, gaps, issues, ledger, outbox, removals, sync_log
 from daemon.storage.full_syncs import Run
+from daemon.storage.gaps import Gap
 from daemon.storage.outbox import Depth, Retrying
 from daemon.storage.tables import synced
 
@@ -20,7 +21,8 @@ class KindOverview:
     """One kind: what waits, what SparkLayer has, what is wrong, and the latest run.
 
     `untold` issues and `synced` ids are what the sync-log has not been told yet. `held` entities have removals that
-    wait for a person. `retrying` has some of the `held_up` entities that the run waits for.
+    wait for a person. `gap`: webhooks may have been missing, and not all was read since. `retrying` has some of the
+    `held_up` entities that the run waits for.
     """
 
     kind: Kind
@@ -30,6 +32,7 @@ class KindOverview:
     untold: int
     synced: int
     held: int
+    gap: Gap | None
     run: Run | None
     retrying: Sequence[Retrying]
     held_up: int
@@ -47,6 +50,7 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         untold=sync_log.untold(conn, connection_id, kind),
         synced=_synced(conn, connection_id, kind),
         held=removals.held(conn, connection_id, kind),
+        gap=gaps.open_gap(conn, connection_id, kind),
         run=run,
         retrying=retrying,
         held_up=held_up,

@@ -238,6 +238,26 @@ removals = Table(
     sqlite_with_rowid=False,
 )
 
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("due_at", Float, nullable=False),
+    Column("at_once", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("connection_id", Integer, primary_key=True, autoincrement=False),
+    Column("registered", Integer, nullable=False),
+    Column("missing", Integer, nullable=False),
+    Column("looked_at", Float),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 PARAMETERS = 30_000
 """SQLite takes at most 32,766 in one statement; 250 products can have 150,000 SKUs."""
 

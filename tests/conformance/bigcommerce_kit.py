@@ -37,10 +37,14 @@ class Stand:
     now: float = 1_790_000_000.0
     secrets: Sequence[str] = (WEBHOOK_SECRET, TOKEN, CLIENT_SECRET)
     personal: Sequence[str] = ("buyer", "Augusta", "Analytical Row", "Lovelace")
-    destinations: tuple[str, str, str] = (
+    destinations: tuple[str, str] = (
         "http://127.0.0.1:9/webhooks/live/ours",
-        "http://127.0.0.2:9/webhooks/live/ours",
         "http://127.0.0.1:9/webhooks/live/theirs",
+    )
+    moved: Sequence[str] = (
+        "http://127.0.0.2:9/webhooks/live/ours",
+        "http://127.0.0.1:99/webhooks/live/ours",
+        "http://127.0.0.1:9/below/another/path/webhooks/live/ours",
     )
     store: Store = field(factory=Store)
 

@@ -47,8 +47,10 @@ class Stand(Protocol):
     """Texts that must be shown nowhere."""
     personal: Sequence[str]
     """Texts of persons that stand in what `add` adds."""
-    destinations: tuple[str, str, str]
-    """Where our webhooks lead; the same path at another host; another connection's."""
+    destinations: tuple[str, str]
+    """Where our webhooks lead, and another connection's."""
+    moved: Sequence[str]
+    """Other addresses of ours: at another host, another port, below another path."""
     now: float
     """The store's clock, in seconds since the epoch; the suite sets it."""
 

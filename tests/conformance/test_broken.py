@@ -75,6 +75,8 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (registering.ClearsTheTable, "webhooks_of_others_are_left_alone", None),
     (registering.LeavesOneBehind, "all_of_ours_are_removed", None),
     (registering.LeavesTheOldHost, "a_daemon_that_moves_takes_its_webhooks_along", None),
+    (registering.AnnouncesWhatIsDone, "what_is_wrong_is_announced_before_it_is_mended", None),
+    (registering.StopsAtTheFirstFailure, "one_call_that_fails_keeps_no_other_webhook_away", None),
     (registering.HidesThatRegisteringFailed, "registering_goes_on_after_trouble", None),
     (registering.HidesThatRemovingFailed, "removing_goes_on_after_trouble", None),
 )

@@ -55,7 +55,7 @@ from daemon.model import (
 )
 from daemon.model import Site as SiteName
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import Delivery, Entity, Page, PlatformType
+from daemon.platforms.base import Announce, Delivery, Entity, Page, PlatformType, Registration, tell_nobody
 from daemon.sandbox.faults import HangUp
 from daemon.sandbox.message import Request
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
@@ -137,6 +137,8 @@ class Shop:
         self.changed: set[str] = set()
         self.since: list[float] = []
         self.before: Callable[[str], Awaitable[None]] = _let_pass
+        self.registration = Registration(registered=1)
+        """What a look at the webhooks finds."""
 
     def put(self, *products: Product | Customer | Order) -> None:
         self.products.update((one.external_id, one) for one in products)
@@ -197,9 +199,11 @@ class Shop:
     async def probe(self) -> None:
         await self._called("probe")
 
-    async def ensure_webhooks(self, _destination: str) -> int:
+    async def ensure_webhooks(self, _destination: str, announce: Announce = tell_nobody) -> Registration:
         await self._called("ensure_webhooks")
-        return 1
+        if self.registration.kinds:
+            await announce(self.registration)
+        return self.registration
 
     async def remove_webhooks(self, _destination: str) -> None:
         raise NotImplementedError  # the engine never asks for it: a test that brings this about is wrong

@@ -13,6 +13,7 @@ from daemon.engine.supervisor import Supervisor
 from daemon.engine.works import MOST_CRASHES, Works
 from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.model import ConnectionId
+from daemon.platforms.base import Registration
 from tests.engine.fakes import Bench, product
 
 
@@ -178,13 +179,13 @@ async def test_webhooks_are_looked_at_hourly_and_mending_them_wakes_the_sweep(
     mended = iter([0, 0, 3])
     looked: list[float] = []
 
-    async def ensure_webhooks(_destination: str) -> int:
+    async def ensure_webhooks(_destination: str, _announce: object) -> Registration:
         assert _destination == "https://here.test"
         looked.append(trio.current_time())
         await trio.lowlevel.checkpoint()
-        return next(mended)
+        return Registration(registered=1, mended=next(mended))
 
-    bench.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign]
+    bench.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
     works = Works(bench.line, "https://here.test")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(works.run)

@@ -150,7 +150,7 @@ async def test_check_says_what_is_wrong_with_a_certificate(authority: Authority,
             security=SecuritySettings(secret_keys=(Secret("a key of the tests"),)),
             connections=(link,),
         )
-        _, *sides = await check_connections(settings)
+        _, *sides, _ = await check_connections(settings)
     assert server.heard == b""
     assert [side.ok for side in sides] == [False, False]
     for side in sides:

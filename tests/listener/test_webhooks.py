@@ -2,7 +2,7 @@
 
 import hmac
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -45,6 +45,8 @@ class Shop:
     metrics: Metrics = field(factory=Metrics)
     recorded: list[tuple[ConnectionId, Sequence[Change]]] = field(factory=list)
     trouble: bool = False
+    fates: list[object] = field(factory=list)
+    """What was told of deliveries: "taken", or the kinds of one that failed by our fault."""
 
     async def record(self, connection_id: ConnectionId, changes: Sequence[Change]) -> None:
         if self.trouble:
@@ -53,11 +55,19 @@ class Shop:
 
     async def deliver(self, body: bytes, path: str = "/webhooks/live/jones", **headers: bytes) -> Response:
         endpoint = Endpoint(connection_id=ConnectionId(7), reader=Reader())
-        webhooks = Webhooks({SITE: endpoint}.get, self.record, self.metrics)
+        webhooks = Webhooks({SITE: endpoint}.get, self.record, self.metrics, self.taken, self.failed)
         routes = Routes.of(webhooks.routes(), self.metrics)
         given = {"content_type": JSON, "x_secret": b"hunter2", **headers}
         sent = {name.replace("_", "-").encode(): value for name, value in given.items()}
         return await routes.answer(Request("POST", path, "", sent, body, keep_alive=True))
+
+    def taken(self, connection_id: ConnectionId) -> None:
+        assert connection_id == 7
+        self.fates.append("taken")
+
+    def failed(self, connection_id: ConnectionId, kinds: Collection[Kind]) -> None:
+        assert connection_id == 7
+        self.fates.append(set(kinds))
 
     def count(self, name: str) -> float | None:
         return self.metrics.registry.get_sample_value(*self._sample(name))
@@ -152,3 +162,24 @@ async def test_a_refusal_leaves_nothing_in_the_log(shop: Shop, caplog: pytest.Lo
     with caplog.at_level(logging.DEBUG), structlog.testing.capture_logs() as lines:
         await shop.deliver(GOOD, x_secret=b"wrong")
     assert (lines, caplog.records) == ([], [])
+
+
+@pytest.mark.holds("E16")
+@pytest.mark.parametrize(
+    ("body", "headers", "trouble", "status", "fates"),
+    [
+        (GOOD, {}, False, 200, ["taken"]),
+        (b'{"scope": "store/else", "id": 1}', {}, False, 200, ["taken"]),
+        (GOOD, {}, True, 503, [{Kind.PRODUCTS}]),
+        (b"5", {}, False, 500, [set()]),
+        (b'{"scope": "store/product/updated"}', {}, False, 400, []),
+        (GOOD, {"x_secret": b"a guess"}, False, 401, []),
+    ],
+)
+async def test_what_becomes_of_verified_deliveries_is_told(
+    shop: Shop, body: bytes, headers: dict[str, bytes], status: int, fates: list[object], *, trouble: bool
+) -> None:
+    """The kinds that our own trouble may have lost; nothing of what strangers send."""
+    shop.trouble = trouble
+    assert (await shop.deliver(body, "/webhooks/live/jones", **headers)).status == status
+    assert shop.fates == fates

@@ -47,6 +47,8 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.full_sync_progress(site, Kind.CUSTOMERS, {"seen": 10, "done": 4})
     metrics.actor_restarted(site, Kind.ORDERS)
     metrics.issues(site, Kind.PRODUCTS, 2)
+    metrics.gap(site, Kind.PRODUCTS, is_open=True)
+    metrics.webhook_scopes(site, registered=39, missing=2, age=7.0)
     metrics.sync_log_call(site, "products", "PATCH", "ok")
     metrics.sync_log_waiting(site, "products", errors=9, synced=2)
     metrics.storage_commit("ok", 40, 0.004)
@@ -80,6 +82,10 @@ def test_each_fact_arrives_as_its_number() -> None:
         "full_sync_progress_entities{kind=customers,site=live/jones,stage=done}": 4,
         "actor_restarts_total{kind=orders,site=live/jones}": 1,
         "issues_open{kind=products,site=live/jones}": 2,
+        "gaps_open{kind=products,site=live/jones}": 1,
+        "webhook_scopes{site=live/jones,state=registered}": 39,
+        "webhook_scopes{site=live/jones,state=missing}": 2,
+        "webhooks_unchecked_seconds{site=live/jones}": 7,
         "sync_log_calls_total{data_type=products,method=PATCH,outcome=ok,site=live/jones}": 1,
         "sync_log_waiting{data_type=products,site=live/jones}": 11,
         "sync_log_untold{data_type=products,site=live/jones}": 9,

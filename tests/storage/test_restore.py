@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from sqlalchemy import create_engine, text
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Kind, Secret, Site
@@ -19,10 +18,8 @@ from daemon.storage.backup import back_up
 from daemon.storage.connections import Adopt, Begin, Leave
 from daemon.storage.database import open_database
 from daemon.storage.full_syncs import Start
-from daemon.storage.migrate import upgrade
 from daemon.storage.restore import restore
 from daemon.storage.vault import Vault, load_fingerprint
-from tests.storage.test_migrations import ROWS_OF_0001
 
 VAULT = Vault([Secret("a key of many characters")])
 NOW = 1_700_000_000.0
@@ -158,22 +155,6 @@ def test_behind_a_link_the_file_is_replaced(database: Path, backup: Path, tmp_pa
     assert aside is not None
     assert aside.parent == database.parent
     assert sorted(_sites(database)) == ["s0", "s1", "s2"]
-
-
-def _of_release(path: Path, revision: str) -> None:
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as conn:
-        upgrade(conn, revision)
-        for statement in ROWS_OF_0001.split(";\n"):
-            conn.execute(text(statement))
-        conn.execute(text("UPDATE meta SET sealed = :sealed"), {"sealed": VAULT.seal("00" * 32)})
-    engine.dispose()
-
-
-def test_a_backup_of_an_earlier_release_is_brought_up_to_date(database: Path, tmp_path: Path) -> None:
-    _of_release(tmp_path / "old.db", "0001")
-    restore(tmp_path / "old.db", database, VAULT, NOW)
-    assert _sites(database) == ["shop"]
 
 
 def _newer(path: Path) -> None:

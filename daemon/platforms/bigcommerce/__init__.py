@@ -7,6 +7,7 @@
     store                             the settings of the store as a whole
     metafields                        what is attached to products, variants and orders, kept on a shelf
     webhooks, hooks                   verify and read a delivery (pure), register the webhooks
+    address                           whether webhooks are delivered to a public URL (pure)
     app, signed_payload               the single-click app: its pages, and who sent a merchant there
     wire, ids, dates, amounts         what is the same for every kind
 
@@ -16,8 +17,9 @@ Facts come from the store API's documentation; what had to be guessed is marked 
 from operator import attrgetter
 
 from daemon.model import Kind
-from daemon.platforms.base import PlatformType
+from daemon.platforms.base import PlatformType, WebhookTimes
 from daemon.platforms.bigcommerce.adapter import BigCommerce
+from daemon.platforms.bigcommerce.address import public_url_fault
 from daemon.platforms.bigcommerce.app import APP
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
@@ -31,4 +33,6 @@ PLATFORM = PlatformType(
     reader=BigCommerceWebhooks,
     remembered=frozenset({Kind.PRODUCTS, Kind.ORDERS}),
     app=APP,
+    webhooks=WebhookTimes(active_after=70.0, retried_for=48 * 3600.0),
+    public_url_fault=public_url_fault,
 )

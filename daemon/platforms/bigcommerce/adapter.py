@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from daemon.errors import Failure, Retry
 from daemon.http import Transport
 from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
-from daemon.platforms.base import Entity, Page
+from daemon.platforms.base import Announce, Entity, Page, Registration, tell_nobody
 from daemon.platforms.bigcommerce import hooks, wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers.reader import CustomerReader
@@ -104,12 +104,12 @@ class BigCommerce:
         """Ask for the time."""
         await self._client.get("/v2/time", wire.ANYTHING, lane=Lane.LIVE)
 
-    async def ensure_webhooks(self, destination: str) -> int:
+    async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
         """Register what is missing and mend what is wrong. Raises ConfigError without a `webhook_secret`."""
-        return await hooks.ensure(self._client, self._wanted(destination))
+        return await hooks.ensure(self._client, self._wanted(destination), announce)
 
     async def remove_webhooks(self, destination: str) -> None:
-        """Delete the hooks of ours, also those of an earlier host; without a `webhook_secret` there never were any."""
+        """Delete the hooks of ours, also at earlier addresses; without a `webhook_secret` there never were any."""
         if self._settings.webhook_secret is not None:
             await hooks.remove(self._client, self._wanted(destination))
 

@@ -1,8 +1,9 @@
 """Registers the webhooks of one connection, mends them, and removes them.
 
-A hook is *ours* when it leads to our destination, or carries our secret to the same path on another host (the
-daemon moved). The API account may have hooks of other programs, and of other connections to the same store:
-those are never touched. What to do is decided by `plan`, which is pure.
+A hook is *ours* when it leads to our destination, or to another address that ends in our name,
+`/webhooks/{env}/{site}`, and carries our secret, or at our host any secret of Ignite Sync (the daemon moved). The API
+account may have hooks of other programs, and of other connections to the same store: those are never touched. What to
+do is decided by `plan`, which is pure.
 
 BigCommerce takes only https on port 443, and needs up to a minute before a new hook works; it deactivates a
 hook after two days of failures, or 90 days without events (contract section 12). A domain that fails too often is
@@ -16,19 +17,27 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from attrs import frozen
+import trio
+from attrs import define, field, frozen
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry
 from daemon.model import Lane, Secret
+from daemon.platforms.base import Announce, Registration, tell_nobody
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
-from daemon.platforms.bigcommerce.webhooks import REGISTERED, SECRET_HEADER
+from daemon.platforms.bigcommerce.webhooks import KINDS, REGISTERED, SECRET_HEADER
 from daemon.platforms.bigcommerce.wire import HEALTH, HOOK, RAW_LISTING, Hook, decode
 from daemon.platforms.second_look import listed_or_empty
 
 PATH = "/v3/hooks"
 HEALTH_PATH = "/v3/hooks/admin"
 LIMIT = 250
+NAME_PARTS = 3
+MOST_IN_A_ROW = 3
+"""Calls that fail for the moment, one after the other, before the rest is left for later."""
+
+SHORT_WAIT = 30.0
+"""Seconds: the longest wait asked for that is waited within one registering."""
 
 log = structlog.get_logger()
 
@@ -41,11 +50,14 @@ class Wanted:
     secret: Secret
 
     def is_ours(self, hook: Hook) -> bool:
-        """Whether `hook` was registered by this connection, perhaps under another host name."""
+        """Whether `hook` was registered by this connection, perhaps under an earlier address."""
         if hook.destination == self.destination:
             return True
-        same_path = urlsplit(hook.destination).path == urlsplit(self.destination).path
-        return same_path and _secret_of(hook) == self.secret.reveal()
+        if _name(hook.destination) != _name(self.destination):
+            return False
+        secret, host = _secret_of(hook), urlsplit(self.destination).netloc
+        # At our own host it is ours with an earlier secret too: of a lost database, or one that was changed.
+        return secret == self.secret.reveal() or bool(secret and host and urlsplit(hook.destination).netloc == host)
 
     def is_right(self, hook: Hook) -> bool:
         """Whether `hook` works as it is. Headers that the API does not show are trusted."""
@@ -65,51 +77,125 @@ class Wanted:
 
 @frozen(kw_only=True)
 class Plan:
-    """What to create (scopes), to set right and to delete (hooks)."""
+    """What to create (scopes), to set right and to delete (hooks). `right` scopes are registered as they shall be."""
 
+    right: Sequence[str] = ()
     create: Sequence[str] = ()
     mend: Sequence[Hook] = ()
     delete: Sequence[Hook] = ()
+
+    def found(self) -> Registration:
+        """Return how the registration was found."""
+        wrong = [*self.create, *(hook.scope for hook in self.mend)]
+        return Registration(
+            registered=len(self.right),
+            missing=dict.fromkeys(wrong, ""),
+            kinds=frozenset(KINDS[scope] for scope in wrong),
+            fresh=not (self.right or self.mend or self.delete),
+        )
 
 
 def plan(hooks: Iterable[Hook], wanted: Wanted) -> Plan:
     """Compare what is registered with what is wanted: one working hook for each scope. Pure."""
     ours: dict[str, list[Hook]] = {scope: [] for scope in REGISTERED}
+    left: list[Hook] = []
     for hook in hooks:
-        if hook.scope in ours and wanted.is_ours(hook):
-            ours[hook.scope].append(hook)
+        if wanted.is_ours(hook):
+            # Somebody may have registered more scopes than we want, but only where we listen now.
+            kept = hook.scope in ours or hook.destination == wanted.destination
+            (ours.setdefault(hook.scope, []) if kept else left).append(hook)
     # The hook that leads to the destination stays: another could not be moved there beside it.
-    ranked = {s: sorted(found, key=lambda h: h.destination != wanted.destination) for s, found in ours.items()}
+    ranked = {s: sorted(ours[s], key=lambda h: h.destination != wanted.destination) for s in REGISTERED}
+    first = {scope: found[0] for scope, found in ranked.items() if found}
     return Plan(
-        create=[scope for scope, found in ranked.items() if not found],
-        mend=[found[0] for found in ranked.values() if found and not wanted.is_right(found[0])],
-        delete=[hook for found in ranked.values() for hook in found[1:]],
+        right=[scope for scope, hook in first.items() if wanted.is_right(hook)],
+        create=[scope for scope in REGISTERED if scope not in first],
+        mend=[hook for hook in first.values() if not wanted.is_right(hook)],
+        delete=[*(hook for found in ranked.values() for hook in found[1:]), *left],
     )
 
 
-async def ensure(client: Client, wanted: Wanted) -> int:
-    """Carry out the plan and return how many hooks had to be created, mended or deleted.
+async def ensure(client: Client, wanted: Wanted, announce: Announce = tell_nobody) -> Registration:
+    """Carry out the plan, and tell how the webhooks are registered then.
 
-    A scope that is refused keeps no other from its hook. Raises Rejected "hooks_refused", which names those scopes,
-    when everything was tried; Retry, and Blocked for what concerns them all, at once.
+    A call that fails keeps no scope from its hook but its own; three in a row that fail for the moment, a failure that
+    concerns all, and a long wait that is asked for, end it. Raises the failures of the list of hooks.
     """
     todo = plan(await _registered(client), wanted)
+    found = todo.found()
     calls = list(_calls(client, todo, wanted))
-    refused: dict[str, Failure] = {}
+    if calls:
+        await announce(found)
+    work = _Work(missing=dict(found.missing))
     for scope, call in calls:
+        await work.carry_out(scope, call)
+        if work.is_over:
+            break
+    if not work.is_over:
         try:
-            await call()
-        except Rejected as error:
-            refused[scope] = error
+            await _report_block(client, wanted)
         except Blocked as error:
-            if error.reason != SCOPE_MISSING:
-                raise
-            refused[scope] = error
-    await _report_block(client, wanted)
-    if refused:
-        words = "; ".join(f"{scope}: {error}" for scope, error in refused.items())
-        raise Rejected(f"BigCommerce refuses webhooks: {words}", reason="hooks_refused")
-    return len(calls)
+            work.failure = error
+    return Registration(
+        registered=len(REGISTERED) - len(work.missing),
+        missing=work.missing,
+        kinds=frozenset(KINDS[scope] for scope in work.touched & found.missing.keys()),
+        mended=work.done,
+        fresh=found.fresh,
+        failure=work.failure,
+    )
+
+
+@define(kw_only=True)
+class _Work:
+    """Carries out calls one after the other, and keeps what came of them."""
+
+    missing: dict[str, str]
+    touched: set[str] = field(factory=set)
+    done: int = 0
+    failure: Failure | None = None
+    _in_a_row: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further call is of use now."""
+        error = self.failure
+        return self._in_a_row >= MOST_IN_A_ROW or isinstance(error, Blocked) or _asks_for_long(error)
+
+    async def carry_out(self, scope: str, call: Callable[[], Awaitable[None]]) -> None:
+        """Make a call, and a second time after a short wait that was asked for."""
+        try:
+            try:
+                await call()
+            except Retry as error:
+                if error.after is None or error.effect_unknown or _asks_for_long(error):
+                    raise
+                await trio.sleep(error.after)
+                await call()
+        except (Retry, Rejected, Blocked) as error:
+            self._fail(scope, error)
+        else:
+            self._in_a_row = 0
+            self.done += 1
+            self.touched.add(scope)
+            self.missing.pop(scope, None)
+
+    def _fail(self, scope: str, error: Failure) -> None:
+        if scope in self.missing:
+            self.missing[scope] = str(error)
+        else:
+            log.warning("a webhook at an earlier address cannot be removed", scope=scope, reason=error.reason)
+        if isinstance(error, Missing):  # somebody has removed the hook since it was listed
+            error = Retry(str(error), reason=error.reason)
+        self._in_a_row = self._in_a_row + 1 if isinstance(error, Retry) else 0
+        if isinstance(error, Retry) and error.effect_unknown:
+            self.touched.add(scope)
+        if isinstance(error, Retry) or (isinstance(error, Blocked) and error.reason != SCOPE_MISSING):
+            self.failure = error
+
+
+def _asks_for_long(error: Failure | None) -> bool:
+    return isinstance(error, Retry) and (error.after or 0.0) > SHORT_WAIT
 
 
 def _calls(client: Client, todo: Plan, wanted: Wanted) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
@@ -159,6 +245,11 @@ async def _delete(client: Client, hook: Hook) -> None:
         await client.write("DELETE", f"{PATH}/{hook.id}", lane=Lane.LIVE)
     except Missing:
         return
+
+
+def _name(destination: str) -> list[str]:
+    """Return what a destination ends in: our route and the connection's name, whatever stands before them."""
+    return urlsplit(destination).path.split("/")[-NAME_PARTS:]
 
 
 def _secret_of(hook: Hook) -> str | None:

@@ -155,6 +155,14 @@ REGISTERED = (
     *sorted(REGISTERED_FOR_STORE),
 )
 
+KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(REGISTERED_FOR_PRODUCTS, Kind.PRODUCTS),
+    **dict.fromkeys(REGISTERED_FOR_CUSTOMERS, Kind.CUSTOMERS),
+    **dict.fromkeys(REGISTERED_FOR_ORDERS, Kind.ORDERS),
+    **dict.fromkeys(REGISTERED_FOR_STORE, Kind.STORE),
+}
+"""The kind that each registered scope tells of."""
+
 _LEADS_TO: Mapping[str, tuple[Kind, Finder]] = {
     scope: (kind, finder)
     for kind, finders in (

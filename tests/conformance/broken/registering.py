@@ -1,21 +1,41 @@
 """Adapters that register webhooks too often, or remove too much or too little."""
 
-from daemon.errors import Failure
+from attrs import evolve
+
+from daemon.errors import Failure, Retry
 from daemon.model import Lane
+from daemon.platforms.base import Announce, Registration, tell_nobody
 from tests.conformance.broken.base import Broken
 
 
 class RegistersEachTime(Broken):
-    async def ensure_webhooks(self, destination: str) -> int:
+    async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
         await self.real.remove_webhooks(destination)
-        number: int = await self.real.ensure_webhooks(destination)
-        return number
+        found: Registration = await self.real.ensure_webhooks(destination, announce)
+        return found
 
 
 class MiscountsWhatItMended(Broken):
-    async def ensure_webhooks(self, destination: str) -> int:
-        await self.real.ensure_webhooks(destination)
-        return 1
+    async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
+        found: Registration = await self.real.ensure_webhooks(destination, announce)
+        return evolve(found, mended=1)
+
+
+class AnnouncesWhatIsDone(Broken):
+    async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
+        found: Registration = await self.real.ensure_webhooks(destination)
+        await announce(found)
+        return found
+
+
+class StopsAtTheFirstFailure(Broken):
+    """Raises it, as if nothing else could be done."""
+
+    async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
+        found: Registration = await self.real.ensure_webhooks(destination, announce)
+        if found.missing:
+            raise found.failure or Retry("refused", reason="refused")
+        return found
 
 
 class ClearsTheTable(Broken):
@@ -39,19 +59,19 @@ class LeavesTheOldHost(Broken):
 
     first = ""
 
-    async def ensure_webhooks(self, destination: str) -> int:
+    async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
         self.first = self.first or destination
-        number: int = await self.real.ensure_webhooks(self.first)
-        return number
+        found: Registration = await self.real.ensure_webhooks(self.first, announce)
+        return found
 
 
 class HidesThatRegisteringFailed(Broken):
-    async def ensure_webhooks(self, destination: str) -> int:
+    async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
         try:
-            number: int = await self.real.ensure_webhooks(destination)
+            found: Registration = await self.real.ensure_webhooks(destination, announce)
         except Failure:
-            return 0
-        return number
+            return Registration()
+        return evolve(found, failure=None)
 
 
 class HidesThatRemovingFailed(Broken):

@@ -48,7 +48,7 @@ async def nothing_shows_a_secret(house: House) -> None:
                 shop = house.connect()
                 for call in (shop.facts, shop.probe, partial(shop.ensure_webhooks, house.stand.destinations[0])):
                     try:
-                        await soon(call())
+                        shown.append(repr(await soon(call())))
                     except Failure as failure:
                         shown.append(f"{failure} {failure!r} {failure.reason}")
         house.wire.meet(None)

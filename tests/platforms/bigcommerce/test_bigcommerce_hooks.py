@@ -4,10 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 from structlog.testing import capture_logs
+from trio.testing import MockClock
 
-from daemon.errors import Blocked, ConfigError, Failure, Rejected, Retry
-from daemon.model import Secret
+from daemon.errors import Blocked, ConfigError, Failure, Retry
+from daemon.model import Kind, Secret
+from daemon.platforms.base import Registration
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
@@ -37,9 +40,9 @@ async def test_all_scopes_are_registered_once_and_the_second_time_nothing(
     store: Any, shop: BigCommerce, *, shows_headers: bool
 ) -> None:
     store.shows_headers = shows_headers
-    assert await shop.ensure_webhooks(HERE) == len(REGISTERED)
+    assert (await shop.ensure_webhooks(HERE)).mended == len(REGISTERED)
     assert leads_here(store) == EACH_ONCE
-    assert await shop.ensure_webhooks(HERE) == 0
+    assert (await shop.ensure_webhooks(HERE)).mended == 0
     assert leads_here(store) == EACH_ONCE
 
 
@@ -50,6 +53,8 @@ async def test_all_scopes_are_registered_once_and_the_second_time_nothing(
         {"headers": {}},
         {"headers": {"X-Ignite-Sync-Secret": "an-older-secret"}},
         {"destination": "https://old.example.com/webhooks/live/jones"},
+        {"destination": "https://sync.example.com/ignite/webhooks/live/jones"},
+        {"destination": "http://sync.example.com:8443/a/b/webhooks/live/jones"},
     ],
 )
 async def test_a_hook_of_ours_that_is_wrong_is_mended_in_place(
@@ -57,14 +62,14 @@ async def test_a_hook_of_ours_that_is_wrong_is_mended_in_place(
 ) -> None:
     await shop.ensure_webhooks(HERE)
     store.hooks[3] |= changes
-    assert await shop.ensure_webhooks(HERE) == 1
+    assert (await shop.ensure_webhooks(HERE)).mended == 1
     assert leads_here(store) == EACH_ONCE
 
 
 async def test_a_second_hook_of_ours_is_deleted(store: Any, shop: BigCommerce) -> None:
     store.hooks[1] = hook(1, "store/product/updated", "https://old.example.com/webhooks/live/jones")
     store.hooks[2] = hook(2, "store/product/updated")
-    assert await shop.ensure_webhooks(HERE) == len(REGISTERED)
+    assert (await shop.ensure_webhooks(HERE)).mended == len(REGISTERED)
     assert 1 not in store.hooks
     assert leads_here(store) == EACH_ONCE
 
@@ -74,6 +79,10 @@ STRANGERS = [
     hook(502, "store/product/updated", "https://sync.example.com/webhooks/test/jones", "our-secret"),
     hook(503, "store/product/updated", "https://staging.example.com/webhooks/live/jones", "another-secret"),
     hook(504, "store/order/created", "https://other.example.com/hooks", None, is_active=False),
+    hook(505, "store/product/updated", "https://sync.example.com:8443/webhooks/live/jones", "another-secret"),
+    hook(506, "store/product/updated", "https://sync.example.com/ignite/webhooks/live/jones", None),
+    hook(507, "store/product/updated", "https://sync.example.com/webhooks/live/smith-jones", "our-secret"),
+    hook(508, "store/cart/created", "https://other.example.com/jones", "our-secret"),
 ]
 
 
@@ -84,16 +93,45 @@ async def test_hooks_of_others_are_never_touched(store: Any, shop: BigCommerce) 
     assert list(store.hooks.values()) == STRANGERS
 
 
-async def test_hooks_at_an_earlier_host_are_removed_too(store: Any, shop: BigCommerce) -> None:
-    store.hooks[1] = hook(1, "store/product/updated", "https://old.example.com/webhooks/live/jones")
-    await shop.remove_webhooks(HERE)
+EARLIER = [
+    "https://old.example.com/webhooks/live/jones",
+    "https://sync.example.com/ignite/webhooks/live/jones",
+    "http://sync.example.com:8080/webhooks/live/jones",
+]
+
+
+@pytest.mark.holds("E02")
+@pytest.mark.parametrize("scope", ["store/product/updated", "store/cart/created"])
+@pytest.mark.parametrize(
+    ("earlier", "carries"),
+    [*((one, "our-secret") for one in EARLIER), (EARLIER[1], "the secret of a database that was lost")],
+)
+async def test_nothing_of_ours_is_left_at_an_earlier_address(
+    store: Any, shop: BigCommerce, earlier: str, carries: str, scope: str
+) -> None:
+    """Neither what is registered still nor what an earlier version registered; others' stay."""
+    store.hooks[1] = hook(1, scope, earlier, carries)
+    store.hooks.update({stranger["id"]: stranger for stranger in STRANGERS})
+    await shop.ensure_webhooks(HERE)
+    assert [one for one in store.hooks.values() if one["destination"] != HERE] == STRANGERS
+    assert leads_here(store) == EACH_ONCE
+
+
+@pytest.mark.holds("E02")
+@pytest.mark.parametrize("destination", [HERE, "/webhooks/live/jones"])
+@pytest.mark.parametrize("earlier", EARLIER)
+async def test_hooks_at_an_earlier_address_are_removed_too(
+    store: Any, shop: BigCommerce, earlier: str, destination: str
+) -> None:
+    store.hooks[1] = hook(1, "store/product/updated", earlier)
+    await shop.remove_webhooks(destination)
     assert store.hooks == {}
 
 
 async def test_hooks_on_later_pages_are_seen(store: Any, shop: BigCommerce) -> None:
     store.caps = 4
     await shop.ensure_webhooks(HERE)
-    assert await shop.ensure_webhooks(HERE) == 0
+    assert (await shop.ensure_webhooks(HERE)).mended == 0
     await shop.remove_webhooks(HERE)
     assert store.hooks == {}
 
@@ -112,39 +150,92 @@ NO_RIGHT = httpx.Response(403, json={"status": 403, "title": "You do not have th
 UNKNOWN = httpx.Response(422, json={"status": 422, "title": "The scope is unknown"})
 
 
+NOW, LATER = {"retry-after": "2"}, {"retry-after": "600"}
+GONE = httpx.Response(404, json={"status": 404, "title": "Not found"})
+
+
+@pytest.mark.holds("E02")
 @pytest.mark.parametrize("refusal", [NO_RIGHT, UNKNOWN])
-async def test_a_refused_scope_keeps_no_other_from_its_hook(
+async def test_a_refused_scope_keeps_no_other_from_its_hook_and_is_told(
     store: Any, shop: BigCommerce, refusal: httpx.Response
 ) -> None:
     store.script.extend([NONE_YET, refusal, refusal])
-    with pytest.raises(Rejected) as refused:
-        await shop.ensure_webhooks(HERE)
-    assert refused.value.reason == "hooks_refused"
-    assert [scope for scope in REGISTERED if f"{scope}: BigCommerce answered" in str(refused.value)] == [
-        *REGISTERED[:2]
-    ]
+    found = await shop.ensure_webhooks(HERE)
     assert leads_here(store) == dict.fromkeys(REGISTERED[2:], 1)
-    assert await shop.ensure_webhooks(HERE) == 2
+    assert (found.registered, found.failure) == (len(REGISTERED) - 2, None)
+    assert list(found.missing) == [*REGISTERED[:2]]
+    assert all(refusal.json()["title"] in words for words in found.missing.values())
+    assert (await shop.ensure_webhooks(HERE)).mended == 2
 
 
 async def test_a_hook_that_cannot_be_mended_keeps_no_other_from_being_made(store: Any, shop: BigCommerce) -> None:
     store.hooks[1] = hook(1, REGISTERED[-1], is_active=False)
     store.script.extend([httpx.Response(200, json={"data": [store.hooks[1]]}), UNKNOWN])
-    with pytest.raises(Rejected, match=REGISTERED[-1]):
-        await shop.ensure_webhooks(HERE)
+    assert list((await shop.ensure_webhooks(HERE)).missing) == [REGISTERED[-1]]
     assert leads_here(store) == dict.fromkeys(REGISTERED[:-1], 1)
 
 
+@pytest.mark.parametrize("answer", [httpx.Response(503), httpx.Response(429), httpx.Response(503, headers=NOW), GONE])
+async def test_a_call_that_fails_keeps_no_other_scope_from_its_hook(
+    autojump_clock: MockClock, store: Any, shop: BigCommerce, answer: httpx.Response
+) -> None:
+    store.hooks[1] = hook(1, REGISTERED[0], is_active=False)
+    store.script.extend([httpx.Response(200, json={"data": [store.hooks[1]]}), answer])
+    found = await shop.ensure_webhooks(HERE)
+    assert isinstance(found.failure, Retry)
+    assert list(found.missing) == [REGISTERED[0]]
+    assert leads_here(store) == dict.fromkeys(REGISTERED[1:], 1)
+
+
+async def test_a_short_wait_is_waited_and_the_scope_is_registered(
+    autojump_clock: MockClock, store: Any, shop: BigCommerce
+) -> None:
+    store.script.extend([NONE_YET, httpx.Response(429, headers=NOW)])
+    began = trio.current_time()
+    found = await shop.ensure_webhooks(HERE)
+    assert (found.failure, found.missing, found.mended) == (None, {}, len(REGISTERED))
+    assert trio.current_time() - began >= 2
+
+
 @pytest.mark.parametrize(
-    ("answer", "kind"), [(httpx.Response(401), Blocked), (httpx.Response(503), Retry), (httpx.Response(429), Retry)]
+    ("answers", "kind", "asked"),
+    [
+        ([httpx.Response(401)], Blocked, 1),
+        ([httpx.Response(429, headers=LATER)], Retry, 1),
+        ([httpx.Response(503)] * 3, Retry, 3),
+    ],
 )
 async def test_what_concerns_every_scope_ends_the_registration(
-    store: Any, shop: BigCommerce, answer: httpx.Response, kind: type[Failure]
+    store: Any, shop: BigCommerce, answers: list[httpx.Response], kind: type[Failure], asked: int
 ) -> None:
-    store.script.extend([NONE_YET, UNKNOWN, answer])
-    with pytest.raises(kind):
-        await shop.ensure_webhooks(HERE)
-    assert len(store.asked) == 3
+    store.script.extend([NONE_YET, UNKNOWN, *answers])
+    found = await shop.ensure_webhooks(HERE)
+    assert isinstance(found.failure, kind)
+    assert (found.registered, len(found.missing), found.mended) == (0, len(REGISTERED), 0)
+    assert len(store.asked) == 2 + asked
+
+
+async def test_an_answer_that_got_lost_may_have_made_the_hook(store: Any, shop: BigCommerce) -> None:
+    store.script.extend([NONE_YET, httpx.Response(503)])
+    store.hooks.update({n: hook(n, scope) for n, scope in enumerate(REGISTERED) if n})
+    assert (await shop.ensure_webhooks(HERE)).kinds == frozenset(Kind)
+
+
+async def test_what_was_found_is_announced_before_the_first_change(store: Any, shop: BigCommerce) -> None:
+    announced: list[Registration] = []
+
+    async def announce(found: Registration) -> None:
+        announced.append(found)
+        assert [request.method for request in store.asked[asked:]] == ["GET"]
+
+    asked = 0
+    await shop.ensure_webhooks(HERE, announce)
+    for changes in ({"is_active": False}, {}):
+        asked = len(store.asked)
+        next(hook for hook in store.hooks.values() if hook["scope"] == "store/sku/updated").update(changes)
+        found = await shop.ensure_webhooks(HERE, announce)
+        assert found.kinds == ({Kind.PRODUCTS} if changes else set())
+    assert [(one.kinds, one.fresh) for one in announced] == [(frozenset(Kind), True), ({Kind.PRODUCTS}, False)]
 
 
 async def test_refused_credentials_block(store: Any, shop: BigCommerce) -> None:
@@ -184,12 +275,11 @@ async def test_where_no_health_is_shown_hooks_are_registered_all_the_same(
 ) -> None:
     store.health = answer
     with capture_logs() as logs:
-        assert await shop.ensure_webhooks(HERE) == len(REGISTERED)
+        assert (await shop.ensure_webhooks(HERE)).mended == len(REGISTERED)
     assert leads_here(store) == EACH_ONCE
     assert logs == []
 
 
 async def test_credentials_that_end_meanwhile_block(store: Any, shop: BigCommerce) -> None:
     store.health = httpx.Response(401)
-    with pytest.raises(Blocked):
-        await shop.ensure_webhooks(HERE)
+    assert isinstance((await shop.ensure_webhooks(HERE)).failure, Blocked)

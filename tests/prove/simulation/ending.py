@@ -37,6 +37,7 @@ _OWED = {
     "synced ids to tell": "SELECT kind, external_id FROM synced",
     "issues to tell": "SELECT kind, external_id FROM issues WHERE untold AND kind IN ('products', 'customers')",
     "starts to tell": "SELECT kind, put_for FROM sync_log WHERE put_for IS NOT NULL",
+    "gaps to close": "SELECT kind, due_at FROM gaps",
     "connections leaving": "SELECT site_id FROM connections WHERE state = 'leaving'",
 }
 
@@ -57,7 +58,7 @@ async def quiet(world: World) -> None:
     if not await rests(world, "after the merchant has mended what was wrong"):
         return
     before = _in_sparklayer(world)
-    if world.plan.lossy or world.merchant.unheard or world.excluded:
+    if world.plan.lossy or world.excluded:
         await read_everything(world)
     if world.excluded:
         _look_at_brake(world, before)

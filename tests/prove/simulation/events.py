@@ -14,7 +14,7 @@ from tests.prove.simulation.world import SMALL_KIND, World
 
 Act = Callable[[World], Awaitable[None]]
 
-PATIENT = 0.97
+PATIENT = 0.7
 """The share of edits that a merchant does not make before the daemon hears of them."""
 
 LOST = (404, 404, *FOREIGN)
@@ -52,6 +52,7 @@ def _acts(world: World) -> list[Act]:
         _lock_out: 1,
         _misroute: 2,
         _forbid: 1,
+        _lose_webhooks: 1,
         **({} if plan.lossy or plan.leaves or plan.jumps else {_exclude: 3}),
         **({_overlook: 1} if plan.lossy else {}),
         **({_jump: 3} if plan.jumps else {}),
@@ -191,6 +192,18 @@ async def _waver(world: World) -> None:
         await trio.sleep(world.chance.uniform(1, 5))
         return_to_it()
         world.weather.deaf = False
+
+
+async def _lose_webhooks(world: World) -> None:
+    """Have somebody remove our webhooks, or switch them off. The merchant edits on; the daemon learns of it later."""
+    hooks = world.shop.hooks.registered
+    if world.chance.random() < 0.5:
+        hooks.clear()
+    for hook in hooks.values():
+        hook.is_active = False
+    for _ in range(world.chance.randint(1, 6)):
+        world.trace.add("edit unheard", world.merchant.edit())
+        await trio.sleep(world.chance.random())
 
 
 async def _exclude(world: World) -> None:

@@ -180,7 +180,9 @@ class Life:
             metrics=workshop.metrics,
         )
         served = [
-            *Webhooks(connecting.endpoints.get, verbs.record, verbs.metrics).routes(),
+            *Webhooks(
+                connecting.endpoints.get, verbs.record, verbs.metrics, verbs.delivered, verbs.not_delivered
+            ).routes(),
             *Ignite(
                 token=self.settings.listener.ignite_token,
                 connect=connecting.connect,

@@ -23,14 +23,12 @@ class Merchant:
     store: Store
     chance: random.Random
     heard: Callable[[], bool] = lambda: True
-    """Whether webhooks are registered: no sweep finds out what was deleted before, or where customers moved to."""
+    """Whether webhooks are registered."""
     parts: bool = True
     """Whether anything may be deleted, or lose its SKU, address or parent. A lost ledger would never hear of it."""
     attributes: bool = False
     """Whether customers' attributes change, which tells nobody until everything is read."""
     edits: int = 0
-    unheard: bool = False
-    """Whether an edit was made while no webhooks were registered. A sweep finds it, but one may die with the daemon."""
     words: Words = Factory(Words)
     goods: Merchandise = Factory(lambda self: Merchandise(self.store, self.chance, self.words), takes_self=True)
     clientele: Clientele = Factory(lambda self: Clientele(self.store, self.chance, self.words), takes_self=True)
@@ -48,20 +46,18 @@ class Merchant:
 
     def edit(self, *, silent: bool = False) -> str:
         """Make one edit, and return its name; what cannot be done now is not done."""
-        self.unheard |= not self.heard()
         name, act = self.chance.choice(self._acts())
         act(silent=silent)
         self.edits += 1
         return name
 
     def part(self) -> None:
-        """Delete something, unless nobody would hear of it."""
-        if self.parts and self.heard():
+        """Delete something, if anything may be."""
+        if self.parts:
             self.chance.choice(list(self._farewells()))(silent=False)
 
     def mend(self) -> None:
         """Mend what SparkLayer cannot hold as it is."""
-        self.unheard |= not self.heard()
         self.goods.settle_disputes()
         self.goods.mend_titles()
 
@@ -88,8 +84,8 @@ class Merchant:
             self.orders.advance_order: 1,
             self.orders.refund_order: 1,
             **({self.clientele.regroup: 1, self.clientele.set_parent: 2, self.goods.move_sku: 1} if self.parts else {}),
-            **({self.clientele.move_home: 2} if self.parts and self.heard() else {}),
-            **(self._farewells() if self.parts and self.heard() else {}),
+            **({self.clientele.move_home: 2} if self.parts else {}),
+            **(self._farewells() if self.parts else {}),
             **({self.clientele.set_attribute: 1} if self.attributes else {}),
         }
         return [(act.__name__, act) for act, share in shares.items() for _ in range(share)]

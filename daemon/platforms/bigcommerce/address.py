@@ -1,0 +1,36 @@
+"""Judges whether BigCommerce delivers webhooks to a public URL: https on port 443, on the internet (section 12). Pure.
+
+A store on this machine is a stand-in; nothing is said of where its webhooks go.
+"""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+
+HTTPS_PORT = 443
+
+
+def public_url_fault(store: BigCommerceSettings, public_url: str) -> str | None:
+    """Return why BigCommerce will not deliver to `public_url`, and the remedy; None when it will."""
+    if _is_inside(urlsplit(store.api_url).hostname or ""):
+        return None
+    parts = urlsplit(public_url)
+    if parts.scheme != "https":
+        wrong = "BigCommerce delivers webhooks to https only"
+    elif parts.port not in {None, HTTPS_PORT}:
+        wrong = f"BigCommerce delivers webhooks to port 443 only, not to {parts.port}"
+    elif _is_inside(parts.hostname or ""):
+        wrong = "BigCommerce cannot reach an address of this machine or of a private network"
+    else:
+        return None
+    return f"{wrong}; set the https address, on port 443, at which the reverse proxy is reached from the internet"
+
+
+def _is_inside(host: str) -> bool:
+    """Whether a host is of this machine or of a private network. Names are not looked up."""
+    host = host.rstrip(".").lower()
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".localdomain", ".home.arpa"))

@@ -1,0 +1,130 @@
+"""Registering is gone on with, what it does is noted as a gap and nothing else is, and what it finds is stored."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import MockClock
+
+from daemon.engine.gaps import note_gaps
+from daemon.errors import Blocked, Retry, Side
+from daemon.platforms.base import Registration
+from daemon.storage import registrations
+from tests.engine.fakes import Bench
+from tests.engine.missed import (
+    MENDED,
+    PRODUCTS,
+    RIGHT,
+    SOON,
+    gap,
+    is_found,
+    lose,
+    open_wide,
+    readings,
+    settled,
+    working,
+)
+
+
+@pytest.fixture
+async def wide() -> AsyncIterator[Bench]:
+    async with open_wide() as bench:
+        yield bench
+
+
+async def test_a_daemon_that_dies_while_it_registers_has_noted_the_gap(autojump_clock: MockClock, wide: Bench) -> None:
+    """What it did not come to do is mended by the next one, to which all that was done looks right."""
+    async with working(wide):
+        await settled(wide)
+    announced = trio.Event()
+
+    async def ensure_webhooks(_destination: str, announce: Callable[[Registration], Awaitable[None]]) -> Registration:
+        await announce(MENDED)
+        announced.set()
+        await trio.sleep_forever()
+        raise AssertionError
+
+    looks, wide.shop.ensure_webhooks = wide.shop.ensure_webhooks, ensure_webhooks  # type: ignore[method-assign,assignment]
+    async with working(wide):
+        await announced.wait()
+    wide.shop.ensure_webhooks = looks  # type: ignore[method-assign]
+    lose(wide)
+    async with working(wide):
+        await trio.sleep(SOON)
+        assert is_found(wide)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("failure", [None, Retry("busy", reason="http_503"), "raised"])
+async def test_what_was_announced_and_not_done_is_no_gap(
+    autojump_clock: MockClock, wide: Bench, failure: object, *, earlier: bool
+) -> None:
+    """But a gap that was known before stays. Otherwise a scope that is refused each hour has all read each hour."""
+    if earlier:
+        await note_gaps(wide.line, [PRODUCTS], 500.0)
+
+    async def ensure_webhooks(_destination: str, announce: Callable[[Registration], Awaitable[None]]) -> Registration:
+        await announce(evolve(MENDED, missing={"scope": ""}, mended=0))
+        if failure == "raised":
+            raise Retry("busy", reason="http_503")
+        return Registration(registered=0, missing={"scope": "No."}, failure=failure)  # type: ignore[arg-type]
+
+    wide.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
+    async with working(wide):
+        await trio.sleep(400)
+        assert (await gap(wide) is not None) == earlier
+        assert await readings(wide) == 0
+
+
+async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_asked(
+    autojump_clock: MockClock, wide: Bench
+) -> None:
+    looked: list[float] = []
+    asked: list[Registration | Exception] = [
+        Retry("busy", reason="http_503"),
+        Registration(registered=3, missing={"a": "busy"}, failure=Retry("busy", reason="http_429", after=7.0)),
+        Registration(registered=3, missing={"a": "No."}, failure=Blocked("no", reason="creds", side=Side.PLATFORM)),
+        Registration(registered=3, missing={"a": "No right."}),
+    ]
+
+    async def ensure_webhooks(_destination: str, _announce: object) -> Registration:
+        await trio.lowlevel.checkpoint()
+        looked.append(trio.current_time())
+        answer = asked.pop(0) if asked else RIGHT
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    wide.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
+    async with working(wide):
+        await trio.sleep(100)
+        found = await wide.line.storage.read(registrations.found, wide.house.connection_id)
+        await trio.sleep(3600)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(looked)]
+    assert pauses[0] < 3
+    assert 7 <= pauses[1] < 10
+    assert pauses[2] < 3, "the gate's own"
+    assert pauses[3] == pytest.approx(3600)
+    assert found is not None
+    assert (found.registered, found.missing) == (3, 1)
+    assert wide.line.vault.open(found.sealed) == {"missing": {"a": "No right."}, "trouble": None}
+
+
+async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockClock, wide: Bench) -> None:
+    wide.shop.registration = Registration(registered=3, missing={"a": "No right."})
+    async with working(wide):
+        await trio.sleep(10)
+        wide.shop.failures["ensure_webhooks"] = [Retry("Busy, says the store", reason="http_503")] * 100
+        await trio.sleep(3700)
+    found = await wide.line.storage.read(registrations.found, wide.house.connection_id)
+    assert found is not None
+    assert (found.registered, found.missing) == (3, 1)
+    assert found.looked_at is not None
+    assert found.looked_at < wide.line.now() - 3600
+    told = {"missing": {"a": "No right."}, "trouble": "Busy, says the store"}
+    assert wide.line.vault.open(found.sealed) == told
+    async with working(wide, None):
+        await trio.sleep(1)
+    assert await wide.line.storage.read(registrations.found, wide.house.connection_id) is None

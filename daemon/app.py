@@ -14,12 +14,14 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
 import trio
 from attrs import frozen
 
+from daemon import stopping
 from daemon.config import Settings
 from daemon.connecting import Connecting
 from daemon.departures import Departures
@@ -32,7 +34,7 @@ from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Route, Routes
 from daemon.listener.server import Server
 from daemon.listener.webhooks import Webhooks
-from daemon.observability.logging import configure
+from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.base import App, PlatformType
@@ -73,7 +75,10 @@ def run(settings: Settings) -> int:
 
 async def _run(settings: Settings) -> None:
     stop = trio.Event()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with (
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        stopping.announced(signal.SIGINT, signal.SIGTERM, line=partial(line_of, "stopping")),
+    ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_signals, signals, stop)
             await serve(settings, stop)
@@ -84,7 +89,6 @@ async def _watch_signals(signals: Any, stop: trio.Event) -> None:
     async for _ in signals:
         if stop.is_set():
             os._exit(1)
-        log.info("stopping")
         stop.set()
         guard = threading.Timer(CLOSE_SECONDS, os._exit, (1,))
         guard.daemon = True

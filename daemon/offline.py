@@ -7,10 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-import trio
 from attrs import frozen
 
-from daemon import inspection
+from daemon import inspection, stopping
 from daemon.config import Settings
 from daemon.engine.line import SYNCED_KINDS
 from daemon.errors import ConfigError, raise_config_error
@@ -142,7 +141,7 @@ class Offline:
                 return await ask(storage)
 
         try:
-            return trio.run(opened)
+            return stopping.run(opened)
         except BaseExceptionGroup as group:  # nurseries wrap a ConfigError too; anything else goes on
             raise_config_error(group)
             raise

@@ -1,12 +1,11 @@
 """The commands that begin something: the daemon, the demo, and a check of the settings."""
 # ruff: noqa: PLC0415  what is heavy is imported by the command that needs it
 
-import os
-import signal
 from pathlib import Path
 
 import click
 
+from daemon import stopping
 from daemon.cli.group import config_option, load_settings, main
 
 
@@ -16,14 +15,11 @@ from daemon.cli.group import config_option, load_settings, main
 def run(ctx: click.Context, path: Path | None) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
     # Until it listens it has acknowledged nothing, and a start that is cut off goes on at the next one.
-    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    try:
+    with stopping.exiting():
         settings = load_settings(path)
         from daemon import app
 
         code = app.run(settings)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     ctx.exit(code)
 
 
@@ -36,9 +32,11 @@ def demo(ctx: click.Context, port: int, *, exit_when_done: bool) -> None:
 
     Starts a sample store, a stand-in for SparkLayer and the daemon between them. Needs nothing.
     """
-    from daemon import demo as show
+    with stopping.exiting():
+        from daemon import demo as show
 
-    ctx.exit(show.main(exit_when_done=exit_when_done, port=port))
+        code = show.main(exit_when_done=exit_when_done, port=port)
+    ctx.exit(code)
 
 
 @main.command()
@@ -57,11 +55,9 @@ def check(ctx: click.Context, path: Path | None) -> None:
             f"note    environment: {', '.join(settings.foreign)}: ignored, since they look like a cluster's; they go"
             " away with enableServiceLinks: false in the pod, or with another name of the Service"
         )
-    import trio
-
     from daemon.checks import check_connections
 
-    results = trio.run(check_connections, settings)
+    results = stopping.run(check_connections, settings)
     for result in results:
         click.echo(f"{'ok' if result.ok else 'FAILED':<8}{result.subject}: {result.detail}")
     ctx.exit(0 if all(result.ok for result in results) else 1)

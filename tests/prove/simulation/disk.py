@@ -29,7 +29,6 @@ Committed = Callable[[Operation[Any, Any], Any, Any], None]
 """Told of each call that was committed: the operation, the call, its result."""
 
 
-
 class DiskFull(StorageTrouble):
     """The disk of the simulation was full when a call was to be committed."""
 

@@ -4,7 +4,6 @@ import random
 from typing import cast
 
 import pytest
-import trio
 from trio.testing import MockClock
 
 from tests.prove.simulation.disk import Disk

@@ -36,8 +36,12 @@ CLASSES: Mapping[str, str] = {
     "E20": "Characters that HTTP or a path does not take, pasted into ids and credentials, fail later or elsewhere",
     "E21": "Standard streams that are closed, full or unread end a command otherwise, or end in the database",
     "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
+    "O5": "`explain` finds nothing by what people call an entity, or does not say why",
+    "O6": "Ctrl-C is not answered at once, or a reader that has gone is answered with a traceback",
+    "O7": "`check` tells one problem at a time, or not before the daemon has started",
+    "O8": "What was refused or given up leaves no trace in the log, or too many",
 }
-"""By name; the letters are the sections of the list of failures that they come from."""
+"""By name; the letters are the sections of the list of failures that they come from, O those that operators met."""
 
 
 def held(items: Iterable[pytest.Item]) -> dict[str, list[str]]:

@@ -47,7 +47,8 @@ def one_line() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise Misuse(str(error)) from None
+        more = f" (and {len(error.also)} more; all of it: ignite-sync check)" if error.also else ""
+        raise Misuse(f"{error}{more}") from None
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:

@@ -1,6 +1,7 @@
 """The commands that begin something: the daemon, the demo, and a check of the settings."""
 # ruff: noqa: PLC0415  what is heavy is imported by the command that needs it
 
+import os
 from pathlib import Path
 
 import click
@@ -43,21 +44,27 @@ def demo(ctx: click.Context, port: int, *, exit_when_done: bool) -> None:
 @config_option
 @click.pass_context
 def check(ctx: click.Context, path: Path | None) -> None:
-    """Try the settings and every credential."""
-    settings = load_settings(path)
-    click.echo(f"ok      settings: {len(settings.connections)} connection(s) configured")
-    click.echo(
-        f"note    database: {settings.database.path}; on a disk that does not last (a dyno's), acknowledged changes"
-        " of the last seconds may be lost with it, and the full sync at the next start repairs them"
-    )
-    if settings.foreign:
-        click.echo(
-            f"note    environment: {', '.join(settings.foreign)}: ignored, since they look like a cluster's; they go"
-            " away with enableServiceLinks: false in the pod, or with another name of the Service"
-        )
-    from daemon.checks import check_connections
+    """Try the settings, the database, the port and every credential; list all that is wrong.
 
-    results = stopping.run(check_connections, settings)
+    The exit code is 2 when the settings must change, 1 when only something else is wrong.
+    """
+    from daemon.checks import check_all
+    from daemon.config import look_over
+    from daemon.platforms import load_platforms
+
+    survey = look_over(path, os.environ, load_platforms())
+    results = stopping.run(check_all, survey)
     for result in results:
         click.echo(f"{'ok' if result.ok else 'FAILED':<8}{result.subject}: {result.detail}")
-    ctx.exit(0 if all(result.ok for result in results) else 1)
+    if "database" not in survey.faulty:
+        click.echo(
+            f"note    database: {survey.settings.database.path}; on a disk that does not last (a dyno's), acknowledged"
+            " changes of the last seconds may be lost with it, and the full sync at the next start repairs them"
+        )
+    if foreign := survey.settings.foreign:
+        click.echo(
+            f"note    environment: {', '.join(foreign)}: ignored, since they look like a cluster's; they go"
+            " away with enableServiceLinks: false in the pod, or with another name of the Service"
+        )
+    failed = [result for result in results if not result.ok]
+    ctx.exit(2 if any(result.configured for result in failed) else int(bool(failed)))

@@ -122,7 +122,7 @@ def test_by_nobody_whom_a_shell_has_put_in_the_background(tmp_path: Path) -> Non
     os.mkfifo(settings)
     line = [sys.executable, "-m", "daemon", "status", "--config", str(settings)]
     with subprocess.Popen(
-        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *line], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *line], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as process:
         with settings.open("w") as written:
             process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Which ends of the daemon on a full disk the simulator forgives: only a start, and whatever the disk does meanwhile."""
+"""Which ends of the daemon on a full disk the simulator forgives: only a start, whatever the disk does meanwhile."""
 
 import random
 from typing import cast

@@ -26,6 +26,9 @@ from daemon.storage.glance import Glance, glance
 from daemon.storage.vault import Vault
 from daemon.wire import ignore
 
+ANSWER_SECONDS = 5.0
+"""For a daemon of ours to answer at a port that is taken."""
+
 REMEDIES = {
     "credentials": "make a new API account or key, and put it into the configuration",
     "scope_missing": "the API account must be allowed to read products, inventory, locations and store information",
@@ -120,7 +123,7 @@ async def _port(listener: ListenerSettings) -> CheckResult:
 
 def _is_ours(listener: ListenerSettings) -> bool:
     try:
-        Daemon(listener).status()
+        Daemon(listener, ANSWER_SECONDS).status()
     except (UnreachableError, RefusedError):
         return False
     return True

@@ -106,9 +106,10 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Daemon:
-    """Calls the daemon that `listener` configures."""
+    """Calls the daemon that `listener` configures. `timeout` is how many seconds each call may take."""
 
-    def __init__(self, listener: ListenerSettings) -> None:
+    def __init__(self, listener: ListenerSettings, timeout: float = _TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout
         self._host = _EVERYWHERE.get(listener.host, listener.host)
         self._port = listener.port
         self._token = listener.admin_token
@@ -172,7 +173,7 @@ class Daemon:
         bearer = f"Bearer {self._token.reveal()}".encode()
         headers: dict[str, str | bytes] = {"Authorization": bearer, "Content-Type": "application/json"}
         body = None if order is None else json.dumps(order)
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

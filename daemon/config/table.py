@@ -1,8 +1,8 @@
 """One table of raw settings: made into a value by cattrs, or explained in one line.
 
 What holds: `Table.build` returns a whole value or raises one `ConfigError` that has all others with it. Values are
-taken as TOML typed them (no "8080" for 8080); only texts that had no way to carry a type, those of the environment and of
-secrets' files, are parsed. A line never repeats a secret, nor any text that was to become one.
+taken as TOML typed them (no "8080" for 8080); only texts that had no way to carry a type, those of the environment and
+of secrets' files, are parsed. A line never repeats a secret, nor any text that was to become one.
 
 For every secret NAME, a table may have NAME_file, the path of a file that has the secret.
 """

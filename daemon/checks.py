@@ -114,7 +114,7 @@ async def _port(listener: ListenerSettings) -> CheckResult:
         for opened in await trio.open_tcp_listeners(listener.port, host=listener.host):
             await opened.aclose()
     except OSError as error:
-        if listener.admin_token and await trio.to_thread.run_sync(_is_ours, listener):
+        if await trio.to_thread.run_sync(_is_ours, listener):
             return CheckResult(subject="listener.port", ok=True, detail=f"{place} is the running daemon's")
         detail = f"{place} cannot be used ({error.strerror}); choose another one, or stop the program that has it"
         return CheckResult(subject="listener.port", ok=False, detail=detail, configured=True)
@@ -122,6 +122,8 @@ async def _port(listener: ListenerSettings) -> CheckResult:
 
 
 def _is_ours(listener: ListenerSettings) -> bool:
+    if not listener.admin_token:
+        return False
     try:
         Daemon(listener, ANSWER_SECONDS).status()
     except (UnreachableError, RefusedError):

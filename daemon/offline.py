@@ -95,8 +95,8 @@ class Offline:
 
         return {"allowed": self._run(allow)}
 
-    def explain(self, site: str, kind: str, external_id: str) -> dict[str, Any]:
-        """Ask the store and the database about an entity."""
+    def explain(self, site: str, kind: str, text: str, *, by_id: bool = False) -> dict[str, Any]:
+        """Ask the store and the database about what a person calls `text`, or about that id."""
 
         async def ask(storage: Database) -> dict[str, Any]:
             (stored,) = await self._chosen(storage, site)
@@ -111,7 +111,8 @@ class Offline:
             )
             works = workshop.works(Links(self.settings, self._vault, platforms).opened(stored))
             try:
-                return await inspection.explain(stored, works.pipelines[Kind(kind)], external_id)
+                ask_about = inspection.explain if by_id else inspection.explain_called
+                return await ask_about(stored, works, Kind(kind), text)
             finally:
                 await works.line.platform.aclose()
                 await works.line.sparklayer.aclose()

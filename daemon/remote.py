@@ -150,9 +150,9 @@ class Daemon:
         """Let held removals go."""
         return self._call("POST", "/admin/removals", {"site": site, "kind": kind, "ids": list(ids)})
 
-    def explain(self, site: str, kind: str, external_id: str) -> Any:
-        """Return why an entity is as it is; the store is asked for it."""
-        return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id": external_id})
+    def explain(self, site: str, kind: str, text: str, *, by_id: bool = False) -> Any:
+        """Return why what a person calls `text`, or has that id, is as it is; the store is asked for it."""
+        return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id" if by_id else "text": text})
 
     def connect(self, site: str, store_id: str | None, client_id: str, client_secret: Secret) -> Any:
         """Connect a site; the answer has a `redirect_url` when the platform's app must be installed first."""

@@ -91,7 +91,7 @@ class Table:
             faults = self._out_of_limits(cls, faults) | faults
         if faults:
             # A misspelt name also makes a name missing, so names that are none come first.
-            names = [setting.name for setting in attrs.fields(cls)]
+            names = [setting.name for setting in attrs.fields(attrs.resolve_types(cls))]
             first, *others = sorted(faults, key=lambda key: names.index(key) if key in names else -1)
             raise ConfigError(str(faults[first]), [faults[key] for key in others])
         return made

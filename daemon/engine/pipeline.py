@@ -104,17 +104,15 @@ class Pipeline:
         line = self._line
         claim = Claim(external_id, 0, None, 0, line.now())
         batch = Batch({external_id: claim}, Lane.LIVE)
-        await self._read(batch, {}, await line.facts())
+        facts = await line.facts()
+        await self._read(batch, {}, facts)
+        if self._writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
+            # It may have been told as none of SparkLayer's without being looked for.
+            entity = await line.platform.read_one(self.kind, external_id, Lane.LIVE)
+            await self._map(batch, external_id, entity, facts)
         batch.rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
-        verdict = batch.verdicts.get(external_id)
-        steps = await self._explain_steps(batch, external_id) if verdict is None else ()
-        return Explanation(
-            mapped=batch.mapped.get(external_id),
-            row=batch.rows.get(external_id),
-            steps=steps,
-            trouble=str(verdict.failure) if verdict and verdict.failure else None,
-            belongs_to=verdict.next if verdict else None,
-        )
+        steps = () if external_id in batch.verdicts else await self._explain_steps(batch, external_id)
+        return batch.explanation(external_id, steps)
 
     async def _explain_steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
         """Tell what would be sent of an entity, and what would not because its removal waits for a person."""

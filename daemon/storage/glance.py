@@ -34,8 +34,8 @@ def glance(path: Path, vault: Vault | None) -> Glance:
             there = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             states = _states(file) if connections.name in there else {}
             sealed = unreadable = 0
-            for table in metadata.sorted_tables if vault is not None else ():
-                if table.name in there and "sealed" in table.columns:
+            for table in metadata.sorted_tables:
+                if vault is not None and table.name in there and "sealed" in table.columns:
                     query = f"SELECT sealed FROM {table.name} WHERE sealed IS NOT NULL"  # noqa: S608  a name of ours
                     for (value,) in file.execute(query):
                         sealed += 1

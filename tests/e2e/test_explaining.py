@@ -1,0 +1,160 @@
+"""`explain` takes what people call an entity, and says why it is as it is: of the daemon, and of the database alone."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from daemon.sandbox import answer
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import SITE
+from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
+
+pytestmark = pytest.mark.holds("O5")
+
+JUMPER, MUG = 1, 9
+either = pytest.mark.parametrize("running", [True, False], ids=["of the daemon", "of its database"])
+
+
+async def explained(h: House, kind: str, text: str, *options: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit code and what is said of an entity."""
+    code, output, errors = await h.process.command("explain", SITE, kind, text, "--json", *options)
+    assert output, errors
+    found: dict[str, Any] = json.loads(output)
+    return code, found
+
+
+def codes(found: Mapping[str, Any]) -> list[str]:
+    return [reason["code"] for reason in found["why"]]
+
+
+CALLED = [
+    ("products", "J-S", JUMPER),
+    ("products", "Jumper", JUMPER),
+    ("products", "MUG", MUG),
+    ("products", str(MUG), MUG),
+    ("customers", "shop@example.com", SHOP),
+    ("customers", "The head", HEAD),
+    ("customers", "branch@example.com", BRANCH),
+    ("customers", "Bea", BUYER),
+    ("customers", str(SHOP), SHOP),
+    ("orders", str(FIRST), FIRST),
+    ("orders", f"#{FIRST}", FIRST),
+    ("orders", cart(FIRST), FIRST),
+    ("orders", "head@example.com", FIRST),
+    ("store", "store", "store"),
+]
+
+
+@either
+async def test_an_entity_is_found_by_what_people_call_it(house: OpenHouse, *, running: bool) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        told = writes(h)
+        if not running:
+            assert await h.process.terminate() == 0
+        for kind, text, external_id in CALLED:
+            code, found = await explained(h, kind, text)
+            assert (code, found.get("id")) == (0, str(external_id)), (kind, text, found)
+            assert found["why"], text
+        code, found = await explained(h, "products", "nobody-has-this")
+        assert (code, found["matches"], codes(found)) == (0, [], ["unknown"])
+        assert writes(h) == told, "nothing is sent"
+        assert "example.com" not in h.process.output, "nobody is logged"
+
+
+def _two_names(h: House) -> None:
+    h.store.set_title(MUG, "Jumper", silent=True)
+
+
+async def test_several_of_a_name_are_listed(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        h.store.set_title(MUG, "Jumper", silent=True)
+        code, found = await explained(h, "products", "Jumper")
+        assert (code, {one["id"] for one in found["matches"]}) == (0, {str(JUMPER), str(MUG)})
+        assert "store" not in found
+        code, found = await explained(h, "products", str(MUG), "--id")
+        assert (code, codes(found)) == (0, ["unsent"])
+
+
+WHY: dict[str, tuple[Callable[[House], object], str, str, list[str]]] = {
+    "no B2B customer": (lambda h: None, "customers", "buyer@example.com", ["excluded"]),
+    "left the B2B groups": (
+        lambda h: h.store.customers.set_group(SHOP, 0, silent=True),
+        "customers",
+        "shop@example.com",
+        ["excluded", "unsent"],
+    ),
+    "hidden": (lambda h: h.store.set_visible(MUG, visible=False), "products", "MUG", ["hidden", "in_sync"]),
+    "deleted": (lambda h: h.store.delete_product(MUG, silent=True), "products", "MUG", ["deleted", "unsent"]),
+    "deleted, and SparkLayer knows": (lambda h: h.store.delete_product(MUG), "products", str(MUG), ["unknown"]),
+    "customer deleted": (
+        lambda h: h.store.customers.delete(SHOP, silent=True),
+        "customers",
+        "shop@example.com",
+        ["deleted", "unsent"],
+    ),
+    "no SKU": (
+        lambda h: h.store.set_sku(h.store.by_sku("MUG").id, ""),
+        "products",
+        "Mug",
+        ["must_fix", "must_fix", "in_sync"],
+    ),
+    "not SparkLayer's order": (
+        lambda h: h.store.orders.place(BUYER, [{"sku": "MUG"}], silent=True),
+        "orders",
+        str(FIRST + 1),
+        ["excluded"],
+    ),
+    "no order at all": (lambda h: None, "orders", "4711", ["unknown"]),
+    "archived order": (lambda h: h.store.orders.archive(FIRST), "orders", str(FIRST), ["excluded"]),
+    "in sync": (lambda h: None, "orders", str(FIRST), ["in_sync"]),
+    "a webhook is missing": (lambda h: h.store.set_price(MUG, 3.5, silent=True), "products", "MUG", ["unsent"]),
+    "store": (lambda h: None, "store", "store", ["in_sync"]),
+}
+
+
+@either
+@pytest.mark.parametrize("name", WHY)
+async def test_why_an_entity_is_as_it_is(house: OpenHouse, name: str, *, running: bool) -> None:
+    change, kind, text, reasons = WHY[name]
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        change(h)
+        await h.settle()
+        if not running:
+            assert await h.process.terminate() == 0
+        code, found = await explained(h, kind, text)
+        assert (code, codes(found)) == (0, reasons), found
+        _, output, _ = await h.process.command("explain", SITE, kind, text)
+        assert all(f"  {reason['text']}\n" in output for reason in found["why"])
+
+
+async def test_what_waits_is_told_with_its_error(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        refusing = h.site.faults.add("PATCH */products/*", answer(502))
+        h.store.set_title(MUG, "Cup")
+        await h.until(lambda: refusing.used >= 2)
+        code, found = await explained(h, "products", "MUG")
+        assert (code, codes(found)) == (0, ["waiting"])
+        assert "502" in found["why"][0]["text"]
+        h.site.faults.clear()
+
+
+@either
+async def test_it_ends_with_1_when_the_store_cannot_be_read(house: OpenHouse, *, running: bool) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        if not running:
+            assert await h.process.terminate() == 0
+        h.shop.faults.add("GET *", answer(503))
+        for words in (["MUG"], [str(MUG), "--id"]):
+            code, found = await explained(h, "products", *words)
+            assert (code, codes(found)) == (1, ["unreadable"])
+            assert "503" in found["trouble"]
+        code, output, _ = await h.process.command("explain", SITE, "products", "MUG")
+        assert code == 1
+        assert "503" in output

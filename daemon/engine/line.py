@@ -20,6 +20,7 @@ from daemon.engine.site import Wanted, prepare_site
 from daemon.errors import MISSING_RIGHT, Blocked, Rejected, Side
 from daemon.model import Connection, ExternalId, Kind, Lane, StoreFacts
 from daemon.observability.metrics import Metrics
+from daemon.observability.tally import Tally
 from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.storage import ledger
@@ -112,6 +113,7 @@ class Line:
     now: Callable[[], float]
     chance: random.Random
     gate: Gate
+    tally: Tally = field(factory=Tally)
     desks: Mapping[Kind, Desk] = field(init=False)
     _facts: StoreFacts | None = field(default=None, init=False)
     _facts_at: float = field(default=-inf, init=False)

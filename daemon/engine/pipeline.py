@@ -345,14 +345,17 @@ class Pipeline:
     def _again(self, batch: Batch, external_id: ExternalId, verdict: Verdict, now: float) -> Again:
         claim, line, failure = batch.claims[external_id], self._line, verdict.failure
         told = {"site": str(line.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
-        self._desk.failed(external_id, failure.reason if isinstance(failure, Failure) else "broken")
+        reason = failure.reason if isinstance(failure, Failure) else "broken"
+        self._desk.failed(external_id, reason)
         if isinstance(failure, Failure):
             self._bugs.pop(external_id, None)
-            log.info("entity is tried again", reason=failure.reason, **told)
+            log.info("entity is tried again", reason=reason, **told)
         else:
             self._bugs[external_id] += 1
             log.error("entity broke the daemon; it is tried again", exc_info=failure, **told)
         spent = claim.attempts + 1 >= MOST_ATTEMPTS or self._bugs[external_id] >= MOST_BROKEN_ATTEMPTS
+        if spent:
+            line.tally.log("changes are parked", site=str(line.connection.site), kind=self.kind.value, reason=reason)
         after = failure.after if isinstance(failure, Retry) else None
         return Again(
             claim=claim,

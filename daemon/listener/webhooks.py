@@ -1,7 +1,8 @@
 """Takes webhooks: verify, read, record, answer. Answered 2xx only after the changes are committed.
 
 The platform's reader says whether the sender knows the secrets, on the raw bytes and before anything is parsed.
-A refusal tells nothing, and nothing of a delivery is ever logged but the name of an unknown scope.
+A refusal tells nothing, and nothing of a delivery is ever logged but the name of an unknown scope. That some are
+refused is: once a minute for each connection and reason, with how many.
 
 `record` returns when the changes are durable. It raises StorageTrouble when that cannot be now; `Routes` makes
 that 503, and the platform sends again.
@@ -16,7 +17,8 @@ from daemon.errors import StorageTrouble
 from daemon.listener.messages import Request, Response, problem
 from daemon.listener.routes import Route
 from daemon.model import Change, ConnectionId, Site
-from daemon.observability.metrics import Metrics
+from daemon.observability.metrics import Metrics, WebhookOutcome
+from daemon.observability.tally import Tally
 from daemon.platforms.base import Delivery, WebhookReader
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ class Webhooks:
     _record: Record
     _metrics: Metrics
     _scopes_named: set[str] = field(init=False, factory=set)
+    _tally: Tally = field(init=False, factory=Tally)
 
     def routes(self) -> list[Route]:
         """Return what to serve."""
@@ -53,22 +56,25 @@ class Webhooks:
 
     async def receive(self, request: Request, site_env: str, site_id: str) -> Response:
         """Answer one delivery. Raises StorageTrouble when it could not be recorded."""
-        endpoint = self._directory(Site(site_env, site_id))
+        site = Site(site_env, site_id)
+        endpoint = self._directory(site)
         if endpoint is None:
-            self._metrics.webhook("unknown_site")
-            return problem(404, "No such connection.")
+            return self._refuse(None, "unknown_site", problem(404, "No such connection."))
         if not request.is_json:
-            self._metrics.webhook("unsupported")
-            return problem(415, "Webhooks are application/json.")
+            return self._refuse(site, "unsupported", problem(415, "Webhooks are application/json."))
         if not endpoint.reader.verify(request.headers, request.body):
-            self._metrics.webhook("refused")
-            return problem(401)
+            return self._refuse(site, "refused", problem(401))
         try:
             delivery = endpoint.reader.read(request.headers, request.body)
         except ValueError as error:
-            self._metrics.webhook("malformed")
-            return problem(400, str(error))
+            return self._refuse(site, "malformed", problem(400, str(error)))
         return await self._take(endpoint.connection_id, delivery)
+
+    def _refuse(self, site: Site | None, outcome: WebhookOutcome, answer: Response) -> Response:
+        """Count and log a refusal. A site that is none of ours is not named: anybody may ask for any."""
+        self._metrics.webhook(outcome)
+        self._tally.log("webhooks are refused", **({"site": str(site)} if site else {}), reason=outcome)
+        return answer
 
     async def _take(self, connection_id: ConnectionId, delivery: Delivery) -> Response:
         if delivery.stale:

@@ -26,8 +26,15 @@ TOLD = Noted(told=True)
 
 
 def case(told: Explanation | None, noted: Noted = TOLD, **fields: Any) -> Case:
-    known = {"site": "live/x", "kind": Kind.PRODUCTS, "external_id": "1", "platform": "Shop", "now": 0.0}
-    return Case(**known | {"told": told, "trouble": told and told.trouble, "noted": noted} | fields)
+    known: dict[str, Any] = {
+        "site": "live/x",
+        "kind": Kind.PRODUCTS,
+        "external_id": "1",
+        "platform": "Shop",
+        "now": 0.0,
+    }
+    asked = {"told": told, "trouble": told and told.trouble, "noted": noted}
+    return Case(**{**known, **asked, **fields})
 
 
 CASES: dict[str, tuple[Case, list[str]]] = {

@@ -90,10 +90,8 @@ class Table:
             faults = self._explained(cls, error) | faults
             faults = self._out_of_limits(cls, faults) | faults
         if faults:
-            # A misspelt name also makes a name missing, so names that are none come first.
-            names = [setting.name for setting in attrs.fields(attrs.resolve_types(cls))]
-            first, *others = sorted(faults, key=lambda key: names.index(key) if key in names else -1)
-            raise ConfigError(str(faults[first]), [faults[key] for key in others])
+            first, *others = _in_order(cls, faults)
+            raise ConfigError(str(first), others)
         return made
 
     def error(self, key: str, text: str) -> ConfigError:
@@ -181,6 +179,12 @@ class Table:
                 except AttributeError:
                     continue  # it is looked at beside another setting, which may be wrong as well
         return found
+
+
+def _in_order(cls: type, faults: Mapping[str, ConfigError]) -> list[ConfigError]:
+    """Return faults in the order of the settings. A misspelt name also makes a name missing, so it comes first."""
+    names = [setting.name for setting in attrs.fields(cls)]
+    return [faults[key] for key in sorted(faults, key=lambda key: names.index(key) if key in names else -1)]
 
 
 def _is_placeholder(value: object) -> bool:

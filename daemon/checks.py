@@ -97,7 +97,7 @@ def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
             configured=True,
         )
     for place, link in enumerate(settings.connections):
-        if found.states.get(link.site) == "gone":
+        if found.states.get(link.site) in {"leaving", "gone"}:
             yield _tombstone(place, link, path)
 
 

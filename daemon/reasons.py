@@ -124,7 +124,11 @@ def _gone(case: Case, told: Explanation) -> Reason:
 def _difference(case: Case, told: Explanation) -> Iterator[Reason]:
     """Yield whether SparkLayer has what it shall have."""
     idle = case.noted.change is None and not case.noted.held and case.blocked is None
-    if told.steps and idle:
+    if told.steps and idle and case.noted.reading:
+        yield Reason(
+            "waiting", f"Full sync {case.noted.reading} is reading the store, and sends it when it comes to it."
+        )
+    elif told.steps and idle:
         sync = f"ignite-sync sync {case.site} {case.kind.value}"
         yield Reason(
             "unsent",

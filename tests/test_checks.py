@@ -137,7 +137,9 @@ async def test_keys_that_do_not_open_the_database_are_found() -> None:
     assert wrong(await found("[listener]\nport = 0\n" + rotated)) == []
 
 
-async def test_a_site_that_was_disconnected_is_found() -> None:
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_site_that_was_disconnected_is_found(*, gone: bool) -> None:
+    """Also while its clean-up goes on."""
     seen = survey(FILLED)
     assert not seen.errors
     [link] = seen.settings.connections
@@ -146,7 +148,8 @@ async def test_a_site_that_was_disconnected_is_found() -> None:
         begin = Begin(site=link.site, platform="bigcommerce", sealed=vault.seal({}), now=time.time())
         stored = await storage.write(connections.begin, begin)
         await storage.write(connections.leave, Leave(site=link.site, now=time.time()))
-        await storage.write(connections.wipe, Wipe(id=stored.id, blank=vault.seal(None)))
+        if gone:
+            await storage.write(connections.wipe, Wipe(id=stored.id, blank=vault.seal(None)))
     results = await check_all(seen)
     [line] = [f"{one.subject}: {one.detail}" for one in results if one.configured and not one.ok]
     assert line.startswith("connections[0].site_id: live/x was disconnected, which ")

@@ -58,6 +58,10 @@ CASES: dict[str, tuple[Case, list[str]]] = {
     "refused by SparkLayer": (case(SYNCED, issue=[PROBLEM, PROBLEM]), ["must_fix", "in_sync"]),
     "a webhook is missing": (case(Explanation(mapped=THERE, row=ROW, steps=(STEP,))), ["unsent"]),
     "waits": (case(Explanation(mapped=THERE, row=ROW, steps=(STEP,)), Noted(change=PENDING, told=True)), ["waiting"]),
+    "a full sync is reading": (
+        case(Explanation(mapped=THERE, row=None, steps=(STEP,)), Noted(reading=7)),
+        ["waiting"],
+    ),
     "parked": (case(Explanation(mapped=THERE, row=ROW, steps=(STEP,)), Noted(change=PARKED, told=True)), ["parked"]),
     "blocked": (
         case(Explanation(mapped=THERE, row=ROW, steps=(STEP,)), Noted(change=PENDING), blocked="platform: credentials"),

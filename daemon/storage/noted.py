@@ -25,12 +25,16 @@ class Change:
 
 @frozen(kw_only=True)
 class Noted:
-    """What waits of an entity, its open issue (encrypted), its held removals, and whether SparkLayer was told of it."""
+    """What waits of an entity, its open issue (encrypted), its held removals, and whether SparkLayer was told of it.
+
+    `reading` is the full sync that reads the store now.
+    """
 
     change: Change | None = None
     issue: bytes | None = field(default=None, repr=False)
     held: Sequence[Shown] = ()
     told: bool = False
+    reading: int | None = None
 
     @property
     def known(self) -> bool:
@@ -46,12 +50,15 @@ def noted(conn: Connection, connection_id: ConnectionId, kind: Kind, external_id
         mine = (c.connection_id == connection_id, c.kind == kind.value, c.external_id == external_id)
         return conn.execute(select(table).where(*mine)).one_or_none()
 
+    runs = tables.full_syncs.c
+    mine = (runs.connection_id == connection_id, runs.kind == kind.value, runs.state == "enumerating")
     change, issue = row(tables.outbox), row(tables.issues)
     return Noted(
         change=None if change is None else _change(change),
         issue=None if issue is None else issue.sealed,
         held=[one for one in removals.listed(conn, connection_id, kind) if one.external_id == external_id],
         told=row(tables.ledger) is not None,
+        reading=conn.execute(select(runs.id).where(*mine).limit(1)).scalar(),
     )
 
 

@@ -21,6 +21,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from daemon import stopping
 from daemon.config import Settings
 from daemon.connecting import Connecting
 from daemon.departures import Departures
@@ -33,7 +34,7 @@ from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Route, Routes
 from daemon.listener.server import Server
 from daemon.listener.webhooks import Webhooks
-from daemon.observability.logging import configure
+from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.base import App, PlatformType
@@ -78,7 +79,10 @@ def run(settings: Settings, read: Callable[[], Settings]) -> int:
 
 async def _run(settings: Settings, reload: Reload) -> None:
     stop = trio.Event()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with (
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
+        stopping.announced(signal.SIGINT, signal.SIGTERM, line=partial(line_of, "stopping")),
+    ):
         # One that came since the process began has waited (see the command `run`).
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         async with trio.open_nursery() as nursery:
@@ -94,7 +98,6 @@ async def _watch_signals(signals: Any, stop: trio.Event, reload: Reload) -> None
             continue
         if stop.is_set():
             os._exit(1)
-        log.info("stopping")
         stop.set()
         guard = threading.Timer(CLOSE_SECONDS, os._exit, (1,))
         guard.daemon = True

@@ -1,26 +1,37 @@
-"""`ignite-sync check`: whether the database, and both sides of every connection, can be used; one line each."""
+"""`ignite-sync check`: whether everything that the daemon needs can be used; one line for each thing.
+
+All of it is looked at in one run: every setting, the database and what stands in it, the port, and both sides of every
+connection. What depends on settings that are wrong is left out. It changes nothing, also beside a running daemon.
+"""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import trio
 from attrs import frozen
 
-from daemon.config import ConnectionSettings, Settings
+from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey
 from daemon.engine.line import SYNCED_KINDS
-from daemon.errors import Blocked, ConfigError, Failure
+from daemon.errors import Blocked, ConfigError, Failure, StorageTrouble
 from daemon.links import site_client
 from daemon.model import ApiKey
 from daemon.platforms import load_platforms
 from daemon.platforms.base import Platform
 from daemon.platforms.shelf import MemoryShelf
+from daemon.remote import Daemon, RefusedError, UnreachableError
 from daemon.status import registration_status
 from daemon.storage import registrations
 from daemon.storage.database import check_writable
+from daemon.storage.glance import Glance, glance
 from daemon.storage.vault import Vault
 from daemon.wire import ignore
+
+ANSWER_SECONDS = 5.0
+"""For a daemon of ours to answer at a port that is taken."""
 
 REMEDIES = {
     "credentials": "make a new API account or key, and put it into the configuration",
@@ -32,31 +43,98 @@ REMEDIES = {
 
 @frozen(kw_only=True)
 class CheckResult:
-    """What was found out about one thing; `detail` has the remedy when it is not ok."""
+    """What was found out about one thing; `detail` has the remedy when it is not ok.
+
+    `configured` says that the settings are to blame, so that the daemon would not start with them.
+    """
 
     subject: str
     ok: bool
     detail: str
+    configured: bool = False
 
 
-async def check_connections(settings: Settings) -> list[CheckResult]:
-    """Try the database, and every credential with the cheapest calls there are."""
-    results = [_database(settings)]
+async def check_all(survey: Survey) -> list[CheckResult]:
+    """Try all that can be tried with settings of which some may be wrong."""
+    settings, faulty = survey.settings, survey.faulty
+    results = [_settings(settings)] if not survey.errors else [_wrong(error) for error in survey.errors]
+    if "database" not in faulty:
+        results += _database(settings, None if "security" in faulty else Vault(settings.security.secret_keys))
+    if "listener" not in faulty:
+        results.append(await _port(settings.listener))
     for link in settings.connections:
-        results += [await _platform(link), await _sparklayer(settings, link), check_webhooks(settings, link)]
+        results.append(await _platform(link))
+        if "sparklayer" not in faulty:
+            results.append(await _sparklayer(settings, link))
+        if not faulty & {"listener", "database", "security"}:
+            results.append(check_webhooks(settings, link))
     return results
 
 
-def _database(settings: Settings) -> CheckResult:
+def _settings(settings: Settings) -> CheckResult:
+    return CheckResult(subject="settings", ok=True, detail=f"{len(settings.connections)} connection(s) configured")
+
+
+def _wrong(error: ConfigError) -> CheckResult:
+    """Tell of a setting that is wrong: the text names it."""
+    subject, _, detail = str(error).partition(": ")
+    return CheckResult(subject=subject, ok=False, detail=detail, configured=True)
+
+
+def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
     path = settings.database.path
     subject = f"database {path}"
     try:
         check_writable(path)
-    except ConfigError as error:
-        return CheckResult(subject=subject, ok=False, detail=str(error).removeprefix(f"{subject}: "))
+        found = glance(path, vault) if path.exists() else Glance(states={})
+    except (ConfigError, StorageTrouble) as error:
+        detail = str(error).removeprefix(f"{subject}: ")
+        yield CheckResult(subject=subject, ok=False, detail=detail, configured=isinstance(error, ConfigError))
+        return
     names = path.stat().st_nlink if path.exists() else 1
     note = f"; it has {names} names (hard links): always use the same, since SQLite's log lies beside it"
-    return CheckResult(subject=subject, ok=True, detail=f"can be written{note if names > 1 else ''}")
+    yield CheckResult(subject=subject, ok=True, detail=f"can be written{note if names > 1 else ''}")
+    if found.unreadable:
+        yield CheckResult(
+            subject="security.secret_keys",
+            ok=False,
+            detail=f"none of the keys opens {found.unreadable} of {found.sealed} encrypted values in {path};"
+            " put the earlier key into the list, behind the new one",
+            configured=True,
+        )
+    for place, link in enumerate(settings.connections):
+        if found.states.get(link.site) in {"leaving", "gone"}:
+            yield _tombstone(place, link, path)
+
+
+def _tombstone(place: int, link: ConnectionSettings, path: Path) -> CheckResult:
+    remedy = f"connect it again: ignite-sync connect {link.site}, or remove the connection from the settings"
+    detail = f"{link.site} was disconnected, which {path} remembers, so nothing is synced; {remedy}"
+    return CheckResult(subject=f"connections[{place}].site_id", ok=False, detail=detail, configured=True)
+
+
+async def _port(listener: ListenerSettings) -> CheckResult:
+    """Try to listen, as the daemon does; a running daemon of these settings has the port by right."""
+    place = f"{listener.host}:{listener.port}"
+    try:
+        for opened in await trio.open_tcp_listeners(listener.port, host=listener.host):
+            await opened.aclose()
+    except OSError as error:
+        if await trio.to_thread.run_sync(_is_ours, listener):
+            return CheckResult(subject="listener.port", ok=True, detail=f"{place} is the running daemon's")
+        detail = f"{place} cannot be used ({error.strerror}); choose another one, or stop the program that has it"
+        return CheckResult(subject="listener.port", ok=False, detail=detail, configured=True)
+    return CheckResult(subject="listener.port", ok=True, detail=f"{place} is free")
+
+
+def _is_ours(listener: ListenerSettings) -> bool:
+    if not listener.admin_token:
+        return False
+    try:
+        Daemon(listener, ANSWER_SECONDS).status()
+    except (UnreachableError, RefusedError):
+        return False
+    return True
 
 
 async def _platform(link: ConnectionSettings) -> CheckResult:

@@ -6,20 +6,21 @@ Every claim that it prints is checked against both sides by code that knows noth
 hold ends it with 1.
 """
 
+import os
 import secrets
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 from attrs import frozen
 
-from daemon import app
+from daemon import app, stopping
 from daemon.config import (
     ConnectionSettings,
     DatabaseSettings,
@@ -33,7 +34,7 @@ from daemon.errors import raise_config_error
 from daemon.model import Secret
 from daemon.observability.logging import configure
 from daemon.platforms import load_platforms
-from daemon.remote import Daemon, FullSync, decode_status
+from daemon.remote import Daemon, FullSync, RefusedError, UnreachableError, decode_status
 from daemon.sandbox import Sandbox, SparkLayerOptions, open_sandbox
 from daemon.sandbox.bigcommerce.records import Variant
 from daemon.sandbox.expectation import (
@@ -45,6 +46,8 @@ from daemon.sandbox.expectation import (
 )
 from daemon.sandbox.samples.groups import WHOLESALE
 
+T = TypeVar("T")
+
 ENV = "test"
 KINDS = ("store", "products", "customers", "orders")
 LOGGED = ("products", "customers")
@@ -54,7 +57,10 @@ PACE = 100.0
 AWAITING_FULFILLMENT = 11
 """The status of an order that is paid and not shipped (bigcommerce.md section 7)."""
 
-PATIENCE = 60.0
+PATIENCE = 30.0
+"""Seconds without any progress after which the demo fails: a slow machine only takes longer."""
+
+LOOK_SECONDS = 0.02
 
 WHERE_TO_LOOK = """
 It goes on running; stop it with Ctrl-C. Meanwhile look at
@@ -73,22 +79,43 @@ def main(*, exit_when_done: bool, port: int) -> int:
         trio.run(_demo, exit_when_done, port)
     except KeyboardInterrupt:
         return 0
-    except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; what is none of the two below goes on
+    except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; what is none of these goes on
         raise_config_error(group)
-        failed: BaseException | None = group.subgroup(DemoFailedError)
+        failed = _first(group, DemoFailedError, BrokenPipeError)
         if failed is None:
             raise
-        while isinstance(failed, BaseExceptionGroup):
-            failed = failed.exceptions[0]
-        print(f"\nThis is not as it should be: {failed}", file=sys.stderr)
+        if isinstance(failed, BrokenPipeError):  # whoever read what is printed has gone, as `head` does
+            _print_nowhere()
+        else:
+            print(f"\nThis is not as it should be: {failed}", file=sys.stderr)
         return 1
     return 0
 
 
+def _first(group: BaseExceptionGroup[BaseException], *kinds: type[Exception]) -> BaseException | None:
+    found: BaseException | None = group.subgroup(kinds)
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _print_nowhere() -> None:
+    """Lead both streams to nowhere: what they still hold is written when the process ends, and must not fail then."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def _show(text: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(text, flush=True)
+
+
 async def _demo(exit_when_done: bool, port: int) -> None:  # noqa: FBT001  trio.run passes no keywords
     with (
-        tempfile.TemporaryDirectory(prefix="ignite-sync-demo-") as folder,
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        stopping.announced(signal.SIGINT, signal.SIGTERM),
+        tempfile.TemporaryDirectory(prefix="ignite-sync-demo-") as folder,
     ):
         async with (
             open_sandbox(sparklayer=SparkLayerOptions(rate=PACE, burst=20)) as sandbox,
@@ -99,12 +126,12 @@ async def _demo(exit_when_done: bool, port: int) -> None:  # noqa: FBT001  trio.
             stop = trio.Event()
             host, bound = await nursery.start(app.serve, settings, stop)
             stage = _Stage(sandbox=sandbox, daemon=Daemon(settings.listener))
-            print(f"The daemon listens on http://{host}:{bound}, its database is {settings.database.path}.\n")
             async with trio.open_nursery() as show:  # it ends before the daemon, which it is still asking
                 show.start_soon(_end_at_signal, signals, show.cancel_scope)
+                _show(f"The daemon listens on http://{host}:{bound}, its database is {settings.database.path}.\n")
                 await stage.play()
                 if not exit_when_done:
-                    print(WHERE_TO_LOOK.format(f"http://{host}:{bound}", token.reveal()))
+                    _show(WHERE_TO_LOOK.format(f"http://{host}:{bound}", token.reveal()))
                     await trio.sleep_forever()
                 show.cancel_scope.cancel()
             stop.set()
@@ -167,10 +194,11 @@ class _Stage:
         for cart in carts:
             site.purchases.place(cart)
         variants = sum(1 for _ in store.variants())
-        print(
+        _show(
             f"The store has {len(store.entries)} products with {variants} variants, {len(store.customers.people)}"
             f" customers and {len(store.orders.orders)} orders, of which {len(carts)} came from SparkLayer."
         )
+        began = trio.current_time()
         for kind in KINDS:
             await self._full_sync(kind, 1)
         self._compare()
@@ -178,21 +206,34 @@ class _Stage:
         await self._sync_again()
         await self._edit_live()
         self._compare()
+        _show(f"All of it took {trio.current_time() - began:.1f} s.")
 
     async def _full_sync(self, kind: str, number: int, run_id: int = 0) -> FullSync:
         """Watch the full sync that is on its way, or the one named, until it is over."""
-        with Progress(f"Full sync {number} of {kind}", sys.stderr) as progress, trio.fail_after(PATIENCE):
-            while True:
-                status = decode_status(await trio.to_thread.run_sync(self.daemon.status))
-                run = status.full_sync(self._site, kind)
-                if run is not None and run.id >= run_id:
-                    progress.update(run.done + run.failed, run.total_hint, run.state)
-                    if run.state == "ended":
-                        break
-                await trio.sleep(0.1)
+        began, what = trio.current_time(), f"Full sync {number} of {kind}"
+
+        async def look() -> tuple[FullSync | None, int]:
+            status = decode_status(await self._ask(self.daemon.status))
+            run = status.full_sync(self._site, kind)
+            if run is None or run.id < run_id:
+                return None, 0
+            progress.update(run.done + run.failed, run.total_hint, run.state)
+            return run, self.sandbox.sparklayer.state.writes  # within a batch only these move
+
+        with Progress(what, sys.stderr) as progress:
+            run, _ = await _until(look, lambda seen: seen[0] is not None and seen[0].state == "ended", what)
+        assert run is not None  # it has ended
         if not run.succeeded:
             raise DemoFailedError(f"the full sync of {kind} did not succeed")
+        _show(f"{what}: {run.done} done, {trio.current_time() - began:.1f} s")
         return run
+
+    async def _ask(self, call: Callable[[], T]) -> T:
+        """Ask the daemon as a command does. Raises DemoFailedError when it does not answer, or refuses."""
+        try:
+            return await trio.to_thread.run_sync(call)
+        except (UnreachableError, RefusedError) as error:
+            raise DemoFailedError(str(error)) from None
 
     @property
     def _site(self) -> str:
@@ -216,7 +257,7 @@ class _Stage:
         site = held(state)
         variants = sum(len(product["variants"]) for product in site["products"].values())
         addresses = sum(len(customer.addresses) for customer in state.customers.customers.values())
-        print(
+        _show(
             f"SparkLayer holds {len(site['products'])} products with {variants} variants, {len(site['stock'])} stock"
             f" levels and {len(site['prices'])} prices, {len(state.customers.customers)} customers with {addresses}"
             f" addresses, and {len(state.purchases.purchases)} purchases: compared one by one, it agrees with"
@@ -224,25 +265,25 @@ class _Stage:
         )
 
     def _show_issues(self) -> None:
-        print("\nThe sync-log shows the merchant what to mend:")
+        _show("\nThe sync-log shows the merchant what to mend:")
         for kind in LOGGED:
             errors = self._errors(kind)
             for error in list(errors.values())[:3]:
-                print(f"  {error.visible_id}: {error.message}")
-            print(f"  ({len(errors)} {kind} in all)")
+                _show(f"  {error.visible_id}: {error.message}")
+            _show(f"  ({len(errors)} {kind} in all)")
 
     async def _sync_again(self) -> None:
         """Show that second full syncs read everything and write nothing."""
-        print("\nOnce more, with nothing changed:")
+        _show("\nOnce more, with nothing changed:")
         site, done = self.sandbox.sparklayer.state, 0
         reads, writes = self.sandbox.bigcommerce.statistics.total, site.writes
         for kind in KINDS:
             start = partial(self.daemon.start, self._site, kind, refresh=False, allow_removals=False)
-            done += (await self._full_sync(kind, 2, await trio.to_thread.run_sync(start))).done
+            done += (await self._full_sync(kind, 2, await self._ask(start))).done
         if site.writes != writes:
             raise DemoFailedError(f"the second full syncs wrote {site.writes - writes} things")
         calls = self.sandbox.bigcommerce.statistics.total - reads
-        print(f"They read all {done} entities in {calls} calls, and wrote nothing.")
+        _show(f"They read all {done} entities in {calls} calls, and wrote nothing.")
 
     async def _edit_live(self) -> None:
         """Show that edits arrive, each within two seconds of its webhook."""
@@ -251,7 +292,7 @@ class _Stage:
         nameless = next(variant for variant in store.variants() if not variant.sku)
         customer = next(iter(store.customers.in_groups(WHOLESALE))).customer.id
         open_order = next(one for one in store.orders.orders if store.orders.cart_id(one) and self._unshipped(one))
-        print("\nNow somebody edits the store:")
+        _show("\nNow somebody edits the store:")
         stocked = next(v for v in store.variants() if v.product_id > int(second) and self._tracked(v))
         edits: list[tuple[str, Callable[[], object]]] = [
             ("a title", lambda: store.set_title(int(first), "Renamed in the store")),
@@ -266,11 +307,15 @@ class _Stage:
         ]
         for what, edit in edits:
             edit()
-            print(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
+            _show(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
         before = str(nameless.product_id)
         mended = "the error that is mended leaves the sync-log"
-        await self._until(lambda: before not in self._errors("products"), mended)
-        print("  and the mended product's error left the sync-log")
+
+        async def errors() -> frozenset[str]:
+            return frozenset(self._errors("products"))
+
+        await _until(errors, lambda found: before not in found, mended)
+        _show("  and the mended product's error left the sync-log")
 
     def _unshipped(self, order_id: int) -> bool:
         order = self.sandbox.store.orders.get(order_id)
@@ -282,16 +327,25 @@ class _Stage:
         )
 
     async def _arrival(self, what: str) -> float:
-        began = trio.current_time()
-        await self._until(lambda: not self._differences(), what)
-        return trio.current_time() - began
+        async def look() -> list[str]:
+            return self._differences()
 
-    async def _until(self, holds: Callable[[], bool], what: str) -> None:
-        with trio.move_on_after(PATIENCE):
-            while not holds():  # noqa: ASYNC110  the stand-in for SparkLayer has no event for it
-                await trio.sleep(0.02)
-            return
-        raise DemoFailedError(f"{what}: not within {PATIENCE:.0f} s")
+        began = trio.current_time()
+        await _until(look, lambda differences: not differences, what)
+        return trio.current_time() - began
 
     def _errors(self, kind: str) -> dict[str, Any]:
         return self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", kind].errors
+
+
+async def _until(look: Callable[[], Awaitable[T]], is_over: Callable[[T], bool], what: str) -> T:
+    """Look until it is over; return what was seen then. Raises DemoFailedError when nothing moves for too long."""
+    seen, since = await look(), trio.current_time()
+    while not is_over(seen):
+        await trio.sleep(LOOK_SECONDS)
+        now = await look()
+        if now != seen:
+            seen, since = now, trio.current_time()
+        elif trio.current_time() - since > PATIENCE:
+            raise DemoFailedError(f"{what}: no progress for {PATIENCE:.0f} s")
+    return seen

@@ -18,6 +18,7 @@ to the sync-log, never to logs. What may be logged is `reason`, a short fixed wo
 """
 
 import enum
+from collections.abc import Sequence
 
 
 class Side(enum.StrEnum):
@@ -104,7 +105,14 @@ class StorageTrouble(Failure):
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. The text is one line that names file, key and remedy."""
+    """The configuration cannot be used. The text is one line that names file, key and remedy.
+
+    `also` has what else is wrong with it, where all was looked at.
+    """
+
+    def __init__(self, message: str, also: Sequence["ConfigError"] = ()) -> None:
+        super().__init__(message)
+        self.also = tuple(also)
 
 
 def raise_config_error(group: BaseExceptionGroup[BaseException]) -> None:

@@ -8,12 +8,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+from attrs import asdict
 
-from daemon.engine.pipeline import Pipeline
+from daemon.engine.explanation import Explanation
+from daemon.engine.lookup import find
+from daemon.engine.works import Works
 from daemon.errors import Failure
-from daemon.model import ExternalId, Kind
+from daemon.model import ExternalId, Kind, Problem
 from daemon.problems import bounded
+from daemon.reasons import Case, Reason, nothing_known, reasons
 from daemon.storage import issues as issue_table
+from daemon.storage import noted as noted_table
 from daemon.storage import parked as parked_table
 from daemon.storage import removals as removal_table
 from daemon.storage.connections import Stored
@@ -83,14 +88,47 @@ async def allow_removals(storage: Storage, stored: Stored, kind: Kind, ids: Sequ
     return await storage.write(removal_table.allow, allow)
 
 
-async def explain(stored: Stored, pipeline: Pipeline, external_id: str) -> dict[str, Any]:
-    """Return what the store says of an entity, what the ledger says, and what would be sent, without sending it."""
-    shown: dict[str, Any] = {"site": str(stored.site), "kind": pipeline.kind.value, "id": external_id}
+async def explain(stored: Stored, works: Works, kind: Kind, external_id: str) -> dict[str, Any]:
+    """Return what the store says of an entity, what the ledger says, what would be sent, without sending it, and why.
+
+    The `trouble` that kept it from being read is None otherwise.
+    """
+    line, id_ = works.line, ExternalId(external_id)
+    told, trouble = None, None
     try:
-        told = await pipeline.explain(ExternalId(external_id))
+        told = await works.pipelines[kind].explain(id_)
+        trouble = told.trouble
     except Failure as error:
-        return {**shown, "trouble": str(error)}
-    mapped = told.mapped
+        trouble = str(error)
+    noted = await line.storage.read(noted_table.noted, stored.id, kind, id_)
+    content: Any = line.vault.open(noted.issue) if noted.issue else {"problems": []}
+    blocked = line.blocked(kind)
+    case = Case(
+        site=str(stored.site),
+        kind=kind,
+        external_id=external_id,
+        platform=line.platform_type.label,
+        now=line.now(),
+        told=told,
+        trouble=trouble,
+        noted=noted,
+        error=str(line.vault.open(noted.change.sealed)) if noted.change and noted.change.sealed else "",
+        issue=[Problem(code=code, message=message) for code, message in content["problems"]],
+        blocked=None if blocked is None else f"{blocked.side.value}: {blocked.reason}",
+    )
+    return {
+        "site": str(stored.site),
+        "kind": kind.value,
+        "id": external_id,
+        "trouble": trouble,
+        "why": [asdict(one) for one in reasons(case)],
+        **_sides(told),
+    }
+
+
+def _sides(told: Explanation | None) -> dict[str, Any]:
+    """Return what each side says, as JSON values."""
+    mapped = told and told.mapped
     store = mapped and {
         "name": mapped.name,
         "url": mapped.url,
@@ -98,11 +136,28 @@ async def explain(stored: Stored, pipeline: Pipeline, external_id: str) -> dict[
         "problems": [{"code": problem.code, "message": problem.message} for problem in bounded(mapped.problems)],
     }
     return {
-        **shown,
-        "trouble": told.trouble,
-        "belongs_to": told.belongs_to,
+        "belongs_to": told and told.belongs_to,
         "store": store,
-        "ledger": told.remembered,
-        "sure": told.row is not None and told.row.digest is not None,
-        "would_send": [{"what": step.what, "why": step.why} for step in told.steps],
+        "ledger": told and told.remembered,
+        "sure": told is not None and told.row is not None and told.row.digest is not None,
+        "would_send": [{"what": step.what, "why": step.why} for step in (told.steps if told else ())],
     }
+
+
+async def explain_called(stored: Stored, works: Works, kind: Kind, text: str) -> dict[str, Any]:
+    """Explain what a person calls `text`; of several only the list: {"site", "kind", "text", "matches"}.
+
+    What nobody knows is explained as such.
+    """
+    about: dict[str, Any] = {"site": str(stored.site), "kind": kind.value, "text": text, "trouble": None}
+    try:
+        found = await find(works.line, kind, text.strip())
+    except Failure as error:
+        why = Reason("unreadable", f"{works.line.platform_type.label} cannot be asked now: {error}")
+        return {**about, "trouble": str(error), "matches": [], "why": [asdict(why)]}
+    matches = [{"id": one.external_id, "by": one.by, "name": one.name} for one in found]
+    if not matches:
+        return {**about, "matches": [], "why": [asdict(nothing_known(kind, text, works.line.platform_type.label))]}
+    if len(matches) > 1:
+        return {**about, "matches": matches}
+    return {**about, "matches": matches, **await explain(stored, works, kind, matches[0]["id"])}

@@ -361,10 +361,12 @@ class Mapped(Generic[V]):
     """What a platform's mapping makes of one entity.
 
     `value` is None when the entity must not be in SparkLayer. `name` is what a person calls the entity (a SKU or
-    a title), `url` where it is edited in the platform's control panel; both are shown in the sync-log.
+    a title), `url` where it is edited in the platform's control panel; both are shown in the sync-log. `reasons` are
+    sentences for a person who asks why it is not in SparkLayer, or does not show there, though nothing is to be fixed.
     """
 
     value: V | None
     problems: tuple[Problem, ...] = ()
     name: str = ""
     url: str = ""
+    reasons: tuple[str, ...] = ()

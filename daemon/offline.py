@@ -7,10 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-import trio
 from attrs import frozen
 
-from daemon import inspection
+from daemon import inspection, stopping
 from daemon.config import Settings
 from daemon.engine.line import SYNCED_KINDS
 from daemon.errors import ConfigError, raise_config_error
@@ -96,8 +95,8 @@ class Offline:
 
         return {"allowed": self._run(allow)}
 
-    def explain(self, site: str, kind: str, external_id: str) -> dict[str, Any]:
-        """Ask the store and the database about an entity."""
+    def explain(self, site: str, kind: str, text: str, *, by_id: bool = False) -> dict[str, Any]:
+        """Ask the store and the database about what a person calls `text`, or about that id."""
 
         async def ask(storage: Database) -> dict[str, Any]:
             (stored,) = await self._chosen(storage, site)
@@ -112,7 +111,8 @@ class Offline:
             )
             works = workshop.works(Links(self.settings, self._vault, platforms).opened(stored))
             try:
-                return await inspection.explain(stored, works.pipelines[Kind(kind)], external_id)
+                ask_about = inspection.explain if by_id else inspection.explain_called
+                return await ask_about(stored, works, Kind(kind), text)
             finally:
                 await works.line.platform.aclose()
                 await works.line.sparklayer.aclose()
@@ -142,7 +142,7 @@ class Offline:
                 return await ask(storage)
 
         try:
-            return trio.run(opened)
+            return stopping.run(opened)
         except BaseExceptionGroup as group:  # nurseries wrap a ConfigError too; anything else goes on
             raise_config_error(group)
             raise

@@ -136,9 +136,10 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Daemon:
-    """Calls the daemon that `listener` configures."""
+    """Calls the daemon that `listener` configures. `timeout` is how many seconds each call may take."""
 
-    def __init__(self, listener: ListenerSettings) -> None:
+    def __init__(self, listener: ListenerSettings, timeout: float = _TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout
         self.address = f"{listener.host}:{listener.port}"
         self._host = _EVERYWHERE.get(listener.host, listener.host)
         self._port = listener.port
@@ -180,9 +181,9 @@ class Daemon:
         """Let held removals go."""
         return self._call("POST", "/admin/removals", {"site": site, "kind": kind, "ids": list(ids)})
 
-    def explain(self, site: str, kind: str, external_id: str) -> Any:
-        """Return why an entity is as it is; the store is asked for it."""
-        return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id": external_id})
+    def explain(self, site: str, kind: str, text: str, *, by_id: bool = False) -> Any:
+        """Return why what a person calls `text`, or has that id, is as it is; the store is asked for it."""
+        return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id" if by_id else "text": text})
 
     def connect(self, site: str, store_id: str | None, client_id: str, client_secret: Secret) -> Any:
         """Connect a site; the answer has a `redirect_url` when the platform's app must be installed first."""

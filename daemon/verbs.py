@@ -18,6 +18,7 @@ from daemon.inspection import (
     allow_removals,
     change_parked,
     explain,
+    explain_called,
     held_removals,
     open_issues,
     parked_changes,
@@ -182,14 +183,18 @@ class Verbs:
         return {"allowed": allowed}
 
     async def explain(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Explain an entity: {"site", "kind", "id"} -> see `daemon.inspection.explain`. Raises Refused."""
+        """Explain an entity: {"site", "kind", "id"}, or "text" for what people call it. Raises Refused.
+
+        -> see `daemon.inspection`: `explain`, and `explain_called` for a text.
+        """
         works, kind = await self._works(_site(params)), _kind(params)
         if kind not in works.pipelines:
             raise Refused(400, f"kind: {kind.value} are not synced from such a store")
-        external_id = params.get("id")
-        if not isinstance(external_id, str) or not external_id:
-            raise Refused(400, "id: must be the platform's id of the entity, as a text")
-        return await explain(await self._stored(works), works.pipelines[kind], external_id)
+        name = "text" if "text" in params else "id"
+        asked = params.get(name)
+        if not isinstance(asked, str) or not asked.strip():
+            raise Refused(400, f"{name}: must be the platform's id of the entity, or as text what people call it")
+        return await (explain_called if name == "text" else explain)(await self._stored(works), works, kind, asked)
 
     async def backup(self, _params: dict[str, Any]) -> Response:
         """Answer with a copy of the database, as after some commit; 503 when none can be made."""

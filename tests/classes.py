@@ -47,8 +47,12 @@ CLASSES: Mapping[str, str] = {
     "E22": "A byte order mark makes settings, secret files, answers or request bodies unreadable",
     "D6": "What a lost disk leaves in SparkLayer for ever is neither repaired nor named",
     "F4": "A parent without a place in SparkLayer costs reads, or keeps its sub-accounts out",
+    "O5": "`explain` finds nothing by what people call an entity, or does not say why",
+    "O6": "Ctrl-C is not answered at once, or a reader that has gone is answered with a traceback",
+    "O7": "`check` tells one problem at a time, or not before the daemon has started",
+    "O8": "What was refused or given up leaves no trace in the log, or too many",
 }
-"""By name; the letters are the sections of the list of failures that they come from."""
+"""By name; the letters are the sections of the list of failures that they come from, O those that operators met."""
 
 
 def held(items: Iterable[pytest.Item]) -> dict[str, list[str]]:

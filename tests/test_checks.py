@@ -1,105 +1,181 @@
-"""What `ignite-sync check` says of webhooks before anything is asked of anybody."""
+"""`check` finds every problem in one run: of the settings, the database, the port; each line names field and remedy."""
 
+import socket
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
-from daemon.checks import check_webhooks
-from daemon.config import ConnectionSettings, Settings
-from daemon.config.settings import DatabaseSettings, ListenerSettings, SecuritySettings
-from daemon.model import Secret, Site
-from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.storage import connections, registrations
-from daemon.storage.connections import Adopt
+from daemon.checks import CheckResult, check_all
+from daemon.config import Survey, look_over
+from daemon.model import Secret
+from daemon.platforms import load_platforms
+from daemon.storage import connections
+from daemon.storage.connections import Begin, Leave, Wipe
 from daemon.storage.database import open_database
-from daemon.storage.registrations import Found
-from daemon.storage.vault import Vault
+from daemon.storage.vault import Vault, load_fingerprint
+from tests.config.test_config import EXAMPLE, SECURITY
 
-KEY = Secret("a key of the tests, long enough..")
-AGAIN = "the running daemon tries again"
-LINK = ConnectionSettings(
-    site_env="live",
-    site_id="jones",
-    client_id="id",
-    client_secret=Secret("s"),
-    platform="bigcommerce",
-    store=BigCommerceSettings(store_hash="abc", access_token=Secret("t")),
-)
+pytestmark = pytest.mark.holds("O7")
+
+PLATFORMS = load_platforms()
+KEY = "0123456789abcdef"
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        database=DatabaseSettings(url=f"sqlite:///{tmp_path}/a.db"),
-        listener=ListenerSettings(public_url="https://sync.example.com"),
-        security=SecuritySettings(secret_keys=(KEY,)),
-        connections=(LINK,),
-    )
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-async def look(settings: Settings, missing: dict[str, str], trouble: str | None = None, at: float | None = 0.0) -> None:
-    """Store what a daemon found when it looked at the registration."""
-    async with open_database(settings.database.path) as database:
-        site = Site("live", "jones")
-        await database.write(connections.adopt, Adopt(site=site, platform="bigcommerce", sealed=b"", now=0.0))
-        stored = await database.read(connections.find, site)
-        assert stored is not None
-        sealed = Vault([KEY]).seal({"missing": missing, "trouble": trouble})
-        found = Found(
-            connection_id=stored.id, registered=41 - len(missing), missing=len(missing), looked_at=at, sealed=sealed
-        )
-        await database.write(registrations.store, found)
+def survey(text: str, environ: Mapping[str, str] | None = None) -> Survey:
+    """Look a file with `text` over."""
+    Path("s.toml").write_text(text, "utf-8")
+    return look_over(Path("s.toml"), environ or {}, PLATFORMS)
 
 
-@pytest.mark.holds("E02")
-@pytest.mark.parametrize(
-    "public_url", ["http://127.0.0.1:8080", "https://sync.example.com:8443", "https://127.0.0.1", "https://localhost"]
-)
-def test_an_address_that_gets_no_webhooks_is_told_by_field_and_remedy(settings: Settings, public_url: str) -> None:
-    told = check_webhooks(evolve(settings, listener=ListenerSettings(public_url=public_url)), LINK)
-    assert not told.ok
-    assert told.subject == "live/jones webhooks"
-    assert told.detail.startswith("listener.public_url: BigCommerce ")
-    assert "; set the https address" in told.detail
+async def found(text: str, environ: Mapping[str, str] | None = None) -> list[CheckResult]:
+    """Return what a check of a file with `text` finds; no connection of it is right, so that no API is asked."""
+    return await check_all(survey(text, environ))
 
 
-def test_without_an_address_it_is_told_what_that_means(settings: Settings) -> None:
-    told = check_webhooks(evolve(settings, listener=ListenerSettings()), LINK)
-    assert told.ok
-    assert told.detail.startswith("listener.public_url is not set, so none are registered")
+def wrong(results: list[CheckResult]) -> list[str]:
+    failed = [one for one in results if not one.ok]
+    assert all(one.configured for one in failed)
+    return [f"{one.subject}: {one.detail}".removeprefix("s.toml: ") for one in failed]
 
 
-async def test_what_was_never_looked_at_is_said_to_be_done_at_the_start(settings: Settings) -> None:
-    assert check_webhooks(settings, LINK).detail.startswith("not registered yet")
-    assert not settings.database.path.exists()
-    settings.database.path.write_bytes(b"no database")
-    assert check_webhooks(settings, LINK).detail.startswith("not registered yet")
+async def test_the_example_says_all_that_must_be_filled_in() -> None:
+    text = EXAMPLE.read_text("utf-8")
+    lines = wrong(await found(text.replace("# [bigcommerce_app]", "[bigcommerce_app]").replace("# client_", "client_")))
+    still = "is still what the example says; fill it in"
+    optional = {"listener.public_url", "listener.ignite_token", "listener.admin_token"}
+    optional |= {f"connections[0].bigcommerce.{name}_secret" for name in ("client", "webhook")}
+    named = {line.partition(": ")[0]: line.partition(": ")[2] for line in lines}
+    assert named == {name: still + ", or remove it" * (name in optional) for name in named}
+    assert list(named) == [
+        *("listener.public_url", "listener.ignite_token", "listener.admin_token", "security.secret_keys"),
+        *("bigcommerce_app.client_id", "bigcommerce_app.client_secret"),
+        *(f"connections[0].{name}" for name in ("site_id", "client_id", "client_secret")),
+        *(f"connections[0].bigcommerce.{name}" for name in ("store_hash", "access_token")),
+        *(f"connections[0].bigcommerce.{name}_secret" for name in ("client", "webhook")),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("missing", "trouble", "at", "words"),
-    [
-        ({}, None, 0.0, "41 registered, looked at 1970-01-01 00:00 UTC"),
-        (
-            {"store/order/created": "No right."},
-            None,
-            60.0,
-            f"40 registered, looked at 1970-01-01 00:01 UTC; 1 missing: store/order/created (No right.); {AGAIN}",
-        ),
-        ({}, "Busy.", None, "41 registered, never looked at; they cannot be looked at: Busy."),
-    ],
-)
-async def test_what_the_daemon_found_is_told(
-    settings: Settings, missing: dict[str, str], trouble: str | None, at: float | None, words: str
-) -> None:
-    await look(settings, missing, trouble, at)
-    told = check_webhooks(settings, LINK)
-    assert (told.ok, told.detail) == (not missing and not trouble, words)
+WRONG = """
+[listener]
+port = 99999
+admin_token = " "
+public_urL = "https://x.test"
+[sinc]
+[sync]
+sweep_seconds = "soon"
+debounce_seconds = -1
+[database]
+url = "postgres://x/y"
+[security]
+secret_keys = ["short"]
+[sparklayer]
+live_url = "ftp://x"
+test_url = "x"
+[[connections]]
+site_env = "prod"
+client_id = ""
+client_secret_file = "/none"
+platform = "shopware"
+[[connections]]
+site_env = "live"
+site_id = "x"
+client_id = "c"
+client_secret = "s"
+platform = "bigcommerce"
+[connections.bigcommerce]
+store_hash = ""
+"""
 
 
-async def test_a_database_of_another_key_is_told(settings: Settings) -> None:
-    await look(settings, {})
-    told = check_webhooks(evolve(settings, security=SecuritySettings(secret_keys=(Secret("another" * 6),))), LINK)
-    assert not told.ok
-    assert told.detail.startswith("security.secret_keys: none of the keys")
+async def test_one_mistake_hides_no_other() -> None:
+    lines = wrong(await found(WRONG, {"IGNITE_SYNC_LISTNER_PORT": "1"}))
+    assert [line.partition(": ")[0] for line in lines[2:]] == [
+        *("listener.public_urL", "listener.port", "listener.admin_token", "database.url"),
+        *("sync.debounce_seconds", "sync.sweep_seconds", "security.secret_keys"),
+        *("connections[0].platform", "connections[0].site_env", "connections[0].site_id"),
+        *("connections[0].client_id", "connections[0].client_secret_file"),
+        *("connections[1].bigcommerce.store_hash", "connections[1].bigcommerce.access_token"),
+        *("sparklayer.live_url", "sparklayer.test_url"),
+    ]
+    assert lines[0].startswith("environment: IGNITE_SYNC_LISTNER_PORT")
+    assert lines[1].startswith('unknown section "sinc"')
+    assert all("; " in line or "must be" in line for line in lines), "each says what to do"
+
+
+async def test_a_port_that_another_program_has_is_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        lines = wrong(await found(f"[listener]\nport = {port}\nadmin_token = 't'\n{SECURITY}"))
+    remedy = "choose another one, or stop the program that has it"
+    assert lines == [f"listener.port: 127.0.0.1:{port} cannot be used (Address already in use); {remedy}"]
+
+
+async def test_an_address_of_another_machine_is_found() -> None:
+    [line] = wrong(await found(f"[listener]\nhost = '192.0.2.1'\n{SECURITY}"))
+    assert line.startswith("listener.port: 192.0.2.1:8080 cannot be used (")
+
+
+async def test_keys_that_do_not_open_the_database_are_found() -> None:
+    path = Path("ignite-sync.db")
+    vault = Vault([Secret("another-key-of-before")])
+    async with open_database(path) as storage:
+        await load_fingerprint(storage, vault)
+        text = "[listener]\nport = 0\n" + SECURITY
+        [beside] = wrong(await found(text))
+    [line] = wrong(await found(text))
+    assert line == beside, "beside a running daemon too"
+    assert line.startswith("security.secret_keys: none of the keys opens 1 of 1 encrypted values in ")
+    assert line.endswith("ignite-sync.db; put the earlier key into the list, behind the new one")
+    rotated = SECURITY.replace(KEY, f'{KEY}", "another-key-of-before')
+    assert wrong(await found("[listener]\nport = 0\n" + rotated)) == []
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_site_that_was_disconnected_is_found(*, gone: bool) -> None:
+    """Also while its clean-up goes on."""
+    seen = survey(FILLED)
+    assert not seen.errors
+    [link] = seen.settings.connections
+    vault = Vault(seen.settings.security.secret_keys)
+    async with open_database(seen.settings.database.path) as storage:
+        begin = Begin(site=link.site, platform="bigcommerce", sealed=vault.seal({}), now=time.time())
+        stored = await storage.write(connections.begin, begin)
+        await storage.write(connections.leave, Leave(site=link.site, now=time.time()))
+        if gone:
+            await storage.write(connections.wipe, Wipe(id=stored.id, blank=vault.seal(None)))
+    results = await check_all(seen)
+    [line] = [f"{one.subject}: {one.detail}" for one in results if one.configured and not one.ok]
+    assert line.startswith("connections[0].site_id: live/x was disconnected, which ")
+    assert line.endswith("connect it again: ignite-sync connect live/x, or remove the connection from the settings")
+
+
+FILLED = f"""
+[listener]
+port = 0
+[sparklayer]
+live_url = "http://127.0.0.1:9"
+[security]
+secret_keys = ["{KEY}"]
+[[connections]]
+site_env = "live"
+site_id = "x"
+client_id = "c"
+client_secret = "s"
+platform = "bigcommerce"
+[connections.bigcommerce]
+api_url = "http://127.0.0.1:9"
+store_hash = "abc"
+access_token = "t"
+"""
+
+
+async def test_what_was_found_of_faulty_sections_is_not_said_of_their_defaults() -> None:
+    results = await found(f"[database]\nurl = 1\n[listener]\nport = -1\n{SECURITY}")
+    assert [one.ok for one in results] == [False, False]

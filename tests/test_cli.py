@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon import __version__, cli
-from daemon.config import Settings
+from daemon.config import Settings, Survey
 from daemon.engine.leftovers import UNKNOWABLE
 
 ROOT = Path(__file__).parent.parent
@@ -144,7 +144,7 @@ def test_the_real_process_answers_bad_configuration_without_a_traceback() -> Non
     assert done.returncode == 2
     assert done.stderr == (
         "ignite-sync: environment: DATABASE_URL: only sqlite:///FILE is supported, not postgres://;"
-        " set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db\n"
+        " set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db (and 1 more; all of it: ignite-sync check)\n"
     )
 
 
@@ -219,21 +219,21 @@ def test_demo_hands_its_options_on(parts: SimpleNamespace) -> None:
     assert given == [{"exit_when_done": True, "port": 0}, {"exit_when_done": False, "port": 8080}]
 
 
-@pytest.mark.parametrize(("word", "code"), [("ok    ", 0), ("FAILED", 1)])
-def test_check_has_a_line_for_each_side(parts: SimpleNamespace, word: str, code: int) -> None:
-    async def check_connections(_: Settings) -> list[SimpleNamespace]:
+@pytest.mark.parametrize(("ok", "configured", "code"), [(True, False, 0), (False, False, 1), (False, True, 2)])
+def test_check_has_a_line_for_each_thing(parts: SimpleNamespace, *, ok: bool, configured: bool, code: int) -> None:
+    async def check_all(_: Survey) -> list[SimpleNamespace]:
         return [
-            SimpleNamespace(subject="live/x BigCommerce", ok=True, detail="store abc"),
-            SimpleNamespace(subject="live/x SparkLayer", ok=code == 0, detail="as it is"),
+            SimpleNamespace(subject="live/x BigCommerce", ok=True, detail="store abc", configured=False),
+            SimpleNamespace(subject="live/x SparkLayer", ok=ok, detail="as it is", configured=configured),
         ]
 
     write_config(1234)
-    parts.checks.check_connections = check_connections
+    parts.checks.check_all = check_all
     result = call("check", "--config", "s.toml")
     assert result.exit_code == code
-    lines = result.stdout.splitlines()
-    assert lines[0] == "ok      settings: 0 connection(s) configured"
-    assert "may be lost with it, and the full sync at the next start repairs them" in lines[1]
-    assert lines[2].startswith("note    lost database: ")
-    assert all(left in lines[2] for left in UNKNOWABLE.values())
-    assert lines[3:] == ["ok      live/x BigCommerce: store abc", f"{word}  live/x SparkLayer: as it is"]
+    *lines, note, lost = result.stdout.splitlines()
+    word = "ok    " if ok else "FAILED"
+    assert lines == ["ok      live/x BigCommerce: store abc", f"{word}  live/x SparkLayer: as it is"]
+    assert "may be lost with it, and the full sync at the next start repairs them" in note
+    assert lost.startswith("note    lost database: ")
+    assert all(left in lost for left in UNKNOWABLE.values())

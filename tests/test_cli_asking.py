@@ -1,5 +1,6 @@
 """The commands that tell why and that connect: what they ask a running daemon, and how they word its answers."""
 
+import json
 from typing import Any
 
 import pytest
@@ -81,7 +82,10 @@ EXPLAINED: dict[str, Any] = {
     "site": "live/x",
     "kind": "products",
     "id": "7",
+    "text": "7",
+    "matches": [{"id": "7", "by": "id", "name": ""}],
     "trouble": None,
+    "why": [{"code": "unsent", "text": "It differs."}],
     "belongs_to": None,
     "store": {"name": "Mug", "url": "", "value": {"title": "Mug"}, "problems": [{"code": "a", "message": "Mend it."}]},
     "ledger": {"product": "told"},
@@ -93,26 +97,44 @@ EXPLAINED: dict[str, Any] = {
 def test_an_explanation_says_what_each_side_says_and_what_would_be_sent() -> None:
     with admin((200, EXPLAINED)) as server:
         result = call("explain", "live/x", "products", "7", "--config", "s.toml")
-    assert server.asked[0][3] == {"site": "live/x", "kind": "products", "id": "7"}
+    assert server.asked[0][3] == {"site": "live/x", "kind": "products", "text": "7"}
+    assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == "The store says:"
-    assert "  To be fixed: Mend it." in lines
+    assert lines[:3] == ["live/x products 7, Mug", "  It differs.", "The store says:"]
     assert "  something, but not all of it is sure" in lines
     assert lines[-2:] == ["Would be sent now:", "  PATCH the product: it differs"]
 
 
 @pytest.mark.parametrize(
-    ("change", "line"),
+    ("change", "code", "line"),
     [
-        ({"trouble": "HTTP status 503"}, "It cannot be read now: HTTP status 503"),
-        ({"belongs_to": "7"}, "It belongs to 7, which is looked at instead."),
-        ({"store": None, "ledger": None, "would_send": []}, "  it is not there, or must not be in SparkLayer"),
+        ({"trouble": "HTTP status 503", "why": [{"code": "unreadable", "text": "No."}]}, 1, "  No."),
+        ({"belongs_to": "7", "why": [{"code": "belongs_to", "text": "Of 7."}]}, 0, "  Of 7."),
+        ({"store": None, "ledger": None, "would_send": []}, 0, "  it is not there, or must not be in SparkLayer"),
     ],
 )
-def test_an_explanation_of_what_is_not_there(change: dict[str, Any], line: str) -> None:
-    with admin((200, EXPLAINED | change)):
-        result = call("explain", "live/x", "products", "7", "--config", "s.toml")
+def test_an_explanation_of_what_is_not_there(change: dict[str, Any], code: int, line: str) -> None:
+    with admin((200, EXPLAINED | change)) as server:
+        result = call("explain", "live/x", "products", "7", "--id", "--config", "s.toml")
+    assert server.asked[0][3] == {"site": "live/x", "kind": "products", "id": "7"}
+    assert result.exit_code == code
     assert line in result.stdout.splitlines()
+
+
+@pytest.mark.holds("O5")
+def test_several_of_one_name_are_listed_with_their_ids() -> None:
+    both = [{"id": "7", "by": "SKU", "name": "Mug"}, {"id": "9", "by": "name", "name": ""}]
+    answer = {"site": "live/x", "kind": "products", "text": "M", "trouble": None, "matches": both}
+    with admin((200, answer), (200, answer)):
+        result = call("explain", "live/x", "products", "M", "--config", "s.toml")
+        as_json = call("explain", "live/x", "products", "M", "--json", "--config", "s.toml")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "2 products are called so; ask for one of them by its id, with --id:",
+        "  7  Mug (SKU)",
+        "  9  ? (name)",
+    ]
+    assert json.loads(as_json.stdout) == answer
 
 
 def test_every_kind_is_synced_in_the_order_that_references_need() -> None:

@@ -106,39 +106,53 @@ def _change(path: Path | None, action: str, site: str, kind: str, ids: Sequence[
 @main.command()
 @_site
 @_kind
-@click.argument("external_id", metavar="ID")
+@click.argument("text", metavar="WHAT")
+@click.option("--id", "by_id", is_flag=True, help="WHAT is the platform's id, and nothing else.")
 @_json
 @config_option
-def explain(path: Path | None, site: str, kind: str, external_id: str, *, as_json: bool) -> None:
-    """Explain the entity ID of KIND at SITE: what the store says, what SparkLayer was told, what would be sent.
+@click.pass_context
+def explain(
+    ctx: click.Context, path: Path | None, site: str, kind: str, text: str, *, by_id: bool, as_json: bool
+) -> None:
+    """Explain why WHAT of KIND at SITE is, or is not, in SparkLayer: what each side has, what would be sent.
 
-    Nothing is sent to SparkLayer.
+    WHAT is a product's SKU or name, a customer's e-mail address, name or company, an order's number, or the platform's
+    id of any of them. If several are called so they are listed. Nothing is sent to SparkLayer. The exit code is 1 when
+    the store could not be read.
     """
     with talking():
         answer = ask(
             load_settings(path),
-            lambda daemon: daemon.explain(site, kind, external_id),
-            lambda offline: offline.explain(site, kind, external_id),
+            lambda daemon: daemon.explain(site, kind, text, by_id=by_id),
+            lambda offline: offline.explain(site, kind, text, by_id=by_id),
         )
     _show(answer, _explanation(answer), as_json=as_json)
+    ctx.exit(1 if answer["trouble"] else 0)
 
 
 def _explanation(answer: Any) -> Iterator[str]:
-    if answer.get("trouble"):
-        yield f"It cannot be read now: {answer['trouble']}"
+    matches = answer.get("matches", ())
+    if len(matches) > 1:
+        yield f"{len(matches)} {answer['kind']} are called so; ask for one of them by its id, with --id:"
+        yield from (f"  {one['id']}  {one['name'] or '?'} ({one['by']})" for one in matches)
         return
-    if answer["belongs_to"]:
-        yield f"It belongs to {answer['belongs_to']}, which is looked at instead."
-        return
+    if "id" in answer:
+        store = answer["store"]
+        name = f", {store['name']} {store['url']}".rstrip() if store and store["name"] else ""
+        yield f"{answer['site']} {answer['kind']} {answer['id']}{name}"
+    yield from (f"  {reason['text']}" for reason in answer.get("why", ()))
+    if "id" in answer and not answer["trouble"] and not answer["belongs_to"]:
+        yield from _sides(answer)
+
+
+def _sides(answer: Any) -> Iterator[str]:
+    """Word what each side has."""
     store = answer["store"]
     yield "The store says:"
     if store is None or store["value"] is None:
         yield "  it is not there, or must not be in SparkLayer"
     else:
-        yield f"  {store['name']} {store['url']}".rstrip()
         yield from (f"  {line}" for line in json.dumps(store["value"], indent=2).splitlines())
-    for problem in store["problems"] if store else ():
-        yield f"  To be fixed: {problem['message']}"
     yield "SparkLayer was told:"
     if answer["ledger"] is None:
         yield "  nothing"

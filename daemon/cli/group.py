@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon import __version__
+from daemon import __version__, stopping
 from daemon.cli.streams import standard_streams
 from daemon.errors import ConfigError
 from daemon.identifiers import segment_fault
@@ -48,7 +48,8 @@ def one_line() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise Misuse(str(error)) from None
+        more = f" (and {len(error.also)} more; all of it: ignite-sync check)" if error.also else ""
+        raise Misuse(f"{error}{more}") from None
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
@@ -71,9 +72,12 @@ class Commands(click.Group):
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        with one_line():
-            return super().invoke(ctx)
+        """Run the command. Ctrl-C ends it with 1 and no more words than those of `stopping`."""
+        try:
+            with one_line(), stopping.interrupting():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(1)
 
 
 config_option = click.option(

@@ -2,12 +2,12 @@
 # ruff: noqa: PLC0415  what is heavy is imported by the command that needs it
 
 import os
-import signal
 from functools import partial
 from pathlib import Path
 
 import click
 
+from daemon import stopping
 from daemon.cli.group import config_option, load_settings, main
 
 
@@ -17,14 +17,11 @@ from daemon.cli.group import config_option, load_settings, main
 def run(ctx: click.Context, path: Path | None) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. SIGHUP has it read its settings again."""
     # Until it listens it has acknowledged nothing, and a start that is cut off goes on at the next one.
-    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    try:
+    with stopping.exiting():
         settings = load_settings(path)
         from daemon import app
 
         code = app.run(settings, partial(load_settings, path))
-    finally:
-        signal.signal(signal.SIGTERM, before)
     ctx.exit(code)
 
 
@@ -37,35 +34,43 @@ def demo(ctx: click.Context, port: int, *, exit_when_done: bool) -> None:
 
     Starts a sample store, a stand-in for SparkLayer and the daemon between them. Needs nothing.
     """
-    from daemon import demo as show
+    with stopping.exiting():
+        from daemon import demo as show
 
-    ctx.exit(show.main(exit_when_done=exit_when_done, port=port))
+        code = show.main(exit_when_done=exit_when_done, port=port)
+    ctx.exit(code)
 
 
 @main.command()
 @config_option
 @click.pass_context
 def check(ctx: click.Context, path: Path | None) -> None:
-    """Try the settings and every credential."""
-    settings = load_settings(path)
-    click.echo(f"ok      settings: {len(settings.connections)} connection(s) configured")
-    click.echo(
-        f"note    database: {settings.database.path}; on a disk that does not last (a dyno's), acknowledged changes"
-        " of the last seconds may be lost with it, and the full sync at the next start repairs them"
-    )
-    if settings.foreign:
-        click.echo(
-            f"note    environment: {', '.join(settings.foreign)}: ignored, since they look like a cluster's; they go"
-            " away with enableServiceLinks: false in the pod, or with another name of the Service"
-        )
-    import trio
+    """Try the settings, the database, the port and every credential; list all that is wrong.
 
-    from daemon.checks import check_connections
+    The exit code is 2 when the settings must change, 1 when only something else is wrong.
+    """
+    from daemon.checks import check_all
+    from daemon.config import look_over
     from daemon.engine.leftovers import UNKNOWABLE
+    from daemon.platforms import load_platforms
 
-    left = "; ".join(UNKNOWABLE.values())
-    click.echo(f"note    lost database: SKUs deleted meanwhile lose price and stock after the first full sync; {left}")
-    results = trio.run(check_connections, settings)
+    survey = look_over(path, os.environ, load_platforms())
+    results = stopping.run(check_all, survey)
     for result in results:
         click.echo(f"{'ok' if result.ok else 'FAILED':<8}{result.subject}: {result.detail}")
-    ctx.exit(0 if all(result.ok for result in results) else 1)
+    if "database" not in survey.faulty:
+        click.echo(
+            f"note    database: {survey.settings.database.path}; on a disk that does not last (a dyno's), acknowledged"
+            " changes of the last seconds may be lost with it, and the full sync at the next start repairs them"
+        )
+        left = "; ".join(UNKNOWABLE.values())
+        click.echo(
+            f"note    lost database: SKUs deleted meanwhile lose price and stock after the first full sync; {left}"
+        )
+    if foreign := survey.settings.foreign:
+        click.echo(
+            f"note    environment: {', '.join(foreign)}: ignored, since they look like a cluster's; they go"
+            " away with enableServiceLinks: false in the pod, or with another name of the Service"
+        )
+    failed = [result for result in results if not result.ok]
+    ctx.exit(2 if any(result.configured for result in failed) else int(bool(failed)))

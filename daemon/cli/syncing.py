@@ -3,6 +3,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,16 +105,18 @@ def _cancelled(daemon: "Daemon", site: str, kinds: Sequence[str]) -> bool:
 def _watched(daemon: "Daemon", site: str, kind: str, run_id: int) -> "FullSync":
     from daemon.console import Progress
 
-    with Progress(f"{site} {kind}", sys.stderr) as progress:
-        ended = follow(daemon, site, kind, run_id=run_id, progress=progress, pause=_pause)
+    try:
+        with Progress(f"{site} {kind}", sys.stderr) as progress:
+            ended = follow(daemon, site, kind, run_id=run_id, progress=progress, pause=_pause)
+    except KeyboardInterrupt:
+        click.echo(f"full sync {run_id} of {kind} goes on in the daemon; look at: ignite-sync status", err=True)
+        raise
     click.echo(_outcome(ended))
     return ended
 
 
 def _pause() -> None:
-    import trio
-
-    trio.run(trio.sleep, _POLL_SECONDS)
+    time.sleep(_POLL_SECONDS)
 
 
 def follow(

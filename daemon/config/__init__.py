@@ -4,7 +4,7 @@
 `load` finds the sections. Whoever has a `Settings` from `load` has checked settings.
 """
 
-from daemon.config.load import load
+from daemon.config.load import Survey, load, look_over
 from daemon.config.settings import (
     ConnectionSettings,
     DatabaseSettings,
@@ -24,6 +24,8 @@ __all__ = [
     "SecuritySettings",
     "Settings",
     "SparkLayerSettings",
+    "Survey",
     "SyncSettings",
     "load",
+    "look_over",
 ]

@@ -11,15 +11,18 @@ import difflib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 import attrs
+from attrs import frozen
 
+from daemon.config.findings import Findings
 from daemon.config.foreign import is_injected
 from daemon.config.settings import (
+    SECRET_KEY_LENGTH,
     ConnectionSettings,
     DatabaseSettings,
     ListenerSettings,
@@ -33,7 +36,7 @@ from daemon.config.table import ENVIRONMENT, Table, Untyped, type_name, unknown
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.errors import ConfigError
 from daemon.identifiers import name_of, trimmed
-from daemon.model import Site
+from daemon.model import Secret, Site
 
 if TYPE_CHECKING:  # the adapters bring an HTTP client, which reading settings does not need
     from daemon.platforms.base import PlatformType
@@ -64,23 +67,56 @@ _Variables = dict[str, dict[str, Untyped]]
 def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Settings:
     """Read the settings from the TOML file `path` (None: there is none) and from `environ`.
 
-    `platforms` has what a connection's `platform` may name. Raises ConfigError for whatever is wrong.
+    `platforms` has what a connection's `platform` may name. Raises ConfigError for whatever is wrong, all of it.
     """
+    survey = look_over(path, environ, platforms)
+    if survey.errors:
+        raise ConfigError(str(survey.errors[0]), survey.errors[1:])
+    return survey.settings
+
+
+@frozen(kw_only=True)
+class Survey:
+    """What can be told of a configuration that may be wrong.
+
+    `settings` has its connections and sections that are right; a section that is not stands there with its defaults
+    and is named in `faulty`.
+    """
+
+    settings: Settings
+    faulty: frozenset[str]
+    errors: Sequence[ConfigError]
+
+
+def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Survey:
+    """Read the settings as `load` does, going on behind what is wrong. Raises ConfigError for a file that is none."""
+    found = Findings()
     source, raw = (str(path), _parsed(path)) if path else (ENVIRONMENT, {})
     foreign = {name for name in environ if name.startswith(_PREFIX) and is_injected(name, environ[name])}
-    variables = _variables({name: environ[name] for name in environ.keys() - foreign}, platforms)
+    variables = _variables({name: environ[name] for name in environ.keys() - foreign}, platforms, found)
     apps = _app_sections(platforms)
-    tables = dict(_section_tables(source, raw, variables, apps))
-    sections: dict[str, Any] = {name: table.build((_SECTIONS | apps)[name]) for name, table in tables.items()}
-    sections["database"] = attrs.evolve(sections["database"], folder=tables["database"].folder.resolve())
-    connections = tuple(_connections(_connection_tables(source, raw, variables), platforms))
+    tables = dict(_section_tables(source, raw, variables, apps, found))
+    sections: dict[str, Any] = {}
     for name, table in tables.items():
-        _check_urls(table, sections[name], connections)
+        with found:
+            sections[name] = table.build((_SECTIONS | apps)[name])
+    if "database" in sections:
+        sections["database"] = attrs.evolve(sections["database"], folder=tables["database"].folder.resolve())
+    faulty = frozenset(tables.keys() - sections.keys())
+    connections = tuple(_connections(_connection_tables(source, raw, variables, found), platforms, found))
+    for name, section in sections.items():
+        _check_urls(tables[name], section, connections, found)
     offered = {name.removesuffix(_APP): sections.pop(name) for name in apps if name in sections}
-    if offered and sections["listener"].public_url is None:
+    if offered and "listener" in sections and sections["listener"].public_url is None:
         need = "is missing; merchants' browsers come back to it while they install an app"
-        raise tables["listener"].error("public_url", need)
-    return Settings(**sections, apps=offered, connections=connections, foreign=tuple(sorted(foreign)))
+        found.add(tables["listener"].error("public_url", need))
+    if "security" in faulty:
+        sections["security"] = SecuritySettings(secret_keys=(Secret("-" * SECRET_KEY_LENGTH),))
+    return Survey(
+        settings=Settings(**sections, apps=offered, connections=connections, foreign=tuple(sorted(foreign))),
+        faulty=faulty,
+        errors=found.errors,
+    )
 
 
 def _app_sections(platforms: _Platforms) -> dict[str, type]:
@@ -106,7 +142,7 @@ def _pasted(text: str, error: str) -> str:
     return f": there is {name_of(rest[0])}" if rest and not rest.isascii() and not rest[0].isascii() else ""
 
 
-def _variables(environ: Mapping[str, str], platforms: _Platforms) -> _Variables:
+def _variables(environ: Mapping[str, str], platforms: _Platforms, errors: Findings) -> _Variables:
     # A platform's names are looked for before the connection's own, since they start alike.
     names = [*_SECTIONS, *_app_sections(platforms), *(f"connection_{name}" for name in platforms), "connection"]
     found: _Variables = {name: {} for name in names}
@@ -115,7 +151,8 @@ def _variables(environ: Mapping[str, str], platforms: _Platforms) -> _Variables:
             rest = variable.removeprefix(_PREFIX).lower()
             name = next((name for name in names if rest.startswith(f"{name}_")), None)
             if name is None:
-                raise ConfigError(f"{ENVIRONMENT}: {variable}: {_misspelt(rest, names, platforms)}")
+                errors.add(ConfigError(f"{ENVIRONMENT}: {variable}: {_misspelt(rest, names, platforms)}"))
+                continue
             found[name][rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
     for name, key, variable in (("listener", "port", "PORT"), ("database", "url", "DATABASE_URL")):
         if variable in environ:
@@ -135,15 +172,17 @@ def _misspelt(rest: str, sections: Collection[str], platforms: _Platforms) -> st
 
 
 def _section_tables(
-    source: str, raw: dict[str, Any], variables: _Variables, apps: Collection[str]
+    source: str, raw: dict[str, Any], variables: _Variables, apps: Collection[str], found: Findings
 ) -> Iterator[tuple[str, Table]]:
     names = [*_SECTIONS, *apps]
-    if strangers := sorted(raw.keys() - {*names, "connections"}):
-        raise ConfigError(f"{source}: {unknown('section', strangers[0], [*names, 'connections'])}")
+    for stranger in sorted(raw.keys() - {*names, "connections"}):
+        found.add(ConfigError(f"{source}: {unknown('section', stranger, [*names, 'connections'])}"))
     for name in names:
         if name in apps and name not in raw and not variables[name]:
             continue
-        values = _mapping(source, name, raw.get(name, {}))
+        values: dict[str, Any] = {}
+        with found:
+            values = _mapping(source, name, raw.get(name, {}))
         for key in variables[name]:
             # The environment's NAME also stands over the file's NAME_file, and the other way round.
             values.pop(key.removesuffix("_file"), None)
@@ -160,14 +199,16 @@ def _mapping(source: str, path: str, raw: object) -> dict[str, Any]:
     return dict(raw)
 
 
-def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables) -> Iterator[Table]:
+def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, found: Findings) -> Iterator[Table]:
     listed = raw.get("connections", [])
     if not isinstance(listed, list):
         text = f"must be a list of tables, not {type_name(listed)}; write [[connections]] with two brackets"
-        raise ConfigError(f"{source}: connections: {text}")
+        found.add(ConfigError(f"{source}: connections: {text}"))
+        listed = []
     for index, each in enumerate(listed):
         path = f"connections[{index}]"
-        yield Table(source=source, path=path, values=_mapping(source, path, each))
+        with found:
+            yield Table(source=source, path=path, values=_mapping(source, path, each))
     own = {name: values for name, values in variables.items() if name.startswith("connection") and values}
     if own:
         values: dict[str, Any] = dict(own.pop("connection", {}))
@@ -175,42 +216,59 @@ def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables) 
         yield Table(source=ENVIRONMENT, path="", prefix=f"{_PREFIX}CONNECTION_", values=values)
 
 
-def _connections(tables: Iterator[Table], platforms: _Platforms) -> Iterator[ConnectionSettings]:
+def _connections(tables: Iterator[Table], platforms: _Platforms, found: Findings) -> Iterator[ConnectionSettings]:
     seen: set[Site] = set()
     for table in tables:
-        connection = _connection(table, platforms)
-        if connection.site in seen:
-            remedy = "keep one of the two; a site has one store"
-            raise table.error("site_id", f"{connection.site} is connected more than once; {remedy}")
-        seen.add(connection.site)
-        yield connection
+        with found:
+            connection = _connection(table, platforms, found)
+            if connection.site in seen:
+                remedy = "keep one of the two; a site has one store"
+                raise table.error("site_id", f"{connection.site} is connected more than once; {remedy}")
+            seen.add(connection.site)
+            yield connection
 
 
-def _connection(table: Table, platforms: _Platforms) -> ConnectionSettings:
-    """Build a connection: first the platform's own table, of the class that the platform brings."""
-    if "platform" not in table.values:
-        raise table.missing("platform")
-    name = table.values["platform"]
+def _connection(table: Table, platforms: _Platforms, found: Findings) -> ConnectionSettings:
+    """Build a connection with the platform's own table, of the class that the platform brings. Raises ConfigError."""
+    faults = Findings()
+    name = table.values.get("platform")
     name = trimmed(name) if isinstance(name, str) else name
     if not isinstance(name, str) or name not in platforms:
-        raise table.error("platform", f"must be one of {', '.join(sorted(platforms))}, not {name!r}")
+        _without_platform(table, platforms)
     table.values["platform"], nested = name, table.values.pop(name, {})
-    connection = table.build(ConnectionSettings)
     path = f"{table.path}.{name}".lstrip(".")
-    store_table = Table(
-        source=table.source,
-        path=path,
-        prefix=table.prefix and f"{table.prefix}{name.upper()}_",
-        values=_mapping(table.source, path, nested),
-    )
-    store: Any = store_table.build(platforms[name].settings)
+    with faults:
+        connection = table.build(ConnectionSettings)
+    with faults:
+        store_table = Table(
+            source=table.source,
+            path=path,
+            prefix=table.prefix and f"{table.prefix}{name.upper()}_",
+            values=_mapping(table.source, path, nested),
+        )
+        store: Any = store_table.build(platforms[name].settings)
+    faults.conclude()
     connection = attrs.evolve(connection, store=store)
-    _check_urls(store_table, store, (connection,))
+    _check_urls(store_table, store, (connection,), found)
     return connection
 
 
-def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...]) -> None:
-    """Refuse a base URL that is none, or that is not https though one of `users` insists on it."""
+def _without_platform(table: Table, platforms: _Platforms) -> NoReturn:
+    """Raise that the platform is not known, with whatever else is wrong that does not depend on it."""
+    faults, name = Findings(), table.values.get("platform")
+    if name is None:
+        faults.add(table.missing("platform"))
+    else:
+        faults.add(table.error("platform", f"must be one of {', '.join(sorted(platforms))}, not {name!r}"))
+    own = {key: value for key, value in table.values.items() if not isinstance(value, dict)}
+    with faults:
+        attrs.evolve(table, values={**own, "platform": min(platforms)}).build(ConnectionSettings)
+    faults.conclude()
+    raise AssertionError("the platform is not known")
+
+
+def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...], found: Findings) -> None:
+    """Find base URLs that are none, or that are not https though one of `users` insists on it."""
     for setting in attrs.fields(type(section)):
         url = getattr(section, setting.name)
         if setting.metadata.get("url") and url is not None:
@@ -218,7 +276,7 @@ def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...
             concerned = [one for one in users if setting.name not in _of_other_env(one)]
             fault = _url_fault(url, plain=bool(concerned) and all(one.allow_http for one in concerned))
             if fault:
-                raise table.error(setting.name, fault)
+                found.add(table.error(setting.name, fault))
 
 
 def _of_other_env(connection: ConnectionSettings) -> set[str]:

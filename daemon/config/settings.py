@@ -22,7 +22,7 @@ from daemon.identifiers import header_fault, segment_fault, trimmed
 from daemon.model import Secret, Site
 
 _SQLITE = "sqlite:///"
-_SECRET_KEY_LENGTH = 16
+SECRET_KEY_LENGTH = 16
 _URL = {"url": True}
 
 _Check = Callable[[Any, "Attribute[Any]", Any], None]
@@ -80,8 +80,8 @@ def _sqlite_file(_: object, setting: "Attribute[Any]", value: str) -> None:
 
 
 def _secret_keys(_: object, setting: "Attribute[Any]", value: tuple[Secret, ...]) -> None:
-    if not value or any(len(key.reveal()) < _SECRET_KEY_LENGTH for key in value):
-        need = f"must list at least one text, each of {_SECRET_KEY_LENGTH} or more characters"
+    if not value or any(len(key.reveal()) < SECRET_KEY_LENGTH for key in value):
+        need = f"must list at least one text, each of {SECRET_KEY_LENGTH} or more characters"
         raise ValueError(f"{setting.name}: {need}; make one with: openssl rand -base64 32")
 
 

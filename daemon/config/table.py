@@ -1,8 +1,8 @@
 """One table of raw settings: made into a value by cattrs, or explained in one line.
 
-What holds: `Table.build` returns a whole value or raises one `ConfigError`. Values are taken as TOML typed
-them (no "8080" for 8080); only texts that had no way to carry a type, those of the environment and of secrets'
-files, are parsed. A line never repeats a secret, nor any text that was to become one.
+What holds: `Table.build` returns a whole value or raises one `ConfigError` that has all others with it. Values are
+taken as TOML typed them (no "8080" for 8080); only texts that had no way to carry a type, those of the environment and
+of secrets' files, are parsed. A line never repeats a secret, nor any text that was to become one.
 
 For every secret NAME, a table may have NAME_file, the path of a file that has the secret. A relative path starts at
 the folder of the configuration file, or at the working directory where there is none.
@@ -45,7 +45,7 @@ _OF_THE_PROGRAM = {"store", "folder"}
 """Fields of settings values that the file cannot set."""
 
 _PLACEHOLDER = "change-me"
-"""What the secrets of the example file begin with: as tokens or keys they would keep nobody out."""
+"""What the values of the example file that must be filled in begin with; as secrets they would keep nobody out."""
 
 
 class Untyped(str):
@@ -91,12 +91,17 @@ class Table:
         return Path() if self.source == ENVIRONMENT else Path(self.source).parent
 
     def build(self, cls: type[_T]) -> _T:
-        """Make the attrs class `cls` of this table, which is emptied of NAME_file. Raises ConfigError."""
-        self._read_secrets(cls)
+        """Make the attrs class `cls` of this table, which is emptied of NAME_file. Raises ConfigError: all faults."""
+        faults = self._read_secrets(cls) | self._placeholders(cls)
         try:
-            return _CONVERTER.structure(self.values, cls)
+            made = _CONVERTER.structure(self.values, cls)
         except ClassValidationError as error:
-            raise self._explained(cls, error) from None
+            faults = self._explained(cls, error) | faults
+            faults = self._out_of_limits(cls, faults) | faults
+        if faults:
+            first, *others = _in_order(cls, faults)
+            raise ConfigError(str(first), others)
+        return made
 
     def error(self, key: str, text: str) -> ConfigError:
         """Say `text` of the setting `key`, or of the table itself if `key` is empty."""
@@ -116,14 +121,27 @@ class Table:
         other_place = f" or set {self.prefix}{key.upper()}" if self.prefix else ""
         return self.error(key, f"is missing; add it{other_place}")
 
-    def _read_secrets(self, cls: type) -> None:
+    def _read_secrets(self, cls: type) -> dict[str, ConfigError]:
+        """Read the files that secrets are in; return, by setting, why that could not be done."""
+        faults = {}
         for setting in attrs.fields(attrs.resolve_types(cls)):
             key = f"{setting.name}_file"
             if key in self.values and (setting.type is Secret or Secret in get_args(setting.type)):
-                if setting.name in self.values:
-                    raise self.error(key, f"{setting.name} is given as well; keep one of the two")
-                self.values[setting.name] = self._read_file(key)
+                try:
+                    if setting.name in self.values:
+                        raise self.error(key, f"{setting.name} is given as well; keep one of the two")
+                    self.values[setting.name] = self._read_file(key)
+                except ConfigError as error:
+                    faults[setting.name] = error
                 del self.values[key]
+        return faults
+
+    def _placeholders(self, cls: type) -> dict[str, ConfigError]:
+        """Return what still is as in the example file."""
+        still = [one for one in attrs.fields(cls) if _is_placeholder(self.values.get(one.name))]
+        remedy = {one.name: "" if one.default is attrs.NOTHING else ", or remove it" for one in still}
+        words = "is still what the example says; fill it in"
+        return {key: self.error(key, f"{words}{more}") for key, more in remedy.items()}
 
     def _read_file(self, key: str) -> Untyped:
         path = self.values[key]
@@ -136,21 +154,53 @@ class Table:
             raise self.error(key, f"cannot read {(self.folder / name).absolute()} {error}") from None
         return Untyped(trimmed(text), getattr(path, "variable", ""))
 
-    def _explained(self, cls: type, error: ClassValidationError) -> ConfigError:
-        """Choose one of the errors found. A misspelt name also makes a name missing, so it comes first."""
+    def _explained(self, cls: type, error: ClassValidationError) -> dict[str, ConfigError]:
+        """Word the errors found, by setting. A misspelt name also makes a name missing, which is told once."""
         names = {setting.name for setting in attrs.fields(cls)}
-        first = min(error.exceptions, key=lambda each: not isinstance(each, ForbiddenExtraKeysError))
-        if isinstance(first, ForbiddenExtraKeysError):
-            key = min(first.extra_fields)
-            return self.error(key, unknown("setting", key, names - _OF_THE_PROGRAM))
-        notes = getattr(first, "__notes__", ())
-        key = next((note.name for note in notes if isinstance(note, AttributeValidationNote)), "")
-        if isinstance(first, KeyError):
-            return self.missing(key)
-        text = str(first.args[0])
-        # cattrs knows no field where the value refused itself as a whole; its text then starts with the field's name.
-        name, _, rest = text.partition(": ")
-        return self.error(name, rest) if not key and name in names else self.error(key, text)
+        strangers = {key for each in error.exceptions for key in getattr(each, "extra_fields", ())}
+        found = {key: self.error(key, unknown("setting", key, names - _OF_THE_PROGRAM)) for key in sorted(strangers)}
+        meant = {name for key in strangers for name in difflib.get_close_matches(key, names, n=1)}
+        for each in error.exceptions:
+            if isinstance(each, ForbiddenExtraKeysError):
+                continue
+            notes = getattr(each, "__notes__", ())
+            key = next((note.name for note in notes if isinstance(note, AttributeValidationNote)), "")
+            if isinstance(each, KeyError):
+                found |= {} if key in meant else {key: self.missing(key)}
+                continue
+            text = str(each.args[0])
+            # Where the value refused itself as a whole cattrs knows no field; the text then starts with its name.
+            name, _, rest = text.partition(": ")
+            key, text = (name, rest) if not key and name in names else (key, text)
+            found[key] = self.error(key, text)
+        return found
+
+    def _out_of_limits(self, cls: type, known: Collection[str]) -> dict[str, ConfigError]:
+        """Return which other settings would be refused: the value as a whole tells only of the first."""
+        found = {}
+        for setting in attrs.fields(cls):
+            if setting.name in self.values and setting.name not in known and setting.validator:
+                try:
+                    value = _CONVERTER.structure(self.values[setting.name], setting.type)
+                    setting.validator(None, setting, setting.converter(value) if setting.converter else value)
+                except ValueError as error:
+                    found[setting.name] = self.error(setting.name, str(error).partition(": ")[2])
+                except AttributeError:
+                    continue  # it is looked at beside another setting, which may be wrong as well
+        return found
+
+
+def _in_order(cls: type, faults: Mapping[str, ConfigError]) -> list[ConfigError]:
+    """Return faults in the order of the settings. A misspelt name also makes a name missing, so it comes first."""
+    names = [setting.name for setting in attrs.fields(cls)]
+    return [faults[key] for key in sorted(faults, key=lambda key: names.index(key) if key in names else -1)]
+
+
+def _is_placeholder(value: object) -> bool:
+    """Return whether a raw value, or one of a list, is one of the example file's, alone or within a URL."""
+    if isinstance(value, list):
+        return any(map(_is_placeholder, value))
+    return isinstance(value, str) and re.search(rf"(?:^|/)\s*{_PLACEHOLDER}", value) is not None
 
 
 def _wrong_type(expected: str, value: object) -> NoReturn:

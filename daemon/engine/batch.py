@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import trio
 from attrs import define, field, frozen
 
-from daemon.engine.explanation import Step
+from daemon.engine.explanation import Explanation, Step
 from daemon.engine.signal import Signal
 from daemon.engine.verdict import Verdict
 from daemon.model import ExternalId, Kind, Lane, Mapped, VariantId
@@ -88,6 +88,18 @@ class Batch:
         """Whether an entity is known not to have been written: it is tried again, or refused."""
         verdict = self.verdicts.get(external_id)
         return verdict is not None and (verdict.failure is not None or verdict.outcome == "rejected")
+
+    def explanation(self, external_id: ExternalId, steps: Sequence[Step]) -> Explanation:
+        """Return what was found out about an entity that is explained; `steps` are what would be sent."""
+        verdict = self.verdicts.get(external_id)
+        return Explanation(
+            mapped=self.mapped.get(external_id),
+            row=self.rows.get(external_id),
+            steps=steps,
+            trouble=str(verdict.failure) if verdict and verdict.failure else None,
+            belongs_to=verdict.next if verdict else None,
+            gone=external_id in self.gone,
+        )
 
     def concerns_merchant(self, external_id: ExternalId) -> bool:
         """Whether the entity is, was or shall be in SparkLayer: of others the sync-log is told nothing."""

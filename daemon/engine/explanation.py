@@ -29,7 +29,8 @@ HELD = "its removal waits for a person; see: ignite-sync removals list"
 class Explanation:
     """What the store says (`mapped`; None: it could not be read), what the ledger says, and what would be sent.
 
-    `trouble` is why it could not be read or mapped, `belongs_to` the entity that is looked at instead.
+    `trouble` is why it could not be read or mapped, `belongs_to` the entity that is looked at instead, `gone` says that
+    the store does not have it.
     """
 
     mapped: Mapped[Any] | None
@@ -37,6 +38,7 @@ class Explanation:
     steps: Sequence[Step] = ()
     trouble: str | None = None
     belongs_to: ExternalId | None = None
+    gone: bool = False
 
     @property
     def remembered(self) -> Any:

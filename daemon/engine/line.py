@@ -21,6 +21,7 @@ from daemon.engine.site import Wanted, prepare_site
 from daemon.errors import MISSING_RIGHT, Blocked, Rejected, Side
 from daemon.model import Connection, ExternalId, Kind, Lane, StoreFacts
 from daemon.observability.metrics import Metrics
+from daemon.observability.tally import Tally
 from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.storage import ledger
@@ -116,6 +117,7 @@ class Line:
     now: Callable[[], float]
     chance: random.Random
     gate: Gate
+    tally: Tally = field(factory=Tally)
     desks: Mapping[Kind, Desk] = field(init=False)
     deliveries: Deliveries = field(init=False)
     _facts: StoreFacts | None = field(default=None, init=False)

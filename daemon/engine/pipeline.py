@@ -105,17 +105,15 @@ class Pipeline:
         line = self._line
         claim = Claim(external_id, 0, None, 0, line.now())
         batch = Batch({external_id: claim}, Lane.LIVE)
-        await self._read(batch, {}, await line.facts())
+        facts = await line.facts()
+        await self._read(batch, {}, facts)
+        if self._writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
+            # It may have been told as none of SparkLayer's without being looked for.
+            entity = await line.platform.read_one(self.kind, external_id, Lane.LIVE)
+            await self._map(batch, external_id, entity, facts)
         batch.rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
-        verdict = batch.verdicts.get(external_id)
-        steps = await self._explain_steps(batch, external_id) if verdict is None else ()
-        return Explanation(
-            mapped=batch.mapped.get(external_id),
-            row=batch.rows.get(external_id),
-            steps=steps,
-            trouble=str(verdict.failure) if verdict and verdict.failure else None,
-            belongs_to=verdict.next if verdict else None,
-        )
+        steps = () if external_id in batch.verdicts else await self._explain_steps(batch, external_id)
+        return batch.explanation(external_id, steps)
 
     async def _explain_steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
         """Tell what would be sent of an entity, and what would not because its removal waits for a person."""
@@ -351,14 +349,17 @@ class Pipeline:
     def _again(self, batch: Batch, external_id: ExternalId, verdict: Verdict, now: float) -> Again:
         claim, line, failure = batch.claims[external_id], self._line, verdict.failure
         told = {"site": str(line.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
-        self._desk.failed(external_id, failure.reason if isinstance(failure, Failure) else "broken")
+        reason = failure.reason if isinstance(failure, Failure) else "broken"
+        self._desk.failed(external_id, reason)
         if isinstance(failure, Failure):
             self._bugs.pop(external_id, None)
-            log.info("entity is tried again", reason=failure.reason, **told)
+            log.info("entity is tried again", reason=reason, **told)
         else:
             self._bugs[external_id] += 1
             log.error("entity broke the daemon; it is tried again", exc_info=failure, **told)
         spent = claim.attempts + 1 >= MOST_ATTEMPTS or self._bugs[external_id] >= MOST_BROKEN_ATTEMPTS
+        if spent:
+            line.tally.log("changes are parked", site=str(line.connection.site), kind=self.kind.value, reason=reason)
         after = failure.after if isinstance(failure, Retry) else None
         return Again(
             claim=claim,

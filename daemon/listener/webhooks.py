@@ -1,7 +1,8 @@
 """Takes webhooks: verify, read, record, answer. Answered 2xx only after the changes are committed.
 
 The platform's reader says whether the sender knows the secrets, on the raw bytes and before anything is parsed.
-A refusal tells nothing, and nothing of a delivery is ever logged but the name of an unknown scope.
+A refusal tells nothing, and nothing of a delivery is ever logged but the name of an unknown scope. That some are
+refused is: once a minute for each connection and reason, with how many.
 
 `record` returns when the changes are durable. It raises StorageTrouble when that cannot be now; `Routes` makes
 that 503, and the platform sends again.
@@ -16,7 +17,8 @@ from daemon.errors import StorageTrouble
 from daemon.listener.messages import Request, Response, problem
 from daemon.listener.routes import Route
 from daemon.model import Change, ConnectionId, Kind, Site
-from daemon.observability.metrics import Metrics
+from daemon.observability.metrics import Metrics, WebhookOutcome
+from daemon.observability.tally import Tally
 from daemon.platforms.base import Delivery, WebhookReader
 
 log = structlog.get_logger(__name__)
@@ -57,6 +59,7 @@ class Webhooks:
     _taken: Taken = _tell_nobody
     _failed: Failed = _tell_nobody
     _scopes_named: set[str] = field(init=False, factory=set)
+    _tally: Tally = field(init=False, factory=Tally)
 
     def routes(self) -> list[Route]:
         """Return what to serve."""
@@ -67,26 +70,28 @@ class Webhooks:
         site = Site(site_env, site_id)
         endpoint = self._directory(site)
         if endpoint is None:
-            self._metrics.webhook("unknown_site")
-            return problem(404, "No such connection.")
+            return self._refuse(None, "unknown_site", problem(404, "No such connection."))
         if not request.is_json:
-            self._metrics.webhook("unsupported", site)
-            return problem(415, "Webhooks are application/json.")
+            return self._refuse(site, "unsupported", problem(415, "Webhooks are application/json."))
         if not endpoint.reader.verify(request.headers, request.body):
-            self._metrics.webhook("refused", site)
-            return problem(401)
+            return self._refuse(site, "refused", problem(401))
         delivery: Delivery | None = None
         try:
             delivery = endpoint.reader.read(request.headers, request.body)
             response = await self._take(site, endpoint.connection_id, delivery)
         except Exception as error:
             if isinstance(error, ValueError) and delivery is None:
-                self._metrics.webhook("malformed", site)
-                return problem(400, str(error))
+                return self._refuse(site, "malformed", problem(400, str(error)))
             self._failed(endpoint.connection_id, {change.kind for change in delivery.changes} if delivery else ())
             raise
         self._taken(endpoint.connection_id)
         return response
+
+    def _refuse(self, site: Site | None, outcome: WebhookOutcome, answer: Response) -> Response:
+        """Count and log a refusal. A site that is none of ours is not named: anybody may ask for any."""
+        self._metrics.webhook(outcome, site)
+        self._tally.log("webhooks are refused", **({"site": str(site)} if site else {}), reason=outcome)
+        return answer
 
     async def _take(self, site: Site, connection_id: ConnectionId, delivery: Delivery) -> Response:
         if delivery.stale:

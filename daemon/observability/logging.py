@@ -7,9 +7,11 @@ written is lost and harms nobody: neither a full disk nor a collector that has g
 """
 
 import contextlib
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 import structlog
@@ -41,6 +43,14 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
+
+
+def line_of(event: str) -> str:
+    """Return a line as it is logged, for where nothing can be logged: the handler of a signal."""
+    moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    if sys.stderr is not None and sys.stderr.isatty():
+        return f"{moment} [info     ] {event}\n"
+    return json.dumps({"event": event, "level": "info", "timestamp": moment}) + "\n"
 
 
 @frozen

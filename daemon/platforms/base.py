@@ -38,6 +38,19 @@ class Entity:
     content: Any = field(repr=False, eq=False)
 
 
+MOST_FOUND = 50
+"""Entities that `find` returns at most."""
+
+
+@frozen
+class Match:
+    """An entity that somebody calls so: `by` names the field, such as "SKU"; `name` is the store's, for the asker."""
+
+    external_id: ExternalId
+    by: str
+    name: str = field(default="", repr=False)
+
+
 @frozen(kw_only=True)
 class Page:
     """A page of an enumeration. `cursor` starts the next one; None ends the enumeration.
@@ -148,6 +161,16 @@ class Platform(Protocol):
         """Read one entity; None only when the platform itself says that it does not exist. Raises BAD_ID.
 
         It is one answer, of which nothing irreversible follows: the engine asks once more before it removes anything.
+        """
+        ...
+
+    async def find(self, kind: Kind, text: str) -> Sequence[Match]:
+        """Find entities by what a person calls them, in the live lane, those that are not SparkLayer's too.
+
+        A product by each of its SKUs or its name, a customer by e-mail address, name or company, an order by its number
+        or the buyer's e-mail address. Where nothing is called so, those of which the name has the text in it. Each
+        once, at most `MOST_FOUND`; none only when the platform itself knows of none. Nothing is written, noted or
+        logged: the text and what is found may be about persons.
         """
         ...
 

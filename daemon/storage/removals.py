@@ -9,9 +9,9 @@ A removal is that of an entity, or of one of its variants. It is noted here wher
     allowed  a person has allowed it: it goes when the entity is next worked on
     going    it may go; kept for an hour, so that live removals are counted, and a retry is not counted twice
 
-`removal_allowed` decides, on counts alone. Live removals are counted over the last hour; a run's over the run, together
-with those that went live in the last hour. Held removals of earlier hours and runs are counted no more. Names are
-encrypted (`sealed`).
+`removal_allowed` decides, on counts alone. Live removals are counted over the last hour, a run's over the run, and each
+together with all that went in another way in the last hour without a person's permission. Held removals of earlier
+hours and runs are counted no more. Names are encrypted (`sealed`).
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from attrs import asdict, define, field, frozen
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, not_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, not_, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, VariantId
@@ -139,6 +139,7 @@ def _decide(conn: Connection, call: Decided) -> Held:
     waited_before = held(conn, call.connection_id, call.kind)
     limit = _Limit.of(conn, call.connection_id, call.kind)
     limit.count(conn, (*mine, c.run.is_(None), recent, c.state.in_(("waiting", "going", "held"))))
+    limit.count(conn, (*mine, c.run.is_not(None), *_went(call.now)))
     joining = [one for one in call.removals if one.key in present and _moves(one, present[one.key])]
     limit.add(one for one in joining if one.run is None)
     free = _runs_that_allow(conn, call.removals)
@@ -293,13 +294,20 @@ def _judged(conn: Connection, run: Row[Any], now: float) -> list[ExternalId]:
         return []
     limit = _Limit.of(conn, run.connection_id, kind, run.seen)
     limit.count(conn, (*mine, c.state.in_(("waiting", "going", "held"))))
-    # Those that went live just before belong to what is going on, and are among what SparkLayer had.
-    live = (c.run.is_(None), c.state == "going", c.decided_at >= now - HOUR)
-    limit.count(conn, (*_of(run.connection_id, kind), *live))
+    # Those that went just before, live or in another run, belong to what is going on, and are of what SparkLayer had.
+    others = or_(c.run.is_(None), c.run != run.id)
+    limit.count(conn, (*_of(run.connection_id, kind), others, *_went(now)))
     some_held = conn.execute(select(c.external_id).where(*mine, c.state == "held").limit(1)).first()
     go = run.allow_removals or (limit.kept and not some_held)
     conn.execute(update(removals).where(*waiting).values(state="going" if go else "held"))
     return ids if go else []
+
+
+def _went(now: float) -> Conditions:
+    """Match removals that went in the last hour, but for those of runs in which a person has allowed them."""
+    c, permitted = removals.c, select(full_syncs.c.id).where(full_syncs.c.allow_removals)
+    recent = c.decided_at.between(now - HOUR, now + HOUR)  # a clock may have been ahead
+    return c.state == "going", recent, or_(c.run.is_(None), c.run.not_in(permitted))
 
 
 def forget_waiting(conn: Connection, run_id: RunId) -> None:

@@ -79,7 +79,7 @@ def filled_in(text: str) -> str:
 
 def test_the_example_loads_when_it_is_filled_in() -> None:
     taken = settings(filled_in(EXAMPLE.read_text("utf-8")))
-    assert [str(one.site) for one in taken.connections] == ["live/jones-climbing"]
+    assert [str(one.site) for one in taken.connections] == ["live/changed"]
 
 
 def test_no_secret_of_the_example_is_taken() -> None:

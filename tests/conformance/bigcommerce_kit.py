@@ -119,6 +119,17 @@ class Stand:
             del self.store.orders.orders[number]
             self.store.metafields.forget("order", number)
 
+    def called(self, kind: Kind, external_id: ExternalId) -> Sequence[str]:
+        """Return what stands in the record; the buyer of all orders is one."""
+        number = int(external_id)
+        if kind is Kind.PRODUCTS:
+            entry = self.store.entry(number)
+            return [entry.product.name, *(variant.sku for variant in entry.variants)]
+        if kind is Kind.CUSTOMERS:
+            customer = self.store.customers.people[number].customer
+            return [customer.email, customer.company]
+        return [str(number), f"#{number}"]
+
     def revoke(self) -> None:
         """Have another token be valid, or the first one again."""
         self.api.access_token = TOKEN if self.api.access_token != TOKEN else "another-token"

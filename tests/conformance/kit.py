@@ -78,6 +78,10 @@ class Stand(Protocol):
         """Make the credentials void, or valid again."""
         ...
 
+    def called(self, kind: Kind, external_id: ExternalId) -> Sequence[str]:
+        """Return what a person calls an entity: each SKU and the name, the e-mail address, the number. No other's."""
+        ...
+
     def delivery(self, kind: Kind, external_id: ExternalId, *, body: bytes | None = None, age: float = 0) -> Sent:
         """Return the webhook of an update, signed `age` seconds ago, over `body` instead of its own if it is given."""
         ...

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from daemon.errors import Failure
 from daemon.model import Kind
 from tests.conformance.bigcommerce_kit import KIT
-from tests.conformance.broken import enumerating, failing, hearing, mapping, reading, registering, talking
+from tests.conformance.broken import enumerating, failing, finding, hearing, mapping, reading, registering, talking
 from tests.conformance.broken.base import Broken, BrokenReader
 from tests.conformance.house import open_house, same
 from tests.conformance.promise import PROMISES, load_promises
@@ -39,6 +39,12 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (reading.NeverSaysGone, "one_is_none_only_when_it_is_gone", Kind.CUSTOMERS),
     (reading.RemembersEntities, "an_edit_is_read_at_once", Kind.PRODUCTS),
     (reading.MapsPagesInAnotherWay, "however_it_is_read_it_is_the_same", Kind.PRODUCTS),
+    (finding.TakesTheFirst, "what_a_person_calls_it_leads_to_it", Kind.PRODUCTS),
+    (finding.KnowsIdsOnly, "what_a_person_calls_it_leads_to_it", Kind.CUSTOMERS),
+    (finding.AnswersForAll, "what_nobody_is_called_finds_nothing", Kind.ORDERS),
+    (finding.FindsNothingInTrouble, "trouble_finds_nothing_by_failing", Kind.CUSTOMERS),
+    (finding.NotesWhoIsLookedFor, "a_question_leaves_no_trace", Kind.PRODUCTS),
+    (finding.LogsWhoIsLookedFor, "a_question_leaves_no_trace", Kind.CUSTOMERS),
     (mapping.MapsByTheClock, "mapping_is_pure", Kind.PRODUCTS),
     (mapping.MapsAnotherId, "a_value_is_whole", Kind.CUSTOMERS),
     (mapping.PricesWhatIsNoVariant, "a_value_is_whole", Kind.PRODUCTS),

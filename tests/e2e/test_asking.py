@@ -165,7 +165,8 @@ async def test_an_explanation_compares_both_sides_and_sends_nothing(house: OpenH
             None,
         ]
         said = await _said(h, "explain", SITE, "products", str(JUMPER))
-        assert said.startswith(f"The store says:\n  Pullover {over_http['a product']['store']['url']}\n")
+        url = over_http["a product"]["store"]["url"]
+        assert said.startswith(f"{SITE} products {JUMPER}, Pullover {url}\n  It differs from what SparkLayer was told")
         assert "SparkLayer was told:\n  all of it\n" in said
         assert said.endswith("Would be sent now:\n  PATCH the product: it differs from what SparkLayer was last told\n")
         assert (writes(h), h.unequal) == (told, unequal), "nothing was sent"
@@ -190,4 +191,4 @@ STEPS: dict[str, list[str]] = {
 
 
 async def _explained(h: House, kind: str, external_id: object) -> Any:
-    return await _shown(h, "explain", SITE, kind, str(external_id))
+    return await _shown(h, "explain", SITE, kind, str(external_id), "--id")

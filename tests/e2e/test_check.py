@@ -1,5 +1,7 @@
 """`ignite-sync check` as an operator meets it, before the daemon is ever started."""
 
+import socket
+
 import pytest
 
 from daemon.sandbox import answer
@@ -28,3 +30,26 @@ async def test_a_token_without_scopes_is_told_with_the_remedy(house: OpenHouse, 
         assert failed.endswith(
             "; the API account must be allowed to read products, inventory, locations and store information"
         )
+
+
+@pytest.mark.holds("O7")
+async def test_the_port_of_the_running_daemon_is_no_trouble(house: OpenHouse) -> None:
+    async with house() as h:
+        code, output, _ = await h.process.command("check")
+        assert code == 0, output
+        assert f"ok      listener.port: 127.0.0.1:{h.process.port} is the running daemon's\n" in output
+
+
+@pytest.mark.holds("O7")
+async def test_all_that_is_wrong_is_told_in_one_run(house: OpenHouse) -> None:
+    """Settings, the port and a credential; a setting that is wrong decides the exit code."""
+    async with house(start=False) as h:
+        h.shop.faults.add("GET *", answer(401, "{}", {"content-type": "application/json"}))
+        with socket.create_server(("127.0.0.1", h.process.port)):
+            h.process.config.write_text('[logging]\nlevel = "loud"\n' + h.process.config.read_text())
+            code, output, errors = await h.process.command("check")
+        failed = [line.removeprefix("FAILED  ") for line in output.splitlines() if line.startswith("FAILED")]
+        assert (code, errors, len(failed)) == (2, "", 3), output
+        assert failed[0].startswith(f"{h.process.config}: logging.level: must be one of ")
+        assert failed[1].startswith("listener.port: 127.0.0.1:")
+        assert failed[2].startswith("test/sandbox BigCommerce: ")

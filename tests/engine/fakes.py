@@ -55,7 +55,7 @@ from daemon.model import (
 )
 from daemon.model import Site as SiteName
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import Announce, Delivery, Entity, Page, PlatformType, Registration, tell_nobody
+from daemon.platforms.base import Announce, Delivery, Entity, Match, Page, PlatformType, Registration, tell_nobody
 from daemon.sandbox.faults import HangUp
 from daemon.sandbox.message import Request
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
@@ -195,6 +195,10 @@ class Shop:
         problems = self.problems.get(entity.external_id, ())
         value = None if entity.external_id in self.excluded else entity.content
         return Mapped(value=value, problems=problems, name=f"N{entity.external_id}", url="https://shop.test")
+
+    async def find(self, _kind: Kind, text: str) -> Sequence[Match]:
+        await self._called("find")
+        return [Match(ExternalId(one), "name", f"N{one}") for one in self.products if f"N{one}" == text]
 
     async def probe(self) -> None:
         await self._called("probe")

@@ -7,6 +7,7 @@ from trio.testing import MockClock
 from daemon import inspection
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sync_log import SyncLogWriter
+from daemon.engine.works import Works
 from daemon.model import Kind
 from daemon.problems import MOST_LISTED, Trouble
 from daemon.storage import connections
@@ -54,7 +55,8 @@ async def test_hundreds_of_parts_that_are_wrong(autojump_clock: MockClock, kind:
         told = await _told(bench)
         [stored] = await bench.line.storage.read(connections.everyone)
         [issue] = await inspection.open_issues(bench.line.storage, bench.line.vault, stored, [kind])
-        explained = await inspection.explain(stored, bench.pipeline, "1")
+        works = Works(bench.line, None)
+        explained = await inspection.explain(stored, works, kind, "1")
         for listed in (issue["problems"], explained["store"]["problems"]):
             assert len(listed) == MOST_LISTED + 1
             assert listed[-1]["message"].startswith("590 more problems of this kind: ")

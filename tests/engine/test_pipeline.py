@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
@@ -165,6 +166,18 @@ async def test_what_breaks_ten_times_is_parked_until_its_next_change(autojump_cl
     await bench.change("1")
     await bench.work()
     assert bench.skus() == {"A": "1"}
+
+
+@pytest.mark.holds("O8")
+async def test_a_parked_change_leaves_a_line_without_content(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}))
+    bench.shop.broken = {"1"}
+    with capture_logs() as lines:
+        await bench.change("1")
+        await bench.work()
+    [parked] = [line for line in lines if line["event"] == "changes are parked"]
+    where = {"site": str(bench.line.connection.site), "kind": "products", "reason": "broken"}
+    assert parked == {"event": "changes are parked", "log_level": "warning", "times": 1, **where}
 
 
 @pytest.mark.parametrize("method", ["read", "read_one", "facts"])

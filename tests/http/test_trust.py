@@ -14,8 +14,8 @@ import trio
 from attrs import define, evolve, field
 
 from daemon import http
-from daemon.checks import check_connections
-from daemon.config import ConnectionSettings, DatabaseSettings, SecuritySettings, Settings, SparkLayerSettings
+from daemon.checks import check_all
+from daemon.config import ConnectionSettings, DatabaseSettings, SecuritySettings, Settings, SparkLayerSettings, Survey
 from daemon.errors import Blocked, Retry
 from daemon.http import Api
 from daemon.model import ApiKey, Lane, Secret, Site
@@ -150,7 +150,7 @@ async def test_check_says_what_is_wrong_with_a_certificate(authority: Authority,
             security=SecuritySettings(secret_keys=(Secret("a key of the tests"),)),
             connections=(link,),
         )
-        _, *sides, _ = await check_connections(settings)
+        sides = (await check_all(Survey(settings=settings, faulty=frozenset(), errors=())))[-2:]
     assert server.heard == b""
     assert [side.ok for side in sides] == [False, False]
     for side in sides:

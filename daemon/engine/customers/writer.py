@@ -19,6 +19,7 @@ from daemon.engine.customers.plan import CustomerPlan, Subject, plan_customers
 from daemon.engine.explanation import Step
 from daemon.engine.jobs import Job, carry_out, find_jobs
 from daemon.engine.line import Line
+from daemon.engine.lookup import email_key
 from daemon.engine.verdict import Verdict
 from daemon.errors import Duplicate, Rejected, Retry
 from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane, Problem
@@ -223,7 +224,7 @@ class CustomerWriter(WithoutVariants):
         return self._email_key(customer.email)
 
     def _email_key(self, email: str) -> EmailKey:
-        return EmailKey(self._line.fingerprint(email.lower()).hex())
+        return email_key(self._line, email)
 
     def _parts(self, customer: Customer) -> Parts:
         return Parts(

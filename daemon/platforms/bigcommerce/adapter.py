@@ -6,10 +6,11 @@ from typing import Any, Protocol
 from daemon.errors import Failure, Retry
 from daemon.http import Transport
 from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
-from daemon.platforms.base import Announce, Entity, Page, Registration, tell_nobody
+from daemon.platforms.base import Announce, Entity, Match, Page, Registration, tell_nobody
 from daemon.platforms.bigcommerce import hooks, wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers.reader import CustomerReader
+from daemon.platforms.bigcommerce.lookup import Lookup
 from daemon.platforms.bigcommerce.orders.reader import OrderReader
 from daemon.platforms.bigcommerce.products.reader import ProductReader
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -59,6 +60,7 @@ class BigCommerce:
         self._client = Client(settings, transport, observe)
         self.limiter = self._client.limiter
         kept = shelf or MemoryShelf()
+        self._lookup = Lookup(self._client)
         self._store = StoreReader(self._client, settings.store_hash)
         self._readers: Mapping[Kind, Reader] = {
             Kind.STORE: self._store,
@@ -90,6 +92,10 @@ class BigCommerce:
     async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one entity; None when BigCommerce itself tells that there is none."""
         return await self._readers[kind].read_one(external_id, lane)
+
+    async def find(self, kind: Kind, text: str) -> Sequence[Match]:
+        """Find entities by what a person calls them."""
+        return await self._lookup.find(kind, text)
 
     def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
         """Map an entity. Raises the failure of what belongs to it, and Retry when it is not what was agreed."""

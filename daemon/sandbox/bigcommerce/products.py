@@ -100,6 +100,7 @@ def _filters(query: Parameters) -> list[Callable[[Product], bool]]:
     """Return what a product must pass; both ends of a span of time belong to it."""
     visible, availability = query.flag("is_visible"), query.text("availability")
     listed, single = query.text("sku:in"), query.text("sku")
+    name, keyword = query.text("name"), query.text("keyword")
     since, until = query.time("date_modified:min"), query.time("date_modified:max")
     skus = None if listed is None else listed.split(",")
     filters: dict[Callable[[Product], bool], bool] = {
@@ -107,6 +108,8 @@ def _filters(query: Parameters) -> list[Callable[[Product], bool]]:
         lambda product: product.availability == availability: availability is not None,
         lambda product: product.sku in (skus or ()): skus is not None,
         lambda product: product.sku == single: single is not None,
+        lambda product: product.name == name: name is not None,
+        lambda product: _has_words(product, keyword or ""): keyword is not None,
         lambda product: _seconds(product.date_modified) >= (since or 0): since is not None,
         lambda product: _seconds(product.date_modified) <= (until or 0): until is not None,
     }
@@ -174,6 +177,12 @@ def _options(entry: Entry) -> list[dict[str, Any]]:
             labels = option["option_values"]
             labels.setdefault(value.id, {"id": value.id, "label": value.label, "sort_order": len(labels)})
     return [option | {"option_values": list(option["option_values"].values())} for option in options.values()]
+
+
+def _has_words(product: Product, keyword: str) -> bool:
+    """Return whether the name or the SKU has one of the words of `keyword`, as a search engine finds them."""
+    there = f"{product.name} {product.sku}".lower()
+    return any(word in there for word in keyword.lower().split())
 
 
 def _seconds(stamp: str) -> float:

@@ -5,7 +5,7 @@ import json
 import pytest
 from trio.testing import MockClock
 
-from daemon.model import ExternalId, Kind, Lane, Mapped
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import BESIDE
 from daemon.platforms.bigcommerce.metafields import MOST_ASKED
 from daemon.platforms.shelf import MemoryShelf
@@ -52,7 +52,7 @@ async def test_no_order_follows_from_the_metafields_of_one_that_has_and_had_no_c
     await house.walk(Kind.ORDERS)
     house.calls()
     (entity,) = (await house.shop.read(Kind.ORDERS, [told], Lane.LIVE)).values()
-    assert (entity.external_id, house.shop.map(Kind.ORDERS, entity, FACTS)) == (told, Mapped(value=None))
+    assert (entity.external_id, house.shop.map(Kind.ORDERS, entity, FACTS).value) == (told, None)
     assert house.calls() == {"GET /v3/orders/{order_id}/metafields": 1}
 
 

@@ -28,6 +28,11 @@ Outcome = tuple[Any, Exception | None]
 Committed = Callable[[Operation[Any, Any], Any, Any], None]
 """Told of each call that was committed: the operation, the call, its result."""
 
+
+class DiskFull(StorageTrouble):
+    """The disk of the simulation was full when a call was to be committed."""
+
+
 COMMIT_SECONDS = 0.002
 SLOW_COMMIT_SECONDS = 0.4
 SLOW_SHARE = 0.03
@@ -154,7 +159,7 @@ class Storage:
     def _commit(self, batch: Sequence[_Waiting]) -> list[Outcome]:
         """Commit all of `batch`, or each call alone when that fails."""
         if self._disk.full:
-            return [(None, StorageTrouble("database or disk is full", reason="storage")) for _ in batch]
+            return [(None, DiskFull("database or disk is full", reason="storage")) for _ in batch]
         try:
             outcomes = self._disk.transact(_all, batch)
         except Exception as error:  # noqa: BLE001  whatever a call raises belongs to its caller

@@ -48,7 +48,9 @@ def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
     """Map one customer. Never raises for what `wire` accepts."""
     raw = told.customer
     if not told.is_b2b:
-        return Mapped(value=None, name=_name(raw), url=_url(raw.id, facts))
+        group = f"Its customer group, {raw.customer_group_id}, is" if raw.customer_group_id else "It is in no group, so"
+        why = f"{group} none of the B2B groups." if raw.customer_group_id else f"{group} it is no B2B customer."
+        return Mapped(value=None, name=_name(raw), url=_url(raw.id, facts), reasons=(why,))
     problems: list[Problem] = []
     email = (raw.email or "").strip()
     if not _EMAIL.fullmatch(email):

@@ -100,7 +100,22 @@ def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
         problems=tuple(problems) if placed_and_kept else (),
         name=f"Order {raw.id}",
         url=url_of(raw.id, facts),
+        reasons=tuple(_why_not(raw)),
     )
+
+
+def foreign() -> Mapped[Order]:
+    """Map an order that is none of SparkLayer's: to nothing."""
+    why = "It was not placed through SparkLayer: it has no cart_id among its metafields of the namespace sparklayer."
+    return Mapped(value=None, reasons=(why,))
+
+
+def _why_not(raw: wire.Order) -> Iterator[str]:
+    """Yield why an order of ours must not be in SparkLayer."""
+    if raw.is_deleted:
+        yield f"It is archived in {PLATFORM}."
+    if raw.status_id == INCOMPLETE:
+        yield "It is incomplete: its buyer has not paid yet."
 
 
 def _moment(raw: wire.Order, name: str, problems: list[Problem]) -> datetime | None:

@@ -139,7 +139,9 @@ class OrderReader:
         """Map an order; one that is not ours maps to nothing."""
         if isinstance(entity.content, wire.Odd):
             return faults.unread(entity.content, facts)
-        return mapping.order(entity.content, facts) if entity.content is not None else Mapped(value=None)
+        if entity.content is None:
+            return mapping.foreign()
+        return mapping.order(entity.content, facts)
 
     async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Failure | None]:
         """Return those of `ids` that have a cart, or for which that cannot be told now, with the failure.

@@ -48,6 +48,9 @@ GRAMS_IN: Mapping[str, Decimal] = {
 """The store's unit of weight, in lower case, in grams: the words of the API's enum (LBS, Ounces, KGS, Grams,
 Tonnes), of the help centre and their short forms. A tonne is taken to be metric (inferred)."""
 
+MOST_NAMED = 10
+"""SKUs that are named in one sentence."""
+
 LONGEST_SKU = 255
 LONGEST_SLUG = 255
 """What SparkLayer takes at most is not documented (inferred)."""
@@ -114,7 +117,19 @@ def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
         problems=tuple(problems),
         name=raw.name or raw.sku or str(raw.id),
         url=url_of(raw.id, facts),
+        reasons=tuple(_why_not_shown(raw, kept)),
     )
+
+
+def _why_not_shown(raw: wire.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
+    """Yield why SparkLayer does not show the product, or some of its variants."""
+    if not raw.is_visible:
+        yield f"It is hidden in {PLATFORM}, so SparkLayer has it suspended."
+    if raw.availability == "disabled":
+        yield f"It cannot be purchased in {PLATFORM}, so SparkLayer has it suspended."
+    closed = [sku for sku, variant in kept if variant.purchasing_disabled]
+    if closed:
+        yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has that suspended."
 
 
 def _attributes(told: Told, variant: wire.Variant, problems: list[Problem]) -> Attributes:

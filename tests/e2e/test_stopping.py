@@ -1,0 +1,174 @@
+"""Ctrl-C is answered at once, at whatever moment it comes; and a command whose reader has gone ends without a word.
+
+What hangs here is a stand-in that takes connections and never answers, or a file of settings that nobody writes.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.process import ROOT, free_port
+
+pytestmark = pytest.mark.holds("O6")
+
+PATIENCE = 60
+CONFIG = """
+[listener]
+port = {port}
+admin_token = "an-admin-token"
+[database]
+url = "sqlite:///{folder}/x.db"
+[sparklayer]
+test_url = "{api}"
+[security]
+secret_keys = ["0123456789abcdef"]
+[[connections]]
+site_env = "test"
+site_id = "x"
+client_id = "c"
+client_secret = "s"
+platform = "bigcommerce"
+[connections.bigcommerce]
+api_url = "{api}"
+store_hash = "abc"
+access_token = "t"
+"""
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[tuple[socket.socket, str]]:
+    """Listen at a port of loopback and answer nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server, f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def started(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command; it is gone at the end."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "daemon", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupted(process: subprocess.Popen[str]) -> tuple[int, Sequence[str]]:
+    """Interrupt a process; return its exit code and the lines of stderr from the answer on."""
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    lines = errors.splitlines()
+    assert sum("stopping" in line for line in lines) == 1, errors
+    first = next(number for number, line in enumerate(lines) if "stopping" in line)
+    return process.returncode, lines[first:]
+
+
+@pytest.mark.parametrize(("word", "code"), [("run", 0), ("check", 1), ("status", 1)])
+def test_while_settings_are_read(tmp_path: Path, word: str, code: int) -> None:
+    settings = tmp_path / "s.toml"
+    os.mkfifo(settings)
+    with started(word, "--config", str(settings)) as process, settings.open("w"):  # open: as soon as it reads
+        assert interrupted(process) == (code, ["ignite-sync: stopping"])
+
+
+@pytest.mark.parametrize("words", [["check"], ["sync", "test/x", "products", "--watch"], ["status"]])
+def test_while_the_other_side_does_not_answer(tmp_path: Path, words: Sequence[str]) -> None:
+    with silent() as (server, api):
+        port = server.getsockname()[1] if words != ["check"] else free_port()
+        (tmp_path / "s.toml").write_text(CONFIG.format(port=port, folder=tmp_path, api=api), "utf-8")
+        with started(*words, "--config", str(tmp_path / "s.toml")) as process:
+            connection, _ = server.accept()
+            with connection:
+                assert interrupted(process) == (1, ["ignite-sync: stopping"])
+
+
+def test_by_the_daemon_however_little_it_logs(tmp_path: Path) -> None:
+    with silent() as (server, api):
+        quiet = '[logging]\nlevel = "error"\n'
+        (tmp_path / "s.toml").write_text(quiet + CONFIG.format(port=0, folder=tmp_path, api=api), "utf-8")
+        with started("run", "--config", str(tmp_path / "s.toml")) as process:
+            connection, _ = server.accept()  # its first request: it runs
+            with connection:
+                code, lines = interrupted(process)
+        assert code == 0
+        assert lines[0].startswith('{"event": "stopping"')
+
+
+def test_by_a_demo_that_has_only_begun() -> None:
+    """It loads its modules: nothing is printed yet."""
+    code = "import sys; from daemon import stopping; stopping.watch_start(); print(flush=True); sys.stdin.read()"
+    line = [sys.executable, "-c", code, "demo"]
+    with subprocess.Popen(
+        line, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == "ignite-sync: stopping\n"
+
+
+def test_by_nobody_whom_a_shell_has_put_in_the_background(tmp_path: Path) -> None:
+    settings = tmp_path / "s.toml"
+    os.mkfifo(settings)
+    line = [sys.executable, "-m", "daemon", "status", "--config", str(settings)]
+    with subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *line], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        with settings.open("w") as written:
+            process.send_signal(signal.SIGINT)
+            written.write("[security\n")
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert "is not valid TOML" in errors
+
+
+READ = {
+    "demo": ["demo", "--port", "0", "--exit"],
+    "help": ["--help"],
+    "status": ["status"],
+    "issues": ["issues"],
+    "check": ["check"],
+}
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+@pytest.mark.parametrize("name", READ)
+def test_a_reader_that_has_gone_is_no_trouble(tmp_path: Path, name: str, lines: int) -> None:
+    (tmp_path / "s.toml").write_text(
+        f'[database]\nurl = "sqlite:///{tmp_path}/x.db"\n[listener]\nport = {free_port()}\nadmin_token = "t"\n'
+        '[security]\nsecret_keys = ["0123456789abcdef"]\n',
+        "utf-8",
+    )
+    if name in {"status", "issues"}:
+        subprocess.run([sys.executable, "-c", MADE, str(tmp_path / "x.db")], cwd=ROOT, check=True)
+    words = READ[name] if name in {"demo", "help"} else [*READ[name], "--config", str(tmp_path / "s.toml")]
+    with started(*words) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for _ in range(lines):
+            process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(PATIENCE) in {0, 1}
+    assert "Traceback" not in errors
+    assert "BrokenPipe" not in errors
+
+
+MADE = """
+import sys, trio
+from pathlib import Path
+from daemon.storage.database import open_database
+async def made():
+    async with open_database(Path(sys.argv[1])):
+        pass
+trio.run(made)
+"""

@@ -1,0 +1,178 @@
+"""`explain` takes what people call an entity, and says why it is as it is: of the daemon, and of the database alone."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import trio
+
+from daemon.config import load
+from daemon.offline import Offline
+from daemon.platforms import load_platforms
+from daemon.sandbox import Store, answer
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import PATIENCE, SITE
+from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
+
+pytestmark = pytest.mark.holds("O5")
+
+JUMPER, MUG = 1, 9
+either = pytest.mark.parametrize("running", [True, False], ids=["of the daemon", "of its database"])
+
+
+async def explained(h: House, kind: str, text: str, *options: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit code and what is said of an entity."""
+    code, output, errors = await h.process.command("explain", SITE, kind, text, "--json", *options)
+    assert output, errors
+    found: dict[str, Any] = json.loads(output)
+    return code, found
+
+
+async def answered(h: House, kind: str, text: str) -> dict[str, Any]:
+    """Return what the command would print: of the running daemon, or of its database. Starts no process."""
+    if h.process.living:
+        order = {"site": SITE, "kind": kind, "text": text}
+        response = await h.process.request("POST", "/admin/explain", json=order)
+        found: dict[str, Any] = response.raise_for_status().json()
+        return found
+    settings = load(h.process.config, {}, load_platforms())
+    return await trio.to_thread.run_sync(Offline(settings).explain, SITE, kind, text)
+
+
+def codes(found: Mapping[str, Any]) -> list[str]:
+    return [reason["code"] for reason in found["why"]]
+
+
+CALLED = [
+    ("products", "J-S", JUMPER),
+    ("products", "Jumper", JUMPER),
+    ("products", "MUG", MUG),
+    ("products", str(MUG), MUG),
+    ("customers", "shop@example.com", SHOP),
+    ("customers", "The head", HEAD),
+    ("customers", "branch@example.com", BRANCH),
+    ("customers", "Bea", BUYER),
+    ("customers", str(SHOP), SHOP),
+    ("orders", str(FIRST), FIRST),
+    ("orders", f"#{FIRST}", FIRST),
+    ("orders", cart(FIRST), FIRST),
+    ("orders", "head@example.com", FIRST),
+    ("store", "store", "store"),
+]
+
+
+@either
+async def test_an_entity_is_found_by_what_people_call_it(house: OpenHouse, *, running: bool) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        told = writes(h)
+        if not running:
+            assert await h.process.terminate() == 0
+        for kind, text, external_id in CALLED:
+            found = await answered(h, kind, text)
+            assert (found["trouble"], found.get("id")) == (None, str(external_id)), (kind, text, found)
+            assert found["why"], text
+        code, found = await explained(h, "products", "nobody-has-this")
+        assert (code, found["matches"], codes(found)) == (0, [], ["unknown"])
+        assert writes(h) == told, "nothing is sent"
+        assert "example.com" not in h.process.output, "nobody is logged"
+
+
+async def test_several_of_a_name_are_listed(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        h.store.set_title(MUG, "Jumper", silent=True)
+        code, found = await explained(h, "products", "Jumper")
+        assert (code, {one["id"] for one in found["matches"]}) == (0, {str(JUMPER), str(MUG)})
+        assert "store" not in found
+        code, found = await explained(h, "products", str(MUG), "--id")
+        assert (code, codes(found)) == (0, ["unsent"])
+
+
+WHY: dict[tuple[str, str], list[str]] = {
+    ("customers", "buyer@example.com"): ["excluded"],
+    ("customers", "shop@example.com"): ["excluded", "unsent"],
+    ("customers", "branch@example.com"): ["deleted", "unsent"],
+    ("customers", "head@example.com"): ["in_sync"],
+    ("products", "HIDDEN"): ["hidden", "in_sync"],
+    ("products", "GONE"): ["deleted", "unsent"],
+    ("products", "999"): ["unknown"],
+    ("products", "Bare"): ["must_fix", "must_fix", "in_sync"],
+    ("products", "LATE"): ["unsent"],
+    ("orders", str(FIRST)): ["in_sync"],
+    ("orders", str(FIRST + 1)): ["excluded", "unsent"],
+    ("orders", str(FIRST + 2)): ["excluded"],
+    ("orders", "4711"): ["unknown"],
+    ("store", "store"): ["in_sync"],
+    ("store", "shop"): ["unknown"],
+}
+
+
+def _store() -> Store:
+    store = trade_store()
+    for sku in ("HIDDEN", "GONE", "BARE", "LATE"):
+        store.add_product(sku.capitalize(), price=4, variants=[{"sku": sku, "stock": 1}])
+    store.orders.place(HEAD, [{"sku": "MUG"}], cart_id=cart(FIRST + 1))
+    store.orders.place(BUYER, [{"sku": "MUG"}])
+    return store
+
+
+def _change(h: House) -> None:
+    """Have something happen to each that no webhook tells of, but for two products."""
+    h.store.set_visible(_product(h, "HIDDEN"), visible=False)
+    h.store.set_sku(h.store.by_sku("BARE").id, "")
+    h.store.delete_product(_product(h, "GONE"), silent=True)
+    h.store.set_price(_product(h, "LATE"), 3.5, silent=True)
+    h.store.customers.set_group(SHOP, 0, silent=True)
+    h.store.customers.delete(BRANCH, silent=True)
+    h.store.orders.archive(FIRST + 1, silent=True)
+
+
+def _product(h: House, sku: str) -> int:
+    return h.store.by_sku(sku).product_id
+
+
+@either
+async def test_why_an_entity_is_as_it_is(house: OpenHouse, *, running: bool) -> None:
+    async with house(_store()) as h:
+        await h.first_sync()
+        _change(h)
+        await h.settle()
+        if not running:
+            assert await h.process.terminate() == 0
+        for (kind, text), reasons in WHY.items():
+            found = await answered(h, kind, text)
+            assert (found["trouble"], codes(found)) == (None, reasons), (kind, text, found)
+        _, output, _ = await h.process.command("explain", SITE, "customers", "buyer@example.com")
+        assert "\n  It is in no group, so it is no B2B customer.\n" in output
+
+
+async def test_what_waits_is_told_with_its_error(house: OpenHouse) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        h.site.faults.add("PATCH */products/*", answer(502))
+        h.store.set_title(MUG, "Cup")
+        found: dict[str, Any] = {"why": [{"text": ""}]}
+        with trio.fail_after(PATIENCE):
+            while ", tried " not in found["why"][0]["text"]:
+                found = await answered(h, "products", "MUG")
+        assert codes(found) == ["waiting"]
+        assert "502" in found["why"][0]["text"]
+        h.site.faults.clear()
+
+
+@either
+async def test_it_ends_with_1_when_the_store_cannot_be_read(house: OpenHouse, *, running: bool) -> None:
+    async with house(trade_store()) as h:
+        await h.first_sync()
+        if not running:
+            assert await h.process.terminate() == 0
+        h.shop.faults.add("GET *", answer(503))
+        for words in (["MUG"], [str(MUG), "--id"]):
+            code, found = await explained(h, "products", *words)
+            assert (code, codes(found)) == (1, ["unreadable"])
+            assert "503" in found["trouble"]
+        code, output, _ = await h.process.command("explain", SITE, "products", "MUG")
+        assert code == 1
+        assert "503" in output

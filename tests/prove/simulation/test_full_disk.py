@@ -1,0 +1,53 @@
+"""Which ends of the daemon on a full disk the simulator forgives: only a start, whatever the disk does meanwhile."""
+
+import random
+from typing import cast
+
+import pytest
+from trio.testing import MockClock
+
+from tests.prove.simulation.disk import Disk
+from tests.prove.simulation.life import Life, settings
+from tests.prove.simulation.network import Connected
+from tests.prove.simulation.steady import Clock
+from tests.prove.simulation.world import could_not_start
+
+
+def a_life(disk: Disk) -> Life:
+    return Life(
+        settings=settings(900.0),
+        disk=disk,
+        clock=cast("Clock", None),
+        connected=Connected(1),
+        committed=lambda *_: None,
+        chance=random.Random(1),
+    )
+
+
+@pytest.mark.parametrize("room_again", [True, False])
+async def test_a_start_on_a_full_disk_is_forgiven_also_when_there_is_room_again(
+    autojump_clock: MockClock, *, room_again: bool
+) -> None:
+    disk = Disk()
+    disk.full, life = True, a_life(disk)
+    await life.run()
+    disk.full = not room_again
+    assert life.ended_by is not None
+    assert could_not_start(life)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+async def test_another_error_is_not_forgiven_while_the_disk_is_full(autojump_clock: MockClock, *, ready: bool) -> None:
+    disk = Disk()
+    disk.full, life = True, a_life(disk)
+    await life.run()
+    if ready:
+        life.ready.set()
+    else:
+        life.ended_by = ExceptionGroup("both", [*_group(life.ended_by), RuntimeError("a bug")])
+    assert not could_not_start(life)
+
+
+def _group(error: BaseException | None) -> list[Exception]:
+    assert isinstance(error, ExceptionGroup)
+    return list(error.exceptions)

@@ -213,6 +213,7 @@ BAD_FILES = {
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secrets_file_that_cannot_be_used_is_told(name: str, what: str) -> None:
     content, words = BAD_FILES[what]
+    words = words.replace("cannot read secret ", f"cannot read {Path.cwd() / 'secret'} ")
     Path("secret").write_bytes(content)
     others = {key: value for key, value in ENVIRONMENT.items() if key != name}
     where = name if words.startswith(("must", "is")) else f"{name}_FILE"

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from daemon.model import Lane
 from daemon.throttle.policy import Numbers, Pause
+from daemon.throttle.refusals import MOST_FOREIGN, MOST_STEPS, TRIAL, Refusals, Trial
 
 FIRST_RATE = 10.0
 SLOWEST_RATE = 1.0
@@ -109,8 +110,11 @@ class AdaptivePolicy:
         self._rate = rate
         self._ceiling: float | None = None
         self._growth = 0.0
-        self._hold = ROUGH_HOLD_SECONDS
+        self._rough = True
+        self._probe_at = -math.inf
         self._pause = Pause(jitter)
+        self._refusals = Refusals()
+        self._trial: Trial | None = None
         self._meter = Meter()
         self._burst = 0.0
         self._probe: Sequence[Stretch] = ()
@@ -143,14 +147,18 @@ class AdaptivePolicy:
         del headers
         self._pause.accepted(began)
         self._meter.count()
+        self._count(now, began, refused=False)
         if began >= self._stepped < self._held_back:
             self._grow(now)
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
-        """Pause, and fall unless this refusal belongs to the last event."""
+        """Have the whole API wait when refusals are crowded, and lower the rate."""
         del headers
-        if began >= self._event and now - self._event >= EVENT_SECONDS:
-            self._fall(now)
+        self._count(now, began, refused=True)
+        if self._refusals.crowded:
+            self._heed(now)
+        elif not self._pause.begun:
+            return
         self._pause.refused(now, began, after)
 
     def lost(self, now: float, began: float) -> None:
@@ -160,6 +168,43 @@ class AdaptivePolicy:
         """Return what is known."""
         del now
         return Numbers(rate=self._rate, ceiling=self._ceiling)
+
+    def _count(self, now: float, began: float, *, refused: bool) -> None:
+        """Count an answer to a request that began since the last event; end a trial that is over."""
+        if began < self._event:
+            return
+        self._refusals.count(refused=refused)
+        if self._refusals.answers < TRIAL:
+            return
+        if self._trial is not None and self._trial.helped(self._refusals.share):
+            self._refusals.foreign = min(MOST_FOREIGN, self._refusals.share)
+            self._trial = None
+        elif self._trial is not None:
+            self._take_back(now)
+        self._refusals.restart()
+
+    def _heed(self, now: float) -> None:
+        """Lower the rate once refusals are crowded."""
+        trial, share = self._trial, self._refusals.share
+        if trial is None:
+            self._trial = Trial(rate=self._rate / (1.0 + self._growth), ceiling=self._ceiling, probe_at=self._probe_at, share=share)
+            self._fall(now)
+        elif trial.steps < MOST_STEPS or share > MOST_FOREIGN:
+            trial.steps += 1
+            self._fall(now)
+        else:
+            self._take_back(now)
+        self._event = now
+        self._meter.restart(now)
+        self._refusals.heeded()
+
+    def _take_back(self, now: float) -> None:
+        """Go on as before the trial: what is refused is not due to our pace."""
+        assert self._trial is not None
+        self._refusals.foreign = min(MOST_FOREIGN, self._refusals.share)
+        self._step(now, 0.0)
+        self._rate, self._ceiling, self._probe_at = self._trial.rate, self._trial.ceiling, self._trial.probe_at
+        self._trial = None
 
     def _save(self, now: float) -> None:
         most = max(SAVED_TURNS, self._rate * SAVED_SECONDS)
@@ -171,7 +216,7 @@ class AdaptivePolicy:
         if self._ceiling is None:
             if now - self._stepped >= DOUBLING_SECONDS:
                 self._step(now, 1.0)
-        elif now - self._event >= self._hold and now - self._stepped >= CREEPING_SECONDS:
+        elif now >= self._probe_at and now - self._stepped >= CREEPING_SECONDS:
             self._step(now, min(1.0, self._growth * FASTER or FIRST_CREEP))
 
     def _step(self, now: float, growth: float) -> None:
@@ -186,7 +231,7 @@ class AdaptivePolicy:
         seconds, accepted = stretches[0]
         if not accepted:
             return  # Refused before anything was accepted: others used the API up, which says nothing of a ceiling.
-        rough = self._ceiling is None or (not self._growth and self._hold == ROUGH_HOLD_SECONDS)
+        rough = self._ceiling is None or (not self._growth and self._rough)
         if self._ceiling is None:
             found = ROUGH_FALL * accepted / seconds
         elif self._growth:
@@ -199,11 +244,11 @@ class AdaptivePolicy:
             self._probe = stretches[1:]
             self._burst *= FADING
         self._rate = self._ceiling = max(SLOWEST_RATE, min(found, self._rate / (1.0 + self._growth)))
-        self._hold = ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / self._rate)
+        self._rough = rough
+        self._probe_at = now + (ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / self._rate))
         self._growth = 0.0
         self._saved, self._saved_at = -min(self._burst, UNUSED_SECONDS * self._rate), now
-        self._event = self._stepped = now
-        self._meter.restart(now)
+        self._stepped = now
 
     def _pace(self, stretches: Sequence[Stretch]) -> float:
         """Return how fast the other side lets requests through at least."""

@@ -70,6 +70,11 @@ class Pause:
         self._since = -math.inf
         self._refusals = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether it is not over: nobody was accepted since."""
+        return self._refusals > 0
+
     def wait(self, now: float, in_flight: int) -> float:
         """Return the seconds left, infinity while the request that goes alone is under way."""
         if not self._refusals:

@@ -21,17 +21,17 @@ TRIAL = 200
 FEWER = 1 / 3
 """The share of refusals has fallen if it is less than this of what it was: chance alone makes it differ that much."""
 
-LEAST_SHARE = 2 / TRIAL
-"""A share below this is chance."""
-
 LEAST_ANSWERS = 50
 """Answers over which a share is read at least: two refusals in a row tell little of it."""
 
-MOST_STEPS = 2
-"""So often the rate is lowered in a trial. The second step is to a pace that was proven, pauses included."""
+LEAST_ACCEPTED = 5
+"""Answers over which a pace is read at least."""
 
-MOST_FOREIGN = 0.1
+MOST_FOREIGN = 0.2
 """An API that refuses more than this wants less of us, whoever is to blame."""
+
+FOLLOWING = 0.25
+"""How much the foreign share follows the share of `TRIAL` answers."""
 
 SURE = 3.0
 """Standard deviations beyond which refusals are no chance."""
@@ -42,40 +42,55 @@ class Refusals:
 
     def __init__(self) -> None:
         self.foreign = 0.0
-        self._recent: deque[bool] = deque(maxlen=RECENT)
-        self._answers = 0
-        self._refused = 0
+        self._recent: deque[tuple[float, bool]] = deque(maxlen=RECENT)
+        """When each answer came, and whether it was a refusal."""
+        self.answers = 0
+        """How many answers came since the last step."""
+        self.refused = 0
+        """How many of these were refusals."""
 
-    def count(self, *, refused: bool) -> None:
+    def count(self, now: float, *, refused: bool) -> None:
         """Count an answer."""
-        self._recent.append(refused)
-        self._answers += 1
-        self._refused += refused
+        self._recent.append((now, refused))
+        self.answers += 1
+        self.refused += refused
 
     @property
     def crowded(self) -> bool:
         """Whether more of the last answers were refusals than the foreign share explains."""
-        expected = RECENT * self.foreign
-        return sum(self._recent) >= max(CROWDED, math.ceil(1 + expected + SURE * math.sqrt(expected)))
+        return self._over(RECENT, sum(refused for _, refused in self._recent))
 
     @property
-    def answers(self) -> int:
-        """How many answers came since the last step."""
-        return self._answers
+    def too_many(self) -> bool:
+        """Whether more were refusals since the last step than the foreign share explains."""
+        return self._over(self.answers, self.refused)
+
+    def _over(self, answers: int, refused: int) -> bool:
+        expected = answers * self.foreign
+        return refused >= max(CROWDED, math.ceil(1 + expected + SURE * math.sqrt(expected)))
+
+    def pace(self) -> float:
+        """Return how fast requests were accepted between the refusals that are crowded; 0 if it cannot be told."""
+        refused = [place for place, (_, refused) in enumerate(self._recent) if refused]
+        accepted = refused[-1] - refused[0] + 1 - len(refused)
+        seconds = self._recent[refused[-1]][0] - self._recent[refused[0]][0]
+        return accepted / seconds if accepted >= LEAST_ACCEPTED and seconds > 0 else 0.0
 
     @property
     def share(self) -> float:
         """The share of refusals since the last step."""
-        return self._refused / max(self._answers, LEAST_ANSWERS)
+        return self.refused / max(self.answers, LEAST_ANSWERS)
 
-    def restart(self) -> None:
-        """Begin another share."""
-        self._answers = self._refused = 0
+    def forget(self) -> None:
+        """Begin another share; a foreign one follows what is refused at a rate that is no trial."""
+        if self.foreign and not self.too_many:
+            self.foreign += FOLLOWING * (self.share - self.foreign)
+        self.answers = self.refused = 0
 
     def heeded(self) -> None:
         """Begin anew: the whole API waits for what was refused until now."""
         self._recent.clear()
-        self.restart()
+        self.answers = self.refused = 0
 
 
 @define(kw_only=True)
@@ -86,9 +101,12 @@ class Trial:
     ceiling: float | None
     probe_at: float
     share: float
-    steps: int = 1
-    """How often it was lowered since."""
+    again: bool = False
+    """Whether refusals were crowded again since."""
+    proven: bool = False
+    """Whether it was lowered to a pace that was proven: then refusals that go on are not due to it."""
 
-    def helped(self, share: float) -> bool:
-        """Return whether the share of refusals has fallen."""
-        return share < max(LEAST_SHARE, FEWER * self.share)
+    def failed(self, since: Refusals) -> bool:
+        """Return whether it is clear that the share of refusals has not fallen since."""
+        over = since.answers >= TRIAL or self.proven
+        return over and since.refused >= CROWDED and FEWER * self.share <= since.share <= MOST_FOREIGN

@@ -89,6 +89,15 @@ class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
     blocked: str | None = None
 
 
+class ThrottleStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the throttle of an API does: for how many seconds all of it waits after refusals, or single requests do."""
+
+    api: str
+    pause: float = 0.0
+    held_back: int = 0
+    held_seconds: float = 0.0
+
+
 class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How a connection does. `blocked` is why it is paused, or None."""
 
@@ -96,6 +105,7 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     blocked: str | None = None
     kinds: dict[str, KindStatus]
+    throttles: tuple[ThrottleStatus, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True):

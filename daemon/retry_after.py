@@ -1,4 +1,4 @@
-"""Reads the Retry-After header (RFC 9110, section 10.2.3) in both of its forms.
+"""Reads the Retry-After header (RFC 9110, section 10.2.3) in both of its forms, and X-Retry-After in seconds.
 
 Ground, like `model`: the throttle waits by it and the clients hand it on in `Retry.after`. A date is measured
 against the answer's own Date header where there is one, so that our clock and theirs need not agree. Where there is
@@ -25,18 +25,23 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
     `headers` has lower-case names; `now` is in seconds since the epoch. At most `LONGEST_WAIT`.
     """
+    asked = (_standard(headers, now), as_seconds(headers.get("x-retry-after", "")))
+    waits = [min(seconds, LONGEST_WAIT) for seconds in asked if seconds is not None]
+    return max(waits, default=None)
+
+
+def _standard(headers: Mapping[str, str], now: float) -> float | None:
     text = headers.get("retry-after")
     if text is None:
         return None
     seconds = as_seconds(text)
     if seconds is not None:
-        return min(seconds, LONGEST_WAIT)
+        return seconds
     until = _timestamp(text)
     if until is None:
         return None
     sent = _timestamp(headers.get("date", ""))
-    longest = LONGEST_UNSURE if sent is None else LONGEST_WAIT
-    return min(max(0.0, until - (now if sent is None else sent)), longest)
+    return max(0.0, until - sent) if sent is not None else min(max(0.0, until - now), LONGEST_UNSURE)
 
 
 def as_seconds(text: str) -> float | None:

@@ -14,9 +14,11 @@ from daemon.cli.talk import ask, talking
 
 if TYPE_CHECKING:
     from daemon.console import Progress
-    from daemon.remote import Daemon, FullSync, Status, Waiting
+    from daemon.remote import Daemon, FullSync, Status, ThrottleStatus, Waiting
 
 _POLL_SECONDS = 1.0
+_LONG_WAIT = 10.0
+"""Seconds; shorter waits for an API are its usual pace."""
 
 
 @main.command()
@@ -161,6 +163,7 @@ def describe(status: "Status") -> Iterator[str]:
     for connection in status.connections:
         blocked = f", blocked: {connection.blocked}" if connection.blocked else ""
         yield f"{connection.site}: {connection.state}{blocked}"
+        yield from (f"  {line}" for throttle in connection.throttles for line in _silence(throttle))
         for kind, now in connection.kinds.items():
             paused = f", blocked: {now.blocked}" if now.blocked else ""
             yield f"  {kind}: {now.ledger} in SparkLayer, {now.issues} with issues, {_waiting(now.outbox)}{paused}"
@@ -170,6 +173,15 @@ def describe(status: "Status") -> Iterator[str]:
             if now.full_sync:
                 yield f"    {_outcome(now.full_sync)}"
                 yield from (f"      {line}" for line in _held_up(now.full_sync))
+
+
+def _silence(throttle: "ThrottleStatus") -> Iterator[str]:
+    """Word for how long an API wants to be left alone, or some of its requests."""
+    if throttle.pause >= _LONG_WAIT:
+        yield f"{throttle.api} answered 429 and asked for a wait: nothing is sent to it for another {throttle.pause:.0f} s"
+    if throttle.held_seconds >= _LONG_WAIT:
+        many = "1 request that was" if throttle.held_back == 1 else f"{throttle.held_back} requests that were"
+        yield f"{many} answered 429 by {throttle.api} must wait, the last for another {throttle.held_seconds:.0f} s"
 
 
 def _held_up(latest: "FullSync") -> Iterator[str]:

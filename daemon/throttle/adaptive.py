@@ -171,8 +171,7 @@ class AdaptivePolicy:
 
     def numbers(self, now: float) -> Numbers:
         """Return what is known."""
-        del now
-        return Numbers(rate=self._rate, ceiling=self._ceiling)
+        return Numbers(rate=self._rate, ceiling=self._ceiling, pause=self._pause.left(now))
 
     def _count(self, now: float, began: float, *, refused: bool) -> None:
         """Count an answer to a request that began since the last event; end a trial that is over."""

@@ -178,7 +178,7 @@ def describe(status: "Status") -> Iterator[str]:
 def _silence(throttle: "ThrottleStatus") -> Iterator[str]:
     """Word for how long an API wants to be left alone, or some of its requests."""
     if throttle.pause >= _LONG_WAIT:
-        yield f"{throttle.api} answered 429 and asked for a wait: nothing is sent to it for another {throttle.pause:.0f} s"
+        yield f"{throttle.api} answered 429: nothing is sent to it for another {throttle.pause:.0f} s, as it asked"
     if throttle.held_seconds >= _LONG_WAIT:
         many = "1 request that was" if throttle.held_back == 1 else f"{throttle.held_back} requests that were"
         yield f"{many} answered 429 by {throttle.api} must wait, the last for another {throttle.held_seconds:.0f} s"

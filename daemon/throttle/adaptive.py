@@ -45,7 +45,6 @@ DOUBLING_SECONDS = 0.05
 DOUBLING_LEAST = 0.25
 CREEPING_SECONDS = 1.0
 FIRST_CREEP = 0.05
-FAR = 1.25
 LEAST_ACCEPTED = 10
 FASTER = 1.15
 """A probe grows by 5 % in its first second and each second 1.15 times as much as before, until it doubles."""
@@ -178,32 +177,33 @@ class AdaptivePolicy:
         if began < self._event:
             return
         self._refusals.count(now, refused=refused)
-        trial = self._trial
-        if trial is not None and trial.failed(self._refusals):
+        trial, refusals = self._trial, self._refusals
+        if trial is not None and trial.failed(refusals):
             self._take_back(now)
-        elif self._refusals.answers < TRIAL:
+        elif refusals.answers < TRIAL:
             return
         elif trial is not None:
             self._trial = None
-        elif self._refusals.too_many and (self._ceiling is None or not self._growth):
-            self._try(now)
-            self._rate *= FALL
-        self._refusals.forget()
+        elif refusals.too_many and (self._ceiling is None or not self._growth):
+            self._try()
+            self._rate = max(SLOWEST_RATE, FALL * self._rate)
+        refusals.forget()
 
     def _heed(self, now: float) -> None:
         """Lower the rate once refusals are crowded."""
-        trial = self._trial
+        trial, deepest = self._trial, ROUGH_FALL if self._rough else DEEPEST_FALL
         if trial is None:
-            self._try(now)
-            self._fall(now, deepest=ROUGH_FALL if self._rough else DEEPEST_FALL)
+            self._try()
+            self._fall(now, deepest=deepest)
         else:
-            trial.proven = self._fall(now, deepest=DEEPEST_FALL if not (trial.again or self._rough) else 0.0)
+            trial.proven = self._fall(now, deepest=0.0 if trial.again else deepest)
             trial.again = True
         self._event = now
         self._meter.restart(now)
         self._refusals.heeded()
 
-    def _try(self, now: float) -> None:
+    def _try(self) -> None:
+        """Begin a trial; whoever does lowers the rate then."""
         self._trial = Trial(
             rate=self._rate / (1.0 + self._growth),
             ceiling=self._ceiling,
@@ -252,7 +252,6 @@ class AdaptivePolicy:
             found = max(ROUGH_FALL * accepted / seconds, FALL * self._refusals.pace())
         elif self._growth:
             found = max(self._ceiling, FALL * self._pace(stretches))
-            rough = found > FAR * self._ceiling
         else:
             least = (deepest if accepted >= LEAST_ACCEPTED else max(deepest, ROUGH_FALL)) * self._rate
             pace = FALL * min(self._rate, max(self._pace(stretches[:1]), ROUGH_FALL * accepted / seconds))

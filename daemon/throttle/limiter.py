@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 
 import trio
@@ -144,8 +145,9 @@ class Limiter:
         """Wait for a turn. Raises Blocked (reason "breaker_open") while the breaker is open.
 
         Raises Retry for a request that is held back for long (reason "http_429"), and for one that would wait while
-        the process stops (reason "stopping"): nothing was sent. `key` says which request it is for: the same one failing again does not make the breaker open.
-        A block that ends without an outcome, because it was cancelled, gives the turn back.
+        the process stops (reason "stopping"): nothing was sent. `key` says which request it is for: the same one
+        failing again does not make the breaker open. A block that ends without an outcome, because it was cancelled,
+        gives the turn back.
         """
         turn = await self._enter(lane, key)
         try:
@@ -262,8 +264,7 @@ class Limiter:
         live, backfill = self._queues.values()
         while live or backfill:
             if blocked := self._breaker.wait(now):
-                words = f"{self._api}: too many failures in a row, next try in {blocked:.0f} s"
-                self._refuse(lambda: Blocked(words, reason="breaker_open", side=self._side, after=blocked))
+                self._refuse(partial(self._breaker_open, blocked))
                 return
             place = self._next(now, live, backfill)
             if place is None:
@@ -273,7 +274,7 @@ class Limiter:
             wait = max(self._policy.wait(now, lane, self._in_flight) for lane in Lane)
             if PACING_SECONDS < wait < math.inf:
                 words = f"{self._api}: the process stops, next try in {wait:.0f} s"
-                self._refuse(lambda: Retry(words, reason="stopping", after=wait))
+                self._refuse(partial(Retry, words, reason="stopping", after=wait))
 
     def _next(self, now: float, live: deque[_Place], backfill: deque[_Place]) -> _Place | None:
         fair = bool(backfill) and self._live_in_a_row >= LIVE_IN_A_ROW
@@ -302,6 +303,10 @@ class Limiter:
         self._waited += now - place.asked
         contested = lane is Lane.LIVE and self._queues[Lane.BACKFILL]
         self._live_in_a_row = self._live_in_a_row + 1 if contested else 0
+
+    def _breaker_open(self, wait: float) -> Blocked:
+        words = f"{self._api}: too many failures in a row, next try in {wait:.0f} s"
+        return Blocked(words, reason="breaker_open", side=self._side, after=wait)
 
     def _refuse(self, failure: Callable[[], Failure]) -> None:
         for queue in self._queues.values():

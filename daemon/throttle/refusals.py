@@ -27,6 +27,12 @@ LEAST_ANSWERS = 50
 LEAST_ACCEPTED = 5
 """Answers over which a pace is read at least."""
 
+MOST_UNPROVEN = 0.03
+"""The same where the rate was lowered by a step only: with more, another step is tried first."""
+
+LEAST_RATE = 6.0
+"""Requests a second. With fewer, a limit that others use up too looks the same: then we are the one to give way."""
+
 MOST_FOREIGN = 0.2
 """An API that refuses more than this wants less of us, whoever is to blame."""
 
@@ -46,12 +52,16 @@ class Refusals:
         """When each answer came, and whether it was a refusal."""
         self.answers = 0
         """How many answers came since the last step."""
+        self.since = 0.0
+        """When the first of these came."""
         self.refused = 0
         """How many of these were refusals."""
 
     def count(self, now: float, *, refused: bool) -> None:
         """Count an answer."""
         self._recent.append((now, refused))
+        if not self.answers:
+            self.since = now
         self.answers += 1
         self.refused += refused
 
@@ -59,6 +69,11 @@ class Refusals:
     def crowded(self) -> bool:
         """Whether more of the last answers were refusals than the foreign share explains."""
         return self._over(RECENT, sum(refused for _, refused in self._recent))
+
+    @property
+    def clean(self) -> bool:
+        """Whether there were answers enough since the last step, and no refusal among them."""
+        return self.answers >= LEAST_ANSWERS and not self.refused
 
     @property
     def too_many(self) -> bool:
@@ -109,4 +124,6 @@ class Trial:
     def failed(self, since: Refusals) -> bool:
         """Return whether it is clear that the share of refusals has not fallen since."""
         over = since.answers >= TRIAL or self.proven
-        return over and since.refused >= CROWDED and FEWER * self.share <= since.share <= MOST_FOREIGN
+        most = MOST_FOREIGN if self.proven else MOST_UNPROVEN
+        still = since.refused >= CROWDED and FEWER * self.share <= since.share <= most
+        return over and still and self.rate >= LEAST_RATE

@@ -8,8 +8,9 @@ a share of the time that the window still has to live: at its end nothing need b
 
 A 429 whose quota headers say that nothing is left closes the gate for both lanes, for the longest time that any of its
 headers asks for. One without them holds back its own request only, until they are crowded (`refusals`): then the window
-is used up, where little was left, and else the platform is overloaded: the pause then grows on its own. While nothing is known, all may go; if nothing is ever told, a 429 says that the quota is what was
-accepted since the window began, and each window that passes without one, that it may be a little more.
+is used up, where little was left, and else the platform is overloaded: the pause then grows on its own. While nothing
+is known, all may go; if nothing is ever told, crowded 429s say that the quota is what was accepted since the window
+began, and each window that passes without them, that it may be a little more.
 """
 
 import math

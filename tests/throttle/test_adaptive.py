@@ -10,7 +10,7 @@ import trio.testing
 from daemon.errors import Side
 from daemon.model import Lane
 from daemon.throttle import AdaptivePolicy, Limiter
-from daemon.throttle.adaptive import HOLD_REQUESTS, HOLD_SECONDS, ROUGH_HOLD_SECONDS
+from daemon.throttle.adaptive import HOLD_REQUESTS, HOLD_SECONDS
 
 LATENCY = 0.005
 

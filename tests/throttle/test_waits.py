@@ -91,9 +91,11 @@ async def test_a_429_holds_back_its_own_request_only(autojump_clock: MockClock, 
     assert trio.current_time() - began < 5
     with pytest.raises(Retry) as held:
         await ask(limiter, "a")
-    assert (held.value.reason, held.value.after) == ("http_429", pytest.approx(600, abs=5))
+    assert held.value.reason == "http_429"
+    assert held.value.after == pytest.approx(600, abs=5)
     now = limiter.statistics()
-    assert (now.held_back, now.held_seconds, now.granted) == (1, pytest.approx(600, abs=5), 20)
+    assert (now.held_back, now.granted) == (1, 20)
+    assert now.held_seconds == pytest.approx(600, abs=5)
     await trio.sleep(600)
     await ask(limiter, "a")
     assert limiter.statistics().held_back == 0

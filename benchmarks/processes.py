@@ -60,9 +60,18 @@ class Sandbox:
         for side in self.told:
             await self._ask(side, "DELETE")
 
-    async def _ask(self, side: str, method: str) -> dict[str, Any]:
+    async def refuse(self, share: float) -> None:
+        """Answer this share of all requests to both sides 429, at random, with a Retry-After of 1."""
+        arguments = {"status": 429, "headers": {"retry-after": "1"}}
+        order = {"pattern": "*", "fault": "answer", "arguments": arguments, "probability": share}
+        for side in self.told:
+            await self._ask(side, "POST", "/_sandbox/faults", msgspec.json.encode(order))
+
+    async def _ask(
+        self, side: str, method: str, path: str = "/_sandbox/statistics", body: bytes | None = None
+    ) -> dict[str, Any]:
         api = Api(self.told[side]["url"], headers={}, connections=1)
-        answer = await api.send(method, "/_sandbox/statistics")
+        answer = await api.send(method, path, body=body)
         await api.aclose()
         found: dict[str, Any] = msgspec.json.decode(answer.body or b"{}")
         return found

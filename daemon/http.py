@@ -37,6 +37,7 @@ LARGEST_BODY = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 30.0
 LONGEST_SHORT_WAIT = 5.0
+HELD_BACK = f"http_{HTTPStatus.TOO_MANY_REQUESTS.value}"
 LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 FAILURES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (
@@ -279,7 +280,10 @@ _JITTER = wait_random_exponential(multiplier=0.5, max=LONGEST_SHORT_WAIT)
 
 
 def _moment(state: RetryCallState) -> float:
-    """Wait a random moment, longer each time, and no less than the other side asks for."""
+    """Wait a random moment, longer each time, and no less than the other side asks for.
+
+    What a 429 asks for is waited for by the throttle, which can be told to stop.
+    """
     error = state.outcome.exception() if state.outcome else None
-    asked = error.after if isinstance(error, Retry) else None
+    asked = error.after if isinstance(error, Retry) and error.reason != HELD_BACK else None
     return max(asked or 0.0, _JITTER(state))

@@ -114,6 +114,15 @@ class WebhookStatus(msgspec.Struct, frozen=True, kw_only=True):
     looked_at: float | None = None
 
 
+class ThrottleStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the throttle of an API does: for how many seconds all of it waits after refusals, or single requests do."""
+
+    api: str
+    pause: float = 0.0
+    held_back: int = 0
+    held_seconds: float = 0.0
+
+
 class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How a connection does. `blocked` is why it is paused, or None; `webhooks` is None when none are registered."""
 
@@ -122,6 +131,7 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     blocked: str | None = None
     webhooks: WebhookStatus | None = None
     kinds: dict[str, KindStatus]
+    throttles: tuple[ThrottleStatus, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -117,7 +117,8 @@ def _throttles(line: Line) -> list[LimiterStatistics]:
 def _shown(now: LimiterStatistics) -> dict[str, Any]:
     numbers = {name: value for name, value in asdict(now.numbers).items() if value is not None}
     waiting = sum(now.waiting.values())
-    return {"api": now.api, "waiting": waiting, "in_flight": now.in_flight, "breaker": now.breaker, **numbers}
+    held = {"held_back": now.held_back, "held_seconds": now.held_seconds}
+    return {"api": now.api, "waiting": waiting, "in_flight": now.in_flight, "breaker": now.breaker, **numbers, **held}
 
 
 async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics, now: float) -> None:
@@ -165,6 +166,8 @@ def _snapshot(now: LimiterStatistics) -> ThrottleSnapshot:
         waiting=now.waiting,
         oldest_seconds=now.oldest,
         in_flight=now.in_flight,
+        pause_seconds=now.numbers.pause or 0.0,
+        held_back=now.held_back,
         breaker_open=now.breaker != "closed",
         turns=now.granted,
         refused=now.refused,

@@ -37,6 +37,8 @@ CLASSES: Mapping[str, str] = {
     "D8": "An issue's text has no bound",
     "E03": "One entity that cannot be read holds up a full sync, and nobody can tell which",
     "E02": "Registrations under an earlier address stay, or one refused registration keeps others away",
+    "D3": "An answer asks for an absurd wait, and is obeyed",
+    "E01": "One such answer stops a connection for good, and all seems well",
     "E04": "A readable answer is thrown away for its content encoding, or unpacked without a bound",
     "E06": "Variables that a cluster injects stop the start, or a misspelt setting passes for one",
     "E07": "One database reached by two paths is used by two processes",

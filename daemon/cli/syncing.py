@@ -15,9 +15,11 @@ from daemon.cli.talk import ask, talking
 
 if TYPE_CHECKING:
     from daemon.console import Progress
-    from daemon.remote import Daemon, FullSync, Status, Waiting, WebhookStatus
+    from daemon.remote import Daemon, FullSync, Status, ThrottleStatus, Waiting, WebhookStatus
 
 _POLL_SECONDS = 1.0
+_LONG_WAIT = 10.0
+"""Seconds; shorter waits for an API are its usual pace."""
 
 
 @main.command()
@@ -166,6 +168,7 @@ def describe(status: "Status") -> Iterator[str]:
         yield f"{connection.site}: {connection.state}{blocked}"
         if connection.webhooks:
             yield from (f"  {line}" for line in webhook_lines(connection.webhooks))
+        yield from (f"  {line}" for throttle in connection.throttles for line in _silence(throttle))
         for kind, now in connection.kinds.items():
             paused = f", blocked: {now.blocked}" if now.blocked else ""
             yield f"  {kind}: {now.ledger} in SparkLayer, {now.issues} with issues, {_waiting(now.outbox)}{paused}"
@@ -188,6 +191,15 @@ def webhook_lines(webhooks: "WebhookStatus") -> Iterator[str]:
         yield f"  they cannot be looked at: {webhooks.trouble}"
     for one in webhooks.missing:
         yield f"  missing: {one.scope}{': ' if one.why else ''}{one.why}"
+
+
+def _silence(throttle: "ThrottleStatus") -> Iterator[str]:
+    """Word for how long an API wants to be left alone, or some of its requests."""
+    if throttle.pause >= _LONG_WAIT:
+        yield f"{throttle.api} answered 429: nothing is sent to it for another {throttle.pause:.0f} s, as it asked"
+    if throttle.held_seconds >= _LONG_WAIT:
+        many = "1 request that was" if throttle.held_back == 1 else f"{throttle.held_back} requests that were"
+        yield f"{many} answered 429 by {throttle.api} must wait, the last for another {throttle.held_seconds:.0f} s"
 
 
 def _held_up(latest: "FullSync") -> Iterator[str]:

@@ -61,8 +61,13 @@ class Works:
                 nursery.start_soon(self._kept, kind, actor.run)
 
     def finish(self) -> None:
-        """Claim nothing more. What is not a batch in flight stops at once: it goes on after the next start."""
+        """Claim nothing more. What is not a batch in flight stops at once: it goes on after the next start.
+
+        So does what only waits for an API that wants to be left alone.
+        """
         self._helping.cancel()
+        self.line.platform.limiter.finish()
+        self.line.sparklayer.limiter.finish()
         for actor in self._actors.values():
             actor.finish()
 

@@ -78,6 +78,8 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "throttle_waiting": ("Requests waiting for their turn at an API.", ["site", "api", "lane"]),
     "throttle_oldest_seconds": ("Age of the oldest request waiting for its turn.", ["site", "api", "lane"]),
     "throttle_in_flight": ("Requests under way.", ["site", "api"]),
+    "throttle_pause_seconds": ("For how long an API is still left alone because it refused.", ["site", "api"]),
+    "throttle_held_back": ("Requests answered 429 that wait before they are sent again.", ["site", "api"]),
     "breaker_open": ("1 while the breaker keeps calls back.", ["site", "api"]),
     "full_sync_progress_entities": (
         "Entities of the running full sync, by stage.",
@@ -122,6 +124,8 @@ class ThrottleSnapshot:
     waiting: Mapping[Lane, int]
     oldest_seconds: Mapping[Lane, float]
     in_flight: int
+    pause_seconds: float = 0.0
+    held_back: int = 0
     breaker_open: bool
     turns: int
     refused: int
@@ -250,6 +254,8 @@ class Metrics:
             self._set(waiting, "throttle_waiting", str(site), now.api, lane.name.lower())
             self._set(now.oldest_seconds[lane], "throttle_oldest_seconds", str(site), now.api, lane.name.lower())
         self._set(now.in_flight, "throttle_in_flight", str(site), now.api)
+        self._set(now.pause_seconds, "throttle_pause_seconds", str(site), now.api)
+        self._set(now.held_back, "throttle_held_back", str(site), now.api)
         self._set(now.breaker_open, "breaker_open", str(site), now.api)
         for name, total in (("turns", now.turns), ("refused", now.refused), ("waited_seconds", now.waited_seconds)):
             self._counts.numbers[f"throttle_{name}_total", str(site), now.api] = total

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from daemon.model import Lane
 from daemon.throttle.policy import Numbers, Pause
+from daemon.throttle.refusals import MOST_FOREIGN, TRIAL, Refusals, Trial
 
 FIRST_RATE = 10.0
 SLOWEST_RATE = 1.0
@@ -41,8 +42,10 @@ HOLD_SECONDS = 30.0
 HOLD_REQUESTS = 500
 ROUGH_HOLD_SECONDS = 5.0
 DOUBLING_SECONDS = 0.05
+DOUBLING_LEAST = 0.25
 CREEPING_SECONDS = 1.0
 FIRST_CREEP = 0.05
+LEAST_ACCEPTED = 10
 FASTER = 1.15
 """A probe grows by 5 % in its first second and each second 1.15 times as much as before, until it doubles."""
 
@@ -109,11 +112,15 @@ class AdaptivePolicy:
         self._rate = rate
         self._ceiling: float | None = None
         self._growth = 0.0
-        self._hold = ROUGH_HOLD_SECONDS
+        self._rough = True
+        self._probe_at = -math.inf
         self._pause = Pause(jitter)
+        self._refusals = Refusals()
+        self._trial: Trial | None = None
         self._meter = Meter()
         self._burst = 0.0
         self._probe: Sequence[Stretch] = ()
+        self._began = math.inf
         self._saved = SAVED_TURNS
         self._saved_at = -math.inf
         self._stepped = -math.inf
@@ -135,6 +142,7 @@ class AdaptivePolicy:
     def granted(self, now: float) -> None:
         """Count a request that goes now."""
         self._saved -= 1.0
+        self._began = min(self._began, now)
         if now - self._held_back > EVENT_SECONDS:
             self._meter.rest(now)
 
@@ -143,14 +151,18 @@ class AdaptivePolicy:
         del headers
         self._pause.accepted(began)
         self._meter.count()
+        self._count(now, began, refused=False)
         if began >= self._stepped < self._held_back:
             self._grow(now)
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
-        """Pause, and fall unless this refusal belongs to the last event."""
+        """Have the whole API wait when refusals are crowded, and lower the rate."""
         del headers
-        if began >= self._event and now - self._event >= EVENT_SECONDS:
-            self._fall(now)
+        self._count(now, began, refused=True)
+        if self._refusals.crowded:
+            self._heed(now)
+        elif not self._pause.begun:
+            return
         self._pause.refused(now, began, after)
 
     def lost(self, now: float, began: float) -> None:
@@ -158,8 +170,54 @@ class AdaptivePolicy:
 
     def numbers(self, now: float) -> Numbers:
         """Return what is known."""
-        del now
-        return Numbers(rate=self._rate, ceiling=self._ceiling)
+        return Numbers(rate=self._rate, ceiling=self._ceiling, pause=self._pause.left(now))
+
+    def _count(self, now: float, began: float, *, refused: bool) -> None:
+        """Count an answer to a request that began since the last event; end a trial that is over."""
+        if began < self._event:
+            return
+        self._refusals.count(now, refused=refused)
+        trial, refusals = self._trial, self._refusals
+        if trial is not None and trial.failed(refusals):
+            self._take_back(now)
+        elif refusals.answers < TRIAL:
+            return
+        elif trial is not None:
+            self._trial = None
+        elif refusals.too_many and (self._ceiling is None or not self._growth):
+            self._try()
+            self._rate = max(SLOWEST_RATE, FALL * self._rate)
+        refusals.forget()
+
+    def _heed(self, now: float) -> None:
+        """Lower the rate once refusals are crowded."""
+        trial, deepest = self._trial, ROUGH_FALL if self._rough else DEEPEST_FALL
+        if trial is None:
+            self._try()
+            self._fall(now, deepest=deepest)
+        else:
+            trial.proven = self._fall(now, deepest=0.0 if trial.again else deepest)
+            trial.again = True
+        self._event = now
+        self._meter.restart(now)
+        self._refusals.heeded()
+
+    def _try(self) -> None:
+        """Begin a trial; whoever does lowers the rate then."""
+        self._trial = Trial(
+            rate=self._rate / (1.0 + self._growth),
+            ceiling=self._ceiling,
+            probe_at=self._probe_at,
+            share=self._refusals.share,
+        )
+
+    def _take_back(self, now: float) -> None:
+        """Go on as before the trial: what is refused is not due to our pace."""
+        assert self._trial is not None
+        self._refusals.foreign = min(MOST_FOREIGN, self._refusals.share)
+        self._step(now, 0.0)
+        self._rate, self._ceiling, self._probe_at = self._trial.rate, self._trial.ceiling, self._trial.probe_at
+        self._trial, self._probe, self._burst = None, (), 0.0
 
     def _save(self, now: float) -> None:
         most = max(SAVED_TURNS, self._rate * SAVED_SECONDS)
@@ -171,7 +229,7 @@ class AdaptivePolicy:
         if self._ceiling is None:
             if now - self._stepped >= DOUBLING_SECONDS:
                 self._step(now, 1.0)
-        elif now - self._event >= self._hold and now - self._stepped >= CREEPING_SECONDS:
+        elif self._trial is None and now >= self._probe_at and now - self._stepped >= CREEPING_SECONDS:
             self._step(now, min(1.0, self._growth * FASTER or FIRST_CREEP))
 
     def _step(self, now: float, growth: float) -> None:
@@ -181,29 +239,34 @@ class AdaptivePolicy:
         self._growth = growth
         self._stepped = now
 
-    def _fall(self, now: float) -> None:
+    def _fall(self, now: float, *, deepest: float) -> bool:
+        """Lower the rate; return whether it is one that was proven from the last event to this one."""
         stretches = self._meter.stretches(now)
         seconds, accepted = stretches[0]
         if not accepted:
-            return  # Refused before anything was accepted: others used the API up, which says nothing of a ceiling.
-        rough = self._ceiling is None or (not self._growth and self._hold == ROUGH_HOLD_SECONDS)
+            return False  # Refused before anything was accepted: others used the API up.
+        proven = False
+        rough = self._ceiling is None or (not self._growth and self._rough)
         if self._ceiling is None:
-            found = ROUGH_FALL * accepted / seconds
+            seconds = min(seconds, max(now - self._began, DOUBLING_LEAST))
+            found = max(ROUGH_FALL * accepted / seconds, FALL * self._refusals.pace())
         elif self._growth:
             found = max(self._ceiling, FALL * self._pace(stretches))
         else:
-            least = (ROUGH_FALL if rough else DEEPEST_FALL) * self._rate
-            found = max(least, FALL * min(self._rate, self._pace(stretches[:1])))
+            least = (deepest if accepted >= LEAST_ACCEPTED else max(deepest, ROUGH_FALL)) * self._rate
+            pace = FALL * min(self._rate, max(self._pace(stretches[:1]), ROUGH_FALL * accepted / seconds))
+            found, proven = max(least, pace), pace >= least
             self._learn_burst(found)
         if self._growth:
             self._probe = stretches[1:]
             self._burst *= FADING
         self._rate = self._ceiling = max(SLOWEST_RATE, min(found, self._rate / (1.0 + self._growth)))
-        self._hold = ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / self._rate)
+        self._rough = rough
+        self._probe_at = now + (ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / self._rate))
         self._growth = 0.0
         self._saved, self._saved_at = -min(self._burst, UNUSED_SECONDS * self._rate), now
-        self._event = self._stepped = now
-        self._meter.restart(now)
+        self._stepped = now
+        return proven
 
     def _pace(self, stretches: Sequence[Stretch]) -> float:
         """Return how fast the other side lets requests through at least."""

@@ -5,26 +5,41 @@ none is out that the policy did not allow, and none while the breaker is open; l
 live turns a waiting backfill gets one. A caller may be cancelled anywhere: its place or turn is given back, and
 whoever can go next is woken.
 
+A request that was refused with 429 is held back for as long as that asked, known by its key, and no other: for a few
+seconds it waits here, and else it is refused at once, unsent, with the rest of the wait. `finish` ends all waits that
+are not about to end.
+
 There is no task of its own. Whoever comes, leaves, or wakes by its timer runs `_dispatch`, which grants all that
 can be granted and sets the timers of those who come next. The policy and the breaker decide; this file only waits.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 
 import trio
 from attrs import frozen
 
-from daemon.errors import Blocked, Side
+from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Lane
 from daemon.retry_after import retry_after
 from daemon.throttle.breaker import Breaker
 from daemon.throttle.policy import Numbers, Policy
 
 LIVE_IN_A_ROW = 8
+LONGEST_SHORT_WAIT = 5.0
+"""Seconds for which a request that is held back waits here."""
+
+MOST_HELD = 1000
+"""Requests that are held back; then the oldest one is let go."""
+
+PACING_SECONDS = 1.0
+"""A wait of no more than this is the usual pace: it is waited for also while the process stops."""
+
 SHORTEST_SLEEP = 1e-4
 """Sleeping for less than the clock can tell would spin."""
 
@@ -39,7 +54,11 @@ class LimiterStatistics:
     """For how many seconds the first in line has been waiting; 0 where nobody waits."""
     in_flight: int
     numbers: Numbers
-    """.rate .ceiling .remaining .quota, each None when unknown."""
+    """.rate .ceiling .remaining .quota, each None when unknown, and .pause."""
+    held_back: int
+    """Requests that were answered 429 and wait by themselves."""
+    held_seconds: float
+    """How long the one of them that waits longest has still to wait."""
     breaker: str
     """closed, open or half_open."""
     granted: int
@@ -75,16 +94,16 @@ class Turn:
 
 
 class _Place:
-    """A place in the queue. `woken` is set once `turn` or `blocked` (seconds until the breaker may close) is."""
+    """A place in the queue. `woken` is set once `turn` or `failure` is."""
 
-    __slots__ = ("asked", "blocked", "key", "lane", "scope", "turn", "woken")
+    __slots__ = ("asked", "failure", "key", "lane", "scope", "turn", "woken")
 
     def __init__(self, lane: Lane, key: Hashable, asked: float) -> None:
         self.lane = lane
         self.key = key
         self.asked = asked
         self.turn: Turn | None = None
-        self.blocked = 0.0
+        self.failure: Failure | None = None
         self.woken = trio.Event()
         self.scope = trio.CancelScope()
 
@@ -114,6 +133,9 @@ class Limiter:
         self._out = dict.fromkeys(Lane, 0)
         self._in_flight = 0
         self._live_in_a_row = 0
+        self._held: dict[Hashable, float] = {}
+        """Until when a request is held back, by its key."""
+        self._finish = trio.Event()
         self._granted = 0
         self._refused = 0
         self._waited = 0.0
@@ -122,8 +144,10 @@ class Limiter:
     async def turn(self, lane: Lane, key: Hashable = None) -> AsyncIterator[Turn]:
         """Wait for a turn. Raises Blocked (reason "breaker_open") while the breaker is open.
 
-        `key` says which request it is for: the same one failing again does not make the breaker open.
-        A block that ends without an outcome, because it was cancelled, gives the turn back.
+        Raises Retry for a request that is held back for long (reason "http_429"), and for one that would wait while
+        the process stops (reason "stopping"): nothing was sent. `key` says which request it is for: the same one
+        failing again does not make the breaker open. A block that ends without an outcome, because it was cancelled,
+        gives the turn back.
         """
         turn = await self._enter(lane, key)
         try:
@@ -131,15 +155,23 @@ class Limiter:
         finally:
             self._leave(turn)
 
+    def finish(self) -> None:
+        """Refuse whoever would have to wait from now on, but for a turn that is about to come."""
+        self._finish.set()
+        self._dispatch(trio.current_time())
+
     def statistics(self) -> LimiterStatistics:
         """Return a snapshot."""
         now = trio.current_time()
+        held = [until - now for until in self._held.values() if until > now]
         return LimiterStatistics(
             api=self._api,
             waiting={lane: len(queue) for lane, queue in self._queues.items()},
             oldest={lane: now - queue[0].asked if queue else 0.0 for lane, queue in self._queues.items()},
             in_flight=self._in_flight,
             numbers=self._policy.numbers(now),
+            held_back=len(held),
+            held_seconds=max(held, default=0.0),
             breaker=self._breaker.state.value,
             granted=self._granted,
             refused=self._refused,
@@ -149,20 +181,26 @@ class Limiter:
 
     async def _enter(self, lane: Lane, key: Hashable) -> Turn:
         await trio.lowlevel.checkpoint_if_cancelled()
+        await self._hold_back(key)
         now = trio.current_time()
         place = _Place(lane, key, now)
         self._queues[lane].append(place)
         self._dispatch(now)
         if not place.woken.is_set():
             await self._wait(place)
-        if place.turn is None:
-            raise Blocked(
-                f"{self._api}: too many failures in a row, next try in {place.blocked:.0f} s",
-                reason="breaker_open",
-                side=self._side,
-                after=place.blocked,
-            )
+        if place.failure is not None:
+            raise place.failure
+        assert place.turn is not None  # it was woken
         return place.turn
+
+    async def _hold_back(self, key: Hashable) -> None:
+        """Wait until a request that was refused may be sent again."""
+        while (wait := self._held.get(key, 0.0) - trio.current_time()) > 0:
+            if wait > LONGEST_SHORT_WAIT or self._finish.is_set():
+                words = f"{self._api}: answered 429, next try in {wait:.0f} s"
+                raise Retry(words, reason="http_429", after=wait)
+            with trio.move_on_after(wait):
+                await self._finish.wait()
 
     async def _wait(self, place: _Place) -> None:
         """Sleep until the place is settled, dispatching whenever its timer rings."""
@@ -206,21 +244,37 @@ class Limiter:
             self._breaker.succeeded(turn.ticket, turn.key)
         if turn.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._refused += 1
-            self._policy.refused(now, turn.began, turn.headers, retry_after(turn.headers, self._wall()))
+            after = retry_after(turn.headers, self._wall())
+            self._hold(turn.key, now + (after or 0.0))
+            self._policy.refused(now, turn.began, turn.headers, after)
         else:
+            self._held.pop(turn.key, None)
             self._policy.accepted(now, turn.began, turn.headers)
+
+    def _hold(self, key: Hashable, until: float) -> None:
+        if key is None:
+            return
+        self._held.pop(key, None)
+        self._held[key] = until
+        while len(self._held) > MOST_HELD:
+            del self._held[next(iter(self._held))]
 
     def _dispatch(self, now: float) -> None:
         """Grant every turn that can be granted now, and set the timers of those who come next."""
         live, backfill = self._queues.values()
         while live or backfill:
             if blocked := self._breaker.wait(now):
-                self._refuse(blocked)
+                self._refuse(partial(self._breaker_open, blocked))
                 return
             place = self._next(now, live, backfill)
             if place is None:
-                return
+                break
             self._grant(place, now)
+        if self._finish.is_set():
+            wait = max(self._policy.wait(now, lane, self._in_flight) for lane in Lane)
+            if PACING_SECONDS < wait < math.inf:
+                words = f"{self._api}: the process stops, next try in {wait:.0f} s"
+                self._refuse(partial(Retry, words, reason="stopping", after=wait))
 
     def _next(self, now: float, live: deque[_Place], backfill: deque[_Place]) -> _Place | None:
         fair = bool(backfill) and self._live_in_a_row >= LIVE_IN_A_ROW
@@ -250,9 +304,13 @@ class Limiter:
         contested = lane is Lane.LIVE and self._queues[Lane.BACKFILL]
         self._live_in_a_row = self._live_in_a_row + 1 if contested else 0
 
-    def _refuse(self, blocked: float) -> None:
+    def _breaker_open(self, wait: float) -> Blocked:
+        words = f"{self._api}: too many failures in a row, next try in {wait:.0f} s"
+        return Blocked(words, reason="breaker_open", side=self._side, after=wait)
+
+    def _refuse(self, failure: Callable[[], Failure]) -> None:
         for queue in self._queues.values():
             for place in queue:
-                place.blocked = blocked
+                place.failure = failure()
                 place.woken.set()
             queue.clear()

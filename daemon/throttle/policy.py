@@ -26,6 +26,8 @@ class Numbers:
     ceiling: float | None = None
     remaining: int | None = None
     quota: int | None = None
+    pause: float | None = None
+    """Seconds for which the API as a whole is still left alone because it refused."""
 
 
 class Policy(Protocol):
@@ -70,6 +72,15 @@ class Pause:
         self._since = -math.inf
         self._refusals = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether it is not over: nobody was accepted since."""
+        return self._refusals > 0
+
+    def left(self, now: float) -> float | None:
+        """Return the seconds left, None when there is none."""
+        return max(0.0, self._until - now) if self._refusals else None
+
     def wait(self, now: float, in_flight: int) -> float:
         """Return the seconds left, infinity while the request that goes alone is under way."""
         if not self._refusals:
@@ -89,5 +100,10 @@ class Pause:
             self._refusals += 1
         longest = min(LONGEST_PAUSE_SECONDS, PAUSE_SECONDS * 2.0 ** min(self._refusals, 16))
         ours = longest * (0.5 + 0.5 * self._jitter())
+        self.hold(now, max(ours, after or 0.0))
+
+    def hold(self, now: float, seconds: float) -> None:
+        """Begin it, or make it longer, by as much as was asked for."""
+        self._refusals = max(1, self._refusals)
         self._since = now
-        self._until = max(self._until, now + max(ours, after or 0.0))
+        self._until = max(self._until, now + seconds)

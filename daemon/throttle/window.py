@@ -6,10 +6,11 @@ flight may not be counted in it yet: they are taken off. As much as others latel
 alone, and while others are about, what is left at the bottom is asked for by one request at a time. Backfill leaves
 a share of the time that the window still has to live: at its end nothing need be left over.
 
-A 429 closes the gate for both lanes, for the longest time that any of its headers asks for. A 429 without them
-means that the window is used up, where little was left, and else that the platform is overloaded: the pause then
-grows on its own. While nothing is known, all may go; if nothing is ever told, a 429 says that the quota is what was
-accepted since the window began, and each window that passes without one, that it may be a little more.
+A 429 whose quota headers say that nothing is left closes the gate for both lanes, for the longest time that any of its
+headers asks for. One without them holds back its own request only, until they are crowded (`refusals`): then the window
+is used up, where little was left, and else the platform is overloaded: the pause then grows on its own. While nothing
+is known, all may go; if nothing is ever told, crowded 429s say that the quota is what was accepted since the window
+began, and each window that passes without them, that it may be a little more.
 """
 
 import math
@@ -17,8 +18,9 @@ import random
 from collections.abc import Callable, Mapping
 
 from daemon.model import Lane
-from daemon.retry_after import as_seconds
+from daemon.retry_after import LONGEST_WAIT, as_seconds
 from daemon.throttle.policy import Numbers, Pause
+from daemon.throttle.refusals import Refusals
 from daemon.throttle.sharing import Sharing
 
 LEFT = "x-rate-limit-requests-left"
@@ -44,6 +46,7 @@ class WindowPolicy:
     def __init__(self, *, reserve: float = 0.1, jitter: Callable[[], float] = random.random) -> None:
         self._reserve = reserve
         self._pause = Pause(jitter)
+        self._refusals = Refusals()
         self._sharing = Sharing()
         self._quota: int | None = None
         self._left: int | None = None
@@ -83,6 +86,7 @@ class WindowPolicy:
     def accepted(self, now: float, began: float, headers: Mapping[str, str]) -> None:
         """Learn from an answer other than 429."""
         self._pause.accepted(began)
+        self._refusals.count(now, refused=False)
         self._learn(now, began, headers)
         if began >= self._started:
             self._accepted += 1
@@ -90,12 +94,17 @@ class WindowPolicy:
                 self._ends = now + self._window
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
-        """Close the gate for the longest time asked for."""
-        asked = [after, as_seconds(headers.get(ASKED, "")), _milliseconds(headers, RESET)]
-        waits = [seconds for seconds in asked if seconds is not None]
-        self._pause.refused(now, began, max(waits, default=None))
+        """Close the gate for the longest time asked for, if this refusal concerns more than its own request."""
+        self._refusals.count(now, refused=True)
         self._learn(now, began, headers)
-        if LEFT not in headers and began >= self._started:
+        crowded = self._refusals.crowded
+        if not (crowded or _used_up(headers) or self._pause.begun):
+            return
+        asked = [after, _milliseconds(headers, RESET)]
+        waits = [min(seconds, LONGEST_WAIT) for seconds in asked if seconds is not None]
+        self._pause.refused(now, began, max(waits, default=None))
+        self._refusals.heeded()
+        if crowded and LEFT not in headers and began >= self._started:
             self._use_up()
         self._overrun = True
 
@@ -106,8 +115,7 @@ class WindowPolicy:
 
     def numbers(self, now: float) -> Numbers:
         """Return what is known."""
-        del now
-        return Numbers(remaining=self._left, quota=self._quota)
+        return Numbers(remaining=self._left, quota=self._quota, pause=self._pause.left(now))
 
     def _wait_for_reserve(self, now: float, free: int) -> float:
         """Return when backfill may go: it keeps as much from what is free as live may ask for until the window ends."""
@@ -124,16 +132,18 @@ class WindowPolicy:
         return 0 if self._quota is None or not self._told else self._sharing.margin(now, self._quota)
 
     def _learn(self, now: float, began: float, headers: Mapping[str, str]) -> None:
-        self._window = _milliseconds(headers, WINDOW) or self._window
+        self._window = min(_milliseconds(headers, WINDOW) or self._window, LONGEST_WAIT)
         left, reset = as_seconds(headers.get(LEFT, "")), _milliseconds(headers, RESET)
         if left is None or began < self._started:
             # Without numbers, or with those of a window that is over, only this is sure: it cost one.
             self._spend()
             return
         quota = as_seconds(headers.get(QUOTA, ""))
-        self._quota = self._quota if quota is None else int(quota)
+        self._quota = self._quota if quota is None else max(1, int(quota))
         used = 0 if self._quota is None else self._quota - int(left)
-        ends = now + (self._window if reset is None else reset)
+        ends = now + min(self._window if reset is None else reset, LONGEST_WAIT)
+        if not int(left) and reset is not None and reset > LONGEST_WAIT:
+            self._pause.hold(now, LONGEST_WAIT)  # a time where a duration is documented: one request tries after it
         if self._left is None or not self._told:
             self._ends, self._left = ends, int(left)
             self._sharing.begin(now, used)
@@ -172,6 +182,12 @@ class WindowPolicy:
     def _spend(self) -> None:
         if self._left is not None:
             self._left = max(0, self._left - 1)
+
+
+def _used_up(headers: Mapping[str, str]) -> bool:
+    """Return whether the quota's own headers say that nothing is left of it."""
+    left = as_seconds(headers.get(LEFT, ""))
+    return left == 0 if left is not None else ASKED in headers or RESET in headers
 
 
 def _milliseconds(headers: Mapping[str, str], name: str) -> float | None:

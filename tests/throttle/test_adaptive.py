@@ -10,7 +10,7 @@ import trio.testing
 from daemon.errors import Side
 from daemon.model import Lane
 from daemon.throttle import AdaptivePolicy, Limiter
-from daemon.throttle.adaptive import HOLD_REQUESTS, HOLD_SECONDS, ROUGH_HOLD_SECONDS
+from daemon.throttle.adaptive import HOLD_REQUESTS, HOLD_SECONDS
 
 LATENCY = 0.005
 
@@ -139,13 +139,19 @@ def test_one_event_costs_once_and_its_ceiling_is_held_for_thirty_seconds() -> No
     policy, event = found()
     ceiling = rate_of(policy)
     assert ceiling * HOLD_SECONDS > HOLD_REQUESTS
-    settle(policy, event + 0.01, until=event + 0.9)
-    policy.refused(event + 0.9, event + 0.9, {}, 0.0)
-    assert rate_of(policy) == ceiling
-    settle(policy, event + 1.0, until=event + HOLD_SECONDS - 0.1)
+    settle(policy, event + 0.01, until=event + HOLD_SECONDS - 0.1)
     assert rate_of(policy) == ceiling
     settle(policy, event + HOLD_SECONDS, until=event + HOLD_SECONDS + 2)
     assert rate_of(policy) > ceiling
+
+
+def test_one_refusal_alone_lowers_no_rate() -> None:
+    policy, event = found()
+    ceiling = rate_of(policy)
+    settle(policy, event + 0.01, until=event + 10)
+    policy.refused(event + 10, event + 10, {}, 600.0)
+    assert rate_of(policy) == ceiling
+    assert policy.wait(event + 11, Lane.BACKFILL, 0) == 0
 
 
 def test_a_slow_ceiling_is_held_for_so_many_requests_that_a_probe_costs_few_of_them() -> None:
@@ -166,10 +172,17 @@ def found(every: float = 0.0) -> tuple[AdaptivePolicy, float]:
     """
     policy = AdaptivePolicy(jitter=lambda: 0.0)
     rough = settle(policy, 0.0, until=0.5 + 5 * every, every=every)
-    policy.refused(rough, rough, {}, 0.0)
-    event = settle(policy, rough + 0.01, until=rough + ROUGH_HOLD_SECONDS + 4.0, every=every)
-    policy.refused(event, event, {}, 0.0)
+    refuse(policy, rough)
+    ceiling, event = rate_of(policy), rough
+    while rate_of(policy) <= 1.3 * ceiling:
+        event = settle(policy, event + 0.01, until=event + 0.5, every=every)
+    refuse(policy, event)
     return policy, event
+
+
+def refuse(policy: AdaptivePolicy, now: float) -> None:
+    for _ in range(2):
+        policy.refused(now, now, {}, 0.0)
 
 
 def rate_of(policy: AdaptivePolicy) -> float:
@@ -202,7 +215,8 @@ def test_a_rate_that_nobody_uses_does_not_grow() -> None:
 
 def test_being_refused_before_anything_was_accepted_says_nothing_of_a_ceiling() -> None:
     policy = AdaptivePolicy(jitter=lambda: 0.0)
-    policy.granted(5.0)
-    policy.refused(5.0, 5.0, {}, 3.0)
+    for _ in range(2):
+        policy.granted(5.0)
+        policy.refused(5.0, 5.0, {}, 3.0)
     assert policy.numbers(5.0).ceiling is None
     assert policy.wait(5.0, Lane.LIVE, 0) == 3.0

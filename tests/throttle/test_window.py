@@ -91,11 +91,13 @@ def test_a_window_without_others_is_used_to_the_last(policy: WindowPolicy) -> No
     assert policy.wait(15.0, Lane.LIVE, 1) > 0
 
 
-@pytest.mark.parametrize(("left", "remaining"), [(30, 0), (100, 99)])
+@pytest.mark.parametrize(("left", "remaining"), [(30, 0), (100, 98)])
 def test_a_429_that_tells_nothing_means_used_up_where_little_was_left(
     policy: WindowPolicy, left: int, remaining: int
 ) -> None:
     policy.accepted(0.0, 0.0, headers(left))
+    policy.refused(1.0, 0.5, {}, None)
+    assert policy.numbers(1.0).remaining == left - 1, "one alone concerns its own request"
     policy.refused(1.0, 0.5, {}, None)
     assert policy.numbers(1.0).remaining == remaining
 
@@ -104,6 +106,7 @@ def test_where_nothing_is_ever_told_a_429_tells_the_quota(policy: WindowPolicy) 
     for number in range(40):
         policy.granted(0.1 * number)
         policy.accepted(0.1 * number + 0.05, 0.1 * number, {})
+    policy.refused(4.1, 4.0, {}, None)
     policy.refused(4.1, 4.0, {}, None)
     assert policy.numbers(4.1).quota == 40
     assert policy.wait(5.0, Lane.LIVE, 0) == pytest.approx(25.05), "its window began with the first answer"
@@ -163,14 +166,13 @@ def test_what_gets_no_numbers_is_taken_off(policy: WindowPolicy) -> None:
 @pytest.mark.parametrize(
     ("said", "after", "wait"),
     [
-        ({"x-retry-after": "7"}, 3.0, 7.0),
-        ({"x-retry-after": "3"}, 7.0, 7.0),
+        ({"x-retry-after": "7"}, 7.0, 7.0),
         ({"x-rate-limit-time-reset-ms": "9000"}, 7.0, 9.0),
-        ({"x-rate-limit-time-reset-ms": "9000", "x-retry-after": "12"}, None, 12.0),
-        ({}, 4.0, 4.0),
+        ({"x-rate-limit-time-reset-ms": "9000", "x-retry-after": "12"}, 12.0, 12.0),
+        (headers(0, reset=11), 4.0, 11.0),
     ],
 )
-def test_a_429_closes_the_gate_for_the_longest_time_asked_for(
+def test_a_429_of_a_used_up_quota_closes_the_gate_for_the_longest_time_asked_for(
     policy: WindowPolicy, said: dict[str, str], after: float | None, wait: float
 ) -> None:
     policy.refused(100.0, 99.0, said, after)
@@ -178,7 +180,21 @@ def test_a_429_closes_the_gate_for_the_longest_time_asked_for(
     assert policy.wait(100.0, Lane.BACKFILL, 0) == pytest.approx(wait)
 
 
-def test_after_a_429_one_request_goes_alone(policy: WindowPolicy) -> None:
+@pytest.mark.parametrize("said", [{}, headers(100), {"date": "Mon, 23 Nov 2026 12:00:00 GMT"}])
+def test_a_429_that_tells_nothing_of_the_quota_closes_the_gate_once_there_are_two(
+    policy: WindowPolicy, said: dict[str, str]
+) -> None:
+    policy.refused(100.0, 99.0, said, 4.0)
+    for _ in range(18):
+        assert policy.wait(100.0, Lane.BACKFILL, 0) == 0
+        policy.accepted(100.0, 100.0, {})
+    policy.refused(100.0, 99.0, said, 4.0)
+    assert policy.wait(100.0, Lane.BACKFILL, 0) == pytest.approx(4.0, abs=26.0)
+    assert policy.wait(100.0, Lane.LIVE, 0) >= 4.0
+
+
+def test_after_two_429s_one_request_goes_alone(policy: WindowPolicy) -> None:
+    policy.refused(0.0, 0.0, {}, 5.0)
     policy.refused(0.0, 0.0, {}, 5.0)
     assert policy.wait(5.0, Lane.LIVE, 0) == 0
     assert policy.wait(5.0, Lane.LIVE, 1) == math.inf
@@ -198,7 +214,8 @@ def test_under_platform_load_the_pause_grows_once_per_wave_and_ends_with_success
     assert pauses[1] == 1.0
     assert pauses[-1] == 60.0
     policy.accepted(now, now, {})
-    policy.refused(now, now, {}, None)
+    for _ in range(2):
+        policy.refused(now, now, {}, None)
     assert policy.wait(now, Lane.LIVE, 0) == 0.5
 
 

@@ -20,7 +20,7 @@ import msgspec
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.http import Answer, retry_after
 from daemon.model import Secret
-from daemon.retry_after import as_seconds
+from daemon.retry_after import LONGEST_WAIT, as_seconds
 
 LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"
@@ -81,10 +81,10 @@ def _is_own(answer: Answer, body: Any) -> bool:
 def _after(answer: Answer) -> float | None:
     """Return the longest time any header asks for. When a window ends matters only to who has used it up."""
     headers = answer.headers
-    asked = [retry_after(headers, time.time()), as_seconds(headers.get("x-retry-after", ""))]
+    asked = [retry_after(headers, time.time())]
     if answer.status == _TOO_MANY:
         reset = as_seconds(headers.get("x-rate-limit-time-reset-ms", ""))
-        asked.append(None if reset is None else reset / 1000)
+        asked.append(None if reset is None else min(reset / 1000, LONGEST_WAIT))
     return max((seconds for seconds in asked if seconds is not None), default=None)
 
 

@@ -79,7 +79,7 @@ class Audit:
     _expected: dict[int, set[str]] = field(factory=dict)
     _owing: dict[int, set[str]] = field(factory=lambda: defaultdict(set))
     _under_way: dict[Key, int] = field(factory=dict)
-    _silent: dict[tuple[int, str], float] = field(factory=dict)
+    _silent: dict[tuple[object, ...], float] = field(factory=dict)
     _used_up: dict[int, float] = field(factory=dict)
     """Until when the store's quota is, by the call that took the last of it."""
     _shut: dict[int, float] = field(factory=dict)
@@ -103,9 +103,9 @@ class Audit:
     def sent(self, call: Call) -> None:
         """See to it that the API is not called while it wants silence, nor an entity written twice at once."""
         self.calls[call.side] += 1
-        asked = self._silent.get((call.life, call.side), 0.0)
+        asked = self._silent.get(_request_of(call), 0.0)
         if self.trace.now() < asked - 1e-6:
-            self.breach(f"{call.side} was called {asked - self.trace.now():.1f} s before the time it asked for")
+            self.breach(f"{call.side} was asked the same {asked - self.trace.now():.1f} s before the time it asked for")
         if call.side == SHOP and self.trace.now() < self._shut.get(call.life, 0.0) - ROUNDED:
             self.breach("shop was called in a window of which it had told that its limit is used up")
         if (key := written(call)) is not None:
@@ -153,7 +153,7 @@ class Audit:
             self._shut[call.life] = max(self._used_up[call.number], self._shut.get(call.life, 0.0))
         if response.status == 429 and (after := seconds_asked_for(response)):
             until = self.trace.now() + after
-            place = (call.life, call.side)
+            place = _request_of(call)
             self._silent[place] = max(until, self._silent.get(place, 0.0))
 
     def _newer(self, call: Call) -> None:
@@ -287,3 +287,9 @@ def watch_work(audit: Audit, work: Callable[..., Any]) -> Callable[..., Any]:
             over([claim.external_id for one, claim in mine.items() if busy.get(one) is batch])
 
     return watched
+
+
+def _request_of(call: Call) -> tuple[object, ...]:
+    """Return what tells a request of a life from others: a 429 holds back its own only."""
+    request = call.request
+    return call.life, call.side, request.method, request.path, request.query, request.body

@@ -30,7 +30,7 @@ from daemon.storage.freshness import Freshness
 from daemon.storage.tables import full_syncs as runs
 from daemon.storage.tables import outbox as changes
 from daemon.throttle import rights
-from daemon.throttle.policy import Pause
+from daemon.throttle.limiter import Limiter
 from daemon.throttle.window import WindowPolicy
 from tests.prove.simulation.disk import Storage
 
@@ -143,13 +143,7 @@ def _full_sync_closed_early() -> Patch:
 
 def _retry_after_ignored() -> Patch:
     """Let only our own backoff count after a refusal."""
-    refused = Pause.refused
-
-    def deaf(self: Pause, now: float, began: float, after: float | None) -> None:
-        del after
-        refused(self, now, began, None)
-
-    return mock.patch.object(Pause, "refused", deaf)
+    return mock.patch.object(Limiter, "_hold", return_value=None)
 
 
 def _no_new_token_after_401() -> Patch:

@@ -1,0 +1,52 @@
+"""An API that asks to be left alone: it shows, and holds up nothing else, a stop least of all."""
+
+from typing import Literal
+
+import pytest
+import trio
+
+from daemon.sandbox import answer
+from daemon.sandbox.faults import Faults
+from tests.e2e.harness import House, OpenHouse
+from tests.e2e.process import GLANCE, PATIENCE, SITE
+
+ABSURD = {"retry-after": "9999999999"}
+Side = Literal["shop", "site"]
+
+
+def _faults(h: House, side: Side) -> Faults:
+    return h.shop.faults if side == "shop" else h.site.faults
+
+
+@pytest.mark.holds("E01")
+@pytest.mark.parametrize(
+    ("side", "pattern"),
+    [("shop", "*"), ("site", "*"), ("site", "PATCH */products/*"), ("site", "*/auth/token")],
+    ids=["the store", "SparkLayer", "SparkLayer's products", "SparkLayer's tokens"],
+)
+async def test_an_absurd_wait_is_shown_and_holds_up_no_stop(house: OpenHouse, side: Side, pattern: str) -> None:
+    api = {"shop": "bigcommerce", "site": "sparklayer"}[side]
+    async with house() as h:
+        await h.first_sync()
+        _faults(h, side).add(pattern, answer(429, "", ABSURD))
+        if "token" in pattern:
+            h.site.tokens.revoke()
+        for product_id in h.store.ids:
+            h.store.set_title(product_id, "New")
+
+        async def shown() -> bool:
+            now = await h.process.metrics()
+            labels = f'{{api="{api}",site="{SITE}"}}'
+            return (
+                now[f"ignite_sync_throttle_held_back{labels}"] + now[f"ignite_sync_throttle_pause_seconds{labels}"] > 0
+            )
+
+        with trio.fail_after(PATIENCE):
+            while not await shown():  # noqa: ASYNC110  a foreign process tells nobody
+                await trio.sleep(GLANCE)
+        _, words, _ = await h.process.command("status")
+        assert "answered 429" in words
+        assert api in words
+        began = trio.current_time()
+        assert await h.process.terminate() == 0
+        assert trio.current_time() - began < 5

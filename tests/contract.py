@@ -12,28 +12,19 @@ types) are judged once: a bulk call of a thousand rows costs little more than on
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import msgspec
-import yaml
 from attrs import define, field
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from daemon.sandbox.message import Request, Response
+from daemon.sandbox.sparklayer.contract import contract
 
-PLACE = Path(__file__).parent / "contracts" / "sparklayer.openapi.yaml"
 BODY = ("requestBody", "content", "application/json", "schema")
 MOST_SHAPES = 5_000
-
-
-@cache
-def contract() -> dict[str, Any]:
-    """Return the contract."""
-    loaded: dict[str, Any] = yaml.safe_load(PLACE.read_text("utf-8"))
-    return loaded
 
 
 @cache

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 from attrs import evolve
 from trio.testing import MockClock
@@ -30,8 +29,7 @@ from daemon.model import (
 )
 from daemon.platforms.base import BAD_ID, Entity
 from daemon.pull import PULLED, fetch, pull
-from daemon.sandbox.sparklayer.body import ProductWrite
-from daemon.sandbox.sparklayer.customers import CustomerWrite
+from daemon.sandbox.sparklayer.contract import convert
 from daemon.storage.database import InlineDatabase
 from tests.engine.fakes import Bench, open_bench, product
 
@@ -86,7 +84,7 @@ async def test_products_come_page_by_page_as_they_are_pushed(bench: Bench) -> No
     assert [one["external_id"] for one in pulled] == ["1", "2", "3", "4", "5"]
     assert bench.shop.calls["page"] == 3
     for one in pulled:
-        msgspec.convert(one, ProductWrite)
+        convert(one, "updateProduct")
 
 
 async def test_stock_comes_for_each_sku_at_the_sites_location(bench: Bench) -> None:
@@ -100,7 +98,7 @@ async def test_customers_and_purchases_come_as_they_are_pushed() -> None:
         bench.shop.put(BUYER)
         await begun(bench)
         [customer] = await every(bench, "customers")
-        msgspec.convert(customer, CustomerWrite)
+        convert(customer, "upsertCustomer")
         assert (customer["external_id"], customer["addresses"][0]["external_id"]) == ("1", "11")
     async with open_bench(kind=Kind.ORDERS) as bench:
         bench.shop.put(ORDER)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.sandbox import Store
-from daemon.sandbox.sparklayer.purchase import AccountingFile
 from tests.e2e.harness import OpenHouse
 from tests.e2e.trade import FIRST, LINES, SHOP, cart, trade_store, waiting
 
@@ -64,7 +63,7 @@ async def test_every_edit_arrives_and_leaves_what_only_sparklayer_knows(house: O
         purchase = h.state.purchases.find("sparklayer", cart(FIRST))
         assert purchase is not None
         (package,) = purchase.packages
-        package.accounting_files = [AccountingFile(file_type="invoice")]
+        package["accounting_files"] = [{"file_type": "invoice"}]
         for name, edit in EDITS.items():
             edit(h.store)
             await h.settle()

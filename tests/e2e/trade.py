@@ -16,7 +16,6 @@ from typing import Any
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.samples.groups import WHOLESALE
-from daemon.sandbox.sparklayer.sync_log import SyncError
 from tests.e2e.harness import House, small_store
 
 BRANCH, HEAD, SHOP, BUYER = 1, 2, 3, 4
@@ -59,7 +58,7 @@ def asked(h: House, pattern: str = "GET *") -> int:
     return sum(count for route, count in h.shop.statistics.calls.items() if fnmatchcase(route, pattern))
 
 
-def problems(h: House, kind: str) -> dict[str, SyncError]:
+def problems(h: House, kind: str) -> dict[str, Any]:
     """Return what stands in the sync-log of a kind, by external id."""
     log = h.state.sync_log.logs.get(("bigcommerce", kind))
     return dict(log.errors) if log else {}

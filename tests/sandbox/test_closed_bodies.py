@@ -10,10 +10,14 @@ from attrs import evolve, frozen
 
 from daemon.sandbox.message import Request
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
-from tests.contract import BODY, CONTRACT, bodies, contract, validator_at
+from daemon.sandbox.sparklayer.contract import contract, merged
+from tests.contract import BODY, CONTRACT, bodies, validator_at
 
 TEXTS = {"date": "2027-01-01", "date-time": "2027-01-01T00:00:00Z"}
-KNOWN: dict[str, Any] = {"currency_code": "GBP", "currency": "GBP", "number": "15.99", "country_code": "GB"}
+KNOWN: dict[str, Any] = {
+    **{"currency_code": "GBP", "currency": "GBP", "country_code": "GB"},
+    **{"email": "buyer@example.com", "number": "15.99"},
+}
 NAMES = {"id": "1", "slug": "a", "sku": "S", "lookupBy": "platform", "identifier": "1", "integration": "shop"}
 
 
@@ -34,11 +38,11 @@ def schema_of(method: str, path: str) -> dict[str, Any]:
 
 def examples(schema: dict[str, Any], name: str = "") -> list[Any]:
     """Return contents that have every property which the schema knows; more than one where it has alternatives."""
-    schema = _merged(schema)
-    if "properties" in schema:
+    schema = merged(schema)
+    if schema.get("properties"):
         choices = [set(choice["required"]) for choice in schema.get("oneOf", [])] or [set()]
         rivals = set().union(*choices)
-        values = {key: examples(part, key)[0] for key, part in schema["properties"].items()}
+        values = {key: examples(part, key)[0] for key, part in schema["properties"].items() if not part.get("readOnly")}
         return [{key: one for key, one in values.items() if key not in rivals - choice} for choice in choices]
     kind = schema.get("type")
     if kind == "array":
@@ -49,18 +53,6 @@ def examples(schema: dict[str, Any], name: str = "") -> list[Any]:
         prefix = str(schema.get("pattern", "")).removeprefix("^")
         return [KNOWN.get(name) or TEXTS.get(schema.get("format", "")) or f"{prefix}buyer@example.com"]
     return [True if kind == "boolean" or (isinstance(kind, list) and "boolean" in kind) else 1]
-
-
-def _merged(schema: dict[str, Any]) -> dict[str, Any]:
-    result = {key: value for key, value in schema.items() if key not in {"$ref", "allOf"}}
-    parts = [*schema.get("allOf", [])]
-    if "$ref" in schema:
-        parts.append(contract()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
-    for part in map(_merged, parts):
-        result = {**part, **result, "properties": {**part.get("properties", {}), **result.get("properties", {})}}
-    if not result.get("properties"):
-        result.pop("properties", None)
-    return result
 
 
 @frozen

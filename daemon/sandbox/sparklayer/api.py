@@ -29,7 +29,7 @@ from daemon.sandbox.sparklayer.products import Mode, Products
 from daemon.sandbox.sparklayer.purchases import Ordered, Purchases
 from daemon.sandbox.sparklayer.settings import Settings
 from daemon.sandbox.sparklayer.state import State
-from daemon.sandbox.sparklayer.stock import Location, Stock
+from daemon.sandbox.sparklayer.stock import Stock, location
 from daemon.sandbox.sparklayer.sync_log import SyncLog
 from daemon.sandbox.statistics import Statistics
 
@@ -39,11 +39,7 @@ WITH_PARAMETERS = ("GET /api/v2/price-lists", "GET /api/v1/purchases")
 
 
 class Contract(Protocol):
-    """SparkLayer's documents, which the tests have and the sandbox has not."""
-
-    def refusal(self, request: Request) -> str | None:
-        """Return what is wrong with a request's body, None when it fits."""
-        ...
+    """Whoever holds answers against SparkLayer's documents: the tests."""
 
     def check_answer(self, request: Request, response: Response) -> None:
         """Hold an answer of the stand-in against the documents. Raises AssertionError."""
@@ -84,7 +80,7 @@ class SparkLayerOptions:
     journal: bool = False
     """Keep the body of every write of a product, customer or purchase."""
     contract: Contract | None = None
-    """What requests and answers are held to besides; a request that does not fit is refused with 400."""
+    """What answers are held to."""
 
 
 class _Placed(msgspec.Struct, forbid_unknown_fields=True):
@@ -155,8 +151,6 @@ class SparkLayer:
             raise problem(405 if allowed else 404, f"There is no {request.method} {request.path}")
         if request.query and match.name not in WITH_PARAMETERS:
             raise problem(400, "This endpoint takes no parameters")
-        if self._contract is not None and (words := self._contract.refusal(request)) is not None:
-            raise problem(400, words)
         return match.handler(request, **match.parameters)
 
     def _controls(self) -> Control:
@@ -215,7 +209,7 @@ class SparkLayer:
 def _state(options: SparkLayerOptions) -> State:
     lists = PriceLists()
     places = [
-        Location(f"sl_{number}", name, external_id)
+        location(f"sl_{number}", name, external_id)
         for number, (external_id, name) in enumerate(options.locations, start=1)
     ]
     return State(

@@ -14,16 +14,10 @@ import trio
 from attrs import define, field
 
 from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.sparklayer.body import Text, Written, decode
+from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import problem
 
 RetryAfter = Literal["none", "seconds", "date"]
-
-
-class _TokenRequest(Written):
-    grant_type: Literal["client_credentials"]
-    client_id: Text
-    client_secret: Text
 
 
 @define(eq=False, kw_only=True)
@@ -44,7 +38,7 @@ class Tokens:
         if "json" not in request.headers.get("content-type", ""):
             raise problem(400, "The body must be JSON")
         self._check_site(request)
-        key = decode(request, _TokenRequest)
+        key = decode(request, "getAccessToken")
         known = (key.client_id, key.client_secret) == (self.client_id, self.client_secret)
         if self.key_revoked or not known:
             raise problem(401, "Unknown client")

@@ -4,36 +4,16 @@ A write replaces all prices of each SKU it names on that list and leaves the oth
 A SKU need not exist as a variant. Refused rows are answered as a bare list of lines, and nothing is carried out.
 """
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
-import msgspec
 from attrs import define, field
-from msgspec import UNSET, Meta, UnsetType
 
-from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import Router
-from daemon.sandbox.sparklayer.body import NotNegative, Text, Written, explain
+from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.problems import Line, lines, problem
-
-
-class Row(Written, kw_only=True):
-    """The price of one piece when `quantity` or more are bought."""
-
-    quantity: Annotated[int, Meta(ge=1)]
-    price: NotNegative
-    tax_type: Text | UnsetType = UNSET
-    unit_of_measure: str | UnsetType | None = UNSET
-
-
-class _Entry(Written, kw_only=True):
-    sku: Text
-    display_tax_rate: NotNegative | UnsetType = UNSET
-    pricing: list[Row]
-
-
-class _EntryOfList(_Entry, kw_only=True):
-    price_list_slug: Text
 
 
 @define(eq=False, kw_only=True)
@@ -42,7 +22,7 @@ class Prices:
 
     lists: PriceLists
     first_line: int
-    prices: dict[str, dict[str, list[Row]]] = field(factory=dict, repr=False)
+    prices: dict[str, dict[str, list[dict[str, Any]]]] = field(factory=dict, repr=False)
     writes: int = 0
     """How many SKUs were priced or cleared."""
 
@@ -66,26 +46,15 @@ class Prices:
         """Answer the list's prices, one flat row per SKU and quantity."""
         self.lists.existing(slug)
         found = self.prices.get(slug, {}).items()
-        return json([{"sku": sku} | msgspec.to_builtins(row) for sku, rows in found for row in rows])
+        return json([{"sku": sku} | row for sku, rows in found for row in rows])
 
     def update(self, request: Request, slug: str) -> Response:
         """Replace the prices of the SKUs sent on one list."""
-        entries = self._decode(request, list[_Entry])
-        self._refuse_repeated([entry.sku for entry in entries], entries)
-        self.lists.existing(slug)
-        for entry in entries:
-            self._set(slug, entry)
-        return Response(status=204)
+        return self._update(decode(request, "updatePriceListPricing", self._refusal), slug)
 
     def update_many(self, request: Request) -> Response:
         """Replace the prices of (SKU, list) pairs; 404 if any list is absent."""
-        entries = self._decode(request, list[_EntryOfList])
-        self._refuse_repeated([(entry.sku, entry.price_list_slug) for entry in entries], entries)
-        for entry in entries:
-            self.lists.existing(entry.price_list_slug)
-        for entry in entries:
-            self._set(entry.price_list_slug, entry)
-        return Response(status=204)
+        return self._update(decode(request, "updateMultiplePriceListPricing", self._refusal))
 
     def wipe(self, _request: Request, slug: str) -> Response:
         """Remove every price of a list."""
@@ -100,34 +69,34 @@ class Prices:
             raise problem(404, f"There is no price of {sku}")
         return json([{"price_list_slug": slug, "pricing": rows} for slug, rows in found])
 
-    def _set(self, slug: str, entry: _Entry) -> None:
-        prices = self.prices.setdefault(slug, {})
-        self.writes += 1
-        if entry.pricing:
-            prices[entry.sku] = entry.pricing
-        else:
-            prices.pop(entry.sku, None)
+    def _update(self, entries: list[Mapping[str, Any]], slug: str = "") -> Response:
+        pairs = [(entry.get("price_list_slug", slug), entry["sku"]) for entry in entries]
+        self._refuse_repeated(pairs, entries)
+        for name in {slug} - {""} | {pair[0] for pair in pairs}:
+            self.lists.existing(name)
+        for (name, sku), entry in zip(pairs, entries, strict=True):
+            prices = self.prices.setdefault(name, {})
+            prices[sku] = entry["pricing"]
+            if not prices[sku]:
+                del prices[sku]
+        self.writes += len(entries)
+        return Response(status=204)
 
-    def _decode(self, request: Request, shape: Any) -> Any:
-        if request.headers.get("content-type", "").split(";")[0] != "application/json":
-            raise problem(415, "The body must be application/json")
-        try:
-            return msgspec.json.decode(request.body, type=shape)
-        except msgspec.DecodeError as error:
-            words, place = explain(error)
-            line, _, where = place.removeprefix("[").partition("]")
-            if not line.isdecimal():
-                raise problem(400, words) from None
-            raise lines([Line(int(line) + self.first_line, where.removeprefix("."), words)]) from None
+    def _refusal(self, words: str, place: str) -> Refused:
+        line, _, where = place.removeprefix("[").partition("]")
+        if not line.isdecimal():
+            return problem(400, words)
+        return lines([Line(int(line) + self.first_line, where.removeprefix("."), words)])
 
-    def _refuse_repeated(self, keys: list[Any], entries: list[Any]) -> None:
-        seen: set[Any] = set()
-        refused = []
-        for index, (key, entry) in enumerate(zip(keys, entries, strict=True), start=self.first_line):
-            if key in seen:
-                refused.append(Line(index, "sku", f"SKU {entry.sku} is given twice"))
-            if len({(row.quantity, row.unit_of_measure) for row in entry.pricing}) < len(entry.pricing):
-                refused.append(Line(index, "pricing", "a quantity is given twice"))
-            seen.add(key)
+    def _refuse_repeated(self, pairs: list[tuple[str, str]], entries: list[Mapping[str, Any]]) -> None:
+        refused: list[Line] = []
+        seen: set[tuple[str, str]] = set()
+        for index, (pair, entry) in enumerate(zip(pairs, entries, strict=True)):
+            if pair in seen:
+                refused.append(Line(index + self.first_line, "sku", f"SKU {entry['sku']} is given twice"))
+            rows = entry["pricing"]
+            if len({(row["quantity"], row.get("unit_of_measure")) for row in rows}) < len(rows):
+                refused.append(Line(index + self.first_line, "pricing", "a quantity is given twice"))
+            seen.add(pair)
         if refused:
             raise lines(refused)

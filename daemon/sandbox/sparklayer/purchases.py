@@ -12,37 +12,24 @@ from typing import Any
 
 import msgspec
 from attrs import define, field
-from msgspec import UNSET
 
-from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import Router
-from daemon.sandbox.sparklayer.body import Text, Written, decode
+from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.purchase import (
-    CustomerIds,
-    CustomField,
-    Dates,
-    Ids,
-    Line,
-    Metadata,
-    Money,
-    Number,
-    Package,
-    PurchaseWrite,
-    Total,
-)
 from daemon.sandbox.sparklayer.query import Query
+from daemon.sandbox.sparklayer.record import Record
 
 LOOKUPS = ("sparklayer", "platform", "internal", "visible")
 MOST_PER_PAGE = 500
 
 
-class Ordered(Written, kw_only=True):
+class Ordered(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A line of an order placed in the storefront; `price` is that of one piece, without tax."""
 
-    sku: Text
+    sku: str
     quantity: int = 1
-    price: Number = "10.00"
+    price: str = "10.00"
 
 
 @define(eq=False, kw_only=True)
@@ -54,7 +41,7 @@ class Purchases:
     """
 
     keep_journal: bool
-    purchases: list[PurchaseWrite] = field(factory=list, repr=False)
+    purchases: list[Record] = field(factory=list, repr=False)
     writes: int = 0
     removals: int = 0
     journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
@@ -85,29 +72,29 @@ class Purchases:
             raise ValueError(f"{cart} has been ordered before")
         items = [_line(line, currency) for line in lines]
         self.purchases.append(
-            PurchaseWrite(
+            Record(
                 type="order_unconfirmed",
-                purchase_identifiers=Ids(sparklayer=cart, internal=f"ERP-{reference}"),
-                customer_identifiers=CustomerIds(
-                    sparklayer=customer, sparklayer_child="cu_child", sparklayer_sales_rep="cu_rep"
-                ),
+                purchase_identifiers={"sparklayer": cart, "internal": f"ERP-{reference}"},
+                customer_identifiers={
+                    "sparklayer": customer,
+                    "sparklayer_child": "cu_child",
+                    "sparklayer_sales_rep": "cu_rep",
+                },
                 payment_method="on_account",
-                dates=Dates(placed_at="2026-01-30T08:30:00Z"),
+                dates={"placed_at": "2026-01-30T08:30:00Z"},
                 customer_reference=reference,
                 currency_code=currency,
-                packages=[Package(type="incoming", line_items=items)] if items else [],
+                packages=[{"type": "incoming", "line_items": items}] if items else [],
                 accounting_files=[],
-                custom_fields=[CustomField("Department")],
-                metadata=[Metadata("source", "storefront")],
+                custom_fields=[{"name": "Department"}],
+                metadata=[{"name": "source", "value": "storefront"}],
             )
         )
 
-    def find(self, lookup: str, identifier: str) -> PurchaseWrite | None:
+    def find(self, lookup: str, identifier: str) -> Record | None:
         """Return a purchase by one of its identifiers."""
-        for purchase in self.purchases:
-            if getattr(purchase.purchase_identifiers, lookup) == identifier:
-                return purchase
-        return None
+        known = (one for one in self.purchases if one.purchase_identifiers.get(lookup) == identifier)
+        return next(known, None)
 
     def page(self, request: Request) -> Response:
         """Answer a page of purchases, the newest first."""
@@ -123,20 +110,18 @@ class Purchases:
     def put(self, request: Request, lookup: str, identifier: str) -> Response:
         """Create a purchase or replace all of it; answers 200 with what is stored."""
         _check_lookup(lookup, identifier)
-        written = decode(request, PurchaseWrite)
+        written = decode(request, "createUpdatePurchase")
         _check_currencies(written)
-        old, ids = self.find(lookup, identifier), written.purchase_identifiers
-        if getattr(ids, lookup) is UNSET:
-            setattr(ids, lookup, identifier)
+        old, ids = self.find(lookup, identifier), {lookup: identifier} | written.purchase_identifiers
         self._check_ids(ids, lookup, identifier, old)
+        sent, written = written, Record(written, purchase_identifiers=ids)
         if old is None:
             self.purchases.append(written)
         else:
             self.purchases[self.purchases.index(old)] = written
         self.writes += 1
         if self.keep_journal:
-            key = ids.sparklayer or identifier
-            self.journal.setdefault(key, []).append(msgspec.json.decode(request.body))
+            self.journal.setdefault(ids.get("sparklayer", identifier), []).append(sent)
         return json(_answered(written))
 
     def delete(self, _request: Request, lookup: str, identifier: str) -> Response:
@@ -148,24 +133,25 @@ class Purchases:
     def comparable(self) -> dict[str, Any]:
         """Return purchases as plain data by cart id, without what is calculated."""
         return {
-            str(purchase.purchase_identifiers.sparklayer): msgspec.to_builtins(purchase) for purchase in self.purchases
+            str(purchase.purchase_identifiers.get("sparklayer")): msgspec.to_builtins(purchase)
+            for purchase in self.purchases
         }
 
-    def _check_ids(self, ids: Ids, lookup: str, identifier: str, old: PurchaseWrite | None) -> None:
+    def _check_ids(self, ids: Mapping[str, str], lookup: str, identifier: str, old: Record | None) -> None:
         """Refuse what would make another purchase of this one, or what is another's."""
-        if old is not None and old.purchase_identifiers.sparklayer not in {UNSET, ids.sparklayer}:
+        own = old.purchase_identifiers.get("sparklayer") if old else None
+        if own is not None and own != ids.get("sparklayer"):
             raise _misnamed(403, "The SparkLayer id of a purchase cannot be changed", "sparklayer")
-        if getattr(ids, lookup) != identifier:
+        if ids[lookup] != identifier:
             raise _misnamed(400, f"The path says {identifier}", lookup)
-        if ids.sparklayer is not UNSET and not _is_uuid(ids.sparklayer):
+        if "sparklayer" in ids and not _is_uuid(ids["sparklayer"]):
             raise _misnamed(400, "A SparkLayer id is a UUID", "sparklayer")
-        for name in ("sparklayer", "platform"):
-            value = getattr(ids, name)
-            other = None if value is UNSET else self.find(name, value)
+        for name in ids.keys() & {"sparklayer", "platform"}:
+            other = self.find(name, ids[name])
             if other is not None and other is not old:
-                raise _misnamed(409, f"Another purchase has the {name} id {value}", name)
+                raise _misnamed(409, f"Another purchase has the {name} id {ids[name]}", name)
 
-    def _existing(self, lookup: str, identifier: str) -> PurchaseWrite:
+    def _existing(self, lookup: str, identifier: str) -> Record:
         _check_lookup(lookup, identifier)
         purchase = self.find(lookup, identifier)
         if purchase is None:
@@ -188,17 +174,17 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def _misnamed(status: int, words: str, name: str) -> Exception:
+def _misnamed(status: int, words: str, name: str) -> Refused:
     return problem(status, words, [Detail("invalid", words, f"purchase_identifiers.{name}")])
 
 
-def _check_currencies(written: PurchaseWrite) -> None:
+def _check_currencies(written: Record) -> None:
     """Refuse money of another currency than the purchase's."""
-    if written.currency_code is UNSET:
+    if written.currency_code is None:
         return
     strange = [
         Detail("currency", f"is in {currency}", place.removeprefix("."))
-        for place, currency in _currencies(msgspec.to_builtins(written), "")
+        for place, currency in _currencies(written, "")
         if currency != written.currency_code
     ]
     if strange:
@@ -217,26 +203,27 @@ def _currencies(content: Any, place: str) -> Iterator[tuple[str, str]]:
             yield from _currencies(value, f"{place}[{index}]")
 
 
-def _line(ordered: Ordered, currency: str) -> Line:
-    amount = Money(str(Decimal(ordered.price) * ordered.quantity), currency)
-    return Line(
-        identifiers={"sku": ordered.sku},
-        name_parent=ordered.sku,
-        quantity=ordered.quantity,
-        line_total=Total(total_net=amount, total_gross=amount),
-    )
+def _line(ordered: Ordered, currency: str) -> dict[str, Any]:
+    amount = {"number": str(Decimal(ordered.price) * ordered.quantity), "currency": currency}
+    return {
+        "identifiers": {"sku": ordered.sku},
+        "name_parent": ordered.sku,
+        "quantity": ordered.quantity,
+        "line_total": {"total_net": amount, "total_gross": amount},
+    }
 
 
-def _answered(purchase: PurchaseWrite) -> dict[str, Any]:
+def _answered(purchase: Record) -> dict[str, Any]:
     """Add what the API calculates."""
-    content: dict[str, Any] = msgspec.to_builtins(purchase)
-    totals = [line.line_total for package in purchase.packages for line in package.line_items or ()]
-    totals += [package.shipping_method.line_total for package in purchase.packages if package.shipping_method]
-    gross = [Decimal(total.total_gross.number) for total in totals if total and total.total_gross]
+    parts = [part for package in purchase.packages for part in package.get("line_items", ())]
+    parts += [package["shipping_method"] for package in purchase.packages if "shipping_method" in package]
+    totals = [part.get("line_total", {}).get("total_gross") for part in parts]
+    gross = sum((Decimal(total["number"]) for total in totals if total), Decimal(0))
+    types = {package.get("type") for package in purchase.packages}
+    content = purchase | {"dates": dict(purchase.dates)}
     if purchase.currency_code:
-        content["calculated_total"] = {"number": str(sum(gross, Decimal(0))), "currency": purchase.currency_code}
-    types = {package.type for package in purchase.packages}
-    if purchase.dates.placed_at:
-        content["dates"]["calculated_submitted_at"] = purchase.dates.placed_at
+        content["calculated_total"] = {"number": str(gross), "currency": purchase.currency_code}
+    if "placed_at" in purchase.dates:
+        content["dates"]["calculated_submitted_at"] = purchase.dates["placed_at"]
     content["calculated_fulfilment_status"] = "shipped" if types and types <= {"shipped", "complete"} else "open"
     return content

@@ -4,26 +4,16 @@ A currency that is set stays: another one is a conflict. Global settings refuse 
 403 unless told otherwise, unless the switch says that these credentials may write them.
 """
 
-from typing import Any
+import re
 
-import msgspec
 from attrs import define
 
 from daemon.sandbox.message import Request, Response, json
 from daemon.sandbox.router import Router
-from daemon.sandbox.sparklayer.body import Currency, Text, Written, decode, decode_some
+from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
 
 BASE_CURRENCY = "baseCurrency"
-
-
-class _StoreCurrency(Written):
-    currency_code: Currency
-
-
-class _Setting(Written):
-    key: Text
-    value: Any
 
 
 @define(eq=False)
@@ -48,7 +38,7 @@ class Settings:
 
     def put_currency(self, request: Request) -> Response:
         """Set the currency; 409 when another one is set."""
-        wanted = decode(request, _StoreCurrency).currency_code
+        wanted = decode(request, "putStoreCurrency").currency_code
         if self.currency not in {None, wanted}:
             raise problem(409, f"The store currency is already set to {self.currency}")
         self.currency = wanted
@@ -56,12 +46,12 @@ class Settings:
 
     def update(self, request: Request) -> Response:
         """Write global settings; only the base currency can be written."""
-        rows = decode_some(request, list[_Setting])
-        if not self.writable or any(row.key != BASE_CURRENCY for row in rows):
+        rows = decode(request, "patchGlobalSetting")
+        if not self.writable or any(row["key"] != BASE_CURRENCY for row in rows):
             raise problem(self.refusal, "Global settings unavailable for updates, please contact support")
         for index, row in enumerate(rows):
-            try:
-                self.currency = msgspec.convert(row.value, Currency)
-            except msgspec.ValidationError as error:
-                raise problem(400, str(error), [Detail("invalid", str(error), f"[{index}].value")]) from None
+            if not re.fullmatch("[A-Z]{3}", str(row["value"])):
+                words = f"{row['value']} is not a currency"
+                raise problem(400, words, [Detail("invalid", words, f"[{index}].value")])
+            self.currency = row["value"]
         return Response(status=204)

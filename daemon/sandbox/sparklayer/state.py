@@ -7,16 +7,16 @@ import msgspec
 from attrs import fields, frozen
 
 from daemon.sandbox.router import Router
-from daemon.sandbox.sparklayer.customers import Customers, comparable
+from daemon.sandbox.sparklayer import customers, products
+from daemon.sandbox.sparklayer.customers import Customers
 from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.prices import Prices
-from daemon.sandbox.sparklayer.products import Product, Products, Variant
+from daemon.sandbox.sparklayer.products import Products
 from daemon.sandbox.sparklayer.purchases import Purchases
+from daemon.sandbox.sparklayer.record import Record
 from daemon.sandbox.sparklayer.settings import Settings
-from daemon.sandbox.sparklayer.stock import Level, Stock
+from daemon.sandbox.sparklayer.stock import Stock
 from daemon.sandbox.sparklayer.sync_log import SyncLog
-
-_OWN = ("id", "product_id", "created_at", "updated_at")
 
 
 class Part(Protocol):
@@ -70,15 +70,13 @@ class State:
         """
         places = {place.id: place.external_id or place.id for place in self.stock.locations}
         return {
-            "products": {
-                product.external_id or product.id: _product(product) for product in self.products.products.values()
-            },
+            "products": products.comparable(self.products.products),
             "stock": {
                 sku: {str(places[place]): level.stock_level for place, level in levels.items()}
                 for sku, levels in self.stock.levels.items()
             },
             "prices": {
-                slug: {sku: [[row.quantity, row.price] for row in rows] for sku, rows in prices.items()}
+                slug: {sku: [[row["quantity"], row["price"]] for row in rows] for sku, rows in prices.items()}
                 for slug, prices in self.prices.prices.items()
                 if prices
             },
@@ -89,21 +87,10 @@ class State:
             },
             "price_lists": msgspec.to_builtins(self.price_lists.lists),
             "currency": self.settings.currency,
-            "customers": comparable(self.customers.customers),
+            "customers": customers.comparable(self.customers.customers),
             "purchases": self.purchases.comparable(),
         }
 
 
-def _terms(level: Level) -> dict[str, Any]:
-    content: dict[str, Any] = msgspec.to_builtins(level)
-    return {name: content[name] for name in ("restock_date", "min_stock_level") if name in content}
-
-
-def _product(product: Product) -> dict[str, Any]:
-    variants = {variant.external_id or variant.id: _variant(variant) for variant in product.variants}
-    return {"title": product.title, "slug": product.slug, "variants": variants}
-
-
-def _variant(variant: Variant) -> dict[str, Any]:
-    content: dict[str, Any] = msgspec.to_builtins(variant)
-    return {name: value for name, value in content.items() if name not in _OWN}
+def _terms(level: Record) -> dict[str, Any]:
+    return level.without("stock_location_id", "stock_level")

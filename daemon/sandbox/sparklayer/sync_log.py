@@ -6,63 +6,23 @@ call is kept in `calls` in its order, refused ones with their status. The list o
 part (products, customers, ...), so any is taken unless the site is told which there are.
 """
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
-from typing import Annotated, Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import msgspec
-from attrs import define, field, frozen
-from msgspec import UNSET, Meta, UnsetType
+from attrs import define, evolve, field, frozen
 
 from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import Router
-from daemon.sandbox.sparklayer.body import Text, Written, decode
+from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
+from daemon.sandbox.sparklayer.record import Record
 
 MOST = 5000
 _PATH = "/api/v1/sync-log/{integration}/{data_type}"
-
-Moment = Annotated[datetime, Meta(tz=True)]
-
-
-class SyncError(Written):
-    """What stands in the log about one entity; the names below `external_url` are inferred."""
-
-    external_id: Text
-    external_url: str | UnsetType = UNSET
-    visible_id: str | UnsetType = UNSET
-    title: str | UnsetType = UNSET
-    message: str | UnsetType = UNSET
-
-
-class _Full(Written):
-    started_full_sync: Moment | UnsetType = UNSET
-    last_full_sync: Moment | UnsetType = UNSET
-    last_full_sync_succeeded: bool | UnsetType = UNSET
-    errors: list[SyncError] | UnsetType = UNSET
-
-
-class _Partial(Written):
-    last_full_sync: Moment | UnsetType = UNSET
-    last_full_sync_succeeded: bool | UnsetType = UNSET
-    errors: list[SyncError] | UnsetType = UNSET
-    synced_external_ids: list[Text] | UnsetType = UNSET
-
-
-@define
-class Log:
-    """The log of one integration and data type."""
-
-    started_full_sync: datetime | UnsetType = UNSET
-    last_full_sync: datetime | UnsetType = UNSET
-    last_full_sync_succeeded: bool | UnsetType = UNSET
-    errors: dict[str, SyncError] = field(factory=dict)
-
-    def status(self) -> dict[str, Any]:
-        """Return timestamps and the number of errors; the name of the number is inferred."""
-        names = ("started_full_sync", "last_full_sync", "last_full_sync_succeeded")
-        known = {name: value for name in names if (value := getattr(self, name)) is not UNSET}
-        return known | {"errors_count": len(self.errors)}
+TIMES = ("started_full_sync", "last_full_sync", "last_full_sync_succeeded")
+RESOLVED = "synced_external_ids"
+"""What the contract calls the list of resolved ids."""
 
 
 @frozen
@@ -83,7 +43,7 @@ class SyncLog:
     resolved_field: str
     data_types: Collection[str] | None = None
     """The data types that have a log; None is any."""
-    logs: dict[tuple[str, str], Log] = field(factory=dict)
+    logs: dict[tuple[str, str], Record] = field(factory=dict)
     calls: list[Call] = field(factory=list, repr=False)
     wipes: int = 0
     """How often everything was forgotten."""
@@ -108,12 +68,12 @@ class SyncLog:
 
     def get(self, _request: Request, integration: str, data_type: str) -> Response:
         """Answer timestamps and the number of errors."""
-        return json(self._existing(integration, data_type).status())
+        return json(_status(self._existing(integration, data_type)))
 
     def get_errors(self, _request: Request, integration: str, data_type: str) -> Response:
         """Answer the same with the errors."""
         log = self._existing(integration, data_type)
-        return json(log.status() | {"errors": list(log.errors.values())})
+        return json(_status(log) | {"errors": list(log.errors.values())})
 
     def wipe(self, _request: Request) -> Response:
         """Forget every log of the site."""
@@ -133,62 +93,53 @@ class SyncLog:
         return response
 
     def _put(self, request: Request, integration: str, data_type: str) -> None:
-        full = decode(request, _Full)
-        errors = self._accepted(full.errors)
-        times = full.started_full_sync, full.last_full_sync, full.last_full_sync_succeeded
-        self.logs[integration, data_type] = Log(*times, errors)
+        full = decode(request, "updateFullLoggingStatus")
+        self.logs[integration, data_type] = Record(full, errors=self._accepted(full.errors or ()))
 
     def _patch(self, request: Request, integration: str, data_type: str) -> None:
         log = self._existing(integration, data_type)
-        partial = decode(self._renamed(request), _Partial)
-        errors, resolved = self._accepted(partial.errors), set(partial.synced_external_ids or ())
+        partial = decode(self._renamed(request), "updatePartialLoggingStatus")
+        errors, resolved = self._accepted(partial.errors or ()), set(partial.get(RESOLVED, ()))
         if both := errors.keys() & resolved:
             raise problem(400, f"both synced and in error: {', '.join(sorted(both))}")
         left = {key: error for key, error in log.errors.items() if key not in resolved} | errors
         if len(left) > MOST:
             raise problem(400, f"more than {MOST} errors")
-        log.errors = left
-        for name in ("last_full_sync", "last_full_sync_succeeded"):
-            if (value := getattr(partial, name)) is not UNSET:
-                setattr(log, name, value)
+        log.update(partial.without(RESOLVED), errors=left)
 
-    def _accepted(self, errors: list[SyncError] | UnsetType) -> dict[str, SyncError]:
-        found = _unique(errors)
+    def _accepted(self, errors: Iterable[Mapping[str, Any]]) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        for index, error in enumerate(errors):
+            key = error["external_id"]
+            if key in found:
+                words = f"external_id {key} is given twice"
+                raise problem(400, words, [Detail("repeated", words, f"errors[{index}].external_id")])
+            found[key] = Record(error)
         if odd := found.keys() & self.refused_ids:
             raise problem(400, f"the error of {', '.join(sorted(odd))} is not acceptable")
         return found
 
     def _renamed(self, request: Request) -> Request:
-        """Put the list of resolved ids under the name that `_Partial` knows; any other name is unknown."""
+        """Put the list of resolved ids under the name that the contract knows; any other name is unknown."""
         body = _parsed(request)
-        if self.resolved_field == "synced_external_ids" or not isinstance(body, dict):
+        if self.resolved_field == RESOLVED or not isinstance(body, dict):
             return request
-        if "synced_external_ids" in body:
-            raise problem(400, "Object contains unknown field `synced_external_ids`")
+        if RESOLVED in body:
+            raise problem(400, f"Object contains unknown field `{RESOLVED}`")
         if self.resolved_field in body:
-            body["synced_external_ids"] = body.pop(self.resolved_field)
-        return Request(
-            method=request.method, path=request.path, headers=request.headers, body=msgspec.json.encode(body)
-        )
+            body[RESOLVED] = body.pop(self.resolved_field)
+        return evolve(request, body=msgspec.json.encode(body))
 
-    def _existing(self, integration: str, data_type: str) -> Log:
+    def _existing(self, integration: str, data_type: str) -> Record:
         log = self.logs.get((integration, data_type))
         if log is None:
             raise problem(404, f"No full sync of {integration} {data_type} was recorded")
         return log
 
 
-def _unique(errors: Iterable[SyncError] | UnsetType) -> dict[str, SyncError]:
-    listed = [] if errors is UNSET else list(errors)
-    if len(listed) > MOST:
-        raise problem(400, f"at most {MOST} errors")
-    unique: dict[str, SyncError] = {}
-    for index, error in enumerate(listed):
-        if error.external_id in unique:
-            words = f"external_id {error.external_id} is given twice"
-            raise problem(400, words, [Detail("repeated", words, f"errors[{index}].external_id")])
-        unique[error.external_id] = error
-    return unique
+def _status(log: Record) -> dict[str, Any]:
+    """Return timestamps and the number of errors; the name of the number is inferred."""
+    return {name: log[name] for name in TIMES if name in log} | {"errors_count": len(log.errors)}
 
 
 def _parsed(request: Request) -> Any:

@@ -65,9 +65,7 @@ class Witness:
         self.closings += 1
         kind = request.path.rpartition("/")[2]
         log = self.house.state.sync_log.logs["bigcommerce", kind]
-        assert isinstance(log.started_full_sync, datetime)
-        assert isinstance(log.last_full_sync, datetime)
-        began, ended = log.started_full_sync, log.last_full_sync
+        began, ended = map(datetime.fromisoformat, (log.started_full_sync, log.last_full_sync))
         early = self.unequal(lambda one: one[0] == kind and self._rests_since(one, began.timestamp()))
         self.complaints += [f"the full sync of {kind} was told to be over although {line}" for line in early]
         if log.last_full_sync_succeeded is not True:

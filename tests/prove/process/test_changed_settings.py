@@ -2,7 +2,7 @@
 
 from daemon.sandbox import SparkLayerOptions
 from daemon.sandbox.samples.groups import RETAIL, WHOLESALE
-from daemon.sandbox.sparklayer.stock import Location
+from daemon.sandbox.sparklayer.stock import location
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import WEBHOOK_SECRET
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
@@ -89,7 +89,7 @@ async def test_a_stock_location_that_the_merchant_adds_draws_nothing_away(house:
     async with house(trade_store(), sparklayer=SparkLayerOptions(locations=(("main", "Main"),))) as h:
         await h.first_sync()
         before = await _runs(h)
-        h.state.stock.locations.append(Location("sl_annex", "Annex"))
+        h.state.stock.locations.append(location("sl_annex", "Annex"))
         await h.process.restart()
         h.store.set_stock(h.store.by_sku("J-S").id, 77)
         await h.settle()

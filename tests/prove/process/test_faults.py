@@ -28,7 +28,7 @@ from daemon.sandbox import (
 )
 from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.sparklayer.stock import Location
+from daemon.sandbox.sparklayer.stock import location
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import PATIENCE
 
@@ -356,7 +356,7 @@ def _no_location(h: House) -> None:
 
 
 def _other_location(h: House) -> None:
-    h.state.stock.locations[:] = [Location("sl_other", "Other")]
+    h.state.stock.locations[:] = [location("sl_other", "Other")]
     h.state.stock.levels.clear()
 
 

@@ -19,8 +19,7 @@ import msgspec
 from attrs import define, field
 
 from daemon.sandbox.message import Response
-from daemon.sandbox.sparklayer.customers import Customer
-from daemon.sandbox.sparklayer.purchase import PurchaseWrite
+from daemon.sandbox.sparklayer.record import Record
 from daemon.sandbox.sparklayer.state import State
 from tests.prove.simulation.network import Call
 from tests.prove.simulation.weather import SITE
@@ -41,7 +40,7 @@ class Dashboard:
     """Whether the daemon works on an entity: its kind and id."""
     _entered: dict[str, dict[str, Any]] = field(factory=dict)
     """Fields by the customer's own id in SparkLayer."""
-    _placed: dict[str, PurchaseWrite] = field(factory=dict)
+    _placed: dict[str, Record] = field(factory=dict)
     _edits: int = 0
 
     def edit(self) -> str | None:
@@ -118,14 +117,10 @@ class Dashboard:
             ("addresses", word),
         ]
 
-    def _store(self, customer: Customer, fields: Mapping[str, Any]) -> None:
+    def _store(self, customer: Record, fields: Mapping[str, Any]) -> None:
         """Write fields as the Dashboard does: all others stay."""
         if street := fields.get("addresses"):
-            kept = [
-                {name: value for name in address.__struct_fields__ if (value := getattr(address, name))}
-                for address in customer.addresses
-                if address.nickname != NICKNAME
-            ]
+            kept = [address for address in customer.addresses if address.nickname != NICKNAME]
             by_hand = {"address_line1": street, "city": "Leeds", "country_code": "GB", "nickname": NICKNAME}
             fields = {**fields, "addresses": [*kept, by_hand]}
         self.state.customers.edit(customer.id, **fields)
@@ -135,7 +130,7 @@ _SPARKLAYERS = ("customer_identifiers", "payment_method", "customer_reference", 
 """What of a purchase the platform never tells."""
 
 
-def _held(customer: Customer | None, name: str) -> Any:
+def _held(customer: Record | None, name: str) -> Any:
     if customer is None:
         return None
     if name == "addresses":
@@ -143,7 +138,7 @@ def _held(customer: Customer | None, name: str) -> Any:
     value = getattr(customer, name)
     if name != CREDIT:
         return value
-    return {part: getattr(value, part) for part in ("credit_limit", "balance", "net_terms")} if value else None
+    return {part: value.get(part) for part in ("credit_limit", "balance", "net_terms")} if value else None
 
 
 def _less(customer: Mapping[str, Any], entered: Mapping[str, Any]) -> dict[str, Any]:

@@ -335,8 +335,8 @@ class _Stage:
         return trio.current_time() - began
 
     def _errors(self, kind: str) -> dict[str, Any]:
-<<<<<<< HEAD
-        return self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", kind].errors
+        errors: dict[str, Any] = self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", kind].errors
+        return errors
 
 
 async def _until(look: Callable[[], Awaitable[T]], is_over: Callable[[T], bool], what: str) -> T:
@@ -350,7 +350,3 @@ async def _until(look: Callable[[], Awaitable[T]], is_over: Callable[[T], bool],
         elif trio.current_time() - since > PATIENCE:
             raise DemoFailedError(f"{what}: no progress for {PATIENCE:.0f} s")
     return seen
-=======
-        errors: dict[str, Any] = self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", kind].errors
-        return errors
->>>>>>> de152b8 (Hold requests to the sandbox's SparkLayer by its OpenAPI file)

@@ -14,12 +14,12 @@ from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ApiKey, Change, ConnectionId, ExternalId, Kind, Secret, Site
 from daemon.sandbox.faults import Act, answer
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
+from daemon.sandbox.transport import InProcess
 from daemon.sparklayer.client import Known
 from daemon.storage import outbox
 from daemon.storage.outbox import Record
 from daemon.wire import Observe
 from tests.comings import Town, open_town, site
-from tests.engine.fakes import _Loopback as Loopback
 
 BUSY = Retry("busy", reason="http_503")
 UNKNOWN_KEY = Blocked("no", reason="credentials", side=Side.PLATFORM)
@@ -42,7 +42,7 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
             api_key=key,
             integration=platform,
             observe=observe,
-            transport=Loopback(found, []),
+            transport=InProcess(found),
         )
 
     monkeypatch.setattr("daemon.workshop.site_client", client)

@@ -52,6 +52,20 @@ async def listening(host: str, port: int) -> AsyncIterator[tuple[list[trio.Socke
         yield listeners, f"http://{host}:{listeners[0].socket.getsockname()[1]}"
 
 
+async def answered(api: Api, request: Request) -> Response:
+    """Take a request past all stations and return its answer. Raises HangUp."""
+    if request.path.startswith(CONTROL):
+        return api.control(request)
+    match = api.find(request)
+    route = match.name if match else "unknown"
+    with api.statistics.call(route):
+        response = await api.faults.before(request)
+        if response is None:
+            response = await api.faults.after(request, api.answer(request, match))
+        api.statistics.answers[f"{route} {response.status}"] += 1
+        return response
+
+
 async def serve(api: Api, listeners: list[trio.SocketListener]) -> None:
     """Serve until cancelled."""
 
@@ -71,7 +85,7 @@ class _Connection:
         """Answer requests until either side has had enough."""
         try:
             while (request := await self._receive()) is not None:
-                await self._send(await self._answer(request))
+                await self._send(await answered(self._api, request))
                 if self._h11.our_state is not h11.DONE:
                     return
                 self._h11.start_next_cycle()
@@ -83,19 +97,6 @@ class _Connection:
             pass
         finally:
             await trio.aclose_forcefully(self._stream)
-
-    async def _answer(self, request: Request) -> Response:
-        api = self._api
-        if request.path.startswith(CONTROL):
-            return api.control(request)
-        match = api.find(request)
-        route = match.name if match else "unknown"
-        with api.statistics.call(route):
-            response = await api.faults.before(request)
-            if response is None:
-                response = await api.faults.after(request, api.answer(request, match))
-            api.statistics.answers[f"{route} {response.status}"] += 1
-            return response
 
     async def _receive(self) -> Request | None:
         head: h11.Request | None = None

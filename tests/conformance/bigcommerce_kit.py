@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-import httpx
 import trio
 from attrs import define, evolve, field
 
@@ -19,7 +18,7 @@ from daemon.sandbox import BigCommerceOptions, Store
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.hooks import Hook as Registered
-from daemon.sandbox.message import Request
+from daemon.sandbox.transport import InProcess
 from tests.conformance.kit import Hook, Kit, Sent
 
 URL = "http://shop.test"
@@ -54,7 +53,7 @@ class Stand:
         options = BigCommerceOptions(access_token=TOKEN, client_secret=CLIENT_SECRET)
         self.api = StandIn(self.store, options, URL, self.nursery)
         self.group = self.store.customers.add_group("Trade")
-        self.transport: Transport = httpx.MockTransport(self._answer)
+        self.transport: Transport = InProcess(self.api)
         self.settings: Any = BigCommerceSettings(
             api_url=URL,
             store_hash=self.api.store_hash,
@@ -189,13 +188,6 @@ class Stand:
         signed = sender._sign(message, int(time.time() - age), "valid")
         headers = {name.encode(): value.encode() for name, value in signed.items()}
         return Sent(headers={SECRET_HEADER: WEBHOOK_SECRET.encode(), **headers}, body=message.body)
-
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        path, _, query = request.url.raw_path.decode().partition("?")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = Request(method=request.method, path=path, query=query, headers=headers, body=request.content)
-        told = self.api.answer(asked, self.api.find(asked))
-        return httpx.Response(told.status, headers=told.headers, content=told.body)
 
 
 @contextlib.asynccontextmanager

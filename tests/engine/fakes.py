@@ -19,7 +19,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-import httpx
 import trio
 from attrs import define, evolve, field, frozen
 
@@ -56,9 +55,9 @@ from daemon.model import (
 from daemon.model import Site as SiteName
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Announce, Delivery, Entity, Match, Page, PlatformType, Registration, tell_nobody
-from daemon.sandbox.faults import HangUp
-from daemon.sandbox.message import Request
+from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
+from daemon.sandbox.transport import InProcess
 from daemon.storage import outbox, removals
 from daemon.storage.database import InlineDatabase
 from daemon.storage.removals import Allow
@@ -229,35 +228,6 @@ class _Deaf:
         raise NotImplementedError  # the engine never asks for it: a test that brings this about is wrong
 
 
-@frozen
-class _Loopback(httpx.AsyncBaseTransport):
-    """Hands requests to the sandbox's SparkLayer."""
-
-    site: SparkLayer
-    refused: list[str]
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        asked = Request(
-            method=request.method,
-            path=request.url.raw_path.decode(),
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=await request.aread(),
-        )
-        site, match = self.site, self.site.find(asked)
-        route = match.name if match else "unknown"
-        await trio.lowlevel.checkpoint()
-        try:
-            with site.statistics.call(route):
-                answer = await site.faults.before(asked)
-                if answer is None:
-                    answer = await site.faults.after(asked, site.answer(asked, match))
-        except HangUp as error:
-            raise httpx.ReadError("reset", request=request) from error
-        if answer.status >= 400:
-            self.refused.append(f"{asked.method} {asked.path} {answer.status} {answer.body.decode()}")
-        return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
-
-
 @define
 class Bench:
     """A line with both its ends."""
@@ -373,6 +343,11 @@ async def open_bench(
     house = await House.build(storage)
     key = ApiKey(client_id=site.client_id, client_secret=Secret(site.client_secret))
     refused: list[str] = []
+
+    def note(asked: Request, answer: Response) -> None:
+        if answer.status >= 400:
+            refused.append(f"{asked.method} {asked.path} {answer.status} {answer.body.decode()}")
+
     name = SiteName("test", site.site_id)
     line = Line(
         connection=Connection(id=house.connection_id, site=name, platform="fake", api_key=key, store=None),
@@ -391,7 +366,7 @@ async def open_bench(
             site=name,
             api_key=key,
             integration="fake",
-            transport=_Loopback(site, refused),
+            transport=InProcess(site, note),
             known=partial(known_id, storage, house.connection_id),
         ),
         storage=storage,

@@ -15,8 +15,11 @@ from tests.contract import BODY, CONTRACT, bodies, validator_at
 
 TEXTS = {"date": "2027-01-01", "date-time": "2027-01-01T00:00:00Z"}
 KNOWN: dict[str, Any] = {
-    **{"currency_code": "GBP", "currency": "GBP", "country_code": "GB"},
-    **{"email": "buyer@example.com", "number": "15.99"},
+    "currency_code": "GBP",
+    "currency": "GBP",
+    "country_code": "GB",
+    "email": "buyer@example.com",
+    "number": "15.99",
 }
 NAMES = {"id": "1", "slug": "a", "sku": "S", "lookupBy": "platform", "identifier": "1", "integration": "shop"}
 

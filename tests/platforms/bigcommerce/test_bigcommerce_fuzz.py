@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import httpx
 import pytest
 import trio
 from trio.testing import MockClock
@@ -16,6 +15,10 @@ from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.shelf import MemoryShelf
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.message import json as respond
+from daemon.sandbox.server import answered
+from daemon.sandbox.transport import Exchange
 from tests.conformance.bigcommerce_kit import Stand
 
 pytestmark = pytest.mark.holds("C6")
@@ -83,15 +86,15 @@ class _Store:
         store = self.stand.store
         store.metafields.set("product", int(self.ids[Kind.PRODUCTS][0]), "rrp", "5", silent=True)
         store.orders.ship(int(self.ids[Kind.ORDERS][0]), tracking_number="T", silent=True)
-        self.shop = BigCommerce(self.stand.settings, httpx.MockTransport(self._answer), shelf=MemoryShelf())
+        self.shop = BigCommerce(self.stand.settings, Exchange(self._answer), shelf=MemoryShelf())
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        response = await self.stand._answer(request)
-        if not self.spoils or response.status_code != 200 or self._draw.random() < 0.5:
+    async def _answer(self, request: Request) -> Response:
+        response = await answered(self.stand.api, request)
+        if not self.spoils or response.status != 200 or self._draw.random() < 0.5:
             return response
-        document = json.loads(response.content)
+        document = json.loads(response.body)
         _spoil(document, self._draw)
-        return httpx.Response(200, json=document)
+        return respond(document)
 
     async def read(self, kind: Kind) -> list[Entity]:
         """Read a kind in each way there is."""

@@ -1,12 +1,13 @@
 """The network between the daemon and the sandbox's two APIs: in memory, with weather, and with witnesses.
 
-Every request of the daemon passes `Network.exchange`, however it was sent: the daemon's own clients speak through a
-`Wire` instead of sockets. A request takes a moment each way. When the daemon dies, what is on its way may still arrive.
+Every request of the daemon passes `Network.exchange`, however it was sent: the daemon's own clients have connections
+without sockets. A request takes a moment each way. When the daemon dies, what is on its way may still arrive.
 """
 
 import random
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
+from functools import partial
 from typing import Protocol
 
 import httpx
@@ -17,6 +18,7 @@ from attrs import define, frozen
 from daemon.sandbox import BigCommerce, SparkLayer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api
+from daemon.sandbox.transport import Exchange
 from daemon.sparklayer.empty_refusals import NOBODY
 from tests.prove.simulation.omissions import by_ids, enumerates, shortened, without_one
 from tests.prove.simulation.steady import EPOCH
@@ -86,12 +88,16 @@ class Network:
         self.overtaken: Callable[[Response], object] | None = None
         """Is called once, as soon as a page of products is read; then the page takes its time."""
 
-    async def exchange(self, life: Connected, asked: httpx.Request) -> httpx.Response:
+    def connection(self, life: Connected) -> Exchange:
+        """Return what stands in for a connection of the daemon's HTTP client."""
+        return Exchange(partial(self.exchange, life))
+
+    async def exchange(self, life: Connected, asked: Request) -> Response:
         """Carry a request there and its answer back. Raises httpx's errors as its transport does."""
         if life.dead:
-            raise httpx.ConnectError("the process is dead", request=asked)
+            raise httpx.ConnectError("the process is dead")
         self._numbers += 1
-        call = Call(_SIDES[asked.url.host], _request(asked), life.number, self._numbers)
+        call = Call(_SIDES[asked.headers["host"]], asked, life.number, self._numbers)
         fault = self._weather.strike(call.side, call.request.method, call.request.path)
         self._trace.add(
             ">", call.side, call.number, call.request.method, call.request.path, call.request.query, fault or ""
@@ -99,16 +105,16 @@ class Network:
         for witness in self._witnesses:
             witness.sent(call)
         try:
-            response = await self._there_and_back(life, call, asked, fault)
+            response = await self._there_and_back(life, call, fault)
         finally:
             for witness in self._witnesses:
                 witness.over(call)
         self._trace.add("<", call.side, call.number, response.status)
         for witness in self._witnesses:
             witness.answered(call, response)
-        return httpx.Response(response.status, headers=response.headers, content=response.body)
+        return response
 
-    async def _there_and_back(self, life: Connected, call: Call, asked: httpx.Request, fault: Fault | None) -> Response:
+    async def _there_and_back(self, life: Connected, call: Call, fault: Fault | None) -> Response:
         try:
             await trio.sleep(TRAVEL_SECONDS * self._chance.random())
             match = self._apis[call.side].find(call.request)
@@ -116,7 +122,7 @@ class Network:
             asks = NOBODY in call.request.path
             response = None if asks else self.odd(call.side, match.name if match else "unknown")
             if response is None and fault and not fault.after:
-                response = await self._struck(call, asked, fault, None)
+                response = await self._struck(call, fault, None)
         except trio.Cancelled:
             if life.dead and self._chance.random() < 0.5:
                 self._carry_out(call)
@@ -124,7 +130,7 @@ class Network:
         if response is None:
             response = self._carry_out(call)
             if fault and fault.after:
-                response = await self._struck(call, asked, fault, response) or response
+                response = await self._struck(call, fault, response) or response
             await self._overtake(call, response)
         if self._weather.forgetful and enumerates(call.request):
             response = without_one(response, self._chance)
@@ -147,13 +153,11 @@ class Network:
             witness.done(call, response)
         return response
 
-    async def _struck(
-        self, call: Call, asked: httpx.Request, fault: Fault, response: Response | None
-    ) -> Response | None:
+    async def _struck(self, call: Call, fault: Fault, response: Response | None) -> Response | None:
         """Let a fault have its way; return the answer that stands in for the proper one, if there is one."""
         if fault.name in _ERRORS:
             error, words = _ERRORS[fault.name]
-            raise error(words, request=asked)
+            raise error(words)
         if fault.name in {"slow", "hang"}:
             slow = fault.number * (0.5 + self._chance.random())
             await trio.sleep(slow if fault.name == "slow" else HANG_SECONDS)
@@ -235,21 +239,3 @@ _ANSWERS: Mapping[str, Callable[[Call, Fault, Response | None], Response | None]
     "garbage": _cut,
     "conflict": _concurrent,
 }
-
-
-def _request(asked: httpx.Request) -> Request:
-    path, _, query = asked.url.raw_path.decode().partition("?")
-    headers = {name.lower().decode(): value.decode() for name, value in asked.headers.raw}
-    return Request(method=asked.method, path=path, query=query, headers=headers, body=asked.content)
-
-
-@define(eq=False)
-class Wire(httpx.AsyncBaseTransport):
-    """Stands in for a connection of the daemon's HTTP client."""
-
-    network: Network
-    life: Connected
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and wait for the answer."""
-        return await self.network.exchange(self.life, request)

@@ -18,7 +18,7 @@ from tests.prove.simulation.dashboard import Dashboard
 from tests.prove.simulation.disk import Disk, DiskFull
 from tests.prove.simulation.life import SECRETS, Life, settings
 from tests.prove.simulation.merchant import Merchant
-from tests.prove.simulation.network import SHOP_URL, SITE_URL, Connected, Network, Wire
+from tests.prove.simulation.network import SHOP_URL, SITE_URL, Connected, Network
 from tests.prove.simulation.post import Post
 from tests.prove.simulation.removals import Removals
 from tests.prove.simulation.steady import Clock
@@ -198,7 +198,7 @@ class World:
 
     def _composed(self, life: Life) -> "mock._patch[Any]":
         """Have the daemon's clients speak through the network."""
-        return mock.patch.object(daemon.http, "_single_connection", partial(Wire, self.network, life.connected))
+        return mock.patch.object(daemon.http, "_single_connection", partial(self.network.connection, life.connected))
 
 
 def could_not_start(life: Life) -> bool:

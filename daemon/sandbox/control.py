@@ -1,4 +1,4 @@
-"""What both stand-ins let a separate process do: read statistics, order faults.
+"""The part that all stand-ins have: statistics, faults, and how a separate process reads and orders them.
 
     GET    /_sandbox/statistics         DELETE: count anew
     GET    /_sandbox/faults             rules in force, and whether there is an outage
@@ -6,7 +6,7 @@
     POST   /_sandbox/outage             {"down": true}
     DELETE /_sandbox/faults             take all rules away and end an outage
 
-Each stand-in adds its own routes. A request that cannot be understood is answered 400 with one line.
+Each stand-in adds controls of its own. A request that cannot be understood is answered 400 with one line.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ import msgspec
 
 from daemon.sandbox.faults import BY_NAME, Faults
 from daemon.sandbox.message import Request, Response, json, text
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import Router, route
 from daemon.sandbox.statistics import Statistics
 
 DONE = Response(status=204)
@@ -34,22 +34,18 @@ class _Outage(msgspec.Struct, forbid_unknown_fields=True):
     down: bool
 
 
-class Control:
-    """The common routes; `router` takes more of them."""
+class StandIn:
+    """The base of a stand-in. A subclass marks controls of its own as routes below `/_sandbox/`."""
 
-    def __init__(self, statistics: Statistics, faults: Faults) -> None:
-        self._statistics, self._faults = statistics, faults
-        self.router = Router()
-        self.router.add("GET", "/_sandbox/statistics", self._counted)
-        self.router.add("DELETE", "/_sandbox/statistics", self._count_anew)
-        self.router.add("GET", "/_sandbox/faults", self._in_force)
-        self.router.add("POST", "/_sandbox/faults", self._order)
-        self.router.add("DELETE", "/_sandbox/faults", self._clear)
-        self.router.add("POST", "/_sandbox/outage", self._outage)
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.statistics = Statistics()
+        self._controls = Router()
+        self._controls.include(self)
 
-    def answer(self, request: Request) -> Response:
+    def control(self, request: Request) -> Response:
         """Answer a request below `/_sandbox/`."""
-        match = self.router.find(request.method, request.path)
+        match = self._controls.find(request.method, request.path)
         if match is None:
             return text("no such control", 404)
         try:
@@ -57,21 +53,25 @@ class Control:
         except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
             return text(f"{type(error).__name__}: {error}", 400)
 
+    @route("GET", "/_sandbox/statistics")
     def _counted(self, _request: Request) -> Response:
-        return json(self._statistics.as_json())
+        return json(self.statistics.as_json())
 
+    @route("DELETE", "/_sandbox/statistics")
     def _count_anew(self, _request: Request) -> Response:
-        self._statistics.reset()
+        self.statistics.reset()
         return DONE
 
+    @route("GET", "/_sandbox/faults")
     def _in_force(self, _request: Request) -> Response:
-        rules = [{"pattern": rule.pattern, "used": rule.used} for rule in self._faults.rules]
-        return json({"down": self._faults.down, "rules": rules})
+        rules = [{"pattern": rule.pattern, "used": rule.used} for rule in self.faults.rules]
+        return json({"down": self.faults.down, "rules": rules})
 
+    @route("POST", "/_sandbox/faults")
     def _order(self, request: Request) -> Response:
         order = msgspec.json.decode(request.body, type=_Order)
         act = BY_NAME[order.fault](**order.arguments)
-        self._faults.add(
+        self.faults.add(
             order.pattern,
             act,
             after_effect=order.after_effect or order.fault == "truncate",
@@ -80,10 +80,12 @@ class Control:
         )
         return DONE
 
+    @route("DELETE", "/_sandbox/faults")
     def _clear(self, _request: Request) -> Response:
-        self._faults.clear()
+        self.faults.clear()
         return DONE
 
+    @route("POST", "/_sandbox/outage")
     def _outage(self, request: Request) -> Response:
-        self._faults.down = msgspec.json.decode(request.body, type=_Outage).down
+        self.faults.down = msgspec.json.decode(request.body, type=_Outage).down
         return DONE

@@ -5,7 +5,7 @@ A route's name is its method and template; statistics count by it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from attrs import frozen
@@ -13,6 +13,17 @@ from attrs import frozen
 from daemon.sandbox.message import Response
 
 Handler = Callable[..., Response]
+H = TypeVar("H", bound=Handler)
+
+
+def route(method: str, template: str) -> Callable[[H], H]:
+    """Mark a method as what answers `method` on paths like `template`: `handler(request, **parameters)`."""
+
+    def mark(handler: H) -> H:
+        handler.__dict__.setdefault("routes", []).append((method, template))
+        return handler
+
+    return mark
 
 
 @frozen
@@ -31,8 +42,13 @@ class Router:
         self._literal: dict[str, dict[str, Match]] = {}
         self._templates: dict[int, list[tuple[list[str], dict[str, Match]]]] = {}
 
-    def add(self, method: str, template: str, handler: Handler) -> None:
-        """Route `method` on paths like `template` to `handler(request, **parameters)`."""
+    def include(self, part: object) -> None:
+        """Add the routes that the methods of a part are marked with."""
+        for name in dir(type(part)):
+            for method, template in getattr(getattr(type(part), name), "routes", ()):
+                self._add(method, template, getattr(part, name))
+
+    def _add(self, method: str, template: str, handler: Handler) -> None:
         match = Match(f"{method} {template}", handler, {})
         if "{" not in template:
             self._literal.setdefault(template, {})[method] = match

@@ -112,7 +112,7 @@ REFUSED: list[tuple[str, str, Any, int, list[str]]] = [
         HERE,
         priced(money("1.00", "USD")) | {"total_paid": money("1.00", "EUR")},
         400,
-        ["total_paid", f"{LINE}.line_total.total_net"],
+        [f"{LINE}.line_total.total_net", "total_paid"],
     ),
     ("PUT", HERE, body(tax_lines=[{"amount": money("1", "USD")}]), 400, ["tax_lines[0].amount"]),
     ("PUT", "/sparklayer/1001", body(), 400, []),

@@ -10,9 +10,9 @@ Extra controls for a separate process:
     POST /_sandbox/block      {"domain": "..."}: no webhook is sent there for three minutes, scaled
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import trio
@@ -33,11 +33,9 @@ from daemon.sandbox.bigcommerce.products import Products
 from daemon.sandbox.bigcommerce.quota import Quota
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.bigcommerce.variants import Variants
-from daemon.sandbox.control import DONE, Control
-from daemon.sandbox.faults import Faults
+from daemon.sandbox.control import DONE, StandIn
 from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import Match, Router
-from daemon.sandbox.statistics import Statistics
+from daemon.sandbox.router import Match, Router, route
 
 
 @frozen(kw_only=True)
@@ -79,23 +77,16 @@ class _Block(msgspec.Struct, forbid_unknown_fields=True):
     domain: str
 
 
-class _Routed(Protocol):
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        ...
-
-
-class BigCommerce:
+class BigCommerce(StandIn):
     """One store's API. `url` is the base that `/stores/{hash}/v3/...` is appended to."""
 
     def __init__(self, store: Store, options: BigCommerceOptions, url: str, nursery: trio.Nursery) -> None:
+        super().__init__()
         self.url = url
         self.store = store
         self.store_hash = options.store_hash
         self.access_token = options.access_token
         self.client_secret = options.client_secret
-        self.faults = Faults()
-        self.statistics = Statistics()
         self.quota = Quota(options.quota, options.window_seconds, options.headers_on_refusal)
         self.blocklist = Blocklist(options.time_scale)
         self.hooks = Hooks(store, options.store_hash, self.blocklist)
@@ -111,12 +102,13 @@ class BigCommerce:
             retries=options.retries,
             nursery=nursery,
         )
-        self._control = self._controls()
         self._prefix = f"/stores/{options.store_hash}"
         self._router, self._logins = Router(), Router()
-        self.login.route(self._logins)
-        for part in self._parts():
-            part.route(self._router)
+        self._logins.include(self.login)
+        for part in (Products, Variants, Inventory, Metafields, Customers, Orders):
+            self._router.include(part(store))
+        self._router.include(Information(store, options.store_hash))
+        self._router.include(self.hooks)
 
     def find(self, request: Request) -> Match | None:
         """Find the route below the store's prefix, or of the login server."""
@@ -139,10 +131,6 @@ class BigCommerce:
         response.headers.update(self.quota.headers())
         return response
 
-    def control(self, request: Request) -> Response:
-        """Answer the control interface."""
-        return self._control.answer(request)
-
     def _do(self, request: Request, match: Match | None) -> Response:
         if match is None:
             path = request.path.removeprefix(self._prefix)
@@ -154,21 +142,7 @@ class BigCommerce:
         except Refused as refused:
             return refused.response
 
-    def _parts(self) -> Iterable[_Routed]:
-        store = self.store
-        catalogue = Products(store), Variants(store), Inventory(store), Metafields(store)
-        return *catalogue, Customers(store), Orders(store), Information(store, self.store_hash), self.hooks
-
-    def _controls(self) -> Control:
-        control = Control(self.statistics, self.faults)
-        control.router.add("POST", "/_sandbox/edit", self._edit)
-        control.router.add("GET", "/_sandbox/state", self._state)
-        control.router.add("POST", "/_sandbox/token", self._token)
-        control.router.add("POST", "/_sandbox/authorize", self._authorize)
-        control.router.add("POST", "/_sandbox/payload", self._payload)
-        control.router.add("POST", "/_sandbox/block", self._block)
-        return control
-
+    @route("POST", "/_sandbox/edit")
     def _edit(self, request: Request) -> Response:
         order = msgspec.json.decode(request.body, type=_Edit)
         known = edits(self.store)
@@ -178,6 +152,7 @@ class BigCommerce:
             result = known[order.edit](**order.arguments)
         return json({"result": result})
 
+    @route("GET", "/_sandbox/state")
     def _state(self, _request: Request) -> Response:
         state: Mapping[str, int] = {
             "products": len(self.store.ids),
@@ -189,18 +164,22 @@ class BigCommerce:
         }
         return json(state)
 
+    @route("POST", "/_sandbox/token")
     def _token(self, request: Request) -> Response:
         self.access_token = msgspec.json.decode(request.body, type=_Token).access_token
         return DONE
 
+    @route("POST", "/_sandbox/authorize")
     def _authorize(self, request: Request) -> Response:
         scope = msgspec.json.decode(request.body, type=_Authorize).scope
         code = self.login.authorize(self.store_hash, scope)
         return json({"code": code, "context": f"stores/{self.store_hash}", "scope": scope})
 
+    @route("POST", "/_sandbox/payload")
     def _payload(self, _request: Request) -> Response:
         return json({"signed_payload_jwt": self.login.signed_payload(self.store_hash)})
 
+    @route("POST", "/_sandbox/block")
     def _block(self, request: Request) -> Response:
         self.blocklist.block(msgspec.json.decode(request.body, type=_Block).domain)
         return DONE

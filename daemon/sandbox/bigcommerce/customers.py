@@ -16,7 +16,7 @@ from daemon.sandbox.bigcommerce.problems import invalid_v2
 from daemon.sandbox.bigcommerce.query import Parameters
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 INCLUDED = 10
 """Most addresses, and most attributes, of a customer that `include` shows."""
@@ -31,16 +31,8 @@ class Customers:
     def __init__(self, store: Store) -> None:
         self._book = store.customers
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/v3/customers", self.page)
-        router.add("GET", "/v3/customers/addresses", self.addresses)
-        router.add("GET", "/v3/customers/attributes", self.attributes)
-        router.add("GET", "/v3/customers/attribute-values", self.attribute_values)
-        router.add("GET", "/v2/customer_groups", self.groups)
-
-    def page(self, request: Request) -> Response:
-        """Answer a page of customers."""
+    @route("GET", "/v3/customers")
+    def _page(self, request: Request) -> Response:
         query = Parameters(request.query)
         includes = frozenset(query.words("include", INCLUDES) or ())
         ways = {f"{name}:{way}" for name in SORTS for way in ("asc", "desc")}
@@ -56,23 +48,24 @@ class Customers:
             kept.sort(key=place)
         return cursored(kept, query, lambda person: _shown(person, includes), place, descending=way == "desc")
 
-    def addresses(self, request: Request) -> Response:
-        """Answer a page of addresses."""
+    @route("GET", "/v3/customers/addresses")
+    def _addresses(self, request: Request) -> Response:
         query = Parameters(request.query)
         fields = query.words("include", ("formfields",)) is not None
         rows = [address for person in self._owners(query) for address in person.addresses.values()]
         return numbered(rows, query, lambda address: _address(address, fields=fields))
 
-    def attributes(self, request: Request) -> Response:
-        """Answer a page of the attributes' names."""
+    @route("GET", "/v3/customers/attributes")
+    def _attributes(self, request: Request) -> Response:
         return numbered(list(self._book.attributes.values()), Parameters(request.query), msgspec.to_builtins)
 
-    def attribute_values(self, request: Request) -> Response:
-        """Answer a page of attribute values."""
+    @route("GET", "/v3/customers/attribute-values")
+    def _attribute_values(self, request: Request) -> Response:
         query = Parameters(request.query)
         rows = [value for person in self._owners(query) for value in person.attributes.values()]
         return numbered(rows, query, msgspec.to_builtins)
 
+    @route("GET", "/v2/customer_groups")
     def groups(self, request: Request) -> Response:
         """Answer a page of customer groups."""
         query = Parameters(request.query, invalid_v2)

@@ -17,7 +17,7 @@ from daemon.sandbox.bigcommerce.problems import invalid, v3
 from daemon.sandbox.bigcommerce.query import Parameters
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 MOST_PER_SCOPE = 10
 EMAILS = ("owner@example.com",)
@@ -66,16 +66,8 @@ class Hooks:
         """Whether `hook` still wants to be told: neither removed nor switched off."""
         return hook.is_active and hook.id in self.registered
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/v3/hooks", self.all)
-        router.add("POST", "/v3/hooks", self.create)
-        router.add("GET", "/v3/hooks/admin", self.admin)
-        router.add("GET", "/v3/hooks/{hook_id}", self.get)
-        router.add("PUT", "/v3/hooks/{hook_id}", self.update)
-        router.add("DELETE", "/v3/hooks/{hook_id}", self.delete)
-
-    def all(self, request: Request) -> Response:
+    @route("GET", "/v3/hooks")
+    def _all(self, request: Request) -> Response:
         """Answer every hook that passes the filters, on one page."""
         query = Parameters(request.query)
         filters = {
@@ -89,7 +81,8 @@ class Hooks:
         pages = {"total": len(kept), "count": len(kept), "per_page": 250, "current_page": 1, "total_pages": 1}
         return json({"data": [self._shown(hook) for hook in kept], "meta": {"pagination": pages}})
 
-    def create(self, request: Request) -> Response:
+    @route("POST", "/v3/hooks")
+    def _create(self, request: Request) -> Response:
         """Register a hook."""
         written = _decode(request)
         if written.scope is None or written.destination is None:
@@ -100,18 +93,20 @@ class Hooks:
         self.registered[hook.id] = hook
         return json({"data": self._shown(hook), "meta": {}})
 
-    def admin(self, _request: Request) -> Response:
+    @route("GET", "/v3/hooks/admin")
+    def _admin(self, _request: Request) -> Response:
         """Answer the health of the hooks, and who is told of it. What a hook shows beside its status is inferred."""
         hooks = [self._shown(hook) | {"status": _health(hook)} for hook in self.registered.values()]
         data = {"emails": EMAILS, "hooks_list": hooks, "blocked_domains": self._blocklist.shown()}
         return json({"data": data, "meta": {}})
 
-    def get(self, _request: Request, hook_id: str) -> Response:
-        """Answer one hook."""
+    @route("GET", "/v3/hooks/{hook_id}")
+    def _get(self, _request: Request, hook_id: str) -> Response:
         hook = self._find(hook_id)
         return v3(404) if hook is None else json({"data": self._shown(hook), "meta": {}})
 
-    def update(self, request: Request, hook_id: str) -> Response:
+    @route("PUT", "/v3/hooks/{hook_id}")
+    def _update(self, request: Request, hook_id: str) -> Response:
         """Change a hook; `is_active` true revives a deactivated one."""
         hook = self._find(hook_id)
         if hook is None:
@@ -119,7 +114,8 @@ class Hooks:
         self._write(hook, _decode(request))
         return json({"data": self._shown(hook), "meta": {}})
 
-    def delete(self, _request: Request, hook_id: str) -> Response:
+    @route("DELETE", "/v3/hooks/{hook_id}")
+    def _delete(self, _request: Request, hook_id: str) -> Response:
         """Remove a hook and answer what it was."""
         hook = self._find(hook_id)
         if hook is None:

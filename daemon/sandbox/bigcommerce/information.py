@@ -2,7 +2,7 @@
 
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 STORE_ID = "1025646"
 """The number that webhooks carry; the hash names the store everywhere else."""
@@ -15,12 +15,7 @@ class Information:
         self._store = store
         self._hash = store_hash
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/v2/store", self.store)
-        router.add("GET", "/v2/time", self.time)
-        router.add("GET", "/v2/currencies", self.currencies)
-
+    @route("GET", "/v2/store")
     def store(self, _request: Request) -> Response:
         """Answer the store's settings."""
         domain = f"store-{self._hash}.example"
@@ -49,11 +44,13 @@ class Information:
             }
         )
 
-    def time(self, _request: Request) -> Response:
+    @route("GET", "/v2/time")
+    def _time(self, _request: Request) -> Response:
         """Answer the time, the cheapest call that needs the token."""
         return json({"time": int(self._store.clock())})
 
-    def currencies(self, _request: Request) -> Response:
+    @route("GET", "/v2/currencies")
+    def _currencies(self, _request: Request) -> Response:
         """Answer the currencies: only the default one."""
         return json(
             [

@@ -14,7 +14,7 @@ from daemon.sandbox.bigcommerce.query import Parameters, pagination
 from daemon.sandbox.bigcommerce.records import Entry
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 MOST = 1000
 
@@ -36,11 +36,7 @@ class Inventory:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/v3/inventory/items", self.items)
-        router.add("GET", "/v3/inventory/locations", self.locations)
-
+    @route("GET", "/v3/inventory/items")
     def items(self, request: Request) -> Response:
         """Answer a page of stock levels."""
         query = Parameters(request.query)
@@ -54,8 +50,8 @@ class Inventory:
         ]
         return _page(items, query, lambda item: {"identity": item, "locations": self._levels(item, places)})
 
-    def locations(self, request: Request) -> Response:
-        """Answer a page of locations."""
+    @route("GET", "/v3/inventory/locations")
+    def _locations(self, request: Request) -> Response:
         return _page(self._store.locations, Parameters(request.query), _location)
 
     def _items(self, product_ids: list[int] | None) -> Iterator[_Identity]:

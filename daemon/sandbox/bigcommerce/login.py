@@ -18,7 +18,7 @@ import msgspec
 from attrs import frozen
 
 from daemon.sandbox.message import Refused, Request, Response, encode, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 USER = {"id": 9128, "username": "merchant@example.com", "email": "merchant@example.com"}
 ACCOUNT = "00000000-0000-4000-8000-000000000000"
@@ -43,17 +43,14 @@ class Login:
         self._token = token
         self._consents: dict[str, _Consent] = {}
 
-    def route(self, router: Router) -> None:
-        """Add the route."""
-        router.add("POST", "/oauth2/token", self.exchange)
-
     def authorize(self, store_hash: str, scope: str = SCOPE) -> str:
         """Return a code that may be exchanged once."""
         code = secrets.token_hex(16)
         self._consents[code] = _Consent(f"stores/{store_hash}", scope)
         return code
 
-    def exchange(self, request: Request) -> Response:
+    @route("POST", "/oauth2/token")
+    def _exchange(self, request: Request) -> Response:
         """Answer the access token for a code, or a refusal."""
         given = _fields(request)
         if given.get("grant_type") != "authorization_code":

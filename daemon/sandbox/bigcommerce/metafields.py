@@ -6,7 +6,6 @@ is not shown (bigcommerce.md sections 1 and 3).
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 
 import msgspec
 
@@ -16,7 +15,7 @@ from daemon.sandbox.bigcommerce.problems import v3
 from daemon.sandbox.bigcommerce.query import Parameters
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 
 class Metafields:
@@ -25,39 +24,32 @@ class Metafields:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/v3/catalog/products/metafields", partial(self.page, "product"))
-        router.add("GET", "/v3/catalog/variants/metafields", partial(self.page, "variant"))
-        router.add("GET", "/v3/orders/metafields", partial(self.page, "order"))
-        product = "/v3/catalog/products/{product_id}"
-        router.add("GET", f"{product}/metafields", self.of_product)
-        router.add("GET", f"{product}/variants/{{variant_id}}/metafields", self.of_variant)
-        router.add("GET", "/v3/orders/{order_id}/metafields", self.of_order)
-
-    def page(self, resource_type: str, request: Request) -> Response:
-        """Answer a page of all metafields of a type."""
+    @route("GET", "/v3/catalog/products/metafields")
+    @route("GET", "/v3/catalog/variants/metafields")
+    @route("GET", "/v3/orders/metafields")
+    def _page(self, request: Request) -> Response:
+        resource_type = request.path.split("/")[-2].removesuffix("s")
         query = Parameters(request.query)
         since, until = query.time("date_modified:min"), query.time("date_modified:max")
         every = (field for field in self._store.metafields.fields.values() if field.resource_type == resource_type)
         rows = [field for field in _named(every, query, listed=True) if _within(field, since, until)]
         return cursored(rows, query, msgspec.to_builtins, lambda field: (field.id, field.id))
 
-    def of_product(self, request: Request, product_id: str) -> Response:
-        """Answer a page of a product's metafields."""
+    @route("GET", "/v3/catalog/products/{product_id}/metafields")
+    def _of_product(self, request: Request, product_id: str) -> Response:
         if not product_id.isdecimal() or int(product_id) not in self._store.entries:
             return v3(404)
         return self._of("product", int(product_id), request)
 
-    def of_variant(self, request: Request, product_id: str, variant_id: str) -> Response:
-        """Answer a page of a variant's metafields."""
+    @route("GET", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields")
+    def _of_variant(self, request: Request, product_id: str, variant_id: str) -> Response:
         entry = self._store.entries.get(int(product_id)) if product_id.isdecimal() else None
         if entry is None or variant_id not in {str(variant.id) for variant in entry.variants}:
             return v3(404)
         return self._of("variant", int(variant_id), request)
 
-    def of_order(self, request: Request, order_id: str) -> Response:
-        """Answer a page of an order's metafields."""
+    @route("GET", "/v3/orders/{order_id}/metafields")
+    def _of_order(self, request: Request, order_id: str) -> Response:
         if not order_id.isdecimal() or int(order_id) not in self._store.orders.orders:
             return v3(404)
         return self._of("order", int(order_id), request)

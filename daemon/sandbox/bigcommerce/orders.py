@@ -15,7 +15,7 @@ from daemon.sandbox.bigcommerce.problems import invalid_v2, v2
 from daemon.sandbox.bigcommerce.query import Parameters
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 SORTS = {"id": "id", "customer_id": "customer_id", "status_id": "status_id"} | {
     "date_created": "created",
@@ -31,49 +31,42 @@ class Orders:
         self._store = store
         self._orders = store.orders.orders
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/v2/orders", self.page)
-        router.add("GET", "/v2/orders/count", self.count)
-        router.add("GET", "/v2/order_statuses", self.statuses)
-        router.add("GET", "/v2/orders/{order_id}", self.get)
-        router.add("GET", "/v2/orders/{order_id}/products", self.lines)
-        router.add("GET", "/v2/orders/{order_id}/shipments", self.shipments)
-
-    def page(self, request: Request) -> Response:
-        """Answer a page of orders."""
+    @route("GET", "/v2/orders")
+    def _page(self, request: Request) -> Response:
         query = Parameters(request.query, invalid_v2)
         view, sort = self._view(query), _sort(query)
         filters = _filters(query)
         kept = [order for order in self._orders.values() if all(passes(order) for passes in filters)]
         return bare(sort(kept), query, view)
 
-    def get(self, request: Request, order_id: str) -> Response:
-        """Answer one order."""
+    @route("GET", "/v2/orders/{order_id}")
+    def _get(self, request: Request, order_id: str) -> Response:
         query = Parameters(request.query, invalid_v2)
         view = self._view(query)
         query.finish()
         return json(view(self._find(order_id)))
 
-    def count(self, request: Request) -> Response:
-        """Answer how many orders each status has."""
+    @route("GET", "/v2/orders/count")
+    def _count(self, request: Request) -> Response:
         Parameters(request.query, invalid_v2).finish()
         listed = [order.status_id for order in self._orders.values() if not order.is_deleted]
         statuses = [_status(status_id) | {"count": listed.count(status_id)} for status_id in STATUSES]
         return json({"statuses": statuses, "count": len(listed)})
 
+    @route("GET", "/v2/order_statuses")
     def statuses(self, request: Request) -> Response:
         """Answer the statuses."""
         Parameters(request.query, invalid_v2).finish()
         return json([_status(status_id) for status_id in STATUSES])
 
-    def lines(self, request: Request, order_id: str) -> Response:
+    @route("GET", "/v2/orders/{order_id}/products")
+    def _lines(self, request: Request, order_id: str) -> Response:
         """Answer a page of an order's lines: all kinds of consignments together."""
         order = self._find(order_id)
         return bare(list(order.lines.values()), Parameters(request.query, invalid_v2), shapes.line)
 
-    def shipments(self, request: Request, order_id: str) -> Response:
-        """Answer a page of an order's shipments."""
+    @route("GET", "/v2/orders/{order_id}/shipments")
+    def _shipments(self, request: Request, order_id: str) -> Response:
         order = self._find(order_id)
         query = Parameters(request.query, invalid_v2)
         return bare(order.shipments, query, lambda shown: shapes.shipment(shown, order.id, order.customer_id))

@@ -16,7 +16,7 @@ from daemon.sandbox.bigcommerce.query import Parameters, pagination
 from daemon.sandbox.bigcommerce.records import Entry, Product
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, encode
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 DEFAULT_LIMIT, MOST = 50, 250
 FEW = 10
@@ -39,13 +39,8 @@ class Products:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/v3/catalog/products", self.page)
-        router.add("GET", "/v3/catalog/products/{product_id}", self.get)
-
-    def page(self, request: Request) -> Response:
-        """Answer a page of products."""
+    @route("GET", "/v3/catalog/products")
+    def _page(self, request: Request) -> Response:
         query = Parameters(request.query)
         view = _view(query)
         number = query.number("page", least=1) or 1
@@ -59,8 +54,8 @@ class Products:
         meta = encode(pagination(len(ids), number, limit, len(part)))
         return _json(b'{"data":[%b],"meta":%b}' % (data, meta))
 
-    def get(self, request: Request, product_id: str) -> Response:
-        """Answer one product."""
+    @route("GET", "/v3/catalog/products/{product_id}")
+    def _get(self, request: Request, product_id: str) -> Response:
         query = Parameters(request.query)
         view = _view(query)
         query.finish()

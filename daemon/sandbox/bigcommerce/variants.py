@@ -14,7 +14,7 @@ from daemon.sandbox.bigcommerce.query import Parameters
 from daemon.sandbox.bigcommerce.records import Variant
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 
 FIELDS = Variant.__struct_fields__
 
@@ -25,12 +25,8 @@ class Variants:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def route(self, router: Router) -> None:
-        """Add the route."""
-        router.add("GET", "/v3/catalog/variants", self.page)
-
-    def page(self, request: Request) -> Response:
-        """Answer a page of variants."""
+    @route("GET", "/v3/catalog/variants")
+    def _page(self, request: Request) -> Response:
         query = Parameters(request.query)
         rows = list(self._among(query.ids("product_id:in")))
         for name, wanted in (("id", query.number("id")), ("sku", query.text("sku")), ("upc", query.text("upc"))):

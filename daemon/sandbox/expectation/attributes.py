@@ -13,8 +13,6 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from msgspec import UNSET
-
 from daemon.sandbox.bigcommerce.records import Variant
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.picture import Picture, compared
@@ -107,7 +105,7 @@ def _by_group(entries: list[Mapping[str, Any]]) -> Picture:
 def _stock(store: Store, variant: Variant) -> Picture:
     texts = _texts(store, variant)
     return {
-        "restock_date": _read(date.fromisoformat, texts.get("restock_date")),
+        "restock_date": _read(_date, texts.get("restock_date")),
         "min_stock_level": _read(_whole, texts.get("min_stock_level")),
     }
 
@@ -117,6 +115,10 @@ def _read(reader: Callable[[str], Any], text: str | None) -> Any:
         return None if text is None else reader(text.strip())
     except (ValueError, KeyError, InvalidOperation):
         return None
+
+
+def _date(text: str) -> str:
+    return date.fromisoformat(text).isoformat()
 
 
 def _held_rules(state: State) -> Picture:
@@ -134,7 +136,6 @@ def _held_rules(state: State) -> Picture:
 
 def _held_stock(state: State, sku: str) -> Picture:
     """Return what all locations say of a SKU; one that says nothing has no say."""
-    levels = state.stock.levels[sku].values()
-    dates = {level.restock_date for level in levels} - {UNSET}
-    least = {level.min_stock_level for level in levels} - {UNSET}
-    return {"restock_date": next(iter(dates), None), "min_stock_level": next(iter(least), None)}
+    terms = ("restock_date", "min_stock_level")
+    said = {name: level[name] for level in state.stock.levels[sku].values() for name in terms if name in level}
+    return {name: said.get(name) for name in terms}

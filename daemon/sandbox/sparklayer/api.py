@@ -1,6 +1,7 @@
 """The SparkLayer stand-in as a whole: rate limit, token, routes.
 
-Another part of the API is a class with a `route` method, and a line in `_state`. Extra controls for a separate process:
+Another part of the API is a class whose methods are marked with `route`, and a line in `_state`. Extra
+controls for a separate process:
 
     GET  /_sandbox/state        the comparable state (`State.comparable`)
     GET  /_sandbox/counts       {"products", "variants", "stock", "prices", "customers", ..., writes of each, "tokens"}
@@ -11,17 +12,16 @@ Another part of the API is a class with a `route` method, and a line in `_state`
     POST /_sandbox/revoke       {"key": false}: tokens stop working; true: the key too, until {"key": false} again
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 from attrs import asdict, frozen
 
-from daemon.sandbox.control import DONE, Control
-from daemon.sandbox.faults import Faults
+from daemon.sandbox.control import DONE, StandIn
 from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import Match, Router
+from daemon.sandbox.router import Match, Router, route
 from daemon.sandbox.sparklayer.customers import Customers
-from daemon.sandbox.sparklayer.gate import Bucket, RetryAfter, Tokens
+from daemon.sandbox.sparklayer.gate import TOKEN_PATH, Bucket, RetryAfter, Tokens
 from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.prices import Prices
 from daemon.sandbox.sparklayer.problems import problem
@@ -31,9 +31,7 @@ from daemon.sandbox.sparklayer.settings import Settings
 from daemon.sandbox.sparklayer.state import State
 from daemon.sandbox.sparklayer.stock import Stock, location
 from daemon.sandbox.sparklayer.sync_log import SyncLog
-from daemon.sandbox.statistics import Statistics
 
-TOKEN_PATH = "/api/auth/token"  # noqa: S105  a path
 WITH_PARAMETERS = ("GET /api/v2/price-lists", "GET /api/v1/purchases")
 """The only routes that take parameters."""
 
@@ -95,16 +93,15 @@ class _Revocation(msgspec.Struct, forbid_unknown_fields=True):
     key: bool = False
 
 
-class SparkLayer:
+class SparkLayer(StandIn):
     """One site's API. `url` is what `/api/...` is appended to."""
 
     def __init__(self, options: SparkLayerOptions, url: str) -> None:
+        super().__init__()
         self.url = url
         self.site_id = options.site_id
         self.client_id = options.client_id
         self.client_secret = options.client_secret
-        self.faults = Faults()
-        self.statistics = Statistics()
         self.tokens = Tokens(
             site_id=options.site_id,
             client_id=options.client_id,
@@ -115,12 +112,9 @@ class SparkLayer:
         self.state = _state(options)
         self._bodies = options.problem_bodies
         self._contract = options.contract
-        self._control = self._controls()
         self._router = Router()
-        self._router.add("POST", TOKEN_PATH, self.tokens.issue)
-        state = self.state
-        for part in state.parts:
-            part.route(self._router)
+        for part in (self.tokens, *self.state.parts):
+            self._router.include(part)
 
     def find(self, request: Request) -> Match | None:
         """Find the route of a request."""
@@ -141,10 +135,6 @@ class SparkLayer:
             response = Response(status=response.status, headers=_without_type(response))
         return response
 
-    def control(self, request: Request) -> Response:
-        """Answer the control interface."""
-        return self._control.answer(request)
-
     def _do(self, request: Request, match: Match | None) -> Response:
         if match is None:
             allowed = self._router.allowed(request.path)
@@ -153,20 +143,18 @@ class SparkLayer:
             raise problem(400, "This endpoint takes no parameters")
         return match.handler(request, **match.parameters)
 
-    def _controls(self) -> Control:
-        control = Control(self.statistics, self.faults)
-        state = self.state
-        control.router.add("GET", "/_sandbox/state", lambda _: json(state.comparable()))
-        control.router.add("GET", "/_sandbox/counts", lambda _: json(self._counts()))
-        control.router.add("GET", "/_sandbox/sync-log", lambda _: json([asdict(c) for c in state.sync_log.calls]))
-        control.router.add("GET", "/_sandbox/journal", lambda _: json(self._journal()))
-        control.router.add("POST", "/_sandbox/purchase", self._place)
-        control.router.add("POST", "/_sandbox/revoke", self._revoke)
-        return control
+    @route("GET", "/_sandbox/state")
+    def _pictured(self, _request: Request) -> Response:
+        return json(self.state.comparable())
 
-    def _counts(self) -> dict[str, Any]:
+    @route("GET", "/_sandbox/sync-log")
+    def _logged(self, _request: Request) -> Response:
+        return json([asdict(call) for call in self.state.sync_log.calls])
+
+    @route("GET", "/_sandbox/counts")
+    def _counts(self, _request: Request) -> Response:
         state = self.state
-        return {
+        counts = {
             "products": len(state.products.products),
             "variants": sum(len(product.variants) for product in state.products.products.values()),
             "stock": len(state.stock.levels),
@@ -185,20 +173,20 @@ class SparkLayer:
             "sync_log_wipes": state.sync_log.wipes,
             "tokens": self.tokens.issued,
         }
+        return json(counts)
 
-    def _journal(self) -> dict[str, Any]:
-        state = self.state
-        return {
-            "products": state.products.journal,
-            "customers": state.customers.journal,
-            "purchases": state.purchases.journal,
-        }
+    @route("GET", "/_sandbox/journal")
+    def _journal(self, _request: Request) -> Response:
+        kept = {name: getattr(self.state, name).journal for name in ("products", "customers", "purchases")}
+        return json(kept)
 
+    @route("POST", "/_sandbox/purchase")
     def _place(self, request: Request) -> Response:
         order = msgspec.json.decode(request.body, type=_Placed)
         self.state.purchases.place(**msgspec.structs.asdict(order))
         return DONE
 
+    @route("POST", "/_sandbox/revoke")
     def _revoke(self, request: Request) -> Response:
         order = msgspec.json.decode(request.body or b"{}", type=_Revocation)
         self.tokens.revoke()

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import define, field
 
 from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.claims import Claims
 from daemon.sandbox.sparklayer.contract import convert, decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
@@ -47,13 +47,6 @@ class Customers:
     _address_ids: dict[str, str] = field(factory=dict, repr=False)
     _last: int = 0
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        one = "/api/v2/customers/{lookup}/{identifier}"
-        router.add("GET", one, self.get)
-        router.add("PUT", one, self.put)
-        router.add("DELETE", one, self.delete)
-
     def find(self, customer_id: str) -> Record | None:
         """Return a customer by internal or external id."""
         return self.customers.get(customer_id) or self.customers.get(self._ids.get(customer_id, ""))
@@ -80,11 +73,12 @@ class Customers:
         for address in customer.addresses:
             self._address_ids.pop(address.external_id, None)
 
-    def get(self, _request: Request, lookup: str, identifier: str) -> Response:
-        """Answer a customer."""
+    @route("GET", "/api/v2/customers/{lookup}/{identifier}")
+    def _get(self, _request: Request, lookup: str, identifier: str) -> Response:
         return json(self._existing(lookup, identifier))
 
-    def put(self, request: Request, lookup: str, identifier: str) -> Response:
+    @route("PUT", "/api/v2/customers/{lookup}/{identifier}")
+    def _put(self, request: Request, lookup: str, identifier: str) -> Response:
         """Create a customer (201) or replace all of it (200)."""
         written = decode(request, "upsertCustomer")
         old = self._look_up(lookup, identifier)
@@ -97,8 +91,8 @@ class Customers:
             self.journal.setdefault(customer.external_id or customer.id, []).append(written)
         return json(customer, 200 if old else 201)
 
-    def delete(self, _request: Request, lookup: str, identifier: str) -> Response:
-        """Delete a customer."""
+    @route("DELETE", "/api/v2/customers/{lookup}/{identifier}")
+    def _delete(self, _request: Request, lookup: str, identifier: str) -> Response:
         self.remove(self._existing(lookup, identifier).id)
         self.removals += 1
         return Response(status=204)

@@ -14,9 +14,11 @@ import trio
 from attrs import define, field
 
 from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import problem
 
+TOKEN_PATH = "/api/auth/token"  # noqa: S105  a path
 RetryAfter = Literal["none", "seconds", "date"]
 
 
@@ -33,6 +35,7 @@ class Tokens:
     issued: int = 0
     _expiry: dict[str, float] = field(factory=dict, repr=False)
 
+    @route("POST", TOKEN_PATH)
     def issue(self, request: Request) -> Response:
         """Answer a new token."""
         if "json" not in request.headers.get("content-type", ""):

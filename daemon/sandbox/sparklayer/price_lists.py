@@ -3,7 +3,7 @@
 from attrs import define, field
 
 from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import problem
 from daemon.sandbox.sparklayer.query import Query
@@ -18,24 +18,17 @@ class PriceLists:
 
     lists: dict[str, Record] = field(factory=dict)
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/api/v1/price-lists", self.all)
-        router.add("GET", "/api/v2/price-lists", self.page)
-        router.add("POST", "/api/v1/price-lists", self.create)
-        router.add("GET", "/api/v1/price-lists/{slug}", self.get)
-        router.add("PATCH", "/api/v1/price-lists/{slug}", self.update)
-
     def existing(self, slug: str) -> Record:
         """Return a list. Raises Refused with 404."""
         if slug not in self.lists:
             raise problem(404, f"There is no price list {slug}")
         return self.lists[slug]
 
-    def all(self, _request: Request) -> Response:
-        """Answer every list."""
+    @route("GET", "/api/v1/price-lists")
+    def _all(self, _request: Request) -> Response:
         return json(list(self.lists.values()))
 
+    @route("GET", "/api/v2/price-lists")
     def page(self, request: Request) -> Response:
         """Answer a page of lists."""
         query = Query(request)
@@ -48,7 +41,8 @@ class PriceLists:
         pages = {"current_page": page, "total_pages": max(1, -(-len(kept) // size))}
         return json({"data": kept[(page - 1) * size : page * size], "pagination": pages})
 
-    def create(self, request: Request) -> Response:
+    @route("POST", "/api/v1/price-lists")
+    def _create(self, request: Request) -> Response:
         """Create a list, that shows no tax until it is changed; 400 for a slug that is taken."""
         written = decode(request, "createPriceList")
         if written.slug in self.lists:
@@ -56,11 +50,12 @@ class PriceLists:
         self.lists[written.slug] = Record({"source": "integration"} | written)
         return json(self.lists[written.slug])
 
-    def get(self, _request: Request, slug: str) -> Response:
-        """Answer one list."""
+    @route("GET", "/api/v1/price-lists/{slug}")
+    def _get(self, _request: Request, slug: str) -> Response:
         return json(self.existing(slug))
 
-    def update(self, request: Request, slug: str) -> Response:
+    @route("PATCH", "/api/v1/price-lists/{slug}")
+    def _update(self, request: Request, slug: str) -> Response:
         """Change the fields sent; a body with slug or source is refused."""
         written = decode(request, "updatePriceList")
         self.lists[slug] = Record(self.existing(slug) | written)

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field
 
 from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.problems import Line, lines, problem
@@ -26,43 +26,39 @@ class Prices:
     writes: int = 0
     """How many SKUs were priced or cleared."""
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("DELETE", "/api/v1/price-lists/{slug}", self.delete_list)
-        router.add("GET", "/api/v1/price-lists/{slug}/pricing", self.get)
-        router.add("PATCH", "/api/v1/price-lists/{slug}/pricing", self.update)
-        router.add("DELETE", "/api/v1/price-lists/{slug}/pricing", self.wipe)
-        router.add("PATCH", "/api/v1/batch-update-pricing", self.update_many)
-        router.add("GET", "/api/v1/pricing/{sku}", self.of_sku)
-
-    def delete_list(self, _request: Request, slug: str) -> Response:
-        """Delete a price list with its prices."""
+    @route("DELETE", "/api/v1/price-lists/{slug}")
+    def _delete_list(self, _request: Request, slug: str) -> Response:
         self.lists.existing(slug)
         del self.lists.lists[slug]
         self.prices.pop(slug, None)
         return Response(status=204)
 
-    def get(self, _request: Request, slug: str) -> Response:
+    @route("GET", "/api/v1/price-lists/{slug}/pricing")
+    def _get(self, _request: Request, slug: str) -> Response:
         """Answer the list's prices, one flat row per SKU and quantity."""
         self.lists.existing(slug)
         found = self.prices.get(slug, {}).items()
         return json([{"sku": sku} | row for sku, rows in found for row in rows])
 
+    @route("PATCH", "/api/v1/price-lists/{slug}/pricing")
     def update(self, request: Request, slug: str) -> Response:
         """Replace the prices of the SKUs sent on one list."""
         return self._update(decode(request, "updatePriceListPricing", self._refusal), slug)
 
-    def update_many(self, request: Request) -> Response:
+    @route("PATCH", "/api/v1/batch-update-pricing")
+    def _update_many(self, request: Request) -> Response:
         """Replace the prices of (SKU, list) pairs; 404 if any list is absent."""
         return self._update(decode(request, "updateMultiplePriceListPricing", self._refusal))
 
-    def wipe(self, _request: Request, slug: str) -> Response:
+    @route("DELETE", "/api/v1/price-lists/{slug}/pricing")
+    def _wipe(self, _request: Request, slug: str) -> Response:
         """Remove every price of a list."""
         self.lists.existing(slug)
         self.writes += len(self.prices.pop(slug, {}))
         return Response(status=204)
 
-    def of_sku(self, _request: Request, sku: str) -> Response:
+    @route("GET", "/api/v1/pricing/{sku}")
+    def _of_sku(self, _request: Request, sku: str) -> Response:
         """Answer the prices of a SKU by list; 404 when it has none."""
         found = [(slug, prices[sku]) for slug, prices in self.prices.items() if sku in prices]
         if not found:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from attrs import define, field
 
 from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.claims import Claims
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
@@ -45,37 +45,32 @@ class Products:
     _owners: dict[str, str] = field(factory=dict, repr=False)
     _last: int = 0
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("POST", "/api/v1/products", self.create)
-        router.add("GET", "/api/v1/products/{product_id}", self.get)
-        router.add("PATCH", "/api/v1/products/{product_id}", self.update)
-        router.add("GET", "/api/v1/variants/{variant_id}", self.get_variant)
-        router.add("PATCH", "/api/v1/variants/{variant_id}", self.update_variant)
-
     def find(self, product_id: str) -> Record | None:
         """Return a product by internal or external id."""
         return self.products.get(product_id) or self.products.get(self._ids.get(product_id, ""))
 
+    @route("POST", "/api/v1/products")
     def create(self, request: Request) -> Response:
         """Create a product; answers 200 with it."""
         written = decode(request, "createProduct")
         return json(self._write(Record(id=self._new_id(PRODUCT), created_at=now(), variants=[]), written))
 
-    def get(self, _request: Request, product_id: str) -> Response:
-        """Answer a product."""
+    @route("GET", "/api/v1/products/{product_id}")
+    def _get(self, _request: Request, product_id: str) -> Response:
         return json(self._existing(product_id))
 
-    def update(self, request: Request, product_id: str) -> Response:
+    @route("PATCH", "/api/v1/products/{product_id}")
+    def _update(self, request: Request, product_id: str) -> Response:
         """Change a product and its variants; answers 200 with the product."""
         written = decode(request, "updateProduct")
         return json(self._write(self._existing(product_id), written))
 
-    def get_variant(self, _request: Request, variant_id: str) -> Response:
-        """Answer a variant."""
+    @route("GET", "/api/v1/variants/{variant_id}")
+    def _get_variant(self, _request: Request, variant_id: str) -> Response:
         return json(self._existing_variant(variant_id)[1])
 
-    def update_variant(self, request: Request, variant_id: str) -> Response:
+    @route("PATCH", "/api/v1/variants/{variant_id}")
+    def _update_variant(self, request: Request, variant_id: str) -> Response:
         """Change the fields sent of one variant; answers 200 with it."""
         written = decode(request, "updateProductVariant")
         product, old = self._existing_variant(variant_id)

@@ -14,7 +14,7 @@ import msgspec
 from attrs import define, field
 
 from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
 from daemon.sandbox.sparklayer.query import Query
@@ -45,14 +45,6 @@ class Purchases:
     writes: int = 0
     removals: int = 0
     journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
-
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        one = "/api/v1/purchases/{lookup}/{identifier}"
-        router.add("GET", "/api/v1/purchases", self.page)
-        router.add("GET", one, self.get)
-        router.add("PUT", one, self.put)
-        router.add("DELETE", one, self.delete)
 
     def place(
         self,
@@ -96,17 +88,19 @@ class Purchases:
         known = (one for one in self.purchases if one.purchase_identifiers.get(lookup) == identifier)
         return next(known, None)
 
-    def page(self, request: Request) -> Response:
+    @route("GET", "/api/v1/purchases")
+    def _page(self, request: Request) -> Response:
         """Answer a page of purchases, the newest first."""
         query = Query(request)
         limit, offset = query.number("limit", 50, least=1, most=MOST_PER_PAGE), query.number("offset", 0, least=0)
         query.finish()
         return json([_answered(purchase) for purchase in self.purchases[::-1][offset : offset + limit]])
 
-    def get(self, _request: Request, lookup: str, identifier: str) -> Response:
-        """Answer a purchase."""
+    @route("GET", "/api/v1/purchases/{lookup}/{identifier}")
+    def _get(self, _request: Request, lookup: str, identifier: str) -> Response:
         return json(_answered(self._existing(lookup, identifier)))
 
+    @route("PUT", "/api/v1/purchases/{lookup}/{identifier}")
     def put(self, request: Request, lookup: str, identifier: str) -> Response:
         """Create a purchase or replace all of it; answers 200 with what is stored."""
         _check_lookup(lookup, identifier)
@@ -124,6 +118,7 @@ class Purchases:
             self.journal.setdefault(ids.get("sparklayer", identifier), []).append(sent)
         return json(_answered(written))
 
+    @route("DELETE", "/api/v1/purchases/{lookup}/{identifier}")
     def delete(self, _request: Request, lookup: str, identifier: str) -> Response:
         """Delete a purchase."""
         self.purchases.remove(self._existing(lookup, identifier))

@@ -9,7 +9,7 @@ import re
 from attrs import define
 
 from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
 
@@ -24,19 +24,15 @@ class Settings:
     writable: bool
     refusal: int = 403
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/api/v1/store-currency", self.get_currency)
-        router.add("PUT", "/api/v1/store-currency", self.put_currency)
-        router.add("PATCH", "/api/v1/settings", self.update)
-
-    def get_currency(self, _request: Request) -> Response:
+    @route("GET", "/api/v1/store-currency")
+    def _get_currency(self, _request: Request) -> Response:
         """Answer the currency; 404 while none is set."""
         if self.currency is None:
             raise problem(404, "No store currency is set")
         return json({"currency_code": self.currency})
 
-    def put_currency(self, request: Request) -> Response:
+    @route("PUT", "/api/v1/store-currency")
+    def _put_currency(self, request: Request) -> Response:
         """Set the currency; 409 when another one is set."""
         wanted = decode(request, "putStoreCurrency").currency_code
         if self.currency not in {None, wanted}:
@@ -44,7 +40,8 @@ class Settings:
         self.currency = wanted
         return json({"currency_code": wanted})
 
-    def update(self, request: Request) -> Response:
+    @route("PATCH", "/api/v1/settings")
+    def _update(self, request: Request) -> Response:
         """Write global settings; only the base currency can be written."""
         rows = decode(request, "patchGlobalSetting")
         if not self.writable or any(row["key"] != BASE_CURRENCY for row in rows):

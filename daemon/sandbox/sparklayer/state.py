@@ -1,12 +1,11 @@
 """Everything a SparkLayer site holds, and a picture of it that tests can compare."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from attrs import fields, frozen
 
-from daemon.sandbox.router import Router
 from daemon.sandbox.sparklayer import customers, products
 from daemon.sandbox.sparklayer.customers import Customers
 from daemon.sandbox.sparklayer.price_lists import PriceLists
@@ -17,14 +16,6 @@ from daemon.sandbox.sparklayer.record import Record
 from daemon.sandbox.sparklayer.settings import Settings
 from daemon.sandbox.sparklayer.stock import Stock
 from daemon.sandbox.sparklayer.sync_log import SyncLog
-
-
-class Part(Protocol):
-    """A part of the API."""
-
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        ...
 
 
 @frozen(kw_only=True)
@@ -41,7 +32,7 @@ class State:
     sync_log: SyncLog
 
     @property
-    def parts(self) -> Iterable[Part]:
+    def parts(self) -> Iterable[object]:
         """Everything that has routes."""
         return (getattr(self, attribute.name) for attribute in fields(type(self)))
 

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
 from daemon.sandbox.sparklayer.record import Record
@@ -35,18 +35,8 @@ class Stock:
     def __attrs_post_init__(self) -> None:
         self._made = len(self.locations)
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("POST", "/api/v1/batch-update-stock", self.update)
-        router.add("POST", "/api/v1/batch-fetch-stock", self.fetch)
-        router.add("POST", "/api/v1/batch-delete-stock", self.delete)
-        router.add("GET", "/api/v1/stock-locations", self.list_locations)
-        router.add("POST", "/api/v1/stock-locations", self.create_location)
-        router.add("GET", "/api/v1/stock-locations/{location_id}", self.get_location)
-        router.add("PATCH", "/api/v1/stock-locations/{location_id}", self.update_location)
-        router.add("DELETE", "/api/v1/stock-locations/{location_id}", self.delete_location)
-
-    def update(self, request: Request) -> Response:
+    @route("POST", "/api/v1/batch-update-stock")
+    def _update(self, request: Request) -> Response:
         """Set levels."""
         refused: list[Detail] = []
         pairs: dict[tuple[str, str], Record] = {}
@@ -65,7 +55,8 @@ class Stock:
         self.writes += len(pairs)
         return Response(status=204)
 
-    def fetch(self, request: Request) -> Response:
+    @route("POST", "/api/v1/batch-fetch-stock")
+    def _fetch(self, request: Request) -> Response:
         """Answer the levels of the SKUs asked for, at the locations asked for."""
         query = decode(request, "getBatchStock")
         places = self._asked_for(query.filter or {})
@@ -74,30 +65,34 @@ class Stock:
         }
         return json([{"sku": sku, "stock_levels": levels} for sku, levels in found.items() if levels])
 
-    def delete(self, request: Request) -> Response:
+    @route("POST", "/api/v1/batch-delete-stock")
+    def _delete(self, request: Request) -> Response:
         """Remove the SKUs from every location; one that has no level is no error."""
         for sku in decode(request, "deleteBatchStock").skus:
             self.writes += self.levels.pop(sku, None) is not None
         return Response(status=204)
 
-    def list_locations(self, _request: Request) -> Response:
-        """Answer every location."""
+    @route("GET", "/api/v1/stock-locations")
+    def _list_locations(self, _request: Request) -> Response:
         return json(self.locations)
 
+    @route("POST", "/api/v1/stock-locations")
     def create_location(self, request: Request) -> Response:
         """Create a location; 409 for an external id that is taken."""
         return json(self._write(Record(), decode(request, "createStockLocation")))
 
-    def update_location(self, request: Request, location_id: str) -> Response:
+    @route("PATCH", "/api/v1/stock-locations/{location_id}")
+    def _update_location(self, request: Request, location_id: str) -> Response:
         """Rename a location or change its external id."""
         written = decode(request, "updateStockLocation")
         return json(self._write(self._existing(location_id), written))
 
-    def get_location(self, _request: Request, location_id: str) -> Response:
-        """Answer one location."""
+    @route("GET", "/api/v1/stock-locations/{location_id}")
+    def _get_location(self, _request: Request, location_id: str) -> Response:
         return json(self._existing(location_id))
 
-    def delete_location(self, _request: Request, location_id: str) -> Response:
+    @route("DELETE", "/api/v1/stock-locations/{location_id}")
+    def _delete_location(self, _request: Request, location_id: str) -> Response:
         """Delete a location with its levels; one that is not there is no error."""
         gone = {place.id for place in self.locations if location_id in _names(place)}
         self.locations = [place for place in self.locations if place.id not in gone]

@@ -13,7 +13,7 @@ import msgspec
 from attrs import define, evolve, field, frozen
 
 from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import Router
+from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
 from daemon.sandbox.sparklayer.record import Record
@@ -50,32 +50,27 @@ class SyncLog:
     refused_ids: set[str] = field(factory=set)
     """Errors of these entities are refused, for a reason that nobody documented."""
 
-    def route(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("PUT", _PATH, self.put)
-        router.add("PATCH", _PATH, self.patch)
-        router.add("GET", _PATH, self.get)
-        router.add("GET", f"{_PATH}/errors", self.get_errors)
-        router.add("DELETE", "/api/v1/sync-log", self.wipe)
-
+    @route("PUT", _PATH)
     def put(self, request: Request, integration: str, data_type: str) -> Response:
         """Record the state of a full sync."""
         return self._recorded(request, integration, data_type, self._put)
 
+    @route("PATCH", _PATH)
     def patch(self, request: Request, integration: str, data_type: str) -> Response:
         """Record what happened since."""
         return self._recorded(request, integration, data_type, self._patch)
 
-    def get(self, _request: Request, integration: str, data_type: str) -> Response:
-        """Answer timestamps and the number of errors."""
+    @route("GET", _PATH)
+    def _get(self, _request: Request, integration: str, data_type: str) -> Response:
         return json(_status(self._existing(integration, data_type)))
 
-    def get_errors(self, _request: Request, integration: str, data_type: str) -> Response:
-        """Answer the same with the errors."""
+    @route("GET", f"{_PATH}/errors")
+    def _get_errors(self, _request: Request, integration: str, data_type: str) -> Response:
         log = self._existing(integration, data_type)
         return json(_status(log) | {"errors": list(log.errors.values())})
 
-    def wipe(self, _request: Request) -> Response:
+    @route("DELETE", "/api/v1/sync-log")
+    def _wipe(self, _request: Request) -> Response:
         """Forget every log of the site."""
         self.logs.clear()
         self.wipes += 1

@@ -12,11 +12,11 @@ JUMPER = 1
 
 
 def _small(store: Store) -> int:
-    return store.by_sku("J-S").id
+    return int(store.by_sku("J-S").id)
 
 
 def _mug(store: Store) -> int:
-    return store.by_sku("MUG").product_id
+    return int(store.by_sku("MUG").product_id)
 
 
 EDITS: Mapping[str, Callable[[Store], object]] = {

@@ -26,7 +26,7 @@ def test_the_company_shows_what_a_mapping_must_cope_with() -> None:
     assert any(variant.price is not None for variant in store.variants())
     assert any(variant.weight is not None for variant in store.variants())
     for entry in entries:
-        labels = {variant.option_values for variant in entry.variants}
+        labels = {tuple(value.label for value in variant.option_values) for variant in entry.variants}
         assert len(labels) == len(entry.variants), entry.product.name
     assert len({entry.product.custom_url.url for entry in entries}) == len(entries)
 

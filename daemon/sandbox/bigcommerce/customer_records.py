@@ -3,100 +3,77 @@
 Source: bigcommerce.md section 5. How dates are written there is not documented: as the products' are.
 """
 
-from typing import Any
-
+import msgspec
 from attrs import define, field
-from msgspec import Struct
+
+from daemon.sandbox.bigcommerce.record import Record, record
 
 NO_GROUP = 0
 
 
-class FormField(Struct, frozen=True):
+@record("name value")
+class FormField(Record):
     """What a customer filled in; a text, a number or a list."""
 
-    name: str
-    value: Any
 
-
-class Address(Struct):
+@record(
+    "id customer_id",
+    first_name="",
+    last_name="",
+    company="",
+    address1="",
+    address2="",
+    city="",
+    state_or_province="",
+    postal_code="",
+    country="",
+    country_code="",
+    phone="",
+    address_type="residential",
+)
+class Address(Record):
     """A customer's address. `address1` may be empty, in spite of being required."""
 
-    id: int
-    customer_id: int
-    first_name: str = ""
-    last_name: str = ""
-    company: str = ""
-    address1: str = ""
-    address2: str = ""
-    city: str = ""
-    state_or_province: str = ""
-    postal_code: str = ""
-    country: str = ""
-    country_code: str = ""
-    phone: str = ""
-    address_type: str = "residential"
 
-
-class Attribute(Struct, frozen=True):
+@record("id name type date_created date_modified")
+class Attribute(Record):
     """A name that values can be given under."""
 
-    id: int
-    name: str
-    type: str
-    date_created: str
-    date_modified: str
 
-
-class AttributeValue(Struct):
+@record("id attribute_id customer_id attribute_value date_created date_modified")
+class AttributeValue(Record):
     """A customer's value of an attribute; the name is in `Attribute` only."""
 
-    id: int
-    attribute_id: int
-    customer_id: int
-    attribute_value: str
-    date_created: str
-    date_modified: str
 
-
-class Customer(Struct):
+@record(
+    "id email date_created date_modified",
+    first_name="",
+    last_name="",
+    company="",
+    phone="",
+    notes="",
+    tax_exempt_category="",
+    customer_group_id=NO_GROUP,
+    address_count=0,
+    attribute_count=0,
+    store_credit_amounts=(),
+    accepts_product_review_abandoned_cart_emails=False,
+    origin_channel_id=1,
+    channel_ids=None,
+)
+class Customer(Record):
     """A customer without what `include` adds."""
 
-    id: int
-    email: str
-    date_created: str
-    date_modified: str
-    first_name: str = ""
-    last_name: str = ""
-    company: str = ""
-    phone: str = ""
-    notes: str = ""
-    tax_exempt_category: str = ""
-    customer_group_id: int = NO_GROUP
-    address_count: int = 0
-    attribute_count: int = 0
-    store_credit_amounts: tuple[Any, ...] = ()
-    accepts_product_review_abandoned_cart_emails: bool = False
-    origin_channel_id: int = 1
-    channel_ids: tuple[int, ...] | None = None
 
-
-class CategoryAccess(Struct, frozen=True):
-    """Which categories a group sees."""
-
-    type: str
-
-
-class Group(Struct):
+@record(
+    "id name date_created date_modified",
+    is_default=False,
+    is_group_for_guests=False,
+    category_access=msgspec.field(default_factory=lambda: {"type": "all"}),
+    discount_rules=(),
+)
+class Group(Record):
     """A customer group, as v2 shows it."""
-
-    id: int
-    name: str
-    date_created: str
-    date_modified: str
-    is_default: bool = False
-    is_group_for_guests: bool = False
-    category_access: CategoryAccess = CategoryAccess("all")
-    discount_rules: tuple[Any, ...] = ()
 
 
 @define

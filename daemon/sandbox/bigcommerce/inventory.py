@@ -7,10 +7,9 @@ that is tracked as a whole although it has options has one item without a varian
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from msgspec import Struct
-
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Location
 from daemon.sandbox.bigcommerce.query import Parameters, pagination
+from daemon.sandbox.bigcommerce.record import Record, record
 from daemon.sandbox.bigcommerce.records import Entry
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, json
@@ -21,13 +20,9 @@ MOST = 1000
 T = TypeVar("T")
 
 
-class _Identity(Struct, frozen=True):
+@record("sku variant_id product_id sku_id")
+class _Identity(Record):
     """What a stock level is of."""
-
-    sku: str
-    variant_id: int | None
-    product_id: int
-    sku_id: int | None
 
 
 class Inventory:
@@ -69,9 +64,9 @@ class Inventory:
         ]
 
     def _here(self, item: _Identity) -> int:
-        if item.variant_id is None:
-            return self._store.entries[item.product_id].product.inventory_level
-        return self._store.variant(item.variant_id).inventory_level
+        whole = item.variant_id is None
+        tracked = self._store.entries[item.product_id].product if whole else self._store.variant(item.variant_id)
+        return int(tracked.inventory_level)
 
 
 def _identities(entry: Entry) -> Iterator[_Identity]:

@@ -7,10 +7,9 @@ A metafield is known by its resource, namespace and key. Setting one neither ann
 from collections.abc import Sequence
 from itertools import count
 
-from msgspec import Struct
-
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.chronicle import Chronicle
+from daemon.sandbox.bigcommerce.record import Record, record
 
 NAMESPACE = "sparklayer"
 LONGEST = 65_535
@@ -22,19 +21,9 @@ SCOPES = {"product": "store/product", "variant": "store/product/variant", "order
 PERMISSIONS = ("app_only", "read", "write", "read_and_sf_access", "write_and_sf_access")
 
 
-class Metafield(Struct):
+@record("id key value namespace permission_set resource_type resource_id date_created date_modified", description="")
+class Metafield(Record):
     """A named text about a resource. One that is `app_only` is seen by the account that made it: not by this API's."""
-
-    id: int
-    key: str
-    value: str
-    namespace: str
-    permission_set: str
-    resource_type: str
-    resource_id: int
-    date_created: str
-    date_modified: str
-    description: str = ""
 
 
 class MetafieldBook:
@@ -78,7 +67,7 @@ class MetafieldBook:
         field.date_modified = now if self._chronicle.stamping else field.date_modified
         fields[namespace, key] = self.fields[field.id] = field
         self._announce("updated" if known else "created", field, silent=silent)
-        return field.id
+        return int(field.id)
 
     def delete(self, metafield_id: int, *, silent: bool = False) -> None:
         """Delete a metafield."""

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Literal
 
 from attrs import define, field, frozen
-from msgspec import Struct
+
+from daemon.sandbox.bigcommerce.record import Record, record
 
 STATUSES = {
     0: "Incomplete",
@@ -48,21 +49,23 @@ def amount(value: float | str | Decimal) -> Decimal:
     return Decimal(str(value)).quantize(NOTHING)
 
 
-class OrderAddress(Struct, frozen=True):
+@record(
+    "",
+    first_name="",
+    last_name="",
+    company="",
+    street_1="",
+    street_2="",
+    city="",
+    state="",
+    zip="",
+    country="",
+    country_iso2="",
+    phone="",
+    email="",
+)
+class OrderAddress(Record):
     """Where an order is billed or sent to; other field names than a customer's address has."""
-
-    first_name: str = ""
-    last_name: str = ""
-    company: str = ""
-    street_1: str = ""
-    street_2: str = ""
-    city: str = ""
-    state: str = ""
-    zip: str = ""
-    country: str = ""
-    country_iso2: str = ""
-    phone: str = ""
-    email: str = ""
 
 
 @frozen

@@ -5,149 +5,133 @@ variant; whole prices are sent as integers. Structs are encoded to JSON as they 
 Source: bigcommerce.md sections 3 and 13 (nulls, calculated_weight, map_price, image_url).
 """
 
+from typing import Any
+
 from attrs import Factory, define
-from msgspec import Struct
+
+from daemon.sandbox.bigcommerce.record import Record, record
 
 Number = int | float
 
 
-class OptionValue(Struct, frozen=True):
+@record("id label option_id option_display_name")
+class OptionValue(Record):
     """What tells a variant from its siblings."""
 
-    id: int
-    label: str
-    option_id: int
-    option_display_name: str
 
-
-class Variant(Struct):
+@record(
+    "id product_id",
+    sku="",
+    sku_id=None,
+    price=None,
+    calculated_price=0,
+    sale_price=None,
+    retail_price=None,
+    map_price=None,
+    weight=None,
+    calculated_weight=0,
+    width=None,
+    height=None,
+    depth=None,
+    is_free_shipping=False,
+    fixed_cost_shipping_price=None,
+    purchasing_disabled=False,
+    purchasing_disabled_message="",
+    image_url="",
+    cost_price=None,
+    upc="",
+    mpn="",
+    gtin="",
+    inventory_level=0,
+    inventory_warning_level=0,
+    bin_picking_number="",
+    option_values=(),
+)
+class Variant(Record):
     """A variant; a simple product has one, the base variant, with empty `option_values`."""
 
-    id: int
-    product_id: int
-    sku: str = ""
-    sku_id: int | None = None
-    price: Number | None = None
-    calculated_price: Number = 0
-    sale_price: Number | None = None
-    retail_price: Number | None = None
-    map_price: Number | None = None
-    weight: Number | None = None
-    calculated_weight: Number = 0
-    width: Number | None = None
-    height: Number | None = None
-    depth: Number | None = None
-    is_free_shipping: bool = False
-    fixed_cost_shipping_price: Number | None = None
-    purchasing_disabled: bool = False
-    purchasing_disabled_message: str = ""
-    image_url: str = ""
-    cost_price: Number | None = None
-    upc: str = ""
-    mpn: str = ""
-    gtin: str = ""
-    inventory_level: int = 0
-    inventory_warning_level: int = 0
-    bin_picking_number: str = ""
-    option_values: tuple[OptionValue, ...] = ()
 
-
-class Image(Struct, frozen=True):
+@record(
+    "id product_id is_thumbnail sort_order image_file url_zoom url_standard url_thumbnail url_tiny",
+    description="",
+    date_modified="2026-01-01T00:00:00+00:00",
+)
+class Image(Record):
     """A picture of a product in four sizes."""
 
-    id: int
-    product_id: int
-    is_thumbnail: bool
-    sort_order: int
-    image_file: str
-    url_zoom: str
-    url_standard: str
-    url_thumbnail: str
-    url_tiny: str
-    description: str = ""
-    date_modified: str = "2026-01-01T00:00:00+00:00"
 
-
-class CustomField(Struct, frozen=True):
+@record("id name value")
+class CustomField(Record):
     """A name and value shown with a product."""
 
-    id: int
-    name: str
-    value: str
 
-
-class CustomUrl(Struct, frozen=True):
+@record("url", is_customized=False)
+class CustomUrl(Record):
     """Where the product stands in the shop."""
 
-    url: str
-    is_customized: bool = False
 
-
-class Product(Struct):
+@record(
+    "id name custom_url date_created date_modified",
+    type="physical",
+    sku="",
+    description="",
+    weight=0,
+    width=0,
+    depth=0,
+    height=0,
+    price=0,
+    cost_price=0,
+    retail_price=0,
+    sale_price=0,
+    map_price=0,
+    tax_class_id=0,
+    product_tax_code="",
+    calculated_price=0,
+    categories=(),
+    brand_id=0,
+    option_set_id=None,
+    option_set_display="right",
+    inventory_level=0,
+    inventory_warning_level=0,
+    inventory_tracking="none",
+    reviews_rating_sum=0,
+    reviews_count=0,
+    total_sold=0,
+    fixed_cost_shipping_price=0,
+    is_free_shipping=False,
+    is_visible=True,
+    is_featured=False,
+    related_products=(-1,),
+    warranty="",
+    bin_picking_number="",
+    layout_file="product.html",
+    upc="",
+    mpn="",
+    gtin="",
+    date_last_imported="",
+    search_keywords="",
+    availability="available",
+    availability_description="",
+    gift_wrapping_options_type="any",
+    gift_wrapping_options_list=(),
+    sort_order=0,
+    condition="New",
+    is_condition_shown=False,
+    order_quantity_minimum=0,
+    order_quantity_maximum=0,
+    page_title="",
+    meta_keywords=(),
+    meta_description="",
+    view_count=0,
+    preorder_release_date=None,
+    preorder_message="",
+    is_preorder_only=False,
+    is_price_hidden=False,
+    price_hidden_label="",
+    base_variant_id=None,
+)
+class Product(Record):
     """A product without what `include` adds."""
-
-    id: int
-    name: str
-    custom_url: CustomUrl
-    date_created: str
-    date_modified: str
-    type: str = "physical"
-    sku: str = ""
-    description: str = ""
-    weight: Number = 0
-    width: Number = 0
-    depth: Number = 0
-    height: Number = 0
-    price: Number = 0
-    cost_price: Number = 0
-    retail_price: Number = 0
-    sale_price: Number = 0
-    map_price: Number = 0
-    tax_class_id: int = 0
-    product_tax_code: str = ""
-    calculated_price: Number = 0
-    categories: tuple[int, ...] = ()
-    brand_id: int = 0
-    option_set_id: int | None = None
-    option_set_display: str = "right"
-    inventory_level: int = 0
-    inventory_warning_level: int = 0
-    inventory_tracking: str = "none"
-    reviews_rating_sum: int = 0
-    reviews_count: int = 0
-    total_sold: int = 0
-    fixed_cost_shipping_price: Number = 0
-    is_free_shipping: bool = False
-    is_visible: bool = True
-    is_featured: bool = False
-    related_products: tuple[int, ...] = (-1,)
-    warranty: str = ""
-    bin_picking_number: str = ""
-    layout_file: str = "product.html"
-    upc: str = ""
-    mpn: str = ""
-    gtin: str = ""
-    date_last_imported: str = ""
-    search_keywords: str = ""
-    availability: str = "available"
-    availability_description: str = ""
-    gift_wrapping_options_type: str = "any"
-    gift_wrapping_options_list: tuple[int, ...] = ()
-    sort_order: int = 0
-    condition: str = "New"
-    is_condition_shown: bool = False
-    order_quantity_minimum: int = 0
-    order_quantity_maximum: int = 0
-    page_title: str = ""
-    meta_keywords: tuple[str, ...] = ()
-    meta_description: str = ""
-    view_count: int = 0
-    preorder_release_date: str | None = None
-    preorder_message: str = ""
-    is_preorder_only: bool = False
-    is_price_hidden: bool = False
-    price_hidden_label: str = ""
-    base_variant_id: int | None = None
 
 
 @define
@@ -181,7 +165,7 @@ class Entry:
         self.product.inventory_level = base.inventory_level
 
 
-def _calculated(variant: Variant, product: Product) -> Number:
+def _calculated(variant: Variant, product: Product) -> Any:
     if variant.sale_price:
         return variant.sale_price
     return product.calculated_price if variant.price is None else variant.price

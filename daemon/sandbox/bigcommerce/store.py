@@ -198,7 +198,7 @@ class Store(Catalogue):
         self._owners[variant.id] = variant.product_id
         created = (*events.sku("created", variant), events.product("updated", variant.product_id))
         self._touch(variant.product_id, *created, silent=silent)
-        return variant.id
+        return int(variant.id)
 
     def _forget(self, variant: Variant) -> None:
         del self._owners[variant.id]
@@ -244,7 +244,7 @@ class Store(Catalogue):
         )
 
     def _option(self, entry: Entry, name: str, label: str) -> OptionValue:
-        known = [value for variant in entry.variants for value in variant.option_values]
+        known: list[OptionValue] = [value for variant in entry.variants for value in variant.option_values]
         for value in known:
             if (value.option_display_name, value.label) == (name, label):
                 return value

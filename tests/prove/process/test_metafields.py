@@ -13,7 +13,7 @@ BY_GROUP = '{"gold": {"pack_size": 2, "max_order_quantity": 40, "display": true,
 
 
 def _small(store: Store) -> int:
-    return store.by_sku("J-S").id
+    return int(store.by_sku("J-S").id)
 
 
 def _delete(store: Store, resource: str, resource_id: int, key: str) -> None:

@@ -37,6 +37,7 @@ from daemon.platforms import load_platforms
 from daemon.remote import Daemon, FullSync, RefusedError, UnreachableError, decode_status
 from daemon.sandbox import Sandbox, SparkLayerOptions, open_sandbox
 from daemon.sandbox.bigcommerce.records import Variant
+from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.expectation import (
     attribute_differences,
     customer_differences,
@@ -44,7 +45,6 @@ from daemon.sandbox.expectation import (
     held,
     order_differences,
 )
-from daemon.sandbox.samples.groups import WHOLESALE
 
 T = TypeVar("T")
 

@@ -29,10 +29,9 @@
 (see `control`, `bigcommerce.api` and `sparklayer.api`). Imports nothing of the daemon.
 """
 
-from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store
+from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, adventureworks, synthetic
 from daemon.sandbox.faults import answer, call, delay, garbage, html, reset, truncate
 from daemon.sandbox.opening import Sandbox, open_sandbox
-from daemon.sandbox.samples import adventureworks, synthetic
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
 
 __all__ = [

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 import trio
 from attrs import frozen
 
-from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store
-from daemon.sandbox.samples import adventureworks
+from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, adventureworks
 from daemon.sandbox.server import listening, serve
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
 

@@ -30,13 +30,13 @@ from daemon.sandbox import (
     call,
     open_sandbox,
 )
+from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.expectation import (
     attribute_differences,
     customer_differences,
     differences,
     order_differences,
 )
-from daemon.sandbox.samples.groups import add_groups
 from daemon.sandbox.sparklayer.state import State
 from tests.contract import CONTRACT
 from tests.e2e.process import GLANCE, PATIENCE, QUICK, Process, free_port, settings

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
-from daemon.sandbox.samples.groups import GUESTS, RETAIL, WHOLESALE
+from daemon.sandbox.company import GUESTS, RETAIL, WHOLESALE
 from tests.e2e.harness import OpenHouse
 from tests.e2e.trade import BUYER, HEAD, HOME, PARENT, SHOP, problems, trade_store
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
-from daemon.sandbox.samples.groups import WHOLESALE
+from daemon.sandbox.company import WHOLESALE
 from tests.e2e.harness import House, small_store
 
 BRANCH, HEAD, SHOP, BUYER = 1, 2, 3, 4

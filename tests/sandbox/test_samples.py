@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from daemon.sandbox import adventureworks, synthetic
-from daemon.sandbox.samples import groups, trade_customers, trade_orders
+from daemon.sandbox import adventureworks, company, synthetic
+from daemon.sandbox.samples import trade_customers, trade_orders
 
 
 def test_the_company_has_every_finished_good_once() -> None:
@@ -47,14 +47,14 @@ def test_a_known_product_looks_as_in_the_data() -> None:
 
 def test_the_company_has_all_its_trade_customers() -> None:
     book = adventureworks().customers
-    trade = list(book.in_groups(groups.WHOLESALE))
+    trade = list(book.in_groups(company.WHOLESALE))
     assert [person.customer.id for person in trade] == list(range(1, 702))
     assert len({person.customer.email for person in trade}) == 701
     assert sum(len(person.addresses) for person in trade) == 712 + trade_customers.BRANCHES + 1
     assert all(address.country_code and address.city for person in trade for address in person.addresses.values())
     counts = Counter(person.customer.customer_group_id for person in book.people.values())
-    assert counts == {groups.WHOLESALE: 701, groups.RETAIL: 12, groups.GUESTS: 10, 0: 30}
-    assert book.groups[groups.GUESTS].is_group_for_guests
+    assert counts == {company.WHOLESALE: 701, company.RETAIL: 12, company.GUESTS: 10, 0: 30}
+    assert book.groups[company.GUESTS].is_group_for_guests
 
 
 def test_a_known_trade_customer_looks_as_in_the_data() -> None:

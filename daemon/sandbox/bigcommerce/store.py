@@ -69,13 +69,15 @@ class Store(Catalogue):
         tracking: str | None = None,
         variants: Sequence[Mapping[str, Any]] = ({},),
         silent: bool = False,
+        **fields: Any,
     ) -> int:
-        """Add a product and return its id.
+        """Add a product and return its id; `fields` are more of `Product`'s.
 
-        Each of `variants` may have `sku`, `options` (such as {"Size": "M"}), `price`, `weight` and `stock`. A
-        single one without options makes a simple product, tracked as a whole; others are tracked by variant.
+        Each of `variants` may have `sku`, `options` (such as {"Size": "M"}), `price`, `weight`, `stock` and others of
+        `Variant`'s fields. A single one without options makes a simple product, tracked as a whole; others are tracked
+        by variant.
         """
-        now, product_id = self.stamp(), self.new_id()
+        now, product_id = self.stamp(), fields.pop("id", None) or self.new_id()
         simple = len(variants) == 1 and not variants[0].get("options")
         entry = Entry(
             Product(
@@ -87,10 +89,11 @@ class Store(Catalogue):
                 price=number(price),
                 weight=number(weight),
                 inventory_tracking=tracking or ("product" if simple else "variant"),
+                **fields,
             )
         )
-        for fields in variants:
-            entry.variants.append(self._new_variant(entry, simple=simple, **fields))
+        for variant in variants:
+            entry.variants.append(self._new_variant(entry, simple=simple, **variant))
         if simple:
             entry.product.base_variant_id = entry.variants[0].id
         self.put(entry)
@@ -231,6 +234,7 @@ class Store(Catalogue):
         price: Number | None = None,
         weight: Number | None = None,
         stock: int = 0,
+        **fields: Any,
     ) -> Variant:
         return Variant(
             id=self.new_id(),
@@ -241,6 +245,7 @@ class Store(Catalogue):
             weight=weight if weight is None else number(weight),
             inventory_level=stock,
             option_values=tuple(self._option(entry, name, label) for name, label in (options or {}).items()),
+            **fields,
         )
 
     def _option(self, entry: Entry, name: str, label: str) -> OptionValue:

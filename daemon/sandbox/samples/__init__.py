@@ -1,6 +1,6 @@
-"""Sample stores: a real company with its customers and orders, and any number of made-up products."""
+"""Sample companies: a real one, made from Microsoft's AdventureWorks data, and made-up ones of any size."""
 
-from daemon.sandbox.samples.company import adventureworks
+from daemon.sandbox.samples.sample import adventureworks
 from daemon.sandbox.samples.synthetic import synthetic
 
 __all__ = ["adventureworks", "synthetic"]

@@ -1,4 +1,4 @@
-"""The AdventureWorks company as a BigCommerce store: 119 products with 295 variants, prices in USD, weights in LBS.
+"""The catalogue of the AdventureWorks company: 119 products with 295 variants, prices in USD, weights in LBS.
 
 The 295 finished goods are grouped by their model; colour and size tell the variants of a model apart. A model with
 one finished good becomes a simple product. A product's price and weight are the most common among its variants,
@@ -12,22 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
-from daemon.sandbox.bigcommerce.records import (
-    CustomField,
-    CustomUrl,
-    Entry,
-    Image,
-    Number,
-    OptionValue,
-    Product,
-    Variant,
-    number,
-)
-from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.company import Product, Variant
+from daemon.sandbox.samples.order_rules import OF_PRODUCTS, OF_VARIANTS
 from daemon.sandbox.samples.tables import marked_rows, rows
 
 GRAMS_PER_POUND = 453.59237
-CREATED = "2026-01-01T00:00:00+00:00"
 
 WITHOUT_SKU = ("SO-B909-M", "SJ-0194-S", "BK-R93R-62")
 """Product numbers of the variants that have no SKU in the store."""
@@ -50,91 +39,43 @@ class _Good:
     model: str
 
 
-def adventureworks_catalogue() -> Store:
-    """Return a store that has the products and nothing else."""
-    store = Store(name="Adventure Works Cycles")
+def catalogue() -> list[Product]:
+    """Return the products, model by model."""
     models = {row[0]: row[1] for row in marked_rows("ProductModel")}
     descriptions, stock = _descriptions(), _stock()
     by_model: dict[str, list[_Good]] = defaultdict(list)
     for good in _goods():
         by_model[good.model].append(good)
-    for position, (model, goods) in enumerate(by_model.items(), start=1):
-        entry = _entry(store, goods, models[model], descriptions.get(model, ""), stock)
-        entry.product.sort_order = position
-        store.put(entry)
-    return store
+    return [_product(goods, models[key], descriptions.get(key, ""), stock) for key, goods in by_model.items()]
 
 
-def _entry(store: Store, goods: Sequence[_Good], model: str, description: str, stock: Counter[int]) -> Entry:
-    simple = len(goods) == 1
-    product_id = store.new_id()
-    title = goods[0].name if simple else model
-    numbers = {good.number for good in goods}
-    tracking = "product" if simple else "variant"
-    product = Product(
-        id=product_id,
-        name=title,
-        custom_url=CustomUrl(f"/{_slug(title)}/"),
-        date_created=CREATED,
-        date_modified=CREATED,
-        description=f"<p>{description}</p>" if description else "",
-        price=_most_common(good.price for good in goods),
-        weight=_most_common(good.weight for good in goods if good.weight is not None),
-        inventory_tracking="none" if numbers & set(UNTRACKED) else tracking,
-        is_visible=not numbers & set(HIDDEN),
-    )
-    variants = [_variant(store, product, good, stock[good.id], simple=simple) for good in goods]
-    if simple:
-        product.base_variant_id = variants[0].id
-    else:
-        _add_options(store, goods, variants)
-    field = CustomField(store.new_id(), "Subcategory", goods[0].subcategory)
-    return Entry(product, variants, (_image(store, product_id, title),), (field,))
-
-
-def _variant(store: Store, product: Product, good: _Good, level: int, *, simple: bool) -> Variant:
-    picture = "" if simple else f"https://cdn.example/images/{good.number.lower()}.jpg"
-    return Variant(
-        id=store.new_id(),
-        product_id=product.id,
-        sku="" if good.number in WITHOUT_SKU else good.number,
-        sku_id=None if simple else store.new_id(),
-        price=None if simple or good.price == product.price else number(good.price),
-        weight=None if simple or good.weight in {None, product.weight} else number(good.weight or 0),
-        image_url=picture,
-        inventory_level=level,
-    )
-
-
-def _add_options(store: Store, goods: Sequence[_Good], variants: Sequence[Variant]) -> None:
-    """Give the variants the options that tell them apart."""
-    options = {
-        name: labels
-        for name, labels in (("Color", [g.colour for g in goods]), ("Size", [g.size for g in goods]))
-        if len(set(labels)) > 1
-    }
-    values: dict[tuple[str, str], OptionValue] = {}
-    for name, labels in options.items():
-        option_id = store.new_id()
-        for label in dict.fromkeys(labels):
-            values[name, label] = OptionValue(store.new_id(), label, option_id, name)
-    for index, variant in enumerate(variants):
-        variant.option_values = tuple(values[name, labels[index]] for name, labels in options.items())
-
-
-def _image(store: Store, product_id: int, title: str) -> Image:
-    name = f"https://cdn.example/images/{_slug(title)}"
-    return Image(
-        id=store.new_id(),
-        product_id=product_id,
-        is_thumbnail=True,
-        sort_order=0,
-        image_file=f"{_slug(title)}.jpg",
-        url_zoom=f"{name}.1280.jpg",
-        url_standard=f"{name}.500.jpg",
-        url_thumbnail=f"{name}.220.jpg",
-        url_tiny=f"{name}.44.jpg",
-        description=title,
+def _product(goods: Sequence[_Good], model: str, description: str, stock: Counter[int]) -> Product:
+    price = _most_common(good.price for good in goods)
+    weight = _most_common(good.weight for good in goods if good.weight is not None)
+    labels = {"Color": [good.colour for good in goods], "Size": [good.size for good in goods]}
+    options = {name: found for name, found in labels.items() if len(set(found)) > 1}
+    variants = [
+        Variant(
+            sku="" if good.number in WITHOUT_SKU else good.number,
+            options={name: found[index] for name, found in options.items()},
+            price=None if good.price == price else good.price,
+            weight=None if good.weight == weight else good.weight,
+            picture=f"https://cdn.example/images/{good.number.lower()}.jpg" if options else "",
+            stock=stock[good.id],
+            attributes=OF_VARIANTS.get(good.number, {}),
+        )
+        for index, good in enumerate(goods)
+    ]
+    return Product(
+        title=model if options else goods[0].name,
+        variants=variants,
+        description=description,
+        category=goods[0].subcategory,
+        price=price,
+        weight=weight,
+        tracked=not any(good.number in UNTRACKED for good in goods),
+        visible=not any(good.number in HIDDEN for good in goods),
+        attributes={key: text for good in goods for key, text in OF_PRODUCTS.get(good.number, {}).items()},
     )
 
 
@@ -177,10 +118,6 @@ def _pounds(weight: str, unit: str) -> float | None:
     return float(weight) if unit == "LB" else round(float(weight) / GRAMS_PER_POUND, 4)
 
 
-def _most_common(values: Iterable[float]) -> Number:
+def _most_common(values: Iterable[float]) -> float:
     counted = Counter(values).most_common(1)
-    return number(counted[0][0]) if counted else 0
-
-
-def _slug(title: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
+    return counted[0][0] if counted else 0

@@ -1,12 +1,10 @@
-"""Metafields of the sample company that say how its products may be ordered, and one that cannot be read.
+"""Attributes of the sample company that say how its products may be ordered, and one that cannot be read.
 
 Keys and JSON are SparkLayer's (sparklayer.md sections 2 and 11). What stands at the product counts for all its
 variants; what a variant has itself goes before.
 """
 
 from collections.abc import Mapping
-
-from daemon.sandbox.bigcommerce.store import Store
 
 OF_PRODUCTS: Mapping[str, Mapping[str, str]] = {
     "FR-R92R-62": {"rrp": "1899.00"},
@@ -26,17 +24,3 @@ OF_VARIANTS: Mapping[str, Mapping[str, str]] = {
     "LJ-0192-X": {"settings": "{not json"},
     "BK-M82S-38": {"rrp": "3799.99", "display": "true", "sell": "false"},
 }
-
-ELSEWHERE = "erp"
-"""Another app's namespace, whose metafields mean nothing here."""
-
-
-def add_order_rules(store: Store) -> None:
-    """Add the metafields to the sample company's catalogue."""
-    for sku, texts in OF_PRODUCTS.items():
-        for key, text in texts.items():
-            store.metafields.set("product", store.by_sku(sku).product_id, key, text, silent=True)
-    for sku, texts in OF_VARIANTS.items():
-        for key, text in texts.items():
-            store.metafields.set("variant", store.by_sku(sku).id, key, text, silent=True)
-    store.metafields.set("product", store.ids[0], "rrp", "1", namespace=ELSEWHERE, silent=True)

@@ -9,8 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.samples.groups import WHOLESALE
+from daemon.sandbox.company import WHOLESALE, Customer
 from daemon.sandbox.samples.tables import marked_rows, rows
 
 GROUP = "sparklayer_group"
@@ -47,24 +46,19 @@ ATTRIBUTES: Mapping[int, Mapping[str, str]] = {
 }
 
 
-def add_trade_customers(store: Store) -> None:
-    """Add the customers to a store that has the groups and no customers yet."""
+def trade_customers() -> Iterator[Customer]:
+    """Return the customers."""
     emails, addresses = _emails(), _addresses()
     for number, (key, company, *_) in enumerate(marked_rows("Store"), start=1):
-        email = emails[key]
-        first, last = _first_name(email), _LAST_NAMES[number % len(_LAST_NAMES)]
-        who = {"first_name": first, "last_name": last, "company": company}
-        own = [address | who for address in addresses[key]]
-        store.customers.add(
-            "cycles at adventure-works.com" if number == BAD_EMAIL else _plain(email),
-            group_id=WHOLESALE,
-            first_name=first,
-            last_name=last,
+        yield Customer(
+            email="cycles at adventure-works.com" if number == BAD_EMAIL else _plain(emails[key]),
+            group=WHOLESALE,
+            first_name=_first_name(emails[key]),
+            last_name=_LAST_NAMES[number % len(_LAST_NAMES)],
             company=company,
             phone=_phone(number),
-            addresses=[*own, *_more(number, own[0])],
+            addresses=[*addresses[key], *_more(number, addresses[key][0])],
             attributes=ATTRIBUTES.get(number) or _usual(number),
-            silent=True,
         )
 
 
@@ -77,9 +71,9 @@ def _usual(number: int) -> dict[str, str]:
 def _more(number: int, first: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     if number == MANY_ADDRESSES:
         for branch in range(1, BRANCHES + 1):
-            yield {**first, "address1": f"{branch} Branch Street", "address2": f"Gate {branch}"}
+            yield {**first, "street": f"{branch} Branch Street", "street2": f"Gate {branch}"}
     if number == NO_STREET:
-        yield {**first, "address1": ""}
+        yield {**first, "street": ""}
 
 
 def _emails() -> dict[str, str]:
@@ -92,7 +86,7 @@ def _emails() -> dict[str, str]:
 
 
 def _addresses() -> dict[str, list[dict[str, str]]]:
-    """Return the addresses of each store, as BigCommerce names their parts."""
+    """Return the addresses of each store."""
     countries = {row[0]: row[1] for row in rows("CountryRegion")}
     states = {row[0]: row for row in rows("StateProvince")}
     known = {row[0]: row for row in rows("Address")}
@@ -105,11 +99,11 @@ def _addresses() -> dict[str, list[dict[str, str]]]:
 
 def _address(row: Sequence[str], state: Sequence[str], countries: Mapping[str, str]) -> dict[str, str]:
     return {
-        "address1": row[1],
-        "address2": row[2],
+        "street": row[1],
+        "street2": row[2],
         "city": row[3],
-        "state_or_province": state[4],
-        "postal_code": row[5],
+        "state": state[4],
+        "postcode": row[5],
         "country": countries[state[2]],
         "country_code": state[2],
         "address_type": "commercial",

@@ -8,9 +8,10 @@ from trio.testing import MockClock
 from daemon.errors import Blocked, Forbidden, Rejected
 from daemon.model import ExternalId, Kind, Lane, StoreFacts
 from daemon.platforms.bigcommerce.rights import entities_of, operation_of
+from daemon.sandbox.bigcommerce.founding import add_groups
+from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.samples.groups import WHOLESALE, add_groups
 from tests.platforms.bigcommerce.stand_in import House
 
 pytestmark = pytest.mark.holds("C3")

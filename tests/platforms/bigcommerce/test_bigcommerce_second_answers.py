@@ -10,8 +10,9 @@ from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.bigcommerce.doubts import BELIEVED
 from daemon.sandbox import answer
+from daemon.sandbox.bigcommerce.founding import add_groups
+from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.samples.groups import WHOLESALE, add_groups
 from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House
 
 JSON = {"content-type": "application/json"}

@@ -15,8 +15,9 @@ from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.bigcommerce.secondary import MOST_SPLITS, of_each, of_lists
 from daemon.sandbox import answer, html
 from daemon.sandbox.bigcommerce.catalogue import Location
+from daemon.sandbox.bigcommerce.founding import add_groups
+from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.samples.groups import WHOLESALE, add_groups
 from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House
 
 pytestmark = pytest.mark.holds("C1")

@@ -13,8 +13,9 @@ from daemon.model import Customer, ExternalId, Kind, Order, Product
 from daemon.platforms.bigcommerce.doubts import BELIEVED, MOST, Doubts
 from daemon.sandbox import answer
 from daemon.sandbox.bigcommerce.catalogue import Location
+from daemon.sandbox.bigcommerce.founding import add_groups
+from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.samples.groups import WHOLESALE, add_groups
 from tests.platforms.bigcommerce.stand_in import CARTS, House
 
 HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}

@@ -16,7 +16,7 @@ from attrs import define, field
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.delivery import Delivery
 from daemon.sandbox.bigcommerce.events import Event
-from daemon.sandbox.samples.groups import WHOLESALE
+from daemon.sandbox.company import WHOLESALE
 
 Entity = tuple[str, str]
 """Kind and external id."""

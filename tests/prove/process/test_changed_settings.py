@@ -1,7 +1,7 @@
 """Settings that change between two lives of the daemon: all is read once more, but not for other credentials."""
 
 from daemon.sandbox import SparkLayerOptions
-from daemon.sandbox.samples.groups import RETAIL, WHOLESALE
+from daemon.sandbox.company import RETAIL, WHOLESALE
 from daemon.sandbox.sparklayer.stock import location
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import WEBHOOK_SECRET

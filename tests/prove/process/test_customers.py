@@ -15,7 +15,7 @@ from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.expectation import customer_differences
 from daemon.sandbox.faults import Rule
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.samples.groups import RETAIL, WHOLESALE
+from daemon.sandbox.company import RETAIL, WHOLESALE
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.trade import BRANCH, BUYER, HEAD, PARENT, SHOP, problems, trade_store, writes
 

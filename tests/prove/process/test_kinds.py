@@ -10,8 +10,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.sandbox import adventureworks, answer, synthetic
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response, encode
-from daemon.sandbox.samples.groups import WHOLESALE
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import QUICK, SITE
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, PARENT, SHOP, cart, problems, trade_store, writes

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from daemon.sandbox import Store
+from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request
-from daemon.sandbox.samples.groups import WHOLESALE
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.trade import BRANCH, BUYER, HEAD, HOME, PARENT, asked, problems, trade_store
 from tests.prove.process.watch import Barrier

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from daemon.sandbox import SparkLayerOptions, Store
-from daemon.sandbox.samples.groups import WHOLESALE
+from daemon.sandbox.company import WHOLESALE
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import SITE
 from tests.e2e.trade import FIRST, HOME, SHOP, cart, trade_store, writes

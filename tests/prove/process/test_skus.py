@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from daemon.sandbox import SparkLayerOptions, Store
-from daemon.sandbox.samples.groups import add_groups
+from daemon.sandbox.bigcommerce.founding import add_groups
 from tests.e2e.harness import House, OpenHouse
 from tests.prove.process.watch import Barrier
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from attrs import Factory, define
 
 from daemon.sandbox import Store
-from daemon.sandbox.samples.groups import add_groups
+from daemon.sandbox.bigcommerce.founding import add_groups
 from tests.prove.simulation.clientele import Clientele
 from tests.prove.simulation.merchandise import Merchandise
 from tests.prove.simulation.orders import Orders

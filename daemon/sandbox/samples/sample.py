@@ -1,0 +1,20 @@
+"""The AdventureWorks company as a whole: its catalogue, its customers, rules for ordering, and orders."""
+
+from attrs import evolve
+
+from daemon.sandbox.company import Company
+from daemon.sandbox.samples.adventureworks import catalogue
+from daemon.sandbox.samples.other_customers import other_customers
+from daemon.sandbox.samples.trade_customers import trade_customers
+from daemon.sandbox.samples.trade_orders import trade_orders
+
+
+def adventureworks() -> Company:
+    """Return the company."""
+    first, *others = catalogue()
+    company = Company(
+        name="Adventure Works Cycles",
+        products=[evolve(first, foreign={"rrp": "1"}), *others],
+        customers=[*trade_customers(), *other_customers()],
+    )
+    return evolve(company, orders=list(trade_orders(company)))

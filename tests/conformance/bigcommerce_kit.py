@@ -152,7 +152,8 @@ class Stand:
     def add_hook(self, destination: str) -> None:
         """Register a hook with headers of its own."""
         hook = Registered(id=self.store.new_id(), scope="store/product/updated", destination=destination)
-        self._registered[hook.id] = evolve(hook, headers={"X-Ignite-Sync-Secret": "somebody-else's"})
+        hook.headers = {"X-Ignite-Sync-Secret": "somebody-else's"}
+        self._registered[hook.id] = hook
 
     def disable_hooks(self) -> None:
         """Switch them off."""

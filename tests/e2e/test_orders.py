@@ -16,7 +16,7 @@ def _place(store: Store, number: int, lines: list[dict[str, Any]] = LINES) -> in
 
 
 def _line(store: Store, number: int, place: int = 0) -> int:
-    return list(store.orders.get(number).lines)[place]
+    return int(list(store.orders.get(number).lines)[place])
 
 
 def _refund_all(store: Store) -> None:

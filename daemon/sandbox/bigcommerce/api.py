@@ -32,7 +32,6 @@ from daemon.sandbox.bigcommerce.orders import Orders
 from daemon.sandbox.bigcommerce.products import Products
 from daemon.sandbox.bigcommerce.quota import Quota
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.bigcommerce.variants import Variants
 from daemon.sandbox.control import DONE, StandIn
 from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import Match, Router, route
@@ -105,7 +104,7 @@ class BigCommerce(StandIn):
         self._prefix = f"/stores/{options.store_hash}"
         self._router, self._logins = Router(), Router()
         self._logins.include(self.login)
-        for part in (Products, Variants, Inventory, Metafields, Customers, Orders):
+        for part in (Products, Inventory, Metafields, Customers, Orders):
             self._router.include(part(store))
         self._router.include(Information(store, options.store_hash))
         self._router.include(self.hooks)

@@ -4,16 +4,15 @@
 for a single customer.
 """
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from daemon.sandbox.bigcommerce.customer_records import Address, Customer, Person
+from daemon.sandbox.bigcommerce.customer_records import Address, Customer, Group, Person
 from daemon.sandbox.bigcommerce.paging import Place, bare, cursored, numbered
 from daemon.sandbox.bigcommerce.problems import invalid_v2
-from daemon.sandbox.bigcommerce.query import Parameters
+from daemon.sandbox.bigcommerce.query import Filters, Parameters, seconds, span
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
@@ -37,13 +36,11 @@ class Customers:
         includes = frozenset(query.words("include", INCLUDES) or ())
         ways = {f"{name}:{way}" for name in SORTS for way in ("asc", "desc")}
         sort, _, way = query.word("sort", ways, "id:asc").partition(":")
-        filters = _filters(query)
 
         def place(person: Person) -> Place:
             return getattr(person.customer, sort), person.customer.id
 
-        people = self._some(query.ids("id:in"))
-        kept = [person for person in people if all(passes(person.customer) for passes in filters)]
+        kept = query.chosen(self._some(query.ids("id:in")), FILTERS)
         if sort != "id":
             kept.sort(key=place)
         return cursored(kept, query, lambda person: _shown(person, includes), place, descending=way == "desc")
@@ -69,9 +66,7 @@ class Customers:
     def groups(self, request: Request) -> Response:
         """Answer a page of customer groups."""
         query = Parameters(request.query, invalid_v2)
-        since = query.moment("date_modified:min")
-        rows = [g for g in self._book.groups.values() if since is None or _seconds(g.date_modified) >= since]
-        return bare(rows, query, msgspec.to_builtins)
+        return bare(query.chosen(self._book.groups.values(), GROUP_FILTERS), query, msgspec.to_builtins)
 
     def _owners(self, query: Parameters) -> Iterable[Person]:
         return self._some(query.ids("customer_id:in"))
@@ -81,30 +76,22 @@ class Customers:
         return people.values() if wanted is None else [people[i] for i in sorted(set(wanted)) if i in people]
 
 
-def _filters(query: Parameters) -> list[Callable[[Customer], bool]]:
-    """Return what a customer must pass; both ends of a span of time belong to it."""
-    emails, companies, names = query.texts("email:in"), query.texts("company:in"), query.texts("name:in")
-    groups, like = query.ids("customer_group_id:in"), query.text("name:like")
-    spans = [
-        (field, query.time(f"{field}:min"), query.time(f"{field}:max")) for field in ("date_created", "date_modified")
-    ]
-    asked: dict[Callable[[Customer], bool], object] = {
-        lambda customer: customer.email in (emails or ()): emails,
-        lambda customer: customer.company in (companies or ()): companies,
-        lambda customer: _name(customer) in (names or ()): names,
-        lambda customer: (like or "").lower() in _name(customer).lower(): like,
-        lambda customer: customer.customer_group_id in (groups or ()): groups,
-    }
-    filters = [passes for passes, value in asked.items() if value is not None]
-    return filters + [_within(*span) for span in spans if span[1:] != (None, None)]
-
-
-def _within(field: str, since: float | None, until: float | None) -> Callable[[Customer], bool]:
-    def passes(customer: Customer) -> bool:
-        seconds = _seconds(getattr(customer, field))
-        return (since is None or seconds >= since) and (until is None or seconds <= until)
-
-    return passes
+GROUP_FILTERS: Filters[Group] = {
+    "date_modified:min": (Parameters.moment, lambda group, since: seconds(group.date_modified) >= since)
+}
+FILTERS: Filters[Person] = {
+    "email:in": (Parameters.texts, lambda person, emails: person.customer.email in emails),
+    "company:in": (Parameters.texts, lambda person, companies: person.customer.company in companies),
+    "name:in": (Parameters.texts, lambda person, names: _name(person.customer) in names),
+    "name:like": (Parameters.text, lambda person, like: like.lower() in _name(person.customer).lower()),
+    "customer_group_id:in": (Parameters.ids, lambda person, groups: person.customer.customer_group_id in groups),
+    **span(
+        Parameters.time, "date_created:min", "date_created:max", lambda person: seconds(person.customer.date_created)
+    ),
+    **span(
+        Parameters.time, "date_modified:min", "date_modified:max", lambda person: seconds(person.customer.date_modified)
+    ),
+}
 
 
 def _shown(person: Person, includes: frozenset[str]) -> dict[str, Any]:
@@ -126,7 +113,3 @@ def _address(address: Address, *, fields: bool) -> dict[str, Any]:
 
 def _name(customer: Customer) -> str:
     return f"{customer.first_name} {customer.last_name}"
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()

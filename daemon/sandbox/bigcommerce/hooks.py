@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from attrs import define, field
 
 from daemon.sandbox.bigcommerce.blocklist import Blocklist
 from daemon.sandbox.bigcommerce.events import SCOPES, Event, matches
 from daemon.sandbox.bigcommerce.problems import invalid, v3
 from daemon.sandbox.bigcommerce.query import Parameters
+from daemon.sandbox.bigcommerce.record import Record, record
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, json
 from daemon.sandbox.router import route
@@ -33,19 +33,17 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
     headers: dict[str, str] | None = None
 
 
-@define(kw_only=True)
-class Hook:
-    """A registered webhook."""
-
-    id: int
-    scope: str
-    destination: str
-    headers: dict[str, str] = field(factory=dict)
-    is_active: bool = True
-    deactivated: bool = False
-    """Switched off by the platform after the last retry, not by its owner."""
-    created_at: int = 0
-    updated_at: int = 0
+@record(
+    "id scope destination",
+    headers={},
+    is_active=True,
+    deactivated=False,
+    created_at=0,
+    updated_at=0,
+    client_id="sandbox",
+)
+class Hook(Record):
+    """A registered webhook. One is `deactivated` by the platform after the last retry, not by its owner."""
 
 
 class Hooks:
@@ -64,7 +62,7 @@ class Hooks:
 
     def active(self, hook: Hook) -> bool:
         """Whether `hook` still wants to be told: neither removed nor switched off."""
-        return hook.is_active and hook.id in self.registered
+        return bool(hook.is_active and hook.id in self.registered)
 
     @route("GET", "/v3/hooks")
     def _all(self, request: Request) -> Response:
@@ -148,17 +146,9 @@ class Hooks:
             raise invalid("scope", f"at most {MOST_PER_SCOPE} hooks per scope")
 
     def _shown(self, hook: Hook) -> dict[str, Any]:
-        return {
-            "id": hook.id,
-            "client_id": "sandbox",
-            "store_hash": self._hash,
-            "scope": hook.scope,
-            "destination": hook.destination,
-            "headers": hook.headers,
-            "is_active": hook.is_active,
-            "created_at": hook.created_at,
-            "updated_at": hook.updated_at,
-        }
+        shown: dict[str, Any] = msgspec.to_builtins(hook)
+        del shown["deactivated"]
+        return shown | {"store_hash": self._hash}
 
 
 def _decode(request: Request) -> _Written:

@@ -4,15 +4,14 @@ The lists of a type cannot be asked for some resources. An `app_only` metafield 
 is not shown (bigcommerce.md sections 1 and 3).
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from daemon.sandbox.bigcommerce.metafield_book import Metafield
 from daemon.sandbox.bigcommerce.paging import cursored, numbered
 from daemon.sandbox.bigcommerce.problems import v3
-from daemon.sandbox.bigcommerce.query import Parameters
+from daemon.sandbox.bigcommerce.query import Filters, Parameters, seconds, span
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
@@ -30,9 +29,8 @@ class Metafields:
     def _page(self, request: Request) -> Response:
         resource_type = request.path.split("/")[-2].removesuffix("s")
         query = Parameters(request.query)
-        since, until = query.time("date_modified:min"), query.time("date_modified:max")
         every = (field for field in self._store.metafields.fields.values() if field.resource_type == resource_type)
-        rows = [field for field in _named(every, query, listed=True) if _within(field, since, until)]
+        rows = query.chosen(_visible(every), LISTED)
         return cursored(rows, query, msgspec.to_builtins, lambda field: (field.id, field.id))
 
     @route("GET", "/v3/catalog/products/{product_id}/metafields")
@@ -57,21 +55,20 @@ class Metafields:
     def _of(self, resource_type: str, resource_id: int, request: Request) -> Response:
         query = Parameters(request.query)
         fields = self._store.metafields.of(resource_type, resource_id)
-        return numbered(_named(fields, query, listed=False), query, msgspec.to_builtins)
+        return numbered(query.chosen(_visible(fields), NAMED), query, msgspec.to_builtins)
 
 
-def _named(fields: Iterable[Metafield], query: Parameters, *, listed: bool) -> list[Metafield]:
-    """Return those that may be seen and have the namespace and key asked for; where `listed`, one of several."""
-    kept = [field for field in fields if field.permission_set != "app_only"]
-    for name in ("namespace", "key"):
-        single, several = query.text(name), query.texts(f"{name}:in") if listed else None
-        wanted = several if single is None else {single}
-        kept = [field for field in kept if wanted is None or getattr(field, name) in wanted]
-    return kept
+NAMED: Filters[Metafield] = {
+    "namespace": (Parameters.text, lambda field, namespace: field.namespace == namespace),
+    "key": (Parameters.text, lambda field, key: field.key == key),
+}
+LISTED: Filters[Metafield] = {
+    **NAMED,
+    "namespace:in": (Parameters.texts, lambda field, namespaces: field.namespace in namespaces),
+    "key:in": (Parameters.texts, lambda field, keys: field.key in keys),
+    **span(Parameters.time, "date_modified:min", "date_modified:max", lambda field: seconds(field.date_modified)),
+}
 
 
-def _within(field: Metafield, since: float | None, until: float | None) -> bool:
-    if since is None and until is None:
-        return True
-    seconds = datetime.fromisoformat(field.date_modified).timestamp()
-    return (since is None or seconds >= since) and (until is None or seconds <= until)
+def _visible(fields: Iterable[Metafield]) -> Iterator[Metafield]:
+    return (field for field in fields if field.permission_set != "app_only")

@@ -10,7 +10,6 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from attrs import evolve
 from msgspec import structs
 
 from daemon.sandbox.bigcommerce import events
@@ -172,7 +171,7 @@ class OrderBook:
         order.shipped = shipment.created if done else None
         told = events.shipment("created", shipment.id, order_id)
         self._touch(order_id, told, status_id=SHIPPED if done else PARTLY_SHIPPED, silent=silent)
-        return shipment.id
+        return int(shipment.id)
 
     def refund(self, order_id: int, line_id: int, quantity: int, *, silent: bool = False) -> None:
         """Refund pieces of a line."""
@@ -232,7 +231,7 @@ class OrderBook:
         )
         line.options = line.options if options is None else tuple(options.items())
         order.lines[line.id] = line
-        return line.id
+        return int(line.id)
 
     def _known(self, sku: str, variant_id: int | None) -> dict[str, Any]:
         """Return what a line takes from the catalogue."""
@@ -252,7 +251,7 @@ class OrderBook:
             return known
         made = Consignment(id=next(self._ids["consignment"]), kind=kind, address=address)
         if kind == "shipping":
-            made = evolve(made, method=FLAT_RATE, cost_ex_tax=costs[0], cost_inc_tax=costs[1])
+            made = structs.replace(made, method=FLAT_RATE, cost_ex_tax=costs[0], cost_inc_tax=costs[1])
         order.consignments.append(made)
         return made
 

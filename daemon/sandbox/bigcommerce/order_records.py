@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
-from attrs import define, field, frozen
-
 from daemon.sandbox.bigcommerce.record import Record, record
 
 STATUSES = {
@@ -68,90 +66,59 @@ class OrderAddress(Record):
     """Where an order is billed or sent to; other field names than a customer's address has."""
 
 
-@frozen
-class Discount:
+@record("id amount")
+class Discount(Record):
     """What lowers the price of a line, over all its pieces and without tax."""
 
-    id: str
-    amount: Decimal
 
-
-@define(kw_only=True)
-class Line:
+@record(
+    "id consignment_id name sku quantity price_ex_tax price_inc_tax",
+    product_id=0,
+    variant_id=None,
+    quantity_shipped=0,
+    quantity_refunded=0,
+    options=(),
+    discounts=(),
+)
+class Line(Record):
     """So many pieces of one thing. A custom item has no product (0) and no variant."""
-
-    id: int
-    consignment_id: int
-    name: str
-    sku: str
-    quantity: int
-    price_ex_tax: Decimal
-    price_inc_tax: Decimal
-    product_id: int = 0
-    variant_id: int | None = None
-    quantity_shipped: int = 0
-    quantity_refunded: int = 0
-    options: tuple[tuple[str, str], ...] = ()
-    discounts: tuple[Discount, ...] = ()
 
     @property
     def total_ex_tax(self) -> Decimal:
         """What all pieces cost without tax, discounts aside."""
-        return self.price_ex_tax * self.quantity
+        return amount(self.price_ex_tax * self.quantity)
 
     @property
     def total_inc_tax(self) -> Decimal:
         """What all pieces cost with tax, discounts aside."""
-        return self.price_inc_tax * self.quantity
+        return amount(self.price_inc_tax * self.quantity)
 
 
-@frozen(kw_only=True)
-class Consignment:
+@record("id kind address", method="", cost_ex_tax=NOTHING, cost_inc_tax=NOTHING)
+class Consignment(Record):
     """Lines that go the same way."""
 
-    id: int
-    kind: Kind
-    address: OrderAddress
-    method: str = ""
-    cost_ex_tax: Decimal = NOTHING
-    cost_inc_tax: Decimal = NOTHING
 
-
-@frozen(kw_only=True)
-class Shipment:
+@record("id address_id created carrier tracking_number link items")
+class Shipment(Record):
     """A parcel; `items` has the pieces of each line."""
 
-    id: int
-    address_id: int
-    created: int
-    carrier: str
-    tracking_number: str
-    link: str
-    items: tuple[tuple[Line, int], ...]
 
-
-@define(kw_only=True)
-class Order:
-    """An order. Times are seconds since the epoch."""
-
-    id: int
-    customer_id: int
-    status_id: int
-    created: int
-    modified: int
-    currency: str
-    billing: OrderAddress
-    shown_in: str = ""
-    """The currency that prices were shown in, where it is another than the one that is paid in."""
-    payment_method: str = ""
-    payment_status: str = ""
-    staff_notes: str = ""
-    customer_message: str = ""
-    shipped: int | None = None
-    is_deleted: bool = False
-    lines: dict[int, Line] = field(factory=dict)
-    consignments: list[Consignment] = field(factory=list)
-    shipments: list[Shipment] = field(factory=list)
+@record(
+    "id customer_id status_id created modified currency billing",
+    shown_in="",
+    payment_method="",
+    payment_status="",
+    staff_notes="",
+    customer_message="",
+    shipped=None,
+    is_deleted=False,
+    lines={},
+    consignments=[],
+    shipments=[],
+)
+class Order(Record):
+    """An order. Times are in seconds since the epoch; prices were shown in `shown_in`, if not in the currency paid."""
 
     @property
     def subtotal_ex_tax(self) -> Decimal:

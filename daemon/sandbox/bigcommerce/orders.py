@@ -6,13 +6,11 @@ An archived order is in no list unless `is_deleted=true` asks for it; its own ad
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
-
 from daemon.sandbox.bigcommerce import order_shapes as shapes
 from daemon.sandbox.bigcommerce.order_records import STATUSES, Order
 from daemon.sandbox.bigcommerce.paging import bare
 from daemon.sandbox.bigcommerce.problems import invalid_v2, v2
-from daemon.sandbox.bigcommerce.query import Parameters
+from daemon.sandbox.bigcommerce.query import Filters, Parameters, span
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import route
@@ -35,9 +33,7 @@ class Orders:
     def _page(self, request: Request) -> Response:
         query = Parameters(request.query, invalid_v2)
         view, sort = self._view(query), _sort(query)
-        filters = _filters(query)
-        kept = [order for order in self._orders.values() if all(passes(order) for passes in filters)]
-        return bare(sort(kept), query, view)
+        return bare(sort(query.chosen(self._orders.values(), FILTERS)), query, view)
 
     @route("GET", "/v2/orders/{order_id}")
     def _get(self, request: Request, order_id: str) -> Response:
@@ -84,49 +80,15 @@ class Orders:
         return lambda order: shapes.order(order, currency, includes, as_object=as_object)
 
 
-def _filters(query: Parameters) -> list[Callable[[Order], bool]]:
-    """Return what an order must pass; both ends of a span belong to it."""
-    equal = {name: query.number(name) for name in ("customer_id", "status_id")}
-    email, deleted = query.text("email"), query.flag("is_deleted") or False
-    spans = [
-        _Span("id", query.number("min_id"), query.number("max_id")),
-        _Span("created", query.moment("min_date_created"), query.moment("max_date_created")),
-        _Span("modified", query.moment("min_date_modified"), query.moment("max_date_modified")),
-    ]
-    return [
-        lambda order: order.is_deleted is deleted,
-        *(_Equal(name, wanted) for name, wanted in equal.items() if wanted is not None),
-        *((lambda order: order.billing.email == email,) if email is not None else ()),
-        *(span for span in spans if span.bound),
-    ]
-
-
-@frozen
-class _Equal:
-    """Passes orders that have `wanted`."""
-
-    name: str
-    wanted: int
-
-    def __call__(self, order: Order) -> bool:
-        return bool(getattr(order, self.name) == self.wanted)
-
-
-@frozen
-class _Span:
-    """Passes orders between two bounds, each of which may be missing."""
-
-    name: str
-    least: float | None
-    most: float | None
-
-    @property
-    def bound(self) -> bool:
-        return self.least is not None or self.most is not None
-
-    def __call__(self, order: Order) -> bool:
-        value = getattr(order, self.name)
-        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+FILTERS: Filters[Order] = {
+    "customer_id": (Parameters.number, lambda order, customer_id: order.customer_id == customer_id),
+    "status_id": (Parameters.number, lambda order, status_id: order.status_id == status_id),
+    "email": (Parameters.text, lambda order, email: order.billing.email == email),
+    "is_deleted": (lambda query, name: query.flag(name) or False, lambda order, deleted: order.is_deleted is deleted),
+    **span(Parameters.number, "min_id", "max_id", lambda order: order.id),
+    **span(Parameters.moment, "min_date_created", "max_date_created", lambda order: order.created),
+    **span(Parameters.moment, "min_date_modified", "max_date_modified", lambda order: order.modified),
+}
 
 
 def _sort(query: Parameters) -> Callable[[list[Order]], list[Order]]:

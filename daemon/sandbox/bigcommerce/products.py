@@ -1,19 +1,20 @@
-"""`GET /v3/catalog/products` and `/v3/catalog/products/{id}` (bigcommerce.md sections 2 and 3).
+"""`GET /v3/catalog/products`, `/v3/catalog/products/{id}` and `/v3/catalog/variants` (bigcommerce.md sections 2, 3).
 
 Pages are selected from the sorted ids and encoded straight from the records, so a page of 250 products with their
 variants takes a few milliseconds. `include=options` or `modifiers` limits a page to 10, silently, as there.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
 
+from daemon.sandbox.bigcommerce.paging import numbered
 from daemon.sandbox.bigcommerce.problems import invalid, v3
-from daemon.sandbox.bigcommerce.query import Parameters, pagination
-from daemon.sandbox.bigcommerce.records import Entry, Product
+from daemon.sandbox.bigcommerce.query import Filters, Parameters, pagination, seconds, span
+from daemon.sandbox.bigcommerce.record import Record
+from daemon.sandbox.bigcommerce.records import Entry, Product, Variant
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, encode
 from daemon.sandbox.router import route
@@ -22,7 +23,7 @@ DEFAULT_LIMIT, MOST = 50, 250
 FEW = 10
 """Most products of a page with options or modifiers."""
 
-FIELDS = Product.__struct_fields__
+FIELDS, VARIANT_FIELDS = Product.__struct_fields__, Variant.__struct_fields__
 INCLUDES = (
     *("variants", "images", "custom_fields", "primary_image", "options", "modifiers", "bulk_pricing_rules"),
     *("channels", "videos", "reviews", "parent_relations"),
@@ -64,15 +65,26 @@ class Products:
             return v3(404)
         return _json(b'{"data":%b,"meta":{}}' % view.render(entry))
 
+    @route("GET", "/v3/catalog/variants")
+    def _variants(self, request: Request) -> Response:
+        """Answer a page of variants: there is no filter by date, none for several SKUs, and no sort."""
+        query = Parameters(request.query)
+        fields = _fields(query, VARIANT_FIELDS)
+        rows = query.chosen(self._among(query.ids("product_id:in")), VARIANT_FILTERS)
+        return numbered(rows, query, lambda variant: _some(variant, fields))
+
+    def _among(self, product_ids: list[int] | None) -> Iterator[Variant]:
+        for product_id in self._store.ids if product_ids is None else sorted(set(product_ids)):
+            if entry := self._store.entries.get(product_id):
+                yield from entry.variants
+
     def _select(self, query: Parameters) -> list[int]:
         ids = self._by_id(query)
-        filters = _filters(query)
         sort = query.word("sort", SORTS, "id")
         descending = query.word("direction", ("asc", "desc"), "asc") == "desc"
-        if sort == "id" and not filters:
+        if sort == "id" and not query.has(FILTERS):
             return ids[::-1] if descending else ids
-        products = (self._store.entries[product_id].product for product_id in ids)
-        kept = [product for product in products if all(passes(product) for passes in filters)]
+        kept = query.chosen((self._store.entries[product_id].product for product_id in ids), FILTERS)
         kept.sort(key=lambda product: getattr(product, sort), reverse=descending)
         return [product.id for product in kept]
 
@@ -91,24 +103,20 @@ class Products:
         return ids if less is None else ids[: bisect_left(ids, less)]
 
 
-def _filters(query: Parameters) -> list[Callable[[Product], bool]]:
-    """Return what a product must pass; both ends of a span of time belong to it."""
-    visible, availability = query.flag("is_visible"), query.text("availability")
-    listed, single = query.text("sku:in"), query.text("sku")
-    name, keyword = query.text("name"), query.text("keyword")
-    since, until = query.time("date_modified:min"), query.time("date_modified:max")
-    skus = None if listed is None else listed.split(",")
-    filters: dict[Callable[[Product], bool], bool] = {
-        lambda product: product.is_visible is visible: visible is not None,
-        lambda product: product.availability == availability: availability is not None,
-        lambda product: product.sku in (skus or ()): skus is not None,
-        lambda product: product.sku == single: single is not None,
-        lambda product: product.name == name: name is not None,
-        lambda product: _has_words(product, keyword or ""): keyword is not None,
-        lambda product: _seconds(product.date_modified) >= (since or 0): since is not None,
-        lambda product: _seconds(product.date_modified) <= (until or 0): until is not None,
-    }
-    return [passes for passes, asked in filters.items() if asked]
+VARIANT_FILTERS: Filters[Variant] = {
+    "id": (Parameters.number, lambda variant, wanted: variant.id == wanted),
+    "sku": (Parameters.text, lambda variant, sku: variant.sku == sku),
+    "upc": (Parameters.text, lambda variant, upc: variant.upc == upc),
+}
+FILTERS: Filters[Product] = {
+    "is_visible": (Parameters.flag, lambda product, visible: product.is_visible is visible),
+    "availability": (Parameters.text, lambda product, availability: product.availability == availability),
+    "sku:in": (Parameters.texts, lambda product, skus: product.sku in skus),
+    "sku": (Parameters.text, lambda product, sku: product.sku == sku),
+    "name": (Parameters.text, lambda product, name: product.name == name),
+    "keyword": (Parameters.text, lambda product, words: _has_words(product, words)),
+    **span(Parameters.time, "date_modified:min", "date_modified:max", lambda product: seconds(product.date_modified)),
+}
 
 
 @frozen
@@ -116,7 +124,7 @@ class _View:
     """What of a product an answer shows."""
 
     includes: tuple[str, ...]
-    fields: frozenset[str] | None
+    fields: list[str] | None
 
     @property
     def slow(self) -> bool:
@@ -128,20 +136,28 @@ class _View:
         return b",".join(parts) + b"}"
 
     def _own(self, product: Product) -> bytes:
-        if self.fields is None:
-            return encode(product)
-        return encode({name: getattr(product, name) for name in FIELDS if name in self.fields})
+        return encode(product if self.fields is None else _some(product, self.fields))
 
 
 def _view(query: Parameters) -> _View:
     includes = tuple(query.words("include", INCLUDES) or ())
-    wanted = query.words("include_fields", set(FIELDS) - {"sort_order"})
-    unwanted = query.words("exclude_fields", FIELDS)
+    return _View(includes, _fields(query, FIELDS, hidden={"sort_order"}))
+
+
+def _fields(query: Parameters, known: Sequence[str], hidden: Collection[str] = ()) -> list[str] | None:
+    """Return the fields asked for, None for all; those `hidden` cannot be asked for."""
+    wanted = query.words("include_fields", set(known) - set(hidden))
+    unwanted = query.words("exclude_fields", known)
     if wanted and unwanted:
         raise invalid("include_fields", "not together with exclude_fields")
     if wanted is None and unwanted is None:
-        return _View(includes, None)
-    return _View(includes, frozenset({"id"} | (set(wanted) if wanted else set(FIELDS) - set(unwanted or ()))))
+        return None
+    shown = {"id"} | (set(wanted) if wanted else set(known) - set(unwanted or ()))
+    return [name for name in known if name in shown]
+
+
+def _some(record: Record, fields: Sequence[str] | None) -> Any:
+    return record if fields is None else {name: getattr(record, name) for name in fields}
 
 
 def _included(entry: Entry, name: str) -> Any:
@@ -178,10 +194,6 @@ def _has_words(product: Product, keyword: str) -> bool:
     """Return whether the name or the SKU has one of the words of `keyword`, as a search engine finds them."""
     there = f"{product.name} {product.sku}".lower()
     return any(word in there for word in keyword.lower().split())
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()
 
 
 def _json(body: bytes) -> Response:

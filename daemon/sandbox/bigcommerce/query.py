@@ -4,13 +4,16 @@ The real API is more lenient here and there; a daemon that passes here asks only
 date is refused too, because the real API appends the current time of day to it (bigcommerce.md section 3).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from daemon.sandbox.bigcommerce.problems import invalid
 from daemon.sandbox.message import Refused
+
+R = TypeVar("R")
 
 Refusal = Callable[[str, str], Refused]
 """Makes the refusal of a parameter from its name and what is wrong with it."""
@@ -26,6 +29,10 @@ class Parameters:
             if name in self._left:
                 raise refusal(name, "given twice")
             self._left[name] = value
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Whether any of the parameters was given and is not taken."""
+        return not self._left.keys().isdisjoint(names)
 
     def text(self, name: str) -> str | None:
         """Take a text, None when it was not given."""
@@ -104,10 +111,32 @@ class Parameters:
         del self._left[name]
         return spoken.timestamp()
 
+    def chosen(self, rows: Iterable[R], filters: "Filters[R]") -> list[R]:
+        """Take the parameters that filter, and return the rows that pass those given."""
+        asked = [(passes, value) for name, (take, passes) in filters.items() if (value := take(self, name)) is not None]
+        return [row for row in rows if all(passes(row, value) for passes, value in asked)] if asked else list(rows)
+
     def finish(self) -> None:
         """Refuse what was not taken."""
         for name in self._left:
             raise self._refusal(name, "not a parameter of this endpoint")
+
+
+Filters = Mapping[str, tuple[Callable[[Parameters, str], Any], Callable[[R, Any], bool]]]
+"""By the name of a parameter: how it is taken, and what rows pass, given the row and the parameter's value."""
+
+
+def span(take: Callable[[Parameters, str], Any], least: str, most: str, value: Callable[[R], Any]) -> Filters[R]:
+    """Return the filters on the least and the most that a row's value may be; both belong to the span."""
+    return {
+        least: (take, lambda row, bound: value(row) >= bound),
+        most: (take, lambda row, bound: value(row) <= bound),
+    }
+
+
+def seconds(stamp: str) -> float:
+    """Return what a timestamp of v3 means, in seconds since the epoch."""
+    return datetime.fromisoformat(stamp).timestamp()
 
 
 def pagination(total: int, page: int, limit: int, count: int) -> dict[str, object]:

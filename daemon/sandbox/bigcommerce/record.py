@@ -24,6 +24,9 @@ class Record(Struct):
         def __setattr__(self, _name: str, _value: Any) -> None: ...
 
 
+_LAYOUT = frozenset(vars(Record))
+"""What a class has of its own as a struct."""
+
 R = TypeVar("R", bound=Record)
 
 
@@ -35,8 +38,9 @@ def record(needed: str, **defaults: Any) -> Callable[[type[R]], type[R]]:
     ]
 
     def made(cls: type[R]) -> type[R]:
+        own = {name: value for name, value in vars(cls).items() if name == "__doc__" or name not in _LAYOUT}
         struct: type[R] = defstruct(  # type: ignore[assignment]
-            cls.__name__, fields, bases=(Record,), namespace={"__doc__": cls.__doc__}
+            cls.__name__, fields, bases=(Record,), namespace=own
         )
         return struct
 

@@ -5,7 +5,7 @@ That the same happens hourly is shown in tests/engine/test_supervisor.py, where 
 
 from urllib.parse import urlsplit
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from daemon.sandbox import BigCommerceOptions
 from daemon.sandbox.bigcommerce.hooks import Hook
@@ -23,7 +23,7 @@ CHANGES = ("created", "updated", "deleted")
 def _picture(h: House) -> dict[str, Hook]:
     """Return the registered hooks by scope, as they are and without the names the store gives them."""
     hooks = h.shop.hooks.registered.values()
-    return {hook.scope: evolve(hook, id=0, created_at=0, updated_at=0) for hook in hooks}
+    return {hook.scope: replace(hook, id=0, created_at=0, updated_at=0) for hook in hooks}
 
 
 def _damage(h: House) -> None:

@@ -3,10 +3,10 @@
 from attrs import define, field
 
 from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.query import Parameters
 from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import problem
-from daemon.sandbox.sparklayer.query import Query
+from daemon.sandbox.sparklayer.problems import invalid, problem
 from daemon.sandbox.sparklayer.record import Record
 
 MOST_PER_PAGE = 250
@@ -31,9 +31,9 @@ class PriceLists:
     @route("GET", "/api/v2/price-lists")
     def page(self, request: Request) -> Response:
         """Answer a page of lists."""
-        query = Query(request)
-        page = query.number("page", 1, least=1)
-        size = query.number("page_size", 50, least=1, most=MOST_PER_PAGE)
+        query = Parameters(request.query, invalid)
+        page = query.number("page", least=1) or 1
+        size = query.number("page_size", least=1, most=MOST_PER_PAGE) or 50
         source = query.text("source")
         query.text("order_by")
         query.finish()

@@ -44,6 +44,11 @@ def problem(status: int, detail: str, errors: Sequence[Detail] = ()) -> Refused:
     return Refused(json(body | listed, status, "application/problem+json"))
 
 
+def invalid(parameter: str, message: str) -> Refused:
+    """Return the refusal of one parameter of a URL."""
+    return problem(400, f"{parameter}: {message}", [Detail("invalid", message, parameter)])
+
+
 def lines(refused: Sequence[Line]) -> Refused:
     """Return the refusal of a price write."""
     return Refused(json([asdict(line) for line in refused], 400))

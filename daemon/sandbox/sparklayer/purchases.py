@@ -14,10 +14,10 @@ import msgspec
 from attrs import define, field
 
 from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.query import Parameters
 from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.query import Query
+from daemon.sandbox.sparklayer.problems import Detail, invalid, problem
 from daemon.sandbox.sparklayer.record import Record
 
 LOOKUPS = ("sparklayer", "platform", "internal", "visible")
@@ -91,8 +91,8 @@ class Purchases:
     @route("GET", "/api/v1/purchases")
     def _page(self, request: Request) -> Response:
         """Answer a page of purchases, the newest first."""
-        query = Query(request)
-        limit, offset = query.number("limit", 50, least=1, most=MOST_PER_PAGE), query.number("offset", 0, least=0)
+        query = Parameters(request.query, invalid)
+        limit, offset = query.number("limit", least=1, most=MOST_PER_PAGE) or 50, query.number("offset") or 0
         query.finish()
         return json([_answered(purchase) for purchase in self.purchases[::-1][offset : offset + limit]])
 

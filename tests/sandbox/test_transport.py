@@ -16,12 +16,12 @@ async def test_every_request_is_counted_and_seen_with_its_answer() -> None:
     seen: list[tuple[Request, Response]] = []
     site.faults.add("GET *", answer(503), times=1)
     async with httpx.AsyncClient(transport=InProcess(site, lambda *both: seen.append(both))) as client:
-        answers = [await client.get(site.url + PATH, params={"a": "b c"}) for _ in range(2)]
+        answers = [await client.get(site.url + PATH, params={"a": "b"}) for _ in range(2)]
     assert [one.status_code for one in answers] == [503, 401]
     assert site.statistics.calls == {f"GET {PATH}": 2}
     assert [(request.path, request.query, response.status) for request, response in seen] == [
-        (PATH, "a=b%20c", 503),
-        (PATH, "a=b%20c", 401),
+        (PATH, "a=b", 503),
+        (PATH, "a=b", 401),
     ]
 
 

@@ -86,12 +86,14 @@ class Line(Record):
     @property
     def total_ex_tax(self) -> Decimal:
         """What all pieces cost without tax, discounts aside."""
-        return amount(self.price_ex_tax * self.quantity)
+        total: Decimal = self.price_ex_tax * self.quantity
+        return total
 
     @property
     def total_inc_tax(self) -> Decimal:
         """What all pieces cost with tax, discounts aside."""
-        return amount(self.price_inc_tax * self.quantity)
+        total: Decimal = self.price_inc_tax * self.quantity
+        return total
 
 
 @record("id kind address", method="", cost_ex_tax=NOTHING, cost_inc_tax=NOTHING)

@@ -1,7 +1,7 @@
 """A record of the site as the API writes it: a JSON object whose fields can also be reached as attributes."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon.sandbox.sparklayer.problems import Detail, problem
 
@@ -11,11 +11,12 @@ class Record(dict[str, Any]):
 
     __slots__ = ()
 
-    def __getattr__(self, name: str) -> Any:
-        return self.get(name)
+    if TYPE_CHECKING:
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self[name] = value
+        def __getattr__(self, _name: str) -> Any: ...
+        def __setattr__(self, _name: str, _value: Any) -> None: ...
+    else:
+        __getattr__, __setattr__ = dict.get, dict.__setitem__
 
     def without(self, *names: str) -> dict[str, Any]:
         """Return the fields but for some."""

@@ -17,9 +17,6 @@ from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
 from daemon.sandbox.sparklayer.record import Record
 
-TERMS = ("stock_level", "restock_date", "min_stock_level")
-"""What is said of a SKU at a location."""
-
 
 @define(eq=False, kw_only=True)
 class Stock:
@@ -40,14 +37,24 @@ class Stock:
         """Set levels."""
         refused: list[Detail] = []
         pairs: dict[tuple[str, str], Record] = {}
+        ids, external_ids = {place.id for place in self.locations}, self._by_external_id()
         for index, row in enumerate(decode(request, "updateBatchStock")):
-            place = self._place(row, index, refused)
-            if place is None:
-                continue
-            pair = row["sku"], place.id
-            if pair in pairs:
-                refused.append(Detail("repeated", f"SKU {pair[0]} and location repeat", f"[{index}].sku"))
-            pairs[pair] = Record({name: row[name] for name in TERMS if name in row}, stock_location_id=place.id)
+            sku, own, external = (
+                row.pop("sku"),
+                row.get("stock_location_id"),
+                row.pop("stock_location_external_id", None),
+            )
+            place = external_ids.get(external) if own is None else own
+            if (own is None) == (external is None):
+                words = "exactly one of stock_location_id and stock_location_external_id"
+                refused.append(Detail("invalid", words, f"[{index}].stock_location_id"))
+            elif place not in ids:
+                name = "stock_location_id" if external is None else "stock_location_external_id"
+                refused.append(Detail("unknown", "There is no such stock location", f"[{index}].{name}"))
+            elif (sku, place) in pairs:
+                refused.append(Detail("repeated", f"SKU {sku} and location repeat", f"[{index}].sku"))
+            else:
+                pairs[sku, place] = Record(row, stock_location_id=place)
         if refused:
             raise problem(400, "The stock levels are not valid", refused)
         for (sku, place_id), level in pairs.items():
@@ -125,18 +132,8 @@ class Stock:
             return ids if wanted.get("all_stock_locations") else ids & set(named or ())
         return {place.id for place in self.locations if place.external_id == "default"}
 
-    def _place(self, row: Mapping[str, Any], index: int, refused: list[Detail]) -> Record | None:
-        own, external = row.get("stock_location_id"), row.get("stock_location_external_id")
-        if (own is None) == (external is None):
-            words = "exactly one of stock_location_id and stock_location_external_id"
-            refused.append(Detail("invalid", words, f"[{index}].stock_location_id"))
-            return None
-        for place in self.locations:
-            if place.id == own or (external is not None and place.external_id == external):
-                return place
-        name = "stock_location_id" if external is None else "stock_location_external_id"
-        refused.append(Detail("unknown", "There is no such stock location", f"[{index}].{name}"))
-        return None
+    def _by_external_id(self) -> dict[str, str]:
+        return {place.external_id: place.id for place in self.locations if place.external_id}
 
 
 def location(own_id: str, name: str, external_id: str | None = None) -> Record:

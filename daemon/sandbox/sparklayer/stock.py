@@ -44,7 +44,7 @@ class Stock:
                 row.get("stock_location_id"),
                 row.pop("stock_location_external_id", None),
             )
-            place = external_ids.get(external) if own is None else own
+            place: Any = external_ids.get(external) if own is None else own
             if (own is None) == (external is None):
                 words = "exactly one of stock_location_id and stock_location_external_id"
                 refused.append(Detail("invalid", words, f"[{index}].stock_location_id"))

@@ -12,10 +12,10 @@ import pytest
 
 from daemon.sandbox import Store, synthetic
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.company import RETAIL, WHOLESALE
 from daemon.sandbox.expectation import customer_differences
 from daemon.sandbox.faults import Rule
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.company import RETAIL, WHOLESALE
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.trade import BRANCH, BUYER, HEAD, PARENT, SHOP, problems, trade_store, writes
 

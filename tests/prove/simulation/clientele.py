@@ -7,7 +7,6 @@ from attrs import define
 from daemon.sandbox import Store
 from daemon.sandbox.company import GUESTS, RETAIL, WHOLESALE
 from daemon.sandbox.expectation import expected_customers
-from daemon.sandbox.company import GUESTS, RETAIL, WHOLESALE
 from tests.prove.simulation.words import PERSONAL, Words
 
 PARENT = "sparklayer_parent_customer_id"

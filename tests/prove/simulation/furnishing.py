@@ -18,7 +18,6 @@ from daemon.sandbox.bigcommerce.hooks import Hook
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request
 from daemon.sandbox.router import Router
-from daemon.sandbox.company import WHOLESALE
 from tests.prove.simulation.life import PUBLIC_URL
 from tests.prove.simulation.weather import SHOP, SITE
 from tests.prove.simulation.words import PERSONAL

@@ -9,6 +9,7 @@
 Each stand-in adds controls of its own. A request that cannot be understood is answered 400 with one line.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,24 +19,12 @@ from daemon.sandbox.message import Request, Response, json, text
 from daemon.sandbox.router import Router, route
 from daemon.sandbox.statistics import Statistics
 
-DONE = Response(status=204)
-
-
-class _Order(msgspec.Struct, forbid_unknown_fields=True):
-    pattern: str
-    fault: str
-    arguments: dict[str, Any] = {}
-    after_effect: bool = False
-    times: int | None = None
-    probability: float = 1.0
-
-
-class _Outage(msgspec.Struct, forbid_unknown_fields=True):
-    down: bool
-
 
 class StandIn:
-    """The base of a stand-in. A subclass marks controls of its own as routes below `/_sandbox/`."""
+    """The base of a stand-in. A subclass marks controls of its own as routes below `/_sandbox/`.
+
+    A control takes the fields of the body as arguments; what it returns is the answer, None being 204.
+    """
 
     def __init__(self) -> None:
         self.faults = Faults()
@@ -49,43 +38,33 @@ class StandIn:
         if match is None:
             return text("no such control", 404)
         try:
-            return match.handler(request, **match.parameters)
-        except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
+            told: Any = match.handler(**msgspec.json.decode(request.body or b"{}", type=dict[str, Any]))
+        except (msgspec.DecodeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             return text(f"{type(error).__name__}: {error}", 400)
+        return Response(status=204) if told is None else json(told)
 
     @route("GET", "/_sandbox/statistics")
-    def _counted(self, _request: Request) -> Response:
-        return json(self.statistics.as_json())
+    def _counted(self) -> Any:
+        return self.statistics.as_json()
 
     @route("DELETE", "/_sandbox/statistics")
-    def _count_anew(self, _request: Request) -> Response:
+    def _count_anew(self) -> None:
         self.statistics.reset()
-        return DONE
 
     @route("GET", "/_sandbox/faults")
-    def _in_force(self, _request: Request) -> Response:
+    def _in_force(self) -> Any:
         rules = [{"pattern": rule.pattern, "used": rule.used} for rule in self.faults.rules]
-        return json({"down": self.faults.down, "rules": rules})
+        return {"down": self.faults.down, "rules": rules}
 
     @route("POST", "/_sandbox/faults")
-    def _order(self, request: Request) -> Response:
-        order = msgspec.json.decode(request.body, type=_Order)
-        act = BY_NAME[order.fault](**order.arguments)
-        self.faults.add(
-            order.pattern,
-            act,
-            after_effect=order.after_effect or order.fault == "truncate",
-            times=order.times,
-            probability=order.probability,
-        )
-        return DONE
+    def _order(self, pattern: str, fault: str, arguments: Mapping[str, Any] | None = None, **how: Any) -> None:
+        act = BY_NAME[fault](**(arguments or {}))
+        self.faults.add(pattern, act, **how | ({"after_effect": True} if fault == "truncate" else {}))
 
     @route("DELETE", "/_sandbox/faults")
-    def _clear(self, _request: Request) -> Response:
+    def _clear(self) -> None:
         self.faults.clear()
-        return DONE
 
     @route("POST", "/_sandbox/outage")
-    def _outage(self, request: Request) -> Response:
-        self.faults.down = msgspec.json.decode(request.body, type=_Outage).down
-        return DONE
+    def _outage(self, *, down: bool) -> None:
+        self.faults.down = down

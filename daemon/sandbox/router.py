@@ -13,7 +13,7 @@ from attrs import frozen
 from daemon.sandbox.message import Response
 
 Handler = Callable[..., Response]
-H = TypeVar("H", bound=Handler)
+H = TypeVar("H", bound=Callable[..., Any])
 
 
 def route(method: str, template: str) -> Callable[[H], H]:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from daemon.sandbox import SparkLayerOptions
-from daemon.sandbox.sparklayer.purchases import Ordered
 
 PURCHASES = "/api/v1/purchases"
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
@@ -232,7 +231,7 @@ async def test_the_newest_come_first_in_pages(house: Any) -> None:
 async def test_an_order_of_the_storefront_has_what_must_be_carried_over(house: Any) -> None:
     async with house() as running:
         purchases = running.sandbox.sparklayer.state.purchases
-        ordered = [Ordered(sku="MUG", quantity=3, price="7.50"), Ordered(sku="J-S")]
+        ordered = [{"sku": "MUG", "quantity": 3, "price": "7.50"}, {"sku": "J-S"}]
         purchases.place(CART, customer="cu_5", reference="PO-77", lines=ordered)
         told = (await running.site("GET", PURCHASES + HERE)).json()
         sent = {name: value for name, value in told.items() if not name.startswith("calculated_")}

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import msgspec
 import trio
 from attrs import frozen
 
@@ -32,8 +31,8 @@ from daemon.sandbox.bigcommerce.orders import Orders
 from daemon.sandbox.bigcommerce.products import Products
 from daemon.sandbox.bigcommerce.quota import Quota
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.control import DONE, StandIn
-from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.control import StandIn
+from daemon.sandbox.message import Refused, Request, Response
 from daemon.sandbox.router import Match, Router, route
 
 
@@ -56,24 +55,6 @@ class BigCommerceOptions:
     """What the waits between webhook attempts are multiplied by; 1.0 is BigCommerce's own pace."""
     retries: Sequence[float] = RETRIES
     """Those waits, in seconds before they are multiplied."""
-
-
-class _Edit(msgspec.Struct, forbid_unknown_fields=True):
-    edit: str
-    arguments: dict[str, Any] = {}
-    unstamped: bool = False
-
-
-class _Token(msgspec.Struct, forbid_unknown_fields=True):
-    access_token: str
-
-
-class _Authorize(msgspec.Struct, forbid_unknown_fields=True):
-    scope: str = SCOPE
-
-
-class _Block(msgspec.Struct, forbid_unknown_fields=True):
-    domain: str
 
 
 class BigCommerce(StandIn):
@@ -142,18 +123,16 @@ class BigCommerce(StandIn):
             return refused.response
 
     @route("POST", "/_sandbox/edit")
-    def _edit(self, request: Request) -> Response:
-        order = msgspec.json.decode(request.body, type=_Edit)
+    def _edit(self, edit: str, arguments: Mapping[str, Any] | None = None, *, unstamped: bool = False) -> Any:
         known = edits(self.store)
-        if order.edit not in known:
+        if edit not in known:
             raise ValueError(f"no such edit; there are {', '.join(sorted(known))}")
-        with self.store.unstamped() if order.unstamped else nullcontext():
-            result = known[order.edit](**order.arguments)
-        return json({"result": result})
+        with self.store.unstamped() if unstamped else nullcontext():
+            return {"result": known[edit](**(arguments or {}))}
 
     @route("GET", "/_sandbox/state")
-    def _state(self, _request: Request) -> Response:
-        state: Mapping[str, int] = {
+    def _state(self) -> Any:
+        return {
             "products": len(self.store.ids),
             "variants": sum(1 for _ in self.store.variants()),
             "customers": len(self.store.customers.people),
@@ -161,24 +140,20 @@ class BigCommerce(StandIn):
             "hooks": len(self.hooks.registered),
             "outstanding": self.webhooks.outstanding,
         }
-        return json(state)
 
     @route("POST", "/_sandbox/token")
-    def _token(self, request: Request) -> Response:
-        self.access_token = msgspec.json.decode(request.body, type=_Token).access_token
-        return DONE
+    def _token(self, access_token: str) -> None:
+        self.access_token = access_token
 
     @route("POST", "/_sandbox/authorize")
-    def _authorize(self, request: Request) -> Response:
-        scope = msgspec.json.decode(request.body, type=_Authorize).scope
+    def _authorize(self, scope: str = SCOPE) -> Any:
         code = self.login.authorize(self.store_hash, scope)
-        return json({"code": code, "context": f"stores/{self.store_hash}", "scope": scope})
+        return {"code": code, "context": f"stores/{self.store_hash}", "scope": scope}
 
     @route("POST", "/_sandbox/payload")
-    def _payload(self, _request: Request) -> Response:
-        return json({"signed_payload_jwt": self.login.signed_payload(self.store_hash)})
+    def _payload(self) -> Any:
+        return {"signed_payload_jwt": self.login.signed_payload(self.store_hash)}
 
     @route("POST", "/_sandbox/block")
-    def _block(self, request: Request) -> Response:
-        self.blocklist.block(msgspec.json.decode(request.body, type=_Block).domain)
-        return DONE
+    def _block(self, domain: str) -> None:
+        self.blocklist.block(domain)

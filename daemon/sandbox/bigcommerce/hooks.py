@@ -16,7 +16,7 @@ from daemon.sandbox.bigcommerce.problems import invalid, v3
 from daemon.sandbox.bigcommerce.query import Parameters
 from daemon.sandbox.bigcommerce.record import Record, record
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import route
 
 MOST_PER_SCOPE = 10
@@ -101,14 +101,12 @@ class Hooks:
     @route("GET", "/v3/hooks/{hook_id}")
     def _get(self, _request: Request, hook_id: str) -> Response:
         hook = self._find(hook_id)
-        return v3(404) if hook is None else json({"data": self._shown(hook), "meta": {}})
+        return json({"data": self._shown(hook), "meta": {}})
 
     @route("PUT", "/v3/hooks/{hook_id}")
     def _update(self, request: Request, hook_id: str) -> Response:
         """Change a hook; `is_active` true revives a deactivated one."""
         hook = self._find(hook_id)
-        if hook is None:
-            return v3(404)
         self._write(hook, _decode(request))
         return json({"data": self._shown(hook), "meta": {}})
 
@@ -116,13 +114,14 @@ class Hooks:
     def _delete(self, _request: Request, hook_id: str) -> Response:
         """Remove a hook and answer what it was."""
         hook = self._find(hook_id)
-        if hook is None:
-            return v3(404)
         del self.registered[hook.id]
         return json({"data": self._shown(hook), "meta": {}})
 
-    def _find(self, hook_id: str) -> Hook | None:
-        return self.registered.get(int(hook_id)) if hook_id.isdecimal() else None
+    def _find(self, hook_id: str) -> Hook:
+        hook = self.registered.get(int(hook_id)) if hook_id.isdecimal() else None
+        if hook is None:
+            raise Refused(v3(404))
+        return hook
 
     def _write(self, hook: Hook, written: _Written) -> None:
         scope = hook.scope if written.scope is None else written.scope

@@ -4,7 +4,7 @@ The lists of a type cannot be asked for some resources. An `app_only` metafield 
 is not shown (bigcommerce.md sections 1 and 3).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -35,26 +35,22 @@ class Metafields:
 
     @route("GET", "/v3/catalog/products/{product_id}/metafields")
     def _of_product(self, request: Request, product_id: str) -> Response:
-        if not product_id.isdecimal() or int(product_id) not in self._store.entries:
-            return v3(404)
-        return self._of("product", int(product_id), request)
+        return self._of("product", product_id, self._store.entries, request)
 
     @route("GET", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields")
     def _of_variant(self, request: Request, product_id: str, variant_id: str) -> Response:
         entry = self._store.entries.get(int(product_id)) if product_id.isdecimal() else None
-        if entry is None or variant_id not in {str(variant.id) for variant in entry.variants}:
-            return v3(404)
-        return self._of("variant", int(variant_id), request)
+        return self._of("variant", variant_id, {variant.id for variant in entry.variants} if entry else (), request)
 
     @route("GET", "/v3/orders/{order_id}/metafields")
     def _of_order(self, request: Request, order_id: str) -> Response:
-        if not order_id.isdecimal() or int(order_id) not in self._store.orders.orders:
-            return v3(404)
-        return self._of("order", int(order_id), request)
+        return self._of("order", order_id, self._store.orders.orders, request)
 
-    def _of(self, resource_type: str, resource_id: int, request: Request) -> Response:
+    def _of(self, resource_type: str, resource_id: str, known: Collection[int], request: Request) -> Response:
+        if not resource_id.isdecimal() or int(resource_id) not in known:
+            return v3(404)
         query = Parameters(request.query)
-        fields = self._store.metafields.of(resource_type, resource_id)
+        fields = self._store.metafields.of(resource_type, int(resource_id))
         return numbered(query.chosen(_visible(fields), NAMED), query, msgspec.to_builtins)
 
 

@@ -12,13 +12,12 @@ controls for a separate process:
     POST /_sandbox/revoke       {"key": false}: tokens stop working; true: the key too, until {"key": false} again
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
-import msgspec
 from attrs import asdict, frozen
 
-from daemon.sandbox.control import DONE, StandIn
-from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.control import StandIn
+from daemon.sandbox.message import Refused, Request, Response
 from daemon.sandbox.router import Match, Router, route
 from daemon.sandbox.sparklayer.customers import Customers
 from daemon.sandbox.sparklayer.gate import TOKEN_PATH, Bucket, RetryAfter, Tokens
@@ -26,7 +25,7 @@ from daemon.sandbox.sparklayer.price_lists import PriceLists
 from daemon.sandbox.sparklayer.prices import Prices
 from daemon.sandbox.sparklayer.problems import problem
 from daemon.sandbox.sparklayer.products import Mode, Products
-from daemon.sandbox.sparklayer.purchases import Ordered, Purchases
+from daemon.sandbox.sparklayer.purchases import Purchases
 from daemon.sandbox.sparklayer.settings import Settings
 from daemon.sandbox.sparklayer.state import State
 from daemon.sandbox.sparklayer.stock import Stock, location
@@ -81,18 +80,6 @@ class SparkLayerOptions:
     """What answers are held to."""
 
 
-class _Placed(msgspec.Struct, forbid_unknown_fields=True):
-    cart: str
-    customer: str = "cu_1"
-    reference: str = "PO-1"
-    currency: str = "USD"
-    lines: list[Ordered] = []
-
-
-class _Revocation(msgspec.Struct, forbid_unknown_fields=True):
-    key: bool = False
-
-
 class SparkLayer(StandIn):
     """One site's API. `url` is what `/api/...` is appended to."""
 
@@ -144,17 +131,17 @@ class SparkLayer(StandIn):
         return match.handler(request, **match.parameters)
 
     @route("GET", "/_sandbox/state")
-    def _pictured(self, _request: Request) -> Response:
-        return json(self.state.comparable())
+    def _pictured(self) -> Any:
+        return self.state.comparable()
 
     @route("GET", "/_sandbox/sync-log")
-    def _logged(self, _request: Request) -> Response:
-        return json([asdict(call) for call in self.state.sync_log.calls])
+    def _logged(self) -> Any:
+        return [asdict(call) for call in self.state.sync_log.calls]
 
     @route("GET", "/_sandbox/counts")
-    def _counts(self, _request: Request) -> Response:
+    def _counts(self) -> Any:
         state = self.state
-        counts = {
+        return {
             "products": len(state.products.products),
             "variants": sum(len(product.variants) for product in state.products.products.values()),
             "stock": len(state.stock.levels),
@@ -173,25 +160,19 @@ class SparkLayer(StandIn):
             "sync_log_wipes": state.sync_log.wipes,
             "tokens": self.tokens.issued,
         }
-        return json(counts)
 
     @route("GET", "/_sandbox/journal")
-    def _journal(self, _request: Request) -> Response:
-        kept = {name: getattr(self.state, name).journal for name in ("products", "customers", "purchases")}
-        return json(kept)
+    def _journal(self) -> Any:
+        return {name: getattr(self.state, name).journal for name in ("products", "customers", "purchases")}
 
     @route("POST", "/_sandbox/purchase")
-    def _place(self, request: Request) -> Response:
-        order = msgspec.json.decode(request.body, type=_Placed)
-        self.state.purchases.place(**msgspec.structs.asdict(order))
-        return DONE
+    def _place(self, **order: Any) -> None:
+        self.state.purchases.place(**order)
 
     @route("POST", "/_sandbox/revoke")
-    def _revoke(self, request: Request) -> Response:
-        order = msgspec.json.decode(request.body or b"{}", type=_Revocation)
+    def _revoke(self, *, key: bool = False) -> None:
         self.tokens.revoke()
-        self.tokens.key_revoked = order.key
-        return DONE
+        self.tokens.key_revoked = key
 
 
 def _state(options: SparkLayerOptions) -> State:

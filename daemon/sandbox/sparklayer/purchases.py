@@ -24,14 +24,6 @@ LOOKUPS = ("sparklayer", "platform", "internal", "visible")
 MOST_PER_PAGE = 500
 
 
-class Ordered(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A line of an order placed in the storefront; `price` is that of one piece, without tax."""
-
-    sku: str
-    quantity: int = 1
-    price: str = "10.00"
-
-
 @define(eq=False, kw_only=True)
 class Purchases:
     """All purchases of the site in the order they were made, and their routes.
@@ -53,16 +45,18 @@ class Purchases:
         customer: str = "cu_1",
         reference: str = "PO-1",
         currency: str = "USD",
-        lines: Iterable[Ordered] = (),
+        lines: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         """Place an order in the storefront: it waits for the platform's confirmation, and has what only it knows.
+
+        Each of `lines` has a `sku`, and may have a `quantity` and the `price` of one piece without tax.
 
         Raises ValueError when `cart` is not a UUID, or has been ordered before.
         """
         uuid.UUID(cart)
         if self.find("sparklayer", cart):
             raise ValueError(f"{cart} has been ordered before")
-        items = [_line(line, currency) for line in lines]
+        items = [_line(currency, **line) for line in lines]
         self.purchases.append(
             Record(
                 type="order_unconfirmed",
@@ -198,12 +192,12 @@ def _currencies(content: Any, place: str) -> Iterator[tuple[str, str]]:
             yield from _currencies(value, f"{place}[{index}]")
 
 
-def _line(ordered: Ordered, currency: str) -> dict[str, Any]:
-    amount = {"number": str(Decimal(ordered.price) * ordered.quantity), "currency": currency}
+def _line(currency: str, *, sku: str, quantity: int = 1, price: str = "10.00") -> dict[str, Any]:
+    amount = {"number": str(Decimal(price) * quantity), "currency": currency}
     return {
-        "identifiers": {"sku": ordered.sku},
-        "name_parent": ordered.sku,
-        "quantity": ordered.quantity,
+        "identifiers": {"sku": sku},
+        "name_parent": sku,
+        "quantity": quantity,
         "line_total": {"total_net": amount, "total_gross": amount},
     }
 

@@ -7,7 +7,7 @@ import httpx
 import trio
 
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
-from daemon.sandbox.samples.groups import WHOLESALE
+from daemon.sandbox.company import WHOLESALE
 from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import ADMIN_TOKEN, GLANCE, PATIENCE, SITE, WEBHOOK_SECRET
 from tests.e2e.trade import trade_store

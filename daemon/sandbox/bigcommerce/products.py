@@ -103,6 +103,12 @@ class Products:
         return ids if less is None else ids[: bisect_left(ids, less)]
 
 
+def _has_words(product: Product, keyword: str) -> bool:
+    """Return whether the name or the SKU has one of the words of `keyword`, as a search engine finds them."""
+    there = f"{product.name} {product.sku}".lower()
+    return any(word in there for word in keyword.lower().split())
+
+
 VARIANT_FILTERS: Filters[Variant] = {
     "id": (Parameters.number, lambda variant, wanted: variant.id == wanted),
     "sku": (Parameters.text, lambda variant, sku: variant.sku == sku),
@@ -114,7 +120,7 @@ FILTERS: Filters[Product] = {
     "sku:in": (Parameters.texts, lambda product, skus: product.sku in skus),
     "sku": (Parameters.text, lambda product, sku: product.sku == sku),
     "name": (Parameters.text, lambda product, name: product.name == name),
-    "keyword": (Parameters.text, lambda product, words: _has_words(product, words)),
+    "keyword": (Parameters.text, _has_words),
     **span(Parameters.time, "date_modified:min", "date_modified:max", lambda product: seconds(product.date_modified)),
 }
 
@@ -188,12 +194,6 @@ def _options(entry: Entry) -> list[dict[str, Any]]:
             labels = option["option_values"]
             labels.setdefault(value.id, {"id": value.id, "label": value.label, "sort_order": len(labels)})
     return [option | {"option_values": list(option["option_values"].values())} for option in options.values()]
-
-
-def _has_words(product: Product, keyword: str) -> bool:
-    """Return whether the name or the SKU has one of the words of `keyword`, as a search engine finds them."""
-    there = f"{product.name} {product.sku}".lower()
-    return any(word in there for word in keyword.lower().split())
 
 
 def _json(body: bytes) -> Response:

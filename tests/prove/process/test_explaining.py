@@ -130,7 +130,7 @@ def _change(h: House) -> None:
 
 
 def _product(h: House, sku: str) -> int:
-    return h.store.by_sku(sku).product_id
+    return int(h.store.by_sku(sku).product_id)
 
 
 @either

@@ -1,15 +1,18 @@
 """Work on many jobs, a few at a time, without waiting for the slow ones.
 
 One slow entity delays no other: jobs that are not done long after the last of the others go on in the background, and
-the caller goes on with what is done. Knows nothing of entities.
+so do those that only wait for a time of their own, such as a Retry-After; the caller goes on with what is done. Knows
+nothing of entities.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import trio
 
 from daemon.engine.signal import Signal
+from daemon.throttle.aside import noticing
 
 LATE = 5.0
 """Seconds after the end of one job in which no other ends: those that are left are late."""
@@ -25,19 +28,28 @@ async def work_off(
     `work` must raise nothing but cancellation, since it may outlive this call.
     """
     places = iter(range(len(jobs)))
-    left, ended = set(range(len(jobs))), Signal()
+    left, aside, changed = set(range(len(jobs))), set[int](), Signal()
 
     async def worker() -> None:
         for place in places:
-            await work(jobs[place])
+            with noticing(partial(notice, place)):
+                await work(jobs[place])
             left.discard(place)
-            ended.set()
+            changed.set()
+
+    def notice(place: int, is_aside: bool) -> None:  # noqa: FBT001  as `noticing` calls it
+        if is_aside:
+            aside.add(place)
+            nursery.start_soon(worker)  # for the time being, another one takes its turn
+        else:
+            aside.discard(place)
+        changed.set()
 
     for _ in range(min(concurrency, len(jobs))):
         nursery.start_soon(worker)
-    while left:
+    while not left <= aside:
         with trio.move_on_after(LATE) as wait:
-            await ended.wait()
+            await changed.wait()
         if wait.cancelled_caught:
             break
     return [jobs[place] for place in sorted(left)]

@@ -1,10 +1,10 @@
 """The policy for an API that publishes no limit, such as SparkLayer: it finds one out and stays just below.
 
-Requests are paced at a rate. Until the first 429 the rate doubles as fast as answers confirm it, so that an API
-without a limit is not held back. A 429 is a congestion event: the rate falls, once, however many requests are refused
-with it, and what it falls to is remembered as the ceiling. It is held for 30 s, and for 500 requests, so that what the
-next probe is refused is little beside what went through (for 5 s while it is rough, found by doubling); then the probe
-creeps above it until there is a 429. The rate grows only while it holds requests back: else it proves nothing.
+Requests are paced at a rate. Until the first event the rate doubles as fast as answers confirm it, so that an API
+without a limit is not held back. Crowded 429s (`refusals`) are a congestion event: the rate falls, once, however many
+requests are refused with it, and what it falls to is the ceiling. It is held for 30 s, and for 500 requests, so that
+what the next probe is refused is little beside what went through (for 5 s while it is rough, found by doubling).
+Then the probe creeps above it until the next event. The rate grows only while it holds requests back.
 
 The other side may have saved up a burst, which says nothing of its pace. Hence a 429 proves this:
 * Whoever is refused finds nothing saved up. So what was accepted between two events, pauses included, came at the pace
@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from daemon.model import Lane
 from daemon.throttle.policy import Numbers, Pause
-from daemon.throttle.refusals import MOST_FOREIGN, TRIAL, Refusals, Trial
+from daemon.throttle.refusals import Refusals
 
 FIRST_RATE = 10.0
 SLOWEST_RATE = 1.0
@@ -42,10 +42,8 @@ HOLD_SECONDS = 30.0
 HOLD_REQUESTS = 500
 ROUGH_HOLD_SECONDS = 5.0
 DOUBLING_SECONDS = 0.05
-DOUBLING_LEAST = 0.25
 CREEPING_SECONDS = 1.0
 FIRST_CREEP = 0.05
-LEAST_ACCEPTED = 10
 FASTER = 1.15
 """A probe grows by 5 % in its first second and each second 1.15 times as much as before, until it doubles."""
 
@@ -112,15 +110,12 @@ class AdaptivePolicy:
         self._rate = rate
         self._ceiling: float | None = None
         self._growth = 0.0
-        self._rough = True
-        self._probe_at = -math.inf
+        self._hold = ROUGH_HOLD_SECONDS
         self._pause = Pause(jitter)
         self._refusals = Refusals()
-        self._trial: Trial | None = None
         self._meter = Meter()
         self._burst = 0.0
         self._probe: Sequence[Stretch] = ()
-        self._began = math.inf
         self._saved = SAVED_TURNS
         self._saved_at = -math.inf
         self._stepped = -math.inf
@@ -142,7 +137,6 @@ class AdaptivePolicy:
     def granted(self, now: float) -> None:
         """Count a request that goes now."""
         self._saved -= 1.0
-        self._began = min(self._began, now)
         if now - self._held_back > EVENT_SECONDS:
             self._meter.rest(now)
 
@@ -150,17 +144,19 @@ class AdaptivePolicy:
         """Grow, if this request began at the present rate, and that rate was felt."""
         del headers
         self._pause.accepted(began)
+        self._refusals.count(refused=False)
         self._meter.count()
-        self._count(now, began, refused=False)
         if began >= self._stepped < self._held_back:
             self._grow(now)
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
-        """Have the whole API wait when refusals are crowded, and lower the rate."""
+        """Pause and fall when refusals are crowded; one alone holds back its own request only."""
         del headers
-        self._count(now, began, refused=True)
+        self._refusals.count(refused=True)
         if self._refusals.crowded:
-            self._heed(now)
+            if began >= self._event and now - self._event >= EVENT_SECONDS:
+                self._fall(now)
+                self._refusals.restart()
         elif not self._pause.begun:
             return
         self._pause.refused(now, began, after)
@@ -172,53 +168,6 @@ class AdaptivePolicy:
         """Return what is known."""
         return Numbers(rate=self._rate, ceiling=self._ceiling, pause=self._pause.left(now))
 
-    def _count(self, now: float, began: float, *, refused: bool) -> None:
-        """Count an answer to a request that began since the last event; end a trial that is over."""
-        if began < self._event:
-            return
-        self._refusals.count(now, refused=refused)
-        trial, refusals = self._trial, self._refusals
-        if trial is not None and trial.failed(refusals):
-            self._take_back(now)
-        elif refusals.answers < TRIAL:
-            return
-        elif trial is not None:
-            self._trial = None
-        elif refusals.too_many and (self._ceiling is None or not self._growth):
-            self._try()
-            self._rate = max(SLOWEST_RATE, FALL * self._rate)
-        refusals.forget()
-
-    def _heed(self, now: float) -> None:
-        """Lower the rate once refusals are crowded."""
-        trial, deepest = self._trial, ROUGH_FALL if self._rough else DEEPEST_FALL
-        if trial is None:
-            self._try()
-            self._fall(now, deepest=deepest)
-        else:
-            trial.proven = self._fall(now, deepest=0.0 if trial.again else deepest)
-            trial.again = True
-        self._event = now
-        self._meter.restart(now)
-        self._refusals.heeded()
-
-    def _try(self) -> None:
-        """Begin a trial; whoever does lowers the rate then."""
-        self._trial = Trial(
-            rate=self._rate / (1.0 + self._growth),
-            ceiling=self._ceiling,
-            probe_at=self._probe_at,
-            share=self._refusals.share,
-        )
-
-    def _take_back(self, now: float) -> None:
-        """Go on as before the trial: what is refused is not due to our pace."""
-        assert self._trial is not None
-        self._refusals.foreign = min(MOST_FOREIGN, self._refusals.share)
-        self._step(now, 0.0)
-        self._rate, self._ceiling, self._probe_at = self._trial.rate, self._trial.ceiling, self._trial.probe_at
-        self._trial, self._probe, self._burst = None, (), 0.0
-
     def _save(self, now: float) -> None:
         most = max(SAVED_TURNS, self._rate * SAVED_SECONDS)
         if self._saved < most:
@@ -229,7 +178,7 @@ class AdaptivePolicy:
         if self._ceiling is None:
             if now - self._stepped >= DOUBLING_SECONDS:
                 self._step(now, 1.0)
-        elif self._trial is None and now >= self._probe_at and now - self._stepped >= CREEPING_SECONDS:
+        elif now - self._event >= self._hold and now - self._stepped >= CREEPING_SECONDS:
             self._step(now, min(1.0, self._growth * FASTER or FIRST_CREEP))
 
     def _step(self, now: float, growth: float) -> None:
@@ -239,34 +188,29 @@ class AdaptivePolicy:
         self._growth = growth
         self._stepped = now
 
-    def _fall(self, now: float, *, deepest: float) -> bool:
-        """Lower the rate; return whether it is one that was proven from the last event to this one."""
+    def _fall(self, now: float) -> None:
         stretches = self._meter.stretches(now)
         seconds, accepted = stretches[0]
         if not accepted:
-            return False  # Refused before anything was accepted: others used the API up.
-        proven = False
-        rough = self._ceiling is None or (not self._growth and self._rough)
+            return  # Refused before anything was accepted: others used the API up, which says nothing of a ceiling.
+        rough = self._ceiling is None or (not self._growth and self._hold == ROUGH_HOLD_SECONDS)
         if self._ceiling is None:
-            seconds = min(seconds, max(now - self._began, DOUBLING_LEAST))
-            found = max(ROUGH_FALL * accepted / seconds, FALL * self._refusals.pace())
+            found = ROUGH_FALL * accepted / seconds
         elif self._growth:
             found = max(self._ceiling, FALL * self._pace(stretches))
         else:
-            least = (deepest if accepted >= LEAST_ACCEPTED else max(deepest, ROUGH_FALL)) * self._rate
-            pace = FALL * min(self._rate, max(self._pace(stretches[:1]), ROUGH_FALL * accepted / seconds))
-            found, proven = max(least, pace), pace >= least
+            least = (ROUGH_FALL if rough else DEEPEST_FALL) * self._rate
+            found = max(least, FALL * min(self._rate, self._pace(stretches[:1])))
             self._learn_burst(found)
         if self._growth:
             self._probe = stretches[1:]
             self._burst *= FADING
         self._rate = self._ceiling = max(SLOWEST_RATE, min(found, self._rate / (1.0 + self._growth)))
-        self._rough = rough
-        self._probe_at = now + (ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / self._rate))
+        self._hold = ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / self._rate)
         self._growth = 0.0
         self._saved, self._saved_at = -min(self._burst, UNUSED_SECONDS * self._rate), now
-        self._stepped = now
-        return proven
+        self._event = self._stepped = now
+        self._meter.restart(now)
 
     def _pace(self, stretches: Sequence[Stretch]) -> float:
         """Return how fast the other side lets requests through at least."""

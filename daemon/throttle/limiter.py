@@ -27,6 +27,7 @@ from attrs import frozen
 from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Lane
 from daemon.retry_after import retry_after
+from daemon.throttle.aside import standing_aside
 from daemon.throttle.breaker import Breaker
 from daemon.throttle.policy import Numbers, Policy
 
@@ -199,7 +200,7 @@ class Limiter:
             if wait > LONGEST_SHORT_WAIT or self._finish.is_set():
                 words = f"{self._api}: answered 429, next try in {wait:.0f} s"
                 raise Retry(words, reason="http_429", after=wait)
-            with trio.move_on_after(wait):
+            with standing_aside(), trio.move_on_after(wait):
                 await self._finish.wait()
 
     async def _wait(self, place: _Place) -> None:

@@ -86,7 +86,7 @@ class WindowPolicy:
     def accepted(self, now: float, began: float, headers: Mapping[str, str]) -> None:
         """Learn from an answer other than 429."""
         self._pause.accepted(began)
-        self._refusals.count(now, refused=False)
+        self._refusals.count(refused=False)
         self._learn(now, began, headers)
         if began >= self._started:
             self._accepted += 1
@@ -95,7 +95,7 @@ class WindowPolicy:
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
         """Close the gate for the longest time asked for, if this refusal concerns more than its own request."""
-        self._refusals.count(now, refused=True)
+        self._refusals.count(refused=True)
         self._learn(now, began, headers)
         crowded = self._refusals.crowded
         if not (crowded or _used_up(headers) or self._pause.begun):
@@ -103,7 +103,7 @@ class WindowPolicy:
         asked = [after, _milliseconds(headers, RESET)]
         waits = [min(seconds, LONGEST_WAIT) for seconds in asked if seconds is not None]
         self._pause.refused(now, began, max(waits, default=None))
-        self._refusals.heeded()
+        self._refusals.restart()
         if crowded and LEFT not in headers and began >= self._started:
             self._use_up()
         self._overrun = True

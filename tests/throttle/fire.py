@@ -42,6 +42,8 @@ class Weather:
     skew: float = 0.0
     """How far the API's clock is ahead of ours."""
     latency: tuple[float, float] = (0.05, 0.3)
+    by_chance: float = 0.0
+    """Which share of all requests is refused whatever their pace."""
 
     def stormy(self, now: float) -> bool:
         """Whether there is a storm, or was one until a moment ago."""
@@ -67,6 +69,8 @@ class Api:
         """Count a request; false when it is refused."""
         now = trio.current_time()
         if any(start <= now < end for start, end in self.weather.storms) and self.chance.random() < 0.95:
+            return False
+        if self.chance.random() < self.weather.by_chance:
             return False
         accepted = self.has_room(now)
         self.used += accepted and not self.weather.stormy(now)

@@ -91,7 +91,7 @@ async def test_a_hidden_limit_that_leaves_little(autojump_clock: MockClock, in_o
     """To find it costs a dozen refusals, which are few only beside half an hour's requests."""
     fire = Fire(weather, 1, 1800.0, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
     await fire.burn()
-    assert fire.refused <= FEW
+    assert fire.refused <= (2 * FEW if weather.others else FEW)  # one alone is no reason to go slower
     assert fire.use >= MUCH
     assert fire.longest <= weather.window
 

@@ -222,7 +222,7 @@ class Daemon:
         return self._call("GET", "/admin/status")
 
     def _call(self, method: str, path: str, order: object = None) -> Any:
-        with self._asked(method, path, order, _TIMEOUT_SECONDS) as response:
+        with self._asked(method, path, order, self._timeout) as response:
             return self._decoded(response.status, response.read())
 
     @contextlib.contextmanager

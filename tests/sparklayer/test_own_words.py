@@ -73,6 +73,7 @@ PAGES = {
     "getPriceList": b'{"slug": "retail"}',
     "createPriceList": b'{"slug": "retail"}',
     "updatePriceList": b'{"slug": "retail"}',
+    "getPriceListPricing": b'[{"sku": "A-1", "pricing": []}]',
     "updatePriceListPricing": b"",
     "updateFullLoggingStatus": b"",
     "updatePartialLoggingStatus": b"",

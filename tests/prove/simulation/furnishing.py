@@ -39,7 +39,6 @@ UNUSED: Mapping[str, frozenset[str]] = {
             "DELETE /api/v1/stock-locations/{location_id}",
             "DELETE /api/v1/purchases/{lookup}/{identifier}",
             "GET /api/v1/price-lists",
-            "GET /api/v1/price-lists/{slug}/pricing",
             "GET /api/v1/pricing/{sku}",
             "GET /api/v1/purchases",
             "GET /api/v1/sync-log/{integration}/{data_type}/errors",

@@ -115,18 +115,22 @@ class World:
             assert self.known[one] == self.version[one] or one in rows, f"{one} was lost"
 
     async def drain(self) -> None:
-        """Have everything that can be worked on worked on, after a restart."""
+        """Have everything that can be worked on worked on, after a restart, and the run through to its end."""
         self.claimed.clear()
         self.read.clear()
         self.now += 1000.0
+        await self.work()
+        while self.run is not None:
+            await self.house.enumerated(self.run, self.now)
+            await self.work()  # the end of an enumeration queues what was parked
+            await self.sync()
+
+    async def work(self) -> None:
         for lane in Lane:
             for claim in await self.house.claim(self.now, lane):
                 await self.house.settle(done=[Done(claim=claim)], now=self.now)
                 self.known[claim.external_id] = self.version[claim.external_id]
                 self._left(claim)
-        while self.run is not None:
-            await self.house.enumerated(self.run, self.now)
-            await self.sync()
 
 
 @pytest.mark.parametrize("_round", range(4))

@@ -12,7 +12,7 @@ from daemon.storage.rotation import renew_seals
 from daemon.storage.vault import Vault, load_fingerprint
 from tests.storage.house import TABLES, House
 
-SEALED = {"meta", "connections", "installs", "wishes", "outbox", "issues", "removals"}
+SEALED = {"meta", "connections", "installs", "wishes", "outbox", "issues", "removals", "registrations"}
 OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
 
 

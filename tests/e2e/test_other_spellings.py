@@ -72,9 +72,12 @@ async def test_a_misspelt_variable_ends_it_with_2_and_names_the_nearest(tmp_path
     misspelt = {"IGNITE_SYNC_LISTENR_ADMIN_TOKEN": "hidden"}
     async with Process(tmp_path, alone(port, str(tmp_path / "a.db")), port, environment=misspelt) as process:
         words = "names no setting; did you mean IGNITE_SYNC_LISTENER_ADMIN_TOKEN?"
-        for command in ("run", "check", "status"):
-            line = f"ignite-sync: environment: IGNITE_SYNC_LISTENR_ADMIN_TOKEN: {words}\n"
-            assert await process.command(command) == (2, "", line)
+        line = f"environment: IGNITE_SYNC_LISTENR_ADMIN_TOKEN: {words}"
+        for command in ("run", "status"):
+            assert await process.command(command) == (2, "", f"ignite-sync: {line}\n")
+        code, output, errors = await process.command("check")
+        assert (code, errors) == (2, "")
+        assert [one for one in output.splitlines() if one.startswith("FAILED")] == [f"FAILED  {line}"]
 
 
 def _symlink(file: Path, name: Path) -> None:

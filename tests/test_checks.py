@@ -109,10 +109,13 @@ async def test_one_mistake_hides_no_other() -> None:
     assert all("; " in line or "must be" in line for line in lines), "each says what to do"
 
 
-async def test_a_port_that_another_program_has_is_found() -> None:
+async def test_a_port_that_another_program_has_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections and never answers, for which no command's usual 30 s are waited."""
+    monkeypatch.setattr("daemon.checks.ANSWER_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+        port, began = taken.getsockname()[1], time.monotonic()
         lines = wrong(await found(f"[listener]\nport = {port}\nadmin_token = 't'\n{SECURITY}"))
+    assert time.monotonic() - began < 20
     remedy = "choose another one, or stop the program that has it"
     assert lines == [f"listener.port: 127.0.0.1:{port} cannot be used (Address already in use); {remedy}"]
 

@@ -5,9 +5,9 @@ none is out that the policy did not allow, and none while the breaker is open; l
 live turns a waiting backfill gets one. A caller may be cancelled anywhere: its place or turn is given back, and
 whoever can go next is woken.
 
-A request that was refused with 429 is held back for as long as that asked, known by its key, and no other: for a few
-seconds it waits here, and else it is refused at once, unsent, with the rest of the wait. `finish` ends all waits that
-are not about to end.
+A request that was refused with 429 is held back for as long as that asked, or for a moment when it asked for nothing,
+known by its key, and no other: for a few seconds it waits here, and else it is refused at once, unsent, with the rest
+of the wait. `finish` ends all waits that are not about to end.
 
 There is no task of its own. Whoever comes, leaves, or wakes by its timer runs `_dispatch`, which grants all that
 can be granted and sets the timers of those who come next. The policy and the breaker decide; this file only waits.
@@ -29,7 +29,7 @@ from daemon.model import Lane
 from daemon.retry_after import retry_after
 from daemon.throttle.aside import standing_aside
 from daemon.throttle.breaker import Breaker
-from daemon.throttle.policy import Numbers, Policy
+from daemon.throttle.policy import PAUSE_SECONDS, Numbers, Policy
 
 LIVE_IN_A_ROW = 8
 LONGEST_SHORT_WAIT = 5.0
@@ -247,7 +247,7 @@ class Limiter:
         if turn.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._refused += 1
             after = retry_after(turn.headers, self._wall())
-            self._hold(turn.key, now + (after or 0.0))
+            self._hold(turn.key, now + max(after or 0.0, PAUSE_SECONDS))
             self._policy.refused(now, turn.began, turn.headers, after)
         else:
             if self._held.get(turn.key, math.inf) <= now:

@@ -5,9 +5,9 @@ none is out that the policy did not allow, and none while the breaker is open; l
 live turns a waiting backfill gets one. A caller may be cancelled anywhere: its place or turn is given back, and
 whoever can go next is woken.
 
-A request that was refused with 429 is held back for as long as that asked, known by its key, and no other: for a few
-seconds it waits here, and else it is refused at once, unsent, with the rest of the wait. `finish` ends all waits that
-are not about to end.
+A request that was refused with 429 is held back for as long as that asked, or for a moment when it asked for nothing,
+known by its key, and no other: for a few seconds it waits here, and else it is refused at once, unsent, with the rest
+of the wait. `finish` ends all waits that are not about to end.
 
 There is no task of its own. Whoever comes, leaves, or wakes by its timer runs `_dispatch`, which grants all that
 can be granted and sets the timers of those who come next. The policy and the breaker decide; this file only waits.
@@ -29,7 +29,7 @@ from daemon.model import Lane
 from daemon.retry_after import retry_after
 from daemon.throttle.aside import standing_aside
 from daemon.throttle.breaker import Breaker
-from daemon.throttle.policy import Numbers, Policy
+from daemon.throttle.policy import PAUSE_SECONDS, Numbers, Policy
 
 LIVE_IN_A_ROW = 8
 LONGEST_SHORT_WAIT = 5.0
@@ -95,7 +95,7 @@ class Turn:
 
 
 class _Place:
-    """A place in the queue. `woken` is set once `turn` or `failure` is."""
+    """A place in the queue. `woken` is set once `turn` or `failure` is; with neither, its request is held back now."""
 
     __slots__ = ("asked", "failure", "key", "lane", "scope", "turn", "woken")
 
@@ -182,17 +182,18 @@ class Limiter:
 
     async def _enter(self, lane: Lane, key: Hashable) -> Turn:
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._hold_back(key)
-        now = trio.current_time()
-        place = _Place(lane, key, now)
-        self._queues[lane].append(place)
-        self._dispatch(now)
-        if not place.woken.is_set():
-            await self._wait(place)
-        if place.failure is not None:
-            raise place.failure
-        assert place.turn is not None  # it was woken
-        return place.turn
+        while True:
+            await self._hold_back(key)
+            now = trio.current_time()
+            place = _Place(lane, key, now)
+            self._queues[lane].append(place)
+            self._dispatch(now)
+            if not place.woken.is_set():
+                await self._wait(place)
+            if place.failure is not None:
+                raise place.failure
+            if place.turn is not None:
+                return place.turn
 
     async def _hold_back(self, key: Hashable) -> None:
         """Wait until a request that was refused may be sent again."""
@@ -246,17 +247,25 @@ class Limiter:
         if turn.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._refused += 1
             after = retry_after(turn.headers, self._wall())
-            self._hold(turn.key, now + (after or 0.0))
+            self._hold(turn.key, now + max(after or 0.0, PAUSE_SECONDS))
             self._policy.refused(now, turn.began, turn.headers, after)
         else:
-            self._held.pop(turn.key, None)
+            if self._held.get(turn.key, math.inf) <= now:
+                del self._held[turn.key]
             self._policy.accepted(now, turn.began, turn.headers)
 
     def _hold(self, key: Hashable, until: float) -> None:
+        """Hold a request back, and whoever waits with the same one; an answer to one sent before ends that no sooner.
+
+        The same request may be under way several times at once: the longest wait that was asked for counts.
+        """
         if key is None:
             return
-        self._held.pop(key, None)
-        self._held[key] = until
+        self._held[key] = max(until, self._held.pop(key, until))
+        for queue in self._queues.values():
+            for place in [one for one in queue if one.key == key]:
+                queue.remove(place)
+                place.woken.set()
         while len(self._held) > MOST_HELD:
             del self._held[next(iter(self._held))]
 

@@ -113,6 +113,59 @@ async def test_two_429s_of_twenty_have_the_whole_api_wait(autojump_clock: MockCl
         assert waited >= 60 if refusals > 1 else waited < 5
 
 
+@pytest.mark.parametrize("policy", [AdaptivePolicy, WindowPolicy])
+@pytest.mark.parametrize(("status", "headers"), [(200, {}), (502, {}), (429, {}), (429, {"retry-after": "1"})])
+async def test_a_late_answer_to_the_same_request_does_not_end_its_wait(
+    autojump_clock: MockClock, policy: type[Policy], status: int, headers: dict[str, str]
+) -> None:
+    limiter, late = limiter_with(policy), trio.Event()
+
+    async def sent_before() -> None:
+        async with limiter.turn(Lane.LIVE, "a") as turn:
+            await late.wait()
+            turn.observe(status, headers)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sent_before)
+        await wait_all_tasks_blocked()
+        await ask(limiter, "a", 429, {"retry-after": "600"})
+        late.set()
+    with pytest.raises(Retry) as held:
+        await ask(limiter, "a")
+    assert held.value.after == pytest.approx(600, abs=5)
+
+
+@pytest.mark.parametrize(("asked", "outcome"), [("3", ("sent", 3)), ("600", ("refused", 0))])
+async def test_the_same_request_in_the_queue_waits_too(
+    autojump_clock: MockClock, asked: str, outcome: tuple[str, float]
+) -> None:
+    limiter, answered = Limiter(api="test", side=Side.SPARKLAYER, policy=AdaptivePolicy(), concurrency=1), trio.Event()
+    ended: list[tuple[str, float]] = []
+
+    async def first() -> None:
+        async with limiter.turn(Lane.LIVE, "a") as turn:
+            await answered.wait()
+            turn.observe(429, {"retry-after": asked})
+
+    async def second() -> None:
+        try:
+            await ask(limiter, "a")
+        except Retry:
+            ended.append(("refused", trio.current_time()))
+        else:
+            ended.append(("sent", trio.current_time()))
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(first)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(second)
+        await wait_all_tasks_blocked()
+        answered.set()
+    what, seconds = outcome
+    assert ended == [(what, pytest.approx(began + seconds, abs=0.1))]
+
+
 async def test_a_request_that_was_refused_waits_here_for_a_moment(autojump_clock: MockClock) -> None:
     limiter = limiter_with(AdaptivePolicy)
     await ask(limiter, "a", 429, {"retry-after": "3"})

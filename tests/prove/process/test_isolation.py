@@ -35,7 +35,7 @@ async def street(tmp_path: Path) -> AsyncIterator[Street]:
 
 @contextlib.asynccontextmanager
 async def _open(folder: Path) -> AsyncIterator[Street]:
-    async with open_sandbox(store=small_store()) as rough, open_sandbox(store=small_store()) as quiet:
+    async with open_sandbox(store=synthetic(4, 1)) as rough, open_sandbox(store=small_store()) as quiet:
         port = free_port()
         text = settings(rough, port, folder / "ignite-sync.db") + _second(quiet)
         text = text.replace("[sparklayer]\n", f'[sparklayer]\nlive_url = "{quiet.sparklayer.url}"\n')

@@ -232,7 +232,8 @@ class Audit:
 
     def tried(self, key: Key, attempts: int, left: float | None, *, busy: bool) -> None:
         """See to it that an entity is worked on once at a time, and not at once again when that failed."""
-        self.tries[key] += 1
+        # Every sweep reads the store's settings, which is one a minute for hours: only what failed is tried again.
+        self.tries[key] += key[0] != Kind.STORE.value or attempts > 0
         if busy:
             self.breach("two pieces of work at once for", *key)
         if self.tries[key] > MOST_TRIES:

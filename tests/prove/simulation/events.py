@@ -20,6 +20,9 @@ PATIENT = 0.7
 LOST = (404, 404, *FOREIGN)
 """What a gateway that has lost its way answers, most of all."""
 
+FAREWELLS, PARTING = 3, 6.0
+"""So much is taken away, and so many seconds before, at most, when a gateway loses its way."""
+
 DATA_TYPES = ("customers", "products", "purchases", "merchant")
 
 
@@ -107,8 +110,14 @@ async def _lock_out(world: World) -> None:
 
 
 async def _misroute(world: World) -> None:
-    """Have the gateway in front of a side forget where it is, while the merchant edits the store."""
+    """Have the gateway in front of a side forget where it is, while the merchant edits the store.
+
+    What the merchant takes away just before goes from SparkLayer only after a second look at the store.
+    """
     side = world.chance.choice(SIDES)
+    for _ in range(world.chance.randint(0, FAREWELLS)):
+        world.merchant.part()
+    await trio.sleep(world.chance.uniform(0, PARTING))
     page = world.weather.down[side] = Fault(world.chance.choice(["html", "text"]), number=world.chance.choice(LOST))
     world.trace.add("misrouted", side, page)
     world.merchant.part()

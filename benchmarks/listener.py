@@ -29,9 +29,9 @@ import trio
 
 from benchmarks.load import Result, load
 from benchmarks.seats import MEASURED, seat
-from daemon.listener.messages import Request, Response
+from daemon.listener.http.messages import Request, Response
+from daemon.listener.http.server import Server
 from daemon.listener.routes import Route, Routes
-from daemon.listener.server import Server
 from daemon.listener.webhooks import Endpoint, Webhooks
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Site
 from daemon.observability.metrics import Metrics

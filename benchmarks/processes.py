@@ -18,8 +18,8 @@ import psutil
 import trio
 from attrs import frozen
 
-from daemon.demo import free_port
-from daemon.http import Api
+from daemon.cli.demo import free_port
+from daemon.transport.http import Api
 
 ADMIN_TOKEN = "the-operator's"  # noqa: S105  it opens a daemon that lives for a minute on loopback
 WEBHOOK_SECRET = "the-secret-header's-value"  # noqa: S105  the same

@@ -1,6 +1,6 @@
 """The command `ignite-sync`, which is also `python -m daemon`."""
 
-from daemon import stopping
+from daemon.cli import stopping
 
 
 def main() -> None:

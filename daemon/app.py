@@ -21,29 +21,29 @@ import structlog
 import trio
 from attrs import frozen
 
-from daemon import stopping
+from daemon.admin.service import Verbs
+from daemon.cli import stopping
 from daemon.config import Settings
-from daemon.connecting import Connecting
-from daemon.departures import Departures
+from daemon.connections.factory import Workshop
+from daemon.connections.lifecycle import Connecting
+from daemon.connections.registry import Links
+from daemon.connections.reload import Reload, Reloading
+from daemon.connections.teardown import Departures
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, raise_config_error
-from daemon.links import Links
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
+from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Route, Routes
-from daemon.listener.server import Server
 from daemon.listener.webhooks import Webhooks
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.base import App, PlatformType
-from daemon.reloading import Reload, Reloading
 from daemon.storage.database import Database, open_database
 from daemon.storage.rotation import renew_seals
 from daemon.storage.vault import Vault, load_fingerprint
-from daemon.verbs import Verbs
-from daemon.workshop import Workshop
 
 FINISH_SECONDS = 20.0
 """For what is in flight after the first signal; a dyno is killed after 30."""
@@ -124,7 +124,7 @@ async def serve(
             nursery.start_soon(daemon.departures.run)
             nursery.start_soon(_until, stop, daemon.connecting.run)
             if reload is not None:
-                nursery.start_soon(_until, stop, partial(daemon.reloading.run, reload))
+                nursery.start_soon(_until, stop, partial(daemon.connections.reload.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.lines))
             task_status.started(address)
             await stop.wait()
@@ -135,7 +135,7 @@ async def serve(
         for line in daemon.supervisor.lines:
             await line.platform.aclose()
             await line.sparklayer.aclose()
-        for app in (*daemon.connecting.apps.values(), *daemon.reloading.retired):
+        for app in (*daemon.connecting.apps.values(), *daemon.connections.reload.retired):
             await app.aclose()
 
 

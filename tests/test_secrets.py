@@ -11,8 +11,7 @@ import pytest
 from daemon.config import ConnectionSettings, ListenerSettings, SecuritySettings, Settings
 from daemon.config.table import Table
 from daemon.errors import Blocked, Side
-from daemon.http import Answer
-from daemon.listener.messages import Request
+from daemon.listener.http.messages import Request
 from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
 from daemon.platforms.base import Installed
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings, _Granted
@@ -22,6 +21,7 @@ from daemon.platforms.bigcommerce.wire import Hook
 from daemon.sparklayer.token import Token, _Reply
 from daemon.storage.connections import Begin
 from daemon.storage.installs import Install, Wish
+from daemon.transport.http import Answer
 
 DAEMON = Path(__file__).parent.parent / "daemon"
 SOUNDS_SECRET = re.compile(r"secret|token|passw|credential|access_?key|api_?key", re.IGNORECASE)

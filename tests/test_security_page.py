@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from daemon.http import LARGEST_BODY
 from daemon.listener.apps import AT_ONCE
-from daemon.listener.limits import Limits
+from daemon.listener.http.limits import Limits
 from daemon.storage.tables import metadata
+from daemon.transport.http import LARGEST_BODY
 from tests.e2e.process import ADMIN_TOKEN, ROOT, Process, free_port
 
 PAGE = (ROOT / "SECURITY.md").read_text("utf-8")

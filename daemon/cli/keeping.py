@@ -35,7 +35,7 @@ def backup(path: Path | None, file: Path) -> None:
 
 def _backed_up(settings: "Settings", file: Path) -> tuple[int, str]:
     """Make a backup; return its size and who made it. Raises ConfigError, StorageTrouble and RefusedError."""
-    from daemon.remote import Daemon, UnreachableError
+    from daemon.cli.client import Daemon, UnreachableError
     from daemon.storage.backup import back_up, receive
 
     if settings.listener.admin_token is None:

@@ -20,8 +20,8 @@ def connect(
     path: Path | None, site: str, store_id: str | None, client_id: str, client_secret_file: Path | None
 ) -> None:
     """Connect SITE to a store, also one that was disconnected. The secret is asked for, or read from FILE."""
+    from daemon.cli.client import Daemon
     from daemon.model import Secret
-    from daemon.remote import Daemon
 
     settings = load_settings(path)
     secret = Secret(
@@ -63,7 +63,7 @@ def _credential(name: str, text: str) -> str:
 @config_option
 def disconnect(path: Path | None, site: str) -> None:
     """Disconnect SITE: webhooks and sync-log go, and all that is known of it here."""
-    from daemon.remote import Daemon
+    from daemon.cli.client import Daemon
 
     with talking():
         answer = Daemon(load_settings(path).listener).disconnect(site)

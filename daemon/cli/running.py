@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon import stopping
+from daemon.cli import stopping
 from daemon.cli.group import config_option, load_settings, main
 
 
@@ -35,7 +35,7 @@ def demo(ctx: click.Context, port: int, *, exit_when_done: bool) -> None:
     Starts a sample store, a stand-in for SparkLayer and the daemon between them. Needs nothing.
     """
     with stopping.exiting():
-        from daemon import demo as show
+        from daemon.cli import demo as show
 
         code = show.main(exit_when_done=exit_when_done, port=port)
     ctx.exit(code)
@@ -49,7 +49,7 @@ def check(ctx: click.Context, path: Path | None) -> None:
 
     The exit code is 2 when the settings must change, 1 when only something else is wrong.
     """
-    from daemon.checks import check_all
+    from daemon.cli.check import check_all
     from daemon.config import look_over
     from daemon.engine.leftovers import UNKNOWABLE
     from daemon.platforms import load_platforms

@@ -14,8 +14,8 @@ from daemon.cli.group import KINDS, Stop, config_option, load_settings, main, mo
 from daemon.cli.talk import ask, talking
 
 if TYPE_CHECKING:
-    from daemon.console import Progress
-    from daemon.remote import Daemon, FullSync, Status, ThrottleStatus, Waiting, WebhookStatus
+    from daemon.cli.client import Daemon, FullSync, Status, ThrottleStatus, Waiting, WebhookStatus
+    from daemon.cli.progress import Progress
 
 _POLL_SECONDS = 1.0
 _LONG_WAIT = 10.0
@@ -52,7 +52,7 @@ def sync(
 
     With --cancel nothing is started. What the cancelled run has not synced yet is synced as ordinary changes.
     """
-    from daemon.remote import Daemon
+    from daemon.cli.client import Daemon
 
     if cancel and (refresh or allow_removals or watch):
         raise click.UsageError("--cancel cannot be combined with --refresh, --allow-removals or --watch")
@@ -74,7 +74,7 @@ def sync(
 
 def _begun(daemon: "Daemon", site: str, kind: str, *, refresh: bool, allow_removals: bool) -> tuple[str, int, bool]:
     """Start a run, say so at once, and return its kind and id; False: it is one that was on its way already."""
-    from daemon.remote import UnderWayError, decode_status
+    from daemon.cli.client import UnderWayError, decode_status
 
     try:
         run_id = daemon.start(site, kind, refresh=refresh, allow_removals=allow_removals)
@@ -90,7 +90,7 @@ def _begun(daemon: "Daemon", site: str, kind: str, *, refresh: bool, allow_remov
 
 def _cancelled(daemon: "Daemon", site: str, kinds: Sequence[str]) -> bool:
     """Cancel the full syncs of `kinds` and say so; False when none was on its way."""
-    from daemon.remote import UnderWayError
+    from daemon.cli.client import UnderWayError
 
     cancelled = False
     for kind in kinds:
@@ -105,7 +105,7 @@ def _cancelled(daemon: "Daemon", site: str, kinds: Sequence[str]) -> bool:
 
 
 def _watched(daemon: "Daemon", site: str, kind: str, run_id: int) -> "FullSync":
-    from daemon.console import Progress
+    from daemon.cli.progress import Progress
 
     try:
         with Progress(f"{site} {kind}", sys.stderr) as progress:
@@ -128,7 +128,7 @@ def follow(
 
     Raises Stop when the run is no longer the latest one, so that its end cannot be seen any more.
     """
-    from daemon.remote import decode_status
+    from daemon.cli.client import decode_status
 
     while True:
         status = decode_status(daemon.status())
@@ -150,7 +150,7 @@ def status(path: Path | None, *, as_json: bool) -> None:
 
     The running daemon tells; when none answers, the database does.
     """
-    from daemon.remote import decode_status
+    from daemon.cli.client import decode_status
 
     with talking():
         answer = ask(load_settings(path), lambda daemon: daemon.status(), lambda offline: offline.status())

@@ -10,15 +10,15 @@ import click
 from daemon.cli.group import Stop
 
 if TYPE_CHECKING:
+    from daemon.cli.client import Daemon
+    from daemon.cli.offline import Offline
     from daemon.config import Settings
-    from daemon.offline import Offline
-    from daemon.remote import Daemon
 
 
 @contextlib.contextmanager
 def talking() -> Iterator[None]:
     """Turn what a running daemon refuses, or that there is none, into one line and exit code 1."""
-    from daemon.remote import RefusedError, UnreachableError
+    from daemon.cli.client import RefusedError, UnreachableError
 
     try:
         yield
@@ -30,12 +30,12 @@ def talking() -> Iterator[None]:
 
 def ask(settings: "Settings", running: "Callable[[Daemon], Any]", offline: "Callable[[Offline], Any]") -> Any:
     """Ask the running daemon, or the database when none answers, and say so. Raises ConfigError and RefusedError."""
-    from daemon.remote import Daemon, UnreachableError
+    from daemon.cli.client import Daemon, UnreachableError
 
     try:
         return running(Daemon(settings.listener))
     except UnreachableError as error:
         click.echo(f"ignite-sync: {error}; this is what {settings.database.path} has", err=True)
-    from daemon.offline import Offline
+    from daemon.cli.offline import Offline
 
     return offline(Offline(settings))

@@ -12,7 +12,7 @@ from collections.abc import Collection
 import structlog
 import trio
 
-from daemon.engine.line import Line
+from daemon.engine.context import Line
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.stragglers import LATE
 from daemon.errors import StorageTrouble

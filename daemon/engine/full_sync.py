@@ -14,8 +14,8 @@ from typing import TypeVar
 import structlog
 import trio
 
+from daemon.engine.context import Line
 from daemon.engine.leftovers import Leftovers
-from daemon.engine.line import Line
 from daemon.errors import Blocked, Forbidden, Rejected, Retry
 from daemon.model import LOGGED_KINDS, Kind, RunId
 from daemon.platforms.base import Page

@@ -10,8 +10,8 @@ from collections.abc import Collection
 import structlog
 import trio
 
+from daemon.engine.context import Line
 from daemon.engine.full_sync import FullSyncs
-from daemon.engine.line import Line
 from daemon.model import Kind
 from daemon.storage import full_syncs, gaps
 from daemon.storage.gaps import HOUR, Gap, Note

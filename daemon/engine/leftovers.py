@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 
-from daemon.engine.line import Line
-from daemon.engine.products.entry import Entry
+from daemon.engine.context import Line
+from daemon.engine.writers.products.entry import Entry
 from daemon.errors import Blocked, Rejected, Retry
+from daemon.issues import UNREAD
 from daemon.model import Kind, Sku
-from daemon.problems import UNREAD
 from daemon.storage import leftovers
 from daemon.storage.full_syncs import Run, Start, start
 from daemon.storage.ledger import Row

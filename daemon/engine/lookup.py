@@ -4,7 +4,7 @@ Both sides are asked: the store, and the ledger for what the store has no more. 
 was asked for is neither kept nor logged.
 """
 
-from daemon.engine.line import Line
+from daemon.engine.context import Line
 from daemon.errors import Rejected
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.platforms.base import BAD_ID, Match

@@ -16,14 +16,14 @@ import structlog
 import trio
 
 from daemon.engine.batch import Batch, Variants, Writer
+from daemon.engine.context import Desk, Line
 from daemon.engine.explanation import HELD, Explanation, Step
-from daemon.engine.line import Desk, Line
 from daemon.engine.stragglers import work_off
 from daemon.engine.verdict import Verdict
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
+from daemon.issues import Trouble, bounded, shortened
 from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts, VariantId
 from daemon.platforms.base import Entity
-from daemon.problems import Trouble, bounded, shortened
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
 from daemon.storage.issues import IssueRow

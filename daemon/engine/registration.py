@@ -10,8 +10,8 @@ import structlog
 import trio
 from attrs import evolve
 
+from daemon.engine.context import Line
 from daemon.engine.gaps import note_gaps
-from daemon.engine.line import Line
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Retry
 from daemon.model import Kind
 from daemon.platforms.base import Registration

@@ -11,14 +11,14 @@ from functools import partial
 
 from attrs import frozen
 
-from daemon.engine.products.entry import Terms
+from daemon.engine.writers.products.entry import Terms
 from daemon.errors import Blocked, Rejected, Side
 from daemon.model import StoreFacts
 from daemon.platforms.base import PlatformType
-from daemon.second_answer import confirmed
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.pricing import PriceList
 from daemon.sparklayer.stock import StockLocation
+from daemon.transport.second_answer import confirmed
 
 
 @frozen

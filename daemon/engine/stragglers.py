@@ -12,7 +12,7 @@ from typing import TypeVar
 import trio
 
 from daemon.engine.signal import Signal
-from daemon.throttle.aside import noticing
+from daemon.transport.throttle.aside import noticing
 
 LATE = 5.0
 """Seconds after the end of one job in which no other ends: those that are left are late."""

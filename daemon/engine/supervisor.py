@@ -6,9 +6,9 @@ task of theirs sends or writes anything any more, and their connections to both 
 
 from collections.abc import Iterable
 
-from daemon.engine.crew import Crew
-from daemon.engine.line import Line
-from daemon.engine.works import Works
+from daemon.engine.context import Line
+from daemon.engine.runner import Works
+from daemon.engine.task_group import Crew
 from daemon.model import ConnectionId
 
 

@@ -13,9 +13,9 @@ from functools import partial
 
 import trio
 
+from daemon.engine.context import Line
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.gaps import note_gaps
-from daemon.engine.line import Line
 from daemon.model import Kind
 from daemon.platforms.base import Page
 from daemon.storage import full_syncs

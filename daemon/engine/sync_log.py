@@ -13,10 +13,10 @@ import structlog
 import trio
 from attrs import evolve
 
-from daemon.engine.line import Line
+from daemon.engine.context import Line
 from daemon.errors import MISSING_RIGHT, Blocked, Forbidden, Missing, Rejected, Retry
+from daemon.issues import title
 from daemon.model import ExternalId, Kind
-from daemon.problems import title
 from daemon.sparklayer.sync_log import SyncError
 from daemon.storage import sync_log
 from daemon.storage.sync_log import Report

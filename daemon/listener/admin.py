@@ -17,7 +17,7 @@ from typing import Any
 from attrs import frozen
 
 from daemon.errors import StorageTrouble
-from daemon.listener.messages import Request, Response, json_response, problem
+from daemon.listener.http.messages import Request, Response, json_response, problem
 from daemon.listener.routes import Handler, Route, json_object
 from daemon.model import Secret
 from daemon.observability.metrics import CONTENT_TYPE, Metrics

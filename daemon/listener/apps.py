@@ -16,7 +16,7 @@ from typing import assert_never
 import trio
 from attrs import frozen
 
-from daemon.listener.messages import RETRY_LATER, Headers, Request, Response
+from daemon.listener.http.messages import RETRY_LATER, Headers, Request, Response
 from daemon.listener.routes import Route
 from daemon.platforms.base import App, AppRefused, Installed, Loaded, Uninstalled, Visit
 

@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 
 from daemon.byte_order_mark import without_mark
 from daemon.errors import StorageTrouble
-from daemon.listener.messages import RETRY_LATER, Fault, Request, Response, problem
+from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
 from daemon.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)

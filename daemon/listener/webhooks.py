@@ -14,7 +14,7 @@ import structlog
 from attrs import define, field, frozen
 
 from daemon.errors import StorageTrouble
-from daemon.listener.messages import Request, Response, problem
+from daemon.listener.http.messages import Request, Response, problem
 from daemon.listener.routes import Route
 from daemon.model import Change, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics, WebhookOutcome

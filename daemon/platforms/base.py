@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from daemon.errors import Failure
-from daemon.http import Transport
 from daemon.model import Change, ExternalId, Kind, Lane, Mapped, StoreFacts
-from daemon.platforms.shelf import Shelf
-from daemon.throttle import Limiter
-from daemon.wire import Observe
+from daemon.platforms.adapter_state import Shelf
+from daemon.transport.client import Observe
+from daemon.transport.http import Transport
+from daemon.transport.throttle import Limiter
 
 STORE = ExternalId("store")
 """The id of the one entity of the kind `store`."""

@@ -9,7 +9,6 @@ Every method may raise the failures of `daemon.errors`: Retry, Rejected (Missing
 from attrs import frozen
 
 from daemon.errors import Failure, KeyRefused, Missing, Side
-from daemon.http import Api, Transport
 from daemon.model import ApiKey, Lane, Site
 from daemon.sparklayer.client import Client, Known, nothing_known
 from daemon.sparklayer.customers import Customers, CustomerWrite
@@ -23,8 +22,9 @@ from daemon.sparklayer.settings import Settings
 from daemon.sparklayer.stock import Stock, StockLocation, StockRow
 from daemon.sparklayer.sync_log import SyncError, SyncLog
 from daemon.sparklayer.token import Tokens
-from daemon.throttle import AdaptivePolicy, Limiter
-from daemon.wire import Observe, Wire, ignore
+from daemon.transport.client import Observe, Wire, ignore
+from daemon.transport.http import Api, Transport
+from daemon.transport.throttle import AdaptivePolicy, Limiter
 
 __all__ = [
     "CustomerWrite",

@@ -15,14 +15,14 @@ import msgspec
 import trio
 
 from daemon.errors import Blocked, Failure, Rejected, Retry, Side
-from daemon.http import Answer, shortly
 from daemon.model import Lane
 from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals, is_empty_refusal
 from daemon.sparklayer.failures import Operation, entities_of, failure_of, words_of
 from daemon.sparklayer.own_words import UNSEEN
 from daemon.sparklayer.token import Token, Tokens
-from daemon.throttle import Rights
-from daemon.wire import Wire
+from daemon.transport.client import Wire
+from daemon.transport.http import Answer, shortly
+from daemon.transport.throttle import Rights
 
 T = TypeVar("T")
 

@@ -18,8 +18,8 @@ from http import HTTPStatus
 
 from attrs import define, field, frozen
 
-from daemon.http import Answer
 from daemon.sparklayer.own_words import Shape, one_with
+from daemon.transport.http import Answer
 
 BELIEVED_SECONDS = 3600.0
 TRIES = 4

@@ -16,10 +16,10 @@ import msgspec
 from attrs import frozen
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
-from daemon.http import Answer, temporary
 from daemon.sparklayer.empty_refusals import PRICE_LIST, Control
 from daemon.sparklayer.inferred import DUPLICATE_STATUSES, DUPLICATE_WORDS, FIRST_LINE, SUSPENDED
 from daemon.sparklayer.own_words import Shape, content_of, foreign
+from daemon.transport.http import Answer, temporary
 
 LONGEST_WORDS = 300
 

@@ -13,7 +13,7 @@ import msgspec
 from attrs import frozen
 
 from daemon.errors import Retry
-from daemon.http import Answer
+from daemon.transport.http import Answer
 
 FOREIGN = "foreign_answer"
 """The reason of the Retry that says: not SparkLayer answered."""

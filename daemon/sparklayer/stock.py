@@ -18,11 +18,11 @@ from attrs import frozen
 
 from daemon.model import Lane, Sku
 from daemon.model import Stock as Level
-from daemon.second_answer import agreed
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
+from daemon.transport.second_answer import agreed
 
 SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True, about=About.BODY)
 FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True, about=About.BODY)

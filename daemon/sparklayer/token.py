@@ -12,12 +12,12 @@ from attrs import frozen
 from msgspec import Meta
 
 from daemon.errors import Blocked, Failure, KeyRefused, Retry, Side
-from daemon.http import Answer, temporary
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.failures import Operation, words_of
 from daemon.sparklayer.inferred import KEY_ERROR, KEY_ERRORS, REFUSED_KEY, TOKEN_SECONDS
 from daemon.sparklayer.own_words import content_of, foreign, is_html, one_with
-from daemon.wire import Wire
+from daemon.transport.client import Wire
+from daemon.transport.http import Answer, temporary
 
 TOKEN = Operation(name="getAccessToken", method="POST", answers=one_with("access_token"))
 PATH = "/api/auth/token"

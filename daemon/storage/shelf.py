@@ -1,4 +1,4 @@
-"""An adapter's notes in the database; see `daemon.platforms.shelf` for what they are and what is promised."""
+"""An adapter's notes in the database; see `daemon.platforms.adapter_state` for what they are and what is promised."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol

@@ -9,7 +9,6 @@ from typing import Any
 import trio
 from attrs import define, evolve, field
 
-from daemon.http import Transport
 from daemon.model import ExternalId, Kind, Secret
 from daemon.platforms.bigcommerce import PLATFORM
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -19,6 +18,7 @@ from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.hooks import Hook as Registered
 from daemon.sandbox.transport import InProcess
+from daemon.transport.http import Transport
 from tests.conformance.kit import Hook, Kit, Sent
 
 URL = "http://shop.test"

@@ -8,10 +8,10 @@ import trio
 from attrs import define, field
 
 from daemon.errors import Retry
-from daemon.http import ApiCall
 from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.adapter_state import MemoryShelf, Note
 from daemon.platforms.base import Entity, Page, Platform, WebhookReader
-from daemon.platforms.shelf import MemoryShelf, Note
+from daemon.transport.http import ApiCall
 from tests.conformance.kit import Kit, Stand
 from tests.conformance.wire import Wire
 

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from daemon.http import Transport
 from daemon.model import ExternalId, Kind
 from daemon.platforms import load_platforms
 from daemon.platforms.base import PlatformType
+from daemon.transport.http import Transport
 
 
 @frozen(kw_only=True)

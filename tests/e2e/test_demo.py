@@ -18,7 +18,7 @@ DEMO = [sys.executable, "-u", "-m", "daemon", "demo", "--port", "0"]
 
 FORGETFUL = """
 import contextlib
-from daemon import demo
+from daemon.cli import demo
 from daemon.sandbox import answer, open_sandbox
 
 @contextlib.asynccontextmanager

@@ -23,14 +23,15 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from daemon import sparklayer
+from daemon.connections.factory import known_id
 from daemon.engine.batch import Writer
-from daemon.engine.customers.writer import CustomerWriter
-from daemon.engine.gate import Gate
-from daemon.engine.line import Line, Options
-from daemon.engine.orders import OrderWriter
+from daemon.engine.context import Line, Options
+from daemon.engine.pause import Gate
 from daemon.engine.pipeline import Pipeline
-from daemon.engine.products.writer import ProductWriter
-from daemon.engine.store import StoreWriter
+from daemon.engine.writers.customers.writer import CustomerWriter
+from daemon.engine.writers.orders import OrderWriter
+from daemon.engine.writers.products.writer import ProductWriter
+from daemon.engine.writers.store import StoreWriter
 from daemon.errors import Side
 from daemon.model import (
     ApiKey,
@@ -62,8 +63,7 @@ from daemon.storage import outbox, removals
 from daemon.storage.database import InlineDatabase
 from daemon.storage.removals import Allow
 from daemon.storage.vault import Vault, load_fingerprint
-from daemon.throttle import AdaptivePolicy, Limiter
-from daemon.workshop import known_id
+from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.contract import CONTRACT
 from tests.storage.house import TABLES, House
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import trio
 
+from daemon.admin.inspection import held_removals
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
-from daemon.inspection import held_removals
 from daemon.model import Kind, Lane
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.storage import connections
-from tests.engine.customers.people import customer
 from tests.engine.fakes import Bench, open_bench, product
-from tests.engine.test_orders import order
+from tests.engine.writers.customers.people import customer
+from tests.engine.writers.test_orders import order
 
 MANY, LOST, LIMIT = 120, 60, 50
 HOUR = 3600.0

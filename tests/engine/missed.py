@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 
 from daemon.engine.deliveries import LONGEST_OUTAGE
-from daemon.engine.works import Works
+from daemon.engine.runner import Works
 from daemon.model import Kind, Stock
 from daemon.platforms.base import Registration, WebhookTimes
 from daemon.storage import gaps

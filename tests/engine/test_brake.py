@@ -8,12 +8,12 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from daemon.admin.status import connection_status
 from daemon.engine.actor import Actor
 from daemon.engine.explanation import HELD, Step
 from daemon.engine.full_sync import FullSyncs
 from daemon.model import ExternalId, Kind, Problem
 from daemon.sandbox.faults import answer
-from daemon.status import connection_status
 from daemon.storage import connections
 from tests.engine import losses
 from tests.engine.fakes import Bench, open_bench

@@ -10,9 +10,9 @@ from daemon.model import Kind
 from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS
-from tests.engine.customers.people import customer
 from tests.engine.fakes import Bench, open_bench, product
-from tests.engine.test_orders import CART, OTHER, THIRD, order
+from tests.engine.writers.customers.people import customer
+from tests.engine.writers.test_orders import CART, OTHER, THIRD, order
 
 pytestmark = pytest.mark.holds("A2")
 

@@ -6,9 +6,9 @@ from trio.testing import MockClock
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE, Step
 from daemon.model import ExternalId, Kind, Problem, Stock
 from daemon.sandbox.faults import reset
-from tests.engine.customers.people import customer
 from tests.engine.fakes import Bench, open_bench, product
-from tests.engine.test_orders import order
+from tests.engine.writers.customers.people import customer
+from tests.engine.writers.test_orders import order
 
 ONE = ExternalId("1")
 

@@ -10,6 +10,8 @@ import structlog
 import trio
 from trio.testing import MockClock
 
+from daemon.admin.status import connection_status
+from daemon.cli.client import decode_status
 from daemon.cli.syncing import describe
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
@@ -17,9 +19,7 @@ from daemon.engine.sync_log import SyncLogWriter
 from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.model import Kind
 from daemon.platforms.base import Page
-from daemon.remote import decode_status
 from daemon.sandbox.faults import answer
-from daemon.status import connection_status
 from daemon.storage import connections
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
 from tests.storage.house import TABLES

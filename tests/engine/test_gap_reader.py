@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from daemon.engine.gaps import AT_ONCE, GapReader, note_gaps
-from daemon.engine.works import Works
+from daemon.engine.runner import Works
 from daemon.errors import Blocked, Side
 from daemon.model import Kind, Lane
 from daemon.storage import full_syncs, gaps

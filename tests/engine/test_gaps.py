@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from daemon.engine.deliveries import LONGEST_OUTAGE, SILENCE, Deliveries
 from daemon.engine.gaps import note_gaps
-from daemon.engine.works import Works
+from daemon.engine.runner import Works
 from daemon.storage.gaps import HOUR
 from tests.engine.fakes import EPOCH, Bench
 from tests.engine.missed import (

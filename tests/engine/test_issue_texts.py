@@ -4,12 +4,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon import inspection
+from daemon.admin import inspection
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.runner import Works
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.engine.works import Works
+from daemon.issues import MOST_LISTED, Trouble
 from daemon.model import Kind
-from daemon.problems import MOST_LISTED, Trouble
 from daemon.storage import connections
 from tests.engine.fakes import Bench, open_bench
 from tests.engine.test_runs import KINDS, entity

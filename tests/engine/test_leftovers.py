@@ -22,9 +22,9 @@ from daemon.sandbox.faults import answer
 from daemon.storage import leftovers
 from daemon.storage.tables import metadata
 from tests.engine import losses
-from tests.engine.customers.people import customer
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench, product
 from tests.engine.test_full_sync import RUNS, fill, running, until
+from tests.engine.writers.customers.people import customer
 
 pytestmark = pytest.mark.holds("D6")
 

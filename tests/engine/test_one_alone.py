@@ -16,10 +16,10 @@ from daemon.errors import Forbidden, Rejected, Side
 from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
 from daemon.platforms.base import Entity
 from daemon.sandbox.faults import answer, delay
-from daemon.throttle.rights import LONGEST_PAUSE
-from tests.engine.customers.people import customer
+from daemon.transport.throttle.rights import LONGEST_PAUSE
 from tests.engine.fakes import Bench, open_bench, product
-from tests.engine.test_orders import PLACED, order
+from tests.engine.writers.customers.people import customer
+from tests.engine.writers.test_orders import PLACED, order
 
 COUNT = 12
 LATEST = 9.0

@@ -15,9 +15,9 @@ from daemon.engine.sweep import DAY, Sweep
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.model import Customer, Kind, Lane, Order, Problem, Product
 from daemon.sandbox.faults import answer
-from tests.engine.customers.people import customer
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
-from tests.engine.test_orders import order
+from tests.engine.writers.customers.people import customer
+from tests.engine.writers.test_orders import order
 from tests.storage.house import TABLES
 
 KINDS = [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS]

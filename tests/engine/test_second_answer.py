@@ -10,10 +10,10 @@ from trio.testing import MockClock
 
 from daemon.model import Kind
 from daemon.sandbox.faults import Act, answer, html, reset
-from tests.engine.customers.people import customer
-from tests.engine.customers.people import held as customers
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench, product
-from tests.engine.test_orders import CART, OTHER, order, purchase, types
+from tests.engine.writers.customers.people import customer
+from tests.engine.writers.customers.people import held as customers
+from tests.engine.writers.test_orders import CART, OTHER, order, purchase, types
 
 pytestmark = pytest.mark.holds("A3")
 

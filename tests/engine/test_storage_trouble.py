@@ -12,12 +12,12 @@ import trio
 from attrs import define
 from trio.testing import MockClock
 
-from daemon.engine.works import Works
+from daemon.engine.runner import Works
 from daemon.errors import StorageTrouble
 from daemon.model import Kind
 from daemon.storage.database import Operation, Storage
-from tests.engine.customers.people import customer, held
 from tests.engine.fakes import Bench, open_bench, product
+from tests.engine.writers.customers.people import customer, held
 
 C = TypeVar("C")
 R = TypeVar("R")

@@ -9,8 +9,8 @@ from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.runner import MOST_CRASHES, Works
 from daemon.engine.supervisor import Supervisor
-from daemon.engine.works import MOST_CRASHES, Works
 from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.model import ConnectionId
 from daemon.platforms.base import Registration

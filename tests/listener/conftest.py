@@ -16,10 +16,10 @@ from attrs import define, field, frozen
 from trio.testing import memory_stream_pair
 
 from daemon.errors import StorageTrouble
-from daemon.listener.limits import Limits
-from daemon.listener.messages import Request, Response, json_response
+from daemon.listener.http.limits import Limits
+from daemon.listener.http.messages import Request, Response, json_response
+from daemon.listener.http.server import Server
 from daemon.listener.routes import Refused, Route, Routes
-from daemon.listener.server import Server
 from daemon.observability.metrics import Metrics
 
 

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from daemon.errors import StorageTrouble
 from daemon.listener.admin import Admin
-from daemon.listener.messages import Request, Response
+from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Refused, Routes
 from daemon.model import Kind, Secret, Site
 from daemon.observability.metrics import CONTENT_TYPE, Metrics

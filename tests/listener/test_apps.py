@@ -8,7 +8,7 @@ from attrs import define, field
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.listener.apps import AT_ONCE, Apps
-from daemon.listener.messages import Request, Response
+from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Routes
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import AppRefused, Installed, Loaded, Uninstalled, Visit

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 
-from daemon.listener.limits import Limits
-from daemon.listener.messages import Request, Response
-from daemon.listener.parser import Parser
+from daemon.listener.http.limits import Limits
+from daemon.listener.http.messages import Request, Response
+from daemon.listener.http.parser import Parser
+from daemon.listener.http.server import Server
 from daemon.listener.routes import Route, Routes
-from daemon.listener.server import Server
 from daemon.observability.metrics import Metrics
 
 LIMITS = Limits(body=200, head=400)

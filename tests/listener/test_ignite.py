@@ -10,8 +10,8 @@ import yaml
 from attrs import define, field
 
 from daemon.errors import Blocked, Rejected, Retry, Side, StorageTrouble
+from daemon.listener.http.messages import Request, Response
 from daemon.listener.ignite import TRIGGERED, Ignite, PulledPage
-from daemon.listener.messages import Request, Response
 from daemon.listener.routes import Refused, Routes
 from daemon.model import ApiKey, Kind, Secret, Site
 from daemon.observability.metrics import Metrics

@@ -4,7 +4,7 @@ import codecs
 
 import pytest
 
-from daemon.listener.messages import Request
+from daemon.listener.http.messages import Request
 from daemon.listener.routes import Refused, json_object
 from daemon.model import Change, ExternalId, Kind, Secret
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings

@@ -7,7 +7,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
-from daemon.listener.limits import Limits
+from daemon.listener.http.limits import Limits
 
 GET = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"
 SLOW = GET.replace(b"hello", b"slow")

@@ -5,8 +5,8 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from daemon.listener.connection import PIECE
-from daemon.listener.messages import Response
+from daemon.listener.http.connection import PIECE
+from daemon.listener.http.messages import Response
 
 GET = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"
 MIB = 1024 * 1024

@@ -11,8 +11,8 @@ import pytest
 import structlog
 import trio
 
-from daemon.listener.connection import IN_A_ROW
-from daemon.listener.limits import Limits, raise_file_limit
+from daemon.listener.http.connection import IN_A_ROW
+from daemon.listener.http.limits import Limits, raise_file_limit
 from tests.listener.crowd import GET, HEAD, Crowd
 
 MANY = 10_000

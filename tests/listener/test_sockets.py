@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from daemon.listener.limits import Limits, raise_file_limit
+from daemon.listener.http.limits import Limits, raise_file_limit
 
 GET = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n"
 HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\n"

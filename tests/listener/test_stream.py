@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.listener.stream import SocketStream
+from daemon.listener.http.stream import SocketStream
 
 MUCH = bytes(range(256)) * 40_000
 """More than the buffers of both sockets take."""

@@ -15,11 +15,11 @@ from trio.testing import MockClock, memory_stream_pair
 
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
+from daemon.listener.http.limits import Limits
+from daemon.listener.http.parser import Parser
+from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
-from daemon.listener.limits import Limits
-from daemon.listener.parser import Parser
 from daemon.listener.routes import Routes
-from daemon.listener.server import Server
 from daemon.listener.webhooks import Endpoint, Webhooks
 from daemon.model import ConnectionId, Secret, Site
 from daemon.observability.metrics import Metrics

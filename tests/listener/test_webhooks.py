@@ -13,7 +13,7 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from daemon.errors import StorageTrouble
-from daemon.listener.messages import Request, Response
+from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Routes
 from daemon.listener.webhooks import Endpoint, Webhooks
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Site

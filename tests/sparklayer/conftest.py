@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from attrs import define, field
 
-from daemon.http import ApiCall
 from daemon.model import ApiKey, Secret, Site
 from daemon.sandbox.message import Request
 from daemon.sandbox.sparklayer.contract import contract
 from daemon.sparklayer import SparkLayer, connect
+from daemon.transport.http import ApiCall
 from tests.contract import CONTRACT, template_of
 
 Answer = Callable[[httpx.Request], httpx.Response]

@@ -7,12 +7,12 @@ import trio
 import trio.testing
 
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
-from daemon.http import Answer
 from daemon.model import ExternalId, Lane, Secret
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.failures import Operation, failure_of, lines_of, words_of
 from daemon.sparklayer.own_words import UNSEEN
 from daemon.sparklayer.token import Token, read
+from daemon.transport.http import Answer
 
 PLAIN = Operation(name="plain", method="POST", answers=UNSEEN)
 KEYED = Operation(name="keyed", method="POST", answers=UNSEEN, keyed=True, concurrent=True)

@@ -10,14 +10,14 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
-from daemon.http import Api
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
 from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, NOBODY
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.token import TOKEN, Tokens
-from daemon.throttle import AdaptivePolicy, Limiter
-from daemon.wire import Wire, ignore
+from daemon.transport.client import Wire, ignore
+from daemon.transport.http import Api
+from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.sparklayer.test_own_words import OPERATIONS, PAGES, UNDOCUMENTED
 
 pytestmark = pytest.mark.holds("A2")

@@ -11,15 +11,15 @@ from trio.testing import MockClock
 
 import daemon.sparklayer
 from daemon.errors import Blocked, Duplicate, Failure, KeyRefused, Missing, Rejected, Retry, Side
-from daemon.http import Answer, Api
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
 from daemon.sparklayer.failures import Operation, failure_of
 from daemon.sparklayer.inferred import KEY_ERRORS
 from daemon.sparklayer.own_words import FOREIGN
 from daemon.sparklayer.token import TOKEN, Token, Tokens, read
-from daemon.throttle import AdaptivePolicy, Limiter
-from daemon.wire import Wire, ignore
+from daemon.transport.client import Wire, ignore
+from daemon.transport.http import Answer, Api
+from daemon.transport.throttle import AdaptivePolicy, Limiter
 
 pytestmark = pytest.mark.holds("A1")
 

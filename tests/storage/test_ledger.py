@@ -7,13 +7,13 @@ import pytest
 from attrs import evolve
 from sqlalchemy import Connection
 
+from daemon.connections.factory import known_id
 from daemon.model import Key, Kind, Lane, Sku
 from daemon.sparklayer.empty_refusals import CUSTOMER, PRICE_LIST, PRODUCT, PURCHASE, Control
 from daemon.storage import ledger
 from daemon.storage.ledger import Mark
 from daemon.storage.overview import overview
 from daemon.storage.settle import Again, Done
-from daemon.workshop import known_id
 from tests.storage.house import PRODUCTS, TABLES, House, id_, issue, row
 
 SHIRT = Sku("SHIRT")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from daemon.model import Site
-from daemon.platforms.shelf import MemoryShelf, Note, Shelf
+from daemon.platforms.adapter_state import MemoryShelf, Note, Shelf
 from daemon.storage import connections
 from daemon.storage.shelf import DiskShelf
 from tests.storage.house import House

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from daemon.errors import Failure, Retry
-from daemon.http import Transport
 from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
+from daemon.platforms.adapter_state import MemoryShelf, Shelf
 from daemon.platforms.base import Announce, Entity, Match, Page, Registration, tell_nobody
 from daemon.platforms.bigcommerce import hooks, wire
 from daemon.platforms.bigcommerce.client import Client
@@ -16,8 +16,8 @@ from daemon.platforms.bigcommerce.products.reader import ProductReader
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.store import StoreReader
 from daemon.platforms.bigcommerce.webhooks import required_secret
-from daemon.platforms.shelf import MemoryShelf, Shelf
-from daemon.wire import Observe, ignore
+from daemon.transport.client import Observe, ignore
+from daemon.transport.http import Transport
 
 
 class Reader(Protocol):

@@ -12,15 +12,15 @@ import msgspec
 from msgspec.json import Decoder
 
 from daemon.errors import Blocked, Rejected, Retry, Side
-from daemon.http import Answer, Api, Transport, shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, refusal
 from daemon.platforms.bigcommerce.rights import entities_of, operation_of, right_needed
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.throttle import Limiter, Rights, WindowPolicy
-from daemon.wire import Observe, Wire
+from daemon.transport.client import Observe, Wire
+from daemon.transport.http import Answer, Api, Transport, shortly
+from daemon.transport.throttle import Limiter, Rights, WindowPolicy
 
 T = TypeVar("T")
 

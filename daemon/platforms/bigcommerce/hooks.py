@@ -27,7 +27,7 @@ from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.platforms.bigcommerce.webhooks import KINDS, REGISTERED, SECRET_HEADER
 from daemon.platforms.bigcommerce.wire import HEALTH, HOOK, RAW_LISTING, Hook, decode
-from daemon.platforms.second_look import listed_or_empty
+from daemon.platforms.shared.second_look import listed_or_empty
 
 PATH = "/v3/hooks"
 HEALTH_PATH = "/v3/hooks/admin"

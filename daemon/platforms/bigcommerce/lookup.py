@@ -17,12 +17,12 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.errors import Missing
-from daemon.http import shortly
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import MOST_FOUND, Match
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import LARGEST_ID, is_id, listed
+from daemon.transport.http import shortly
 
 LIMIT = 250
 PRODUCTS, VARIANTS = "/v3/catalog/products", "/v3/catalog/variants"

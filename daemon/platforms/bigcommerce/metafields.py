@@ -22,16 +22,16 @@ from attrs import define, field, frozen
 from msgspec import Raw
 
 from daemon.errors import Failure, Missing, Retry
-from daemon.http import shortly
 from daemon.model import Lane
+from daemon.platforms.adapter_state import Note, Shelf
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import MARGIN, seconds_of, since_text
 from daemon.platforms.bigcommerce.ids import padded
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.secondary import of_each
-from daemon.platforms.shelf import Note, Shelf
-from daemon.second_answer import SECOND_AFTER
+from daemon.transport.http import shortly
+from daemon.transport.second_answer import SECOND_AFTER
 
 NAMESPACE = "sparklayer"
 LIMIT = 250

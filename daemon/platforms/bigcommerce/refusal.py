@@ -18,9 +18,9 @@ from typing import Any, Final
 import msgspec
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
-from daemon.http import Answer, retry_after
 from daemon.model import Secret
-from daemon.retry_after import LONGEST_WAIT, as_seconds
+from daemon.transport.http import Answer, retry_after
+from daemon.transport.retry_after import LONGEST_WAIT, as_seconds
 
 LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"

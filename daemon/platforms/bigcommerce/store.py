@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from daemon.errors import Blocked, Missing, Retry
-from daemon.http import shortly
+from daemon.issues import Trouble
 from daemon.model import ExternalId, Lane, Mapped, StoreFacts
 from daemon.platforms.base import STORE, Entity, Page
 from daemon.platforms.bigcommerce import wire
@@ -16,7 +16,7 @@ from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.products.mapping import GRAMS_IN
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
-from daemon.problems import Trouble
+from daemon.transport.http import shortly
 
 LIMIT = 250
 _STORE = Shape(wire.Store)

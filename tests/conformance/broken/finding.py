@@ -6,8 +6,8 @@ import structlog
 
 from daemon.errors import Failure
 from daemon.model import ExternalId, Kind
+from daemon.platforms.adapter_state import Note
 from daemon.platforms.base import Match
-from daemon.platforms.shelf import Note
 from tests.conformance.broken.base import Broken
 
 log = structlog.get_logger()

@@ -3,8 +3,8 @@
 import structlog
 
 from daemon.model import Kind, StoreFacts
+from daemon.platforms.adapter_state import Note
 from daemon.platforms.base import Page
-from daemon.platforms.shelf import Note
 from tests.conformance.broken.base import Broken
 
 log = structlog.get_logger()

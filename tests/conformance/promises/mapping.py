@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
+from daemon.issues import Trouble
 from daemon.model import Customer, Kind, Mapped, Order, Product, StoreFacts
 from daemon.platforms.base import STORE, Entity
-from daemon.problems import Trouble
 from tests.conformance.house import House
 from tests.conformance.promise import ALL, of
 

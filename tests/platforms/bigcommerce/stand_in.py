@@ -6,9 +6,9 @@ from typing import Any
 import trio
 
 from daemon.model import ExternalId, Kind, Lane, Secret, StoreFacts
+from daemon.platforms.adapter_state import MemoryShelf, Shelf
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.shelf import MemoryShelf, Shelf
 from daemon.sandbox import BigCommerce as StandIn
 from daemon.sandbox import BigCommerceOptions, Store
 from daemon.sandbox.message import Request, Response

@@ -12,9 +12,9 @@ from trio.testing import MockClock
 
 from daemon.errors import Failure
 from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product
+from daemon.platforms.adapter_state import MemoryShelf
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
-from daemon.platforms.shelf import MemoryShelf
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.message import json as respond
 from daemon.sandbox.server import answered

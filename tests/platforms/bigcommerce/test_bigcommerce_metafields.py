@@ -6,9 +6,9 @@ import pytest
 from trio.testing import MockClock
 
 from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.adapter_state import MemoryShelf
 from daemon.platforms.base import BESIDE
 from daemon.platforms.bigcommerce.metafields import MOST_ASKED
-from daemon.platforms.shelf import MemoryShelf
 from daemon.sandbox import answer, call
 from daemon.sandbox.message import Request, Response
 from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
-from daemon.http import Answer
 from daemon.model import Secret
 from daemon.platforms.bigcommerce.refusal import LONGEST_WORDS, refusal
+from daemon.transport.http import Answer
 
 TOKEN = Secret("very-secret-token")
 WEBHOOK_SECRET = Secret("what-our-webhooks-carry")

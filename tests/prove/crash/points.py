@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from attrs import define, frozen
 
-from daemon.http import Answer, Api
 from daemon.storage import connections, full_syncs, ledger, outbox, sweeps, sync_log, vault
 from daemon.storage.database import Seat, _all
 from daemon.storage.migrate import upgrade
 from daemon.storage.settle import settle
+from daemon.transport.http import Answer, Api
 
 R = TypeVar("R")
 

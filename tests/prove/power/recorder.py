@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from daemon.cli import main
-from daemon.listener.messages import Request, Response
+from daemon.listener.http.messages import Request, Response
 from daemon.listener.webhooks import Webhooks
 from daemon.storage import database
 from tests.prove.power.shim import Shim

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import trio
 
+from daemon.cli.offline import Offline
 from daemon.config import load
-from daemon.offline import Offline
 from daemon.platforms import load_platforms
 from daemon.sandbox import Store, answer
 from tests.e2e.harness import House, OpenHouse

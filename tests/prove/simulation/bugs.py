@@ -14,13 +14,13 @@ import structlog
 from attrs import evolve
 from sqlalchemy import Connection, select, update
 
-from daemon.engine.customers import exchange
+from daemon.engine.context import Line
 from daemon.engine.full_sync import FullSyncs
-from daemon.engine.line import Line
 from daemon.engine.pipeline import Pipeline
-from daemon.engine.products import diff
-from daemon.engine.products.push import Pusher
 from daemon.engine.verdict import Verdict
+from daemon.engine.writers.customers import exchange
+from daemon.engine.writers.products import diff
+from daemon.engine.writers.products.push import Pusher
 from daemon.model import ExternalId, RunId
 from daemon.sparklayer import customers, failures, own_words
 from daemon.sparklayer.token import Token, Tokens
@@ -29,9 +29,9 @@ from daemon.storage import settle as settling
 from daemon.storage.freshness import Freshness
 from daemon.storage.tables import full_syncs as runs
 from daemon.storage.tables import outbox as changes
-from daemon.throttle import rights
-from daemon.throttle.limiter import Limiter
-from daemon.throttle.window import WindowPolicy
+from daemon.transport.throttle import rights
+from daemon.transport.throttle.limiter import Limiter
+from daemon.transport.throttle.window import WindowPolicy
 from tests.prove.simulation.disk import Storage
 
 Patch = Any

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 
 import trio
 
-from daemon.engine.line import SYNCED_KINDS, Desk
-from daemon.engine.works import Works
+from daemon.engine.context import SYNCED_KINDS, Desk
+from daemon.engine.runner import Works
 from daemon.sandbox.expectation import (
     attribute_differences,
     customer_differences,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
-from daemon.listener.messages import Request, Response
+from daemon.listener.http.messages import Request, Response
 from daemon.sandbox.message import Response as Sandbox
 from tests.prove.simulation.life import IGNITE_TOKEN, SECRETS
 from tests.prove.simulation.traffic import listed

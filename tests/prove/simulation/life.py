@@ -17,15 +17,17 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
+from daemon.admin.service import Verbs
 from daemon.app import FINISH_SECONDS
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings, SparkLayerSettings, SyncSettings
-from daemon.connecting import Connecting
-from daemon.departures import Departures
+from daemon.connections.factory import Workshop
+from daemon.connections.lifecycle import Connecting
+from daemon.connections.registry import Links
+from daemon.connections.teardown import Departures
 from daemon.engine.supervisor import Supervisor
-from daemon.links import Links
+from daemon.listener.http.messages import Request, Response
 from daemon.listener.ignite import Ignite
-from daemon.listener.messages import Request, Response
 from daemon.listener.routes import Routes
 from daemon.listener.webhooks import Webhooks
 from daemon.model import Secret
@@ -34,8 +36,6 @@ from daemon.platforms import load_platforms
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.storage.database import Database
 from daemon.storage.vault import Vault, load_fingerprint
-from daemon.verbs import Verbs
-from daemon.workshop import Workshop
 from tests.prove.simulation.disk import Committed, Disk, Storage
 from tests.prove.simulation.network import SHOP_URL, SITE_URL, Connected
 from tests.prove.simulation.steady import Clock

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import trio
 from attrs import define, field
 
-from daemon.listener.messages import Request
+from daemon.listener.http.messages import Request
 from daemon.sandbox.post import Unanswered
 from tests.prove.simulation.life import Life
 from tests.prove.simulation.trace import Trace

@@ -20,7 +20,7 @@ from unittest import mock
 import trio.testing
 from attrs import define, field
 
-import daemon.workshop
+import daemon.connections.factory
 
 HASH_SEED = "0"
 EPOCH = 1_800_000_000.0
@@ -68,7 +68,7 @@ def steady(seed: int) -> Iterator[Clock]:
         return random.Random(chance.getrandbits(64))
 
     with (
-        mock.patch.object(daemon.workshop, "random", SimpleNamespace(Random=jitter)),
+        mock.patch.object(daemon.connections.factory, "random", SimpleNamespace(Random=jitter)),
         mock.patch.object(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", new=True),
         mock.patch.object(trio._core._run, "_r", random.Random(f"scheduler of {seed}")),
         mock.patch.object(secrets, "token_hex", token),

@@ -8,7 +8,7 @@ from unittest import mock
 import trio
 from attrs import define, field, frozen
 
-import daemon.http
+import daemon.transport.http
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
 from daemon.sandbox import BigCommerce, BigCommerceOptions, SparkLayer, SparkLayerOptions, Store
 from daemon.sandbox.post import Poster
@@ -198,7 +198,9 @@ class World:
 
     def _composed(self, life: Life) -> "mock._patch[Any]":
         """Have the daemon's clients speak through the network."""
-        return mock.patch.object(daemon.http, "_single_connection", partial(self.network.connection, life.connected))
+        return mock.patch.object(
+            daemon.transport.http, "_single_connection", partial(self.network.connection, life.connected)
+        )
 
 
 def could_not_start(life: Life) -> bool:

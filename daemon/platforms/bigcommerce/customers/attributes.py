@@ -13,8 +13,8 @@ from typing import TypeVar
 import msgspec
 from attrs import frozen
 
+from daemon.issues import Trouble
 from daemon.model import Credit, Problem
-from daemon.problems import Trouble
 
 T = TypeVar("T")
 

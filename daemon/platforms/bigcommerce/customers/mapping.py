@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
+from daemon.issues import Trouble
 from daemon.model import Address, AddressId, Customer, ExternalId, Mapped, Problem, StoreFacts
 from daemon.platforms.bigcommerce.customers import attributes, wire
 from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.wire import Odd
-from daemon.problems import Trouble
 
 PLATFORM = "BigCommerce"
 LONGEST_SHOWN = 40

@@ -14,12 +14,12 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.errors import Failure
-from daemon.http import shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers.wire import Customer
 from daemon.platforms.bigcommerce.secondary import of_lists
+from daemon.transport.http import shortly
 
 LIMIT = 250
 MOST_ASKED = 50

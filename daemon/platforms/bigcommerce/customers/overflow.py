@@ -13,7 +13,6 @@ from attrs import frozen
 from msgspec import Raw
 
 from daemon.errors import Failure
-from daemon.http import shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -21,6 +20,7 @@ from daemon.platforms.bigcommerce.customers.wire import Customer, Owned, read_ow
 from daemon.platforms.bigcommerce.ids import listed
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.secondary import of_lists
+from daemon.transport.http import shortly
 
 B = TypeVar("B", bound=Owned)
 

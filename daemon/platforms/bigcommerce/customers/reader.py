@@ -18,8 +18,8 @@ from attrs import evolve, frozen
 from msgspec import Raw
 
 from daemon.errors import Failure, Rejected, Retry
-from daemon.http import shortly
 from daemon.model import Customer, ExternalId, Lane, Mapped, StoreFacts
+from daemon.platforms.adapter_state import Shelf
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -47,8 +47,8 @@ from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import is_id, listed
 from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.second_look import listed_or_empty
-from daemon.platforms.shelf import Shelf
+from daemon.platforms.shared.second_look import listed_or_empty
+from daemon.transport.http import shortly
 
 PATH = "/v3/customers"
 LIMIT = 250

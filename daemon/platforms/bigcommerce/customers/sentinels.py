@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import define
 
-from daemon.platforms.shelf import Note, Shelf
+from daemon.platforms.adapter_state import Note, Shelf
 
 MOST = 3
 """The number of customers that are known: enough for one to be left when the one asked for is among them."""

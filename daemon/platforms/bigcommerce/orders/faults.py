@@ -6,12 +6,12 @@ Names are those of BigCommerce, behind the line's own where it is one of a line.
 from collections.abc import Iterator
 from decimal import Decimal
 
+from daemon.issues import Trouble
 from daemon.model import Mapped, Order, Problem, StoreFacts
 from daemon.platforms.bigcommerce.amounts import in_bounds
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import wire
 from daemon.platforms.bigcommerce.wire import Odd
-from daemon.problems import Trouble
 
 PLATFORM = "BigCommerce"
 

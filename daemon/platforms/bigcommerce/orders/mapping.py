@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from attrs import evolve, frozen
 
+from daemon.issues import Trouble
 from daemon.model import (
     Address,
     CartId,
@@ -30,7 +31,6 @@ from daemon.platforms.bigcommerce.dates import moment_of
 from daemon.platforms.bigcommerce.orders import wire
 from daemon.platforms.bigcommerce.orders.faults import PLATFORM, problems_of, url_of
 from daemon.platforms.bigcommerce.orders.pieces import Pieces
-from daemon.problems import Trouble
 
 NO_MOMENT = datetime.fromtimestamp(0, UTC)
 """Stands where a date of an order is none; such an order is not sent."""

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from msgspec import Raw, structs
 
 from daemon.errors import Failure, Missing, Rejected, Retry
-from daemon.http import shortly
 from daemon.model import ExternalId, Lane, Mapped, Order, StoreFacts
+from daemon.platforms.adapter_state import Shelf
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -41,7 +41,7 @@ from daemon.platforms.bigcommerce.orders.wire import Order as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
-from daemon.platforms.shelf import Shelf
+from daemon.transport.http import shortly
 
 PATH = "/v2/orders"
 METAFIELDS = "/v3/orders/metafields"

@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import msgspec
 from attrs import evolve, frozen
 
+from daemon.issues import Trouble
 from daemon.model import OrderRules, Problem
 from daemon.platforms.bigcommerce.amounts import usable
 from daemon.platforms.bigcommerce.dates import date_of
-from daemon.problems import Trouble
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ sell without end. Names are those of BigCommerce, with the place in its lists.
 
 from decimal import Decimal
 
+from daemon.issues import Trouble
 from daemon.model import Mapped, Product, StoreFacts
 from daemon.platforms.bigcommerce.products import wire
 from daemon.platforms.bigcommerce.wire import Odd
-from daemon.problems import Trouble
 
 PLATFORM = "BigCommerce"
 TRACKED = frozenset({"product", "variant"})

@@ -12,7 +12,6 @@ from attrs import frozen
 from msgspec import Raw
 
 from daemon.errors import Failure
-from daemon.http import shortly
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -20,6 +19,7 @@ from daemon.platforms.bigcommerce.ids import listed
 from daemon.platforms.bigcommerce.products.mapping import Levels
 from daemon.platforms.bigcommerce.products.wire import ITEMS, Product, read_owner
 from daemon.platforms.bigcommerce.secondary import of_lists
+from daemon.transport.http import shortly
 
 PATH = "/v3/inventory/items"
 LIMIT = 1000

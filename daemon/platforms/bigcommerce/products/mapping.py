@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
+from daemon.issues import Trouble
 from daemon.model import (
     ExternalId,
     Mapped,
@@ -33,7 +34,6 @@ from daemon.platforms.bigcommerce.products import attributes, wire
 from daemon.platforms.bigcommerce.products.attributes import Attributes
 from daemon.platforms.bigcommerce.products.faults import PLATFORM, TRACKED, faults_of, unread, url_of
 from daemon.platforms.bigcommerce.wire import Count, Odd
-from daemon.problems import Trouble
 
 _POUND, _OUNCE = Decimal("453.59237"), Decimal("28.349523125")
 _KILOGRAM, _GRAM, _TONNE = Decimal(1000), Decimal(1), Decimal(1_000_000)

@@ -16,8 +16,8 @@ from typing import Any
 from msgspec import Raw
 
 from daemon.errors import Failure, Missing, Rejected, Retry
-from daemon.http import shortly
 from daemon.model import ExternalId, Lane, Mapped, Product, StoreFacts
+from daemon.platforms.adapter_state import Shelf
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -35,7 +35,7 @@ from daemon.platforms.bigcommerce.products.wire import Product as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.store import StoreReader
 from daemon.platforms.bigcommerce.touched import Touched, walk_begins
-from daemon.platforms.shelf import Shelf
+from daemon.transport.http import shortly
 
 PATH = "/v3/catalog/products"
 VARIANTS = "/v3/catalog/variants"

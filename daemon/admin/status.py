@@ -1,0 +1,175 @@
+"""What `ignite-sync status` and GET /admin/status show, as JSON values, and the gauges of /metrics.
+
+Everything is read from the database, so that it is the same whether the daemon runs or not; a running daemon adds
+why a connection is blocked, and how its throttles do.
+"""
+
+from typing import Any
+
+from attrs import asdict
+
+from daemon.engine.context import SYNCED_KINDS, Line
+from daemon.engine.pause import Gate
+from daemon.model import Lane
+from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
+from daemon.storage import registrations
+from daemon.storage.age import age_if_known
+from daemon.storage.connections import Stored, everyone
+from daemon.storage.database import Database, Storage
+from daemon.storage.full_syncs import Run
+from daemon.storage.overview import KindOverview, overview
+from daemon.storage.registrations import Found
+from daemon.storage.vault import Vault
+from daemon.transport.throttle.limiter import LimiterStatistics
+
+
+async def connection_status(
+    storage: Storage, stored: Stored, line: Line | None, now: float, vault: Vault | None = None
+) -> dict[str, Any]:
+    """Return how a connection does; last errors only with the `vault` or the `line` of it. Raises StorageTrouble."""
+    vault = line.vault if line else vault
+    kinds = [await storage.read(overview, stored.id, kind) for kind in (line.desks if line else SYNCED_KINDS)]
+    webhooks = await storage.read(registrations.found, stored.id)
+    return {
+        "site": str(stored.site),
+        "platform": stored.platform,
+        "state": stored.state,
+        "blocked": _cause(line.gate) if line else None,
+        "webhooks": registration_status(webhooks, vault) if webhooks else None,
+        "kinds": {
+            kind.kind.value: {
+                **_kind(kind, now, vault),
+                "blocked": _cause(line.desks[kind.kind].gate) if line else None,
+            }
+            for kind in kinds
+        },
+        "throttles": [_shown(throttle) for throttle in _throttles(line)] if line else [],
+    }
+
+
+def registration_status(found: Found, vault: Vault | None) -> dict[str, Any]:
+    """Return how the registration of the webhooks was found, and what is missing, in the platform's words."""
+    told: Any = vault.open(found.sealed) if vault else {}
+    return {
+        "registered": found.registered,
+        "missing": [{"scope": scope, "why": why} for scope, why in told.get("missing", {}).items()],
+        "trouble": told.get("trouble"),
+        "looked_at": found.looked_at,
+    }
+
+
+def _cause(gate: Gate) -> str | None:
+    return f"{gate.cause.side.value}: {gate.cause.reason}" if gate.cause else None
+
+
+def _kind(kind: KindOverview, now: float, vault: Vault | None) -> dict[str, Any]:
+    waiting = {
+        lane.name.lower(): sum(d.rows for d in kind.depths if d.lane is lane and d.state == "pending") for lane in Lane
+    }
+    oldest = [depth.oldest for depth in kind.depths if depth.oldest is not None and depth.state == "pending"]
+    return {
+        "outbox": {
+            **waiting,
+            "parked": sum(depth.rows for depth in kind.depths if depth.state == "parked"),
+            "oldest_seconds": round(age_if_known(min(oldest), now), 1) if oldest else None,
+        },
+        "full_sync": {**_run(kind.run, kind.ledger), **_held_up(kind, vault)} if kind.run else None,
+        "issues": kind.issues,
+        "ledger": kind.ledger,
+        "held_removals": kind.held,
+        "gap": None if kind.gap is None else {"due_at": kind.gap.due_at},
+    }
+
+
+def _run(run: Run, known: int) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "mode": run.mode,
+        "state": run.state,
+        "seen": run.seen,
+        "done": run.done,
+        "failed": run.failed,
+        "held_removals": run.held_removals,
+        "total_hint": run.seen if run.enumerated_at else max(known, run.seen) or None,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "succeeded": run.succeeded,
+    }
+
+
+def _held_up(kind: KindOverview, vault: Vault | None) -> dict[str, Any]:
+    """Return which entities the run waits for, and why: some by name, all of them counted."""
+    named = [
+        {
+            "id": one.external_id,
+            "attempts": one.attempts,
+            "error": vault.open(one.sealed) if vault and one.sealed else "",
+        }
+        for one in kind.retrying
+    ]
+    return {"held_up": kind.held_up, "held_up_by": named}
+
+
+def _throttles(line: Line) -> list[LimiterStatistics]:
+    return [limiter.statistics() for limiter in (line.platform.limiter, line.sparklayer.limiter)]
+
+
+def _shown(now: LimiterStatistics) -> dict[str, Any]:
+    numbers = {name: value for name, value in asdict(now.numbers).items() if value is not None}
+    waiting = sum(now.waiting.values())
+    held = {"held_back": now.held_back, "held_seconds": now.held_seconds}
+    return {"api": now.api, "waiting": waiting, "in_flight": now.in_flight, "breaker": now.breaker, **numbers, **held}
+
+
+async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics, now: float) -> None:
+    """Bring the gauges up to date, before a scrape. Raises StorageTrouble."""
+    corners = []
+    for line in lines:
+        site = line.connection.site
+        for kind in line.desks:
+            seen = await database.read(overview, line.connection.id, kind)
+            corners += [
+                QueueDepth(
+                    site=site,
+                    kind=kind,
+                    lane=depth.lane,
+                    state=depth.state,
+                    rows=depth.rows,
+                    oldest_seconds=age_if_known(depth.oldest or now, now),
+                )
+                for depth in seen.depths
+            ]
+            metrics.blocked(site, kind, is_blocked=line.blocked(kind) is not None)
+            metrics.issues(site, kind, seen.issues)
+            metrics.removals_held(site, kind, seen.held)
+            metrics.gap(site, kind, is_open=seen.gap is not None)
+            metrics.sync_log_waiting(site, kind.value, errors=seen.untold, synced=seen.synced)
+            if seen.run is not None:
+                stages = {"seen": seen.run.seen, "done": seen.run.done, "failed": seen.run.failed}
+                metrics.full_sync_progress(site, kind, stages)
+        webhooks = await database.read(registrations.found, line.connection.id)
+        if webhooks is not None:
+            age = None if webhooks.looked_at is None else now - webhooks.looked_at
+            metrics.webhook_scopes(site, registered=webhooks.registered, missing=webhooks.missing, age=age)
+        for throttle in _throttles(line):
+            metrics.throttle(site, _snapshot(throttle))
+    metrics.outbox(corners)
+    metrics.storage_waiting(database.waiting)
+    blocked = sum(any(line.blocked(kind) for kind in line.desks) for line in lines)
+    leaving = sum(stored.state == "leaving" for stored in await database.read(everyone))
+    metrics.connections({"active": len(lines) - blocked, "blocked": blocked, "leaving": leaving})
+
+
+def _snapshot(now: LimiterStatistics) -> ThrottleSnapshot:
+    return ThrottleSnapshot(
+        api=now.api,
+        waiting=now.waiting,
+        oldest_seconds=now.oldest,
+        in_flight=now.in_flight,
+        pause_seconds=now.numbers.pause or 0.0,
+        held_back=now.held_back,
+        breaker_open=now.breaker != "closed",
+        turns=now.granted,
+        refused=now.refused,
+        waited_seconds=now.waited,
+    )

@@ -1,0 +1,353 @@
+"""`ignite-sync demo`: a sample store, a stand-in for SparkLayer, and the real daemon between them on this machine.
+
+Shows what the daemon is for, over real HTTP and a real database file: full syncs of the AdventureWorks company, with
+its products, customers and orders, second ones that find nothing to write, and a few edits that arrive by webhook.
+Every claim that it prints is checked against both sides by code that knows nothing of the daemon's; one that does not
+hold ends it with 1.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trio
+from attrs import frozen
+
+from daemon import app
+from daemon.cli import stopping
+from daemon.cli.client import Daemon, FullSync, RefusedError, UnreachableError, decode_status
+from daemon.cli.progress import Progress
+from daemon.config import (
+    ConnectionSettings,
+    DatabaseSettings,
+    ListenerSettings,
+    SecuritySettings,
+    Settings,
+    SparkLayerSettings,
+)
+from daemon.errors import raise_config_error
+from daemon.model import Secret
+from daemon.observability.logging import configure
+from daemon.platforms import load_platforms
+from daemon.sandbox import Sandbox, SparkLayerOptions, open_sandbox
+from daemon.sandbox.bigcommerce.records import Variant
+from daemon.sandbox.company import WHOLESALE
+from daemon.sandbox.expectation import (
+    attribute_differences,
+    customer_differences,
+    differences,
+    held,
+    order_differences,
+)
+
+T = TypeVar("T")
+
+ENV = "test"
+KINDS = ("store", "products", "customers", "orders")
+LOGGED = ("products", "customers")
+PACE = 100.0
+"""Requests a second that the stand-in for SparkLayer takes: enough to watch."""
+
+AWAITING_FULFILLMENT = 11
+"""The status of an order that is paid and not shipped (bigcommerce.md section 7)."""
+
+PATIENCE = 30.0
+"""Seconds without any progress after which the demo fails: a slow machine only takes longer."""
+
+LOOK_SECONDS = 0.02
+
+WHERE_TO_LOOK = """
+It goes on running; stop it with Ctrl-C. Meanwhile look at
+  {0}/metrics
+  curl -H "Authorization: Bearer {1}" {0}/admin/status"""
+
+
+class DemoFailedError(Exception):
+    """Something that the demo claims is not so."""
+
+
+def main(*, exit_when_done: bool, port: int) -> int:
+    """Run the demo; return 0 when everything it shows holds. Raises ConfigError when the port is taken."""
+    configure("warning")
+    try:
+        trio.run(_demo, exit_when_done, port)
+    except KeyboardInterrupt:
+        return 0
+    except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; what is none of these goes on
+        raise_config_error(group)
+        failed = _first(group, DemoFailedError, BrokenPipeError)
+        if failed is None:
+            raise
+        if isinstance(failed, BrokenPipeError):  # whoever read what is printed has gone, as `head` does
+            _print_nowhere()
+        else:
+            print(f"\nThis is not as it should be: {failed}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _first(group: BaseExceptionGroup[BaseException], *kinds: type[Exception]) -> BaseException | None:
+    found: BaseException | None = group.subgroup(kinds)
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _print_nowhere() -> None:
+    """Lead both streams to nowhere: what they still hold is written when the process ends, and must not fail then."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def _show(text: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(text, flush=True)
+
+
+async def _demo(exit_when_done: bool, port: int) -> None:  # noqa: FBT001  trio.run passes no keywords
+    with (
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        stopping.announced(signal.SIGINT, signal.SIGTERM),
+        tempfile.TemporaryDirectory(prefix="ignite-sync-demo-") as folder,
+    ):
+        async with (
+            open_sandbox(sparklayer=SparkLayerOptions(rate=PACE, burst=20)) as sandbox,
+            trio.open_nursery() as nursery,
+        ):
+            token = Secret(secrets.token_urlsafe())
+            settings = _settings(sandbox, Path(folder) / "demo.db", port or free_port(), token)
+            stop = trio.Event()
+            host, bound = await nursery.start(app.serve, settings, stop)
+            stage = _Stage(sandbox=sandbox, daemon=Daemon(settings.listener))
+            async with trio.open_nursery() as show:  # it ends before the daemon, which it is still asking
+                show.start_soon(_end_at_signal, signals, show.cancel_scope)
+                _show(f"The daemon listens on http://{host}:{bound}, its database is {settings.database.path}.\n")
+                await stage.play()
+                if not exit_when_done:
+                    _show(WHERE_TO_LOOK.format(f"http://{host}:{bound}", token.reveal()))
+                    await trio.sleep_forever()
+                show.cancel_scope.cancel()
+            stop.set()
+
+
+async def _end_at_signal(signals: AsyncIterator[int], show: trio.CancelScope) -> None:
+    await anext(signals)
+    show.cancel()
+
+
+def _settings(sandbox: Sandbox, database: Path, port: int, token: Secret) -> Settings:
+    shop, site = sandbox.bigcommerce, sandbox.sparklayer
+    platform = load_platforms()["bigcommerce"]
+    return Settings(
+        listener=ListenerSettings(
+            port=port,
+            public_url=f"http://127.0.0.1:{port}",
+            admin_token=token,
+            metrics_open=True,
+        ),
+        database=DatabaseSettings(url=f"sqlite:///{database}"),
+        sparklayer=SparkLayerSettings(test_url=site.url, live_url=site.url),
+        security=SecuritySettings(secret_keys=(Secret(secrets.token_urlsafe(32)),)),
+        connections=(
+            ConnectionSettings(
+                site_env=ENV,
+                site_id=site.site_id,
+                client_id=site.client_id,
+                client_secret=Secret(site.client_secret),
+                platform=platform.name,
+                store=platform.settings(
+                    api_url=shop.url,
+                    store_hash=shop.store_hash,
+                    access_token=Secret(shop.access_token),
+                    client_secret=Secret(shop.client_secret),
+                ),
+            ),
+        ),
+    )
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@frozen(kw_only=True)
+class _Stage:
+    """The acts of the demo. `daemon` asks the running daemon over HTTP, as the command line does."""
+
+    sandbox: Sandbox
+    daemon: Daemon
+
+    async def play(self) -> None:
+        """Show everything, in order. Raises DemoFailedError."""
+        store, site = self.sandbox.store, self.sandbox.sparklayer.state
+        carts = [cart for order in store.orders.orders if (cart := store.orders.cart_id(order))]
+        for cart in carts:
+            site.purchases.place(cart)
+        variants = sum(1 for _ in store.variants())
+        _show(
+            f"The store has {len(store.entries)} products with {variants} variants, {len(store.customers.people)}"
+            f" customers and {len(store.orders.orders)} orders, of which {len(carts)} came from SparkLayer."
+        )
+        began = trio.current_time()
+        for kind in KINDS:
+            await self._full_sync(kind, 1)
+        self._compare()
+        self._show_issues()
+        await self._sync_again()
+        await self._edit_live()
+        self._compare()
+        _show(f"All of it took {trio.current_time() - began:.1f} s.")
+
+    async def _full_sync(self, kind: str, number: int, run_id: int = 0) -> FullSync:
+        """Watch the full sync that is on its way, or the one named, until it is over."""
+        began, what = trio.current_time(), f"Full sync {number} of {kind}"
+
+        async def look() -> tuple[FullSync | None, int]:
+            status = decode_status(await self._ask(self.daemon.status))
+            run = status.full_sync(self._site, kind)
+            if run is None or run.id < run_id:
+                return None, 0
+            progress.update(run.done + run.failed, run.total_hint, run.state)
+            return run, self.sandbox.sparklayer.state.writes  # within a batch only these move
+
+        with Progress(what, sys.stderr) as progress:
+            run, _ = await _until(look, lambda seen: seen[0] is not None and seen[0].state == "ended", what)
+        assert run is not None  # it has ended
+        if not run.succeeded:
+            raise DemoFailedError(f"the full sync of {kind} did not succeed")
+        _show(f"{what}: {run.done} done, {trio.current_time() - began:.1f} s")
+        return run
+
+    async def _ask(self, call: Callable[[], T]) -> T:
+        """Ask the daemon as a command does. Raises DemoFailedError when it does not answer, or refuses."""
+        try:
+            return await trio.to_thread.run_sync(call)
+        except (UnreachableError, RefusedError) as error:
+            raise DemoFailedError(str(error)) from None
+
+    @property
+    def _site(self) -> str:
+        return f"{ENV}/{self.sandbox.sparklayer.site_id}"
+
+    def _differences(self) -> list[str]:
+        store, state = self.sandbox.store, self.sandbox.sparklayer.state
+        site = state.comparable()
+        return [
+            *differences(store, state),
+            *attribute_differences(store, state),
+            *customer_differences(store, site["customers"]),
+            *order_differences(store, site["purchases"]),
+        ]
+
+    def _compare(self) -> None:
+        """Say that both sides agree. Raises DemoFailedError with the first difference."""
+        if wrong := self._differences():
+            raise DemoFailedError(f"SparkLayer differs from the store in {len(wrong)} places, first {wrong[0]}")
+        state = self.sandbox.sparklayer.state
+        site = held(state)
+        variants = sum(len(product["variants"]) for product in site["products"].values())
+        addresses = sum(len(customer.addresses) for customer in state.customers.customers.values())
+        _show(
+            f"SparkLayer holds {len(site['products'])} products with {variants} variants, {len(site['stock'])} stock"
+            f" levels and {len(site['prices'])} prices, {len(state.customers.customers)} customers with {addresses}"
+            f" addresses, and {len(state.purchases.purchases)} purchases: compared one by one, it agrees with"
+            " the store."
+        )
+
+    def _show_issues(self) -> None:
+        _show("\nThe sync-log shows the merchant what to mend:")
+        for kind in LOGGED:
+            errors = self._errors(kind)
+            for error in list(errors.values())[:3]:
+                _show(f"  {error.visible_id}: {error.message}")
+            _show(f"  ({len(errors)} {kind} in all)")
+
+    async def _sync_again(self) -> None:
+        """Show that second full syncs read everything and write nothing."""
+        _show("\nOnce more, with nothing changed:")
+        site, done = self.sandbox.sparklayer.state, 0
+        reads, writes = self.sandbox.bigcommerce.statistics.total, site.writes
+        for kind in KINDS:
+            start = partial(self.daemon.start, self._site, kind, refresh=False, allow_removals=False)
+            done += (await self._full_sync(kind, 2, await self._ask(start))).done
+        if site.writes != writes:
+            raise DemoFailedError(f"the second full syncs wrote {site.writes - writes} things")
+        calls = self.sandbox.bigcommerce.statistics.total - reads
+        _show(f"They read all {done} entities in {calls} calls, and wrote nothing.")
+
+    async def _edit_live(self) -> None:
+        """Show that edits arrive, each within two seconds of its webhook."""
+        store = self.sandbox.store
+        first, second = sorted(held(self.sandbox.sparklayer.state)["products"], key=int)[:2]
+        nameless = next(variant for variant in store.variants() if not variant.sku)
+        customer = next(iter(store.customers.in_groups(WHOLESALE))).customer.id
+        open_order = next(one for one in store.orders.orders if store.orders.cart_id(one) and self._unshipped(one))
+        _show("\nNow somebody edits the store:")
+        stocked = next(v for v in store.variants() if v.product_id > int(second) and self._tracked(v))
+        edits: list[tuple[str, Callable[[], object]]] = [
+            ("a title", lambda: store.set_title(int(first), "Renamed in the store")),
+            ("a price", lambda: store.set_price(int(second), 123.45)),
+            ("a stock level", lambda: store.set_stock(stocked.id, stocked.inventory_level + 7)),
+            ("a hidden product", lambda: store.set_visible(int(first), visible=False)),
+            ("a missing SKU", lambda: store.set_sku(nameless.id, "FOUND-1")),
+            ("a recommended price", lambda: store.metafields.set("product", int(second), "rrp", "199.99")),
+            ("a customer's name", lambda: store.customers.update(customer, first_name="Renamed")),
+            ("a customer who left the group", lambda: store.customers.set_group(customer, 0)),
+            ("a shipment", lambda: store.orders.ship(open_order, None, carrier="DPD", tracking_number="DPD-1")),
+        ]
+        for what, edit in edits:
+            edit()
+            _show(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
+        before = str(nameless.product_id)
+        mended = "the error that is mended leaves the sync-log"
+
+        async def errors() -> frozenset[str]:
+            return frozenset(self._errors("products"))
+
+        await _until(errors, lambda found: before not in found, mended)
+        _show("  and the mended product's error left the sync-log")
+
+    def _unshipped(self, order_id: int) -> bool:
+        order = self.sandbox.store.orders.get(order_id)
+        return order.status_id == AWAITING_FULFILLMENT and not order.shipments and not order.is_deleted
+
+    def _tracked(self, variant: Variant) -> bool:
+        return (
+            bool(variant.sku) and self.sandbox.store.entry(variant.product_id).product.inventory_tracking == "variant"
+        )
+
+    async def _arrival(self, what: str) -> float:
+        async def look() -> list[str]:
+            return self._differences()
+
+        began = trio.current_time()
+        await _until(look, lambda differences: not differences, what)
+        return trio.current_time() - began
+
+    def _errors(self, kind: str) -> dict[str, Any]:
+        errors: dict[str, Any] = self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", kind].errors
+        return errors
+
+
+async def _until(look: Callable[[], Awaitable[T]], is_over: Callable[[T], bool], what: str) -> T:
+    """Look until it is over; return what was seen then. Raises DemoFailedError when nothing moves for too long."""
+    seen, since = await look(), trio.current_time()
+    while not is_over(seen):
+        await trio.sleep(LOOK_SECONDS)
+        now = await look()
+        if now != seen:
+            seen, since = now, trio.current_time()
+        elif trio.current_time() - since > PATIENCE:
+            raise DemoFailedError(f"{what}: no progress for {PATIENCE:.0f} s")
+    return seen

@@ -1,0 +1,1 @@
+"""Connections: the registry, and their life from connect to wipe."""

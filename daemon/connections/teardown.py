@@ -1,0 +1,190 @@
+"""Connections that leave: cleaned up on both sides with the credentials they still have, then wiped.
+
+First their works are gone, so that nothing is written behind the clean-up's back. What cannot be done now is tried
+again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. Refusals end a
+step when nothing else came between them:
+
+    what is refused                                 times  within
+    the step, by the API itself                     2      2 s
+    the key, by SparkLayer's token endpoint         2      1 min
+    the credentials, by the store                   8      10 min
+
+That SparkLayer refuses a token ends nothing: anything in between can answer 401.
+
+The sync-log is the site's, not the connection's: it is left alone when the site has been connected anew.
+"""
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+import trio
+from attrs import define, field, frozen
+
+from daemon.connections.factory import Workshop, webhook_path
+from daemon.engine.supervisor import Supervisor
+from daemon.engine.task_group import Crew
+from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, Side, StorageTrouble
+from daemon.model import Connection, ConnectionId
+from daemon.storage import connections
+from daemon.storage.age import age_if_known
+from daemon.storage.connections import Wipe
+from daemon.storage.database import Storage
+from daemon.storage.vault import Vault
+from daemon.transport.second_answer import SECOND_AFTER
+
+GIVE_UP_AFTER = 24 * 3600.0
+LONGEST_PAUSE = 900.0
+REFUSED_KEY = "credentials"
+"""The reason of a Blocked that means: the other side does not know us any more."""
+KEY_REFUSED = (2, 60.0)
+"""Refusals of a key where SparkLayer gives tokens that are believed, and the seconds between first and last."""
+
+STORE_REFUSED = (8, 600.0)
+"""The same for refusals of the store's credentials: any proxy can answer 401, and the store's own is plain text."""
+
+ROUNDED = 1e-3
+"""Seconds by which pauses may add up to less than they should."""
+
+STEP_REFUSED = (2, SECOND_AFTER)
+"""The same for an API's own refusal of the step."""
+
+log = structlog.get_logger()
+
+
+@frozen
+class Departures:
+    """Cleans up; one task for each connection that leaves."""
+
+    storage: Storage
+    vault: Vault
+    workshop: Workshop
+    supervisor: Supervisor
+    now: Callable[[], float] = time.time
+    chance: random.Random = field(factory=random.Random)
+    _crew: Crew[ConnectionId] = field(init=False, factory=Crew)
+
+    def begin(self, connection: Connection, since: float) -> None:
+        """Clean up after a connection that has been leaving since `since` (seconds since the epoch)."""
+        left = GIVE_UP_AFTER - age_if_known(since, self.now())
+        # The day is over, or the clock is wrong: try for a little longer.
+        seconds = left if left > 0 else LONGEST_PAUSE
+        self._crew.add(connection.id, partial(self._depart, connection, seconds))
+
+    async def interrupt(self, connection_id: ConnectionId) -> None:
+        """Stop cleaning up after a connection, and wait until nothing is sent for it any more."""
+        await self._crew.dismiss(connection_id)
+        await self.supervisor.let_go(connection_id)
+
+    async def run(self) -> None:
+        """Clean up until `finish`."""
+        await self._crew.run()
+
+    def finish(self) -> None:
+        """Stop at once: what is left is done after the next start."""
+        self._crew.finish(at_once=True)
+
+    async def _depart(self, connection: Connection, seconds: float) -> None:
+        """Clean up for at most `seconds`, of a clock that does not jump."""
+        deadline = trio.current_time() + seconds
+        await self.supervisor.let_go(connection.id)
+        self.workshop.metrics.forget(connection.site)  # a new connection of the site is shown at the next scrape
+        site = str(connection.site)
+        log.info("a connection leaves", site=site)
+        async with trio.open_nursery() as nursery:
+            for name, step in (("webhooks", self._remove_webhooks), ("sync-log", self._delete_sync_log)):
+                nursery.start_soon(self._patiently, name, partial(step, connection), site, deadline)
+        await self._wipe(connection.id)
+        log.info("a connection is gone", site=site)
+
+    async def _remove_webhooks(self, connection: Connection) -> None:
+        if connection.store is None:
+            return
+        # Registrations of an earlier public_url go too, also if there is none now: they are known by this path.
+        destination = self.workshop.destination(connection.site) or webhook_path(connection.site)
+        platform = self.workshop.platform(connection)
+        try:
+            await platform.remove_webhooks(destination)
+        finally:
+            await platform.aclose()
+
+    async def _delete_sync_log(self, connection: Connection) -> None:
+        present = await self.storage.read(connections.find, connection.site)
+        if present is not None and present.state == "active":
+            return
+        sparklayer = self.workshop.sparklayer(connection)
+        try:
+            await sparklayer.sync_log.delete_all()
+        finally:
+            await sparklayer.aclose()
+
+    async def _patiently(self, name: str, step: Callable[[], Awaitable[None]], site: str, deadline: float) -> None:
+        """Take a step until it is done, refused for good, or too late."""
+        attempts = 0
+        refusals = _Refusals()
+        while True:
+            asked = 0.0
+            try:
+                return await step()
+            except Failure as error:
+                if refusals.add(error, trio.current_time()):
+                    log.warning("a clean-up is refused", site=site, what=name, reason=error.reason)
+                    return None
+                after = error.after or 0.0 if isinstance(error, Retry | Blocked) else 0.0
+                asked = max(after, refusals.pause)
+                log.info("a clean-up waits", site=site, what=name, reason=error.reason)
+            except (
+                Exception
+            ):  # our bug must not leave a connection's rows and credentials behind: tried until the deadline
+                refusals = _Refusals()
+                log.exception("a clean-up broke the daemon; it is tried again", site=site, what=name)
+            ours = min(LONGEST_PAUSE, 2.0 ** min(attempts, 10)) * self.chance.uniform(0.5, 1.0)
+            pause = min(LONGEST_PAUSE, max(ours, asked))
+            if trio.current_time() + pause > deadline:
+                log.warning("a clean-up is given up", site=site, what=name)
+                return None
+            attempts += 1
+            await trio.sleep(pause)
+
+    async def _wipe(self, connection_id: ConnectionId) -> None:
+        wipe = Wipe(id=connection_id, blank=self.vault.seal(None))
+        attempts = 0
+        while True:
+            try:
+                return await self.storage.write(connections.wipe, wipe)
+            except StorageTrouble as error:
+                log.warning("the database cannot be used now", reason=error.reason)
+            attempts += 1
+            await trio.sleep(min(LONGEST_PAUSE, 2.0**attempts))
+
+
+@define
+class _Refusals:
+    """Counts equal refusals in a row, and tells when they are enough."""
+
+    pause: float = 0.0
+    """Seconds until the next try that counts."""
+    _proof: tuple[int, float] | None = None
+    _since: float = 0.0
+    _count: int = 0
+
+    def add(self, error: Failure, now: float) -> bool:
+        """Count a failure; return whether the step is refused for good."""
+        proof = _proof(error)
+        if proof is None or proof != self._proof:
+            self._proof, self._since, self._count = proof, now, 0
+        self._count += 1
+        times, seconds = proof or (0, 0.0)
+        self.pause = seconds / (times - 1) if proof else 0.0
+        return proof is not None and self._count >= times and now - self._since > seconds - ROUNDED
+
+
+def _proof(error: Failure) -> tuple[int, float] | None:
+    """Return how many refusals like this one, over how many seconds, leave nothing to do; None: no number does."""
+    if isinstance(error, KeyRefused):
+        return KEY_REFUSED
+    if isinstance(error, Blocked) and error.reason == REFUSED_KEY and error.side is Side.PLATFORM:
+        return STORE_REFUSED
+    return STEP_REFUSED if isinstance(error, Rejected) else None

@@ -1,0 +1,240 @@
+"""One connection with everything it is worked on with.
+
+The parts of the line share a `Line` and nothing else. What the platform says of the store, and where on the site
+stock and prices go, is read at first need and kept; `forget_terms` and `refresh_facts` have it read again.
+"""
+
+import random
+from collections.abc import Callable, Collection, Mapping
+from math import inf
+
+import structlog
+import trio
+from attrs import define, field, frozen
+
+from daemon.engine.deliveries import Deliveries
+from daemon.engine.handoff import Handoff
+from daemon.engine.pause import Gate
+from daemon.engine.signal import Signal
+from daemon.engine.site import Wanted, prepare_site
+from daemon.engine.writers.products.entry import Terms
+from daemon.errors import MISSING_RIGHT, Blocked, Rejected, Side
+from daemon.model import Connection, ExternalId, Kind, Lane, StoreFacts
+from daemon.observability.metrics import Metrics
+from daemon.observability.tally import Tally
+from daemon.platforms.base import Platform, PlatformType
+from daemon.sparklayer import SparkLayer
+from daemon.storage import ledger
+from daemon.storage.database import Storage
+from daemon.storage.freshness import Freshness
+from daemon.storage.full_syncs import Start, start
+from daemon.storage.places import Place, Settle, place_of, settle_at
+from daemon.storage.vault import Fingerprint, Vault
+
+SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
+"""The kinds that have an actor, in the order that references need: a run of one waits for those before it."""
+
+LONGEST_BACKOFF = 900.0
+"""Seconds. Also the longest Retry-After that is honoured."""
+
+MOST_REASONS = 1000
+
+log = structlog.get_logger()
+
+
+@frozen(kw_only=True)
+class Options:
+    """What an operator may tune; seconds."""
+
+    debounce: float = 1.0
+    patience: float = 10.0
+    backfill_depth: int = 1000
+    """Backfill stops reading pages while more rows than this wait."""
+    stragglers: float = 3600.0
+    """How long after its enumeration a full sync waits for rows that still retry."""
+    sweep_every: float = 900.0
+    full_sync_on_start: bool = True
+    stock_location: str | None = None
+
+
+@define(kw_only=True, eq=False)
+class Desk:
+    """What the parts that work on one kind of one connection share.
+
+    `reading` is held while a page of an enumeration is on its way and taken in: one at a time, as `freshness` needs.
+    `claiming` is held while rows are claimed, and while a page's rows and contents come in: so no row is claimed
+    before its content is there.
+    """
+
+    work: Mapping[Lane, Signal] = field(factory=lambda: {lane: Signal() for lane in Lane})
+    settled: Signal = field(factory=Signal)
+    report: Signal = field(factory=Signal)
+    runs: Signal = field(factory=Signal)
+    sweep: Signal = field(factory=Signal)
+    gap: Signal = field(factory=Signal)
+    gapped: bool = False
+    """Whether a gap in the webhooks is known that the database does not know yet."""
+    freshness: Freshness = field(factory=Freshness)
+    handoff: Handoff = field(factory=Handoff)
+    gate: Gate
+    """Closed while a right is missing that only this kind needs; the connection's own gate is closed for the rest."""
+    reading: trio.Lock = field(factory=trio.Lock)
+    claiming: trio.Lock = field(factory=trio.Lock)
+    reasons: dict[ExternalId, str] = field(factory=dict)
+    """Why entities failed when they were tried last, in words that may be logged; the latest only."""
+
+    def failed(self, external_id: ExternalId, reason: str) -> None:
+        """Note why an entity is tried again."""
+        self.reasons.pop(external_id, None)
+        self.reasons[external_id] = reason
+        if len(self.reasons) > MOST_REASONS:
+            del self.reasons[next(iter(self.reasons))]
+
+    def wake(self) -> None:
+        """There may be work in the outbox."""
+        for signal in self.work.values():
+            signal.set()
+
+    def run_started(self) -> None:
+        """Wake who carries out and who tells of full syncs: one was started, or is to run again."""
+        self.runs.set()
+        self.report.set()
+
+
+@define(kw_only=True, eq=False)
+class Line:
+    """A connection being worked on. `desks` has the kinds that are synced, in the order that references need."""
+
+    connection: Connection
+    platform_type: PlatformType
+    platform: Platform
+    sparklayer: SparkLayer
+    storage: Storage
+    vault: Vault
+    fingerprint: Fingerprint
+    metrics: Metrics
+    options: Options
+    now: Callable[[], float]
+    chance: random.Random
+    gate: Gate
+    tally: Tally = field(factory=Tally)
+    desks: Mapping[Kind, Desk] = field(init=False)
+    deliveries: Deliveries = field(init=False)
+    _facts: StoreFacts | None = field(default=None, init=False)
+    _facts_at: float = field(default=-inf, init=False)
+    _terms: Terms | None = field(default=None, init=False)
+    _preparing: trio.Lock = field(factory=trio.Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.desks = {
+            kind: Desk(gate=Gate(self.connection.site, kind))
+            for kind in SYNCED_KINDS
+            if kind in self.platform_type.kinds
+        }
+        self.deliveries = Deliveries(self._gapped)
+        self.gate.opened = self._wake
+        for desk in self.desks.values():
+            desk.gate.opened = desk.wake
+
+    def _wake(self) -> None:
+        for desk in self.desks.values():
+            desk.wake()
+
+    def _gapped(self, kinds: Collection[Kind]) -> None:
+        """Have gaps of kinds (none: of all) noted as soon as the database can be written."""
+        for kind, desk in self.desks.items():
+            if not kinds or kind in kinds:
+                desk.gapped = True
+                desk.gap.set()
+
+    def block(self, kind: Kind, cause: Blocked) -> None:
+        """Stop the connection because of `cause`, or only the kind when nothing but its own right is missing."""
+        gate = self.desks[kind].gate if cause.reason in MISSING_RIGHT else self.gate
+        gate.close(cause)
+
+    def blocked(self, kind: Kind) -> Blocked | None:
+        """Return why the kind may not be worked on now."""
+        return self.gate.cause or self.desks[kind].gate.cause
+
+    async def passed(self, kind: Kind) -> None:
+        """Wait until the kind may be worked on."""
+        while self.blocked(kind):
+            await self.gate.passed()
+            await self.desks[kind].gate.passed()
+
+    def blocked_seconds(self, kind: Kind) -> float:
+        """For how long the kind could not be worked on since the start; what overlapped counts twice."""
+        return self.gate.blocked_seconds + self.desks[kind].gate.blocked_seconds
+
+    async def facts(self) -> StoreFacts:
+        """Return what mapping needs to know of the store. Raises the failures of the platform."""
+        async with self._preparing:
+            if self._facts is None:
+                self.take_facts(await self.platform.facts())
+            assert self._facts is not None  # it was taken just now
+            return self._facts
+
+    async def terms(self) -> Terms:
+        """Return where on the site stock and prices go. Raises the failures of either side."""
+        facts = await self.facts()
+        async with self._preparing:
+            if self._terms is None:
+                self._terms = await self._prepare(facts)
+            return self._terms
+
+    async def refresh_facts(self, since: float) -> None:
+        """Read the store's facts again, if they are older than `since` (seconds of trio's clock)."""
+        if self._facts_at < since:
+            self.take_facts(await self.platform.facts())
+
+    def take_facts(self, facts: StoreFacts) -> None:
+        """Go on with what was read of the store just now."""
+        before, self._facts, self._facts_at = self._facts, facts, trio.current_time()
+        if before is not None and (before.currency, before.tax_inclusive) != (facts.currency, facts.tax_inclusive):
+            self.forget_terms()
+
+    async def _prepare(self, facts: StoreFacts) -> Terms:
+        """Find or make what the site needs. What it refuses is the site's trouble, and no entity's."""
+        until_now = await self.storage.read(place_of, self.connection.id)
+        stock = Wanted(self.options.stock_location, until_now.location if until_now else None)
+        try:
+            terms = await prepare_site(self.sparklayer, self.platform_type, facts, stock, self._owe_refresh)
+        except Rejected as error:
+            raise Blocked(str(error), reason="site_refuses_set_up", side=Side.SPARKLAYER) from error
+        place = Place(terms.stock_location, stock.named)
+        if place != until_now and await self.storage.write(
+            settle_at, Settle(connection_id=self.connection.id, place=place, now=self.now())
+        ):
+            self.desks[Kind.PRODUCTS].run_started()
+        return terms
+
+    async def _owe_refresh(self) -> None:
+        """SparkLayer has lost what the ledger says that it was told: have everything written again."""
+        if not await self.storage.read(ledger.size, self.connection.id, Kind.PRODUCTS):
+            return
+        wish = Start(
+            connection_id=self.connection.id, kind=Kind.PRODUCTS, mode="refresh", now=self.now(), internal=True
+        )
+        await self.storage.write(start, wish)
+        self.desks[Kind.PRODUCTS].run_started()
+
+    def forget_terms(self) -> None:
+        """Have price list and stock location looked up again: SparkLayer no longer knows one of them."""
+        self._terms = None
+
+    def full_sync_ended(self, kind: Kind, *, succeeded: bool) -> None:
+        """Log and count the end of a run."""
+        site = self.connection.site
+        self.metrics.full_sync_ended(site, kind, "succeeded" if succeeded else "failed")
+        log.info("full sync ended", site=str(site), kind=kind.value, succeeded=succeeded)
+
+    def removals_held(self, kind: Kind, number: int) -> None:
+        """Log that removals wait for a person, if there is any `number` to announce."""
+        if number:
+            site, how = str(self.connection.site), "ignite-sync removals list"
+            log.warning("removals are held", site=site, kind=kind.value, held=number, see=how)
+
+    def backoff(self, attempts: int, after: float | None = None) -> float:
+        """Return how many seconds to wait before attempt `attempts` + 1: exponential with full jitter."""
+        ceiling = min(LONGEST_BACKOFF, 2.0 ** min(attempts, 10))
+        return min(max(self.chance.uniform(0, ceiling), after or 0.0, 0.5), LONGEST_BACKOFF)

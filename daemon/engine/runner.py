@@ -1,0 +1,108 @@
+"""The tasks of one connection, and which of them is started again.
+
+A task that crashes is started again after a pause, and counted: what it was doing is in the database. One that
+crashes more than five times in a minute ends the process with an error, since whoever started the process knows
+better what to do.
+"""
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+import trio
+
+from daemon.engine.actor import Actor
+from daemon.engine.context import Line
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.gaps import AT_ONCE, GapReader
+from daemon.engine.pipeline import Pipeline
+from daemon.engine.registration import Webhooks
+from daemon.engine.sweep import Sweep
+from daemon.engine.sync_log import SyncLogWriter
+from daemon.engine.writers.customers.writer import CustomerWriter
+from daemon.engine.writers.orders import OrderWriter
+from daemon.engine.writers.products.writer import ProductWriter
+from daemon.engine.writers.store import StoreWriter
+from daemon.errors import Side, StorageTrouble
+from daemon.model import LOGGED_KINDS, Kind
+
+MOST_CRASHES = 5
+CRASH_WINDOW = 60.0
+CRASH_PAUSE = 1.0
+
+log = structlog.get_logger()
+
+
+class Works:
+    """The tasks of one connection. `destination` is where its webhooks shall arrive; None: nowhere.
+
+    `slots` are the process's for readings that close gaps.
+    """
+
+    def __init__(self, line: Line, destination: str | None, slots: trio.Semaphore | None = None) -> None:
+        self.line = line
+        self._destination = destination
+        self._slots = slots or trio.Semaphore(AT_ONCE)
+        self.full_syncs = {kind: FullSyncs(line, kind) for kind in line.desks}
+        writers = (StoreWriter(line), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
+        self.pipelines = {writer.kind: Pipeline(line, writer) for writer in writers if writer.kind in line.desks}
+        self._actors = {kind: Actor(line, pipeline) for kind, pipeline in self.pipelines.items()}
+        self._helping = trio.CancelScope()
+        self.resting: set[Kind] = set()
+        """The kinds of which a task has crashed and pauses before it is started again."""
+
+    async def run(self) -> None:
+        """Work until `finish` and the batches in flight are done. Raises when a task crashes too often."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._help)
+            for kind, actor in self._actors.items():
+                nursery.start_soon(self._kept, kind, actor.run)
+
+    def finish(self) -> None:
+        """Claim nothing more. What is not a batch in flight stops at once: it goes on after the next start.
+
+        So does what only waits for an API that wants to be left alone.
+        """
+        self._helping.cancel()
+        self.line.platform.limiter.finish()
+        self.line.sparklayer.limiter.finish()
+        for actor in self._actors.values():
+            actor.finish()
+
+    async def _help(self) -> None:
+        probes = {Side.PLATFORM: self.line.platform.probe, Side.SPARKLAYER: self.line.sparklayer.probe}
+        with self._helping:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._kept, Kind.STORE, partial(self.line.gate.run_prober, probes))
+                nursery.start_soon(self._kept, Kind.STORE, Webhooks(self.line, self._destination).run)
+                retried_for = self.line.platform_type.webhooks.retried_for if self._destination else math.inf
+                if self._destination:
+                    nursery.start_soon(self._kept, Kind.STORE, self.line.deliveries.watch)
+                for kind, runner in self.full_syncs.items():
+                    nursery.start_soon(self._kept, kind, runner.run)
+                    nursery.start_soon(self._kept, kind, Sweep(self.line, kind, runner, retried_for).run)
+                    nursery.start_soon(self._kept, kind, GapReader(self.line, kind, runner, self._slots).run)
+                    nursery.start_soon(self._kept, kind, partial(self.line.desks[kind].gate.run_prober, {}))
+                for kind in LOGGED_KINDS & self.full_syncs.keys():
+                    nursery.start_soon(self._kept, kind, SyncLogWriter(self.line, kind).run)
+
+    async def _kept(self, kind: Kind, task: Callable[[], Awaitable[None]]) -> None:
+        """Run `task`, again and again if it crashes."""
+        crashes: deque[float] = deque(maxlen=MOST_CRASHES)
+        while True:
+            try:
+                return await task()
+            except StorageTrouble as error:
+                log.warning("the database cannot be used now", reason=error.reason)
+            except Exception:  # the task's edge: logged, counted, started again, and too many of them end the process
+                now = trio.current_time()
+                if len(crashes) == MOST_CRASHES and now - crashes[0] < CRASH_WINDOW:
+                    raise
+                crashes.append(now)
+                log.exception("a task crashed and is started again", kind=kind.value)
+                self.line.metrics.actor_restarted(self.line.connection.site, kind)
+            self.resting.add(kind)
+            await trio.sleep(CRASH_PAUSE * (1 + len(crashes)))
+            self.resting.discard(kind)

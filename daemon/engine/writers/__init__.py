@@ -1,0 +1,1 @@
+"""One writer per entity kind: diff, push and outcome."""

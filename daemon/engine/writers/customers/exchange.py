@@ -1,0 +1,122 @@
+"""Exchanges a customer with SparkLayer: it is read, and what the platform does not own goes back with what it owns.
+
+Until one customer was read, one goes at a time: the path that customers are read by may be another, and with a wrong
+one each write would take what SparkLayer alone has of a customer.
+"""
+
+from functools import partial
+
+import trio
+
+from daemon.engine.context import Line
+from daemon.errors import Blocked, Duplicate, Rejected, Side
+from daemon.model import EmailKey, ExternalId, Kind, Lane
+from daemon.sparklayer.customers import Body, CustomerWrite, is_agent, merged
+from daemon.storage import ledger
+from daemon.transport.second_answer import confirmed
+
+READ_UNKNOWN = "customer_read_unknown"
+SALES_AGENT = "sales_agent"
+EMAIL_TAKEN = "email_taken"
+
+UNREAD = EmailKey("unread")
+"""The key in the ledger of a customer that SparkLayer has and does not show; no e-mail address has it. It outlives a
+restart, which else could cost another customer each time what SparkLayer alone has of it."""
+
+
+class EmailTaken(Duplicate):
+    """Another customer has the e-mail address: `owner` is its external id; `present` is the address of this one."""
+
+    def __init__(self, owner: str, *, present: str | None) -> None:
+        super().__init__(f"the customer {owner} has the e-mail address", reason=EMAIL_TAKEN)
+        self.owner = owner
+        self.present = present
+
+
+class Exchange:
+    """Reads and writes the customers of one site."""
+
+    kind = Kind.CUSTOMERS
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._proving = trio.Lock()
+        self.proven = False
+        """True once a customer was read; until then one customer goes at a time."""
+        self._unread: ExternalId | None = None
+        """A customer that SparkLayer has and did not let this process read: the path that we read by may be wrong."""
+
+    async def put(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
+        """Read a customer and write it, one at a time until it is known that customers can be read.
+
+        `known`: SparkLayer has it, or had it, as far as the ledger says.
+
+        Raises Duplicate, and Blocked (`customer_read_unknown`) when SparkLayer has a customer that it did not show.
+        """
+        if self.proven:
+            return await self._replace(write, lane, known=known)
+        async with self._proving:
+            unread = self._unread or await self._left_unread(write.customer.external_id)
+            if unread is not None and await self._line.sparklayer.customers.read(unread, lane) is None:
+                raise _read_unknown()
+            self._unread = None
+            await self._replace(write, lane, known=known)
+            self.proven = True
+        return None
+
+    async def _left_unread(self, other_than: ExternalId) -> ExternalId | None:
+        """Return who was not shown to an earlier process. That one itself may be written: it has lost nothing more."""
+        line = self._line
+        owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, {UNREAD})
+        unread = owners.get(UNREAD)
+        return None if unread == other_than else unread
+
+    async def _note_unread(self, external_id: ExternalId) -> None:
+        """Note, also for the next process, that SparkLayer has a customer and does not show it."""
+        line = self._line
+        self.proven, self._unread = False, external_id
+        claims = {UNREAD: external_id}
+        mark = ledger.Mark(connection_id=line.connection.id, kind=self.kind, rows=[], claims=claims)
+        await line.storage.write(ledger.mark, mark)
+
+    async def _replace(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
+        api, external_id = self._line.sparklayer.customers, write.customer.external_id
+        # A PUT after a wrong 404 would wipe what only SparkLayer has of a customer.
+        held = await confirmed(partial(api.read, external_id, lane), lambda held: is_there(held) or not known)
+        _refuse_agent(held)
+        try:
+            created = await api.put(external_id, merged(write, held), lane)
+        except Duplicate as taken:
+            return await self._link(write, taken, lane, present=held.get("email") if held else None)
+        if held is None and not (created and self.proven) and await api.read(external_id, lane) is None:
+            # A wrong path answers 404 for everybody, and each PUT would wipe what SparkLayer alone has of a customer.
+            await self._note_unread(external_id)
+            raise _read_unknown()
+        return None
+
+    async def _link(self, write: CustomerWrite, taken: Duplicate, lane: Lane, *, present: str | None) -> None:
+        """Take over the customer with our e-mail address that is linked to none. Raises Duplicate for any other."""
+        api, external_id = self._line.sparklayer.customers, write.customer.external_id
+        other = await api.read_by_email(write.email, lane)
+        if other is None:
+            raise taken  # it is not about the e-mail address
+        _refuse_agent(other)
+        owner = other.get("external_id")
+        if owner and owner != external_id:
+            raise EmailTaken(str(owner), present=present)
+        await api.put_by_email(write.email, merged(write, other), lane)
+
+
+def _read_unknown() -> Blocked:
+    words = "SparkLayer has a customer that it does not show: how customers are read must have changed"
+    return Blocked(words, reason=READ_UNKNOWN, side=Side.SPARKLAYER)
+
+
+def is_there(held: Body | None) -> bool:
+    """Return whether SparkLayer has a customer: that is believed at once, that it has none is not."""
+    return held is not None
+
+
+def _refuse_agent(held: Body | None) -> None:
+    if held is not None and is_agent(held):
+        raise Rejected("the account is a sales agent's", reason=SALES_AGENT)

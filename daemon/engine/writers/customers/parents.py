@@ -1,0 +1,110 @@
+"""Decides which parent SparkLayer is told of, for each customer of a batch that names one. Pure.
+
+A customer waits only for a parent that is yet to be looked at: it has a row in the outbox, or may be on a page that
+the customer's run has not read. Any other parent that SparkLayer does not have costs nothing: the customer is synced
+without one, and looked at again once the parent is confirmed. A circle is broken at its lowest id: that customer is
+synced without a parent, all others below theirs.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Literal
+
+from attrs import evolve, frozen
+
+from daemon.engine.unique_keys import by_age
+from daemon.model import ExternalId
+from daemon.storage.families import Relations
+
+Standing = Literal["told", "missing", "circle", "coming"]
+
+
+@frozen(kw_only=True)
+class Link:
+    """The parent that a customer names, and what is done about it.
+
+    `told`: SparkLayer is told of it. `missing`, `circle`: it is told of no parent, and the merchant why. `coming`: the
+    customer waits; `first` must be looked at before.
+    """
+
+    parent: ExternalId
+    standing: Standing
+    first: ExternalId | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the customer waits for its parent."""
+        return self.standing == "coming"
+
+
+@frozen(kw_only=True)
+class Family:
+    """A batch and what is known of the parents in it.
+
+    `named` has the parents of its customers that name one. `members` are all those that SparkLayer shall have, `going`
+    those that it shall not, and `decided` those that this batch looks at for good. SparkLayer was told of those in
+    `alone` that they have no parent. Those in `early` are of a run with pages that are not read yet.
+    """
+
+    named: Mapping[ExternalId, ExternalId]
+    members: AbstractSet[ExternalId]
+    going: AbstractSet[ExternalId]
+    decided: AbstractSet[ExternalId]
+    alone: AbstractSet[ExternalId]
+    early: AbstractSet[ExternalId]
+    relations: Relations
+
+
+def find_links(family: Family) -> dict[ExternalId, Link]:
+    """Return the link of each customer that names a parent."""
+    links = {child: _link(family, child, parent) for child, parent in family.named.items()}
+    while waiting := [child for child, link in links.items() if _waits_below(family, link, links)]:
+        links |= {child: evolve(links[child], standing="coming") for child in waiting}
+    return links
+
+
+def _waits_below(family: Family, link: Link, links: Mapping[ExternalId, Link]) -> bool:
+    """Return whether a parent in the batch waits itself, and SparkLayer does not have it yet."""
+    above = links.get(link.parent)
+    return (
+        link.standing == "told"
+        and above is not None
+        and above.standing == "coming"
+        and link.parent not in family.relations.rows
+    )
+
+
+def _link(family: Family, child: ExternalId, parent: ExternalId) -> Link:
+    relations = family.relations
+    if circle := _circle(family, child, parent):
+        lowest = min(circle, key=by_age)
+        if lowest == child:
+            return Link(parent=parent, standing="circle")
+        edge = relations.edges.get(lowest)
+        if lowest not in family.members and edge is not None and edge.told in circle:
+            return Link(parent=parent, standing="coming", first=lowest)
+    row = relations.rows.get(parent)
+    standing: Standing = "missing"
+    if parent in family.members or (row is not None and row.digest is not None and parent not in family.going):
+        standing = "told"
+    elif child in family.alone or parent in family.going:
+        standing = "missing"
+    elif (parent in relations.coming and parent not in family.decided) or child in family.early:
+        standing = "coming"
+    elif row is not None:
+        standing = "told"  # SparkLayer may have it, and says so if it does not
+    return Link(parent=parent, standing=standing)
+
+
+def _circle(family: Family, child: ExternalId, parent: ExternalId) -> list[ExternalId]:
+    """Return the customers of the circle that `child` is in, if any."""
+    line, above = [child], parent
+    while above not in line:
+        line.append(above)
+        edge = family.relations.edges.get(above)
+        read = above in family.members or above in family.going
+        named = family.named.get(above) if read or edge is None else edge.named
+        if named is None:
+            return []
+        above = named
+    return line if above == child else []

@@ -1,0 +1,105 @@
+"""What became of one product that was planned and sent. Pure.
+
+The ledger's entry afterwards has the new print of each part that was confirmed; whatever else was about to be sent
+stays unsure. SKUs are let go only by an entity that SparkLayer has taken whole.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+from attrs import evolve, frozen
+
+from daemon.engine.writers.products.diff import Plan
+from daemon.engine.writers.products.entry import Entry
+from daemon.engine.writers.products.pushed import Pushed
+from daemon.errors import Duplicate, Missing, Rejected, Retry
+from daemon.issues import refused
+from daemon.model import EntityOutcome, Problem, Sku
+
+
+@frozen(kw_only=True)
+class Judgement:
+    """The outcome of one entity.
+
+    `failure` means that it must be tried again. `entry` is what the ledger holds now, None when it shall hold
+    nothing. `whole` says that SparkLayer has all of it, so that one digest can stand for the entry.
+    """
+
+    outcome: EntityOutcome
+    failure: Exception | None = None
+    problems: tuple[Problem, ...] = ()
+    entry: Entry | None = None
+    whole: bool = False
+    released: frozenset[Sku] = frozenset()
+    waits_for: frozenset[Sku] = frozenset()
+
+
+def judge(plan: Plan, pushed: Pushed) -> Judgement:
+    """Return what became of `plan`."""
+    entry = _listing(_confirmed(plan, pushed), plan.released)
+    failure = _failure(plan, pushed)
+    if failure is not None and not isinstance(failure, Rejected):
+        return Judgement(outcome="retried", failure=failure, entry=entry)
+    words = [str(failure)] if failure is not None else []
+    words += [f"SKU {sku}: {pushed.refused[sku]}" for sku in sorted(_touched(plan)) if sku in pushed.refused]
+    if words:
+        taken = plan.claims if isinstance(failure, Duplicate) else frozenset()
+        return Judgement(
+            outcome="rejected",
+            problems=(*plan.problems, *map(refused, words)),
+            entry=entry,
+            waits_for=plan.waits_for | taken,
+        )
+    gone = plan.subject.product is None
+    known = plan.subject.before is not None or bool(plan.after.variants)
+    return Judgement(
+        outcome="removed" if gone else "unchanged" if plan.idle else "written",
+        problems=plan.problems,
+        entry=plan.after if known and not gone else None,
+        whole=not plan.waits_for,
+        released=plan.released,
+        waits_for=plan.waits_for,
+    )
+
+
+def _touched(plan: Plan) -> frozenset[Sku]:
+    return plan.stock | plan.prices | plan.removed_stock | plan.removed_prices
+
+
+def _failure(plan: Plan, pushed: Pushed) -> Exception | None:
+    """Why the entity is not done: first what may yet succeed. A price list or location that is gone is to be made."""
+    failure = pushed.failures.get(plan.external_id)
+    if failure is not None and not isinstance(failure, Rejected):
+        return failure
+    undone = next((pushed.undone[sku] for sku in sorted(_touched(plan)) if sku in pushed.undone), None)
+    if isinstance(undone, Missing):
+        return Retry(str(undone), reason="price_list_or_location_missing")
+    return undone or failure
+
+
+def _confirmed(plan: Plan, pushed: Pushed) -> Entry:
+    marked, after, written = plan.marked, plan.after, plan.external_id in pushed.products
+    return Entry(
+        product=after.product if written or not plan.writes_product else None,
+        variants=after.variants if written or not plan.writes_product else marked.variants,
+        extras=after.extras if written or not plan.writes_product else marked.extras,
+        heard=written or marked.heard,
+        stock=_parts(marked.stock, after.stock, plan.stock | plan.removed_stock, pushed.stock),
+        prices=_parts(marked.prices, after.prices, plan.prices | plan.removed_prices, pushed.prices),
+    )
+
+
+def _listing(entry: Entry, skus: AbstractSet[Sku]) -> Entry:
+    """Return `entry` with SKUs that are yet to be let go, as unsure: what is not listed would be kept for ever."""
+    return evolve(entry, stock={**dict.fromkeys(skus - entry.skus), **entry.stock})
+
+
+def _parts(
+    marked: Mapping[Sku, bytes | None],
+    after: Mapping[Sku, bytes | None],
+    sent: AbstractSet[Sku],
+    confirmed: AbstractSet[Sku],
+) -> dict[Sku, bytes | None]:
+    """Return the prints of one sort of part: what was sent and confirmed has its new one, or none if removed."""
+    unchanged = {sku: mark for sku, mark in marked.items() if sku not in confirmed}
+    return {**unchanged, **{sku: after[sku] for sku in sent & confirmed if sku in after}}

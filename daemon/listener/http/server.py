@@ -1,0 +1,169 @@
+"""Accepts connections, keeps their number and their time within limits, and lets them end in peace.
+
+`serve` binds before it does anything else, so that a port that is taken is an OSError at once. It returns after
+`stop`, when the last request in flight is answered; cancelling it cuts everything off.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+import trio
+from attrs import define, evolve, field
+
+from daemon.listener.http.connection import FULL, Connection
+from daemon.listener.http.limits import Limits, raise_file_limit
+from daemon.listener.http.messages import Fault, Request, Response
+from daemon.listener.http.parser import Parser
+from daemon.listener.http.stream import SocketStream
+
+log = structlog.get_logger(__name__)
+
+Address = tuple[str, int]
+
+TICK = 0.25
+"""Seconds between two looks at the connections: how late a time limit may be."""
+
+BROKEN = Fault(500, "Something broke here.")
+
+
+@define(eq=False)
+class Server:
+    """An HTTP/1.1 server. `answer` and `refuse` are those of `Routes`."""
+
+    _answer: Callable[[Request], Awaitable[Response]]
+    _refuse: Callable[[Fault], Response]
+    _limits: Limits = field(factory=Limits)
+    _connections: set[Connection] = field(init=False, factory=set)
+    _order: list[tuple[float, Connection]] = field(init=False, factory=list)
+    """Who gives way next, as it was a moment ago: looking at all of them for each newcomer would help a flood."""
+    _held: int = field(init=False, default=0)
+    _turned_away: int = field(init=False, default=0)
+    _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
+    _stopping: bool = field(init=False, default=False)
+
+    async def serve(
+        self,
+        host: str,
+        port: int,
+        *,
+        task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until stopped; report the bound addresses. Port 0 is any free one. Raises OSError."""
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        self._fit_files(raise_file_limit())
+        async with trio.open_nursery() as keeper:
+            keeper.start_soon(self.keep_time)
+            async with trio.open_nursery() as clients:
+                task_status.started([listener.socket.getsockname()[:2] for listener in listeners])
+                with self._accepting:
+                    await trio.serve_listeners(self.handle, listeners, handler_nursery=clients)
+            keeper.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Accept no more, close idle connections, and announce the end in every answer from now on."""
+        self._stopping = True
+        self._accepting.cancel()
+        for connection in self._connections:
+            connection.stop()
+
+    async def keep_time(self) -> None:
+        """End whatever has lasted too long. Runs beside `handle`; `serve` starts it."""
+        while True:
+            await trio.sleep(TICK)
+            now = trio.current_time()
+            self._order.clear()  # some of them are idle by now
+            for connection in self._connections:
+                if connection.due <= now:
+                    connection.expire()
+
+    async def handle(self, stream: trio.abc.HalfCloseableStream) -> None:
+        """Serve one client. Never raises but Cancelled; the stream is closed afterwards."""
+        connection = Connection(
+            SocketStream(stream) if isinstance(stream, trio.SocketStream) else stream,
+            self._limits,
+            self._answer,
+            self._refuse,
+            self._weigh,
+            Parser(self._limits),
+            trio.current_time(),
+        )
+        try:
+            if self._make_room():
+                await self._admit(connection)
+            else:
+                await self._turn_away(connection)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the other side is gone, and nobody is left to be told
+        except Exception:  # the connection's edge: it is logged and counted, and harms no other client
+            log.exception("a connection failed")
+            self._refuse(BROKEN)  # counts it; what the other side has read of its answer nobody knows
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    def _make_room(self) -> bool:
+        """See to it that one more connection fits; false when every one is being worked for."""
+        if len(self._connections) < self._limits.connections:
+            return True
+        for _ in range(2):
+            while self._order:
+                since, connection = self._order.pop()
+                if connection.since == since and connection in self._connections and connection.dispensable:
+                    self._dismiss(connection)
+                    return True
+            self._order = self._ordered()
+        return False
+
+    def _ordered(self) -> list[tuple[float, Connection]]:
+        """Return who may give way, the first to go at the end. Who moves on later is behind all of them."""
+        now = trio.current_time()
+        others = [connection for connection in self._connections if connection.dispensable]
+        others.sort(key=lambda connection: connection.patience(now), reverse=True)
+        return [(connection.since, connection) for connection in others]
+
+    def _weigh(self, connection: Connection, held: int) -> bool:
+        """Note what a connection holds; false when it is the one that must give way, since it holds the most."""
+        self._held += held - connection.held
+        connection.held = held
+        while self._held > self._limits.held:
+            others = [one for one in self._connections if one.dispensable]
+            largest = max(others, key=lambda one: one.held, default=connection)
+            if largest is connection or largest.held == 0:
+                return largest is not connection
+            self._dismiss(largest)
+        return True
+
+    def _dismiss(self, connection: Connection) -> None:
+        """Have a connection give way; it counts no more from now on."""
+        connection.give_way()
+        self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._held -= connection.held
+        connection.held = 0
+
+    def _fit_files(self, files: int) -> None:
+        """Leave half of the files that may be open to the database and to the clients of both sides."""
+        most = max(1, files // 2)
+        if most < self._limits.connections:
+            log.warning("few files may be open, so fewer connections are served", files=files, connections=most)
+            self._limits = evolve(self._limits, connections=most)
+
+    async def _admit(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        if self._stopping:
+            connection.stop()
+        try:
+            await connection.run()
+        finally:
+            self._forget(connection)
+
+    async def _turn_away(self, connection: Connection) -> None:
+        """Answer 503, to a tenth of the limit at a time: beyond that a flood gets no answer at all."""
+        if self._turned_away * 10 >= self._limits.connections:
+            return
+        self._turned_away += 1
+        try:
+            await connection.turn_away(FULL)
+        finally:
+            self._turned_away -= 1

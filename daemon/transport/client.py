@@ -1,0 +1,59 @@
+"""One request through the throttle, and the fact that it was made.
+
+Every request to either side goes this way. Knows nothing of tokens and of what answers mean.
+"""
+
+from collections.abc import Callable, Mapping
+
+import trio
+
+from daemon.errors import Retry
+from daemon.model import Lane
+from daemon.transport.http import Answer, Api, ApiCall
+from daemon.transport.throttle import Limiter
+
+Observe = Callable[[ApiCall], None]
+
+
+def ignore(call: ApiCall) -> None:
+    """Observe nothing."""
+
+
+class Wire:
+    """An API behind its limiter. `observe` is told of each request, answered or not."""
+
+    def __init__(self, name: str, api: Api, limiter: Limiter, observe: Observe = ignore) -> None:
+        self._name = name
+        self._api = api
+        self.limiter = limiter
+        self._observe = observe
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        lane: Lane,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request in its turn. Raises Retry (network) and Blocked (the breaker is open)."""
+        if body is not None:
+            headers = {**(headers or {}), "Content-Type": "application/json"}
+        key = hash((method, path, tuple((query or {}).items()), body))
+        async with self.limiter.turn(lane, key) as turn:
+            began = trio.current_time()
+            try:
+                answer = await self._api.send(method, path, query=query, body=body, headers=headers)
+            except Retry:
+                turn.lost()
+                self._observe(ApiCall(self._name, None, trio.current_time() - began))
+                raise
+            turn.observe(answer.status, answer.headers)
+            self._observe(ApiCall(self._name, answer.status, trio.current_time() - began))
+            return answer
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._api.aclose()

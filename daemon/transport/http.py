@@ -1,0 +1,290 @@
+"""The one module that imports httpx: a small client per API, and what the network's errors mean.
+
+Every failure of the network leaves here as `Retry` with a short `reason`, and says whether the request may have
+been carried out all the same. What a status means is the caller's business, but for those that mean the same
+everywhere: 408, 425, 429 and 5xx (`temporary`).
+
+httpx's transport is called directly: cookies, redirects, authentication, proxies from the environment and log
+lines are not wanted here, and a client object spends half as much CPU again. CPU per request also grows with the
+connections of a pool, so an `Api` has a stack of pools of one. The last one used is used first: few stay warm.
+TLS certificates are verified.
+"""
+
+import functools
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import TypeVar, cast
+from urllib.parse import urlencode
+
+import httpx
+import trio
+from attrs import field, frozen
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from daemon import __version__
+from daemon.byte_order_mark import without_mark
+from daemon.errors import Retry
+from daemon.transport import content_encoding
+from daemon.transport.retry_after import retry_after
+
+__all__ = ["Answer", "Api", "ApiCall", "Transport", "retry_after", "shortly", "temporary", "without_slash"]
+
+T = TypeVar("T")
+Transport = httpx.AsyncBaseTransport
+
+LARGEST_BODY = 64 * 1024 * 1024
+CONNECT_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 30.0
+LONGEST_SHORT_WAIT = 5.0
+HELD_BACK = f"http_{HTTPStatus.TOO_MANY_REQUESTS.value}"
+LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+FAILURES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (
+    (httpx.ConnectError, "connect", False),
+    (httpx.ConnectTimeout, "connect", False),
+    (httpx.PoolTimeout, "connect", False),
+    (httpx.TimeoutException, "timeout", True),
+    (httpx.NetworkError, "reset", True),
+    (httpx.RemoteProtocolError, "truncated", True),
+)
+"""(error, reason, whether the request may have been carried out); the first that fits counts. The errors of httpx
+that are missing here, such as an illegal header, are mistakes of ours."""
+
+
+@frozen
+class Answer:
+    """What came back; header names are in lower case. `body` is decompressed, and has no byte order mark."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request was carried out."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+@frozen
+class ApiCall:
+    """The fact that a request was made, for metrics: no path, no id, no secret. No status: there was no answer."""
+
+    api: str
+    status: int | None
+    seconds: float
+
+
+class Api:
+    """One API below `base_url`. `headers` go with every request; `connections` bounds the pool."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        user_agent: str = f"ignite-sync/{__version__}",
+        connections: int = 8,
+        timeout: float = 30.0,
+        transport: Transport | None = None,
+    ) -> None:
+        self._base_url = without_slash(base_url)
+        self._headers = [("User-Agent", user_agent), ("Accept-Encoding", "gzip"), *headers.items()]
+        self._timeout = timeout
+        self._extensions = {"timeout": {"connect": min(CONNECT_SECONDS, timeout)}}
+        self._idle = [transport or _single_connection() for _ in range(connections)]
+        self._all = tuple(self._idle)
+        self._free = trio.Semaphore(connections)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request and read the whole answer, whatever its status.
+
+        `path` is quoted already and starts with a slash; `query` is quoted here. Redirects are answers like any
+        other. Raises Retry for every failure of the network, and for a body of more than 64 MiB.
+        """
+        url = f"{self._base_url}{path}"
+        if query:
+            url = f"{url}?{urlencode(query, safe=':,')}"
+        every = [*self._headers, *headers.items()] if headers else self._headers
+        request = httpx.Request(method, _parsed(url), headers=every, content=body, extensions=self._extensions)
+        try:
+            with trio.fail_after(self._timeout):
+                async with self._free:
+                    return await self._exchange(request)
+        except trio.TooSlowError as error:
+            raise Retry(
+                f"{request.url.host} took more than {self._timeout:g} s", reason="timeout", effect_unknown=True
+            ) from error
+        except httpx.RequestError as error:
+            raise _failure(error, request) from error
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for transport in self._all:
+            await transport.aclose()
+
+    async def _exchange(self, request: httpx.Request) -> Answer:
+        transport = self._idle.pop()
+        try:
+            response = await transport.handle_async_request(request)
+            try:
+                body = await _read(response)
+            finally:
+                await response.aclose()
+        finally:
+            self._idle.append(transport)
+        headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
+        return Answer(response.status_code, headers, body)
+
+
+def without_slash(base_url: str) -> str:
+    """Return a base URL in the form that paths are appended to."""
+    return base_url.rstrip("/")
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """Read the body to its end, always: a generator of httpx that is left halfway is a warning of trio."""
+    parts = []
+    size = 0
+    try:
+        async for part in cast("httpx.AsyncByteStream", response.stream):
+            size += len(part)
+            if size <= LARGEST_BODY:
+                parts.append(part)
+            else:
+                await response.aclose()  # The next part fails to be read, and so the loop ends.
+    except httpx.NetworkError:
+        if size <= LARGEST_BODY:
+            raise
+    if size > LARGEST_BODY:
+        raise _oversized()
+    return _plain(b"".join(parts), response.headers.get("content-encoding"))
+
+
+def _oversized() -> Retry:
+    return Retry("the answer is too large to be true", reason="oversized", effect_unknown=True)
+
+
+def _plain(body: bytes, encoding: str | None) -> bytes:
+    """Return what a body says: without content codings, and in UTF-8 without a byte order mark."""
+    try:
+        return without_mark(content_encoding.decoded(body, encoding or "", LARGEST_BODY))
+    except content_encoding.Oversized as error:
+        raise _oversized() from error
+    except content_encoding.Truncated as error:
+        raise Retry("the answer ends before its encoding does", reason="truncated", effect_unknown=True) from error
+    except content_encoding.Undecodable as error:
+        raise Retry(f"the answer cannot be unpacked: {error}", reason="undecodable", effect_unknown=True) from error
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    """Parse a URL; the few that most requests go to are parsed once."""
+    return httpx.URL(url)
+
+
+@functools.cache
+def _verified() -> ssl.SSLContext:
+    """Return one context for all connections: each would cost milliseconds and half a megabyte."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _single_connection() -> Transport:
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS)
+    return httpx.AsyncHTTPTransport(verify=_verified(), limits=limits, trust_env=False)
+
+
+def _failure(error: httpx.RequestError, request: httpx.Request) -> Exception:
+    distrust = _distrust(error)
+    if distrust is not None:
+        words = f"{request.url.host}: its TLS certificate is not to be trusted: {distrust}; nothing was sent"
+        return Retry(words, reason="certificate")
+    for kind, reason, effect_unknown in FAILURES:
+        if isinstance(error, kind):
+            words = f"{request.url.host}: {str(error) or type(error).__name__}"
+            return Retry(words, reason=reason, effect_unknown=effect_unknown)
+    return error
+
+
+def _distrust(error: BaseException) -> str | None:
+    """Return what is wrong with a certificate, if that is what an error comes from.
+
+    Where an error is raised more than once, what it comes from may lead in a circle.
+    """
+    cause: BaseException | None = error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def temporary(answer: Answer) -> Retry | None:
+    """Return the failure of a status that means "later" in every API: 408, 425, 429 and 5xx; else None."""
+    if answer.status not in LATER and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return None
+    return Retry(
+        f"answered {answer.status}",
+        reason=f"http_{answer.status}",
+        after=retry_after(answer.headers, time.time()),
+        effect_unknown=answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
+
+
+async def shortly(attempt: Callable[[], Awaitable[T]], *, attempts: int = 3, within: float = 60.0) -> T:
+    """Make `attempt` until it succeeds, at most `attempts` times, waiting a moment after each `Retry`.
+
+    Raises the last Retry, at once when the other side asks for more than 5 seconds, and Retry "timeout" when all
+    of it takes longer than `within` seconds.
+    """
+    try:
+        with trio.fail_after(within):
+            try:
+                return await attempt()  # tenacity costs a sixth of a request, so only a request that fails pays for it
+            except Retry as error:
+                return await _again(attempt, error, attempts)
+    except trio.TooSlowError as error:
+        raise Retry(f"took more than {within:g} s", reason="timeout", effect_unknown=True) from error
+
+
+async def _again(attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: int) -> T:
+    """Go on after a first attempt that `failed`."""
+    first = [failed]
+
+    async def attempt_or_fail() -> T:
+        if first:
+            raise first.pop()
+        return await attempt()
+
+    return await AsyncRetrying(
+        sleep=trio.sleep, stop=stop_after_attempt(attempts), wait=_moment, retry=_SHORT, reraise=True
+    )(attempt_or_fail)
+
+
+def _worth_waiting(error: BaseException) -> bool:
+    return isinstance(error, Retry) and (error.after or 0.0) <= LONGEST_SHORT_WAIT
+
+
+_SHORT = retry_if_exception(_worth_waiting)
+_JITTER = wait_random_exponential(multiplier=0.5, max=LONGEST_SHORT_WAIT)
+
+
+def _moment(state: RetryCallState) -> float:
+    """Wait a random moment, longer each time, and no less than the other side asks for.
+
+    What a 429 asks for is waited for by the throttle, which can be told to stop.
+    """
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.after if isinstance(error, Retry) and error.reason != HELD_BACK else None
+    return max(asked or 0.0, _JITTER(state))

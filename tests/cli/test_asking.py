@@ -1,0 +1,165 @@
+"""The commands that tell why and that connect: what they ask a running daemon, and how they word its answers."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from daemon import cli
+from tests.cli.test_cli import _here, admin, call  # noqa: F401  the fixture is used by every test
+
+ISSUE = {
+    "site": "live/x",
+    "kind": "products",
+    "id": "7",
+    "name": "Mug",
+    "url": "https://shop.test/7",
+    "since": 0.0,
+    "problems": [{"code": "variant_without_sku", "message": "It has no SKU. Give it one."}],
+}
+PARKED = {"site": "live/x", "kind": "orders", "id": "101", "attempts": 400, "since": 0.0, "error": "HTTP status 500"}
+
+
+def test_issues_are_listed_with_their_words_and_where_to_mend_them() -> None:
+    with admin((200, {"issues": [ISSUE]})) as server:
+        result = call("issues", "live/x", "--config", "s.toml")
+    assert server.asked[0][:2] == ("GET", "/admin/issues?site=live/x")
+    assert result.stdout.splitlines() == [
+        "live/x products 7, Mug: since 1970-01-01 00:00 UTC",
+        "  It has no SKU. Give it one.",
+        "  https://shop.test/7",
+    ]
+    with admin((200, {"issues": []})) as server:
+        assert call("issues", "--config", "s.toml").stdout == "no issues\n"
+    assert server.asked[0][1] == "/admin/issues"
+
+
+def test_what_is_parked_is_listed_retried_and_dropped() -> None:
+    with admin((200, {"parked": [PARKED]}), (200, {"changed": 3}), (200, {"changed": 1})) as server:
+        listed = call("parked", "list", "--config", "s.toml")
+        retried = call("parked", "retry", "live/x", "all", "--config", "s.toml")
+        dropped = call("parked", "drop", "live/x", "orders", "101", "--config", "s.toml")
+    assert listed.stdout == "live/x orders 101: tried 400 times since 1970-01-01 00:00 UTC: HTTP status 500\n"
+    assert (retried.stdout, dropped.stdout) == ("3 changes to be tried again\n", "1 changes dropped\n")
+    assert [body for _, _, _, body in server.asked[1:]] == [
+        {"action": "retry", "site": "live/x", "ids": []},
+        {"action": "drop", "site": "live/x", "ids": ["101"], "kind": "orders"},
+    ]
+
+
+HELD = {"site": "live/x", "kind": "customers", "id": "7", "variant": None, "name": "Ann Ltd", "cause": "excluded"}
+LOST = {"site": "live/x", "kind": "products", "id": "9", "variant": "91", "name": "Mug, M-1", "cause": "variant"}
+
+
+def test_held_removals_are_listed_by_name_and_allowed() -> None:
+    found = [one | {"since": 0.0} for one in (HELD, LOST, HELD | {"id": "8", "name": "", "cause": "deleted"})]
+    with admin((200, {"removals": found}), (200, {"removals": []}), (200, {"allowed": 2})) as server:
+        listed = call("removals", "list", "live/x", "--config", "s.toml")
+        none = call("removals", "list", "live/x", "orders", "--config", "s.toml")
+        allowed = call("removals", "allow", "live/x", "customers", "7", "8", "--config", "s.toml")
+    since = "since 1970-01-01 00:00 UTC"
+    assert listed.stdout.splitlines() == [
+        f"live/x customers 7, Ann Ltd: {since}: in the store, but not for SparkLayer (a customer: in no B2B group)",
+        f"live/x products 9 variant 91, Mug, M-1: {since}: the product no longer has it",
+        f"live/x customers 8: {since}: the store has it no longer",
+        "If the store is right: ignite-sync removals allow live/x customers ID...",
+        "All of them: ignite-sync sync live/x customers --allow-removals",
+        "If the store is right: ignite-sync removals allow live/x products ID...",
+        "All of them: ignite-sync sync live/x products --allow-removals",
+    ]
+    assert none.stdout == "no removals are held\n"
+    assert allowed.stdout == "removals of 2 customers allowed\n"
+    assert [path for _, path, *_ in server.asked] == [
+        "/admin/removals?site=live/x",
+        "/admin/removals?site=live/x&kind=orders",
+        "/admin/removals",
+    ]
+    assert server.asked[2][3] == {"site": "live/x", "kind": "customers", "ids": ["7", "8"]}
+
+
+EXPLAINED: dict[str, Any] = {
+    "site": "live/x",
+    "kind": "products",
+    "id": "7",
+    "text": "7",
+    "matches": [{"id": "7", "by": "id", "name": ""}],
+    "trouble": None,
+    "why": [{"code": "unsent", "text": "It differs."}],
+    "belongs_to": None,
+    "store": {"name": "Mug", "url": "", "value": {"title": "Mug"}, "problems": [{"code": "a", "message": "Mend it."}]},
+    "ledger": {"product": "told"},
+    "sure": False,
+    "would_send": [{"what": "PATCH the product", "why": "it differs"}],
+}
+
+
+def test_an_explanation_says_what_each_side_says_and_what_would_be_sent() -> None:
+    with admin((200, EXPLAINED)) as server:
+        result = call("explain", "live/x", "products", "7", "--config", "s.toml")
+    assert server.asked[0][3] == {"site": "live/x", "kind": "products", "text": "7"}
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[:3] == ["live/x products 7, Mug", "  It differs.", "The store says:"]
+    assert "  something, but not all of it is sure" in lines
+    assert lines[-2:] == ["Would be sent now:", "  PATCH the product: it differs"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "line"),
+    [
+        ({"trouble": "HTTP status 503", "why": [{"code": "unreadable", "text": "No."}]}, 1, "  No."),
+        ({"belongs_to": "7", "why": [{"code": "belongs_to", "text": "Of 7."}]}, 0, "  Of 7."),
+        ({"store": None, "ledger": None, "would_send": []}, 0, "  it is not there, or must not be in SparkLayer"),
+    ],
+)
+def test_an_explanation_of_what_is_not_there(change: dict[str, Any], code: int, line: str) -> None:
+    with admin((200, EXPLAINED | change)) as server:
+        result = call("explain", "live/x", "products", "7", "--id", "--config", "s.toml")
+    assert server.asked[0][3] == {"site": "live/x", "kind": "products", "id": "7"}
+    assert result.exit_code == code
+    assert line in result.stdout.splitlines()
+
+
+@pytest.mark.holds("O5")
+def test_several_of_one_name_are_listed_with_their_ids() -> None:
+    both = [{"id": "7", "by": "SKU", "name": "Mug"}, {"id": "9", "by": "name", "name": ""}]
+    answer = {"site": "live/x", "kind": "products", "text": "M", "trouble": None, "matches": both}
+    with admin((200, answer), (200, answer)):
+        result = call("explain", "live/x", "products", "M", "--config", "s.toml")
+        as_json = call("explain", "live/x", "products", "M", "--json", "--config", "s.toml")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "2 products are called so; ask for one of them by its id, with --id:",
+        "  7  Mug (SKU)",
+        "  9  ? (name)",
+    ]
+    assert json.loads(as_json.stdout) == answer
+
+
+def test_every_kind_is_synced_in_the_order_that_references_need() -> None:
+    with admin(*((201, {"run": number}) for number in range(1, 5))) as server:
+        result = call("sync", "live/x", "all", "--config", "s.toml")
+    assert [body["kind"] for _, _, _, body in server.asked] == ["store", "products", "customers", "orders"]
+    assert result.stdout.splitlines()[-1] == "full sync 4 of orders at live/x started"
+
+
+def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
+    pending = {"state": "pending", "redirect_url": "https://store.test/install"}
+    with admin((200, {"state": "active"}), (200, pending)) as server:
+        arguments = ["connect", "live/x", "--client-id", "c", "--config", "s.toml"]
+        result = CliRunner().invoke(cli.main, arguments, input="s3cret\n")
+        later = CliRunner().invoke(cli.main, [*arguments, "--store-id", "abc"], input="s3cret\n")
+    assert (result.exit_code, result.stdout) == (0, "live/x is connected\n")
+    assert later.stdout == "live/x is connected once the app is installed at https://store.test/install\n"
+    assert server.asked[0][3] == {"site": "live/x", "client_id": "c", "client_secret": "s3cret"}
+    assert server.asked[1][3]["store_id"] == "abc"
+    assert "s3cret" not in result.output
+
+
+def test_a_site_is_disconnected_only_when_that_is_meant() -> None:
+    with admin((200, {"state": "leaving"})) as server:
+        refused = CliRunner().invoke(cli.main, ["disconnect", "live/x", "--config", "s.toml"], input="n\n")
+        assert (refused.exit_code, server.asked) == (1, [])
+        result = call("disconnect", "live/x", "--yes", "--config", "s.toml")
+    assert result.stdout == "live/x is leaving\n"

@@ -1,0 +1,184 @@
+"""`check` finds every problem in one run: of the settings, the database, the port; each line names field and remedy."""
+
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from daemon.cli.check import CheckResult, check_all
+from daemon.config import Survey, look_over
+from daemon.model import Secret
+from daemon.platforms import load_platforms
+from daemon.storage import connections
+from daemon.storage.connections import Begin, Leave, Wipe
+from daemon.storage.database import open_database
+from daemon.storage.vault import Vault, load_fingerprint
+from tests.config.test_config import EXAMPLE, SECURITY
+
+pytestmark = pytest.mark.holds("O7")
+
+PLATFORMS = load_platforms()
+KEY = "0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def survey(text: str, environ: Mapping[str, str] | None = None) -> Survey:
+    """Look a file with `text` over."""
+    Path("s.toml").write_text(text, "utf-8")
+    return look_over(Path("s.toml"), environ or {}, PLATFORMS)
+
+
+async def found(text: str, environ: Mapping[str, str] | None = None) -> list[CheckResult]:
+    """Return what a check of a file with `text` finds; no connection of it is right, so that no API is asked."""
+    return await check_all(survey(text, environ))
+
+
+def wrong(results: list[CheckResult]) -> list[str]:
+    failed = [one for one in results if not one.ok]
+    assert all(one.configured for one in failed)
+    return [f"{one.subject}: {one.detail}".removeprefix("s.toml: ") for one in failed]
+
+
+async def test_the_example_says_all_that_must_be_filled_in() -> None:
+    text = EXAMPLE.read_text("utf-8")
+    lines = wrong(await found(text.replace("# [bigcommerce_app]", "[bigcommerce_app]").replace("# client_", "client_")))
+    still = "is still what the example says; fill it in"
+    optional = {"listener.public_url", "listener.ignite_token", "listener.admin_token"}
+    optional |= {f"connections[0].bigcommerce.{name}_secret" for name in ("client", "webhook")}
+    named = {line.partition(": ")[0]: line.partition(": ")[2] for line in lines}
+    assert named == {name: still + ", or remove it" * (name in optional) for name in named}
+    assert list(named) == [
+        *("listener.public_url", "listener.ignite_token", "listener.admin_token", "security.secret_keys"),
+        *("bigcommerce_app.client_id", "bigcommerce_app.client_secret"),
+        *(f"connections[0].{name}" for name in ("site_id", "client_id", "client_secret")),
+        *(f"connections[0].bigcommerce.{name}" for name in ("store_hash", "access_token")),
+        *(f"connections[0].bigcommerce.{name}_secret" for name in ("client", "webhook")),
+    ]
+
+
+WRONG = """
+[listener]
+port = 99999
+admin_token = " "
+public_urL = "https://x.test"
+[sinc]
+[sync]
+sweep_seconds = "soon"
+debounce_seconds = -1
+[database]
+url = "postgres://x/y"
+[security]
+secret_keys = ["short"]
+[sparklayer]
+live_url = "ftp://x"
+test_url = "x"
+[[connections]]
+site_env = "prod"
+client_id = ""
+client_secret_file = "/none"
+platform = "shopware"
+[[connections]]
+site_env = "live"
+site_id = "x"
+client_id = "c"
+client_secret = "s"
+platform = "bigcommerce"
+[connections.bigcommerce]
+store_hash = ""
+"""
+
+
+async def test_one_mistake_hides_no_other() -> None:
+    lines = wrong(await found(WRONG, {"IGNITE_SYNC_LISTNER_PORT": "1"}))
+    assert [line.partition(": ")[0] for line in lines[2:]] == [
+        *("listener.public_urL", "listener.port", "listener.admin_token", "database.url"),
+        *("sync.debounce_seconds", "sync.sweep_seconds", "security.secret_keys"),
+        *("connections[0].platform", "connections[0].site_env", "connections[0].site_id"),
+        *("connections[0].client_id", "connections[0].client_secret_file"),
+        *("connections[1].bigcommerce.store_hash", "connections[1].bigcommerce.access_token"),
+        *("sparklayer.live_url", "sparklayer.test_url"),
+    ]
+    assert lines[0].startswith("environment: IGNITE_SYNC_LISTNER_PORT")
+    assert lines[1].startswith('unknown section "sinc"')
+    assert all("; " in line or "must be" in line for line in lines), "each says what to do"
+
+
+async def test_a_port_that_another_program_has_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections and never answers, for which no command's usual 30 s are waited."""
+    monkeypatch.setattr("daemon.cli.check.ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port, began = taken.getsockname()[1], time.monotonic()
+        lines = wrong(await found(f"[listener]\nport = {port}\nadmin_token = 't'\n{SECURITY}"))
+    assert time.monotonic() - began < 20
+    remedy = "choose another one, or stop the program that has it"
+    assert lines == [f"listener.port: 127.0.0.1:{port} cannot be used (Address already in use); {remedy}"]
+
+
+async def test_an_address_of_another_machine_is_found() -> None:
+    [line] = wrong(await found(f"[listener]\nhost = '192.0.2.1'\n{SECURITY}"))
+    assert line.startswith("listener.port: 192.0.2.1:8080 cannot be used (")
+
+
+async def test_keys_that_do_not_open_the_database_are_found() -> None:
+    path = Path("ignite-sync.db")
+    vault = Vault([Secret("another-key-of-before")])
+    async with open_database(path) as storage:
+        await load_fingerprint(storage, vault)
+        text = "[listener]\nport = 0\n" + SECURITY
+        [beside] = wrong(await found(text))
+    [line] = wrong(await found(text))
+    assert line == beside, "beside a running daemon too"
+    assert line.startswith("security.secret_keys: none of the keys opens 1 of 1 encrypted values in ")
+    assert line.endswith("ignite-sync.db; put the earlier key into the list, behind the new one")
+    rotated = SECURITY.replace(KEY, f'{KEY}", "another-key-of-before')
+    assert wrong(await found("[listener]\nport = 0\n" + rotated)) == []
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_site_that_was_disconnected_is_found(*, gone: bool) -> None:
+    """Also while its clean-up goes on."""
+    seen = survey(FILLED)
+    assert not seen.errors
+    [link] = seen.settings.connections
+    vault = Vault(seen.settings.security.secret_keys)
+    async with open_database(seen.settings.database.path) as storage:
+        begin = Begin(site=link.site, platform="bigcommerce", sealed=vault.seal({}), now=time.time())
+        stored = await storage.write(connections.begin, begin)
+        await storage.write(connections.leave, Leave(site=link.site, now=time.time()))
+        if gone:
+            await storage.write(connections.wipe, Wipe(id=stored.id, blank=vault.seal(None)))
+    results = await check_all(seen)
+    [line] = [f"{one.subject}: {one.detail}" for one in results if one.configured and not one.ok]
+    assert line.startswith("connections[0].site_id: live/x was disconnected, which ")
+    assert line.endswith("connect it again: ignite-sync connect live/x, or remove the connection from the settings")
+
+
+FILLED = f"""
+[listener]
+port = 0
+[sparklayer]
+live_url = "http://127.0.0.1:9"
+[security]
+secret_keys = ["{KEY}"]
+[[connections]]
+site_env = "live"
+site_id = "x"
+client_id = "c"
+client_secret = "s"
+platform = "bigcommerce"
+[connections.bigcommerce]
+api_url = "http://127.0.0.1:9"
+store_hash = "abc"
+access_token = "t"
+"""
+
+
+async def test_what_was_found_of_faulty_sections_is_not_said_of_their_defaults() -> None:
+    results = await found(f"[database]\nurl = 1\n[listener]\nport = -1\n{SECURITY}")
+    assert [one.ok for one in results] == [False, False]

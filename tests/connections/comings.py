@@ -1,0 +1,219 @@
+"""A daemon's connections without a network: a fake platform with an app, real storage, and whoever may be asked.
+
+    async with open_town() as town:
+        await town.connect("a", "store-1", "key-1")
+        assert await town.states("a") == ["active"]
+        town = await town.restarted(link("a", "store-1"))      # the same database, perhaps other settings
+
+Works and clean-ups are built and kept as in the daemon; none of them runs until a test runs it.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from operator import attrgetter
+from typing import Any
+
+import trio
+from attrs import define, frozen
+
+from daemon.config import ConnectionSettings, Settings
+from daemon.config.settings import ListenerSettings, SecuritySettings
+from daemon.connections.factory import Workshop
+from daemon.connections.lifecycle import Connecting
+from daemon.connections.registry import Links
+from daemon.connections.teardown import Departures
+from daemon.engine.supervisor import Supervisor
+from daemon.model import ApiKey, Connection, Secret, Site
+from daemon.observability.metrics import Metrics
+from daemon.platforms.base import App, Delivery, Installed, PlatformType, Uninstalled, Visit
+from daemon.storage import connections
+from daemon.storage.connections import Stored
+from daemon.storage.database import InlineDatabase
+from daemon.storage.vault import Vault, load_fingerprint
+from tests.engine.fakes import Shop
+
+KEY = Secret("a key of the tests")
+VAULT = Vault([KEY])
+TOKEN = "token-1"
+
+
+Knows = Callable[[Site, ApiKey], Awaitable[bool | None]]
+
+
+async def _knows_all(_site: Site, _key: ApiKey) -> bool:
+    return True
+
+
+@frozen(kw_only=True)
+class StoreSettings:
+    """What `[connections.fake]` says."""
+
+    name: str
+    token: Secret
+    groups: tuple[int, ...] = ()
+    webhook_secret: Secret | None = None
+
+
+class FakeShop(Shop):
+    """A store whose webhooks may be hard to remove: `failures["remove_webhooks"]`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.removed: list[str] = []
+
+    async def remove_webhooks(self, destination: str) -> None:
+        await self._called("remove_webhooks")
+        self.removed.append(destination)
+
+
+@frozen
+class FakeApp:
+    """Where merchants go."""
+
+    def install_url(self, store_id: str) -> str:
+        return f"https://login.test/{store_id}"
+
+    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+        raise NotImplementedError  # the listener's tests have visits; who comes here has none
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class Deaf:
+    """A webhook reader that nobody asks."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self.settings = settings
+
+    def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        raise NotImplementedError  # a test that brings this about is wrong
+
+    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
+        raise NotImplementedError  # a test that brings this about is wrong
+
+
+def store(name: str, token: str = TOKEN, **more: Any) -> StoreSettings:
+    return StoreSettings(name=name, token=Secret(token), **more)
+
+
+def site(name: str) -> Site:
+    return Site("test", name)
+
+
+def api_key(secret: str) -> ApiKey:
+    return ApiKey(client_id="id", client_secret=Secret(secret))
+
+
+def link(name: str, store_name: str, key: str = "key-1", **more: Any) -> ConnectionSettings:
+    """Configure a site."""
+    return ConnectionSettings(
+        site_env="test",
+        site_id=name,
+        client_id="id",
+        client_secret=Secret(key),
+        platform="fake",
+        store=store(store_name, **more),
+    )
+
+
+@define
+class Town:
+    """What there is of a daemon."""
+
+    database: InlineDatabase
+    connecting: Connecting
+    supervisor: Supervisor
+    departures: Departures
+    shop: FakeShop
+    later: list[float]
+    """Seconds by which the wall clock is ahead of trio's."""
+    knows: Knows
+
+    async def connect(self, name: str, store_id: str, key: str = "key-1") -> str | None:
+        return await self.connecting.connect(site(name), store_id, api_key(key))
+
+    async def install(self, store_id: str, token: str) -> None:
+        await self.connecting.visited("fake", Installed(store_id=store_id, store=store(store_id, token)))
+
+    async def uninstall(self, store_id: str) -> None:
+        await self.connecting.visited("fake", Uninstalled(store_id))
+
+    async def rows(self, name: str) -> list[Stored]:
+        return await self.database.read(connections.of_site, site(name))
+
+    async def states(self, name: str) -> list[str]:
+        return [one.state for one in await self.rows(name)]
+
+    async def present(self, name: str) -> Connection:
+        """Return the active connection, which is worked on with what is stored, and takes webhooks."""
+        stored = next(one for one in await self.rows(name) if one.state == "active")
+        works = self.supervisor.find(stored.id)
+        assert works is not None
+        assert works.line.connection == self.connecting.links.opened(stored)
+        assert self.connecting.endpoints[stored.site].connection_id == stored.id
+        return works.line.connection
+
+    async def restarted(self, *links: ConnectionSettings, app: bool = True) -> "Town":
+        """Return the daemon after a restart with these connections configured."""
+        return await _open(self.database, self.shop, self.later, links, app=app, knows=self.knows)
+
+
+async def _open(
+    database: InlineDatabase,
+    shop: FakeShop,
+    later: list[float],
+    links: tuple[ConnectionSettings, ...],
+    *,
+    app: bool,
+    knows: Knows,
+) -> Town:
+    platform = PlatformType(
+        name="fake",
+        label="Fake",
+        settings=StoreSettings,
+        identity=attrgetter("name"),
+        connect=lambda *_: shop,
+        reader=Deaf,
+    )
+    settings = Settings(
+        security=SecuritySettings(secret_keys=(KEY,)),
+        listener=ListenerSettings(public_url="https://here.test"),
+        connections=links,
+    )
+    platforms = {"fake": platform}
+    workshop = Workshop(
+        settings=settings,
+        storage=database,
+        vault=VAULT,
+        fingerprint=await load_fingerprint(database, VAULT),
+        metrics=Metrics(),
+        platforms=platforms,
+    )
+    supervisor = Supervisor()
+
+    def now() -> float:
+        return later[0] + trio.current_time()
+
+    departures = Departures(database, VAULT, workshop, supervisor, now)
+    apps: dict[str, App] = {"fake": FakeApp()} if app else {}
+    connecting = Connecting(
+        storage=database,
+        links=Links(settings, VAULT, platforms),
+        workshop=workshop,
+        supervisor=supervisor,
+        departures=departures,
+        apps=apps,
+        now=now,
+        knows=knows,
+    )
+    await connecting.open_all()
+    return Town(database, connecting, supervisor, departures, shop, later, knows)
+
+
+@contextlib.asynccontextmanager
+async def open_town(*links: ConnectionSettings, app: bool = True, knows: Knows = _knows_all) -> AsyncIterator[Town]:
+    """Start a daemon with an empty database; SparkLayer `knows` keys."""
+    database = InlineDatabase()
+    yield await _open(database, FakeShop(), [0.0], links, app=app, knows=knows)
+    database.close()

@@ -1,0 +1,248 @@
+"""A connection that leaves is cleaned up on both sides as long as that makes sense, and then nothing of it is left."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon import sparklayer
+from daemon.config import Settings
+from daemon.connections.teardown import GIVE_UP_AFTER
+from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
+from daemon.model import ApiKey, Change, ConnectionId, ExternalId, Kind, Secret, Site
+from daemon.sandbox.faults import Act, answer
+from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
+from daemon.sandbox.transport import InProcess
+from daemon.sparklayer.client import Known
+from daemon.storage import outbox
+from daemon.storage.outbox import Record
+from daemon.transport.client import Observe
+from tests.connections.comings import Town, open_town, site
+
+BUSY = Retry("busy", reason="http_503")
+UNKNOWN_KEY = Blocked("no", reason="credentials", side=Side.PLATFORM)
+HOOKS = "https://here.test/webhooks/test/a"
+SYNC_LOG = "DELETE */sync-log"
+
+
+@pytest.fixture
+def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
+    """Return the site, which is asked without sockets."""
+    found = SparkLayer(SparkLayerOptions(), "http://site.test")
+
+    def client(
+        _: Settings, name: Site, _key: ApiKey, platform: str, observe: Observe, *_known: Known
+    ) -> sparklayer.SparkLayer:
+        key = ApiKey(client_id=found.client_id, client_secret=Secret(found.client_secret))
+        return sparklayer.connect(
+            base_url=found.url,
+            site=Site(name.env, found.site_id),
+            api_key=key,
+            integration=platform,
+            observe=observe,
+            transport=InProcess(found),
+        )
+
+    monkeypatch.setattr("daemon.connections.factory.site_client", client)
+    return found
+
+
+@contextlib.asynccontextmanager
+async def leaving(*failures: Exception) -> AsyncIterator[tuple[Town, ConnectionId]]:
+    """Open a town whose site has left; what cleans up fails at the store like this before it works."""
+    async with open_town() as town:
+        await town.install("s1", "token-1")
+        await town.connect("a", "s1")
+        connection_id = (await town.present("a")).id
+        changes = [Change(Kind.PRODUCTS, ExternalId("1"))]
+        await town.database.write(outbox.record, Record(connection_id=connection_id, changes=changes, now=1.0))
+        town.shop.failures["remove_webhooks"] = list(failures)
+        await town.connecting.disconnect(site("a"))
+        yield town, connection_id
+
+
+async def until_gone(town: Town, within: float) -> float:
+    """Run the clean-up; return how many seconds it took, at most `within`."""
+    began, glance = trio.current_time(), within / 1000
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(town.departures.run)
+        with trio.fail_after(within):
+            while await town.states("a") != ["gone"]:  # noqa: ASYNC110  the clock is a mock
+                await trio.sleep(glance)
+        town.departures.finish()
+    return trio.current_time() - began
+
+
+def _deleted(spark: SparkLayer) -> int:
+    return spark.statistics.calls["DELETE /api/v1/sync-log"]
+
+
+async def test_both_sides_are_cleaned_up_and_every_row_goes(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    async with leaving() as (town, connection_id):
+        await until_gone(town, 10)
+        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 1)
+        assert await town.database.read(outbox.depths, connection_id) == []
+        [tombstone] = await town.rows("a")
+        assert town.connecting.links.vault.open(tombstone.sealed) is None
+        assert town.supervisor.lines == []
+
+
+OWN_404 = answer(404, '{"title": "Not found", "status": 404}')
+
+
+async def test_what_cannot_be_done_now_is_tried_again(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    spark.faults.add(SYNC_LOG, answer(503), times=7)
+    async with leaving(BUSY, ZeroDivisionError("bug"), BUSY, BUSY) as (town, _):
+        assert await until_gone(town, 300) > 5
+        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 8)
+
+
+async def test_it_waits_as_long_as_the_other_side_asks_for(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    async with leaving(Retry("busy", reason="http_429", after=40)) as (town, _):
+        assert 40 <= await until_gone(town, 60) < 42
+        assert town.shop.calls["remove_webhooks"] == 2
+
+
+@pytest.mark.holds("A6")
+@pytest.mark.parametrize("failure", [Missing("no hook", reason="http_404"), Rejected("no", reason="http_422")])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_only_what_is_refused_twice_leaves_nothing_to_do(
+    autojump_clock: MockClock, spark: SparkLayer, failure: Failure, times: int
+) -> None:
+    async with leaving(*[failure] * times) as (town, _):
+        assert await until_gone(town, 10) >= 2
+        assert (town.shop.calls["remove_webhooks"], _deleted(spark)) == (2, 1)
+        assert town.shop.removed == [HOOKS] * (2 - times)
+
+
+@pytest.mark.holds("A6")
+@pytest.mark.parametrize("refusal", [OWN_404, answer(404)], ids=["own", "empty"])
+@pytest.mark.parametrize("times", [1, 9])
+async def test_the_sync_logs_are_never_missing(
+    autojump_clock: MockClock, spark: SparkLayer, refusal: Act, times: int
+) -> None:
+    """What is wiped as a whole is always there."""
+    spark.faults.add("* */sync-log*", refusal, times=times)
+    async with leaving() as (town, _):
+        await until_gone(town, 600)
+        assert (_deleted(spark), spark.state.sync_log.wipes) == (times + 1, 1)
+
+
+@pytest.mark.holds("A6")
+@pytest.mark.parametrize("times", [7, 8])
+async def test_credentials_that_the_store_refuses_eight_times_over_ten_minutes_leave_nothing_to_do(
+    autojump_clock: MockClock, spark: SparkLayer, times: int
+) -> None:
+    async with leaving(*[UNKNOWN_KEY] * times) as (town, _):
+        assert 599 < await until_gone(town, 900) < 900
+        assert (town.shop.calls["remove_webhooks"], town.shop.removed) == (8, [HOOKS] * (8 - times))
+
+
+@pytest.mark.holds("A6")
+async def test_a_refusal_that_something_else_comes_between_counts_as_the_first(
+    autojump_clock: MockClock, spark: SparkLayer
+) -> None:
+    async with leaving(*[UNKNOWN_KEY] * 3, BUSY, UNKNOWN_KEY) as (town, _):
+        await until_gone(town, 1200)
+        assert town.shop.removed == [HOOKS]
+
+
+@pytest.mark.holds("A6")
+async def test_a_key_that_is_refused_twice_a_minute_apart_leaves_nothing_to_do(
+    autojump_clock: MockClock, spark: SparkLayer
+) -> None:
+    spark.tokens.key_revoked = True
+    async with leaving() as (town, _):
+        assert 60 <= await until_gone(town, 300) < 65
+        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 0)
+
+
+PAGE = "<h1>Not here</h1>"
+
+
+@pytest.mark.holds("A6")
+@pytest.mark.parametrize("what", [SYNC_LOG, "POST */auth/token"])
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_page_of_something_in_between_never_ends_the_clean_up(
+    autojump_clock: MockClock, spark: SparkLayer, status: int, what: str
+) -> None:
+    page = spark.faults.add(what, answer(status, PAGE, {"content-type": "text/html"}))
+    async with leaving() as (town, _):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(town.departures.run)
+            await trio.sleep(3600)
+            assert await town.states("a") == ["leaving"]
+            spark.faults.remove(page)
+            town.departures.finish()
+        await until_gone(await town.restarted(), 2000)
+        assert _deleted(spark) > 0
+        assert spark.state.sync_log.logs == {}
+
+
+@pytest.mark.holds("A6")
+async def test_a_token_that_is_refused_is_not_a_key_that_is(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    spark.faults.add(SYNC_LOG, answer(401, '{"title": "The token is not valid", "status": 401}'), times=40)
+    async with leaving() as (town, _):
+        assert await until_gone(town, GIVE_UP_AFTER) > 600
+        assert town.shop.removed == [HOOKS]
+
+
+@pytest.mark.parametrize("failure", [BUSY, Blocked("no", reason="scope_missing", side=Side.PLATFORM)])
+async def test_after_a_day_it_is_given_up(autojump_clock: MockClock, spark: SparkLayer, failure: Failure) -> None:
+    async with leaving(*[failure] * 1000) as (town, _):
+        assert GIVE_UP_AFTER - 1000 < await until_gone(town, 2 * GIVE_UP_AFTER) < GIVE_UP_AFTER + 200
+        assert town.shop.removed == []
+
+
+async def test_the_day_goes_on_over_a_restart(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    async with leaving(*[BUSY] * 1000) as (town, _):
+        town.later[0] += GIVE_UP_AFTER - 100
+        again = await town.restarted()
+        assert await until_gone(again, 1000) < 200
+
+
+@pytest.mark.holds("D4")
+@pytest.mark.parametrize("jump", [-365 * GIVE_UP_AFTER, 365 * GIVE_UP_AFTER])
+@pytest.mark.parametrize("moment", ["before a restart", "during the clean-up"])
+async def test_a_clock_that_jumps_does_not_end_a_clean_up(
+    autojump_clock: MockClock, spark: SparkLayer, jump: float, moment: str
+) -> None:
+    """The store is busy for five minutes: a clock that is a year ahead says that the day is over."""
+    async with leaving(*[BUSY] * 1000) as (first, _):
+        first.later[0] += jump if moment == "before a restart" else 0.0
+        town = await first.restarted()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(until_gone, town, 2 * GIVE_UP_AFTER)
+            await trio.sleep(150)
+            if moment == "during the clean-up":
+                town.later[0] += jump
+            await trio.sleep(150)
+            town.shop.failures["remove_webhooks"] = []
+        assert town.shop.removed == [HOOKS]
+
+
+async def test_the_sync_log_of_a_site_that_is_connected_anew_is_left_alone(
+    autojump_clock: MockClock, spark: SparkLayer
+) -> None:
+    async with leaving() as (town, _):
+        await town.install("s2", "token-2")
+        await town.connect("a", "s2")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(town.departures.run)
+            with trio.fail_after(10):
+                while await town.states("a") != ["active"]:  # noqa: ASYNC110  the clock is a mock
+                    await trio.sleep(1)
+            town.departures.finish()
+        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 0)
+
+
+async def test_a_stop_leaves_the_rest_to_the_next_start(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    async with leaving(*[BUSY] * 5) as (town, _):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(town.departures.run)
+            await trio.sleep(1)
+            town.departures.finish()
+        assert await town.states("a") == ["leaving"]
+        await until_gone(await town.restarted(), 300)

@@ -1,0 +1,72 @@
+"""Tasks come and go by key, and none of them concerns the others."""
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from daemon.engine.task_group import Crew
+
+
+class Work:
+    """A task that works for so many seconds, and says how it ended."""
+
+    def __init__(self, seconds: float = 1000.0) -> None:
+        self.seconds = seconds
+        self.end = ""
+
+    async def run(self) -> None:
+        self.end = "started"
+        try:
+            await trio.sleep(self.seconds)
+            self.end = "done"
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+            self.end = "cancelled"
+            raise
+
+
+async def test_who_is_dismissed_is_gone_and_the_others_go_on(autojump_clock: MockClock) -> None:
+    crew, before, after, other = Crew[str](), Work(), Work(), Work(5)
+    crew.add("a", before.run)
+    crew.add("b", other.run)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(crew.run)
+        await trio.sleep(1)
+        await crew.dismiss("a")
+        assert (before.end, other.end) == ("cancelled", "started")
+        crew.add("a", after.run)
+        await trio.sleep(1)
+        assert after.end == "started"
+        crew.finish()
+        await trio.sleep(4)
+        assert (other.end, after.end) == ("done", "started"), "what is left is waited for"
+        crew.finish(at_once=True)
+    assert after.end == "cancelled"
+
+
+async def test_who_is_dismissed_before_the_start_never_starts(autojump_clock: MockClock) -> None:
+    crew, work = Crew[str](), Work()
+    crew.add("a", work.run)
+    await crew.dismiss("a")
+    await crew.dismiss("nobody")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(crew.run)
+        await wait_all_tasks_blocked()
+        await crew.dismiss("a")
+        crew.finish()
+        crew.add("late", work.run)
+    assert work.end == ""
+
+
+async def test_a_task_that_raises_ends_all(autojump_clock: MockClock) -> None:
+    async def broken() -> None:
+        await trio.sleep(1)
+        raise ZeroDivisionError
+
+    crew, other = Crew[str](), Work()
+    crew.add("a", broken)
+    crew.add("b", other.run)
+    with pytest.raises(ExceptionGroup):
+        await crew.run()
+    assert other.end == "cancelled"

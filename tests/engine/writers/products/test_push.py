@@ -1,0 +1,73 @@
+"""How refused bulk calls are taken apart, and what of an entity may follow a product that was not written."""
+
+from collections.abc import Sequence
+
+import pytest
+from attrs import frozen
+
+from daemon.engine.writers.products.push import _allowed, _in_bulk
+from daemon.engine.writers.products.pushed import Pushed
+from daemon.errors import Missing, Rejected, Retry
+from daemon.model import Sku
+from tests.engine.fakes import product
+from tests.engine.writers.products.test_diff import A, only, planned, subject
+
+RETRY, REJECTED = Retry("later", reason="x"), Rejected("odd", reason="x")
+
+
+@frozen
+class Row:
+    sku: Sku
+
+
+ROWS = [Row(Sku(sku)) for sku in "ABCDEFGH"]
+
+
+@pytest.mark.parametrize("first_line", [None, 0, 1])
+@pytest.mark.parametrize("bad", ["", "A", "D", "H", "AH", "CDE", "ABCDEFGH"])
+async def test_a_bad_row_stands_alone_and_the_rest_goes_through(bad: str, first_line: int | None) -> None:
+    calls: list[str] = []
+    done: list[str] = []
+
+    async def send(rows: Sequence[Row]) -> None:
+        calls.append("".join(row.sku for row in rows))
+        wrong = [place for place, row in enumerate(rows) if row.sku in bad]
+        if wrong:
+            lines = None if first_line is None else {place + first_line: "bad" for place in wrong}
+            raise Rejected("bad", reason="x", lines=lines)
+        done.extend(row.sku for row in rows)
+
+    told, confirmed = Pushed(), set[Sku]()
+    await _in_bulk(ROWS, send, confirmed, told)
+    assert told.refused.keys() == set(bad)
+    assert sorted(done) == sorted(confirmed) == [row.sku for row in ROWS if row.sku not in bad]
+    assert len(calls) <= 2 * len(ROWS)
+    assert told.undone == {}
+
+
+@pytest.mark.parametrize("error", [RETRY, Missing("x", reason="x"), ZeroDivisionError()])
+async def test_a_call_that_fails_for_another_reason_is_not_split(error: Exception) -> None:
+    calls = 0
+
+    async def send(_rows: Sequence[Row]) -> None:
+        nonlocal calls
+        calls += 1
+        raise error
+
+    told = Pushed()
+    await _in_bulk(ROWS, send, set(), told)
+    assert (calls, told.refused) == (1, {})
+    assert told.undone == dict.fromkeys((row.sku for row in ROWS), error)
+
+
+def test_what_may_follow_a_product_that_was_not_written() -> None:
+    plan = only(planned(subject(product("1", {"11": "A", "12": "B", "13": "C"}, stock=7), A)))
+    assert _allowed(plan, None) is plan
+    assert _allowed(plan, RETRY) is None
+    allowed = _allowed(plan, REJECTED)
+    assert allowed is not None
+    assert allowed.stock == {"A", "B"}, "of SKUs that it had"
+    assert _allowed(only(planned(subject(A))), REJECTED) is None
+    shrunk = _allowed(only(planned(subject(product("1", {"11": "A"}), A))), REJECTED)
+    assert shrunk is not None
+    assert not shrunk.removed_stock | shrunk.removed_prices

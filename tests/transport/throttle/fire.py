@@ -1,0 +1,237 @@
+"""An API with a quota that does its worst, and work for a limiter in front of it: what happened is counted.
+
+The quota is of a window that begins with the first request in it. Other apps share it; it can be cut; the API can be
+stormed, so that it refuses whoever comes; what answers tell of it can be missing; its clock can be wrong. Everything
+is drawn from a seed, by trio's clock.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+
+import trio
+from attrs import define, field, frozen
+
+from daemon.errors import Side
+from daemon.model import Lane
+from daemon.transport.throttle import Limiter, Policy, WindowPolicy
+
+WALL = 1_790_000_000.0
+"""What our wall clock shows when trio's shows 0."""
+
+
+@frozen(kw_only=True)
+class Weather:
+    """How the API behaves. Times are seconds since the start, shares are of the quota."""
+
+    quota: int = 150
+    window: float = 30.0
+    others: float = 0.0
+    """The share of the quota that other apps ask for, spread over the window by chance."""
+    bursts: float = 0.0
+    """The share that they ask for all at once, once in a window."""
+    cut: tuple[float, float, float] | None = None
+    """From when to when the quota is this share of itself."""
+    storms: tuple[tuple[float, float], ...] = ()
+    """From when to when every request is refused, but one in twenty."""
+    told: float = 1.0
+    """How many of the answers tell of the quota, and of the refusals when to come again."""
+    told_on_refusal: bool = True
+    after: str = "seconds"
+    """How a refusal says when to come again: `seconds`, `date`, `date without Date` or `nothing`."""
+    skew: float = 0.0
+    """How far the API's clock is ahead of ours."""
+    latency: tuple[float, float] = (0.05, 0.3)
+    by_chance: float = 0.0
+    """Which share of all requests is refused whatever their pace."""
+
+    def stormy(self, now: float) -> bool:
+        """Whether there is a storm, or was one until a moment ago."""
+        return any(start <= now < end + 60.0 for start, end in self.storms)
+
+
+@define(eq=False)
+class Api:
+    """The API. `used` counts what it has accepted outside storms, whoever asked."""
+
+    weather: Weather
+    chance: random.Random
+    used: int = 0
+    _since: float = float("-inf")
+    _count: int = 0
+
+    def quota(self, now: float) -> int:
+        """Return how many requests a window has now."""
+        cut = self.weather.cut
+        return round(self.weather.quota * (cut[2] if cut and cut[0] <= now < cut[1] else 1.0))
+
+    def take(self) -> bool:
+        """Count a request; false when it is refused."""
+        now = trio.current_time()
+        if any(start <= now < end for start, end in self.weather.storms) and self.chance.random() < 0.95:
+            return False
+        if self.chance.random() < self.weather.by_chance:
+            return False
+        accepted = self.has_room(now)
+        self.used += accepted and not self.weather.stormy(now)
+        return accepted
+
+    def has_room(self, now: float) -> bool:
+        """Count a request in its window; false when the window is used up."""
+        if now - self._since >= self.weather.window:
+            self._since, self._count = now, 0
+        self._count += 1
+        return self._count <= self.quota(now)
+
+    def headers(self, *, accepted: bool) -> Mapping[str, str]:
+        """Return what the answer tells, in lower-case names."""
+        weather, now = self.weather, trio.current_time()
+        left = max(0.0, self._since + weather.window - now)
+        date = {} if weather.after == "date without Date" else {"date": self._date(now)}
+        if self.chance.random() >= weather.told or (not accepted and not weather.told_on_refusal):
+            return date
+        quota = self.quota(now)
+        told = date | {
+            "x-rate-limit-requests-left": str(max(0, quota - self._count)),
+            "x-rate-limit-requests-quota": str(quota),
+            "x-rate-limit-time-reset-ms": str(int(left * 1000)),
+            "x-rate-limit-time-window-ms": str(int(weather.window * 1000)),
+        }
+        return told if accepted else told | self.again(left)
+
+    def again(self, left: float) -> dict[str, str]:
+        """Return how a refusal says when to come again."""
+        if self.weather.after == "seconds":
+            return {"retry-after": str(int(left) + 1)}
+        if self.weather.after.startswith("date"):
+            return {"retry-after": self._date(trio.current_time() + left + 1)}
+        return {}
+
+    def _date(self, now: float) -> str:
+        return formatdate(WALL + now + self.weather.skew, usegmt=True)
+
+
+@define(eq=False)
+class Bucket(Api):
+    """An API that tells nothing of its limit: the quota flows in evenly, and so much of it is saved up at most."""
+
+    saved: float = 20.0
+    _tokens: float = 20.0
+
+    def has_room(self, now: float) -> bool:
+        """Take a token; false when there is none."""
+        since = max(0.0, self._since)
+        flow = self.quota(now) / self.weather.window
+        self._tokens = min(self.saved, self._tokens + (now - since) * flow)
+        self._since = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def headers(self, *, accepted: bool) -> Mapping[str, str]:
+        """Return when to come again."""
+        date = {} if self.weather.after == "date without Date" else {"date": self._date(trio.current_time())}
+        return date if accepted else date | self.again(0.0)
+
+
+@define(eq=False)
+class Outcome:
+    """What happened to us."""
+
+    calls: int = 0
+    refused: int = 0
+    """Outside storms."""
+    waits: dict[Lane, list[float]] = field(factory=lambda: {lane: [] for lane in Lane})
+    """How long turns were waited for, outside storms."""
+
+
+@define(eq=False)
+class Fire:
+    """A limiter before the API for `seconds`: backfill always wants more, live comes by chance."""
+
+    weather: Weather
+    seed: int
+    seconds: float = 600.0
+    live_each: float = 3.0
+    workers: int = 12
+    policy: Callable[[random.Random], Policy] = lambda chance: WindowPolicy(jitter=chance.random)
+    opened: Callable[[Weather, random.Random], Api] = Api
+    outcome: Outcome = field(factory=Outcome)
+    api: Api = field(init=False)
+    chance: random.Random = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Open the API."""
+        print(f"seed {self.seed}, {self.weather}")  # noqa: T201
+        self.chance = random.Random(self.seed)
+        self.api = self.opened(self.weather, self.chance)
+
+    async def burn(self) -> Outcome:
+        """Let it burn."""
+        began = trio.current_time()
+        limiter = Limiter(
+            api="test", side=Side.PLATFORM, policy=self.policy(self.chance), wall=lambda: WALL + trio.current_time()
+        )
+        with trio.move_on_at(began + self.seconds):
+            async with trio.open_nursery() as nursery:
+                for _ in range(self.workers):
+                    nursery.start_soon(self._backfill, limiter)
+                nursery.start_soon(self._live, limiter, nursery)
+                nursery.start_soon(self._others)
+                nursery.start_soon(self._bursts)
+        return self.outcome
+
+    @property
+    def refused(self) -> float:
+        """Which share of our calls was refused outside storms."""
+        return self.outcome.refused / self.outcome.calls
+
+    @property
+    def use(self) -> float:
+        """Which share of the quota was used outside storms, by whomever."""
+        calm = [second for second in range(int(self.seconds)) if not self.weather.stormy(second)]
+        return self.api.used / sum(self.api.quota(second) / self.weather.window for second in calm)
+
+    @property
+    def longest(self) -> float:
+        """Return how long live waited at most outside storms."""
+        return max(self.outcome.waits[Lane.LIVE])
+
+    async def call(self, limiter: Limiter, lane: Lane) -> None:
+        """Make one call, refused or not."""
+        asked = trio.current_time()
+        async with limiter.turn(lane) as turn:
+            began = trio.current_time()
+            there, back = (self.chance.uniform(*self.weather.latency) / 2 for _ in range(2))
+            await trio.sleep(there)
+            accepted = self.api.take()
+            headers = self.api.headers(accepted=accepted)
+            await trio.sleep(back)
+            turn.observe(200 if accepted else 429, headers)
+        if not self.weather.stormy(trio.current_time()):
+            self.outcome.calls += 1
+            self.outcome.refused += not accepted
+            self.outcome.waits[lane].append(began - asked)
+
+    async def _backfill(self, limiter: Limiter) -> None:
+        while True:
+            await self.call(limiter, Lane.BACKFILL)
+
+    async def _live(self, limiter: Limiter, nursery: trio.Nursery) -> None:
+        while True:
+            await trio.sleep(self.chance.expovariate(1 / self.live_each))
+            nursery.start_soon(self.call, limiter, Lane.LIVE)
+
+    async def _others(self) -> None:
+        if self.weather.others:
+            each = self.weather.window / (self.weather.quota * self.weather.others)
+            while True:
+                await trio.sleep(self.chance.expovariate(1 / each))
+                self.api.take()
+
+    async def _bursts(self) -> None:
+        while self.weather.bursts:
+            await trio.sleep(self.chance.uniform(0.5, 1.5) * self.weather.window)
+            for _ in range(round(self.weather.quota * self.weather.bursts)):
+                self.api.take()

@@ -21,10 +21,10 @@ import structlog
 import trio
 from attrs import frozen
 
-from daemon.admin.service import Verbs
+from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
-from daemon.connections.factory import Workshop
+from daemon.connections.factory import ConnectionFactory
 from daemon.connections.lifecycle import Connecting
 from daemon.connections.registry import Links
 from daemon.connections.reload import Reload, Reloading
@@ -125,16 +125,16 @@ async def serve(
             nursery.start_soon(_until, stop, daemon.connecting.run)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(daemon.connections.reload.run, reload))
-            log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.lines))
+            log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.contexts))
             task_status.started(address)
             await stop.wait()
             daemon.server.stop()
             daemon.supervisor.finish()
             daemon.departures.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
-        for line in daemon.supervisor.lines:
-            await line.platform.aclose()
-            await line.sparklayer.aclose()
+        for context in daemon.supervisor.contexts:
+            await context.platform.aclose()
+            await context.sparklayer.aclose()
         for app in (*daemon.connecting.apps.values(), *daemon.connections.reload.retired):
             await app.aclose()
 
@@ -174,7 +174,7 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
     fingerprint = await load_fingerprint(database, vault)
     if len(settings.security.secret_keys) > 1:
         await renew_seals(database, vault)
-    workshop = Workshop(
+    factory = ConnectionFactory(
         settings=settings,
         storage=database,
         vault=vault,
@@ -183,18 +183,18 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         platforms=platforms,
     )
     supervisor = Supervisor()
-    departures = Departures(database, vault, workshop, supervisor)
+    departures = Departures(database, vault, factory, supervisor)
     connecting = Connecting(
         storage=database,
         links=Links(settings, vault, platforms),
-        workshop=workshop,
+        factory=factory,
         supervisor=supervisor,
         departures=departures,
         apps=_apps(settings, platforms),
-        knows=workshop.knows,
+        knows=factory.knows,
     )
     await connecting.open_all()
-    verbs = Verbs(
+    verbs = AdminService(
         settings=settings, storage=database, supervisor=supervisor, connecting=connecting, vault=vault, metrics=metrics
     )
     routes = Routes.of(_routes(settings, platforms, connecting, verbs), metrics)
@@ -221,7 +221,7 @@ def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str
 
 
 def _routes(
-    settings: Settings, platforms: Mapping[str, PlatformType], connecting: Connecting, verbs: Verbs
+    settings: Settings, platforms: Mapping[str, PlatformType], connecting: Connecting, verbs: AdminService
 ) -> Iterator[Route]:
     """Return all that is served."""
     yield from Webhooks(

@@ -57,7 +57,7 @@ class Kind(enum.StrEnum):
 LOGGED_KINDS = frozenset({Kind.PRODUCTS, Kind.CUSTOMERS})
 """The kinds that SparkLayer's sync-log knows; what is wrong with the others is shown here only."""
 
-EntityOutcome = Literal["unchanged", "written", "removed", "held", "rejected", "retried", "parked", "broken"]
+Result = Literal["unchanged", "written", "removed", "held", "rejected", "retried", "parked", "broken"]
 """Outcome of an entity, as a metric's label. `held`: its removal waits for a person."""
 
 

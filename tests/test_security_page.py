@@ -19,8 +19,8 @@ PAGE = (ROOT / "SECURITY.md").read_text("utf-8")
 def rows(heading: str) -> Iterator[list[str]]:
     """Yield the cells of the table below a header line."""
     lines = PAGE[PAGE.index(f"| {heading} |") :].split("\n\n")[0].splitlines()
-    for line in lines[2:]:
-        yield [cell.strip() for cell in line.strip("|").split("|")]
+    for context in lines[2:]:
+        yield [cell.strip() for cell in context.strip("|").split("|")]
 
 
 SETTINGS = f"""

@@ -13,7 +13,7 @@ from attrs import asdict
 from daemon.admin.reasons import Case, Reason, nothing_known, reasons
 from daemon.engine.explanation import Explanation
 from daemon.engine.lookup import find
-from daemon.engine.runner import Works
+from daemon.engine.runner import ConnectionRunner
 from daemon.errors import Failure
 from daemon.issues import bounded
 from daemon.model import ExternalId, Kind, Problem
@@ -88,31 +88,31 @@ async def allow_removals(storage: Storage, stored: Stored, kind: Kind, ids: Sequ
     return await storage.write(removal_table.allow, allow)
 
 
-async def explain(stored: Stored, works: Works, kind: Kind, external_id: str) -> dict[str, Any]:
+async def explain(stored: Stored, runner: ConnectionRunner, kind: Kind, external_id: str) -> dict[str, Any]:
     """Return what the store says of an entity, what the ledger says, what would be sent, without sending it, and why.
 
     The `trouble` that kept it from being read is None otherwise.
     """
-    line, id_ = works.line, ExternalId(external_id)
+    context, id_ = runner.context, ExternalId(external_id)
     told, trouble = None, None
     try:
-        told = await works.pipelines[kind].explain(id_)
+        told = await runner.pipelines[kind].explain(id_)
         trouble = told.trouble
     except Failure as error:
         trouble = str(error)
-    noted = await line.storage.read(noted_table.noted, stored.id, kind, id_)
-    content: Any = line.vault.open(noted.issue) if noted.issue else {"problems": []}
-    blocked = line.blocked(kind)
+    noted = await context.storage.read(noted_table.noted, stored.id, kind, id_)
+    content: Any = context.vault.open(noted.issue) if noted.issue else {"problems": []}
+    blocked = context.blocked(kind)
     case = Case(
         site=str(stored.site),
         kind=kind,
         external_id=external_id,
-        platform=line.platform_type.label,
-        now=line.now(),
+        platform=context.platform_type.label,
+        now=context.now(),
         told=told,
         trouble=trouble,
         noted=noted,
-        error=str(line.vault.open(noted.change.sealed)) if noted.change and noted.change.sealed else "",
+        error=str(context.vault.open(noted.change.sealed)) if noted.change and noted.change.sealed else "",
         issue=[Problem(code=code, message=message) for code, message in content["problems"]],
         blocked=None if blocked is None else f"{blocked.side.value}: {blocked.reason}",
     )
@@ -144,20 +144,20 @@ def _sides(told: Explanation | None) -> dict[str, Any]:
     }
 
 
-async def explain_called(stored: Stored, works: Works, kind: Kind, text: str) -> dict[str, Any]:
+async def explain_called(stored: Stored, runner: ConnectionRunner, kind: Kind, text: str) -> dict[str, Any]:
     """Explain what a person calls `text`; of several only the list: {"site", "kind", "text", "matches"}.
 
     What nobody knows is explained as such.
     """
     about: dict[str, Any] = {"site": str(stored.site), "kind": kind.value, "text": text, "trouble": None}
     try:
-        found = await find(works.line, kind, text.strip())
+        found = await find(runner.context, kind, text.strip())
     except Failure as error:
-        why = Reason("unreadable", f"{works.line.platform_type.label} cannot be asked now: {error}")
+        why = Reason("unreadable", f"{runner.context.platform_type.label} cannot be asked now: {error}")
         return {**about, "trouble": str(error), "matches": [], "why": [asdict(why)]}
     matches = [{"id": one.external_id, "by": one.by, "name": one.name} for one in found]
     if not matches:
-        return {**about, "matches": [], "why": [asdict(nothing_known(kind, text, works.line.platform_type.label))]}
+        return {**about, "matches": [], "why": [asdict(nothing_known(kind, text, runner.context.platform_type.label))]}
     if len(matches) > 1:
         return {**about, "matches": matches}
-    return {**about, "matches": matches, **await explain(stored, works, kind, matches[0]["id"])}
+    return {**about, "matches": matches, **await explain(stored, runner, kind, matches[0]["id"])}

@@ -22,7 +22,7 @@ from daemon.config import Settings
 from daemon.connections.lifecycle import Connecting
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.pull import fetch, pull
-from daemon.engine.runner import Works
+from daemon.engine.runner import ConnectionRunner
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import StorageTrouble
 from daemon.listener.http.messages import Response, problem
@@ -39,7 +39,7 @@ from daemon.storage.vault import Vault, heartbeat
 
 
 @frozen(kw_only=True)
-class Verbs:
+class AdminService:
     """The callables that `app` hands to the listener."""
 
     settings: Settings
@@ -51,13 +51,13 @@ class Verbs:
 
     async def record(self, connection_id: ConnectionId, changes: Sequence[Change]) -> None:
         """Commit changes to the outbox, and wake who works on them. Raises StorageTrouble."""
-        works = self.supervisor.find(connection_id)
-        if works is None:
+        runner = self.supervisor.find(connection_id)
+        if runner is None:
             return
-        wanted = [change for change in changes if change.kind in works.line.desks]
+        wanted = [change for change in changes if change.kind in runner.context.kind_states]
         if not wanted:
             return
-        options = works.line.options
+        options = runner.context.options
         call = Record(
             connection_id=connection_id,
             changes=wanted,
@@ -67,45 +67,45 @@ class Verbs:
         )
         await self.storage.write(outbox.record, call)
         for change in wanted:
-            works.line.desks[change.kind].work[Lane.LIVE].set()
+            runner.context.kind_states[change.kind].work[Lane.LIVE].set()
 
     def delivered(self, connection_id: ConnectionId) -> None:
         """Note that a delivery was taken."""
-        if (works := self.supervisor.find(connection_id)) is not None:
-            works.line.deliveries.taken()
+        if (runner := self.supervisor.find(connection_id)) is not None:
+            runner.context.deliveries.taken()
 
     def not_delivered(self, connection_id: ConnectionId, kinds: Collection[Kind]) -> None:
         """Note that a delivery about these kinds, or (none) about we know not what, was answered 5xx."""
-        if (works := self.supervisor.find(connection_id)) is not None:
-            works.line.deliveries.failed(kinds)
+        if (runner := self.supervisor.find(connection_id)) is not None:
+            runner.context.deliveries.failed(kinds)
 
     async def status(self, _params: dict[str, Any]) -> dict[str, Any]:
         """Return how every connection does."""
         everyone = await self.storage.read(connections.everyone)
         shown = []
         for stored in everyone:
-            works = self.supervisor.find(stored.id)
-            status = await connection_status(self.storage, stored, works.line if works else None, time.time())
-            if works is None and stored.state == "active":
+            runner = self.supervisor.find(stored.id)
+            status = await connection_status(self.storage, stored, runner.context if runner else None, time.time())
+            if runner is None and stored.state == "active":
                 status["state"] = "not configured"
             shown.append(status)
         return {"connections": shown}
 
     async def sync(self, params: dict[str, Any]) -> dict[str, Any]:
         """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}. Raises Refused."""
-        works, kind = await self._works(_site(params)), _kind(params)
-        if kind not in works.full_syncs:
+        runner, kind = await self._runners(_site(params)), _kind(params)
+        if kind not in runner.full_syncs:
             raise Refused(400, f"kind: {kind.value} are not synced from such a store")
         mode = "refresh" if params.get("refresh") is True else "normal"
-        run = await works.full_syncs[kind].start(mode, allow_removals=params.get("allow_removals") is True)
+        run = await runner.full_syncs[kind].start(mode, allow_removals=params.get("allow_removals") is True)
         if run is None:
             raise Refused(409, f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")
         return {"run": run}
 
     async def cancel_sync(self, params: dict[str, Any]) -> dict[str, Any]:
         """End the full sync that is on its way as failed: {"site", "kind"} -> {"run"}. Raises Refused."""
-        works, kind = await self._works(_site(params)), _kind(params)
-        run = await works.full_syncs[kind].cancel() if kind in works.full_syncs else None
+        runner, kind = await self._runners(_site(params)), _kind(params)
+        run = await runner.full_syncs[kind].cancel() if kind in runner.full_syncs else None
         if run is None:
             raise Refused(409, f"no full sync of {kind.value} is on its way")
         return {"run": run}
@@ -157,11 +157,11 @@ class Verbs:
         if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
             raise Refused(400, "ids: must be a list of texts; leave it out to mean all")
         kind = _kind(params) if params.get("kind") is not None else None
-        works = await self._works(_site(params))
-        stored = await self._stored(works)
+        runner = await self._runners(_site(params))
+        stored = await self._stored(runner)
         changed = await change_parked(self.storage, stored, action, kind, ids, time.time())
-        for desk in works.line.desks.values():
-            desk.wake()
+        for kind_state in runner.context.kind_states.values():
+            kind_state.wake()
         return {"changed": changed}
 
     async def removals(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -174,12 +174,12 @@ class Verbs:
 
     async def allow_removals(self, params: dict[str, Any]) -> dict[str, Any]:
         """Let held removals go: {"site", "kind", "ids"} -> {"allowed"}: of how many entities. Raises Refused."""
-        works, kind, ids = await self._works(_site(params)), _kind(params), params.get("ids")
+        runner, kind, ids = await self._runners(_site(params)), _kind(params), params.get("ids")
         if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
             raise Refused(400, "ids: must be a list of texts, the platform's ids of entities")
-        allowed = await allow_removals(self.storage, await self._stored(works), kind, ids, time.time())
-        for desk in works.line.desks.values():
-            desk.wake()
+        allowed = await allow_removals(self.storage, await self._stored(runner), kind, ids, time.time())
+        for kind_state in runner.context.kind_states.values():
+            kind_state.wake()
         return {"allowed": allowed}
 
     async def explain(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -187,14 +187,14 @@ class Verbs:
 
         -> see `daemon.admin.inspection`: `explain`, and `explain_called` for a text.
         """
-        works, kind = await self._works(_site(params)), _kind(params)
-        if kind not in works.pipelines:
+        runner, kind = await self._runners(_site(params)), _kind(params)
+        if kind not in runner.pipelines:
             raise Refused(400, f"kind: {kind.value} are not synced from such a store")
         name = "text" if "text" in params else "id"
         asked = params.get(name)
         if not isinstance(asked, str) or not asked.strip():
             raise Refused(400, f"{name}: must be the platform's id of the entity, or as text what people call it")
-        return await (explain_called if name == "text" else explain)(await self._stored(works), works, kind, asked)
+        return await (explain_called if name == "text" else explain)(await self._stored(runner), runner, kind, asked)
 
     async def backup(self, _params: dict[str, Any]) -> Response:
         """Answer with a copy of the database, as after some commit; 503 when none can be made."""
@@ -206,19 +206,19 @@ class Verbs:
 
     async def trigger(self, site: Site, kind: Kind) -> None:
         """Start a refresh run for SparkLayer. Raises Refused."""
-        works = await self._works(site)
-        if kind not in works.full_syncs:
+        runner = await self._runners(site)
+        if kind not in runner.full_syncs:
             raise Refused(404, f"{kind.value} are not synced from such a store")
-        if await works.full_syncs[kind].start("refresh") is None:
+        if await runner.full_syncs[kind].start("refresh") is None:
             raise Refused(400, f"A full sync of {kind.value} is in progress already.")
 
     async def pull(self, site: Site, data_type: str, page: str | None) -> PulledPage:
         """Read a page of entities for SparkLayer. Raises Refused, and the failures of both sides."""
-        return await pull((await self._works(site)).line, data_type, page)
+        return await pull((await self._runners(site)).context, data_type, page)
 
     async def fetch(self, site: Site, data_type: str, entity_id: str) -> bytes:
         """Read one entity for SparkLayer. Raises Refused, and the failures of the platform."""
-        return await fetch((await self._works(site)).line, data_type, entity_id)
+        return await fetch((await self._runners(site)).context, data_type, entity_id)
 
     async def why_not_ready(self) -> list[str]:
         """Return why changes cannot be taken or worked on now."""
@@ -230,24 +230,24 @@ class Verbs:
 
     async def refresh(self) -> None:
         """Bring the gauges up to date. Raises StorageTrouble."""
-        await refresh_gauges(self.storage, self.supervisor.lines, self.metrics, time.time())
+        await refresh_gauges(self.storage, self.supervisor.contexts, self.metrics, time.time())
 
     async def _chosen(self, params: dict[str, Any]) -> list[Stored]:
         if "site" in params:
-            return [await self._stored(await self._works(_site(params)))]
+            return [await self._stored(await self._runners(_site(params)))]
         return [one for one in await self.storage.read(connections.everyone) if one.state == "active"]
 
-    async def _stored(self, works: Works) -> Stored:
-        stored = await self.storage.read(connections.find, works.line.connection.site)
+    async def _stored(self, runner: ConnectionRunner) -> Stored:
+        stored = await self.storage.read(connections.find, runner.context.connection.site)
         assert stored is not None  # it is being worked on
         return stored
 
-    async def _works(self, site: Site) -> Works:
+    async def _runners(self, site: Site) -> ConnectionRunner:
         stored = await self.storage.read(connections.find, site)
-        works = self.supervisor.find(stored.id) if stored and stored.state == "active" else None
-        if works is None:
+        runner = self.supervisor.find(stored.id) if stored and stored.state == "active" else None
+        if runner is None:
             raise Refused(404, f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
-        return works
+        return runner
 
 
 def _site(params: dict[str, Any]) -> Site:

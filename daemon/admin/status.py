@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import asdict
 
-from daemon.engine.context import SYNCED_KINDS, Line
-from daemon.engine.pause import Gate
+from daemon.engine.context import SYNCED_KINDS, ConnectionContext
+from daemon.engine.pause import Pause
 from daemon.model import Lane
 from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
 from daemon.storage import registrations
@@ -24,26 +24,28 @@ from daemon.transport.throttle.limiter import LimiterStatistics
 
 
 async def connection_status(
-    storage: Storage, stored: Stored, line: Line | None, now: float, vault: Vault | None = None
+    storage: Storage, stored: Stored, context: ConnectionContext | None, now: float, vault: Vault | None = None
 ) -> dict[str, Any]:
     """Return how a connection does; last errors only with the `vault` or the `line` of it. Raises StorageTrouble."""
-    vault = line.vault if line else vault
-    kinds = [await storage.read(overview, stored.id, kind) for kind in (line.desks if line else SYNCED_KINDS)]
+    vault = context.vault if context else vault
+    kinds = [
+        await storage.read(overview, stored.id, kind) for kind in (context.kind_states if context else SYNCED_KINDS)
+    ]
     webhooks = await storage.read(registrations.found, stored.id)
     return {
         "site": str(stored.site),
         "platform": stored.platform,
         "state": stored.state,
-        "blocked": _cause(line.gate) if line else None,
+        "blocked": _cause(context.gate) if context else None,
         "webhooks": registration_status(webhooks, vault) if webhooks else None,
         "kinds": {
             kind.kind.value: {
                 **_kind(kind, now, vault),
-                "blocked": _cause(line.desks[kind.kind].gate) if line else None,
+                "blocked": _cause(context.kind_states[kind.kind].gate) if context else None,
             }
             for kind in kinds
         },
-        "throttles": [_shown(throttle) for throttle in _throttles(line)] if line else [],
+        "throttles": [_shown(throttle) for throttle in _throttles(context)] if context else [],
     }
 
 
@@ -58,7 +60,7 @@ def registration_status(found: Found, vault: Vault | None) -> dict[str, Any]:
     }
 
 
-def _cause(gate: Gate) -> str | None:
+def _cause(gate: Pause) -> str | None:
     return f"{gate.cause.side.value}: {gate.cause.reason}" if gate.cause else None
 
 
@@ -110,8 +112,8 @@ def _held_up(kind: KindOverview, vault: Vault | None) -> dict[str, Any]:
     return {"held_up": kind.held_up, "held_up_by": named}
 
 
-def _throttles(line: Line) -> list[LimiterStatistics]:
-    return [limiter.statistics() for limiter in (line.platform.limiter, line.sparklayer.limiter)]
+def _throttles(context: ConnectionContext) -> list[LimiterStatistics]:
+    return [limiter.statistics() for limiter in (context.platform.limiter, context.sparklayer.limiter)]
 
 
 def _shown(now: LimiterStatistics) -> dict[str, Any]:
@@ -121,13 +123,13 @@ def _shown(now: LimiterStatistics) -> dict[str, Any]:
     return {"api": now.api, "waiting": waiting, "in_flight": now.in_flight, "breaker": now.breaker, **numbers, **held}
 
 
-async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics, now: float) -> None:
+async def refresh_gauges(database: Database, contexts: list[ConnectionContext], metrics: Metrics, now: float) -> None:
     """Bring the gauges up to date, before a scrape. Raises StorageTrouble."""
     corners = []
-    for line in lines:
-        site = line.connection.site
-        for kind in line.desks:
-            seen = await database.read(overview, line.connection.id, kind)
+    for context in contexts:
+        site = context.connection.site
+        for kind in context.kind_states:
+            seen = await database.read(overview, context.connection.id, kind)
             corners += [
                 QueueDepth(
                     site=site,
@@ -139,7 +141,7 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
                 )
                 for depth in seen.depths
             ]
-            metrics.blocked(site, kind, is_blocked=line.blocked(kind) is not None)
+            metrics.blocked(site, kind, is_blocked=context.blocked(kind) is not None)
             metrics.issues(site, kind, seen.issues)
             metrics.removals_held(site, kind, seen.held)
             metrics.gap(site, kind, is_open=seen.gap is not None)
@@ -147,17 +149,17 @@ async def refresh_gauges(database: Database, lines: list[Line], metrics: Metrics
             if seen.run is not None:
                 stages = {"seen": seen.run.seen, "done": seen.run.done, "failed": seen.run.failed}
                 metrics.full_sync_progress(site, kind, stages)
-        webhooks = await database.read(registrations.found, line.connection.id)
+        webhooks = await database.read(registrations.found, context.connection.id)
         if webhooks is not None:
             age = None if webhooks.looked_at is None else now - webhooks.looked_at
             metrics.webhook_scopes(site, registered=webhooks.registered, missing=webhooks.missing, age=age)
-        for throttle in _throttles(line):
+        for throttle in _throttles(context):
             metrics.throttle(site, _snapshot(throttle))
     metrics.outbox(corners)
     metrics.storage_waiting(database.waiting)
-    blocked = sum(any(line.blocked(kind) for kind in line.desks) for line in lines)
+    blocked = sum(any(context.blocked(kind) for kind in context.kind_states) for context in contexts)
     leaving = sum(stored.state == "leaving" for stored in await database.read(everyone))
-    metrics.connections({"active": len(lines) - blocked, "blocked": blocked, "leaving": leaving})
+    metrics.connections({"active": len(contexts) - blocked, "blocked": blocked, "leaving": leaving})
 
 
 def _snapshot(now: LimiterStatistics) -> ThrottleSnapshot:

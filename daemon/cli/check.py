@@ -22,7 +22,7 @@ from daemon.engine.context import SYNCED_KINDS
 from daemon.errors import Blocked, ConfigError, Failure, StorageTrouble
 from daemon.model import ApiKey
 from daemon.platforms import load_platforms
-from daemon.platforms.adapter_state import MemoryShelf
+from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Platform
 from daemon.storage import registrations
 from daemon.storage.database import check_writable
@@ -139,7 +139,7 @@ def _is_ours(listener: ListenerSettings) -> bool:
 
 async def _platform(link: ConnectionSettings) -> CheckResult:
     platform_type = load_platforms()[link.platform]
-    platform = platform_type.connect(link.store, None, ignore, MemoryShelf())
+    platform = platform_type.connect(link.store, None, ignore, MemoryAdapterState())
     try:
         return await _tried(f"{link.site} {platform_type.label}", partial(_read_a_little, platform))
     finally:

@@ -13,7 +13,7 @@ from daemon.admin import inspection
 from daemon.admin.status import connection_status
 from daemon.cli import stopping
 from daemon.config import Settings
-from daemon.connections.factory import Workshop
+from daemon.connections.factory import ConnectionFactory
 from daemon.connections.registry import Links
 from daemon.engine.context import SYNCED_KINDS
 from daemon.errors import ConfigError, raise_config_error
@@ -102,7 +102,7 @@ class Offline:
         async def ask(storage: Database) -> dict[str, Any]:
             (stored,) = await self._chosen(storage, site)
             platforms = load_platforms()
-            workshop = Workshop(
+            factory = ConnectionFactory(
                 settings=self.settings,
                 storage=storage,
                 vault=self._vault,
@@ -110,13 +110,13 @@ class Offline:
                 metrics=Metrics(),
                 platforms=platforms,
             )
-            works = workshop.works(Links(self.settings, self._vault, platforms).opened(stored))
+            runner = factory.runner(Links(self.settings, self._vault, platforms).opened(stored))
             try:
                 ask_about = inspection.explain if by_id else inspection.explain_called
-                return await ask_about(stored, works, Kind(kind), text)
+                return await ask_about(stored, runner, Kind(kind), text)
             finally:
-                await works.line.platform.aclose()
-                await works.line.sparklayer.aclose()
+                await runner.context.platform.aclose()
+                await runner.context.sparklayer.aclose()
 
         return self._run(ask)
 

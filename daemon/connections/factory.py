@@ -11,20 +11,20 @@ from attrs import define, field
 
 from daemon.config import Settings
 from daemon.connections.registry import site_client
-from daemon.engine.context import Line, Options
+from daemon.engine.context import ConnectionContext, Options
 from daemon.engine.gaps import AT_ONCE
-from daemon.engine.pause import Gate
-from daemon.engine.runner import Works
+from daemon.engine.pause import Pause
+from daemon.engine.runner import ConnectionRunner
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.adapter_state import MemoryShelf, Shelf
+from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
 from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.empty_refusals import CUSTOMER, PRODUCT, PURCHASE, Control
 from daemon.storage import ledger
 from daemon.storage.database import Storage
-from daemon.storage.shelf import DiskShelf
+from daemon.storage.shelf import StoredAdapterState
 from daemon.storage.vault import Fingerprint, Vault
 from daemon.transport.http import ApiCall
 
@@ -55,7 +55,7 @@ async def known_id(
 
 
 @define(kw_only=True)
-class Workshop:
+class ConnectionFactory:
     """Has what every connection shares; a reload brings other `settings`. Nothing is sent by building."""
 
     settings: Settings
@@ -67,12 +67,12 @@ class Workshop:
     _slots: trio.Semaphore = field(init=False, factory=lambda: trio.Semaphore(AT_ONCE))
     """For readings that close gaps, of all connections."""
 
-    def works(self, connection: Connection, *, full_sync: bool = False) -> Works:
+    def runner(self, connection: Connection, *, full_sync: bool = False) -> ConnectionRunner:
         """Build a connection's works. With `full_sync` what never was synced is, whatever the configuration says."""
-        line = Line(
+        context = ConnectionContext(
             connection=connection,
             platform_type=self.platforms[connection.platform],
-            platform=self.platform(connection, DiskShelf(self.storage, connection.id)),
+            platform=self.platform(connection, StoredAdapterState(self.storage, connection.id)),
             sparklayer=self.sparklayer(connection),
             storage=self.storage,
             vault=self.vault,
@@ -81,21 +81,23 @@ class Workshop:
             options=self.options(connection.site, full_sync=full_sync),
             now=time.time,
             chance=random.Random(),  # noqa: S311  jitter is no secret
-            gate=Gate(connection.site),
+            gate=Pause(connection.site),
         )
-        apis = (line.platform.limiter.statistics().api, line.sparklayer.limiter.statistics().api)
-        self.metrics.connection(connection.site, line.desks, apis)
-        return Works(line, self.destination(connection.site), self._slots)
+        apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
+        self.metrics.connection(connection.site, context.kind_states, apis)
+        return ConnectionRunner(context, self.destination(connection.site), self._slots)
 
     def endpoint(self, connection: Connection) -> Endpoint:
         """Build what takes a connection's webhooks."""
         reader = self.platforms[connection.platform].reader(connection.store)
         return Endpoint(connection_id=connection.id, reader=reader)
 
-    def platform(self, connection: Connection, shelf: Shelf | None = None) -> Platform:
+    def platform(self, connection: Connection, shelf: AdapterState | None = None) -> Platform:
         """Build the client of a connection's store."""
         observe = partial(self._count_call, connection.site)
-        return self.platforms[connection.platform].connect(connection.store, None, observe, shelf or MemoryShelf())
+        return self.platforms[connection.platform].connect(
+            connection.store, None, observe, shelf or MemoryAdapterState()
+        )
 
     def sparklayer(self, connection: Connection) -> SparkLayer:
         """Build the client of a connection's site."""

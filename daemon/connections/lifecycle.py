@@ -18,7 +18,7 @@ import trio
 from attrs import evolve, field, frozen
 
 from daemon.config import Settings
-from daemon.connections.factory import Workshop
+from daemon.connections.factory import ConnectionFactory
 from daemon.connections.registry import Links, has_secrets, with_secrets
 from daemon.connections.teardown import Departures
 from daemon.engine.signal import Signal
@@ -64,7 +64,7 @@ class Connecting:
 
     storage: Storage
     links: Links
-    workshop: Workshop
+    factory: ConnectionFactory
     supervisor: Supervisor
     departures: Departures
     apps: dict[str, App]
@@ -103,16 +103,19 @@ class Connecting:
                 await locks.enter_async_context(self._locks[site])
             links = evolve(self.links, settings=settings)
             wanted = {one.site: one for one in await links.adopt_all(self.storage, self.now())}
-            before = {site: self.workshop.options(site) for site in named}
-            self.links.settings = self.workshop.settings = settings
-            for line in [line for line in self.supervisor.lines if line.connection.site in named]:
-                connection = wanted.pop(line.connection.site, None)
+            before = {site: self.factory.options(site) for site in named}
+            self.links.settings = self.factory.settings = settings
+            for context in [context for context in self.supervisor.contexts if context.connection.site in named]:
+                connection = wanted.pop(context.connection.site, None)
                 if connection is None:
-                    await self._pause(line.connection)
-                elif (connection, before[connection.site]) != (line.connection, self.workshop.options(connection.site)):
+                    await self._pause(context.connection)
+                elif (connection, before[connection.site]) != (
+                    context.connection,
+                    self.factory.options(connection.site),
+                ):
                     log.info("goes on with other settings", site=str(connection.site))
-                    await self.supervisor.replace(self.workshop.works(connection))
-                    self.endpoints[connection.site] = self.workshop.endpoint(connection)
+                    await self.supervisor.replace(self.factory.runner(connection))
+                    self.endpoints[connection.site] = self.factory.endpoint(connection)
             for connection in wanted.values():
                 if connection.site in named:
                     log.info("a connection was added", site=str(connection.site))
@@ -123,7 +126,7 @@ class Connecting:
         log.info("a connection is not configured any more", site=str(connection.site))
         self.endpoints.pop(connection.site, None)
         await self.supervisor.let_go(connection.id)
-        self.workshop.metrics.forget(connection.site)
+        self.factory.metrics.forget(connection.site)
 
     async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
         """Connect a site to a store: None when that is so now, else where the merchant installs the app.
@@ -166,7 +169,7 @@ class Connecting:
         link = self.links.link(site)
         if named is not None or link is None:
             return named
-        return self.workshop.platforms[link.platform].identity(link.store)
+        return self.factory.platforms[link.platform].identity(link.store)
 
     async def visited(self, platform: str, visit: Visit) -> None:
         """Do what a merchant's visit to a platform's app means. Raises AppRefused."""
@@ -243,7 +246,7 @@ class Connecting:
         rows = await self.storage.read(connections.of_site, site)
         earlier = next((one for one in rows if one.state != "gone" and self._is_to(one, one.platform, store_id)), None)
         link = self.links.link(site)
-        if link is not None and self.workshop.platforms[link.platform].identity(link.store) == store_id:
+        if link is not None and self.factory.platforms[link.platform].identity(link.store) == store_id:
             if earlier is None or earlier.platform != link.platform:
                 return _Known(link.platform, link.store)
             platform, store, _ = self.links.renewed(link, earlier)
@@ -281,7 +284,7 @@ class Connecting:
         leaving = [one for one in before if one.state == "leaving"]
         for one in leaving:
             await self.departures.interrupt(one.id)
-        identity = self.workshop.platforms[known.platform].identity(known.store)
+        identity = self.factory.platforms[known.platform].identity(known.store)
         replaced = [one.id for one in leaving if self._is_to(one, known.platform, identity)]
         sealed = self.links.sealed(site, key, known.store)
         wish = Begin(site=site, platform=known.platform, sealed=sealed, now=now, instead_of=replaced)
@@ -311,12 +314,12 @@ class Connecting:
         if changed or self.supervisor.find(present.id) is None:
             log.info("goes on with other credentials", site=str(present.site))
             renewed = evolve(connection, api_key=key, store=store)
-            await self.supervisor.replace(self.workshop.works(renewed))
-            self.endpoints[present.site] = self.workshop.endpoint(renewed)
+            await self.supervisor.replace(self.factory.runner(renewed))
+            self.endpoints[present.site] = self.factory.endpoint(renewed)
 
     def _take_on(self, connection: Connection, *, full_sync: bool = False) -> None:
-        self.endpoints[connection.site] = self.workshop.endpoint(connection)
-        self.supervisor.take_on(self.workshop.works(connection, full_sync=full_sync))
+        self.endpoints[connection.site] = self.factory.endpoint(connection)
+        self.supervisor.take_on(self.factory.runner(connection, full_sync=full_sync))
 
     def _see_off(self, leaving: Stored) -> None:
         """Take no webhooks any more, and clean up."""

@@ -23,9 +23,9 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
-from daemon.connections.factory import Workshop, webhook_path
+from daemon.connections.factory import ConnectionFactory, webhook_path
 from daemon.engine.supervisor import Supervisor
-from daemon.engine.task_group import Crew
+from daemon.engine.task_group import TaskGroup
 from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, Side, StorageTrouble
 from daemon.model import Connection, ConnectionId
 from daemon.storage import connections
@@ -60,37 +60,37 @@ class Departures:
 
     storage: Storage
     vault: Vault
-    workshop: Workshop
+    factory: ConnectionFactory
     supervisor: Supervisor
     now: Callable[[], float] = time.time
     chance: random.Random = field(factory=random.Random)
-    _crew: Crew[ConnectionId] = field(init=False, factory=Crew)
+    _tasks: TaskGroup[ConnectionId] = field(init=False, factory=TaskGroup)
 
     def begin(self, connection: Connection, since: float) -> None:
         """Clean up after a connection that has been leaving since `since` (seconds since the epoch)."""
         left = GIVE_UP_AFTER - age_if_known(since, self.now())
         # The day is over, or the clock is wrong: try for a little longer.
         seconds = left if left > 0 else LONGEST_PAUSE
-        self._crew.add(connection.id, partial(self._depart, connection, seconds))
+        self._tasks.add(connection.id, partial(self._depart, connection, seconds))
 
     async def interrupt(self, connection_id: ConnectionId) -> None:
         """Stop cleaning up after a connection, and wait until nothing is sent for it any more."""
-        await self._crew.dismiss(connection_id)
+        await self._tasks.dismiss(connection_id)
         await self.supervisor.let_go(connection_id)
 
     async def run(self) -> None:
         """Clean up until `finish`."""
-        await self._crew.run()
+        await self._tasks.run()
 
     def finish(self) -> None:
         """Stop at once: what is left is done after the next start."""
-        self._crew.finish(at_once=True)
+        self._tasks.finish(at_once=True)
 
     async def _depart(self, connection: Connection, seconds: float) -> None:
         """Clean up for at most `seconds`, of a clock that does not jump."""
         deadline = trio.current_time() + seconds
         await self.supervisor.let_go(connection.id)
-        self.workshop.metrics.forget(connection.site)  # a new connection of the site is shown at the next scrape
+        self.factory.metrics.forget(connection.site)  # a new connection of the site is shown at the next scrape
         site = str(connection.site)
         log.info("a connection leaves", site=site)
         async with trio.open_nursery() as nursery:
@@ -103,8 +103,8 @@ class Departures:
         if connection.store is None:
             return
         # Registrations of an earlier public_url go too, also if there is none now: they are known by this path.
-        destination = self.workshop.destination(connection.site) or webhook_path(connection.site)
-        platform = self.workshop.platform(connection)
+        destination = self.factory.destination(connection.site) or webhook_path(connection.site)
+        platform = self.factory.platform(connection)
         try:
             await platform.remove_webhooks(destination)
         finally:
@@ -114,7 +114,7 @@ class Departures:
         present = await self.storage.read(connections.find, connection.site)
         if present is not None and present.state == "active":
             return
-        sparklayer = self.workshop.sparklayer(connection)
+        sparklayer = self.factory.sparklayer(connection)
         try:
             await sparklayer.sync_log.delete_all()
         finally:

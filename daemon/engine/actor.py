@@ -12,7 +12,7 @@ from collections.abc import Collection
 import structlog
 import trio
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.stragglers import LATE
 from daemon.errors import StorageTrouble
@@ -35,12 +35,12 @@ log = structlog.get_logger()
 
 
 class Actor:
-    """Works off the outbox until cancelled, or until `finish` and the batches in flight are done."""
+    """ConnectionRunner off the outbox until cancelled, or until `finish` and the batches in flight are done."""
 
-    def __init__(self, line: Line, pipeline: Pipeline) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext, pipeline: Pipeline) -> None:
+        self._context = context
         self._pipeline = pipeline
-        self._desk = line.desks[pipeline.kind]
+        self._kind_state = context.kind_states[pipeline.kind]
         self._in_flight: dict[ExternalId, trio.Event] = {}
         """A batch in flight: its entities, and the event that lets the lane go on beside it."""
         pipeline.settled, pipeline.lags = self._settled, self._lags
@@ -55,14 +55,16 @@ class Actor:
     def finish(self) -> None:
         """Claim nothing more; `run` returns when the batches in flight are settled."""
         self._finishing = True
-        self._desk.wake()
+        self._kind_state.wake()
 
     async def _run_lane(self, lane: Lane) -> None:
         async with trio.open_nursery() as batches:
             while not self._finishing:
-                now, moved_on = self._line.now(), trio.Event()
+                now, moved_on = self._context.now(), trio.Event()
                 try:
-                    free = len(batches.child_tasks) < MOST_BATCHES and self._line.blocked(self._pipeline.kind) is None
+                    free = (
+                        len(batches.child_tasks) < MOST_BATCHES and self._context.blocked(self._pipeline.kind) is None
+                    )
                     if free and (claims := await self._claim(lane, now, moved_on)):
                         batches.start_soon(self._work_on, claims, lane, moved_on)
                         # A backfill batch takes its time; a live one that does has an entity that hangs.
@@ -98,11 +100,11 @@ class Actor:
                 self._in_flight[external_id].set()
 
     async def _claim(self, lane: Lane, now: float, moved_on: trio.Event) -> list[Claim]:
-        line, kind = self._line, self._pipeline.kind
-        async with self._desk.claiming:
+        context, kind = self._context, self._pipeline.kind
+        async with self._kind_state.claiming:
             busy = frozenset(self._in_flight)  # a copy: what is settled while the database is read is not free yet
-            claims = await line.storage.read(
-                outbox.claim, line.connection.id, kind, lane, now, line.platform.batch(kind), busy
+            claims = await context.storage.read(
+                outbox.claim, context.connection.id, kind, lane, now, context.platform.batch(kind), busy
             )
             self._in_flight.update((claim.external_id, moved_on) for claim in claims)
         return claims
@@ -122,10 +124,10 @@ class Actor:
 
     async def _nap(self, lane: Lane, now: float) -> None:
         """Wait for a change to come, or for one that was not due at `now`, when rows were claimed, to come due."""
-        line = self._line
-        due = await line.storage.read(outbox.next_due, line.connection.id, self._pipeline.kind, now)
-        nap = LONGEST_NAP if due is None else min(max(due - line.now(), 0.0), LONGEST_NAP)
+        context = self._context
+        due = await context.storage.read(outbox.next_due, context.connection.id, self._pipeline.kind, now)
+        nap = LONGEST_NAP if due is None else min(max(due - context.now(), 0.0), LONGEST_NAP)
         began = trio.current_time()
-        await self._desk.work[lane].wait_until(began + nap)
+        await self._kind_state.work[lane].wait_until(began + nap)
         if not self._finishing:
             await trio.sleep_until(min(began + COALESCE, began + nap))

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from daemon.engine.deliveries import Deliveries
 from daemon.engine.handoff import Handoff
-from daemon.engine.pause import Gate
+from daemon.engine.pause import Pause
 from daemon.engine.signal import Signal
 from daemon.engine.site import Wanted, prepare_site
 from daemon.engine.writers.products.entry import Terms
@@ -58,7 +58,7 @@ class Options:
 
 
 @define(kw_only=True, eq=False)
-class Desk:
+class KindState:
     """What the parts that work on one kind of one connection share.
 
     `reading` is held while a page of an enumeration is on its way and taken in: one at a time, as `freshness` needs.
@@ -76,7 +76,7 @@ class Desk:
     """Whether a gap in the webhooks is known that the database does not know yet."""
     freshness: Freshness = field(factory=Freshness)
     handoff: Handoff = field(factory=Handoff)
-    gate: Gate
+    gate: Pause
     """Closed while a right is missing that only this kind needs; the connection's own gate is closed for the rest."""
     reading: trio.Lock = field(factory=trio.Lock)
     claiming: trio.Lock = field(factory=trio.Lock)
@@ -102,7 +102,7 @@ class Desk:
 
 
 @define(kw_only=True, eq=False)
-class Line:
+class ConnectionContext:
     """A connection being worked on. `desks` has the kinds that are synced, in the order that references need."""
 
     connection: Connection
@@ -116,9 +116,9 @@ class Line:
     options: Options
     now: Callable[[], float]
     chance: random.Random
-    gate: Gate
+    gate: Pause
     tally: Tally = field(factory=Tally)
-    desks: Mapping[Kind, Desk] = field(init=False)
+    kind_states: Mapping[Kind, KindState] = field(init=False)
     deliveries: Deliveries = field(init=False)
     _facts: StoreFacts | None = field(default=None, init=False)
     _facts_at: float = field(default=-inf, init=False)
@@ -126,45 +126,45 @@ class Line:
     _preparing: trio.Lock = field(factory=trio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.desks = {
-            kind: Desk(gate=Gate(self.connection.site, kind))
+        self.kind_states = {
+            kind: KindState(gate=Pause(self.connection.site, kind))
             for kind in SYNCED_KINDS
             if kind in self.platform_type.kinds
         }
         self.deliveries = Deliveries(self._gapped)
         self.gate.opened = self._wake
-        for desk in self.desks.values():
-            desk.gate.opened = desk.wake
+        for kind_state in self.kind_states.values():
+            kind_state.gate.opened = kind_state.wake
 
     def _wake(self) -> None:
-        for desk in self.desks.values():
-            desk.wake()
+        for kind_state in self.kind_states.values():
+            kind_state.wake()
 
     def _gapped(self, kinds: Collection[Kind]) -> None:
         """Have gaps of kinds (none: of all) noted as soon as the database can be written."""
-        for kind, desk in self.desks.items():
+        for kind, kind_state in self.kind_states.items():
             if not kinds or kind in kinds:
-                desk.gapped = True
-                desk.gap.set()
+                kind_state.gapped = True
+                kind_state.gap.set()
 
     def block(self, kind: Kind, cause: Blocked) -> None:
         """Stop the connection because of `cause`, or only the kind when nothing but its own right is missing."""
-        gate = self.desks[kind].gate if cause.reason in MISSING_RIGHT else self.gate
+        gate = self.kind_states[kind].gate if cause.reason in MISSING_RIGHT else self.gate
         gate.close(cause)
 
     def blocked(self, kind: Kind) -> Blocked | None:
         """Return why the kind may not be worked on now."""
-        return self.gate.cause or self.desks[kind].gate.cause
+        return self.gate.cause or self.kind_states[kind].gate.cause
 
     async def passed(self, kind: Kind) -> None:
         """Wait until the kind may be worked on."""
         while self.blocked(kind):
             await self.gate.passed()
-            await self.desks[kind].gate.passed()
+            await self.kind_states[kind].gate.passed()
 
     def blocked_seconds(self, kind: Kind) -> float:
         """For how long the kind could not be worked on since the start; what overlapped counts twice."""
-        return self.gate.blocked_seconds + self.desks[kind].gate.blocked_seconds
+        return self.gate.blocked_seconds + self.kind_states[kind].gate.blocked_seconds
 
     async def facts(self) -> StoreFacts:
         """Return what mapping needs to know of the store. Raises the failures of the platform."""
@@ -205,7 +205,7 @@ class Line:
         if place != until_now and await self.storage.write(
             settle_at, Settle(connection_id=self.connection.id, place=place, now=self.now())
         ):
-            self.desks[Kind.PRODUCTS].run_started()
+            self.kind_states[Kind.PRODUCTS].run_started()
         return terms
 
     async def _owe_refresh(self) -> None:
@@ -216,7 +216,7 @@ class Line:
             connection_id=self.connection.id, kind=Kind.PRODUCTS, mode="refresh", now=self.now(), internal=True
         )
         await self.storage.write(start, wish)
-        self.desks[Kind.PRODUCTS].run_started()
+        self.kind_states[Kind.PRODUCTS].run_started()
 
     def forget_terms(self) -> None:
         """Have price list and stock location looked up again: SparkLayer no longer knows one of them."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 import trio
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.leftovers import Leftovers
 from daemon.errors import Blocked, Forbidden, Rejected, Retry
 from daemon.model import LOGGED_KINDS, Kind, RunId
@@ -49,52 +49,52 @@ log = structlog.get_logger()
 class FullSyncs:
     """Starts runs, and carries out the one that is on its way."""
 
-    def __init__(self, line: Line, kind: Kind) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext, kind: Kind) -> None:
+        self._context = context
         self._kind = kind
-        self._desk = line.desks[kind]
-        self._leftovers = Leftovers(line, kind)
+        self._kind_state = context.kind_states[kind]
+        self._leftovers = Leftovers(context, kind)
         self._working = trio.CancelScope()
 
     async def cancel(self) -> RunId | None:
         """End the run that is on its way as failed; None when there is none. Raises StorageTrouble."""
-        line = self._line
-        run = await line.storage.write(full_syncs.cancel, (line.connection.id, self._kind, line.now()))
+        context = self._context
+        run = await context.storage.write(full_syncs.cancel, (context.connection.id, self._kind, context.now()))
         if run is not None:
-            log.info("full sync cancelled", site=str(line.connection.site), kind=self._kind.value, run=run)
+            log.info("full sync cancelled", site=str(context.connection.site), kind=self._kind.value, run=run)
             if self._kind not in LOGGED_KINDS:
-                line.full_sync_ended(self._kind, succeeded=False)
+                context.full_sync_ended(self._kind, succeeded=False)
             self._working.cancel()
-            self._desk.run_started()
-            self._desk.wake()
+            self._kind_state.run_started()
+            self._kind_state.wake()
         return run
 
     async def start(self, mode: str, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:
         """Start a run; None when one is on its way already. Raises StorageTrouble."""
         wish = Start(
-            connection_id=self._line.connection.id,
+            connection_id=self._context.connection.id,
             kind=self._kind,
             mode=mode,
-            now=self._line.now(),
+            now=self._context.now(),
             internal=internal,
             allow_removals=allow_removals,
         )
-        run = await self._line.storage.write(full_syncs.start, wish)
-        self._desk.run_started()
+        run = await self._context.storage.write(full_syncs.start, wish)
+        self._kind_state.run_started()
         return run
 
     async def run(self) -> None:
         """Carry out runs until cancelled."""
-        line = self._line
-        never = await line.storage.read(full_syncs.newest, line.connection.id, self._kind) is None
-        if never and line.options.full_sync_on_start:
+        context = self._context
+        never = await context.storage.read(full_syncs.newest, context.connection.id, self._kind) is None
+        if never and context.options.full_sync_on_start:
             await self.start("normal", internal=True)
         while True:
-            run = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
+            run = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
             if run is not None and run.state == "ended" and run.again:
                 await self.start(run.mode, internal=True)
             elif run is None or run.state == "ending":
-                await self._desk.runs.wait()
+                await self._kind_state.runs.wait()
             elif run.state == "ended":
                 await self._look_for_leftovers(run)
             else:
@@ -105,9 +105,9 @@ class FullSyncs:
     async def _look_for_leftovers(self, run: Run) -> None:
         """Wait for another run, looking meanwhile for what a lost ledger has left in SparkLayer, if that is owed."""
         later = await self._leftovers.look(run)
-        newest = await self._line.storage.read(full_syncs.newest, self._line.connection.id, self._kind)
+        newest = await self._context.storage.read(full_syncs.newest, self._context.connection.id, self._kind)
         if newest is None or newest.id == run.id:
-            await self._desk.runs.wait_until(inf if later is None else trio.current_time() + later)
+            await self._kind_state.runs.wait_until(inf if later is None else trio.current_time() + later)
 
     async def _carry_out(self, run: Run) -> None:
         if run.state == "enumerating":
@@ -119,27 +119,27 @@ class FullSyncs:
 
     async def _wait_for_turn(self) -> None:
         """Let the runs of the kinds that this one refers to go first; one that cannot be worked on holds up nothing."""
-        for kind in takewhile(lambda kind: kind is not self._kind, self._line.desks):
-            while self._line.blocked(kind) is None and await self._goes_first(kind):  # noqa: ASYNC110  see TURN_CHECK
+        for kind in takewhile(lambda kind: kind is not self._kind, self._context.kind_states):
+            while self._context.blocked(kind) is None and await self._goes_first(kind):  # noqa: ASYNC110  see TURN_CHECK
                 await trio.sleep(TURN_CHECK)
 
     async def _goes_first(self, kind: Kind) -> bool:
         """Whether a run of `kind` is to be waited for: but not for what it must try again."""
-        line = self._line
-        run = await line.storage.read(full_syncs.newest, line.connection.id, kind)
+        context = self._context
+        run = await context.storage.read(full_syncs.newest, context.connection.id, kind)
         if run is None:
-            return line.options.full_sync_on_start
+            return context.options.full_sync_on_start
         if run.mode == "daily" or run.state not in {"enumerating", "draining"}:
             return False
-        return run.state == "enumerating" or await line.storage.read(outbox.backlog, line.connection.id, kind) > 0
+        return run.state == "enumerating" or await context.storage.read(outbox.backlog, context.connection.id, kind) > 0
 
     async def _enumerate(self, run: Run, taken_up: float) -> None:
-        line, cursor = self._line, run.cursor
-        log.info("full sync", site=str(line.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
+        context, cursor = self._context, run.cursor
+        log.info("full sync", site=str(context.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
         if run.refresh and self._kind in {Kind.STORE, Kind.PRODUCTS}:
-            line.forget_terms()
+            context.forget_terms()
         if self._kind is Kind.PRODUCTS:
-            await self.patiently(partial(line.refresh_facts, taken_up))
+            await self.patiently(partial(context.refresh_facts, taken_up))
         while True:
             await self._wait_for_room()
             page, taken = await self.read_page(partial(self._read_page, run), cursor)
@@ -148,15 +148,15 @@ class FullSyncs:
             if page.cursor is None:
                 break
             cursor = page.cursor
-        held = await line.storage.write(full_syncs.finish_enumeration, (run.id, line.now()))
-        line.removals_held(self._kind, held)
-        self._desk.wake()
+        held = await context.storage.write(full_syncs.finish_enumeration, (run.id, context.now()))
+        context.removals_held(self._kind, held)
+        self._kind_state.wake()
 
     async def _read_page(self, run: Run, cursor: str | None) -> tuple[Page, bool]:
         """Read one page and take it in; False when the run was replaced meanwhile."""
-        async with self._desk.reading:
-            self._desk.freshness.open()
-            page = await self._line.platform.page(self._kind, cursor)
+        async with self._kind_state.reading:
+            self._kind_state.freshness.open()
+            page = await self._context.platform.page(self._kind, cursor)
             return page, await self._take(run, page)
 
     async def read_page(self, read: Callable[[str | None], Awaitable[T]], cursor: str | None) -> T:
@@ -173,7 +173,7 @@ class FullSyncs:
             except Rejected as error:
                 refusals += 1
                 if refusals >= CURSOR_REFUSALS and cursor is not None:
-                    site, kind = str(self._line.connection.site), self._kind.value
+                    site, kind = str(self._context.connection.site), self._kind.value
                     log.warning("cursor refused; reading starts again", site=site, kind=kind, reason=error.reason)
                     cursor = None
                 raise
@@ -184,78 +184,80 @@ class FullSyncs:
         """Put a page into the outbox, and its contents beside it; false when the run was replaced meanwhile."""
         ids = [entity.external_id for entity in page.entities]
         if self._kind is Kind.STORE:
-            self._line.take_facts(page.entities[0].content)
-        call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._line.now(), freshness=self._desk.freshness)
-        async with self._desk.claiming:
-            usable = await self._line.storage.write(full_syncs.take_page, call)
-            self._desk.freshness.close()
+            self._context.take_facts(page.entities[0].content)
+        call = PageRead(
+            run=run.id, ids=ids, cursor=page.cursor, now=self._context.now(), freshness=self._kind_state.freshness
+        )
+        async with self._kind_state.claiming:
+            usable = await self._context.storage.write(full_syncs.take_page, call)
+            self._kind_state.freshness.close()
             if usable is None:
                 return False
-            self._desk.handoff.put(run.id, [entity for entity in page.entities if entity.external_id in usable])
-        self._desk.wake()
+            self._kind_state.handoff.put(run.id, [entity for entity in page.entities if entity.external_id in usable])
+        self._kind_state.wake()
         return True
 
     async def _wait_for_room(self) -> None:
-        line = self._line
+        context = self._context
         while True:
-            waiting = await line.storage.read(outbox.backlog, line.connection.id, self._kind)
-            if waiting <= line.options.backfill_depth:
+            waiting = await context.storage.read(outbox.backlog, context.connection.id, self._kind)
+            if waiting <= context.options.backfill_depth:
                 return
-            await self._desk.settled.wait()
+            await self._kind_state.settled.wait()
 
     async def _drain(self, run: Run) -> None:
         """Wait until the last item is settled; one that was tried, and still retries, only for `stragglers` seconds.
 
         The seconds are stored with the run, and are those of a clock that does not jump. Blocked ones do not count.
         """
-        line = self._line
+        context = self._context
         waited = noted = run.waited_seconds
-        last, blocked = trio.current_time(), line.blocked_seconds(self._kind)
+        last, blocked = trio.current_time(), context.blocked_seconds(self._kind)
         named_at = last - NAME_EVERY + CHECK_EVERY
         while not await self._judge_and_close(run):
-            now, blocked_now = trio.current_time(), line.blocked_seconds(self._kind)
+            now, blocked_now = trio.current_time(), context.blocked_seconds(self._kind)
             waited += max(0.0, now - last - (blocked_now - blocked))
             last, blocked = now, blocked_now
             if waited >= noted + NOTE_EVERY:
                 noted = waited
-                await line.storage.write(full_syncs.note_wait, (run.id, waited))
-            if waited > line.options.stragglers and await self._give_up(run):
+                await context.storage.write(full_syncs.note_wait, (run.id, waited))
+            if waited > context.options.stragglers and await self._give_up(run):
                 continue
             if now >= named_at + NAME_EVERY:
                 named_at = now
                 await self._name_what_holds_up(run)
-            await self._desk.settled.wait_until(now + CHECK_EVERY)
+            await self._kind_state.settled.wait_until(now + CHECK_EVERY)
         if self._kind not in LOGGED_KINDS and run.mode != "daily":
-            ended = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
-            line.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
-        self._desk.report.set()
+            ended = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
+            context.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
+        self._kind_state.report.set()
 
     async def _judge_and_close(self, run: Run) -> bool:
         """Decide on the removals of a run once everything was tried, and close it once nothing waits."""
-        line = self._line
-        line.removals_held(self._kind, await line.storage.write(removals.judge, (run.id, line.now())))
-        self._desk.wake()
-        return await line.storage.write(full_syncs.close_if_drained, (run.id, line.now()))
+        context = self._context
+        context.removals_held(self._kind, await context.storage.write(removals.judge, (run.id, context.now())))
+        self._kind_state.wake()
+        return await context.storage.write(full_syncs.close_if_drained, (run.id, context.now()))
 
     async def _give_up(self, run: Run) -> int:
         """Let what still retries leave the run, and name it; return how many entities left."""
         await self._name_what_holds_up(run)
-        left = await self._line.storage.write(full_syncs.give_up, run.id)
+        left = await self._context.storage.write(full_syncs.give_up, run.id)
         if left:
-            log.warning("full sync ends without the last of it", site=str(self._line.connection.site), left=left)
+            log.warning("full sync ends without the last of it", site=str(self._context.connection.site), left=left)
         return left
 
     async def _name_what_holds_up(self, run: Run) -> None:
         """Log which entities the run waits for because they are tried again."""
-        retrying, count = await self._line.storage.read(outbox.retrying, run.id, MOST_NAMED)
+        retrying, count = await self._context.storage.read(outbox.retrying, run.id, MOST_NAMED)
         if not retrying:
             return
         log.warning(
             "full sync waits for entities that fail",
-            site=str(self._line.connection.site),
+            site=str(self._context.connection.site),
             kind=self._kind.value,
             run=run.id,
-            entities=[f"{one.external_id}: {self._desk.reasons.get(one.external_id, '')}" for one in retrying],
+            entities=[f"{one.external_id}: {self._kind_state.reasons.get(one.external_id, '')}" for one in retrying],
             more=count - len(retrying),
         )
 
@@ -263,13 +265,13 @@ class FullSyncs:
         """Make a call of an enumeration until it succeeds: it has nobody else to retry it."""
         attempts = 0
         while True:
-            await self._line.passed(self._kind)
+            await self._context.passed(self._kind)
             try:
                 return await call()
             except (Retry, Rejected, Forbidden) as error:
-                log.info("full sync waits", site=str(self._line.connection.site), reason=error.reason)
+                log.info("full sync waits", site=str(self._context.connection.site), reason=error.reason)
                 after = error.after if isinstance(error, Retry) else SECOND_LOOK
-                await trio.sleep(self._line.backoff(attempts, after))
+                await trio.sleep(self._context.backoff(attempts, after))
                 attempts += 1
             except Blocked as error:
-                self._line.block(self._kind, error)
+                self._context.block(self._kind, error)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 import structlog
 import trio
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.model import Kind
 from daemon.storage import full_syncs, gaps
@@ -31,77 +31,81 @@ LOOK_EVERY = 1.0
 log = structlog.get_logger()
 
 
-async def note_gaps(line: Line, kinds: Collection[Kind], due_in: float = 0.0, *, at_once: bool = False) -> None:
+async def note_gaps(
+    context: ConnectionContext, kinds: Collection[Kind], due_in: float = 0.0, *, at_once: bool = False
+) -> None:
     """Note that kinds of a connection have a gap which may be closed in `due_in` seconds. Raises StorageTrouble."""
-    wanted = [kind for kind in line.desks if kind in kinds]
+    wanted = [kind for kind in context.kind_states if kind in kinds]
     if not wanted:
         return
-    due_at = line.now() + due_in
-    await line.storage.write(
-        gaps.note, Note(connection_id=line.connection.id, kinds=wanted, due_at=due_at, at_once=at_once)
+    due_at = context.now() + due_in
+    await context.storage.write(
+        gaps.note, Note(connection_id=context.connection.id, kinds=wanted, due_at=due_at, at_once=at_once)
     )
     for kind in wanted:
-        line.desks[kind].gap.set()
+        context.kind_states[kind].gap.set()
 
 
 class GapReader:
     """Closes the gaps of one kind of one connection until cancelled; `slots` are the process's."""
 
-    def __init__(self, line: Line, kind: Kind, runs: FullSyncs, slots: trio.Semaphore) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext, kind: Kind, runs: FullSyncs, slots: trio.Semaphore) -> None:
+        self._context = context
         self._kind = kind
         self._runs = runs
         self._slots = slots
-        self._desk = line.desks[kind]
+        self._kind_state = context.kind_states[kind]
 
     async def run(self) -> None:
         """Close gaps as they become due."""
         while True:
-            if self._desk.gapped:
-                await note_gaps(self._line, [self._kind])
-                self._desk.gapped = False
+            if self._kind_state.gapped:
+                await note_gaps(self._context, [self._kind])
+                self._kind_state.gapped = False
             rest = await self._rest()
             if rest is None:
-                await self._desk.gap.wait()
+                await self._kind_state.gap.wait()
             elif rest > 0 or not await self._read():
                 nap = min(rest, CHECK_EVERY) if rest > 0 else TURN_EVERY
-                await self._desk.gap.wait_until(trio.current_time() + nap)
+                await self._kind_state.gap.wait_until(trio.current_time() + nap)
 
     async def _rest(self) -> float | None:
         """Return for how many seconds the gap is not due yet; None when there is none."""
-        line, now = self._line, self._line.now()
-        gap = await line.storage.read(gaps.open_gap, line.connection.id, self._kind)
+        context, now = self._context, self._context.now()
+        gap = await context.storage.read(gaps.open_gap, context.connection.id, self._kind)
         if gap is None:
             return None
         if gap.due_at > now + HOUR:  # the clock was ahead when it was noted
-            await note_gaps(line, [self._kind])
+            await note_gaps(context, [self._kind])
             gap = Gap(now, gap.at_once)
-        last = await line.storage.read(gaps.last_reading, line.connection.id, self._kind, now)
+        last = await context.storage.read(gaps.last_reading, context.connection.id, self._kind, now)
         if last is None or (gap.at_once and last < gap.due_at):
             return gap.due_at - now
         return max(gap.due_at, last + HOUR) - now
 
     async def _read(self) -> bool:
         """Read everything once; False when that cannot be now."""
-        line = self._line
-        await line.passed(self._kind)
+        context = self._context
+        await context.passed(self._kind)
         if await self._must_wait():
             return False
         async with self._slots:
             if await self._must_wait() or await self._runs.start("daily") is None:
                 return False
-            log.info("webhooks were missing; everything is read", site=str(line.connection.site), kind=self._kind.value)
+            log.info(
+                "webhooks were missing; everything is read", site=str(context.connection.site), kind=self._kind.value
+            )
             # Neither a connection that is blocked nor rows that are tried again keep the others waiting.
-            while await self._is_reading() and line.blocked(self._kind) is None:  # noqa: ASYNC110  its signal has one waiter
+            while await self._is_reading() and context.blocked(self._kind) is None:  # noqa: ASYNC110  its signal has one waiter
                 await trio.sleep(LOOK_EVERY)
         return True
 
     async def _must_wait(self) -> bool:
         """Whether a full sync of the connection is on its way, or about to begin, or this kind shall not be read."""
-        line = self._line
-        for kind in line.desks:
-            newest = await line.storage.read(full_syncs.newest, line.connection.id, kind)
-            if newest is None and (line.options.full_sync_on_start or kind is self._kind):
+        context = self._context
+        for kind in context.kind_states:
+            newest = await context.storage.read(full_syncs.newest, context.connection.id, kind)
+            if newest is None and (context.options.full_sync_on_start or kind is self._kind):
                 return True
             if newest is not None and newest.mode != "daily" and await self._is_at_work(kind):
                 return True
@@ -112,8 +116,8 @@ class GapReader:
 
     async def _is_at_work(self, kind: Kind) -> bool:
         """Whether the run of a kind reads pages, or works on what it read for the first time."""
-        line = self._line
-        run = await line.storage.read(full_syncs.current, line.connection.id, kind)
+        context = self._context
+        run = await context.storage.read(full_syncs.current, context.connection.id, kind)
         if run is None:
             return False
-        return run.state == "enumerating" or await line.storage.read(backlog, line.connection.id, kind) > 0
+        return run.state == "enumerating" or await context.storage.read(backlog, context.connection.id, kind) > 0

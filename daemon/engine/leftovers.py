@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.writers.products.entry import Entry
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.issues import UNREAD
@@ -35,30 +35,30 @@ log = structlog.get_logger()
 class Leftovers:
     """Looks, once it is owed, at what SparkLayer holds of one kind."""
 
-    def __init__(self, line: Line, kind: Kind) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext, kind: Kind) -> None:
+        self._context = context
         self._kind = kind
         self._unread = (0, 0)
         """For how many products the last look had to wait, lest every minute says the same."""
-        self._told: dict[str, Any] = {"site": str(line.connection.site), "kind": kind.value}
+        self._told: dict[str, Any] = {"site": str(context.connection.site), "kind": kind.value}
 
     async def look(self, run: Run) -> float | None:
         """Look after the end of a run; return the seconds until another look, None when none is owed."""
-        line, key = self._line, (self._line.connection.id, self._kind)
-        await line.storage.write(leftovers.forget_owned, key)
-        if run.enumerated_at is None or not await line.storage.read(leftovers.owed, *key):
+        context, key = self._context, (self._context.connection.id, self._kind)
+        await context.storage.write(leftovers.forget_owned, key)
+        if run.enumerated_at is None or not await context.storage.read(leftovers.owed, *key):
             return None
         if self._kind is Kind.PRODUCTS and (wait := await self._find()) is not None:
             return wait
-        await line.storage.write(leftovers.settle_debt, key)
+        await context.storage.write(leftovers.settle_debt, key)
         if self._kind in UNKNOWABLE:
             log.info("full sync began without a ledger", not_removed=UNKNOWABLE[self._kind], **self._told)
         return None
 
     async def _find(self) -> float | None:
         """Note SKUs that SparkLayer has and no product does, and have the store read again; see `look`."""
-        line = self._line
-        unread = await line.storage.read(leftovers.unread, line.connection.id, self._kind)
+        context = self._context
+        unread = await context.storage.read(leftovers.unread, context.connection.id, self._kind)
         doubtful = sum(map(self._is_unread, unread.sealed))
         if unread.waiting or doubtful:
             # Their SKUs are not known: any that nobody has may be theirs.
@@ -66,11 +66,11 @@ class Leftovers:
                 log.info("leftovers wait for products to be read", waiting=unread.waiting, odd=doubtful, **self._told)
             self._unread = unread.waiting, doubtful
             return LOOK_SOON
-        await line.passed(self._kind)
+        await context.passed(self._kind)
         try:
-            skus = await line.sparklayer.pricing.skus((await line.terms()).price_list)
+            skus = await context.sparklayer.pricing.skus((await context.terms()).price_list)
         except Blocked as error:
-            line.block(self._kind, error)
+            context.block(self._kind, error)
             return 0.0
         except Retry as error:
             log.info("leftovers are looked for later", reason=error.reason, **self._told)
@@ -82,18 +82,18 @@ class Leftovers:
 
     async def _note(self, skus: Sequence[Sku]) -> float | None:
         """Note leftovers among `skus`, and have the store read again: the second answer decides."""
-        line = self._line
-        found = Found(connection_id=line.connection.id, kind=self._kind, rows=[_row(sku) for sku in skus])
-        number = await line.storage.write(leftovers.note, found)
-        again = Start(connection_id=line.connection.id, kind=self._kind, mode="daily", now=line.now())
-        if number and await line.storage.write(start, again) is None:
+        context = self._context
+        found = Found(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in skus])
+        number = await context.storage.write(leftovers.note, found)
+        again = Start(connection_id=context.connection.id, kind=self._kind, mode="daily", now=context.now())
+        if number and await context.storage.write(start, again) is None:
             return LOOK_SOON  # a run that began before they were noted does not decide on them
         if number:
             log.info("SKUs that the store does not have are left in SparkLayer", skus=number, **self._told)
         return None
 
     def _is_unread(self, sealed: bytes) -> bool:
-        issue: Any = self._line.vault.open(sealed)
+        issue: Any = self._context.vault.open(sealed)
         return any(code in UNREAD for code, _ in issue["problems"])
 
 

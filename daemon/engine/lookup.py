@@ -4,7 +4,7 @@ Both sides are asked: the store, and the ledger for what the store has no more. 
 was asked for is neither kept nor logged.
 """
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.errors import Rejected
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.platforms.base import BAD_ID, Match
@@ -16,12 +16,12 @@ OWNED: dict[Kind, str] = {Kind.PRODUCTS: "SKU in SparkLayer", Kind.ORDERS: "cart
 """What the ledger's keys are to people; an e-mail address stands there as a keyed hash."""
 
 
-async def find(line: Line, kind: Kind, text: str) -> list[Match]:
+async def find(context: ConnectionContext, kind: Kind, text: str) -> list[Match]:
     """Return what may be meant by `text`, each entity once. Raises the failures of the platform, and StorageTrouble."""
     found = [
-        *await _by_id(line, kind, ExternalId(text)),
-        *await line.platform.find(kind, text),
-        *await _by_key(line, kind, text),
+        *await _by_id(context, kind, ExternalId(text)),
+        *await context.platform.find(kind, text),
+        *await _by_key(context, kind, text),
     ]
     by_id: dict[ExternalId, Match] = {}
     for match in found:
@@ -31,12 +31,12 @@ async def find(line: Line, kind: Kind, text: str) -> list[Match]:
     return list(by_id.values())
 
 
-async def _by_id(line: Line, kind: Kind, external_id: ExternalId) -> list[Match]:
+async def _by_id(context: ConnectionContext, kind: Kind, external_id: ExternalId) -> list[Match]:
     """Return the entity of this id if the store has it, or if anything is noted of it."""
-    about = await line.storage.read(noted, line.connection.id, kind, external_id)
+    about = await context.storage.read(noted, context.connection.id, kind, external_id)
     if not about.known:
         try:
-            if not external_id or await line.platform.read_one(kind, external_id, Lane.LIVE) is None:
+            if not external_id or await context.platform.read_one(kind, external_id, Lane.LIVE) is None:
                 return []
         except Rejected as refused:
             if refused.reason != BAD_ID:
@@ -45,18 +45,18 @@ async def _by_id(line: Line, kind: Kind, external_id: ExternalId) -> list[Match]
     return [Match(external_id, ID)]
 
 
-async def _by_key(line: Line, kind: Kind, text: str) -> list[Match]:
+async def _by_key(context: ConnectionContext, kind: Kind, text: str) -> list[Match]:
     """Return who owns a key in SparkLayer: what was renamed or deleted in the store is still found by it."""
     key: Key = text
     by = OWNED.get(kind)
     if kind is Kind.CUSTOMERS and "@" in text:
-        key, by = email_key(line, text), "e-mail address in SparkLayer"
+        key, by = email_key(context, text), "e-mail address in SparkLayer"
     if by is None:
         return []
-    owners = await line.storage.read(ledger.owners, line.connection.id, kind, [key])
+    owners = await context.storage.read(ledger.owners, context.connection.id, kind, [key])
     return [Match(owner, by) for owner in owners.values()]
 
 
-def email_key(line: Line, email: str) -> EmailKey:
+def email_key(context: ConnectionContext, email: str) -> EmailKey:
     """Return the key by which only one customer of a site has an e-mail address, in upper case or not."""
-    return EmailKey(line.fingerprint(email.lower()).hex())
+    return EmailKey(context.fingerprint(email.lower()).hex())

@@ -25,7 +25,7 @@ async def _nothing() -> None:
     """Probe nothing."""
 
 
-class Gate:
+class Pause:
     """The gate of one connection, or of one kind of it."""
 
     def __init__(self, site: Site, kind: Kind | None = None) -> None:

@@ -16,13 +16,13 @@ import structlog
 import trio
 
 from daemon.engine.batch import Batch, Variants, Writer
-from daemon.engine.context import Desk, Line
+from daemon.engine.context import ConnectionContext, KindState
 from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.stragglers import work_off
 from daemon.engine.verdict import Verdict
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
 from daemon.issues import Trouble, bounded, shortened
-from daemon.model import EntityOutcome, ExternalId, Lane, Mapped, Problem, StoreFacts, VariantId
+from daemon.model import ExternalId, Lane, Mapped, Problem, Result, StoreFacts, VariantId
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
@@ -44,10 +44,10 @@ log = structlog.get_logger()
 
 
 class Pipeline:
-    """Works on batches of one kind of one connection; one batch of each lane at a time."""
+    """ConnectionRunner on batches of one kind of one connection; one batch of each lane at a time."""
 
-    def __init__(self, line: Line, writer: Writer) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext, writer: Writer) -> None:
+        self._context = context
         self._writer = writer
         self.kind = writer.kind
         self._bugs: Counter[ExternalId] = Counter()
@@ -58,8 +58,8 @@ class Pipeline:
         """Called when all of a batch is settled but for these, which take long."""
 
     @property
-    def _desk(self) -> Desk:
-        return self._line.desks[self.kind]
+    def _kind_state(self) -> KindState:
+        return self._context.kind_states[self.kind]
 
     async def work(self, claims: Sequence[Claim], lane: Lane) -> None:
         """Work on a batch to its end. Raises StorageTrouble when it could not be settled; bugs come out as such."""
@@ -77,9 +77,11 @@ class Pipeline:
 
     async def _carry(self, batch: Batch) -> None:
         """Take a batch through its stations. Its late entities are settled one after the other, as they come in."""
-        handed = {key: entity for key, claim in batch.claims.items() if (entity := self._desk.handoff.take(claim))}
+        handed = {
+            key: entity for key, claim in batch.claims.items() if (entity := self._kind_state.handoff.take(claim))
+        }
         try:
-            facts = await self._line.facts()
+            facts = await self._context.facts()
             await self._writer.prepare()
         except Failure as error:
             for external_id in batch.claims:
@@ -102,23 +104,23 @@ class Pipeline:
 
     async def explain(self, external_id: ExternalId) -> Explanation:
         """Tell what would be sent for an entity now, and why. Sends nothing. Raises the failures of either side."""
-        line = self._line
-        claim = Claim(external_id, 0, None, 0, line.now())
+        context = self._context
+        claim = Claim(external_id, 0, None, 0, context.now())
         batch = Batch({external_id: claim}, Lane.LIVE)
-        facts = await line.facts()
+        facts = await context.facts()
         await self._read(batch, {}, facts)
         if self._writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
             # It may have been told as none of SparkLayer's without being looked for.
-            entity = await line.platform.read_one(self.kind, external_id, Lane.LIVE)
+            entity = await context.platform.read_one(self.kind, external_id, Lane.LIVE)
             await self._map(batch, external_id, entity, facts)
-        batch.rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
+        batch.rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, [external_id])
         steps = () if external_id in batch.verdicts else await self._explain_steps(batch, external_id)
         return batch.explanation(external_id, steps)
 
     async def _explain_steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
         """Tell what would be sent of an entity, and what would not because its removal waits for a person."""
         row, value = batch.rows.get(external_id), batch.mapped[external_id].value
-        found = await self._line.storage.read(removals.listed, self._line.connection.id, self.kind)
+        found = await self._context.storage.read(removals.listed, self._context.connection.id, self.kind)
         held = {one.variant for one in found if one.external_id == external_id}
         if value is None and WHOLE in held:
             return [Step("remove nothing", HELD)]
@@ -130,7 +132,7 @@ class Pipeline:
         runs = {claim.run for claim in claims if claim.run is not None}
         if not runs:
             return frozenset()
-        refreshes = await self._line.storage.read(full_syncs.refreshing, runs)
+        refreshes = await self._context.storage.read(full_syncs.refreshing, runs)
         return frozenset(claim.external_id for claim in claims if claim.run in refreshes)
 
     async def _read(self, batch: Batch, handed: Mapping[ExternalId, Entity], facts: StoreFacts) -> None:
@@ -148,7 +150,7 @@ class Pipeline:
             batch.verdicts[external_id] = Verdict(outcome="unchanged", next=entity.external_id)
             return
         try:
-            mapped = self._line.platform.map(self.kind, entity, facts) if entity else Mapped[Any](value=None)
+            mapped = self._context.platform.map(self.kind, entity, facts) if entity else Mapped[Any](value=None)
         except Exception as error:  # noqa: BLE001  the entity's edge: settled as broken, with its traceback
             await self._fail_reading(batch, external_id, error)
             return
@@ -167,7 +169,7 @@ class Pipeline:
         facts: StoreFacts,
     ) -> None:
         """Read entities by their ids; ask for each that the answer leaves out itself, since that proves nothing."""
-        platform, listed = self._line.platform, False
+        platform, listed = self._context.platform, False
         try:
             with trio.move_on_after(self._longest_read(batch, wanted)):
                 contents.update(await platform.read(self.kind, wanted, batch.lane))
@@ -202,16 +204,16 @@ class Pipeline:
         if not (isinstance(error, Rejected) and _may_be_of_one(error)):
             batch.fail(external_id, error)
             return
-        line = self._line
+        context = self._context
         try:
-            known = await line.storage.read(ledger.look_up, line.connection.id, self.kind, [external_id])
+            known = await context.storage.read(ledger.look_up, context.connection.id, self.kind, [external_id])
         except StorageTrouble as trouble:
             batch.fail(external_id, trouble)
             return
         batch.verdicts[external_id] = Verdict(outcome="rejected")
         if self._writer.partial and not known:
             return
-        problem = Trouble.NOT_SHOWN.problem(platform=line.platform_type.label, words=str(error).rstrip(" ."))
+        problem = Trouble.NOT_SHOWN.problem(platform=context.platform_type.label, words=str(error).rstrip(" ."))
         batch.mapped[external_id] = Mapped(value=None, problems=(problem,), name=external_id)
 
     def _longest_read(self, batch: Batch, wanted: Sequence[ExternalId]) -> float:
@@ -219,7 +221,7 @@ class Pipeline:
 
         One that hangs would keep the others. Many are not read alone, and none that only waits for the throttle.
         """
-        waiting = sum(self._line.platform.limiter.statistics().waiting.values())
+        waiting = sum(self._context.platform.limiter.statistics().waiting.values())
         few = batch.lane is Lane.LIVE and 1 < len(wanted) <= MOST_ALONE and not waiting
         return SLOW_READ if few else math.inf
 
@@ -236,8 +238,8 @@ class Pipeline:
 
     async def _brake(self, batch: Batch) -> None:
         """Learn what SparkLayer has of the batch, and keep what must not be removed of it now."""
-        line, mapped = self._line, batch.mapped
-        batch.rows, noted = await line.storage.read(removals.look_up, line.connection.id, self.kind, list(mapped))
+        context, mapped = self._context, batch.mapped
+        batch.rows, noted = await context.storage.read(removals.look_up, context.connection.id, self.kind, list(mapped))
         variants = {key: self._writer.variants(mapped[key].value, row) for key, row in batch.rows.items()}
         todo = [key for key in batch.rows if key not in batch.verdicts]
         decided = [removal for key in todo for removal in self._removals(batch, key, variants[key])]
@@ -245,9 +247,9 @@ class Pipeline:
             return
         none: frozenset[VariantId] = frozenset()
         call = Decided(
-            connection_id=line.connection.id,
+            connection_id=context.connection.id,
             kind=self.kind,
-            now=line.now(),
+            now=context.now(),
             removals=decided,
             looked_at={
                 key: none if one.value is None else {WHOLE, *(variants[key].there if key in variants else none)}
@@ -255,8 +257,8 @@ class Pipeline:
                 if key not in batch.verdicts  # what is told of it oddly says neither that it is back nor that it went
             },
         )
-        held = await line.storage.write(removals.decide, call)
-        line.removals_held(self.kind, held.announce)
+        held = await context.storage.write(removals.decide, call)
+        context.removals_held(self.kind, held.announce)
         for external_id, variant in held.keys:
             if variant == WHOLE:
                 batch.verdicts[external_id] = Verdict(outcome="held")
@@ -281,20 +283,20 @@ class Pipeline:
                 variant=variant,
                 cause=cause,
                 run=run,
-                sealed=self._line.vault.seal(name) if name else None,
+                sealed=self._context.vault.seal(name) if name else None,
             )
             for variant, name in lost.items()
         ]
 
     async def _settle(self, batch: Batch) -> None:
         """Settle all outcomes in one transaction, and tell whoever waits for that."""
-        line, now = self._line, self._line.now()
+        context, now = self._context, self._context.now()
         done, again = [], []
         ready = batch.ready()
         for external_id, verdict in ready.items():
-            outcome: EntityOutcome = verdict.outcome
+            outcome: Result = verdict.outcome
             if isinstance(verdict.failure, Blocked) and not isinstance(verdict.failure, Forbidden):
-                line.block(self.kind, verdict.failure)
+                context.block(self.kind, verdict.failure)
                 continue
             if verdict.failure is not None:
                 again.append(self._again(batch, external_id, verdict, now))
@@ -302,30 +304,30 @@ class Pipeline:
             else:
                 done.append(self._done(batch, external_id, verdict))
                 waited = age_if_known(batch.claims[external_id].first_queued_at, now)
-                line.metrics.pushed(line.connection.site, self.kind, waited)
-            line.metrics.entity(line.connection.site, self.kind, outcome)
+                context.metrics.pushed(context.connection.site, self.kind, waited)
+            context.metrics.entity(context.connection.site, self.kind, outcome)
             if batch.came_by_sweep(external_id) and outcome in {"written", "removed"}:
-                line.metrics.webhook_missed(line.connection.site, self.kind)
-                line.deliveries.missed()
+                context.metrics.webhook_missed(context.connection.site, self.kind)
+                context.deliveries.missed()
         settlement = Settlement(
-            connection_id=line.connection.id,
+            connection_id=context.connection.id,
             kind=self.kind,
             now=now,
-            freshness=self._desk.freshness,
+            freshness=self._kind_state.freshness,
             done=done,
             again=again,
             wanted=sorted(batch.wanted),
             missing=sorted(batch.missing),
             removed=[external_id for external_id in batch.removing & ready.keys() if _went(ready[external_id])],
         )
-        await line.storage.write(settle, settlement)
+        await context.storage.write(settle, settlement)
         batch.settled.update(ready)
         batch.wanted.clear()
         batch.missing.clear()
         self.settled(ready.keys())
-        self._desk.wake()
-        self._desk.settled.set()
-        self._desk.report.set()
+        self._kind_state.wake()
+        self._kind_state.settled.set()
+        self._kind_state.report.set()
 
     def _done(self, batch: Batch, external_id: ExternalId, verdict: Verdict) -> Done:
         mapped = batch.mapped.get(external_id)
@@ -347,10 +349,10 @@ class Pipeline:
         )
 
     def _again(self, batch: Batch, external_id: ExternalId, verdict: Verdict, now: float) -> Again:
-        claim, line, failure = batch.claims[external_id], self._line, verdict.failure
-        told = {"site": str(line.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
+        claim, context, failure = batch.claims[external_id], self._context, verdict.failure
+        told = {"site": str(context.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
         reason = failure.reason if isinstance(failure, Failure) else "broken"
-        self._desk.failed(external_id, reason)
+        self._kind_state.failed(external_id, reason)
         if isinstance(failure, Failure):
             self._bugs.pop(external_id, None)
             log.info("entity is tried again", reason=reason, **told)
@@ -359,12 +361,14 @@ class Pipeline:
             log.error("entity broke the daemon; it is tried again", exc_info=failure, **told)
         spent = claim.attempts + 1 >= MOST_ATTEMPTS or self._bugs[external_id] >= MOST_BROKEN_ATTEMPTS
         if spent:
-            line.tally.log("changes are parked", site=str(line.connection.site), kind=self.kind.value, reason=reason)
+            context.tally.log(
+                "changes are parked", site=str(context.connection.site), kind=self.kind.value, reason=reason
+            )
         after = failure.after if isinstance(failure, Retry) else None
         return Again(
             claim=claim,
-            due_at=None if spent else now + line.backoff(claim.attempts, after),
-            error=line.vault.seal(str(failure)),
+            due_at=None if spent else now + context.backoff(claim.attempts, after),
+            error=context.vault.seal(str(failure)),
             row=verdict.row,
             awaits=sorted(verdict.awaits),
         )
@@ -374,7 +378,7 @@ class Pipeline:
             return None
         listed = [[problem.code, problem.message] for problem in bounded(problems)]
         issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
-        return IssueRow(self._line.fingerprint(issue), self._line.vault.seal(issue))
+        return IssueRow(self._context.fingerprint(issue), self._context.vault.seal(issue))
 
 
 def _tell_nobody(_ids: Collection[ExternalId]) -> None:
@@ -391,7 +395,7 @@ def _went(verdict: Verdict) -> bool:
     return verdict.failure is None and verdict.outcome != "rejected"
 
 
-def _word_for(again: Again, failure: Exception) -> EntityOutcome:
+def _word_for(again: Again, failure: Exception) -> Result:
     if again.due_at is None:
         return "parked"
     return "retried" if isinstance(failure, Failure) else "broken"

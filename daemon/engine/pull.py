@@ -20,7 +20,7 @@ from typing import Any
 
 from attrs import frozen
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.writers.products.diff import without
 from daemon.errors import Failure, Rejected, Retry
 from daemon.listener.ignite import PulledPage
@@ -85,36 +85,36 @@ PULLED: Mapping[str, PulledType] = {
 }
 
 
-async def pull(line: Line, data_type: str, page: str | None) -> PulledPage:
+async def pull(context: ConnectionContext, data_type: str, page: str | None) -> PulledPage:
     """Read one page. Raises Refused, the failures of the platform and, where terms are needed, of SparkLayer.
 
     Raises Retry while the pages of the type would not be whole.
     """
-    wanted = _wanted(line, data_type)
-    cursor = _cursor(line, data_type, page)
-    await _check_whole(line, wanted.kind)
-    facts = await line.facts()
-    location = (await line.terms()).stock_location if wanted.located else None
-    found = await line.platform.page(wanted.kind, cursor)
-    values = [value for entity in found.entities if (value := _mapped(line, wanted.kind, entity, facts)) is not None]
-    entities = [told for value in await _own(line, wanted.kind, values) for told in wanted.encode(value, location)]
-    return PulledPage(entities=entities, next_page=_name(line, data_type, found.cursor))
+    wanted = _wanted(context, data_type)
+    cursor = _cursor(context, data_type, page)
+    await _check_whole(context, wanted.kind)
+    facts = await context.facts()
+    location = (await context.terms()).stock_location if wanted.located else None
+    found = await context.platform.page(wanted.kind, cursor)
+    values = [value for entity in found.entities if (value := _mapped(context, wanted.kind, entity, facts)) is not None]
+    entities = [told for value in await _own(context, wanted.kind, values) for told in wanted.encode(value, location)]
+    return PulledPage(entities=entities, next_page=_name(context, data_type, found.cursor))
 
 
-async def fetch(line: Line, data_type: str, entity_id: str) -> bytes:
+async def fetch(context: ConnectionContext, data_type: str, entity_id: str) -> bytes:
     """Read one entity, as its type's pages have it. Raises the failures of the platform, and Refused.
 
     Refused with 404 is what the pages leave out, but what cannot be mapped is raised. Writes nothing on either side.
     """
-    wanted = _wanted(line, data_type)
-    await _check_whole(line, wanted.kind)
+    wanted = _wanted(context, data_type)
+    await _check_whole(context, wanted.kind)
     sku = Sku(entity_id) if wanted.located else None
-    place = await line.storage.read(place_of, line.connection.id) if wanted.located else None
-    external_id = ExternalId(entity_id) if sku is None else await _owner(line, sku)
-    facts = await line.facts()
-    entity = await _read_one(line, wanted.kind, external_id) if external_id else None
-    value = None if entity is None else line.platform.map(wanted.kind, entity, facts).value
-    values = [] if value is None else await _own(line, wanted.kind, [value])
+    place = await context.storage.read(place_of, context.connection.id) if wanted.located else None
+    external_id = ExternalId(entity_id) if sku is None else await _owner(context, sku)
+    facts = await context.facts()
+    entity = await _read_one(context, wanted.kind, external_id) if external_id else None
+    value = None if entity is None else context.platform.map(wanted.kind, entity, facts).value
+    values = [] if value is None else await _own(context, wanted.kind, [value])
     if sku is not None:
         values = [_with_only(one, sku) for one in values]
         if place is None:
@@ -125,37 +125,37 @@ async def fetch(line: Line, data_type: str, entity_id: str) -> bytes:
     return told[0]
 
 
-def _wanted(line: Line, data_type: str) -> PulledType:
+def _wanted(context: ConnectionContext, data_type: str) -> PulledType:
     wanted = PULLED.get(data_type)
-    if wanted is None or wanted.kind not in line.desks:
+    if wanted is None or wanted.kind not in context.kind_states:
         raise Refused(404, f"There is no such type; known are: {', '.join(PULLED)}.")
     return wanted
 
 
-async def _check_whole(line: Line, kind: Kind) -> None:
+async def _check_whole(context: ConnectionContext, kind: Kind) -> None:
     """Raise Retry while what the platform tells only in lists is not read yet."""
-    if kind in line.platform_type.remembered and not await line.storage.read(
-        full_syncs.ever_read, line.connection.id, kind
+    if kind in context.platform_type.remembered and not await context.storage.read(
+        full_syncs.ever_read, context.connection.id, kind
     ):
         raise Retry("the first full sync has not read any of it yet", reason="first_full_sync")
 
 
-async def _owner(line: Line, sku: Sku) -> ExternalId | None:
+async def _owner(context: ConnectionContext, sku: Sku) -> ExternalId | None:
     """Return the product that has a SKU in SparkLayer. Raises Retry while a full sync may still bring one."""
-    mine = (line.connection.id, Kind.PRODUCTS)
-    owners = await line.storage.read(ledger.owners, *mine, [sku])
-    running = None if owners else await line.storage.read(full_syncs.current, *mine)
+    mine = (context.connection.id, Kind.PRODUCTS)
+    owners = await context.storage.read(ledger.owners, *mine, [sku])
+    running = None if owners else await context.storage.read(full_syncs.current, *mine)
     if running:
         raise Retry("a full sync is on its way that may bring this SKU", reason="full_sync_running")
     return owners.get(sku)
 
 
-async def _read_one(line: Line, kind: Kind, external_id: ExternalId) -> Entity | None:
+async def _read_one(context: ConnectionContext, kind: Kind, external_id: ExternalId) -> Entity | None:
     """Read an entity as changes of it are read; an id that stands for another one is none of its kind."""
-    entity = (await line.platform.read(kind, [external_id], Lane.LIVE)).get(external_id)
+    entity = (await context.platform.read(kind, [external_id], Lane.LIVE)).get(external_id)
     if entity is None:
         try:
-            entity = await line.platform.read_one(kind, external_id, Lane.LIVE)
+            entity = await context.platform.read_one(kind, external_id, Lane.LIVE)
         except Rejected as error:
             if error.reason != BAD_ID:
                 raise
@@ -166,20 +166,20 @@ def _with_only(product: Product, sku: Sku) -> Product:
     return without(product, product.stock.keys() - {sku})
 
 
-def _mapped(line: Line, kind: Kind, entity: Entity, facts: StoreFacts) -> Any:
+def _mapped(context: ConnectionContext, kind: Kind, entity: Entity, facts: StoreFacts) -> Any:
     """Map an entity. One that cannot be mapped is left out: pushing it makes that an issue."""
     try:
-        return line.platform.map(kind, entity, facts).value
+        return context.platform.map(kind, entity, facts).value
     except Failure:
         return None
 
 
-async def _own(line: Line, kind: Kind, values: Sequence[Any]) -> list[Any]:
+async def _own(context: ConnectionContext, kind: Kind, values: Sequence[Any]) -> list[Any]:
     """Return `values` without what is another's: products without those variants, customers and orders not at all.
 
     A product without variants, and a customer, stays nevertheless where SparkLayer has it: it is not gone.
     """
-    mine, storage = (line.connection.id, kind), line.storage
+    mine, storage = (context.connection.id, kind), context.storage
     lost = await storage.read(ledger.lost, *mine, [value.external_id for value in values])
     losers = {one for one, _ in lost}
     left = values
@@ -190,13 +190,13 @@ async def _own(line: Line, kind: Kind, values: Sequence[Any]) -> list[Any]:
     return [value for value in left if value.external_id not in losers or value.external_id in known]
 
 
-def _name(line: Line, data_type: str, cursor: str | None) -> str | None:
+def _name(context: ConnectionContext, data_type: str, cursor: str | None) -> str | None:
     if cursor is None:
         return None
-    return urlsafe_b64encode(_print(line, data_type, cursor) + cursor.encode()).decode().rstrip("=")
+    return urlsafe_b64encode(_print(context, data_type, cursor) + cursor.encode()).decode().rstrip("=")
 
 
-def _cursor(line: Line, data_type: str, page: str | None) -> str:
+def _cursor(context: ConnectionContext, data_type: str, page: str | None) -> str:
     if page is None:
         return BESIDE
     try:
@@ -204,10 +204,10 @@ def _cursor(line: Line, data_type: str, page: str | None) -> str:
         cursor = content[PRINT_SIZE:].decode()
     except ValueError:
         cursor, content = "", b""
-    if not hmac.compare_digest(content[:PRINT_SIZE], _print(line, data_type, cursor)):
+    if not hmac.compare_digest(content[:PRINT_SIZE], _print(context, data_type, cursor)):
         raise Refused(400, "page: is none that was given as next_page; begin without one")
     return cursor
 
 
-def _print(line: Line, data_type: str, cursor: str) -> bytes:
-    return line.fingerprint(["page", line.connection.id, data_type, cursor])
+def _print(context: ConnectionContext, data_type: str, cursor: str) -> bytes:
+    return context.fingerprint(["page", context.connection.id, data_type, cursor])

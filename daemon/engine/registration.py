@@ -10,7 +10,7 @@ import structlog
 import trio
 from attrs import evolve
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.gaps import note_gaps
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Retry
 from daemon.model import Kind
@@ -27,25 +27,25 @@ log = structlog.get_logger()
 class Webhooks:
     """The webhooks of one connection. `destination` is where they shall arrive; None: nowhere."""
 
-    def __init__(self, line: Line, destination: str | None) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext, destination: str | None) -> None:
+        self._context = context
         self._destination = destination
         self._attempts = 0
         self._announced: Note | None = None
 
     async def run(self) -> None:
         """Take care until cancelled."""
-        line = self._line
+        context = self._context
         if self._destination is None:
-            await line.storage.write(registrations.forget, line.connection.id)
+            await context.storage.write(registrations.forget, context.connection.id)
             return
         while True:
-            await line.gate.passed()
+            await context.gate.passed()
             failure = await self._look(self._destination)
             if isinstance(failure, Blocked) and failure.reason not in MISSING_RIGHT:
-                line.gate.close(failure)
+                context.gate.close(failure)
             elif isinstance(failure, Retry):
-                await trio.sleep(line.backoff(self._attempts, failure.after))
+                await trio.sleep(context.backoff(self._attempts, failure.after))
                 self._attempts += 1
             else:
                 self._attempts = 0
@@ -53,20 +53,20 @@ class Webhooks:
 
     async def _look(self, destination: str) -> Failure | None:
         """Register and mend what is missing; return the failure that keeps some of it so."""
-        line, self._announced = self._line, None
-        site = str(line.connection.site)
+        context, self._announced = self._context, None
+        site = str(context.connection.site)
         try:
-            found = await line.platform.ensure_webhooks(destination, self._announce)
+            found = await context.platform.ensure_webhooks(destination, self._announce)
         except Failure as error:
             log.warning("webhooks are not registered yet", site=site, reason=error.reason)
             await self._withdraw()
             await self._store_trouble(error)
             return error
-        await note_gaps(line, found.kinds, line.platform_type.webhooks.active_after, at_once=found.fresh)
+        await note_gaps(context, found.kinds, context.platform_type.webhooks.active_after, at_once=found.fresh)
         await self._withdraw(but=found.kinds)
         await self._store(found)
-        for desk in line.desks.values() if found.mended else ():
-            desk.sweep.set()
+        for kind_state in context.kind_states.values() if found.mended else ():
+            kind_state.sweep.set()
         if found.missing or found.failure:
             reason = found.failure.reason if found.failure else "refused"
             log.warning("webhooks are missing", site=site, reason=reason, scopes=sorted(found.missing))
@@ -76,45 +76,45 @@ class Webhooks:
 
     async def _announce(self, found: Registration) -> None:
         """Note the gap that the changes to come will be known by, in case the daemon does not live to see their end."""
-        line = self._line
+        context = self._context
         self._announced = Note(
-            connection_id=line.connection.id,
-            kinds=[kind for kind in line.desks if kind in found.kinds],
-            due_at=line.now() + line.platform_type.webhooks.active_after,
+            connection_id=context.connection.id,
+            kinds=[kind for kind in context.kind_states if kind in found.kinds],
+            due_at=context.now() + context.platform_type.webhooks.active_after,
             at_once=found.fresh,
             maybe=True,
         )
-        await line.storage.write(gaps.note, self._announced)
+        await context.storage.write(gaps.note, self._announced)
 
     async def _withdraw(self, but: Collection[Kind] = ()) -> None:
         """Forget what was announced and not done."""
         if self._announced is not None:
             left = [kind for kind in self._announced.kinds if kind not in but]
-            await self._line.storage.write(gaps.withdraw, evolve(self._announced, kinds=left))
+            await self._context.storage.write(gaps.withdraw, evolve(self._announced, kinds=left))
 
     async def _store(self, found: Registration) -> None:
-        line = self._line
-        sealed = line.vault.seal({"missing": dict(found.missing), "trouble": None})
+        context = self._context
+        sealed = context.vault.seal({"missing": dict(found.missing), "trouble": None})
         now = Found(
-            connection_id=line.connection.id,
+            connection_id=context.connection.id,
             registered=found.registered,
             missing=len(found.missing),
-            looked_at=line.now(),
+            looked_at=context.now(),
             sealed=sealed,
         )
-        await line.storage.write(registrations.store, now)
+        await context.storage.write(registrations.store, now)
 
     async def _store_trouble(self, error: Failure) -> None:
         """Keep what was found last, beside why it cannot be looked at now."""
-        line = self._line
-        before = await line.storage.read(registrations.found, line.connection.id)
-        told = line.vault.open(before.sealed) if before else None
+        context = self._context
+        before = await context.storage.read(registrations.found, context.connection.id)
+        told = context.vault.open(before.sealed) if before else None
         missing = told.get("missing", {}) if isinstance(told, dict) else {}
         now = Found(
-            connection_id=line.connection.id,
+            connection_id=context.connection.id,
             registered=before.registered if before else 0,
             missing=before.missing if before else 0,
             looked_at=before.looked_at if before else None,
-            sealed=line.vault.seal({"missing": missing, "trouble": str(error)}),
+            sealed=context.vault.seal({"missing": missing, "trouble": str(error)}),
         )
-        await line.storage.write(registrations.store, now)
+        await context.storage.write(registrations.store, now)

@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from daemon.engine.actor import Actor
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.gaps import AT_ONCE, GapReader
 from daemon.engine.pipeline import Pipeline
@@ -35,20 +35,24 @@ CRASH_PAUSE = 1.0
 log = structlog.get_logger()
 
 
-class Works:
+class ConnectionRunner:
     """The tasks of one connection. `destination` is where its webhooks shall arrive; None: nowhere.
 
     `slots` are the process's for readings that close gaps.
     """
 
-    def __init__(self, line: Line, destination: str | None, slots: trio.Semaphore | None = None) -> None:
-        self.line = line
+    def __init__(
+        self, context: ConnectionContext, destination: str | None, slots: trio.Semaphore | None = None
+    ) -> None:
+        self.context = context
         self._destination = destination
         self._slots = slots or trio.Semaphore(AT_ONCE)
-        self.full_syncs = {kind: FullSyncs(line, kind) for kind in line.desks}
-        writers = (StoreWriter(line), ProductWriter(line), CustomerWriter(line), OrderWriter(line))
-        self.pipelines = {writer.kind: Pipeline(line, writer) for writer in writers if writer.kind in line.desks}
-        self._actors = {kind: Actor(line, pipeline) for kind, pipeline in self.pipelines.items()}
+        self.full_syncs = {kind: FullSyncs(context, kind) for kind in context.kind_states}
+        writers = (StoreWriter(context), ProductWriter(context), CustomerWriter(context), OrderWriter(context))
+        self.pipelines = {
+            writer.kind: Pipeline(context, writer) for writer in writers if writer.kind in context.kind_states
+        }
+        self._actors = {kind: Actor(context, pipeline) for kind, pipeline in self.pipelines.items()}
         self._helping = trio.CancelScope()
         self.resting: set[Kind] = set()
         """The kinds of which a task has crashed and pauses before it is started again."""
@@ -66,27 +70,27 @@ class Works:
         So does what only waits for an API that wants to be left alone.
         """
         self._helping.cancel()
-        self.line.platform.limiter.finish()
-        self.line.sparklayer.limiter.finish()
+        self.context.platform.limiter.finish()
+        self.context.sparklayer.limiter.finish()
         for actor in self._actors.values():
             actor.finish()
 
     async def _help(self) -> None:
-        probes = {Side.PLATFORM: self.line.platform.probe, Side.SPARKLAYER: self.line.sparklayer.probe}
+        probes = {Side.PLATFORM: self.context.platform.probe, Side.SPARKLAYER: self.context.sparklayer.probe}
         with self._helping:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._kept, Kind.STORE, partial(self.line.gate.run_prober, probes))
-                nursery.start_soon(self._kept, Kind.STORE, Webhooks(self.line, self._destination).run)
-                retried_for = self.line.platform_type.webhooks.retried_for if self._destination else math.inf
+                nursery.start_soon(self._kept, Kind.STORE, partial(self.context.gate.run_prober, probes))
+                nursery.start_soon(self._kept, Kind.STORE, Webhooks(self.context, self._destination).run)
+                retried_for = self.context.platform_type.webhooks.retried_for if self._destination else math.inf
                 if self._destination:
-                    nursery.start_soon(self._kept, Kind.STORE, self.line.deliveries.watch)
+                    nursery.start_soon(self._kept, Kind.STORE, self.context.deliveries.watch)
                 for kind, runner in self.full_syncs.items():
                     nursery.start_soon(self._kept, kind, runner.run)
-                    nursery.start_soon(self._kept, kind, Sweep(self.line, kind, runner, retried_for).run)
-                    nursery.start_soon(self._kept, kind, GapReader(self.line, kind, runner, self._slots).run)
-                    nursery.start_soon(self._kept, kind, partial(self.line.desks[kind].gate.run_prober, {}))
+                    nursery.start_soon(self._kept, kind, Sweep(self.context, kind, runner, retried_for).run)
+                    nursery.start_soon(self._kept, kind, GapReader(self.context, kind, runner, self._slots).run)
+                    nursery.start_soon(self._kept, kind, partial(self.context.kind_states[kind].gate.run_prober, {}))
                 for kind in LOGGED_KINDS & self.full_syncs.keys():
-                    nursery.start_soon(self._kept, kind, SyncLogWriter(self.line, kind).run)
+                    nursery.start_soon(self._kept, kind, SyncLogWriter(self.context, kind).run)
 
     async def _kept(self, kind: Kind, task: Callable[[], Awaitable[None]]) -> None:
         """Run `task`, again and again if it crashes."""
@@ -102,7 +106,7 @@ class Works:
                     raise
                 crashes.append(now)
                 log.exception("a task crashed and is started again", kind=kind.value)
-                self.line.metrics.actor_restarted(self.line.connection.site, kind)
+                self.context.metrics.actor_restarted(self.context.connection.site, kind)
             self.resting.add(kind)
             await trio.sleep(CRASH_PAUSE * (1 + len(crashes)))
             self.resting.discard(kind)

@@ -1,73 +1,73 @@
 """The works of every connection: each has a nursery of its own, in which the tasks of its line run.
 
-Connections come and go while the daemon runs. Works that have been let go are gone for good when that returns: no
+Connections come and go while the daemon runs. ConnectionRunner that have been let go are gone for good when that returns: no
 task of theirs sends or writes anything any more, and their connections to both sides are closed.
 """
 
 from collections.abc import Iterable
 
-from daemon.engine.context import Line
-from daemon.engine.runner import Works
-from daemon.engine.task_group import Crew
+from daemon.engine.context import ConnectionContext
+from daemon.engine.runner import ConnectionRunner
+from daemon.engine.task_group import TaskGroup
 from daemon.model import ConnectionId
 
 
 class Supervisor:
     """The works of every connection."""
 
-    def __init__(self, works: Iterable[Works] = ()) -> None:
-        self._works: dict[ConnectionId, Works] = {}
-        self._crew = Crew[ConnectionId]()
-        for one in works:
+    def __init__(self, runner: Iterable[ConnectionRunner] = ()) -> None:
+        self._runners: dict[ConnectionId, ConnectionRunner] = {}
+        self._tasks = TaskGroup[ConnectionId]()
+        for one in runner:
             self.take_on(one)
 
     @property
-    def lines(self) -> list[Line]:
+    def contexts(self) -> list[ConnectionContext]:
         """Every connection being worked on."""
-        return [one.line for one in self._works.values()]
+        return [one.context for one in self._runners.values()]
 
     @property
     def resting(self) -> list[str]:
         """What does not run just now because it crashed, as `SITE KIND`."""
-        return [f"{one.line.connection.site} {kind.value}" for one in self._works.values() for kind in one.resting]
+        return [f"{one.context.connection.site} {kind.value}" for one in self._runners.values() for kind in one.resting]
 
-    def find(self, connection_id: ConnectionId) -> Works | None:
+    def find(self, connection_id: ConnectionId) -> ConnectionRunner | None:
         """Return the works of a connection."""
-        return self._works.get(connection_id)
+        return self._runners.get(connection_id)
 
-    def take_on(self, works: Works) -> None:
+    def take_on(self, runner: ConnectionRunner) -> None:
         """Work on a connection that nobody works on; before `run`, from its start."""
-        connection_id = works.line.connection.id
-        self._works[connection_id] = works
-        self._crew.add(connection_id, works.run)
+        connection_id = runner.context.connection.id
+        self._runners[connection_id] = runner
+        self._tasks.add(connection_id, runner.run)
 
     async def let_go(self, connection_id: ConnectionId) -> None:
         """Cancel the works of a connection, if there are any, and wait until they are gone."""
-        await self._crew.dismiss(connection_id)
-        works = self._works.pop(connection_id, None)
-        if works is not None:
-            await _close(works.line)
+        await self._tasks.dismiss(connection_id)
+        runner = self._runners.pop(connection_id, None)
+        if runner is not None:
+            await _close(runner.context)
 
-    async def replace(self, works: Works) -> None:
+    async def replace(self, runner: ConnectionRunner) -> None:
         """Work on a connection with other works than before; meanwhile the old ones are still found."""
-        connection_id = works.line.connection.id
-        before = self._works.get(connection_id)
-        await self._crew.dismiss(connection_id)
-        self.take_on(works)
+        connection_id = runner.context.connection.id
+        before = self._runners.get(connection_id)
+        await self._tasks.dismiss(connection_id)
+        self.take_on(runner)
         if before is not None:
-            await _close(before.line)
+            await _close(before.context)
 
     async def run(self) -> None:
         """Work on every connection until `finish` and what is in flight is done."""
-        await self._crew.run()
+        await self._tasks.run()
 
     def finish(self) -> None:
         """Have every connection finish what is in flight."""
-        self._crew.finish()
-        for one in self._works.values():
+        self._tasks.finish()
+        for one in self._runners.values():
             one.finish()
 
 
-async def _close(line: Line) -> None:
-    await line.platform.aclose()
-    await line.sparklayer.aclose()
+async def _close(context: ConnectionContext) -> None:
+    await context.platform.aclose()
+    await context.sparklayer.aclose()

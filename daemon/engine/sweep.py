@@ -13,7 +13,7 @@ from functools import partial
 
 import trio
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.gaps import note_gaps
 from daemon.model import Kind
@@ -40,53 +40,56 @@ SHORTEST_REST = 1.0
 class Sweep:
     """Sweeps one kind of one connection until cancelled."""
 
-    def __init__(self, line: Line, kind: Kind, runs: FullSyncs, longest_absence: float = math.inf) -> None:
-        self._line = line
+    def __init__(
+        self, context: ConnectionContext, kind: Kind, runs: FullSyncs, longest_absence: float = math.inf
+    ) -> None:
+        self._context = context
         self._kind = kind
         self._runs = runs
         self._longest_absence = longest_absence
         """Seconds that the daemon may be away without losing webhooks."""
-        self._desk = line.desks[kind]
+        self._kind_state = context.kind_states[kind]
 
     async def run(self) -> None:
         """Sweep when it is time, and whenever somebody asks for it through the desk."""
-        if self._line.now() - await self._since() > self._longest_absence:
-            await note_gaps(self._line, [self._kind])
+        if self._context.now() - await self._since() > self._longest_absence:
+            await note_gaps(self._context, [self._kind])
         while True:
             since = await self._since()
-            pause = self._line.options.sweep_every * self._line.chance.uniform(0.9, 1.1)
-            rest = max(pause - age(since, self._line.now()), SHORTEST_REST)
-            await self._desk.sweep.wait_until(trio.current_time() + rest)
+            pause = self._context.options.sweep_every * self._context.chance.uniform(0.9, 1.1)
+            rest = max(pause - age(since, self._context.now()), SHORTEST_REST)
+            await self._kind_state.sweep.wait_until(trio.current_time() + rest)
             await self.run_once()
 
     async def run_once(self) -> None:
         """Read what changed since the last sweep, or everything if that was not done for a day."""
-        line = self._line
-        newest = await line.storage.read(full_syncs.newest, line.connection.id, self._kind)
-        since, began = await self._since(), line.now()
+        context = self._context
+        newest = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
+        since, began = await self._since(), context.now()
         waits = newest is not None and newest.state == "enumerating" and not newest.seen
         if newest is not None and waits and age(newest.started_at, began) < FIRST_PAGE:
             return  # everything is about to be read, unless the platform refuses the first page for long
         idle = newest is not None and newest.state in {"ending", "ended"}
         # A gap's reader reads everything too, in its turn.
-        gap = await line.storage.read(open_gap, line.connection.id, self._kind)
+        gap = await context.storage.read(open_gap, context.connection.id, self._kind)
         overdue = newest is not None and (since > began or age(newest.started_at, began) >= DAY)
         if idle and overdue and gap is None:
             await self._runs.start("daily")
         else:
             # A cursor that lies ahead says nothing: what reads everything may not have begun before a day ago.
             await self._walk(since - OVERLAP if since <= began else began - DAY)
-        until = SweptUntil(connection_id=line.connection.id, kind=self._kind, since=began)
-        await line.storage.write(store_swept, until)
+        until = SweptUntil(connection_id=context.connection.id, kind=self._kind, since=began)
+        await context.storage.write(store_swept, until)
 
     async def _since(self) -> float:
-        since = await self._line.storage.read(swept_since, self._line.connection.id, self._kind)
+        since = await self._context.storage.read(swept_since, self._context.connection.id, self._kind)
         if since is not None:
             return since
-        await self._line.storage.write(
-            store_swept, SweptUntil(connection_id=self._line.connection.id, kind=self._kind, since=self._line.now())
+        await self._context.storage.write(
+            store_swept,
+            SweptUntil(connection_id=self._context.connection.id, kind=self._kind, since=self._context.now()),
         )
-        return self._line.now()
+        return self._context.now()
 
     async def _walk(self, since: float) -> None:
         cursor: str | None = None
@@ -99,30 +102,30 @@ class Sweep:
 
     async def _read_page(self, since: float, cursor: str | None) -> Page:
         """Read one page of what has changed and take it in."""
-        async with self._desk.reading:
-            self._desk.freshness.open()
-            page = await self._line.platform.changed_since(self._kind, since, cursor)
+        async with self._kind_state.reading:
+            self._kind_state.freshness.open()
+            page = await self._context.platform.changed_since(self._kind, since, cursor)
             await self._take(page)
             return page
 
     async def _wait_for_room(self) -> None:
         """Read on only while the outbox is not deep. A sweep can wait: it just looks again."""
-        line = self._line
-        deep = partial(line.storage.read, backlog, line.connection.id, self._kind)
-        while await deep() > line.options.backfill_depth:  # noqa: ASYNC110  the signal for it has one waiter
+        context = self._context
+        deep = partial(context.storage.read, backlog, context.connection.id, self._kind)
+        while await deep() > context.options.backfill_depth:  # noqa: ASYNC110  the signal for it has one waiter
             await trio.sleep(ROOM_CHECK)
 
     async def _take(self, page: Page) -> None:
         ids = [entity.external_id for entity in page.entities]
         call = Swept(
-            connection_id=self._line.connection.id,
+            connection_id=self._context.connection.id,
             kind=self._kind,
             ids=ids,
-            now=self._line.now(),
-            freshness=self._desk.freshness,
+            now=self._context.now(),
+            freshness=self._kind_state.freshness,
         )
-        async with self._desk.claiming:
-            usable = await self._line.storage.write(take_swept, call)
-            self._desk.freshness.close()
-            self._desk.handoff.put(None, [entity for entity in page.entities if entity.external_id in usable])
-        self._desk.wake()
+        async with self._kind_state.claiming:
+            usable = await self._context.storage.write(take_swept, call)
+            self._kind_state.freshness.close()
+            self._kind_state.handoff.put(None, [entity for entity in page.entities if entity.external_id in usable])
+        self._kind_state.wake()

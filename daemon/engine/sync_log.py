@@ -13,7 +13,7 @@ import structlog
 import trio
 from attrs import evolve
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.errors import MISSING_RIGHT, Blocked, Forbidden, Missing, Rejected, Retry
 from daemon.issues import title
 from daemon.model import ExternalId, Kind
@@ -31,38 +31,38 @@ log = structlog.get_logger()
 class SyncLogWriter:
     """Sends what is owed until cancelled."""
 
-    def __init__(self, line: Line, kind: Kind) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext, kind: Kind) -> None:
+        self._context = context
         self._kind = kind
-        self._desk = line.desks[kind]
+        self._kind_state = context.kind_states[kind]
 
     async def run(self) -> None:
         """Send reports as they come to be owed."""
-        line, attempts = self._line, 0
+        context, attempts = self._context, 0
         while True:
-            await line.gate.passed()
-            report = await line.storage.write(sync_log.take, (line.connection.id, self._kind))
+            await context.gate.passed()
+            report = await context.storage.write(sync_log.take, (context.connection.id, self._kind))
             if report is None:
-                await self._desk.report.wait()
+                await self._kind_state.report.wait()
                 continue
             try:
                 whole = await self._deliver(report)
             except Missing:
-                await line.storage.write(sync_log.owe_put, (line.connection.id, self._kind))
-                await trio.sleep(line.backoff(attempts))
+                await context.storage.write(sync_log.owe_put, (context.connection.id, self._kind))
+                await trio.sleep(context.backoff(attempts))
                 attempts += 1
             except Blocked as error:
                 if error.reason not in MISSING_RIGHT:
-                    line.gate.close(error)
-                await trio.sleep(line.backoff(attempts, error.after))
+                    context.gate.close(error)
+                await trio.sleep(context.backoff(attempts, error.after))
                 attempts += 1
             except Retry as error:
-                await trio.sleep(line.backoff(attempts, error.after))
+                await trio.sleep(context.backoff(attempts, error.after))
                 attempts += 1
             else:
                 attempts = 0 if whole else attempts + 1
                 pace = 0 if report.full else PATCH_EVERY
-                await trio.sleep(pace if whole else min(line.backoff(attempts), LONGEST_REFUSAL))
+                await trio.sleep(pace if whole else min(context.backoff(attempts), LONGEST_REFUSAL))
 
     async def _deliver(self, report: Report) -> bool:
         """Send a report, in parts if it is refused, and note what was accepted; false when something stays owed."""
@@ -71,7 +71,7 @@ class SyncLogWriter:
         except Missing:
             raise
         except (Rejected, Forbidden) as error:
-            log.warning("the sync-log refuses a report", site=str(self._line.connection.site), reason=error.reason)
+            log.warning("the sync-log refuses a report", site=str(self._context.connection.site), reason=error.reason)
             parts = _parts(report)
             if parts:
                 whole = True
@@ -85,7 +85,7 @@ class SyncLogWriter:
         return True
 
     async def _call(self, report: Report) -> None:
-        api, errors = self._line.sparklayer.sync_log, self._errors(report.errors)
+        api, errors = self._context.sparklayer.sync_log, self._errors(report.errors)
         method, outcome = "PUT" if report.full else "PATCH", "failed"
         try:
             if report.full:
@@ -107,19 +107,19 @@ class SyncLogWriter:
                 )
             outcome = "accepted"
         finally:
-            self._line.metrics.sync_log_call(self._line.connection.site, self._kind.value, method, outcome)
+            self._context.metrics.sync_log_call(self._context.connection.site, self._kind.value, method, outcome)
 
     async def _confirm(self, report: Report) -> None:
-        line = self._line
-        await line.storage.write(sync_log.confirm, report)
+        context = self._context
+        await context.storage.write(sync_log.confirm, report)
         if report.run is not None and not report.full:
-            line.full_sync_ended(self._kind, succeeded=bool(report.succeeded))
-        self._desk.runs.set()
+            context.full_sync_ended(self._kind, succeeded=bool(report.succeeded))
+        self._kind_state.runs.set()
 
     def _errors(self, rows: Sequence[tuple[ExternalId, bytes, bytes]]) -> list[SyncError]:
         errors = []
         for external_id, _, sealed in rows:
-            issue = self._line.vault.open(sealed)
+            issue = self._context.vault.open(sealed)
             assert isinstance(issue, dict)  # sealed by the pipeline
             problems = issue["problems"]
             errors.append(

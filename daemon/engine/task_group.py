@@ -20,7 +20,7 @@ class _Member:
     gone: trio.Event = field(factory=trio.Event)
 
 
-class Crew(Generic[K]):
+class TaskGroup(Generic[K]):
     """Tasks by key; a key has one task at a time."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from daemon.model import EntityOutcome, ExternalId, Key, Problem
+from daemon.model import ExternalId, Key, Problem, Result
 from daemon.storage.ledger import Row
 
 
@@ -15,7 +15,7 @@ class Verdict:
     `daemon.storage.settle.Done`.
     """
 
-    outcome: EntityOutcome
+    outcome: Result
     failure: Exception | None = None
     problems: tuple[Problem, ...] = ()
     row: Row | None = None

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from daemon.model import LOGGED_KINDS, EntityOutcome, Kind, Lane, Site
+from daemon.model import LOGGED_KINDS, Kind, Lane, Result, Site
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 """What `Metrics.render` returns."""
@@ -60,7 +60,7 @@ COUNTERS: dict[str, tuple[str, list[str]]] = {
 VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "webhooks_total": {"outcome": get_args(WebhookOutcome)},
     "http_requests_total": {"status": ("500", "503")},  # the others depend on the route, and alarm nobody
-    "entities_total": {"outcome": get_args(EntityOutcome)},
+    "entities_total": {"outcome": get_args(Result)},
     "api_requests_total": {"status_class": ("2xx", "3xx", "4xx", "5xx", "error")},
     "full_syncs_total": {"outcome": ("succeeded", "failed")},
     "sync_log_calls_total": {
@@ -234,7 +234,7 @@ class Metrics:
             self._set(at.rows, "outbox_depth", *labels)
             self._set(at.oldest_seconds, "outbox_oldest_seconds", *labels)
 
-    def entity(self, site: Site, kind: Kind, outcome: EntityOutcome) -> None:
+    def entity(self, site: Site, kind: Kind, outcome: Result) -> None:
         """Count an entity that was worked on."""
         self._count("entities_total", str(site), kind, outcome)
 

@@ -6,7 +6,7 @@ list is read into a shelf with a new *epoch*, page by page; when it is through, 
 and may be gone from the platform. Whatever else is noted since the epoch began is not among that: no note is written
 with an older epoch than the newest. Notes outlive restarts; a lost shelf is only empty.
 
-`MemoryShelf` is the same for a single command, and for tests; the daemon's own is in the database.
+`MemoryAdapterState` is the same for a single command, and for tests; the daemon's own is in the database.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ class Note:
     text: str
 
 
-class Shelf(Protocol):
+class AdapterState(Protocol):
     """The notes of one connection. Every method may raise StorageTrouble."""
 
     async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
@@ -57,23 +57,23 @@ class Shelf(Protocol):
 
 
 @define
-class MemoryShelf:
+class MemoryAdapterState:
     """A shelf that is gone with the process."""
 
     _notes: dict[tuple[str, str, str], tuple[str, int]] = field(factory=dict)
 
     async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
-        """Write notes; see `Shelf`."""
+        """Write notes; see `AdapterState`."""
         newest = max(epoch, await self.newest_epoch(shelf))
         self._notes.update(((shelf, note.owner, note.name), (note.text, newest)) for note in notes)
 
     async def replace(self, shelf: str, owner: str, notes: Sequence[Note], epoch: int) -> None:
-        """Write all notes of an owner; see `Shelf`."""
+        """Write all notes of an owner; see `AdapterState`."""
         await self.forget(shelf, [owner])
         await self.put(shelf, notes, epoch)
 
     async def look_up(self, shelf: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        """Return notes by owner; see `Shelf`."""
+        """Return notes by owner; see `AdapterState`."""
         found: dict[str, dict[str, str]] = {}
         for (_, owner, name), (text, _) in self._of(shelf):
             if owner in owners:
@@ -81,22 +81,22 @@ class MemoryShelf:
         return found
 
     async def next_owner(self, shelf: str, after: str) -> str | None:
-        """Return the owner that follows; see `Shelf`."""
+        """Return the owner that follows; see `AdapterState`."""
         return min((owner for (_, owner, _), _ in self._of(shelf) if owner > after), default=None)
 
     async def forget(self, shelf: str, owners: Sequence[str]) -> None:
-        """Take notes away; see `Shelf`."""
+        """Take notes away; see `AdapterState`."""
         for key, _ in self._of(shelf):
             if key[1] in owners:
                 del self._notes[key]
 
     async def older(self, shelf: str, epoch: int, most: int) -> Sequence[str]:
-        """Return owners of old notes; see `Shelf`."""
+        """Return owners of old notes; see `AdapterState`."""
         found = sorted((written, owner) for (_, owner, _), (_, written) in self._of(shelf) if written < epoch)
         return list(dict.fromkeys(owner for _, owner in found))[:most]
 
     async def newest_epoch(self, shelf: str) -> int:
-        """Return the newest epoch; see `Shelf`."""
+        """Return the newest epoch; see `AdapterState`."""
         return max((epoch for _, (_, epoch) in self._of(shelf)), default=0)
 
     def _of(self, shelf: str) -> Iterable[tuple[tuple[str, str, str], tuple[str, int]]]:

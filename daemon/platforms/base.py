@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from daemon.errors import Failure
 from daemon.model import Change, ExternalId, Kind, Lane, Mapped, StoreFacts
-from daemon.platforms.adapter_state import Shelf
+from daemon.platforms.adapter_state import AdapterState
 from daemon.transport.client import Observe
 from daemon.transport.http import Transport
 from daemon.transport.throttle import Limiter
@@ -296,7 +296,7 @@ class PlatformType:
     label: str
     settings: type
     identity: Callable[[Any], str]
-    connect: Callable[[Any, Transport | None, Observe, Shelf], Platform]
+    connect: Callable[[Any, Transport | None, Observe, AdapterState], Platform]
     reader: Callable[[Any], WebhookReader]
     kinds: frozenset[Kind] = frozenset(Kind)
     """What can be read of such a store."""

@@ -1,7 +1,7 @@
 """Whole transactions on one SQLite file, for callers on trio.
 
 aiosqlite lives on an asyncio loop in a thread of its own; trio hands over *whole transactions*, never statements,
-and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked. `Seat` goes
+and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked. `WorkerConnection` goes
 one step further: the whole transaction runs in the thread that aiosqlite has for its connection, which trio hands it
 to and hears back from without the loop; only opening and closing pass through that.
 
@@ -71,7 +71,7 @@ class Storage(Protocol):
         ...
 
 
-class Seat:
+class WorkerConnection:
     """A connection of aiosqlite, and SQLAlchemy's view of it in the thread where it lives.
 
     With SQLAlchemy's own asynchronous engine a commit of one statement crosses between threads 26 times, and each
@@ -148,8 +148,8 @@ class Database:
         self._path = path
         self._log = Path(f"{real_path(path)}-wal")
         self._observe = observe
-        self._writer = Seat(path, "BEGIN IMMEDIATE")
-        self._readers = [Seat(path, "BEGIN", "query_only=ON") for _ in range(READERS)]
+        self._writer = WorkerConnection(path, "BEGIN IMMEDIATE")
+        self._readers = [WorkerConnection(path, "BEGIN", "query_only=ON") for _ in range(READERS)]
         self._idle = list(self._readers)
         self._free = trio.Semaphore(READERS)
         self._queue: list[tuple[Operation[Any, Any], Any, Callable[[Outcome], None]]] = []

@@ -36,7 +36,7 @@ class Change:
 
 
 @frozen
-class DiskShelf:
+class StoredAdapterState:
     """The notes of one connection."""
 
     storage: Storage

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.adapter_state import MemoryShelf, Note
+from daemon.platforms.adapter_state import MemoryAdapterState, Note
 from daemon.platforms.base import Entity, Page, Platform, WebhookReader
 from daemon.transport.http import ApiCall
 from tests.conformance.kit import Kit, Stand
@@ -35,7 +35,7 @@ def same(real: Any) -> Any:
     return real
 
 
-class WatchedShelf(MemoryShelf):
+class WatchedShelf(MemoryAdapterState):
     """A shelf whose every note was seen."""
 
     def __init__(self) -> None:

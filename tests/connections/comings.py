@@ -5,7 +5,7 @@
         assert await town.states("a") == ["active"]
         town = await town.restarted(link("a", "store-1"))      # the same database, perhaps other settings
 
-Works and clean-ups are built and kept as in the daemon; none of them runs until a test runs it.
+ConnectionRunner and clean-ups are built and kept as in the daemon; none of them runs until a test runs it.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from attrs import define, frozen
 
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
-from daemon.connections.factory import Workshop
+from daemon.connections.factory import ConnectionFactory
 from daemon.connections.lifecycle import Connecting
 from daemon.connections.registry import Links
 from daemon.connections.teardown import Departures
@@ -148,11 +148,11 @@ class Town:
     async def present(self, name: str) -> Connection:
         """Return the active connection, which is worked on with what is stored, and takes webhooks."""
         stored = next(one for one in await self.rows(name) if one.state == "active")
-        works = self.supervisor.find(stored.id)
-        assert works is not None
-        assert works.line.connection == self.connecting.links.opened(stored)
+        runner = self.supervisor.find(stored.id)
+        assert runner is not None
+        assert runner.context.connection == self.connecting.links.opened(stored)
         assert self.connecting.endpoints[stored.site].connection_id == stored.id
-        return works.line.connection
+        return runner.context.connection
 
     async def restarted(self, *links: ConnectionSettings, app: bool = True) -> "Town":
         """Return the daemon after a restart with these connections configured."""
@@ -182,7 +182,7 @@ async def _open(
         connections=links,
     )
     platforms = {"fake": platform}
-    workshop = Workshop(
+    factory = ConnectionFactory(
         settings=settings,
         storage=database,
         vault=VAULT,
@@ -195,12 +195,12 @@ async def _open(
     def now() -> float:
         return later[0] + trio.current_time()
 
-    departures = Departures(database, VAULT, workshop, supervisor, now)
+    departures = Departures(database, VAULT, factory, supervisor, now)
     apps: dict[str, App] = {"fake": FakeApp()} if app else {}
     connecting = Connecting(
         storage=database,
         links=Links(settings, VAULT, platforms),
-        workshop=workshop,
+        factory=factory,
         supervisor=supervisor,
         departures=departures,
         apps=apps,

@@ -87,13 +87,13 @@ async def test_connecting_again_changes_nothing_but_a_changed_key() -> None:
         await town.install("s1", "token-1")
         assert await town.connect("a", "s1") is None
         first = await town.present("a")
-        works = town.supervisor.find(first.id)
+        runner = town.supervisor.find(first.id)
         assert await town.connect("a", "s1") is None
-        assert town.supervisor.find(first.id) is works
+        assert town.supervisor.find(first.id) is runner
         await town.connect("a", "s1", "key-2")
         second = await town.present("a")
         assert (second.id, key_of(second), second.store) == (first.id, "key-2", first.store)
-        assert town.supervisor.find(first.id) is not works
+        assert town.supervisor.find(first.id) is not runner
 
 
 async def test_another_store_starts_a_new_generation_and_the_old_one_leaves() -> None:
@@ -162,7 +162,7 @@ async def test_what_only_the_configuration_named_rests_when_it_names_it_no_more(
     async with open_town(link("a", "s1")) as town:
         assert (await town.present("a")).store.name == "s1"
         again = await town.restarted()
-        assert (await again.states("a"), again.supervisor.lines) == (["active"], [])
+        assert (await again.states("a"), again.supervisor.contexts) == (["active"], [])
         assert await again.connect("a", "s1", "key-2") is None
         assert key_of(await again.present("a")) == "key-2"
         assert key_of(await (await again.restarted()).present("a")) == "key-2"
@@ -173,11 +173,11 @@ async def test_a_tombstone_keeps_the_configuration_away_until_connect() -> None:
         first = await town.present("a")
         await town.connecting.disconnect(site("a"))
         again = await town.restarted(link("a", "s1"))
-        assert (await again.states("a"), again.supervisor.lines) == (["leaving"], [])
+        assert (await again.states("a"), again.supervisor.contexts) == (["leaving"], [])
         await again.departures.interrupt(first.id)
         await again.database.write(connections.wipe, connections.Wipe(id=first.id, blank=b""))
         again = await again.restarted(link("a", "s1"))
-        assert (await again.states("a"), again.supervisor.lines) == (["gone"], [])
+        assert (await again.states("a"), again.supervisor.contexts) == (["gone"], [])
         await again.connect("a", "s1", "key-2")
         present = await again.present("a")
         assert (present.id > first.id, key_of(present)) == (True, "key-2")

@@ -86,7 +86,7 @@ async def test_both_sides_are_cleaned_up_and_every_row_goes(autojump_clock: Mock
         assert await town.database.read(outbox.depths, connection_id) == []
         [tombstone] = await town.rows("a")
         assert town.connecting.links.vault.open(tombstone.sealed) is None
-        assert town.supervisor.lines == []
+        assert town.supervisor.contexts == []
 
 
 OWN_404 = answer(404, '{"title": "Not found", "status": 404}')

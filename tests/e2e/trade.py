@@ -33,7 +33,7 @@ def trade_store() -> Store:
     store = small_store()
     book = store.customers
     for name, group, addresses in (("branch", WHOLESALE, 1), ("head", WHOLESALE, 2), ("shop", WHOLESALE, 0)):
-        homes = [HOME | {"address2": f"Gate {number}"} for number in range(addresses)]
+        homes = [HOME | {"address2": f"Pause {number}"} for number in range(addresses)]
         book.add(f"{name}@example.com", group_id=group, company=f"The {name}", addresses=homes)
     book.add("buyer@example.com", group_id=NO_GROUP, first_name="Bea", addresses=[HOME])
     book.set_attribute(BRANCH, PARENT, str(HEAD))

@@ -25,8 +25,8 @@ from attrs import define, evolve, field, frozen
 from daemon import sparklayer
 from daemon.connections.factory import known_id
 from daemon.engine.batch import Writer
-from daemon.engine.context import Line, Options
-from daemon.engine.pause import Gate
+from daemon.engine.context import ConnectionContext, Options
+from daemon.engine.pause import Pause
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.writers.customers.writer import CustomerWriter
 from daemon.engine.writers.orders import OrderWriter
@@ -71,7 +71,7 @@ EPOCH = 1_800_000_000.0
 PRICE_LIST = "fake-price"
 
 
-WRITERS: Mapping[Kind, Callable[[Line], Writer]] = {
+WRITERS: Mapping[Kind, Callable[[ConnectionContext], Writer]] = {
     Kind.STORE: StoreWriter,
     Kind.PRODUCTS: ProductWriter,
     Kind.CUSTOMERS: CustomerWriter,
@@ -232,7 +232,7 @@ class _Deaf:
 class Bench:
     """A line with both its ends."""
 
-    line: Line
+    context: ConnectionContext
     shop: Shop
     site: SparkLayer
     house: House
@@ -242,7 +242,7 @@ class Bench:
     pipeline: Pipeline = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.pipeline = Pipeline(self.line, WRITERS[self.kind](self.line))
+        self.pipeline = Pipeline(self.context, WRITERS[self.kind](self.context))
 
     def restart(self) -> None:
         """Forget what only a running process knows."""
@@ -250,12 +250,12 @@ class Bench:
 
     async def change(self, *ids: str, lane: Lane = Lane.LIVE) -> None:
         """Record changes that are due at once."""
-        await self.house.record(*ids, now=self.line.now(), lane=lane)
-        self.line.desks[self.kind].wake()
+        await self.house.record(*ids, now=self.context.now(), lane=lane)
+        self.context.kind_states[self.kind].wake()
 
     async def once(self, lane: Lane = Lane.LIVE) -> int:
         """Work on one batch of what is due; return how large it was."""
-        claims = await self.house.claim(self.line.now(), lane, self.shop.batch_size)
+        claims = await self.house.claim(self.context.now(), lane, self.shop.batch_size)
         if claims:
             await self.pipeline.work(claims, lane)
         return len(claims)
@@ -263,28 +263,30 @@ class Bench:
     async def work(self) -> None:
         """Work until nothing is pending, waiting for what is due later and for the gate."""
         while True:
-            if self.line.blocked(self.kind) is not None:
+            if self.context.blocked(self.kind) is not None:
                 await self.probed()
             if await self.once(Lane.LIVE) or await self.once(Lane.BACKFILL):
                 continue
-            wanted = await self.line.storage.read(outbox.next_due, self.house.connection_id, self.kind, self.line.now())
+            wanted = await self.context.storage.read(
+                outbox.next_due, self.house.connection_id, self.kind, self.context.now()
+            )
             if wanted is None:
                 return
-            await trio.sleep(wanted - self.line.now())
+            await trio.sleep(wanted - self.context.now())
 
     async def allow_removals(self, *ids: str) -> int:
         """Let held removals go, of some entities or of all, as a person does; return of how many."""
         chosen = [ExternalId(one) for one in ids] or None
-        call = Allow(connection_id=self.house.connection_id, kind=self.kind, ids=chosen, now=self.line.now())
-        return await self.line.storage.write(removals.allow, call)
+        call = Allow(connection_id=self.house.connection_id, kind=self.kind, ids=chosen, now=self.context.now())
+        return await self.context.storage.write(removals.allow, call)
 
     async def probed(self) -> None:
         """Let the probers open the gates."""
-        probes = {Side.PLATFORM: self.shop.probe, Side.SPARKLAYER: self.line.sparklayer.probe}
+        probes = {Side.PLATFORM: self.shop.probe, Side.SPARKLAYER: self.context.sparklayer.probe}
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.line.gate.run_prober, probes)
-            nursery.start_soon(self.line.desks[self.kind].gate.run_prober, {})
-            await self.line.passed(self.kind)
+            nursery.start_soon(self.context.gate.run_prober, probes)
+            nursery.start_soon(self.context.kind_states[self.kind].gate.run_prober, {})
+            await self.context.passed(self.kind)
             nursery.cancel_scope.cancel()
 
     @property
@@ -321,7 +323,7 @@ class Bench:
         """Return the codes of the open issues."""
         found = {}
         for row in await self.house.everything(ISSUES):
-            content: Any = self.line.vault.open(row["sealed"])
+            content: Any = self.context.vault.open(row["sealed"])
             found[row["external_id"]] = [code for code, _ in content["problems"]]
         return found
 
@@ -349,7 +351,7 @@ async def open_bench(
             refused.append(f"{asked.method} {asked.path} {answer.status} {answer.body.decode()}")
 
     name = SiteName("test", site.site_id)
-    line = Line(
+    context = ConnectionContext(
         connection=Connection(id=house.connection_id, site=name, platform="fake", api_key=key, store=None),
         platform_type=PlatformType(
             name="fake",
@@ -376,9 +378,9 @@ async def open_bench(
         options=Options(**tuning),
         now=lambda: EPOCH + trio.current_time(),
         chance=random.Random(0),
-        gate=Gate(name),
+        gate=Pause(name),
     )
-    bench = Bench(line, shop, site, house, refused, kind)
-    bench.house = evolve(house, freshness=line.desks[kind].freshness, kind=kind)
+    bench = Bench(context, shop, site, house, refused, kind)
+    bench.house = evolve(house, freshness=context.kind_states[kind].freshness, kind=kind)
     yield bench
     storage.close()

@@ -87,10 +87,10 @@ async def filled(
     """Open a bench that works, with the first `number` of everything in SparkLayer."""
     async with open_bench(options, kind=kind, full_sync_on_start=False) as bench, trio.open_nursery() as nursery:
         bench.shop.page_size = 250
-        syncs = FullSyncs(bench.line, kind)
+        syncs = FullSyncs(bench.context, kind)
         bench.shop.put(*(MAKE[kind](key) for key in IDS[:number]))
         nursery.start_soon(syncs.run)
-        nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+        nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         await go(bench, syncs, "normal")
         assert len(there(bench)) == number * (2 if kind is Kind.PRODUCTS else 1)
         yield bench, syncs
@@ -121,5 +121,5 @@ async def idle(bench: Bench) -> None:
 
 
 async def held(bench: Bench) -> list[dict[str, Any]]:
-    [stored] = await bench.line.storage.read(connections.everyone)
-    return await held_removals(bench.line.storage, bench.line.vault, stored, [bench.kind])
+    [stored] = await bench.context.storage.read(connections.everyone)
+    return await held_removals(bench.context.storage, bench.context.vault, stored, [bench.kind])

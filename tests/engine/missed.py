@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 
 from daemon.engine.deliveries import LONGEST_OUTAGE
-from daemon.engine.runner import Works
+from daemon.engine.runner import ConnectionRunner
 from daemon.model import Kind, Stock
 from daemon.platforms.base import Registration, WebhookTimes
 from daemon.storage import gaps
@@ -32,20 +32,20 @@ MENDED = evolve(MADE, fresh=False)
 async def open_wide() -> AsyncIterator[Bench]:
     """Open a store of a platform that sends webhooks again for two days."""
     async with open_bench() as bench:
-        bench.line.platform_type = evolve(
-            bench.line.platform_type, webhooks=WebhookTimes(active_after=ACTIVE_AFTER, retried_for=RETRIED_FOR)
+        bench.context.platform_type = evolve(
+            bench.context.platform_type, webhooks=WebhookTimes(active_after=ACTIVE_AFTER, retried_for=RETRIED_FOR)
         )
         bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, 21)))
         yield bench
 
 
 @contextlib.asynccontextmanager
-async def working(bench: Bench, destination: str | None = HERE) -> AsyncIterator[Works]:
-    works = Works(bench.line, destination)
+async def working(bench: Bench, destination: str | None = HERE) -> AsyncIterator[ConnectionRunner]:
+    runner = ConnectionRunner(bench.context, destination)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(works.run)
-        yield works
-        works.finish()
+        nursery.start_soon(runner.run)
+        yield runner
+        runner.finish()
 
 
 def lose(bench: Bench) -> None:
@@ -70,7 +70,7 @@ async def readings(bench: Bench) -> int:
 
 
 async def gap(bench: Bench) -> gaps.Gap | None:
-    return await bench.line.storage.read(gaps.open_gap, bench.house.connection_id, PRODUCTS)
+    return await bench.context.storage.read(gaps.open_gap, bench.house.connection_id, PRODUCTS)
 
 
 async def settled(bench: Bench, works_for: float = 300.0) -> None:
@@ -79,9 +79,9 @@ async def settled(bench: Bench, works_for: float = 300.0) -> None:
     assert bench.skus().keys() == {f"S{n}" for n in range(1, 21)}
 
 
-async def failing(bench: Bench, _works: Works) -> None:
+async def failing(bench: Bench, _runners: ConnectionRunner) -> None:
     """Answer deliveries 5xx for longer than a moment."""
     for _ in range(3):
-        bench.line.deliveries.failed({PRODUCTS})
+        bench.context.deliveries.failed({PRODUCTS})
         await trio.sleep(0.6 * LONGEST_OUTAGE)
-    bench.line.deliveries.taken()
+    bench.context.deliveries.taken()

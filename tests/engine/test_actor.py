@@ -18,7 +18,7 @@ from tests.engine.fakes import Bench, product
 
 async def _until_empty(bench: Bench) -> None:
     """Run the actor until it has worked everything off."""
-    actor = Actor(bench.line, bench.pipeline)
+    actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         while any(row["state"] == "pending" for row in (await bench.house.rows()).values()):
@@ -40,12 +40,12 @@ def _held(bench: Bench, *ids: str) -> trio.Event:
 
 async def test_a_change_is_worked_on_when_it_is_due(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
-    actor = Actor(bench.line, bench.pipeline)
+    actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await wait_all_tasks_blocked()
-        await bench.house.record("1", now=bench.line.now(), debounce=1.0, patience=10.0)
-        bench.line.desks[bench.pipeline.kind].wake()
+        await bench.house.record("1", now=bench.context.now(), debounce=1.0, patience=10.0)
+        bench.context.kind_states[bench.pipeline.kind].wake()
         began = trio.current_time()
         while await bench.house.rows():
             await trio.sleep(0.01)
@@ -56,11 +56,11 @@ async def test_a_change_is_worked_on_when_it_is_due(autojump_clock: MockClock, b
 
 async def test_nobody_needs_to_wake_it(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
-    actor = Actor(bench.line, bench.pipeline)
+    actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await wait_all_tasks_blocked()
-        await bench.house.record("1", now=bench.line.now())
+        await bench.house.record("1", now=bench.context.now())
         await trio.sleep(31)
         assert bench.skus() == {"A": "1"}
         actor.finish()
@@ -68,9 +68,9 @@ async def test_nobody_needs_to_wake_it(autojump_clock: MockClock, bench: Bench) 
 
 async def test_live_changes_are_not_behind_a_backfill_batch(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
-    await bench.line.terms()
+    await bench.context.terms()
     released = _held(bench, "1")
-    actor = Actor(bench.line, bench.pipeline)
+    actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await bench.change("1", lane=Lane.BACKFILL)
@@ -88,9 +88,9 @@ async def test_what_is_in_flight_in_one_lane_is_not_claimed_by_the_other(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.shop.put(product("1", {"11": "A"}))
-    await bench.line.terms()
+    await bench.context.terms()
     released = _held(bench, "1")
-    actor = Actor(bench.line, bench.pipeline)
+    actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await bench.change("1", lane=Lane.BACKFILL)
@@ -149,7 +149,7 @@ async def test_a_bug_while_pushing_is_settled_as_broken(
 async def test_a_closed_gate_stops_it_and_opening_wakes_it(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     bench.shop.failures["read"] = [Blocked("no", reason="credentials", side=Side.PLATFORM)]
-    actor = Actor(bench.line, bench.pipeline)
+    actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await bench.change("1")
@@ -181,9 +181,9 @@ async def test_trouble_with_the_database_is_waited_out(
 
 async def test_finishing_lets_the_batch_in_flight_end(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
-    await bench.line.terms()
+    await bench.context.terms()
     released = _held(bench, "1")
-    actor = Actor(bench.line, bench.pipeline)
+    actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await bench.change("1")

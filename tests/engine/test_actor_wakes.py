@@ -28,16 +28,16 @@ class BusyClock:
 
 @pytest.mark.parametrize("half_ticks", range(1, 8))
 async def test_a_change_that_comes_due_between_two_looks_is_not_overslept(bench: Bench, half_ticks: int) -> None:
-    clock = bench.line.now = BusyClock()
-    desk = bench.line.desks[Kind.PRODUCTS]
+    clock = bench.context.now = BusyClock()
+    kind_state = bench.context.kind_states[Kind.PRODUCTS]
     bench.shop.put(product("1", {"11": "SHIRT"}))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+        nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         await trio.sleep(1.0)
         began = trio.current_time()
         await bench.house.record("1", now=clock.coming(half_ticks / 2))
-        desk.work[Lane.LIVE].set()
-        await desk.settled.wait()
+        kind_state.work[Lane.LIVE].set()
+        await kind_state.settled.wait()
         nursery.cancel_scope.cancel()
     assert trio.current_time() - began < 1.0
     assert "1" in bench.site.state.comparable()["products"]

@@ -36,7 +36,7 @@ async def test_too_many_are_held_named_and_announced_until_allowed_or_back(
         assert losses.there(bench) == losses.left(bench, cause, [])
         assert {one["cause"] for one in held} == {"excluded" if cause == "unlisted" else cause}
         assert cause == "deleted" or all(one["name"].startswith(f"N{one['id']}") for one in held)
-        assert [line["held"] for line in logs if line["event"] == "removals are held"][-1:] == [len(held)]
+        assert [context["held"] for context in logs if context["event"] == "removals are held"][-1:] == [len(held)]
         if way in RUNS:
             run = await bench.house.newest()
             assert (run.held_removals, run.succeeded) == (LOST, False)
@@ -122,9 +122,9 @@ async def test_a_run_that_saw_nothing_removes_nothing_of_a_small_store_either(
     autojump_clock: MockClock, kind: Kind, mode: str
 ) -> None:
     async with open_bench(kind=kind, full_sync_on_start=False) as bench, trio.open_nursery() as nursery:
-        syncs = FullSyncs(bench.line, kind)
+        syncs = FullSyncs(bench.context, kind)
         nursery.start_soon(syncs.run)
-        nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+        nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         bench.shop.put(*(MAKE[kind](key) for key in IDS[:3]))
         await losses.go(bench, syncs, "normal")
         before, bench.shop.products = bench.shop.products, {}
@@ -179,7 +179,7 @@ async def test_one_answer_removes_nothing(autojump_clock: MockClock, kind: Kind,
 
         async def back(_method: str) -> None:
             rows = await bench.house.everything_of("removals")
-            if rows and bench.line.now() - rows[0]["decided_at"] > 1.9:
+            if rows and bench.context.now() - rows[0]["decided_at"] > 1.9:
                 bench.shop.products, bench.shop.excluded, bench.shop.unlisted = before, set(), set()
 
         bench.shop.before = back
@@ -271,8 +271,8 @@ async def test_the_status_shows_what_the_daily_read_holds(autojump_clock: MockCl
 
 async def _shown(bench: Bench) -> int:
     """Return what the status says of how many removals are held."""
-    line = bench.line
-    [stored] = await line.storage.read(connections.everyone)
-    status = await connection_status(line.storage, stored, line, line.now())
+    context = bench.context
+    [stored] = await context.storage.read(connections.everyone)
+    status = await connection_status(context.storage, stored, context, context.now())
     held: int = status["kinds"][bench.kind.value]["held_removals"]
     return held

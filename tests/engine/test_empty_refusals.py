@@ -61,15 +61,15 @@ async def test_a_site_that_refuses_without_a_body_gets_everything(autojump_clock
         _delete_by_hand(bench, kind)
         bench.shop.change("2", **CHANGES[kind])
         await bench.change("2")
-        began = bench.line.now()
+        began = bench.context.now()
         await bench.work()
-        assert bench.line.now() - began < 60
+        assert bench.context.now() - began < 60
         assert _held(bench, kind) == everything
         _delete_by_hand(bench, kind)
         bench.shop.products.clear()
         await bench.change("1", "2", "3")
         await bench.work()
-        assert bench.line.now() - began < 120
+        assert bench.context.now() - began < 120
         assert (await bench.house.ledger(), await bench.issues()) == ({}, {})
 
 
@@ -84,12 +84,12 @@ async def test_a_customer_who_is_the_only_one_is_believed_to_be_gone_after_ten_m
         bench.shop.change("1", first_name="Ann")
         await trio.sleep(BELIEVED_SECONDS)
         await bench.change("1")
-        began = bench.line.now()
+        began = bench.context.now()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bench.work)
             await trio.sleep(300)
-            await bench.line.sparklayer.stock.locations()
-        assert 600 <= bench.line.now() - began < 3600
+            await bench.context.sparklayer.stock.locations()
+        assert 600 <= bench.context.now() - began < 3600
         assert set(_held(bench, Kind.CUSTOMERS)) == {"1"}
 
 
@@ -101,7 +101,7 @@ async def test_a_refusal_without_a_body_that_goes_on_becomes_an_issue_or_a_pause
         bench.shop.put(*SOME[Kind.ORDERS])
         bench.site.faults.add(f"PUT */purchases/sparklayer/{OTHER}", answer(status))
         await bench.change("1", "2", "3")
-        began = bench.line.now()
+        began = bench.context.now()
         await bench.work()
-        assert 600 <= bench.line.now() - began < 3600
+        assert 600 <= bench.context.now() - began < 3600
         assert set(await bench.issues()) == {"2"}

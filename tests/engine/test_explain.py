@@ -21,7 +21,7 @@ async def steps(bench: Bench) -> list[Step]:
 
 
 async def test_of_a_product(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.line.terms()
+    await bench.context.terms()
     bench.shop.put(product("1", {"11": "A"}))
     assert await steps(bench) == [
         Step("POST the product", NEVER_TOLD),

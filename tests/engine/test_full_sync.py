@@ -35,14 +35,14 @@ def fill(bench: Bench, number: int) -> None:
 @contextlib.asynccontextmanager
 async def running(bench: Bench, *, actor: bool = True) -> AsyncIterator[FullSyncs]:
     """Run the runner, the sync-log's writer, the prober and perhaps the actor."""
-    syncs = FullSyncs(bench.line, PRODUCTS)
-    probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.line.sparklayer.probe}
+    syncs = FullSyncs(bench.context, PRODUCTS)
+    probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.context.sparklayer.probe}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(syncs.run)
-        nursery.start_soon(SyncLogWriter(bench.line, PRODUCTS).run)
-        nursery.start_soon(bench.line.gate.run_prober, probes)
+        nursery.start_soon(SyncLogWriter(bench.context, PRODUCTS).run)
+        nursery.start_soon(bench.context.gate.run_prober, probes)
         if actor:
-            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         yield syncs
         nursery.cancel_scope.cancel()
 
@@ -154,7 +154,7 @@ async def test_reading_stops_while_the_outbox_is_deep(autojump_clock: MockClock)
             assert bench.shop.calls["page"] == 2
             assert len(await bench.house.rows()) == 4
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+                nursery.start_soon(Actor(bench.context, bench.pipeline).run)
                 await until(bench, "ended")
                 nursery.cancel_scope.cancel()
         assert len(bench.skus()) == 12
@@ -171,7 +171,7 @@ async def test_a_page_that_was_overtaken_is_not_believed(autojump_clock: MockClo
         await released.wait()
         return page
 
-    bench.line.platform.page = slow  # type: ignore[method-assign]
+    bench.context.platform.page = slow  # type: ignore[method-assign]
     async with running(bench):
         await arrived.wait()
         bench.shop.change("1", title="Newer")
@@ -203,8 +203,8 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     with structlog.testing.capture_logs() as logged:
         async with running(bench):
             await trio.sleep(900)
-            (stored,) = await bench.line.storage.read(connections.everyone)
-            status = await connection_status(bench.line.storage, stored, bench.line, bench.line.now())
+            (stored,) = await bench.context.storage.read(connections.everyone)
+            status = await connection_status(bench.context.storage, stored, bench.context, bench.context.now())
             shown = decode_status({"connections": [status]})
             bench.site.faults.clear()
             await until(bench, "ended")
@@ -213,7 +213,7 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     assert (latest.held_up, len(latest.held_up_by)) == (13, 10)
     assert {one.error for one in latest.held_up_by} == {"try later"}
     assert min(one.attempts for one in latest.held_up_by) > 3
-    lines = [" ".join(line.split()) for line in describe(shown)]
+    lines = [" ".join(context.split()) for context in describe(shown)]
     named = latest.held_up_by[0]
     assert f"waits for {named.id}, tried {named.attempts} times: try later" in lines
     assert "and for 3 more" in lines
@@ -221,7 +221,7 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     assert len(told) >= 2, "and again, but seldom"
     assert (told[0]["kind"], told[0]["more"], len(told[0]["entities"])) == ("products", 3, 10)
     assert {entity.partition(": ")[2] for entity in told[0]["entities"]} == {"conflict"}
-    after = await connection_status(bench.line.storage, stored, None, bench.line.now())
+    after = await connection_status(bench.context.storage, stored, None, bench.context.now())
     assert after["kinds"]["products"]["full_sync"]["held_up_by"] == []
 
 

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from daemon.engine.deliveries import LONGEST_OUTAGE, SILENCE, Deliveries
 from daemon.engine.gaps import note_gaps
-from daemon.engine.runner import Works
+from daemon.engine.runner import ConnectionRunner
 from daemon.storage.gaps import HOUR
 from tests.engine.fakes import EPOCH, Bench
 from tests.engine.missed import (
@@ -37,10 +37,10 @@ async def wide() -> AsyncIterator[Bench]:
         yield bench
 
 
-Cause = Callable[[Bench, Works], Awaitable[None]]
+Cause = Callable[[Bench, ConnectionRunner], Awaitable[None]]
 
 
-async def _mended(bench: Bench, _works: Works) -> None:
+async def _mended(bench: Bench, _runners: ConnectionRunner) -> None:
     """Come to know at the next hourly look that webhooks were switched off; then all is right."""
     bench.shop.registration = MENDED
 
@@ -55,14 +55,14 @@ async def _mended(bench: Bench, _works: Works) -> None:
     bench.shop.registration = RIGHT
 
 
-async def _failing_at_what_nobody_knows(bench: Bench, _works: Works) -> None:
+async def _failing_at_what_nobody_knows(bench: Bench, _runners: ConnectionRunner) -> None:
     for _ in range(3):
-        bench.line.deliveries.failed(())
+        bench.context.deliveries.failed(())
         await trio.sleep(0.6 * LONGEST_OUTAGE)
 
 
-async def _silent(bench: Bench, _works: Works) -> None:
-    bench.line.deliveries.taken()
+async def _silent(bench: Bench, _runners: ConnectionRunner) -> None:
+    bench.context.deliveries.taken()
     bench.shop.change("7", title="Found by a sweep")
     bench.shop.changed = {"7"}
     await trio.sleep(SILENCE)
@@ -73,13 +73,13 @@ async def _silent(bench: Bench, _works: Works) -> None:
 async def test_what_was_missed_in_a_gap_is_found_soon_after_it_is_known(
     autojump_clock: MockClock, wide: Bench, cause: Cause
 ) -> None:
-    async with working(wide) as works:
+    async with working(wide) as runner:
         await settled(wide)
         before = wide.writes
         lose(wide)
         await trio.sleep(2 * SOON)
         assert not is_found(wide), "otherwise the test shows nothing"
-        await cause(wide, works)
+        await cause(wide, runner)
         await trio.sleep(SOON)
         assert is_found(wide)
         assert await gap(wide) is None
@@ -141,13 +141,13 @@ async def test_a_new_registration_is_followed_by_a_reading(
 
 
 async def test_a_second_gap_waits_for_the_end_of_the_hour(autojump_clock: MockClock, wide: Bench) -> None:
-    async with working(wide) as works:
+    async with working(wide) as runner:
         await settled(wide)
-        await failing(wide, works)
+        await failing(wide, runner)
         await trio.sleep(SOON)
         assert await readings(wide) == 1
         lose(wide)
-        await failing(wide, works)
+        await failing(wide, runner)
         await trio.sleep(HOUR - SOON - 60)
         assert await readings(wide) == 1
         assert not is_found(wide)
@@ -157,13 +157,13 @@ async def test_a_second_gap_waits_for_the_end_of_the_hour(autojump_clock: MockCl
 
 
 async def test_a_new_registration_does_not_wait_for_the_end_of_the_hour(autojump_clock: MockClock, wide: Bench) -> None:
-    async with working(wide) as works:
+    async with working(wide) as runner:
         await settled(wide)
-        await failing(wide, works)
+        await failing(wide, runner)
         await trio.sleep(HOUR - 700)
         assert await readings(wide) == 1
         lose(wide)
-        await note_gaps(wide.line, [PRODUCTS], ACTIVE_AFTER, at_once=True)
+        await note_gaps(wide.context, [PRODUCTS], ACTIVE_AFTER, at_once=True)
         await trio.sleep(SOON)
         assert is_found(wide)
 
@@ -175,10 +175,10 @@ async def test_a_short_outage_is_no_gap(autojump_clock: MockClock, wide: Bench, 
         began = trio.current_time()
         for at in failures:
             await trio.sleep_until(began + at)
-            wide.line.deliveries.failed({PRODUCTS})
-        wide.line.deliveries.taken()
+            wide.context.deliveries.failed({PRODUCTS})
+        wide.context.deliveries.taken()
         await trio.sleep(60)
-        wide.line.deliveries.failed({PRODUCTS})
+        wide.context.deliveries.failed({PRODUCTS})
         await trio.sleep(SOON)
         assert await readings(wide) == 0
 
@@ -192,7 +192,7 @@ async def test_an_hour_with_a_delivery_or_without_a_find_is_no_gap(
         for _ in range(5):
             await trio.sleep(SILENCE / 2)
             if heard:
-                wide.line.deliveries.taken()
+                wide.context.deliveries.taken()
                 wide.shop.change("7", title=f"Found at {trio.current_time()}")
                 wide.shop.changed = {"7"}
         assert await readings(wide) == 0
@@ -234,7 +234,7 @@ async def test_a_gap_outlives_the_daemon(autojump_clock: MockClock, wide: Bench)
         await settled(wide)
         lose(wide)
         wide.shop.registration = MENDED
-        await note_gaps(wide.line, [PRODUCTS], ACTIVE_AFTER)
+        await note_gaps(wide.context, [PRODUCTS], ACTIVE_AFTER)
     wide.shop.registration = RIGHT
     await trio.sleep(3600)
     async with working(wide):

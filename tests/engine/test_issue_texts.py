@@ -6,7 +6,7 @@ from trio.testing import MockClock
 
 from daemon.admin import inspection
 from daemon.engine.full_sync import FullSyncs
-from daemon.engine.runner import Works
+from daemon.engine.runner import ConnectionRunner
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.issues import MOST_LISTED, Trouble
 from daemon.model import Kind
@@ -28,7 +28,7 @@ WRONG = {
         [Trouble.ATTRIBUTE_UNREADABLE.problem(platform=PLATFORM, name=n, owner="A", expected="B") for n in range(600)],
     ),
     Kind.ORDERS: (
-        [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, line=f"Mug {n}") for n in range(600)],
+        [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, context=f"Mug {n}") for n in range(600)],
         [Trouble.ORDER_AMOUNT_UNUSABLE.problem(platform=PLATFORM, field=f"Mug {n}: quantity") for n in range(600)],
     ),
 }
@@ -38,8 +38,8 @@ CASES = [(kind, part) for kind in KINDS for part in range(len(WRONG[kind]))]
 async def _told(bench: Bench) -> list[str]:
     """Return the messages that SparkLayer has of the issue of 1."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(FullSyncs(bench.line, bench.kind).run)
-        nursery.start_soon(SyncLogWriter(bench.line, bench.kind).run)
+        nursery.start_soon(FullSyncs(bench.context, bench.kind).run)
+        nursery.start_soon(SyncLogWriter(bench.context, bench.kind).run)
         await trio.sleep(2)
         await bench.work()
         await trio.sleep(2)
@@ -53,10 +53,10 @@ async def test_hundreds_of_parts_that_are_wrong(autojump_clock: MockClock, kind:
         bench.shop.put(entity(kind, 1))
         bench.shop.problems = {"1": tuple(WRONG[kind][part])}
         told = await _told(bench)
-        [stored] = await bench.line.storage.read(connections.everyone)
-        [issue] = await inspection.open_issues(bench.line.storage, bench.line.vault, stored, [kind])
-        works = Works(bench.line, None)
-        explained = await inspection.explain(stored, works, kind, "1")
+        [stored] = await bench.context.storage.read(connections.everyone)
+        [issue] = await inspection.open_issues(bench.context.storage, bench.context.vault, stored, [kind])
+        runner = ConnectionRunner(bench.context, None)
+        explained = await inspection.explain(stored, runner, kind, "1")
         for listed in (issue["problems"], explained["store"]["problems"]):
             assert len(listed) == MOST_LISTED + 1
             assert listed[-1]["message"].startswith("590 more problems of this kind: ")

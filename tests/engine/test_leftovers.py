@@ -37,7 +37,7 @@ async def lose_database(bench: Bench) -> None:
     for table in metadata.sorted_tables:
         if "connection_id" in table.columns:
             await bench.house.alter(table.name, "connection_id = 999")
-    bench.line.forget_terms()
+    bench.context.forget_terms()
     bench.restart()
 
 
@@ -65,7 +65,7 @@ async def settled(bench: Bench) -> None:
 
 
 async def owed(bench: Bench) -> bool:
-    return await bench.line.storage.read(leftovers.owed, bench.house.connection_id, bench.kind)
+    return await bench.context.storage.read(leftovers.owed, bench.house.connection_id, bench.kind)
 
 
 def skus(numbers: range, *but: int) -> set[str]:
@@ -92,8 +92,8 @@ async def test_skus_that_the_store_no_longer_has_lose_price_and_stock(autojump_c
         assert all(run["succeeded"] for run in runs)
         assert set(await bench.house.ledger()) == set(bench.shop.products)
         assert set(await bench.house.owners()) == skus(range(1, 7), 2)
-        [line] = [one for one in logs if one["event"] == "full sync began without a ledger"]
-        assert line["not_removed"] == "products without a price that the store no longer has stay in SparkLayer"
+        [context] = [one for one in logs if one["event"] == "full sync began without a ledger"]
+        assert context["not_removed"] == "products without a price that the store no longer has stay in SparkLayer"
         told = [body for method in ("PUT", "PATCH") for body in bench.sync_calls(method)]
         assert "sku:" not in str(told)
         before, calls = bench.writes, bench.calls[READ_PRICES]
@@ -180,7 +180,7 @@ async def test_too_many_are_held_by_their_skus_until_allowed_or_owned(autojump_c
         await settled(bench)
         assert (bench.prices()["S7"], bench.stock()["S7"], await bench.issues()) == (1.0, 9, {}), "it is nobody's"
         assert await bench.allow_removals("sku:S1", "sku:S2", "sku:S7") == 2
-        bench.line.desks[bench.kind].wake()
+        bench.context.kind_states[bench.kind].wake()
         await settled(bench)
         assert bench.prices().keys() == bench.stock().keys() == skus(range(1, MANY + 1), 1, 2)
         assert len(await losses.held(bench)) == 57
@@ -255,7 +255,7 @@ async def test_prices_that_may_not_be_read_stop_nothing(autojump_clock: MockCloc
                 await settled(bench)
                 assert await syncs.start("normal") is not None
                 await settled(bench)
-                assert bench.line.blocked(bench.kind) is None
+                assert bench.context.blocked(bench.kind) is None
         assert "prices in SparkLayer cannot be read; leftovers stay" in {one["event"] for one in logs}
         assert bench.prices().keys() == skus(range(1, 7))
         assert not await owed(bench)
@@ -328,11 +328,11 @@ async def test_who_is_left_of_the_customers_is_named(autojump_clock: MockClock) 
         bench.shop.put(customer("1"))
         with capture_logs() as logs:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(FullSyncs(bench.line, Kind.CUSTOMERS).run)
-                nursery.start_soon(SyncLogWriter(bench.line, Kind.CUSTOMERS).run)
-                nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+                nursery.start_soon(FullSyncs(bench.context, Kind.CUSTOMERS).run)
+                nursery.start_soon(SyncLogWriter(bench.context, Kind.CUSTOMERS).run)
+                nursery.start_soon(Actor(bench.context, bench.pipeline).run)
                 await until(bench, "ended")
                 await trio.sleep(10)
                 nursery.cancel_scope.cancel()
-        [line] = [one for one in logs if one["event"] == "full sync began without a ledger"]
-        assert line["not_removed"] == "customers that the store no longer has stay in SparkLayer"
+        [context] = [one for one in logs if one["event"] == "full sync began without a ledger"]
+        assert context["not_removed"] == "customers that the store no longer has stay in SparkLayer"

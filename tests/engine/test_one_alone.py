@@ -61,11 +61,11 @@ async def _opened(kind: Kind, count: int = COUNT) -> AsyncIterator[Bench]:
         bench.shop.put(*(MAKERS[kind](str(number)) for number in range(1, count + 1)))
         await bench.change(*bench.shop.products)
         await bench.work()
-        probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.line.sparklayer.probe}
+        probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.context.sparklayer.probe}
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
-            nursery.start_soon(bench.line.gate.run_prober, probes)
-            nursery.start_soon(bench.line.desks[kind].gate.run_prober, {})
+            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
+            nursery.start_soon(bench.context.gate.run_prober, probes)
+            nursery.start_soon(bench.context.kind_states[kind].gate.run_prober, {})
             yield bench
             nursery.cancel_scope.cancel()
 
@@ -236,13 +236,13 @@ async def test_a_403_of_one_entity_is_its_own(
             bench.shop.change("1", **{**EDITS[kind](), **fields})
         await bench.change("1")
         await trio.sleep(900)
-        assert bench.line.blocked(kind) is None, "nothing else shows yet whose the 403 is"
+        assert bench.context.blocked(kind) is None, "nothing else shows yet whose the 403 is"
         await _others_arrive(bench)
         if fields is None:
             await bench.change("2")
         await _arrive(bench, "1", "2", within=1800)
         assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
-        assert bench.line.blocked(kind) is None
+        assert bench.context.blocked(kind) is None
         tries = len([one for one in bench.refused if " 403 " in one])
         await bench.change("1")
         await _arrive(bench, "1")
@@ -261,10 +261,10 @@ async def test_a_missing_right_costs_three_calls_and_those_in_flight(
         await bench.change(*bench.shop.products)
         await trio.sleep(0.9)
         assert 3 <= rule.used <= 3 + IN_FLIGHT
-        cause = bench.line.desks[kind].gate.cause
+        cause = bench.context.kind_states[kind].gate.cause
         assert cause is not None
         assert (cause.side, cause.reason) == (Side.SPARKLAYER, "forbidden")
-        assert bench.line.gate.cause is None
+        assert bench.context.gate.cause is None
         before, steps = rule.used, 14
         await trio.sleep(sum(min(2.0**step, LONGEST_PAUSE) for step in range(steps)))
         assert steps - 4 <= rule.used - before <= steps, "one probe per step of the backoff"
@@ -288,7 +288,7 @@ async def test_what_the_store_alone_does_not_show_is_told_if_it_may_be_ours(
             bench.shop.failures["read"] = [undecided, refusal]
             await bench.change(external_id)
             await _arrive(bench, external_id)
-        assert bench.line.blocked(kind) is None
+        assert bench.context.blocked(kind) is None
         told = {"1": ["not_shown"], "99": ["not_shown"]}
         if kind is Kind.ORDERS:
             del told["99"]  # nothing says that it is SparkLayer's
@@ -315,7 +315,7 @@ async def test_a_refusal_of_what_belongs_to_an_entity_is_told_as_its_own(
             _edit(bench, str(number))
         await bench.change("1", "2")
         await _arrive(bench, "1", "2")
-        assert bench.line.blocked(kind) is None
+        assert bench.context.blocked(kind) is None
         assert await bench.issues() == {"1": ["not_shown"]}
 
 
@@ -350,6 +350,6 @@ async def test_two_poisoned_entities_block_nothing(autojump_clock: MockClock, ki
         await bench.change("1", "2")
         for _ in range(600):
             await trio.sleep(3)
-            assert bench.line.blocked(kind) is None
+            assert bench.context.blocked(kind) is None
         await _others_arrive(bench)
-        assert bench.line.sparklayer.limiter.statistics().opened == 0
+        assert bench.context.sparklayer.limiter.statistics().opened == 0

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.engine.pause import RELAPSE, Gate
+from daemon.engine.pause import RELAPSE, Pause
 from daemon.errors import Blocked, Missing, Rejected, Retry, Side
 from daemon.model import Site
 
@@ -27,7 +27,7 @@ class Probe:
             raise self.failures.pop(0)
 
 
-async def _healed(gate: Gate, platform: Probe, sparklayer: Probe) -> None:
+async def _healed(gate: Pause, platform: Probe, sparklayer: Probe) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gate.run_prober, {Side.PLATFORM: platform, Side.SPARKLAYER: sparklayer})
         await gate.passed()
@@ -35,13 +35,13 @@ async def _healed(gate: Gate, platform: Probe, sparklayer: Probe) -> None:
 
 
 async def test_an_open_gate_lets_pass(autojump_clock: MockClock) -> None:
-    gate = Gate(Site("test", "a"))
+    gate = Pause(Site("test", "a"))
     await gate.passed()
     assert (gate.cause, gate.blocked_seconds) == (None, 0.0)
 
 
 async def test_pauses_grow_to_five_minutes(autojump_clock: MockClock) -> None:
-    gate, probe = Gate(Site("test", "a")), Probe(*[blocked()] * 11)
+    gate, probe = Pause(Site("test", "a")), Probe(*[blocked()] * 11)
     woken: list[float] = []
     gate.opened = lambda: woken.append(trio.current_time())
     gate.close(blocked())
@@ -58,7 +58,7 @@ async def test_pauses_grow_to_five_minutes(autojump_clock: MockClock) -> None:
 
 @pytest.mark.parametrize("opens", [None, Rejected("x", reason="x"), Missing("x", reason="x")])
 async def test_any_answer_shows_that_the_side_is_back(autojump_clock: MockClock, opens: Exception | None) -> None:
-    gate, probe = Gate(Site("test", "a")), Probe(Retry("x", reason="x"), *([opens] if opens else []))
+    gate, probe = Pause(Site("test", "a")), Probe(Retry("x", reason="x"), *([opens] if opens else []))
     gate.close(blocked())
     await _healed(gate, probe, Probe())
     assert len(probe.asked) == 2, "a retry keeps it closed"
@@ -66,7 +66,7 @@ async def test_any_answer_shows_that_the_side_is_back(autojump_clock: MockClock,
 
 
 async def test_the_side_that_failed_is_probed_and_its_wish_is_honoured(autojump_clock: MockClock) -> None:
-    gate, platform = Gate(Site("test", "a")), Probe()
+    gate, platform = Pause(Site("test", "a")), Probe()
     sparklayer = Probe(blocked(after=60.0, side=Side.SPARKLAYER), blocked(after=9000.0))
     gate.close(blocked(side=Side.SPARKLAYER))
     gate.close(blocked())  # the first cause stays
@@ -76,7 +76,7 @@ async def test_the_side_that_failed_is_probed_and_its_wish_is_honoured(autojump_
 
 
 async def test_a_relapse_goes_on_with_longer_pauses(autojump_clock: MockClock) -> None:
-    gate, probe = Gate(Site("test", "a")), Probe()
+    gate, probe = Pause(Site("test", "a")), Probe()
     for _ in range(3):
         gate.close(blocked())
         await _healed(gate, probe, Probe())

@@ -175,8 +175,8 @@ async def test_a_parked_change_leaves_a_line_without_content(autojump_clock: Moc
     with capture_logs() as lines:
         await bench.change("1")
         await bench.work()
-    [parked] = [line for line in lines if line["event"] == "changes are parked"]
-    where = {"site": str(bench.line.connection.site), "kind": "products", "reason": "broken"}
+    [parked] = [context for context in lines if context["event"] == "changes are parked"]
+    where = {"site": str(bench.context.connection.site), "kind": "products", "reason": "broken"}
     assert parked == {"event": "changes are parked", "log_level": "warning", "times": 1, **where}
 
 
@@ -190,7 +190,7 @@ async def test_a_blocked_platform_settles_nothing_and_closes_the_gate(
     await bench.change("1")
     before = await bench.house.row("1")
     await bench.once()
-    assert bench.line.gate.cause is REVOKED
+    assert bench.context.gate.cause is REVOKED
     assert await bench.house.row("1") == before, "it costs neither attempts nor time"
 
 
@@ -202,7 +202,7 @@ async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(autojump_clock:
     bench.site.faults.add("PATCH */products/1", answer(402, '{"title": "suspended"}'))
     await bench.change("1", "2")
     await bench.once()
-    cause = bench.line.blocked(Kind.PRODUCTS)
+    cause = bench.context.blocked(Kind.PRODUCTS)
     assert cause is not None
     assert cause.side is Side.SPARKLAYER
     assert set(await bench.house.rows()) == {"1"}, "2 needed nothing"
@@ -277,7 +277,7 @@ async def test_a_refresh_run_writes_everything_once_more(autojump_clock: MockClo
     bench.site.state.products._skus.clear()
     bench.site.state.stock.levels.clear()
     run = await bench.house.started("refresh")
-    await bench.house.page(run, "1", "2", now=bench.line.now())
+    await bench.house.page(run, "1", "2", now=bench.context.now())
     before = bench.writes
     await bench.work()
     assert bench.skus() == {"A": "1", "B": "2"}
@@ -333,10 +333,10 @@ async def test_a_bug_after_many_retries_is_tried_ten_times_all_the_same(
 async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_clock: MockClock, bench: Bench) -> None:
     bench.site.faults.add("* */price-lists*", answer(400, '{"title": "the plan has no price lists"}'))
     bench.shop.put(product("1", {"11": "A"}))
-    desk = bench.line.desks[Kind.PRODUCTS]
-    desk.handoff.put(None, [bench.shop._entity("1")])
+    kind_state = bench.context.kind_states[Kind.PRODUCTS]
+    kind_state.handoff.put(None, [bench.shop._entity("1")])
     await bench.change("1")
     await bench.once()
-    assert desk.handoff._contents == {}
-    assert bench.line.gate.cause is not None, "the site's trouble is no product's"
+    assert kind_state.handoff._contents == {}
+    assert bench.context.gate.cause is not None, "the site's trouble is no product's"
     assert (await bench.house.row("1"))["attempts"] == 0

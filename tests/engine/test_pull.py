@@ -66,7 +66,7 @@ async def every(bench: Bench, data_type: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     page: str | None = None
     while True:
-        pulled = await pull(bench.line, data_type, page)
+        pulled = await pull(bench.context, data_type, page)
         found += [json.loads(one) for one in pulled.entities]
         page = pulled.next_page
         if page is None:
@@ -90,7 +90,7 @@ async def test_products_come_page_by_page_as_they_are_pushed(bench: Bench) -> No
 async def test_stock_comes_for_each_sku_at_the_sites_location(bench: Bench) -> None:
     pulled = await every(bench, "stock")
     assert [(one["sku"], one["stock_level"]) for one in pulled] == [(f"S{n}", n) for n in range(1, 6)]
-    assert {one["stock_location_id"] for one in pulled} == {(await bench.line.terms()).stock_location}
+    assert {one["stock_location_id"] for one in pulled} == {(await bench.context.terms()).stock_location}
 
 
 async def test_customers_and_purchases_come_as_they_are_pushed() -> None:
@@ -114,11 +114,11 @@ async def test_nothing_is_pulled_before_a_full_sync_has_read_something(*, empty:
         bench.shop.put(product("1", {"11": "S1"}))
         for data_type in ("products", "stock"):
             with pytest.raises(Retry) as refused:
-                await pull(bench.line, data_type, None)
+                await pull(bench.context, data_type, None)
             assert refused.value.reason == "first_full_sync"
         run = await bench.house.started()
         with pytest.raises(Retry):
-            await pull(bench.line, "products", None)
+            await pull(bench.context, "products", None)
         await (bench.house.enumerated(run) if empty else bench.house.page(run, "1", cursor="1"))
         assert len(await every(bench, "products")) == 1
 
@@ -126,7 +126,7 @@ async def test_nothing_is_pulled_before_a_full_sync_has_read_something(*, empty:
 async def test_what_an_adapter_knows_without_a_list_is_pulled_at_once() -> None:
     async with open_bench(kind=Kind.CUSTOMERS) as bench:
         bench.shop.put(BUYER)
-        bench.line.platform_type = evolve(bench.line.platform_type, remembered=frozenset({Kind.PRODUCTS}))
+        bench.context.platform_type = evolve(bench.context.platform_type, remembered=frozenset({Kind.PRODUCTS}))
         assert len(await every(bench, "customers")) == 1
 
 
@@ -145,25 +145,25 @@ async def test_what_is_not_told_is_left_out(bench: Bench, monkeypatch: pytest.Mo
 
 
 async def test_a_page_that_was_not_given_is_refused(bench: Bench) -> None:
-    given = (await pull(bench.line, "products", None)).next_page
+    given = (await pull(bench.context, "products", None)).next_page
     assert given is not None
-    assert (await pull(bench.line, "products", given)).entities
+    assert (await pull(bench.context, "products", given)).entities
     bad = ["2", "x", "ü", "!", given[:-1] + ("A" if given[-1] != "A" else "B"), given + "AAAA", given[4:]]
     for page in bad:
         with pytest.raises(Refused, match="none that was given") as refused:
-            await pull(bench.line, "products", page)
+            await pull(bench.context, "products", page)
         assert refused.value.status == 400
     with pytest.raises(Refused, match="none that was given"):
-        await pull(bench.line, "stock", given)
-    bench.line.connection = evolve(bench.line.connection, id=ConnectionId(99))
+        await pull(bench.context, "stock", given)
+    bench.context.connection = evolve(bench.context.connection, id=ConnectionId(99))
     with pytest.raises(Refused, match="none that was given"):
-        await pull(bench.line, "products", given)
+        await pull(bench.context, "products", given)
 
 
 @pytest.mark.parametrize("data_type", ["merchant", "customers", "", "Products"])
 async def test_a_type_that_such_a_store_does_not_have_is_not_found(bench: Bench, data_type: str) -> None:
     with pytest.raises(Refused) as refused:
-        await pull(bench.line, data_type, None)
+        await pull(bench.context, data_type, None)
     assert refused.value.status == 404
     assert set(PULLED) == {"customers", "products", "purchases", "stock"}
 
@@ -205,7 +205,7 @@ async def test_an_email_or_a_cart_of_two_is_told_of_the_one_that_has_it(autojump
 async def fetched(bench: Bench, data_type: str, entity_id: str) -> Any:
     """Fetch one entity; None when it is not found."""
     try:
-        return json.loads(await fetch(bench.line, data_type, entity_id))
+        return json.loads(await fetch(bench.context, data_type, entity_id))
     except Refused as refused:
         return None if refused.status == 404 else refused
 
@@ -249,7 +249,7 @@ async def test_one_entity_is_as_its_page_has_it(
 async def test_stock_is_fetched_by_its_sku(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "S1", "12": "S6"}, stock=6))
     with pytest.raises(Retry) as refused:
-        await fetch(bench.line, "stock", "S6")
+        await fetch(bench.context, "stock", "S6")
     assert refused.value.reason == "full_sync_running"
     await bench.change("1")
     await bench.work()
@@ -290,14 +290,14 @@ async def test_what_the_pages_leave_out_is_not_found(autojump_clock: MockClock, 
 async def test_what_cannot_be_read_now_is_no_proof_of_its_end(bench: Bench, method: str) -> None:
     bench.shop.failures[method] = [Retry("busy", reason="http_503")]
     with pytest.raises(Retry):
-        await fetch(bench.line, "products", "6")
+        await fetch(bench.context, "products", "6")
 
 
 async def test_what_can_be_no_id_is_not_found_but_a_refusal_is_one(bench: Bench) -> None:
     bench.shop.failures["read_one"] = [Rejected("no", reason=BAD_ID), Rejected("no", reason="http_400")]
     assert await fetched(bench, "products", "x") is None
     with pytest.raises(Rejected):
-        await fetch(bench.line, "products", "x")
+        await fetch(bench.context, "products", "x")
 
 
 async def test_one_entity_is_not_told_half_before_a_full_sync_has_read_something() -> None:
@@ -305,5 +305,5 @@ async def test_one_entity_is_not_told_half_before_a_full_sync_has_read_something
         bench.shop.put(product("1", {"11": "S1"}))
         for data_type, key in (("products", "1"), ("stock", "S1")):
             with pytest.raises(Retry) as refused:
-                await fetch(bench.line, data_type, key)
+                await fetch(bench.context, data_type, key)
             assert refused.value.reason == "first_full_sync"

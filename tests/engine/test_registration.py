@@ -63,7 +63,7 @@ async def test_what_was_announced_and_not_done_is_no_gap(
 ) -> None:
     """But a gap that was known before stays. Otherwise a scope that is refused each hour has all read each hour."""
     if earlier:
-        await note_gaps(wide.line, [PRODUCTS], 500.0)
+        await note_gaps(wide.context, [PRODUCTS], 500.0)
 
     async def ensure_webhooks(_destination: str, announce: Callable[[Registration], Awaitable[None]]) -> Registration:
         await announce(evolve(MENDED, missing={"scope": ""}, mended=0))
@@ -100,7 +100,7 @@ async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_a
     wide.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
     async with working(wide):
         await trio.sleep(100)
-        found = await wide.line.storage.read(registrations.found, wide.house.connection_id)
+        found = await wide.context.storage.read(registrations.found, wide.house.connection_id)
         await trio.sleep(3600)
     pauses = [later - earlier for earlier, later in itertools.pairwise(looked)]
     assert pauses[0] < 3
@@ -109,7 +109,7 @@ async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_a
     assert pauses[3] == pytest.approx(3600)
     assert found is not None
     assert (found.registered, found.missing) == (3, 1)
-    assert wide.line.vault.open(found.sealed) == {"missing": {"a": "No right."}, "trouble": None}
+    assert wide.context.vault.open(found.sealed) == {"missing": {"a": "No right."}, "trouble": None}
 
 
 async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockClock, wide: Bench) -> None:
@@ -118,13 +118,13 @@ async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockC
         await trio.sleep(10)
         wide.shop.failures["ensure_webhooks"] = [Retry("Busy, says the store", reason="http_503")] * 100
         await trio.sleep(3700)
-    found = await wide.line.storage.read(registrations.found, wide.house.connection_id)
+    found = await wide.context.storage.read(registrations.found, wide.house.connection_id)
     assert found is not None
     assert (found.registered, found.missing) == (3, 1)
     assert found.looked_at is not None
-    assert found.looked_at < wide.line.now() - 3600
+    assert found.looked_at < wide.context.now() - 3600
     told = {"missing": {"a": "No right."}, "trouble": "Busy, says the store"}
-    assert wide.line.vault.open(found.sealed) == told
+    assert wide.context.vault.open(found.sealed) == told
     async with working(wide, None):
         await trio.sleep(1)
-    assert await wide.line.storage.read(registrations.found, wide.house.connection_id) is None
+    assert await wide.context.storage.read(registrations.found, wide.house.connection_id) is None

@@ -37,14 +37,14 @@ def entity(kind: Kind, number: int) -> Product | Customer | Order:
 @contextlib.asynccontextmanager
 async def working(bench: Bench, *, actor: bool = True, sweep: bool = False) -> AsyncIterator[FullSyncs]:
     """Run all that full syncs need."""
-    runs = FullSyncs(bench.line, bench.kind)
+    runs = FullSyncs(bench.context, bench.kind)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(runs.run)
-        nursery.start_soon(SyncLogWriter(bench.line, bench.kind).run)
+        nursery.start_soon(SyncLogWriter(bench.context, bench.kind).run)
         if actor:
-            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         if sweep:
-            nursery.start_soon(Sweep(bench.line, bench.kind, runs).run)
+            nursery.start_soon(Sweep(bench.context, bench.kind, runs).run)
         yield runs
         nursery.cancel_scope.cancel()
 
@@ -101,7 +101,7 @@ async def test_a_run_outlasts_its_hour_until_its_last_item_was_tried(autojump_cl
             assert {key for key, found in rows.items() if found["full_sync_id"]} == {"2", "3", "4", "5"}
             bench.shop.broken = set()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+                nursery.start_soon(Actor(bench.context, bench.pipeline).run)
                 await ended(bench)
                 nursery.cancel_scope.cancel()
         newest = await bench.house.newest()
@@ -117,7 +117,7 @@ async def test_the_hour_of_stragglers_is_one_whatever_the_clock_does(
     bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2)))
     bench.site.faults.add("POST */products", answer(409, '{"title": "try later"}'))
     skew = 0.0
-    bench.line.now = lambda: EPOCH + skew + trio.current_time()
+    bench.context.now = lambda: EPOCH + skew + trio.current_time()
     for _ in range(restarts):
         async with working(bench):
             await trio.sleep(900)
@@ -139,7 +139,7 @@ async def test_once_a_clock_is_corrected_everything_is_read_once(
 ) -> None:
     """What sweeps asked for by a wrong clock is not what changed: here a change that no webhook told."""
     bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2, 3)))
-    bench.line.now = lambda: EPOCH + skew + trio.current_time()
+    bench.context.now = lambda: EPOCH + skew + trio.current_time()
     async with contextlib.AsyncExitStack() as first:
         await first.enter_async_context(working(bench, sweep=True))
         await trio.sleep(2.5 * EVERY)
@@ -162,7 +162,7 @@ async def test_facts_of_the_store_are_read_for_a_run_though_the_clock_was_set_ba
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     skew = YEAR
-    bench.line.now = lambda: EPOCH + skew + trio.current_time()
+    bench.context.now = lambda: EPOCH + skew + trio.current_time()
     async with working(bench) as runs:
         await ended(bench)
         skew, read = 0.0, bench.shop.calls["facts"]

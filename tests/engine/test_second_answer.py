@@ -59,7 +59,7 @@ async def _uncounted(bench: Bench) -> None:
 
 
 async def _terms(bench: Bench) -> None:
-    bench.line.forget_terms()
+    bench.context.forget_terms()
     bench.shop.change("1", title="New")
     await _put(bench)
     await bench.change("1")
@@ -190,8 +190,8 @@ async def test_two_answers_that_agree_are_believed(autojump_clock: MockClock, na
     case = CASES[name]
     async with open_bench(kind=case.kind) as bench:
         await case.before(bench)
-        began = bench.line.now()
+        began = bench.context.now()
         bench.site.faults.add(case.route, ODD["its own"])
         await case.act(bench)
-        assert 2 <= bench.line.now() - began < 10
+        assert 2 <= bench.context.now() - began < 10
         assert await bench.house.ledger() == {}

@@ -20,7 +20,7 @@ async def _nothing() -> None:
 
 async def _prepared(bench: Bench, wanted: Wanted, currency: str = "GBP", *, tax_inclusive: bool = False) -> str:
     facts = StoreFacts(currency=currency, weight_unit="KGS", tax_inclusive=tax_inclusive)
-    terms = await prepare_site(bench.line.sparklayer, bench.line.platform_type, facts, wanted, _nothing)
+    terms = await prepare_site(bench.context.sparklayer, bench.context.platform_type, facts, wanted, _nothing)
     assert terms.price_list == "fake-price"
     return terms.stock_location
 
@@ -125,13 +125,13 @@ async def test_a_list_that_shows_tax_is_made_first_and_told_then() -> None:
 
 async def test_terms_are_read_once_until_they_are_forgotten() -> None:
     async with open_bench() as bench:
-        first = await bench.line.terms()
+        first = await bench.context.terms()
         bench.site.statistics.reset()
-        assert await bench.line.terms() == first
+        assert await bench.context.terms() == first
         assert bench.calls.total() == 0
-        await bench.line.refresh_facts(trio.current_time())
-        assert await bench.line.terms() == first
+        await bench.context.refresh_facts(trio.current_time())
+        assert await bench.context.terms() == first
         bench.shop.store = type(bench.shop.store)(currency="EUR", weight_unit="KGS")
-        await bench.line.refresh_facts(trio.current_time())
-        await bench.line.terms()
+        await bench.context.refresh_facts(trio.current_time())
+        await bench.context.terms()
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"

@@ -12,7 +12,7 @@ import trio
 from attrs import define
 from trio.testing import MockClock
 
-from daemon.engine.runner import Works
+from daemon.engine.runner import ConnectionRunner
 from daemon.errors import StorageTrouble
 from daemon.model import Kind
 from daemon.storage.database import Operation, Storage
@@ -52,16 +52,16 @@ async def _day(bench: Bench) -> None:
     """Run a full sync with something wrong in it, then changes: a swap of SKUs, a removal, a repair, a new stock."""
     bench.shop.put(*(product(one, {f"{one}1": f"SKU-{one}"}) for one in "12345"))
     bench.shop.put(product("6", {}))
-    works = Works(bench.line, None)
+    runner = ConnectionRunner(bench.context, None)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(works.run)
+        nursery.start_soon(runner.run)
         await trio.sleep(60)
         bench.shop.put(product("1", {"11": "SKU-2"}), product("2", {"21": "SKU-1"}), product("6", {"61": "SKU-6"}))
         bench.shop.put(product("3", {"31": "SKU-3"}, stock=7))
         del bench.shop.products["4"]
         await bench.change("1", "2", "3", "4", "6")
         await trio.sleep(60)
-        works.finish()
+        runner.finish()
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
@@ -72,8 +72,8 @@ async def test_whichever_call_of_the_database_fails_the_line_heals(
     while reached:
         failing += 1
         async with open_bench() as bench:
-            storage = Failing(bench.line.storage, failing, after_effect)
-            bench.line.storage = storage
+            storage = Failing(bench.context.storage, failing, after_effect)
+            bench.context.storage = storage
             await _day(bench)
             reached = storage.calls >= failing
             assert bench.skus() == {
@@ -88,23 +88,23 @@ async def test_whichever_call_of_the_database_fails_the_line_heals(
             assert await bench.house.rows() == {}, failing
             ends = [call["last_full_sync_succeeded"] for call in bench.sync_calls("PATCH") if "last_full_sync" in call]
             assert set(ends) == {True}, failing
-            assert "actor_restarts_total{" not in bench.line.metrics.render().decode(), failing
+            assert "actor_restarts_total{" not in bench.context.metrics.render().decode(), failing
     assert failing > 50, "the day has that many calls"
 
 
 async def _customers_day(bench: Bench) -> None:
     """Run a full sync of a family, then changes: a swap of e-mails, another parent, who goes, and who comes."""
     bench.shop.put(customer("1"), customer("2", parent="1"), customer("3"), customer("4"))
-    works = Works(bench.line, None)
+    runner = ConnectionRunner(bench.context, None)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(works.run)
+        nursery.start_soon(runner.run)
         await trio.sleep(20)
         bench.shop.put(customer("2", email="buyer3@example.com", parent="5"), customer("3", email="buyer2@example.com"))
         bench.shop.put(customer("5"))
         del bench.shop.products["4"]
         await bench.change("2", "3", "4", "5")
         await trio.sleep(60)
-        works.finish()
+        runner.finish()
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
@@ -115,8 +115,8 @@ async def test_whichever_call_fails_customers_are_whole_in_the_end(
     while reached:
         failing += 1
         async with open_bench(kind=Kind.CUSTOMERS) as bench:
-            storage = Failing(bench.line.storage, failing, after_effect)
-            bench.line.storage = storage
+            storage = Failing(bench.context.storage, failing, after_effect)
+            bench.context.storage = storage
             await _customers_day(bench)
             reached = storage.calls >= failing
             found = {key: (one["email"], one.get("parent_customer_id")) for key, one in held(bench).items()}

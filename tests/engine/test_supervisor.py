@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
-from daemon.engine.runner import MOST_CRASHES, Works
+from daemon.engine.runner import MOST_CRASHES, ConnectionRunner
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.model import ConnectionId
@@ -35,11 +35,11 @@ def _crashing(monkeypatch: pytest.MonkeyPatch, part: type, times: int, error: Ex
 
 async def _worked(bench: Bench, seconds: float = 100.0) -> None:
     """Run the works for a while, and finish them."""
-    works = Works(bench.line, None)
+    runner = ConnectionRunner(bench.context, None)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(works.run)
+        nursery.start_soon(runner.run)
         await trio.sleep(seconds)
-        works.finish()
+        runner.finish()
 
 
 @pytest.mark.parametrize("part", [Actor, FullSyncs])
@@ -53,7 +53,7 @@ async def test_a_crash_is_contained_and_counted(
     assert len(started) == MOST_CRASHES + 1
     pauses = [after - before for before, after in itertools.pairwise(started)]
     assert pauses == pytest.approx([2, 3, 4, 5, 6])
-    rendered = bench.line.metrics.render().decode()
+    rendered = bench.context.metrics.render().decode()
     assert f'actor_restarts_total{{kind="products",site="test/sandbox"}} {float(MOST_CRASHES)}' in rendered
 
 
@@ -62,7 +62,7 @@ async def test_too_many_crashes_in_a_minute_end_the_process(
 ) -> None:
     started = _crashing(monkeypatch, Actor, 100, ZeroDivisionError("bug"))
     with pytest.raises(ExceptionGroup) as caught:
-        await Supervisor([Works(bench.line, None)]).run()
+        await Supervisor([ConnectionRunner(bench.context, None)]).run()
     assert caught.group_contains(ZeroDivisionError)
     assert len(started) == MOST_CRASHES + 1
 
@@ -80,9 +80,9 @@ async def test_a_bug_of_one_platform_does_not_stop_the_other_connections(
     autojump_clock: MockClock, bench: Bench, method: str
 ) -> None:
     bench.shop.failures[method] = [ZeroDivisionError("bug")]
-    bench.line.gate.close(Blocked("no", reason="credentials", side=Side.PLATFORM))
+    bench.context.gate.close(Blocked("no", reason="credentials", side=Side.PLATFORM))
     bench.shop.put(product("1", {"11": "A"}))
-    supervisor = Supervisor([Works(bench.line, "https://here.test")])
+    supervisor = Supervisor([ConnectionRunner(bench.context, "https://here.test")])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
         await trio.sleep(100)
@@ -96,25 +96,25 @@ async def test_webhooks_are_registered_at_every_start(autojump_clock: MockClock,
         Retry("busy", reason="http_503"),
         Blocked("no", reason="credentials", side=Side.PLATFORM),
     ]
-    works = Works(bench.line, "https://here.test")
+    runner = ConnectionRunner(bench.context, "https://here.test")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(works.run)
+        nursery.start_soon(runner.run)
         await trio.sleep(200)
         assert bench.shop.calls["ensure_webhooks"] == 3
-        works.finish()
+        runner.finish()
 
 
 async def test_a_scope_that_is_missing_for_webhooks_stops_nothing_else(autojump_clock: MockClock, bench: Bench) -> None:
     missing = Blocked("no scope", reason="scope_missing", side=Side.PLATFORM)
     bench.shop.failures["ensure_webhooks"] = [missing] * 100
     bench.shop.put(product("1", {"11": "A"}))
-    works = Works(bench.line, "https://here.test")
+    runner = ConnectionRunner(bench.context, "https://here.test")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(works.run)
+        nursery.start_soon(runner.run)
         for _ in range(20):
             await trio.sleep(10)
-            assert bench.line.gate.cause is None
-        works.finish()
+            assert bench.context.gate.cause is None
+        runner.finish()
     assert bench.skus() == {"A": "1"}
 
 
@@ -128,7 +128,7 @@ async def test_finishing_lets_batches_in_flight_end_and_stops_the_rest(autojump_
 
     bench.shop.before = hold
     await bench.change("1")
-    supervisor = Supervisor([Works(bench.line, None)])
+    supervisor = Supervisor([ConnectionRunner(bench.context, None)])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
         await trio.sleep(1)
@@ -139,7 +139,7 @@ async def test_finishing_lets_batches_in_flight_end_and_stops_the_rest(autojump_
         began = trio.current_time()
     assert bench.skus() == {"A": "1"}
     assert trio.current_time() - began < 1
-    assert supervisor.lines == [bench.line]
+    assert supervisor.contexts == [bench.context]
     assert supervisor.find(bench.house.connection_id) is not None
     assert supervisor.find(ConnectionId(99)) is None
 
@@ -147,7 +147,7 @@ async def test_finishing_lets_batches_in_flight_end_and_stops_the_rest(autojump_
 async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     supervisor = Supervisor()
-    first, second = Works(bench.line, None), Works(bench.line, None)
+    first, second = ConnectionRunner(bench.context, None), ConnectionRunner(bench.context, None)
     connection_id = bench.house.connection_id
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
@@ -162,7 +162,7 @@ async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: Mo
         assert bench.site.state.comparable()["products"]["1"]["title"] == "Other"
         await supervisor.let_go(connection_id)
         await supervisor.let_go(connection_id)
-        assert (supervisor.lines, supervisor.find(connection_id)) == ([], None)
+        assert (supervisor.contexts, supervisor.find(connection_id)) == ([], None)
         await bench.change("1")
         bench.shop.change("1", title="Unheard of")
         await trio.sleep(100)
@@ -174,7 +174,7 @@ async def test_webhooks_are_looked_at_hourly_and_mending_them_wakes_the_sweep(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     """What comes by the sweep right after, and not hours later when it would be due anyway, was missed."""
-    bench.line.options = evolve(bench.line.options, sweep_every=30 * 3600.0)
+    bench.context.options = evolve(bench.context.options, sweep_every=30 * 3600.0)
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
     mended = iter([0, 0, 3])
     looked: list[float] = []
@@ -186,9 +186,9 @@ async def test_webhooks_are_looked_at_hourly_and_mending_them_wakes_the_sweep(
         return Registration(registered=1, mended=next(mended))
 
     bench.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
-    works = Works(bench.line, "https://here.test")
+    runner = ConnectionRunner(bench.context, "https://here.test")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(works.run)
+        nursery.start_soon(runner.run)
         await trio.sleep(3000)
         bench.shop.change("1", title="Missed")
         bench.shop.changed = {"1"}
@@ -196,7 +196,7 @@ async def test_webhooks_are_looked_at_hourly_and_mending_them_wakes_the_sweep(
         swept = bench.shop.calls["changed_since"]
         assert bench.site.state.comparable()["products"]["1"]["title"] == "Product 1"
         await trio.sleep(3600)
-        works.finish()
+        runner.finish()
     assert looked == pytest.approx([0, 3600, 7200], abs=1)
     assert bench.shop.calls["changed_since"] == swept + 1
     assert bench.site.state.comparable()["products"]["1"]["title"] == "Missed"

@@ -22,13 +22,13 @@ EVERY = 900.0
 
 @contextlib.asynccontextmanager
 async def sweeping(bench: Bench, *, actor: bool = True) -> AsyncIterator[FullSyncs]:
-    runs = FullSyncs(bench.line, PRODUCTS)
+    runs = FullSyncs(bench.context, PRODUCTS)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(runs.run)
-        nursery.start_soon(SyncLogWriter(bench.line, PRODUCTS).run)
-        nursery.start_soon(Sweep(bench.line, PRODUCTS, runs).run)
+        nursery.start_soon(SyncLogWriter(bench.context, PRODUCTS).run)
+        nursery.start_soon(Sweep(bench.context, PRODUCTS, runs).run)
         if actor:
-            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         yield runs
         nursery.cancel_scope.cancel()
 
@@ -49,7 +49,9 @@ async def test_what_changed_silently_is_found_once_and_from_the_page_itself(
         bench.shop.changed = set()
     assert bench.site.state.comparable()["products"]["2"]["title"] == "Quietly renamed"
     assert bench.shop.calls["read"] == 0, "the sweep's page has it"
-    assert b'ignite_sync_webhooks_missed_total{kind="products",site="test/sandbox"} 1.0' in bench.line.metrics.render()
+    assert (
+        b'ignite_sync_webhooks_missed_total{kind="products",site="test/sandbox"} 1.0' in bench.context.metrics.render()
+    )
 
 
 async def test_each_sweep_begins_where_the_last_one_began(autojump_clock: MockClock, bench: Bench) -> None:
@@ -76,7 +78,7 @@ async def test_a_sweep_goes_on_during_a_full_sync(autojump_clock: MockClock, ben
     bench.shop.before = hold
     async with sweeping(bench):
         await stuck.wait()
-        bench.line.desks[PRODUCTS].sweep.set()
+        bench.context.kind_states[PRODUCTS].sweep.set()
         await trio.sleep(60)
     assert bench.site.state.comparable()["products"]["1"]["title"] == "Changed behind its page"
 
@@ -163,9 +165,9 @@ async def test_a_sweep_that_a_full_sync_makes_needless_does_not_spin(autojump_cl
         assert looks < 1000, "it looks without a rest"
         return EPOCH + trio.current_time()
 
-    bench.line.now = now
+    bench.context.now = now
     with trio.move_on_after(1.2 * EVERY):
-        await Sweep(bench.line, PRODUCTS, FullSyncs(bench.line, PRODUCTS)).run()
+        await Sweep(bench.context, PRODUCTS, FullSyncs(bench.context, PRODUCTS)).run()
     assert bench.shop.calls["changed_since"] == 0
 
 

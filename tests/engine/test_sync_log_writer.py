@@ -21,9 +21,9 @@ BAD = Problem(code="variant_without_sku", message="Variant 12 has no SKU.")
 @contextlib.asynccontextmanager
 async def writing(bench: Bench) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(SyncLogWriter(bench.line, Kind.PRODUCTS).run)
-        probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.line.sparklayer.probe}
-        nursery.start_soon(bench.line.gate.run_prober, probes)
+        nursery.start_soon(SyncLogWriter(bench.context, Kind.PRODUCTS).run)
+        probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.context.sparklayer.probe}
+        nursery.start_soon(bench.context.gate.run_prober, probes)
         yield
         nursery.cancel_scope.cancel()
 
@@ -41,7 +41,7 @@ async def ended(bench: Bench) -> None:
     run = await bench.house.started(now=EPOCH)
     await bench.house.enumerated(run, EPOCH + 1)
     await bench.house.close(run, EPOCH + 2)
-    bench.line.desks[Kind.PRODUCTS].report.set()
+    bench.context.kind_states[Kind.PRODUCTS].report.set()
 
 
 async def state(bench: Bench) -> str:
@@ -179,7 +179,7 @@ async def test_a_blocked_site_is_waited_for(autojump_clock: MockClock, bench: Be
     async with writing(bench):
         await ended(bench)
         await trio.sleep(0.5)
-        assert bench.line.gate.cause is not None
+        assert bench.context.gate.cause is not None
         bench.site.tokens.key_revoked = False
         await trio.sleep(30)
     assert await state(bench) == "ended"
@@ -192,7 +192,7 @@ async def test_a_right_that_is_missing_for_the_sync_log_stops_nothing_else(
     async with writing(bench):
         await ended(bench)
         await trio.sleep(0.5)
-        assert bench.line.gate.cause is None
+        assert bench.context.gate.cause is None
         await trio.sleep(60)
     assert await state(bench) == "ended"
 

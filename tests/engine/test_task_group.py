@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.engine.task_group import Crew
+from daemon.engine.task_group import TaskGroup
 
 
 class Work:
@@ -27,35 +27,35 @@ class Work:
 
 
 async def test_who_is_dismissed_is_gone_and_the_others_go_on(autojump_clock: MockClock) -> None:
-    crew, before, after, other = Crew[str](), Work(), Work(), Work(5)
-    crew.add("a", before.run)
-    crew.add("b", other.run)
+    tasks, before, after, other = TaskGroup[str](), Work(), Work(), Work(5)
+    tasks.add("a", before.run)
+    tasks.add("b", other.run)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(crew.run)
+        nursery.start_soon(tasks.run)
         await trio.sleep(1)
-        await crew.dismiss("a")
+        await tasks.dismiss("a")
         assert (before.end, other.end) == ("cancelled", "started")
-        crew.add("a", after.run)
+        tasks.add("a", after.run)
         await trio.sleep(1)
         assert after.end == "started"
-        crew.finish()
+        tasks.finish()
         await trio.sleep(4)
         assert (other.end, after.end) == ("done", "started"), "what is left is waited for"
-        crew.finish(at_once=True)
+        tasks.finish(at_once=True)
     assert after.end == "cancelled"
 
 
 async def test_who_is_dismissed_before_the_start_never_starts(autojump_clock: MockClock) -> None:
-    crew, work = Crew[str](), Work()
-    crew.add("a", work.run)
-    await crew.dismiss("a")
-    await crew.dismiss("nobody")
+    tasks, work = TaskGroup[str](), Work()
+    tasks.add("a", work.run)
+    await tasks.dismiss("a")
+    await tasks.dismiss("nobody")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(crew.run)
+        nursery.start_soon(tasks.run)
         await wait_all_tasks_blocked()
-        await crew.dismiss("a")
-        crew.finish()
-        crew.add("late", work.run)
+        await tasks.dismiss("a")
+        tasks.finish()
+        tasks.add("late", work.run)
     assert work.end == ""
 
 
@@ -64,9 +64,9 @@ async def test_a_task_that_raises_ends_all(autojump_clock: MockClock) -> None:
         await trio.sleep(1)
         raise ZeroDivisionError
 
-    crew, other = Crew[str](), Work()
-    crew.add("a", broken)
-    crew.add("b", other.run)
+    tasks, other = TaskGroup[str](), Work()
+    tasks.add("a", broken)
+    tasks.add("b", other.run)
     with pytest.raises(ExceptionGroup):
-        await crew.run()
+        await tasks.run()
     assert other.end == "cancelled"

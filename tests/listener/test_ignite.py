@@ -32,7 +32,7 @@ SERVED = {
 
 
 @define
-class Desk:
+class KindState:
     """The routes, with what they were asked and what they find."""
 
     token: Secret | None = field(factory=lambda: Secret(TOKEN))
@@ -100,13 +100,13 @@ def _called(template: str, data_type: str = "") -> str:
 
 
 async def test_connect_answers_204_or_where_to_go_on() -> None:
-    desk = Desk()
-    _fits("POST", "/v1/{siteEnv}/{siteId}", response := await desk.ask("POST", SITE, BODY | {"another": 1}))
+    kind_state = KindState()
+    _fits("POST", "/v1/{siteEnv}/{siteId}", response := await kind_state.ask("POST", SITE, BODY | {"another": 1}))
     assert (response.status, response.body) == (204, b"")
     key = ApiKey(client_id="id", client_secret=Secret("hunter2"))
-    assert desk.asked == [(Site("live", "jones"), "abc123", key)]
-    desk.redirect = "https://login.test/install"
-    _fits("POST", "/v1/{siteEnv}/{siteId}", response := await desk.ask("POST", SITE, BODY))
+    assert kind_state.asked == [(Site("live", "jones"), "abc123", key)]
+    kind_state.redirect = "https://login.test/install"
+    _fits("POST", "/v1/{siteEnv}/{siteId}", response := await kind_state.ask("POST", SITE, BODY))
     assert (response.status, json.loads(response.body)) == (201, {"redirect_url": "https://login.test/install"})
 
 
@@ -115,16 +115,18 @@ async def test_connect_ignores_what_is_of_other_platforms_and_what_nobody_knows(
     body: Any = CONTRACT["paths"]["/v1/{siteEnv}/{siteId}"]["post"]["requestBody"]["content"]["application/json"]
     others = dict.fromkeys(body["schema"]["properties"].keys() - BODY.keys(), "x" * 501)
     assert others.keys() > {"extra_config", "magento_consumer_key"}
-    desk = Desk()
-    response = await desk.ask("POST", SITE, others | {"extra_config": extra, "unknown": {"a": [None]}} | BODY)
+    kind_state = KindState()
+    response = await kind_state.ask("POST", SITE, others | {"extra_config": extra, "unknown": {"a": [None]}} | BODY)
     assert (response.status, response.body) == (204, b"")
-    assert desk.asked == [(Site("live", "jones"), "abc123", ApiKey(client_id="id", client_secret=Secret("hunter2")))]
+    assert kind_state.asked == [
+        (Site("live", "jones"), "abc123", ApiKey(client_id="id", client_secret=Secret("hunter2")))
+    ]
 
 
 async def test_disconnect_answers_204() -> None:
-    desk = Desk()
-    _fits("DELETE", "/v1/{siteEnv}/{siteId}", response := await desk.ask("DELETE", "/v1/test/a%2Db"))
-    assert (response.status, desk.asked) == (204, [(Site("test", "a-b"),)])
+    kind_state = KindState()
+    _fits("DELETE", "/v1/{siteEnv}/{siteId}", response := await kind_state.ask("DELETE", "/v1/test/a%2Db"))
+    assert (response.status, kind_state.asked) == (204, [(Site("test", "a-b"),)])
 
 
 async def test_every_type_of_the_contract_is_started() -> None:
@@ -132,24 +134,24 @@ async def test_every_type_of_the_contract_is_started() -> None:
     types = CONTRACT["paths"][template]["parameters"][-1]["schema"]["enum"]
     assert set(types) == TRIGGERED.keys()
     for data_type in types:
-        desk = Desk()
-        _fits("POST", template, response := await desk.ask("POST", _called(template, data_type)))
-        assert (response.status, desk.asked) == (201, [(Site("live", "jones"), TRIGGERED[data_type])])
-        _fits("POST", template, response := await Desk(running=True).ask("POST", _called(template, data_type)))
+        kind_state = KindState()
+        _fits("POST", template, response := await kind_state.ask("POST", _called(template, data_type)))
+        assert (response.status, kind_state.asked) == (201, [(Site("live", "jones"), TRIGGERED[data_type])])
+        _fits("POST", template, response := await KindState(running=True).ask("POST", _called(template, data_type)))
         assert response.status == 400
-    assert (await Desk().ask("POST", _called(template, "stock"))).status == 404
+    assert (await KindState().ask("POST", _called(template, "stock"))).status == 404
 
 
 async def test_a_page_is_entities_as_they_are_and_the_next_page() -> None:
     template = "/v1/{siteEnv}/{siteId}/sync/{syncDataType}"
-    desk = Desk()
-    _fits("GET", template, response := await desk.ask("GET", _called(template, "stock")))
+    kind_state = KindState()
+    _fits("GET", template, response := await kind_state.ask("GET", _called(template, "stock")))
     assert response.body == b'{"entities":[{"sku":"A","price":9.50}],"next_page":"more"}'
-    await desk.ask("GET", _called(template, "stock") + "?page=more")
-    await desk.ask("GET", _called(template, "stock") + "?page=")
-    assert [page for _, _, page in desk.asked] == [None, "more", None]
-    desk.page = PulledPage(entities=[], next_page=None)
-    _fits("GET", template, response := await desk.ask("GET", _called(template, "stock")))
+    await kind_state.ask("GET", _called(template, "stock") + "?page=more")
+    await kind_state.ask("GET", _called(template, "stock") + "?page=")
+    assert [page for _, _, page in kind_state.asked] == [None, "more", None]
+    kind_state.page = PulledPage(entities=[], next_page=None)
+    _fits("GET", template, response := await kind_state.ask("GET", _called(template, "stock")))
     assert json.loads(response.body) == {"entities": [], "next_page": None}
 
 
@@ -157,18 +159,18 @@ async def test_a_page_is_entities_as_they_are_and_the_next_page() -> None:
 async def test_one_entity_comes_as_it_is_whatever_the_body_says(body: Any) -> None:
     template = "/v1/{siteEnv}/{siteId}/sync/{syncDataType}/{entityId}"
     for data_type in CONTRACT["paths"][template]["parameters"][2]["schema"]["enum"]:
-        desk = Desk()
-        _fits("POST", template, response := await desk.ask("POST", _called(template, data_type), body))
+        kind_state = KindState()
+        _fits("POST", template, response := await kind_state.ask("POST", _called(template, data_type), body))
         assert (response.status, response.body) == (200, b'{"external_id":"7","price":9.50}')
-        assert desk.asked == [(Site("live", "jones"), data_type, "7")]
+        assert kind_state.asked == [(Site("live", "jones"), data_type, "7")]
 
 
 async def test_an_id_may_have_any_characters_but_must_be_there() -> None:
-    desk = Desk()
-    await desk.ask("POST", f"{SITE}/sync/stock/A%2FB%20%C3%BC%3F")
-    assert desk.asked == [(Site("live", "jones"), "stock", "A/B ü?")]
-    assert (await desk.ask("POST", f"{SITE}/sync/stock/")).status == 404
-    assert (await desk.ask("GET", f"{SITE}/sync/stock/7")).status == 405
+    kind_state = KindState()
+    await kind_state.ask("POST", f"{SITE}/sync/stock/A%2FB%20%C3%BC%3F")
+    assert kind_state.asked == [(Site("live", "jones"), "stock", "A/B ü?")]
+    assert (await kind_state.ask("POST", f"{SITE}/sync/stock/")).status == 404
+    assert (await kind_state.ask("GET", f"{SITE}/sync/stock/7")).status == 405
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ async def test_an_id_may_have_any_characters_but_must_be_there() -> None:
 async def test_what_cannot_be_read_now(
     failure: Exception, status: int, after: bytes | None, method: str, rest: str
 ) -> None:
-    response = await Desk(failure=failure).ask(method, f"{SITE}/sync/products{rest}")
+    response = await KindState(failure=failure).ask(method, f"{SITE}/sync/products{rest}")
     assert (response.status, dict(response.headers).get(b"retry-after")) == (status, after)
     assert b"busy" not in response.body
 
@@ -210,9 +212,9 @@ async def test_what_cannot_be_read_now(
     ],
 )
 async def test_wrong_and_missing_fields_are_named_and_not_repeated(body: Any, told: list[str]) -> None:
-    desk = Desk()
-    response = await desk.ask("POST", SITE, body)
-    assert (response.status, response.content_type, desk.asked) == (400, b"application/problem+json", [])
+    kind_state = KindState()
+    response = await kind_state.ask("POST", SITE, body)
+    assert (response.status, response.content_type, kind_state.asked) == (400, b"application/problem+json", [])
     detail = json.loads(response.body)["detail"]
     assert all(one in detail for one in told), detail
     assert "hunter2" not in detail
@@ -220,7 +222,7 @@ async def test_wrong_and_missing_fields_are_named_and_not_repeated(body: Any, to
 
 @pytest.mark.parametrize("env", ["prod", "", "LIVE"])
 async def test_an_environment_that_cannot_be_is_not_found(env: str) -> None:
-    assert (await Desk().ask("DELETE", f"/v1/{env}/jones")).status == 404
+    assert (await KindState().ask("DELETE", f"/v1/{env}/jones")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -228,25 +230,25 @@ async def test_an_environment_that_cannot_be_is_not_found(env: str) -> None:
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 async def test_a_site_that_cannot_be_is_not_found(method: str, name: str) -> None:
-    desk = Desk()
-    assert ((await desk.ask(method, f"/v1/live/{name}", BODY)).status, desk.asked) == (404, [])
+    kind_state = KindState()
+    assert ((await kind_state.ask(method, f"/v1/live/{name}", BODY)).status, kind_state.asked) == (404, [])
 
 
 @pytest.mark.parametrize(("method", "template"), sorted(SERVED))
 @pytest.mark.parametrize("bearer", [None, b"", b"Bearer", b"Bearer wrong", b"Basic " + BEARER[7:], BEARER[7:], b"\xff"])
 async def test_without_the_token_nobody_is_let_in(method: str, template: str, bearer: bytes | None) -> None:
-    desk = Desk()
-    response = await desk.ask(method, _called(template, "products"), b"{ no json", bearer=bearer)
-    assert (response.status, response.body, desk.asked) == (401, b"", [])
+    kind_state = KindState()
+    response = await kind_state.ask(method, _called(template, "products"), b"{ no json", bearer=bearer)
+    assert (response.status, response.body, kind_state.asked) == (401, b"", [])
     assert "401" in CONTRACT["paths"][template][method.lower()]["responses"]
 
 
 @pytest.mark.parametrize("token", [None, Secret("")])
 @pytest.mark.parametrize("bearer", [BEARER, b"Bearer ", b"Bearer None"])
 async def test_without_a_token_configured_nobody_is_let_in(token: Secret | None, bearer: bytes) -> None:
-    assert (await Desk(token=token).ask("DELETE", SITE, bearer=bearer)).status == 401
+    assert (await KindState(token=token).ask("DELETE", SITE, bearer=bearer)).status == 401
 
 
 async def test_the_wrong_sort_of_body_is_refused() -> None:
-    desk = Desk(content_type=b"application/x-www-form-urlencoded")
-    assert ((await desk.ask("POST", SITE, b"store_id=1")).status, desk.asked) == (415, [])
+    kind_state = KindState(content_type=b"application/x-www-form-urlencoded")
+    assert ((await kind_state.ask("POST", SITE, b"store_id=1")).status, kind_state.asked) == (415, [])

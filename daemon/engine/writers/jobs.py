@@ -11,7 +11,7 @@ import msgspec
 from attrs import frozen
 
 from daemon.engine.batch import Batch
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE
 from daemon.engine.stragglers import work_off
 from daemon.engine.verdict import Verdict
@@ -119,8 +119,8 @@ async def carry_out(
     batch.late.update(job.external_id for job in late)
 
 
-async def mark_unsure(line: Line, kind: Kind, rows: Sequence[Row]) -> None:
+async def mark_unsure(context: ConnectionContext, kind: Kind, rows: Sequence[Row]) -> None:
     """Note that what is about to be sent is unsure. Raises StorageTrouble."""
     if rows:
-        mark = ledger.Mark[str](connection_id=line.connection.id, kind=kind, rows=rows)
-        await line.storage.write(ledger.mark, mark)
+        mark = ledger.Mark[str](connection_id=context.connection.id, kind=kind, rows=rows)
+        await context.storage.write(ledger.mark, mark)

@@ -13,7 +13,7 @@ from functools import partial
 from attrs import evolve, frozen
 
 from daemon.engine.batch import Batch, WithoutVariants
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.unique_keys import winners
 from daemon.engine.verdict import Verdict
@@ -49,8 +49,8 @@ class OrderWriter(WithoutVariants):
     kind = Kind.ORDERS
     partial = True
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
         self._leaving: set[CartId] = set()
         """Purchases that an order is taken out of just now, perhaps by a call that hangs."""
 
@@ -62,7 +62,7 @@ class OrderWriter(WithoutVariants):
         jobs = find_jobs(batch, Parts, self._digest)
         if not jobs:
             return
-        self._line.sparklayer.purchases.expect(job.before.cart for job in jobs if job.before and job.confirmed)
+        self._context.sparklayer.purchases.expect(job.before.cart for job in jobs if job.before and job.confirmed)
         lost = await self._mark(jobs)
         todo = [job for job in jobs if job.external_id not in lost]
 
@@ -94,25 +94,25 @@ class OrderWriter(WithoutVariants):
 
     def _digest(self, order: Order) -> bytes:
         """Return the print of all that matters: that somebody has looked at an order does not."""
-        return self._line.fingerprint(evolve(order, updated=order.placed))
+        return self._context.fingerprint(evolve(order, updated=order.placed))
 
     async def _mark(self, jobs: Sequence[OrderJob]) -> Mapping[ExternalId, CartId]:
         """Mark what is about to be sent unsure, and take the carts; return who named a cart that is another's."""
         wanted = {job.external_id: job.value.cart_id for job in jobs if job.value is not None}
         batch = {job.external_id for job in jobs}
         while True:
-            owners = await self._line.storage.read(
-                ledger.owners, self._line.connection.id, self.kind, set(wanted.values())
+            owners = await self._context.storage.read(
+                ledger.owners, self._context.connection.id, self.kind, set(wanted.values())
             )
             won, lost = _contest(wanted, owners, batch)
             mark = ledger.Mark(
-                connection_id=self._line.connection.id,
+                connection_id=self._context.connection.id,
                 kind=self.kind,
                 rows=[job.row(_marked(job), sure=False) for job in jobs if job.external_id not in lost],
                 claims={cart: one for cart, one in won.items() if wanted.get(one) == cart},
                 given_up={cart: owner for cart, owner in owners.items() if owner in batch},
             )
-            if not await self._line.storage.write(ledger.mark, mark):
+            if not await self._context.storage.write(ledger.mark, mark):
                 return lost
 
     async def _leave(self, job: OrderJob, lane: Lane) -> Verdict:
@@ -122,16 +122,16 @@ class OrderWriter(WithoutVariants):
             self._leaving.add(cart)
             try:
                 held = await confirmed(
-                    partial(self._line.sparklayer.purchases.read, cart, lane), partial(_is_held_by, job.external_id)
+                    partial(self._context.sparklayer.purchases.read, cart, lane), partial(_is_held_by, job.external_id)
                 )
                 if held is not None and _is_held_by(job.external_id, held):
-                    await self._line.sparklayer.purchases.put(cart, cancelled(held) if gone else let_go(held), lane)
+                    await self._context.sparklayer.purchases.put(cart, cancelled(held) if gone else let_go(held), lane)
             finally:
                 self._leaving.discard(cart)
         return Verdict(outcome="removed", released=frozenset(_left(job))) if gone else Verdict(outcome="written")
 
     async def _send(self, job: OrderJob, lane: Lane) -> Verdict:
-        order, purchases = job.value, self._line.sparklayer.purchases
+        order, purchases = job.value, self._context.sparklayer.purchases
         assert order is not None  # who is gone only leaves
         if order.cart_id in self._leaving:
             raise Retry("its cart is not free yet", reason="cart_first")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from daemon.engine.batch import Batch, WithoutVariants
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.verdict import Verdict
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs, mark_unsure
@@ -39,15 +39,15 @@ class StoreWriter(WithoutVariants):
     kind = Kind.STORE
     partial = False
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
 
     async def prepare(self) -> None:
         """Prepare nothing: what the site needs depends on the facts that are about to be read."""
 
     async def write(self, batch: Batch) -> None:
         """Send the settings if they differ."""
-        jobs = find_jobs(batch, Parts, self._line.fingerprint)
+        jobs = find_jobs(batch, Parts, self._context.fingerprint)
 
         async def send(job: StoreJob) -> Verdict:
             return await self._send(job, batch.lane)
@@ -58,34 +58,34 @@ class StoreWriter(WithoutVariants):
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the settings would be written."""
-        jobs = find_jobs(batch, Parts, self._line.fingerprint)
+        jobs = find_jobs(batch, Parts, self._context.fingerprint)
         return [Step("set the base currency, and keep the price list with it", job.why) for job in jobs]
 
     async def _mark(self, job: StoreJob) -> None:
         """Mark the store unsure, and with it start the full sync of products if they depend on what has changed."""
-        line, parts = self._line, self._parts(job)
+        context, parts = self._context, self._parts(job)
         row = job.row(parts, sure=False)
         if job.before is None or job.before == parts:
-            await mark_unsure(line, self.kind, [row])
+            await mark_unsure(context, self.kind, [row])
             return
         assert job.value is not None  # the parts of one that is gone stay as they are
-        line.take_facts(job.value)
-        mark = Mark[str](connection_id=line.connection.id, kind=self.kind, rows=[row])
+        context.take_facts(job.value)
+        mark = Mark[str](connection_id=context.connection.id, kind=self.kind, rows=[row])
         resync = Start(
-            connection_id=line.connection.id, kind=Kind.PRODUCTS, mode="normal", now=line.now(), internal=True
+            connection_id=context.connection.id, kind=Kind.PRODUCTS, mode="normal", now=context.now(), internal=True
         )
-        await line.storage.write(remap, Remap(mark=mark, resync=resync))
-        line.desks[Kind.PRODUCTS].run_started()
+        await context.storage.write(remap, Remap(mark=mark, resync=resync))
+        context.kind_states[Kind.PRODUCTS].run_started()
 
     async def _send(self, job: StoreJob, lane: Lane) -> Verdict:
         facts = job.value
         if facts is None:
             return Verdict(outcome="removed")
-        self._line.take_facts(facts)
+        self._context.take_facts(facts)
         parts = self._parts(job)
-        await self._line.terms()
+        await self._context.terms()
         try:
-            await self._line.sparklayer.settings.set_base_currency(facts.currency, lane)
+            await self._context.sparklayer.settings.set_base_currency(facts.currency, lane)
         except Rejected as error:
             words = str(error)
             problem = (
@@ -102,4 +102,4 @@ class StoreWriter(WithoutVariants):
             assert job.before is not None  # what SparkLayer never had is no job
             return job.before
         shared = (facts.currency, facts.weight_unit, facts.locations, facts.tax_inclusive)
-        return Parts(self._line.fingerprint(shared))
+        return Parts(self._context.fingerprint(shared))

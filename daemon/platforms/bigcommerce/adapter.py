@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
-from daemon.platforms.adapter_state import MemoryShelf, Shelf
+from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
 from daemon.platforms.base import Announce, Entity, Match, Page, Registration, tell_nobody
 from daemon.platforms.bigcommerce import hooks, wire
 from daemon.platforms.bigcommerce.client import Client
@@ -54,12 +54,12 @@ class BigCommerce:
         settings: BigCommerceSettings,
         transport: Transport | None = None,
         observe: Observe = ignore,
-        shelf: Shelf | None = None,
+        shelf: AdapterState | None = None,
     ) -> None:
         self._settings = settings
         self._client = Client(settings, transport, observe)
         self.limiter = self._client.limiter
-        kept = shelf or MemoryShelf()
+        kept = shelf or MemoryAdapterState()
         self._lookup = Lookup(self._client)
         self._store = StoreReader(self._client, settings.store_hash)
         self._readers: Mapping[Kind, Reader] = {

@@ -23,7 +23,7 @@ from msgspec import Raw
 
 from daemon.errors import Failure, Missing, Retry
 from daemon.model import Lane
-from daemon.platforms.adapter_state import Note, Shelf
+from daemon.platforms.adapter_state import AdapterState, Note
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import MARGIN, seconds_of, since_text
@@ -91,7 +91,7 @@ class Metafields:
     """The metafields of one sort of things. One list is read at a time, things as they come."""
 
     _client: Client
-    _shelf: Shelf
+    _shelf: AdapterState
     _source: Source
     _reading: Reading | None = None
     _found: Reading | None = None

@@ -62,7 +62,7 @@ async def test_one_change_has_them_read_again_once_however_often_it_is_sent(auto
         await bench.once()
         assert await _runs(bench) == [False], "it starts before the settings are taken"
         await _end_runs(bench)
-        bench.pipeline = Pipeline(bench.line, StoreWriter(bench.line))  # as after a restart
+        bench.pipeline = Pipeline(bench.context, StoreWriter(bench.context))  # as after a restart
         await bench.work()
         assert outage.used == 20
         assert await _runs(bench) == [False]
@@ -118,11 +118,11 @@ async def test_a_refresh_looks_at_the_price_list_too(autojump_clock: MockClock) 
     async with open_bench(kind=Kind.STORE) as bench:
         await _told(bench, FACTS)
         bench.site.state.price_lists.existing(PRICE_LIST).currency_code = "EUR"
-        runs = FullSyncs(bench.line, Kind.STORE)
+        runs = FullSyncs(bench.context, Kind.STORE)
         await runs.start("refresh")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runs.run)
-            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
+            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
             while (await bench.house.newest()).state in {"enumerating", "draining"}:  # noqa: ASYNC110  a mock clock
                 await trio.sleep(1)
             nursery.cancel_scope.cancel()

@@ -6,7 +6,7 @@ from typing import Any
 import trio
 
 from daemon.model import ExternalId, Kind, Lane, Secret, StoreFacts
-from daemon.platforms.adapter_state import MemoryShelf, Shelf
+from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.sandbox import BigCommerce as StandIn
@@ -39,7 +39,7 @@ class House:
         self.mug = self.store.add_product("Mug", price=7, variants=[{"sku": "MUG", "stock": 1}], silent=True)
         self.buyer = self.store.customers.add("buyer@example.com", silent=True)
         self.api = _Strict(self.store, BigCommerceOptions(), "http://shop.test", nursery)
-        self.shelf: Shelf = MemoryShelf()
+        self.shelf: AdapterState = MemoryAdapterState()
         self.connect()
 
     def connect(self, **settings: Any) -> None:

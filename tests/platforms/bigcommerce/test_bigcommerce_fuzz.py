@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Failure
 from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product
-from daemon.platforms.adapter_state import MemoryShelf
+from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.sandbox.message import Request, Response
@@ -86,7 +86,7 @@ class _Store:
         store = self.stand.store
         store.metafields.set("product", int(self.ids[Kind.PRODUCTS][0]), "rrp", "5", silent=True)
         store.orders.ship(int(self.ids[Kind.ORDERS][0]), tracking_number="T", silent=True)
-        self.shop = BigCommerce(self.stand.settings, Exchange(self._answer), shelf=MemoryShelf())
+        self.shop = BigCommerce(self.stand.settings, Exchange(self._answer), shelf=MemoryAdapterState())
 
     async def _answer(self, request: Request) -> Response:
         response = await answered(self.stand.api, request)

@@ -6,7 +6,7 @@ import pytest
 from trio.testing import MockClock
 
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.adapter_state import MemoryShelf
+from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import BESIDE
 from daemon.platforms.bigcommerce.metafields import MOST_ASKED
 from daemon.sandbox import answer, call
@@ -79,7 +79,7 @@ async def test_with_a_pattern_the_shelf_is_taken_at_its_word_once_it_was_filled(
     ours, other = house.order(CARTS[0]), house.order()
     await house.walk(Kind.ORDERS)
     if shelf == "lost":
-        house.shelf = MemoryShelf()
+        house.shelf = MemoryAdapterState()
         house.connect(order_staff_notes_pattern=r"SparkLayer cart: (\S+)")
     house.calls()
     found = await house.read(Kind.ORDERS, ours, other)

@@ -59,7 +59,7 @@ def _customers(house: House) -> tuple[int, int]:
     add_groups(house.store)
     made = []
     for number in range(2):
-        places = [HOME | {"address2": f"Gate {gate}"} for gate in range(12)]
+        places = [HOME | {"address2": f"Pause {gate}"} for gate in range(12)]
         made.append(
             house.store.customers.add(f"x{number}@example.com", group_id=WHOLESALE, addresses=places, silent=True)
         )

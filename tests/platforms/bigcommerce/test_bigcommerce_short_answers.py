@@ -39,7 +39,7 @@ class Case:
 
 def _customer(house: House) -> int:
     add_groups(house.store)
-    places = [HOME | {"address2": f"Gate {number}"} for number in range(12)]
+    places = [HOME | {"address2": f"Pause {number}"} for number in range(12)]
     made = house.store.customers.add("x@example.com", group_id=WHOLESALE, addresses=places, silent=True)
     for number in range(10):
         house.store.customers.set_attribute(made, f"other {number}", "v")
@@ -254,7 +254,7 @@ async def test_a_count_that_is_wrong_whatever_is_asked_for_is_believed_at_last(h
             found = await house.read(Kind.CUSTOMERS, *made)
         except Retry:
             refused += 1
-        places = [HOME | {"address2": f"Gate {gate}"} for gate in range(11)]
+        places = [HOME | {"address2": f"Pause {gate}"} for gate in range(11)]
         email = f"y{number}@example.com"
         made.append(house.store.customers.add(email, group_id=WHOLESALE, addresses=places, silent=True))
     assert 0 < refused < BELIEVED, "a read is tried more than once"

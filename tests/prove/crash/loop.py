@@ -123,7 +123,7 @@ class Loop:
                 assert now["full_sync"]["succeeded"], (kind, now)
         self.connected = self.merchant.removing = True
         self.merchant.contested.clear()
-        noise = [line for line in h.process.output.splitlines() if any(word in line for word in NOISE)]
+        noise = [context for context in h.process.output.splitlines() if any(word in context for word in NOISE)]
         assert noise == []
 
     @contextlib.asynccontextmanager

@@ -1,6 +1,6 @@
 """The moments between two stations of the line at which a daemon under test dies, by name.
 
-Every station ends in a transaction, and every transaction passes `Seat.transact`: so a moment is an operation of the
+Every station ends in a transaction, and every transaction passes `WorkerConnection.transact`: so a moment is an operation of the
 storage, and whether it is about to run, has run without being committed, or is committed and nobody has been told.
 Two more lie at the calls to both sides' APIs. `arm` wraps the daemon's function at that place so that the process
 kills itself there; nothing of it stands in the daemon, and a daemon that is not armed knows nothing of it.
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from attrs import define, frozen
 
 from daemon.storage import connections, full_syncs, ledger, outbox, sweeps, sync_log, vault
-from daemon.storage.database import Seat, _all
+from daemon.storage.database import WorkerConnection, _all
 from daemon.storage.migrate import upgrade
 from daemon.storage.settle import settle
 from daemon.transport.http import Answer, Api
@@ -139,9 +139,9 @@ def arm(point: Point, fuse: Fuse) -> None:
 
 
 def _arm_storage(station: Station, fuse: Fuse) -> None:
-    transact = Seat.transact
+    transact = WorkerConnection.transact
 
-    def transact_or_die(seat: Seat, fn: Callable[..., R], *args: Any) -> R:
+    def transact_or_die(seat: WorkerConnection, fn: Callable[..., R], *args: Any) -> R:
         if station.when is When.ASKED and _takes_part(station, fn, args):
             fuse.strike()
 
@@ -156,7 +156,7 @@ def _arm_storage(station: Station, fuse: Fuse) -> None:
             fuse.strike()
         return result
 
-    Seat.transact = transact_or_die  # type: ignore[method-assign, assignment]  # that is what arming a point is
+    WorkerConnection.transact = transact_or_die  # type: ignore[method-assign, assignment]  # that is what arming a point is
 
 
 def _takes_part(station: Station, fn: Callable[..., Any], args: Sequence[Any]) -> bool:

@@ -49,7 +49,7 @@ class Witness:
 
     def unequal(self, concerns: Callable[[Entity], bool]) -> list[str]:
         """Return what SparkLayer holds otherwise than the store, if `concerns` all who may have to do with it."""
-        return [line for line in self.house.unequal if all(concerns(one) for one in self._entities(line))]
+        return [context for context in self.house.unequal if all(concerns(one) for one in self._entities(context))]
 
     def lost(self, folder: Path) -> list[str]:
         """Return what nobody will bring to SparkLayer any more: acknowledged, not there, and not in the database."""
@@ -67,7 +67,7 @@ class Witness:
         log = self.house.state.sync_log.logs["bigcommerce", kind]
         began, ended = map(datetime.fromisoformat, (log.started_full_sync, log.last_full_sync))
         early = self.unequal(lambda one: one[0] == kind and self._rests_since(one, began.timestamp()))
-        self.complaints += [f"the full sync of {kind} was told to be over although {line}" for line in early]
+        self.complaints += [f"the full sync of {kind} was told to be over although {context}" for context in early]
         if log.last_full_sync_succeeded is not True:
             self.complaints.append(f"a full sync of {kind} did not succeed")
         before = self._ends.get(kind)
@@ -85,10 +85,10 @@ class Witness:
                 self._products.setdefault(name, set()).add(str(variant.product_id))
         self._carts.update((cart, str(one)) for one in store.orders.orders if (cart := store.orders.cart_id(one)))
 
-    def _entities(self, line: str) -> set[Entity]:
+    def _entities(self, context: str) -> set[Entity]:
         """Return who may have to do with a difference: a SKU's stock and price are of whoever ever had it."""
-        match = _LINE.match(line)
-        assert match is not None, line
+        match = _LINE.match(context)
+        assert match is not None, context
         part, key = match.groups()
         match part:
             case "products":

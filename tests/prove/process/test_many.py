@@ -47,7 +47,7 @@ async def test_more_addresses_and_attributes_than_an_answer_holds(house: OpenHou
     for name, value in EVERY_ATTRIBUTE.items():
         store.customers.set_attribute(rich, name, value)
     for number in range(2 * INCLUDED):
-        store.customers.add_address(housed, **HOME | {"address2": f"Gate {number}"})
+        store.customers.add_address(housed, **HOME | {"address2": f"Pause {number}"})
     async with house(store) as h:
         await h.first_sync()
         assert len(_held(h, housed)["addresses"]) == 2 * INCLUDED + 1

@@ -29,7 +29,7 @@ class Case:
 
 def _crowd(store: Store) -> None:
     for number in range(12):
-        store.customers.add_address(SHOP, silent=True, **HOME | {"address2": f"Gate {number}"})
+        store.customers.add_address(SHOP, silent=True, **HOME | {"address2": f"Pause {number}"})
         store.customers.set_attribute(SHOP, f"other {number}", "v")
     store.customers.set_attribute(SHOP, "price_lists", "vip")
 

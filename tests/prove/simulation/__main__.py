@@ -85,7 +85,7 @@ def _caught(bug: str, seeds: Sequence[int], breach: str) -> bool:
     for seed in seeds:
         with BUGS[bug]():
             outcome = simulate(seed)
-        found = next((line for line in outcome.breaches if breach in line), None)
+        found = next((context for context in outcome.breaches if breach in context), None)
         if found is not None:
             print(f"{bug} is caught by seed {seed}: {found[:SHORT]}", flush=True)
             return True

@@ -87,10 +87,10 @@ class Audit:
 
     def breach(self, *words: object) -> None:
         """Note a breach."""
-        line = " ".join(map(str, words))
-        if line not in self.breaches:
-            self.breaches.append(line)
-            self.trace.add("BREACH", line)
+        context = " ".join(map(str, words))
+        if context not in self.breaches:
+            self.breaches.append(context)
+            self.trace.add("BREACH", context)
 
     def begin_anew(self) -> None:
         """Forget who wanted silence or refused: another connection to the API begins, which was told nothing."""

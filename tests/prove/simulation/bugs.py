@@ -14,7 +14,7 @@ import structlog
 from attrs import evolve
 from sqlalchemy import Connection, select, update
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.verdict import Verdict
@@ -96,7 +96,7 @@ def _cursor_before_its_page() -> Patch:
     take = FullSyncs._take
 
     async def in_two(self: FullSyncs, run: Any, page: Any) -> bool:
-        await self._line.storage.write(_move_on, (run.id, page.cursor))
+        await self._context.storage.write(_move_on, (run.id, page.cursor))
         return await take(self, run, page)
 
     return mock.patch.object(FullSyncs, "_take", in_two)
@@ -200,10 +200,10 @@ def _person_in_the_log() -> Patch:
 def _no_backoff() -> Patch:
     """Try again at once what failed, however often it has."""
 
-    def none(_self: Line, _attempts: int, after: float | None = None) -> float:
+    def none(_self: ConnectionContext, _attempts: int, after: float | None = None) -> float:
         return after or 0.0
 
-    return mock.patch.object(Line, "backoff", none)
+    return mock.patch.object(ConnectionContext, "backoff", none)
 
 
 def _no_quota() -> Patch:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 
 import trio
 
-from daemon.engine.context import SYNCED_KINDS, Desk
-from daemon.engine.runner import Works
+from daemon.engine.context import SYNCED_KINDS, KindState
+from daemon.engine.runner import ConnectionRunner
 from daemon.sandbox.expectation import (
     attribute_differences,
     customer_differences,
@@ -129,8 +129,8 @@ def _owed(world: World) -> list[str]:
     )
     if not hooked(world.shop):
         found.append("webhooks to register")
-    works = works_of(world)
-    if works is None or any(_reads(desk) for desk in works.line.desks.values()):
+    runner = works_of(world)
+    if runner is None or any(_reads(kind_state) for kind_state in runner.context.kind_states.values()):
         found.append("a sweep")
     if len(newest) < len(SYNCED_KINDS) or any(again for _, again in newest):
         found.append(f"full syncs to start {newest}")
@@ -139,25 +139,25 @@ def _owed(world: World) -> list[str]:
 
 def blocked(world: World) -> str | None:
     """Return why the connection, or a kind of it, is not worked on."""
-    works = works_of(world)
-    if works is None:
+    runner = works_of(world)
+    if runner is None:
         return None
-    causes = [works.line.blocked(kind) for kind in works.line.desks]
+    causes = [runner.context.blocked(kind) for kind in runner.context.kind_states]
     return next((f"{cause.side.value}: {cause.reason}" for cause in causes if cause is not None), None)
 
 
-def _reads(desk: Desk) -> bool:
-    return desk.sweep._event.is_set() or desk.reading.locked()
+def _reads(kind_state: KindState) -> bool:
+    return kind_state.sweep._event.is_set() or kind_state.reading.locked()
 
 
 async def read_everything(world: World) -> None:
     """Let a day pass on the daemon's clock, and wait for what it then does by itself."""
     world.clock.jump(2 * DAY - min(0.0, world.clock.skew))
     wanted = {kind.value: _runs(world, kind.value) + 1 for kind in SYNCED_KINDS}
-    works = works_of(world)
-    assert works is not None  # it is at rest
-    for desk in works.line.desks.values():
-        desk.sweep.set()
+    runner = works_of(world)
+    assert runner is not None  # it is at rest
+    for kind_state in runner.context.kind_states.values():
+        kind_state.sweep.set()
 
     def read() -> bool:
         return all(_runs(world, kind) >= count for kind, count in wanted.items())
@@ -179,12 +179,12 @@ def _runs(world: World, kind: str) -> int:
     return int(count)
 
 
-def works_of(world: World) -> Works | None:
+def works_of(world: World) -> ConnectionRunner | None:
     """Return the works of the one connection, unless there is none at this moment."""
     if world.life is None or not world.life.takes_requests:
         return None
     supervisor = world.life.parts.supervisor
-    found = [supervisor.find(line.connection.id) for line in supervisor.lines]
+    found = [supervisor.find(context.connection.id) for context in supervisor.contexts]
     return found[0] if len(found) == 1 else None
 
 
@@ -197,19 +197,19 @@ def compare(world: World, when: str) -> None:
         *customer_differences(world.store, world.dashboard.without_edits(site["customers"])),
         *order_differences(world.store, site["purchases"]),
     ]
-    for line in found:
-        world.audit.breach(f"not equal {when}:", line)
-    for line in world.dashboard.lost():
-        world.audit.breach("an edit in SparkLayer was undone:", line)
+    for context in found:
+        world.audit.breach(f"not equal {when}:", context)
+    for context in world.dashboard.lost():
+        world.audit.breach("an edit in SparkLayer was undone:", context)
 
 
 async def find_nothing(world: World) -> None:
     """See to it that a full sync of every kind writes nothing."""
     before = dict(world.audit.writes)
-    works = works_of(world)
-    assert works is not None  # it is at rest
+    runner = works_of(world)
+    assert runner is not None  # it is at rest
     for kind in SYNCED_KINDS:
-        await works.full_syncs[kind].start("normal")
+        await runner.full_syncs[kind].start("normal")
     if await rests(world, "after the last full syncs"):
         written = {kind: n - before.get(kind, 0) for kind, n in world.audit.writes.items() if n != before.get(kind, 0)}
         if written:
@@ -220,7 +220,7 @@ async def find_nothing(world: World) -> None:
 def look_at_log(world: World, log: str) -> None:
     """No secret and no personal data may be in the log."""
     for word in (*SECRETS, *world.audit.tokens, PERSONAL, PERSONAL.lower()):
-        for line in log.splitlines():
-            if word in line:
-                world.audit.breach("the log says", line)
+        for context in log.splitlines():
+            if word in context:
+                world.audit.breach("the log says", context)
                 break

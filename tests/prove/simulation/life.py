@@ -17,11 +17,11 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
-from daemon.admin.service import Verbs
+from daemon.admin.service import AdminService
 from daemon.app import FINISH_SECONDS
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings, SparkLayerSettings, SyncSettings
-from daemon.connections.factory import Workshop
+from daemon.connections.factory import ConnectionFactory
 from daemon.connections.lifecycle import Connecting
 from daemon.connections.registry import Links
 from daemon.connections.teardown import Departures
@@ -82,7 +82,7 @@ class Parts:
     supervisor: Supervisor
     departures: Departures
     connecting: Connecting
-    verbs: Verbs
+    verbs: AdminService
     routes: Routes
 
 
@@ -143,15 +143,15 @@ class Life:
             parts.supervisor.finish()
             parts.departures.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
-        for line in parts.supervisor.lines:
-            await line.platform.aclose()
-            await line.sparklayer.aclose()
+        for context in parts.supervisor.contexts:
+            await context.platform.aclose()
+            await context.sparklayer.aclose()
 
     async def _build(self, storage: Storage) -> Parts:
         database = cast("Database", storage)
         vault = Vault(self.settings.security.secret_keys)
         fingerprint = await load_fingerprint(database, vault)
-        workshop = Workshop(
+        factory = ConnectionFactory(
             settings=self.settings,
             storage=database,
             vault=vault,
@@ -160,24 +160,24 @@ class Life:
             platforms=_PLATFORMS,
         )
         supervisor = Supervisor()
-        departures = Departures(database, vault, workshop, supervisor, self.clock.wall, self.chance)
+        departures = Departures(database, vault, factory, supervisor, self.clock.wall, self.chance)
         connecting = Connecting(
             storage=database,
             links=Links(self.settings, vault, _PLATFORMS),
-            workshop=workshop,
+            factory=factory,
             supervisor=supervisor,
             departures=departures,
             apps={},
             now=self.clock.wall,
         )
         await connecting.open_all()
-        verbs = Verbs(
+        verbs = AdminService(
             settings=self.settings,
             storage=database,
             supervisor=supervisor,
             connecting=connecting,
             vault=vault,
-            metrics=workshop.metrics,
+            metrics=factory.metrics,
         )
         served = [
             *Webhooks(

@@ -21,12 +21,12 @@ class Trace:
 
     def add(self, *words: object) -> None:
         """Note that something happened now."""
-        line = f"{self.now():12.4f} {' '.join(map(str, words))}"
+        context = f"{self.now():12.4f} {' '.join(map(str, words))}"
         self.lines += 1
-        self.last.append(line)
-        self._hash.update(line.encode())
+        self.last.append(context)
+        self._hash.update(context.encode())
         if self.sink is not None:
-            self.sink(line)
+            self.sink(context)
 
     @property
     def digest(self) -> str:

@@ -252,7 +252,7 @@ def _run(cases: Sequence[Case], sink: Callable[[str], None] | None, *, every_ans
         known |= result.operations
         if result.breaches:
             failed += 1
-            print(f"{case}:", *(line[:SHOWN] for line in result.breaches[:SEVERAL]), sep="\n  ", flush=True)
+            print(f"{case}:", *(context[:SHOWN] for context in result.breaches[:SEVERAL]), sep="\n  ", flush=True)
     wrong = {"not struck": known - struck, "struck, yet unknown": struck - known} if every_answer and not failed else {}
     for words, found in wrong.items():
         for side, name in sorted(found):

@@ -8,7 +8,7 @@ from functools import partial
 
 import trio
 
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.errors import Blocked, Duplicate, Rejected, Side
 from daemon.model import EmailKey, ExternalId, Kind, Lane
 from daemon.sparklayer.customers import Body, CustomerWrite, is_agent, merged
@@ -38,8 +38,8 @@ class Exchange:
 
     kind = Kind.CUSTOMERS
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
         self._proving = trio.Lock()
         self.proven = False
         """True once a customer was read; until then one customer goes at a time."""
@@ -57,7 +57,7 @@ class Exchange:
             return await self._replace(write, lane, known=known)
         async with self._proving:
             unread = self._unread or await self._left_unread(write.customer.external_id)
-            if unread is not None and await self._line.sparklayer.customers.read(unread, lane) is None:
+            if unread is not None and await self._context.sparklayer.customers.read(unread, lane) is None:
                 raise _read_unknown()
             self._unread = None
             await self._replace(write, lane, known=known)
@@ -66,21 +66,21 @@ class Exchange:
 
     async def _left_unread(self, other_than: ExternalId) -> ExternalId | None:
         """Return who was not shown to an earlier process. That one itself may be written: it has lost nothing more."""
-        line = self._line
-        owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, {UNREAD})
+        context = self._context
+        owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, {UNREAD})
         unread = owners.get(UNREAD)
         return None if unread == other_than else unread
 
     async def _note_unread(self, external_id: ExternalId) -> None:
         """Note, also for the next process, that SparkLayer has a customer and does not show it."""
-        line = self._line
+        context = self._context
         self.proven, self._unread = False, external_id
         claims = {UNREAD: external_id}
-        mark = ledger.Mark(connection_id=line.connection.id, kind=self.kind, rows=[], claims=claims)
-        await line.storage.write(ledger.mark, mark)
+        mark = ledger.Mark(connection_id=context.connection.id, kind=self.kind, rows=[], claims=claims)
+        await context.storage.write(ledger.mark, mark)
 
     async def _replace(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
-        api, external_id = self._line.sparklayer.customers, write.customer.external_id
+        api, external_id = self._context.sparklayer.customers, write.customer.external_id
         # A PUT after a wrong 404 would wipe what only SparkLayer has of a customer.
         held = await confirmed(partial(api.read, external_id, lane), lambda held: is_there(held) or not known)
         _refuse_agent(held)
@@ -96,7 +96,7 @@ class Exchange:
 
     async def _link(self, write: CustomerWrite, taken: Duplicate, lane: Lane, *, present: str | None) -> None:
         """Take over the customer with our e-mail address that is linked to none. Raises Duplicate for any other."""
-        api, external_id = self._line.sparklayer.customers, write.customer.external_id
+        api, external_id = self._context.sparklayer.customers, write.customer.external_id
         other = await api.read_by_email(write.email, lane)
         if other is None:
             raise taken  # it is not about the e-mail address

@@ -98,13 +98,13 @@ def _link(family: Family, child: ExternalId, parent: ExternalId) -> Link:
 
 def _circle(family: Family, child: ExternalId, parent: ExternalId) -> list[ExternalId]:
     """Return the customers of the circle that `child` is in, if any."""
-    line, above = [child], parent
-    while above not in line:
-        line.append(above)
+    context, above = [child], parent
+    while above not in context:
+        context.append(above)
         edge = family.relations.edges.get(above)
         read = above in family.members or above in family.going
         named = family.named.get(above) if read or edge is None else edge.named
         if named is None:
             return []
         above = named
-    return line if above == child else []
+    return context if above == child else []

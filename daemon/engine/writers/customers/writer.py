@@ -13,7 +13,7 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from daemon.engine.batch import Batch, WithoutVariants
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.lookup import email_key
 from daemon.engine.verdict import Verdict
@@ -87,9 +87,9 @@ class CustomerWriter(WithoutVariants):
     kind = Kind.CUSTOMERS
     partial = False
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self._exchange = Exchange(line)
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
+        self._exchange = Exchange(context)
 
     async def prepare(self) -> None:
         """Prepare nothing: customers need nothing on the site."""
@@ -106,7 +106,7 @@ class CustomerWriter(WithoutVariants):
                 batch.verdicts[key] = _without_parent(verdict, link)
 
     async def _carry_out(self, batch: Batch, jobs: Sequence[CustomerJob], links: Mapping[ExternalId, Link]) -> None:
-        self._line.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
+        self._context.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
         by_id = {job.external_id: job for job in jobs}
         plan = await self._mark(jobs)
         sending = _Sending(batch=batch, plan=plan, jobs=by_id, links=links)
@@ -146,7 +146,7 @@ class CustomerWriter(WithoutVariants):
 
     async def _links(self, batch: Batch) -> dict[ExternalId, Link]:
         """Return what is done about the parents that customers of a batch name."""
-        line, mapped = self._line, batch.mapped
+        context, mapped = self._context, batch.mapped
         todo: dict[ExternalId, Customer] = {
             key: one.value for key, one in mapped.items() if one.value is not None and key not in batch.verdicts
         }
@@ -155,8 +155,8 @@ class CustomerWriter(WithoutVariants):
             return {}
         # A live change does not wait for the run that has tagged its row besides.
         runs = {key: run for key in named if batch.lane is Lane.BACKFILL and (run := batch.claims[key].run) is not None}
-        relations = await line.storage.read(
-            families.look_up, line.connection.id, self.kind, {*named.values()}, {*runs.values()}
+        relations = await context.storage.read(
+            families.look_up, context.connection.id, self.kind, {*named.values()}, {*runs.values()}
         )
         going = {key for key, one in mapped.items() if one.value is None and key not in batch.verdicts}
         family = Family(
@@ -172,7 +172,7 @@ class CustomerWriter(WithoutVariants):
 
     def _is_told_to_be_alone(self, batch: Batch, customer: Customer) -> bool:
         row = batch.rows.get(customer.external_id)
-        return row is not None and row.digest == self._line.fingerprint(evolve(customer, parent=None))
+        return row is not None and row.digest == self._context.fingerprint(evolve(customer, parent=None))
 
     def _jobs(self, batch: Batch, links: Mapping[ExternalId, Link]) -> Sequence[CustomerJob]:
         """Return what must be written, and note the verdicts on the rest, also on customers that wait."""
@@ -185,22 +185,22 @@ class CustomerWriter(WithoutVariants):
             for key, link in links.items()
             if link.standing != "told" and (customer := batch.mapped[key].value) is not None
         }
-        return find_jobs(batch, Parts, self._line.fingerprint, alone)
+        return find_jobs(batch, Parts, self._context.fingerprint, alone)
 
     async def _mark(self, jobs: Sequence[CustomerJob]) -> CustomerPlan:
         """Plan the batch and mark it unsure; plan again when somebody took an e-mail address in between."""
-        line = self._line
+        context = self._context
         subjects = [self._subject(job) for job in jobs]
         parents = {job.value.parent for job in jobs if job.value and job.value.parent}
-        rows = await line.storage.read(ledger.look_up, line.connection.id, self.kind, list(parents))
+        rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, list(parents))
         known = rows.keys() - {job.external_id for job in jobs if job.value is None}
         keys = {subject.email for subject in subjects if subject.email}
         while True:
-            owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, keys)
+            owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, keys)
             plan = plan_customers(subjects, owners, known)
             written = {key for wave in plan.waves for key in wave}
             mark = ledger.Mark(
-                connection_id=line.connection.id,
+                connection_id=context.connection.id,
                 kind=self.kind,
                 rows=[
                     job.row(self._marked(job), sure=False)
@@ -210,7 +210,7 @@ class CustomerWriter(WithoutVariants):
                 claims=plan.claims,
                 given_up=plan.given_up,
             )
-            if not await line.storage.write(ledger.mark, mark):
+            if not await context.storage.write(ledger.mark, mark):
                 return plan
 
     def _subject(self, job: CustomerJob) -> Subject:
@@ -224,7 +224,7 @@ class CustomerWriter(WithoutVariants):
         return self._email_key(customer.email)
 
     def _email_key(self, email: str) -> EmailKey:
-        return email_key(self._line, email)
+        return email_key(self._context, email)
 
     def _parts(self, customer: Customer) -> Parts:
         return Parts(
@@ -242,7 +242,7 @@ class CustomerWriter(WithoutVariants):
         )
 
     async def _remove(self, job: CustomerJob, lane: Lane) -> Verdict:
-        api = self._line.sparklayer.customers
+        api = self._context.sparklayer.customers
         held = await confirmed(partial(api.read, job.external_id, lane), is_there)
         if held is not None and is_agent(held):
             return Verdict(outcome="rejected", problems=(Trouble.SALES_AGENT.problem(),))
@@ -297,7 +297,7 @@ class CustomerWriter(WithoutVariants):
         if isinstance(taken, EmailTaken) and taken.present:
             former.add(self._email_key(taken.present))
         former.discard(self._key(customer))
-        owners = await self._line.storage.read(ledger.owners, self._line.connection.id, self.kind, former)
+        owners = await self._context.storage.read(ledger.owners, self._context.connection.id, self.kind, former)
         return any(owner != job.external_id for owner in owners.values())
 
     async def _send(self, job: CustomerJob, sending: "_Sending", *, email: str) -> CustomerJob:
@@ -334,19 +334,19 @@ class CustomerWriter(WithoutVariants):
         """Return the job of writing a customer without its parent."""
         assert job.value is not None  # who is gone has no parent
         value = evolve(job.value, parent=None)
-        return evolve(job, value=value, digest=self._line.fingerprint(value))
+        return evolve(job, value=value, digest=self._context.fingerprint(value))
 
     async def _is_sure_of(self, parent: ExternalId) -> bool:
         """Return whether the ledger says that SparkLayer has a customer."""
-        line = self._line
-        row = (await line.storage.read(ledger.look_up, line.connection.id, self.kind, [parent])).get(parent)
+        context = self._context
+        row = (await context.storage.read(ledger.look_up, context.connection.id, self.kind, [parent])).get(parent)
         return row is not None and row.digest is not None
 
     async def _lacks_parent(self, parent: ExternalId, refusal: Rejected, lane: Lane) -> bool:
         """Return whether SparkLayer refused since it lacks the parent; a refusal without a field proves nothing."""
         if refusal.properties:
             return PARENT in refusal.properties
-        return await self._line.sparklayer.customers.read(parent, lane) is None
+        return await self._context.sparklayer.customers.read(parent, lane) is None
 
 
 def _problem(refusal: Rejected, customer: Customer) -> Problem:

@@ -17,7 +17,7 @@ from daemon.engine.signal import Signal
 from daemon.engine.stragglers import work_off
 from daemon.engine.writers.products.diff import BatchPlan, Plan, freed_sku
 from daemon.engine.writers.products.entry import Entry, Terms
-from daemon.engine.writers.products.pushed import Pushed
+from daemon.engine.writers.products.pushed import PushResult
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Product, Sku, Stock
 from daemon.sparklayer import SparkLayer
@@ -40,13 +40,15 @@ class Pusher:
     _stock_turn: trio.Lock = field(factory=trio.Lock, init=False)
     _price_turn: trio.Lock = field(factory=trio.Lock, init=False)
 
-    async def push(self, batch: BatchPlan, terms: Terms, lane: Lane, nursery: trio.Nursery, came_in: Signal) -> Pushed:
+    async def push(
+        self, batch: BatchPlan, terms: Terms, lane: Lane, nursery: trio.Nursery, came_in: Signal
+    ) -> PushResult:
         """Send all of `batch`. Failures are kept by entity; only cancellation comes out of here.
 
-        Products that take long are left in `Pushed.behind`, and go on in `nursery`: `follow` sends the rest, once
+        Products that take long are left in `PushResult.behind`, and go on in `nursery`: `follow` sends the rest, once
         `came_in` is set.
         """
-        pushed = Pushed()
+        pushed = PushResult()
         for number in (0, 1):
             writes = [(plan, product) for plan in batch.plans if (product := plan.rounds[number]) is not None]
             await self._write_products(
@@ -56,7 +58,7 @@ class Pusher:
         await self.follow([plan for plan in batch.plans if plan.external_id not in pushed.behind], terms, lane, pushed)
         return pushed
 
-    async def follow(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
+    async def follow(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: PushResult) -> None:
         """Send stock and prices of products that were written, or need not be."""
         written = {plan.external_id for plan in plans if plan.rounds != (None, None)}
         pushed.products |= written - pushed.failures.keys()
@@ -69,7 +71,7 @@ class Pusher:
         self,
         writes: Sequence[tuple[Plan, Product]],
         lane: Lane,
-        pushed: Pushed,
+        pushed: PushResult,
         nursery: trio.Nursery,
         came_in: Signal,
         *,
@@ -91,7 +93,7 @@ class Pusher:
         late = await work_off(nursery, writes, write, concurrency=self.concurrency)
         pushed.late.update(plan.external_id for plan, _ in late)
 
-    async def _write(self, plan: Plan, product: Product, lane: Lane, pushed: Pushed) -> None:
+    async def _write(self, plan: Plan, product: Product, lane: Lane, pushed: PushResult) -> None:
         """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better."""
         gone = plan.product is None
         write = ProductWrite(
@@ -134,7 +136,7 @@ class Pusher:
             if not await update():
                 raise
 
-    async def _introduce(self, write: ProductWrite, lane: Lane, pushed: Pushed) -> None:
+    async def _introduce(self, write: ProductWrite, lane: Lane, pushed: PushResult) -> None:
         """Create what SparkLayer has not heard of, or learn what it holds of it already; that raises Duplicate."""
         taken = Duplicate("SparkLayer has it already", reason="duplicate")
         if write.variants:
@@ -159,7 +161,7 @@ class Pusher:
         variants = {variant.external_id: (variant.sku,) for variant in held}
         return Entry(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
 
-    async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
+    async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: PushResult) -> None:
         place, stock, doubted = terms.stock_location, self.sparklayer.stock, set[Sku]()
         removed = [StockRow(sku, Stock(0)) for plan in plans for sku in sorted(plan.removed_stock)]
         rows = [StockRow(sku, plan.product.stock[sku]) for plan in plans if plan.product for sku in sorted(plan.stock)]
@@ -187,7 +189,7 @@ class Pusher:
             pushed.undone.update(dict.fromkeys(doubted, _lacks_stock()))
             await _in_bulk(rows, put, pushed.stock, pushed)
 
-    async def _push_prices(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: Pushed) -> None:
+    async def _push_prices(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: PushResult) -> None:
         removed = [SkuPrice(sku, None) for plan in plans for sku in sorted(plan.removed_prices)]
         rows = [
             SkuPrice(sku, plan.product.prices[sku]) for plan in plans if plan.product for sku in sorted(plan.prices)
@@ -220,7 +222,7 @@ R = TypeVar("R", bound=_Row)
 
 
 async def _in_bulk(
-    rows: Sequence[R], send: Callable[[Sequence[R]], Awaitable[None]], confirmed: set[Sku], pushed: Pushed
+    rows: Sequence[R], send: Callable[[Sequence[R]], Awaitable[None]], confirmed: set[Sku], pushed: PushResult
 ) -> None:
     """Send `rows` in as few calls as possible, and let no bad row stop the others."""
     parts = in_bulks(rows)
@@ -255,7 +257,7 @@ def _apart(rows: Sequence[R], error: Rejected) -> tuple[dict[Sku, str], list[Seq
     return {}, [*([rows[place]] for place in suspects), rest]
 
 
-def _waits(plan: Plan, batch: BatchPlan, pushed: Pushed) -> bool:
+def _waits(plan: Plan, batch: BatchPlan, pushed: PushResult) -> bool:
     """Whether a SKU that this entity claims was not given up; then it fails as its owner did."""
     if plan.external_id in pushed.failures or plan.external_id in pushed.late:
         return True

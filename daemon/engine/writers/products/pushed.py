@@ -7,7 +7,7 @@ from daemon.model import ExternalId, Sku
 
 
 @define
-class Pushed:
+class PushResult:
     """What became of a batch.
 
     `failures` has the entities whose product was not written, and why. A SKU in `stock` or `prices` was confirmed,

@@ -11,10 +11,10 @@ from attrs import evolve, frozen
 
 from daemon.engine.writers.products.diff import Plan
 from daemon.engine.writers.products.entry import Entry
-from daemon.engine.writers.products.pushed import Pushed
+from daemon.engine.writers.products.pushed import PushResult
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
-from daemon.model import EntityOutcome, Problem, Sku
+from daemon.model import Problem, Result, Sku
 
 
 @frozen(kw_only=True)
@@ -25,7 +25,7 @@ class Judgement:
     nothing. `whole` says that SparkLayer has all of it, so that one digest can stand for the entry.
     """
 
-    outcome: EntityOutcome
+    outcome: Result
     failure: Exception | None = None
     problems: tuple[Problem, ...] = ()
     entry: Entry | None = None
@@ -34,7 +34,7 @@ class Judgement:
     waits_for: frozenset[Sku] = frozenset()
 
 
-def judge(plan: Plan, pushed: Pushed) -> Judgement:
+def judge(plan: Plan, pushed: PushResult) -> Judgement:
     """Return what became of `plan`."""
     entry = _listing(_confirmed(plan, pushed), plan.released)
     failure = _failure(plan, pushed)
@@ -66,7 +66,7 @@ def _touched(plan: Plan) -> frozenset[Sku]:
     return plan.stock | plan.prices | plan.removed_stock | plan.removed_prices
 
 
-def _failure(plan: Plan, pushed: Pushed) -> Exception | None:
+def _failure(plan: Plan, pushed: PushResult) -> Exception | None:
     """Why the entity is not done: first what may yet succeed. A price list or location that is gone is to be made."""
     failure = pushed.failures.get(plan.external_id)
     if failure is not None and not isinstance(failure, Rejected):
@@ -77,7 +77,7 @@ def _failure(plan: Plan, pushed: Pushed) -> Exception | None:
     return undone or failure
 
 
-def _confirmed(plan: Plan, pushed: Pushed) -> Entry:
+def _confirmed(plan: Plan, pushed: PushResult) -> Entry:
     marked, after, written = plan.marked, plan.after, plan.external_id in pushed.products
     return Entry(
         product=after.product if written or not plan.writes_product else None,

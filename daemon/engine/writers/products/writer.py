@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from daemon.engine.batch import Batch, Variants
-from daemon.engine.context import Line
+from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.signal import Signal
 from daemon.engine.verdict import Verdict
 from daemon.engine.writers.products.diff import BatchPlan, Plan, Subject, plan_batch
 from daemon.engine.writers.products.entry import Entry, Prints, Terms, read_entry
 from daemon.engine.writers.products.push import Pusher
-from daemon.engine.writers.products.pushed import Pushed
+from daemon.engine.writers.products.pushed import PushResult
 from daemon.engine.writers.products.steps import steps_of
 from daemon.engine.writers.products.verdict import Judgement, judge
 from daemon.errors import Missing
@@ -28,9 +28,9 @@ class ProductWriter:
     kind = Kind.PRODUCTS
     partial = False
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self._pusher = Pusher(sparklayer=line.sparklayer)
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
+        self._pusher = Pusher(sparklayer=context.sparklayer)
 
     def variants(self, product: Product | None, row: Row, /) -> Variants:
         """Return the variants of a product, and those in SparkLayer of which the product has no SKU any more."""
@@ -42,9 +42,13 @@ class ProductWriter:
 
     async def take_leftovers(self, batch: Batch) -> None:
         """Map the SKUs of a lost ledger to nothing: the store does not have them, unless a product has by now."""
-        line = self._line
+        context = self._context
         skus = {key: sku for key in batch.claims if (sku := sku_of(key)) is not None}
-        owned = await line.storage.read(ledger.owners, line.connection.id, self.kind, {*skus.values()}) if skus else {}
+        owned = (
+            await context.storage.read(ledger.owners, context.connection.id, self.kind, {*skus.values()})
+            if skus
+            else {}
+        )
         for key, sku in skus.items():
             batch.leftovers.add(key)
             if sku in owned:
@@ -57,26 +61,26 @@ class ProductWriter:
 
     async def prepare(self) -> None:
         """Find or make the price list and the stock location."""
-        await self._line.terms()
+        await self._context.terms()
 
     async def write(self, batch: Batch) -> None:
         """Send what differs from the ledger, and note the verdict on each entity."""
-        terms = await self._line.terms()
-        prints = Prints(self._line.fingerprint, terms)
+        terms = await self._context.terms()
+        prints = Prints(self._context.fingerprint, terms)
         await self._push(batch, self._subjects(batch, prints), prints, terms)
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell which of the product, its stock and its prices would be written."""
-        line = self._line
-        prints = Prints(line.fingerprint, await line.terms())
+        context = self._context
+        prints = Prints(context.fingerprint, await context.terms())
         subjects = self._subjects(batch, prints)
-        owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, _skus(subjects))
+        owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, _skus(subjects))
         return [step for plan in plan_batch(subjects, owners, prints).plans for step in steps_of(plan)]
 
     def _subjects(self, batch: Batch, prints: Prints) -> list[Subject]:
         """Return what must be planned, and note the verdict on what SparkLayer has as it is."""
         todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
-        self._line.sparklayer.products.expect(
+        self._context.sparklayer.products.expect(
             key for key in todo if key in batch.rows and batch.rows[key].digest is not None
         )
         digests = {key: prints.digest(mapped.value) for key, mapped in todo.items() if mapped.value}
@@ -113,7 +117,7 @@ class ProductWriter:
         self,
         batch: Batch,
         plans: Sequence[Plan],
-        pushed: Pushed,
+        pushed: PushResult,
         came_in: Signal,
         prints: Prints,
         terms: Terms,
@@ -133,11 +137,11 @@ class ProductWriter:
             batch.come_in(*(back.keys() - late_again))
 
     async def _conclude(
-        self, batch: Batch, plans: Sequence[Plan], pushed: Pushed, prints: Prints, terms: Terms
+        self, batch: Batch, plans: Sequence[Plan], pushed: PushResult, prints: Prints, terms: Terms
     ) -> set[ExternalId]:
         """Note the verdicts. What SparkLayer held unknown to us is planned and sent once more; return what is late."""
         if any(isinstance(error, Missing) for error in pushed.undone.values()):
-            self._line.forget_terms()  # so that the next attempt makes what is missing
+            self._context.forget_terms()  # so that the next attempt makes what is missing
         for plan in plans:
             batch.verdicts[plan.external_id] = _verdict(plan.subject, judge(plan, pushed), prints)
         strangers = [
@@ -149,19 +153,19 @@ class ProductWriter:
 
     async def _mark(self, subjects: Sequence[Subject], prints: Prints) -> BatchPlan:
         """Plan the batch and mark it unsure; plan again when somebody took a SKU in between."""
-        line, skus = self._line, _skus(subjects)
+        context, skus = self._context, _skus(subjects)
         while True:
-            owners = await line.storage.read(ledger.owners, line.connection.id, self.kind, skus) if skus else {}
+            owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, skus) if skus else {}
             plan = plan_batch(subjects, owners, prints)
             busy = [one for one in plan.plans if not one.idle]
             mark = ledger.Mark(
-                connection_id=line.connection.id,
+                connection_id=context.connection.id,
                 kind=self.kind,
                 rows=[Row(one.external_id, None, one.marked.encoded()) for one in busy],
                 claims={sku: one.external_id for one in busy for sku in one.claims},
                 given_up=plan.given_up,
             )
-            if not busy or not await line.storage.write(ledger.mark, mark):
+            if not busy or not await context.storage.write(ledger.mark, mark):
                 return plan
 
 

@@ -19,7 +19,7 @@ from msgspec import Raw
 
 from daemon.errors import Failure, Rejected, Retry
 from daemon.model import Customer, ExternalId, Lane, Mapped, StoreFacts
-from daemon.platforms.adapter_state import Shelf
+from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -90,7 +90,7 @@ class CustomerReader:
 
     batch = LIMIT
 
-    def __init__(self, client: Client, settings: BigCommerceSettings, shelf: Shelf) -> None:
+    def __init__(self, client: Client, settings: BigCommerceSettings, shelf: AdapterState) -> None:
         self._client = client
         self._settings = settings
         self._known: _Known | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import define
 
-from daemon.platforms.adapter_state import Note, Shelf
+from daemon.platforms.adapter_state import AdapterState, Note
 
 MOST = 3
 """The number of customers that are known: enough for one to be left when the one asked for is among them."""
@@ -19,7 +19,7 @@ _SHELF, _OWNER, _NAME = "customer", "", "there"
 class Sentinels:
     """The customers of one store that were there when we looked last. What it says may be out of date."""
 
-    _shelf: Shelf
+    _shelf: AdapterState
     _there: Sequence[int] = ()
     """The one seen last first."""
     _kept: Sequence[int] | None = None

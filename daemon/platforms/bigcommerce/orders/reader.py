@@ -17,7 +17,7 @@ from msgspec import Raw, structs
 
 from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Mapped, Order, StoreFacts
-from daemon.platforms.adapter_state import Shelf
+from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -65,7 +65,7 @@ class OrderReader:
 
     batch = LIMIT
 
-    def __init__(self, client: Client, settings: BigCommerceSettings, shelf: Shelf) -> None:
+    def __init__(self, client: Client, settings: BigCommerceSettings, shelf: AdapterState) -> None:
         self._client = client
         self._doubts = Doubts()
         pattern = settings.order_staff_notes_pattern

@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Mapped, Product, StoreFacts
-from daemon.platforms.adapter_state import Shelf
+from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
@@ -51,7 +51,7 @@ class ProductReader:
 
     batch = LARGEST
 
-    def __init__(self, client: Client, store: StoreReader, shelf: Shelf) -> None:
+    def __init__(self, client: Client, store: StoreReader, shelf: AdapterState) -> None:
         self._client = client
         self._store = store
         self._size = PageSize()

@@ -133,11 +133,11 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
         bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
         await bench.change(*bench.shop.products)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Actor(bench.line, bench.pipeline).run)
-            nursery.start_soon(bench.line.desks[Kind.CUSTOMERS].gate.run_prober, {})
+            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
+            nursery.start_soon(bench.context.kind_states[Kind.CUSTOMERS].gate.run_prober, {})
             await trio.sleep(3600)
             assert bench.site.state.customers.writes == writes + 1
-            cause = bench.line.desks[Kind.CUSTOMERS].gate.cause
+            cause = bench.context.kind_states[Kind.CUSTOMERS].gate.cause
             assert cause is not None
             assert cause.reason == "customer_read_unknown"
             bench.site.faults.clear()
@@ -150,8 +150,8 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
 
 async def work_for(bench: Bench, seconds: float) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Actor(bench.line, bench.pipeline).run)
-        nursery.start_soon(bench.line.desks[Kind.CUSTOMERS].gate.run_prober, {})
+        nursery.start_soon(Actor(bench.context, bench.pipeline).run)
+        nursery.start_soon(bench.context.kind_states[Kind.CUSTOMERS].gate.run_prober, {})
         await trio.sleep(seconds)
         nursery.cancel_scope.cancel()
 

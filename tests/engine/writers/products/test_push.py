@@ -6,7 +6,7 @@ import pytest
 from attrs import frozen
 
 from daemon.engine.writers.products.push import _allowed, _in_bulk
-from daemon.engine.writers.products.pushed import Pushed
+from daemon.engine.writers.products.pushed import PushResult
 from daemon.errors import Missing, Rejected, Retry
 from daemon.model import Sku
 from tests.engine.fakes import product
@@ -37,7 +37,7 @@ async def test_a_bad_row_stands_alone_and_the_rest_goes_through(bad: str, first_
             raise Rejected("bad", reason="x", lines=lines)
         done.extend(row.sku for row in rows)
 
-    told, confirmed = Pushed(), set[Sku]()
+    told, confirmed = PushResult(), set[Sku]()
     await _in_bulk(ROWS, send, confirmed, told)
     assert told.refused.keys() == set(bad)
     assert sorted(done) == sorted(confirmed) == [row.sku for row in ROWS if row.sku not in bad]
@@ -54,7 +54,7 @@ async def test_a_call_that_fails_for_another_reason_is_not_split(error: Exceptio
         calls += 1
         raise error
 
-    told = Pushed()
+    told = PushResult()
     await _in_bulk(ROWS, send, set(), told)
     assert (calls, told.refused) == (1, {})
     assert told.undone == dict.fromkeys((row.sku for row in ROWS), error)

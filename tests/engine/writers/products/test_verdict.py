@@ -7,7 +7,7 @@ import pytest
 
 from daemon.engine.handoff import Handoff
 from daemon.engine.writers.products.diff import Plan
-from daemon.engine.writers.products.pushed import Pushed
+from daemon.engine.writers.products.pushed import PushResult
 from daemon.engine.writers.products.verdict import Judgement, judge
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, RunId, Sku
@@ -29,13 +29,13 @@ def smaller() -> Plan:
     return only(planned(subject(product("1", {"11": "A"}), A)))
 
 
-def pushed(**what: object) -> Pushed:
-    return Pushed(**{"products": {ONE}, "stock": set(WHOLE), "prices": set(WHOLE), **what})  # type: ignore[arg-type]
+def pushed(**what: object) -> PushResult:
+    return PushResult(**{"products": {ONE}, "stock": set(WHOLE), "prices": set(WHOLE), **what})  # type: ignore[arg-type]
 
 
 def test_written_unchanged_and_removed() -> None:
     assert judge(new(), pushed()) == Judgement(outcome="written", entry=PRINTS.entry(A), whole=True)
-    idle = judge(only(planned(subject(A, A))), Pushed())
+    idle = judge(only(planned(subject(A, A))), PushResult())
     assert (idle.outcome, idle.entry, idle.whole) == ("unchanged", PRINTS.entry(A), True)
     removed = judge(only(planned(subject(None, A))), pushed())
     assert (removed.outcome, removed.entry, removed.released) == ("removed", None, WHOLE)

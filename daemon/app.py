@@ -42,7 +42,7 @@ from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.base import App, PlatformType
 from daemon.storage.database import Database, open_database
-from daemon.storage.rotation import renew_seals
+from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
 
 FINISH_SECONDS = 20.0
@@ -173,7 +173,7 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
     vault = Vault(settings.security.secret_keys)
     fingerprint = await load_fingerprint(database, vault)
     if len(settings.security.secret_keys) > 1:
-        await renew_seals(database, vault)
+        await renew_encryption(database, vault)
     factory = ConnectionFactory(
         settings=settings,
         storage=database,

@@ -83,9 +83,9 @@ VALUES = [
     Hook(1, "store/product/updated", "https://a.test", headers={"X-Ignite-Sync-Secret": HIDDEN}),
     Wanted(destination="https://a.test", secret=SECRET),
     Installed(store_id="abc", store=STORE),
-    Install(platform="bigcommerce", store_id="abc", sealed=SEALED, now=0.0),
-    Wish(site=SITE, store_id="abc", sealed=SEALED, now=0.0),
-    Begin(site=SITE, platform="bigcommerce", sealed=SEALED, now=0.0, instead_of=()),
+    Install(platform="bigcommerce", store_id="abc", encrypted=SEALED, now=0.0),
+    Wish(site=SITE, store_id="abc", encrypted=SEALED, now=0.0),
+    Begin(site=SITE, platform="bigcommerce", encrypted=SEALED, now=0.0, instead_of=()),
     Request("GET", "/bigcommerce/auth", f"code={HIDDEN}", {b"authorization": SEALED}, SEALED, keep_alive=True),
     Answer(200, {"set-cookie": HIDDEN}, SEALED),
 ]

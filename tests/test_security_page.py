@@ -84,4 +84,4 @@ def test_the_limits_are_those_of_the_listener() -> None:
 
 def test_the_encrypted_tables_are_those_that_have_something_sealed() -> None:
     told = {name.strip("`") for name, *_ in rows("table")}
-    assert told == {name for name, table in metadata.tables.items() if "sealed" in table.columns}
+    assert told == {name for name, table in metadata.tables.items() if "encrypted" in table.columns}

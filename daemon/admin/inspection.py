@@ -34,8 +34,8 @@ async def open_issues(storage: Storage, vault: Vault, stored: Stored, kinds: Ite
     """Return the open issues of a connection, kind by kind, the oldest first."""
     found = []
     for kind in kinds:
-        for external_id, since, sealed in await storage.read(issue_table.listed, stored.id, kind):
-            content: Any = vault.open(sealed)
+        for external_id, since, encrypted in await storage.read(issue_table.listed, stored.id, kind):
+            content: Any = vault.decrypt(encrypted)
             problems = [{"code": code, "message": message} for code, message in content["problems"]]
             known = {"name": content["name"], "url": content["url"], "since": since, "problems": problems}
             found.append({"site": str(stored.site), "kind": kind.value, "id": external_id, **known})
@@ -51,7 +51,7 @@ async def parked_changes(storage: Storage, vault: Vault, stored: Stored) -> list
             "id": one.external_id,
             "attempts": one.attempts,
             "since": one.since,
-            "error": vault.open(one.sealed) if one.sealed else "",
+            "error": vault.decrypt(one.encrypted) if one.encrypted else "",
         }
         for one in await storage.read(parked_table.parked, stored.id)
     ]
@@ -73,7 +73,7 @@ async def held_removals(storage: Storage, vault: Vault, stored: Stored, kinds: I
             "kind": kind.value,
             "id": one.external_id,
             "variant": one.variant or None,
-            "name": vault.open(one.sealed) if one.sealed else "",
+            "name": vault.decrypt(one.encrypted) if one.encrypted else "",
             "cause": one.cause,
             "since": one.since,
         }
@@ -101,7 +101,7 @@ async def explain(stored: Stored, runner: ConnectionRunner, kind: Kind, external
     except Failure as error:
         trouble = str(error)
     noted = await context.storage.read(noted_table.noted, stored.id, kind, id_)
-    content: Any = context.vault.open(noted.issue) if noted.issue else {"problems": []}
+    content: Any = context.vault.decrypt(noted.issue) if noted.issue else {"problems": []}
     blocked = context.blocked(kind)
     case = Case(
         site=str(stored.site),
@@ -112,7 +112,7 @@ async def explain(stored: Stored, runner: ConnectionRunner, kind: Kind, external
         told=told,
         trouble=trouble,
         noted=noted,
-        error=str(context.vault.open(noted.change.sealed)) if noted.change and noted.change.sealed else "",
+        error=str(context.vault.decrypt(noted.change.encrypted)) if noted.change and noted.change.encrypted else "",
         issue=[Problem(code=code, message=message) for code, message in content["problems"]],
         blocked=None if blocked is None else f"{blocked.side.value}: {blocked.reason}",
     )
@@ -139,7 +139,7 @@ def _sides(told: Explanation | None) -> dict[str, Any]:
         "belongs_to": told and told.belongs_to,
         "store": store,
         "ledger": told and told.remembered,
-        "sure": told is not None and told.row is not None and told.row.digest is not None,
+        "sure": told is not None and told.row is not None and told.row.fingerprint is not None,
         "would_send": [{"what": step.what, "why": step.why} for step in (told.steps if told else ())],
     }
 

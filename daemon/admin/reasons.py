@@ -136,5 +136,5 @@ def _difference(case: Case, told: Explanation) -> Iterator[Reason]:
             f" lost. The next sweep or daily read sends it; at once does: {sync}",
         )
     in_store = told.mapped is not None and told.mapped.value is not None
-    if in_store and told.row is not None and not told.steps and told.row.digest is not None:
+    if in_store and told.row is not None and not told.steps and told.row.fingerprint is not None:
         yield Reason("in_sync", f"SparkLayer has it as {case.platform} has it.")

@@ -36,12 +36,12 @@ async def connection_status(
         "site": str(stored.site),
         "platform": stored.platform,
         "state": stored.state,
-        "blocked": _cause(context.gate) if context else None,
+        "blocked": _cause(context.pause) if context else None,
         "webhooks": registration_status(webhooks, vault) if webhooks else None,
         "kinds": {
             kind.kind.value: {
                 **_kind(kind, now, vault),
-                "blocked": _cause(context.kind_states[kind.kind].gate) if context else None,
+                "blocked": _cause(context.kind_states[kind.kind].pause) if context else None,
             }
             for kind in kinds
         },
@@ -51,7 +51,7 @@ async def connection_status(
 
 def registration_status(found: Found, vault: Vault | None) -> dict[str, Any]:
     """Return how the registration of the webhooks was found, and what is missing, in the platform's words."""
-    told: Any = vault.open(found.sealed) if vault else {}
+    told: Any = vault.decrypt(found.encrypted) if vault else {}
     return {
         "registered": found.registered,
         "missing": [{"scope": scope, "why": why} for scope, why in told.get("missing", {}).items()],
@@ -60,8 +60,8 @@ def registration_status(found: Found, vault: Vault | None) -> dict[str, Any]:
     }
 
 
-def _cause(gate: Pause) -> str | None:
-    return f"{gate.cause.side.value}: {gate.cause.reason}" if gate.cause else None
+def _cause(pause: Pause) -> str | None:
+    return f"{pause.cause.side.value}: {pause.cause.reason}" if pause.cause else None
 
 
 def _kind(kind: KindOverview, now: float, vault: Vault | None) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _held_up(kind: KindOverview, vault: Vault | None) -> dict[str, Any]:
         {
             "id": one.external_id,
             "attempts": one.attempts,
-            "error": vault.open(one.sealed) if vault and one.sealed else "",
+            "error": vault.decrypt(one.encrypted) if vault and one.encrypted else "",
         }
         for one in kind.retrying
     ]

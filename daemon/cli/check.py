@@ -92,13 +92,13 @@ def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
         yield CheckResult(subject=subject, ok=False, detail=detail, configured=isinstance(error, ConfigError))
         return
     names = path.stat().st_nlink if path.exists() else 1
-    note = f"; it has {names} names (hard links): always use the same, since SQLite's log lies beside it"
-    yield CheckResult(subject=subject, ok=True, detail=f"can be written{note if names > 1 else ''}")
+    entry = f"; it has {names} names (hard links): always use the same, since SQLite's log lies beside it"
+    yield CheckResult(subject=subject, ok=True, detail=f"can be written{entry if names > 1 else ''}")
     if found.unreadable:
         yield CheckResult(
             subject="security.secret_keys",
             ok=False,
-            detail=f"none of the keys opens {found.unreadable} of {found.sealed} encrypted values in {path};"
+            detail=f"none of the keys opens {found.unreadable} of {found.encrypted} encrypted values in {path};"
             " put the earlier key into the list, behind the new one",
             configured=True,
         )

@@ -157,9 +157,9 @@ class Table:
     def _explained(self, cls: type, error: ClassValidationError) -> dict[str, ConfigError]:
         """Word the errors found, by setting. A misspelt name also makes a name missing, which is told once."""
         names = {setting.name for setting in attrs.fields(cls)}
-        strangers = {key for each in error.exceptions for key in getattr(each, "extra_fields", ())}
-        found = {key: self.error(key, unknown("setting", key, names - _OF_THE_PROGRAM)) for key in sorted(strangers)}
-        meant = {name for key in strangers for name in difflib.get_close_matches(key, names, n=1)}
+        unmanaged = {key for each in error.exceptions for key in getattr(each, "extra_fields", ())}
+        found = {key: self.error(key, unknown("setting", key, names - _OF_THE_PROGRAM)) for key in sorted(unmanaged)}
+        meant = {name for key in unmanaged for name in difflib.get_close_matches(key, names, n=1)}
         for each in error.exceptions:
             if isinstance(each, ForbiddenExtraKeysError):
                 continue

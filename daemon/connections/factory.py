@@ -23,8 +23,8 @@ from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.empty_refusals import CUSTOMER, PRODUCT, PURCHASE, Control
 from daemon.storage import ledger
+from daemon.storage.adapter_state import StoredAdapterState
 from daemon.storage.database import Storage
-from daemon.storage.shelf import StoredAdapterState
 from daemon.storage.vault import Fingerprint, Vault
 from daemon.transport.http import ApiCall
 
@@ -81,7 +81,7 @@ class ConnectionFactory:
             options=self.options(connection.site, full_sync=full_sync),
             now=time.time,
             chance=random.Random(),  # noqa: S311  jitter is no secret
-            gate=Pause(connection.site),
+            pause=Pause(connection.site),
         )
         apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
         self.metrics.connection(connection.site, context.kind_states, apis)
@@ -92,11 +92,11 @@ class ConnectionFactory:
         reader = self.platforms[connection.platform].reader(connection.store)
         return Endpoint(connection_id=connection.id, reader=reader)
 
-    def platform(self, connection: Connection, shelf: AdapterState | None = None) -> Platform:
+    def platform(self, connection: Connection, state: AdapterState | None = None) -> Platform:
         """Build the client of a connection's store."""
         observe = partial(self._count_call, connection.site)
         return self.platforms[connection.platform].connect(
-            connection.store, None, observe, shelf or MemoryAdapterState()
+            connection.store, None, observe, state or MemoryAdapterState()
         )
 
     def sparklayer(self, connection: Connection) -> SparkLayer:

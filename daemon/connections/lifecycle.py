@@ -81,7 +81,7 @@ class Connecting:
     async def open_all(self) -> None:
         """Take on what is connected, and go on with what was on its way when the daemon stopped.
 
-        Raises ConfigError when the configuration contradicts the database, or no key opens what is sealed.
+        Raises ConfigError when the configuration contradicts the database, or no key opens what is encrypted.
         """
         for connection in await self.links.adopt_all(self.storage, self.now()):
             self._take_on(connection)
@@ -251,8 +251,8 @@ class Connecting:
                 return _Known(link.platform, link.store)
             platform, store, _ = self.links.renewed(link, earlier)
             return _Known(platform, store)
-        for platform, sealed in await self.storage.read(installs.installed, store_id):
-            store = self.links.opened_store(platform, self.links.vault.open(sealed))
+        for platform, encrypted in await self.storage.read(installs.installed, store_id):
+            store = self.links.opened_store(platform, self.links.vault.decrypt(encrypted))
             if earlier is not None and earlier.platform == platform:
                 store = with_secrets(self.links.opened(earlier).store, store)
             return _Known(platform, store)
@@ -273,8 +273,8 @@ class Connecting:
         except AppRefused as refused:
             raise Refused(400, f"store_id: {refused}") from None
         content = {"client_id": key.client_id, "client_secret": key.client_secret.reveal()}
-        sealed = self.links.vault.seal(content)
-        await self.storage.write(installs.wish, Wish(site=site, store_id=store_id, sealed=sealed, now=self.now()))
+        encrypted = self.links.vault.encrypt(content)
+        await self.storage.write(installs.wish, Wish(site=site, store_id=store_id, encrypted=encrypted, now=self.now()))
         return install_url
 
     async def _begin(self, site: Site, known: _Known, key: ApiKey) -> None:
@@ -286,8 +286,8 @@ class Connecting:
             await self.departures.interrupt(one.id)
         identity = self.factory.platforms[known.platform].identity(known.store)
         replaced = [one.id for one in leaving if self._is_to(one, known.platform, identity)]
-        sealed = self.links.sealed(site, key, known.store)
-        wish = Begin(site=site, platform=known.platform, sealed=sealed, now=now, instead_of=replaced)
+        encrypted = self.links.encrypted(site, key, known.store)
+        wish = Begin(site=site, platform=known.platform, encrypted=encrypted, now=now, instead_of=replaced)
         try:
             stored = await self.storage.write(connections.begin, wish)
         except StorageTrouble:
@@ -309,8 +309,8 @@ class Connecting:
         changed = (connection.api_key, connection.store) != (key, store)
         other = changed or offered != self.links.offered(present)
         if other or by_ignite != present.by_ignite:
-            sealed = self.links.sealed(present.site, key, store, offered) if other else present.sealed
-            await self.storage.write(connections.renew, Renew(id=present.id, sealed=sealed, by_ignite=by_ignite))
+            encrypted = self.links.encrypted(present.site, key, store, offered) if other else present.encrypted
+            await self.storage.write(connections.renew, Renew(id=present.id, encrypted=encrypted, by_ignite=by_ignite))
         if changed or self.supervisor.find(present.id) is None:
             log.info("goes on with other credentials", site=str(present.site))
             renewed = evolve(connection, api_key=key, store=store)
@@ -332,8 +332,8 @@ class Connecting:
 
     async def _installed(self, platform: str, visit: Installed) -> None:
         """Keep a store's credentials, have its connections use them, and connect who waited for them."""
-        sealed = self.links.sealed_store(visit.store)
-        install = Install(platform=platform, store_id=visit.store_id, sealed=sealed, now=self.now())
+        encrypted = self.links.sealed_store(visit.store)
+        install = Install(platform=platform, store_id=visit.store_id, encrypted=encrypted, now=self.now())
         await self.storage.write(installs.install, install)
         for site in await self._connected(platform, visit.store_id):
             async with self._locks[site]:
@@ -362,8 +362,8 @@ class Connecting:
                 present = await self._present(site, platform, store_id)
                 connection = None if present is None else self.links.opened(present)
                 if connection is not None and has_secrets(connection.store, store):
-                    sealed = self.links.sealed(site, connection.api_key, None)
-                    leaves.append(Leave(site=site, now=self.now(), sealed=sealed))
+                    encrypted = self.links.encrypted(site, connection.api_key, None)
+                    leaves.append(Leave(site=site, now=self.now(), encrypted=encrypted))
             call = Uninstall(platform=platform, store_id=store_id, leaves=leaves)
             for leaving in await self.storage.write(connections.uninstall, call):
                 self._see_off(leaving)
@@ -382,16 +382,16 @@ class Connecting:
     async def _installed_store(self, platform: str, store_id: str) -> Any:
         """Return the settings value that an install brought, None without one."""
         found = dict(await self.storage.read(installs.installed, store_id))
-        sealed = found.get(platform)
-        return None if sealed is None else self.links.opened_store(platform, self.links.vault.open(sealed))
+        encrypted = found.get(platform)
+        return None if encrypted is None else self.links.opened_store(platform, self.links.vault.decrypt(encrypted))
 
     async def _fulfil_wishes(self) -> None:
         """Connect every site that waits for a store which has the app by now, unless it has waited for too long."""
         await self.storage.write(installs.forget_expired, self.now())
         for wish in await self.storage.read(installs.fulfillable):
-            site, store_id, sealed = wish
+            site, store_id, encrypted = wish
             async with self._locks[site]:
                 if wish in await self.storage.read(installs.fulfillable):
-                    content: Any = self.links.vault.open(sealed)
+                    content: Any = self.links.vault.decrypt(encrypted)
                     key = ApiKey(client_id=content["client_id"], client_secret=Secret(content["client_secret"]))
                     await self._connect(site, store_id, key, known=False)

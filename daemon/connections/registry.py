@@ -1,6 +1,6 @@
 """Links stores to sites: from settings, from Ignite or from an app's install, to connections that can be worked on.
 
-Credentials are sealed before they are stored. The webhook secret of a store that has none configured is made here
+Credentials are encrypted before they are stored. The webhook secret of a store that has none configured is made here
 and kept with them, since it must stay the same for as long as its webhooks are registered.
 
 A site that the configuration names stays with its store unless Ignite connects another: its ledger, owners and issues
@@ -44,7 +44,7 @@ _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
 
 @define
 class Links:
-    """What the configuration links, and how links are sealed and opened. A reload brings other `settings`."""
+    """What the configuration links, and how links are encrypted and opened. A reload brings other `settings`."""
 
     settings: Settings
     vault: Vault
@@ -69,8 +69,8 @@ class Links:
             read_again, offered = self._read_again(earlier, platform, store), self.offered(earlier)
         else:
             platform, store, key, read_again, offered = link.platform, link.store, _key(link), (), None
-        sealed = self.sealed(link.site, key, store, offered)
-        return Adopt(site=link.site, platform=platform, sealed=sealed, now=now, read_again=read_again)
+        encrypted = self.encrypted(link.site, key, store, offered)
+        return Adopt(site=link.site, platform=platform, encrypted=encrypted, now=now, read_again=read_again)
 
     def link(self, site: Site) -> ConnectionSettings | None:
         """Return what the configuration says of a site."""
@@ -118,7 +118,7 @@ class Links:
         """Return a store's settings value as `sealed_store` was given it."""
         return _converter.structure(content, self.platforms[platform].settings)
 
-    def sealed(self, site: Site, key: ApiKey, store: Any, offered: ApiKey | None = None) -> bytes:
+    def encrypted(self, site: Site, key: ApiKey, store: Any, offered: ApiKey | None = None) -> bytes:
         """Seal a connection's credentials; those of a store that took them back are None.
 
         `offered` is a key that SparkLayer was asked about and has not yet said that it knows.
@@ -126,7 +126,7 @@ class Links:
         link = self.link(site)
         if store is not None and store.webhook_secret is None:
             store = attrs.evolve(store, webhook_secret=Secret(secrets.token_urlsafe(32)))
-        return self.vault.seal(
+        return self.vault.encrypt(
             {
                 "api_key": _converter.unstructure(key),
                 "offered": offered and _converter.unstructure(offered),
@@ -150,11 +150,11 @@ class Links:
 
     def sealed_store(self, store: Any) -> bytes:
         """Seal a store's credentials alone."""
-        return self.vault.seal(_converter.unstructure(store))
+        return self.vault.encrypt(_converter.unstructure(store))
 
     def _content(self, stored: Stored) -> dict[str, Any]:
-        content = self.vault.open(stored.sealed)
-        assert isinstance(content, dict)  # sealed here
+        content = self.vault.decrypt(stored.encrypted)
+        assert isinstance(content, dict)  # encrypted here
         return content
 
     def _said(self, link: ConnectionSettings) -> dict[str, str]:

@@ -75,7 +75,7 @@ class Departures:
 
     async def interrupt(self, connection_id: ConnectionId) -> None:
         """Stop cleaning up after a connection, and wait until nothing is sent for it any more."""
-        await self._tasks.dismiss(connection_id)
+        await self._tasks.stop(connection_id)
         await self.supervisor.let_go(connection_id)
 
     async def run(self) -> None:
@@ -149,7 +149,7 @@ class Departures:
             await trio.sleep(pause)
 
     async def _wipe(self, connection_id: ConnectionId) -> None:
-        wipe = Wipe(id=connection_id, blank=self.vault.seal(None))
+        wipe = Wipe(id=connection_id, blank=self.vault.encrypt(None))
         attempts = 0
         while True:
             try:

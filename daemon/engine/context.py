@@ -76,7 +76,7 @@ class KindState:
     """Whether a gap in the webhooks is known that the database does not know yet."""
     freshness: Freshness = field(factory=Freshness)
     handoff: Handoff = field(factory=Handoff)
-    gate: Pause
+    pause: Pause
     """Closed while a right is missing that only this kind needs; the connection's own gate is closed for the rest."""
     reading: trio.Lock = field(factory=trio.Lock)
     claiming: trio.Lock = field(factory=trio.Lock)
@@ -116,7 +116,7 @@ class ConnectionContext:
     options: Options
     now: Callable[[], float]
     chance: random.Random
-    gate: Pause
+    pause: Pause
     tally: Tally = field(factory=Tally)
     kind_states: Mapping[Kind, KindState] = field(init=False)
     deliveries: Deliveries = field(init=False)
@@ -127,14 +127,14 @@ class ConnectionContext:
 
     def __attrs_post_init__(self) -> None:
         self.kind_states = {
-            kind: KindState(gate=Pause(self.connection.site, kind))
+            kind: KindState(pause=Pause(self.connection.site, kind))
             for kind in SYNCED_KINDS
             if kind in self.platform_type.kinds
         }
         self.deliveries = Deliveries(self._gapped)
-        self.gate.opened = self._wake
+        self.pause.ended = self._wake
         for kind_state in self.kind_states.values():
-            kind_state.gate.opened = kind_state.wake
+            kind_state.pause.ended = kind_state.wake
 
     def _wake(self) -> None:
         for kind_state in self.kind_states.values():
@@ -149,22 +149,22 @@ class ConnectionContext:
 
     def block(self, kind: Kind, cause: Blocked) -> None:
         """Stop the connection because of `cause`, or only the kind when nothing but its own right is missing."""
-        gate = self.kind_states[kind].gate if cause.reason in MISSING_RIGHT else self.gate
-        gate.close(cause)
+        pause = self.kind_states[kind].pause if cause.reason in MISSING_RIGHT else self.pause
+        pause.start(cause)
 
     def blocked(self, kind: Kind) -> Blocked | None:
         """Return why the kind may not be worked on now."""
-        return self.gate.cause or self.kind_states[kind].gate.cause
+        return self.pause.cause or self.kind_states[kind].pause.cause
 
     async def passed(self, kind: Kind) -> None:
         """Wait until the kind may be worked on."""
         while self.blocked(kind):
-            await self.gate.passed()
-            await self.kind_states[kind].gate.passed()
+            await self.pause.over()
+            await self.kind_states[kind].pause.over()
 
     def blocked_seconds(self, kind: Kind) -> float:
         """For how long the kind could not be worked on since the start; what overlapped counts twice."""
-        return self.gate.blocked_seconds + self.kind_states[kind].gate.blocked_seconds
+        return self.pause.blocked_seconds + self.kind_states[kind].pause.blocked_seconds
 
     async def facts(self) -> StoreFacts:
         """Return what mapping needs to know of the store. Raises the failures of the platform."""

@@ -59,7 +59,7 @@ class Leftovers:
         """Note SKUs that SparkLayer has and no product does, and have the store read again; see `look`."""
         context = self._context
         unread = await context.storage.read(leftovers.unread, context.connection.id, self._kind)
-        doubtful = sum(map(self._is_unread, unread.sealed))
+        doubtful = sum(map(self._is_unread, unread.encrypted))
         if unread.waiting or doubtful:
             # Their SKUs are not known: any that nobody has may be theirs.
             if self._unread != (unread.waiting, doubtful):
@@ -84,7 +84,7 @@ class Leftovers:
         """Note leftovers among `skus`, and have the store read again: the second answer decides."""
         context = self._context
         found = Found(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in skus])
-        number = await context.storage.write(leftovers.note, found)
+        number = await context.storage.write(leftovers.entry, found)
         again = Start(connection_id=context.connection.id, kind=self._kind, mode="daily", now=context.now())
         if number and await context.storage.write(start, again) is None:
             return LOOK_SOON  # a run that began before they were noted does not decide on them
@@ -92,10 +92,10 @@ class Leftovers:
             log.info("SKUs that the store does not have are left in SparkLayer", skus=number, **self._told)
         return None
 
-    def _is_unread(self, sealed: bytes) -> bool:
-        issue: Any = self._context.vault.open(sealed)
+    def _is_unread(self, encrypted: bytes) -> bool:
+        issue: Any = self._context.vault.decrypt(encrypted)
         return any(code in UNREAD for code, _ in issue["problems"])
 
 
 def _row(sku: Sku) -> Row:
-    return Row(leftover(sku), None, Entry(stock={sku: None}, prices={sku: None}, heard=False).encoded())
+    return Row(leftover(sku), None, Entry(stock={sku: None}, prices={sku: None}, ours=False).encoded())

@@ -29,7 +29,7 @@ class Pause:
     """The gate of one connection, or of one kind of it."""
 
     def __init__(self, site: Site, kind: Kind | None = None) -> None:
-        self.opened: Callable[[], None] = lambda: None
+        self.ended: Callable[[], None] = lambda: None
         """Called whenever the gate opens again, to wake who sleeps without waiting here."""
         self._told = {"site": str(site)} | ({"kind": kind.value} if kind else {})
         self._open = trio.Event()
@@ -38,7 +38,7 @@ class Pause:
         self._cause: Blocked | None = None
         self._since = 0.0
         self._blocked_before = 0.0
-        self._pause = FIRST_PAUSE
+        self._delay = FIRST_PAUSE
         self._opened_at = -RELAPSE
 
     @property
@@ -52,16 +52,16 @@ class Pause:
         now = trio.current_time() - self._since if self._cause else 0.0
         return self._blocked_before + now
 
-    async def passed(self) -> None:
+    async def over(self) -> None:
         """Wait until the gate is open."""
         await self._open.wait()
 
-    def close(self, cause: Blocked) -> None:
+    def start(self, cause: Blocked) -> None:
         """Stop the connection because of `cause`."""
         if self._cause is None:
             self._since = trio.current_time()
             if self._since - self._opened_at > RELAPSE:
-                self._pause = FIRST_PAUSE
+                self._delay = FIRST_PAUSE
             self._open = trio.Event()
             log.warning("blocked", side=cause.side.value, reason=cause.reason, **self._told)
             self._cause = cause
@@ -78,8 +78,8 @@ class Pause:
         while True:
             await self._closed.wait()
             while (cause := self._cause) is not None:
-                await trio.sleep(min(max(self._pause, cause.after or 0.0), LONGEST_PAUSE))
-                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+                await trio.sleep(min(max(self._delay, cause.after or 0.0), LONGEST_PAUSE))
+                self._delay = min(self._delay * 2, LONGEST_PAUSE)
                 await self._probe(probes.get(cause.side, _nothing))
 
     async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
@@ -97,5 +97,5 @@ class Pause:
         self._opened_at = trio.current_time()
         self._closed = trio.Event()
         self._open.set()
-        self.opened()
+        self.ended()
         log.info("works again", **self._told)

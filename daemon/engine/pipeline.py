@@ -283,7 +283,7 @@ class Pipeline:
                 variant=variant,
                 cause=cause,
                 run=run,
-                sealed=self._context.vault.seal(name) if name else None,
+                encrypted=self._context.vault.encrypt(name) if name else None,
             )
             for variant, name in lost.items()
         ]
@@ -368,7 +368,7 @@ class Pipeline:
         return Again(
             claim=claim,
             due_at=None if spent else now + context.backoff(claim.attempts, after),
-            error=context.vault.seal(str(failure)),
+            error=context.vault.encrypt(str(failure)),
             row=verdict.row,
             awaits=sorted(verdict.awaits),
         )
@@ -378,7 +378,7 @@ class Pipeline:
             return None
         listed = [[problem.code, problem.message] for problem in bounded(problems)]
         issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
-        return IssueRow(self._context.fingerprint(issue), self._context.vault.seal(issue))
+        return IssueRow(self._context.fingerprint(issue), self._context.vault.encrypt(issue))
 
 
 def _tell_nobody(_ids: Collection[ExternalId]) -> None:

@@ -26,7 +26,7 @@ from daemon.errors import Failure, Rejected, Retry
 from daemon.listener.ignite import PulledPage
 from daemon.listener.routes import Refused
 from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product, Sku, StoreFacts
-from daemon.platforms.base import BAD_ID, BESIDE, Entity
+from daemon.platforms.base import BAD_ID, UNCACHED, Entity
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
 from daemon.sparklayer.customers import merged as merged_customer
@@ -198,7 +198,7 @@ def _name(context: ConnectionContext, data_type: str, cursor: str | None) -> str
 
 def _cursor(context: ConnectionContext, data_type: str, page: str | None) -> str:
     if page is None:
-        return BESIDE
+        return UNCACHED
     try:
         content = urlsafe_b64decode((page + "=" * (-len(page) % 4)).encode("ascii"))
         cursor = content[PRINT_SIZE:].decode()

@@ -16,7 +16,7 @@ from daemon.errors import MISSING_RIGHT, Blocked, Failure, Retry
 from daemon.model import Kind
 from daemon.platforms.base import Registration
 from daemon.storage import gaps, registrations
-from daemon.storage.gaps import Note
+from daemon.storage.gaps import Entry
 from daemon.storage.registrations import Found
 
 CHECK_EVERY = 3600.0
@@ -31,7 +31,7 @@ class Webhooks:
         self._context = context
         self._destination = destination
         self._attempts = 0
-        self._announced: Note | None = None
+        self._announced: Entry | None = None
 
     async def run(self) -> None:
         """Take care until cancelled."""
@@ -40,10 +40,10 @@ class Webhooks:
             await context.storage.write(registrations.forget, context.connection.id)
             return
         while True:
-            await context.gate.passed()
+            await context.pause.over()
             failure = await self._look(self._destination)
             if isinstance(failure, Blocked) and failure.reason not in MISSING_RIGHT:
-                context.gate.close(failure)
+                context.pause.start(failure)
             elif isinstance(failure, Retry):
                 await trio.sleep(context.backoff(self._attempts, failure.after))
                 self._attempts += 1
@@ -77,14 +77,14 @@ class Webhooks:
     async def _announce(self, found: Registration) -> None:
         """Note the gap that the changes to come will be known by, in case the daemon does not live to see their end."""
         context = self._context
-        self._announced = Note(
+        self._announced = Entry(
             connection_id=context.connection.id,
             kinds=[kind for kind in context.kind_states if kind in found.kinds],
             due_at=context.now() + context.platform_type.webhooks.active_after,
             at_once=found.fresh,
             maybe=True,
         )
-        await context.storage.write(gaps.note, self._announced)
+        await context.storage.write(gaps.entry, self._announced)
 
     async def _withdraw(self, but: Collection[Kind] = ()) -> None:
         """Forget what was announced and not done."""
@@ -94,13 +94,13 @@ class Webhooks:
 
     async def _store(self, found: Registration) -> None:
         context = self._context
-        sealed = context.vault.seal({"missing": dict(found.missing), "trouble": None})
+        encrypted = context.vault.encrypt({"missing": dict(found.missing), "trouble": None})
         now = Found(
             connection_id=context.connection.id,
             registered=found.registered,
             missing=len(found.missing),
             looked_at=context.now(),
-            sealed=sealed,
+            encrypted=encrypted,
         )
         await context.storage.write(registrations.store, now)
 
@@ -108,13 +108,13 @@ class Webhooks:
         """Keep what was found last, beside why it cannot be looked at now."""
         context = self._context
         before = await context.storage.read(registrations.found, context.connection.id)
-        told = context.vault.open(before.sealed) if before else None
+        told = context.vault.decrypt(before.encrypted) if before else None
         missing = told.get("missing", {}) if isinstance(told, dict) else {}
         now = Found(
             connection_id=context.connection.id,
             registered=before.registered if before else 0,
             missing=before.missing if before else 0,
             looked_at=before.looked_at if before else None,
-            sealed=context.vault.seal({"missing": missing, "trouble": str(error)}),
+            encrypted=context.vault.encrypt({"missing": missing, "trouble": str(error)}),
         )
         await context.storage.write(registrations.store, now)

@@ -79,7 +79,7 @@ class ConnectionRunner:
         probes = {Side.PLATFORM: self.context.platform.probe, Side.SPARKLAYER: self.context.sparklayer.probe}
         with self._helping:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._kept, Kind.STORE, partial(self.context.gate.run_prober, probes))
+                nursery.start_soon(self._kept, Kind.STORE, partial(self.context.pause.run_prober, probes))
                 nursery.start_soon(self._kept, Kind.STORE, Webhooks(self.context, self._destination).run)
                 retried_for = self.context.platform_type.webhooks.retried_for if self._destination else math.inf
                 if self._destination:
@@ -88,7 +88,7 @@ class ConnectionRunner:
                     nursery.start_soon(self._kept, kind, runner.run)
                     nursery.start_soon(self._kept, kind, Sweep(self.context, kind, runner, retried_for).run)
                     nursery.start_soon(self._kept, kind, GapReader(self.context, kind, runner, self._slots).run)
-                    nursery.start_soon(self._kept, kind, partial(self.context.kind_states[kind].gate.run_prober, {}))
+                    nursery.start_soon(self._kept, kind, partial(self.context.kind_states[kind].pause.run_prober, {}))
                 for kind in LOGGED_KINDS & self.full_syncs.keys():
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.context, kind).run)
 

@@ -43,7 +43,7 @@ class Supervisor:
 
     async def let_go(self, connection_id: ConnectionId) -> None:
         """Cancel the works of a connection, if there are any, and wait until they are gone."""
-        await self._tasks.dismiss(connection_id)
+        await self._tasks.stop(connection_id)
         runner = self._runners.pop(connection_id, None)
         if runner is not None:
             await _close(runner.context)
@@ -52,7 +52,7 @@ class Supervisor:
         """Work on a connection with other works than before; meanwhile the old ones are still found."""
         connection_id = runner.context.connection.id
         before = self._runners.get(connection_id)
-        await self._tasks.dismiss(connection_id)
+        await self._tasks.stop(connection_id)
         self.take_on(runner)
         if before is not None:
             await _close(before.context)

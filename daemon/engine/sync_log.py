@@ -40,7 +40,7 @@ class SyncLogWriter:
         """Send reports as they come to be owed."""
         context, attempts = self._context, 0
         while True:
-            await context.gate.passed()
+            await context.pause.over()
             report = await context.storage.write(sync_log.take, (context.connection.id, self._kind))
             if report is None:
                 await self._kind_state.report.wait()
@@ -53,7 +53,7 @@ class SyncLogWriter:
                 attempts += 1
             except Blocked as error:
                 if error.reason not in MISSING_RIGHT:
-                    context.gate.close(error)
+                    context.pause.start(error)
                 await trio.sleep(context.backoff(attempts, error.after))
                 attempts += 1
             except Retry as error:
@@ -118,9 +118,9 @@ class SyncLogWriter:
 
     def _errors(self, rows: Sequence[tuple[ExternalId, bytes, bytes]]) -> list[SyncError]:
         errors = []
-        for external_id, _, sealed in rows:
-            issue = self._context.vault.open(sealed)
-            assert isinstance(issue, dict)  # sealed by the pipeline
+        for external_id, _, encrypted in rows:
+            issue = self._context.vault.decrypt(encrypted)
+            assert isinstance(issue, dict)  # encrypted by the pipeline
             problems = issue["problems"]
             errors.append(
                 SyncError(

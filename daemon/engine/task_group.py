@@ -45,7 +45,7 @@ class TaskGroup(Generic[K]):
         if self._nursery is not None:
             self._nursery.start_soon(self._keep, key, member)
 
-    async def dismiss(self, key: K) -> None:
+    async def stop(self, key: K) -> None:
         """Cancel a task and wait until it is gone; what is not there needs nothing."""
         member = self._members.get(key)
         if member is None:

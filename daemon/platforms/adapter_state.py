@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 
 @frozen
-class Note:
+class Entry:
     """What is noted about `owner` under `name`."""
 
     owner: str
@@ -27,31 +27,31 @@ class Note:
 class AdapterState(Protocol):
     """The notes of one connection. Every method may raise StorageTrouble."""
 
-    async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
+    async def put(self, section: str, entries: Sequence[Entry], scan_id: int) -> None:
         """Write notes with `epoch`, or with the shelf's newest when that is newer; one that is there is replaced."""
         ...
 
-    async def replace(self, shelf: str, owner: str, notes: Sequence[Note], epoch: int) -> None:
+    async def replace(self, section: str, owner: str, entries: Sequence[Entry], scan_id: int) -> None:
         """Write notes of `owner` in place of all that it has."""
         ...
 
-    async def look_up(self, shelf: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    async def look_up(self, section: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return the texts of those of `owners` that have notes, by owner and name."""
         ...
 
-    async def next_owner(self, shelf: str, after: str) -> str | None:
+    async def next_owner(self, section: str, after: str) -> str | None:
         """Return the first owner behind `after` in the order of text; None when there is none."""
         ...
 
-    async def forget(self, shelf: str, owners: Sequence[str]) -> None:
+    async def forget(self, section: str, owners: Sequence[str]) -> None:
         """Take away all notes of `owners`."""
         ...
 
-    async def older(self, shelf: str, epoch: int, most: int) -> Sequence[str]:
+    async def older(self, section: str, scan_id: int, most: int) -> Sequence[str]:
         """Return `most` owners, those of the oldest epochs first, that have a note of an epoch before `epoch`."""
         ...
 
-    async def newest_epoch(self, shelf: str) -> int:
+    async def newest_scan_id(self, section: str) -> int:
         """Return the newest epoch that any note of the shelf has; 0 when it is empty."""
         ...
 
@@ -60,44 +60,44 @@ class AdapterState(Protocol):
 class MemoryAdapterState:
     """A shelf that is gone with the process."""
 
-    _notes: dict[tuple[str, str, str], tuple[str, int]] = field(factory=dict)
+    _entries: dict[tuple[str, str, str], tuple[str, int]] = field(factory=dict)
 
-    async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
+    async def put(self, section: str, entries: Sequence[Entry], scan_id: int) -> None:
         """Write notes; see `AdapterState`."""
-        newest = max(epoch, await self.newest_epoch(shelf))
-        self._notes.update(((shelf, note.owner, note.name), (note.text, newest)) for note in notes)
+        newest = max(scan_id, await self.newest_scan_id(section))
+        self._entries.update(((section, entry.owner, entry.name), (entry.text, newest)) for entry in entries)
 
-    async def replace(self, shelf: str, owner: str, notes: Sequence[Note], epoch: int) -> None:
+    async def replace(self, section: str, owner: str, entries: Sequence[Entry], scan_id: int) -> None:
         """Write all notes of an owner; see `AdapterState`."""
-        await self.forget(shelf, [owner])
-        await self.put(shelf, notes, epoch)
+        await self.forget(section, [owner])
+        await self.put(section, entries, scan_id)
 
-    async def look_up(self, shelf: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    async def look_up(self, section: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return notes by owner; see `AdapterState`."""
         found: dict[str, dict[str, str]] = {}
-        for (_, owner, name), (text, _) in self._of(shelf):
+        for (_, owner, name), (text, _) in self._of(section):
             if owner in owners:
                 found.setdefault(owner, {})[name] = text
         return found
 
-    async def next_owner(self, shelf: str, after: str) -> str | None:
+    async def next_owner(self, section: str, after: str) -> str | None:
         """Return the owner that follows; see `AdapterState`."""
-        return min((owner for (_, owner, _), _ in self._of(shelf) if owner > after), default=None)
+        return min((owner for (_, owner, _), _ in self._of(section) if owner > after), default=None)
 
-    async def forget(self, shelf: str, owners: Sequence[str]) -> None:
+    async def forget(self, section: str, owners: Sequence[str]) -> None:
         """Take notes away; see `AdapterState`."""
-        for key, _ in self._of(shelf):
+        for key, _ in self._of(section):
             if key[1] in owners:
-                del self._notes[key]
+                del self._entries[key]
 
-    async def older(self, shelf: str, epoch: int, most: int) -> Sequence[str]:
+    async def older(self, section: str, scan_id: int, most: int) -> Sequence[str]:
         """Return owners of old notes; see `AdapterState`."""
-        found = sorted((written, owner) for (_, owner, _), (_, written) in self._of(shelf) if written < epoch)
+        found = sorted((written, owner) for (_, owner, _), (_, written) in self._of(section) if written < scan_id)
         return list(dict.fromkeys(owner for _, owner in found))[:most]
 
-    async def newest_epoch(self, shelf: str) -> int:
+    async def newest_scan_id(self, section: str) -> int:
         """Return the newest epoch; see `AdapterState`."""
-        return max((epoch for _, (_, epoch) in self._of(shelf)), default=0)
+        return max((scan_id for _, (_, scan_id) in self._of(section)), default=0)
 
-    def _of(self, shelf: str) -> Iterable[tuple[tuple[str, str, str], tuple[str, int]]]:
-        return [(key, value) for key, value in self._notes.items() if key[0] == shelf]
+    def _of(self, section: str) -> Iterable[tuple[tuple[str, str, str], tuple[str, int]]]:
+        return [(key, value) for key, value in self._entries.items() if key[0] == section]

@@ -26,7 +26,7 @@ STORE = ExternalId("store")
 BAD_ID = "bad_id"
 """The reason of the Rejected that `read_one` raises for a text which can be no id of the platform."""
 
-BESIDE = ""
+UNCACHED = ""
 """The cursor of an enumeration from the beginning beside those that the engine relies on."""
 
 

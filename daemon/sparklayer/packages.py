@@ -105,11 +105,11 @@ def _matched(packages: Sequence[Body], held: Sequence[Body]) -> dict[int, int]:
 def _lines_of(packages: Sequence[Body], held: Sequence[Body]) -> dict[str, Body]:
     """Return what SparkLayer holds of each line, by our id of it: what has the id, else what has its SKU and no id."""
     known = {_id(line): line for line in held if _id(line)}
-    strangers = [line for line in held if not _id(line)]
+    unmanaged = [line for line in held if not _id(line)]
     for line in (line for package in packages for line in package["line_items"]):
-        alike = next((one for one in strangers if _names(one) & _names(line)), None)
+        alike = next((one for one in unmanaged if _names(one) & _names(line)), None)
         if _id(line) not in known and alike is not None:
-            strangers.remove(alike)
+            unmanaged.remove(alike)
             known[_id(line)] = alike
     return known
 

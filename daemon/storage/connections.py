@@ -1,4 +1,4 @@
-"""Which stores are linked to which sites, with their credentials sealed.
+"""Which stores are linked to which sites, with their credentials encrypted.
 
 The life of a connection (a CHECK repeats the states, a test walks the table):
 
@@ -41,13 +41,13 @@ TRANSITIONS: dict[tuple[str, str | None], set[str | None]] = {
 
 @frozen
 class Stored:
-    """A connection's row; `sealed` has its credentials. One `by_ignite` needs nobody else to name it."""
+    """A connection's row; `encrypted` has its credentials. One `by_ignite` needs nobody else to name it."""
 
     id: ConnectionId
     site: Site
     platform: str
     state: str
-    sealed: bytes = field(repr=False)
+    encrypted: bytes = field(repr=False)
     by_ignite: bool = False
     leaving_since: float | None = None
 
@@ -61,7 +61,7 @@ class Adopt:
 
     site: Site
     platform: str
-    sealed: bytes = field(repr=False)
+    encrypted: bytes = field(repr=False)
     now: float
     read_again: Sequence[Kind] = ()
 
@@ -72,7 +72,7 @@ class Begin:
 
     site: Site
     platform: str
-    sealed: bytes = field(repr=False)
+    encrypted: bytes = field(repr=False)
     now: float
     instead_of: Sequence[ConnectionId] = ()
 
@@ -82,7 +82,7 @@ class Renew:
     """Other credentials of an active connection."""
 
     id: ConnectionId
-    sealed: bytes = field(repr=False)
+    encrypted: bytes = field(repr=False)
     by_ignite: bool
 
 
@@ -92,7 +92,7 @@ class Leave:
 
     site: Site
     now: float
-    sealed: bytes | None = field(default=None, repr=False)
+    encrypted: bytes | None = field(default=None, repr=False)
 
 
 @frozen(kw_only=True)
@@ -123,7 +123,9 @@ def _adopt(conn: Connection, call: Adopt) -> Stored:
         _insert(conn, call, by_ignite=False)
     elif present.state == "active":
         conn.execute(
-            update(connections).where(connections.c.id == present.id).values(sealed=call.sealed, platform=call.platform)
+            update(connections)
+            .where(connections.c.id == present.id)
+            .values(encrypted=call.encrypted, platform=call.platform)
         )
         known = [kind for kind in call.read_again if newest(conn, present.id, kind) is not None]
         wishes = (
@@ -153,7 +155,7 @@ def renew(conn: Connection, calls: Sequence[Renew]) -> list[None]:
     """Store other credentials."""
     for call in calls:
         mine = (connections.c.id == call.id, connections.c.state == "active")
-        conn.execute(update(connections).where(*mine).values(sealed=call.sealed, by_ignite=call.by_ignite))
+        conn.execute(update(connections).where(*mine).values(encrypted=call.encrypted, by_ignite=call.by_ignite))
     return [None] * len(calls)
 
 
@@ -167,8 +169,8 @@ def _leave(conn: Connection, call: Leave) -> Stored | None:
     present = find(conn, call.site)
     if present is None or present.state != "active":
         return None
-    left = evolve(present, state="leaving", leaving_since=call.now, sealed=call.sealed or present.sealed)
-    values = {"state": left.state, "leaving_since": left.leaving_since, "sealed": left.sealed}
+    left = evolve(present, state="leaving", leaving_since=call.now, encrypted=call.encrypted or present.encrypted)
+    values = {"state": left.state, "leaving_since": left.leaving_since, "encrypted": left.encrypted}
     conn.execute(update(connections).where(connections.c.id == left.id).values(values))
     return left
 
@@ -201,7 +203,7 @@ def _wipe(conn: Connection, call: Wipe) -> None:
     if len(of_site(conn, Site(row.site_env, row.site_id))) > 1:
         conn.execute(delete(connections).where(*mine))
     else:
-        values = {"state": "gone", "sealed": call.blank, "leaving_since": None, "by_ignite": False}
+        values = {"state": "gone", "encrypted": call.blank, "leaving_since": None, "by_ignite": False}
         conn.execute(update(connections).where(*mine).values(values))
 
 
@@ -219,7 +221,7 @@ def _insert(conn: Connection, call: Adopt | Begin, *, by_ignite: bool) -> None:
             site_id=call.site.id,
             platform=call.platform,
             state="active",
-            sealed=call.sealed,
+            encrypted=call.encrypted,
             created_at=call.now,
             by_ignite=by_ignite,
         )
@@ -255,4 +257,4 @@ def _found(conn: Connection, site: Site) -> Stored:
 
 def _stored(row: Row[Any]) -> Stored:
     site = Site(row.site_env, row.site_id)
-    return Stored(row.id, site, row.platform, row.state, row.sealed, row.by_ignite, row.leaving_since)
+    return Stored(row.id, site, row.platform, row.state, row.encrypted, row.by_ignite, row.leaving_since)

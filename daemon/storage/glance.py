@@ -22,7 +22,7 @@ class Glance:
     """What a file has: sites by the state of their connection, encrypted values, and how many of them do not open."""
 
     states: dict[Site, str]
-    sealed: int = 0
+    encrypted: int = 0
     unreadable: int = 0
 
 
@@ -33,16 +33,16 @@ def glance(path: Path, vault: Vault | None) -> Glance:
             file.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
             there = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             states = _states(file) if connections.name in there else {}
-            sealed = unreadable = 0
+            encrypted = unreadable = 0
             for table in metadata.sorted_tables:
-                if vault is not None and table.name in there and "sealed" in table.columns:
-                    query = f"SELECT sealed FROM {table.name} WHERE sealed IS NOT NULL"  # noqa: S608  a name of ours
+                if vault is not None and table.name in there and "encrypted" in table.columns:
+                    query = f"SELECT encrypted FROM {table.name} WHERE encrypted IS NOT NULL"  # noqa: S608  a name of ours
                     for (value,) in file.execute(query):
-                        sealed += 1
+                        encrypted += 1
                         unreadable += not _opens(vault, value)
     except sqlite3.Error as error:
         raise StorageTrouble(f"database {path}: {error}", reason="storage") from error
-    return Glance(states=states, sealed=sealed, unreadable=unreadable)
+    return Glance(states=states, encrypted=encrypted, unreadable=unreadable)
 
 
 def _states(file: sqlite3.Connection) -> dict[Site, str]:
@@ -51,9 +51,9 @@ def _states(file: sqlite3.Connection) -> dict[Site, str]:
     return {Site(env, site_id): state for env, site_id, state in rows}
 
 
-def _opens(vault: Vault, sealed: bytes) -> bool:
+def _opens(vault: Vault, encrypted: bytes) -> bool:
     try:
-        vault.open(sealed)
+        vault.decrypt(encrypted)
     except ConfigError:
         return False
     return True

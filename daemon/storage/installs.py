@@ -1,6 +1,6 @@
 """Where a platform's app is installed, and which sites wait for an install: the store's credentials come with it.
 
-A site wishes for one store at a time. Credentials and wishes are sealed. A wish expires.
+A site wishes for one store at a time. Credentials and wishes are encrypted. A wish expires.
 """
 
 from collections.abc import Sequence
@@ -18,33 +18,33 @@ WISH_KEPT = 30 * 86_400.0
 
 @frozen(kw_only=True)
 class Install:
-    """An app is installed in a store; `sealed` has the store's settings value."""
+    """An app is installed in a store; `encrypted` has the store's settings value."""
 
     platform: str
     store_id: str
-    sealed: bytes = field(repr=False)
+    encrypted: bytes = field(repr=False)
     now: float
 
 
 @frozen(kw_only=True)
 class Wish:
-    """A site shall be connected to a store as soon as that is known; `sealed` has SparkLayer's key for the site."""
+    """A site shall be connected to a store as soon as that is known; `encrypted` has SparkLayer's key for the site."""
 
     site: Site
     store_id: str
-    sealed: bytes = field(repr=False)
+    encrypted: bytes = field(repr=False)
     now: float
 
 
 def install(conn: Connection, calls: Sequence[Install]) -> list[None]:
     """Store installs; one that is there is replaced."""
     new = insert(installs)
-    replacing = {name: new.excluded[name] for name in ("sealed", "installed_at")}
+    replacing = {name: new.excluded[name] for name in ("encrypted", "installed_at")}
     for call in calls:
         values = {
             "platform": call.platform,
             "store_id": call.store_id,
-            "sealed": call.sealed,
+            "encrypted": call.encrypted,
             "installed_at": call.now,
         }
         conn.execute(new.on_conflict_do_update(index_elements=["platform", "store_id"], set_=replacing), [values])
@@ -57,23 +57,23 @@ def forget_install(conn: Connection, platform: str, store_id: str) -> None:
 
 
 def installed(conn: Connection, store_id: str) -> list[tuple[str, bytes]]:
-    """Return the platforms where a store of this id has the app, with what is sealed."""
+    """Return the platforms where a store of this id has the app, with what is encrypted."""
     c = installs.c
-    query = select(c.platform, c.sealed).where(c.store_id == store_id).order_by(c.platform)
-    return [(row.platform, row.sealed) for row in conn.execute(query)]
+    query = select(c.platform, c.encrypted).where(c.store_id == store_id).order_by(c.platform)
+    return [(row.platform, row.encrypted) for row in conn.execute(query)]
 
 
 def wish(conn: Connection, calls: Sequence[Wish]) -> list[None]:
     """Store wishes; an earlier one of the same site is forgotten, and so are those that have expired."""
     forget_expired(conn, [call.now for call in calls])
     new = insert(wishes)
-    replacing = {name: new.excluded[name] for name in ("store_id", "sealed", "wished_at")}
+    replacing = {name: new.excluded[name] for name in ("store_id", "encrypted", "wished_at")}
     for call in calls:
         values = {
             "site_env": call.site.env,
             "site_id": call.site.id,
             "store_id": call.store_id,
-            "sealed": call.sealed,
+            "encrypted": call.encrypted,
             "wished_at": call.now,
         }
         conn.execute(new.on_conflict_do_update(index_elements=["site_env", "site_id"], set_=replacing), [values])
@@ -101,8 +101,8 @@ def forget_wish(conn: Connection, site: Site) -> None:
 
 
 def fulfillable(conn: Connection) -> list[tuple[Site, str, bytes]]:
-    """Return (site, store, sealed key) of the wishes whose store has the app, the oldest first."""
+    """Return (site, store, encrypted key) of the wishes whose store has the app, the oldest first."""
     c = wishes.c
     known = select(installs.c.store_id)
     rows = conn.execute(select(wishes).where(c.store_id.in_(known)).order_by(c.wished_at, c.site_env, c.site_id))
-    return [(Site(row.site_env, row.site_id), row.store_id, row.sealed) for row in rows]
+    return [(Site(row.site_env, row.site_id), row.store_id, row.encrypted) for row in rows]

@@ -19,10 +19,10 @@ from daemon.storage.tables import issues, synced
 
 @frozen
 class IssueRow:
-    """An issue as it is stored: the digest of what it says, and the sealed text itself."""
+    """An issue as it is stored: the digest of what it says, and the encrypted text itself."""
 
-    digest: bytes
-    sealed: bytes = field(repr=False)
+    fingerprint: bytes
+    encrypted: bytes = field(repr=False)
 
 
 def replace(
@@ -38,12 +38,13 @@ def replace(
         return
     c = issues.c
     mine = (c.connection_id == connection_id, c.kind == kind.value)
-    rows = conn.execute(select(c.external_id, c.digest, c.maybe_told).where(*mine, c.external_id.in_(ids)))
+    rows = conn.execute(select(c.external_id, c.fingerprint, c.maybe_told).where(*mine, c.external_id.in_(ids)))
     present = {row.external_id: row for row in rows}
     opened = [
         (external_id, issue)
         for external_id, issue, report in entities
-        if issue is not None and (report or external_id not in present or present[external_id].digest != issue.digest)
+        if issue is not None
+        and (report or external_id not in present or present[external_id].fingerprint != issue.fingerprint)
     ]
     resolved = [external_id for external_id, issue, _ in entities if issue is None and external_id in present]
     told = [
@@ -63,9 +64,11 @@ def replace(
 
 
 def listed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[tuple[ExternalId, float, bytes]]:
-    """Return the open issues of a kind as (id, since when, sealed text), the oldest first."""
+    """Return the open issues of a kind as (id, since when, encrypted text), the oldest first."""
     c = issues.c
-    query = select(c.external_id, c.opened_at, c.sealed).where(c.connection_id == connection_id, c.kind == kind.value)
+    query = select(c.external_id, c.opened_at, c.encrypted).where(
+        c.connection_id == connection_id, c.kind == kind.value
+    )
     return [(row[0], row[1], row[2]) for row in conn.execute(query.order_by(c.opened_at, c.external_id))]
 
 
@@ -86,15 +89,15 @@ def _open(
     conn.execute(
         new.on_conflict_do_update(
             index_elements=["connection_id", "kind", "external_id"],
-            set_={"digest": new.excluded.digest, "sealed": new.excluded.sealed, "untold": True},
+            set_={"fingerprint": new.excluded.fingerprint, "encrypted": new.excluded.encrypted, "untold": True},
         ),
         [
             {
                 "connection_id": connection_id,
                 "kind": kind.value,
                 "external_id": external_id,
-                "digest": issue.digest,
-                "sealed": issue.sealed,
+                "fingerprint": issue.fingerprint,
+                "encrypted": issue.encrypted,
                 "untold": True,
                 "maybe_told": external_id in doubtful,
                 "opened_at": now,
@@ -144,8 +147,8 @@ def told(conn: Connection, connection_id: ConnectionId, kind: Kind, sent: Sequen
                 c.connection_id == connection_id,
                 c.kind == kind.value,
                 c.external_id == bindparam("b_id"),
-                c.digest == bindparam("b_digest"),
+                c.fingerprint == bindparam("b_digest"),
             )
             .values(untold=False),
-            [{"b_id": external_id, "b_digest": digest} for external_id, digest in sent],
+            [{"b_id": external_id, "b_digest": fingerprint} for external_id, fingerprint in sent],
         )

@@ -24,7 +24,7 @@ class Row:
     """One entity's row."""
 
     external_id: ExternalId
-    digest: bytes | None
+    fingerprint: bytes | None
     parts: bytes = field(repr=False)
 
 
@@ -48,7 +48,7 @@ def look_up(
     """Return the rows of `ids` that exist."""
     c = ledger.c
     found = conn.execute(
-        select(c.external_id, c.digest, c.parts).where(
+        select(c.external_id, c.fingerprint, c.parts).where(
             c.connection_id == connection_id, c.kind == kind.value, c.external_id.in_(ids)
         )
     )
@@ -58,7 +58,7 @@ def look_up(
 def confirmed_id(conn: Connection, connection_id: ConnectionId, kind: Kind, other_than: str) -> str | None:
     """Return the id of an entity that SparkLayer surely has, each time another one; None when there is none."""
     c = ledger.c
-    sure = (c.connection_id == connection_id, c.kind == kind.value, c.digest.is_not(None))
+    sure = (c.connection_id == connection_id, c.kind == kind.value, c.fingerprint.is_not(None))
     query = select(c.external_id).where(*sure, c.external_id != other_than)
     found: str | None = conn.execute(query.order_by(func.random()).limit(1)).scalar()
     return found
@@ -68,7 +68,7 @@ def confirmed_key(conn: Connection, connection_id: ConnectionId, kind: Kind, oth
     """Return a key whose owner SparkLayer surely has, as `confirmed_id` does."""
     c, owned = ledger.c, tables.owners.c
     same = and_(owned.connection_id == c.connection_id, owned.kind == c.kind, owned.external_id == c.external_id)
-    sure = (c.connection_id == connection_id, c.kind == kind.value, c.digest.is_not(None))
+    sure = (c.connection_id == connection_id, c.kind == kind.value, c.fingerprint.is_not(None))
     query = select(owned.key).join(ledger, same).where(*sure, owned.key != other_than)
     found: str | None = conn.execute(query.order_by(func.random()).limit(1)).scalar()
     return found
@@ -132,7 +132,7 @@ def store(conn: Connection, connection_id: ConnectionId, kind: Kind, rows: Seque
                 "connection_id": connection_id,
                 "kind": kind.value,
                 "external_id": row.external_id,
-                "digest": row.digest,
+                "fingerprint": row.fingerprint,
                 "parts": row.parts,
                 "settled_run": run,
                 "seen_run": run,
@@ -167,7 +167,7 @@ _ROW = insert(ledger)
 _STORE = Prepared(
     _ROW.on_conflict_do_update(
         index_elements=["connection_id", "kind", "external_id"],
-        set_={name: _ROW.excluded[name] for name in ("digest", "parts", "settled_run")},
+        set_={name: _ROW.excluded[name] for name in ("fingerprint", "parts", "settled_run")},
     ),
     *ledger.columns.keys(),
 )

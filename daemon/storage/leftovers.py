@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 from daemon.model import ConnectionId, ExternalId, Kind, Sku
 from daemon.storage import ledger as ledgers
 from daemon.storage.outbox import active
-from daemon.storage.tables import in_parts, issues, ledger, outbox, owners, removals, shelf
+from daemon.storage.tables import adapter_state, in_parts, issues, ledger, outbox, owners, removals
 
 PREFIX = "sku:"
 _AFTER = "sku;"
@@ -39,7 +39,7 @@ class Unread:
     """Entities that the ledger knows nothing of, and that may have keys: how many wait, and the issues of others."""
 
     waiting: int
-    sealed: Sequence[bytes] = field(repr=False)
+    encrypted: Sequence[bytes] = field(repr=False)
 
 
 def leftover(sku: Sku) -> ExternalId:
@@ -59,27 +59,29 @@ def owe(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
     if conn.execute(select(c.external_id).where(*mine).limit(1)).first() is None:
         row = {
             "connection_id": connection_id,
-            "shelf": SHELF,
+            "section": SHELF,
             "owner": kind.value,
             "name": OWED,
             "text": "",
-            "epoch": 0,
+            "scan_id": 0,
         }
-        conn.execute(insert(shelf).on_conflict_do_nothing(), [row])
+        conn.execute(insert(adapter_state).on_conflict_do_nothing(), [row])
 
 
 def owed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
     """Return whether a look at SparkLayer is owed since the ledger was empty."""
-    c = shelf.c
-    mine = (c.connection_id == connection_id, c.shelf == SHELF, c.owner == kind.value)
+    c = adapter_state.c
+    mine = (c.connection_id == connection_id, c.section == SHELF, c.owner == kind.value)
     return conn.execute(select(c.name).where(*mine)).first() is not None
 
 
 def settle_debt(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -> list[None]:
     """Note that nothing is owed any more."""
-    c = shelf.c
+    c = adapter_state.c
     for connection_id, kind in calls:
-        conn.execute(delete(shelf).where(c.connection_id == connection_id, c.shelf == SHELF, c.owner == kind.value))
+        conn.execute(
+            delete(adapter_state).where(c.connection_id == connection_id, c.section == SHELF, c.owner == kind.value)
+        )
     return [None] * len(calls)
 
 
@@ -92,15 +94,17 @@ def unread(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Unread:
         ~exists().where(c.connection_id == connection_id, c.kind == kind.value, c.external_id == row.external_id),
     )
     told = issues.c
-    open_issues = select(told.sealed).where(
+    open_issues = select(told.encrypted).where(
         told.connection_id == connection_id,
         told.kind == kind.value,
         ~exists().where(c.connection_id == connection_id, c.kind == kind.value, c.external_id == told.external_id),
     )
-    return Unread(waiting=len(conn.execute(waiting).all()), sealed=[sealed for (sealed,) in conn.execute(open_issues)])
+    return Unread(
+        waiting=len(conn.execute(waiting).all()), encrypted=[encrypted for (encrypted,) in conn.execute(open_issues)]
+    )
 
 
-def note(conn: Connection, calls: Sequence[Found]) -> list[int]:
+def entry(conn: Connection, calls: Sequence[Found]) -> list[int]:
     """Note the leftovers among what SparkLayer has; return how many there are."""
     alive = active(conn, (call.connection_id for call in calls))
     return [_note(conn, call) if call.connection_id in alive else 0 for call in calls]

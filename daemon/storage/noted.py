@@ -13,14 +13,14 @@ from daemon.storage.removals import Shown
 
 @frozen(kw_only=True)
 class Change:
-    """The entity's row in the outbox; `sealed` has its last error."""
+    """The entity's row in the outbox; `encrypted` has its last error."""
 
     state: str
     attempts: int
     since: float
     due_at: float
     run: int | None = None
-    sealed: bytes | None = field(default=None, repr=False)
+    encrypted: bytes | None = field(default=None, repr=False)
 
 
 @frozen(kw_only=True)
@@ -55,7 +55,7 @@ def noted(conn: Connection, connection_id: ConnectionId, kind: Kind, external_id
     change, issue = row(tables.outbox), row(tables.issues)
     return Noted(
         change=None if change is None else _change(change),
-        issue=None if issue is None else issue.sealed,
+        issue=None if issue is None else issue.encrypted,
         held=[one for one in removals.listed(conn, connection_id, kind) if one.external_id == external_id],
         told=row(tables.ledger) is not None,
         reading=conn.execute(select(runs.id).where(*mine).limit(1)).scalar(),
@@ -69,5 +69,5 @@ def _change(row: Row[Any]) -> Change:
         since=row.first_queued_at,
         due_at=row.due_at,
         run=row.full_sync_id,
-        sealed=row.sealed,
+        encrypted=row.encrypted,
     )

@@ -89,11 +89,11 @@ class Depth:
 
 @frozen(kw_only=True)
 class Retrying:
-    """An entity of a full sync that was tried in vain; `sealed` has its last error."""
+    """An entity of a full sync that was tried in vain; `encrypted` has its last error."""
 
     external_id: ExternalId
     attempts: int
-    sealed: bytes | None = field(repr=False)
+    encrypted: bytes | None = field(repr=False)
 
 
 def active(conn: Connection, ids: Iterable[ConnectionId]) -> set[ConnectionId]:
@@ -230,9 +230,12 @@ def retrying(conn: Connection, run: RunId, most: int) -> tuple[list[Retrying], i
     c = outbox.c
     mine = (c.full_sync_id == run, c.attempts > 0)
     rows = conn.execute(
-        select(c.external_id, c.attempts, c.sealed).where(*mine).order_by(c.attempts.desc(), c.external_id).limit(most)
+        select(c.external_id, c.attempts, c.encrypted)
+        .where(*mine)
+        .order_by(c.attempts.desc(), c.external_id)
+        .limit(most)
     )
-    found = [Retrying(external_id=one, attempts=attempts, sealed=sealed) for one, attempts, sealed in rows]
+    found = [Retrying(external_id=one, attempts=attempts, encrypted=encrypted) for one, attempts, encrypted in rows]
     count = conn.execute(select(func.count()).where(*mine)).scalar_one() if len(found) == most else len(found)
     return found, count
 
@@ -267,7 +270,7 @@ _OLDEST = (
 _DUE = Prepared(_OLDEST.where(outbox.c.due_at <= bindparam("now")))
 _DUE_BY_A_JUMP = Prepared(_OLDEST.where(outbox.c.due_at > bindparam("now") + MAX_BACKOFF))
 _NEXT = Prepared(select(func.min(outbox.c.due_at)).where(*_OF_A_LANE, outbox.c.due_at > bindparam("after")))
-_LATER = {"sealed", "parked_run"}
+_LATER = {"encrypted", "parked_run"}
 _TAG = Prepared(outbox.insert(), *(column.name for column in outbox.columns if column.name not in _LATER))
 _NEW = insert(outbox).values(revision=1, attempts=0, state="pending")
 # A clock that was ahead must not have a row wait for more changes until its time comes.

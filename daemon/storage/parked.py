@@ -12,13 +12,13 @@ from daemon.storage.tables import in_parts, outbox
 
 @frozen(kw_only=True)
 class Parked:
-    """One parked change; `sealed` has its last error."""
+    """One parked change; `encrypted` has its last error."""
 
     kind: Kind
     external_id: ExternalId
     attempts: int
     since: float
-    sealed: bytes | None = field(repr=False)
+    encrypted: bytes | None = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -34,13 +34,13 @@ class Choice:
 def parked(conn: Connection, connection_id: ConnectionId) -> list[Parked]:
     """Return what is parked, the oldest first."""
     c = outbox.c
-    query = select(c.kind, c.external_id, c.attempts, c.first_queued_at, c.sealed)
+    query = select(c.kind, c.external_id, c.attempts, c.first_queued_at, c.encrypted)
     rows = conn.execute(
         query.where(c.connection_id == connection_id, c.state == "parked").order_by(c.first_queued_at, c.external_id)
     )
     return [
-        Parked(kind=Kind(kind), external_id=external_id, attempts=attempts, since=since, sealed=sealed)
-        for kind, external_id, attempts, since, sealed in rows
+        Parked(kind=Kind(kind), external_id=external_id, attempts=attempts, since=since, encrypted=encrypted)
+        for kind, external_id, attempts, since, encrypted in rows
     ]
 
 

@@ -21,26 +21,26 @@ from daemon.storage.tables import registrations
 class Found:
     """A registration as found at `looked_at`; None: it never could be looked at. Both numbers count scopes.
 
-    `sealed` has {"missing": {scope: why}, "trouble": why it could not be looked at, or None}.
+    `encrypted` has {"missing": {scope: why}, "trouble": why it could not be looked at, or None}.
     """
 
     connection_id: ConnectionId
     registered: int
     missing: int
     looked_at: float | None
-    sealed: bytes = field(repr=False)
+    encrypted: bytes = field(repr=False)
 
 
 def store(conn: Connection, calls: Sequence[Found]) -> list[None]:
     """Note how registrations were found."""
     alive = active(conn, (call.connection_id for call in calls))
     new = insert(registrations)
-    values = {name: new.excluded[name] for name in ("registered", "missing", "looked_at", "sealed")}
+    values = {name: new.excluded[name] for name in ("registered", "missing", "looked_at", "encrypted")}
     upsert = new.on_conflict_do_update(index_elements=["connection_id"], set_=values)
     for call in calls:
         if call.connection_id in alive:
             numbers = {"registered": call.registered, "missing": call.missing, "looked_at": call.looked_at}
-            conn.execute(upsert, [{"connection_id": call.connection_id, "sealed": call.sealed, **numbers}])
+            conn.execute(upsert, [{"connection_id": call.connection_id, "encrypted": call.encrypted, **numbers}])
     return [None] * len(calls)
 
 
@@ -60,7 +60,7 @@ def peek(path: Path) -> dict[Site, Found]:
     if not path.exists():
         return {}
     query = (
-        "SELECT site_env, site_id, connection_id, registered, missing, looked_at, registrations.sealed"
+        "SELECT site_env, site_id, connection_id, registered, missing, looked_at, registrations.encrypted"
         " FROM registrations JOIN connections ON connections.id = connection_id WHERE state = 'active'"
     )
     try:
@@ -68,7 +68,7 @@ def peek(path: Path) -> dict[Site, Found]:
             rows = database.execute(query).fetchall()
     except sqlite3.Error:
         return {}
-    names = ("connection_id", "registered", "missing", "looked_at", "sealed")
+    names = ("connection_id", "registered", "missing", "looked_at", "encrypted")
     return {Site(env, site_id): Found(**dict(zip(names, row, strict=True))) for env, site_id, *row in rows}
 
 

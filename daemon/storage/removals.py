@@ -11,7 +11,7 @@ A removal is that of an entity, or of one of its variants. It is noted here wher
 
 `removal_allowed` decides, on counts alone. Live removals are counted over the last hour, a run's over the run, and each
 together with all that went in another way in the last hour without a person's permission. Held removals of earlier
-hours and runs are counted no more. Names are encrypted (`sealed`).
+hours and runs are counted no more. Names are encrypted (`encrypted`).
 """
 
 from collections import Counter
@@ -58,7 +58,7 @@ class Removal:
     variant: VariantId = WHOLE
     cause: Cause
     run: RunId | None = None
-    sealed: bytes | None = field(default=None, repr=False)
+    encrypted: bytes | None = field(default=None, repr=False)
     """The encrypted name; None where the store told none."""
 
     @property
@@ -103,7 +103,7 @@ class Shown:
     variant: VariantId
     cause: Cause
     since: float
-    sealed: bytes | None = field(repr=False)
+    encrypted: bytes | None = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -242,7 +242,7 @@ class _Limit:
 def _note(conn: Connection, call: Decided, states: Sequence[tuple[Removal, str]]) -> None:
     new = insert(removals)
     keys = ["connection_id", "kind", "external_id", "variant"]
-    changed = {name: new.excluded[name] for name in ("cause", "state", "run", "decided_at", "sealed")}
+    changed = {name: new.excluded[name] for name in ("cause", "state", "run", "decided_at", "encrypted")}
     fixed = {"connection_id": call.connection_id, "kind": call.kind.value, "decided_at": call.now}
     if states:
         rows = [{**fixed, **asdict(removal), "state": state} for removal, state in states]
@@ -336,7 +336,7 @@ def listed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[Sh
             variant=VariantId(row.variant),
             cause=row.cause,
             since=row.decided_at,
-            sealed=row.sealed,
+            encrypted=row.encrypted,
         )
         for row in rows
     ]

@@ -99,8 +99,8 @@ def _prepare(backup: Path, partial: Path, vault: Vault, now: float) -> None:
                 upgrade(conn)
             except ConfigError as error:
                 raise ConfigError(f"{backup}: {str(error).removeprefix('database: ')}") from error
-            for (sealed,) in conn.execute(select(meta.c.sealed)):
-                vault.open(sealed)
+            for (encrypted,) in conn.execute(select(meta.c.encrypted)):
+                vault.decrypt(encrypted)
             _mark(conn, now)
     except (sqlite3.Error, DatabaseError) as error:
         words = str(error.orig if isinstance(error, DatabaseError) else error)

@@ -1,4 +1,4 @@
-"""Renews what is sealed with the first of the configured keys, so that the older ones may leave the configuration."""
+"""Renews what is encrypted with the first of the configured keys, so that the older ones may leave the configuration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,22 +21,22 @@ class Renewed:
     after: bytes = field(repr=False)
 
 
-async def renew_seals(storage: Storage, vault: Vault) -> None:
+async def renew_encryption(storage: Storage, vault: Vault) -> None:
     """Seal everything anew. Raises ConfigError when none of the keys opens a row, and StorageTrouble."""
     for table in metadata.sorted_tables:
-        if "sealed" in table.columns:
-            for key, sealed in await storage.read(_sealed, table):
-                await storage.write(_store, Renewed(table, key, sealed, vault.renew(sealed)))
+        if "encrypted" in table.columns:
+            for key, encrypted in await storage.read(_encrypted, table):
+                await storage.write(_store, Renewed(table, key, encrypted, vault.renew(encrypted)))
 
 
-def _sealed(conn: Connection, table: Table) -> list[tuple[tuple[Any, ...], bytes]]:
-    rows = conn.execute(select(*table.primary_key.columns, table.c.sealed).where(table.c.sealed.is_not(None)))
+def _encrypted(conn: Connection, table: Table) -> list[tuple[tuple[Any, ...], bytes]]:
+    rows = conn.execute(select(*table.primary_key.columns, table.c.encrypted).where(table.c.encrypted.is_not(None)))
     return [(tuple(row[:-1]), row[-1]) for row in rows]
 
 
 def _store(conn: Connection, calls: Sequence[Renewed]) -> list[None]:
     for call in calls:
         mine = [column == value for column, value in zip(call.table.primary_key.columns, call.key, strict=True)]
-        same = call.table.c.sealed == call.before
-        conn.execute(update(call.table).where(*mine, same).values(sealed=call.after))
+        same = call.table.c.encrypted == call.before
+        conn.execute(update(call.table).where(*mine, same).values(encrypted=call.after))
     return [None] * len(calls)

@@ -51,7 +51,7 @@ class Done:
 
 @frozen(kw_only=True)
 class Again:
-    """The entity must be tried again at `due_at`, or is parked when that is None. `error` is sealed.
+    """The entity must be tried again at `due_at`, or is parked when that is None. `error` is encrypted.
 
     `row` has the parts that were confirmed nevertheless. In `awaits` is the parent that it waits for.
     """
@@ -154,7 +154,7 @@ def _begin_anew(conn: Connection, call: Settlement, claims: Sequence[Claim]) -> 
             full_sync_id=case((c.full_sync_id == bindparam("b_run"), None), else_=c.full_sync_id),
             attempts=0,
             first_queued_at=call.now,
-            sealed=None,
+            encrypted=None,
         ),
         [{"b_id": claim.external_id, "b_run": claim.run} for claim in claims],
     )
@@ -174,7 +174,7 @@ def _retries(conn: Connection, call: Settlement) -> None:
         conn.execute(
             update(outbox)
             .where(*mine)
-            .values(attempts=c.attempts + 1, due_at=bindparam("b_due"), sealed=bindparam("b_error")),
+            .values(attempts=c.attempts + 1, due_at=bindparam("b_due"), encrypted=bindparam("b_error")),
             [{"b_id": item.claim.external_id, "b_due": item.due_at, "b_error": item.error} for item in later],
         )
     errors = {item.claim: item.error for item in call.again if item.due_at is None}
@@ -188,7 +188,7 @@ def _retries(conn: Connection, call: Settlement) -> None:
                 attempts=c.attempts + 1,
                 full_sync_id=None,
                 parked_run=ledgers.latest_run(conn, call.connection_id, call.kind),
-                sealed=bindparam("b_error"),
+                encrypted=bindparam("b_error"),
             ),
             [{"b_id": claim.external_id, "b_error": errors[claim]} for claim in parked],
         )
@@ -216,7 +216,7 @@ def _doubt(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> N
     c = ledger.c
     mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
     for part in in_parts(ids):
-        conn.execute(update(ledger).where(*mine, c.external_id.in_(part)).values(digest=None))
+        conn.execute(update(ledger).where(*mine, c.external_id.in_(part)).values(fingerprint=None))
 
 
 def _named(call: Settlement) -> dict[ExternalId, ExternalId | None]:
@@ -342,9 +342,9 @@ def _note_waiters(conn: Connection, call: Settlement, waiting: Collection[tuple[
 
 def _arrived(conn: Connection, call: Settlement, awaited: Collection[ExternalId]) -> set[Key]:
     """Return the keys of parents whose children need not wait: those just confirmed, and those that were already."""
-    confirmed = {done.claim.external_id for done in call.done if done.parent and done.row and done.row.digest}
+    confirmed = {done.claim.external_id for done in call.done if done.parent and done.row and done.row.fingerprint}
     there = ledgers.look_up(conn, call.connection_id, call.kind, list(awaited)) if awaited else {}
-    confirmed.update(external_id for external_id, row in there.items() if row.digest is not None)
+    confirmed.update(external_id for external_id, row in there.items() if row.fingerprint is not None)
     return {PARENT + external_id for external_id in confirmed}
 
 

@@ -23,7 +23,7 @@ MAX_ERRORS = 5000
 class Report:
     """What is sent next: a PUT when `full`, else a PATCH.
 
-    `errors` are (id, digest, sealed), `resolved` (id, revision). `run` is the run whose start (PUT) or end (PATCH)
+    `errors` are (id, digest, encrypted), `resolved` (id, revision). `run` is the run whose start (PUT) or end (PATCH)
     this tells; the two timestamps and `succeeded` are those of the sync-log as it shall be afterwards.
     """
 
@@ -75,13 +75,13 @@ def _errors(
     """Return what a report says of issues: all of them in a PUT, else the untold ones that there is room for."""
     c = issues.c
     mine = (c.connection_id == connection_id, c.kind == kind.value)
-    query = select(c.external_id, c.digest, c.sealed).where(*mine).order_by(c.opened_at, c.external_id)
+    query = select(c.external_id, c.fingerprint, c.encrypted).where(*mine).order_by(c.opened_at, c.external_id)
     if everything:
-        return [(row.external_id, row.digest, row.sealed) for row in conn.execute(query.limit(MAX_ERRORS))]
+        return [(row.external_id, row.fingerprint, row.encrypted) for row in conn.execute(query.limit(MAX_ERRORS))]
     told = conn.execute(select(func.count()).where(*mine, c.maybe_told)).scalar_one()
     known = conn.execute(query.where(c.untold, c.maybe_told)).all()
     new = conn.execute(query.where(c.untold, ~c.maybe_told).limit(max(0, MAX_ERRORS - told))).all()
-    return [(row.external_id, row.digest, row.sealed) for row in (*known, *new)]
+    return [(row.external_id, row.fingerprint, row.encrypted) for row in (*known, *new)]
 
 
 def _resolved(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[tuple[ExternalId, int]]:
@@ -127,7 +127,7 @@ def confirm(conn: Connection, calls: Sequence[Report]) -> list[None]:
 def _confirm(conn: Connection, report: Report) -> None:
     if report.full:
         issue_table.tell_anew(conn, report.connection_id, report.kind)
-    issue_table.told(conn, report.connection_id, report.kind, [(i, digest) for i, digest, _ in report.errors])
+    issue_table.told(conn, report.connection_id, report.kind, [(i, fingerprint) for i, fingerprint, _ in report.errors])
     c = synced.c
     if report.resolved:
         conn.execute(

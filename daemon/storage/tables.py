@@ -2,7 +2,7 @@
 
 A table with a column `connection_id` has rows of connections, by their surrogate key, so that a row of an earlier
 generation can never be taken for one of the present; all of them go with their connection. Times are seconds since
-the epoch. A column named `sealed` is encrypted by `Vault`: it holds credentials or texts that may quote a person's
+the epoch. A column named `encrypted` is encrypted by `Vault`: it holds credentials or texts that may quote a person's
 data. Nothing else here is about persons: the outbox holds ids, the ledger ids and keyed fingerprints.
 """
 
@@ -30,7 +30,7 @@ meta = Table(
     "meta",
     metadata,
     Column("name", String, primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("encrypted", LargeBinary, nullable=False),
 )
 
 connections = Table(
@@ -41,7 +41,7 @@ connections = Table(
     Column("site_id", String, nullable=False),
     Column("platform", String, nullable=False),
     Column("state", String, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("encrypted", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("by_ignite", Boolean, nullable=False, default=False),
     Column("leaving_since", Float),
@@ -55,7 +55,7 @@ installs = Table(
     metadata,
     Column("platform", String, primary_key=True),
     Column("store_id", String, primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("encrypted", LargeBinary, nullable=False),
     Column("installed_at", Float, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -66,7 +66,7 @@ wishes = Table(
     Column("site_env", String, primary_key=True),
     Column("site_id", String, primary_key=True),
     Column("store_id", String, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("encrypted", LargeBinary, nullable=False),
     Column("wished_at", Float, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -84,7 +84,7 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("first_queued_at", Float, nullable=False),
     Column("state", String, nullable=False),
-    Column("sealed", LargeBinary),
+    Column("encrypted", LargeBinary),
     Column("parked_run", Integer),
     CheckConstraint("state in ('pending', 'parked')", name="state"),
     CheckConstraint("state <> 'parked' or full_sync_id is null", name="parked_rows_leave_their_run"),
@@ -99,7 +99,7 @@ ledger = Table(
     Column("connection_id", Integer, primary_key=True),
     Column("kind", String, primary_key=True),
     Column("external_id", String, primary_key=True),
-    Column("digest", LargeBinary),
+    Column("fingerprint", LargeBinary),
     Column("parts", LargeBinary, nullable=False),
     Column("settled_run", Integer, nullable=False),
     Column("seen_run", Integer, nullable=False),
@@ -127,15 +127,15 @@ waiters = Table(
     sqlite_with_rowid=False,
 )
 
-shelf = Table(
-    "shelf",
+adapter_state = Table(
+    "adapter_state",
     metadata,
     Column("connection_id", Integer, primary_key=True),
-    Column("shelf", String, primary_key=True),
+    Column("section", String, primary_key=True),
     Column("owner", String, primary_key=True),
     Column("name", String, primary_key=True),
     Column("text", String, nullable=False),
-    Column("epoch", Integer, nullable=False),
+    Column("scan_id", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -172,8 +172,8 @@ issues = Table(
     Column("connection_id", Integer, primary_key=True),
     Column("kind", String, primary_key=True),
     Column("external_id", String, primary_key=True),
-    Column("digest", LargeBinary, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("encrypted", LargeBinary, nullable=False),
     Column("untold", Boolean, nullable=False),
     Column("maybe_told", Boolean, nullable=False),
     Column("opened_at", Float, nullable=False),
@@ -232,7 +232,7 @@ removals = Table(
     Column("state", String, nullable=False),
     Column("run", Integer),
     Column("decided_at", Float, nullable=False),
-    Column("sealed", LargeBinary),
+    Column("encrypted", LargeBinary),
     CheckConstraint("cause in ('absent', 'deleted', 'excluded', 'variant')", name="cause"),
     CheckConstraint("state in ('waiting', 'held', 'allowed', 'going')", name="state"),
     sqlite_with_rowid=False,
@@ -255,7 +255,7 @@ registrations = Table(
     Column("registered", Integer, nullable=False),
     Column("missing", Integer, nullable=False),
     Column("looked_at", Float),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("encrypted", LargeBinary, nullable=False),
 )
 
 PARAMETERS = 30_000

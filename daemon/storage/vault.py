@@ -2,7 +2,7 @@
 
 The first key encrypts, every key decrypts, so that keys can be rotated without downtime. A key is any text; it is
 stretched by HKDF, which is right for random keys and wrong for passwords, hence the minimum length in the
-configuration. `Fingerprint` is the keyed hash of the ledger: its own random key is stored sealed, so rotating the
+configuration. `Fingerprint` is the keyed hash of the ledger: its own random key is stored encrypted, so rotating the
 vault's keys changes no fingerprint.
 """
 
@@ -29,18 +29,18 @@ class Vault:
     def __init__(self, keys: Sequence[Secret]) -> None:
         self._fernet = MultiFernet([Fernet(_stretched(key)) for key in keys])
 
-    def seal(self, value: object) -> bytes:
+    def encrypt(self, value: object) -> bytes:
         """Encrypt anything JSON can hold."""
         return self._fernet.encrypt(msgspec.json.encode(value))
 
-    def renew(self, sealed: bytes) -> bytes:
+    def renew(self, encrypted: bytes) -> bytes:
         """Encrypt with the first key what any of the keys decrypts. Raises ConfigError when none of them fits."""
-        return self.seal(self.open(sealed))
+        return self.encrypt(self.decrypt(encrypted))
 
-    def open(self, sealed: bytes) -> object:
+    def decrypt(self, encrypted: bytes) -> object:
         """Decrypt what `seal` made. Raises ConfigError when none of the keys fits."""
         try:
-            return msgspec.json.decode(self._fernet.decrypt(sealed))
+            return msgspec.json.decode(self._fernet.decrypt(encrypted))
         except InvalidToken as error:
             raise ConfigError(
                 "security.secret_keys: none of the keys opens the database; put the earlier key into the list"
@@ -61,8 +61,8 @@ class Fingerprint:
 
 async def load_fingerprint(storage: Storage, vault: Vault) -> Fingerprint:
     """Read the fingerprint key, making one in a new database."""
-    sealed = await storage.write(_stored_or, vault.seal(secrets.token_hex(32)))
-    return Fingerprint(bytes.fromhex(str(vault.open(sealed))))
+    encrypted = await storage.write(_stored_or, vault.encrypt(secrets.token_hex(32)))
+    return Fingerprint(bytes.fromhex(str(vault.decrypt(encrypted))))
 
 
 def heartbeat(conn: Connection, calls: Sequence[None]) -> list[None]:
@@ -72,10 +72,10 @@ def heartbeat(conn: Connection, calls: Sequence[None]) -> list[None]:
 
 
 def _stored_or(conn: Connection, calls: Sequence[bytes]) -> list[bytes]:
-    found = conn.execute(select(meta.c.sealed).where(meta.c.name == "fingerprint_key")).scalar()
+    found = conn.execute(select(meta.c.encrypted).where(meta.c.name == "fingerprint_key")).scalar()
     if found is None:
         found = calls[0]
-        conn.execute(meta.insert().values(name="fingerprint_key", sealed=found))
+        conn.execute(meta.insert().values(name="fingerprint_key", encrypted=found))
     return [found] * len(calls)
 
 

@@ -148,11 +148,11 @@ async def test_a_site_that_was_disconnected_is_found(*, gone: bool) -> None:
     [link] = seen.settings.connections
     vault = Vault(seen.settings.security.secret_keys)
     async with open_database(seen.settings.database.path) as storage:
-        begin = Begin(site=link.site, platform="bigcommerce", sealed=vault.seal({}), now=time.time())
+        begin = Begin(site=link.site, platform="bigcommerce", encrypted=vault.encrypt({}), now=time.time())
         stored = await storage.write(connections.begin, begin)
         await storage.write(connections.leave, Leave(site=link.site, now=time.time()))
         if gone:
-            await storage.write(connections.wipe, Wipe(id=stored.id, blank=vault.seal(None)))
+            await storage.write(connections.wipe, Wipe(id=stored.id, blank=vault.encrypt(None)))
     results = await check_all(seen)
     [line] = [f"{one.subject}: {one.detail}" for one in results if one.configured and not one.ok]
     assert line.startswith("connections[0].site_id: live/x was disconnected, which ")

@@ -42,12 +42,16 @@ async def look(settings: Settings, missing: dict[str, str], trouble: str | None 
     """Store what a daemon found when it looked at the registration."""
     async with open_database(settings.database.path) as database:
         site = Site("live", "jones")
-        await database.write(connections.adopt, Adopt(site=site, platform="bigcommerce", sealed=b"", now=0.0))
+        await database.write(connections.adopt, Adopt(site=site, platform="bigcommerce", encrypted=b"", now=0.0))
         stored = await database.read(connections.find, site)
         assert stored is not None
-        sealed = Vault([KEY]).seal({"missing": missing, "trouble": trouble})
+        encrypted = Vault([KEY]).encrypt({"missing": missing, "trouble": trouble})
         found = Found(
-            connection_id=stored.id, registered=41 - len(missing), missing=len(missing), looked_at=at, sealed=sealed
+            connection_id=stored.id,
+            registered=41 - len(missing),
+            missing=len(missing),
+            looked_at=at,
+            encrypted=encrypted,
         )
         await database.write(registrations.store, found)
 

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.adapter_state import MemoryAdapterState, Note
+from daemon.platforms.adapter_state import Entry, MemoryAdapterState
 from daemon.platforms.base import Entity, Page, Platform, WebhookReader
 from daemon.transport.http import ApiCall
 from tests.conformance.kit import Kit, Stand
@@ -40,16 +40,16 @@ class WatchedShelf(MemoryAdapterState):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[Note] = []
+        self.seen: list[Entry] = []
 
-    async def put(self, shelf: str, notes: Sequence[Note], epoch: int) -> None:
+    async def put(self, state: str, entries: Sequence[Entry], scan_id: int) -> None:
         """Write notes."""
-        self.seen += notes
-        await super().put(shelf, notes, epoch)
+        self.seen += entries
+        await super().put(state, entries, scan_id)
 
     def lose(self) -> None:
         """Lose all that is there, as with a new disk."""
-        self._notes.clear()
+        self._entries.clear()
 
 
 @define(eq=False)
@@ -60,7 +60,7 @@ class House:
     stand: Stand
     wrap: Wrap = same
     wrap_reader: Wrap = same
-    shelf: WatchedShelf = field(factory=WatchedShelf)
+    state: WatchedShelf = field(factory=WatchedShelf)
     calls: list[ApiCall] = field(factory=list)
     wire: Wire = field(init=False)
     shop: Platform = field(init=False)
@@ -73,7 +73,7 @@ class House:
     def connect(self) -> Platform:
         """Connect one more adapter, as after a restart: what was on the shelf is there."""
         connected: Platform = self.wrap(
-            self.kit.platform.connect(self.stand.settings, self.wire, self.calls.append, self.shelf)
+            self.kit.platform.connect(self.stand.settings, self.wire, self.calls.append, self.state)
         )
         return connected
 

@@ -77,8 +77,8 @@ async def test_an_install_whose_wishes_were_not_fulfilled_before_a_crash() -> No
 
 def _install(conn: Any, calls: Sequence[Town]) -> list[None]:
     for town in calls:
-        sealed = town.connecting.links.sealed_store(store("s1"))
-        installs.install(conn, [installs.Install(platform="fake", store_id="s1", sealed=sealed, now=1.0)])
+        encrypted = town.connecting.links.sealed_store(store("s1"))
+        installs.install(conn, [installs.Install(platform="fake", store_id="s1", encrypted=encrypted, now=1.0)])
     return [None] * len(calls)
 
 

@@ -85,7 +85,7 @@ async def test_both_sides_are_cleaned_up_and_every_row_goes(autojump_clock: Mock
         assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 1)
         assert await town.database.read(outbox.depths, connection_id) == []
         [tombstone] = await town.rows("a")
-        assert town.connecting.links.vault.open(tombstone.sealed) is None
+        assert town.connecting.links.vault.decrypt(tombstone.encrypted) is None
         assert town.supervisor.contexts == []
 
 

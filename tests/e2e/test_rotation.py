@@ -1,4 +1,4 @@
-"""`secret_keys` are changed as the operations guide says, and the real process goes on with what the old one sealed."""
+"""`secret_keys` are changed as the operations guide says, and the real process goes on with what the old one encrypted."""
 
 import re
 import sqlite3
@@ -8,8 +8,8 @@ from tests.e2e.harness import House, OpenHouse
 from tests.e2e.process import SITE
 
 OLD, NEW = "e2e-secret-key-of-32-characters!", "another-key-that-came-after-it!!"
-SEALED = [name for name, table in metadata.tables.items() if "sealed" in table.columns]
-ALL = "select sealed from {} where sealed is not null"
+SEALED = [name for name, table in metadata.tables.items() if "encrypted" in table.columns]
+ALL = "select encrypted from {} where encrypted is not null"
 REFUSED = (
     2,
     "",
@@ -23,24 +23,24 @@ def _set_keys(h: House, *keys: str) -> None:
     h.process.config.write_text(re.sub(r"secret_keys = \[.*\]", f"secret_keys = [{listed}]", text), "utf-8")
 
 
-def _sealed(h: House) -> dict[str, set[bytes]]:
-    """Return what is sealed in each table."""
+def _encrypted(h: House) -> dict[str, set[bytes]]:
+    """Return what is encrypted in each table."""
     with sqlite3.connect(f"file:{h.process.database}?mode=ro", uri=True) as database:
         return {name: {row[0] for row in database.execute(ALL.format(name))} for name in SEALED}
 
 
 async def test_a_new_key_takes_over_and_the_earlier_one_may_go(house: OpenHouse) -> None:
     async with house() as h:
-        h.store.set_sku(h.store.by_sku("J-S").id, "")  # an issue, whose text is sealed
+        h.store.set_sku(h.store.by_sku("J-S").id, "")  # an issue, whose text is encrypted
         await h.first_sync()
         assert await h.process.terminate() == 0
-        before = _sealed(h)
+        before = _encrypted(h)
         assert before["connections"]
         assert before["issues"]
         _set_keys(h, NEW, OLD)
         await h.process.start()
         assert await h.process.terminate() == 0
-        after = _sealed(h)
+        after = _encrypted(h)
         assert {name: len(rows) for name, rows in after.items()} == {name: len(rows) for name, rows in before.items()}
         assert [name for name in SEALED if before[name] & after[name]] == [], "everything is encrypted anew"
         _set_keys(h, NEW)

@@ -121,7 +121,7 @@ class Shop:
         self.limiter = Limiter(api="fake", side=Side.PLATFORM, policy=AdaptivePolicy())
         self.store = StoreFacts(currency="GBP", weight_unit="KGS")
         self.products: dict[str, Any] = {}
-        self.strangers: dict[str, str] = {}
+        self.unmanaged: dict[str, str] = {}
         """Ids that stand for something that belongs to a product, with the product's."""
         self.problems: dict[str, tuple[Problem, ...]] = {}
         self.left_out: set[str] = set()
@@ -178,7 +178,7 @@ class Shop:
         self.asked.append(tuple(ids))
         await self._called("read")
         there = [one for one in ids if one in self.products and one not in self.left_out]
-        belonging = {one: Entity(ExternalId(self.strangers[one]), None) for one in ids if one in self.strangers}
+        belonging = {one: Entity(ExternalId(self.unmanaged[one]), None) for one in ids if one in self.unmanaged}
         return {one: self._entity(one) for one in there} | belonging
 
     async def read_one(self, _kind: Kind, external_id: ExternalId, _lane: Lane) -> Entity | None:
@@ -284,8 +284,8 @@ class Bench:
         """Let the probers open the gates."""
         probes = {Side.PLATFORM: self.shop.probe, Side.SPARKLAYER: self.context.sparklayer.probe}
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.context.gate.run_prober, probes)
-            nursery.start_soon(self.context.kind_states[self.kind].gate.run_prober, {})
+            nursery.start_soon(self.context.pause.run_prober, probes)
+            nursery.start_soon(self.context.kind_states[self.kind].pause.run_prober, {})
             await self.context.passed(self.kind)
             nursery.cancel_scope.cancel()
 
@@ -323,7 +323,7 @@ class Bench:
         """Return the codes of the open issues."""
         found = {}
         for row in await self.house.everything(ISSUES):
-            content: Any = self.context.vault.open(row["sealed"])
+            content: Any = self.context.vault.decrypt(row["encrypted"])
             found[row["external_id"]] = [code for code, _ in content["problems"]]
         return found
 
@@ -378,7 +378,7 @@ async def open_bench(
         options=Options(**tuning),
         now=lambda: EPOCH + trio.current_time(),
         chance=random.Random(0),
-        gate=Pause(name),
+        pause=Pause(name),
     )
     bench = Bench(context, shop, site, house, refused, kind)
     bench.house = evolve(house, freshness=context.kind_states[kind].freshness, kind=kind)

@@ -49,7 +49,7 @@ async def test_of_what_has_problems_or_belongs_to_another(autojump_clock: MockCl
     bench.shop.products["1"], bench.shop.problems["1"] = None, (Problem(code="a", message="b"),)
     told = await bench.pipeline.explain(ONE)
     assert (told.steps, told.mapped and told.mapped.problems) == ((), bench.shop.problems["1"])
-    bench.shop.strangers["x:1"] = "7"
+    bench.shop.unmanaged["x:1"] = "7"
     assert (await bench.pipeline.explain(ExternalId("x:1"))).belongs_to == "7"
 
 

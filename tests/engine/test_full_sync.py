@@ -40,7 +40,7 @@ async def running(bench: Bench, *, actor: bool = True) -> AsyncIterator[FullSync
     async with trio.open_nursery() as nursery:
         nursery.start_soon(syncs.run)
         nursery.start_soon(SyncLogWriter(bench.context, PRODUCTS).run)
-        nursery.start_soon(bench.context.gate.run_prober, probes)
+        nursery.start_soon(bench.context.pause.run_prober, probes)
         if actor:
             nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         yield syncs

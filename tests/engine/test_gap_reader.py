@@ -13,7 +13,7 @@ from daemon.errors import Blocked, Side
 from daemon.model import Kind, Lane
 from daemon.storage import full_syncs, gaps
 from daemon.storage.full_syncs import Start
-from daemon.storage.gaps import HOUR, Note
+from daemon.storage.gaps import HOUR, Entry
 from tests.engine.fakes import Bench, open_bench
 from tests.engine.missed import (
     ACTIVE_AFTER,
@@ -129,7 +129,7 @@ async def test_a_full_sync_that_begins_when_a_gap_is_due_closes_it(autojump_cloc
         await runner.full_syncs[PRODUCTS].start("normal")
         await trio.sleep(40)
         assert await gap(wide) is not None, "it began too early"
-        wide.context.gate.close(Blocked("no", reason="credentials", side=Side.PLATFORM, after=20.0))
+        wide.context.pause.start(Blocked("no", reason="credentials", side=Side.PLATFORM, after=20.0))
         await trio.sleep(15)
         await runner.full_syncs[PRODUCTS].start("normal")
         await trio.sleep(100)
@@ -154,12 +154,12 @@ async def test_a_clock_that_was_wrong_delays_nothing(autojump_clock: MockClock, 
 async def test_of_two_gaps_the_later_is_waited_for(autojump_clock: MockClock, wide: Bench) -> None:
     now = wide.context.now()
     for due_in, maybe, then in ((50, False, 50), (70, False, 70), (20, False, 70), (90, True, 70)):
-        note = Note(connection_id=wide.house.connection_id, kinds=[PRODUCTS], due_at=now + due_in, maybe=maybe)
-        await wide.context.storage.write(gaps.note, note)
+        entry = Entry(connection_id=wide.house.connection_id, kinds=[PRODUCTS], due_at=now + due_in, maybe=maybe)
+        await wide.context.storage.write(gaps.entry, entry)
         found = await gap(wide)
         assert found is not None
         assert found.due_at == now + then
-    await wide.context.storage.write(gaps.withdraw, note)
+    await wide.context.storage.write(gaps.withdraw, entry)
     assert await gap(wide) is not None
 
 

@@ -183,15 +183,15 @@ async def test_a_short_outage_is_no_gap(autojump_clock: MockClock, wide: Bench, 
         assert await readings(wide) == 0
 
 
-@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("ours", [False, True])
 async def test_an_hour_with_a_delivery_or_without_a_find_is_no_gap(
-    autojump_clock: MockClock, wide: Bench, *, heard: bool
+    autojump_clock: MockClock, wide: Bench, *, ours: bool
 ) -> None:
     async with working(wide):
         await settled(wide)
         for _ in range(5):
             await trio.sleep(SILENCE / 2)
-            if heard:
+            if ours:
                 wide.context.deliveries.taken()
                 wide.shop.change("7", title=f"Found at {trio.current_time()}")
                 wide.shop.changed = {"7"}

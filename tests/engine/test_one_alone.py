@@ -64,8 +64,8 @@ async def _opened(kind: Kind, count: int = COUNT) -> AsyncIterator[Bench]:
         probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.context.sparklayer.probe}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-            nursery.start_soon(bench.context.gate.run_prober, probes)
-            nursery.start_soon(bench.context.kind_states[kind].gate.run_prober, {})
+            nursery.start_soon(bench.context.pause.run_prober, probes)
+            nursery.start_soon(bench.context.kind_states[kind].pause.run_prober, {})
             yield bench
             nursery.cancel_scope.cancel()
 
@@ -261,10 +261,10 @@ async def test_a_missing_right_costs_three_calls_and_those_in_flight(
         await bench.change(*bench.shop.products)
         await trio.sleep(0.9)
         assert 3 <= rule.used <= 3 + IN_FLIGHT
-        cause = bench.context.kind_states[kind].gate.cause
+        cause = bench.context.kind_states[kind].pause.cause
         assert cause is not None
         assert (cause.side, cause.reason) == (Side.SPARKLAYER, "forbidden")
-        assert bench.context.gate.cause is None
+        assert bench.context.pause.cause is None
         before, steps = rule.used, 14
         await trio.sleep(sum(min(2.0**step, LONGEST_PAUSE) for step in range(steps)))
         assert steps - 4 <= rule.used - before <= steps, "one probe per step of the backoff"

@@ -112,7 +112,7 @@ async def test_a_platform_that_fails_for_now_is_tried_again(
     row = await bench.house.row("1")
     assert (row["attempts"], row["state"]) == (1, "pending")
     assert row["due_at"] >= EPOCH + 40, "Retry-After is honoured"
-    assert b"busy" not in row["sealed"]
+    assert b"busy" not in row["encrypted"]
     await bench.work()
     assert bench.skus() == {"A": "1"}
 
@@ -190,7 +190,7 @@ async def test_a_blocked_platform_settles_nothing_and_closes_the_gate(
     await bench.change("1")
     before = await bench.house.row("1")
     await bench.once()
-    assert bench.context.gate.cause is REVOKED
+    assert bench.context.pause.cause is REVOKED
     assert await bench.house.row("1") == before, "it costs neither attempts nor time"
 
 
@@ -338,5 +338,5 @@ async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_
     await bench.change("1")
     await bench.once()
     assert kind_state.handoff._contents == {}
-    assert bench.context.gate.cause is not None, "the site's trouble is no product's"
+    assert bench.context.pause.cause is not None, "the site's trouble is no product's"
     assert (await bench.house.row("1"))["attempts"] == 0

@@ -279,7 +279,7 @@ async def test_what_the_pages_leave_out_is_not_found(autojump_clock: MockClock, 
     await bench.change("1", "3")
     await bench.work()
     bench.shop.products["2"] = None
-    bench.shop.strangers["metafields:4"] = "4"
+    bench.shop.unmanaged["metafields:4"] = "4"
     for key in ("2", "3", "6", "metafields:4"):
         assert await fetched(bench, "products", key) is None
     for data_type in ("merchant", "customers", ""):

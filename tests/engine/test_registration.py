@@ -109,7 +109,7 @@ async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_a
     assert pauses[3] == pytest.approx(3600)
     assert found is not None
     assert (found.registered, found.missing) == (3, 1)
-    assert wide.context.vault.open(found.sealed) == {"missing": {"a": "No right."}, "trouble": None}
+    assert wide.context.vault.decrypt(found.encrypted) == {"missing": {"a": "No right."}, "trouble": None}
 
 
 async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockClock, wide: Bench) -> None:
@@ -124,7 +124,7 @@ async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockC
     assert found.looked_at is not None
     assert found.looked_at < wide.context.now() - 3600
     told = {"missing": {"a": "No right."}, "trouble": "Busy, says the store"}
-    assert wide.context.vault.open(found.sealed) == told
+    assert wide.context.vault.decrypt(found.encrypted) == told
     async with working(wide, None):
         await trio.sleep(1)
     assert await wide.context.storage.read(registrations.found, wide.house.connection_id) is None

@@ -80,7 +80,7 @@ async def test_a_bug_of_one_platform_does_not_stop_the_other_connections(
     autojump_clock: MockClock, bench: Bench, method: str
 ) -> None:
     bench.shop.failures[method] = [ZeroDivisionError("bug")]
-    bench.context.gate.close(Blocked("no", reason="credentials", side=Side.PLATFORM))
+    bench.context.pause.start(Blocked("no", reason="credentials", side=Side.PLATFORM))
     bench.shop.put(product("1", {"11": "A"}))
     supervisor = Supervisor([ConnectionRunner(bench.context, "https://here.test")])
     async with trio.open_nursery() as nursery:
@@ -113,7 +113,7 @@ async def test_a_scope_that_is_missing_for_webhooks_stops_nothing_else(autojump_
         nursery.start_soon(runner.run)
         for _ in range(20):
             await trio.sleep(10)
-            assert bench.context.gate.cause is None
+            assert bench.context.pause.cause is None
         runner.finish()
     assert bench.skus() == {"A": "1"}
 

@@ -23,7 +23,7 @@ async def writing(bench: Bench) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(SyncLogWriter(bench.context, Kind.PRODUCTS).run)
         probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.context.sparklayer.probe}
-        nursery.start_soon(bench.context.gate.run_prober, probes)
+        nursery.start_soon(bench.context.pause.run_prober, probes)
         yield
         nursery.cancel_scope.cancel()
 
@@ -179,7 +179,7 @@ async def test_a_blocked_site_is_waited_for(autojump_clock: MockClock, bench: Be
     async with writing(bench):
         await ended(bench)
         await trio.sleep(0.5)
-        assert bench.context.gate.cause is not None
+        assert bench.context.pause.cause is not None
         bench.site.tokens.key_revoked = False
         await trio.sleep(30)
     assert await state(bench) == "ended"
@@ -192,7 +192,7 @@ async def test_a_right_that_is_missing_for_the_sync_log_stops_nothing_else(
     async with writing(bench):
         await ended(bench)
         await trio.sleep(0.5)
-        assert bench.context.gate.cause is None
+        assert bench.context.pause.cause is None
         await trio.sleep(60)
     assert await state(bench) == "ended"
 

@@ -33,7 +33,7 @@ async def test_who_is_dismissed_is_gone_and_the_others_go_on(autojump_clock: Moc
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tasks.run)
         await trio.sleep(1)
-        await tasks.dismiss("a")
+        await tasks.stop("a")
         assert (before.end, other.end) == ("cancelled", "started")
         tasks.add("a", after.run)
         await trio.sleep(1)
@@ -48,12 +48,12 @@ async def test_who_is_dismissed_is_gone_and_the_others_go_on(autojump_clock: Moc
 async def test_who_is_dismissed_before_the_start_never_starts(autojump_clock: MockClock) -> None:
     tasks, work = TaskGroup[str](), Work()
     tasks.add("a", work.run)
-    await tasks.dismiss("a")
-    await tasks.dismiss("nobody")
+    await tasks.stop("a")
+    await tasks.stop("nobody")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tasks.run)
         await wait_all_tasks_blocked()
-        await tasks.dismiss("a")
+        await tasks.stop("a")
         tasks.finish()
         tasks.add("late", work.run)
     assert work.end == ""

@@ -41,8 +41,8 @@ def issue(words: str) -> IssueRow:
     return IssueRow(words.encode(), words.encode())
 
 
-def row(external_id: str, digest: bytes | None = b"equal") -> Row:
-    return Row(ExternalId(external_id), digest, b"parts")
+def row(external_id: str, fingerprint: bytes | None = b"equal") -> Row:
+    return Row(ExternalId(external_id), fingerprint, b"parts")
 
 
 @frozen
@@ -57,7 +57,7 @@ class House:
     @classmethod
     async def build(cls, storage: Storage, site: str = "shop") -> "House":
         """Adopt a connection."""
-        wish = Adopt(site=Site("test", site), platform="fake", sealed=b"", now=0.0)
+        wish = Adopt(site=Site("test", site), platform="fake", encrypted=b"", now=0.0)
         stored = await storage.write(connections.adopt, wish)
         return cls(storage, stored.id, Freshness())
 
@@ -160,7 +160,7 @@ class House:
 
     async def ledger(self) -> dict[str, bytes | None]:
         """Return the digests of the ledger."""
-        return {found["external_id"]: found["digest"] for found in await self.everything(TABLES["ledger"])}
+        return {found["external_id"]: found["fingerprint"] for found in await self.everything(TABLES["ledger"])}
 
     async def owners(self) -> dict[str, str]:
         return {found["key"]: found["external_id"] for found in await self.everything(TABLES["owners"])}

@@ -78,7 +78,7 @@ async def test_a_second_look_waits_its_seconds_after_a_clock_was_set_back(house:
 
 @pytest.mark.parametrize("ahead", AHEAD)
 async def test_a_wish_of_a_clock_ahead_is_kept_as_long_as_any(house: House, ahead: float) -> None:
-    wish = Wish(site=Site("test", "a"), store_id="s", sealed=b"", now=NOW + ahead)
+    wish = Wish(site=Site("test", "a"), store_id="s", encrypted=b"", now=NOW + ahead)
     await house.storage.write(installs.wish, wish)
     await house.storage.write(installs.forget_expired, NOW)
     assert await house.storage.read(_wishes) == 1

@@ -39,7 +39,7 @@ def _owners(conn: Connection) -> dict[str, set[int]]:
 
 
 async def _begin(house: House, **more: Any) -> Stored:
-    wish = Begin(site=SITE, platform="fake", sealed=b"new", now=2.0, **more)
+    wish = Begin(site=SITE, platform="fake", encrypted=b"new", now=2.0, **more)
     return await house.storage.write(connections.begin, wish)
 
 
@@ -61,11 +61,11 @@ async def test_wiping_leaves_no_row_of_the_connection_and_every_row_of_others(ho
         await house.storage.write(_fill, one.connection_id)
     left = await _leave(house)
     assert left is not None
-    assert (left.state, left.leaving_since, left.sealed) == ("leaving", 3.0, b"")
+    assert (left.state, left.leaving_since, left.encrypted) == ("leaving", 3.0, b"")
     await _wipe(house, house.connection_id)
     assert await house.storage.read(_owners) == {table.name: {other.connection_id} for table in TABLES}
     [tombstone] = await _all(house)
-    assert (tombstone.state, tombstone.sealed, tombstone.leaving_since) == ("gone", b"blank", None)
+    assert (tombstone.state, tombstone.encrypted, tombstone.leaving_since) == ("gone", b"blank", None)
 
 
 async def test_an_active_connection_is_not_wiped(house: House) -> None:
@@ -92,7 +92,7 @@ async def test_a_new_generation_lets_the_old_one_leave_or_takes_its_place(house:
 async def test_a_tombstone_goes_when_the_site_is_connected_again(house: House) -> None:
     await _leave(house)
     await _wipe(house, house.connection_id)
-    wish = Adopt(site=SITE, platform="fake", sealed=b"", now=4.0)
+    wish = Adopt(site=SITE, platform="fake", encrypted=b"", now=4.0)
     assert (await house.storage.write(connections.adopt, wish)).state == "gone"
     present = await _begin(house)
     assert [(one.id, one.state, one.by_ignite) for one in await _all(house)] == [(present.id, "active", True)]
@@ -101,13 +101,13 @@ async def test_a_tombstone_goes_when_the_site_is_connected_again(house: House) -
 async def test_only_active_connections_are_renewed_and_leave(house: House) -> None:
     assert await _leave(house) is not None
     assert await _leave(house) is None
-    await house.storage.write(connections.renew, Renew(id=house.connection_id, sealed=b"other", by_ignite=True))
-    assert [one.sealed for one in await _all(house)] == [b""]
+    await house.storage.write(connections.renew, Renew(id=house.connection_id, encrypted=b"other", by_ignite=True))
+    assert [one.encrypted for one in await _all(house)] == [b""]
 
 
 EVENTS: dict[str, Callable[[House], Awaitable[object]]] = {
     "renew": lambda house: house.storage.write(
-        connections.renew, Renew(id=house.connection_id, sealed=b"x", by_ignite=True)
+        connections.renew, Renew(id=house.connection_id, encrypted=b"x", by_ignite=True)
     ),
     "leave": _leave,
     "wipe": lambda house: _wipe(house, house.connection_id),

@@ -53,7 +53,7 @@ async def test_nobody_else_can_read_the_database(path: Path) -> None:
 
 def put(conn: Connection, calls: Sequence[str]) -> list[int]:
     """Insert names into `meta`, set-wise; a name may be there once."""
-    conn.execute(text("INSERT INTO meta (name, sealed) VALUES (:name, x'00')"), [{"name": name} for name in calls])
+    conn.execute(text("INSERT INTO meta (name, encrypted) VALUES (:name, x'00')"), [{"name": name} for name in calls])
     return [len(calls)] * len(calls)
 
 

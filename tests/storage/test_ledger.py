@@ -85,7 +85,7 @@ async def test_what_was_confirmed_is_kept_of_a_failed_attempt(house: House) -> N
     [claim] = await house.claim()
     await house.settle(again=[Again(claim=claim, due_at=1.0, error=b"why", row=row("1", None))])
     assert await house.ledger() == {"1": None}
-    assert (await house.row("1"))["sealed"] == b"why"
+    assert (await house.row("1"))["encrypted"] == b"why"
 
 
 async def test_a_removed_entity_is_forgotten(house: House) -> None:
@@ -219,7 +219,7 @@ async def test_more_skus_than_fit_into_a_statement(house: House, few_parameters:
     await _done(house, "1", released=[*many, SHIRT])
     assert set(await house.rows()) == {"2"}
     found = await house.storage.read(ledger.look_up, house.connection_id, PRODUCTS, [id_("1"), id_("2")])
-    assert {key: (one.digest, one.parts) for key, one in found.items()} == {"1": (b"equal", b"parts")}
+    assert {key: (one.fingerprint, one.parts) for key, one in found.items()} == {"1": (b"equal", b"parts")}
 
 
 async def test_what_sparklayer_surely_has_serves_as_a_known_id(house: House) -> None:

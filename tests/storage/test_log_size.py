@@ -71,5 +71,5 @@ async def test_without_any_commit_it_is_cut_back_too(tmp_path: Path, monkeypatch
                 await trio.sleep(0.02)
         await database.write(grow, "x")
         with sqlite3.connect(path) as other:
-            assert other.execute("SELECT length(sealed) FROM meta WHERE name = 'x'").fetchone() == (LARGE,)
+            assert other.execute("SELECT length(encrypted) FROM meta WHERE name = 'x'").fetchone() == (LARGE,)
         other.close()

@@ -125,7 +125,7 @@ async def test_settling_keeps_a_row_that_was_bumped_and_starts_it_anew(house: Ho
     await house.settle(done=[Done(claim=claim)], now=4.0)
     present = await house.row("1")
     assert (present["revision"], present["attempts"], present["first_queued_at"]) == (2, 0, 4.0)
-    assert present["sealed"] is None
+    assert present["encrypted"] is None
 
 
 async def test_settling_compares_the_tag_too(house: House) -> None:

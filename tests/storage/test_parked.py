@@ -48,11 +48,11 @@ async def test_what_is_parked_is_listed_the_oldest_first_with_its_last_error(hou
     await park(house, "5", since=20.0)
     await house.record("9")
     assert await listed(house) == [
-        Parked(kind=PRODUCTS, external_id=id_("5"), attempts=1, since=20.0, sealed=b"5"),
-        Parked(kind=PRODUCTS, external_id=id_("7"), attempts=3, since=20.0, sealed=b"7"),
-        Parked(kind=ORDERS, external_id=id_("101"), attempts=1, since=30.0, sealed=b"101"),
+        Parked(kind=PRODUCTS, external_id=id_("5"), attempts=1, since=20.0, encrypted=b"5"),
+        Parked(kind=PRODUCTS, external_id=id_("7"), attempts=3, since=20.0, encrypted=b"7"),
+        Parked(kind=ORDERS, external_id=id_("101"), attempts=1, since=30.0, encrypted=b"101"),
     ]
-    assert "sealed" not in repr(await listed(house)), "it may quote data"
+    assert "encrypted" not in repr(await listed(house)), "it may quote data"
 
 
 async def test_a_retried_change_begins_anew(house: House) -> None:

@@ -31,7 +31,7 @@ async def _daemon_was_here(path: Path, *, sites: int = 1) -> None:
     async with open_database(path) as storage:
         await load_fingerprint(storage, VAULT)
         for number in range(sites):
-            adopt = Adopt(site=Site("test", f"s{number}"), platform="fake", sealed=VAULT.seal({}), now=NOW)
+            adopt = Adopt(site=Site("test", f"s{number}"), platform="fake", encrypted=VAULT.encrypt({}), now=NOW)
             stored = await storage.write(connections.adopt, adopt)
             if number % 3 != 2:
                 for kind in (Kind.PRODUCTS, Kind.CUSTOMERS):
@@ -199,9 +199,9 @@ def _pipe(path: Path) -> None:
 
 
 def _other_keys(path: Path) -> None:
-    sealed = Vault([Secret("another key of many characters")]).seal("00" * 32)
+    encrypted = Vault([Secret("another key of many characters")]).encrypt("00" * 32)
     with sqlite3.connect(path) as database:
-        database.execute("UPDATE meta SET sealed = ?", (sealed,))
+        database.execute("UPDATE meta SET encrypted = ?", (encrypted,))
     database.close()
 
 
@@ -246,7 +246,7 @@ def test_while_a_daemon_runs_nothing_is_restored(database: Path, backup: Path) -
         async with open_database(database) as storage:
             with pytest.raises(ConfigError, match="another daemon is using it; stop that one first"):
                 restore(backup, database, VAULT, NOW)
-            begin = Begin(site=Site("test", "later"), platform="fake", sealed=b"", now=NOW)
+            begin = Begin(site=Site("test", "later"), platform="fake", encrypted=b"", now=NOW)
             await storage.write(connections.begin, begin)
 
     trio.run(run)

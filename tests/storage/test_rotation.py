@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from daemon.errors import ConfigError
 from daemon.model import Secret
 from daemon.storage.database import InlineDatabase
-from daemon.storage.rotation import renew_seals
+from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
 from tests.storage.house import TABLES, House
 
@@ -20,14 +20,14 @@ async def test_everything_is_sealed_anew() -> None:
     database = InlineDatabase()
     before = await load_fingerprint(database, Vault([OLD]))
     house = await House.build(database)
-    assert {name for name, table in TABLES.items() if "sealed" in table.columns} == SEALED
+    assert {name for name, table in TABLES.items() if "encrypted" in table.columns} == SEALED
     await _write_sealed(house, Vault([OLD]))
-    await renew_seals(database, Vault([NEW, OLD]))
+    await renew_encryption(database, Vault([NEW, OLD]))
     only_new = Vault([NEW])
     assert (await load_fingerprint(database, only_new))("x") == before("x")
     for name in ("connections", "issues"):
-        rows = await database.read(lambda conn, table=TABLES[name]: conn.execute(select(table.c.sealed)).all())
-        assert [only_new.open(row.sealed) for row in rows] == [{"of": name}]
+        rows = await database.read(lambda conn, table=TABLES[name]: conn.execute(select(table.c.encrypted)).all())
+        assert [only_new.decrypt(row.encrypted) for row in rows] == [{"of": name}]
     database.close()
 
 
@@ -36,12 +36,12 @@ async def test_a_rotation_that_was_killed_halfway_is_carried_on() -> None:
     await load_fingerprint(database, Vault([OLD]))
     house = await House.build(database)
     await _write_sealed(house, Vault([OLD]))
-    await renew_seals(database, Vault([NEW, OLD]))
+    await renew_encryption(database, Vault([NEW, OLD]))
     await database.write(_seal_connections, Vault([OLD]))  # as if it had not come so far
     with pytest.raises(ConfigError, match="put the earlier key into the list"):
-        await renew_seals(database, Vault([NEW]))
-    await renew_seals(database, Vault([NEW, OLD]))
-    await renew_seals(database, Vault([NEW]))
+        await renew_encryption(database, Vault([NEW]))
+    await renew_encryption(database, Vault([NEW, OLD]))
+    await renew_encryption(database, Vault([NEW]))
     database.close()
 
 
@@ -49,7 +49,7 @@ async def test_a_row_that_no_key_opens_is_told() -> None:
     database = InlineDatabase()
     await load_fingerprint(database, Vault([OLD]))
     with pytest.raises(ConfigError, match="put the earlier key into the list"):
-        await renew_seals(database, Vault([NEW]))
+        await renew_encryption(database, Vault([NEW]))
     database.close()
 
 
@@ -58,9 +58,13 @@ async def _write_sealed(house: House, vault: Vault) -> None:
 
     def write(conn: Connection, calls: Sequence[None]) -> list[None]:
         _seal_connections(conn, [vault])
-        issue = {"external_id": "1", "digest": b"d", "untold": True, "maybe_told": False, "opened_at": 1.0}
-        sealed = {"connection_id": house.connection_id, "kind": "products", "sealed": vault.seal({"of": "issues"})}
-        conn.execute(TABLES["issues"].insert().values(**issue, **sealed))
+        issue = {"external_id": "1", "fingerprint": b"d", "untold": True, "maybe_told": False, "opened_at": 1.0}
+        encrypted = {
+            "connection_id": house.connection_id,
+            "kind": "products",
+            "encrypted": vault.encrypt({"of": "issues"}),
+        }
+        conn.execute(TABLES["issues"].insert().values(**issue, **encrypted))
         return [None] * len(calls)
 
     await house.storage.write(write, None)
@@ -68,5 +72,5 @@ async def _write_sealed(house: House, vault: Vault) -> None:
 
 def _seal_connections(conn: Connection, calls: Sequence[Vault]) -> list[None]:
     for vault in calls:
-        conn.execute(TABLES["connections"].update().values(sealed=vault.seal({"of": "connections"})))
+        conn.execute(TABLES["connections"].update().values(encrypted=vault.encrypt({"of": "connections"})))
     return [None] * len(calls)

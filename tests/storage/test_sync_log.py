@@ -138,7 +138,7 @@ async def test_an_issue_that_changed_while_it_was_sent_stays_untold(house: House
     report = await house.taken()
     await _settled(house, "1", issue("worse"))
     await house.confirm(report)
-    assert [digest for _, digest, _ in (await house.taken()).errors] == [b"worse"]
+    assert [fingerprint for _, fingerprint, _ in (await house.taken()).errors] == [b"worse"]
     assert await house.storage.read(sync_log.untold, house.connection_id, PRODUCTS) == 1
 
 

@@ -24,17 +24,17 @@ async def test_neither_credentials_nor_texts_can_be_read_in_the_files(tmp_path: 
     path = tmp_path / "a.db"
     vault = Vault([OLD])
     async with open_database(path) as database:
-        sealed = vault.seal({"client_secret": TREASURE})
+        encrypted = vault.encrypt({"client_secret": TREASURE})
         await database.write(
-            connections.adopt, Adopt(site=Site("test", "shop"), platform="fake", sealed=sealed, now=0.0)
+            connections.adopt, Adopt(site=Site("test", "shop"), platform="fake", encrypted=encrypted, now=0.0)
         )
         house = await House.build(database, "other")
         print_ = await load_fingerprint(database, vault)
         await house.record("1", "2")
         first, second = await house.claim()
-        issue = IssueRow(print_(TREASURE), vault.seal({"problems": [["bad", TREASURE]]}))
+        issue = IssueRow(print_(TREASURE), vault.encrypt({"problems": [["bad", TREASURE]]}))
         await house.settle(done=[Done(claim=first, issue=issue)])
-        await house.settle(again=[Again(claim=second, due_at=9.0, error=vault.seal(TREASURE))])
+        await house.settle(again=[Again(claim=second, due_at=9.0, error=vault.encrypt(TREASURE))])
         everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert b"shop" in everything, "the write-ahead log was looked at too"
         for secret in (TREASURE, OLD.reveal(), TREASURE.encode().hex()):
@@ -43,19 +43,19 @@ async def test_neither_credentials_nor_texts_can_be_read_in_the_files(tmp_path: 
 
 
 def test_the_first_key_seals_and_every_key_opens() -> None:
-    sealed = Vault([OLD]).seal({"a": [1, "ü"]})
-    assert Vault([NEW, OLD]).open(sealed) == {"a": [1, "ü"]}
-    assert Vault([NEW]).open(Vault([NEW, OLD]).seal("x")) == "x"
-    assert sealed != Vault([OLD]).seal({"a": [1, "ü"]})
+    encrypted = Vault([OLD]).encrypt({"a": [1, "ü"]})
+    assert Vault([NEW, OLD]).decrypt(encrypted) == {"a": [1, "ü"]}
+    assert Vault([NEW]).decrypt(Vault([NEW, OLD]).encrypt("x")) == "x"
+    assert encrypted != Vault([OLD]).encrypt({"a": [1, "ü"]})
 
 
 def test_a_key_that_is_missing_is_named_in_one_line() -> None:
-    sealed = Vault([OLD]).seal("x")
+    encrypted = Vault([OLD]).encrypt("x")
     with pytest.raises(ConfigError, match=r"security\.secret_keys") as error:
-        Vault([NEW]).open(sealed)
+        Vault([NEW]).decrypt(encrypted)
     assert "\n" not in str(error.value)
     with pytest.raises(ConfigError):
-        Vault([OLD]).open(b"not sealed at all")
+        Vault([OLD]).decrypt(b"not encrypted at all")
 
 
 async def test_fingerprints_survive_the_rotation_of_keys() -> None:
@@ -89,9 +89,9 @@ async def test_the_heartbeat_writes() -> None:
 async def test_an_adopted_connection_gets_new_credentials_and_keeps_its_id() -> None:
     database = InlineDatabase()
     house = await House.build(database)
-    wish = Adopt(site=Site("test", "shop"), platform="other", sealed=b"new", now=9.0)
+    wish = Adopt(site=Site("test", "shop"), platform="other", encrypted=b"new", now=9.0)
     again = await database.write(connections.adopt, wish)
-    assert (again.id, again.platform, again.state, again.sealed) == (house.connection_id, "other", "active", b"new")
+    assert (again.id, again.platform, again.state, again.encrypted) == (house.connection_id, "other", "active", b"new")
     assert await database.read(connections.everyone) == [again]
     assert "new" not in repr(again)
     database.close()
@@ -100,9 +100,9 @@ async def test_an_adopted_connection_gets_new_credentials_and_keeps_its_id() -> 
 async def test_what_was_disconnected_is_not_revived() -> None:
     database = InlineDatabase()
     house = await House.build(database)
-    await house.alter("connections", "state = 'gone', sealed = x''")
-    wish = Adopt(site=Site("test", "shop"), platform="fake", sealed=b"new", now=9.0)
+    await house.alter("connections", "state = 'gone', encrypted = x''")
+    wish = Adopt(site=Site("test", "shop"), platform="fake", encrypted=b"new", now=9.0)
     stored = await database.write(connections.adopt, wish)
-    assert (stored.state, stored.sealed) == ("gone", b"")
+    assert (stored.state, stored.encrypted) == ("gone", b"")
     assert await database.read(connections.find, Site("live", "shop")) is None
     database.close()

@@ -38,7 +38,7 @@ class Job(Generic[V, P]):
 
     external_id: ExternalId
     value: V | None
-    digest: bytes | None
+    fingerprint: bytes | None
     before: P | None
     attempts: int
     unsure: bool = False
@@ -57,11 +57,11 @@ class Job(Generic[V, P]):
 
     def row(self, parts: P, *, sure: bool = True) -> Row:
         """Return the ledger's row once SparkLayer has the value, or while that is unsure."""
-        return Row(self.external_id, self.digest if sure else None, _encode(parts))
+        return Row(self.external_id, self.fingerprint if sure else None, _encode(parts))
 
 
 def find_jobs(
-    batch: Batch, parts: type[P], digest: Callable[[Any], bytes], instead: Mapping[ExternalId, Any] | None = None
+    batch: Batch, parts: type[P], fingerprint: Callable[[Any], bytes], instead: Mapping[ExternalId, Any] | None = None
 ) -> list[Job[Any, P]]:
     """Return what of `batch` must be written, and note the verdict on the rest.
 
@@ -72,8 +72,8 @@ def find_jobs(
     jobs: list[Job[Any, P]] = []
     for external_id, mapped in todo.items():
         row, value = batch.rows.get(external_id), (instead or {}).get(external_id, mapped.value)
-        now = None if value is None else digest(value)
-        equal = row is None if now is None else row is not None and row.digest == now
+        now = None if value is None else fingerprint(value)
+        equal = row is None if now is None else row is not None and row.fingerprint == now
         if equal and (now is None or external_id not in batch.refreshing):
             batch.verdicts[external_id] = Verdict(outcome="unchanged")
             continue
@@ -83,10 +83,10 @@ def find_jobs(
             Job(
                 external_id=external_id,
                 value=value,
-                digest=now,
+                fingerprint=now,
                 before=before,
                 attempts=attempts,
-                unsure=row is not None and row.digest is None,
+                unsure=row is not None and row.fingerprint is None,
             )
         )
     return jobs

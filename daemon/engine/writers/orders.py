@@ -59,7 +59,7 @@ class OrderWriter(WithoutVariants):
 
     async def write(self, batch: Batch) -> None:
         """Send the orders that differ."""
-        jobs = find_jobs(batch, Parts, self._digest)
+        jobs = find_jobs(batch, Parts, self._fingerprint)
         if not jobs:
             return
         self._context.sparklayer.purchases.expect(job.before.cart for job in jobs if job.before and job.confirmed)
@@ -83,7 +83,7 @@ class OrderWriter(WithoutVariants):
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the purchase would be written."""
-        jobs = find_jobs(batch, Parts, self._digest)
+        jobs = find_jobs(batch, Parts, self._fingerprint)
         return [
             Step(
                 "cancel every package of the purchase" if job.value is None else "read the purchase, and PUT it",
@@ -92,7 +92,7 @@ class OrderWriter(WithoutVariants):
             for job in jobs
         ]
 
-    def _digest(self, order: Order) -> bytes:
+    def _fingerprint(self, order: Order) -> bytes:
         """Return the print of all that matters: that somebody has looked at an order does not."""
         return self._context.fingerprint(evolve(order, updated=order.placed))
 

@@ -54,12 +54,12 @@ class BigCommerce:
         settings: BigCommerceSettings,
         transport: Transport | None = None,
         observe: Observe = ignore,
-        shelf: AdapterState | None = None,
+        state: AdapterState | None = None,
     ) -> None:
         self._settings = settings
         self._client = Client(settings, transport, observe)
         self.limiter = self._client.limiter
-        kept = shelf or MemoryAdapterState()
+        kept = state or MemoryAdapterState()
         self._lookup = Lookup(self._client)
         self._store = StoreReader(self._client, settings.store_hash)
         self._readers: Mapping[Kind, Reader] = {

@@ -23,7 +23,7 @@ from msgspec import Raw
 
 from daemon.errors import Failure, Missing, Retry
 from daemon.model import Lane
-from daemon.platforms.adapter_state import AdapterState, Note
+from daemon.platforms.adapter_state import AdapterState, Entry
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import MARGIN, seconds_of, since_text
@@ -49,7 +49,7 @@ class Source:
     `path_of` finds where the metafields of one thing are: None when the thing is not listed either.
     """
 
-    shelf: str
+    state: str
     path: str
     narrowed: Mapping[str, str]
     path_of: Callable[[int], Awaitable[str | None]]
@@ -66,7 +66,7 @@ class Reading:
     those whose metafields were read again since it began: the list says nothing of them any more.
     """
 
-    epoch: int
+    scan_id: int
     newest: str = ""
     last: Sequence[wire.Metafield] = ()
     """At least what the list would name again if it were asked for what changed since `newest`."""
@@ -91,7 +91,7 @@ class Metafields:
     """The metafields of one sort of things. One list is read at a time, things as they come."""
 
     _client: Client
-    _shelf: AdapterState
+    _state: AdapterState
     _source: Source
     _reading: Reading | None = None
     _found: Reading | None = None
@@ -100,26 +100,26 @@ class Metafields:
 
     async def read_all(self) -> None:
         """Read the list whole, and forget what is gone."""
-        reading = Reading(epoch=await self._shelf.newest_epoch(self._source.shelf) + 1)
+        reading = Reading(scan_id=await self._state.newest_scan_id(self._source.state) + 1)
         with self._open(reading):
             await self._read(reading, {})
             await self._ask_for_the_others(reading)
-        await self._shelf.put(self._source.shelf, [Note(STATE, WHOLE, "")], reading.epoch)
+        await self._state.put(self._source.state, [Entry(STATE, WHOLE, "")], reading.scan_id)
         await self._note_since(reading)
 
     async def is_whole(self) -> bool:
         """Whether the list has been read to its end, so that who has no metafields here has none that we missed."""
-        return WHOLE in (await self._shelf.look_up(self._source.shelf, [STATE])).get(STATE, {})
+        return WHOLE in (await self._state.look_up(self._source.state, [STATE])).get(STATE, {})
 
     async def catch_up(self) -> set[int]:
         """Read what was changed since the list was read last; return whose it is.
 
         It is found again the next time, until `caught_up` says that it is in safe hands.
         """
-        state = await self._shelf.look_up(self._source.shelf, [STATE])
+        state = await self._state.look_up(self._source.state, [STATE])
         since = state.get(STATE, {}).get(SINCE, "")
-        epoch, owners = await self._shelf.newest_epoch(self._source.shelf), set[int]()
-        reading = Reading(epoch=epoch, newest=since, owners=owners, handed_out=self._handed_out)
+        scan_id, owners = await self._state.newest_scan_id(self._source.state), set[int]()
+        reading = Reading(scan_id=scan_id, newest=since, owners=owners, handed_out=self._handed_out)
         with self._open(reading):
             await self._read(reading, {"date_modified:min": _from(since)} if since else {})
         self._found = reading
@@ -140,20 +140,20 @@ class Metafields:
         if not fields and self._source.second_look and await self.of([owner]):
             await trio.sleep(SECOND_AFTER)
             fields = await self._fields_at(owner, path, lane)
-        notes = [_note(one) for one in fields or []]
+        entries = [_note(one) for one in fields or []]
         if trace and fields == [] and await self.of([owner]):
-            notes = [Note(padded(owner), trace, "")]
-        await self._replace(owner, notes)
+            entries = [Entry(padded(owner), trace, "")]
+        await self._replace(owner, entries)
         return fields is not None
 
     async def of(self, owners: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
         """Return the metafields of those of `owners` that have any, by owner and key."""
-        found = await self._shelf.look_up(self._source.shelf, [padded(owner) for owner in owners]) if owners else {}
+        found = await self._state.look_up(self._source.state, [padded(owner) for owner in owners]) if owners else {}
         return {int(owner): fields for owner, fields in found.items()}
 
     async def next_owner(self, after: int) -> int | None:
         """Return the first owner with a larger id than `after`."""
-        owner = await self._shelf.next_owner(self._source.shelf, padded(after))
+        owner = await self._state.next_owner(self._source.state, padded(after))
         return None if owner is None else int(owner)
 
     async def _read(self, reading: Reading, narrowed: Mapping[str, str]) -> None:
@@ -165,9 +165,9 @@ class Metafields:
         async for raws in pages:
             fields = [one for one in read_metafields(raws) if one.namespace in {None, NAMESPACE}]
             reading.take(fields)
-            notes = [_note(one) for one in fields if one.resource_id not in reading.newer]
-            if notes:
-                await self._shelf.put(self._source.shelf, notes, reading.epoch)
+            entries = [_note(one) for one in fields if one.resource_id not in reading.newer]
+            if entries:
+                await self._state.put(self._source.state, entries, reading.scan_id)
 
     async def _ask_for_the_others(self, reading: Reading) -> None:
         """Ask for each thing of which the list has left something out, the longest unseen first.
@@ -175,7 +175,7 @@ class Metafields:
         What is read again meanwhile is newer than the answer, which is then let go. What cannot be read stays as it
         was, and is asked for the next time. That there are none any more takes two answers.
         """
-        older = await self._shelf.older(self._source.shelf, reading.epoch, MOST_ASKED + 1)
+        older = await self._state.older(self._source.state, reading.scan_id, MOST_ASKED + 1)
         owners = [int(one) for one in older if one != STATE][:MOST_ASKED]
         answers = dict(await of_each(owners, self._fields_of, Lane.BACKFILL, beside=True))
         bare = [owner for owner, fields in answers.items() if not fields]
@@ -184,8 +184,8 @@ class Metafields:
             answers |= await of_each(bare, self._fields_of, Lane.BACKFILL, beside=True)
         for owner, fields in answers.items():
             if not isinstance(fields, Failure) and owner not in reading.newer:
-                notes = [_note(one) for one in fields]
-                await self._shelf.replace(self._source.shelf, padded(owner), notes, reading.epoch)
+                entries = [_note(one) for one in fields]
+                await self._state.replace(self._source.state, padded(owner), entries, reading.scan_id)
 
     async def _fields_of(self, owner: int) -> Sequence[wire.Metafield]:
         """Read the metafields of one thing, wherever they are; none where there is no such thing."""
@@ -220,18 +220,18 @@ class Metafields:
         finally:
             self._reading = None
 
-    async def _replace(self, owner: int, notes: Sequence[Note]) -> None:
+    async def _replace(self, owner: int, entries: Sequence[Entry]) -> None:
         """Put what one thing has in place of what is on the shelf, so that no list being read spoils it."""
-        epoch = await self._shelf.newest_epoch(self._source.shelf)
+        scan_id = await self._state.newest_scan_id(self._source.state)
         if self._reading is not None:  # it may have begun just now, and from here on the order of writes is kept
-            epoch = self._reading.epoch
+            scan_id = self._reading.scan_id
             self._reading.newer.add(owner)
-        await self._shelf.replace(self._source.shelf, padded(owner), notes, epoch)
+        await self._state.replace(self._source.state, padded(owner), entries, scan_id)
 
     async def _note_since(self, reading: Reading) -> None:
         if reading.newest:
-            epoch = await self._shelf.newest_epoch(self._source.shelf)
-            await self._shelf.put(self._source.shelf, [Note(STATE, SINCE, reading.newest)], epoch)
+            scan_id = await self._state.newest_scan_id(self._source.state)
+            await self._state.put(self._source.state, [Entry(STATE, SINCE, reading.newest)], scan_id)
         self._handed_out = frozenset(reading.last)
 
 
@@ -252,5 +252,5 @@ def _from(moment: str) -> str:
     return moment if seconds is None else since_text(seconds)
 
 
-def _note(told: wire.Metafield) -> Note:
-    return Note(padded(told.resource_id), told.key, told.value)
+def _note(told: wire.Metafield) -> Entry:
+    return Entry(padded(told.resource_id), told.key, told.value)

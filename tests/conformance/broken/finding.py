@@ -6,7 +6,7 @@ import structlog
 
 from daemon.errors import Failure
 from daemon.model import ExternalId, Kind
-from daemon.platforms.adapter_state import Note
+from daemon.platforms.adapter_state import Entry
 from daemon.platforms.base import Match
 from tests.conformance.broken.base import Broken
 
@@ -47,8 +47,8 @@ class FindsNothingInTrouble(Broken):
 class NotesWhoIsLookedFor(Broken):
     async def find(self, kind: Kind, text: str) -> Sequence[Match]:
         found: Sequence[Match] = await self.real.find(kind, text)
-        notes = [Note(one.external_id, "asked", text) for one in found]
-        await self.real._readers[Kind.ORDERS]._carts._shelf.put("mine", notes, 1)
+        entries = [Entry(one.external_id, "asked", text) for one in found]
+        await self.real._readers[Kind.ORDERS]._carts._state.put("mine", entries, 1)
         return found
 
 

@@ -3,7 +3,7 @@
 import structlog
 
 from daemon.model import Kind, StoreFacts
-from daemon.platforms.adapter_state import Note
+from daemon.platforms.adapter_state import Entry
 from daemon.platforms.base import Page
 from tests.conformance.broken.base import Broken
 
@@ -33,6 +33,6 @@ class LogsWhoBuys(Broken):
 class NotesWhoBuys(Broken):
     async def page(self, kind: Kind, cursor: str | None) -> Page:
         page: Page = await self.real.page(kind, cursor)
-        notes = [Note(one.external_id, "content", repr(one.content)) for one in page.entities]
-        await self.real._readers[Kind.ORDERS]._carts._shelf.put("mine", notes, 1)
+        entries = [Entry(one.external_id, "content", repr(one.content)) for one in page.entities]
+        await self.real._readers[Kind.ORDERS]._carts._state.put("mine", entries, 1)
         return page

@@ -48,10 +48,10 @@ async def nothing_is_skipped_or_repeated_while_the_store_changes(house: House, k
     chance = random.Random(len(there))
     gone, seen = set(), Counter[str]()
     async for page in house.pages(kind):
-        met = [one.external_id for one in page.entities]
-        seen.update(met)
+        adopted = [one.external_id for one in page.entities]
+        seen.update(adopted)
         house.stand.now += 1
-        for external_id in chance.sample(met, len(met) // 3):
+        for external_id in chance.sample(adopted, len(adopted) // 3):
             house.stand.delete(kind, external_id)
             gone.add(external_id)
         standing = [one for one in there if one not in gone]

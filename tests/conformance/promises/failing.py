@@ -172,8 +172,8 @@ async def a_call_can_be_cancelled_anywhere(house: House, kind: Kind) -> None:
 async def _cancelled(house: House, call: Callable[[], Awaitable[Any]], number: int) -> None:
     """Cancel a call while its request with this number is under way."""
 
-    async def cancel(met: int, _request: httpx.Request) -> None:
-        if met == number:
+    async def cancel(adopted: int, _request: httpx.Request) -> None:
+        if adopted == number:
             scope.cancel()
             await trio.sleep_forever()
 

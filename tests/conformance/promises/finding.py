@@ -82,6 +82,6 @@ async def a_question_leaves_no_trace(house: House, kind: Kind) -> None:
             shown += [repr(one) for one in found]
     assert {request.method for request in house.wire.requests} == {"GET"}
     assert house.wire.count <= 30
-    assert house.shelf.seen == []
+    assert house.state.seen == []
     shown += [json.dumps(line, default=str) for line in lines] + [repr(call) for call in house.calls]
     none_of(house.stand.personal, "\n".join(shown))

@@ -75,7 +75,7 @@ async def nothing_personal_is_kept_or_logged(house: House) -> None:
                 await shop.read(kind, there, Lane.LIVE)
                 for external_id in there:
                     await patiently(partial(shop.read_one, kind, external_id, Lane.LIVE))
-    shown += [f"{note.owner} {note.name} {note.text}" for note in house.shelf.seen]
+    shown += [f"{entry.owner} {entry.name} {entry.text}" for entry in house.state.seen]
     shown += [json.dumps(line, default=str) for line in lines] + [repr(call) for call in house.calls]
     none_of(house.stand.personal, "\n".join(shown))
 

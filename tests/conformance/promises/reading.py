@@ -155,7 +155,7 @@ async def an_edit_is_read_at_once(house: House, kind: Kind) -> None:
     found = await house.shop.read(kind, [external_id], Lane.LIVE)
     after = house.shop.map(kind, found[external_id], facts)
     assert after != before
-    house.shelf.lose()
+    house.state.lose()
     shop = house.connect()
     found = await shop.read(kind, [external_id], Lane.LIVE)
     assert shop.map(kind, found[external_id], facts) == after

@@ -39,7 +39,7 @@ class House:
         self.mug = self.store.add_product("Mug", price=7, variants=[{"sku": "MUG", "stock": 1}], silent=True)
         self.buyer = self.store.customers.add("buyer@example.com", silent=True)
         self.api = _Strict(self.store, BigCommerceOptions(), "http://shop.test", nursery)
-        self.shelf: AdapterState = MemoryAdapterState()
+        self.state: AdapterState = MemoryAdapterState()
         self.connect()
 
     def connect(self, **settings: Any) -> None:
@@ -47,7 +47,7 @@ class House:
         known = BigCommerceSettings(
             api_url="http://shop.test", store_hash="sandbox", access_token=Secret(self.api.access_token), **settings
         )
-        self.shop = BigCommerce(known, InProcess(self.api), shelf=self.shelf)
+        self.shop = BigCommerce(known, InProcess(self.api), state=self.state)
 
     def order(self, cart: str | None = None, **more: Any) -> int:
         return self.store.orders.place(self.buyer, more.pop("lines", LINES), cart_id=cart, silent=True, **more)

@@ -29,7 +29,7 @@ def mapped(attributes: dict[str, str] | None = None, *, is_b2b: bool = True, **c
     raw = wire.read_customer(msgspec.Raw(msgspec.json.encode({**CUSTOMER, **changes})))
     assert isinstance(raw, wire.Customer), raw
     values = {name: wire.Attribute(0, value) for name, value in (attributes or {}).items()}
-    told = mapping.Told(
+    told = mapping.RawCustomer(
         customer=raw,
         is_b2b=is_b2b,
         addresses=raw.addresses or (),

@@ -86,7 +86,7 @@ class _Store:
         store = self.stand.store
         store.metafields.set("product", int(self.ids[Kind.PRODUCTS][0]), "rrp", "5", silent=True)
         store.orders.ship(int(self.ids[Kind.ORDERS][0]), tracking_number="T", silent=True)
-        self.shop = BigCommerce(self.stand.settings, Exchange(self._answer), shelf=MemoryAdapterState())
+        self.shop = BigCommerce(self.stand.settings, Exchange(self._answer), state=MemoryAdapterState())
 
     async def _answer(self, request: Request) -> Response:
         response = await answered(self.stand.api, request)

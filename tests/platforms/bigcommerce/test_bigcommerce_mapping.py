@@ -55,10 +55,10 @@ def colour(label: str, **changes: Any) -> dict[str, Any]:
     return {**BASE_VARIANT, "id": 400 + len(label), "sku": f"B-{label}", "option_values": [value], **changes}
 
 
-def told(changes: dict[str, Any], levels: mapping.Levels | None = None) -> mapping.Told:
+def told(changes: dict[str, Any], levels: mapping.Levels | None = None) -> mapping.RawProduct:
     read = wire.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, **changes})))
     assert isinstance(read, wire.Product), read
-    return mapping.Told(read, levels)
+    return mapping.RawProduct(read, levels)
 
 
 def mapped(facts: StoreFacts = FACTS, levels: mapping.Levels | None = None, **changes: Any) -> Mapped[Product]:
@@ -411,7 +411,7 @@ def test_whatever_the_store_says_the_mapping_keeps_its_promises(raw: dict[str, A
     if isinstance(read, Odd):
         return
     assert isinstance(read, wire.Product)
-    result = mapping.product(mapping.Told(read), StoreFacts(currency="GBP", weight_unit=unit))
+    result = mapping.product(mapping.RawProduct(read), StoreFacts(currency="GBP", weight_unit=unit))
     value = result.value
     if value is None:
         assert codes(result)[0] == "field_unreadable"

@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.adapter_state import MemoryAdapterState
-from daemon.platforms.base import BESIDE
+from daemon.platforms.base import UNCACHED
 from daemon.platforms.bigcommerce.metafields import MOST_ASKED
 from daemon.sandbox import answer, call
 from daemon.sandbox.message import Request, Response
@@ -71,15 +71,15 @@ async def test_the_order_follows_from_a_cart_that_is_gone_also_when_that_is_aske
     assert (await house.shop.read(Kind.ORDERS, [told], Lane.LIVE))[told].external_id == told, "it is settled"
 
 
-@pytest.mark.parametrize(("shelf", "calls"), [("filled", 0), ("lost", 2)])
+@pytest.mark.parametrize(("state", "calls"), [("filled", 0), ("lost", 2)])
 async def test_with_a_pattern_the_shelf_is_taken_at_its_word_once_it_was_filled(
-    house: House, shelf: str, calls: int
+    house: House, state: str, calls: int
 ) -> None:
     house.connect(order_staff_notes_pattern=r"SparkLayer cart: (\S+)")
     ours, other = house.order(CARTS[0]), house.order()
     await house.walk(Kind.ORDERS)
-    if shelf == "lost":
-        house.shelf = MemoryAdapterState()
+    if state == "lost":
+        house.state = MemoryAdapterState()
         house.connect(order_staff_notes_pattern=r"SparkLayer cart: (\S+)")
     house.calls()
     found = await house.read(Kind.ORDERS, ours, other)
@@ -202,7 +202,7 @@ async def test_a_look_beside_the_runs_leaves_what_is_remembered_alone(house: Hou
     await house.walk(Kind.ORDERS)
     house.store.metafields.set("order", house.order(), "cart_id", CARTS[1], silent=True)
     house.calls()
-    page = await house.shop.page(Kind.ORDERS, BESIDE)
+    page = await house.shop.page(Kind.ORDERS, UNCACHED)
     assert ([entity.external_id for entity in page.entities], page.cursor) == ([str(order)], None)
     assert house.calls() == {"GET /v2/orders": 1}
 

@@ -94,7 +94,7 @@ def test_no_value_of_any_field_of_an_order_breaks_anything(path: Path) -> None:
             assert told.problems
             assert all(f'"{name}"' in problem.message for name, problem in zip(read.fields, told.problems, strict=True))
             continue
-        told = mapping.order(mapping.Told(read, CART), FACTS)
+        told = mapping.order(mapping.RawOrder(read, CART), FACTS)
         if told.value is not None:
             encode_json(merged(told.value, None))
 
@@ -110,7 +110,7 @@ def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None
             assert customer_mapping.unread(read, FACTS).problems
             continue
         names = {"x": read.attributes[0]} if read.attributes else {}
-        told = customer_mapping.Told(customer=read, addresses=read.addresses, attributes=names, is_b2b=True)
+        told = customer_mapping.RawCustomer(customer=read, addresses=read.addresses, attributes=names, is_b2b=True)
         value_of = customer_mapping.customer(told, FACTS).value
         if value_of is not None:
             encode_json(merged_customer(CustomerWrite(customer=value_of, email=value_of.email), None))

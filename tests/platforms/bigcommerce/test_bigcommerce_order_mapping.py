@@ -60,7 +60,7 @@ def mapped(
     read = wire.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": parts, **more})))
     assert isinstance(read, wire.Order), read
     sent = msgspec.convert(shipments or [], list[wire.Shipment])
-    return mapping.order(mapping.Told(read, cart, sent), FACTS)
+    return mapping.order(mapping.RawOrder(read, cart, sent), FACTS)
 
 
 def order(**more: Any) -> Order:

@@ -34,7 +34,7 @@ def read_as(content: dict[str, Any]) -> Mapped[Product] | Unreadable:
     read = wire.read_product(raw(content))
     if isinstance(read, Unreadable):
         return read
-    return faults.unread(read, FACTS) if isinstance(read, Odd) else mapping.product(mapping.Told(read), FACTS)
+    return faults.unread(read, FACTS) if isinstance(read, Odd) else mapping.product(mapping.RawProduct(read), FACTS)
 
 
 def known(content: dict[str, Any]) -> Product:

@@ -53,7 +53,7 @@ class Recording:
             for _ in range(AT_ONCE):
                 nursery.start_soon(teller)
 
-    def note(self, request: Request) -> None:
+    def entry(self, request: Request) -> None:
         """Note that SparkLayer has a product's title."""
         product = json.loads(request.body)
         words = str(product.get("title", "")).split()
@@ -68,7 +68,7 @@ async def record(folder: Path, level: str) -> list[Event]:
     async with open_house(folder, synthetic(PRODUCTS, 1), start=False) as h:
         recording = Recording(h, pen, poster)
         h.site.faults.add("PATCH */products/*", delay(SLOWNESS))
-        h.site.faults.add("P* */products*", call(recording.note), after_effect=True)
+        h.site.faults.add("P* */products*", call(recording.entry), after_effect=True)
         h.process.entry = ("tests.prove.power.recorder", str(path), level)
         await h.process.start()
         await h.first_sync()

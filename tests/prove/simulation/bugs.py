@@ -180,7 +180,7 @@ def _always_written() -> Patch:
     look_up = ledger.look_up
 
     def doubtful(*asked: Any) -> dict[ExternalId, ledger.Row]:
-        return {key: evolve(row, digest=None) for key, row in look_up(*asked).items()}
+        return {key: evolve(row, fingerprint=None) for key, row in look_up(*asked).items()}
 
     return mock.patch.object(ledger, "look_up", doubtful)
 

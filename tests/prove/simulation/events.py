@@ -70,7 +70,7 @@ def name_of(act: Act) -> str:
 
 
 async def _edit(world: World) -> None:
-    if not (world.plan.lossy or world.merchant.heard()) and world.chance.random() < PATIENT:
+    if not (world.plan.lossy or world.merchant.ours()) and world.chance.random() < PATIENT:
         return
     silent = world.plan.lossy and world.chance.random() < 0.2
     world.trace.add("edit", world.merchant.edit(silent=silent))
@@ -180,7 +180,7 @@ async def _overtake(world: World) -> None:
         world.trace.add("edit overtakes a page")
         world.merchant.goods.retitle_one_of(int(one) for one in listed(page))
 
-    world.network.overtaken = change if world.merchant.heard() else None
+    world.network.overtaken = change if world.merchant.ours() else None
     await ignite(world, "POST", "/status/products")
 
 
@@ -194,7 +194,7 @@ async def _overlook(world: World) -> None:
 
 async def _waver(world: World) -> None:
     """Have a product go back to its old name after SparkLayer was told the new one, of which nobody here is sure."""
-    if world.merchant.heard():
+    if world.merchant.ours():
         return_to_it = world.merchant.goods.waver()
         world.trace.add("edit waver")
         world.weather.deaf = True

@@ -22,7 +22,7 @@ class Merchant:
 
     store: Store
     chance: random.Random
-    heard: Callable[[], bool] = lambda: True
+    ours: Callable[[], bool] = lambda: True
     """Whether webhooks are registered."""
     parts: bool = True
     """Whether anything may be deleted, or lose its SKU, address or parent. A lost ledger would never hear of it."""

@@ -144,7 +144,7 @@ class World:
             losing=0.15 if plan.lossy else 0.0,
         )
         shop.webhooks._poster = cast("Poster", post)
-        merchant.heard = lambda: hooked(shop)
+        merchant.ours = lambda: hooked(shop)
         world = cls(
             seed=seed,
             clock=clock,

@@ -36,14 +36,14 @@ class Server:
     """Answers every request alike, and keeps what it heard, in clear."""
 
     answer: bytes = OK
-    heard: bytearray = field(factory=bytearray)
+    ours: bytearray = field(factory=bytearray)
     port: int = 0
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         async with stream:
             try:
                 while part := await stream.receive_some(65536):
-                    self.heard += part
+                    self.ours += part
                     await stream.send_all(self.answer)
             except trio.BrokenResourceError:
                 return
@@ -89,7 +89,7 @@ async def test_a_server_that_nobody_vouches_for_hears_nothing(
     async with serving(Server(), authority.server(**signed)) as server:
         with pytest.raises(Retry) as refused:
             await ask(f"https://127.0.0.1:{server.port}")
-    assert (refused.value.reason, refused.value.effect_unknown, bytes(server.heard)) == ("certificate", False, b"")
+    assert (refused.value.reason, refused.value.effect_unknown, bytes(server.ours)) == ("certificate", False, b"")
     assert str(refused.value) == f"127.0.0.1: its TLS certificate is not to be trusted: {fault}; nothing was sent"
 
 
@@ -105,7 +105,7 @@ def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
 async def test_a_certificate_of_somebody_known_for_the_right_host_will_do(trusted: Authority) -> None:
     async with serving(Server(), trusted.server()) as server:
         assert await ask(f"https://127.0.0.1:{server.port}") == 200
-    assert SECRET.encode() in server.heard
+    assert SECRET.encode() in server.ours
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_a_certificate_for_another_host_or_another_time_will_not(
     async with serving(Server(), trusted.server(host, **signed)) as server:
         with pytest.raises(Retry, match=words) as refused:
             await ask(f"https://127.0.0.1:{server.port}")
-    assert (refused.value.reason, bytes(server.heard)) == ("certificate", b"")
+    assert (refused.value.reason, bytes(server.ours)) == ("certificate", b"")
 
 
 async def test_https_to_a_server_without_tls_is_a_failure_to_connect() -> None:
@@ -130,7 +130,7 @@ async def test_https_to_a_server_without_tls_is_a_failure_to_connect() -> None:
         with pytest.raises(Retry) as refused:
             await ask(f"https://127.0.0.1:{server.port}")
     assert refused.value.reason == "connect"
-    assert SECRET.encode() not in server.heard
+    assert SECRET.encode() not in server.ours
 
 
 async def test_check_says_what_is_wrong_with_a_certificate(authority: Authority, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ async def test_check_says_what_is_wrong_with_a_certificate(authority: Authority,
         )
         results = await check_all(Survey(settings=settings, faulty=frozenset(), errors=()))
     sides = [one for one in results if one.subject in {f"{link.site} BigCommerce", f"{link.site} SparkLayer"}]
-    assert server.heard == b""
+    assert server.ours == b""
     assert [side.ok for side in sides] == [False, False]
     for side in sides:
         assert "its TLS certificate is not to be trusted" in side.detail
@@ -175,8 +175,8 @@ async def test_no_answer_sends_bigcommerces_token_elsewhere(status: int) -> None
         with pytest.raises(Retry, match=f"BigCommerce answered {status}"):
             await client.get("/v3/x", msgspec.json.Decoder(dict[str, Any]), lane=Lane.LIVE)
         await client.aclose()
-    assert SECRET.encode() in server.heard
-    assert elsewhere.heard == b""
+    assert SECRET.encode() in server.ours
+    assert elsewhere.ours == b""
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -196,8 +196,8 @@ async def test_no_answer_sends_sparklayers_key_or_token_elsewhere(status: int, s
             await site.probe()
         await site.aclose()
     assert blocked.value.reason == (f"token_http_{status}" if sent == "key" else "redirected")
-    assert SECRET.encode() in server.heard
-    assert elsewhere.heard == b""
+    assert SECRET.encode() in server.ours
+    assert elsewhere.ours == b""
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
@@ -207,7 +207,7 @@ async def test_nothing_in_the_environment_leads_credentials_elsewhere(
     async with serving(Server()) as elsewhere, serving(Server()) as server:
         monkeypatch.setenv(variable, f"http://127.0.0.1:{elsewhere.port}")
         assert await ask(f"http://127.0.0.1:{server.port}") == 200
-    assert (bool(server.heard), bool(elsewhere.heard)) == (True, False)
+    assert (bool(server.ours), bool(elsewhere.ours)) == (True, False)
 
 
 async def test_errors_that_come_from_each_other_in_a_circle_end_as_a_retry() -> None:

@@ -85,7 +85,7 @@ def _link(family: Family, child: ExternalId, parent: ExternalId) -> Link:
             return Link(parent=parent, standing="coming", first=lowest)
     row = relations.rows.get(parent)
     standing: Standing = "missing"
-    if parent in family.members or (row is not None and row.digest is not None and parent not in family.going):
+    if parent in family.members or (row is not None and row.fingerprint is not None and parent not in family.going):
         standing = "told"
     elif child in family.alone or parent in family.going:
         standing = "missing"

@@ -172,7 +172,7 @@ class CustomerWriter(WithoutVariants):
 
     def _is_told_to_be_alone(self, batch: Batch, customer: Customer) -> bool:
         row = batch.rows.get(customer.external_id)
-        return row is not None and row.digest == self._context.fingerprint(evolve(customer, parent=None))
+        return row is not None and row.fingerprint == self._context.fingerprint(evolve(customer, parent=None))
 
     def _jobs(self, batch: Batch, links: Mapping[ExternalId, Link]) -> Sequence[CustomerJob]:
         """Return what must be written, and note the verdicts on the rest, also on customers that wait."""
@@ -334,13 +334,13 @@ class CustomerWriter(WithoutVariants):
         """Return the job of writing a customer without its parent."""
         assert job.value is not None  # who is gone has no parent
         value = evolve(job.value, parent=None)
-        return evolve(job, value=value, digest=self._context.fingerprint(value))
+        return evolve(job, value=value, fingerprint=self._context.fingerprint(value))
 
     async def _is_sure_of(self, parent: ExternalId) -> bool:
         """Return whether the ledger says that SparkLayer has a customer."""
         context = self._context
         row = (await context.storage.read(ledger.look_up, context.connection.id, self.kind, [parent])).get(parent)
-        return row is not None and row.digest is not None
+        return row is not None and row.fingerprint is not None
 
     async def _lacks_parent(self, parent: ExternalId, refusal: Rejected, lane: Lane) -> bool:
         """Return whether SparkLayer refused since it lacks the parent; a refusal without a field proves nothing."""

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 
 from attrs import evolve, field, frozen
 
-from daemon.engine.writers.products.entry import Entry, Prints
+from daemon.engine.writers.products.entry import Entry, Fingerprints
 from daemon.issues import Trouble
 from daemon.model import ExternalId, Problem, Product, Sku, Variant, VariantId
 
@@ -31,7 +31,7 @@ class Subject:
     external_id: ExternalId
     product: Product | None
     before: Entry | None
-    met: bool = False
+    adopted: bool = False
     kept: frozenset[VariantId] = frozenset()
     leftover: bool = False
 
@@ -114,7 +114,7 @@ def freed_sku(variant: VariantId) -> Sku:
     return Sku(f"freed-{variant}")
 
 
-def plan_batch(subjects: Sequence[Subject], owners: Mapping[Sku, ExternalId], prints: Prints) -> BatchPlan:
+def plan_batch(subjects: Sequence[Subject], owners: Mapping[Sku, ExternalId], fingerprints: Fingerprints) -> BatchPlan:
     """Return what to send. `owners` has the present owner of every SKU that `subjects` mention."""
     ordered = sorted(subjects, key=lambda subject: _order(subject.external_id))
     tenure = _Tenure(_winners(ordered, owners), owners, _holders(ordered))
@@ -126,7 +126,7 @@ def plan_batch(subjects: Sequence[Subject], owners: Mapping[Sku, ExternalId], pr
         and tenure.moves(variant.sku, subject.external_id, variant.external_id)
     }
     entries = {subject.external_id: subject.before for subject in ordered}
-    plans = [_plan(subject, tenure, moving, entries, prints) for subject in ordered]
+    plans = [_plan(subject, tenure, moving, entries, fingerprints) for subject in ordered]
     batch = {plan.external_id for plan in plans}
     claims = {sku: plan.external_id for plan in plans for sku in plan.claims}
     return BatchPlan(
@@ -171,11 +171,11 @@ def _plan(
     tenure: _Tenure,
     moving: set[Sku],
     entries: Mapping[ExternalId, Entry | None],
-    prints: Prints,
+    fingerprints: Fingerprints,
 ) -> Plan:
     product, lost = _without_lost(subject, tenure)
     before = _with_inherited(subject, product, tenure, entries)
-    after = _with_kept(prints.entry(product, subject.kept), subject) if product is not None else Entry()
+    after = _with_kept(fingerprints.entry(product, subject.kept), subject) if product is not None else Entry()
     vanished = tuple(variant for variant in before.variants if variant not in after.variants)
     after = evolve(after, variants={**after.variants, **dict.fromkeys(vanished, ())})
     kept = {sku for sku in before.skus if tenure.heir(sku, subject.external_id) == subject.external_id}
@@ -247,7 +247,7 @@ def _with_inherited(
     subject: Subject, product: Product | None, tenure: _Tenure, entries: Mapping[ExternalId, Entry | None]
 ) -> Entry:
     """Return what SparkLayer holds for the entity, with the rows of the SKUs that it takes over, unsure."""
-    before = subject.before or Entry(heard=False)
+    before = subject.before or Entry(ours=False)
     taken = {
         variant.sku: former
         for variant in (product.variants if product else ())
@@ -283,7 +283,7 @@ def _marked(before: Entry, after: Entry, stock: frozenset[Sku], prices: frozense
         stock={**before.stock, **dict.fromkeys(stock)},
         prices={**before.prices, **dict.fromkeys(prices)},
         extras=tuple(sorted({*before.extras, *after.extras})) if writes else before.extras,
-        heard=before.heard,
+        ours=before.ours,
     )
 
 

@@ -27,7 +27,7 @@ class Entry:
     stock: Mapping[Sku, Print] = field(factory=dict)
     prices: Mapping[Sku, Print] = field(factory=dict)
     extras: tuple[str, ...] = ()
-    heard: bool = True
+    ours: bool = True
 
     @property
     def skus(self) -> set[Sku]:
@@ -51,14 +51,14 @@ class Terms:
     price_list: str
 
 
-class Prints:
+class Fingerprints:
     """The fingerprints of products and their parts under one site's terms."""
 
     def __init__(self, fingerprint: Callable[[object], bytes], terms: Terms) -> None:
         self._print = fingerprint
         self._terms = terms
 
-    def digest(self, product: Product) -> bytes:
+    def fingerprint(self, product: Product) -> bytes:
         """Return one print for everything that is sent for `product`."""
         return self._print((product, self._terms))
 

@@ -105,16 +105,16 @@ class Pusher:
             vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
         )
         before = plan.subject.before
-        if before is not None and before.heard:
+        if before is not None and before.ours:
             if plan.subject.kept:
                 write = evolve(
                     write, kept=await self.sparklayer.products.kept(write.external_id, plan.subject.kept, lane)
                 )
-            await self._update(write, before, lane, met=plan.subject.met)
+            await self._update(write, before, lane, adopted=plan.subject.adopted)
         else:
             await self._introduce(write, lane, pushed)
 
-    async def _update(self, write: ProductWrite, before: Entry, lane: Lane, *, met: bool) -> None:
+    async def _update(self, write: ProductWrite, before: Entry, lane: Lane, *, adopted: bool) -> None:
         """Write over what SparkLayer has. One just `met` there may wait for a SKU of one that waits for its own."""
         products = self.sparklayer.products
         update = partial(finds, partial(products.update, write, lane))
@@ -123,7 +123,7 @@ class Pusher:
             if not await confirmed(update, lambda there: there or bool(write.variants)) and write.variants:
                 await self._create_again(write, update, lane)
         except Duplicate:
-            if not met:
+            if not adopted:
                 raise
             await products.update(_giving_way(write, before), lane)
             raise Retry("a SKU of it is not free yet", reason="sku_first") from None
@@ -144,11 +144,11 @@ class Pusher:
                 return await self.sparklayer.products.create(write, lane)
             except Duplicate as error:
                 taken = error
-        met = await confirmed(partial(self._meet, write.external_id, lane), partial(_stays_on_sale, write))
-        if met is None and not write.variants:
+        adopted = await confirmed(partial(self._meet, write.external_id, lane), partial(_stays_on_sale, write))
+        if adopted is None and not write.variants:
             return None  # it is not there, and shall not be
-        if met is not None:
-            pushed.met[write.external_id] = met
+        if adopted is not None:
+            pushed.adopted[write.external_id] = adopted
         raise taken
 
     async def _meet(self, external_id: ExternalId, lane: Lane) -> Entry | None:
@@ -272,11 +272,11 @@ def _waits(plan: Plan, batch: BatchPlan, pushed: PushResult) -> bool:
     return False
 
 
-def _stays_on_sale(write: ProductWrite, met: Entry | None) -> bool:
+def _stays_on_sale(write: ProductWrite, adopted: Entry | None) -> bool:
     """Return whether the write neither discontinues a variant in SparkLayer nor forgets the product."""
     if not write.variants:
         return False
-    return met is None or met.variants.keys() <= {variant.external_id for variant in write.variants}
+    return adopted is None or adopted.variants.keys() <= {variant.external_id for variant in write.variants}
 
 
 def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
@@ -299,7 +299,7 @@ def _allowed(plan: Plan, failure: Exception | None) -> Plan | None:
     """Return what of a plan's stock and prices may be sent after its product was written, or was not."""
     if failure is None:
         return plan
-    if plan.subject.before is None or not plan.subject.before.heard or not isinstance(failure, Rejected):
+    if plan.subject.before is None or not plan.subject.before.ours or not isinstance(failure, Rejected):
         return None
     had = plan.subject.before.skus
     return evolve(

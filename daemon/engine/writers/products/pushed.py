@@ -23,6 +23,6 @@ class PushResult:
     prices: set[Sku] = field(factory=set)
     refused: dict[Sku, str] = field(factory=dict)
     undone: dict[Sku, Exception] = field(factory=dict)
-    met: dict[ExternalId, Entry] = field(factory=dict)
+    adopted: dict[ExternalId, Entry] = field(factory=dict)
     late: set[ExternalId] = field(factory=set)
     behind: frozenset[ExternalId] = frozenset()

@@ -12,7 +12,7 @@ def steps_of(plan: Plan) -> Iterator[Step]:
     """Yield what would be sent for one product, and why."""
     before = plan.subject.before
     if plan.writes_product:
-        what = "PATCH the product" if before and before.heard else "POST the product"
+        what = "PATCH the product" if before and before.ours else "POST the product"
         twice = ", twice, since it gives a SKU up" if None not in plan.rounds else ""
         yield Step(what + twice, _why(plan))
     for variant in plan.vanished:

@@ -83,7 +83,7 @@ def _confirmed(plan: Plan, pushed: PushResult) -> Entry:
         product=after.product if written or not plan.writes_product else None,
         variants=after.variants if written or not plan.writes_product else marked.variants,
         extras=after.extras if written or not plan.writes_product else marked.extras,
-        heard=written or marked.heard,
+        ours=written or marked.ours,
         stock=_parts(marked.stock, after.stock, plan.stock | plan.removed_stock, pushed.stock),
         prices=_parts(marked.prices, after.prices, plan.prices | plan.removed_prices, pushed.prices),
     )

@@ -10,7 +10,7 @@ from daemon.engine.explanation import Step
 from daemon.engine.signal import Signal
 from daemon.engine.verdict import Verdict
 from daemon.engine.writers.products.diff import BatchPlan, Plan, Subject, plan_batch
-from daemon.engine.writers.products.entry import Entry, Prints, Terms, read_entry
+from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms, read_entry
 from daemon.engine.writers.products.push import Pusher
 from daemon.engine.writers.products.pushed import PushResult
 from daemon.engine.writers.products.steps import steps_of
@@ -66,29 +66,29 @@ class ProductWriter:
     async def write(self, batch: Batch) -> None:
         """Send what differs from the ledger, and note the verdict on each entity."""
         terms = await self._context.terms()
-        prints = Prints(self._context.fingerprint, terms)
-        await self._push(batch, self._subjects(batch, prints), prints, terms)
+        fingerprints = Fingerprints(self._context.fingerprint, terms)
+        await self._push(batch, self._subjects(batch, fingerprints), fingerprints, terms)
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell which of the product, its stock and its prices would be written."""
         context = self._context
-        prints = Prints(context.fingerprint, await context.terms())
-        subjects = self._subjects(batch, prints)
+        fingerprints = Fingerprints(context.fingerprint, await context.terms())
+        subjects = self._subjects(batch, fingerprints)
         owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, _skus(subjects))
-        return [step for plan in plan_batch(subjects, owners, prints).plans for step in steps_of(plan)]
+        return [step for plan in plan_batch(subjects, owners, fingerprints).plans for step in steps_of(plan)]
 
-    def _subjects(self, batch: Batch, prints: Prints) -> list[Subject]:
+    def _subjects(self, batch: Batch, fingerprints: Fingerprints) -> list[Subject]:
         """Return what must be planned, and note the verdict on what SparkLayer has as it is."""
         todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
         self._context.sparklayer.products.expect(
-            key for key in todo if key in batch.rows and batch.rows[key].digest is not None
+            key for key in todo if key in batch.rows and batch.rows[key].fingerprint is not None
         )
-        digests = {key: prints.digest(mapped.value) for key, mapped in todo.items() if mapped.value}
+        current = {key: fingerprints.fingerprint(mapped.value) for key, mapped in todo.items() if mapped.value}
         subjects = []
         for external_id, mapped in todo.items():
             row, refresh = batch.rows.get(external_id), external_id in batch.refreshing
             kept = frozenset(batch.kept.get(external_id, ()))
-            if row and not refresh and row.digest is not None and row.digest == digests.get(external_id):
+            if row and not refresh and row.fingerprint is not None and row.fingerprint == current.get(external_id):
                 batch.verdicts[external_id] = Verdict(outcome="unchanged")
                 continue
             before = read_entry(row.parts) if row else None
@@ -99,19 +99,21 @@ class ProductWriter:
             )
         return subjects
 
-    async def _push(self, batch: Batch, subjects: Sequence[Subject], prints: Prints, terms: Terms) -> set[ExternalId]:
+    async def _push(
+        self, batch: Batch, subjects: Sequence[Subject], fingerprints: Fingerprints, terms: Terms
+    ) -> set[ExternalId]:
         """Plan, mark and send; note the verdicts. Return the entities that are late: those are followed."""
         if not subjects:
             return set()
-        plan = await self._mark(subjects, prints)
+        plan = await self._mark(subjects, fingerprints)
         came_in = Signal()
         pushed = await self._pusher.push(plan, terms, batch.lane, batch.nursery, came_in)
         behind = [one for one in plan.plans if one.external_id in pushed.behind]
         if behind:
             batch.late.update(pushed.behind)
-            batch.nursery.start_soon(self._follow, batch, behind, pushed, came_in, prints, terms)
+            batch.nursery.start_soon(self._follow, batch, behind, pushed, came_in, fingerprints, terms)
         rest = [one for one in plan.plans if one.external_id not in pushed.behind]
-        return {*pushed.behind} | await self._conclude(batch, rest, pushed, prints, terms)
+        return {*pushed.behind} | await self._conclude(batch, rest, pushed, fingerprints, terms)
 
     async def _follow(
         self,
@@ -119,7 +121,7 @@ class ProductWriter:
         plans: Sequence[Plan],
         pushed: PushResult,
         came_in: Signal,
-        prints: Prints,
+        fingerprints: Fingerprints,
         terms: Terms,
     ) -> None:
         """Send the rest of late products as they come in: together what came in together."""
@@ -130,33 +132,33 @@ class ProductWriter:
             late_again: set[ExternalId] = set()
             try:
                 await self._pusher.follow([*back.values()], terms, batch.lane, pushed)
-                late_again = await self._conclude(batch, [*back.values()], pushed, prints, terms)
+                late_again = await self._conclude(batch, [*back.values()], pushed, fingerprints, terms)
             except Exception as error:  # noqa: BLE001  the entities' edge: the pipeline logs and counts it
                 for external_id in back:
                     batch.fail(external_id, error)
             batch.come_in(*(back.keys() - late_again))
 
     async def _conclude(
-        self, batch: Batch, plans: Sequence[Plan], pushed: PushResult, prints: Prints, terms: Terms
+        self, batch: Batch, plans: Sequence[Plan], pushed: PushResult, fingerprints: Fingerprints, terms: Terms
     ) -> set[ExternalId]:
         """Note the verdicts. What SparkLayer held unknown to us is planned and sent once more; return what is late."""
         if any(isinstance(error, Missing) for error in pushed.undone.values()):
             self._context.forget_terms()  # so that the next attempt makes what is missing
         for plan in plans:
-            batch.verdicts[plan.external_id] = _verdict(plan.subject, judge(plan, pushed), prints)
-        strangers = [
-            evolve(plan.subject, before=_joined(held, plan), met=True)
+            batch.verdicts[plan.external_id] = _verdict(plan.subject, judge(plan, pushed), fingerprints)
+        unmanaged = [
+            evolve(plan.subject, before=_joined(held, plan), adopted=True)
             for plan in plans
-            if not plan.subject.met and (held := pushed.met.get(plan.external_id)) is not None
+            if not plan.subject.adopted and (held := pushed.adopted.get(plan.external_id)) is not None
         ]
-        return await self._push(batch, strangers, prints, terms)
+        return await self._push(batch, unmanaged, fingerprints, terms)
 
-    async def _mark(self, subjects: Sequence[Subject], prints: Prints) -> BatchPlan:
+    async def _mark(self, subjects: Sequence[Subject], fingerprints: Fingerprints) -> BatchPlan:
         """Plan the batch and mark it unsure; plan again when somebody took a SKU in between."""
         context, skus = self._context, _skus(subjects)
         while True:
             owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, skus) if skus else {}
-            plan = plan_batch(subjects, owners, prints)
+            plan = plan_batch(subjects, owners, fingerprints)
             busy = [one for one in plan.plans if not one.idle]
             mark = ledger.Mark(
                 connection_id=context.connection.id,
@@ -183,11 +185,15 @@ def _skus(subjects: Sequence[Subject]) -> set[Sku]:
     return skus
 
 
-def _verdict(subject: Subject, judgement: Judgement, prints: Prints) -> Verdict:
+def _verdict(subject: Subject, judgement: Judgement, fingerprints: Fingerprints) -> Verdict:
     row = None
     if judgement.entry is not None:
-        digest = prints.digest(subject.product) if subject.product and judgement.whole and not subject.kept else None
-        row = Row(subject.external_id, digest, judgement.entry.encoded())
+        fingerprint = (
+            fingerprints.fingerprint(subject.product)
+            if subject.product and judgement.whole and not subject.kept
+            else None
+        )
+        row = Row(subject.external_id, fingerprint, judgement.entry.encoded())
     return Verdict(
         outcome=judgement.outcome,
         failure=judgement.failure,

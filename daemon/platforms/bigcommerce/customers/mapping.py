@@ -32,7 +32,7 @@ _NEEDED = {
 
 
 @frozen(kw_only=True)
-class Told:
+class RawCustomer:
     """A customer as read. `attributes` are by their names, `group` is what the settings make of its group."""
 
     customer: wire.Customer
@@ -44,7 +44,7 @@ class Told:
     """Whether a retail customer has its e-mail address too."""
 
 
-def customer(told: Told, facts: StoreFacts) -> Mapped[Customer]:
+def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
     """Map one customer. Never raises for what `wire` accepts."""
     raw = told.customer
     if not told.is_b2b:
@@ -101,7 +101,7 @@ def _url(customer: int, facts: StoreFacts) -> str:
     return f"{facts.url}/manage/customers/{customer}/edit" if facts.url else ""  # inferred
 
 
-def _addresses(told: Told, problems: list[Problem]) -> Iterator[tuple[AddressId, Address]]:
+def _addresses(told: RawCustomer, problems: list[Problem]) -> Iterator[tuple[AddressId, Address]]:
     for raw in sorted(told.addresses, key=lambda address: address.id):
         missing = [trouble for name, trouble in _NEEDED.items() if not _text(getattr(raw, name))]
         country = _text(raw.country_code).upper()

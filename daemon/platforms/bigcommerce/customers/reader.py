@@ -24,7 +24,7 @@ from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import wire
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers import mapping
-from daemon.platforms.bigcommerce.customers.mapping import Told
+from daemon.platforms.bigcommerce.customers.mapping import RawCustomer
 from daemon.platforms.bigcommerce.customers.namesakes import find_namesakes
 from daemon.platforms.bigcommerce.customers.overflow import Overflow, read_overflow
 from daemon.platforms.bigcommerce.customers.sentinels import Sentinels
@@ -90,13 +90,13 @@ class CustomerReader:
 
     batch = LIMIT
 
-    def __init__(self, client: Client, settings: BigCommerceSettings, shelf: AdapterState) -> None:
+    def __init__(self, client: Client, settings: BigCommerceSettings, state: AdapterState) -> None:
         self._client = client
         self._settings = settings
         self._known: _Known | None = None
         self._size = PageSize()
         self._doubts = Doubts()
-        self._sentinels = Sentinels(shelf)
+        self._sentinels = Sentinels(state)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of B2B customers that `cursor`, one of BigCommerce's, begins."""
@@ -231,14 +231,14 @@ class CustomerReader:
                 if isinstance(namesake, Failure):
                     return namesake
                 told = self._told(known, one, addresses.get(one.id), attributes.get(one.id))
-                return evolve(told, has_namesake=namesake) if isinstance(told, Told) else told
+                return evolve(told, has_namesake=namesake) if isinstance(told, RawCustomer) else told
             return _of_b2b(one, known) if isinstance(one, wire.Odd) else one
 
         return [Entity(ExternalId(str(one.id)), content(one)) for one in customers]
 
     def _told(
         self, known: _Known, one: Listed, addresses: Overflow[Address] | None, attributes: Overflow[Attribute] | None
-    ) -> Told | Failure | wire.Unreadable | wire.Odd:
+    ) -> RawCustomer | Failure | wire.Unreadable | wire.Odd:
         """Return a customer with all that is its own, or what stands for it."""
         if one.customer_group_id in known.unread:
             return wire.Unreadable(one.id, "its customer group cannot be read")
@@ -250,7 +250,7 @@ class CustomerReader:
             attributes and attributes.is_short_of(one.attribute_count)
         ):
             return wire.Unreadable(one.id, "a list has rows of nobody who was asked for", reason=wire.OUT_OF_FILTER)
-        return self._doubt(known, one, places, values) or Told(
+        return self._doubt(known, one, places, values) or RawCustomer(
             customer=one,
             addresses=places,
             attributes=known.named(values),
@@ -306,7 +306,11 @@ def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:
     """Return a customer of a page, unreadable when it is of none of the groups that were asked for."""
     content = entity.content
     listed_as = (
-        content.customer if isinstance(content, Told) else content.rest if isinstance(content, wire.Odd) else None
+        content.customer
+        if isinstance(content, RawCustomer)
+        else content.rest
+        if isinstance(content, wire.Odd)
+        else None
     )
     if listed_as is None or listed_as.customer_group_id in asked:
         return entity

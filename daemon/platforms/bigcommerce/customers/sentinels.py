@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import define
 
-from daemon.platforms.adapter_state import AdapterState, Note
+from daemon.platforms.adapter_state import AdapterState, Entry
 
 MOST = 3
 """The number of customers that are known: enough for one to be left when the one asked for is among them."""
@@ -19,7 +19,7 @@ _SHELF, _OWNER, _NAME = "customer", "", "there"
 class Sentinels:
     """The customers of one store that were there when we looked last. What it says may be out of date."""
 
-    _shelf: AdapterState
+    _state: AdapterState
     _there: Sequence[int] = ()
     """The one seen last first."""
     _kept: Sequence[int] | None = None
@@ -54,12 +54,12 @@ class Sentinels:
     async def _recall(self) -> Sequence[int]:
         """Return what is on the shelf, which is all that is known after a restart."""
         if self._kept is None:
-            notes = (await self._shelf.look_up(_SHELF, [_OWNER])).get(_OWNER, {})
-            kept = [int(one) for one in notes.get(_NAME, "").split()]
+            entries = (await self._state.look_up(_SHELF, [_OWNER])).get(_OWNER, {})
+            kept = [int(one) for one in entries.get(_NAME, "").split()]
             self._there = list(dict.fromkeys([*self._there, *kept]))[:MOST]
             self._kept = kept
         return self._kept
 
     async def _keep(self) -> None:
-        await self._shelf.put(_SHELF, [Note(_OWNER, _NAME, " ".join(map(str, self._there)))], 0)
+        await self._state.put(_SHELF, [Entry(_OWNER, _NAME, " ".join(map(str, self._there)))], 0)
         self._kept = self._there

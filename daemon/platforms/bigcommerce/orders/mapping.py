@@ -59,7 +59,7 @@ UNPAID = frozenset(
 
 
 @frozen
-class Told:
+class RawOrder:
     """An order as read: whole, with the cart that it came from and its shipments."""
 
     order: wire.Order
@@ -67,7 +67,7 @@ class Told:
     shipments: Sequence[wire.Shipment] = ()
 
 
-def order(told: Told, facts: StoreFacts) -> Mapped[Order]:
+def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     """Map one order. Never raises for what `wire` accepts; of what has no usable date or amount only that is told."""
     raw = told.order
     problems: list[Problem] = []
@@ -133,7 +133,7 @@ def _cart(text: str, problems: list[Problem]) -> CartId | None:
         return None
 
 
-def _packages(told: Told, lines: Sequence[wire.Line]) -> Iterator[Package]:
+def _packages(told: RawOrder, lines: Sequence[wire.Line]) -> Iterator[Package]:
     raw, pieces = told.order, Pieces(lines)
     parts = {line.id: part for part in raw.parts.all for line in part.lines}
 

@@ -27,7 +27,7 @@ from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.orders import faults, mapping
-from daemon.platforms.bigcommerce.orders.mapping import Told
+from daemon.platforms.bigcommerce.orders.mapping import RawOrder
 from daemon.platforms.bigcommerce.orders.wire import (
     LINES,
     SHIPMENTS,
@@ -57,7 +57,7 @@ async def _path_of(order: int) -> str:
     return f"/v3/orders/{order}/metafields"
 
 
-_CARTS = Source(shelf="order", path=METAFIELDS, narrowed={"key": CART}, path_of=_path_of, second_look=False)
+_CARTS = Source(state="order", path=METAFIELDS, narrowed={"key": CART}, path_of=_path_of, second_look=False)
 
 
 class OrderReader:
@@ -65,12 +65,12 @@ class OrderReader:
 
     batch = LIMIT
 
-    def __init__(self, client: Client, settings: BigCommerceSettings, shelf: AdapterState) -> None:
+    def __init__(self, client: Client, settings: BigCommerceSettings, state: AdapterState) -> None:
         self._client = client
         self._doubts = Doubts()
         pattern = settings.order_staff_notes_pattern
         self._pattern = re.compile(pattern) if pattern else None
-        self._carts = Metafields(client, shelf, _CARTS)
+        self._carts = Metafields(client, state, _CARTS)
         self._touched = Touched(LIMIT, self._carts.catch_up, self._carts.caught_up)
 
     async def page(self, cursor: str | None) -> Page:
@@ -196,7 +196,7 @@ class OrderReader:
             if isinstance(read, Listed) and cart is not None and (read.items_shipped or not read.parts.is_whole):
                 whole[order] = read, cart
             else:
-                contents[order] = Told(read, cart) if isinstance(read, Listed) and cart is not None else read
+                contents[order] = RawOrder(read, cart) if isinstance(read, Listed) and cart is not None else read
 
         async def complete(order: int) -> Any:
             return await self._whole(*whole[order], lane)
@@ -209,7 +209,7 @@ class OrderReader:
         found = self._pattern.search(read_notes(raw)) if self._pattern else None
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
-    async def _whole(self, order: Listed, cart: str, lane: Lane) -> Told | wire.Unreadable | wire.Odd:
+    async def _whole(self, order: Listed, cart: str, lane: Lane) -> RawOrder | wire.Unreadable | wire.Odd:
         """Complete an order: all its lines where not all were included, and its shipments where it has any.
 
         How many pieces there are is known already (that the totals count pieces is inferred).
@@ -230,7 +230,7 @@ class OrderReader:
             shipments = shown
             sent = _pieces(item for shipment in shipments for item in shipment.items)
             doubt = self._doubts.about(order.id, "shipped items", order.items_shipped, sent) or doubt
-        return doubt or Told(order, cart, shipments)
+        return doubt or RawOrder(order, cart, shipments)
 
     async def _rows(
         self, order: Listed, name: str, shape: Shape[B], lane: Lane

@@ -63,7 +63,7 @@ Kept = tuple[Sku, wire.Variant]
 
 
 @frozen
-class Told:
+class RawProduct:
     """A product as read: the catalogue's answer, its stock where several locations are summed up, and metafields.
 
     `fields` are the product's own by key, `variant_fields` those of its variants by their ids.
@@ -75,7 +75,7 @@ class Told:
     variant_fields: Mapping[int, Mapping[str, str]] = field(factory=dict)
 
 
-def product(told: Told, facts: StoreFacts) -> Mapped[Product]:
+def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     """Map one product. Never raises for what `wire` accepts.
 
     `told.levels` None: the catalogue's own stock level holds (one location).
@@ -132,7 +132,7 @@ def _why_not_shown(raw: wire.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
         yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has that suspended."
 
 
-def _attributes(told: Told, variant: wire.Variant, problems: list[Problem]) -> Attributes:
+def _attributes(told: RawProduct, variant: wire.Variant, problems: list[Problem]) -> Attributes:
     """Return the B2B attributes of a variant: its own, else the product's."""
     return attributes.read(told.fields, told.variant_fields.get(variant.id, {}), _called(variant), problems)
 
@@ -246,7 +246,7 @@ def _prices(raw: wire.Product, kept: tuple[Kept, ...], problems: list[Problem]) 
             problems.append(Trouble.PRICE_MISSING.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
 
 
-def _levels(told: Told, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, wire.Variant, int]]:
+def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, wire.Variant, int]]:
     """Yield the level of each SKU that the store counts."""
     for sku, variant in kept:
         level = _level(told, variant)
@@ -254,7 +254,7 @@ def _levels(told: Told, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, wire.Vari
             yield sku, variant, level
 
 
-def _level(told: Told, variant: wire.Variant) -> int | None:
+def _level(told: RawProduct, variant: wire.Variant) -> int | None:
     """Return what can be sold of a variant. The catalogue's level holds where no location knows more."""
     if told.product.inventory_tracking == "product":
         return _pooled(told)
@@ -263,7 +263,7 @@ def _level(told: Told, variant: wire.Variant) -> int | None:
     return None
 
 
-def _uncounted(told: Told, kept: tuple[Kept, ...]) -> Odd | None:
+def _uncounted(told: RawProduct, kept: tuple[Kept, ...]) -> Odd | None:
     """Return the levels that are null though the store counts them: the last ones known stay."""
     raw, skus = told.product, {variant.id for _, variant in kept}
     if raw.inventory_tracking not in TRACKED:
@@ -279,7 +279,7 @@ def _uncounted(told: Told, kept: tuple[Kept, ...]) -> Odd | None:
     return Odd(raw.id, tuple(names), raw) if names else None
 
 
-def _pooled(told: Told) -> int | None:
+def _pooled(told: RawProduct) -> int | None:
     """Return the stock that all variants share.
 
     Which inventory items a product with one pooled stock has is not documented: a single one is that stock

@@ -29,7 +29,7 @@ from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
 from daemon.platforms.bigcommerce.products import faults, mapping
 from daemon.platforms.bigcommerce.products.faults import TRACKED
 from daemon.platforms.bigcommerce.products.levels import Inventory, read_inventory
-from daemon.platforms.bigcommerce.products.mapping import Told
+from daemon.platforms.bigcommerce.products.mapping import RawProduct
 from daemon.platforms.bigcommerce.products.wire import OWNERS, read_product
 from daemon.platforms.bigcommerce.products.wire import Product as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
@@ -51,15 +51,15 @@ class ProductReader:
 
     batch = LARGEST
 
-    def __init__(self, client: Client, store: StoreReader, shelf: AdapterState) -> None:
+    def __init__(self, client: Client, store: StoreReader, state: AdapterState) -> None:
         self._client = client
         self._store = store
         self._size = PageSize()
         self._doubts = Doubts()
         own, variants = f"{PATH}/metafields", f"{VARIANTS}/metafields"
-        self._own = Metafields(client, shelf, Source(shelf="product", path=own, narrowed={}, path_of=_path_of))
+        self._own = Metafields(client, state, Source(state="product", path=own, narrowed={}, path_of=_path_of))
         self._variants = Metafields(
-            client, shelf, Source(shelf="variant", path=variants, narrowed={}, path_of=self._path_of_variant)
+            client, state, Source(state="variant", path=variants, narrowed={}, path_of=self._path_of_variant)
         )
         self._touched = Touched(LARGEST, self._find_touched, self._caught_up)
 
@@ -207,11 +207,11 @@ class ProductReader:
         own = await self._own.of(list(readable))
         variants = await self._variants.of([variant.id for one in readable.values() for variant in one.variants])
 
-        def told(one: Listed) -> Told | Failure | wire.Unreadable | wire.Odd:
+        def told(one: Listed) -> RawProduct | Failure | wire.Unreadable | wire.Odd:
             stock = inventory.get(one.id)
             fields = {variant.id: variants[variant.id] for variant in one.variants if variant.id in variants}
             fault = None if stock is None else stock.fault or self._doubt(one, stock)
-            return fault or Told(one, None if stock is None else stock.levels, own.get(one.id, {}), fields)
+            return fault or RawProduct(one, None if stock is None else stock.levels, own.get(one.id, {}), fields)
 
         contents: list[Any] = [told(one) if isinstance(one, Listed) else one for one in products]
         return [Entity(ExternalId(str(one.id)), content) for one, content in zip(products, contents, strict=True)]

@@ -134,10 +134,10 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
         await bench.change(*bench.shop.products)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-            nursery.start_soon(bench.context.kind_states[Kind.CUSTOMERS].gate.run_prober, {})
+            nursery.start_soon(bench.context.kind_states[Kind.CUSTOMERS].pause.run_prober, {})
             await trio.sleep(3600)
             assert bench.site.state.customers.writes == writes + 1
-            cause = bench.context.kind_states[Kind.CUSTOMERS].gate.cause
+            cause = bench.context.kind_states[Kind.CUSTOMERS].pause.cause
             assert cause is not None
             assert cause.reason == "customer_read_unknown"
             bench.site.faults.clear()
@@ -151,7 +151,7 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
 async def work_for(bench: Bench, seconds: float) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-        nursery.start_soon(bench.context.kind_states[Kind.CUSTOMERS].gate.run_prober, {})
+        nursery.start_soon(bench.context.kind_states[Kind.CUSTOMERS].pause.run_prober, {})
         await trio.sleep(seconds)
         nursery.cancel_scope.cancel()
 

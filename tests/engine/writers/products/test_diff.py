@@ -9,17 +9,17 @@ import pytest
 from attrs import evolve
 
 from daemon.engine.writers.products.diff import BatchPlan, Plan, Subject, freed_sku, plan_batch
-from daemon.engine.writers.products.entry import Entry, Prints, Terms, read_entry
+from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms, read_entry
 from daemon.model import ExternalId, Product, Sku, Stock, VariantId
 from daemon.storage.vault import Fingerprint
 from tests.engine.fakes import product
 
-PRINTS = Prints(Fingerprint(b"k" * 32), Terms(stock_location="sl", price_list="pl"))
+FINGERPRINTS = Fingerprints(Fingerprint(b"k" * 32), Terms(stock_location="sl", price_list="pl"))
 
 
 def subject(now: Product | None, before: Product | Entry | None = None) -> Subject:
     """Return a subject that SparkLayer holds as `before`."""
-    entry = PRINTS.entry(before) if isinstance(before, Product) else before
+    entry = FINGERPRINTS.entry(before) if isinstance(before, Product) else before
     known = now or before
     assert isinstance(known, Product)
     return Subject(external_id=known.external_id, product=now, before=entry)
@@ -28,7 +28,7 @@ def subject(now: Product | None, before: Product | Entry | None = None) -> Subje
 def planned(*subjects: Subject, **owners: str) -> BatchPlan:
     """Plan; the owners of what the subjects hold need not be named."""
     held = {sku: one.external_id for one in subjects if one.before for sku in one.before.skus}
-    return plan_batch(subjects, held | {Sku(sku): ExternalId(one) for sku, one in owners.items()}, PRINTS)
+    return plan_batch(subjects, held | {Sku(sku): ExternalId(one) for sku, one in owners.items()}, FINGERPRINTS)
 
 
 def only(batch: BatchPlan) -> Plan:
@@ -50,7 +50,7 @@ def test_a_new_product_is_written_whole() -> None:
     assert (plan.removed_stock, plan.removed_prices, plan.vanished, plan.released) == (set(), set(), (), set())
     assert plan.marked.product is None
     assert set(plan.marked.stock.values()) == {None}, "unsure"
-    assert plan.after == PRINTS.entry(A)
+    assert plan.after == FINGERPRINTS.entry(A)
 
 
 def test_an_equal_product_is_idle() -> None:
@@ -77,11 +77,11 @@ def test_only_parts_that_differ_are_sent(
     assert (plan.writes_product, plan.stock, plan.prices) == (writes, stock, prices)
     gone = {"A", "B"} if change == {"stock": {}, "prices": {}} else set()
     assert (plan.removed_stock, plan.removed_prices) == (gone, gone)
-    assert plan.marked.product == (None if writes else PRINTS.entry(A).product)
+    assert plan.marked.product == (None if writes else FINGERPRINTS.entry(A).product)
 
 
 def test_a_refresh_sends_everything() -> None:
-    plan = only(planned(subject(A, PRINTS.entry(A).forgotten())))
+    plan = only(planned(subject(A, FINGERPRINTS.entry(A).forgotten())))
     assert plan.writes_product
     assert plan.stock == plan.prices == {"A", "B"}
 
@@ -181,7 +181,7 @@ def test_digests_stand_for_everything_that_is_sent() -> None:
         evolve(A, variants=A.variants[:1]),
         product("1", {"11": "A", "12": "Z"}),
     ]
-    elsewhere = Prints(Fingerprint(b"k" * 32), Terms(stock_location="other", price_list="pl"))
-    digests = [PRINTS.digest(one) for one in (A, *others)] + [elsewhere.digest(A)]
-    assert len(set(digests)) == len(digests)
-    assert PRINTS.digest(product("1", {"11": "A", "12": "B"})) == PRINTS.digest(A)
+    elsewhere = Fingerprints(Fingerprint(b"k" * 32), Terms(stock_location="other", price_list="pl"))
+    fingerprints = [FINGERPRINTS.fingerprint(one) for one in (A, *others)] + [elsewhere.fingerprint(A)]
+    assert len(set(fingerprints)) == len(fingerprints)
+    assert FINGERPRINTS.fingerprint(product("1", {"11": "A", "12": "B"})) == FINGERPRINTS.fingerprint(A)

@@ -14,7 +14,7 @@ from daemon.model import ExternalId, RunId, Sku
 from daemon.platforms.base import Entity
 from daemon.storage.outbox import Claim
 from tests.engine.fakes import product
-from tests.engine.writers.products.test_diff import PRINTS, A, only, planned, subject
+from tests.engine.writers.products.test_diff import FINGERPRINTS, A, only, planned, subject
 
 ONE = ExternalId("1")
 WHOLE = {Sku("A"), Sku("B")}
@@ -34,9 +34,9 @@ def pushed(**what: object) -> PushResult:
 
 
 def test_written_unchanged_and_removed() -> None:
-    assert judge(new(), pushed()) == Judgement(outcome="written", entry=PRINTS.entry(A), whole=True)
+    assert judge(new(), pushed()) == Judgement(outcome="written", entry=FINGERPRINTS.entry(A), whole=True)
     idle = judge(only(planned(subject(A, A))), PushResult())
-    assert (idle.outcome, idle.entry, idle.whole) == ("unchanged", PRINTS.entry(A), True)
+    assert (idle.outcome, idle.entry, idle.whole) == ("unchanged", FINGERPRINTS.entry(A), True)
     removed = judge(only(planned(subject(None, A))), pushed())
     assert (removed.outcome, removed.entry, removed.released) == ("removed", None, WHOLE)
 
@@ -56,7 +56,7 @@ def test_what_must_be_tried_again_keeps_what_was_confirmed(what: dict[str, objec
     assert (verdict.outcome, type(verdict.failure), verdict.problems) == ("retried", failure, ())
     assert verdict.entry is not None
     assert not verdict.whole
-    entry = PRINTS.entry(A)
+    entry = FINGERPRINTS.entry(A)
     assert verdict.entry.product == (None if "failures" in what else entry.product)
     sure = WHOLE if "stock" not in what else {Sku("B")}
     assert verdict.entry.stock == {sku: entry.stock[sku] if sku in sure else None for sku in WHOLE}

@@ -31,7 +31,7 @@ DEBOUNCE = 0.01
 PAUSE = 0.5
 """Seconds between an arrival and the next edit, on average."""
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @frozen(kw_only=True)
@@ -77,7 +77,7 @@ async def _in_step(street: Street, daemon: Daemon) -> None:
     """Sync every connection, and wait for its webhooks."""
     for house in street.houses:
         await daemon.full_sync(site=f"test/{house.site.site_id}")
-    with trio.fail_after(PATIENCE):
+    with trio.fail_after(TIMEOUT):
         while not all(house.shop.hooks.registered for house in street.houses):  # noqa: ASYNC110  nobody tells
             await trio.sleep(0.1)
 
@@ -120,7 +120,7 @@ async def _edit(house: House, over: float, chance: random.Random, took: list[flo
         title = f"Edited {chance.random()}"
         began = trio.current_time()
         house.store.set_title(1, title)
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while (held := products.find("1")) is None or held.title != title:
                 await arrived.park()
         took.append(trio.current_time() - began)

@@ -32,7 +32,7 @@ PAUSE = 0.5
 """Seconds between an arrival and a connection's next edit, on average."""
 
 LOOK_EVERY = 2.0
-PATIENCE = 120.0
+TIMEOUT = 120.0
 LEAST_MINUTES = 1.0
 TENTHS = 10
 
@@ -132,7 +132,7 @@ async def _edit(house: House, chance: random.Random, found: Soak) -> None:
         if chance.random() < 0.5:  # noqa: PLR2004  half of the edits concern more than the product itself
             house.store.set_price(number, round(chance.uniform(1, 100), 2))
         house.store.set_title(number, title)
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while (held := state.products.find(str(number))) is None or held.title != title:  # noqa: ASYNC110
                 await trio.sleep(0.02)
         found.edits += 1

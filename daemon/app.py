@@ -25,10 +25,10 @@ from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.lifecycle import Connecting
-from daemon.connections.registry import Links
+from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
-from daemon.connections.teardown import Departures
+from daemon.connections.teardown import Teardown
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, raise_config_error
 from daemon.listener.admin import Admin
@@ -121,8 +121,8 @@ async def serve(
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, daemon.server, settings)
             nursery.start_soon(daemon.supervisor.run)
-            nursery.start_soon(daemon.departures.run)
-            nursery.start_soon(_until, stop, daemon.connecting.run)
+            nursery.start_soon(daemon.teardown.run)
+            nursery.start_soon(_until, stop, daemon.lifecycle.run)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(daemon.connections.reload.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.contexts))
@@ -130,12 +130,12 @@ async def serve(
             await stop.wait()
             daemon.server.stop()
             daemon.supervisor.finish()
-            daemon.departures.finish()
+            daemon.teardown.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
         for context in daemon.supervisor.contexts:
             await context.platform.aclose()
             await context.sparklayer.aclose()
-        for app in (*daemon.connecting.apps.values(), *daemon.connections.reload.retired):
+        for app in (*daemon.lifecycle.apps.values(), *daemon.connections.reload.retired):
             await app.aclose()
 
 
@@ -163,8 +163,8 @@ class _Daemon:
 
     server: Server
     supervisor: Supervisor
-    departures: Departures
-    connecting: Connecting
+    teardown: Teardown
+    lifecycle: Lifecycle
     reloading: Reloading
 
 
@@ -183,31 +183,29 @@ async def _build(settings: Settings, database: Database, metrics: Metrics) -> _D
         platforms=platforms,
     )
     supervisor = Supervisor()
-    departures = Departures(database, vault, factory, supervisor)
-    connecting = Connecting(
+    teardown = Teardown(database, vault, factory, supervisor)
+    lifecycle = Lifecycle(
         storage=database,
-        links=Links(settings, vault, platforms),
+        registry=Registry(settings, vault, platforms),
         factory=factory,
         supervisor=supervisor,
-        departures=departures,
+        teardown=teardown,
         apps=_apps(settings, platforms),
         knows=factory.knows,
     )
-    await connecting.open_all()
-    verbs = AdminService(
-        settings=settings, storage=database, supervisor=supervisor, connecting=connecting, vault=vault, metrics=metrics
+    await lifecycle.open_all()
+    admin = AdminService(
+        settings=settings, storage=database, supervisor=supervisor, lifecycle=lifecycle, vault=vault, metrics=metrics
     )
-    routes = Routes.of(_routes(settings, platforms, connecting, verbs), metrics)
+    routes = Routes.of(_routes(settings, platforms, lifecycle, admin), metrics)
     reloading = Reloading(
-        connecting=connecting,
+        lifecycle=lifecycle,
         routes=routes,
-        routes_of=lambda other: _routes(other, platforms, connecting, verbs),
+        routes_of=lambda other: _routes(other, platforms, lifecycle, admin),
         apps_of=lambda other: _apps(other, platforms),
     )
     server = Server(routes.answer, routes.refuse)
-    return _Daemon(
-        server=server, supervisor=supervisor, departures=departures, connecting=connecting, reloading=reloading
-    )
+    return _Daemon(server=server, supervisor=supervisor, teardown=teardown, lifecycle=lifecycle, reloading=reloading)
 
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:
@@ -221,42 +219,42 @@ def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str
 
 
 def _routes(
-    settings: Settings, platforms: Mapping[str, PlatformType], connecting: Connecting, verbs: AdminService
+    settings: Settings, platforms: Mapping[str, PlatformType], lifecycle: Lifecycle, admin: AdminService
 ) -> Iterator[Route]:
     """Return all that is served."""
     yield from Webhooks(
-        connecting.endpoints.get, verbs.record, verbs.metrics, verbs.delivered, verbs.not_delivered
+        lifecycle.endpoints.get, admin.record, admin.metrics, admin.delivered, admin.not_delivered
     ).routes()
     yield from Ignite(
         token=settings.listener.ignite_token,
-        connect=connecting.connect,
-        disconnect=connecting.disconnect,
-        trigger=verbs.trigger,
-        pull=verbs.pull,
-        fetch=verbs.fetch,
+        connect=lifecycle.connect,
+        disconnect=lifecycle.disconnect,
+        trigger=admin.trigger,
+        pull=admin.pull,
+        fetch=admin.fetch,
     ).routes()
-    for name, app in connecting.apps.items():
+    for name, app in lifecycle.apps.items():
         platform = platforms[name]
         pages = platform.app.pages if platform.app else ()
-        yield from Apps(name=name, label=platform.label, pages=pages, app=app, visited=connecting.visited).routes()
+        yield from Apps(name=name, label=platform.label, pages=pages, app=app, visited=lifecycle.visited).routes()
     yield from Admin(
         token=settings.listener.admin_token,
         metrics_open=settings.listener.metrics_open,
-        metrics=verbs.metrics,
-        why_not_ready=verbs.why_not_ready,
-        refresh=verbs.refresh,
-        verbs={
-            ("GET", "/admin/status"): verbs.status,
-            ("POST", "/admin/sync"): verbs.sync,
-            ("POST", "/admin/sync/cancel"): verbs.cancel_sync,
-            ("GET", "/admin/issues"): verbs.issues,
-            ("GET", "/admin/parked"): verbs.parked,
-            ("POST", "/admin/parked"): verbs.change_parked,
-            ("GET", "/admin/removals"): verbs.removals,
-            ("POST", "/admin/removals"): verbs.allow_removals,
-            ("POST", "/admin/explain"): verbs.explain,
-            ("POST", "/admin/backup"): verbs.backup,
-            ("POST", "/admin/connect"): verbs.connect,
-            ("POST", "/admin/disconnect"): verbs.disconnect,
+        metrics=admin.metrics,
+        why_not_ready=admin.why_not_ready,
+        refresh=admin.refresh,
+        operations={
+            ("GET", "/admin/status"): admin.status,
+            ("POST", "/admin/sync"): admin.sync,
+            ("POST", "/admin/sync/cancel"): admin.cancel_sync,
+            ("GET", "/admin/issues"): admin.issues,
+            ("GET", "/admin/parked"): admin.parked,
+            ("POST", "/admin/parked"): admin.change_parked,
+            ("GET", "/admin/removals"): admin.removals,
+            ("POST", "/admin/removals"): admin.allow_removals,
+            ("POST", "/admin/explain"): admin.explain,
+            ("POST", "/admin/backup"): admin.backup,
+            ("POST", "/admin/connect"): admin.connect,
+            ("POST", "/admin/disconnect"): admin.disconnect,
         },
     ).routes()

@@ -20,7 +20,7 @@ from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.wire import Hook
 from daemon.sparklayer.token import Token, _Reply
 from daemon.storage.connections import Begin
-from daemon.storage.installs import Install, Wish
+from daemon.storage.installs import Install, PendingConnection
 from daemon.transport.http import Answer
 
 DAEMON = Path(__file__).parent.parent / "daemon"
@@ -84,7 +84,7 @@ VALUES = [
     Wanted(destination="https://a.test", secret=SECRET),
     Installed(store_id="abc", store=STORE),
     Install(platform="bigcommerce", store_id="abc", encrypted=SEALED, now=0.0),
-    Wish(site=SITE, store_id="abc", encrypted=SEALED, now=0.0),
+    PendingConnection(site=SITE, store_id="abc", encrypted=SEALED, now=0.0),
     Begin(site=SITE, platform="bigcommerce", encrypted=SEALED, now=0.0, instead_of=()),
     Request("GET", "/bigcommerce/auth", f"code={HIDDEN}", {b"authorization": SEALED}, SEALED, keep_alive=True),
     Answer(200, {"set-cookie": HIDDEN}, SEALED),

@@ -19,7 +19,7 @@ from daemon.admin.inspection import (
 )
 from daemon.admin.status import connection_status, refresh_gauges
 from daemon.config import Settings
-from daemon.connections.lifecycle import Connecting
+from daemon.connections.lifecycle import Lifecycle
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.pull import fetch, pull
 from daemon.engine.runner import ConnectionRunner
@@ -45,7 +45,7 @@ class AdminService:
     settings: Settings
     storage: Database
     supervisor: Supervisor
-    connecting: Connecting
+    lifecycle: Lifecycle
     vault: Vault
     metrics: Metrics
 
@@ -63,7 +63,7 @@ class AdminService:
             changes=wanted,
             now=time.time(),
             debounce=options.debounce,
-            patience=options.patience,
+            debounce_max=options.debounce_max,
         )
         await self.storage.write(outbox.record, call)
         for change in wanted:
@@ -119,17 +119,17 @@ class AdminService:
         site = _site(params)
         client_id, client_secret = credentials(params, ("client_id", "client_secret"))
         named = credentials(params, ("store_id",))[0] if params.get("store_id") else None
-        store_id = named or await self.connecting.store_of(site)
+        store_id = named or await self.lifecycle.store_of(site)
         if not isinstance(store_id, str):
             raise Refused(400, "store_id: must be the platform's id of the store, such as BigCommerce's store hash")
         key = ApiKey(client_id=client_id, client_secret=Secret(client_secret))
-        redirect = await self.connecting.connect(site, store_id, key)
+        redirect = await self.lifecycle.connect(site, store_id, key)
         return {"state": "active"} if redirect is None else {"state": "pending", "redirect_url": redirect}
 
     async def disconnect(self, params: dict[str, Any]) -> dict[str, Any]:
         """Disconnect a site: {"site"} -> {"state": "leaving", or "gone" when that was so already}. Raises Refused."""
         site = _site(params)
-        await self.connecting.disconnect(site)
+        await self.lifecycle.disconnect(site)
         stored = await self.storage.read(connections.find, site)
         if stored is None:
             raise Refused(404, f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")

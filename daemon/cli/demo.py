@@ -58,7 +58,7 @@ PACE = 100.0
 AWAITING_FULFILLMENT = 11
 """The status of an order that is paid and not shipped (bigcommerce.md section 7)."""
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds without any progress after which the demo fails: a slow machine only takes longer."""
 
 LOOK_SECONDS = 0.02
@@ -348,6 +348,6 @@ async def _until(look: Callable[[], Awaitable[T]], is_over: Callable[[T], bool],
         now = await look()
         if now != seen:
             seen, since = now, trio.current_time()
-        elif trio.current_time() - since > PATIENCE:
-            raise DemoFailedError(f"{what}: no progress for {PATIENCE:.0f} s")
+        elif trio.current_time() - since > TIMEOUT:
+            raise DemoFailedError(f"{what}: no progress for {TIMEOUT:.0f} s")
     return seen

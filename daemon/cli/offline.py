@@ -14,7 +14,7 @@ from daemon.admin.status import connection_status
 from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.registry import Links
+from daemon.connections.registry import Registry
 from daemon.engine.context import SYNCED_KINDS
 from daemon.errors import ConfigError, raise_config_error
 from daemon.model import Kind
@@ -110,7 +110,7 @@ class Offline:
                 metrics=Metrics(),
                 platforms=platforms,
             )
-            runner = factory.runner(Links(self.settings, self._vault, platforms).opened(stored))
+            runner = factory.runner(Registry(self.settings, self._vault, platforms).opened(stored))
             try:
                 ask_about = inspection.explain if by_id else inspection.explain_called
                 return await ask_about(stored, runner, Kind(kind), text)

@@ -127,7 +127,7 @@ class ConnectionFactory:
         sync = self.settings.sync
         return Options(
             debounce=sync.debounce_seconds,
-            patience=sync.debounce_max_seconds,
+            debounce_max=sync.debounce_max_seconds,
             sweep_every=sync.sweep_seconds,
             backfill_depth=sync.backfill_depth,
             full_sync_on_start=full_sync or link is None or link.full_sync_on_start,

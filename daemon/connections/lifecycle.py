@@ -19,8 +19,8 @@ from attrs import evolve, field, frozen
 
 from daemon.config import Settings
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.registry import Links, has_secrets, with_secrets
-from daemon.connections.teardown import Departures
+from daemon.connections.registry import Registry, has_secrets, with_secrets
+from daemon.connections.teardown import Teardown
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import StorageTrouble
@@ -31,7 +31,7 @@ from daemon.platforms.base import App, AppRefused, Installed, Loaded, Uninstalle
 from daemon.storage import connections, installs
 from daemon.storage.connections import Begin, Leave, Renew, Stored, Uninstall
 from daemon.storage.database import Storage
-from daemon.storage.installs import Install, Wish
+from daemon.storage.installs import Install, PendingConnection
 
 log = structlog.get_logger()
 
@@ -56,17 +56,17 @@ async def _accept(_site: Site, _key: ApiKey) -> bool | None:
 
 
 @frozen(kw_only=True)
-class Connecting:
+class Lifecycle:
     """Connects and disconnects sites. `endpoints` takes the webhooks of those that are connected.
 
     `knows` says whether SparkLayer knows a key (None: it gives no answer), before anything of a connect is stored.
     """
 
     storage: Storage
-    links: Links
+    registry: Registry
     factory: ConnectionFactory
     supervisor: Supervisor
-    departures: Departures
+    teardown: Teardown
     apps: dict[str, App]
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]] = _accept
     now: Callable[[], float] = time.time
@@ -83,12 +83,12 @@ class Connecting:
 
         Raises ConfigError when the configuration contradicts the database, or no key opens what is encrypted.
         """
-        for connection in await self.links.adopt_all(self.storage, self.now()):
-            self._take_on(connection)
+        for connection in await self.registry.adopt_all(self.storage, self.now()):
+            self._start(connection)
         for stored in await self.storage.read(connections.everyone):
             if stored.state == "leaving":
                 self._depart(stored)
-            elif stored.state == "active" and self.links.offered(stored) is not None:
+            elif stored.state == "active" and self.registry.offered(stored) is not None:
                 self._offer(stored.site)
         await self._fulfil_wishes()
 
@@ -97,14 +97,14 @@ class Connecting:
 
         Raises ConfigError when they contradict the database, and StorageTrouble; the earlier settings go on then.
         """
-        named = {link.site for one in (self.links.settings, settings) for link in one.connections}
+        named = {link.site for one in (self.registry.settings, settings) for link in one.connections}
         async with AsyncExitStack() as locks:
             for site in sorted(named, key=str):  # as an uninstall does, so that neither waits for the other
                 await locks.enter_async_context(self._locks[site])
-            links = evolve(self.links, settings=settings)
-            wanted = {one.site: one for one in await links.adopt_all(self.storage, self.now())}
+            registry = evolve(self.registry, settings=settings)
+            wanted = {one.site: one for one in await registry.adopt_all(self.storage, self.now())}
             before = {site: self.factory.options(site) for site in named}
-            self.links.settings = self.factory.settings = settings
+            self.registry.settings = self.factory.settings = settings
             for context in [context for context in self.supervisor.contexts if context.connection.site in named]:
                 connection = wanted.pop(context.connection.site, None)
                 if connection is None:
@@ -119,13 +119,13 @@ class Connecting:
             for connection in wanted.values():
                 if connection.site in named:
                     log.info("a connection was added", site=str(connection.site))
-                    self._take_on(connection)
+                    self._start(connection)
 
     async def _pause(self, connection: Connection) -> None:
         """Stop working on a connection that nobody names any more; what is known of it stays."""
         log.info("a connection is not configured any more", site=str(connection.site))
         self.endpoints.pop(connection.site, None)
-        await self.supervisor.let_go(connection.id)
+        await self.supervisor.stop(connection.id)
         self.factory.metrics.forget(connection.site)
 
     async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
@@ -165,8 +165,12 @@ class Connecting:
     async def store_of(self, site: Site) -> str | None:
         """Return the store that the configuration or a connection of the site names, None when neither does."""
         present = await self.storage.read(connections.find, site)
-        named = None if present is None or present.state == "gone" else self.links.identity(self.links.opened(present))
-        link = self.links.link(site)
+        named = (
+            None
+            if present is None or present.state == "gone"
+            else self.registry.identity(self.registry.opened(present))
+        )
+        link = self.registry.link(site)
         if named is not None or link is None:
             return named
         return self.factory.platforms[link.platform].identity(link.store)
@@ -185,18 +189,18 @@ class Connecting:
     async def _works_with(self, site: Site, key: ApiKey) -> bool:
         """Whether a site is connected with this key already: then a connect that comes again asks nobody."""
         present = await self.storage.read(connections.find, site)
-        return present is not None and present.state == "active" and self.links.opened(present).api_key == key
+        return present is not None and present.state == "active" and self.registry.opened(present).api_key == key
 
     async def _connect(self, site: Site, store_id: str, key: ApiKey, *, known: bool) -> str | None:
         """Connect a site. A key that SparkLayer is not `known` to know is only used where there is no other."""
         store = await self._known(site, store_id)
         if store is None:
-            return await self._wish(site, store_id, key)
+            return await self._pending(site, store_id, key)
         present = await self._present(site, store.platform, store_id)
         if present is None:
             await self._begin(site, store, key)
             return None
-        connection = self.links.opened(present)
+        connection = self.registry.opened(present)
         if known or key == connection.api_key:
             await self._renew(present, key, connection.store, by_ignite=True, offered=None)
         else:
@@ -219,7 +223,7 @@ class Connecting:
             present = await self.storage.read(connections.find, site)
             if present is not None and await self._offered_key(site) == key is not None:
                 log.info("offered credentials are used" if known else "offered credentials are refused", site=str(site))
-                connection = self.links.opened(present)
+                connection = self.registry.opened(present)
                 chosen = key if known else connection.api_key
                 await self._renew(present, chosen, connection.store, by_ignite=present.by_ignite, offered=None)
             if await self._offered_key(site) is None:
@@ -239,30 +243,30 @@ class Connecting:
 
     async def _offered_key(self, site: Site) -> ApiKey | None:
         present = await self.storage.read(connections.find, site)
-        return None if present is None or present.state != "active" else self.links.offered(present)
+        return None if present is None or present.state != "active" else self.registry.offered(present)
 
     async def _known(self, site: Site, store_id: str) -> _Known | None:
         """Return a store's credentials, the newest that there are."""
         rows = await self.storage.read(connections.of_site, site)
         earlier = next((one for one in rows if one.state != "gone" and self._is_to(one, one.platform, store_id)), None)
-        link = self.links.link(site)
+        link = self.registry.link(site)
         if link is not None and self.factory.platforms[link.platform].identity(link.store) == store_id:
             if earlier is None or earlier.platform != link.platform:
                 return _Known(link.platform, link.store)
-            platform, store, _ = self.links.renewed(link, earlier)
+            platform, store, _ = self.registry.renewed(link, earlier)
             return _Known(platform, store)
         for platform, encrypted in await self.storage.read(installs.installed, store_id):
-            store = self.links.opened_store(platform, self.links.vault.decrypt(encrypted))
+            store = self.registry.opened_store(platform, self.registry.vault.decrypt(encrypted))
             if earlier is not None and earlier.platform == platform:
-                store = with_secrets(self.links.opened(earlier).store, store)
+                store = with_secrets(self.registry.opened(earlier).store, store)
             return _Known(platform, store)
-        return None if earlier is None else _Known(earlier.platform, self.links.opened(earlier).store)
+        return None if earlier is None else _Known(earlier.platform, self.registry.opened(earlier).store)
 
     def _is_to(self, stored: Stored, platform: str, store_id: str) -> bool:
         """Whether a connection that is not gone is to this store, and may still speak with it."""
-        return stored.platform == platform and self.links.identity(self.links.opened(stored)) == store_id
+        return stored.platform == platform and self.registry.identity(self.registry.opened(stored)) == store_id
 
-    async def _wish(self, site: Site, store_id: str, key: ApiKey) -> str:
+    async def _pending(self, site: Site, store_id: str, key: ApiKey) -> str:
         """Keep a wish, and return where the merchant can fulfil it."""
         app = next(iter(self.apps.values()), None)
         if app is None:
@@ -273,8 +277,10 @@ class Connecting:
         except AppRefused as refused:
             raise Refused(400, f"store_id: {refused}") from None
         content = {"client_id": key.client_id, "client_secret": key.client_secret.reveal()}
-        encrypted = self.links.vault.encrypt(content)
-        await self.storage.write(installs.wish, Wish(site=site, store_id=store_id, encrypted=encrypted, now=self.now()))
+        encrypted = self.registry.vault.encrypt(content)
+        await self.storage.write(
+            installs.pending, PendingConnection(site=site, store_id=store_id, encrypted=encrypted, now=self.now())
+        )
         return install_url
 
     async def _begin(self, site: Site, known: _Known, key: ApiKey) -> None:
@@ -283,13 +289,13 @@ class Connecting:
         before = [one for one in await self.storage.read(connections.of_site, site) if one.state != "gone"]
         leaving = [one for one in before if one.state == "leaving"]
         for one in leaving:
-            await self.departures.interrupt(one.id)
+            await self.teardown.interrupt(one.id)
         identity = self.factory.platforms[known.platform].identity(known.store)
         replaced = [one.id for one in leaving if self._is_to(one, known.platform, identity)]
-        encrypted = self.links.encrypted(site, key, known.store)
-        wish = Begin(site=site, platform=known.platform, encrypted=encrypted, now=now, instead_of=replaced)
+        encrypted = self.registry.encrypted(site, key, known.store)
+        pending = Begin(site=site, platform=known.platform, encrypted=encrypted, now=now, instead_of=replaced)
         try:
-            stored = await self.storage.write(connections.begin, wish)
+            stored = await self.storage.write(connections.begin, pending)
         except StorageTrouble:
             for one in leaving:
                 self._depart(one)
@@ -297,19 +303,19 @@ class Connecting:
         log.info("connected", site=str(site), platform=known.platform)
         for one in before:
             if one.id not in replaced:
-                await self.supervisor.let_go(one.id)
+                await self.supervisor.stop(one.id)
                 self._depart(one if one.state == "leaving" else evolve(one, leaving_since=now))
-        self._take_on(self.links.opened(stored), full_sync=True)
+        self._start(self.registry.opened(stored), full_sync=True)
 
     async def _renew(
         self, present: Stored, key: ApiKey, store: Any, *, by_ignite: bool, offered: ApiKey | None
     ) -> None:
         """Go on with other credentials, if they are other ones, or begin to work on what nobody worked on."""
-        connection = self.links.opened(present)
+        connection = self.registry.opened(present)
         changed = (connection.api_key, connection.store) != (key, store)
-        other = changed or offered != self.links.offered(present)
+        other = changed or offered != self.registry.offered(present)
         if other or by_ignite != present.by_ignite:
-            encrypted = self.links.encrypted(present.site, key, store, offered) if other else present.encrypted
+            encrypted = self.registry.encrypted(present.site, key, store, offered) if other else present.encrypted
             await self.storage.write(connections.renew, Renew(id=present.id, encrypted=encrypted, by_ignite=by_ignite))
         if changed or self.supervisor.find(present.id) is None:
             log.info("goes on with other credentials", site=str(present.site))
@@ -317,9 +323,9 @@ class Connecting:
             await self.supervisor.replace(self.factory.runner(renewed))
             self.endpoints[present.site] = self.factory.endpoint(renewed)
 
-    def _take_on(self, connection: Connection, *, full_sync: bool = False) -> None:
+    def _start(self, connection: Connection, *, full_sync: bool = False) -> None:
         self.endpoints[connection.site] = self.factory.endpoint(connection)
-        self.supervisor.take_on(self.factory.runner(connection, full_sync=full_sync))
+        self.supervisor.start(self.factory.runner(connection, full_sync=full_sync))
 
     def _see_off(self, leaving: Stored) -> None:
         """Take no webhooks any more, and clean up."""
@@ -328,25 +334,25 @@ class Connecting:
 
     def _depart(self, leaving: Stored) -> None:
         assert leaving.leaving_since is not None  # it is noted with the state
-        self.departures.begin(self.links.opened(leaving), leaving.leaving_since)
+        self.teardown.begin(self.registry.opened(leaving), leaving.leaving_since)
 
     async def _installed(self, platform: str, visit: Installed) -> None:
         """Keep a store's credentials, have its connections use them, and connect who waited for them."""
-        encrypted = self.links.sealed_store(visit.store)
+        encrypted = self.registry.sealed_store(visit.store)
         install = Install(platform=platform, store_id=visit.store_id, encrypted=encrypted, now=self.now())
         await self.storage.write(installs.install, install)
         for site in await self._connected(platform, visit.store_id):
             async with self._locks[site]:
                 present = await self._present(site, platform, visit.store_id)
                 if present is not None and self.supervisor.find(present.id) is not None:
-                    connection = self.links.opened(present)
+                    connection = self.registry.opened(present)
                     store = with_secrets(connection.store, visit.store)
                     await self._renew(
                         present,
                         connection.api_key,
                         store,
                         by_ignite=present.by_ignite,
-                        offered=self.links.offered(present),
+                        offered=self.registry.offered(present),
                     )
         await self._fulfil_wishes()
 
@@ -360,9 +366,9 @@ class Connecting:
             for site in sorted(await self._connected(platform, store_id), key=str):
                 await locks.enter_async_context(self._locks[site])
                 present = await self._present(site, platform, store_id)
-                connection = None if present is None else self.links.opened(present)
+                connection = None if present is None else self.registry.opened(present)
                 if connection is not None and has_secrets(connection.store, store):
-                    encrypted = self.links.encrypted(site, connection.api_key, None)
+                    encrypted = self.registry.encrypted(site, connection.api_key, None)
                     leaves.append(Leave(site=site, now=self.now(), encrypted=encrypted))
             call = Uninstall(platform=platform, store_id=store_id, leaves=leaves)
             for leaving in await self.storage.write(connections.uninstall, call):
@@ -383,15 +389,17 @@ class Connecting:
         """Return the settings value that an install brought, None without one."""
         found = dict(await self.storage.read(installs.installed, store_id))
         encrypted = found.get(platform)
-        return None if encrypted is None else self.links.opened_store(platform, self.links.vault.decrypt(encrypted))
+        return (
+            None if encrypted is None else self.registry.opened_store(platform, self.registry.vault.decrypt(encrypted))
+        )
 
     async def _fulfil_wishes(self) -> None:
         """Connect every site that waits for a store which has the app by now, unless it has waited for too long."""
         await self.storage.write(installs.forget_expired, self.now())
-        for wish in await self.storage.read(installs.fulfillable):
-            site, store_id, encrypted = wish
+        for pending in await self.storage.read(installs.completable):
+            site, store_id, encrypted = pending
             async with self._locks[site]:
-                if wish in await self.storage.read(installs.fulfillable):
-                    content: Any = self.links.vault.decrypt(encrypted)
+                if pending in await self.storage.read(installs.completable):
+                    content: Any = self.registry.vault.decrypt(encrypted)
                     key = ApiKey(client_id=content["client_id"], client_secret=Secret(content["client_secret"]))
                     await self._connect(site, store_id, key, known=False)

@@ -43,7 +43,7 @@ _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
 
 
 @define
-class Links:
+class Registry:
     """What the configuration links, and how links are encrypted and opened. A reload brings other `settings`."""
 
     settings: Settings

@@ -14,7 +14,7 @@ import trio
 from attrs import field, frozen
 
 from daemon.config import Settings
-from daemon.connections.lifecycle import Connecting
+from daemon.connections.lifecycle import Lifecycle
 from daemon.engine.signal import Signal
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.listener.routes import Route, Routes
@@ -38,7 +38,7 @@ class Reload:
 class Reloading:
     """Takes settings over. `routes_of` and `apps_of` build what is served, and the apps, for settings."""
 
-    connecting: Connecting
+    lifecycle: Lifecycle
     routes: Routes
     routes_of: Callable[[Settings], Iterable[Route]]
     apps_of: Callable[[Settings], dict[str, App]]
@@ -59,13 +59,13 @@ class Reloading:
                 log.exception("the settings are not reloaded: a reload broke")
 
     async def _take_over(self, read: Settings) -> None:
-        running = self.connecting.links.settings
+        running = self.lifecycle.registry.settings
         taken, left = merged(running, read)
-        await self.connecting.reload(taken)
+        await self.lifecycle.reload(taken)
         if taken.apps != running.apps:
-            self.retired.extend(self.connecting.apps.values())
-            self.connecting.apps.clear()
-            self.connecting.apps.update(self.apps_of(taken))
+            self.retired.extend(self.lifecycle.apps.values())
+            self.lifecycle.apps.clear()
+            self.lifecycle.apps.update(self.apps_of(taken))
         self.routes.replace(self.routes_of(taken))
         if left:
             log.warning("settings that take a restart have changed", settings=left)

@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 
 @frozen
-class Departures:
+class Teardown:
     """Cleans up; one task for each connection that leaves."""
 
     storage: Storage
@@ -76,7 +76,7 @@ class Departures:
     async def interrupt(self, connection_id: ConnectionId) -> None:
         """Stop cleaning up after a connection, and wait until nothing is sent for it any more."""
         await self._tasks.stop(connection_id)
-        await self.supervisor.let_go(connection_id)
+        await self.supervisor.stop(connection_id)
 
     async def run(self) -> None:
         """Clean up until `finish`."""
@@ -89,7 +89,7 @@ class Departures:
     async def _depart(self, connection: Connection, seconds: float) -> None:
         """Clean up for at most `seconds`, of a clock that does not jump."""
         deadline = trio.current_time() + seconds
-        await self.supervisor.let_go(connection.id)
+        await self.supervisor.stop(connection.id)
         self.factory.metrics.forget(connection.site)  # a new connection of the site is shown at the next scrape
         site = str(connection.site)
         log.info("a connection leaves", site=site)

@@ -28,7 +28,7 @@ from daemon.storage import ledger
 from daemon.storage.database import Storage
 from daemon.storage.freshness import Freshness
 from daemon.storage.full_syncs import Start, start
-from daemon.storage.places import Place, Settle, place_of, settle_at
+from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
 from daemon.storage.vault import Fingerprint, Vault
 
 SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
@@ -47,7 +47,7 @@ class Options:
     """What an operator may tune; seconds."""
 
     debounce: float = 1.0
-    patience: float = 10.0
+    debounce_max: float = 10.0
     backfill_depth: int = 1000
     """Backfill stops reading pages while more rows than this wait."""
     stragglers: float = 3600.0

@@ -36,7 +36,7 @@ from daemon.sparklayer.purchases import merged
 from daemon.sparklayer.stock import StockRow
 from daemon.sparklayer.stock import entry as stock_entry
 from daemon.storage import full_syncs, ledger
-from daemon.storage.places import place_of
+from daemon.storage.stock_locations import place_of
 
 PRINT_SIZE = 16
 
@@ -134,7 +134,7 @@ def _wanted(context: ConnectionContext, data_type: str) -> PulledType:
 
 async def _check_whole(context: ConnectionContext, kind: Kind) -> None:
     """Raise Retry while what the platform tells only in lists is not read yet."""
-    if kind in context.platform_type.remembered and not await context.storage.read(
+    if kind in context.platform_type.cached_kinds and not await context.storage.read(
         full_syncs.ever_read, context.connection.id, kind
     ):
         raise Retry("the first full sync has not read any of it yet", reason="first_full_sync")

@@ -19,7 +19,7 @@ class Supervisor:
         self._runners: dict[ConnectionId, ConnectionRunner] = {}
         self._tasks = TaskGroup[ConnectionId]()
         for one in runner:
-            self.take_on(one)
+            self.start(one)
 
     @property
     def contexts(self) -> list[ConnectionContext]:
@@ -35,13 +35,13 @@ class Supervisor:
         """Return the works of a connection."""
         return self._runners.get(connection_id)
 
-    def take_on(self, runner: ConnectionRunner) -> None:
+    def start(self, runner: ConnectionRunner) -> None:
         """Work on a connection that nobody works on; before `run`, from its start."""
         connection_id = runner.context.connection.id
         self._runners[connection_id] = runner
         self._tasks.add(connection_id, runner.run)
 
-    async def let_go(self, connection_id: ConnectionId) -> None:
+    async def stop(self, connection_id: ConnectionId) -> None:
         """Cancel the works of a connection, if there are any, and wait until they are gone."""
         await self._tasks.stop(connection_id)
         runner = self._runners.pop(connection_id, None)
@@ -53,7 +53,7 @@ class Supervisor:
         connection_id = runner.context.connection.id
         before = self._runners.get(connection_id)
         await self._tasks.stop(connection_id)
-        self.take_on(runner)
+        self.start(runner)
         if before is not None:
             await _close(before.context)
 

@@ -40,7 +40,7 @@ class Admin:
     metrics: Metrics
     why_not_ready: Callable[[], Awaitable[Sequence[str]]]
     refresh: Callable[[], Awaitable[None]]
-    verbs: Mapping[tuple[str, str], Verb]
+    operations: Mapping[tuple[str, str], Verb]
 
     def routes(self) -> list[Route]:
         """Return what to serve: the three probes, and each verb behind the token."""
@@ -49,7 +49,7 @@ class Admin:
             Route("GET", "/healthz", healthz),
             Route("GET", "/readyz", self.readyz),
             Route("GET", "/metrics", self.show_metrics if self.metrics_open else guard(self.show_metrics)),
-            *(Route(method, path, guard(partial(_run, verb))) for (method, path), verb in self.verbs.items()),
+            *(Route(method, path, guard(partial(_run, verb))) for (method, path), verb in self.operations.items()),
         ]
 
     async def readyz(self, _request: Request) -> Response:

@@ -300,7 +300,7 @@ class PlatformType:
     reader: Callable[[Any], WebhookReader]
     kinds: frozenset[Kind] = frozenset(Kind)
     """What can be read of such a store."""
-    remembered: frozenset[Kind] = frozenset(Kind)
+    cached_kinds: frozenset[Kind] = frozenset(Kind)
     """Kinds of which the adapter remembers something: `BESIDE` sees them whole only after a first page of another."""
     app: AppType | None = None
     webhooks: WebhookTimes = WebhookTimes()

@@ -128,10 +128,10 @@ def _adopt(conn: Connection, call: Adopt) -> Stored:
             .values(encrypted=call.encrypted, platform=call.platform)
         )
         known = [kind for kind in call.read_again if newest(conn, present.id, kind) is not None]
-        wishes = (
+        pending_connections = (
             Start(connection_id=present.id, kind=kind, mode="normal", now=call.now, internal=True) for kind in known
         )
-        start(conn, list(wishes))
+        start(conn, list(pending_connections))
     return _found(conn, call.site)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Site
-from daemon.storage.tables import installs, wishes
+from daemon.storage.tables import installs, pending_connections
 
 WISH_KEPT = 30 * 86_400.0
 """Seconds. SparkLayer's credentials are not kept for an install that never comes."""
@@ -27,7 +27,7 @@ class Install:
 
 
 @frozen(kw_only=True)
-class Wish:
+class PendingConnection:
     """A site shall be connected to a store as soon as that is known; `encrypted` has SparkLayer's key for the site."""
 
     site: Site
@@ -63,10 +63,10 @@ def installed(conn: Connection, store_id: str) -> list[tuple[str, bytes]]:
     return [(row.platform, row.encrypted) for row in conn.execute(query)]
 
 
-def wish(conn: Connection, calls: Sequence[Wish]) -> list[None]:
+def pending(conn: Connection, calls: Sequence[PendingConnection]) -> list[None]:
     """Store wishes; an earlier one of the same site is forgotten, and so are those that have expired."""
     forget_expired(conn, [call.now for call in calls])
-    new = insert(wishes)
+    new = insert(pending_connections)
     replacing = {name: new.excluded[name] for name in ("store_id", "encrypted", "wished_at")}
     for call in calls:
         values = {
@@ -90,19 +90,25 @@ def forget_wishes(conn: Connection, calls: Sequence[Site]) -> list[None]:
 def forget_expired(conn: Connection, calls: Sequence[float]) -> list[None]:
     """Forget the wishes that nobody has fulfilled, as of each of these times."""
     for now in calls:
-        conn.execute(update(wishes).where(wishes.c.wished_at > now).values(wished_at=now))
-        conn.execute(delete(wishes).where(wishes.c.wished_at < now - WISH_KEPT))
+        conn.execute(update(pending_connections).where(pending_connections.c.asked_at > now).values(asked_at=now))
+        conn.execute(delete(pending_connections).where(pending_connections.c.asked_at < now - WISH_KEPT))
     return [None] * len(calls)
 
 
 def forget_wish(conn: Connection, site: Site) -> None:
     """Forget what was wished for a site."""
-    conn.execute(delete(wishes).where(wishes.c.site_env == site.env, wishes.c.site_id == site.id))
+    conn.execute(
+        delete(pending_connections).where(
+            pending_connections.c.site_env == site.env, pending_connections.c.site_id == site.id
+        )
+    )
 
 
-def fulfillable(conn: Connection) -> list[tuple[Site, str, bytes]]:
+def completable(conn: Connection) -> list[tuple[Site, str, bytes]]:
     """Return (site, store, encrypted key) of the wishes whose store has the app, the oldest first."""
-    c = wishes.c
+    c = pending_connections.c
     known = select(installs.c.store_id)
-    rows = conn.execute(select(wishes).where(c.store_id.in_(known)).order_by(c.wished_at, c.site_env, c.site_id))
+    rows = conn.execute(
+        select(pending_connections).where(c.store_id.in_(known)).order_by(c.asked_at, c.site_env, c.site_id)
+    )
     return [(Site(row.site_env, row.site_id), row.store_id, row.encrypted) for row in rows]

@@ -53,7 +53,7 @@ TRANSITIONS = {
 class Record:
     """Changes of one connection to be recorded together.
 
-    `debounce` is how many seconds a live change waits for more of its kind, `patience` how many at most since the
+    `debounce` is how many seconds a live change waits for more of its kind, `debounce_max` how many at most since the
     first of them; both are 0 for what must not wait.
     """
 
@@ -62,7 +62,7 @@ class Record:
     now: float
     lane: Lane = Lane.LIVE
     debounce: float = 0.0
-    patience: float = 0.0
+    debounce_max: float = 0.0
 
 
 @frozen
@@ -113,7 +113,7 @@ def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
             "lane": int(call.lane),
             "due_at": call.now + call.debounce,
             "first_queued_at": call.now,
-            "patience": call.patience,
+            "debounce_max": call.debounce_max,
         }
         for call in sorted(calls, key=_urgency)  # of one entity's changes in a commit only the last is kept
         if call.connection_id in alive
@@ -278,7 +278,7 @@ _FIRST = case(
     (_NEW.excluded.first_queued_at < outbox.c.first_queued_at, _NEW.excluded.first_queued_at),
     else_=outbox.c.first_queued_at,
 )
-_LATEST = _FIRST + bindparam("patience")
+_LATEST = _FIRST + bindparam("debounce_max")
 _PARKED = outbox.c.state == "parked"
 _RECORD = Prepared(
     _NEW.on_conflict_do_update(

@@ -60,14 +60,14 @@ installs = Table(
     sqlite_with_rowid=False,
 )
 
-wishes = Table(
-    "wishes",
+pending_connections = Table(
+    "pending_connections",
     metadata,
     Column("site_env", String, primary_key=True),
     Column("site_id", String, primary_key=True),
     Column("store_id", String, nullable=False),
     Column("encrypted", LargeBinary, nullable=False),
-    Column("wished_at", Float, nullable=False),
+    Column("asked_at", Float, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -19,9 +19,9 @@ from attrs import define, frozen
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.lifecycle import Connecting
-from daemon.connections.registry import Links
-from daemon.connections.teardown import Departures
+from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.registry import Registry
+from daemon.connections.teardown import Teardown
 from daemon.engine.supervisor import Supervisor
 from daemon.model import ApiKey, Connection, Secret, Site
 from daemon.observability.metrics import Metrics
@@ -122,22 +122,22 @@ class Town:
     """What there is of a daemon."""
 
     database: InlineDatabase
-    connecting: Connecting
+    lifecycle: Lifecycle
     supervisor: Supervisor
-    departures: Departures
+    teardown: Teardown
     shop: FakeShop
     later: list[float]
     """Seconds by which the wall clock is ahead of trio's."""
     knows: Knows
 
     async def connect(self, name: str, store_id: str, key: str = "key-1") -> str | None:
-        return await self.connecting.connect(site(name), store_id, api_key(key))
+        return await self.lifecycle.connect(site(name), store_id, api_key(key))
 
     async def install(self, store_id: str, token: str) -> None:
-        await self.connecting.visited("fake", Installed(store_id=store_id, store=store(store_id, token)))
+        await self.lifecycle.visited("fake", Installed(store_id=store_id, store=store(store_id, token)))
 
     async def uninstall(self, store_id: str) -> None:
-        await self.connecting.visited("fake", Uninstalled(store_id))
+        await self.lifecycle.visited("fake", Uninstalled(store_id))
 
     async def rows(self, name: str) -> list[Stored]:
         return await self.database.read(connections.of_site, site(name))
@@ -150,20 +150,20 @@ class Town:
         stored = next(one for one in await self.rows(name) if one.state == "active")
         runner = self.supervisor.find(stored.id)
         assert runner is not None
-        assert runner.context.connection == self.connecting.links.opened(stored)
-        assert self.connecting.endpoints[stored.site].connection_id == stored.id
+        assert runner.context.connection == self.lifecycle.registry.opened(stored)
+        assert self.lifecycle.endpoints[stored.site].connection_id == stored.id
         return runner.context.connection
 
-    async def restarted(self, *links: ConnectionSettings, app: bool = True) -> "Town":
+    async def restarted(self, *registry: ConnectionSettings, app: bool = True) -> "Town":
         """Return the daemon after a restart with these connections configured."""
-        return await _open(self.database, self.shop, self.later, links, app=app, knows=self.knows)
+        return await _open(self.database, self.shop, self.later, registry, app=app, knows=self.knows)
 
 
 async def _open(
     database: InlineDatabase,
     shop: FakeShop,
     later: list[float],
-    links: tuple[ConnectionSettings, ...],
+    registry: tuple[ConnectionSettings, ...],
     *,
     app: bool,
     knows: Knows,
@@ -179,7 +179,7 @@ async def _open(
     settings = Settings(
         security=SecuritySettings(secret_keys=(KEY,)),
         listener=ListenerSettings(public_url="https://here.test"),
-        connections=links,
+        connections=registry,
     )
     platforms = {"fake": platform}
     factory = ConnectionFactory(
@@ -195,25 +195,25 @@ async def _open(
     def now() -> float:
         return later[0] + trio.current_time()
 
-    departures = Departures(database, VAULT, factory, supervisor, now)
+    teardown = Teardown(database, VAULT, factory, supervisor, now)
     apps: dict[str, App] = {"fake": FakeApp()} if app else {}
-    connecting = Connecting(
+    lifecycle = Lifecycle(
         storage=database,
-        links=Links(settings, VAULT, platforms),
+        registry=Registry(settings, VAULT, platforms),
         factory=factory,
         supervisor=supervisor,
-        departures=departures,
+        teardown=teardown,
         apps=apps,
         now=now,
         knows=knows,
     )
-    await connecting.open_all()
-    return Town(database, connecting, supervisor, departures, shop, later, knows)
+    await lifecycle.open_all()
+    return Town(database, lifecycle, supervisor, teardown, shop, later, knows)
 
 
 @contextlib.asynccontextmanager
-async def open_town(*links: ConnectionSettings, app: bool = True, knows: Knows = _knows_all) -> AsyncIterator[Town]:
+async def open_town(*registry: ConnectionSettings, app: bool = True, knows: Knows = _knows_all) -> AsyncIterator[Town]:
     """Start a daemon with an empty database; SparkLayer `knows` keys."""
     database = InlineDatabase()
-    yield await _open(database, FakeShop(), [0.0], links, app=app, knows=knows)
+    yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows)
     database.close()

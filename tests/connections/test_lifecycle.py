@@ -51,7 +51,7 @@ async def test_a_wish_is_forgotten_when_the_site_wants_something_else(forgets: s
         await town.install("s2", "token-2")
         await town.connect("a", "s1")
         if forgets == "disconnect":
-            await town.connecting.disconnect(site("a"))
+            await town.lifecycle.disconnect(site("a"))
         else:
             await town.connect("a", "s2")
         await town.install("s1", "token-1")
@@ -71,13 +71,13 @@ async def test_a_wish_that_nobody_fulfils_expires(monkeypatch: pytest.MonkeyPatc
 async def test_an_install_whose_wishes_were_not_fulfilled_before_a_crash() -> None:
     async with open_town() as town:
         await town.connect("a", "s1")
-        await town.connecting.storage.write(_install, town)
+        await town.lifecycle.storage.write(_install, town)
         assert (await (await town.restarted()).present("a")).store.name == "s1"
 
 
 def _install(conn: Any, calls: Sequence[Town]) -> list[None]:
     for town in calls:
-        encrypted = town.connecting.links.sealed_store(store("s1"))
+        encrypted = town.lifecycle.registry.sealed_store(store("s1"))
         installs.install(conn, [installs.Install(platform="fake", store_id="s1", encrypted=encrypted, now=1.0)])
     return [None] * len(calls)
 
@@ -114,9 +114,9 @@ async def test_the_same_store_again_ends_the_clean_up_and_keeps_the_webhook_secr
         await town.install("s1", "token-1")
         await town.connect("a", "s1")
         first = await town.present("a")
-        await town.connecting.disconnect(site("a"))
+        await town.lifecycle.disconnect(site("a"))
         assert await town.states("a") == ["leaving"]
-        assert site("a") not in town.connecting.endpoints
+        assert site("a") not in town.lifecycle.endpoints
         await town.connect("a", "s1")
         second = await town.present("a")
         assert await town.states("a") == ["active"]
@@ -128,13 +128,13 @@ async def test_a_clean_up_goes_on_when_the_database_is_in_trouble(monkeypatch: p
         for name in ("s1", "s2"):
             await town.install(name, "token")
         await town.connect("a", "s1")
-        await town.connecting.disconnect(site("a"))
+        await town.lifecycle.disconnect(site("a"))
         await town.connect("a", "s2")
         present = await town.present("a")
         await _with_trouble(town, monkeypatch)
         assert (await town.present("a")).id == present.id
         [leaving] = [one for one in await town.rows("a") if one.state == "leaving"]
-        await town.departures.interrupt(leaving.id)
+        await town.teardown.interrupt(leaving.id)
         await town.connect("a", "s1")
         assert (await town.present("a")).store.name == "s1"
 
@@ -171,10 +171,10 @@ async def test_what_only_the_configuration_named_rests_when_it_names_it_no_more(
 async def test_a_tombstone_keeps_the_configuration_away_until_connect() -> None:
     async with open_town(link("a", "s1")) as town:
         first = await town.present("a")
-        await town.connecting.disconnect(site("a"))
+        await town.lifecycle.disconnect(site("a"))
         again = await town.restarted(link("a", "s1"))
         assert (await again.states("a"), again.supervisor.contexts) == (["leaving"], [])
-        await again.departures.interrupt(first.id)
+        await again.teardown.interrupt(first.id)
         await again.database.write(connections.wipe, connections.Wipe(id=first.id, blank=b""))
         again = await again.restarted(link("a", "s1"))
         assert (await again.states("a"), again.supervisor.contexts) == (["gone"], [])
@@ -224,7 +224,7 @@ async def test_an_uninstall_lets_go_of_who_used_its_credentials() -> None:
         again = await town.restarted(link("own", "s1", token="own again"))
         await again.uninstall("s1")
         assert (await again.states("a"), await again.states("own")) == (["leaving"], ["active"])
-        assert again.connecting.links.opened((await again.rows("a"))[0]).store is None
+        assert again.lifecycle.registry.opened((await again.rows("a"))[0]).store is None
         assert await again.connect("a", "s1") == "https://login.test/s1", "its credentials are void"
         await again.uninstall("s1")
         await again.install("s1", "token-2")
@@ -235,23 +235,23 @@ async def test_an_uninstall_lets_go_of_who_used_its_credentials() -> None:
 async def test_opening_the_app_of_a_store_that_is_not_known_says_so() -> None:
     async with open_town() as town:
         with pytest.raises(AppRefused, match="remove the app, and install it"):
-            await town.connecting.visited("fake", Loaded("s1"))
+            await town.lifecycle.visited("fake", Loaded("s1"))
         await town.install("s1", "token-1")
-        await town.connecting.visited("fake", Loaded("s1"))
+        await town.lifecycle.visited("fake", Loaded("s1"))
 
 
 async def test_which_store_a_site_names() -> None:
     async with open_town(link("a", "s1")) as town:
-        assert await town.connecting.store_of(site("a")) == "s1"
-        assert await town.connecting.store_of(site("b")) is None
+        assert await town.lifecycle.store_of(site("a")) == "s1"
+        assert await town.lifecycle.store_of(site("b")) is None
         await town.install("s2", "token-2")
-        await town.connecting.connect(site("b"), "s2", api_key("key"))
-        assert await town.connecting.store_of(site("b")) == "s2"
+        await town.lifecycle.connect(site("b"), "s2", api_key("key"))
+        assert await town.lifecycle.store_of(site("b")) == "s2"
 
 
 async def test_disconnecting_what_is_not_connected_does_nothing() -> None:
     async with open_town() as town:
-        await town.connecting.disconnect(site("a"))
+        await town.lifecycle.disconnect(site("a"))
         assert await town.states("a") == []
 
 
@@ -288,7 +288,7 @@ class Words:
 async def _key(town: Town) -> str:
     """Return what is worked with after some minutes."""
     with trio.move_on_after(90):
-        await town.connecting.run()
+        await town.lifecycle.run()
     return key_of(await town.present("a"))
 
 
@@ -346,7 +346,7 @@ async def test_an_offered_key_is_not_dropped_for_one_refusal(autojump_clock: Moc
     async with open_town(link("a", "s1"), knows=knows) as town:
         await town.connect("a", "s1", "key-2")
         with trio.move_on_after(600):
-            await town.connecting.run()
+            await town.lifecycle.run()
         assert key_of(await town.present("a")) == "key-2"
 
 
@@ -354,10 +354,10 @@ async def test_a_site_that_leaves_takes_the_key_with_it_that_was_offered(autojum
     words = Words()
     async with open_town(link("a", "s1"), knows=words.knows) as town:
         await town.connect("a", "s1", "key-2")
-        await town.connecting.disconnect(site("a"))
+        await town.lifecycle.disconnect(site("a"))
         words.of["key-2"] = True
         with trio.move_on_after(90):
-            await town.connecting.run()
+            await town.lifecycle.run()
         assert await town.states("a") == ["leaving"]
 
 

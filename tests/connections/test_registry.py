@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import SecuritySettings
-from daemon.connections.registry import Links
+from daemon.connections.registry import Registry
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Connection, Kind, Secret
 from daemon.platforms import load_platforms
@@ -42,7 +42,7 @@ def database() -> Iterator[InlineDatabase]:
 
 async def adopted(database: InlineDatabase, link: ConnectionSettings) -> list[Connection]:
     settings = Settings(security=SecuritySettings(secret_keys=(KEY,)), connections=(link,))
-    return await Links(settings, VAULT, PLATFORMS).adopt_all(database, 1.0)
+    return await Registry(settings, VAULT, PLATFORMS).adopt_all(database, 1.0)
 
 
 async def test_a_connection_keeps_its_id_and_webhook_secret_when_its_credentials_change(

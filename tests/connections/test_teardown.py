@@ -59,7 +59,7 @@ async def leaving(*failures: Exception) -> AsyncIterator[tuple[Town, ConnectionI
         changes = [Change(Kind.PRODUCTS, ExternalId("1"))]
         await town.database.write(outbox.record, Record(connection_id=connection_id, changes=changes, now=1.0))
         town.shop.failures["remove_webhooks"] = list(failures)
-        await town.connecting.disconnect(site("a"))
+        await town.lifecycle.disconnect(site("a"))
         yield town, connection_id
 
 
@@ -67,11 +67,11 @@ async def until_gone(town: Town, within: float) -> float:
     """Run the clean-up; return how many seconds it took, at most `within`."""
     began, glance = trio.current_time(), within / 1000
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(town.departures.run)
+        nursery.start_soon(town.teardown.run)
         with trio.fail_after(within):
             while await town.states("a") != ["gone"]:  # noqa: ASYNC110  the clock is a mock
                 await trio.sleep(glance)
-        town.departures.finish()
+        town.teardown.finish()
     return trio.current_time() - began
 
 
@@ -85,7 +85,7 @@ async def test_both_sides_are_cleaned_up_and_every_row_goes(autojump_clock: Mock
         assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 1)
         assert await town.database.read(outbox.depths, connection_id) == []
         [tombstone] = await town.rows("a")
-        assert town.connecting.links.vault.decrypt(tombstone.encrypted) is None
+        assert town.lifecycle.registry.vault.decrypt(tombstone.encrypted) is None
         assert town.supervisor.contexts == []
 
 
@@ -171,11 +171,11 @@ async def test_a_page_of_something_in_between_never_ends_the_clean_up(
     page = spark.faults.add(what, answer(status, PAGE, {"content-type": "text/html"}))
     async with leaving() as (town, _):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(town.departures.run)
+            nursery.start_soon(town.teardown.run)
             await trio.sleep(3600)
             assert await town.states("a") == ["leaving"]
             spark.faults.remove(page)
-            town.departures.finish()
+            town.teardown.finish()
         await until_gone(await town.restarted(), 2000)
         assert _deleted(spark) > 0
         assert spark.state.sync_log.logs == {}
@@ -230,19 +230,19 @@ async def test_the_sync_log_of_a_site_that_is_connected_anew_is_left_alone(
         await town.install("s2", "token-2")
         await town.connect("a", "s2")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(town.departures.run)
+            nursery.start_soon(town.teardown.run)
             with trio.fail_after(10):
                 while await town.states("a") != ["active"]:  # noqa: ASYNC110  the clock is a mock
                     await trio.sleep(1)
-            town.departures.finish()
+            town.teardown.finish()
         assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 0)
 
 
 async def test_a_stop_leaves_the_rest_to_the_next_start(autojump_clock: MockClock, spark: SparkLayer) -> None:
     async with leaving(*[BUSY] * 5) as (town, _):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(town.departures.run)
+            nursery.start_soon(town.teardown.run)
             await trio.sleep(1)
-            town.departures.finish()
+            town.teardown.finish()
         assert await town.states("a") == ["leaving"]
         await until_gone(await town.restarted(), 300)

@@ -39,7 +39,7 @@ from daemon.sandbox.expectation import (
 )
 from daemon.sandbox.sparklayer.state import State
 from tests.contract import CONTRACT
-from tests.e2e.process import GLANCE, PATIENCE, QUICK, Process, free_port, settings
+from tests.e2e.process import GLANCE, QUICK, TIMEOUT, Process, free_port, settings
 
 
 @frozen(kw_only=True)
@@ -83,7 +83,7 @@ class House:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until `holds()`; it is asked whenever one of the stand-ins was called."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while not holds():
                 with trio.move_on_after(GLANCE):  # an outage or a cleared switchboard tells nobody
                     await self._called.park()
@@ -102,7 +102,7 @@ class House:
 
     async def settle(self) -> None:
         """Wait until every webhook was taken and worked off."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             await self.shop.webhooks.settled()
         await self.process.idle()
 

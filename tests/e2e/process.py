@@ -39,7 +39,7 @@ from daemon.sandbox import (
 )
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds after which a condition that does not come true fails the test; generous, machines are busy."""
 GLANCE = 0.03
 """Seconds between two looks at a foreign process's state."""
@@ -107,7 +107,7 @@ class Process:
         self._environment = {**_clean_environment(), **(environment or {})}
         self._process: trio.Process | None = None
         self._first: dict[str, int] = {}
-        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
+        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -162,7 +162,7 @@ class Process:
 
     async def ready(self) -> None:
         """Wait until /readyz says so."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while True:
                 assert self._living.returncode is None, f"it ended with {self._living.returncode}:\n{self.output}"
                 with contextlib.suppress(httpx.TransportError):
@@ -172,7 +172,7 @@ class Process:
 
     async def wait(self) -> int:
         """Wait until it ends by itself; return the exit code."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             return await self._living.wait()
 
     async def kill(self) -> None:
@@ -190,7 +190,7 @@ class Process:
         """SIGHUP; return what it prints about the reload, once that is over."""
         before = self.output
         self._living.send_signal(signal.SIGHUP)
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while "settings reloaded" not in (said := self.output[len(before) :]) and "not reloaded" not in said:
                 assert self.living, f"it ended:\n{self.output}"
                 await trio.sleep(GLANCE)
@@ -204,7 +204,7 @@ class Process:
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """Run a command such as `status` with the same settings; return its exit code, stdout and stderr."""
         line = [*self.wrapper, sys.executable, "-m", "daemon", *arguments, "--config", str(self.config)]
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             done = await trio.run_process(
                 line, capture_stdout=True, capture_stderr=True, check=False, cwd=ROOT, env=self._environment
             )
@@ -234,7 +234,7 @@ class Process:
 
     async def until_blocked(self, cause: str | None) -> None:
         """Wait until the connection is paused because of `cause`; None: until it is not."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while True:
                 if await self.blocked() == cause:
                     return
@@ -276,7 +276,7 @@ class Process:
 
     async def when(self, holds: Callable[[dict[str, Any]], bool], kind: str = "products") -> dict[str, Any]:
         """Wait until `holds` of the status of a kind; return that status."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while True:
                 if holds(now := await self.status(kind)):
                     return now

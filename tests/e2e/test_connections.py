@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from daemon.sandbox import answer, synthetic
 from daemon.storage.tables import metadata
 from tests.e2e.harness import House, OpenHouse
-from tests.e2e.process import GLANCE, PATIENCE, SITE
+from tests.e2e.process import GLANCE, SITE, TIMEOUT
 from tests.prove.process.watch import Barrier
 
 TOKEN = "e2e-ignite-token"
@@ -61,7 +61,7 @@ async def _states(h: House) -> list[str]:
 
 
 async def _until_states(h: House, *states: str) -> None:
-    with trio.fail_after(PATIENCE):
+    with trio.fail_after(TIMEOUT):
         while await _states(h) != list(states):  # noqa: ASYNC110  a foreign process tells nobody
             await trio.sleep(GLANCE)
 

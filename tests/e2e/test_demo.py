@@ -11,7 +11,7 @@ from tests.e2e.process import ROOT
 
 pytestmark = pytest.mark.timeout(400)
 
-PATIENCE = 360
+TIMEOUT = 360
 """Seconds; a busy machine takes its time, and the demo itself tells when nothing moves."""
 
 DEMO = [sys.executable, "-u", "-m", "daemon", "demo", "--port", "0"]
@@ -67,4 +67,4 @@ def test_a_claim_that_does_not_hold_ends_the_demo_with_1() -> None:
 
 
 def _ended(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIMEOUT)

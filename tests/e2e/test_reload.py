@@ -9,7 +9,7 @@ import trio
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox.company import WHOLESALE
 from tests.e2e.harness import House, OpenHouse
-from tests.e2e.process import ADMIN_TOKEN, GLANCE, PATIENCE, SITE, WEBHOOK_SECRET
+from tests.e2e.process import ADMIN_TOKEN, GLANCE, SITE, TIMEOUT, WEBHOOK_SECRET
 from tests.e2e.trade import trade_store
 
 KINDS = ("store", "products", "customers", "orders")
@@ -177,7 +177,7 @@ async def test_one_that_comes_while_it_starts_is_answered_when_it_runs(house: Op
 
 async def _shielded(pid: int) -> None:
     """Wait until the process holds SIGHUP back: the interpreter itself takes some 20 ms before."""
-    with trio.fail_after(PATIENCE):
+    with trio.fail_after(TIMEOUT):
         while not _mask(pid, "SigBlk") & 1 << signal.SIGHUP - 1:
             await trio.lowlevel.checkpoint()
 

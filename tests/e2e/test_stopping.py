@@ -18,7 +18,7 @@ from tests.e2e.process import ROOT, free_port
 
 pytestmark = pytest.mark.holds("O6")
 
-PATIENCE = 60
+TIMEOUT = 60
 CONFIG = """
 [listener]
 port = {port}
@@ -64,7 +64,7 @@ def started(*words: str) -> Iterator[subprocess.Popen[str]]:
 def interrupted(process: subprocess.Popen[str]) -> tuple[int, Sequence[str]]:
     """Interrupt a process; return its exit code and the lines of stderr from the answer on."""
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=TIMEOUT)
     lines = errors.splitlines()
     assert sum("stopping" in line for line in lines) == 1, errors
     first = next(number for number, line in enumerate(lines) if "stopping" in line)
@@ -112,7 +112,7 @@ def test_by_a_demo_that_has_only_begun() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         assert process.stderr is not None
         assert process.stderr.read() == "ignite-sync: stopping\n"
 
@@ -127,7 +127,7 @@ def test_by_nobody_whom_a_shell_has_put_in_the_background(tmp_path: Path) -> Non
         with settings.open("w") as written:
             process.send_signal(signal.SIGINT)
             written.write("[security\n")
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=TIMEOUT)
     assert "is not valid TOML" in errors
 
 
@@ -158,7 +158,7 @@ def test_a_reader_that_has_gone_is_no_trouble(tmp_path: Path, name: str, lines: 
             process.stdout.readline()
         process.stdout.close()
         errors = process.stderr.read()
-        assert process.wait(PATIENCE) in {0, 1}
+        assert process.wait(TIMEOUT) in {0, 1}
     assert "Traceback" not in errors
     assert "BrokenPipe" not in errors
 

@@ -8,7 +8,7 @@ import trio
 from daemon.sandbox import answer
 from daemon.sandbox.faults import Faults
 from tests.e2e.harness import House, OpenHouse
-from tests.e2e.process import GLANCE, PATIENCE, SITE
+from tests.e2e.process import GLANCE, SITE, TIMEOUT
 
 ABSURD = {"retry-after": "9999999999"}
 Side = Literal["shop", "site"]
@@ -41,7 +41,7 @@ async def test_an_absurd_wait_is_shown_and_holds_up_no_stop(house: OpenHouse, si
                 now[f"ignite_sync_throttle_held_back{labels}"] + now[f"ignite_sync_throttle_pause_seconds{labels}"] > 0
             )
 
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while not await shown():  # noqa: ASYNC110  a foreign process tells nobody
                 await trio.sleep(GLANCE)
         _, words, _ = await h.process.command("status")

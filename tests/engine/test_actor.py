@@ -44,7 +44,7 @@ async def test_a_change_is_worked_on_when_it_is_due(autojump_clock: MockClock, b
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await wait_all_tasks_blocked()
-        await bench.house.record("1", now=bench.context.now(), debounce=1.0, patience=10.0)
+        await bench.house.record("1", now=bench.context.now(), debounce=1.0, debounce_max=10.0)
         bench.context.kind_states[bench.pipeline.kind].wake()
         began = trio.current_time()
         while await bench.house.rows():

@@ -126,7 +126,7 @@ async def test_nothing_is_pulled_before_a_full_sync_has_read_something(*, empty:
 async def test_what_an_adapter_knows_without_a_list_is_pulled_at_once() -> None:
     async with open_bench(kind=Kind.CUSTOMERS) as bench:
         bench.shop.put(BUYER)
-        bench.context.platform_type = evolve(bench.context.platform_type, remembered=frozenset({Kind.PRODUCTS}))
+        bench.context.platform_type = evolve(bench.context.platform_type, cached_kinds=frozenset({Kind.PRODUCTS}))
         assert len(await every(bench, "customers")) == 1
 
 

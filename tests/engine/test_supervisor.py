@@ -151,7 +151,7 @@ async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: Mo
     connection_id = bench.house.connection_id
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
-        supervisor.take_on(first)
+        supervisor.start(first)
         await trio.sleep(10)
         assert bench.skus() == {"A": "1"}
         await supervisor.replace(second)
@@ -160,8 +160,8 @@ async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: Mo
         bench.shop.change("1", title="Other")
         await trio.sleep(40)
         assert bench.site.state.comparable()["products"]["1"]["title"] == "Other"
-        await supervisor.let_go(connection_id)
-        await supervisor.let_go(connection_id)
+        await supervisor.stop(connection_id)
+        await supervisor.stop(connection_id)
         assert (supervisor.contexts, supervisor.find(connection_id)) == ([], None)
         await bench.change("1")
         bench.shop.change("1", title="Unheard of")

@@ -49,7 +49,7 @@ class KindState:
             metrics=self.metrics,
             why_not_ready=self.why_not_ready,
             refresh=self.refresh,
-            verbs={("GET", "/admin/status"): self.status, ("POST", "/admin/sync"): self.sync},
+            operations={("GET", "/admin/status"): self.status, ("POST", "/admin/sync"): self.sync},
         )
         path, _, query = path.partition("?")
         sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}

@@ -194,7 +194,7 @@ class Anybody:
                     metrics=metrics,
                     why_not_ready=self.ready,
                     refresh=take,
-                    verbs={("GET", "/admin/status"): take, ("POST", "/admin/connect"): take},
+                    operations={("GET", "/admin/status"): take, ("POST", "/admin/connect"): take},
                 ).routes(),
             ],
             metrics,

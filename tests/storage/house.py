@@ -57,8 +57,8 @@ class House:
     @classmethod
     async def build(cls, storage: Storage, site: str = "shop") -> "House":
         """Adopt a connection."""
-        wish = Adopt(site=Site("test", site), platform="fake", encrypted=b"", now=0.0)
-        stored = await storage.write(connections.adopt, wish)
+        pending = Adopt(site=Site("test", site), platform="fake", encrypted=b"", now=0.0)
+        stored = await storage.write(connections.adopt, pending)
         return cls(storage, stored.id, Freshness())
 
     async def record(self, *ids: str, now: float = 0.0, lane: Lane = Lane.LIVE, **waiting: float) -> None:
@@ -94,12 +94,12 @@ class House:
         claims = await self.claim(now, lane)
         await self.settle(done=[Done(claim=claim, **result) for claim in claims], now=now)
 
-    async def start(self, mode: str = "normal", now: float = 0.0, **wish: bool) -> RunId | None:
-        call = Start(connection_id=self.connection_id, kind=self.kind, mode=mode, now=now, **wish)
+    async def start(self, mode: str = "normal", now: float = 0.0, **pending: bool) -> RunId | None:
+        call = Start(connection_id=self.connection_id, kind=self.kind, mode=mode, now=now, **pending)
         return await self.storage.write(full_syncs.start, call)
 
-    async def started(self, mode: str = "normal", now: float = 0.0, **wish: bool) -> RunId:
-        run = await self.start(mode, now, **wish)
+    async def started(self, mode: str = "normal", now: float = 0.0, **pending: bool) -> RunId:
+        run = await self.start(mode, now, **pending)
         assert run is not None
         return run
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, select
 from daemon.model import Kind, Site
 from daemon.storage import installs, removals
 from daemon.storage.age import age, age_if_known
-from daemon.storage.installs import WISH_KEPT, Wish
+from daemon.storage.installs import WISH_KEPT, PendingConnection
 from daemon.storage.removals import HOUR, SECOND_LOOK, WHOLE, Decided, Removal
-from daemon.storage.tables import wishes
+from daemon.storage.tables import pending_connections
 from tests.storage.house import House, id_, row
 
 pytestmark = pytest.mark.holds("D4")
@@ -32,10 +32,10 @@ async def test_a_change_queued_by_a_clock_ahead_waits_for_more_no_longer_than_an
     house: House, ahead: float
 ) -> None:
     """It changes every half second, for ever."""
-    await house.record("1", now=NOW + ahead, debounce=1.0, patience=10.0)
+    await house.record("1", now=NOW + ahead, debounce=1.0, debounce_max=10.0)
     moments = [NOW + number / 2 for number in range(40)]
     for now in moments:
-        await house.record("1", now=now, debounce=1.0, patience=10.0)
+        await house.record("1", now=now, debounce=1.0, debounce_max=10.0)
         if await house.claim(now=now):
             break
     else:
@@ -78,8 +78,8 @@ async def test_a_second_look_waits_its_seconds_after_a_clock_was_set_back(house:
 
 @pytest.mark.parametrize("ahead", AHEAD)
 async def test_a_wish_of_a_clock_ahead_is_kept_as_long_as_any(house: House, ahead: float) -> None:
-    wish = Wish(site=Site("test", "a"), store_id="s", encrypted=b"", now=NOW + ahead)
-    await house.storage.write(installs.wish, wish)
+    pending = PendingConnection(site=Site("test", "a"), store_id="s", encrypted=b"", now=NOW + ahead)
+    await house.storage.write(installs.pending, pending)
     await house.storage.write(installs.forget_expired, NOW)
     assert await house.storage.read(_wishes) == 1
     await house.storage.write(installs.forget_expired, NOW + WISH_KEPT)
@@ -89,4 +89,4 @@ async def test_a_wish_of_a_clock_ahead_is_kept_as_long_as_any(house: House, ahea
 
 
 def _wishes(conn: Connection) -> int:
-    return len(conn.execute(select(wishes.c.site_id)).all())
+    return len(conn.execute(select(pending_connections.c.site_id)).all())

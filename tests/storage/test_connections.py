@@ -39,8 +39,8 @@ def _owners(conn: Connection) -> dict[str, set[int]]:
 
 
 async def _begin(house: House, **more: Any) -> Stored:
-    wish = Begin(site=SITE, platform="fake", encrypted=b"new", now=2.0, **more)
-    return await house.storage.write(connections.begin, wish)
+    pending = Begin(site=SITE, platform="fake", encrypted=b"new", now=2.0, **more)
+    return await house.storage.write(connections.begin, pending)
 
 
 async def _leave(house: House) -> Stored | None:
@@ -92,8 +92,8 @@ async def test_a_new_generation_lets_the_old_one_leave_or_takes_its_place(house:
 async def test_a_tombstone_goes_when_the_site_is_connected_again(house: House) -> None:
     await _leave(house)
     await _wipe(house, house.connection_id)
-    wish = Adopt(site=SITE, platform="fake", encrypted=b"", now=4.0)
-    assert (await house.storage.write(connections.adopt, wish)).state == "gone"
+    pending = Adopt(site=SITE, platform="fake", encrypted=b"", now=4.0)
+    assert (await house.storage.write(connections.adopt, pending)).state == "gone"
     present = await _begin(house)
     assert [(one.id, one.state, one.by_ignite) for one in await _all(house)] == [(present.id, "active", True)]
 

@@ -155,7 +155,7 @@ async def test_a_change_does_not_shorten_a_backoff(house: House) -> None:
     await house.record("1", now=0.0)
     [claim] = await house.claim(now=0.0)
     await house.settle(again=[Again(claim=claim, due_at=300.0, error=b"why")])
-    await house.record("1", now=1.0, debounce=1.0, patience=10.0)
+    await house.record("1", now=1.0, debounce=1.0, debounce_max=10.0)
     present = await house.row("1")
     assert (present["due_at"], present["attempts"], present["revision"]) == (300.0, 1, 2)
     await house.page(await house.started(), "1", now=2.0)
@@ -168,7 +168,7 @@ async def test_a_change_does_not_shorten_a_backoff(house: House) -> None:
 )
 async def test_live_changes_are_debounced_but_not_for_ever(house: House, moments: list[float], due: float) -> None:
     for now in moments:
-        await house.record("1", now=now, debounce=1.0, patience=10.0)
+        await house.record("1", now=now, debounce=1.0, debounce_max=10.0)
     assert (await house.row("1"))["due_at"] == pytest.approx(due)
     assert await house.claim(now=due - 0.01) == []
     assert len(await house.claim(now=due)) == 1

@@ -35,8 +35,8 @@ async def _daemon_was_here(path: Path, *, sites: int = 1) -> None:
             stored = await storage.write(connections.adopt, adopt)
             if number % 3 != 2:
                 for kind in (Kind.PRODUCTS, Kind.CUSTOMERS):
-                    wish = Start(connection_id=stored.id, kind=kind, mode="normal", now=NOW)
-                    await storage.write(full_syncs.start, wish)
+                    pending = Start(connection_id=stored.id, kind=kind, mode="normal", now=NOW)
+                    await storage.write(full_syncs.start, pending)
             if number % 3 == 1:
                 await storage.write(connections.leave, Leave(site=stored.site, now=NOW))
 

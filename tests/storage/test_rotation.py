@@ -12,7 +12,7 @@ from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
 from tests.storage.house import TABLES, House
 
-SEALED = {"meta", "connections", "installs", "wishes", "outbox", "issues", "removals", "registrations"}
+SEALED = {"meta", "connections", "installs", "pending_connections", "outbox", "issues", "removals", "registrations"}
 OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
 
 

@@ -89,8 +89,8 @@ async def test_the_heartbeat_writes() -> None:
 async def test_an_adopted_connection_gets_new_credentials_and_keeps_its_id() -> None:
     database = InlineDatabase()
     house = await House.build(database)
-    wish = Adopt(site=Site("test", "shop"), platform="other", encrypted=b"new", now=9.0)
-    again = await database.write(connections.adopt, wish)
+    pending = Adopt(site=Site("test", "shop"), platform="other", encrypted=b"new", now=9.0)
+    again = await database.write(connections.adopt, pending)
     assert (again.id, again.platform, again.state, again.encrypted) == (house.connection_id, "other", "active", b"new")
     assert await database.read(connections.everyone) == [again]
     assert "new" not in repr(again)
@@ -101,8 +101,8 @@ async def test_what_was_disconnected_is_not_revived() -> None:
     database = InlineDatabase()
     house = await House.build(database)
     await house.alter("connections", "state = 'gone', encrypted = x''")
-    wish = Adopt(site=Site("test", "shop"), platform="fake", encrypted=b"new", now=9.0)
-    stored = await database.write(connections.adopt, wish)
+    pending = Adopt(site=Site("test", "shop"), platform="fake", encrypted=b"new", now=9.0)
+    stored = await database.write(connections.adopt, pending)
     assert (stored.state, stored.encrypted) == ("gone", b"")
     assert await database.read(connections.find, Site("live", "shop")) is None
     database.close()

@@ -20,7 +20,7 @@ from daemon.model import Kind, Lane, StoreFacts
 from daemon.sparklayer.settings import CONFLICT
 from daemon.storage.full_syncs import Start
 from daemon.storage.ledger import Mark
-from daemon.storage.remapping import Remap, remap
+from daemon.storage.resync import Remap, remap
 
 
 @frozen

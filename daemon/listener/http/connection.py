@@ -86,7 +86,7 @@ class Connection:
         """It may have to give way: nobody works for it."""
         return self.phase is not Phase.WORKING
 
-    def patience(self, now: float) -> tuple[bool, float]:
+    def eviction_key(self, now: float) -> tuple[bool, float]:
         """Return what orders connections: the one with the least gives way first."""
         return not (self.expendable and now - self.since >= SETTLED), self.since
 

@@ -117,7 +117,7 @@ class Server:
         """Return who may give way, the first to go at the end. Who moves on later is behind all of them."""
         now = trio.current_time()
         others = [connection for connection in self._connections if connection.dispensable]
-        others.sort(key=lambda connection: connection.patience(now), reverse=True)
+        others.sort(key=lambda connection: connection.eviction_key(now), reverse=True)
         return [(connection.since, connection) for connection in others]
 
     def _weigh(self, connection: Connection, held: int) -> bool:

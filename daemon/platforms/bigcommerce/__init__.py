@@ -31,7 +31,7 @@ PLATFORM = PlatformType(
     identity=attrgetter("store_hash"),
     connect=BigCommerce,
     reader=BigCommerceWebhooks,
-    remembered=frozenset({Kind.PRODUCTS, Kind.ORDERS}),
+    cached_kinds=frozenset({Kind.PRODUCTS, Kind.ORDERS}),
     app=APP,
     webhooks=WebhookTimes(active_after=70.0, retried_for=48 * 3600.0),
     public_url_fault=public_url_fault,

@@ -16,7 +16,7 @@ from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 
 T = TypeVar("T")
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds that live entities wait for one whose secondary call does not end."""
 
 MOST_SPLITS = 24
@@ -78,7 +78,7 @@ async def _leave_stragglers(
     answers: _Answers[T], owners: Sequence[int], scope: trio.CancelScope, *, beside: bool
 ) -> None:
     while len(answers.found) < len(owners):
-        with trio.move_on_after(PATIENCE if answers.found or beside else float("inf")) as waiting:
+        with trio.move_on_after(TIMEOUT if answers.found or beside else float("inf")) as waiting:
             await answers.news.wait()
         if waiting.cancelled_caught:
             scope.cancel()
@@ -93,7 +93,7 @@ async def of_lists(
     In the live lane a list that does not come is left for later when there are others `beside`, who need none. Raises
     what is nobody's own failure.
     """
-    patience = PATIENCE if lane is Lane.LIVE and beside else float("inf")
+    timeout = TIMEOUT if lane is Lane.LIVE and beside else float("inf")
     found: list[tuple[Sequence[int], list[T] | Failure]] = []
     todo, calls = [owners] if owners else [], 0
     while todo:
@@ -101,7 +101,7 @@ async def of_lists(
         calls += 1
         answer: list[T] | Failure = _late()
         try:
-            with trio.move_on_after(patience):
+            with trio.move_on_after(timeout):
                 answer = await ask(some)
             found.append((some, answer))
         except Failure as error:

@@ -15,7 +15,7 @@ from daemon.engine.writers.store import StoreWriter
 from daemon.errors import StorageTrouble
 from daemon.model import Kind, StoreFacts
 from daemon.sandbox.faults import answer
-from daemon.storage import remapping
+from daemon.storage import resync
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench
 
 STORE = "1"
@@ -90,7 +90,7 @@ async def test_a_change_is_noted_and_its_run_started_together_or_not_at_all(
         bench.shop.store = bench.shop.products[STORE] = evolve(FACTS, weight_unit="LBS")
         await bench.change(STORE)
         with monkeypatch.context() as trouble:
-            trouble.setattr(remapping, "start", _fails)
+            trouble.setattr(resync, "start", _fails)
             with pytest.raises(StorageTrouble):
                 await bench.once()
         assert await _runs(bench) == []

@@ -23,7 +23,7 @@ from trio.testing import wait_all_tasks_blocked
 from daemon.sandbox import BigCommerceOptions, delay, synthetic
 from daemon.sandbox.post import Poster, Unanswered
 from tests.e2e.harness import House, open_house
-from tests.e2e.process import ADMIN_TOKEN, GLANCE, PATIENCE, SITE
+from tests.e2e.process import ADMIN_TOKEN, GLANCE, SITE, TIMEOUT
 from tests.prove.crash.merchant import Diary, Merchant
 from tests.prove.crash.points import CONNECT, FIRST, LEAVE, LIVE, RUN, SWEEP
 from tests.prove.crash.witness import Witness
@@ -102,7 +102,7 @@ class Loop:
         h = self.house
         async with self._rest("disconnect"):
             await self._disconnect()
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(TIMEOUT):
                 while (await h.process.connection())["state"] != "gone":  # noqa: ASYNC110  a foreign process tells nobody
                     await trio.sleep(GLANCE)
             assert (h.shop.hooks.registered, h.state.sync_log.logs) == ({}, {})
@@ -161,7 +161,7 @@ class Loop:
 
     async def _stir(self, act: Callable[[], Awaitable[object]]) -> None:
         """Do `act` again and again until the process is dead."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while self.house.process.living:
                 with contextlib.suppress(Unanswered):
                     await act()

@@ -20,7 +20,7 @@ from benchmarks.street import open_street
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox import Sandbox, Store
 from tests.e2e.harness import House
-from tests.e2e.process import GLANCE, PATIENCE, WEBHOOK_SECRET, Process, free_port, settings
+from tests.e2e.process import GLANCE, TIMEOUT, WEBHOOK_SECRET, Process, free_port, settings
 
 
 @frozen(kw_only=True)
@@ -40,7 +40,7 @@ class Row:
 
     async def until_all(self, holds: Callable[[dict[str, Any]], bool]) -> None:
         """Wait until `holds` of the status of every kind of every connection."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while not all(holds(kind) for one in await self._status() for kind in one["kinds"].values()):  # noqa: ASYNC110
                 await trio.sleep(GLANCE)
 

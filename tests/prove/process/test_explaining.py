@@ -12,7 +12,7 @@ from daemon.config import load
 from daemon.platforms import load_platforms
 from daemon.sandbox import Store, answer
 from tests.e2e.harness import House, OpenHouse
-from tests.e2e.process import PATIENCE, SITE
+from tests.e2e.process import SITE, TIMEOUT
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
 
 pytestmark = pytest.mark.holds("O5")
@@ -154,7 +154,7 @@ async def test_what_waits_is_told_with_its_error(house: OpenHouse) -> None:
         h.site.faults.add("PATCH */products/*", answer(502))
         h.store.set_title(MUG, "Cup")
         found: dict[str, Any] = {"why": [{"text": ""}]}
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(TIMEOUT):
             while ", tried " not in found["why"][0]["text"]:
                 found = await answered(h, "products", "MUG")
         assert codes(found) == ["waiting"]

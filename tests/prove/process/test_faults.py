@@ -30,7 +30,7 @@ from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.stock import location
 from tests.e2e.harness import House, OpenHouse
-from tests.e2e.process import PATIENCE
+from tests.e2e.process import TIMEOUT
 
 JUMPER = 1
 Side = Literal["shop", "site"]
@@ -173,7 +173,7 @@ async def test_a_token_that_stops_working_is_renewed_exactly_once(house: OpenHou
             for product_id in h.store.ids:
                 h.store.set_title(product_id, f"Renewed {product_id}", silent=True)
             run = await h.process.sync()
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(TIMEOUT):
                 await held.arrived(4)
             h.site.tokens.revoke()
         assert (await h.process.run_over(run))["succeeded"]

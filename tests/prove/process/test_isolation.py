@@ -11,7 +11,7 @@ from attrs import frozen
 from daemon.sandbox import Sandbox, answer, open_sandbox, synthetic
 from daemon.sandbox.expectation import differences
 from tests.e2e.harness import small_store
-from tests.e2e.process import GLANCE, PATIENCE, WEBHOOK_SECRET, Process, free_port, settings
+from tests.e2e.process import GLANCE, TIMEOUT, WEBHOOK_SECRET, Process, free_port, settings
 from tests.prove.process.street import open_row
 
 JUMPER = 1
@@ -70,7 +70,7 @@ webhook_secret = "{WEBHOOK_SECRET}"
 
 
 async def _until(holds: Callable[[], object]) -> None:
-    with trio.fail_after(PATIENCE):
+    with trio.fail_after(TIMEOUT):
         while not holds():  # noqa: ASYNC110  a foreign process tells nobody
             await trio.sleep(GLANCE)
 

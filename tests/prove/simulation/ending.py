@@ -87,9 +87,9 @@ def _in_sparklayer(world: World) -> set[str]:
 async def _let_removals_go(world: World) -> bool:
     """Allow what the brake holds, as a person does, and wait until it is done."""
     assert world.life is not None  # it is at rest
-    verbs = world.life.parts.verbs
-    for held in (await verbs.removals({}))["removals"]:
-        await verbs.allow_removals({"site": held["site"], "kind": held["kind"], "ids": [held["id"]]})
+    admin = world.life.parts.admin
+    for held in (await admin.removals({}))["removals"]:
+        await admin.allow_removals({"site": held["site"], "kind": held["kind"], "ids": [held["id"]]})
     return await rests(world, "after removals were allowed")
 
 

@@ -22,9 +22,9 @@ from daemon.app import FINISH_SECONDS
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings, SparkLayerSettings, SyncSettings
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.lifecycle import Connecting
-from daemon.connections.registry import Links
-from daemon.connections.teardown import Departures
+from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.registry import Registry
+from daemon.connections.teardown import Teardown
 from daemon.engine.supervisor import Supervisor
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.ignite import Ignite
@@ -80,9 +80,9 @@ class Parts:
     """What the daemon is composed of."""
 
     supervisor: Supervisor
-    departures: Departures
-    connecting: Connecting
-    verbs: AdminService
+    teardown: Teardown
+    lifecycle: Lifecycle
+    admin: AdminService
     routes: Routes
 
 
@@ -137,11 +137,11 @@ class Life:
             self._nursery = nursery
             parts = self._parts = await self._build(storage)
             nursery.start_soon(parts.supervisor.run)
-            nursery.start_soon(parts.departures.run)
+            nursery.start_soon(parts.teardown.run)
             self.ready.set()
             await self._stop.wait()
             parts.supervisor.finish()
-            parts.departures.finish()
+            parts.teardown.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
         for context in parts.supervisor.contexts:
             await context.platform.aclose()
@@ -160,44 +160,44 @@ class Life:
             platforms=_PLATFORMS,
         )
         supervisor = Supervisor()
-        departures = Departures(database, vault, factory, supervisor, self.clock.wall, self.chance)
-        connecting = Connecting(
+        teardown = Teardown(database, vault, factory, supervisor, self.clock.wall, self.chance)
+        lifecycle = Lifecycle(
             storage=database,
-            links=Links(self.settings, vault, _PLATFORMS),
+            registry=Registry(self.settings, vault, _PLATFORMS),
             factory=factory,
             supervisor=supervisor,
-            departures=departures,
+            teardown=teardown,
             apps={},
             now=self.clock.wall,
         )
-        await connecting.open_all()
-        verbs = AdminService(
+        await lifecycle.open_all()
+        admin = AdminService(
             settings=self.settings,
             storage=database,
             supervisor=supervisor,
-            connecting=connecting,
+            lifecycle=lifecycle,
             vault=vault,
             metrics=factory.metrics,
         )
         served = [
             *Webhooks(
-                connecting.endpoints.get, verbs.record, verbs.metrics, verbs.delivered, verbs.not_delivered
+                lifecycle.endpoints.get, admin.record, admin.metrics, admin.delivered, admin.not_delivered
             ).routes(),
             *Ignite(
                 token=self.settings.listener.ignite_token,
-                connect=connecting.connect,
-                disconnect=connecting.disconnect,
-                trigger=verbs.trigger,
-                pull=verbs.pull,
-                fetch=verbs.fetch,
+                connect=lifecycle.connect,
+                disconnect=lifecycle.disconnect,
+                trigger=admin.trigger,
+                pull=admin.pull,
+                fetch=admin.fetch,
             ).routes(),
         ]
         return Parts(
             supervisor=supervisor,
-            departures=departures,
-            connecting=connecting,
-            verbs=verbs,
-            routes=Routes.of(served, verbs.metrics),
+            teardown=teardown,
+            lifecycle=lifecycle,
+            admin=admin,
+            routes=Routes.of(served, admin.metrics),
         )
 
     async def ask(self, request: Request) -> Response | None:

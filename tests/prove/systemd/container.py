@@ -22,7 +22,7 @@ BOOT = Path(__file__).with_name("boot.sh")
 PYTHON = "/usr/bin/python3"
 """The interpreter inside: one that every user may run."""
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
 
 
@@ -36,7 +36,7 @@ class Container:
         """Run a shell command inside, and return what it prints; its exit code must be `code` (None: any)."""
         line = ["nsenter", f"--target={self.pid}", "--all", "/bin/sh", "-c", f"cd {cwd} && {command}"]
         clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=PATIENCE, env=clean)
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=TIMEOUT, env=clean)
         if code is not None and done.returncode != code:
             raise AssertionError(f"{command}: {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
         return done.stdout + done.stderr
@@ -47,7 +47,7 @@ class Container:
 
     def until(self, what: str, holds: Callable[[], object]) -> None:
         """Wait until something is so."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not holds():
             assert time.monotonic() < deadline, f"it is not so: {what}"
             time.sleep(0.1)
@@ -85,7 +85,7 @@ def _cgroups() -> Path:
 
 def _child(outer: subprocess.Popen[bytes]) -> int:
     """Return the process that is the first one inside."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline and outer.poll() is None:
         with contextlib.suppress(OSError, IndexError):
             pid = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text("utf-8").split()[0])

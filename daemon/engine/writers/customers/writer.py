@@ -30,7 +30,7 @@ from daemon.transport.second_answer import agreed, confirmed, finds
 
 T = TypeVar("T")
 
-PATIENCE = 5
+PARENT_RETRIES = 5
 """So often is a customer tried again whose e-mail address another one may be about to give up."""
 
 LONGEST_TOGETHER = 60.0
@@ -288,7 +288,7 @@ class CustomerWriter(WithoutVariants):
         if asked:
             # Each may have what the other wants: an attempt failed before one could let go, or the ledger was lost.
             await self._send(job, sending, email=placeholder(job.external_id))
-        if job.attempts < PATIENCE and (asked or job.before is None or job.attempts):
+        if job.attempts < PARENT_RETRIES and (asked or job.before is None or job.attempts):
             raise Retry("its e-mail address is not free yet", reason="email_first")
 
     async def _is_asked_to_give_way(self, job: CustomerJob, customer: Customer, taken: Duplicate) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.model import ConnectionId
-from daemon.storage.places import Place, Settle, place_of, settle_at
+from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
 from tests.storage.house import House, row
 
 MAIN, ANNEX = Place("sl_1"), Place("sl_2")

@@ -18,9 +18,9 @@ from pathlib import Path
 import trio
 from attrs import field, frozen
 
+from benchmarks.neighbours import Bench, Neighbours, open_neighbours
 from benchmarks.processes import Daemon, open_daemon
 from benchmarks.seats import LOADING, MEASURED, seat
-from benchmarks.street import House, Street, open_street
 from benchmarks.table import Figure
 from daemon.sandbox import call, synthetic
 
@@ -62,28 +62,30 @@ async def isolation(*, connections: int, per_second: float, seconds: float, roun
     chance = random.Random(seed)
     alone, beside = [], []
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_street([synthetic(PRODUCTS) for _ in range(connections)]) as street:
-            first, *others = [house.told for house in street.houses]
+        async with open_neighbours([synthetic(PRODUCTS) for _ in range(connections)]) as neighbours:
+            first, *others = [harness.told for harness in neighbours.harnesses]
             daemon_of = partial(open_daemon, Path(folder), first, beside=others, webhooks=True)
             async with daemon_of(debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
-                await _in_step(street, daemon)
+                await _in_step(neighbours, daemon)
                 for _ in range(rounds):
-                    alone.append(await _edit_all(street.houses[2:], seconds / rounds, chance))
-                    beside.append(await _beside(street, daemon, per_second, seconds / rounds, chance))
+                    alone.append(await _edit_all(neighbours.harnesses[2:], seconds / rounds, chance))
+                    beside.append(await _beside(neighbours, daemon, per_second, seconds / rounds, chance))
     return Measured(alone=_sum(alone), beside=_sum(beside), seed=seed)
 
 
-async def _in_step(street: Street, daemon: Daemon) -> None:
+async def _in_step(neighbours: Neighbours, daemon: Daemon) -> None:
     """Sync every connection, and wait for its webhooks."""
-    for house in street.houses:
-        await daemon.full_sync(site=f"test/{house.site.site_id}")
+    for harness in neighbours.harnesses:
+        await daemon.full_sync(site=f"test/{harness.site.site_id}")
     with trio.fail_after(TIMEOUT):
-        while not all(house.shop.hooks.registered for house in street.houses):  # noqa: ASYNC110  nobody tells
+        while not all(harness.shop.hooks.registered for harness in neighbours.harnesses):  # noqa: ASYNC110  nobody tells
             await trio.sleep(0.1)
 
 
-async def _beside(street: Street, daemon: Daemon, per_second: float, seconds: float, chance: random.Random) -> Lateness:
-    flooded, hanging, *others = street.houses
+async def _beside(
+    neighbours: Neighbours, daemon: Daemon, per_second: float, seconds: float, chance: random.Random
+) -> Lateness:
+    flooded, hanging, *others = neighbours.harnesses
     words = (daemon.port, f"test/{flooded.site.site_id}", per_second, seconds)
     command = [sys.executable, "-m", "benchmarks.flood", *map(str, words)]
     async with hanging.site.faults.hold("*") as held, trio.open_nursery() as nursery:
@@ -101,30 +103,30 @@ async def _beside(street: Street, daemon: Daemon, per_second: float, seconds: fl
     return Lateness(seconds=found.seconds, taken=taken, refused=refused)
 
 
-async def _edit_all(houses: list[House], seconds: float, chance: random.Random) -> Lateness:
+async def _edit_all(harnesses: list[Bench], seconds: float, chance: random.Random) -> Lateness:
     found = Lateness()
     over = trio.current_time() + seconds
     async with trio.open_nursery() as nursery:
-        for house in houses:
-            nursery.start_soon(_edit, house, over, chance, found.seconds)
+        for harness in harnesses:
+            nursery.start_soon(_edit, harness, over, chance, found.seconds)
     return found
 
 
-async def _edit(house: House, over: float, chance: random.Random, took: list[float]) -> None:
+async def _edit(harness: Bench, over: float, chance: random.Random, took: list[float]) -> None:
     """Edit a product and wait until its site has it, again and again."""
     arrived = trio.lowlevel.ParkingLot()
-    rule = house.site.faults.add("PATCH */products/*", call(lambda _: arrived.unpark_all()), after_effect=True)
-    products = house.site.state.products
+    rule = harness.site.faults.add("PATCH */products/*", call(lambda _: arrived.unpark_all()), after_effect=True)
+    products = harness.site.state.products
     while trio.current_time() < over:
         await trio.sleep(chance.uniform(0, 2 * PAUSE))
         title = f"Edited {chance.random()}"
         began = trio.current_time()
-        house.store.set_title(1, title)
+        harness.store.set_title(1, title)
         with trio.fail_after(TIMEOUT):
             while (held := products.find("1")) is None or held.title != title:
                 await arrived.park()
         took.append(trio.current_time() - began)
-    house.site.faults.remove(rule)
+    harness.site.faults.remove(rule)
 
 
 def _sum(phases: list[Lateness]) -> Lateness:

@@ -22,8 +22,8 @@ import psutil
 import trio
 from attrs import define, field, frozen
 
+from benchmarks.neighbours import Bench, open_neighbours
 from benchmarks.processes import Daemon, open_daemon
-from benchmarks.street import House, open_street
 from daemon.sandbox import synthetic
 
 CONNECTIONS = 5
@@ -102,14 +102,14 @@ async def soak(minutes: float, *, connections: int = CONNECTIONS) -> Soak:
     print(f"seed {seed}", file=sys.stderr)
     chance, found = random.Random(seed), Soak()
     with tempfile.TemporaryDirectory(prefix="ignite-sync-soak-") as folder:
-        async with open_street([synthetic(PRODUCTS) for _ in range(connections)]) as street:
-            first, *others = [house.told for house in street.houses]
+        async with open_neighbours([synthetic(PRODUCTS) for _ in range(connections)]) as neighbours:
+            first, *others = [harness.told for harness in neighbours.harnesses]
             async with open_daemon(Path(folder), first, debounce=0.05, webhooks=True, beside=others) as daemon:
-                for house in street.houses:
-                    await daemon.full_sync(site=f"test/{house.site.site_id}")
+                for harness in neighbours.harnesses:
+                    await daemon.full_sync(site=f"test/{harness.site.site_id}")
                 async with trio.open_nursery() as nursery:
-                    for house in street.houses:
-                        nursery.start_soon(_edit, house, chance, found)
+                    for harness in neighbours.harnesses:
+                        nursery.start_soon(_edit, harness, chance, found)
                     await _look_on(daemon, minutes * 60, found)
                     nursery.cancel_scope.cancel()
     return found
@@ -122,16 +122,16 @@ async def _look_on(daemon: Daemon, seconds: float, found: Soak) -> None:
             await trio.sleep(LOOK_EVERY)
 
 
-async def _edit(house: House, chance: random.Random, found: Soak) -> None:
+async def _edit(harness: Bench, chance: random.Random, found: Soak) -> None:
     """Edit something, and wait until the site has all that the store says of it."""
-    state = house.site.state
+    state = harness.site.state
     while True:
         await trio.sleep(chance.uniform(0, 2 * PAUSE))
         number = chance.randrange(1, PRODUCTS + 1)
         title = f"Product {chance.random()}"
         if chance.random() < 0.5:  # noqa: PLR2004  half of the edits concern more than the product itself
-            house.store.set_price(number, round(chance.uniform(1, 100), 2))
-        house.store.set_title(number, title)
+            harness.store.set_price(number, round(chance.uniform(1, 100), 2))
+        harness.store.set_title(number, title)
         with trio.fail_after(TIMEOUT):
             while (held := state.products.find(str(number))) is None or held.title != title:  # noqa: ASYNC110
                 await trio.sleep(0.02)

@@ -5,7 +5,7 @@ from attrs import evolve
 
 from benchmarks import __main__ as command
 from benchmarks import isolation, kinds, limits, soak, sync, webhooks
-from benchmarks.street import open_street
+from benchmarks.neighbours import open_neighbours
 from benchmarks.table import Figure, misses, render
 from daemon.sandbox import synthetic
 
@@ -63,7 +63,7 @@ async def test_edits_are_timed_beside_one_that_floods_and_one_that_hangs() -> No
 
 async def test_what_goes_wrong_in_a_street_is_not_lost_when_it_closes() -> None:
     with pytest.RaisesGroup(ZeroDivisionError):
-        async with open_street([synthetic(1)]):
+        async with open_neighbours([synthetic(1)]):
             raise ZeroDivisionError
 
 

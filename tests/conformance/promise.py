@@ -1,4 +1,4 @@
-"""A promise of an adapter: a coroutine function that tries it on a house, and the kinds it is about.
+"""A promise of an adapter: a coroutine function that tries it on a harness, and the kinds it is about.
 
 Promises that are not about one kind are tried once for a platform. What they say is in the name and the docstring.
 """
@@ -11,15 +11,15 @@ from attrs import frozen
 
 from daemon.model import Kind
 from tests.conformance import promises
-from tests.conformance.house import House
+from tests.conformance.harness import ReaderHarness
 from tests.conformance.kit import Kit
 
 ALL = frozenset(Kind)
 LISTED = ALL - {Kind.STORE}
 """The kinds of which a store has many."""
 
-OfKind = Callable[[House, Kind], Awaitable[None]]
-OfAll = Callable[[House], Awaitable[None]]
+OfKind = Callable[[ReaderHarness, Kind], Awaitable[None]]
+OfAll = Callable[[ReaderHarness], Awaitable[None]]
 Which = Callable[[Kit], frozenset[Kind]]
 
 
@@ -28,7 +28,7 @@ class Promise:
     """What an adapter promises."""
 
     name: str
-    keep: Callable[[House, Kind | None], Awaitable[None]]
+    keep: Callable[[ReaderHarness, Kind | None], Awaitable[None]]
     kinds: Which | None
 
     def cases(self, kit: Kit) -> Iterator[Kind | None]:
@@ -55,9 +55,9 @@ def of(kinds: frozenset[Kind] | Which) -> Callable[[OfKind], OfKind]:
     which = kinds if callable(kinds) else (lambda _kit: kinds)
 
     def declare(keep: OfKind) -> OfKind:
-        async def kept(house: House, kind: Kind | None) -> None:
+        async def kept(harness: ReaderHarness, kind: Kind | None) -> None:
             assert kind is not None
-            await keep(house, kind)
+            await keep(harness, kind)
 
         PROMISES[keep.__name__] = Promise(keep.__name__, kept, which)
         return keep
@@ -68,8 +68,8 @@ def of(kinds: frozenset[Kind] | Which) -> Callable[[OfKind], OfKind]:
 def promise(keep: OfAll) -> OfAll:
     """Declare a promise that is about no kind."""
 
-    async def kept(house: House, _kind: Kind | None) -> None:
-        await keep(house)
+    async def kept(harness: ReaderHarness, _kind: Kind | None) -> None:
+        await keep(harness)
 
     PROMISES[keep.__name__] = Promise(keep.__name__, kept, None)
     return keep

@@ -10,7 +10,7 @@ from daemon.model import Kind
 from tests.conformance.bigcommerce_kit import KIT
 from tests.conformance.broken import enumerating, failing, finding, hearing, mapping, reading, registering, talking
 from tests.conformance.broken.base import Broken, BrokenReader
-from tests.conformance.house import open_house, same
+from tests.conformance.harness import open_harness, same
 from tests.conformance.promise import PROMISES, load_promises
 
 load_promises()
@@ -106,6 +106,6 @@ async def test_a_broken_promise_is_caught(
     autojump_clock: MockClock, broken: type[Broken], name: str, kind: Kind | None
 ) -> None:
     ears = issubclass(broken, BrokenReader)
-    async with open_house(KIT, wrap=same if ears else broken, wrap_reader=broken if ears else same) as house:
+    async with open_harness(KIT, wrap=same if ears else broken, wrap_reader=broken if ears else same) as harness:
         with pytest.raises((AssertionError, *ITS_OWN)):
-            await PROMISES[name].keep(house, kind)
+            await PROMISES[name].keep(harness, kind)

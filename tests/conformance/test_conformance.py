@@ -4,7 +4,7 @@ import pytest
 from trio.testing import MockClock
 
 from daemon.model import Kind
-from tests.conformance.house import open_house
+from tests.conformance.harness import open_harness
 from tests.conformance.kit import Kit, find_kits
 from tests.conformance.promise import Promise, load_promises
 
@@ -24,5 +24,5 @@ def test_every_platform_has_a_kit() -> None:
 
 @pytest.mark.parametrize(("kit", "promise", "kind"), CASES)
 async def test_a_promise_is_kept(autojump_clock: MockClock, kit: Kit, promise: Promise, kind: Kind | None) -> None:
-    async with open_house(kit) as house:
-        await promise.keep(house, kind)
+    async with open_harness(kit) as harness:
+        await promise.keep(harness, kind)

@@ -12,7 +12,7 @@ from daemon.listener.routes import Refused
 from daemon.model import ApiKey, Site
 from daemon.platforms.base import AppRefused, Loaded
 from daemon.storage import connections, installs
-from tests.connections.comings import Town, api_key, link, open_town, site, store
+from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site, store
 
 
 def key_of(connection: Any) -> str:
@@ -24,144 +24,144 @@ def token_of(connection: Any) -> str:
 
 
 async def test_a_store_that_nobody_knows_is_refused_or_leads_to_the_app() -> None:
-    async with open_town(app=False) as town:
+    async with open_harness(app=False) as harness:
         with pytest.raises(Refused, match="store_id: this store is not known here") as refused:
-            await town.connect("a", "unknown")
+            await harness.connect("a", "unknown")
         assert refused.value.status == 400
-    async with open_town() as town:
-        assert await town.connect("a", "s1") == "https://login.test/s1"
-        assert await town.states("a") == []
+    async with open_harness() as harness:
+        assert await harness.connect("a", "s1") == "https://login.test/s1"
+        assert await harness.states("a") == []
 
 
 async def test_an_install_fulfils_the_wishes_of_its_store_with_the_newest_key() -> None:
-    async with open_town() as town:
-        await town.connect("a", "s1", "old key")
-        await town.connect("a", "s1", "new key")
-        await town.connect("b", "s2")
-        await town.install("s1", "token-1")
-        present = await town.present("a")
+    async with open_harness() as harness:
+        await harness.connect("a", "s1", "old key")
+        await harness.connect("a", "s1", "new key")
+        await harness.connect("b", "s2")
+        await harness.install("s1", "token-1")
+        present = await harness.present("a")
         assert (key_of(present), token_of(present), present.store.name) == ("new key", "token-1", "s1")
         assert present.store.webhook_secret is not None
-        assert await town.states("b") == []
+        assert await harness.states("b") == []
 
 
 @pytest.mark.parametrize("forgets", ["disconnect", "another store"])
 async def test_a_wish_is_forgotten_when_the_site_wants_something_else(forgets: str) -> None:
-    async with open_town() as town:
-        await town.install("s2", "token-2")
-        await town.connect("a", "s1")
+    async with open_harness() as harness:
+        await harness.install("s2", "token-2")
+        await harness.connect("a", "s1")
         if forgets == "disconnect":
-            await town.lifecycle.disconnect(site("a"))
+            await harness.lifecycle.disconnect(site("a"))
         else:
-            await town.connect("a", "s2")
-        await town.install("s1", "token-1")
-        names = [(await town.present("a")).store.name] if await town.states("a") else []
+            await harness.connect("a", "s2")
+        await harness.install("s1", "token-1")
+        names = [(await harness.present("a")).store.name] if await harness.states("a") else []
         assert names == ([] if forgets == "disconnect" else ["s2"])
 
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_wish_that_nobody_fulfils_expires(monkeypatch: pytest.MonkeyPatch, *, late: bool) -> None:
-    async with open_town() as town:
-        await town.connect("a", "s1")
+    async with open_harness() as harness:
+        await harness.connect("a", "s1")
         monkeypatch.setattr(installs, "WISH_KEPT", -1.0 if late else installs.WISH_KEPT)
-        await town.install("s1", "token-1")
-        assert await town.states("a") == ([] if late else ["active"])
+        await harness.install("s1", "token-1")
+        assert await harness.states("a") == ([] if late else ["active"])
 
 
 async def test_an_install_whose_wishes_were_not_fulfilled_before_a_crash() -> None:
-    async with open_town() as town:
-        await town.connect("a", "s1")
-        await town.lifecycle.storage.write(_install, town)
-        assert (await (await town.restarted()).present("a")).store.name == "s1"
+    async with open_harness() as harness:
+        await harness.connect("a", "s1")
+        await harness.lifecycle.storage.write(_install, harness)
+        assert (await (await harness.restarted()).present("a")).store.name == "s1"
 
 
-def _install(conn: Any, calls: Sequence[Town]) -> list[None]:
-    for town in calls:
-        encrypted = town.lifecycle.registry.sealed_store(store("s1"))
+def _install(conn: Any, calls: Sequence[LifecycleHarness]) -> list[None]:
+    for harness in calls:
+        encrypted = harness.lifecycle.registry.sealed_store(store("s1"))
         installs.install(conn, [installs.Install(platform="fake", store_id="s1", encrypted=encrypted, now=1.0)])
     return [None] * len(calls)
 
 
 async def test_connecting_again_changes_nothing_but_a_changed_key() -> None:
-    async with open_town() as town:
-        await town.install("s1", "token-1")
-        assert await town.connect("a", "s1") is None
-        first = await town.present("a")
-        runner = town.supervisor.find(first.id)
-        assert await town.connect("a", "s1") is None
-        assert town.supervisor.find(first.id) is runner
-        await town.connect("a", "s1", "key-2")
-        second = await town.present("a")
+    async with open_harness() as harness:
+        await harness.install("s1", "token-1")
+        assert await harness.connect("a", "s1") is None
+        first = await harness.present("a")
+        runner = harness.supervisor.find(first.id)
+        assert await harness.connect("a", "s1") is None
+        assert harness.supervisor.find(first.id) is runner
+        await harness.connect("a", "s1", "key-2")
+        second = await harness.present("a")
         assert (second.id, key_of(second), second.store) == (first.id, "key-2", first.store)
-        assert town.supervisor.find(first.id) is not runner
+        assert harness.supervisor.find(first.id) is not runner
 
 
 async def test_another_store_starts_a_new_generation_and_the_old_one_leaves() -> None:
-    async with open_town() as town:
+    async with open_harness() as harness:
         for name in ("s1", "s2"):
-            await town.install(name, f"token of {name}")
-        await town.connect("a", "s1")
-        first = await town.present("a")
-        await town.connect("a", "s2")
-        second = await town.present("a")
+            await harness.install(name, f"token of {name}")
+        await harness.connect("a", "s1")
+        first = await harness.present("a")
+        await harness.connect("a", "s2")
+        second = await harness.present("a")
         assert (second.id > first.id, second.store.name) == (True, "s2")
-        assert await town.states("a") == ["active", "leaving"]
-        assert town.supervisor.find(first.id) is None
+        assert await harness.states("a") == ["active", "leaving"]
+        assert harness.supervisor.find(first.id) is None
 
 
 async def test_the_same_store_again_ends_the_clean_up_and_keeps_the_webhook_secret() -> None:
-    async with open_town() as town:
-        await town.install("s1", "token-1")
-        await town.connect("a", "s1")
-        first = await town.present("a")
-        await town.lifecycle.disconnect(site("a"))
-        assert await town.states("a") == ["leaving"]
-        assert site("a") not in town.lifecycle.endpoints
-        await town.connect("a", "s1")
-        second = await town.present("a")
-        assert await town.states("a") == ["active"]
+    async with open_harness() as harness:
+        await harness.install("s1", "token-1")
+        await harness.connect("a", "s1")
+        first = await harness.present("a")
+        await harness.lifecycle.disconnect(site("a"))
+        assert await harness.states("a") == ["leaving"]
+        assert site("a") not in harness.lifecycle.endpoints
+        await harness.connect("a", "s1")
+        second = await harness.present("a")
+        assert await harness.states("a") == ["active"]
         assert (second.id > first.id, second.store) == (True, first.store)
 
 
 async def test_a_clean_up_goes_on_when_the_database_is_in_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_town() as town:
+    async with open_harness() as harness:
         for name in ("s1", "s2"):
-            await town.install(name, "token")
-        await town.connect("a", "s1")
-        await town.lifecycle.disconnect(site("a"))
-        await town.connect("a", "s2")
-        present = await town.present("a")
-        await _with_trouble(town, monkeypatch)
-        assert (await town.present("a")).id == present.id
-        [leaving] = [one for one in await town.rows("a") if one.state == "leaving"]
-        await town.teardown.interrupt(leaving.id)
-        await town.connect("a", "s1")
-        assert (await town.present("a")).store.name == "s1"
+            await harness.install(name, "token")
+        await harness.connect("a", "s1")
+        await harness.lifecycle.disconnect(site("a"))
+        await harness.connect("a", "s2")
+        present = await harness.present("a")
+        await _with_trouble(harness, monkeypatch)
+        assert (await harness.present("a")).id == present.id
+        [leaving] = [one for one in await harness.rows("a") if one.state == "leaving"]
+        await harness.teardown.interrupt(leaving.id)
+        await harness.connect("a", "s1")
+        assert (await harness.present("a")).store.name == "s1"
 
 
-async def _with_trouble(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def _with_trouble(harness: LifecycleHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> Any:
         raise StorageTrouble("full", reason="storage")
 
     with monkeypatch.context() as patch:
         patch.setattr(connections, "begin", full)
         with pytest.raises(StorageTrouble):
-            await town.connect("a", "s1")
+            await harness.connect("a", "s1")
 
 
 async def test_what_ignite_connected_is_worked_on_after_a_restart_whatever_is_configured() -> None:
-    async with open_town() as town:
-        await town.install("s1", "token-1")
-        await town.connect("a", "s1")
-        present = await town.present("a")
-        assert await (await town.restarted()).present("a") == present
-        assert await (await town.restarted(link("a", "s1"), app=False)).states("a") == ["active"]
+    async with open_harness() as harness:
+        await harness.install("s1", "token-1")
+        await harness.connect("a", "s1")
+        present = await harness.present("a")
+        assert await (await harness.restarted()).present("a") == present
+        assert await (await harness.restarted(link("a", "s1"), app=False)).states("a") == ["active"]
 
 
 async def test_what_only_the_configuration_named_rests_when_it_names_it_no_more() -> None:
-    async with open_town(link("a", "s1")) as town:
-        assert (await town.present("a")).store.name == "s1"
-        again = await town.restarted()
+    async with open_harness(link("a", "s1")) as harness:
+        assert (await harness.present("a")).store.name == "s1"
+        again = await harness.restarted()
         assert (await again.states("a"), again.supervisor.contexts) == (["active"], [])
         assert await again.connect("a", "s1", "key-2") is None
         assert key_of(await again.present("a")) == "key-2"
@@ -169,10 +169,10 @@ async def test_what_only_the_configuration_named_rests_when_it_names_it_no_more(
 
 
 async def test_a_tombstone_keeps_the_configuration_away_until_connect() -> None:
-    async with open_town(link("a", "s1")) as town:
-        first = await town.present("a")
-        await town.lifecycle.disconnect(site("a"))
-        again = await town.restarted(link("a", "s1"))
+    async with open_harness(link("a", "s1")) as harness:
+        first = await harness.present("a")
+        await harness.lifecycle.disconnect(site("a"))
+        again = await harness.restarted(link("a", "s1"))
         assert (await again.states("a"), again.supervisor.contexts) == (["leaving"], [])
         await again.teardown.interrupt(first.id)
         await again.database.write(connections.wipe, connections.Wipe(id=first.id, blank=b""))
@@ -185,22 +185,22 @@ async def test_a_tombstone_keeps_the_configuration_away_until_connect() -> None:
 
 
 async def test_whoever_changed_the_key_last_is_right() -> None:
-    async with open_town(link("a", "s1", "configured")) as town:
-        await town.connect("a", "s1", "rotated")
-        again = await town.restarted(link("a", "s1", "configured"))
+    async with open_harness(link("a", "s1", "configured")) as harness:
+        await harness.connect("a", "s1", "rotated")
+        again = await harness.restarted(link("a", "s1", "configured"))
         assert key_of(await again.present("a")) == "rotated"
         again = await again.restarted(link("a", "s1", "configured anew"))
         assert key_of(await again.present("a")) == "configured anew"
 
 
 async def test_an_installs_token_is_taken_over_and_kept_until_the_configuration_changes_its_own() -> None:
-    async with open_town(link("a", "s1", token="own", groups=(3,))) as town:
-        before = await town.present("a")
-        await town.install("s1", "the app's")
-        present = await town.present("a")
+    async with open_harness(link("a", "s1", token="own", groups=(3,))) as harness:
+        before = await harness.present("a")
+        await harness.install("s1", "the app's")
+        present = await harness.present("a")
         assert (token_of(present), present.store.groups) == ("the app's", (3,))
         assert (present.id, present.store.webhook_secret) == (before.id, before.store.webhook_secret)
-        again = await town.restarted(link("a", "s1", token="own", groups=(4,)))
+        again = await harness.restarted(link("a", "s1", token="own", groups=(4,)))
         present = await again.present("a")
         assert (token_of(present), present.store.groups) == ("the app's", (4,))
         again = await again.restarted(link("a", "s1", token="new own"))
@@ -208,20 +208,20 @@ async def test_an_installs_token_is_taken_over_and_kept_until_the_configuration_
 
 
 async def test_a_configured_site_may_be_moved_by_ignite_but_not_by_the_configuration() -> None:
-    async with open_town(link("a", "s1")) as town:
-        await town.install("s2", "token-2")
-        await town.connect("a", "s2")
-        again = await town.restarted(link("a", "s1"))
+    async with open_harness(link("a", "s1")) as harness:
+        await harness.install("s2", "token-2")
+        await harness.connect("a", "s2")
+        again = await harness.restarted(link("a", "s1"))
         assert (await again.present("a")).store.name == "s2"
         with pytest.raises(ConfigError, match=r"was connected to another store \(fake s2\)"):
             await again.restarted(link("a", "s3"))
 
 
 async def test_an_uninstall_lets_go_of_who_used_its_credentials() -> None:
-    async with open_town(link("own", "s1", token="own")) as town:
-        await town.install("s1", "token-1")
-        await town.connect("a", "s1")
-        again = await town.restarted(link("own", "s1", token="own again"))
+    async with open_harness(link("own", "s1", token="own")) as harness:
+        await harness.install("s1", "token-1")
+        await harness.connect("a", "s1")
+        again = await harness.restarted(link("own", "s1", token="own again"))
         await again.uninstall("s1")
         assert (await again.states("a"), await again.states("own")) == (["leaving"], ["active"])
         assert again.lifecycle.registry.opened((await again.rows("a"))[0]).store is None
@@ -233,26 +233,26 @@ async def test_an_uninstall_lets_go_of_who_used_its_credentials() -> None:
 
 
 async def test_opening_the_app_of_a_store_that_is_not_known_says_so() -> None:
-    async with open_town() as town:
+    async with open_harness() as harness:
         with pytest.raises(AppRefused, match="remove the app, and install it"):
-            await town.lifecycle.visited("fake", Loaded("s1"))
-        await town.install("s1", "token-1")
-        await town.lifecycle.visited("fake", Loaded("s1"))
+            await harness.lifecycle.visited("fake", Loaded("s1"))
+        await harness.install("s1", "token-1")
+        await harness.lifecycle.visited("fake", Loaded("s1"))
 
 
 async def test_which_store_a_site_names() -> None:
-    async with open_town(link("a", "s1")) as town:
-        assert await town.lifecycle.store_of(site("a")) == "s1"
-        assert await town.lifecycle.store_of(site("b")) is None
-        await town.install("s2", "token-2")
-        await town.lifecycle.connect(site("b"), "s2", api_key("key"))
-        assert await town.lifecycle.store_of(site("b")) == "s2"
+    async with open_harness(link("a", "s1")) as harness:
+        assert await harness.lifecycle.store_of(site("a")) == "s1"
+        assert await harness.lifecycle.store_of(site("b")) is None
+        await harness.install("s2", "token-2")
+        await harness.lifecycle.connect(site("b"), "s2", api_key("key"))
+        assert await harness.lifecycle.store_of(site("b")) == "s2"
 
 
 async def test_disconnecting_what_is_not_connected_does_nothing() -> None:
-    async with open_town() as town:
-        await town.lifecycle.disconnect(site("a"))
-        assert await town.states("a") == []
+    async with open_harness() as harness:
+        await harness.lifecycle.disconnect(site("a"))
+        assert await harness.states("a") == []
 
 
 async def test_credentials_that_sparklayer_refuses_leave_nothing() -> None:
@@ -262,16 +262,16 @@ async def test_credentials_that_sparklayer_refuses_leave_nothing() -> None:
         asked.append((name, key))
         return key.client_secret.reveal() != "wrong"
 
-    async with open_town(knows=knows) as town:
-        await town.install("s1", "token-1")
+    async with open_harness(knows=knows) as harness:
+        await harness.install("s1", "token-1")
         for store_id in ("s1", "s2"):
             with pytest.raises(Refused, match="spark_api_client_secret: SparkLayer refuses them") as refused:
-                await town.connect("a", store_id, "wrong")
+                await harness.connect("a", store_id, "wrong")
             assert refused.value.status == 400
-        await town.install("s2", "token-2")
-        assert await town.states("a") == []
-        assert await town.connect("a", "s1") is None
-        assert await town.connect("a", "s1") is None
+        await harness.install("s2", "token-2")
+        assert await harness.states("a") == []
+        assert await harness.connect("a", "s1") is None
+        assert await harness.connect("a", "s1") is None
         assert asked[2:] == [(site("a"), api_key("key-1"))], "what is connected already asks nobody"
 
 
@@ -285,54 +285,54 @@ class Words:
         return self.of.get(key.client_secret.reveal())
 
 
-async def _key(town: Town) -> str:
+async def _key(harness: LifecycleHarness) -> str:
     """Return what is worked with after some minutes."""
     with trio.move_on_after(90):
-        await town.lifecycle.run()
-    return key_of(await town.present("a"))
+        await harness.lifecycle.run()
+    return key_of(await harness.present("a"))
 
 
 async def test_a_key_of_which_sparklayer_says_nothing_is_used_when_it_first_works(autojump_clock: MockClock) -> None:
     words = Words()
-    async with open_town(knows=words.knows) as town:
-        await town.install("s1", "token-1")
-        assert await town.connect("a", "s1", "key-1") is None, "there is no other"
-        assert key_of(await town.present("a")) == "key-1"
+    async with open_harness(knows=words.knows) as harness:
+        await harness.install("s1", "token-1")
+        assert await harness.connect("a", "s1", "key-1") is None, "there is no other"
+        assert key_of(await harness.present("a")) == "key-1"
         for name in ("key-2", "key-3"):  # the newest counts
-            assert await town.connect("a", "s1", name) is None
-        assert await _key(town) == "key-1"
-        town = await town.restarted()  # noqa: PLW2901  the same daemon
+            assert await harness.connect("a", "s1", name) is None
+        assert await _key(harness) == "key-1"
+        harness = await harness.restarted()  # noqa: PLW2901  the same daemon
         words.of.update({"key-2": True, "key-3": True})
-        assert await _key(town) == "key-3"
+        assert await _key(harness) == "key-3"
         words.of.clear()
-        assert await _key(await town.restarted()) == "key-3", "it is the connection's by now"
+        assert await _key(await harness.restarted()) == "key-3", "it is the connection's by now"
 
 
 async def test_a_key_beside_that_of_the_configuration_outlives_a_restart(autojump_clock: MockClock) -> None:
     words, linked = Words(), link("a", "s1")
-    async with open_town(linked, knows=words.knows) as town:
-        await town.connect("a", "s1", "key-2")
-        restarted = await town.restarted(linked)
+    async with open_harness(linked, knows=words.knows) as harness:
+        await harness.connect("a", "s1", "key-2")
+        restarted = await harness.restarted(linked)
         assert await _key(restarted) == "key-1"
         words.of["key-2"] = True
-        restarted = await town.restarted(linked)
+        restarted = await harness.restarted(linked)
         assert await _key(restarted) == "key-2"
-        assert await _key(await town.restarted(linked)) == "key-2"
+        assert await _key(await harness.restarted(linked)) == "key-2"
 
 
 @pytest.mark.parametrize("ending", ["refused", "the present one comes again", "another one works"])
 async def test_a_key_that_was_offered_is_forgotten(autojump_clock: MockClock, ending: str) -> None:
     words = Words()
-    async with open_town(link("a", "s1"), knows=words.knows) as town:
-        await town.connect("a", "s1", "key-2")
+    async with open_harness(link("a", "s1"), knows=words.knows) as harness:
+        await harness.connect("a", "s1", "key-2")
         if ending == "refused":
             words.of["key-2"] = False
-            assert await _key(town) == "key-1"
+            assert await _key(harness) == "key-1"
         else:
             words.of["key-3"] = True
-            await town.connect("a", "s1", "key-1" if "again" in ending else "key-3")
+            await harness.connect("a", "s1", "key-1" if "again" in ending else "key-3")
         words.of["key-2"] = True
-        assert await _key(town) == ("key-3" if "another" in ending else "key-1")
+        assert await _key(harness) == ("key-3" if "another" in ending else "key-1")
 
 
 @pytest.mark.holds("A3")
@@ -343,31 +343,31 @@ async def test_an_offered_key_is_not_dropped_for_one_refusal(autojump_clock: Moc
     async def knows(_site: Site, _key: ApiKey) -> bool | None:
         return said.pop(0) if said else True
 
-    async with open_town(link("a", "s1"), knows=knows) as town:
-        await town.connect("a", "s1", "key-2")
+    async with open_harness(link("a", "s1"), knows=knows) as harness:
+        await harness.connect("a", "s1", "key-2")
         with trio.move_on_after(600):
-            await town.lifecycle.run()
-        assert key_of(await town.present("a")) == "key-2"
+            await harness.lifecycle.run()
+        assert key_of(await harness.present("a")) == "key-2"
 
 
 async def test_a_site_that_leaves_takes_the_key_with_it_that_was_offered(autojump_clock: MockClock) -> None:
     words = Words()
-    async with open_town(link("a", "s1"), knows=words.knows) as town:
-        await town.connect("a", "s1", "key-2")
-        await town.lifecycle.disconnect(site("a"))
+    async with open_harness(link("a", "s1"), knows=words.knows) as harness:
+        await harness.connect("a", "s1", "key-2")
+        await harness.lifecycle.disconnect(site("a"))
         words.of["key-2"] = True
         with trio.move_on_after(90):
-            await town.lifecycle.run()
-        assert await town.states("a") == ["leaving"]
+            await harness.lifecycle.run()
+        assert await harness.states("a") == ["leaving"]
 
 
 async def test_an_install_keeps_the_key_that_was_offered(autojump_clock: MockClock) -> None:
     words = Words()
-    async with open_town(knows=words.knows) as town:
-        await town.install("s1", "token-1")
-        await town.connect("a", "s1", "key-1")
-        await town.connect("a", "s1", "key-2")
-        await town.install("s1", "token-2")
+    async with open_harness(knows=words.knows) as harness:
+        await harness.install("s1", "token-1")
+        await harness.connect("a", "s1", "key-1")
+        await harness.connect("a", "s1", "key-2")
+        await harness.install("s1", "token-2")
         words.of["key-2"] = True
-        assert await _key(town) == "key-2"
-        assert token_of(await town.present("a")) == "token-2"
+        assert await _key(harness) == "key-2"
+        assert token_of(await harness.present("a")) == "token-2"

@@ -19,7 +19,7 @@ from daemon.sparklayer.client import Known
 from daemon.storage import outbox
 from daemon.storage.outbox import Record
 from daemon.transport.client import Observe
-from tests.connections.comings import Town, open_town, site
+from tests.connections.harness import LifecycleHarness, open_harness, site
 
 BUSY = Retry("busy", reason="http_503")
 UNKNOWN_KEY = Blocked("no", reason="credentials", side=Side.PLATFORM)
@@ -50,28 +50,28 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
 
 
 @contextlib.asynccontextmanager
-async def leaving(*failures: Exception) -> AsyncIterator[tuple[Town, ConnectionId]]:
+async def leaving(*failures: Exception) -> AsyncIterator[tuple[LifecycleHarness, ConnectionId]]:
     """Open a town whose site has left; what cleans up fails at the store like this before it works."""
-    async with open_town() as town:
-        await town.install("s1", "token-1")
-        await town.connect("a", "s1")
-        connection_id = (await town.present("a")).id
+    async with open_harness() as harness:
+        await harness.install("s1", "token-1")
+        await harness.connect("a", "s1")
+        connection_id = (await harness.present("a")).id
         changes = [Change(Kind.PRODUCTS, ExternalId("1"))]
-        await town.database.write(outbox.record, Record(connection_id=connection_id, changes=changes, now=1.0))
-        town.shop.failures["remove_webhooks"] = list(failures)
-        await town.lifecycle.disconnect(site("a"))
-        yield town, connection_id
+        await harness.database.write(outbox.record, Record(connection_id=connection_id, changes=changes, now=1.0))
+        harness.shop.failures["remove_webhooks"] = list(failures)
+        await harness.lifecycle.disconnect(site("a"))
+        yield harness, connection_id
 
 
-async def until_gone(town: Town, within: float) -> float:
+async def until_gone(harness: LifecycleHarness, within: float) -> float:
     """Run the clean-up; return how many seconds it took, at most `within`."""
     began, glance = trio.current_time(), within / 1000
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(town.teardown.run)
+        nursery.start_soon(harness.teardown.run)
         with trio.fail_after(within):
-            while await town.states("a") != ["gone"]:  # noqa: ASYNC110  the clock is a mock
+            while await harness.states("a") != ["gone"]:  # noqa: ASYNC110  the clock is a mock
                 await trio.sleep(glance)
-        town.teardown.finish()
+        harness.teardown.finish()
     return trio.current_time() - began
 
 
@@ -80,13 +80,13 @@ def _deleted(spark: SparkLayer) -> int:
 
 
 async def test_both_sides_are_cleaned_up_and_every_row_goes(autojump_clock: MockClock, spark: SparkLayer) -> None:
-    async with leaving() as (town, connection_id):
-        await until_gone(town, 10)
-        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 1)
-        assert await town.database.read(outbox.depths, connection_id) == []
-        [tombstone] = await town.rows("a")
-        assert town.lifecycle.registry.vault.decrypt(tombstone.encrypted) is None
-        assert town.supervisor.contexts == []
+    async with leaving() as (harness, connection_id):
+        await until_gone(harness, 10)
+        assert (harness.shop.removed, _deleted(spark)) == ([HOOKS], 1)
+        assert await harness.database.read(outbox.depths, connection_id) == []
+        [tombstone] = await harness.rows("a")
+        assert harness.lifecycle.registry.vault.decrypt(tombstone.encrypted) is None
+        assert harness.supervisor.contexts == []
 
 
 OWN_404 = answer(404, '{"title": "Not found", "status": 404}')
@@ -94,15 +94,15 @@ OWN_404 = answer(404, '{"title": "Not found", "status": 404}')
 
 async def test_what_cannot_be_done_now_is_tried_again(autojump_clock: MockClock, spark: SparkLayer) -> None:
     spark.faults.add(SYNC_LOG, answer(503), times=7)
-    async with leaving(BUSY, ZeroDivisionError("bug"), BUSY, BUSY) as (town, _):
-        assert await until_gone(town, 300) > 5
-        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 8)
+    async with leaving(BUSY, ZeroDivisionError("bug"), BUSY, BUSY) as (harness, _):
+        assert await until_gone(harness, 300) > 5
+        assert (harness.shop.removed, _deleted(spark)) == ([HOOKS], 8)
 
 
 async def test_it_waits_as_long_as_the_other_side_asks_for(autojump_clock: MockClock, spark: SparkLayer) -> None:
-    async with leaving(Retry("busy", reason="http_429", after=40)) as (town, _):
-        assert 40 <= await until_gone(town, 60) < 42
-        assert town.shop.calls["remove_webhooks"] == 2
+    async with leaving(Retry("busy", reason="http_429", after=40)) as (harness, _):
+        assert 40 <= await until_gone(harness, 60) < 42
+        assert harness.shop.calls["remove_webhooks"] == 2
 
 
 @pytest.mark.holds("A6")
@@ -111,10 +111,10 @@ async def test_it_waits_as_long_as_the_other_side_asks_for(autojump_clock: MockC
 async def test_only_what_is_refused_twice_leaves_nothing_to_do(
     autojump_clock: MockClock, spark: SparkLayer, failure: Failure, times: int
 ) -> None:
-    async with leaving(*[failure] * times) as (town, _):
-        assert await until_gone(town, 10) >= 2
-        assert (town.shop.calls["remove_webhooks"], _deleted(spark)) == (2, 1)
-        assert town.shop.removed == [HOOKS] * (2 - times)
+    async with leaving(*[failure] * times) as (harness, _):
+        assert await until_gone(harness, 10) >= 2
+        assert (harness.shop.calls["remove_webhooks"], _deleted(spark)) == (2, 1)
+        assert harness.shop.removed == [HOOKS] * (2 - times)
 
 
 @pytest.mark.holds("A6")
@@ -125,8 +125,8 @@ async def test_the_sync_logs_are_never_missing(
 ) -> None:
     """What is wiped as a whole is always there."""
     spark.faults.add("* */sync-log*", refusal, times=times)
-    async with leaving() as (town, _):
-        await until_gone(town, 600)
+    async with leaving() as (harness, _):
+        await until_gone(harness, 600)
         assert (_deleted(spark), spark.state.sync_log.wipes) == (times + 1, 1)
 
 
@@ -135,18 +135,18 @@ async def test_the_sync_logs_are_never_missing(
 async def test_credentials_that_the_store_refuses_eight_times_over_ten_minutes_leave_nothing_to_do(
     autojump_clock: MockClock, spark: SparkLayer, times: int
 ) -> None:
-    async with leaving(*[UNKNOWN_KEY] * times) as (town, _):
-        assert 599 < await until_gone(town, 900) < 900
-        assert (town.shop.calls["remove_webhooks"], town.shop.removed) == (8, [HOOKS] * (8 - times))
+    async with leaving(*[UNKNOWN_KEY] * times) as (harness, _):
+        assert 599 < await until_gone(harness, 900) < 900
+        assert (harness.shop.calls["remove_webhooks"], harness.shop.removed) == (8, [HOOKS] * (8 - times))
 
 
 @pytest.mark.holds("A6")
 async def test_a_refusal_that_something_else_comes_between_counts_as_the_first(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:
-    async with leaving(*[UNKNOWN_KEY] * 3, BUSY, UNKNOWN_KEY) as (town, _):
-        await until_gone(town, 1200)
-        assert town.shop.removed == [HOOKS]
+    async with leaving(*[UNKNOWN_KEY] * 3, BUSY, UNKNOWN_KEY) as (harness, _):
+        await until_gone(harness, 1200)
+        assert harness.shop.removed == [HOOKS]
 
 
 @pytest.mark.holds("A6")
@@ -154,9 +154,9 @@ async def test_a_key_that_is_refused_twice_a_minute_apart_leaves_nothing_to_do(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:
     spark.tokens.key_revoked = True
-    async with leaving() as (town, _):
-        assert 60 <= await until_gone(town, 300) < 65
-        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 0)
+    async with leaving() as (harness, _):
+        assert 60 <= await until_gone(harness, 300) < 65
+        assert (harness.shop.removed, _deleted(spark)) == ([HOOKS], 0)
 
 
 PAGE = "<h1>Not here</h1>"
@@ -169,14 +169,14 @@ async def test_a_page_of_something_in_between_never_ends_the_clean_up(
     autojump_clock: MockClock, spark: SparkLayer, status: int, what: str
 ) -> None:
     page = spark.faults.add(what, answer(status, PAGE, {"content-type": "text/html"}))
-    async with leaving() as (town, _):
+    async with leaving() as (harness, _):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(town.teardown.run)
+            nursery.start_soon(harness.teardown.run)
             await trio.sleep(3600)
-            assert await town.states("a") == ["leaving"]
+            assert await harness.states("a") == ["leaving"]
             spark.faults.remove(page)
-            town.teardown.finish()
-        await until_gone(await town.restarted(), 2000)
+            harness.teardown.finish()
+        await until_gone(await harness.restarted(), 2000)
         assert _deleted(spark) > 0
         assert spark.state.sync_log.logs == {}
 
@@ -184,22 +184,22 @@ async def test_a_page_of_something_in_between_never_ends_the_clean_up(
 @pytest.mark.holds("A6")
 async def test_a_token_that_is_refused_is_not_a_key_that_is(autojump_clock: MockClock, spark: SparkLayer) -> None:
     spark.faults.add(SYNC_LOG, answer(401, '{"title": "The token is not valid", "status": 401}'), times=40)
-    async with leaving() as (town, _):
-        assert await until_gone(town, GIVE_UP_AFTER) > 600
-        assert town.shop.removed == [HOOKS]
+    async with leaving() as (harness, _):
+        assert await until_gone(harness, GIVE_UP_AFTER) > 600
+        assert harness.shop.removed == [HOOKS]
 
 
 @pytest.mark.parametrize("failure", [BUSY, Blocked("no", reason="scope_missing", side=Side.PLATFORM)])
 async def test_after_a_day_it_is_given_up(autojump_clock: MockClock, spark: SparkLayer, failure: Failure) -> None:
-    async with leaving(*[failure] * 1000) as (town, _):
-        assert GIVE_UP_AFTER - 1000 < await until_gone(town, 2 * GIVE_UP_AFTER) < GIVE_UP_AFTER + 200
-        assert town.shop.removed == []
+    async with leaving(*[failure] * 1000) as (harness, _):
+        assert GIVE_UP_AFTER - 1000 < await until_gone(harness, 2 * GIVE_UP_AFTER) < GIVE_UP_AFTER + 200
+        assert harness.shop.removed == []
 
 
 async def test_the_day_goes_on_over_a_restart(autojump_clock: MockClock, spark: SparkLayer) -> None:
-    async with leaving(*[BUSY] * 1000) as (town, _):
-        town.later[0] += GIVE_UP_AFTER - 100
-        again = await town.restarted()
+    async with leaving(*[BUSY] * 1000) as (harness, _):
+        harness.later[0] += GIVE_UP_AFTER - 100
+        again = await harness.restarted()
         assert await until_gone(again, 1000) < 200
 
 
@@ -212,37 +212,37 @@ async def test_a_clock_that_jumps_does_not_end_a_clean_up(
     """The store is busy for five minutes: a clock that is a year ahead says that the day is over."""
     async with leaving(*[BUSY] * 1000) as (first, _):
         first.later[0] += jump if moment == "before a restart" else 0.0
-        town = await first.restarted()
+        harness = await first.restarted()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(until_gone, town, 2 * GIVE_UP_AFTER)
+            nursery.start_soon(until_gone, harness, 2 * GIVE_UP_AFTER)
             await trio.sleep(150)
             if moment == "during the clean-up":
-                town.later[0] += jump
+                harness.later[0] += jump
             await trio.sleep(150)
-            town.shop.failures["remove_webhooks"] = []
-        assert town.shop.removed == [HOOKS]
+            harness.shop.failures["remove_webhooks"] = []
+        assert harness.shop.removed == [HOOKS]
 
 
 async def test_the_sync_log_of_a_site_that_is_connected_anew_is_left_alone(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:
-    async with leaving() as (town, _):
-        await town.install("s2", "token-2")
-        await town.connect("a", "s2")
+    async with leaving() as (harness, _):
+        await harness.install("s2", "token-2")
+        await harness.connect("a", "s2")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(town.teardown.run)
+            nursery.start_soon(harness.teardown.run)
             with trio.fail_after(10):
-                while await town.states("a") != ["active"]:  # noqa: ASYNC110  the clock is a mock
+                while await harness.states("a") != ["active"]:  # noqa: ASYNC110  the clock is a mock
                     await trio.sleep(1)
-            town.teardown.finish()
-        assert (town.shop.removed, _deleted(spark)) == ([HOOKS], 0)
+            harness.teardown.finish()
+        assert (harness.shop.removed, _deleted(spark)) == ([HOOKS], 0)
 
 
 async def test_a_stop_leaves_the_rest_to_the_next_start(autojump_clock: MockClock, spark: SparkLayer) -> None:
-    async with leaving(*[BUSY] * 5) as (town, _):
+    async with leaving(*[BUSY] * 5) as (harness, _):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(town.teardown.run)
+            nursery.start_soon(harness.teardown.run)
             await trio.sleep(1)
-            town.teardown.finish()
-        assert await town.states("a") == ["leaving"]
-        await until_gone(await town.restarted(), 300)
+            harness.teardown.finish()
+        assert await harness.states("a") == ["leaving"]
+        await until_gone(await harness.restarted(), 300)

@@ -1,4 +1,4 @@
-"""Opens houses: the real process between the two stand-ins."""
+"""Opens harnesses: the real process between the two stand-ins."""
 
 import functools
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import OpenHouse, open_house
+from tests.e2e.harness import OpenHarness, open_harness
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[OpenHouse]:
-    """Open a house with its files in a folder of its own; what the daemon printed is shown if the test fails."""
-    yield functools.partial(open_house, tmp_path)
+def harness(tmp_path: Path) -> Iterator[OpenHarness]:
+    """Open a harness with its files in a folder of its own; what the daemon printed is shown if the test fails."""
+    yield functools.partial(open_harness, tmp_path)
     for log in tmp_path.glob("*.log"):
         print(log.read_text("utf-8"))  # noqa: T201  pytest shows it with a failure only

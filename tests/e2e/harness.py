@@ -1,14 +1,14 @@
 """The real daemon as a process of its own, between the two stand-ins, which live in the test's process.
 
-    async def test_something(house: OpenHouse) -> None:
-        async with house(store, sync={"debounce_seconds": 1.0}, sparklayer=SparkLayerOptions(variants="replace")) as h:
+    async def test_something(harness: OpenHarness) -> None:
+        async with harness(store, sync={"debounce_seconds": 1.0}, sparklayer=SparkLayerOptions(variants="replace")) as h:
             await h.first_sync()                 # the start's full sync is over, both sides agree, webhooks registered
             h.store.set_title(1, "New")          # h.store, h.state, h.shop, h.site: the stand-ins (see daemon.sandbox)
             await h.settle()                     # every webhook taken, nothing waits in the outbox
             h.assert_equal()                     # h.unequal is []: SparkLayer holds exactly what the store says
             await h.until(lambda: ...)           # looked at whenever a stand-in was called; fails after PATIENCE
 
-`house(..., start=False)` leaves starting to the test. `h.process` is the `Process`.
+`harness(..., start=False)` leaves starting to the test. `h.process` is the `Process`.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ from tests.e2e.process import GLANCE, QUICK, TIMEOUT, Process, free_port, settin
 
 
 @frozen(kw_only=True)
-class House:
+class ProcessHarness:
     """The daemon's process and the stand-ins that it runs between."""
 
     sandbox: Sandbox
@@ -122,8 +122,8 @@ class House:
         assert self.unequal == []
 
 
-class OpenHouse(Protocol):
-    """Opens a house: the fixture `house`. Sandbox options, then what the daemon's settings shall say."""
+class OpenHarness(Protocol):
+    """Opens a harness: the fixture `harness`. Sandbox options, then what the daemon's settings shall say."""
 
     def __call__(
         self,
@@ -134,13 +134,13 @@ class OpenHouse(Protocol):
         sync: Mapping[str, Any] = QUICK,
         more: str = "",
         start: bool = True,
-    ) -> contextlib.AbstractAsyncContextManager[House]:
+    ) -> contextlib.AbstractAsyncContextManager[ProcessHarness]:
         """Open it, with a started and ready daemon unless told otherwise."""
         ...
 
 
 @contextlib.asynccontextmanager
-async def open_house(
+async def open_harness(
     folder: Path,
     store: Store | None = None,
     *,
@@ -149,7 +149,7 @@ async def open_house(
     sync: Mapping[str, Any] = QUICK,
     more: str = "",
     start: bool = True,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[ProcessHarness]:
     """Open both stand-ins, with a small store unless another is given, and the daemon between them.
 
     The keys may write global settings unless told otherwise: a refusal is asked for twice, which takes seconds.
@@ -163,7 +163,7 @@ async def open_house(
         async with Process(folder, text, port) as process:
             if start:
                 await process.start()
-            yield House(sandbox=sandbox, process=process, called=called)
+            yield ProcessHarness(sandbox=sandbox, process=process, called=called)
 
 
 def small_store() -> Store:

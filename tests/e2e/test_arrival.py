@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from daemon.sandbox import SparkLayerOptions, Store, adventureworks
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 
 JUMPER = 1
 
@@ -52,9 +52,9 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
 
 
 @pytest.mark.parametrize("variants", ["merge", "replace"])
-async def test_every_edit_arrives(house: OpenHouse, variants: Literal["merge", "replace"]) -> None:
+async def test_every_edit_arrives(harness: OpenHarness, variants: Literal["merge", "replace"]) -> None:
     """One after the other, in one store, so that each starts from what the ones before it have left."""
-    async with house(sparklayer=SparkLayerOptions(variants=variants)) as h:
+    async with harness(sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         for name, edit in EDITS.items():
             edit(h.store)
@@ -62,8 +62,8 @@ async def test_every_edit_arrives(house: OpenHouse, variants: Literal["merge", "
             assert h.unequal == [], name
 
 
-async def test_a_new_unit_of_weight_arrives_with_every_product(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_new_unit_of_weight_arrives_with_every_product(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         h.store.set_weight_unit("KGS")
         await h.until(lambda: not h.unequal)
@@ -72,9 +72,9 @@ async def test_a_new_unit_of_weight_arrives_with_every_product(house: OpenHouse)
 
 @pytest.mark.parametrize("variants", ["merge", "replace"])
 async def test_a_unit_of_weight_that_nobody_knows_takes_the_weights_away(
-    house: OpenHouse, variants: Literal["merge", "replace"]
+    harness: OpenHarness, variants: Literal["merge", "replace"]
 ) -> None:
-    async with house(sparklayer=SparkLayerOptions(variants=variants)) as h:
+    async with harness(sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         h.store.set_weight_unit("Stones")
         assert (await h.process.second_run())["succeeded"]
@@ -88,8 +88,8 @@ async def test_a_unit_of_weight_that_nobody_knows_takes_the_weights_away(
         await h.until(lambda: not h.unequal)
 
 
-async def test_a_new_currency_relabels_the_price_list(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_new_currency_relabels_the_price_list(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         writes = h.writes
         h.store.set_currency("GBP")
@@ -98,8 +98,8 @@ async def test_a_new_currency_relabels_the_price_list(house: OpenHouse) -> None:
         assert h.writes == writes, "the numbers stay"
 
 
-async def test_edits_arrive_at_the_default_pace(house: OpenHouse) -> None:
-    async with house(sync={}) as h:
+async def test_edits_arrive_at_the_default_pace(harness: OpenHarness) -> None:
+    async with harness(sync={}) as h:
         await h.first_sync()
         for name in ("title", "stock", "price"):
             EDITS[name](h.store)
@@ -107,8 +107,8 @@ async def test_edits_arrive_at_the_default_pace(house: OpenHouse) -> None:
             await h.until(lambda: not h.unequal)
 
 
-async def test_a_whole_company_arrives(house: OpenHouse) -> None:
-    async with house(adventureworks()) as h:
+async def test_a_whole_company_arrives(harness: OpenHarness) -> None:
+    async with harness(adventureworks()) as h:
         await h.first_sync()
         nameless = {str(variant.product_id) for variant in h.store.variants() if not variant.sku}
         await h.until(lambda: h.errors.keys() >= nameless)

@@ -13,7 +13,7 @@ import pytest
 
 from daemon.engine.pipeline import MOST_ATTEMPTS
 from daemon.sandbox import answer
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE
 from tests.e2e.trade import BUYER, FIRST, SHOP, trade_store, writes
 
@@ -25,30 +25,30 @@ RENAMED = {JUMPER: "Pullover", MUG: "Cup"}
 either = pytest.mark.parametrize("running", [True, False], ids=["of the daemon", "of its database"])
 
 
-async def _said(h: House, *words: str) -> str:
+async def _said(h: ProcessHarness, *words: str) -> str:
     """Return what a command prints when it succeeds."""
     code, output, errors = await h.process.command(*words)
     assert code == 0, errors
     return output
 
 
-async def _shown(h: House, *words: str) -> Any:
+async def _shown(h: ProcessHarness, *words: str) -> Any:
     return json.loads(await _said(h, *words, "--json"))
 
 
-async def _asked(h: House, path: str) -> Any:
+async def _asked(h: ProcessHarness, path: str) -> Any:
     return (await h.process.request("GET", path)).raise_for_status().json()
 
 
-async def _told(h: House, path: str, order: Mapping[str, Any]) -> Any:
+async def _told(h: ProcessHarness, path: str, order: Mapping[str, Any]) -> Any:
     return (await h.process.request("POST", path, json=order)).raise_for_status().json()
 
 
-def _titles(h: House) -> dict[int, str]:
+def _titles(h: ProcessHarness) -> dict[int, str]:
     return {int(key): held["title"] for key, held in h.state.comparable()["products"].items()}
 
 
-async def _park(h: House) -> None:
+async def _park(h: ProcessHarness) -> None:
     """Have the changes of both products' titles parked, then let SparkLayer work again."""
     refusing = h.site.faults.add("PATCH */products/*", answer(BAD_GATEWAY))
     for product_id, title in RENAMED.items():
@@ -63,14 +63,14 @@ async def _park(h: House) -> None:
     h.site.faults.clear()
 
 
-async def _stopped(h: House, *, unless: bool) -> None:
+async def _stopped(h: ProcessHarness, *, unless: bool) -> None:
     if not unless:
         assert await h.process.terminate() == 0
 
 
 @either
-async def test_what_is_parked_is_listed_and_retried_or_dropped(house: OpenHouse, *, running: bool) -> None:
-    async with house() as h:
+async def test_what_is_parked_is_listed_and_retried_or_dropped(harness: OpenHarness, *, running: bool) -> None:
+    async with harness() as h:
         await h.first_sync()
         await _park(h)
         over_http = await _asked(h, f"/admin/parked?site={SITE}")
@@ -95,8 +95,8 @@ async def test_what_is_parked_is_listed_and_retried_or_dropped(house: OpenHouse,
         h.assert_equal()
 
 
-async def test_over_http_parked_changes_are_retried_and_dropped(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_over_http_parked_changes_are_retried_and_dropped(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         await _park(h)
         found = (await _asked(h, "/admin/parked"))["parked"]
@@ -112,9 +112,9 @@ async def test_over_http_parked_changes_are_retried_and_dropped(house: OpenHouse
 
 
 @either
-async def test_issues_are_told_with_their_words_and_the_link(house: OpenHouse, *, running: bool) -> None:
+async def test_issues_are_told_with_their_words_and_the_link(harness: OpenHarness, *, running: bool) -> None:
     """Those of orders and of the store too, which the sync-log has no place for."""
-    async with house(trade_store()) as h:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         h.store.set_sku(h.store.by_sku("MUG").id, "")
         h.store.customers.update(SHOP, email="nonsense")
@@ -144,8 +144,8 @@ async def test_issues_are_told_with_their_words_and_the_link(house: OpenHouse, *
 
 
 @either
-async def test_an_explanation_compares_both_sides_and_sends_nothing(house: OpenHouse, *, running: bool) -> None:
-    async with house(trade_store()) as h:
+async def test_an_explanation_compares_both_sides_and_sends_nothing(harness: OpenHarness, *, running: bool) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         nothing = await _explained(h, "products", JUMPER)
         assert nothing["would_send"] == []
@@ -190,5 +190,5 @@ STEPS: dict[str, list[str]] = {
 }
 
 
-async def _explained(h: House, kind: str, external_id: object) -> Any:
+async def _explained(h: ProcessHarness, kind: str, external_id: object) -> Any:
     return await _shown(h, "explain", SITE, kind, str(external_id), "--id")

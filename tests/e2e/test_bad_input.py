@@ -19,7 +19,7 @@ from attrs import field, frozen
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, SECRET_HEADER
 from daemon.sandbox import answer, reset
 from daemon.sandbox.bigcommerce import events
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, Process, free_port
 
 PATIENT: Mapping[str, Any] = {"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}
@@ -60,17 +60,17 @@ BAD_WEBHOOKS = {
 }
 
 
-async def _answer(h: House, sent: Sent) -> int:
+async def _answer(h: ProcessHarness, sent: Sent) -> int:
     headers = {**sent.headers, "Content-Type": sent.media_type}
     return (await h.process.request("POST", sent.path, content=sent.body, headers=headers)).status_code
 
 
-async def _recorded(h: House) -> int:
+async def _recorded(h: ProcessHarness) -> int:
     return int((await h.process.status())["outbox"]["live"])
 
 
-async def test_a_bad_webhook_is_refused_and_nothing_is_recorded(house: OpenHouse) -> None:
-    async with house(sync=PATIENT) as h:
+async def test_a_bad_webhook_is_refused_and_nothing_is_recorded(harness: OpenHarness) -> None:
+    async with harness(sync=PATIENT) as h:
         await h.first_sync()
         answers = {what: await _answer(h, sent) for what, sent in BAD_WEBHOOKS.items()}
         assert answers == {what: sent.answer for what, sent in BAD_WEBHOOKS.items()}
@@ -79,8 +79,8 @@ async def test_a_bad_webhook_is_refused_and_nothing_is_recorded(house: OpenHouse
         assert await _recorded(h) == 1
 
 
-async def test_the_stores_own_webhook_counts_only_with_its_own_signature(house: OpenHouse) -> None:
-    async with house(sync=PATIENT) as h:
+async def test_the_stores_own_webhook_counts_only_with_its_own_signature(harness: OpenHarness) -> None:
+    async with harness(sync=PATIENT) as h:
         await h.first_sync()
         hook = next(hook for hook in h.shop.hooks.registered.values() if hook.scope == "store/product/updated")
         delivery = h.shop.webhooks.prepare(hook, events.product("updated", JUMPER))
@@ -91,8 +91,8 @@ async def test_the_stores_own_webhook_counts_only_with_its_own_signature(house: 
         assert await _recorded(h) == 1
 
 
-async def test_a_webhook_of_an_unknown_scope_is_taken_counted_and_forgotten(house: OpenHouse) -> None:
-    async with house(sync=PATIENT) as h:
+async def test_a_webhook_of_an_unknown_scope_is_taken_counted_and_forgotten(harness: OpenHarness) -> None:
+    async with harness(sync=PATIENT) as h:
         await h.first_sync()
         for scope in ("store/coupon/created", "nonsense"):
             assert await _answer(h, Sent(body=envelope(scope), answer=200)) == 200
@@ -265,11 +265,11 @@ async def test_another_secret_key_ends_it_with_2_and_one_line(lonely: Lonely) ->
         assert await process.command("run") == (2, "", f"ignite-sync: {words}\n")
 
 
-def _platform_token(h: House) -> None:
+def _platform_token(h: ProcessHarness) -> None:
     h.shop.access_token = "renewed"
 
 
-def _site_key(h: House) -> None:
+def _site_key(h: ProcessHarness) -> None:
     h.site.tokens.key_revoked = True
 
 
@@ -283,9 +283,9 @@ FAILURES = {
 
 @pytest.mark.parametrize(("spoil", "failed"), FAILURES.values(), ids=FAILURES)
 async def test_check_has_a_line_for_each_side_that_says_what_to_do(
-    house: OpenHouse, spoil: Callable[[House], None], failed: Mapping[str, str]
+    harness: OpenHarness, spoil: Callable[[ProcessHarness], None], failed: Mapping[str, str]
 ) -> None:
-    async with house(start=False) as h:
+    async with harness(start=False) as h:
         spoil(h)
         code, output, errors = await h.process.command("check")
         assert (code, errors) == (1 if failed else 0, "")
@@ -301,8 +301,8 @@ async def test_check_has_a_line_for_each_side_that_says_what_to_do(
             assert line.endswith(failed.get(side, "knows the credentials"))
 
 
-async def test_sync_and_status_speak_with_the_running_daemon(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_sync_and_status_speak_with_the_running_daemon(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         code, output, _ = await h.process.command("sync", SITE, "products", "--watch")
         started = f"full sync 5 of products at {SITE} started\n"
@@ -314,8 +314,8 @@ async def test_sync_and_status_speak_with_the_running_daemon(house: OpenHouse) -
         assert "no connection test/nobody" in errors
 
 
-async def test_without_a_daemon_status_reads_the_database_and_sync_says_how_to_start_one(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_without_a_daemon_status_reads_the_database_and_sync_says_how_to_start_one(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         assert await h.process.terminate() == 0
         nobody = f"ignite-sync: no daemon answers at 127.0.0.1:{h.process.port} (Connection refused)"
@@ -342,9 +342,9 @@ TITLE = "Confidential Prototype"
 IN_BODY = "written-by-somebody"
 
 
-async def test_nothing_it_says_has_a_secret_a_title_or_a_body_of_a_webhook(house: OpenHouse) -> None:
+async def test_nothing_it_says_has_a_secret_a_title_or_a_body_of_a_webhook(harness: OpenHarness) -> None:
     """Not even at its most talkative, in all sorts of trouble, and not in metrics and status either."""
-    async with house(more='[logging]\nlevel = "debug"') as h:
+    async with harness(more='[logging]\nlevel = "debug"') as h:
         await h.first_sync()
         for sent in (*BAD_WEBHOOKS.values(), Sent(body=envelope("store/coupon/created", code=IN_BODY), answer=200)):
             body = sent.body.replace(b'"product"', f'"{IN_BODY}"'.encode())

@@ -5,23 +5,23 @@ import socket
 import pytest
 
 from daemon.sandbox import answer
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 
 NO_SCOPE = (
     '{"status": 403, "title": "You don\'t have a required scope to access the endpoint", "type": "", "errors": {}}'
 )
 
 
-async def test_what_can_be_used_is_ok(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_what_can_be_used_is_ok(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         code, output, _ = await h.process.command("check")
         assert code == 0, output
         assert "ok      test/sandbox BigCommerce: answers, and knows the credentials" in output
 
 
 @pytest.mark.parametrize("path", ["/v2/store", "/v3/catalog/products"])
-async def test_a_token_without_scopes_is_told_with_the_remedy(house: OpenHouse, path: str) -> None:
-    async with house(start=False) as h:
+async def test_a_token_without_scopes_is_told_with_the_remedy(harness: OpenHarness, path: str) -> None:
+    async with harness(start=False) as h:
         h.shop.faults.add(f"GET *{path}", answer(403, NO_SCOPE, {"content-type": "application/json"}))
         code, output, errors = await h.process.command("check")
         assert (code, errors) == (1, "")
@@ -33,17 +33,17 @@ async def test_a_token_without_scopes_is_told_with_the_remedy(house: OpenHouse, 
 
 
 @pytest.mark.holds("O7")
-async def test_the_port_of_the_running_daemon_is_no_trouble(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_the_port_of_the_running_daemon_is_no_trouble(harness: OpenHarness) -> None:
+    async with harness() as h:
         code, output, _ = await h.process.command("check")
         assert code == 0, output
         assert f"ok      listener.port: 127.0.0.1:{h.process.port} is the running daemon's\n" in output
 
 
 @pytest.mark.holds("O7")
-async def test_all_that_is_wrong_is_told_in_one_run(house: OpenHouse) -> None:
+async def test_all_that_is_wrong_is_told_in_one_run(harness: OpenHarness) -> None:
     """Settings, the port and a credential; a setting that is wrong decides the exit code."""
-    async with house(start=False) as h:
+    async with harness(start=False) as h:
         h.shop.faults.add("GET *", answer(401, "{}", {"content-type": "application/json"}))
         with socket.create_server(("127.0.0.1", h.process.port)):
             h.process.config.write_text('[logging]\nlevel = "loud"\n' + h.process.config.read_text())

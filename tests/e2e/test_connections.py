@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.sandbox import answer, synthetic
 from daemon.storage.tables import metadata
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import GLANCE, SITE, TIMEOUT
 from tests.prove.process.watch import Barrier
 
@@ -20,7 +20,7 @@ MANY = 260
 OF_CONNECTIONS = [name for name, table in metadata.tables.items() if "connection_id" in table.columns]
 
 
-def _configure(h: House, *, link: bool) -> None:
+def _configure(h: ProcessHarness, *, link: bool) -> None:
     """Let Ignite in; and without a link, offer the app instead of naming the store."""
     text = h.process.config.read_text("utf-8").replace("[listener]", f'[listener]\nignite_token = "{TOKEN}"')
     if not link:
@@ -32,11 +32,11 @@ def _configure(h: House, *, link: bool) -> None:
     h.process.config.write_text(text, "utf-8")
 
 
-async def _ignite(h: House, method: str, path: str = "", **options: Any) -> httpx.Response:
+async def _ignite(h: ProcessHarness, method: str, path: str = "", **options: Any) -> httpx.Response:
     return await h.process.request(method, f"/v1/{SITE}{path}", headers={"Authorization": f"Bearer {TOKEN}"}, **options)
 
 
-async def _connect(h: House, **changes: str) -> httpx.Response:
+async def _connect(h: ProcessHarness, **changes: str) -> httpx.Response:
     given = {
         "store_id": h.shop.store_hash,
         "spark_api_client_id": h.site.client_id,
@@ -45,28 +45,28 @@ async def _connect(h: House, **changes: str) -> httpx.Response:
     return await _ignite(h, "POST", json=given | changes)
 
 
-async def _visit(h: House, page: str, **query: str) -> httpx.Response:
+async def _visit(h: ProcessHarness, page: str, **query: str) -> httpx.Response:
     return await h.process.request("GET", f"/bigcommerce/{page}", params=query)
 
 
-async def _install(h: House) -> httpx.Response:
+async def _install(h: ProcessHarness) -> httpx.Response:
     scope = "store_v2_products_read_only"
     code = h.shop.login.authorize(h.shop.store_hash, scope)
     return await _visit(h, "auth", code=code, scope=scope, context=f"stores/{h.shop.store_hash}")
 
 
-async def _states(h: House) -> list[str]:
+async def _states(h: ProcessHarness) -> list[str]:
     found = (await h.process.request("GET", "/admin/status")).raise_for_status().json()["connections"]
     return [one["state"] for one in found]
 
 
-async def _until_states(h: House, *states: str) -> None:
+async def _until_states(h: ProcessHarness, *states: str) -> None:
     with trio.fail_after(TIMEOUT):
         while await _states(h) != list(states):  # noqa: ASYNC110  a foreign process tells nobody
             await trio.sleep(GLANCE)
 
 
-def _rows(h: House) -> dict[str, int]:
+def _rows(h: ProcessHarness) -> dict[str, int]:
     """Count the rows of connections, by table."""
     with sqlite3.connect(h.process.database) as database:
         found = {name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in OF_CONNECTIONS}  # noqa: S608
@@ -74,8 +74,8 @@ def _rows(h: House) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-async def test_a_merchant_installs_the_app_and_removes_it(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_a_merchant_installs_the_app_and_removes_it(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         _configure(h, link=False)
         await h.process.start()
         pending = await _connect(h)
@@ -108,8 +108,10 @@ async def test_a_merchant_installs_the_app_and_removes_it(house: OpenHouse) -> N
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["", "restart"])
-async def test_disconnecting_in_the_middle_of_a_full_sync_leaves_nothing(house: OpenHouse, *, restart: bool) -> None:
-    async with house(synthetic(MANY, 1, customers=5, orders=5), start=False) as h:
+async def test_disconnecting_in_the_middle_of_a_full_sync_leaves_nothing(
+    harness: OpenHarness, *, restart: bool
+) -> None:
+    async with harness(synthetic(MANY, 1, customers=5, orders=5), start=False) as h:
         _configure(h, link=True)
         working = Barrier(passing=20).stand(h.site.faults, "POST */products")
         await h.process.start()
@@ -137,8 +139,8 @@ async def test_disconnecting_in_the_middle_of_a_full_sync_leaves_nothing(house: 
         await h.first_sync()
 
 
-async def test_connecting_again_before_the_clean_up_is_through(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_connecting_again_before_the_clean_up_is_through(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         _configure(h, link=True)
         await h.process.start()
         await h.first_sync()
@@ -167,9 +169,9 @@ async def test_connecting_again_before_the_clean_up_is_through(house: OpenHouse)
 
 
 async def test_credentials_that_sparklayer_refuses_are_refused_but_no_answer_is_waited_for_in_vain(
-    house: OpenHouse,
+    harness: OpenHarness,
 ) -> None:
-    async with house(start=False) as h:
+    async with harness(start=False) as h:
         _configure(h, link=False)
         await h.process.start()
         await _install(h)

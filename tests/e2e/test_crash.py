@@ -15,7 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 from daemon.sandbox import synthetic
 from daemon.sandbox.expectation import differences
 from daemon.sandbox.message import Request
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 from tests.e2e.process import Process, free_port
 from tests.prove.process.watch import Barrier, Closing, page_after, watch_closings
 
@@ -55,8 +55,8 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-async def test_a_full_sync_killed_at_any_moment_ends_equal(house: OpenHouse, moment: Moment) -> None:
-    async with house(synthetic(moment.products, 1), start=False) as h:
+async def test_a_full_sync_killed_at_any_moment_ends_equal(harness: OpenHarness, moment: Moment) -> None:
+    async with harness(synthetic(moment.products, 1), start=False) as h:
         closings = watch_closings(h)
         faults = h.shop.faults if moment.place == "shop" else h.site.faults
         barrier = Barrier(moment.passing, moment.concerns)
@@ -84,8 +84,8 @@ def _assert_ended_once(closings: list[Closing]) -> None:
     assert [closing.unequal for closing in closings if closing.unequal] == []
 
 
-async def test_a_restarted_enumeration_goes_on_from_its_cursor(house: OpenHouse) -> None:
-    async with house(synthetic(MANY, 1), start=False) as h:
+async def test_a_restarted_enumeration_goes_on_from_its_cursor(harness: OpenHarness) -> None:
+    async with harness(synthetic(MANY, 1), start=False) as h:
         barrier = Barrier(0, page_after(250)).stand(h.shop.faults, "GET */catalog/products")
         await h.process.start()
         await barrier.reached()
@@ -98,8 +98,8 @@ async def test_a_restarted_enumeration_goes_on_from_its_cursor(house: OpenHouse)
         h.assert_equal()
 
 
-async def test_a_webhook_that_was_answered_survives_a_kill(house: OpenHouse) -> None:
-    async with house(sync={"debounce_seconds": 1.0}) as h:
+async def test_a_webhook_that_was_answered_survives_a_kill(harness: OpenHarness) -> None:
+    async with harness(sync={"debounce_seconds": 1.0}) as h:
         await h.first_sync()
         h.store.set_title(1, "Acknowledged", silent=True)
         assert (await h.process.webhook(1)).status_code == 200
@@ -110,9 +110,9 @@ async def test_a_webhook_that_was_answered_survives_a_kill(house: OpenHouse) -> 
         h.assert_equal()
 
 
-async def test_every_webhook_answered_before_a_kill_amid_many_arrives(house: OpenHouse) -> None:
+async def test_every_webhook_answered_before_a_kill_amid_many_arrives(harness: OpenHarness) -> None:
     many = 100
-    async with house(synthetic(many, 1)) as h, trio.open_nursery() as nursery:
+    async with harness(synthetic(many, 1)) as h, trio.open_nursery() as nursery:
         await h.first_sync()
         acknowledged: list[int] = []
 
@@ -135,14 +135,16 @@ async def test_every_webhook_answered_before_a_kill_amid_many_arrives(house: Ope
         assert len(acknowledged) < many
 
 
-async def test_sigterm_ends_an_idle_daemon_with_0(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_sigterm_ends_an_idle_daemon_with_0(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         assert await h.process.terminate() == 0
 
 
-async def test_sigterm_in_a_full_sync_finishes_what_is_in_flight_and_the_next_start_goes_on(house: OpenHouse) -> None:
-    async with house(synthetic(MANY, 1), start=False) as h:
+async def test_sigterm_in_a_full_sync_finishes_what_is_in_flight_and_the_next_start_goes_on(
+    harness: OpenHarness,
+) -> None:
+    async with harness(synthetic(MANY, 1), start=False) as h:
         closings = watch_closings(h)
         barrier = Barrier(100).stand(h.site.faults, "POST */products")
         await h.process.start()
@@ -160,8 +162,8 @@ async def test_sigterm_in_a_full_sync_finishes_what_is_in_flight_and_the_next_st
         _assert_ended_once(closings)
 
 
-async def test_sigterm_ends_with_0_though_an_api_hangs(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_sigterm_ends_with_0_though_an_api_hangs(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         hanging = Barrier().stand(h.site.faults, "POST */products")
         await h.process.start()
         await hanging.reached()
@@ -173,8 +175,10 @@ async def test_sigterm_ends_with_0_though_an_api_hangs(house: OpenHouse) -> None
         await h.first_sync()
 
 
-async def test_a_second_daemon_on_the_same_database_is_refused_in_one_line(house: OpenHouse, tmp_path: Path) -> None:
-    async with house() as h:
+async def test_a_second_daemon_on_the_same_database_is_refused_in_one_line(
+    harness: OpenHarness, tmp_path: Path
+) -> None:
+    async with harness() as h:
         folder = tmp_path / "second"
         folder.mkdir()
         port = free_port()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.company import GUESTS, RETAIL, WHOLESALE
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 from tests.e2e.trade import BUYER, HEAD, HOME, PARENT, SHOP, problems, trade_store
 
 
@@ -80,9 +80,9 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
 }
 
 
-async def test_every_edit_arrives(house: OpenHouse) -> None:
+async def test_every_edit_arrives(harness: OpenHarness) -> None:
     """One after the other, in one store, so that each starts from what the ones before it have left."""
-    async with house(trade_store()) as h:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         for name, edit in EDITS.items():
             edit(h.store)

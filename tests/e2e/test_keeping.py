@@ -6,11 +6,11 @@ from pathlib import Path
 
 import trio
 
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import ROOT, SITE
 
 
-async def _called(h: House, folder: Path, *arguments: str) -> tuple[int, str, str]:
+async def _called(h: ProcessHarness, folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Run a command in another folder, with relative paths only."""
     line = [sys.executable, "-m", "daemon", *arguments, "--config", "../ignite-sync.toml"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
@@ -30,9 +30,9 @@ def _whole(path: Path) -> int:
     return int(count)
 
 
-async def test_a_backup_from_another_folder_with_a_relative_database(house: OpenHouse) -> None:
+async def test_a_backup_from_another_folder_with_a_relative_database(harness: OpenHarness) -> None:
     """The daemon makes it though the command could not even see the database; without a daemon the file is copied."""
-    async with house(start=False) as h:
+    async with harness(start=False) as h:
         config = h.process.config
         url = f'url = "sqlite:///{h.process.database}"'
         assert url in config.read_text("utf-8")
@@ -79,9 +79,9 @@ async def test_a_backup_from_another_folder_with_a_relative_database(house: Open
         assert f"{SITE}: active" in output
 
 
-async def test_a_daemon_that_refuses_is_not_gone_round(house: OpenHouse) -> None:
+async def test_a_daemon_that_refuses_is_not_gone_round(harness: OpenHarness) -> None:
     """Another admin_token: the daemon is not ours to ask, and nothing is copied behind its back."""
-    async with house() as h:
+    async with harness() as h:
         await h.process.ready()
         other = h.process.config.read_text("utf-8").replace("e2e-admin-token", "another-token")
         h.process.config.write_text(other, "utf-8")

@@ -1,12 +1,12 @@
 """What /metrics and /admin/status of the real process tell of a connection that works, and of one that is blocked."""
 
 from daemon.sandbox import answer
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 from tests.e2e.trade import trade_store
 
 
-async def test_every_queue_and_throttle_can_be_seen(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_every_queue_and_throttle_can_be_seen(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         found = await h.process.metrics()
         for api in ("bigcommerce", "sparklayer"):
@@ -23,9 +23,9 @@ async def test_every_queue_and_throttle_can_be_seen(house: OpenHouse) -> None:
         assert site["rate"] > 0
 
 
-async def test_no_counter_begins_with_its_first_event(house: OpenHouse) -> None:
+async def test_no_counter_begins_with_its_first_event(harness: OpenHarness) -> None:
     """Prometheus sees no increase in a series that was not there before, so no alert would fire on the first event."""
-    async with house(trade_store(), start=False) as h:
+    async with harness(trade_store(), start=False) as h:
         h.site.faults.add("PATCH */products/*", answer(500), times=2)
         await h.process.start()
         at_first = set(await h.process.metrics())
@@ -41,8 +41,8 @@ async def test_no_counter_begins_with_its_first_event(house: OpenHouse) -> None:
         assert counted - at_first == set()
 
 
-async def test_a_blocked_connection_is_counted_as_such(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_blocked_connection_is_counted_as_such(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         states = [f'ignite_sync_connections{{state="{state}"}}' for state in ("active", "blocked")]
         found = await h.process.metrics()

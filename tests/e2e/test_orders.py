@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.sandbox import Store
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 from tests.e2e.trade import FIRST, LINES, SHOP, cart, trade_store, waiting
 
 
@@ -54,9 +54,9 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
 }
 
 
-async def test_every_edit_arrives_and_leaves_what_only_sparklayer_knows(house: OpenHouse) -> None:
+async def test_every_edit_arrives_and_leaves_what_only_sparklayer_knows(harness: OpenHarness) -> None:
     """One after the other, in one store, so that each starts from what the ones before it have left."""
-    async with house(trade_store(), start=False) as h:
+    async with harness(trade_store(), start=False) as h:
         known = {number: waiting(h, number) for number in (FIRST, FIRST + 1, FIRST + 2)}
         await h.process.start()
         await h.first_sync()

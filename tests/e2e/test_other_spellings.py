@@ -14,7 +14,7 @@ import pytest
 
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from tests.config.test_foreign_variables import SERVICE
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 from tests.e2e.process import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, Process, free_port
 
 KEY = "e2e-secret-key-of-32-characters!"
@@ -114,10 +114,10 @@ async def test_a_second_daemon_on_one_database_is_refused_by_any_name(
 
 @pytest.mark.holds("E22")
 @pytest.mark.parametrize("mark", MARKS)
-async def test_marked_settings_secrets_and_bodies_are_read(house: OpenHouse, tmp_path: Path, mark: str) -> None:
+async def test_marked_settings_secrets_and_bodies_are_read(harness: OpenHarness, tmp_path: Path, mark: str) -> None:
     first, encoding = MARKS[mark]
     (tmp_path / "key").write_bytes(first + f"{KEY}\r\n".encode(encoding))
-    async with house(sync={"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}, start=False) as h:
+    async with harness(sync={"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}, start=False) as h:
         text = h.process.config.read_text("utf-8").replace(f'secret_keys = ["{KEY}"]', 'secret_keys_file = "key"')
         assert "secret_keys_file" in text
         text = text.replace('"key"', f'"{tmp_path / "key"}"').replace("[listener]", '[listener]\nignite_token = "e2e"')
@@ -156,8 +156,8 @@ DANGEROUS = ["..", "../../v2/store", "%2f", "..%2f..", "1/2", "1?x=2", "\0", "9"
 
 
 @pytest.mark.holds("E20")
-async def test_odd_ids_and_credentials_are_refused_by_name_and_harm_nothing(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_odd_ids_and_credentials_are_refused_by_name_and_harm_nothing(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         h.process.config.write_text(
             h.process.config.read_text("utf-8").replace("[listener]", '[listener]\nignite_token = "e2e"')

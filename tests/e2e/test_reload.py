@@ -8,7 +8,7 @@ import trio
 
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox.company import WHOLESALE
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import ADMIN_TOKEN, GLANCE, SITE, TIMEOUT, WEBHOOK_SECRET
 from tests.e2e.trade import trade_store
 
@@ -16,7 +16,7 @@ KINDS = ("store", "products", "customers", "orders")
 FAILED = "the settings are not reloaded, the earlier ones go on"
 
 
-def _rewrite(h: House, *pairs: tuple[str, str]) -> None:
+def _rewrite(h: ProcessHarness, *pairs: tuple[str, str]) -> None:
     text = h.process.config.read_text("utf-8")
     for before, after in pairs:
         assert before in text
@@ -24,11 +24,11 @@ def _rewrite(h: House, *pairs: tuple[str, str]) -> None:
     h.process.config.write_text(text, "utf-8")
 
 
-async def _runs(h: House) -> list[int]:
+async def _runs(h: ProcessHarness) -> list[int]:
     return [(await h.process.status(kind))["full_sync"]["id"] for kind in KINDS]
 
 
-async def _edit_arrives(h: House) -> None:
+async def _edit_arrives(h: ProcessHarness) -> None:
     variant = h.store.by_sku("MUG")
     level = (variant.inventory_level or 0) + 1
     h.store.set_stock(variant.id, level)
@@ -36,8 +36,8 @@ async def _edit_arrives(h: House) -> None:
     assert [at.stock_level for at in h.state.stock.levels["MUG"].values()] == [level]
 
 
-async def test_connections_are_added_changed_removed_and_added_again(house: OpenHouse) -> None:
-    async with house(trade_store(), start=False) as h:
+async def test_connections_are_added_changed_removed_and_added_again(harness: OpenHarness) -> None:
+    async with harness(trade_store(), start=False) as h:
         whole = h.process.config.read_text("utf-8")
         h.process.config.write_text(whole.partition("[[connections]]")[0], "utf-8")
         await h.process.start()
@@ -73,8 +73,8 @@ async def test_connections_are_added_changed_removed_and_added_again(house: Open
         assert await h.process.terminate() == 0
 
 
-async def test_renewed_credentials_of_either_side_heal_without_a_restart(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_renewed_credentials_of_either_side_heal_without_a_restart(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         runs = await _runs(h)
         h.shop.access_token = "renewed"
@@ -95,8 +95,8 @@ async def test_renewed_credentials_of_either_side_heal_without_a_restart(house: 
         assert await _runs(h) == runs, "credentials change nothing that is read"
 
 
-async def test_tokens_of_the_listener_change_also_on_open_connections(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_tokens_of_the_listener_change_also_on_open_connections(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.process.ready()
         _rewrite(h, (f'admin_token = "{ADMIN_TOKEN}"', 'admin_token = "renewed-token"\nignite_token = "of-ignite"'))
         said = await h.process.hang_up()
@@ -109,8 +109,8 @@ async def test_tokens_of_the_listener_change_also_on_open_connections(house: Ope
         assert answer.status_code == httpx.codes.NOT_FOUND, "it is let in, and there is no such site"
 
 
-async def test_an_app_comes_and_goes(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_an_app_comes_and_goes(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.process.ready()
         without = h.process.config.read_text("utf-8")
         section = f'[bigcommerce_app]\nclient_id = "{h.shop.login.client_id}"\nclient_secret = "of-the-app"\n'
@@ -122,8 +122,8 @@ async def test_an_app_comes_and_goes(house: OpenHouse) -> None:
         assert answers == [httpx.codes.UNAUTHORIZED, httpx.codes.NOT_FOUND]
 
 
-async def test_settings_that_cannot_be_used_are_one_line_and_the_earlier_ones_go_on(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_settings_that_cannot_be_used_are_one_line_and_the_earlier_ones_go_on(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         good = h.process.config.read_text("utf-8")
         bad: dict[str, str | None] = {
@@ -151,9 +151,9 @@ async def test_settings_that_cannot_be_used_are_one_line_and_the_earlier_ones_go
         assert await h.process.terminate() == 0
 
 
-async def test_no_moment_is_the_wrong_one(house: OpenHouse) -> None:
+async def test_no_moment_is_the_wrong_one(harness: OpenHarness) -> None:
     """A SIGHUP every few milliseconds, from the first moment at which the process itself can help it to its last."""
-    async with house(start=False) as h:
+    async with harness(start=False) as h:
         await h.process.launch()
         await _shielded(h.process.pid)
         async with trio.open_nursery() as storm:
@@ -166,8 +166,8 @@ async def test_no_moment_is_the_wrong_one(house: OpenHouse) -> None:
         assert "Traceback" not in h.process.output
 
 
-async def test_one_that_comes_while_it_starts_is_answered_when_it_runs(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_one_that_comes_while_it_starts_is_answered_when_it_runs(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         await h.process.launch()
         await _shielded(h.process.pid)
         said = await h.process.hang_up()
@@ -187,7 +187,7 @@ def _mask(pid: int, name: str) -> int:
     return next((int(line.split()[1], 16) for line in lines if line.startswith(name)), 0)
 
 
-async def _hang_up_all_the_time(h: House) -> None:
+async def _hang_up_all_the_time(h: ProcessHarness) -> None:
     process = h.process._living
     while process.returncode is None:
         process.send_signal(signal.SIGHUP)

@@ -4,7 +4,7 @@ import re
 import sqlite3
 
 from daemon.storage.tables import metadata
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE
 
 OLD, NEW = "e2e-secret-key-of-32-characters!", "another-key-that-came-after-it!!"
@@ -17,20 +17,20 @@ REFUSED = (
 )
 
 
-def _set_keys(h: House, *keys: str) -> None:
+def _set_keys(h: ProcessHarness, *keys: str) -> None:
     text = h.process.config.read_text("utf-8")
     listed = ", ".join(f'"{key}"' for key in keys)
     h.process.config.write_text(re.sub(r"secret_keys = \[.*\]", f"secret_keys = [{listed}]", text), "utf-8")
 
 
-def _encrypted(h: House) -> dict[str, set[bytes]]:
+def _encrypted(h: ProcessHarness) -> dict[str, set[bytes]]:
     """Return what is encrypted in each table."""
     with sqlite3.connect(f"file:{h.process.database}?mode=ro", uri=True) as database:
         return {name: {row[0] for row in database.execute(ALL.format(name))} for name in SEALED}
 
 
-async def test_a_new_key_takes_over_and_the_earlier_one_may_go(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_new_key_takes_over_and_the_earlier_one_may_go(harness: OpenHarness) -> None:
+    async with harness() as h:
         h.store.set_sku(h.store.by_sku("J-S").id, "")  # an issue, whose text is encrypted
         await h.first_sync()
         assert await h.process.terminate() == 0

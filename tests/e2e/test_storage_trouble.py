@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 
 JUMPER = 1
 PLENTY = 100
@@ -18,7 +18,7 @@ PLENTY = 100
 
 
 @contextlib.contextmanager
-def _full_disk(h: House) -> Iterator[None]:
+def _full_disk(h: ProcessHarness) -> Iterator[None]:
     """Let no file of the process grow."""
     before = resource.prlimit(h.process.pid, resource.RLIMIT_FSIZE)
     log = h.process.database.with_name(f"{h.process.database.name}-wal")
@@ -28,7 +28,7 @@ def _full_disk(h: House) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held_by_another(h: House) -> Iterator[None]:
+def _held_by_another(h: ProcessHarness) -> Iterator[None]:
     """Have another program write to the database for long."""
     other = sqlite3.connect(h.process.database, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -39,9 +39,9 @@ def _held_by_another(h: House) -> Iterator[None]:
 
 @pytest.mark.parametrize("trouble", [_full_disk, _held_by_another])
 async def test_what_cannot_be_put_on_disk_is_not_acknowledged_and_it_heals_by_itself(
-    house: OpenHouse, trouble: Callable[[House], contextlib.AbstractContextManager[None]]
+    harness: OpenHarness, trouble: Callable[[ProcessHarness], contextlib.AbstractContextManager[None]]
 ) -> None:
-    async with house() as h:
+    async with harness() as h:
         await h.first_sync()
         with trouble(h):
             answers = [await h.process.webhook(JUMPER)]
@@ -58,7 +58,7 @@ async def test_what_cannot_be_put_on_disk_is_not_acknowledged_and_it_heals_by_it
         assert "Traceback" not in h.process.output
 
 
-async def _trade(h: House) -> None:
+async def _trade(h: ProcessHarness) -> None:
     """Edit all the time: a backup is made among changes."""
     for number in itertools.count():
         h.store.set_title(JUMPER, f"Jumper {number}")
@@ -66,8 +66,8 @@ async def _trade(h: House) -> None:
         await trio.sleep(0.02)
 
 
-async def test_damage_that_comes_while_it_runs_is_answered_503_and_told_at_the_next_start(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_damage_that_comes_while_it_runs_is_answered_503_and_told_at_the_next_start(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         with sqlite3.connect(h.process.database) as other:
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -87,11 +87,11 @@ async def test_damage_that_comes_while_it_runs_is_answered_503_and_told_at_the_n
         assert "the next start reads everything anew" in h.process.output
 
 
-async def test_back_from_a_backup_everything_ends_equal(house: OpenHouse, tmp_path: Path) -> None:
+async def test_back_from_a_backup_everything_ends_equal(harness: OpenHarness, tmp_path: Path) -> None:
     """What happened since the backup was made, the platform's webhooks do not tell again: a refresh does."""
     backup = tmp_path / "backups" / "ignite-sync.db"
     backup.parent.mkdir()
-    async with house() as h:
+    async with harness() as h:
         await h.first_sync()
         async with trio.open_nursery() as trading:
             trading.start_soon(_trade, h)

@@ -6,7 +6,7 @@ That a new currency or unit of weight starts the full sync that it needs is in t
 import pytest
 
 from daemon.sandbox import SparkLayerOptions, answer
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.trade import trade_store, writes
 
 JUMPER = 1
@@ -19,13 +19,13 @@ DASHBOARD_KEYS = SparkLayerOptions(settings_writable=False)
 """They may set the store currency, once, and no global setting."""
 
 
-async def _settings(h: House) -> tuple[str | None, str, bool]:
+async def _settings(h: ProcessHarness) -> tuple[str | None, str, bool]:
     prices = h.state.price_lists.existing(PRICE_LIST)
     return h.state.settings.currency, prices.currency_code, prices.tax_inclusive_display is True
 
 
-async def test_the_base_currency_arrives_whatever_the_key_may_write(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_the_base_currency_arrives_whatever_the_key_may_write(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         assert await _settings(h) == ("USD", "USD", False)
         h.store.set_currency("GBP")
@@ -36,17 +36,17 @@ async def test_the_base_currency_arrives_whatever_the_key_may_write(house: OpenH
 
 
 @pytest.mark.parametrize("status", [400, 403])
-async def test_a_key_that_may_not_write_settings_sets_the_store_currency(house: OpenHouse, status: int) -> None:
-    async with house(sparklayer=SparkLayerOptions(settings_refusal=status)) as h:
+async def test_a_key_that_may_not_write_settings_sets_the_store_currency(harness: OpenHarness, status: int) -> None:
+    async with harness(sparklayer=SparkLayerOptions(settings_refusal=status)) as h:
         await h.first_sync()
         assert (await _settings(h))[0] == "USD"
         assert (await h.process.status("store"))["issues"] == 0
 
 
-async def test_prices_with_tax_are_shown_as_such(house: OpenHouse) -> None:
+async def test_prices_with_tax_are_shown_as_such(harness: OpenHarness) -> None:
     store = trade_store()
     store.set_tax_inclusive(inclusive=True)
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         assert await _settings(h) == ("USD", "USD", True)
         h.store.set_tax_inclusive(inclusive=False)
@@ -56,8 +56,8 @@ async def test_prices_with_tax_are_shown_as_such(house: OpenHouse) -> None:
         h.assert_equal()
 
 
-async def test_another_base_currency_is_an_issue_of_the_store_and_holds_up_nothing(house: OpenHouse) -> None:
-    async with house(trade_store(), sparklayer=DASHBOARD_KEYS, start=False) as h:
+async def test_another_base_currency_is_an_issue_of_the_store_and_holds_up_nothing(harness: OpenHarness) -> None:
+    async with harness(trade_store(), sparklayer=DASHBOARD_KEYS, start=False) as h:
         h.state.settings.currency = "EUR"
         await h.process.start()
         await h.first_sync()
@@ -73,8 +73,8 @@ async def test_another_base_currency_is_an_issue_of_the_store_and_holds_up_nothi
         assert (await h.process.status("store"))["issues"] == 0
 
 
-async def test_a_refresh_repairs_what_was_changed_behind_our_back(house: OpenHouse) -> None:
-    async with house(sparklayer=DASHBOARD_KEYS) as h:
+async def test_a_refresh_repairs_what_was_changed_behind_our_back(harness: OpenHarness) -> None:
+    async with harness(sparklayer=DASHBOARD_KEYS) as h:
         await h.first_sync()
         told = writes(h)
         assert (await h.process.full_sync("store"))["succeeded"]
@@ -85,8 +85,8 @@ async def test_a_refresh_repairs_what_was_changed_behind_our_back(house: OpenHou
         assert await _settings(h) == ("USD", "USD", False)
 
 
-async def test_a_change_that_sparklayer_does_not_take_yet_has_products_read_again_once(house: OpenHouse) -> None:
-    async with house(sparklayer=DASHBOARD_KEYS) as h:
+async def test_a_change_that_sparklayer_does_not_take_yet_has_products_read_again_once(harness: OpenHarness) -> None:
+    async with harness(sparklayer=DASHBOARD_KEYS) as h:
         await h.first_sync()
         h.state.settings.currency = None
         outage = h.site.faults.add("PUT */store-currency", answer(503))

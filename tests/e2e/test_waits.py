@@ -7,14 +7,14 @@ import trio
 
 from daemon.sandbox import answer
 from daemon.sandbox.faults import Faults
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import GLANCE, SITE, TIMEOUT
 
 ABSURD = {"retry-after": "9999999999"}
 Side = Literal["shop", "site"]
 
 
-def _faults(h: House, side: Side) -> Faults:
+def _faults(h: ProcessHarness, side: Side) -> Faults:
     return h.shop.faults if side == "shop" else h.site.faults
 
 
@@ -24,9 +24,9 @@ def _faults(h: House, side: Side) -> Faults:
     [("shop", "*"), ("site", "*"), ("site", "PATCH */products/*"), ("site", "*/auth/token")],
     ids=["the store", "SparkLayer", "SparkLayer's products", "SparkLayer's tokens"],
 )
-async def test_an_absurd_wait_is_shown_and_holds_up_no_stop(house: OpenHouse, side: Side, pattern: str) -> None:
+async def test_an_absurd_wait_is_shown_and_holds_up_no_stop(harness: OpenHarness, side: Side, pattern: str) -> None:
     api = {"shop": "bigcommerce", "site": "sparklayer"}[side]
-    async with house() as h:
+    async with harness() as h:
         await h.first_sync()
         _faults(h, side).add(pattern, answer(429, "", ABSURD))
         if "token" in pattern:

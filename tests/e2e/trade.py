@@ -16,7 +16,7 @@ from typing import Any
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.company import WHOLESALE
-from tests.e2e.harness import House, small_store
+from tests.e2e.harness import ProcessHarness, small_store
 
 BRANCH, HEAD, SHOP, BUYER = 1, 2, 3, 4
 PARENT = "sparklayer_parent_customer_id"
@@ -46,25 +46,25 @@ def cart(number: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"cart {number}"))
 
 
-def writes(h: House) -> Counter[str]:
+def writes(h: ProcessHarness) -> Counter[str]:
     """Return how often SparkLayer was told something, by route."""
     calls = h.site.statistics.calls.items()
     passing = ("GET *", "* /api/auth/*", "*/sync-log*")
     return Counter({route: count for route, count in calls if not any(fnmatchcase(route, one) for one in passing)})
 
 
-def asked(h: House, pattern: str = "GET *") -> int:
+def asked(h: ProcessHarness, pattern: str = "GET *") -> int:
     """Return how often the store was asked for what `pattern`, a glob on method and route, means."""
     return sum(count for route, count in h.shop.statistics.calls.items() if fnmatchcase(route, pattern))
 
 
-def problems(h: House, kind: str) -> dict[str, Any]:
+def problems(h: ProcessHarness, kind: str) -> dict[str, Any]:
     """Return what stands in the sync-log of a kind, by external id."""
     log = h.state.sync_log.logs.get(("bigcommerce", kind))
     return dict(log.errors) if log else {}
 
 
-def waiting(h: House, number: int) -> dict[str, Any]:
+def waiting(h: ProcessHarness, number: int) -> dict[str, Any]:
     """Place an order in SparkLayer's storefront, and return what only SparkLayer knows of it."""
     h.state.purchases.place(cart(number), customer="cu_3", reference=f"PO-{number}")
     held: dict[str, Any] = h.state.comparable()["purchases"][cart(number)]

@@ -65,7 +65,7 @@ from daemon.storage.removals import Allow
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.contract import CONTRACT
-from tests.storage.house import TABLES, House
+from tests.storage.harness import TABLES, StorageHarness
 
 EPOCH = 1_800_000_000.0
 PRICE_LIST = "fake-price"
@@ -235,7 +235,7 @@ class Bench:
     context: ConnectionContext
     shop: Shop
     site: SparkLayer
-    house: House
+    harness: StorageHarness
     refused: list[str]
     """Method, path, status and words of every refusal of SparkLayer."""
     kind: Kind
@@ -250,12 +250,12 @@ class Bench:
 
     async def change(self, *ids: str, lane: Lane = Lane.LIVE) -> None:
         """Record changes that are due at once."""
-        await self.house.record(*ids, now=self.context.now(), lane=lane)
+        await self.harness.record(*ids, now=self.context.now(), lane=lane)
         self.context.kind_states[self.kind].wake()
 
     async def once(self, lane: Lane = Lane.LIVE) -> int:
         """Work on one batch of what is due; return how large it was."""
-        claims = await self.house.claim(self.context.now(), lane, self.shop.batch_size)
+        claims = await self.harness.claim(self.context.now(), lane, self.shop.batch_size)
         if claims:
             await self.pipeline.work(claims, lane)
         return len(claims)
@@ -268,7 +268,7 @@ class Bench:
             if await self.once(Lane.LIVE) or await self.once(Lane.BACKFILL):
                 continue
             wanted = await self.context.storage.read(
-                outbox.next_due, self.house.connection_id, self.kind, self.context.now()
+                outbox.next_due, self.harness.connection_id, self.kind, self.context.now()
             )
             if wanted is None:
                 return
@@ -277,7 +277,7 @@ class Bench:
     async def allow_removals(self, *ids: str) -> int:
         """Let held removals go, of some entities or of all, as a person does; return of how many."""
         chosen = [ExternalId(one) for one in ids] or None
-        call = Allow(connection_id=self.house.connection_id, kind=self.kind, ids=chosen, now=self.context.now())
+        call = Allow(connection_id=self.harness.connection_id, kind=self.kind, ids=chosen, now=self.context.now())
         return await self.context.storage.write(removals.allow, call)
 
     async def probed(self) -> None:
@@ -322,7 +322,7 @@ class Bench:
     async def issues(self) -> dict[str, list[str]]:
         """Return the codes of the open issues."""
         found = {}
-        for row in await self.house.everything(ISSUES):
+        for row in await self.harness.everything(ISSUES):
             content: Any = self.context.vault.decrypt(row["encrypted"])
             found[row["external_id"]] = [code for code, _ in content["problems"]]
         return found
@@ -342,7 +342,7 @@ async def open_bench(
     """Build a bench that works on one kind, of a store that has these `kinds`; `tuning` are the line's options."""
     storage, vault = InlineDatabase(), Vault([Secret("a key of the tests")])
     shop, site = Shop(), SparkLayer(_held_to_contract(options), "http://site.test")
-    house = await House.build(storage)
+    harness = await StorageHarness.build(storage)
     key = ApiKey(client_id=site.client_id, client_secret=Secret(site.client_secret))
     refused: list[str] = []
 
@@ -352,7 +352,7 @@ async def open_bench(
 
     name = SiteName("test", site.site_id)
     context = ConnectionContext(
-        connection=Connection(id=house.connection_id, site=name, platform="fake", api_key=key, store=None),
+        connection=Connection(id=harness.connection_id, site=name, platform="fake", api_key=key, store=None),
         platform_type=PlatformType(
             name="fake",
             label="Fake",
@@ -369,7 +369,7 @@ async def open_bench(
             api_key=key,
             integration="fake",
             transport=InProcess(site, note),
-            known=partial(known_id, storage, house.connection_id),
+            known=partial(known_id, storage, harness.connection_id),
         ),
         storage=storage,
         vault=vault,
@@ -380,7 +380,7 @@ async def open_bench(
         chance=random.Random(0),
         pause=Pause(name),
     )
-    bench = Bench(context, shop, site, house, refused, kind)
-    bench.house = evolve(house, freshness=context.kind_states[kind].freshness, kind=kind)
+    bench = Bench(context, shop, site, harness, refused, kind)
+    bench.harness = evolve(harness, freshness=context.kind_states[kind].freshness, kind=kind)
     yield bench
     storage.close()

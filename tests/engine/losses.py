@@ -110,13 +110,13 @@ async def go(bench: Bench, syncs: FullSyncs, way: str, ids: Sequence[str] = IDS,
 async def until_ended(bench: Bench) -> None:
     """Wait for the end; nobody here tells the sync-log of it."""
     with trio.fail_after(5000):
-        while (await bench.house.newest()).state not in {"ending", "ended"}:  # noqa: ASYNC110  the clock is a mock
+        while (await bench.harness.newest()).state not in {"ending", "ended"}:  # noqa: ASYNC110  the clock is a mock
             await trio.sleep(1)
 
 
 async def idle(bench: Bench) -> None:
     with trio.fail_after(5000):
-        while await bench.house.rows():  # noqa: ASYNC110  the clock is a mock
+        while await bench.harness.rows():  # noqa: ASYNC110  the clock is a mock
             await trio.sleep(1)
 
 

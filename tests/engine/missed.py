@@ -15,7 +15,7 @@ from daemon.model import Kind, Stock
 from daemon.platforms.base import Registration, WebhookTimes
 from daemon.storage import gaps
 from tests.engine.fakes import Bench, open_bench, product
-from tests.storage.house import TABLES
+from tests.storage.harness import TABLES
 
 PRODUCTS = Kind.PRODUCTS
 HERE = "https://here.test/webhooks/test/sandbox"
@@ -65,12 +65,12 @@ def is_found(bench: Bench) -> bool:
 
 async def readings(bench: Bench) -> int:
     """Return how often everything was read because of gaps."""
-    rows = await bench.house.everything(TABLES["full_syncs"])
+    rows = await bench.harness.everything(TABLES["full_syncs"])
     return sum(row["mode"] == "daily" for row in rows)
 
 
 async def gap(bench: Bench) -> gaps.Gap | None:
-    return await bench.context.storage.read(gaps.open_gap, bench.house.connection_id, PRODUCTS)
+    return await bench.context.storage.read(gaps.open_gap, bench.harness.connection_id, PRODUCTS)
 
 
 async def settled(bench: Bench, works_for: float = 300.0) -> None:

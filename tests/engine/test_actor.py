@@ -21,7 +21,7 @@ async def _until_empty(bench: Bench) -> None:
     actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
-        while any(row["state"] == "pending" for row in (await bench.house.rows()).values()):
+        while any(row["state"] == "pending" for row in (await bench.harness.rows()).values()):
             await trio.sleep(1.0)
         actor.finish()
 
@@ -44,10 +44,10 @@ async def test_a_change_is_worked_on_when_it_is_due(autojump_clock: MockClock, b
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await wait_all_tasks_blocked()
-        await bench.house.record("1", now=bench.context.now(), debounce=1.0, debounce_max=10.0)
+        await bench.harness.record("1", now=bench.context.now(), debounce=1.0, debounce_max=10.0)
         bench.context.kind_states[bench.pipeline.kind].wake()
         began = trio.current_time()
-        while await bench.house.rows():
+        while await bench.harness.rows():
             await trio.sleep(0.01)
         assert 1.0 <= trio.current_time() - began < 1.5
         actor.finish()
@@ -60,7 +60,7 @@ async def test_nobody_needs_to_wake_it(autojump_clock: MockClock, bench: Bench) 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         await wait_all_tasks_blocked()
-        await bench.house.record("1", now=bench.context.now())
+        await bench.harness.record("1", now=bench.context.now())
         await trio.sleep(31)
         assert bench.skus() == {"A": "1"}
         actor.finish()
@@ -101,7 +101,7 @@ async def test_what_is_in_flight_in_one_lane_is_not_claimed_by_the_other(
         released.set()
         await trio.sleep(0.5)
         assert len(bench.shop.asked) == 2, "and worked on again afterwards, at once"
-        assert await bench.house.rows() == {}
+        assert await bench.harness.rows() == {}
         actor.finish()
 
 
@@ -128,7 +128,7 @@ async def test_a_bug_in_a_batch_is_pinned_to_its_entity(
     monkeypatch.setattr(bench.pipeline, "work", work)
     await _until_empty(bench)
     assert set(bench.skus()) == {"S1", "S3"}
-    row = await bench.house.row("2")
+    row = await bench.harness.row("2")
     assert (row["state"], row["attempts"]) == ("parked", 10)
 
 
@@ -142,7 +142,7 @@ async def test_a_bug_while_pushing_is_settled_as_broken(
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     await _until_empty(bench)
-    assert (await bench.house.row("1"))["state"] == "parked"
+    assert (await bench.harness.row("1"))["state"] == "parked"
     assert bench.stock() == {"A": 1}
 
 
@@ -193,4 +193,4 @@ async def test_finishing_lets_the_batch_in_flight_end(autojump_clock: MockClock,
         await trio.sleep(50)
         released.set()
     assert bench.skus() == {"A": "1"}
-    assert set(await bench.house.rows()) == {ExternalId("2")}
+    assert set(await bench.harness.rows()) == {ExternalId("2")}

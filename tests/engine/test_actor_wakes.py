@@ -35,7 +35,7 @@ async def test_a_change_that_comes_due_between_two_looks_is_not_overslept(bench:
         nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         await trio.sleep(1.0)
         began = trio.current_time()
-        await bench.house.record("1", now=clock.coming(half_ticks / 2))
+        await bench.harness.record("1", now=clock.coming(half_ticks / 2))
         kind_state.work[Lane.LIVE].set()
         await kind_state.settled.wait()
         nursery.cancel_scope.cancel()

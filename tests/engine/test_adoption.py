@@ -13,8 +13,8 @@ async def test_a_product_that_sparklayer_has_already_is_adopted(autojump_clock: 
     bench.shop.put(product("1", {"11": "A", "12": "B"}))
     await bench.change("1")
     await bench.work()
-    await bench.house.alter("ledger", "connection_id = 999")  # another daemon's ledger, as it were
-    await bench.house.alter("owners", "connection_id = 999")
+    await bench.harness.alter("ledger", "connection_id = 999")  # another daemon's ledger, as it were
+    await bench.harness.alter("owners", "connection_id = 999")
     bench.shop.put(product("1", {"11": "A", "13": "C"}, title="Mine"))
     await bench.change("1")
     await bench.work()
@@ -30,8 +30,8 @@ async def test_an_adoption_that_fails_on_the_way_is_taken_up_again(
     bench.shop.put(product("1", {"11": "A", "12": "B"}))
     await bench.change("1")
     await bench.work()
-    await bench.house.alter("ledger", "connection_id = 999")
-    await bench.house.alter("owners", "connection_id = 999")
+    await bench.harness.alter("ledger", "connection_id = 999")
+    await bench.harness.alter("owners", "connection_id = 999")
     bench.shop.put(product("1", {"11": "A", "13": "C"}))
     failing = bench.site.faults.add("GET */products/1", answer(503))
     await bench.change("1")
@@ -49,8 +49,8 @@ async def test_a_lost_ledger_and_skus_that_went_round_meanwhile_end_equal(
     bench.shop.put(*(product(one, {f"{one}1": sku}) for one, sku in {"1": "A", "2": "B", "3": "C"}.items()))
     await bench.change("1", "2", "3")
     await bench.work()
-    await bench.house.alter("ledger", "connection_id = 999")
-    await bench.house.alter("owners", "connection_id = 999")
+    await bench.harness.alter("ledger", "connection_id = 999")
+    await bench.harness.alter("owners", "connection_id = 999")
     moved = {"1": "B", "2": "C", "3": "A"}
     bench.shop.put(*(product(one, {f"{one}1": sku}) for one, sku in moved.items()))
     bench.shop.batch_size = 1
@@ -64,8 +64,8 @@ async def test_a_sku_that_somebody_else_has_at_sparklayer_is_an_issue(autojump_c
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     await bench.work()
-    await bench.house.alter("ledger", "connection_id = 999")
-    await bench.house.alter("owners", "connection_id = 999")
+    await bench.harness.alter("ledger", "connection_id = 999")
+    await bench.harness.alter("owners", "connection_id = 999")
     bench.shop.put(product("2", {"21": "A"}))
     await bench.change("2")
     await bench.work()

@@ -38,7 +38,7 @@ async def test_too_many_are_held_named_and_announced_until_allowed_or_back(
         assert cause == "deleted" or all(one["name"].startswith(f"N{one['id']}") for one in held)
         assert [context["held"] for context in logs if context["event"] == "removals are held"][-1:] == [len(held)]
         if way in RUNS:
-            run = await bench.house.newest()
+            run = await bench.harness.newest()
             assert (run.held_removals, run.succeeded) == (LOST, False)
         steps = (await bench.pipeline.explain(ExternalId("1"))).steps
         assert steps == ([] if cause == "variant" else [Step("remove nothing", HELD)])
@@ -96,7 +96,7 @@ async def test_few_go_by_themselves(autojump_clock: MockClock, kind: Kind, cause
         assert losses.there(bench) == losses.left(bench, cause, few, 12)
         assert await losses.held(bench) == []
         if way in RUNS:
-            run = await bench.house.newest()
+            run = await bench.harness.newest()
             assert (run.held_removals, run.succeeded, run.failed) == (0, True, 0)
 
 
@@ -111,7 +111,7 @@ async def test_a_run_that_allows_removals_releases_what_was_held(
         assert len(await losses.held(bench)) == LOST
         await losses.go(bench, syncs, "normal", allow_removals=True)
         assert losses.there(bench) == losses.left(bench, cause, GOING)
-        run = await bench.house.newest()
+        run = await bench.harness.newest()
         assert (run.held_removals, run.succeeded) == (0, True)
 
 
@@ -178,7 +178,7 @@ async def test_one_answer_removes_nothing(autojump_clock: MockClock, kind: Kind,
         writes, pushed = bench.site.state.writes, {("normal", "variant"), ("daily", "variant")}
 
         async def back(_method: str) -> None:
-            rows = await bench.house.everything_of("removals")
+            rows = await bench.harness.everything_of("removals")
             if rows and bench.context.now() - rows[0]["decided_at"] > 1.9:
                 bench.shop.products, bench.shop.excluded, bench.shop.unlisted = before, set(), set()
 
@@ -186,7 +186,7 @@ async def test_one_answer_removes_nothing(autojump_clock: MockClock, kind: Kind,
         await losses.go(bench, syncs, way, IDS[:3])
         assert bench.shop.products == before
         assert losses.there(bench) == losses.left(bench, "", [], 12)
-        assert await bench.house.everything_of("removals") == []
+        assert await bench.harness.everything_of("removals") == []
         assert way == "refresh" or (way, cause) in pushed or bench.site.state.writes == writes
 
 
@@ -223,7 +223,7 @@ async def test_one_that_retries_holds_up_no_removal(autojump_clock: MockClock) -
         losses.delete(bench, ["1", "2"])
         await syncs.start("normal")
         await trio.sleep(60)
-        assert (await bench.house.newest()).state == "draining"
+        assert (await bench.harness.newest()).state == "draining"
         assert not {"1", "2"} & losses.there(bench)
         losses.delete(bench, ["3"])
         await bench.change("3")

@@ -70,7 +70,7 @@ async def test_a_site_that_refuses_without_a_body_gets_everything(autojump_clock
         await bench.change("1", "2", "3")
         await bench.work()
         assert bench.context.now() - began < 120
-        assert (await bench.house.ledger(), await bench.issues()) == ({}, {})
+        assert (await bench.harness.ledger(), await bench.issues()) == ({}, {})
 
 
 async def test_a_customer_who_is_the_only_one_is_believed_to_be_gone_after_ten_minutes(

@@ -14,9 +14,9 @@ ONE = ExternalId("1")
 
 
 async def steps(bench: Bench) -> list[Step]:
-    before = await bench.house.ledger(), bench.calls.total()
+    before = await bench.harness.ledger(), bench.calls.total()
     found = list((await bench.pipeline.explain(ONE)).steps)
-    assert (await bench.house.ledger(), bench.calls.total()) == before, "nothing is sent or marked"
+    assert (await bench.harness.ledger(), bench.calls.total()) == before, "nothing is sent or marked"
     return found
 
 

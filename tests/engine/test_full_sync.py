@@ -22,7 +22,7 @@ from daemon.platforms.base import Page
 from daemon.sandbox.faults import answer
 from daemon.storage import connections
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
-from tests.storage.house import TABLES
+from tests.storage.harness import TABLES
 
 PRODUCTS = Kind.PRODUCTS
 RUNS = TABLES["full_syncs"]
@@ -50,7 +50,7 @@ async def running(bench: Bench, *, actor: bool = True) -> AsyncIterator[FullSync
 async def until(bench: Bench, state: str, every: float = 1.0) -> None:
     """Wait until the newest run is in a state."""
     with trio.fail_after(2000 * every):
-        while not await bench.house.everything(RUNS) or (await bench.house.newest()).state != state:
+        while not await bench.harness.everything(RUNS) or (await bench.harness.newest()).state != state:
             await trio.sleep(every)
 
 
@@ -59,7 +59,7 @@ async def test_the_first_start_makes_a_full_sync(autojump_clock: MockClock, benc
     async with running(bench):
         await until(bench, "ended")
     assert set(bench.skus()) == {"S1", "S2", "S3", "S4", "S5"}
-    run = await bench.house.newest()
+    run = await bench.harness.newest()
     assert (run.seen, run.done, run.succeeded) == (5, 5, True)
     assert (bench.shop.calls["page"], bench.shop.calls["read"]) == (3, 0), "contents of pages are used"
     methods = [call.method for call in bench.site.state.sync_log.calls]
@@ -93,8 +93,8 @@ async def test_a_second_run_reads_everything_and_writes_nothing(autojump_clock: 
 
 async def test_a_run_goes_on_from_its_cursor(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 6)
-    run = await bench.house.started(now=EPOCH)
-    await bench.house.page(run, "1", "2", "3", "4", cursor="4", now=EPOCH)
+    run = await bench.harness.started(now=EPOCH)
+    await bench.harness.page(run, "1", "2", "3", "4", cursor="4", now=EPOCH)
     async with running(bench):
         await until(bench, "ended")
     assert bench.shop.calls["page"] == 1
@@ -121,7 +121,7 @@ async def test_an_empty_answer_removes_nothing(autojump_clock: MockClock, bench:
         await syncs.start("normal")
         await until(bench, "ended")
         assert set(bench.skus()) == {"S1", "S2", "S3", "S4"}
-        run = await bench.house.newest()
+        run = await bench.harness.newest()
         assert (run.held_removals, run.succeeded) == (4, False)
         assert bench.sync_calls("PATCH")[-1]["last_full_sync_succeeded"] is False
         await syncs.start("normal", allow_removals=True)
@@ -152,7 +152,7 @@ async def test_reading_stops_while_the_outbox_is_deep(autojump_clock: MockClock)
         async with running(bench, actor=False):
             await trio.sleep(50)
             assert bench.shop.calls["page"] == 2
-            assert len(await bench.house.rows()) == 4
+            assert len(await bench.harness.rows()) == 4
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(Actor(bench.context, bench.pipeline).run)
                 await until(bench, "ended")
@@ -176,7 +176,7 @@ async def test_a_page_that_was_overtaken_is_not_believed(autojump_clock: MockClo
         await arrived.wait()
         bench.shop.change("1", title="Newer")
         await bench.change("1")
-        while await bench.house.rows():
+        while await bench.harness.rows():
             await trio.sleep(0.1)
         released.set()
         await until(bench, "ended")
@@ -190,9 +190,9 @@ async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, 
     async with running(bench):
         await until(bench, "ended", every=30.0)
         assert 3600 <= trio.current_time() <= 3600 + 120
-        run = await bench.house.newest()
+        run = await bench.harness.newest()
         assert (run.succeeded, run.failed) == (False, 3)
-        assert len(await bench.house.rows()) == 3, "they go on without the run"
+        assert len(await bench.harness.rows()) == 3, "they go on without the run"
 
 
 @pytest.mark.holds("C9", "E03")
@@ -227,14 +227,14 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
 
 async def test_blocked_time_does_not_count_for_stragglers(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 1)
-    run = await bench.house.started(now=EPOCH)
-    await bench.house.page(run, "1", now=EPOCH)
-    await bench.house.enumerated(run, EPOCH)
+    run = await bench.harness.started(now=EPOCH)
+    await bench.harness.page(run, "1", now=EPOCH)
+    await bench.harness.enumerated(run, EPOCH)
     bench.shop.failures["probe"] = [Blocked("no", reason="credentials", side=Side.PLATFORM)] * 30
     bench.shop.failures["read"] = [Blocked("no", reason="credentials", side=Side.PLATFORM)]
     async with running(bench):
         await until(bench, "ended", every=60.0)
-    ended = await bench.house.newest()
+    ended = await bench.harness.newest()
     assert trio.current_time() > 3600
     assert (ended.failed, ended.succeeded) == (0, True)
     assert "S1" in bench.skus()
@@ -242,14 +242,14 @@ async def test_blocked_time_does_not_count_for_stragglers(autojump_clock: MockCl
 
 async def test_a_wish_during_a_run_makes_another(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 2)
-    first = await bench.house.started(now=EPOCH)
-    assert await bench.house.start(internal=True) is None
+    first = await bench.harness.started(now=EPOCH)
+    assert await bench.harness.start(internal=True) is None
     async with running(bench):
-        while (await bench.house.newest()).id == first:
+        while (await bench.harness.newest()).id == first:
             await trio.sleep(1)
         await until(bench, "ended")
         await trio.sleep(100)
-    assert len(await bench.house.everything(RUNS)) == 2
+    assert len(await bench.harness.everything(RUNS)) == 2
 
 
 @pytest.mark.parametrize("mode", ["daily", "normal"])
@@ -282,7 +282,7 @@ async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, be
             del bench.shop.products["3"]
         run = await syncs.start("normal")
         await trio.sleep(600)
-        assert (await bench.house.newest()).state in {"enumerating", "draining"}
+        assert (await bench.harness.newest()).state in {"enumerating", "draining"}
         assert await syncs.cancel() == run
         await until(bench, "ended")
         assert bench.sync_calls("PATCH")[-1]["last_full_sync_succeeded"] is False
@@ -290,7 +290,7 @@ async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, be
         bench.shop.before = _pass
         assert await syncs.start("normal") is not None
         await until(bench, "ended")
-    assert (await bench.house.newest()).succeeded
+    assert (await bench.harness.newest()).succeeded
     assert set(bench.skus()) == ({"S1", "S2"} if refused == "read_one" else {"S1", "S2", "S3"})
 
 

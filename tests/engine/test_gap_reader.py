@@ -49,7 +49,7 @@ async def reading(bench: Bench, slots: trio.Semaphore) -> AsyncIterator[None]:
 
 
 def _wish(bench: Bench, kind: Kind, mode: str = "normal") -> Start:
-    return Start(connection_id=bench.house.connection_id, kind=kind, mode=mode, now=bench.context.now())
+    return Start(connection_id=bench.harness.connection_id, kind=kind, mode=mode, now=bench.context.now())
 
 
 @pytest.mark.parametrize("kind", [PRODUCTS, Kind.CUSTOMERS])
@@ -57,7 +57,9 @@ async def test_no_reading_is_beside_a_full_sync_of_the_connection(autojump_clock
     async with open_bench(kinds=frozenset({PRODUCTS, Kind.CUSTOMERS}), full_sync_on_start=False) as bench:
         for each in (PRODUCTS, Kind.CUSTOMERS):
             await bench.context.storage.write(full_syncs.start, _wish(bench, each))
-            await bench.context.storage.write(full_syncs.cancel, (bench.house.connection_id, each, bench.context.now()))
+            await bench.context.storage.write(
+                full_syncs.cancel, (bench.harness.connection_id, each, bench.context.now())
+            )
         await trio.sleep(1)
         run = await bench.context.storage.write(full_syncs.start, _wish(bench, kind))
         assert run is not None
@@ -76,7 +78,7 @@ async def test_no_reading_is_beside_a_full_sync_of_the_connection(autojump_clock
             held.set()
             if kind is not PRODUCTS:
                 await bench.context.storage.write(
-                    full_syncs.cancel, (bench.house.connection_id, kind, bench.context.now())
+                    full_syncs.cancel, (bench.harness.connection_id, kind, bench.context.now())
                 )
             await trio.sleep(100)
             assert await readings(bench) == 1
@@ -100,7 +102,7 @@ async def test_at_most_two_readings_of_a_process_are_on_their_way(autojump_clock
             bench.shop.before = slow
             await bench.context.storage.write(full_syncs.start, _wish(bench, PRODUCTS))
             await bench.context.storage.write(
-                full_syncs.cancel, (bench.house.connection_id, PRODUCTS, bench.context.now())
+                full_syncs.cancel, (bench.harness.connection_id, PRODUCTS, bench.context.now())
             )
         await trio.sleep(1)
         # Connections that cannot be worked on do not keep the others waiting.
@@ -154,7 +156,7 @@ async def test_a_clock_that_was_wrong_delays_nothing(autojump_clock: MockClock, 
 async def test_of_two_gaps_the_later_is_waited_for(autojump_clock: MockClock, wide: Bench) -> None:
     now = wide.context.now()
     for due_in, maybe, then in ((50, False, 50), (70, False, 70), (20, False, 70), (90, True, 70)):
-        entry = Entry(connection_id=wide.house.connection_id, kinds=[PRODUCTS], due_at=now + due_in, maybe=maybe)
+        entry = Entry(connection_id=wide.harness.connection_id, kinds=[PRODUCTS], due_at=now + due_in, maybe=maybe)
         await wide.context.storage.write(gaps.entry, entry)
         found = await gap(wide)
         assert found is not None

@@ -28,7 +28,7 @@ from tests.engine.missed import (
     settled,
     working,
 )
-from tests.storage.house import TABLES
+from tests.storage.harness import TABLES
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_a_new_registration_is_followed_by_a_reading(
         assert not is_found(wide)
         await trio.sleep(62)
         assert is_found(wide)
-    begun = [row["started_at"] - EPOCH for row in await wide.house.everything(TABLES["full_syncs"])]
+    begun = [row["started_at"] - EPOCH for row in await wide.harness.everything(TABLES["full_syncs"])]
     assert len(begun) == 2
     assert begun[1] >= earliest
 

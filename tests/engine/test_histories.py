@@ -127,7 +127,7 @@ async def _play(chance: random.Random, mode: Mode, *, disputes: bool, trouble: b
         before = bench.writes
         await _quiet_pass(bench)
         assert bench.writes == before, "a pass that finds nothing new writes nothing"
-        assert all(row["state"] == "parked" for row in (await bench.house.rows()).values())
+        assert all(row["state"] == "parked" for row in (await bench.harness.rows()).values())
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -161,4 +161,4 @@ async def test_a_whole_batch_never_meets_a_taken_sku(autojump_clock: MockClock, 
             _assert_equal(bench)
             assert not [words for words in bench.refused if "sku" in words], "only a product that came back is known"
             assert await bench.issues() == {}
-            assert await bench.house.rows() == {}
+            assert await bench.harness.rows() == {}

@@ -36,7 +36,7 @@ async def lose_database(bench: Bench) -> None:
     """Let the database know nothing of the connection but that it is there."""
     for table in metadata.sorted_tables:
         if "connection_id" in table.columns:
-            await bench.house.alter(table.name, "connection_id = 999")
+            await bench.harness.alter(table.name, "connection_id = 999")
     bench.context.forget_terms()
     bench.restart()
 
@@ -59,13 +59,13 @@ async def settled(bench: Bench) -> None:
     """Wait until the daemon has done all that it does by itself, and some time more."""
     with trio.fail_after(20_000):
         await trio.sleep(5)
-        while await bench.house.rows() or (await bench.house.newest()).state != "ended":
+        while await bench.harness.rows() or (await bench.harness.newest()).state != "ended":
             await trio.sleep(1)
         await trio.sleep(5)
 
 
 async def owed(bench: Bench) -> bool:
-    return await bench.context.storage.read(leftovers.owed, bench.house.connection_id, bench.kind)
+    return await bench.context.storage.read(leftovers.owed, bench.harness.connection_id, bench.kind)
 
 
 def skus(numbers: range, *but: int) -> set[str]:
@@ -87,11 +87,11 @@ async def test_skus_that_the_store_no_longer_has_lose_price_and_stock(autojump_c
         assert (bench.shop.calls["page"] - pages, before_page) == (2, [True, True]), "one read does not decide"
         assert bench.prices().keys() == bench.stock().keys() == skus(range(1, 7), 2)
         assert "S2" in bench.skus(), "which product had it nobody knows"
-        runs = await bench.house.everything(RUNS)
+        runs = await bench.harness.everything(RUNS)
         assert [run["mode"] for run in runs] == ["normal", "daily"], "a second read of the store has decided"
         assert all(run["succeeded"] for run in runs)
-        assert set(await bench.house.ledger()) == set(bench.shop.products)
-        assert set(await bench.house.owners()) == skus(range(1, 7), 2)
+        assert set(await bench.harness.ledger()) == set(bench.shop.products)
+        assert set(await bench.harness.owners()) == skus(range(1, 7), 2)
         [context] = [one for one in logs if one["event"] == "full sync began without a ledger"]
         assert context["not_removed"] == "products without a price that the store no longer has stay in SparkLayer"
         told = [body for method in ("PUT", "PATCH") for body in bench.sync_calls(method)]
@@ -130,21 +130,21 @@ async def test_a_sku_that_the_second_read_shows_stays(autojump_clock: MockClock)
         assert bench.shop.calls["page"] == pages + 2
         assert bench.prices().keys() == bench.stock().keys() == skus(range(1, 7))
         assert await bench.issues() == {}
-        assert set(await bench.house.ledger()) == set(bench.shop.products)
-        assert await bench.house.everything_of("removals") == []
+        assert set(await bench.harness.ledger()) == set(bench.shop.products)
+        assert await bench.harness.everything_of("removals") == []
 
 
 async def test_a_product_may_have_a_leftover_sku_at_any_time(autojump_clock: MockClock) -> None:
     """Between the look that notes it and its removal, in SparkLayer as in the ledger."""
     async with lost() as bench, running(bench):
-        while not await bench.house.everything_of("removals"):
+        while not await bench.harness.everything_of("removals"):
             await trio.sleep(0.01)
         bench.shop.put(product("2", {"21": "S2"}, price="3.00", stock=9))
         await bench.change("2")
         await settled(bench)
         assert (bench.prices()["S2"], bench.stock()["S2"]) == (3.0, 9)
         assert await bench.issues() == {}
-        assert set(await bench.house.ledger()) == set(bench.shop.products)
+        assert set(await bench.harness.ledger()) == set(bench.shop.products)
 
 
 async def test_an_enumeration_that_shows_nothing_takes_nothing_away(autojump_clock: MockClock) -> None:
@@ -285,10 +285,10 @@ async def test_a_restart_at_any_moment_loses_nothing(autojump_clock: MockClock, 
         if moment == "before the look":
             bench.site.faults.add(PRICES, answer(503), times=3)
         async with running(bench):
-            while not _reached(moment, [run["mode"] for run in await bench.house.everything(RUNS)]):
+            while not _reached(moment, [run["mode"] for run in await bench.harness.everything(RUNS)]):
                 await trio.sleep(0.01)
             if moment == "before the removal":
-                while not await bench.house.everything_of("removals"):
+                while not await bench.harness.everything_of("removals"):
                     await trio.sleep(0.01)
         bench.restart()
         assert "S2" in bench.prices()

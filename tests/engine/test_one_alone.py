@@ -72,7 +72,7 @@ async def _opened(kind: Kind, count: int = COUNT) -> AsyncIterator[Bench]:
 
 async def _arrive(bench: Bench, *ids: str, within: float = LATEST) -> None:
     with trio.fail_after(within):
-        while (await bench.house.rows()).keys() & set(ids):  # noqa: ASYNC110  the clock is a mock
+        while (await bench.harness.rows()).keys() & set(ids):  # noqa: ASYNC110  the clock is a mock
             await trio.sleep(0.1)
 
 
@@ -270,7 +270,7 @@ async def test_a_missing_right_costs_three_calls_and_those_in_flight(
         assert steps - 4 <= rule.used - before <= steps, "one probe per step of the backoff"
         probed = [one.split(" 403 ")[0] for one in bench.refused if " 403 " in one][before:]
         assert all(one != other for one, other in itertools.pairwise(probed)), "each for another entity"
-        assert max(row["attempts"] for row in (await bench.house.rows()).values()) <= 1
+        assert max(row["attempts"] for row in (await bench.harness.rows()).values()) <= 1
         bench.site.faults.clear()
         await _arrive(bench, *bench.shop.products, within=2 * LONGEST_PAUSE)
         assert await bench.issues() == {}
@@ -293,7 +293,7 @@ async def test_what_the_store_alone_does_not_show_is_told_if_it_may_be_ours(
         if kind is Kind.ORDERS:
             del told["99"]  # nothing says that it is SparkLayer's
         assert await bench.issues() == told
-        assert "1" in {row["external_id"] for row in await bench.house.everything_of("ledger")}
+        assert "1" in {row["external_id"] for row in await bench.harness.everything_of("ledger")}
 
 
 @pytest.mark.holds("C3")

@@ -24,7 +24,7 @@ async def test_a_new_product_arrives_whole(autojump_clock: MockClock, bench: Ben
     assert bench.stock() == {"SHIRT-S": 3, "SHIRT-M": 3}
     assert bench.prices() == {"SHIRT-S": 9.5, "SHIRT-M": 9.5}
     assert bench.writes == (1, 2, 2)
-    assert await bench.house.rows() == {}
+    assert await bench.harness.rows() == {}
 
 
 async def test_what_is_unchanged_is_not_written(autojump_clock: MockClock, bench: Bench) -> None:
@@ -37,7 +37,7 @@ async def test_what_is_unchanged_is_not_written(autojump_clock: MockClock, bench
     assert bench.writes == before == (4, 4, 4)
     assert bench.calls.total() == calls, "no call at all"
     assert bench.shop.calls["read"] == 2
-    assert await bench.house.rows() == {}
+    assert await bench.harness.rows() == {}
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ async def test_a_deleted_product_is_removed_and_may_come_back(autojump_clock: Mo
     await bench.change("1")
     await bench.work()
     assert (bench.skus(), bench.stock(), bench.prices()) == ({"B": "2"}, {"B": 1}, {"B": 9.5})
-    assert await bench.house.ledger() != {}
-    assert "1" not in await bench.house.ledger()
-    assert await bench.house.owners() == {"B": "2"}
+    assert await bench.harness.ledger() != {}
+    assert "1" not in await bench.harness.ledger()
+    assert await bench.harness.owners() == {"B": "2"}
     bench.shop.put(gone)
     await bench.change("1")
     await bench.work()
@@ -109,7 +109,7 @@ async def test_a_platform_that_fails_for_now_is_tried_again(
     bench.shop.failures[method] = [Retry("busy", reason="http_503", after=40.0)]
     await bench.change("1")
     await bench.once()
-    row = await bench.house.row("1")
+    row = await bench.harness.row("1")
     assert (row["attempts"], row["state"]) == (1, "pending")
     assert row["due_at"] >= EPOCH + 40, "Retry-After is honoured"
     assert b"busy" not in row["encrypted"]
@@ -125,7 +125,7 @@ async def test_one_entity_that_cannot_be_confirmed_does_not_hold_up_the_others(
     await bench.change("1", "2")
     await bench.once()
     assert bench.skus() == {"A": "1"}
-    assert set(await bench.house.rows()) == {"2"}
+    assert set(await bench.harness.rows()) == {"2"}
 
 
 async def test_a_bug_in_one_entity_does_not_harm_the_others(autojump_clock: MockClock, bench: Bench) -> None:
@@ -134,21 +134,21 @@ async def test_a_bug_in_one_entity_does_not_harm_the_others(autojump_clock: Mock
     await bench.change("1", "2")
     await bench.once()
     assert bench.skus() == {"B": "2"}
-    assert (await bench.house.row("1"))["attempts"] == 1
+    assert (await bench.harness.row("1"))["attempts"] == 1
 
 
 async def test_what_fails_too_often_is_parked_until_its_next_change(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     for attempt in range(MOST_ATTEMPTS - 2):
-        [claim] = await bench.house.claim(EPOCH)
+        [claim] = await bench.harness.claim(EPOCH)
         assert claim.attempts == attempt
-        await bench.house.settle(again=[Again(claim=claim, due_at=EPOCH, error=b"")])
+        await bench.harness.settle(again=[Again(claim=claim, due_at=EPOCH, error=b"")])
     bench.shop.failures["read"] = [Retry("no", reason="x"), Retry("no", reason="x")]
     await bench.once()
-    assert (await bench.house.row("1"))["state"] == "pending"
+    assert (await bench.harness.row("1"))["state"] == "pending"
     await bench.work()
-    row = await bench.house.row("1")
+    row = await bench.harness.row("1")
     assert (row["state"], row["attempts"]) == ("parked", MOST_ATTEMPTS)
     await bench.change("1")
     await bench.work()
@@ -160,7 +160,7 @@ async def test_what_breaks_ten_times_is_parked_until_its_next_change(autojump_cl
     bench.shop.broken = {"1"}
     await bench.change("1")
     await bench.work()
-    row = await bench.house.row("1")
+    row = await bench.harness.row("1")
     assert (row["state"], row["attempts"]) == ("parked", MOST_BROKEN_ATTEMPTS)
     bench.shop.broken.clear()
     await bench.change("1")
@@ -188,10 +188,10 @@ async def test_a_blocked_platform_settles_nothing_and_closes_the_gate(
     bench.shop.left_out = {"1"}
     bench.shop.failures[method] = [REVOKED]
     await bench.change("1")
-    before = await bench.house.row("1")
+    before = await bench.harness.row("1")
     await bench.once()
     assert bench.context.pause.cause is REVOKED
-    assert await bench.house.row("1") == before, "it costs neither attempts nor time"
+    assert await bench.harness.row("1") == before, "it costs neither attempts nor time"
 
 
 async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(autojump_clock: MockClock, bench: Bench) -> None:
@@ -205,8 +205,8 @@ async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(autojump_clock:
     cause = bench.context.blocked(Kind.PRODUCTS)
     assert cause is not None
     assert cause.side is Side.SPARKLAYER
-    assert set(await bench.house.rows()) == {"1"}, "2 needed nothing"
-    assert (await bench.house.ledger())["1"] is None
+    assert set(await bench.harness.rows()) == {"1"}, "2 needed nothing"
+    assert (await bench.harness.ledger())["1"] is None
     bench.site.faults.clear()
     bench.shop.change("1", title="Product 1")  # the store returns to what the ledger once knew
     await bench.work()
@@ -239,7 +239,7 @@ async def test_what_sparklayer_refuses_is_an_issue_and_waits_for_the_next_change
     await bench.work()
     assert len(bench.skus()) == 1
     assert list((await bench.issues()).values()) == [["refused_by_sparklayer"]]
-    assert await bench.house.rows() == {}
+    assert await bench.harness.rows() == {}
     await bench.change("1", "2")
     await bench.work()
     assert bench.skus() == {"A": "1", "B": "2"}
@@ -276,8 +276,8 @@ async def test_a_refresh_run_writes_everything_once_more(autojump_clock: MockClo
         index.clear()
     bench.site.state.products._skus.clear()
     bench.site.state.stock.levels.clear()
-    run = await bench.house.started("refresh")
-    await bench.house.page(run, "1", "2", now=bench.context.now())
+    run = await bench.harness.started("refresh")
+    await bench.harness.page(run, "1", "2", now=bench.context.now())
     before = bench.writes
     await bench.work()
     assert bench.skus() == {"A": "1", "B": "2"}
@@ -287,11 +287,11 @@ async def test_a_refresh_run_writes_everything_once_more(autojump_clock: MockClo
 
 async def test_live_outcomes_are_reported_and_backfill_ones_are_not(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
-    await bench.house.ended_run()
+    await bench.harness.ended_run()
     await bench.change("1")
     await bench.change("2", lane=Lane.BACKFILL)
     await bench.work()
-    assert [one for one, _ in (await bench.house.taken()).resolved] == ["1"]
+    assert [one for one, _ in (await bench.harness.taken()).resolved] == ["1"]
 
 
 async def test_failures_that_belong_to_one_entity_stay_with_it(autojump_clock: MockClock, bench: Bench) -> None:
@@ -306,7 +306,7 @@ async def test_failures_that_belong_to_one_entity_stay_with_it(autojump_clock: M
     await bench.once()
     titles = {key: held["title"] for key, held in bench.site.state.comparable()["products"].items()}
     assert titles == {"1": "Product 1", "2": "Product 2", "3": "New", "4": "New"}
-    assert set(await bench.house.rows()) == {"1"}
+    assert set(await bench.harness.rows()) == {"1"}
     assert set(await bench.issues()) == {"2"}
 
 
@@ -323,7 +323,7 @@ async def test_a_bug_after_many_retries_is_tried_ten_times_all_the_same(
     bench.shop.failures.clear()
     await trio.sleep(1000)
     await bench.once()
-    assert (await bench.house.row("1"))["state"] == "pending", "its first bug does not park it"
+    assert (await bench.harness.row("1"))["state"] == "pending", "its first bug does not park it"
     bench.shop.broken = set()
     await trio.sleep(1000)
     await bench.once()
@@ -339,4 +339,4 @@ async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_
     await bench.once()
     assert kind_state.handoff._contents == {}
     assert bench.context.pause.cause is not None, "the site's trouble is no product's"
-    assert (await bench.house.row("1"))["attempts"] == 0
+    assert (await bench.harness.row("1"))["attempts"] == 0

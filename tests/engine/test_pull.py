@@ -58,7 +58,7 @@ async def bench() -> AsyncIterator[Bench]:
 
 async def begun(bench: Bench) -> None:
     """Have a full sync read a page."""
-    await bench.house.page(await bench.house.started(), "1", cursor="1")
+    await bench.harness.page(await bench.harness.started(), "1", cursor="1")
 
 
 async def every(bench: Bench, data_type: str) -> list[dict[str, Any]]:
@@ -116,10 +116,10 @@ async def test_nothing_is_pulled_before_a_full_sync_has_read_something(*, empty:
             with pytest.raises(Retry) as refused:
                 await pull(bench.context, data_type, None)
             assert refused.value.reason == "first_full_sync"
-        run = await bench.house.started()
+        run = await bench.harness.started()
         with pytest.raises(Retry):
             await pull(bench.context, "products", None)
-        await (bench.house.enumerated(run) if empty else bench.house.page(run, "1", cursor="1"))
+        await (bench.harness.enumerated(run) if empty else bench.harness.page(run, "1", cursor="1"))
         assert len(await every(bench, "products")) == 1
 
 
@@ -254,10 +254,10 @@ async def test_stock_is_fetched_by_its_sku(autojump_clock: MockClock, bench: Ben
     await bench.change("1")
     await bench.work()
     assert (await fetched(bench, "stock", "S6"))["sku"] == "S6"
-    run = (await bench.house.newest()).id
-    await bench.house.enumerated(run)
+    run = (await bench.harness.newest()).id
+    await bench.harness.enumerated(run)
     await bench.work()
-    await bench.house.close(run)
+    await bench.harness.close(run)
     assert await fetched(bench, "stock", "S9") is None
     assert await fetched(bench, "stock", "1") is None, "no product's id"
     bench.shop.put(product("1", {"11": "S1"}))

@@ -100,7 +100,7 @@ async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_a
     wide.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
     async with working(wide):
         await trio.sleep(100)
-        found = await wide.context.storage.read(registrations.found, wide.house.connection_id)
+        found = await wide.context.storage.read(registrations.found, wide.harness.connection_id)
         await trio.sleep(3600)
     pauses = [later - earlier for earlier, later in itertools.pairwise(looked)]
     assert pauses[0] < 3
@@ -118,7 +118,7 @@ async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockC
         await trio.sleep(10)
         wide.shop.failures["ensure_webhooks"] = [Retry("Busy, says the store", reason="http_503")] * 100
         await trio.sleep(3700)
-    found = await wide.context.storage.read(registrations.found, wide.house.connection_id)
+    found = await wide.context.storage.read(registrations.found, wide.harness.connection_id)
     assert found is not None
     assert (found.registered, found.missing) == (3, 1)
     assert found.looked_at is not None
@@ -127,4 +127,4 @@ async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockC
     assert wide.context.vault.decrypt(found.encrypted) == told
     async with working(wide, None):
         await trio.sleep(1)
-    assert await wide.context.storage.read(registrations.found, wide.house.connection_id) is None
+    assert await wide.context.storage.read(registrations.found, wide.harness.connection_id) is None

@@ -18,7 +18,7 @@ from daemon.sandbox.faults import answer
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import order
-from tests.storage.house import TABLES
+from tests.storage.harness import TABLES
 
 KINDS = [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS]
 CODE = "something_is_wrong"
@@ -52,7 +52,9 @@ async def working(bench: Bench, *, actor: bool = True, sweep: bool = False) -> A
 async def ended(bench: Bench, within: float = 2000.0) -> None:
     """Wait for the end of the newest run, with a look at it every now and then."""
     with trio.fail_after(within):
-        while not await bench.house.everything(TABLES["full_syncs"]) or (await bench.house.newest()).state != "ended":
+        while (
+            not await bench.harness.everything(TABLES["full_syncs"]) or (await bench.harness.newest()).state != "ended"
+        ):
             await trio.sleep(within / 500)
 
 
@@ -71,14 +73,14 @@ async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
         async with working(bench) as runs:
             await ended(bench, 4 * 3600)
             assert await bench.issues() == {"9": [CODE]}
-            assert {key: row["state"] for key, row in (await bench.house.rows()).items()} == {"8": "parked"}
+            assert {key: row["state"] for key, row in (await bench.harness.rows()).items()} == {"8": "parked"}
             del bench.shop.products["8"], bench.shop.products["9"]
             await runs.start(mode)
             await ended(bench)
             await trio.sleep(5)
         assert await bench.issues() == {}
-        assert await bench.house.rows() == {}
-        assert (await bench.house.newest()).succeeded
+        assert await bench.harness.rows() == {}
+        assert (await bench.harness.newest()).succeeded
         logs = bench.site.state.sync_log.logs.values()
         assert [dict(log.errors) for log in logs] == ([] if kind is Kind.ORDERS else [{}])
 
@@ -91,20 +93,20 @@ async def test_a_run_outlasts_its_hour_until_its_last_item_was_tried(autojump_cl
         bench.shop.put(*(entity(kind, number) for number in range(1, 6)))
         bench.shop.broken, bench.shop.batch_size = {"1"}, 1
         async with working(bench, actor=False):
-            while not await bench.house.rows() or (await bench.house.newest()).state != "draining":
+            while not await bench.harness.rows() or (await bench.harness.newest()).state != "draining":
                 await trio.sleep(1)
             await bench.once(Lane.BACKFILL)
             await trio.sleep(3 * 3600)
-            newest = await bench.house.newest()
+            newest = await bench.harness.newest()
             assert (newest.state, newest.done, newest.failed) == ("draining", 0, 1)
-            rows = await bench.house.rows()
+            rows = await bench.harness.rows()
             assert {key for key, found in rows.items() if found["full_sync_id"]} == {"2", "3", "4", "5"}
             bench.shop.broken = set()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(Actor(bench.context, bench.pipeline).run)
                 await ended(bench)
                 nursery.cancel_scope.cancel()
-        newest = await bench.house.newest()
+        newest = await bench.harness.newest()
         assert (newest.done, newest.failed, newest.succeeded) == (4, 1, False)
 
 
@@ -127,7 +129,7 @@ async def test_the_hour_of_stragglers_is_one_whatever_the_clock_does(
         skew = jump
         await ended(bench, 2 * 3600)
     assert 3600 <= trio.current_time() <= 3600 + 75 * (restarts + 2)
-    newest = await bench.house.newest()
+    newest = await bench.harness.newest()
     assert (newest.failed, newest.succeeded) == (2, False)
 
 
@@ -151,7 +153,7 @@ async def test_once_a_clock_is_corrected_everything_is_read_once(
             await first.enter_async_context(working(bench, sweep=True))
         await trio.sleep(1.5 * EVERY)
         assert bench.site.state.comparable()["products"]["1"]["title"] == "Changed"
-        assert (await bench.house.newest()).mode == "daily"
+        assert (await bench.harness.newest()).mode == "daily"
         read = bench.shop.calls["page"]
         await trio.sleep(6 * EVERY)
         assert bench.shop.calls["page"] == read, "not again and again"

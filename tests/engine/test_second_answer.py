@@ -175,7 +175,7 @@ async def test_a_wrong_answer_takes_nothing_away(autojump_clock: MockClock, case
         await case.act(bench)
         assert case.holds(bench)
         assert await bench.issues() == {}
-        assert (await bench.house.ledger() == {}) is (case.act is _drop)
+        assert (await bench.harness.ledger() == {}) is (case.act is _drop)
 
 
 @pytest.mark.parametrize(
@@ -194,4 +194,4 @@ async def test_two_answers_that_agree_are_believed(autojump_clock: MockClock, na
         bench.site.faults.add(case.route, ODD["its own"])
         await case.act(bench)
         assert 2 <= bench.context.now() - began < 10
-        assert await bench.house.ledger() == {}
+        assert await bench.harness.ledger() == {}

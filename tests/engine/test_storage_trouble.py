@@ -85,7 +85,7 @@ async def test_whichever_call_of_the_database_fails_the_line_heals(
             }, failing
             assert bench.stock() == {"SKU-1": 1, "SKU-2": 1, "SKU-3": 7, "SKU-5": 1, "SKU-6": 1}, failing
             assert bench.prices().keys() == bench.stock().keys(), failing
-            assert await bench.house.rows() == {}, failing
+            assert await bench.harness.rows() == {}, failing
             ends = [call["last_full_sync_succeeded"] for call in bench.sync_calls("PATCH") if "last_full_sync" in call]
             assert set(ends) == {True}, failing
             assert "actor_restarts_total{" not in bench.context.metrics.render().decode(), failing
@@ -126,5 +126,5 @@ async def test_whichever_call_fails_customers_are_whole_in_the_end(
                 "3": ("buyer2@example.com", None),
                 "5": ("buyer5@example.com", None),
             }, failing
-            assert (await bench.house.rows(), await bench.issues()) == ({}, {}), failing
+            assert (await bench.harness.rows(), await bench.issues()) == ({}, {}), failing
     assert failing > 40, "the day has that many calls"

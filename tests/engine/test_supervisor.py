@@ -140,7 +140,7 @@ async def test_finishing_lets_batches_in_flight_end_and_stops_the_rest(autojump_
     assert bench.skus() == {"A": "1"}
     assert trio.current_time() - began < 1
     assert supervisor.contexts == [bench.context]
-    assert supervisor.find(bench.house.connection_id) is not None
+    assert supervisor.find(bench.harness.connection_id) is not None
     assert supervisor.find(ConnectionId(99)) is None
 
 
@@ -148,7 +148,7 @@ async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: Mo
     bench.shop.put(product("1", {"11": "A"}))
     supervisor = Supervisor()
     first, second = ConnectionRunner(bench.context, None), ConnectionRunner(bench.context, None)
-    connection_id = bench.house.connection_id
+    connection_id = bench.harness.connection_id
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
         supervisor.start(first)

@@ -89,7 +89,7 @@ async def test_a_sweep_waits_for_room(autojump_clock: MockClock) -> None:
         bench.shop.changed = set(bench.shop.products)
         async with sweeping(bench, actor=False):
             await trio.sleep(3 * EVERY)
-        assert len(await bench.house.rows()) <= 4 + bench.shop.page_size
+        assert len(await bench.harness.rows()) <= 4 + bench.shop.page_size
 
 
 async def test_a_day_after_the_last_run_everything_is_read(autojump_clock: MockClock, bench: Bench) -> None:
@@ -99,7 +99,7 @@ async def test_a_day_after_the_last_run_everything_is_read(autojump_clock: MockC
         told = len(bench.site.state.sync_log.calls)
         del bench.shop.products["3"]
         await trio.sleep(DAY + 1.2 * EVERY)
-    run = await bench.house.newest()
+    run = await bench.harness.newest()
     assert (run.mode, run.state, run.succeeded) == ("daily", "ended", True)
     assert "S3" not in bench.skus()
     assert not any("last_full_sync" in call.body for call in bench.site.state.sync_log.calls[told:])
@@ -116,12 +116,12 @@ async def test_a_full_sync_takes_the_place_of_a_daily_read(
             bench.shop.failures["read"] = []
             bench.shop.broken = {"2"}
         await runs.start("daily")
-        while (await bench.house.newest()).state != moment:
+        while (await bench.harness.newest()).state != moment:
             await trio.lowlevel.checkpoint()
         assert await runs.start("normal") is not None
         bench.shop.broken = set()
         await trio.sleep(EVERY)
-    run = await bench.house.newest()
+    run = await bench.harness.newest()
     assert (run.mode, run.state, run.seen, run.done) == ("normal", "ended", 6, 6)
 
 
@@ -156,7 +156,7 @@ async def test_a_lost_price_list_is_not_forgotten_when_the_set_up_fails_on_the_w
 
 async def test_a_sweep_that_a_full_sync_makes_needless_does_not_spin(autojump_clock: MockClock, bench: Bench) -> None:
     """The run has yet to read its first page, and waits for its turn or a right for longer than sweeps are apart."""
-    await bench.house.start("normal", now=EPOCH)
+    await bench.harness.start("normal", now=EPOCH)
     looks = 0
 
     def now() -> float:

@@ -38,14 +38,14 @@ async def settled(bench: Bench, external_id: str, *, bad: bool = False) -> None:
 
 async def ended(bench: Bench) -> None:
     """Have a full sync of nothing ready to be told."""
-    run = await bench.house.started(now=EPOCH)
-    await bench.house.enumerated(run, EPOCH + 1)
-    await bench.house.close(run, EPOCH + 2)
+    run = await bench.harness.started(now=EPOCH)
+    await bench.harness.enumerated(run, EPOCH + 1)
+    await bench.harness.close(run, EPOCH + 2)
     bench.context.kind_states[Kind.PRODUCTS].report.set()
 
 
 async def state(bench: Bench) -> str:
-    return (await bench.house.newest()).state
+    return (await bench.harness.newest()).state
 
 
 async def test_put_patches_and_the_end_keep_their_order(autojump_clock: MockClock, bench: Bench) -> None:

@@ -81,7 +81,7 @@ class Client:
 
 
 @define
-class House:
+class ListenerHarness:
     """The server under test, and what its handlers saw."""
 
     limits: Limits = field(factory=Limits)
@@ -144,27 +144,27 @@ class House:
 
 
 @asynccontextmanager
-async def _open(limits: Limits | None = None) -> AsyncIterator[House]:
-    house = House(limits or Limits())
+async def _open(limits: Limits | None = None) -> AsyncIterator[ListenerHarness]:
+    harness = ListenerHarness(limits or Limits())
     async with trio.open_nursery() as nursery:
-        house.nursery = nursery
-        nursery.start_soon(house.server.keep_time)
-        yield house
+        harness.nursery = nursery
+        nursery.start_soon(harness.server.keep_time)
+        yield harness
         nursery.cancel_scope.cancel()
 
 
 @pytest.fixture
-def open_house() -> Callable[..., AbstractAsyncContextManager[House]]:
-    """Open a house with its own limits, as an async context manager."""
+def open_harness() -> Callable[..., AbstractAsyncContextManager[ListenerHarness]]:
+    """Open a harness with its own limits, as an async context manager."""
     return _open
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def harness() -> AsyncIterator[ListenerHarness]:
     async with _open() as opened:
         yield opened
 
 
 @pytest.fixture
-def client(house: House) -> Client:
-    return house.connect()
+def client(harness: ListenerHarness) -> Client:
+    return harness.connect()

@@ -22,7 +22,7 @@ def chunked(*chunks: bytes, trailers: bytes = b"") -> bytes:
     return b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + sent + b"0\r\n%s\r\n" % trailers
 
 
-async def test_a_request_is_answered_and_the_connection_kept(client: Any, house: Any) -> None:
+async def test_a_request_is_answered_and_the_connection_kept(client: Any, harness: Any) -> None:
     for _ in range(3):
         answer = await client.ask(GET)
         assert (answer.status, answer.body) == (200, b"hello")
@@ -30,7 +30,7 @@ async def test_a_request_is_answered_and_the_connection_kept(client: Any, house:
         assert answer.headers["date"].endswith("GMT")
         assert "connection" not in answer.headers
         assert "server" not in answer.headers
-    assert house.seen[0].headers == {b"host": b"a"}
+    assert harness.seen[0].headers == {b"host": b"a"}
 
 
 async def test_head_is_get_without_a_body(client: Any) -> None:
@@ -41,7 +41,9 @@ async def test_head_is_get_without_a_body(client: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 5, PIECE, 3 * PIECE + 1])
-async def test_an_answer_from_a_file_is_whole_and_the_connection_goes_on(house: Any, size: int, tmp_path: Path) -> None:
+async def test_an_answer_from_a_file_is_whole_and_the_connection_goes_on(
+    harness: Any, size: int, tmp_path: Path
+) -> None:
     content = bytes(range(256)) * (size // 256) + bytes(size % 256)
     (tmp_path / "copy").write_bytes(content)
     given: list[BinaryIO] = []
@@ -50,8 +52,8 @@ async def test_an_answer_from_a_file_is_whole_and_the_connection_goes_on(house: 
         given.append((tmp_path / "copy").open("rb"))
         return Response(content_type=b"application/x-copy", file=given[-1])
 
-    house.server._answer = answer
-    client = house.connect()
+    harness.server._answer = answer
+    client = harness.connect()
     received = await client.ask(GET)
     assert (received.status, received.body) == (200, content)
     assert received.headers["content-length"] == str(size)
@@ -105,14 +107,14 @@ async def test_words_of_a_path_are_decoded_and_the_query_is_parsed(client: Any) 
     assert (await client.ask(b"GET /words/a/%FF HTTP/1.1\r\nhost: a\r\n\r\n")).status == 400
 
 
-async def test_repeated_headers_are_joined(client: Any, house: Any) -> None:
+async def test_repeated_headers_are_joined(client: Any, harness: Any) -> None:
     await client.ask(GET.replace(b"host: a", b"host: a\r\nX-One: 1\r\nx-one: 2"))
-    assert house.seen[0].headers[b"x-one"] == b"1, 2"
+    assert harness.seen[0].headers[b"x-one"] == b"1, 2"
 
 
-async def test_trailers_are_no_headers(client: Any, house: Any) -> None:
+async def test_trailers_are_no_headers(client: Any, harness: Any) -> None:
     assert (await client.ask(chunked(b"abc", trailers=b"authorization: x\r\n"))).body == b"abc"
-    assert b"authorization" not in house.seen[0].headers
+    assert b"authorization" not in harness.seen[0].headers
     assert (await client.ask(GET)).status == 200
 
 
@@ -191,15 +193,15 @@ HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\n"
     ],
 )
 async def test_what_is_malformed_is_refused_and_ends_the_connection(
-    client: Any, house: Any, request_: bytes, status: int
+    client: Any, harness: Any, request_: bytes, status: int
 ) -> None:
     answer = await client.ask(request_)
     assert answer.status == status
     assert answer.detail
     assert answer.headers["connection"] == "close"
     assert await client.closed()
-    assert house.seen == []
-    assert f'http_requests_total{{route="",status="{status}"}} 1.0' in house.metrics.render().decode()
+    assert harness.seen == []
+    assert f'http_requests_total{{route="",status="{status}"}} 1.0' in harness.metrics.render().decode()
 
 
 async def test_a_body_may_be_as_large_as_the_limit(client: Any) -> None:
@@ -212,12 +214,12 @@ async def test_a_body_may_be_as_large_as_the_limit(client: Any) -> None:
     [post(b"x" * (MIB + 1)), post(b"x" * 2 * MIB), chunked(*[b"x" * 1024] * 1025), chunked(b"x" * 2 * MIB)],
     ids=["length", "2 MiB", "chunks", "one chunk"],
 )
-async def test_a_body_beyond_the_limit_is_413(client: Any, house: Any, request_: bytes) -> None:
+async def test_a_body_beyond_the_limit_is_413(client: Any, harness: Any, request_: bytes) -> None:
     answer = await client.ask(request_)
     assert answer.status == 413
     assert "1048576" in answer.detail
     assert await client.closed()
-    assert house.seen == []
+    assert harness.seen == []
 
 
 async def test_a_body_too_long_by_its_length_is_refused_before_it_is_sent(client: Any) -> None:
@@ -273,34 +275,34 @@ async def test_many_pipelined_requests_in_one_piece_are_no_large_head(client: An
         assert (await client.read()).status == 200
 
 
-async def test_a_path_unknown_is_404_and_a_method_not_served_405(client: Any, house: Any) -> None:
+async def test_a_path_unknown_is_404_and_a_method_not_served_405(client: Any, harness: Any) -> None:
     assert (await client.ask(b"GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n")).status == 404
     answer = await client.ask(b"DELETE /hello HTTP/1.1\r\nhost: a\r\n\r\n")
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
     assert (await client.ask(b"GET /echo HTTP/1.1\r\nhost: a\r\n\r\n")).headers["allow"] == "POST"
     assert (await client.ask(GET)).status == 200
-    told = house.metrics.render().decode()
+    told = harness.metrics.render().decode()
     assert 'http_requests_total{route="/hello",status="405"} 1.0' in told
     assert 'http_requests_total{route="",status="404"} 1.0' in told
 
 
-async def test_a_bug_is_500_without_detail_and_the_connection_goes_on(client: Any, house: Any) -> None:
+async def test_a_bug_is_500_without_detail_and_the_connection_goes_on(client: Any, harness: Any) -> None:
     answer = await client.ask(GET.replace(b"hello", b"bug"))
     assert (answer.status, answer.detail) == (500, "")
     assert b"hunter2" not in answer.body
     assert (await client.ask(GET)).status == 200
-    assert 'http_requests_total{route="/bug",status="500"} 1.0' in house.metrics.render().decode()
+    assert 'http_requests_total{route="/bug",status="500"} 1.0' in harness.metrics.render().decode()
 
 
-async def test_a_connection_that_breaks_at_its_edge_is_counted(house: Any) -> None:
+async def test_a_connection_that_breaks_at_its_edge_is_counted(harness: Any) -> None:
     async def broken(_request: Any) -> None:
         raise ZeroDivisionError
 
-    house.server._answer = broken
-    client = house.connect()
+    harness.server._answer = broken
+    client = harness.connect()
     await client.send(GET)
     assert await client.closed()
-    assert 'http_requests_total{route="",status="500"} 1.0' in house.metrics.render().decode()
+    assert 'http_requests_total{route="",status="500"} 1.0' in harness.metrics.render().decode()
 
 
 async def test_trouble_with_the_database_is_503_so_that_the_sender_comes_back(client: Any) -> None:
@@ -320,8 +322,8 @@ async def test_a_client_that_half_closes_still_gets_its_answer(client: Any) -> N
     assert await client.closed()
 
 
-async def test_a_client_that_leaves_in_the_middle_harms_nobody(client: Any, house: Any) -> None:
+async def test_a_client_that_leaves_in_the_middle_harms_nobody(client: Any, harness: Any) -> None:
     await client.send(post(b"abc")[:-1])
     await client.stream.aclose()
-    assert (await house.connect().ask(GET)).status == 200
-    assert len(house.seen) == 1
+    assert (await harness.connect().ask(GET)).status == 200
+    assert len(harness.seen) == 1

@@ -21,11 +21,11 @@ SOON = 10.0
 
 
 @asynccontextmanager
-async def serving(house: Any) -> AsyncIterator[int]:
+async def serving(harness: Any) -> AsyncIterator[int]:
     """Serve on loopback; fail when anything of it is logged."""
     with structlog.testing.capture_logs() as lines:
         async with trio.open_nursery() as nursery:
-            addresses = await nursery.start(house.server.serve, "127.0.0.1", 0)
+            addresses = await nursery.start(harness.server.serve, "127.0.0.1", 0)
             with trio.fail_after(60):
                 yield addresses[0][1]
             nursery.cancel_scope.cancel()
@@ -47,10 +47,10 @@ async def come(crowd: Crowd, count: int, first: bytes = b"") -> None:
     await trio.to_thread.run_sync(crowd.come, count, first)
 
 
-async def test_ten_thousand_idle_connections_keep_nobody_out(house: Any) -> None:
+async def test_ten_thousand_idle_connections_keep_nobody_out(harness: Any) -> None:
     """As many as the system lets one process open, if that is fewer: both ends of each are in this one."""
-    count = min(MANY, raise_file_limit() - house.limits.connections - 500)
-    async with serving(house) as port:
+    count = min(MANY, raise_file_limit() - harness.limits.connections - 500)
+    async with serving(harness) as port:
         with Crowd(port) as crowd:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(come, crowd, count)
@@ -60,9 +60,9 @@ async def test_ten_thousand_idle_connections_keep_nobody_out(house: Any) -> None
                 await honest(port)
             still = await trio.to_thread.run_sync(crowd.open)
             assert len(still) == count
-            assert not any(still[: count - house.limits.connections]), "the longest idle are closed"
-            assert all(still[count - house.limits.connections + 100 :]), "the others are kept"
-            assert len(house.server._connections) <= house.limits.connections
+            assert not any(still[: count - harness.limits.connections]), "the longest idle are closed"
+            assert all(still[count - harness.limits.connections + 100 :]), "the others are kept"
+            assert len(harness.server._connections) <= harness.limits.connections
 
 
 SLOWLY = {
@@ -73,8 +73,8 @@ SLOWLY = {
 
 
 @pytest.mark.parametrize("begun", SLOWLY.values(), ids=SLOWLY)
-async def test_slow_senders_keep_nobody_out(open_house: Any, begun: bytes) -> None:
-    async with open_house(Limits(connections=200)) as house, serving(house) as port:
+async def test_slow_senders_keep_nobody_out(open_harness: Any, begun: bytes) -> None:
+    async with open_harness(Limits(connections=200)) as harness, serving(harness) as port:
         with Crowd(port) as crowd:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(come, crowd, 1000, begun)
@@ -86,8 +86,8 @@ async def test_slow_senders_keep_nobody_out(open_house: Any, begun: bytes) -> No
             assert sum(await trio.to_thread.run_sync(crowd.open)) <= 200
 
 
-async def test_who_never_reads_keeps_nobody_out(open_house: Any) -> None:
-    async with open_house(Limits(connections=50, linger_seconds=0.5)) as house, serving(house) as port:
+async def test_who_never_reads_keeps_nobody_out(open_harness: Any) -> None:
+    async with open_harness(Limits(connections=50, linger_seconds=0.5)) as harness, serving(harness) as port:
         big = HEAD + b"content-length: %d\r\n\r\n" % 2**20
         with Crowd(port) as crowd:
             await come(crowd, 50, big)
@@ -99,37 +99,37 @@ async def test_who_never_reads_keeps_nobody_out(open_house: Any) -> None:
                 await honest(port)
 
 
-async def test_many_large_bodies_take_no_more_memory_than_they_may(open_house: Any) -> None:
+async def test_many_large_bodies_take_no_more_memory_than_they_may(open_harness: Any) -> None:
     limits = Limits(held=4 * 2**20)
-    async with open_house(limits) as house, serving(house) as port:
+    async with open_harness(limits) as harness, serving(harness) as port:
         most = 0
         with Crowd(port) as crowd:
             crowd.come(100, HEAD + b"content-length: %d\r\n\r\n" % 2**20)
             for _ in range(12):
                 crowd.drip(b"x" * 2**16)
                 await honest(port)
-                held = sum(connection._parser.held for connection in house.server._connections)
+                held = sum(connection._parser.held for connection in harness.server._connections)
                 most = max(most, held)
         # Who is about to give way still has what was read of it last.
         assert 2**20 < most <= limits.held + 2**16
 
 
-async def test_pipelined_requests_do_not_hold_up_others(house: Any) -> None:
+async def test_pipelined_requests_do_not_hold_up_others(harness: Any) -> None:
     """A piece of them is answered in turns: here it would be some 500 of each other client before ours."""
     flood, mine = GET * (2**16 // len(GET)), GET.replace(b"host: a", b"host: me")
-    async with serving(house) as port:
+    async with serving(harness) as port:
         with Crowd(port) as crowd:
             crowd.come(8)
             with socket.create_connection(("127.0.0.1", port)) as one:
-                while len(house.server._connections) < 9:
+                while len(harness.server._connections) < 9:
                     await trio.lowlevel.checkpoint()
                 for _ in range(3):
-                    house.seen.clear()
+                    harness.seen.clear()
                     crowd.drip(flood)
                     one.sendall(mine)
-                    while not any(seen.headers[b"host"] == b"me" for seen in house.seen):
+                    while not any(seen.headers[b"host"] == b"me" for seen in harness.seen):
                         await trio.lowlevel.checkpoint()
-                    before = [seen.headers[b"host"] for seen in house.seen].index(b"me")
+                    before = [seen.headers[b"host"] for seen in harness.seen].index(b"me")
                     assert before <= 4 * IN_A_ROW * 8
 
 
@@ -143,11 +143,11 @@ RUBBISH = {
 
 
 @pytest.mark.parametrize("rubbish", RUBBISH.values(), ids=RUBBISH)
-async def test_rubbish_is_refused_and_harms_nobody(house: Any, rubbish: Any) -> None:
+async def test_rubbish_is_refused_and_harms_nobody(harness: Any, rubbish: Any) -> None:
     seed = time.time_ns()
     print("seed", seed)  # noqa: T201
     dice = random.Random(seed)
-    async with serving(house) as port:
+    async with serving(harness) as port:
         with Crowd(port) as crowd:
             for _ in range(200):
                 await come(crowd, 1, rubbish(dice))

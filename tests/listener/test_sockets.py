@@ -18,9 +18,9 @@ TWO_MIB = 2 * 1024 * 1024
 
 
 @asynccontextmanager
-async def serving(house: Any) -> AsyncIterator[int]:
+async def serving(harness: Any) -> AsyncIterator[int]:
     async with trio.open_nursery() as nursery:
-        addresses = await nursery.start(house.server.serve, "127.0.0.1", 0)
+        addresses = await nursery.start(harness.server.serve, "127.0.0.1", 0)
         with trio.fail_after(30):
             yield addresses[0][1]
         nursery.cancel_scope.cancel()
@@ -44,31 +44,31 @@ def exchange(port: int, data: bytes) -> bytes:
     ],
     ids=["length", "chunked"],
 )
-async def test_a_client_that_sends_two_mebibytes_can_read_its_413(house: Any, request_: bytes) -> None:
-    async with serving(house) as port:
+async def test_a_client_that_sends_two_mebibytes_can_read_its_413(harness: Any, request_: bytes) -> None:
+    async with serving(harness) as port:
         for _ in range(5):
             answer = await trio.to_thread.run_sync(exchange, port, request_)
             assert answer.startswith(b"HTTP/1.1 413 ")
             assert answer.endswith(b"}")
 
 
-async def test_a_closing_answer_is_read_to_its_end(house: Any) -> None:
-    async with serving(house) as port:
+async def test_a_closing_answer_is_read_to_its_end(harness: Any) -> None:
+    async with serving(harness) as port:
         close = GET.replace(b"host: a", b"host: a\r\nconnection: close")
         answer = await trio.to_thread.run_sync(exchange, port, close + GET * 1000)
         assert answer.endswith(b"\r\n\r\nhello")
         assert answer.count(b"HTTP/1.1") == 1
 
 
-async def test_a_port_that_is_taken_is_an_os_error_at_once(house: Any) -> None:
-    async with serving(house) as port:
+async def test_a_port_that_is_taken_is_an_os_error_at_once(harness: Any) -> None:
+    async with serving(harness) as port:
         with pytest.raises(OSError, match="in use") as caught:
-            await house.server.serve("127.0.0.1", port)
+            await harness.server.serve("127.0.0.1", port)
         assert caught.value.errno == errno.EADDRINUSE
 
 
-async def test_connections_beyond_the_limit_take_the_place_of_idle_ones(open_house: Any) -> None:
-    async with open_house(Limits(connections=20)) as house, serving(house) as port:
+async def test_connections_beyond_the_limit_take_the_place_of_idle_ones(open_harness: Any) -> None:
+    async with open_harness(Limits(connections=20)) as harness, serving(harness) as port:
         streams = []
         for _ in range(60):
             stream = await trio.open_tcp_stream("127.0.0.1", port)
@@ -84,11 +84,11 @@ async def test_connections_beyond_the_limit_take_the_place_of_idle_ones(open_hou
             await stream.aclose()
 
 
-async def test_serve_returns_after_stop_when_the_last_request_is_answered(house: Any) -> None:
+async def test_serve_returns_after_stop_when_the_last_request_is_answered(harness: Any) -> None:
     done = trio.Event()
 
     async def serve(task_status: trio.TaskStatus[Any]) -> None:
-        await house.server.serve("127.0.0.1", 0, task_status=task_status)
+        await harness.server.serve("127.0.0.1", 0, task_status=task_status)
         done.set()
 
     with trio.fail_after(20):
@@ -96,13 +96,13 @@ async def test_serve_returns_after_stop_when_the_last_request_is_answered(house:
             ((_, port),) = await nursery.start(serve)
             stream = await trio.open_tcp_stream("127.0.0.1", port)
             await stream.send_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
-            await house.held.wait()
-            house.server.stop()
+            await harness.held.wait()
+            harness.server.stop()
             await trio.testing.wait_all_tasks_blocked()
             assert not done.is_set()
             with pytest.raises(OSError, match="all attempts to connect"):
                 await trio.open_tcp_stream("127.0.0.1", port)
-            house.hold.set()
+            harness.hold.set()
             assert b"connection: close" in await stream.receive_some()
             assert await stream.receive_some() == b""
             await stream.aclose()

@@ -78,21 +78,21 @@ async def test_blank_lines_do_not_keep_a_connection(autojump_clock: MockClock, c
     assert trio.current_time() <= 80
 
 
-async def test_a_handler_may_take_longer_than_every_limit(autojump_clock: MockClock, client: Any, house: Any) -> None:
+async def test_a_handler_may_take_longer_than_every_limit(autojump_clock: MockClock, client: Any, harness: Any) -> None:
     await client.send(SLOW)
     await trio.sleep(1000)
-    house.hold.set()
+    harness.hold.set()
     assert (await client.read()).status == 200
 
 
-async def test_an_answer_that_is_not_taken_is_cut_off(autojump_clock: MockClock, open_house: Any) -> None:
-    async with open_house() as house:
+async def test_an_answer_that_is_not_taken_is_cut_off(autojump_clock: MockClock, open_harness: Any) -> None:
+    async with open_harness() as harness:
         ours, theirs = lockstep_stream_pair()
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(house.server.handle, theirs)
+                nursery.start_soon(harness.server.handle, theirs)
                 await ours.send_all(GET)
-        assert trio.current_time() >= house.limits.send_seconds
+        assert trio.current_time() >= harness.limits.send_seconds
 
 
 async def test_a_client_that_never_stops_sending_is_cut_off_after_its_answer(
@@ -111,58 +111,60 @@ async def test_a_client_that_never_stops_sending_is_cut_off_after_its_answer(
     assert trio.current_time() - began <= 6
 
 
-async def test_at_the_limit_the_longest_idle_connection_makes_room(autojump_clock: MockClock, open_house: Any) -> None:
-    async with open_house(SMALL) as house:
+async def test_at_the_limit_the_longest_idle_connection_makes_room(
+    autojump_clock: MockClock, open_harness: Any
+) -> None:
+    async with open_harness(SMALL) as harness:
         clients = []
         for _ in range(3):
-            clients.append(house.connect())
+            clients.append(harness.connect())
             await trio.sleep(1)
         await clients[0].ask(GET)  # now the second is the longest idle
-        newcomer = house.connect()
+        newcomer = harness.connect()
         assert (await newcomer.ask(GET)).status == 200
         assert await clients[1].closed()
         for client in (clients[0], clients[2]):
             assert (await client.ask(GET)).status == 200
 
 
-async def test_at_the_limit_with_all_busy_the_newcomer_is_503(autojump_clock: MockClock, open_house: Any) -> None:
-    async with open_house(evolve(SMALL, connections=10)) as house:
-        busy = [house.connect() for _ in range(10)]
+async def test_at_the_limit_with_all_busy_the_newcomer_is_503(autojump_clock: MockClock, open_harness: Any) -> None:
+    async with open_harness(evolve(SMALL, connections=10)) as harness:
+        busy = [harness.connect() for _ in range(10)]
         for client in busy:
             await client.send(SLOW)
         await wait_all_tasks_blocked()
-        newcomer = house.connect()
+        newcomer = harness.connect()
         answer = await newcomer.read()
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert await newcomer.closed()
-        house.hold.set()
+        harness.hold.set()
         for client in busy:
             assert (await client.read()).status == 200
-        assert (await house.connect().ask(GET)).status == 200
+        assert (await harness.connect().ask(GET)).status == 200
 
 
 async def test_a_flood_beyond_the_limit_is_dropped_without_an_answer(
-    autojump_clock: MockClock, open_house: Any
+    autojump_clock: MockClock, open_harness: Any
 ) -> None:
-    async with open_house(evolve(SMALL, connections=10)) as house:
-        for client in [house.connect() for _ in range(10)]:
+    async with open_harness(evolve(SMALL, connections=10)) as harness:
+        for client in [harness.connect() for _ in range(10)]:
             await client.send(SLOW)
         await wait_all_tasks_blocked()
-        told, dropped = house.connect(), house.connect()
+        told, dropped = harness.connect(), harness.connect()
         answers = [await told.read(), await dropped.read()]
         assert sorted(answer is None for answer in answers) == [False, True]
 
 
-async def test_stopping_closes_the_idle_and_finishes_what_is_in_flight(autojump_clock: MockClock, house: Any) -> None:
-    idle, begun, busy = house.connect(), house.connect(), house.connect()
+async def test_stopping_closes_the_idle_and_finishes_what_is_in_flight(autojump_clock: MockClock, harness: Any) -> None:
+    idle, begun, busy = harness.connect(), harness.connect(), harness.connect()
     await idle.ask(GET)
     await begun.send(GET[:10])
     await busy.send(SLOW + GET)
-    await house.held.wait()
-    house.server.stop()
+    await harness.held.wait()
+    harness.server.stop()
     assert await idle.closed()
     assert (await begun.ask(GET[10:])).headers["connection"] == "close"
-    house.hold.set()
+    harness.hold.set()
     assert (await busy.read()).headers["connection"] == "close"
     assert await busy.closed()
     assert await begun.closed()

@@ -1,5 +1,5 @@
 """The machines of `make prove` that drive the real process open it as the tests of `tests/e2e` do."""
 
-from tests.e2e.conftest import house
+from tests.e2e.conftest import harness
 
-__all__ = ["house"]
+__all__ = ["harness"]

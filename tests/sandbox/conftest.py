@@ -18,7 +18,7 @@ from daemon.sandbox.server import listening, serve
 from daemon.sandbox.statistics import Statistics
 
 
-class House:
+class Sides:
     """A running sandbox with a client of each API. Refusals are returned, not raised."""
 
     def __init__(self, sandbox: Sandbox, shop: httpx.AsyncClient, site: httpx.AsyncClient) -> None:
@@ -48,9 +48,9 @@ class House:
 
 
 @pytest.fixture
-def house() -> Callable[..., AbstractAsyncContextManager[House]]:
+def harness() -> Callable[..., AbstractAsyncContextManager[Sides]]:
     @contextlib.asynccontextmanager
-    async def opened(store: Store | None = None, **options: Any) -> AsyncIterator[House]:
+    async def opened(store: Store | None = None, **options: Any) -> AsyncIterator[Sides]:
         async with open_sandbox(store=store or small_store(), **options) as sandbox:
             shop = httpx.AsyncClient(
                 base_url=f"{sandbox.bigcommerce.url}/stores/{sandbox.bigcommerce.store_hash}",
@@ -61,7 +61,7 @@ def house() -> Callable[..., AbstractAsyncContextManager[House]]:
                 base_url=sandbox.sparklayer.url, headers={"Site-Id": sandbox.sparklayer.site_id}, trust_env=False
             )
             async with shop, site:
-                running = House(sandbox, shop, site)
+                running = Sides(sandbox, shop, site)
                 await running.log_in()
                 sandbox.sparklayer.statistics.reset()
                 yield running

@@ -29,15 +29,15 @@ from daemon.sandbox.bigcommerce.quota import Quota
         ("limit=1&limit=2", "limit"),
     ],
 )
-async def test_unknown_or_malformed_parameters_are_refused(house: Any, query: str, culprit: str) -> None:
-    async with house() as running:
+async def test_unknown_or_malformed_parameters_are_refused(harness: Any, query: str, culprit: str) -> None:
+    async with harness() as running:
         answer = await running.shop("GET", f"/v3/catalog/products?{query}")
     assert answer.status_code == 422
     assert list(answer.json()["errors"]) == [culprit]
 
 
-async def test_a_wrong_token_is_refused_in_plain_text(house: Any) -> None:
-    async with house() as running:
+async def test_a_wrong_token_is_refused_in_plain_text(harness: Any) -> None:
+    async with harness() as running:
         answer = await running.shop("GET", "/v2/time", headers={"X-Auth-Token": "wrong"})
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "text/plain"
@@ -52,15 +52,15 @@ async def test_a_wrong_token_is_refused_in_plain_text(house: Any) -> None:
         ("PATCH", "/v3/catalog/products", 405),
     ],
 )
-async def test_what_is_not_there_is_a_v3_problem(house: Any, method: str, path: str, status: int) -> None:
-    async with house() as running:
+async def test_what_is_not_there_is_a_v3_problem(harness: Any, method: str, path: str, status: int) -> None:
+    async with harness() as running:
         answer = await running.shop(method, path)
     assert (answer.status_code, answer.json()["status"]) == (status, status)
 
 
-async def test_pages_by_keyset_show_every_product_once(house: Any) -> None:
+async def test_pages_by_keyset_show_every_product_once(harness: Any) -> None:
     seen: list[int] = []
-    async with house(synthetic(25)) as running:
+    async with harness(synthetic(25)) as running:
         for _ in range(4):
             last = seen[-1] if seen else 0
             query = {"sort": "id", "direction": "asc", "id:greater": last, "limit": 10}
@@ -69,8 +69,8 @@ async def test_pages_by_keyset_show_every_product_once(house: Any) -> None:
     assert seen == list(range(1, 26))
 
 
-async def test_pages_by_number_say_how_many_there_are(house: Any) -> None:
-    async with house(synthetic(25)) as running:
+async def test_pages_by_number_say_how_many_there_are(harness: Any) -> None:
+    async with harness(synthetic(25)) as running:
         answer = (await running.shop("GET", "/v3/catalog/products?limit=10&page=3")).json()
     assert len(answer["data"]) == 5
     pages = answer["meta"]["pagination"]
@@ -78,14 +78,14 @@ async def test_pages_by_number_say_how_many_there_are(house: Any) -> None:
     assert "next" not in pages["links"]
 
 
-async def test_options_limit_a_page_to_ten_without_a_word(house: Any) -> None:
-    async with house(synthetic(25)) as running:
+async def test_options_limit_a_page_to_ten_without_a_word(harness: Any) -> None:
+    async with harness(synthetic(25)) as running:
         answer = (await running.shop("GET", "/v3/catalog/products?include=options&limit=250")).json()
     assert len(answer["data"]) == answer["meta"]["pagination"]["per_page"] == 10
 
 
-async def test_a_variant_inherits_with_null_and_shows_what_counts(house: Any) -> None:
-    async with house() as running:
+async def test_a_variant_inherits_with_null_and_shows_what_counts(harness: Any) -> None:
+    async with harness() as running:
         running.store.set_price(1, 45, running.store.by_sku("J-M").id)
         answer = await running.shop("GET", "/v3/catalog/products/1?include=variants")
     first, second = answer.json()["data"]["variants"]
@@ -95,8 +95,8 @@ async def test_a_variant_inherits_with_null_and_shows_what_counts(house: Any) ->
     assert {"map_price", "image_url", "sku_id", "option_values"} <= first.keys()
 
 
-async def test_a_simple_product_has_one_base_variant_without_sku_id(house: Any) -> None:
-    async with house() as running:
+async def test_a_simple_product_has_one_base_variant_without_sku_id(harness: Any) -> None:
+    async with harness() as running:
         mug = running.store.by_sku("MUG").product_id
         product = (await running.shop("GET", f"/v3/catalog/products/{mug}?include=variants")).json()["data"]
     (base,) = product["variants"]
@@ -105,8 +105,8 @@ async def test_a_simple_product_has_one_base_variant_without_sku_id(house: Any) 
     assert (product["sku"], product["inventory_level"]) == ("MUG", 9)
 
 
-async def test_fields_can_be_left_out_but_never_the_id(house: Any) -> None:
-    async with house() as running:
+async def test_fields_can_be_left_out_but_never_the_id(harness: Any) -> None:
+    async with harness() as running:
         few = (await running.shop("GET", "/v3/catalog/products?include_fields=name")).json()["data"][0]
         most = (await running.shop("GET", "/v3/catalog/products?exclude_fields=description")).json()["data"][0]
     assert few.keys() == {"id", "name"}
@@ -114,13 +114,13 @@ async def test_fields_can_be_left_out_but_never_the_id(house: Any) -> None:
     assert {"id", "sort_order"} <= most.keys()
 
 
-async def test_changes_are_found_by_their_time(house: Any) -> None:
+async def test_changes_are_found_by_their_time(harness: Any) -> None:
     now = [1_800_000_000.0]
     store = Store(clock=lambda: now[0])
     first = store.add_product("Old")
     now[0] += 60
     second = store.add_product("New")
-    async with house(store) as running:
+    async with harness(store) as running:
         query = {"date_modified:min": "2027-01-15T08:00:30Z", "sort": "date_modified"}
         assert await _ids(running, query) == [second]
         now[0] += 60
@@ -131,13 +131,13 @@ async def test_changes_are_found_by_their_time(house: Any) -> None:
         assert await _ids(running, query) == [second, first]
 
 
-async def test_ids_that_do_not_exist_are_left_out(house: Any) -> None:
-    async with house() as running:
+async def test_ids_that_do_not_exist_are_left_out(harness: Any) -> None:
+    async with harness() as running:
         assert await _ids(running, {"id:in": "99,1"}) == [1]
 
 
-async def test_stock_by_location_and_by_product(house: Any) -> None:
-    async with house() as running:
+async def test_stock_by_location_and_by_product(harness: Any) -> None:
+    async with harness() as running:
         mug = running.store.by_sku("MUG")
         answer = await running.shop("GET", f"/v3/inventory/items?product_id:in={mug.product_id},99")
     (item,) = answer.json()["data"]
@@ -145,15 +145,15 @@ async def test_stock_by_location_and_by_product(house: Any) -> None:
     assert item["locations"][0]["available_to_sell"] == 9
 
 
-async def test_what_is_not_tracked_has_no_stock(house: Any) -> None:
-    async with house() as running:
+async def test_what_is_not_tracked_has_no_stock(harness: Any) -> None:
+    async with harness() as running:
         running.store.set_tracking(1, "none")
         answer = await running.shop("GET", "/v3/inventory/items?product_id:in=1")
     assert answer.json()["data"] == []
 
 
-async def test_the_store_tells_unit_and_currency(house: Any) -> None:
-    async with house() as running:
+async def test_the_store_tells_unit_and_currency(harness: Any) -> None:
+    async with harness() as running:
         running.store.set_weight_unit("KGS")
         running.store.set_currency("GBP")
         store = (await running.shop("GET", "/v2/store")).json()
@@ -162,8 +162,8 @@ async def test_the_store_tells_unit_and_currency(house: Any) -> None:
     assert currencies[0]["currency_code"] == "GBP"
 
 
-async def test_the_quota_is_told_and_kept(house: Any) -> None:
-    async with house(bigcommerce=BigCommerceOptions(quota=2)) as running:
+async def test_the_quota_is_told_and_kept(harness: Any) -> None:
+    async with harness(bigcommerce=BigCommerceOptions(quota=2)) as running:
         first = await running.shop("GET", "/v2/time")
         await running.shop("GET", "/v2/time")
         refused = await running.shop("GET", "/v2/time")
@@ -173,8 +173,8 @@ async def test_the_quota_is_told_and_kept(house: Any) -> None:
     assert int(refused.headers["x-retry-after"]) > 0
 
 
-async def test_a_refusal_can_come_without_headers(house: Any) -> None:
-    async with house(bigcommerce=BigCommerceOptions(quota=0, headers_on_refusal=False)) as running:
+async def test_a_refusal_can_come_without_headers(harness: Any) -> None:
+    async with harness(bigcommerce=BigCommerceOptions(quota=0, headers_on_refusal=False)) as running:
         refused = await running.shop("GET", "/v2/time")
     assert refused.status_code == 429
     assert not [name for name in refused.headers if name.startswith("x-r")]

@@ -131,9 +131,9 @@ CALLS: list[tuple[str, str, dict[str, str], Any]] = [
 ]
 
 
-async def test_every_answer_fits_the_contract(house: Any) -> None:
+async def test_every_answer_fits_the_contract(harness: Any) -> None:
     """An answer that does not fit fails the stand-in, and so the test."""
-    async with house(sparklayer=SparkLayerOptions(contract=CONTRACT)) as running:
+    async with harness(sparklayer=SparkLayerOptions(contract=CONTRACT)) as running:
         for method, template, names, body in CALLS:
             await running.site(method, template.format(**names), body)
 

@@ -13,8 +13,8 @@ import trio
 from daemon.sandbox import BigCommerceOptions, SparkLayerOptions, Store, open_sandbox
 
 
-async def test_edits_and_state_over_http(house: Any) -> None:
-    async with house() as running:
+async def test_edits_and_state_over_http(harness: Any) -> None:
+    async with harness() as running:
         url = running.sandbox.bigcommerce.url
         async with httpx.AsyncClient(base_url=url, trust_env=False) as steering:
             order = {"edit": "add_product", "arguments": {"title": "Hat", "variants": [{"sku": "HAT"}]}}
@@ -39,14 +39,14 @@ async def test_edits_and_state_over_http(house: Any) -> None:
         ("nothing", {}, 404),
     ],
 )
-async def test_an_order_that_cannot_be_understood_is_refused(house: Any, path: str, body: Any, status: int) -> None:
-    async with house() as running:
+async def test_an_order_that_cannot_be_understood_is_refused(harness: Any, path: str, body: Any, status: int) -> None:
+    async with harness() as running:
         answer = await running.shop("POST", f"{running.sandbox.bigcommerce.url}/_sandbox/{path}", body)
     assert answer.status_code == status
 
 
-async def test_faults_statistics_and_outages_over_http(house: Any) -> None:
-    async with house() as running:
+async def test_faults_statistics_and_outages_over_http(harness: Any) -> None:
+    async with harness() as running:
         control = f"{running.sandbox.sparklayer.url}/_sandbox"
         fault = {"pattern": "GET *", "fault": "answer", "arguments": {"status": 500}, "times": 1}
         await running.site("POST", f"{control}/faults", fault)
@@ -65,8 +65,8 @@ async def test_faults_statistics_and_outages_over_http(house: Any) -> None:
     assert anew["calls"] == {"GET /api/v1/price-lists": 1}
 
 
-async def test_the_site_can_be_looked_at_over_http(house: Any) -> None:
-    async with house() as running:
+async def test_the_site_can_be_looked_at_over_http(harness: Any) -> None:
+    async with harness() as running:
         await running.site("POST", "/api/v1/products", {"title": "A", "slug": "a", "external_id": "1"})
         await running.site("PUT", "/api/v1/sync-log/bigcommerce/products", {"errors": []})
         control = f"{running.sandbox.sparklayer.url}/_sandbox"
@@ -78,9 +78,9 @@ async def test_the_site_can_be_looked_at_over_http(house: Any) -> None:
     assert calls[0]["method"] == "PUT"
 
 
-async def test_an_order_is_placed_in_the_storefront_over_http(house: Any) -> None:
+async def test_an_order_is_placed_in_the_storefront_over_http(harness: Any) -> None:
     cart = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
-    async with house() as running:
+    async with harness() as running:
         control = f"{running.sandbox.sparklayer.url}/_sandbox"
         order = {"cart": cart, "reference": "PO-9", "lines": [{"sku": "MUG", "quantity": 2, "price": "7.50"}]}
         assert (await running.site("POST", f"{control}/purchase", order)).status_code == 204
@@ -92,13 +92,13 @@ async def test_an_order_is_placed_in_the_storefront_over_http(house: Any) -> Non
     assert held[cart]["packages"][0]["line_items"][0]["quantity"] == 2
 
 
-async def test_writes_are_counted_and_kept_over_http(house: Any) -> None:
+async def test_writes_are_counted_and_kept_over_http(harness: Any) -> None:
     cart = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
     address = {"address_line1": "1 High Street", "city": "Bath", "country_code": "GB"}
     customer = {"email": "a@example.com", "external_id": "1", "addresses": [address]}
     purchase = {"type": "order", "purchase_identifiers": {}, "customer_identifiers": {}, "dates": {}}
     purchase |= {"packages": [], "accounting_files": [], "custom_fields": [], "metadata": []}
-    async with house(sparklayer=SparkLayerOptions(journal=True)) as running:
+    async with harness(sparklayer=SparkLayerOptions(journal=True)) as running:
         await running.site("PUT", "/api/v2/customers/platform/1", customer)
         await running.site("PUT", f"/api/v1/purchases/sparklayer/{cart}", purchase)
         await running.site("DELETE", "/api/v1/sync-log")
@@ -136,8 +136,8 @@ async def test_it_runs_on_its_own_and_says_where(nursery: trio.Nursery) -> None:
     await process.stdin.aclose()
 
 
-async def test_a_taken_port_is_an_error_of_its_own(house: Any) -> None:
-    async with house() as running:
+async def test_a_taken_port_is_an_error_of_its_own(harness: Any) -> None:
+    async with harness() as running:
         taken = BigCommerceOptions(port=int(running.sandbox.bigcommerce.url.rpartition(":")[2]))
         with pytest.raises(OSError, match="in use"):
             async with open_sandbox(store=Store(), bigcommerce=taken):

@@ -73,12 +73,12 @@ def test_neither_address_nor_attribute_moves_the_customers_date() -> None:
     assert filled.customers.by_email("a@example.com").company == "A Inc"
 
 
-async def test_included_parts_are_cut_to_ten_and_the_counts_tell_the_truth(house: Any) -> None:
+async def test_included_parts_are_cut_to_ten_and_the_counts_tell_the_truth(harness: Any) -> None:
     filled = store()
     for number in range(13):
         filled.customers.add_address(1, address1=f"{number} Road")
         filled.customers.set_attribute(1, f"note {number}", "x")
-    async with house(filled) as running:
+    async with harness(filled) as running:
         query = "id:in=1&include=addresses,attributes,formfields"
         (shown,) = (await running.shop("GET", f"/v3/customers?{query}")).json()["data"]
         addresses = (await running.shop("GET", "/v3/customers/addresses?customer_id:in=1&include=formfields")).json()
@@ -93,15 +93,15 @@ async def test_included_parts_are_cut_to_ten_and_the_counts_tell_the_truth(house
     assert (names[0]["name"], names[0]["type"]) == ("note 0", "string")
 
 
-async def test_a_large_limit_is_cut_and_told(house: Any) -> None:
-    async with house(crowd(260)) as running:
+async def test_a_large_limit_is_cut_and_told(harness: Any) -> None:
+    async with harness(crowd(260)) as running:
         answer = (await running.shop("GET", "/v3/customers?limit=1000")).json()
     assert len(answer["data"]) == answer["meta"]["pagination"]["per_page"] == 250
 
 
-async def test_pages_by_cursor_show_every_customer_once_whatever_happens_meanwhile(house: Any) -> None:
+async def test_pages_by_cursor_show_every_customer_once_whatever_happens_meanwhile(harness: Any) -> None:
     seen: list[int] = []
-    async with house(crowd(12)) as running:
+    async with harness(crowd(12)) as running:
         first = (await running.shop("GET", "/v3/customers?limit=5")).json()
         assert {"pagination", "cursor_pagination"} == first["meta"].keys()
         meta = first["meta"]["cursor_pagination"]
@@ -119,12 +119,12 @@ async def test_pages_by_cursor_show_every_customer_once_whatever_happens_meanwhi
     assert second["meta"].keys() == {"pagination"}
 
 
-async def test_the_last_changed_come_first_and_the_cursor_follows(house: Any) -> None:
+async def test_the_last_changed_come_first_and_the_cursor_follows(harness: Any) -> None:
     filled = crowd(4)
     for customer_id, seconds in ((2, 1_900_000_100), (4, 1_900_000_200)):
         with filled.at(seconds):
             filled.customers.update(customer_id, notes="x")
-    async with house(filled) as running:
+    async with harness(filled) as running:
         query = {"sort": "date_modified:desc", "limit": 1, "date_modified:min": "2030-01-01T00:00:00Z"}
         first = (await running.shop("GET", "/v3/customers", params=query)).json()
         cursor = first["meta"]["cursor_pagination"]["end_cursor"]
@@ -145,8 +145,8 @@ async def test_the_last_changed_come_first_and_the_cursor_follows(house: Any) ->
         ("date_created:max=2001-01-01T00:00:00Z", []),
     ],
 )
-async def test_customers_are_filtered(house: Any, query: str, ids: list[int]) -> None:
-    async with house(store()) as running:
+async def test_customers_are_filtered(harness: Any, query: str, ids: list[int]) -> None:
+    async with harness(store()) as running:
         answer = await running.shop("GET", f"/v3/customers?{query}")
     assert [customer["id"] for customer in answer.json()["data"]] == ids
 
@@ -162,19 +162,19 @@ async def test_customers_are_filtered(house: Any, query: str, ids: list[int]) ->
         ("/v3/customers/attribute-values?name=x", "name"),
     ],
 )
-async def test_what_is_not_documented_is_refused(house: Any, path: str, culprit: str) -> None:
-    async with house(store()) as running:
+async def test_what_is_not_documented_is_refused(harness: Any, path: str, culprit: str) -> None:
+    async with harness(store()) as running:
         answer = await running.shop("GET", path)
     assert (answer.status_code, list(answer.json()["errors"])) == (422, [culprit])
 
 
-async def test_there_is_no_route_for_one_customer(house: Any) -> None:
-    async with house(store()) as running:
+async def test_there_is_no_route_for_one_customer(harness: Any) -> None:
+    async with harness(store()) as running:
         assert (await running.shop("GET", "/v3/customers/1")).status_code == 404
 
 
-async def test_groups_are_a_bare_array_or_nothing(house: Any) -> None:
-    async with house(store()) as running:
+async def test_groups_are_a_bare_array_or_nothing(harness: Any) -> None:
+    async with harness(store()) as running:
         groups = (await running.shop("GET", "/v2/customer_groups")).json()
         beyond = await running.shop("GET", "/v2/customer_groups?page=2")
         greedy = await running.shop("GET", "/v2/customer_groups?limit=251")
@@ -185,8 +185,8 @@ async def test_groups_are_a_bare_array_or_nothing(house: Any) -> None:
     assert (unknown.status_code, unknown.json()[0]["status"]) == (400, 400)
 
 
-async def test_customers_are_edited_over_http(house: Any) -> None:
-    async with house(store()) as running:
+async def test_customers_are_edited_over_http(harness: Any) -> None:
+    async with harness(store()) as running:
         control = f"{running.sandbox.bigcommerce.url}/_sandbox"
         order = {"edit": "customers.set_group", "arguments": {"customer_id": 2, "group_id": 1}}
         await running.shop("POST", f"{control}/edit", order)

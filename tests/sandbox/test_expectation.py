@@ -279,11 +279,11 @@ RULES = [{"customer_group": "base", "pack_size": 6, "min_order_quantity": None}]
         ({}, {"min_stock_level": 0}, "stock of MUG min_stock_level"),
     ],
 )
-async def test_attributes_that_differ_are_told(house: Any, change: Any, level: Any, differs: str) -> None:
+async def test_attributes_that_differ_are_told(harness: Any, change: Any, level: Any, differs: str) -> None:
     variant = {"external_id": "2", "sku": "MUG", "rrp": [{"currency_code": "USD", "price": 9.5}], "settings": RULES}
     product = {"title": "Mug", "slug": "mug", "external_id": "1", "variants": [variant | change]}
     stock = {"sku": "MUG", "stock_level": 0, "restock_date": "2027-01-15", "min_stock_level": -5}
-    async with house(ruled()) as running:
+    async with harness(ruled()) as running:
         (place,) = (await running.site("GET", "/api/v1/stock-locations")).json()
         assert (await running.site("POST", "/api/v1/products", product)).status_code == 200
         levels = [stock | {"stock_location_id": place["id"]} | level]

@@ -31,8 +31,8 @@ async def exchange(running: Any, asked: dict[str, str], *, form: bool = False) -
 
 
 @pytest.mark.parametrize("form", [True, False])
-async def test_a_code_is_exchanged_once(house: Any, *, form: bool) -> None:
-    async with house(bigcommerce=APP) as running:
+async def test_a_code_is_exchanged_once(harness: Any, *, form: bool) -> None:
+    async with harness(bigcommerce=APP) as running:
         shop = running.sandbox.bigcommerce
         asked = ASKED | {"code": shop.login.authorize(shop.store_hash, "store_v2_orders")}
         first = await exchange(running, asked, form=form)
@@ -57,16 +57,16 @@ async def test_a_code_is_exchanged_once(house: Any, *, form: bool) -> None:
         ({"redirect_uri": ""}, "invalid_request"),
     ],
 )
-async def test_what_does_not_fit_is_refused(house: Any, change: dict[str, str], error: str) -> None:
-    async with house(bigcommerce=APP) as running:
+async def test_what_does_not_fit_is_refused(harness: Any, change: dict[str, str], error: str) -> None:
+    async with harness(bigcommerce=APP) as running:
         shop = running.sandbox.bigcommerce
         code = shop.login.authorize(shop.store_hash, "store_v2_orders")
         answer = await exchange(running, ASKED | {"code": code} | change)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-async def test_neither_token_nor_method_matters_elsewhere(house: Any) -> None:
-    async with house(bigcommerce=APP) as running:
+async def test_neither_token_nor_method_matters_elsewhere(harness: Any) -> None:
+    async with harness(bigcommerce=APP) as running:
         url = running.sandbox.bigcommerce.url
         nobody = await running.shop("POST", f"{url}/oauth2/token", {}, headers={"X-Auth-Token": ""})
         got = await running.shop("GET", f"{url}/oauth2/token")
@@ -76,8 +76,8 @@ async def test_neither_token_nor_method_matters_elsewhere(house: Any) -> None:
     assert (nobody.status_code, got.status_code, garbage.status_code) == (400, 405, 400)
 
 
-async def test_a_signed_payload_can_be_verified(house: Any) -> None:
-    async with house(bigcommerce=APP) as running:
+async def test_a_signed_payload_can_be_verified(harness: Any) -> None:
+    async with harness(bigcommerce=APP) as running:
         login = running.sandbox.bigcommerce.login
         head, claims = verified(login.signed_payload("sandbox"), "secret")
         _, old = verified(login.signed_payload("sandbox", issued=1_000_000, aud="another"), "secret")
@@ -90,8 +90,8 @@ async def test_a_signed_payload_can_be_verified(house: Any) -> None:
     assert (old["iat"], old["aud"]) == (1_000_000, "another")
 
 
-async def test_another_process_can_consent_and_open_the_app(house: Any) -> None:
-    async with house(bigcommerce=APP) as running:
+async def test_another_process_can_consent_and_open_the_app(harness: Any) -> None:
+    async with harness(bigcommerce=APP) as running:
         control = f"{running.sandbox.bigcommerce.url}/_sandbox"
         consent = (await running.shop("POST", f"{control}/authorize", {"scope": "store_v2_orders"})).json()
         answer = await exchange(running, ASKED | consent)

@@ -87,25 +87,25 @@ def test_metafields_go_with_their_resource() -> None:
         ("/v3/orders/101/metafields", ["cart_id"]),
     ],
 )
-async def test_metafields_are_found(house: Any, path: str, keys: list[str]) -> None:
-    async with house(store()) as running:
+async def test_metafields_are_found(harness: Any, path: str, keys: list[str]) -> None:
+    async with harness(store()) as running:
         answer = await running.shop("GET", path)
     assert [field["key"] for field in answer.json()["data"]] == keys
 
 
-async def test_a_metafield_names_its_resource(house: Any) -> None:
-    async with house(store()) as running:
+async def test_a_metafield_names_its_resource(harness: Any) -> None:
+    async with harness(store()) as running:
         (field,) = (await running.shop("GET", "/v3/catalog/variants/metafields")).json()["data"]
     assert (field["resource_type"], field["resource_id"], field["namespace"]) == ("variant", 2, "sparklayer")
     assert (field["value"], field["permission_set"]) == ("6", "read")
 
 
-async def test_lists_of_a_type_have_cursors_and_those_of_a_resource_pages(house: Any) -> None:
+async def test_lists_of_a_type_have_cursors_and_those_of_a_resource_pages(harness: Any) -> None:
     filled = store()
     for number in range(5):
         filled.metafields.set("product", JUMPER, f"note {number}", "x")
     seen: list[str] = []
-    async with house(filled) as running:
+    async with harness(filled) as running:
         links = {"next": "?limit=3"}
         while "next" in links:
             answer = (await running.shop("GET", f"/v3/catalog/products/metafields{links['next']}")).json()
@@ -127,13 +127,13 @@ async def test_lists_of_a_type_have_cursors_and_those_of_a_resource_pages(house:
         ("/v3/orders/99/metafields", 404),
     ],
 )
-async def test_what_is_not_documented_or_not_there_is_refused(house: Any, path: str, status: int) -> None:
-    async with house(store()) as running:
+async def test_what_is_not_documented_or_not_there_is_refused(harness: Any, path: str, status: int) -> None:
+    async with harness(store()) as running:
         assert (await running.shop("GET", path)).status_code == status
 
 
-async def test_the_envelope_of_a_narrow_scope_names_the_common_one(house: Any, receiver: Any) -> None:
-    async with house(store()) as running:
+async def test_the_envelope_of_a_narrow_scope_names_the_common_one(harness: Any, receiver: Any) -> None:
+    async with harness(store()) as running:
         hook = {"scope": "store/product/metafield/*", "destination": receiver.url, "is_active": True}
         assert (await running.shop("POST", "/v3/hooks", hook)).status_code == 200
         made = running.store.metafields.set("product", JUMPER, "rrp", "51")
@@ -157,10 +157,10 @@ async def test_the_envelope_of_a_narrow_scope_names_the_common_one(house: Any, r
         ("limit=2&page=2", ["MUG"]),
     ],
 )
-async def test_variants_are_listed_without_their_products(house: Any, query: str, skus: list[str]) -> None:
+async def test_variants_are_listed_without_their_products(harness: Any, query: str, skus: list[str]) -> None:
     filled = store()
     filled.add_product("Mug", variants=[{"sku": "MUG"}])
-    async with house(filled) as running:
+    async with harness(filled) as running:
         answer = (await running.shop("GET", f"/v3/catalog/variants?{query}")).json()
         few = (await running.shop("GET", "/v3/catalog/variants?include_fields=sku,inventory_level")).json()["data"][0]
         most = (await running.shop("GET", "/v3/catalog/variants?exclude_fields=sku")).json()["data"][0]

@@ -86,8 +86,8 @@ def test_shipping_and_refunding_lead_to_their_statuses() -> None:
         orders.set_status(FIRST, 99)
 
 
-async def test_an_order_tells_money_as_text_and_times_as_rfc_2822(house: Any) -> None:
-    async with house(store()) as running:
+async def test_an_order_tells_money_as_text_and_times_as_rfc_2822(harness: Any) -> None:
+    async with harness(store()) as running:
         order = (await running.shop("GET", f"/v2/orders/{FIRST}")).json()
     assert order["date_created"] == "Sun, 17 Mar 2030 17:46:40 +0000"
     assert (order["subtotal_ex_tax"], order["subtotal_inc_tax"]) == ("110.0000", "132.0000")
@@ -100,18 +100,18 @@ async def test_an_order_tells_money_as_text_and_times_as_rfc_2822(house: Any) ->
     assert "url" in order["consignments"]
 
 
-async def test_prices_that_are_entered_with_tax_contain_it(house: Any) -> None:
+async def test_prices_that_are_entered_with_tax_contain_it(harness: Any) -> None:
     filled = store()
     filled.set_tax_inclusive(inclusive=True)
     number = filled.orders.place(0, [{"sku": "MUG", "price": 9.99}], tax_rate="0.2")
-    async with house(filled) as running:
+    async with harness(filled) as running:
         (line,) = (await running.shop("GET", f"/v2/orders/{number}/products")).json()
         facts = (await running.shop("GET", "/v2/store")).json()
     assert (line["price_ex_tax"], line["price_inc_tax"], line["price_tax"]) == ("8.3250", "9.9900", "1.6650")
     assert facts["is_price_entered_with_tax"]
 
 
-async def test_lines_come_along_by_kind_of_consignment(house: Any) -> None:
+async def test_lines_come_along_by_kind_of_consignment(harness: Any) -> None:
     filled = store()
     lines: list[dict[str, Any]] = [
         {"sku": "J-S"},
@@ -119,7 +119,7 @@ async def test_lines_come_along_by_kind_of_consignment(house: Any) -> None:
         {"name": "Engraving", "price": 2, "to": "download"},
     ]
     number = filled.orders.place(1, lines)
-    async with house(filled) as running:
+    async with harness(filled) as running:
         parts = (await running.shop("GET", f"/v2/orders/{number}?{FULL}")).json()["consignments"]
         bare = (await running.shop("GET", f"/v2/orders/{number}?include=consignments.shipping")).json()["consignments"]
     (shipping,), (pickup,), (download,) = parts["shipping"], parts["pickups"], parts["downloads"]
@@ -134,10 +134,10 @@ async def test_lines_come_along_by_kind_of_consignment(house: Any) -> None:
     assert "line_items" not in bare[0]["shipping"][0]
 
 
-async def test_a_consignment_shows_fifty_lines_and_says_so(house: Any) -> None:
+async def test_a_consignment_shows_fifty_lines_and_says_so(harness: Any) -> None:
     filled = store()
     number = filled.orders.place(1, [{"sku": "MUG"}] * 60)
-    async with house(filled) as running:
+    async with harness(filled) as running:
         (order,) = (await running.shop("GET", f"/v2/orders?{FULL}&min_id={number}")).json()
         every = (await running.shop("GET", f"/v2/orders/{number}/products?limit=250")).json()
         second = (await running.shop("GET", f"/v2/orders/{number}/products?page=2")).json()
@@ -149,9 +149,9 @@ async def test_a_consignment_shows_fifty_lines_and_says_so(house: Any) -> None:
     assert "__warning__" not in first["consignments"]["shipping"][0]
 
 
-async def test_shipments_are_told_apart_from_the_order(house: Any) -> None:
+async def test_shipments_are_told_apart_from_the_order(harness: Any) -> None:
     filled = store()
-    async with house(filled) as running:
+    async with harness(filled) as running:
         none = await running.shop("GET", f"/v2/orders/{FIRST}/shipments")
         filled.orders.ship(FIRST, {2: 1}, carrier="ups", tracking_number="1Z9", link="https://track.example/1Z9")
         (shipment,) = (await running.shop("GET", f"/v2/orders/{FIRST}/shipments")).json()
@@ -180,7 +180,7 @@ async def test_shipments_are_told_apart_from_the_order(house: Any) -> None:
         ("is_deleted=true", [104]),
     ],
 )
-async def test_orders_are_filtered_and_sorted(house: Any, query: str, numbers: list[int]) -> None:
+async def test_orders_are_filtered_and_sorted(harness: Any, query: str, numbers: list[int]) -> None:
     filled = store()
     for seconds in (100, 200, 300):
         with filled.at(AT + seconds):
@@ -188,16 +188,16 @@ async def test_orders_are_filtered_and_sorted(house: Any, query: str, numbers: l
     with filled.at(AT + 200):
         filled.orders.cancel(103)
     filled.orders.archive(104)
-    async with house(filled) as running:
+    async with harness(filled) as running:
         answer = await running.shop("GET", f"/v2/orders?{query}")
     assert [order["id"] for order in answer.json()] == numbers
 
 
-async def test_an_archived_order_is_counted_nowhere_but_answers(house: Any) -> None:
+async def test_an_archived_order_is_counted_nowhere_but_answers(harness: Any) -> None:
     filled = store()
     filled.orders.place(0, [{"sku": "MUG"}])
     filled.orders.archive(FIRST)
-    async with house(filled) as running:
+    async with harness(filled) as running:
         answer = (await running.shop("GET", f"/v2/orders/{FIRST}")).json()
         counted = (await running.shop("GET", "/v2/orders/count")).json()
         statuses = (await running.shop("GET", "/v2/order_statuses")).json()
@@ -223,15 +223,15 @@ async def test_an_archived_order_is_counted_nowhere_but_answers(house: Any) -> N
         ("/v2/nothing", 404),
     ],
 )
-async def test_refusals_are_arrays_and_nothing_is_no_content(house: Any, path: str, status: int) -> None:
-    async with house(store()) as running:
+async def test_refusals_are_arrays_and_nothing_is_no_content(harness: Any, path: str, status: int) -> None:
+    async with harness(store()) as running:
         answer = await running.shop("GET", path)
     assert answer.status_code == status
     assert status == 204 or answer.json()[0]["status"] == status
 
 
-async def test_an_order_is_edited_over_http(house: Any) -> None:
-    async with house(store()) as running:
+async def test_an_order_is_edited_over_http(harness: Any) -> None:
+    async with harness(store()) as running:
         control = f"{running.sandbox.bigcommerce.url}/_sandbox"
         lines = [{"sku": "MUG", "quantity": 2}]
         placed = {"edit": "orders.place", "arguments": {"customer_id": 1, "lines": lines, "cart_id": CART}}

@@ -143,9 +143,9 @@ async def furnish(running: Any) -> None:
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "place"), REFUSED)
 async def test_a_problem_names_the_place_and_changes_nothing(
-    house: Any, *, method: str, path: str, body: Any, status: int, place: str | None
+    harness: Any, *, method: str, path: str, body: Any, status: int, place: str | None
 ) -> None:
-    async with house() as running:
+    async with harness() as running:
         await furnish(running)
         before = running.sandbox.sparklayer.state.comparable()
         answer = await running.site(method, f"/api/v1/{path}", body)
@@ -169,8 +169,8 @@ async def test_a_problem_names_the_place_and_changes_nothing(
         ([{"sku": "A", "pricing": [{"quantity": 1, "price": 1}] * 2}], [(0, "pricing")]),
     ],
 )
-async def test_refused_prices_are_a_bare_list_of_lines(house: Any, entries: Any, lines: list[Any]) -> None:
-    async with house() as running:
+async def test_refused_prices_are_a_bare_list_of_lines(harness: Any, entries: Any, lines: list[Any]) -> None:
+    async with harness() as running:
         await furnish(running)
         answer = await running.site("PATCH", PRICES, entries)
         assert running.sandbox.sparklayer.state.prices.writes == 0
@@ -178,8 +178,8 @@ async def test_refused_prices_are_a_bare_list_of_lines(house: Any, entries: Any,
     assert [(line["line"], line["field"]) for line in answer.json()] == lines
 
 
-async def test_prices_replace_those_of_their_sku_only(house: Any) -> None:
-    async with house() as running:
+async def test_prices_replace_those_of_their_sku_only(harness: Any) -> None:
+    async with harness() as running:
         await furnish(running)
         prices = running.sandbox.sparklayer.state
         both = [
@@ -198,9 +198,9 @@ async def test_prices_replace_those_of_their_sku_only(house: Any) -> None:
     assert rows.json() == [{"sku": "B/1", "quantity": 1, "price": 3}]
 
 
-async def test_stock_is_kept_by_sku_and_location(house: Any) -> None:
+async def test_stock_is_kept_by_sku_and_location(harness: Any) -> None:
     options = SparkLayerOptions(locations=(("main", "Main"), ("attic", "Attic")))
-    async with house(sparklayer=options) as running:
+    async with harness(sparklayer=options) as running:
         levels = [STOCK | {"min_stock_level": -9}, {"sku": "J-S", "stock_level": 2, "stock_location_id": "sl_2"}]
         await running.site("POST", "/api/v1/batch-update-stock", levels)
         await running.site("POST", "/api/v1/batch-update-stock", [STOCK])
@@ -218,8 +218,8 @@ async def test_stock_is_kept_by_sku_and_location(house: Any) -> None:
     assert fetched.json() == [{"sku": "J-S", "stock_levels": [here, there]}]
 
 
-async def test_stock_terms_that_are_left_out_are_cleared(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(locations=(("main", "Main"), ("attic", "Attic")))) as running:
+async def test_stock_terms_that_are_left_out_are_cleared(harness: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(locations=(("main", "Main"), ("attic", "Attic")))) as running:
         state = running.sandbox.sparklayer.state
         there = {"sku": "J-S", "stock_level": 2, "stock_location_external_id": "attic"}
         terms = {"restock_date": "2027-01-01", "min_stock_level": -9}
@@ -235,8 +235,8 @@ async def test_stock_terms_that_are_left_out_are_cleared(house: Any) -> None:
     assert none["stock_terms"] == {}
 
 
-async def test_rules_and_recommended_prices_are_replaced_whole(house: Any) -> None:
-    async with house() as running:
+async def test_rules_and_recommended_prices_are_replaced_whole(harness: Any) -> None:
+    async with harness() as running:
         sent = [SMALL | {"rrp": [RRP], "settings": [BASE | {"pack_size": 6}]}]
         await running.site("POST", "/api/v1/products", JUMPER | {"variants": sent})
         await running.site("PATCH", "/api/v1/variants/11", {"settings": [BASE]})
@@ -244,8 +244,8 @@ async def test_rules_and_recommended_prices_are_replaced_whole(house: Any) -> No
     assert (held["rrp"], held["settings"]) == ([RRP], [BASE])
 
 
-async def test_a_price_list_tells_how_its_prices_are_shown(house: Any) -> None:
-    async with house() as running:
+async def test_a_price_list_tells_how_its_prices_are_shown(harness: Any) -> None:
+    async with harness() as running:
         await running.site("POST", "/api/v1/price-lists", LIST)
         made = await running.site("PATCH", "/api/v1/price-lists/trade", {"tax_inclusive_display": True})
         named = await running.site("PATCH", "/api/v1/price-lists/trade", {"name": "Net"})
@@ -257,8 +257,8 @@ async def test_a_price_list_tells_how_its_prices_are_shown(house: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ["merge", "replace"])
-async def test_patch_merges_or_replaces_variants(house: Any, mode: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(variants=mode)) as running:
+async def test_patch_merges_or_replaces_variants(harness: Any, mode: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(variants=mode)) as running:
         await running.site("POST", "/api/v1/products", JUMPER | {"variants": [SMALL, MEDIUM]})
         answer = await running.site("PATCH", "/api/v1/products/1", {"variants": [{"external_id": "11", "sku": "X"}]})
         reused = await running.site("PATCH", "/api/v1/products/1", {"variants": [{"external_id": "13", "sku": "J-M"}]})
@@ -268,8 +268,8 @@ async def test_patch_merges_or_replaces_variants(house: Any, mode: Any) -> None:
     assert reused.status_code == (409 if mode == "merge" else 200)
 
 
-async def test_a_sku_must_be_free_when_its_turn_comes(house: Any) -> None:
-    async with house() as running:
+async def test_a_sku_must_be_free_when_its_turn_comes(harness: Any) -> None:
+    async with harness() as running:
         await running.site("POST", "/api/v1/products", JUMPER | {"variants": [SMALL, MEDIUM]})
 
         async def patch(*variants: tuple[str, str]) -> int:
@@ -282,8 +282,8 @@ async def test_a_sku_must_be_free_when_its_turn_comes(house: Any) -> None:
         assert await patch(("12", "J-S")) == 200
 
 
-async def test_a_discontinued_variant_still_owns_its_sku(house: Any) -> None:
-    async with house() as running:
+async def test_a_discontinued_variant_still_owns_its_sku(harness: Any) -> None:
+    async with harness() as running:
         await running.site("POST", "/api/v1/products", JUMPER | {"variants": [SMALL]})
         await running.site("PATCH", "/api/v1/variants/11", {"status": "discontinued"})
         other = JUMPER | {"external_id": "2", "variants": [{"external_id": "21", "sku": "J-S"}]}
@@ -292,8 +292,8 @@ async def test_a_discontinued_variant_still_owns_its_sku(house: Any) -> None:
         assert (await running.site("POST", "/api/v1/products", other)).status_code == 200
 
 
-async def test_internal_and_external_ids_lead_to_the_same_product(house: Any) -> None:
-    async with house() as running:
+async def test_internal_and_external_ids_lead_to_the_same_product(harness: Any) -> None:
+    async with harness() as running:
         odd = JUMPER | {"external_id": "a/b c", "variants": [SMALL]}
         made = (await running.site("POST", "/api/v1/products", odd)).json()
         by_external = (await running.site("GET", "/api/v1/products/a%2Fb%20c")).json()
@@ -303,16 +303,16 @@ async def test_internal_and_external_ids_lead_to_the_same_product(house: Any) ->
     assert variant == made["variants"][0]
 
 
-async def test_the_status_of_a_duplicate_and_the_body_of_a_problem_are_switches(house: Any) -> None:
+async def test_the_status_of_a_duplicate_and_the_body_of_a_problem_are_switches(harness: Any) -> None:
     options = SparkLayerOptions(duplicate_status=422, problem_bodies=False)
-    async with house(sparklayer=options) as running:
+    async with harness(sparklayer=options) as running:
         await furnish(running)
         answer = await running.site("POST", "/api/v1/products", JUMPER | {"external_id": "taken"})
     assert (answer.status_code, answer.content) == (422, b"")
 
 
-async def test_writes_are_counted_and_kept_when_wanted(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(journal=True)) as running:
+async def test_writes_are_counted_and_kept_when_wanted(harness: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(journal=True)) as running:
         await running.site("POST", "/api/v1/products", JUMPER)
         await running.site("PATCH", "/api/v1/products/1", {"title": "Pullover"})
         await running.site("PATCH", "/api/v1/products/1", {"title": None})
@@ -322,8 +322,8 @@ async def test_writes_are_counted_and_kept_when_wanted(house: Any) -> None:
     assert site.statistics.calls["PATCH /api/v1/products/{product_id}"] == 2
 
 
-async def test_settings_may_be_written_when_the_switch_says_so(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(settings_writable=True)) as running:
+async def test_settings_may_be_written_when_the_switch_says_so(harness: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(settings_writable=True)) as running:
         assert (await running.site("GET", "/api/v1/store-currency")).status_code == 404
         row = {"key": "baseCurrency", "value": "EUR"}
         assert (await running.site("PATCH", "/api/v1/settings", [row])).status_code == 204
@@ -332,29 +332,29 @@ async def test_settings_may_be_written_when_the_switch_says_so(house: Any) -> No
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
-async def test_the_status_of_refused_settings_is_a_switch(house: Any, status: int) -> None:
-    async with house(sparklayer=SparkLayerOptions(settings_refusal=status)) as running:
+async def test_the_status_of_refused_settings_is_a_switch(harness: Any, status: int) -> None:
+    async with harness(sparklayer=SparkLayerOptions(settings_refusal=status)) as running:
         answer = await running.site("PATCH", "/api/v1/settings", [{"key": "baseCurrency", "value": "EUR"}])
         assert running.sandbox.sparklayer.state.settings.currency is None
     assert (answer.status_code, answer.json()["status"]) == (status, status)
 
 
-async def test_a_store_currency_that_is_set_stays(house: Any) -> None:
-    async with house() as running:
+async def test_a_store_currency_that_is_set_stays(harness: Any) -> None:
+    async with harness() as running:
         for currency, status in (("GBP", 200), ("GBP", 200), ("EUR", 409)):
             answer = await running.site("PUT", "/api/v1/store-currency", {"currency_code": currency})
             assert answer.status_code == status
         assert (await running.site("GET", "/api/v1/store-currency")).json() == {"currency_code": "GBP"}
 
 
-async def test_writable_settings_need_a_currency(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(settings_writable=True)) as running:
+async def test_writable_settings_need_a_currency(harness: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(settings_writable=True)) as running:
         answer = await running.site("PATCH", "/api/v1/settings", [{"key": "baseCurrency", "value": 5}])
     assert (answer.status_code, answer.json()["errors"][0]["property"]) == (400, "[0].value")
 
 
-async def test_price_lists_come_in_pages(house: Any) -> None:
-    async with house() as running:
+async def test_price_lists_come_in_pages(harness: Any) -> None:
+    async with harness() as running:
         for slug in ("a", "b", "c"):
             source = "platform" if slug == "c" else "integration"
             await running.site("POST", "/api/v1/price-lists", LIST | {"slug": slug, "source": source})

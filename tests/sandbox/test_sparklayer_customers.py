@@ -89,9 +89,9 @@ async def furnish(running: Any) -> None:
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "place"), REFUSED)
 async def test_a_problem_names_the_place_and_changes_nothing(
-    house: Any, *, method: str, path: str, body: Any, status: int, place: str | None
+    harness: Any, *, method: str, path: str, body: Any, status: int, place: str | None
 ) -> None:
-    async with house(sparklayer=SparkLayerOptions(groups=("vip",))) as running:
+    async with harness(sparklayer=SparkLayerOptions(groups=("vip",))) as running:
         await furnish(running)
         state = running.sandbox.sparklayer.state
         before = state.comparable()
@@ -103,8 +103,8 @@ async def test_a_problem_names_the_place_and_changes_nothing(
     assert [error["property"] for error in problem.get("errors", [])] == ([] if place is None else [place])
 
 
-async def test_a_customer_is_made_and_found_by_every_lookup(house: Any) -> None:
-    async with house() as running:
+async def test_a_customer_is_made_and_found_by_every_lookup(harness: Any) -> None:
+    async with harness() as running:
         made = await running.site("PUT", ONE, ANN | {"payment_on_account": CREDIT, "role": "main"})
         found = [
             (await running.site("GET", f"{CUSTOMERS}/{path}")).json()
@@ -137,8 +137,8 @@ LEFT_OUT: dict[str, Any] = {
 }
 
 
-async def test_a_put_clears_what_it_leaves_out(house: Any) -> None:
-    async with house() as running:
+async def test_a_put_clears_what_it_leaves_out(harness: Any) -> None:
+    async with harness() as running:
         await furnish(running)
         await running.site("PUT", ONE, ANN | LEFT_OUT | {"group": "vip", "payment_on_account": CREDIT})
         before = (await running.site("GET", ONE)).json()
@@ -149,8 +149,8 @@ async def test_a_put_clears_what_it_leaves_out(house: Any) -> None:
     assert after["payment_on_account"] == {"balance": 5.5}, "the balance is SparkLayer's own"
 
 
-async def test_the_balance_of_a_payment_on_account_stays_unless_it_is_written(house: Any) -> None:
-    async with house() as running:
+async def test_the_balance_of_a_payment_on_account_stays_unless_it_is_written(harness: Any) -> None:
+    async with harness() as running:
         await running.site("PUT", ONE, ANN | {"payment_on_account": CREDIT})
         kept = (await running.site("PUT", ONE, ANN | {"payment_on_account": {"credit_limit": 7}})).json()
         written = (await running.site("PUT", ONE, ANN | {"payment_on_account": {"balance": 1}})).json()
@@ -158,8 +158,8 @@ async def test_the_balance_of_a_payment_on_account_stays_unless_it_is_written(ho
     assert written["payment_on_account"] == {"balance": 1}
 
 
-async def test_an_address_keeps_its_id_and_one_that_is_left_out_is_free(house: Any) -> None:
-    async with house() as running:
+async def test_an_address_keeps_its_id_and_one_that_is_left_out_is_free(harness: Any) -> None:
+    async with harness() as running:
         await furnish(running)
         before = (await running.site("PUT", ONE, ANN | {"addresses": [HOME, NAMELESS, WORK]})).json()["addresses"]
         kept = [WORK | {"city": "Hull"}, NAMELESS | {"id": before[1]["id"]}]
@@ -169,8 +169,8 @@ async def test_an_address_keeps_its_id_and_one_that_is_left_out_is_free(house: A
     assert (after[0]["city"], taken.status_code) == ("Hull", 200)
 
 
-async def test_a_default_address_may_be_named_by_its_external_id(house: Any) -> None:
-    async with house() as running:
+async def test_a_default_address_may_be_named_by_its_external_id(harness: Any) -> None:
+    async with harness() as running:
         made = (await running.site("PUT", ONE, ANN | {"default_billing_address_id": "12"})).json()
         state = running.sandbox.sparklayer.state
         assert made["default_billing_address_id"] == made["addresses"][1]["id"]
@@ -181,8 +181,8 @@ async def test_a_default_address_may_be_named_by_its_external_id(house: Any) -> 
 
 
 @pytest.mark.parametrize("parent", ["1", "cu_1"])
-async def test_a_deleted_customer_leaves_orphans_and_frees_what_it_had(house: Any, parent: str) -> None:
-    async with house() as running:
+async def test_a_deleted_customer_leaves_orphans_and_frees_what_it_had(harness: Any, parent: str) -> None:
+    async with harness() as running:
         await furnish(running)
         child = (await running.site("PUT", TWO, BOB | {"parent_customer_id": parent})).json()
         assert child["parent_customer_id"] == parent
@@ -193,8 +193,8 @@ async def test_a_deleted_customer_leaves_orphans_and_frees_what_it_had(house: An
         assert running.sandbox.sparklayer.state.customers.removals == 1
 
 
-async def test_an_email_keeps_its_case_and_can_move_on(house: Any) -> None:
-    async with house() as running:
+async def test_an_email_keeps_its_case_and_can_move_on(harness: Any) -> None:
+    async with harness() as running:
         await furnish(running)
         told = await running.site("PUT", ONE, ANN | {"email": "Ann@Example.com"})
         await running.site("PUT", ONE, ANN | {"email": "other@example.com"})
@@ -202,8 +202,8 @@ async def test_an_email_keeps_its_case_and_can_move_on(house: Any) -> None:
     assert (told.json()["email"], moved.status_code) == ("Ann@Example.com", 200)
 
 
-async def test_a_customer_of_nobody_is_linked_by_its_email(house: Any) -> None:
-    async with house() as running:
+async def test_a_customer_of_nobody_is_linked_by_its_email(harness: Any) -> None:
+    async with harness() as running:
         by_email = f"{CUSTOMERS}/email/ann@example.com"
         made = (await running.site("PUT", by_email, {"email": "ann@example.com", "price_lists": ["trade"]})).json()
         linked = (await running.site("PUT", by_email, ANN)).json()
@@ -211,8 +211,8 @@ async def test_a_customer_of_nobody_is_linked_by_its_email(house: Any) -> None:
     assert (linked["id"], linked["external_id"]) == (made["id"], "1")
 
 
-async def test_writes_are_kept_when_wanted(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(journal=True)) as running:
+async def test_writes_are_kept_when_wanted(harness: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(journal=True)) as running:
         await furnish(running)
         await running.site("PUT", TWO, BOB | {"group": "vip"})
         await running.site("PUT", TWO, BOB | {"group": None})
@@ -220,8 +220,8 @@ async def test_writes_are_kept_when_wanted(house: Any) -> None:
         assert journal == {"1": [ANN], "2": [BOB, BOB | {"group": "vip"}]}
 
 
-async def test_a_person_changes_and_deletes_behind_everybodys_back(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(journal=True)) as running:
+async def test_a_person_changes_and_deletes_behind_everybodys_back(harness: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(journal=True)) as running:
         await furnish(running)
         customers = running.sandbox.sparklayer.state.customers
         customers.edit("1", group="vip", payment_on_account={"balance": 9})

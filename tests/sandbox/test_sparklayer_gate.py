@@ -8,22 +8,22 @@ from daemon.sandbox.message import Refused
 from daemon.sandbox.sparklayer.gate import Bucket
 
 
-async def test_a_form_gets_no_token(house: Any) -> None:
-    async with house() as running:
+async def test_a_form_gets_no_token(harness: Any) -> None:
+    async with harness() as running:
         form = {"grant_type": "client_credentials", "client_id": "sandbox-client", "client_secret": "sandbox-key"}
         assert (await running.site("POST", "/api/auth/token", data=form)).status_code == 400
         assert (await running.site("POST", "/api/auth/token", form | {"client_secret": "no"})).status_code == 401
 
 
 @pytest.mark.parametrize("headers", [{"Site-Id": "another"}, {"Site-Id": ""}, {"Authorization": "Bearer no"}])
-async def test_every_call_needs_site_and_token(house: Any, headers: dict[str, str]) -> None:
-    async with house() as running:
+async def test_every_call_needs_site_and_token(harness: Any, headers: dict[str, str]) -> None:
+    async with harness() as running:
         assert (await running.site("GET", "/api/v1/price-lists")).status_code == 200
         assert (await running.site("GET", "/api/v1/price-lists", headers=headers)).status_code == 401
 
 
-async def test_tokens_expire_and_can_be_revoked(house: Any) -> None:
-    async with house() as running:
+async def test_tokens_expire_and_can_be_revoked(harness: Any) -> None:
+    async with harness() as running:
         tokens = running.sandbox.sparklayer.tokens
         tokens.revoke()
         assert (await running.site("GET", "/api/v1/price-lists")).status_code == 401

@@ -147,9 +147,9 @@ async def furnish(running: Any) -> None:
 
 @pytest.mark.parametrize(("method", "path", "content", "status", "places"), REFUSED)
 async def test_a_problem_names_the_places_and_changes_nothing(
-    house: Any, *, method: str, path: str, content: Any, status: int, places: list[str]
+    harness: Any, *, method: str, path: str, content: Any, status: int, places: list[str]
 ) -> None:
-    async with house() as running:
+    async with harness() as running:
         await furnish(running)
         state = running.sandbox.sparklayer.state
         before = state.comparable()
@@ -162,17 +162,17 @@ async def test_a_problem_names_the_places_and_changes_nothing(
 
 
 @pytest.mark.parametrize("path", [HERE, "/platform/1001", "/internal/ERP-1", "/visible/%231001"])
-async def test_a_purchase_is_found_by_each_of_its_names(house: Any, path: str) -> None:
+async def test_a_purchase_is_found_by_each_of_its_names(harness: Any, path: str) -> None:
     ids = {"sparklayer": CART, "platform": "1001", "internal": "ERP-1", "visible": "#1001"}
-    async with house() as running:
+    async with harness() as running:
         made = await running.site("PUT", PURCHASES + path, body(purchase_identifiers=ids))
         found = await running.site("GET", PURCHASES + path)
     assert (made.status_code, found.json()["purchase_identifiers"]) == (200, ids)
     assert made.json() == found.json()
 
 
-async def test_a_put_replaces_everything(house: Any) -> None:
-    async with house() as running:
+async def test_a_put_replaces_everything(harness: Any) -> None:
+    async with harness() as running:
         await running.site("PUT", PURCHASES + HERE, body(customer_reference="PO-1", total_paid=money("3")))
         bare = body(packages=[], custom_fields=[], metadata=[], accounting_files=[], purchase_identifiers={})
         told = (await running.site("PUT", PURCHASES + HERE, bare)).json()
@@ -181,11 +181,11 @@ async def test_a_put_replaces_everything(house: Any) -> None:
     assert not {"customer_reference", "total_paid"} & told.keys()
 
 
-async def test_totals_are_calculated_exactly(house: Any) -> None:
+async def test_totals_are_calculated_exactly(harness: Any) -> None:
     gross = [line(total_gross=money("0.10"), total_net=money("99")), line(total_gross=money("0.20"))]
     shipping = {"name": "Post", "line_total": {"total_gross": money("4.005")}}
     packages = [{"type": "shipped", "line_items": gross, "shipping_method": shipping}, {"type": "complete"}]
-    async with house() as running:
+    async with harness() as running:
         told = (await running.site("PUT", PURCHASES + HERE, body(packages=packages))).json()
         open_one = (await running.site("PUT", PURCHASES + HERE, package(type="returned"))).json()
         unpriced = await running.site("PUT", PURCHASES + HERE, without("currency_code"))
@@ -194,7 +194,7 @@ async def test_totals_are_calculated_exactly(house: Any) -> None:
     assert (unpriced.status_code, "calculated_total" in unpriced.json()) == (200, False)
 
 
-async def test_tracking_and_an_inferred_customer_are_taken(house: Any) -> None:
+async def test_tracking_and_an_inferred_customer_are_taken(harness: Any) -> None:
     shipment = {
         "carrier": "DPD",
         "carrier_id": "dpd",
@@ -203,13 +203,13 @@ async def test_tracking_and_an_inferred_customer_are_taken(house: Any) -> None:
     }
     people = {"sparklayer": "cu_1", "sparklayer_impersonator": "cu_2", "sparklayer_sales_rep": "cu_3", "platform": "7"}
     sent = package(shipments=[shipment]) | {"customer_identifiers": people}
-    async with house() as running:
+    async with harness() as running:
         told = (await running.site("PUT", PURCHASES + HERE, sent)).json()
     assert (told["packages"][0]["shipments"], told["customer_identifiers"]) == ([shipment], people)
 
 
-async def test_a_deleted_purchase_is_gone(house: Any) -> None:
-    async with house() as running:
+async def test_a_deleted_purchase_is_gone(harness: Any) -> None:
+    async with harness() as running:
         await furnish(running)
         assert (await running.site("DELETE", f"{PURCHASES}/platform/1001")).status_code == 204
         assert (await running.site("GET", PURCHASES + HERE)).status_code == 404
@@ -217,8 +217,8 @@ async def test_a_deleted_purchase_is_gone(house: Any) -> None:
         assert (len(purchases.purchases), purchases.removals) == (1, 1)
 
 
-async def test_the_newest_come_first_in_pages(house: Any) -> None:
-    async with house() as running:
+async def test_the_newest_come_first_in_pages(harness: Any) -> None:
+    async with harness() as running:
         for number in range(5):
             await running.site("PUT", f"{PURCHASES}/platform/{number}", named(platform=str(number)))
         pages = [
@@ -228,8 +228,8 @@ async def test_the_newest_come_first_in_pages(house: Any) -> None:
     assert pages == [["4", "3", "2", "1", "0"], ["4", "3"], ["2", "1"], ["0"], []]
 
 
-async def test_an_order_of_the_storefront_has_what_must_be_carried_over(house: Any) -> None:
-    async with house() as running:
+async def test_an_order_of_the_storefront_has_what_must_be_carried_over(harness: Any) -> None:
+    async with harness() as running:
         purchases = running.sandbox.sparklayer.state.purchases
         ordered = [{"sku": "MUG", "quantity": 3, "price": "7.50"}, {"sku": "J-S"}]
         purchases.place(CART, customer="cu_5", reference="PO-77", lines=ordered)
@@ -252,8 +252,8 @@ async def test_an_order_of_the_storefront_has_what_must_be_carried_over(house: A
     assert again.status_code == 200, "what it answers, but for what it calculates, it takes back"
 
 
-async def test_a_cart_is_a_uuid_and_ordered_once(house: Any) -> None:
-    async with house() as running:
+async def test_a_cart_is_a_uuid_and_ordered_once(harness: Any) -> None:
+    async with harness() as running:
         purchases = running.sandbox.sparklayer.state.purchases
         purchases.place(CART)
         for cart in (CART, "1001"):
@@ -262,15 +262,15 @@ async def test_a_cart_is_a_uuid_and_ordered_once(house: Any) -> None:
         assert len(purchases.purchases) == 1
 
 
-async def test_writes_are_kept_when_wanted(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(journal=True)) as running:
+async def test_writes_are_kept_when_wanted(harness: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(journal=True)) as running:
         await running.site("PUT", PURCHASES + HERE, body())
         await running.site("PUT", PURCHASES + HERE, body(type="basket"))
         assert running.sandbox.sparklayer.state.purchases.journal == {CART: [body()]}
 
 
-async def test_a_person_may_change_what_is_held_in_place(house: Any) -> None:
-    async with house() as running:
+async def test_a_person_may_change_what_is_held_in_place(harness: Any) -> None:
+    async with harness() as running:
         await furnish(running)
         purchases = running.sandbox.sparklayer.state.purchases
         held = purchases.find("platform", "1001")

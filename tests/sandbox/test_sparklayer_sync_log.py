@@ -9,15 +9,15 @@ from daemon.sandbox import SparkLayerOptions
 LOG = "/api/v1/sync-log/bigcommerce/products"
 
 
-async def test_the_sync_log_needs_a_full_sync_first(house: Any) -> None:
-    async with house() as running:
+async def test_the_sync_log_needs_a_full_sync_first(harness: Any) -> None:
+    async with harness() as running:
         for method, path, body in (("GET", LOG, None), ("GET", f"{LOG}/errors", None), ("PATCH", LOG, {})):
             assert (await running.site(method, path, body)).status_code == 404
 
 
-async def test_put_clears_and_patch_keeps(house: Any) -> None:
+async def test_put_clears_and_patch_keeps(harness: Any) -> None:
     when, later = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
-    async with house() as running:
+    async with harness() as running:
         errors = [{"external_id": "1", "title": "old"}, {"external_id": "2"}]
         full = {"started_full_sync": when, "last_full_sync": when, "last_full_sync_succeeded": True, "errors": errors}
         assert (await running.site("PUT", LOG, full)).status_code == 200
@@ -60,8 +60,8 @@ async def test_put_clears_and_patch_keeps(house: Any) -> None:
         ("PATCH", {"resolved": ["1"]}),
     ],
 )
-async def test_an_unfit_sync_log_call_is_refused_and_changes_nothing(house: Any, method: str, body: Any) -> None:
-    async with house() as running:
+async def test_an_unfit_sync_log_call_is_refused_and_changes_nothing(harness: Any, method: str, body: Any) -> None:
+    async with harness() as running:
         await running.site("PUT", LOG, {"errors": [{"external_id": "standing"}]})
         assert (await running.site(method, LOG, body)).status_code == 400
         errors = (await running.site("GET", f"{LOG}/errors")).json()["errors"]
@@ -69,8 +69,8 @@ async def test_an_unfit_sync_log_call_is_refused_and_changes_nothing(house: Any,
     assert errors == [{"external_id": "standing"}]
 
 
-async def test_the_name_of_the_resolved_ids_is_a_switch(house: Any) -> None:
-    async with house(sparklayer=SparkLayerOptions(resolved_field="resolved")) as running:
+async def test_the_name_of_the_resolved_ids_is_a_switch(harness: Any) -> None:
+    async with harness(sparklayer=SparkLayerOptions(resolved_field="resolved")) as running:
         await running.site("PUT", LOG, {"errors": [{"external_id": "1"}]})
         assert (await running.site("PATCH", LOG, {"synced_external_ids": ["1"]})).status_code == 400
         assert (await running.site("PATCH", LOG, {"resolved": ["1"]})).status_code == 200
@@ -78,14 +78,14 @@ async def test_the_name_of_the_resolved_ids_is_a_switch(house: Any) -> None:
 
 
 @pytest.mark.parametrize(("known", "status"), [(None, 200), (("products", "customers"), 400)])
-async def test_which_data_types_have_a_log_is_a_switch(house: Any, known: Any, status: int) -> None:
-    async with house(sparklayer=SparkLayerOptions(data_types=known)) as running:
+async def test_which_data_types_have_a_log_is_a_switch(harness: Any, known: Any, status: int) -> None:
+    async with harness(sparklayer=SparkLayerOptions(data_types=known)) as running:
         assert (await running.site("PUT", LOG, {})).status_code == 200
         assert (await running.site("PUT", "/api/v1/sync-log/bigcommerce/purchases", {})).status_code == status
 
 
-async def test_a_wipe_forgets_every_log_and_is_counted(house: Any) -> None:
-    async with house() as running:
+async def test_a_wipe_forgets_every_log_and_is_counted(harness: Any) -> None:
+    async with harness() as running:
         for path in (LOG, "/api/v1/sync-log/bigcommerce/customers", "/api/v1/sync-log/erp/products"):
             await running.site("PUT", path, {"errors": [{"external_id": "1"}]})
         log = running.sandbox.sparklayer.state.sync_log

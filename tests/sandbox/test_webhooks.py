@@ -32,14 +32,14 @@ async def register(running: Any, destination: str, scope: str = "store/product/*
         {"is_active": "yes"},
     ],
 )
-async def test_an_unfit_hook_is_refused(house: Any, change: dict[str, Any]) -> None:
+async def test_an_unfit_hook_is_refused(harness: Any, change: dict[str, Any]) -> None:
     hook = {"scope": "store/product/*", "destination": "http://127.0.0.1:1/", "is_active": True}
-    async with house() as running:
+    async with harness() as running:
         assert (await running.shop("POST", "/v3/hooks", hook | change)).status_code == 422
 
 
-async def test_one_hook_per_scope_and_destination_and_ten_per_scope(house: Any) -> None:
-    async with house() as running:
+async def test_one_hook_per_scope_and_destination_and_ten_per_scope(harness: Any) -> None:
+    async with harness() as running:
         for number in range(10):
             await register(running, f"http://127.0.0.1:1/{number}")
         for path in ("0", "another"):
@@ -47,8 +47,8 @@ async def test_one_hook_per_scope_and_destination_and_ten_per_scope(house: Any) 
             assert (await running.shop("POST", "/v3/hooks", hook)).status_code == 422
 
 
-async def test_hooks_are_listed_changed_and_removed(house: Any) -> None:
-    async with house() as running:
+async def test_hooks_are_listed_changed_and_removed(harness: Any) -> None:
+    async with harness() as running:
         hook = await register(running, "http://127.0.0.1:1/")
         changed = await running.shop("PUT", f"/v3/hooks/{hook}", {"is_active": False})
         listed = await running.shop("GET", "/v3/hooks?is_active=false&scope=store/product/*")
@@ -63,8 +63,8 @@ async def test_hooks_are_listed_changed_and_removed(house: Any) -> None:
     assert gone.status_code == 404
 
 
-async def test_a_delivery_is_an_envelope_with_our_headers_and_a_signature(house: Any, receiver: Any) -> None:
-    async with house() as running:
+async def test_a_delivery_is_an_envelope_with_our_headers_and_a_signature(harness: Any, receiver: Any) -> None:
+    async with harness() as running:
         await register(running, receiver.url)
         running.store.set_title(1, "Pullover")
         await running.sandbox.bigcommerce.webhooks.settled()
@@ -79,9 +79,9 @@ async def test_a_delivery_is_an_envelope_with_our_headers_and_a_signature(house:
     Webhook(base64.b64encode(secret.encode()).decode()).verify(request.body, dict(request.headers))
 
 
-async def test_a_refused_delivery_comes_again_with_the_same_id_and_body(house: Any, receiver: Any) -> None:
+async def test_a_refused_delivery_comes_again_with_the_same_id_and_body(harness: Any, receiver: Any) -> None:
     receiver.script = [503, 500, 204]
-    async with house(bigcommerce=AT_ONCE) as running:
+    async with harness(bigcommerce=AT_ONCE) as running:
         await register(running, receiver.url)
         running.store.set_title(1, "Pullover")
         webhooks = running.sandbox.bigcommerce.webhooks
@@ -90,9 +90,9 @@ async def test_a_refused_delivery_comes_again_with_the_same_id_and_body(house: A
     assert len({(request.body, request.headers["webhook-id"]) for request in receiver.received}) == 1
 
 
-async def test_after_48_hours_the_hook_is_switched_off_and_says_so_elsewhere(house: Any, receiver: Any) -> None:
+async def test_after_48_hours_the_hook_is_switched_off_and_says_so_elsewhere(harness: Any, receiver: Any) -> None:
     assert sum(RETRIES) == 173_040
-    async with house(bigcommerce=AT_ONCE) as running:
+    async with harness(bigcommerce=AT_ONCE) as running:
         hook = await register(running, "http://127.0.0.1:1/closed")
         await register(running, receiver.url, "store/hook/deliveryException")
         running.store.set_title(1, "Pullover")
@@ -113,8 +113,8 @@ async def test_after_48_hours_the_hook_is_switched_off_and_says_so_elsewhere(hou
         assert json.loads(receiver.received[-1].body)["scope"] == "store/product/updated"
 
 
-async def test_to_a_blocked_domain_nothing_is_sent(house: Any, receiver: Any) -> None:
-    async with house(bigcommerce=BigCommerceOptions(time_scale=1.0)) as running:
+async def test_to_a_blocked_domain_nothing_is_sent(harness: Any, receiver: Any) -> None:
+    async with harness(bigcommerce=BigCommerceOptions(time_scale=1.0)) as running:
         hook = await register(running, receiver.url)
         control = f"{running.sandbox.bigcommerce.url}/_sandbox/block"
         assert (await running.shop("POST", control, {"domain": "127.0.0.1"})).status_code == 204
@@ -140,8 +140,8 @@ async def test_a_block_ends(mock_clock: Any) -> None:
     assert blocklist.shown() == []
 
 
-async def test_by_hand_one_can_repeat_forge_and_date_back(house: Any, receiver: Any) -> None:
-    async with house() as running:
+async def test_by_hand_one_can_repeat_forge_and_date_back(harness: Any, receiver: Any) -> None:
+    async with harness() as running:
         await register(running, receiver.url)
         running.store.set_title(1, "Pullover")
         shop = running.sandbox.bigcommerce
@@ -161,8 +161,8 @@ async def test_by_hand_one_can_repeat_forge_and_date_back(house: Any, receiver: 
     assert not {"webhook-id", "x-secret"} & bare.headers.keys()
 
 
-async def test_a_kept_connection_that_died_costs_no_attempt(house: Any, receiver: Any) -> None:
-    async with house() as running:
+async def test_a_kept_connection_that_died_costs_no_attempt(harness: Any, receiver: Any) -> None:
+    async with harness() as running:
         await register(running, receiver.url)
         running.store.set_title(1, "A")
         webhooks = running.sandbox.bigcommerce.webhooks
@@ -173,9 +173,9 @@ async def test_a_kept_connection_that_died_costs_no_attempt(house: Any, receiver
     assert [(attempt.attempt, attempt.status) for attempt in webhooks.attempts] == [(1, 200), (1, 200)]
 
 
-async def test_a_removed_hook_is_not_tried_again(house: Any, receiver: Any) -> None:
+async def test_a_removed_hook_is_not_tried_again(harness: Any, receiver: Any) -> None:
     receiver.script = [500]
-    async with house(bigcommerce=AT_ONCE) as running:
+    async with harness(bigcommerce=AT_ONCE) as running:
         hook = await register(running, receiver.url)
         async with receiver.faults.hold("*") as held:
             running.store.set_title(1, "A")

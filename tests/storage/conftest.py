@@ -1,4 +1,4 @@
-"""A house on the storage without threads."""
+"""A harness on the storage without threads."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -7,26 +7,26 @@ import pytest
 
 from daemon.storage import tables
 from daemon.storage.database import InlineDatabase
-from tests.storage.house import House
+from tests.storage.harness import StorageHarness
 
 SQLITE_LIMIT = 32_766
 """What SQLite is built with unless somebody asked for more (SQLITE_MAX_VARIABLE_NUMBER)."""
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def harness() -> AsyncIterator[StorageHarness]:
     database = InlineDatabase()
-    yield await House.build(database)
+    yield await StorageHarness.build(database)
     database.close()
 
 
 @pytest.fixture
-def few_parameters(house: House, monkeypatch: pytest.MonkeyPatch) -> int:
+def few_parameters(harness: StorageHarness, monkeypatch: pytest.MonkeyPatch) -> int:
     """Have a statement take few parameters, and return how many."""
-    assert isinstance(house.storage, InlineDatabase)
+    assert isinstance(harness.storage, InlineDatabase)
     assert SQLITE_LIMIT - 100 > tables.PARAMETERS
     monkeypatch.setattr(tables, "PARAMETERS", 200)
-    driver = house.storage._engine.raw_connection().driver_connection
+    driver = harness.storage._engine.raw_connection().driver_connection
     assert isinstance(driver, sqlite3.Connection)
     driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 300)
     return 200

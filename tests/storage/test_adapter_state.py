@@ -8,14 +8,18 @@ from daemon.model import Site
 from daemon.platforms.adapter_state import AdapterState, Entry, MemoryAdapterState
 from daemon.storage import connections
 from daemon.storage.adapter_state import StoredAdapterState
-from tests.storage.house import House
+from tests.storage.harness import StorageHarness
 
 PRODUCTS, VARIANTS = "products", "variants"
 
 
 @pytest.fixture(params=["memory", "disk"])
-async def state(request: pytest.FixtureRequest, house: House) -> AdapterState:
-    return MemoryAdapterState() if request.param == "memory" else StoredAdapterState(house.storage, house.connection_id)
+async def state(request: pytest.FixtureRequest, harness: StorageHarness) -> AdapterState:
+    return (
+        MemoryAdapterState()
+        if request.param == "memory"
+        else StoredAdapterState(harness.storage, harness.connection_id)
+    )
 
 
 def entry(owner: str, text: str = "1", name: str = "rrp") -> Entry:
@@ -112,8 +116,8 @@ async def test_shelves_do_not_know_each_other(state: AdapterState) -> None:
     assert (await state.newest_scan_id(PRODUCTS), await state.newest_scan_id(VARIANTS)) == (0, 4)
 
 
-async def test_more_owners_than_a_statement_takes(few_parameters: int, house: House) -> None:
-    state = StoredAdapterState(house.storage, house.connection_id)
+async def test_more_owners_than_a_statement_takes(few_parameters: int, harness: StorageHarness) -> None:
+    state = StoredAdapterState(harness.storage, harness.connection_id)
     many = [str(number) for number in range(few_parameters * 3)]
     await state.put(PRODUCTS, [entry(owner) for owner in many], 1)
     assert (await look_up(state, *many)).keys() == set(many)
@@ -121,9 +125,9 @@ async def test_more_owners_than_a_statement_takes(few_parameters: int, house: Ho
     assert await owners(state) == ["0"]
 
 
-async def test_connections_do_not_see_each_others_notes(house: House) -> None:
-    other = await House.build(house.storage, "other")
-    ours, theirs = (StoredAdapterState(one.storage, one.connection_id) for one in (house, other))
+async def test_connections_do_not_see_each_others_notes(harness: StorageHarness) -> None:
+    other = await StorageHarness.build(harness.storage, "other")
+    ours, theirs = (StoredAdapterState(one.storage, one.connection_id) for one in (harness, other))
     await ours.put(PRODUCTS, [entry("1", "ours")], 1)
     await theirs.put(PRODUCTS, [entry("1", "theirs")], 5)
     assert (await ours.older(PRODUCTS, 6, 10), await theirs.older(PRODUCTS, 3, 10)) == (["1"], [])
@@ -132,8 +136,8 @@ async def test_connections_do_not_see_each_others_notes(house: House) -> None:
     assert await owners(theirs) == []
 
 
-async def test_a_connection_that_leaves_writes_no_notes_back(house: House) -> None:
-    state = StoredAdapterState(house.storage, house.connection_id)
-    await house.storage.write(connections.leave, connections.Leave(site=Site("test", "shop"), now=1.0))
+async def test_a_connection_that_leaves_writes_no_notes_back(harness: StorageHarness) -> None:
+    state = StoredAdapterState(harness.storage, harness.connection_id)
+    await harness.storage.write(connections.leave, connections.Leave(site=Site("test", "shop"), now=1.0))
     await state.put(PRODUCTS, [entry("1")], 1)
     assert await owners(state) == []

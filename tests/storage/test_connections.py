@@ -10,7 +10,7 @@ from daemon.model import ConnectionId, Site
 from daemon.storage import connections
 from daemon.storage.connections import TRANSITIONS, Adopt, Begin, Leave, Renew, Stored, Wipe
 from daemon.storage.tables import metadata
-from tests.storage.house import House
+from tests.storage.harness import StorageHarness
 
 SITE = Site("test", "shop")
 TABLES: list[Table] = [table for table in metadata.sorted_tables if "connection_id" in table.columns]
@@ -38,90 +38,90 @@ def _owners(conn: Connection) -> dict[str, set[int]]:
     return {table.name: set(conn.execute(select(table.c.connection_id)).scalars()) for table in TABLES}
 
 
-async def _begin(house: House, **more: Any) -> Stored:
+async def _begin(harness: StorageHarness, **more: Any) -> Stored:
     pending = Begin(site=SITE, platform="fake", encrypted=b"new", now=2.0, **more)
-    return await house.storage.write(connections.begin, pending)
+    return await harness.storage.write(connections.begin, pending)
 
 
-async def _leave(house: House) -> Stored | None:
-    return await house.storage.write(connections.leave, Leave(site=SITE, now=3.0))
+async def _leave(harness: StorageHarness) -> Stored | None:
+    return await harness.storage.write(connections.leave, Leave(site=SITE, now=3.0))
 
 
-async def _wipe(house: House, connection_id: ConnectionId) -> None:
-    await house.storage.write(connections.wipe, Wipe(id=connection_id, blank=b"blank"))
+async def _wipe(harness: StorageHarness, connection_id: ConnectionId) -> None:
+    await harness.storage.write(connections.wipe, Wipe(id=connection_id, blank=b"blank"))
 
 
-async def _all(house: House) -> list[Stored]:
-    return await house.storage.read(connections.of_site, SITE)
+async def _all(harness: StorageHarness) -> list[Stored]:
+    return await harness.storage.read(connections.of_site, SITE)
 
 
-async def test_wiping_leaves_no_row_of_the_connection_and_every_row_of_others(house: House) -> None:
-    other = await House.build(house.storage, "other")
-    for one in (house, other):
-        await house.storage.write(_fill, one.connection_id)
-    left = await _leave(house)
+async def test_wiping_leaves_no_row_of_the_connection_and_every_row_of_others(harness: StorageHarness) -> None:
+    other = await StorageHarness.build(harness.storage, "other")
+    for one in (harness, other):
+        await harness.storage.write(_fill, one.connection_id)
+    left = await _leave(harness)
     assert left is not None
     assert (left.state, left.leaving_since, left.encrypted) == ("leaving", 3.0, b"")
-    await _wipe(house, house.connection_id)
-    assert await house.storage.read(_owners) == {table.name: {other.connection_id} for table in TABLES}
-    [tombstone] = await _all(house)
+    await _wipe(harness, harness.connection_id)
+    assert await harness.storage.read(_owners) == {table.name: {other.connection_id} for table in TABLES}
+    [tombstone] = await _all(harness)
     assert (tombstone.state, tombstone.encrypted, tombstone.leaving_since) == ("gone", b"blank", None)
 
 
-async def test_an_active_connection_is_not_wiped(house: House) -> None:
-    await _wipe(house, house.connection_id)
-    assert [one.state for one in await _all(house)] == ["active"]
+async def test_an_active_connection_is_not_wiped(harness: StorageHarness) -> None:
+    await _wipe(harness, harness.connection_id)
+    assert [one.state for one in await _all(harness)] == ["active"]
 
 
-async def test_a_new_generation_lets_the_old_one_leave_or_takes_its_place(house: House) -> None:
-    second = await _begin(house)
-    assert [(one.id, one.state) for one in await _all(house)] == [
+async def test_a_new_generation_lets_the_old_one_leave_or_takes_its_place(harness: StorageHarness) -> None:
+    second = await _begin(harness)
+    assert [(one.id, one.state) for one in await _all(harness)] == [
         (second.id, "active"),
-        (house.connection_id, "leaving"),
+        (harness.connection_id, "leaving"),
     ]
-    await house.storage.write(_fill, second.id)
-    await _leave(house)
-    third = await _begin(house, instead_of=[second.id])
-    assert [one.id for one in await _all(house)] == [third.id, house.connection_id]
-    assert not any((await house.storage.read(_owners)).values())
-    await _wipe(house, house.connection_id)
-    assert [one.id for one in await _all(house)] == [third.id], "a site that is connected needs no tombstone"
-    assert third.id > second.id > house.connection_id
+    await harness.storage.write(_fill, second.id)
+    await _leave(harness)
+    third = await _begin(harness, instead_of=[second.id])
+    assert [one.id for one in await _all(harness)] == [third.id, harness.connection_id]
+    assert not any((await harness.storage.read(_owners)).values())
+    await _wipe(harness, harness.connection_id)
+    assert [one.id for one in await _all(harness)] == [third.id], "a site that is connected needs no tombstone"
+    assert third.id > second.id > harness.connection_id
 
 
-async def test_a_tombstone_goes_when_the_site_is_connected_again(house: House) -> None:
-    await _leave(house)
-    await _wipe(house, house.connection_id)
+async def test_a_tombstone_goes_when_the_site_is_connected_again(harness: StorageHarness) -> None:
+    await _leave(harness)
+    await _wipe(harness, harness.connection_id)
     pending = Adopt(site=SITE, platform="fake", encrypted=b"", now=4.0)
-    assert (await house.storage.write(connections.adopt, pending)).state == "gone"
-    present = await _begin(house)
-    assert [(one.id, one.state, one.by_ignite) for one in await _all(house)] == [(present.id, "active", True)]
+    assert (await harness.storage.write(connections.adopt, pending)).state == "gone"
+    present = await _begin(harness)
+    assert [(one.id, one.state, one.by_ignite) for one in await _all(harness)] == [(present.id, "active", True)]
 
 
-async def test_only_active_connections_are_renewed_and_leave(house: House) -> None:
-    assert await _leave(house) is not None
-    assert await _leave(house) is None
-    await house.storage.write(connections.renew, Renew(id=house.connection_id, encrypted=b"other", by_ignite=True))
-    assert [one.encrypted for one in await _all(house)] == [b""]
+async def test_only_active_connections_are_renewed_and_leave(harness: StorageHarness) -> None:
+    assert await _leave(harness) is not None
+    assert await _leave(harness) is None
+    await harness.storage.write(connections.renew, Renew(id=harness.connection_id, encrypted=b"other", by_ignite=True))
+    assert [one.encrypted for one in await _all(harness)] == [b""]
 
 
-EVENTS: dict[str, Callable[[House], Awaitable[object]]] = {
-    "renew": lambda house: house.storage.write(
-        connections.renew, Renew(id=house.connection_id, encrypted=b"x", by_ignite=True)
+EVENTS: dict[str, Callable[[StorageHarness], Awaitable[object]]] = {
+    "renew": lambda harness: harness.storage.write(
+        connections.renew, Renew(id=harness.connection_id, encrypted=b"x", by_ignite=True)
     ),
     "leave": _leave,
-    "wipe": lambda house: _wipe(house, house.connection_id),
-    "begin": lambda house: _begin(house, instead_of=[house.connection_id]),
+    "wipe": lambda harness: _wipe(harness, harness.connection_id),
+    "begin": lambda harness: _begin(harness, instead_of=[harness.connection_id]),
 }
 
 
 @pytest.mark.parametrize("state", ["active", "leaving", "gone"])
 @pytest.mark.parametrize("event", EVENTS)
-async def test_the_table_of_transitions_is_walked(house: House, event: str, state: str) -> None:
+async def test_the_table_of_transitions_is_walked(harness: StorageHarness, event: str, state: str) -> None:
     """What comes of an event in a state is what the table says; where it says nothing, nothing happens."""
-    await house.alter("connections", f"state = '{state}'")
-    await EVENTS[event](house)
-    found = [one.state for one in await _all(house) if one.id == house.connection_id]
+    await harness.alter("connections", f"state = '{state}'")
+    await EVENTS[event](harness)
+    found = [one.state for one in await _all(harness) if one.id == harness.connection_id]
     after = found[0] if found else None
     if (event, state) == ("begin", "active"):
         assert after is None, "it leaves, and makes way at once"

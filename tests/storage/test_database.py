@@ -25,7 +25,7 @@ from daemon.storage import full_syncs
 from daemon.storage.database import Database, InlineDatabase, check_writable, open_database
 from daemon.storage.full_syncs import PageRead
 from daemon.storage.lock import only_one
-from tests.storage.house import House, id_
+from tests.storage.harness import StorageHarness, id_
 
 
 @pytest.fixture
@@ -133,14 +133,14 @@ async def test_a_page_is_judged_rightly_even_when_its_transaction_is_tried_twice
     def broken(_conn: Connection, _calls: Sequence[str]) -> list[None]:
         raise ZeroDivisionError
 
-    house = await House.build(database)
-    run = await house.started()
-    house.freshness.open()
-    await house.record("1")
-    [claim] = await house.claim()
+    harness = await StorageHarness.build(database)
+    run = await harness.started()
+    harness.freshness.open()
+    await harness.record("1")
+    [claim] = await harness.claim()
     assert claim.external_id == "1"
-    await house.work(lane=Lane.LIVE)
-    page = PageRead(run=run, ids=[id_("1"), id_("2")], cursor=None, now=0.0, freshness=house.freshness)
+    await harness.work(lane=Lane.LIVE)
+    page = PageRead(run=run, ids=[id_("1"), id_("2")], cursor=None, now=0.0, freshness=harness.freshness)
     results = await together(database, (full_syncs.take_page, page), (broken, "x"))
     assert results[0] == {"2"}, "1 was settled while the page was on its way"
 

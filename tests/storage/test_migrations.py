@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, inspect
 from daemon.storage.database import open_database
 from daemon.storage.migrate import HERE, upgrade
 from daemon.storage.tables import metadata
-from tests.storage.house import House
+from tests.storage.harness import StorageHarness
 
 
 def test_the_migrations_make_every_table() -> None:
@@ -29,13 +29,13 @@ def test_no_step_goes_back() -> None:
 async def test_ids_of_connections_and_runs_are_never_used_twice(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with open_database(path) as database:
-        house = await House.build(database)
-        run = await house.started()
+        harness = await StorageHarness.build(database)
+        run = await harness.started()
     with sqlite3.connect(path) as other:
         other.execute("DELETE FROM full_syncs")
         other.execute("DELETE FROM connections")
     other.close()
     async with open_database(path) as database:
-        again = await House.build(database)
-        assert again.connection_id > house.connection_id
+        again = await StorageHarness.build(database)
+        assert again.connection_id > harness.connection_id
         assert await again.started() > run

@@ -14,16 +14,16 @@ from attrs import define, field
 from daemon.model import Lane, RunId
 from daemon.storage.outbox import Claim
 from daemon.storage.settle import Again, Done
-from tests.storage.house import House
+from tests.storage.harness import StorageHarness
 
 IDS = tuple("abcdefgh")
 
 
 @define
 class World:
-    """The model, and the house beside it."""
+    """The model, and the harness beside it."""
 
-    house: House
+    harness: StorageHarness
     chance: random.Random
     now: float = 0.0
     version: dict[str, int] = field(factory=lambda: dict.fromkeys(IDS, 0))
@@ -43,11 +43,11 @@ class World:
         for one in ids:
             self.version[one] += 1
         waiting = self.chance.choice([{}, {"debounce": 1.0, "patience": 10.0}])
-        await self.house.record(*ids, now=self.now, lane=self.chance.choice(list(Lane)), **waiting)
+        await self.harness.record(*ids, now=self.now, lane=self.chance.choice(list(Lane)), **waiting)
 
     async def claim(self) -> None:
         lane = self.chance.choice(list(Lane))
-        for claim in await self.house.claim(self.now, lane, limit=3, in_flight=frozenset(self.claimed)):
+        for claim in await self.harness.claim(self.now, lane, limit=3, in_flight=frozenset(self.claimed)):
             assert claim.external_id not in self.claimed, "at most one piece of work for an entity"
             self.claimed[claim.external_id] = claim
             self.version_at_claim[claim.external_id] = self.version[claim.external_id]
@@ -60,7 +60,7 @@ class World:
         for one in self.some(self.read):
             claim = self.claimed.pop(one)
             seen = self.read.pop(one)
-            await self.house.settle(done=[Done(claim=claim)], now=self.now)
+            await self.harness.settle(done=[Done(claim=claim)], now=self.now)
             self.known[one] = max(self.known[one], seen)
             self._left(claim)
 
@@ -70,12 +70,12 @@ class World:
             self.read.pop(one, None)
             parks = self.chance.random() < 0.4
             due = None if parks else self.now + self.chance.uniform(0, 60)
-            await self.house.settle(again=[Again(claim=claim, due_at=due, error=b"")], now=self.now)
+            await self.harness.settle(again=[Again(claim=claim, due_at=due, error=b"")], now=self.now)
             if parks:
                 self._left(claim)
                 changed = self.version[one] > self.version_at_claim[one]
                 if changed:
-                    assert (await self.house.row(one))["state"] == "pending", "its next change had come"
+                    assert (await self.harness.row(one))["state"] == "pending", "its next change had come"
 
     def _left(self, claim: Claim) -> None:
         if claim.run is not None and claim.run == self.run:
@@ -88,29 +88,29 @@ class World:
 
     async def sync(self) -> None:
         """Take a step of a full sync."""
-        house = self.house
+        harness = self.harness
         if self.run is None:
             self.awaited.clear()
-            self.run = await house.started(now=self.now)
+            self.run = await harness.started(now=self.now)
             return
-        present = await house.newest()
+        present = await harness.newest()
         if present.state == "enumerating" and self.chance.random() < 0.7:
             ids = self.some()
-            await house.page(self.run, *ids, now=self.now, cursor="next")
+            await harness.page(self.run, *ids, now=self.now, cursor="next")
             self.awaited.update(ids)
         elif present.state == "enumerating":
-            await house.enumerated(self.run, self.now)
-        elif await house.close(self.run, self.now):
+            await harness.enumerated(self.run, self.now)
+        elif await harness.close(self.run, self.now):
             assert not self.awaited, "it ended before its last item"
-            while (report := await house.take()) is not None:
-                await house.confirm(report)
+            while (report := await harness.take()) is not None:
+                await harness.confirm(report)
             self.run = None
 
     async def wait(self) -> None:
         self.now += self.chance.uniform(0, 30)
 
     async def check(self) -> None:
-        rows = await self.house.rows()
+        rows = await self.harness.rows()
         for one in IDS:
             assert self.known[one] == self.version[one] or one in rows, f"{one} was lost"
 
@@ -121,23 +121,23 @@ class World:
         self.now += 1000.0
         await self.work()
         while self.run is not None:
-            await self.house.enumerated(self.run, self.now)
+            await self.harness.enumerated(self.run, self.now)
             await self.work()  # the end of an enumeration queues what was parked
             await self.sync()
 
     async def work(self) -> None:
         for lane in Lane:
-            for claim in await self.house.claim(self.now, lane):
-                await self.house.settle(done=[Done(claim=claim)], now=self.now)
+            for claim in await self.harness.claim(self.now, lane):
+                await self.harness.settle(done=[Done(claim=claim)], now=self.now)
                 self.known[claim.external_id] = self.version[claim.external_id]
                 self._left(claim)
 
 
 @pytest.mark.parametrize("_round", range(4))
-async def test_nothing_recorded_is_ever_lost_and_the_newest_wins(house: House, _round: int) -> None:
+async def test_nothing_recorded_is_ever_lost_and_the_newest_wins(harness: StorageHarness, _round: int) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201  pytest shows it with a failure
-    world = World(house, random.Random(seed))
+    world = World(harness, random.Random(seed))
     steps: list[Callable[[], Coroutine[Any, Any, None]]] = [
         world.change,
         world.claim,
@@ -152,6 +152,6 @@ async def test_nothing_recorded_is_ever_lost_and_the_newest_wins(house: House, _
         await world.chance.choice(steps)()
         await world.check()
     await world.drain()
-    parked = {one for one, row in (await house.rows()).items() if row["state"] == "parked"}
+    parked = {one for one, row in (await harness.rows()).items() if row["state"] == "parked"}
     assert {one for one in IDS if world.known[one] != world.version[one]} <= parked
-    assert set(await house.rows()) == parked
+    assert set(await harness.rows()) == parked

@@ -9,69 +9,69 @@ from daemon.model import ConnectionId, Kind
 from daemon.storage import parked
 from daemon.storage.parked import Choice, Parked
 from daemon.storage.settle import Again
-from tests.storage.house import House, id_
+from tests.storage.harness import StorageHarness, id_
 
 PRODUCTS, ORDERS = Kind.PRODUCTS, Kind.ORDERS
 NOW = 900.0
 
 
-def of(house: House, kind: Kind) -> House:
-    """Return the house as it is for another kind."""
-    return evolve(house, kind=kind)
+def of(harness: StorageHarness, kind: Kind) -> StorageHarness:
+    """Return the harness as it is for another kind."""
+    return evolve(harness, kind=kind)
 
 
-async def park(house: House, *ids: str, since: float = 0.0, failures: int = 1) -> None:
+async def park(harness: StorageHarness, *ids: str, since: float = 0.0, failures: int = 1) -> None:
     """Record changes and have their retries used up by so many failures."""
-    await house.record(*ids, now=since)
+    await harness.record(*ids, now=since)
     for left in range(failures - 1, -1, -1):
-        mine = [claim for claim in await house.claim(now=NOW) if claim.external_id in ids]
+        mine = [claim for claim in await harness.claim(now=NOW) if claim.external_id in ids]
         again = [Again(claim=one, due_at=None if left == 0 else since, error=one.external_id.encode()) for one in mine]
-        await house.settle(again=again, now=since)
+        await harness.settle(again=again, now=since)
 
 
-async def listed(house: House, connection_id: ConnectionId | None = None) -> list[Parked]:
-    return await house.storage.read(parked.parked, connection_id or house.connection_id)
+async def listed(harness: StorageHarness, connection_id: ConnectionId | None = None) -> list[Parked]:
+    return await harness.storage.read(parked.parked, connection_id or harness.connection_id)
 
 
-def choice(house: House, *ids: str, kind: Kind | None = None) -> Choice:
-    return Choice(connection_id=house.connection_id, kind=kind, ids=[id_(one) for one in ids], now=NOW)
+def choice(harness: StorageHarness, *ids: str, kind: Kind | None = None) -> Choice:
+    return Choice(connection_id=harness.connection_id, kind=kind, ids=[id_(one) for one in ids], now=NOW)
 
 
-async def left(house: House) -> dict[str, str]:
+async def left(harness: StorageHarness) -> dict[str, str]:
     """Return the state of every row of the outbox."""
-    return {external_id: row["state"] for external_id, row in (await house.rows()).items()}
+    return {external_id: row["state"] for external_id, row in (await harness.rows()).items()}
 
 
-async def test_what_is_parked_is_listed_the_oldest_first_with_its_last_error(house: House) -> None:
-    await park(house, "7", since=20.0, failures=3)
-    await park(of(house, ORDERS), "101", since=30.0)
-    await park(house, "5", since=20.0)
-    await house.record("9")
-    assert await listed(house) == [
+async def test_what_is_parked_is_listed_the_oldest_first_with_its_last_error(harness: StorageHarness) -> None:
+    await park(harness, "7", since=20.0, failures=3)
+    await park(of(harness, ORDERS), "101", since=30.0)
+    await park(harness, "5", since=20.0)
+    await harness.record("9")
+    assert await listed(harness) == [
         Parked(kind=PRODUCTS, external_id=id_("5"), attempts=1, since=20.0, encrypted=b"5"),
         Parked(kind=PRODUCTS, external_id=id_("7"), attempts=3, since=20.0, encrypted=b"7"),
         Parked(kind=ORDERS, external_id=id_("101"), attempts=1, since=30.0, encrypted=b"101"),
     ]
-    assert "encrypted" not in repr(await listed(house)), "it may quote data"
+    assert "encrypted" not in repr(await listed(harness)), "it may quote data"
 
 
-async def test_a_retried_change_begins_anew(house: House) -> None:
-    await park(house, "1", since=20.0, failures=3)
-    before = await house.row("1")
-    assert await house.storage.write(parked.retry, choice(house)) == 1
-    after = await house.row("1")
+async def test_a_retried_change_begins_anew(harness: StorageHarness) -> None:
+    await park(harness, "1", since=20.0, failures=3)
+    before = await harness.row("1")
+    assert await harness.storage.write(parked.retry, choice(harness)) == 1
+    after = await harness.row("1")
     assert (after["state"], after["attempts"], after["due_at"], after["first_queued_at"]) == ("pending", 0, NOW, NOW)
     assert after["revision"] == before["revision"] + 1, "whoever works on an older one cannot settle it"
-    assert [claim.external_id for claim in await house.claim(now=NOW)] == ["1"]
-    assert await listed(house) == []
+    assert [claim.external_id for claim in await harness.claim(now=NOW)] == ["1"]
+    assert await listed(harness) == []
 
 
-async def test_a_dropped_change_is_gone_and_its_entitys_next_change_is_worked_on(house: House) -> None:
-    await park(house, "1")
-    assert await house.storage.write(parked.drop, choice(house)) == 1
-    assert await left(house) == {}
-    await house.record("1", now=5.0)
-    [claim] = await house.claim(now=NOW)
+async def test_a_dropped_change_is_gone_and_its_entitys_next_change_is_worked_on(harness: StorageHarness) -> None:
+    await park(harness, "1")
+    assert await harness.storage.write(parked.drop, choice(harness)) == 1
+    assert await left(harness) == {}
+    await harness.record("1", now=5.0)
+    [claim] = await harness.claim(now=NOW)
     assert (claim.external_id, claim.attempts) == ("1", 0)
 
 
@@ -89,34 +89,36 @@ async def test_a_dropped_change_is_gone_and_its_entitys_next_change_is_worked_on
 )
 @pytest.mark.parametrize("dropped", [False, True])
 async def test_only_what_is_chosen_is_touched(
-    house: House, ids: Sequence[str], kind: Kind | None, chosen: set[str], *, dropped: bool
+    harness: StorageHarness, ids: Sequence[str], kind: Kind | None, chosen: set[str], *, dropped: bool
 ) -> None:
-    await park(house, "1", "2")
-    await park(of(house, ORDERS), "101")
-    await house.record("3")
+    await park(harness, "1", "2")
+    await park(of(harness, ORDERS), "101")
+    await harness.record("3")
     action = parked.drop if dropped else parked.retry
-    assert await house.storage.write(action, choice(house, *ids, kind=kind)) == len(chosen)
+    assert await harness.storage.write(action, choice(harness, *ids, kind=kind)) == len(chosen)
     untouched = dict.fromkeys({"1", "2", "101"} - chosen, "parked") | {"3": "pending"}
-    assert await left(house) == untouched | ({} if dropped else dict.fromkeys(chosen, "pending"))
+    assert await left(harness) == untouched | ({} if dropped else dict.fromkeys(chosen, "pending"))
 
 
 @pytest.mark.parametrize("dropped", [False, True])
-async def test_other_connections_keep_theirs_and_one_that_leaves_has_none(house: House, *, dropped: bool) -> None:
-    other = await House.build(house.storage, "other")
-    await park(house, "1")
+async def test_other_connections_keep_theirs_and_one_that_leaves_has_none(
+    harness: StorageHarness, *, dropped: bool
+) -> None:
+    other = await StorageHarness.build(harness.storage, "other")
+    await park(harness, "1")
     await park(other, "1")
     action = parked.drop if dropped else parked.retry
-    assert await house.storage.write(action, choice(other)) == 1
-    assert [one.external_id for one in await listed(house)] == ["1"]
+    assert await harness.storage.write(action, choice(other)) == 1
+    assert [one.external_id for one in await listed(harness)] == ["1"]
     assert await listed(other) == []
-    await house.disconnect()
-    assert await house.storage.write(action, choice(house)) == 0
-    assert await left(house) == {"1": "parked"}
+    await harness.disconnect()
+    assert await harness.storage.write(action, choice(harness)) == 0
+    assert await left(harness) == {"1": "parked"}
 
 
-async def test_more_ids_than_a_statement_takes(house: House, few_parameters: int) -> None:
+async def test_more_ids_than_a_statement_takes(harness: StorageHarness, few_parameters: int) -> None:
     ids = [str(number) for number in range(2 * few_parameters)]
     for part in (ids[:few_parameters], ids[few_parameters:]):
-        await park(house, *part)
-    assert await house.storage.write(parked.retry, choice(house, *ids)) == len(ids)
-    assert set((await left(house)).values()) == {"pending"}
+        await park(harness, *part)
+    assert await harness.storage.write(parked.retry, choice(harness, *ids)) == len(ids)
+    assert set((await left(harness)).values()) == {"pending"}

@@ -10,7 +10,7 @@ from daemon.model import Secret
 from daemon.storage.database import InlineDatabase
 from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
-from tests.storage.house import TABLES, House
+from tests.storage.harness import TABLES, StorageHarness
 
 SEALED = {"meta", "connections", "installs", "pending_connections", "outbox", "issues", "removals", "registrations"}
 OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
@@ -19,9 +19,9 @@ OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests"
 async def test_everything_is_sealed_anew() -> None:
     database = InlineDatabase()
     before = await load_fingerprint(database, Vault([OLD]))
-    house = await House.build(database)
+    harness = await StorageHarness.build(database)
     assert {name for name, table in TABLES.items() if "encrypted" in table.columns} == SEALED
-    await _write_sealed(house, Vault([OLD]))
+    await _write_sealed(harness, Vault([OLD]))
     await renew_encryption(database, Vault([NEW, OLD]))
     only_new = Vault([NEW])
     assert (await load_fingerprint(database, only_new))("x") == before("x")
@@ -34,8 +34,8 @@ async def test_everything_is_sealed_anew() -> None:
 async def test_a_rotation_that_was_killed_halfway_is_carried_on() -> None:
     database = InlineDatabase()
     await load_fingerprint(database, Vault([OLD]))
-    house = await House.build(database)
-    await _write_sealed(house, Vault([OLD]))
+    harness = await StorageHarness.build(database)
+    await _write_sealed(harness, Vault([OLD]))
     await renew_encryption(database, Vault([NEW, OLD]))
     await database.write(_seal_connections, Vault([OLD]))  # as if it had not come so far
     with pytest.raises(ConfigError, match="put the earlier key into the list"):
@@ -53,21 +53,21 @@ async def test_a_row_that_no_key_opens_is_told() -> None:
     database.close()
 
 
-async def _write_sealed(house: House, vault: Vault) -> None:
+async def _write_sealed(harness: StorageHarness, vault: Vault) -> None:
     """Give every connection a seal of the old key, and open an issue."""
 
     def write(conn: Connection, calls: Sequence[None]) -> list[None]:
         _seal_connections(conn, [vault])
         issue = {"external_id": "1", "fingerprint": b"d", "untold": True, "maybe_told": False, "opened_at": 1.0}
         encrypted = {
-            "connection_id": house.connection_id,
+            "connection_id": harness.connection_id,
             "kind": "products",
             "encrypted": vault.encrypt({"of": "issues"}),
         }
         conn.execute(TABLES["issues"].insert().values(**issue, **encrypted))
         return [None] * len(calls)
 
-    await house.storage.write(write, None)
+    await harness.storage.write(write, None)
 
 
 def _seal_connections(conn: Connection, calls: Sequence[Vault]) -> list[None]:

@@ -4,14 +4,14 @@ import pytest
 
 from daemon.model import ConnectionId
 from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
-from tests.storage.house import House, row
+from tests.storage.harness import StorageHarness, row
 
 MAIN, ANNEX = Place("sl_1"), Place("sl_2")
 NAMED, OTHERWISE = Place("sl_1", "main"), Place("sl_2", "annex")
 
 
-async def _settle(house: House, place: Place) -> bool:
-    return await house.storage.write(settle_at, Settle(connection_id=house.connection_id, place=place, now=1.0))
+async def _settle(harness: StorageHarness, place: Place) -> bool:
+    return await harness.storage.write(settle_at, Settle(connection_id=harness.connection_id, place=place, now=1.0))
 
 
 @pytest.mark.parametrize(
@@ -26,22 +26,22 @@ async def _settle(house: House, place: Place) -> bool:
     ],
 )
 async def test_a_place_that_nobody_asked_for_starts_a_run(
-    house: House, before: Place | None, after: Place, *, moved: bool
+    harness: StorageHarness, before: Place | None, after: Place, *, moved: bool
 ) -> None:
     if before is not None:
-        assert not await _settle(house, before)
-    assert await _settle(house, after) is moved
-    assert await house.storage.read(place_of, house.connection_id) == after
-    assert bool(await house.everything_of("full_syncs")) is moved
+        assert not await _settle(harness, before)
+    assert await _settle(harness, after) is moved
+    assert await harness.storage.read(place_of, harness.connection_id) == after
+    assert bool(await harness.everything_of("full_syncs")) is moved
 
 
-async def test_what_an_earlier_release_has_put_somewhere_is_put_here_again(house: House) -> None:
-    await house.mark(row("1"))
-    assert await _settle(house, MAIN)
-    assert len(await house.everything_of("full_syncs")) == 1
+async def test_what_an_earlier_release_has_put_somewhere_is_put_here_again(harness: StorageHarness) -> None:
+    await harness.mark(row("1"))
+    assert await _settle(harness, MAIN)
+    assert len(await harness.everything_of("full_syncs")) == 1
 
 
-async def test_a_connection_that_is_gone_has_no_place(house: House) -> None:
-    gone = ConnectionId(house.connection_id + 1)
-    assert not await house.storage.write(settle_at, Settle(connection_id=gone, place=MAIN, now=1.0))
-    assert await house.storage.read(place_of, gone) is None
+async def test_a_connection_that_is_gone_has_no_place(harness: StorageHarness) -> None:
+    gone = ConnectionId(harness.connection_id + 1)
+    assert not await harness.storage.write(settle_at, Settle(connection_id=gone, place=MAIN, now=1.0))
+    assert await harness.storage.read(place_of, gone) is None

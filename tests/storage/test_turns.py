@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.storage.database import Database, open_database
-from tests.storage.house import House
+from tests.storage.harness import StorageHarness
 
 DEEP = 2_000
 LANES = 32
@@ -23,7 +23,10 @@ ROUNDS = 25
 async def test_a_change_recorded_behind_a_deep_queue_is_in_the_next_commit_and_claimed_at_once(tmp_path: Path) -> None:
     commits: list[int] = []
     async with open_database(tmp_path / "ignite-sync.db", lambda _, calls, __: commits.append(calls)) as database:
-        flooding, other = await House.build(database, "flooding"), await House.build(database, "other")
+        flooding, other = (
+            await StorageHarness.build(database, "flooding"),
+            await StorageHarness.build(database, "other"),
+        )
         commits.clear()
         seen: list[int] = []
         async with trio.open_nursery() as nursery, _busy(database, nursery):
@@ -43,7 +46,10 @@ async def test_a_change_recorded_behind_a_deep_queue_is_in_the_next_commit_and_c
 async def test_beside_a_flood_that_goes_on_a_change_waits_for_two_commits_at_most(tmp_path: Path) -> None:
     commits: list[int] = []
     async with open_database(tmp_path / "ignite-sync.db", lambda _, calls, __: commits.append(calls)) as database:
-        flooding, other = await House.build(database, "flooding"), await House.build(database, "other")
+        flooding, other = (
+            await StorageHarness.build(database, "flooding"),
+            await StorageHarness.build(database, "other"),
+        )
         commits.clear()
         async with trio.open_nursery() as nursery:
             for lane in range(LANES):
@@ -57,17 +63,17 @@ async def test_beside_a_flood_that_goes_on_a_change_waits_for_two_commits_at_mos
         assert len(await other.claim(now=1.0)) == ROUNDS
 
 
-async def _record(house: House, name: str, commits: Sequence[int], seen: list[int]) -> None:
+async def _record(harness: StorageHarness, name: str, commits: Sequence[int], seen: list[int]) -> None:
     """Record a change, and note how many commits there were when that has been acknowledged."""
-    await house.record(name)
+    await harness.record(name)
     seen.append(len(commits))
 
 
-async def _flood(house: House, lane: int) -> None:
+async def _flood(harness: StorageHarness, lane: int) -> None:
     number = 0
     while True:
         number += 1
-        await house.record(f"{lane}-{number}")
+        await harness.record(f"{lane}-{number}")
         await trio.lowlevel.checkpoint()  # a write does not end before its commit, whoever cancels it
 
 

@@ -14,7 +14,7 @@ from daemon.storage.database import InlineDatabase, open_database
 from daemon.storage.issues import IssueRow
 from daemon.storage.settle import Again, Done
 from daemon.storage.vault import Fingerprint, Vault, heartbeat, load_fingerprint
-from tests.storage.house import House
+from tests.storage.harness import StorageHarness
 
 OLD, NEW = Secret("the earlier key, long enough"), Secret("the later key, long enough")
 TREASURE = "Mrs-Robinson-12-Elm-Street"
@@ -28,13 +28,13 @@ async def test_neither_credentials_nor_texts_can_be_read_in_the_files(tmp_path: 
         await database.write(
             connections.adopt, Adopt(site=Site("test", "shop"), platform="fake", encrypted=encrypted, now=0.0)
         )
-        house = await House.build(database, "other")
+        harness = await StorageHarness.build(database, "other")
         print_ = await load_fingerprint(database, vault)
-        await house.record("1", "2")
-        first, second = await house.claim()
+        await harness.record("1", "2")
+        first, second = await harness.claim()
         issue = IssueRow(print_(TREASURE), vault.encrypt({"problems": [["bad", TREASURE]]}))
-        await house.settle(done=[Done(claim=first, issue=issue)])
-        await house.settle(again=[Again(claim=second, due_at=9.0, error=vault.encrypt(TREASURE))])
+        await harness.settle(done=[Done(claim=first, issue=issue)])
+        await harness.settle(again=[Again(claim=second, due_at=9.0, error=vault.encrypt(TREASURE))])
         everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert b"shop" in everything, "the write-ahead log was looked at too"
         for secret in (TREASURE, OLD.reveal(), TREASURE.encode().hex()):
@@ -88,10 +88,15 @@ async def test_the_heartbeat_writes() -> None:
 
 async def test_an_adopted_connection_gets_new_credentials_and_keeps_its_id() -> None:
     database = InlineDatabase()
-    house = await House.build(database)
+    harness = await StorageHarness.build(database)
     pending = Adopt(site=Site("test", "shop"), platform="other", encrypted=b"new", now=9.0)
     again = await database.write(connections.adopt, pending)
-    assert (again.id, again.platform, again.state, again.encrypted) == (house.connection_id, "other", "active", b"new")
+    assert (again.id, again.platform, again.state, again.encrypted) == (
+        harness.connection_id,
+        "other",
+        "active",
+        b"new",
+    )
     assert await database.read(connections.everyone) == [again]
     assert "new" not in repr(again)
     database.close()
@@ -99,8 +104,8 @@ async def test_an_adopted_connection_gets_new_credentials_and_keeps_its_id() -> 
 
 async def test_what_was_disconnected_is_not_revived() -> None:
     database = InlineDatabase()
-    house = await House.build(database)
-    await house.alter("connections", "state = 'gone', encrypted = x''")
+    harness = await StorageHarness.build(database)
+    await harness.alter("connections", "state = 'gone', encrypted = x''")
     pending = Adopt(site=Site("test", "shop"), platform="fake", encrypted=b"new", now=9.0)
     stored = await database.write(connections.adopt, pending)
     assert (stored.state, stored.encrypted) == ("gone", b"")

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from daemon.errors import Failure
 from daemon.model import Kind, Lane
 from daemon.platforms.base import MOST_FOUND
-from tests.conformance.house import House, soon
+from tests.conformance.harness import ReaderHarness, soon
 from tests.conformance.promise import LISTED, of
 from tests.conformance.promises.keeping_quiet import none_of
 from tests.conformance.promises.reading import NO_IDS, TROUBLES
@@ -29,59 +29,59 @@ NOBODY = (
 
 
 @of(LISTED)
-async def what_a_person_calls_it_leads_to_it(house: House, kind: Kind) -> None:
+async def what_a_person_calls_it_leads_to_it(harness: ReaderHarness, kind: Kind) -> None:
     """Each of the words leads to it alone, with space around them too; what they lead to can be read."""
-    there = house.stand.add(kind, 3)
+    there = harness.stand.add(kind, 3)
     for external_id in there:
-        for text in house.stand.called(kind, external_id):
-            found = await soon(house.shop.find(kind, text))
+        for text in harness.stand.called(kind, external_id):
+            found = await soon(harness.shop.find(kind, text))
             assert [one.external_id for one in found] == [external_id], text
             assert found[0].by
             assert found[0].name
-            assert [one.external_id for one in await soon(house.shop.find(kind, f" {text} "))] == [external_id]
-            assert await soon(house.shop.read_one(kind, external_id, Lane.LIVE)) is not None
+            assert [one.external_id for one in await soon(harness.shop.find(kind, f" {text} "))] == [external_id]
+            assert await soon(harness.shop.read_one(kind, external_id, Lane.LIVE)) is not None
 
 
 @of(LISTED)
-async def what_nobody_is_called_finds_nothing(house: House, kind: Kind) -> None:
+async def what_nobody_is_called_finds_nothing(harness: ReaderHarness, kind: Kind) -> None:
     """Whatever is asked for; nor is what was deleted found."""
-    there = house.stand.add(kind, 2)
+    there = harness.stand.add(kind, 2)
     for text in NOBODY:
-        assert list(await soon(house.shop.find(kind, text))) == [], repr(text)
-    called = house.stand.called(kind, there[0])
-    house.stand.delete(kind, there[0])
+        assert list(await soon(harness.shop.find(kind, text))) == [], repr(text)
+    called = harness.stand.called(kind, there[0])
+    harness.stand.delete(kind, there[0])
     for text in called:
-        assert there[0] not in [one.external_id for one in await soon(house.shop.find(kind, text))], text
+        assert there[0] not in [one.external_id for one in await soon(harness.shop.find(kind, text))], text
 
 
 @of(LISTED)
-async def trouble_finds_nothing_by_failing(house: House, kind: Kind) -> None:
+async def trouble_finds_nothing_by_failing(harness: ReaderHarness, kind: Kind) -> None:
     """Whatever comes instead of an answer: it is not said that nobody is called so."""
-    text = house.stand.called(kind, house.stand.add(kind, 1)[0])[0]
+    text = harness.stand.called(kind, harness.stand.add(kind, 1)[0])[0]
     for trouble in TROUBLES:
-        house.wire.meet(always(trouble))
+        harness.wire.meet(always(trouble))
         try:
-            await soon(house.connect().find(kind, text))
+            await soon(harness.connect().find(kind, text))
         except Failure:
             continue
         raise AssertionError(trouble)
 
 
 @of(LISTED)
-async def a_question_leaves_no_trace(house: House, kind: Kind) -> None:
+async def a_question_leaves_no_trace(harness: ReaderHarness, kind: Kind) -> None:
     """It only reads, a little; no note, no log line and no repr has who was asked for, or the answer."""
-    there = house.stand.add(kind, 3)
-    house.wire.meet(None)
+    there = harness.stand.add(kind, 3)
+    harness.wire.meet(None)
     shown = []
     with capture_logs() as lines:
-        for text in house.stand.called(kind, there[0]):
-            shown += [repr(one) for one in await soon(house.shop.find(kind, text))]
+        for text in harness.stand.called(kind, there[0]):
+            shown += [repr(one) for one in await soon(harness.shop.find(kind, text))]
         for text in ("Augusta", "buyer", "nobody@nowhere.test"):
-            found = await soon(house.shop.find(kind, text))
+            found = await soon(harness.shop.find(kind, text))
             assert len(found) <= MOST_FOUND
             shown += [repr(one) for one in found]
-    assert {request.method for request in house.wire.requests} == {"GET"}
-    assert house.wire.count <= 30
-    assert house.state.seen == []
-    shown += [json.dumps(line, default=str) for line in lines] + [repr(call) for call in house.calls]
-    none_of(house.stand.personal, "\n".join(shown))
+    assert {request.method for request in harness.wire.requests} == {"GET"}
+    assert harness.wire.count <= 30
+    assert harness.state.seen == []
+    shown += [json.dumps(line, default=str) for line in lines] + [repr(call) for call in harness.calls]
+    none_of(harness.stand.personal, "\n".join(shown))

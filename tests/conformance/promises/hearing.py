@@ -7,7 +7,7 @@ import msgspec
 
 from daemon.model import Change, ExternalId, Kind, Lane
 from daemon.platforms.base import STORE
-from tests.conformance.house import House
+from tests.conformance.harness import ReaderHarness
 from tests.conformance.kit import Sent
 from tests.conformance.promise import ALL, of, promise
 
@@ -41,31 +41,31 @@ class Jealous(bytes):
         return [Jealous(part) for part in super().split(*args, **options)]
 
 
-def sent(house: House) -> Sent:
-    return house.stand.delivery(Kind.PRODUCTS, house.stand.add(Kind.PRODUCTS, 1)[0])
+def sent(harness: ReaderHarness) -> Sent:
+    return harness.stand.delivery(Kind.PRODUCTS, harness.stand.add(Kind.PRODUCTS, 1)[0])
 
 
 @of(ALL)
-async def a_delivery_leads_to_what_it_is_about(house: House, kind: Kind) -> None:
+async def a_delivery_leads_to_what_it_is_about(harness: ReaderHarness, kind: Kind) -> None:
     """Its changes name what is to be read, by ids that reading takes."""
-    external_id = STORE if kind is Kind.STORE else house.stand.add(kind, 2)[0]
-    reader, told = house.reader(), house.stand.delivery(kind, external_id)
+    external_id = STORE if kind is Kind.STORE else harness.stand.add(kind, 2)[0]
+    reader, told = harness.reader(), harness.stand.delivery(kind, external_id)
     assert reader.verify(told.headers, told.body)
     delivery = reader.read(told.headers, told.body)
     assert delivery.changes == (Change(kind, external_id),)
     assert (delivery.known, delivery.stale) == (True, False)
     assert delivery.scope
     assert reader.read(told.headers, told.body) == delivery
-    assert set(await house.shop.read(kind, [delivery.changes[0].external_id], Lane.LIVE)) == {external_id}
+    assert set(await harness.shop.read(kind, [delivery.changes[0].external_id], Lane.LIVE)) == {external_id}
 
 
 @promise
-async def strangers_are_sent_away(house: House) -> None:
+async def strangers_are_sent_away(harness: ReaderHarness) -> None:
     """Without headers, with empty, short, long or strange ones, with another's secret, with a changed body."""
-    told, reader = sent(house), house.reader()
+    told, reader = sent(harness), harness.reader()
     assert reader.verify(told.headers, told.body)
     assert not reader.verify({}, told.body)
-    assert not house.reader(house.stand.other_settings).verify(told.headers, told.body)
+    assert not harness.reader(harness.stand.other_settings).verify(told.headers, told.body)
     forged = [
         {name: change(value) for name, value in told.headers.items()}
         for change in (
@@ -83,19 +83,19 @@ async def strangers_are_sent_away(house: House) -> None:
 
 
 @promise
-async def nothing_is_read_before_it_is_verified(house: House) -> None:
+async def nothing_is_read_before_it_is_verified(harness: ReaderHarness) -> None:
     """Verifying looks at bytes alone: what is signed passes whatever it says, what is not does not."""
-    reader, external_id = house.reader(), house.stand.add(Kind.PRODUCTS, 1)[0]
+    reader, external_id = harness.reader(), harness.stand.add(Kind.PRODUCTS, 1)[0]
     for body in (b"", b"{", b"[" * 100_000, b"\xff\xfe", b"x" * 1_000_000, "é🛒".encode()):
-        told = house.stand.delivery(Kind.PRODUCTS, external_id, body=body)
+        told = harness.stand.delivery(Kind.PRODUCTS, external_id, body=body)
         assert reader.verify(told.headers, body)
         assert not reader.verify({}, body)
 
 
 @promise
-async def secrets_are_compared_in_constant_time(house: House) -> None:
+async def secrets_are_compared_in_constant_time(harness: ReaderHarness) -> None:
     """Neither a header's value nor a part of it is compared as other bytes are."""
-    told, reader = sent(house), house.reader()
+    told, reader = sent(harness), harness.reader()
     jealous = {name: Jealous(value) for name, value in told.headers.items()}
     wrong = {name: Jealous(bytes(len(value))) for name, value in told.headers.items()}
     assert reader.verify(jealous, told.body)
@@ -103,11 +103,11 @@ async def secrets_are_compared_in_constant_time(house: House) -> None:
 
 
 @promise
-async def any_body_is_read_or_refused_in_one_line(house: House) -> None:
+async def any_body_is_read_or_refused_in_one_line(harness: ReaderHarness) -> None:
     """ValueError for what was not agreed: nothing else, whatever the sender who knows the secret writes."""
-    reader, external_id = house.reader(), house.stand.add(Kind.PRODUCTS, 1)[0]
+    reader, external_id = harness.reader(), harness.stand.add(Kind.PRODUCTS, 1)[0]
     chance = random.Random(7)
-    known = house.stand.delivery(Kind.PRODUCTS, external_id).body
+    known = harness.stand.delivery(Kind.PRODUCTS, external_id).body
     bodies = [
         b"",
         b"null",
@@ -119,7 +119,7 @@ async def any_body_is_read_or_refused_in_one_line(house: House) -> None:
         *(mutated(known, chance) for _ in range(FUZZ)),
     ]
     for body in bodies:
-        told = house.stand.delivery(Kind.PRODUCTS, external_id, body=body)
+        told = harness.stand.delivery(Kind.PRODUCTS, external_id, body=body)
         try:
             delivery = reader.read(told.headers, body)
         except ValueError as refused:
@@ -149,20 +149,20 @@ def _replaced(value: Any, chance: random.Random) -> Any:
 
 
 @promise
-async def what_we_know_nothing_of_is_accepted(house: House) -> None:
+async def what_we_know_nothing_of_is_accepted(harness: ReaderHarness) -> None:
     """It changes nothing and is counted as unknown: refused, it would be sent for days."""
-    told, reader = house.stand.stranger(), house.reader()
+    told, reader = harness.stand.stranger(), harness.reader()
     assert reader.verify(told.headers, told.body)
     delivery = reader.read(told.headers, told.body)
     assert (delivery.changes, delivery.known) == ((), False)
 
 
 @promise
-async def a_redelivery_is_taken_and_told_by_its_age(house: House) -> None:
+async def a_redelivery_is_taken_and_told_by_its_age(harness: ReaderHarness) -> None:
     """Platforms send again for days: an old one is verified and read like any other, and stale if that can be known."""
-    external_id = house.stand.add(Kind.PRODUCTS, 1)[0]
-    told, reader = house.stand.delivery(Kind.PRODUCTS, external_id, age=OLD), house.reader()
+    external_id = harness.stand.add(Kind.PRODUCTS, 1)[0]
+    told, reader = harness.stand.delivery(Kind.PRODUCTS, external_id, age=OLD), harness.reader()
     assert reader.verify(told.headers, told.body)
     delivery = reader.read(told.headers, told.body)
     assert delivery.changes == (Change(Kind.PRODUCTS, ExternalId(external_id)),)
-    assert delivery.stale is house.kit.signs_time
+    assert delivery.stale is harness.kit.signs_time

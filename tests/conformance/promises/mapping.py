@@ -8,41 +8,41 @@ from attrs import evolve
 from daemon.issues import Trouble
 from daemon.model import Customer, Kind, Mapped, Order, Product, StoreFacts
 from daemon.platforms.base import STORE, Entity
-from tests.conformance.house import House
+from tests.conformance.harness import ReaderHarness
 from tests.conformance.promise import ALL, of
 
 VALUES: dict[Kind, Any] = {Kind.PRODUCTS: Product, Kind.CUSTOMERS: Customer, Kind.ORDERS: Order, Kind.STORE: StoreFacts}
 CODES = {trouble.name.lower() for trouble in Trouble}
 
 
-async def some(house: House, kind: Kind) -> tuple[list[Entity], StoreFacts]:
+async def some(harness: ReaderHarness, kind: Kind) -> tuple[list[Entity], StoreFacts]:
     if kind is not Kind.STORE:
-        house.stand.add(kind, 5)
-    return await house.walk(kind), await house.shop.facts()
+        harness.stand.add(kind, 5)
+    return await harness.walk(kind), await harness.shop.facts()
 
 
 @of(ALL)
-async def mapping_is_pure(house: House, kind: Kind) -> None:
+async def mapping_is_pure(harness: ReaderHarness, kind: Kind) -> None:
     """The same value each time, in another adapter and at another time too; nothing is asked, nothing is changed."""
-    entities, facts = await some(house, kind)
+    entities, facts = await some(harness, kind)
     before = [repr_of(entity) for entity in entities]
-    calls = len(house.wire.requests)
-    first = [house.shop.map(kind, entity, facts) for entity in entities]
-    house.stand.now += 1e6
-    again = [house.shop.map(kind, entity, facts) for entity in reversed(entities)]
-    elsewhere = [house.connect().map(kind, entity, facts) for entity in entities]
+    calls = len(harness.wire.requests)
+    first = [harness.shop.map(kind, entity, facts) for entity in entities]
+    harness.stand.now += 1e6
+    again = [harness.shop.map(kind, entity, facts) for entity in reversed(entities)]
+    elsewhere = [harness.connect().map(kind, entity, facts) for entity in entities]
     assert first == again[::-1] == elsewhere
     assert [repr_of(entity) for entity in entities] == before, "mapping has changed what it was given"
-    assert len(house.wire.requests) == calls
+    assert len(harness.wire.requests) == calls
 
 
 @of(ALL)
-async def a_value_is_whole(house: House, kind: Kind) -> None:
+async def a_value_is_whole(harness: ReaderHarness, kind: Kind) -> None:
     """It is its kind's, has the entity's id, and says where a person finds the entity."""
-    entities, facts = await some(house, kind)
+    entities, facts = await some(harness, kind)
     assert entities
     for entity in entities:
-        mapped = house.shop.map(kind, entity, facts)
+        mapped = harness.shop.map(kind, entity, facts)
         assert mapped.problems == ()
         assert isinstance(mapped.value, VALUES[kind])
         if kind is not Kind.STORE:
@@ -52,26 +52,26 @@ async def a_value_is_whole(house: House, kind: Kind) -> None:
 
 
 @of(ALL)
-async def mistakes_are_told_in_words(house: House, kind: Kind) -> None:
+async def mistakes_are_told_in_words(harness: ReaderHarness, kind: Kind) -> None:
     """With a code of the catalogue, the name of the entity and where it is edited."""
-    external_id = STORE if kind is Kind.STORE else house.stand.add(kind, 2)[0]
-    house.stand.spoil(kind, external_id)
-    mapped = (await house.mapped(kind))[external_id]
+    external_id = STORE if kind is Kind.STORE else harness.stand.add(kind, 2)[0]
+    harness.stand.spoil(kind, external_id)
+    mapped = (await harness.mapped(kind))[external_id]
     assert mapped.problems
     for problem in mapped.problems:
         assert problem.code in CODES
         assert problem.message.strip()
         assert "{" not in problem.message
-    shows(mapped, await house.shop.facts())
+    shows(mapped, await harness.shop.facts())
 
 
 @of(ALL)
-async def links_are_of_the_facts(house: House, kind: Kind) -> None:
+async def links_are_of_the_facts(harness: ReaderHarness, kind: Kind) -> None:
     """Where the control panel is not known there is no link: none is made up."""
-    entities, facts = await some(house, kind)
+    entities, facts = await some(harness, kind)
     nowhere = evolve(facts, url="")
     for entity in entities:
-        mapped = house.shop.map(kind, entity, nowhere)
+        mapped = harness.shop.map(kind, entity, nowhere)
         assert mapped.url == "" or kind is Kind.STORE
 
 

@@ -10,7 +10,7 @@ import trio
 from daemon.errors import Failure, Rejected
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import STORE, Entity
-from tests.conformance.house import House, patiently, soon
+from tests.conformance.harness import ReaderHarness, patiently, soon
 from tests.conformance.promise import ALL, LISTED, of
 from tests.conformance.wire import always
 
@@ -20,83 +20,83 @@ NO_IDS = ("", " ", "x", "0", "-1", "1.5", "1,2", "1&limit=1", "../1", "1/2", "٣
 FAR_AWAY = ExternalId("999999")
 
 
-async def worth(house: House, kind: Kind, found: Mapping[ExternalId, Entity]) -> set[ExternalId]:
+async def worth(harness: ReaderHarness, kind: Kind, found: Mapping[ExternalId, Entity]) -> set[ExternalId]:
     """Return which of what was read is there. What is none of ours may be told as such without being looked for."""
-    facts = await house.shop.facts()
-    return {external_id for external_id, entity in found.items() if house.shop.map(kind, entity, facts).value}
+    facts = await harness.shop.facts()
+    return {external_id for external_id, entity in found.items() if harness.shop.map(kind, entity, facts).value}
 
 
 @of(LISTED)
-async def what_is_asked_for_comes_and_nothing_else(house: House, kind: Kind) -> None:
+async def what_is_asked_for_comes_and_nothing_else(harness: ReaderHarness, kind: Kind) -> None:
     """Whatever the order, in either lane, up to a whole batch; what the platform does not have is left out."""
-    there = house.fill(kind)
+    there = harness.fill(kind)
     random.Random(1).shuffle(there)
     gone, there = there[0], there[1:]
-    house.stand.delete(kind, gone)
-    size = house.shop.batch(kind)
+    harness.stand.delete(kind, gone)
+    size = harness.shop.batch(kind)
     assert size >= 1
     for lane, ids in ((Lane.LIVE, there[:3]), (Lane.BACKFILL, there[: size - 1])):
         asked = [gone, *ids][:size]
-        found = await soon(house.shop.read(kind, asked, lane))
-        assert await worth(house, kind, found) == set(asked) - {gone}
+        found = await soon(harness.shop.read(kind, asked, lane))
+        assert await worth(harness, kind, found) == set(asked) - {gone}
         assert all(external_id == entity.external_id for external_id, entity in found.items())
-    assert await worth(house, kind, await soon(house.shop.read(kind, [gone], Lane.LIVE))) == set()
+    assert await worth(harness, kind, await soon(harness.shop.read(kind, [gone], Lane.LIVE))) == set()
 
 
 @of(LISTED)
-async def a_batch_costs_few_calls(house: House, kind: Kind) -> None:
+async def a_batch_costs_few_calls(harness: ReaderHarness, kind: Kind) -> None:
     """The engine asks for whole batches because a call for each is too many; of what it has seen before, mostly."""
-    there = house.fill(kind)[: house.shop.batch(kind)]
-    await house.shop.facts()
-    await house.walk(kind)
-    house.wire.meet(None)
-    await house.shop.read(kind, there, Lane.LIVE)
-    assert house.wire.count <= max(3, len(there) // 10)
+    there = harness.fill(kind)[: harness.shop.batch(kind)]
+    await harness.shop.facts()
+    await harness.walk(kind)
+    harness.wire.meet(None)
+    await harness.shop.read(kind, there, Lane.LIVE)
+    assert harness.wire.count <= max(3, len(there) // 10)
 
 
 @of(ALL)
-async def texts_that_are_no_ids_do_no_harm(house: House, kind: Kind) -> None:
+async def texts_that_are_no_ids_do_no_harm(harness: ReaderHarness, kind: Kind) -> None:
     """They are left out of a batch, and by themselves they are nothing, or refused."""
-    there = house.stand.add(kind, 2) if kind is not Kind.STORE else [STORE]
+    there = harness.stand.add(kind, 2) if kind is not Kind.STORE else [STORE]
     strange = [ExternalId(text) for text in NO_IDS]
     for one in strange:
-        found = await soon(house.shop.read(kind, [*there, one], Lane.LIVE))
-        assert await worth(house, kind, found) == set(there), repr(one)
+        found = await soon(harness.shop.read(kind, [*there, one], Lane.LIVE))
+        assert await worth(harness, kind, found) == set(there), repr(one)
         try:
-            alone = await soon(house.shop.read_one(kind, one, Lane.LIVE))
+            alone = await soon(harness.shop.read_one(kind, one, Lane.LIVE))
         except Rejected:
             alone = None
         assert alone is None, repr(one)
 
 
 @of(LISTED)
-async def one_is_none_only_when_it_is_gone(house: House, kind: Kind) -> None:
+async def one_is_none_only_when_it_is_gone(harness: ReaderHarness, kind: Kind) -> None:
     """One that is there comes; one that is gone, or never was, is None; in the end also when it was the last of all."""
-    there = house.stand.add(kind, 3)
+    there = harness.stand.add(kind, 3)
     for external_id in there:
-        entity = await soon(house.shop.read_one(kind, external_id, Lane.LIVE))
+        entity = await soon(harness.shop.read_one(kind, external_id, Lane.LIVE))
         assert entity is not None
         assert entity.external_id == external_id
-    assert await soon(house.shop.read_one(kind, FAR_AWAY, Lane.LIVE)) is None
+    assert await soon(harness.shop.read_one(kind, FAR_AWAY, Lane.LIVE)) is None
     for external_id in there[:-1]:
-        house.stand.delete(kind, external_id)
-        assert await soon(house.shop.read_one(kind, external_id, Lane.LIVE)) is None
-    house.stand.delete(kind, there[-1])
-    for shop in (house.shop, house.connect()):  # a platform that suddenly has nothing may be doubted for some time
+        harness.stand.delete(kind, external_id)
+        assert await soon(harness.shop.read_one(kind, external_id, Lane.LIVE)) is None
+    harness.stand.delete(kind, there[-1])
+    for shop in (harness.shop, harness.connect()):  # a platform that suddenly has nothing may be doubted for some time
         assert await patiently(partial(shop.read_one, kind, there[-1], Lane.BACKFILL)) is None
 
 
 @of(ALL)
-async def no_trouble_passes_for_absence(house: House, kind: Kind) -> None:
+async def no_trouble_passes_for_absence(harness: ReaderHarness, kind: Kind) -> None:
     """Whatever comes instead of an answer, from whichever call on: what is there is not said to be gone."""
-    external_id = STORE if kind is Kind.STORE else house.stand.add(kind, 2)[0]
-    house.wire.meet(None)
-    await house.connect().read_one(kind, external_id, Lane.LIVE)
-    for number in range(house.wire.count):
+    external_id = STORE if kind is Kind.STORE else harness.stand.add(kind, 2)[0]
+    harness.wire.meet(None)
+    await harness.connect().read_one(kind, external_id, Lane.LIVE)
+    for number in range(harness.wire.count):
         for trouble in TROUBLES:
-            house.wire.meet(always(trouble, first=number))
+            harness.wire.meet(always(trouble, first=number))
             try:
-                entity = await soon(house.connect().read_one(kind, external_id, Lane.LIVE))
+                entity = await soon(harness.connect().read_one(kind, external_id, Lane.LIVE))
             except Failure:
                 continue
             assert entity is not None, trouble
@@ -119,22 +119,22 @@ TROUBLES: tuple[httpx.Response | Exception, ...] = (
 
 
 @of(ALL)
-async def however_it_is_read_it_is_the_same(house: House, kind: Kind) -> None:
+async def however_it_is_read_it_is_the_same(harness: ReaderHarness, kind: Kind) -> None:
     """A page, a batch and one: all three map to the same value, also when several read at once."""
-    there = [STORE] if kind is Kind.STORE else house.stand.add(kind, 12)
-    facts = await house.shop.facts()
-    paged = await house.mapped(kind)
+    there = [STORE] if kind is Kind.STORE else harness.stand.add(kind, 12)
+    facts = await harness.shop.facts()
+    paged = await harness.mapped(kind)
     assert set(paged) == set(there)
     kept: list[tuple[ExternalId, object]] = []
 
     async def read_one(external_id: ExternalId) -> None:
-        entity = await house.shop.read_one(kind, external_id, Lane.LIVE)
+        entity = await harness.shop.read_one(kind, external_id, Lane.LIVE)
         assert entity is not None
-        kept.append((external_id, house.shop.map(kind, entity, facts)))
+        kept.append((external_id, harness.shop.map(kind, entity, facts)))
 
     async def read_all() -> None:
-        found = await house.read_all(kind, there, Lane.BACKFILL)
-        kept.extend((external_id, house.shop.map(kind, entity, facts)) for external_id, entity in found.items())
+        found = await harness.read_all(kind, there, Lane.BACKFILL)
+        kept.extend((external_id, harness.shop.map(kind, entity, facts)) for external_id, entity in found.items())
 
     async with trio.open_nursery() as nursery:
         for external_id in there:
@@ -146,16 +146,16 @@ async def however_it_is_read_it_is_the_same(house: House, kind: Kind) -> None:
 
 
 @of(LISTED)
-async def an_edit_is_read_at_once(house: House, kind: Kind) -> None:
+async def an_edit_is_read_at_once(harness: ReaderHarness, kind: Kind) -> None:
     """Nothing of an entity is remembered from the last time; nor is it after the shelf was lost."""
-    external_id = house.stand.add(kind, 2)[0]
-    facts = await house.shop.facts()
-    before = (await house.mapped(kind))[external_id]
-    house.stand.edit(kind, external_id)
-    found = await house.shop.read(kind, [external_id], Lane.LIVE)
-    after = house.shop.map(kind, found[external_id], facts)
+    external_id = harness.stand.add(kind, 2)[0]
+    facts = await harness.shop.facts()
+    before = (await harness.mapped(kind))[external_id]
+    harness.stand.edit(kind, external_id)
+    found = await harness.shop.read(kind, [external_id], Lane.LIVE)
+    after = harness.shop.map(kind, found[external_id], facts)
     assert after != before
-    house.state.lose()
-    shop = house.connect()
+    harness.state.lose()
+    shop = harness.connect()
     found = await shop.read(kind, [external_id], Lane.LIVE)
     assert shop.map(kind, found[external_id], facts) == after

@@ -113,7 +113,7 @@ async def test_an_order_that_is_gone_stays_as_cancelled(autojump_clock: MockCloc
     await bench.work()
     now = purchase(bench)
     assert [package["type"] for package in now["packages"]] == ["cancelled"]
-    assert (now["customer_reference"], await bench.house.ledger()) == ("PO-1", {})
+    assert (now["customer_reference"], await bench.harness.ledger()) == ("PO-1", {})
     await put(bench, order("1"))
     assert [package["type"] for package in purchase(bench)["packages"]] == ["incoming"], "it was restored"
 
@@ -122,7 +122,7 @@ async def test_a_conflict_is_told_here_and_not_in_the_sync_log(autojump_clock: M
     bench.site.faults.add("PUT *", answer(409, '{"title": "the platform id is taken by another"}'))
     await put(bench, order("1"))
     assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
-    assert await bench.house.take() is None
+    assert await bench.harness.take() is None
 
 
 OTHER, THIRD = (f"{digit * 8}-7618-4e3b-b1af-9055639b18d1" for digit in "13")

@@ -31,12 +31,12 @@ async def _told(bench: Bench, facts: StoreFacts) -> None:
 
 async def _runs(bench: Bench) -> list[bool]:
     """Return of each full sync of products whether it is to run again."""
-    rows = await bench.house.everything_of("full_syncs")
+    rows = await bench.harness.everything_of("full_syncs")
     return [row["again"] for row in rows if row["kind"] == Kind.PRODUCTS.value]
 
 
 async def _end_runs(bench: Bench) -> None:
-    await bench.house.alter("full_syncs", "state = 'ended'")
+    await bench.harness.alter("full_syncs", "state = 'ended'")
 
 
 async def test_only_what_products_depend_on_has_them_read_again(autojump_clock: MockClock) -> None:
@@ -123,7 +123,7 @@ async def test_a_refresh_looks_at_the_price_list_too(autojump_clock: MockClock) 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runs.run)
             nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-            while (await bench.house.newest()).state in {"enumerating", "draining"}:  # noqa: ASYNC110  a mock clock
+            while (await bench.harness.newest()).state in {"enumerating", "draining"}:  # noqa: ASYNC110  a mock clock
                 await trio.sleep(1)
             nursery.cancel_scope.cancel()
         assert bench.site.state.price_lists.existing(PRICE_LIST).currency_code == "USD"

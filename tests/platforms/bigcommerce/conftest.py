@@ -10,7 +10,7 @@ from daemon.model import Secret
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from tests.platforms.bigcommerce.fakes import FakeStore
-from tests.platforms.bigcommerce.stand_in import House
+from tests.platforms.bigcommerce.stand_in import AdapterHarness
 
 TOKEN = "very-secret-token"
 
@@ -30,9 +30,9 @@ async def shop(store: FakeStore) -> AsyncIterator[BigCommerce]:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def harness() -> AsyncIterator[AdapterHarness]:
     async with trio.open_nursery() as nursery:
-        opened = House(nursery)
+        opened = AdapterHarness(nursery)
         yield opened
         await opened.shop.aclose()
         nursery.cancel_scope.cancel()

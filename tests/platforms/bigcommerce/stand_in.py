@@ -29,7 +29,7 @@ class _Strict(StandIn):
         return response
 
 
-class House:
+class AdapterHarness:
     """A store with two products, its API without sockets, and the adapter."""
 
     def __init__(self, nursery: trio.Nursery) -> None:

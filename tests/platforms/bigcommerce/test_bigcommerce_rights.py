@@ -12,7 +12,7 @@ from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
-from tests.platforms.bigcommerce.stand_in import House
+from tests.platforms.bigcommerce.stand_in import AdapterHarness
 
 pytestmark = pytest.mark.holds("C3")
 
@@ -37,15 +37,17 @@ def _carts(count: int) -> list[str]:
     return [f"4217ba4f-7618-4e3b-b1af-{number:012}" for number in range(count)]
 
 
-async def _made(house: House, kind: Kind, *, ours: bool = True) -> list[ExternalId]:
+async def _made(harness: AdapterHarness, kind: Kind, *, ours: bool = True) -> list[ExternalId]:
     if kind is Kind.PRODUCTS:
-        made = [house.store.add_product(f"P{number}", price=1, variants=[{"sku": f"S{number}"}]) for number in range(5)]
+        made = [
+            harness.store.add_product(f"P{number}", price=1, variants=[{"sku": f"S{number}"}]) for number in range(5)
+        ]
         return [ExternalId(str(getattr(one, "id", one))) for one in made]
     if kind is Kind.CUSTOMERS:
-        add_groups(house.store)
-        added = [house.store.customers.add(f"c{number}@example.com", group_id=WHOLESALE) for number in range(5)]
+        add_groups(harness.store)
+        added = [harness.store.customers.add(f"c{number}@example.com", group_id=WHOLESALE) for number in range(5)]
         return [ExternalId(str(one)) for one in added]
-    return [ExternalId(str(house.order(cart))) for cart in (_carts(5) if ours else [None] * 5)]
+    return [ExternalId(str(harness.order(cart))) for cart in (_carts(5) if ours else [None] * 5)]
 
 
 READS = {
@@ -59,14 +61,14 @@ READS = {
 """What is read: the kind, how, and whether it is SparkLayer's."""
 
 
-async def _read(house: House, method: str, kind: Kind, external_id: ExternalId) -> type[Exception] | None:
+async def _read(harness: AdapterHarness, method: str, kind: Kind, external_id: ExternalId) -> type[Exception] | None:
     try:
         if method == "read":
-            entity = (await house.shop.read(kind, [external_id], Lane.LIVE)).get(external_id)
+            entity = (await harness.shop.read(kind, [external_id], Lane.LIVE)).get(external_id)
         else:
-            entity = await house.shop.read_one(kind, external_id, Lane.LIVE)
+            entity = await harness.shop.read_one(kind, external_id, Lane.LIVE)
         if entity is not None:
-            house.shop.map(kind, entity, FACTS)
+            harness.shop.map(kind, entity, FACTS)
     except (Blocked, Rejected) as failure:
         return type(failure)
     return None
@@ -74,35 +76,35 @@ async def _read(house: House, method: str, kind: Kind, external_id: ExternalId) 
 
 @pytest.mark.parametrize(("kind", "method", "ours"), READS.values(), ids=READS)
 async def test_one_entity_that_is_refused_blocks_nothing(
-    autojump_clock: MockClock, house: House, kind: Kind, method: str, *, ours: bool
+    autojump_clock: MockClock, harness: AdapterHarness, kind: Kind, method: str, *, ours: bool
 ) -> None:
-    bad, *others = await _made(house, kind, ours=ours)
-    house.api.faults.add("GET */products*", _refuse(int(bad)))
-    house.api.faults.add("GET */customers", _refuse(int(bad)))
-    house.api.faults.add("GET */orders/*", _refuse(int(bad)))
-    assert await _read(house, method, kind, bad) is Forbidden
+    bad, *others = await _made(harness, kind, ours=ours)
+    harness.api.faults.add("GET */products*", _refuse(int(bad)))
+    harness.api.faults.add("GET */customers", _refuse(int(bad)))
+    harness.api.faults.add("GET */orders/*", _refuse(int(bad)))
+    assert await _read(harness, method, kind, bad) is Forbidden
     for other in others:
-        assert await _read(house, method, kind, other) is None
-    assert await _read(house, method, kind, bad) is Rejected
+        assert await _read(harness, method, kind, other) is None
+    assert await _read(harness, method, kind, bad) is Rejected
 
 
 @pytest.mark.parametrize(("kind", "method", "ours"), READS.values(), ids=READS)
 async def test_a_missing_right_costs_three_calls(
-    autojump_clock: MockClock, house: House, kind: Kind, method: str, *, ours: bool
+    autojump_clock: MockClock, harness: AdapterHarness, kind: Kind, method: str, *, ours: bool
 ) -> None:
-    made, asked = await _made(house, kind, ours=ours), []
+    made, asked = await _made(harness, kind, ours=ours), []
 
     async def refuse(request: Request, _: Response | None) -> Response:
         asked.append(request.path)
         return Response(status=403, headers={"content-type": "application/json"}, body=msgspec.json.encode(NO))
 
-    house.api.faults.add("GET */v[23]/[!s]*", refuse)
-    found = [await _read(house, method, kind, one) for one in made]
+    harness.api.faults.add("GET */v[23]/[!s]*", refuse)
+    found = [await _read(harness, method, kind, one) for one in made]
     assert found == [Forbidden, Forbidden, *[Blocked] * 3]
     assert len(asked) == 3
-    house.api.faults.clear()
+    harness.api.faults.clear()
     await trio.sleep(2)
-    assert [await _read(house, method, kind, one) for one in made] == [None] * 5
+    assert [await _read(harness, method, kind, one) for one in made] == [None] * 5
 
 
 def test_calls_are_told_apart_by_what_they_are_about() -> None:

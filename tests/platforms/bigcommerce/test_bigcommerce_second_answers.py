@@ -13,7 +13,7 @@ from daemon.sandbox import answer
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response
-from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House
+from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, AdapterHarness
 
 JSON = {"content-type": "application/json"}
 NOT_FOUND = answer(404, '{"status":404,"title":"Not found"}', JSON)
@@ -29,81 +29,85 @@ PATHS = {
 every_kind = pytest.mark.parametrize("kind", PATHS)
 
 
-def _two(house: House, kind: Kind) -> tuple[ExternalId, ExternalId]:
+def _two(harness: AdapterHarness, kind: Kind) -> tuple[ExternalId, ExternalId]:
     """Add an entity of ours and another one; return their ids."""
     if kind is Kind.PRODUCTS:
-        made = house.jumper, house.mug
+        made = harness.jumper, harness.mug
     elif kind is Kind.ORDERS:
-        made = house.order(CARTS[0]), house.order(CARTS[1])
+        made = harness.order(CARTS[0]), harness.order(CARTS[1])
     else:
-        add_groups(house.store)
-        made = tuple(house.store.customers.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in "xy")  # type: ignore[assignment]
+        add_groups(harness.store)
+        made = tuple(harness.store.customers.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in "xy")  # type: ignore[assignment]
     return ExternalId(str(made[0])), ExternalId(str(made[1]))
 
 
 @pytest.mark.holds("A4")
 @every_kind
-async def test_a_list_that_leaves_one_out_leads_to_no_none(house: House, kind: Kind, autojump_clock: MockClock) -> None:
+async def test_a_list_that_leaves_one_out_leads_to_no_none(
+    harness: AdapterHarness, kind: Kind, autojump_clock: MockClock
+) -> None:
     del autojump_clock
-    one, other = _two(house, kind)
-    await house.walk(kind)
+    one, other = _two(harness, kind)
+    await harness.walk(kind)
     _, path, nothing = PATHS[kind]
-    house.api.faults.add(path, nothing, times=1)
-    assert {one, other}.isdisjoint(await house.shop.read(kind, [one, other], Lane.LIVE))
-    assert await house.shop.read_one(kind, one, Lane.LIVE) is not None
+    harness.api.faults.add(path, nothing, times=1)
+    assert {one, other}.isdisjoint(await harness.shop.read(kind, [one, other], Lane.LIVE))
+    assert await harness.shop.read_one(kind, one, Lane.LIVE) is not None
 
 
 @pytest.mark.holds("A4")
 @pytest.mark.parametrize("asked", ["the one seen first", "the one seen last", "one of them"])
 async def test_right_after_a_restart_a_store_without_customers_is_not_believed(
-    house: House, autojump_clock: MockClock, asked: str
+    harness: AdapterHarness, autojump_clock: MockClock, asked: str
 ) -> None:
     """However often it says so: who was there is remembered."""
     del autojump_clock
-    add_groups(house.store)
-    added = [house.store.customers.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in range(20)]
-    await house.walk(Kind.CUSTOMERS)
+    add_groups(harness.store)
+    added = [harness.store.customers.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in range(20)]
+    await harness.walk(Kind.CUSTOMERS)
     one = ExternalId(str(added[{"the one seen first": 0, "the one seen last": -1}.get(asked, 7)]))
-    assert await house.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is not None
-    rule = house.api.faults.add("GET */v3/customers", NOTHING)
+    assert await harness.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is not None
+    rule = harness.api.faults.add("GET */v3/customers", NOTHING)
     for _ in range(3):
-        house.connect()
+        harness.connect()
         for _ in range(BELIEVED):
             with pytest.raises(Retry):
-                await house.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE)
-    house.api.faults.remove(rule)
-    assert await house.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is not None
-    house.store.customers.delete(int(one))
-    assert await house.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is None
+                await harness.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE)
+    harness.api.faults.remove(rule)
+    assert await harness.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is not None
+    harness.store.customers.delete(int(one))
+    assert await harness.shop.read_one(Kind.CUSTOMERS, one, Lane.LIVE) is None
 
 
 @pytest.mark.holds("A4")
-async def test_a_customer_who_is_gone_is_remembered_as_gone(house: House, autojump_clock: MockClock) -> None:
+async def test_a_customer_who_is_gone_is_remembered_as_gone(harness: AdapterHarness, autojump_clock: MockClock) -> None:
     """Else the last customer of a store would stay after a restart."""
     del autojump_clock
-    add_groups(house.store)
-    people = house.store.customers
+    add_groups(harness.store)
+    people = harness.store.customers
     added = [people.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in range(2)]
     for one in [*people.people]:
         if one not in added:
             people.delete(one, silent=True)
-    await house.walk(Kind.CUSTOMERS)
+    await harness.walk(Kind.CUSTOMERS)
     people.delete(added[0], silent=True)
-    assert await house.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[0])), Lane.LIVE) is None
-    house.connect()
+    assert await harness.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[0])), Lane.LIVE) is None
+    harness.connect()
     people.delete(added[1], silent=True)
     for _ in range(BELIEVED - 1):
         with pytest.raises(Retry):
-            await house.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[1])), Lane.LIVE)
-    assert await house.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[1])), Lane.LIVE) is None
+            await harness.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[1])), Lane.LIVE)
+    assert await harness.shop.read_one(Kind.CUSTOMERS, ExternalId(str(added[1])), Lane.LIVE) is None
 
 
 @pytest.mark.holds("B2")
 @every_kind
-async def test_an_answer_about_another_one_proves_nothing(house: House, kind: Kind, autojump_clock: MockClock) -> None:
+async def test_an_answer_about_another_one_proves_nothing(
+    harness: AdapterHarness, kind: Kind, autojump_clock: MockClock
+) -> None:
     del autojump_clock
-    one, other = _two(house, kind)
-    await house.walk(kind)
+    one, other = _two(harness, kind)
+    await harness.walk(kind)
     path, lists, _ = PATHS[kind]
 
     async def change(_request: Request, response: Response | None) -> Response:
@@ -115,24 +119,24 @@ async def test_an_answer_about_another_one_proves_nothing(house: House, kind: Ki
                 row["id"] = int(other) + 1000
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    house.api.faults.add(path, change, after_effect=True)
+    harness.api.faults.add(path, change, after_effect=True)
     with pytest.raises(Retry) as failed:
-        await house.shop.read_one(kind, one, Lane.LIVE)
+        await harness.shop.read_one(kind, one, Lane.LIVE)
     assert failed.value.reason == "out_of_filter"
-    house.api.faults.clear()
-    house.api.faults.add(lists, change, after_effect=True)
-    assert set(await house.shop.read(kind, [one, other], Lane.LIVE)) <= {other}
+    harness.api.faults.clear()
+    harness.api.faults.add(lists, change, after_effect=True)
+    assert set(await harness.shop.read(kind, [one, other], Lane.LIVE)) <= {other}
 
 
 @pytest.mark.holds("B2")
 @every_kind
 @pytest.mark.parametrize("lacking", [{}, None, {"id": None}, {"id": "x"}, 7])
 async def test_a_row_without_an_id_stops_neither_pages_nor_batches_and_proves_nothing(
-    house: House, kind: Kind, lacking: object, autojump_clock: MockClock
+    harness: AdapterHarness, kind: Kind, lacking: object, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    one, other = _two(house, kind)
-    await house.walk(kind)
+    one, other = _two(harness, kind)
+    await harness.walk(kind)
     path, lists, _ = PATHS[kind]
 
     async def change(_request: Request, response: Response | None) -> Response:
@@ -143,26 +147,26 @@ async def test_a_row_without_an_id_stops_neither_pages_nor_batches_and_proves_no
             rows[:] = [lacking if str(row["id"]) == one else row for row in rows]
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    house.api.faults.add(lists, change, after_effect=True)
+    harness.api.faults.add(lists, change, after_effect=True)
     for since in (None, 0.0):
-        seen = await house.walk(kind, since=since)
+        seen = await harness.walk(kind, since=since)
         assert other in seen
         assert one not in seen
-    assert set(await house.shop.read(kind, [one, other], Lane.LIVE)) == {other}
+    assert set(await harness.shop.read(kind, [one, other], Lane.LIVE)) == {other}
     if path == lists:
         with pytest.raises(Retry):
-            await house.shop.read_one(kind, one, Lane.LIVE)
+            await harness.shop.read_one(kind, one, Lane.LIVE)
     else:
-        assert await house.shop.read_one(kind, one, Lane.LIVE) is not None
+        assert await harness.shop.read_one(kind, one, Lane.LIVE) is not None
 
 
 @pytest.mark.holds("B2")
 @pytest.mark.parametrize("group", [None, 0, 9999, "lacks"])
 async def test_a_customer_of_a_page_who_is_of_no_group_asked_for_is_nobodys_removal(
-    house: House, group: object, autojump_clock: MockClock
+    harness: AdapterHarness, group: object, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    one, _ = _two(house, Kind.CUSTOMERS)
+    one, _ = _two(harness, Kind.CUSTOMERS)
 
     async def change(_request: Request, response: Response | None) -> Response:
         assert response is not None
@@ -173,18 +177,20 @@ async def test_a_customer_of_a_page_who_is_of_no_group_asked_for_is_nobodys_remo
                 del row["customer_group_id"]
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    house.api.faults.add("GET */v3/customers", change, after_effect=True)
-    page = await house.shop.page(Kind.CUSTOMERS, None)
+    harness.api.faults.add("GET */v3/customers", change, after_effect=True)
+    page = await harness.shop.page(Kind.CUSTOMERS, None)
     told = {entity.external_id: entity for entity in page.entities}
     with pytest.raises(Retry):
-        house.shop.map(Kind.CUSTOMERS, told[one], FACTS)
+        harness.shop.map(Kind.CUSTOMERS, told[one], FACTS)
 
 
 @pytest.mark.holds("B2")
-async def test_a_group_that_is_null_is_told_of_a_customer_that_is_read(house: House, autojump_clock: MockClock) -> None:
+async def test_a_group_that_is_null_is_told_of_a_customer_that_is_read(
+    harness: AdapterHarness, autojump_clock: MockClock
+) -> None:
     del autojump_clock
-    one, _ = _two(house, Kind.CUSTOMERS)
-    await house.walk(Kind.CUSTOMERS)
+    one, _ = _two(harness, Kind.CUSTOMERS)
+    await harness.walk(Kind.CUSTOMERS)
 
     async def change(_request: Request, response: Response | None) -> Response:
         assert response is not None
@@ -194,23 +200,23 @@ async def test_a_group_that_is_null_is_told_of_a_customer_that_is_read(house: Ho
             body=response.body.replace(b'"customer_group_id":%d' % WHOLESALE, b'"customer_group_id":null'),
         )
 
-    house.api.faults.add("GET */v3/customers", change, after_effect=True)
-    told = (await house.read(Kind.CUSTOMERS, one))[one]
+    harness.api.faults.add("GET */v3/customers", change, after_effect=True)
+    told = (await harness.read(Kind.CUSTOMERS, one))[one]
     assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
 
 
 @pytest.mark.holds("A5")
 @pytest.mark.parametrize("empty", [NOTHING, NOT_FOUND])
 async def test_one_empty_list_of_metafields_takes_nothing_away(
-    house: House, empty: Any, autojump_clock: MockClock
+    harness: AdapterHarness, empty: Any, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
-    await house.walk(Kind.PRODUCTS)
-    house.store.metafields.set("product", house.mug, "rrp", "8", silent=True)
-    house.api.faults.add(f"GET */v3/catalog/products/{house.mug}/metafields", empty, times=1)
-    await house.shop.read(Kind.PRODUCTS, [ExternalId(f"metafields:product:{house.mug}")], Lane.LIVE)
-    rrp = (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value.variants[0].rrp
+    harness.store.metafields.set("product", harness.mug, "rrp", "9", silent=True)
+    await harness.walk(Kind.PRODUCTS)
+    harness.store.metafields.set("product", harness.mug, "rrp", "8", silent=True)
+    harness.api.faults.add(f"GET */v3/catalog/products/{harness.mug}/metafields", empty, times=1)
+    await harness.shop.read(Kind.PRODUCTS, [ExternalId(f"metafields:product:{harness.mug}")], Lane.LIVE)
+    rrp = (await harness.read(Kind.PRODUCTS, harness.mug))[str(harness.mug)].value.variants[0].rrp
     assert rrp is not None
     assert rrp.amount == 8
 
@@ -218,14 +224,14 @@ async def test_one_empty_list_of_metafields_takes_nothing_away(
 @pytest.mark.holds("A5")
 @pytest.mark.parametrize("empty", [NOTHING, NOT_FOUND])
 async def test_one_empty_list_of_an_orders_metafields_makes_it_nobodys(
-    house: House, empty: Any, autojump_clock: MockClock
+    harness: AdapterHarness, empty: Any, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    order = house.order(CARTS[0])
-    await house.walk(Kind.ORDERS)
-    house.api.faults.add(f"GET */v3/orders/{order}/metafields", empty, times=1)
-    await house.shop.read(Kind.ORDERS, [ExternalId(f"metafields:order:{order}")], Lane.LIVE)
-    assert (await house.read(Kind.ORDERS, order))[str(order)].value is not None
+    order = harness.order(CARTS[0])
+    await harness.walk(Kind.ORDERS)
+    harness.api.faults.add(f"GET */v3/orders/{order}/metafields", empty, times=1)
+    await harness.shop.read(Kind.ORDERS, [ExternalId(f"metafields:order:{order}")], Lane.LIVE)
+    assert (await harness.read(Kind.ORDERS, order))[str(order)].value is not None
 
 
 ODD_FIELDS: dict[str, dict[str, Any]] = {
@@ -239,11 +245,11 @@ ODD_FIELDS: dict[str, dict[str, Any]] = {
 @pytest.mark.holds("C6")
 @pytest.mark.parametrize("change", ODD_FIELDS.values(), ids=ODD_FIELDS)
 async def test_odd_metafields_take_nothing_away(
-    house: House, change: dict[str, Any], autojump_clock: MockClock
+    harness: AdapterHarness, change: dict[str, Any], autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
-    await house.walk(Kind.PRODUCTS)
+    harness.store.metafields.set("product", harness.mug, "rrp", "9", silent=True)
+    await harness.walk(Kind.PRODUCTS)
 
     async def spoil(_request: Request, response: Response | None) -> Response:
         assert response is not None
@@ -251,42 +257,44 @@ async def test_odd_metafields_take_nothing_away(
         body["data"] = [row | change for row in body["data"]]
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    house.api.faults.add("GET */v3/catalog/products*metafields", spoil, after_effect=True)
-    await house.walk(Kind.PRODUCTS)
-    named = ExternalId(f"metafields:product:{house.mug}")
-    found = await house.shop.read(Kind.PRODUCTS, [named], Lane.LIVE)
+    harness.api.faults.add("GET */v3/catalog/products*metafields", spoil, after_effect=True)
+    await harness.walk(Kind.PRODUCTS)
+    named = ExternalId(f"metafields:product:{harness.mug}")
+    found = await harness.shop.read(Kind.PRODUCTS, [named], Lane.LIVE)
     with pytest.raises(Retry):
-        house.shop.map(Kind.PRODUCTS, found[named], FACTS)
-    assert (await house.read(Kind.PRODUCTS, house.mug))[str(house.mug)].value.variants[0].rrp is not None
+        harness.shop.map(Kind.PRODUCTS, found[named], FACTS)
+    assert (await harness.read(Kind.PRODUCTS, harness.mug))[str(harness.mug)].value.variants[0].rrp is not None
 
 
 @pytest.mark.holds("C6")
 @pytest.mark.parametrize("row", [{"id": WHOLESALE, "name": ["x"]}, {"id": WHOLESALE, "is_group_for_guests": None}])
 async def test_an_odd_customer_group_concerns_its_customers_only(
-    house: House, row: dict[str, Any], autojump_clock: MockClock
+    harness: AdapterHarness, row: dict[str, Any], autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    one, other = _two(house, Kind.CUSTOMERS)
-    gold = house.store.customers.add_group("Gold")
-    house.store.customers.set_group(int(other), gold, silent=True)
+    one, other = _two(harness, Kind.CUSTOMERS)
+    gold = harness.store.customers.add_group("Gold")
+    harness.store.customers.set_group(int(other), gold, silent=True)
 
     async def spoil(_request: Request, response: Response | None) -> Response:
         assert response is not None
         rows = [row if group["id"] == WHOLESALE else group for group in json.loads(response.body)]
         return Response(status=200, headers=response.headers, body=json.dumps(rows).encode())
 
-    house.api.faults.add("GET */v2/customer_groups", spoil, after_effect=True)
-    page = await house.shop.page(Kind.CUSTOMERS, None)
+    harness.api.faults.add("GET */v2/customer_groups", spoil, after_effect=True)
+    page = await harness.shop.page(Kind.CUSTOMERS, None)
     told = {entity.external_id: entity for entity in page.entities}
-    assert house.shop.map(Kind.CUSTOMERS, told[other], FACTS).value is not None
+    assert harness.shop.map(Kind.CUSTOMERS, told[other], FACTS).value is not None
     with pytest.raises(Retry):
-        house.shop.map(Kind.CUSTOMERS, told[one], FACTS)
+        harness.shop.map(Kind.CUSTOMERS, told[one], FACTS)
 
 
 @pytest.mark.holds("C6")
-async def test_an_odd_customer_of_an_odd_group_is_nobodys_removal(house: House, autojump_clock: MockClock) -> None:
+async def test_an_odd_customer_of_an_odd_group_is_nobodys_removal(
+    harness: AdapterHarness, autojump_clock: MockClock
+) -> None:
     del autojump_clock
-    one, _ = _two(house, Kind.CUSTOMERS)
+    one, _ = _two(harness, Kind.CUSTOMERS)
 
     async def spoil(request: Request, response: Response | None) -> Response:
         assert response is not None
@@ -299,6 +307,6 @@ async def test_an_odd_customer_of_an_odd_group_is_nobodys_removal(house: House, 
             status=200, headers=response.headers, body=response.body.replace(*names).replace(b":7", b":[7]")
         )
 
-    house.api.faults.add("GET */customer*", spoil, after_effect=True)
-    told = (await house.read(Kind.CUSTOMERS, one))[one]
+    harness.api.faults.add("GET */customer*", spoil, after_effect=True)
+    told = (await harness.read(Kind.CUSTOMERS, one))[one]
     assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])

@@ -18,7 +18,7 @@ from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response
-from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, House
+from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, AdapterHarness
 
 pytestmark = pytest.mark.holds("C1")
 
@@ -34,7 +34,7 @@ class Case:
     """
 
     kind: Kind
-    make: Callable[[House], tuple[int, int]]
+    make: Callable[[AdapterHarness], tuple[int, int]]
     path: str
     listed: str | None = None
     row: bool = True
@@ -43,42 +43,42 @@ class Case:
     """The id that is read, where that is not the entity's own."""
 
 
-def _orders(house: House) -> tuple[int, int]:
+def _orders(harness: AdapterHarness) -> tuple[int, int]:
     lines = [{"name": f"Part {number}", "sku": f"P-{number}", "quantity": 2, "price": 1} for number in range(60)]
-    made = house.order(CARTS[0], lines=lines), house.order(CARTS[1], lines=lines)
+    made = harness.order(CARTS[0], lines=lines), harness.order(CARTS[1], lines=lines)
     for one in made:
-        house.store.orders.ship(one, tracking_number="T1", silent=True)
+        harness.store.orders.ship(one, tracking_number="T1", silent=True)
     return made
 
 
-def _retail(house: House) -> tuple[int, int]:
-    return house.order(), house.order(CARTS[1])
+def _retail(harness: AdapterHarness) -> tuple[int, int]:
+    return harness.order(), harness.order(CARTS[1])
 
 
-def _customers(house: House) -> tuple[int, int]:
-    add_groups(house.store)
+def _customers(harness: AdapterHarness) -> tuple[int, int]:
+    add_groups(harness.store)
     made = []
     for number in range(2):
         places = [HOME | {"address2": f"Pause {gate}"} for gate in range(12)]
         made.append(
-            house.store.customers.add(f"x{number}@example.com", group_id=WHOLESALE, addresses=places, silent=True)
+            harness.store.customers.add(f"x{number}@example.com", group_id=WHOLESALE, addresses=places, silent=True)
         )
         for name in range(12):
-            house.store.customers.set_attribute(made[-1], f"other {name}", "v")
+            harness.store.customers.set_attribute(made[-1], f"other {name}", "v")
     return made[0], made[1]
 
 
-def _products(house: House) -> tuple[int, int]:
-    house.store.locations.append(Location(2, "york", "York"))
-    for variant in house.store.entry(house.jumper).variants:
-        house.store.set_stock(variant.id, 20, location_id=2, silent=True)
-    return house.jumper, house.mug
+def _products(harness: AdapterHarness) -> tuple[int, int]:
+    harness.store.locations.append(Location(2, "york", "York"))
+    for variant in harness.store.entry(harness.jumper).variants:
+        harness.store.set_stock(variant.id, 20, location_id=2, silent=True)
+    return harness.jumper, harness.mug
 
 
-def _described(house: House) -> tuple[int, int]:
-    for product in (house.jumper, house.mug):
-        house.store.metafields.set("product", product, "rrp", "9", silent=True)
-    return house.jumper, house.mug
+def _described(harness: AdapterHarness) -> tuple[int, int]:
+    for product in (harness.jumper, harness.mug):
+        harness.store.metafields.set("product", product, "rrp", "9", silent=True)
+    return harness.jumper, harness.mug
 
 
 CASES = {
@@ -131,7 +131,7 @@ FAILURES: dict[str, tuple[Any, type[Failure] | tuple[type[Failure], ...]]] = {
 every_failure = pytest.mark.parametrize(("fault", "failure"), FAILURES.values(), ids=FAILURES)
 
 
-def _fail(house: House, case: Case, bad: int, fault: Any) -> None:
+def _fail(harness: AdapterHarness, case: Case, bad: int, fault: Any) -> None:
     """Have the call for the belongings of `bad` fail, and no other."""
 
     async def act(request: Request, response: Response | None) -> Response | None:
@@ -140,7 +140,7 @@ def _fail(house: House, case: Case, bad: int, fault: Any) -> None:
             return told
         return None
 
-    house.api.faults.add(case.path.format(bad), act)
+    harness.api.faults.add(case.path.format(bad), act)
 
 
 async def hang(_request: Request, _response: Response | None) -> None:
@@ -151,28 +151,28 @@ def _asked(request: Request, name: str) -> list[str]:
     return parse_qs(request.query).get(name, [""])[0].split(",")
 
 
-def _failure_of(house: House, kind: Kind, entity: Any) -> Failure:
+def _failure_of(harness: AdapterHarness, kind: Kind, entity: Any) -> Failure:
     with pytest.raises(Failure) as failed:
-        house.shop.map(kind, entity, FACTS)
+        harness.shop.map(kind, entity, FACTS)
     return failed.value
 
 
 @every_case
 @every_failure
 async def test_a_failing_secondary_call_fails_its_entity_only(
-    house: House, case: Case, fault: Any, failure: Any, autojump_clock: MockClock
+    harness: AdapterHarness, case: Case, fault: Any, failure: Any, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    bad, good = case.make(house)
-    await house.walk(case.kind)
-    _fail(house, case, bad, fault)
+    bad, good = case.make(harness)
+    await harness.walk(case.kind)
+    _fail(harness, case, bad, fault)
     named = ExternalId(case.named.format(bad))
     for lane in Lane:
-        found = await house.shop.read(case.kind, [named, ExternalId(str(good))], lane)
-        assert isinstance(_failure_of(house, case.kind, found[named]), failure)
-        assert house.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
-    house.api.faults.clear()
-    found = await house.shop.read(case.kind, [named], Lane.LIVE)
+        found = await harness.shop.read(case.kind, [named, ExternalId(str(good))], lane)
+        assert isinstance(_failure_of(harness, case.kind, found[named]), failure)
+        assert harness.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
+    harness.api.faults.clear()
+    found = await harness.shop.read(case.kind, [named], Lane.LIVE)
     assert not found or not isinstance(found[named].content, Failure)
 
 
@@ -180,55 +180,57 @@ async def test_a_failing_secondary_call_fails_its_entity_only(
 @pytest.mark.parametrize("since", [None, 0.0], ids=["page", "sweep"])
 @every_failure
 async def test_pages_and_sweeps_go_on_beside_a_failing_secondary_call(
-    house: House, case: Case, fault: Any, failure: Any, since: float | None, autojump_clock: MockClock
+    harness: AdapterHarness, case: Case, fault: Any, failure: Any, since: float | None, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    bad, good = case.make(house)
-    await house.walk(case.kind)
-    _fail(house, case, bad, fault)
+    bad, good = case.make(harness)
+    await harness.walk(case.kind)
+    _fail(harness, case, bad, fault)
     cursor: str | None = None
     entities: dict[str, Any] = {}
     for _ in range(9):
         page = await (
-            house.shop.page(case.kind, cursor) if since is None else house.shop.changed_since(case.kind, since, cursor)
+            harness.shop.page(case.kind, cursor)
+            if since is None
+            else harness.shop.changed_since(case.kind, since, cursor)
         )
         entities |= {one.external_id: one for one in page.entities}
         cursor = page.cursor
         if cursor is None:
             break
-    assert isinstance(_failure_of(house, case.kind, entities[str(bad)]), failure)
-    assert house.shop.map(case.kind, entities[str(good)], FACTS).value is not None
+    assert isinstance(_failure_of(harness, case.kind, entities[str(bad)]), failure)
+    assert harness.shop.map(case.kind, entities[str(good)], FACTS).value is not None
 
 
 @pytest.mark.parametrize("case", [case for case in CASES.values() if case.listed is None])
 async def test_a_secondary_call_that_hangs_delays_no_live_neighbour_for_long(
-    house: House, case: Case, autojump_clock: MockClock
+    harness: AdapterHarness, case: Case, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    bad, good = case.make(house)
-    await house.walk(case.kind)
+    bad, good = case.make(harness)
+    await harness.walk(case.kind)
 
-    _fail(house, case, bad, hang)
+    _fail(harness, case, bad, hang)
     named = ExternalId(case.named.format(bad))
     with trio.fail_after(8):
-        found = await house.shop.read(case.kind, [named, ExternalId(str(good))], Lane.LIVE)
-    assert _failure_of(house, case.kind, found[named]).reason == "timeout"
-    assert house.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
+        found = await harness.shop.read(case.kind, [named, ExternalId(str(good))], Lane.LIVE)
+    assert _failure_of(harness, case.kind, found[named]).reason == "timeout"
+    assert harness.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
 
 
 @pytest.mark.parametrize("path", ["addresses", "attribute-values"])
 async def test_a_list_that_hangs_delays_no_live_customer_who_is_not_in_it(
-    house: House, path: str, autojump_clock: MockClock
+    harness: AdapterHarness, path: str, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    bad, _ = _customers(house)
-    plain = house.store.customers.add("plain@example.com", group_id=WHOLESALE, silent=True)
-    await house.walk(Kind.CUSTOMERS)
-    house.api.faults.add(f"GET */v3/customers/{path}", hang)
+    bad, _ = _customers(harness)
+    plain = harness.store.customers.add("plain@example.com", group_id=WHOLESALE, silent=True)
+    await harness.walk(Kind.CUSTOMERS)
+    harness.api.faults.add(f"GET */v3/customers/{path}", hang)
     with trio.fail_after(8):
-        found = await house.shop.read(Kind.CUSTOMERS, [ExternalId(str(bad)), ExternalId(str(plain))], Lane.LIVE)
-    assert _failure_of(house, Kind.CUSTOMERS, found[ExternalId(str(bad))]).reason == "timeout"
-    assert house.shop.map(Kind.CUSTOMERS, found[ExternalId(str(plain))], FACTS).value is not None
+        found = await harness.shop.read(Kind.CUSTOMERS, [ExternalId(str(bad)), ExternalId(str(plain))], Lane.LIVE)
+    assert _failure_of(harness, Kind.CUSTOMERS, found[ExternalId(str(bad))]).reason == "timeout"
+    assert harness.shop.map(Kind.CUSTOMERS, found[ExternalId(str(plain))], FACTS).value is not None
 
 
 ODD_ROWS: dict[str, Callable[[dict[str, Any], str], object]] = {
@@ -247,12 +249,12 @@ def _field_of(row: dict[str, Any]) -> str:
 @paged_cases
 @pytest.mark.parametrize("spoil", ODD_ROWS.values(), ids=ODD_ROWS)
 async def test_an_odd_row_of_a_secondary_call_concerns_its_entity_only(
-    house: House, case: Case, spoil: Callable[[dict[str, Any], str], object], autojump_clock: MockClock
+    harness: AdapterHarness, case: Case, spoil: Callable[[dict[str, Any], str], object], autojump_clock: MockClock
 ) -> None:
     """It is told of by its field, or tried again; what the row would have taken away stays."""
     del autojump_clock
-    bad, good = case.make(house)
-    await house.walk(case.kind)
+    bad, good = case.make(harness)
+    await harness.walk(case.kind)
     name = {"GET */v3/inventory/items": "product_id", "GET */v2/orders/{}/products": "order_id"}.get(
         case.path, "order_id" if case.kind is Kind.ORDERS else "customer_id"
     )
@@ -268,12 +270,12 @@ async def test_an_odd_row_of_a_secondary_call_concerns_its_entity_only(
             spoil(row, name)
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    house.api.faults.add(case.path.format(bad), change, after_effect=True)
+    harness.api.faults.add(case.path.format(bad), change, after_effect=True)
     for _ in range(12):
-        found = await house.shop.read(case.kind, [ExternalId(str(bad)), ExternalId(str(good))], Lane.LIVE)
-        assert house.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
+        found = await harness.shop.read(case.kind, [ExternalId(str(bad)), ExternalId(str(good))], Lane.LIVE)
+        assert harness.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
         try:
-            told = house.shop.map(case.kind, found[ExternalId(str(bad))], FACTS)
+            told = harness.shop.map(case.kind, found[ExternalId(str(bad))], FACTS)
         except Retry:
             continue
         if spoil is ODD_ROWS["nobody's"] and case.kind is Kind.ORDERS:
@@ -286,37 +288,39 @@ def _owner(row: dict[str, Any], name: str) -> object:
     return row["identity"][name] if "identity" in row else row[name]
 
 
-async def test_a_variant_whose_product_is_not_told_stops_no_sweep(house: House, autojump_clock: MockClock) -> None:
+async def test_a_variant_whose_product_is_not_told_stops_no_sweep(
+    harness: AdapterHarness, autojump_clock: MockClock
+) -> None:
     del autojump_clock
-    await house.walk(Kind.PRODUCTS)
-    small = house.store.by_sku("J-S").id
-    house.store.metafields.set("variant", small, "rrp", "9", silent=True)
-    house.store.metafields.set("product", house.mug, "rrp", "9", silent=True)
-    house.api.faults.add("GET */v3/catalog/variants", answer(500))
-    seen = await house.walk(Kind.PRODUCTS, since=0.0)
+    await harness.walk(Kind.PRODUCTS)
+    small = harness.store.by_sku("J-S").id
+    harness.store.metafields.set("variant", small, "rrp", "9", silent=True)
+    harness.store.metafields.set("product", harness.mug, "rrp", "9", silent=True)
+    harness.api.faults.add("GET */v3/catalog/variants", answer(500))
+    seen = await harness.walk(Kind.PRODUCTS, since=0.0)
     later = ExternalId(f"metafields:variant:{small}")
-    assert {later, str(house.mug)} <= set(seen)
-    found = await house.shop.read(Kind.PRODUCTS, [later, ExternalId(str(house.mug))], Lane.BACKFILL)
-    assert isinstance(_failure_of(house, Kind.PRODUCTS, found[later]), Retry)
-    house.api.faults.clear()
-    found = await house.shop.read(Kind.PRODUCTS, [later], Lane.BACKFILL)
-    assert found[later].external_id == str(house.jumper)
+    assert {later, str(harness.mug)} <= set(seen)
+    found = await harness.shop.read(Kind.PRODUCTS, [later, ExternalId(str(harness.mug))], Lane.BACKFILL)
+    assert isinstance(_failure_of(harness, Kind.PRODUCTS, found[later]), Retry)
+    harness.api.faults.clear()
+    found = await harness.shop.read(Kind.PRODUCTS, [later], Lane.BACKFILL)
+    assert found[later].external_id == str(harness.jumper)
 
 
 async def test_metafields_that_cannot_be_read_by_themselves_stop_no_run_and_stay(
-    house: House, autojump_clock: MockClock
+    harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    for product in (house.jumper, house.mug):
-        house.store.metafields.set("product", product, "rrp", "9", silent=True)
-    await house.walk(Kind.PRODUCTS)
-    for field in list(house.store.metafields.fields):
-        house.store.metafields.delete(field, silent=True)
-    house.api.faults.add(f"GET */v3/catalog/products/{house.jumper}/metafields", answer(500))
-    await house.walk(Kind.PRODUCTS)
-    found = await house.read(Kind.PRODUCTS, house.jumper, house.mug)
+    for product in (harness.jumper, harness.mug):
+        harness.store.metafields.set("product", product, "rrp", "9", silent=True)
+    await harness.walk(Kind.PRODUCTS)
+    for field in list(harness.store.metafields.fields):
+        harness.store.metafields.delete(field, silent=True)
+    harness.api.faults.add(f"GET */v3/catalog/products/{harness.jumper}/metafields", answer(500))
+    await harness.walk(Kind.PRODUCTS)
+    found = await harness.read(Kind.PRODUCTS, harness.jumper, harness.mug)
     rrp = {one: mapped.value.variants[0].rrp is not None for one, mapped in found.items()}
-    assert rrp == {str(house.jumper): True, str(house.mug): False}
+    assert rrp == {str(harness.jumper): True, str(harness.mug): False}
 
 
 async def test_what_fails_for_everybody_is_raised() -> None:

@@ -16,7 +16,7 @@ from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response
-from tests.platforms.bigcommerce.stand_in import CARTS, House
+from tests.platforms.bigcommerce.stand_in import CARTS, AdapterHarness
 
 HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
 PAGES = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
@@ -29,7 +29,7 @@ class Case:
     """An entity, the list that will be short, what that list answers, and what of the entity shows it."""
 
     kind: Kind
-    make: Callable[[House], int]
+    make: Callable[[AdapterHarness], int]
     path: str
     short: Any
     show: Callable[[Any], Any]
@@ -37,13 +37,13 @@ class Case:
     believed: Any
 
 
-def _customer(house: House) -> int:
-    add_groups(house.store)
+def _customer(harness: AdapterHarness) -> int:
+    add_groups(harness.store)
     places = [HOME | {"address2": f"Pause {number}"} for number in range(12)]
-    made = house.store.customers.add("x@example.com", group_id=WHOLESALE, addresses=places, silent=True)
+    made = harness.store.customers.add("x@example.com", group_id=WHOLESALE, addresses=places, silent=True)
     for number in range(10):
-        house.store.customers.set_attribute(made, f"other {number}", "v")
-    house.store.customers.set_attribute(made, "price_lists", "vip")
+        harness.store.customers.set_attribute(made, f"other {number}", "v")
+    harness.store.customers.set_attribute(made, "price_lists", "vip")
     return made
 
 
@@ -55,10 +55,10 @@ def _price_lists(value: Customer) -> tuple[str, ...]:
     return value.price_lists
 
 
-def _order(house: House) -> int:
+def _order(harness: AdapterHarness) -> int:
     lines = [{"name": f"Part {number}", "sku": f"P-{number}", "quantity": 2, "price": 1} for number in range(60)]
-    made = house.order(CARTS[0], lines=lines)
-    house.store.orders.ship(made, tracking_number="T1", silent=True)
+    made = harness.order(CARTS[0], lines=lines)
+    harness.store.orders.ship(made, tracking_number="T1", silent=True)
     return made
 
 
@@ -68,17 +68,17 @@ def _shape(value: Order) -> list[tuple[int, str | None]]:
     return [(len(lines), shipment.tracking_number if shipment else None) for lines, shipment in sent]
 
 
-def _stocked(house: House) -> int:
-    house.store.locations.append(Location(2, "york", "York"))
-    for variant in house.store.entry(house.jumper).variants:
-        house.store.set_stock(variant.id, 20, location_id=2, silent=True)
-    return house.jumper
+def _stocked(harness: AdapterHarness) -> int:
+    harness.store.locations.append(Location(2, "york", "York"))
+    for variant in harness.store.entry(harness.jumper).variants:
+        harness.store.set_stock(variant.id, 20, location_id=2, silent=True)
+    return harness.jumper
 
 
-def _pooled(house: House) -> int:
-    _stocked(house)
-    house.store.set_stock(house.store.by_sku("MUG").id, 20, location_id=2, silent=True)
-    return house.mug
+def _pooled(harness: AdapterHarness) -> int:
+    _stocked(harness)
+    harness.store.set_stock(harness.store.by_sku("MUG").id, 20, location_id=2, silent=True)
+    return harness.mug
 
 
 def _levels(value: Product) -> list[int]:
@@ -100,40 +100,40 @@ every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 @every_case
-async def test_a_short_answer_is_tried_again(house: House, case: Case) -> None:
-    made = case.make(house)
-    await house.walk(case.kind)
-    house.api.faults.add(case.path, case.short, times=1)
+async def test_a_short_answer_is_tried_again(harness: AdapterHarness, case: Case) -> None:
+    made = case.make(harness)
+    await harness.walk(case.kind)
+    harness.api.faults.add(case.path, case.short, times=1)
     with pytest.raises(Retry, match="are listed") as failed:
-        await house.read(case.kind, made)
+        await harness.read(case.kind, made)
     assert failed.value.reason == "page_miscounted"
-    assert case.show((await house.read(case.kind, made))[str(made)].value) == case.whole
+    assert case.show((await harness.read(case.kind, made))[str(made)].value) == case.whole
 
 
 @every_case
-async def test_a_list_that_goes_on_being_short_is_believed_at_last(house: House, case: Case) -> None:
-    made = case.make(house)
-    house.api.faults.add(case.path, case.short)
+async def test_a_list_that_goes_on_being_short_is_believed_at_last(harness: AdapterHarness, case: Case) -> None:
+    made = case.make(harness)
+    harness.api.faults.add(case.path, case.short)
     for _ in range(BELIEVED - 1):
         with pytest.raises(Retry):
-            await house.read(case.kind, made)
+            await harness.read(case.kind, made)
     for _ in range(2):
-        assert case.show((await house.read(case.kind, made))[str(made)].value) == case.believed
+        assert case.show((await harness.read(case.kind, made))[str(made)].value) == case.believed
 
 
-async def test_one_short_list_does_not_keep_neighbours_from_being_read(house: House) -> None:
-    made = _customer(house)
-    other = house.store.customers.add("y@example.com", group_id=WHOLESALE, silent=True)
-    house.api.faults.add("GET */v3/customers/addresses", NONE)
-    page = await house.shop.page(Kind.CUSTOMERS, None)
+async def test_one_short_list_does_not_keep_neighbours_from_being_read(harness: AdapterHarness) -> None:
+    made = _customer(harness)
+    other = harness.store.customers.add("y@example.com", group_id=WHOLESALE, silent=True)
+    harness.api.faults.add("GET */v3/customers/addresses", NONE)
+    page = await harness.shop.page(Kind.CUSTOMERS, None)
     assert [one.external_id for one in page.entities] == [ExternalId(str(made)), ExternalId(str(other))]
-    assert (await house.read(Kind.CUSTOMERS, other))[str(other)].value is not None
+    assert (await harness.read(Kind.CUSTOMERS, other))[str(other)].value is not None
 
 
-async def test_the_inventory_may_leave_out_what_has_no_sku(house: House) -> None:
-    made = _stocked(house)
-    small = house.store.by_sku("J-S").id
-    house.store.set_sku(small, "", silent=True)
+async def test_the_inventory_may_leave_out_what_has_no_sku(harness: AdapterHarness) -> None:
+    made = _stocked(harness)
+    small = harness.store.by_sku("J-S").id
+    harness.store.set_sku(small, "", silent=True)
 
     async def leave_out(_request: Request, response: Response | None) -> Response:
         assert response is not None
@@ -142,23 +142,23 @@ async def test_the_inventory_may_leave_out_what_has_no_sku(house: House) -> None
         body["meta"]["pagination"]["total"] = len(body["data"])
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    house.api.faults.add("GET */v3/inventory/items", leave_out, after_effect=True)
-    assert _levels((await house.read(Kind.PRODUCTS, made))[str(made)].value) == [23, 23]
+    harness.api.faults.add("GET */v3/inventory/items", leave_out, after_effect=True)
+    assert _levels((await harness.read(Kind.PRODUCTS, made))[str(made)].value) == [23, 23]
 
 
-async def test_a_list_without_any_stock_location_is_tried_again_too(house: House) -> None:
-    made = _stocked(house)
-    house.api.faults.add("GET */v3/inventory/locations", NONE, times=1)
+async def test_a_list_without_any_stock_location_is_tried_again_too(harness: AdapterHarness) -> None:
+    made = _stocked(harness)
+    harness.api.faults.add("GET */v3/inventory/locations", NONE, times=1)
     with pytest.raises(Retry) as failed:
-        await house.shop.facts()
+        await harness.shop.facts()
     assert failed.value.reason == "page_miscounted"
-    assert (await house.shop.facts()).locations == 2
-    assert _levels((await house.read(Kind.PRODUCTS, made))[str(made)].value) == [23, 23, 23]
-    house.api.faults.add("GET */v3/inventory/locations", NONE)
+    assert (await harness.shop.facts()).locations == 2
+    assert _levels((await harness.read(Kind.PRODUCTS, made))[str(made)].value) == [23, 23, 23]
+    harness.api.faults.add("GET */v3/inventory/locations", NONE)
     for _ in range(BELIEVED - 1):
         with pytest.raises(Retry):
-            await house.shop.facts()
-    assert (await house.shop.facts()).locations == 1
+            await harness.shop.facts()
+    assert (await harness.shop.facts()).locations == 1
 
 
 def test_what_says_something_else_is_doubted_anew() -> None:
@@ -204,41 +204,43 @@ def test_only_so_many_doubts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.holds("A4")
-async def test_that_there_are_no_groups_takes_two_answers(house: House, autojump_clock: MockClock) -> None:
+async def test_that_there_are_no_groups_takes_two_answers(harness: AdapterHarness, autojump_clock: MockClock) -> None:
     del autojump_clock
-    made = _customer(house)
-    house.api.faults.add("GET */v2/customer_groups", GONE, times=1)
-    assert (await house.read(Kind.CUSTOMERS, made))[str(made)].value is not None
+    made = _customer(harness)
+    harness.api.faults.add("GET */v2/customer_groups", GONE, times=1)
+    assert (await harness.read(Kind.CUSTOMERS, made))[str(made)].value is not None
 
 
 @pytest.mark.holds("A4")
 async def test_a_list_without_groups_is_never_believed_against_a_customer(
-    house: House, autojump_clock: MockClock
+    harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
     """The groups are read once after a start: an empty list would make everybody a customer of the shop's own."""
     del autojump_clock
-    made = _customer(house)
-    house.api.faults.add("GET */v2/customer_groups", GONE, times=4 * BELIEVED)
+    made = _customer(harness)
+    harness.api.faults.add("GET */v2/customer_groups", GONE, times=4 * BELIEVED)
     for _ in range(2 * BELIEVED):
         with pytest.raises(Retry) as failed:
-            await house.read(Kind.CUSTOMERS, made)
+            await harness.read(Kind.CUSTOMERS, made)
         assert failed.value.reason == "page_miscounted"
-    assert (await house.read(Kind.CUSTOMERS, made))[str(made)].value is not None
+    assert (await harness.read(Kind.CUSTOMERS, made))[str(made)].value is not None
 
 
-async def test_a_list_with_fewer_rows_than_it_counts_is_tried_again_until_it_is_believed(house: House) -> None:
+async def test_a_list_with_fewer_rows_than_it_counts_is_tried_again_until_it_is_believed(
+    harness: AdapterHarness,
+) -> None:
     cut = answer(200, json.dumps({"data": [], "meta": {"pagination": PAGES | {"total": 1, "total_pages": 1}}}))
-    order = house.order(CARTS[0])
-    house.api.faults.add(f"GET */v3/orders/{order}/metafields", cut)
+    order = harness.order(CARTS[0])
+    harness.api.faults.add(f"GET */v3/orders/{order}/metafields", cut)
     for _ in range(BELIEVED - 1):
         with pytest.raises(Retry, match="lists less at /v3/orders/"):
-            await house.read(Kind.ORDERS, order)
-    assert (await house.read(Kind.ORDERS, order))[str(order)].value is None
+            await harness.read(Kind.ORDERS, order)
+    assert (await harness.read(Kind.ORDERS, order))[str(order)].value is None
 
 
-async def test_a_count_that_is_wrong_whatever_is_asked_for_is_believed_at_last(house: House) -> None:
+async def test_a_count_that_is_wrong_whatever_is_asked_for_is_believed_at_last(harness: AdapterHarness) -> None:
     """Customers are tried again in other company each time."""
-    made = [_customer(house)]
+    made = [_customer(harness)]
     pages = PAGES | {"total": 99, "total_pages": 1}
 
     async def miscount(_request: Request, response: Response | None) -> Response:
@@ -247,15 +249,15 @@ async def test_a_count_that_is_wrong_whatever_is_asked_for_is_believed_at_last(h
         body["meta"]["pagination"] |= {"total": pages["total"]}
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    house.api.faults.add("GET */v3/customers/addresses", miscount, after_effect=True)
+    harness.api.faults.add("GET */v3/customers/addresses", miscount, after_effect=True)
     refused = 0
     for number in range(BELIEVED):
         try:
-            found = await house.read(Kind.CUSTOMERS, *made)
+            found = await harness.read(Kind.CUSTOMERS, *made)
         except Retry:
             refused += 1
         places = [HOME | {"address2": f"Pause {gate}"} for gate in range(11)]
         email = f"y{number}@example.com"
-        made.append(house.store.customers.add(email, group_id=WHOLESALE, addresses=places, silent=True))
+        made.append(harness.store.customers.add(email, group_id=WHOLESALE, addresses=places, silent=True))
     assert 0 < refused < BELIEVED, "a read is tried more than once"
     assert all(found[str(one)].value is not None for one in made[:-1])

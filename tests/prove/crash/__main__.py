@@ -26,7 +26,7 @@ async def main(seconds: float, seed: int) -> None:
             async with open_loop(Path(folder), chance) as loop:
                 await _run(loop, until)
                 loops, lives = loops + 1, lives + loop.lives
-                edits, closings = edits + loop.merchant.diary.number, closings + loop.witness.closings
+                edits, closings = edits + loop.merchant.diary.number, closings + loop.observer.closings
         say(f"{loops} databases, {lives} deaths and stops, {edits} edits, {closings} ends of full syncs told")
     say("nothing acknowledged was lost, nothing was told too early, nothing waits for a person")
 

@@ -22,11 +22,11 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.sandbox import BigCommerceOptions, delay, synthetic
 from daemon.sandbox.post import Poster, Unanswered
-from tests.e2e.harness import House, open_house
+from tests.e2e.harness import ProcessHarness, open_harness
 from tests.e2e.process import ADMIN_TOKEN, GLANCE, SITE, TIMEOUT
 from tests.prove.crash.merchant import Diary, Merchant
+from tests.prove.crash.observer import Observer
 from tests.prove.crash.points import CONNECT, FIRST, LEAVE, LIVE, RUN, SWEEP
-from tests.prove.crash.witness import Witness
 
 KILLED = -signal.SIGKILL
 PACE = 0.05
@@ -50,10 +50,10 @@ class Loop:
     """One store, one site and one database, and the lives of the daemon between them."""
 
     folder: Path
-    house: House
+    harness: ProcessHarness
     chance: random.Random
     merchant: Merchant
-    witness: Witness
+    observer: Observer
     poster: Poster = field(factory=Poster)
     connected: bool = True
     """Nothing that was acknowledged before the site was disconnected has to arrive: all is read when it is back."""
@@ -69,17 +69,17 @@ class Loop:
         self._set_sweep(OFTEN if point in SWEEP else SELDOM)
         async with self._life(f"{point}, {count}", "tests.prove.crash.doomed", point, str(count)):
             await self._stir(self._scene(point))
-            assert await self.house.process.wait() == KILLED
+            assert await self.harness.process.wait() == KILLED
 
     async def die_sometime(self, then: Callable[[], object] = lambda: None, *, at_work: bool = False) -> None:
         """Start a daemon and kill it at a random moment, perhaps before it is `at_work`; `then` comes right after."""
         moment = self.chance.uniform(0, LONGEST_LIFE)
         async with self._life(f"SIGKILL after {moment:.3f} s", *self.entry), trio.open_nursery() as nursery:
             if at_work:
-                await self.house.process.ready()
+                await self.harness.process.ready()
             nursery.start_soon(self._stir, self._trigger)
             await trio.sleep(moment)
-            await self.house.process.kill()
+            await self.harness.process.kill()
             then()
 
     async def stop_sometime(self) -> None:
@@ -89,17 +89,17 @@ class Loop:
             self._life(f"SIGTERM {moment:.3f} s after it was ready", *self.entry),
             trio.open_nursery() as nursery,
         ):
-            await self.house.process.ready()
+            await self.harness.process.ready()
             nursery.start_soon(self._stir, self._trigger)
             await trio.sleep(moment)
             began = trio.current_time()
-            code = await self.house.process.terminate()
+            code = await self.harness.process.terminate()
             assert code == 0, f"{self.history}: SIGTERM ended it with {code}"
             assert trio.current_time() - began < STOP_SECONDS
 
     async def leave(self) -> None:
         """After it died while the site was disconnected: that goes on by itself, and leaves nothing."""
-        h = self.house
+        h = self.harness
         async with self._rest("disconnect"):
             await self._disconnect()
             with trio.fail_after(TIMEOUT):
@@ -109,7 +109,7 @@ class Loop:
 
     async def drain(self) -> None:
         """Let a daemon work in peace until nothing waits: then all is equal, and nothing needs a person."""
-        h = self.house
+        h = self.harness
         async with self._rest("drain"):
             if (await h.process.connection())["state"] != "active":
                 await self._connect()
@@ -131,38 +131,38 @@ class Loop:
         """Let a process live that dies in the block, among edits; then what must hold of a dead one."""
         self.lives += 1
         self.history.append(words)
-        self.house.process.entry = entry
+        self.harness.process.entry = entry
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.merchant.trade, PACE)
-            await self.house.process.launch()
+            await self.harness.process.launch()
             yield
             nursery.cancel_scope.cancel()
         await wait_all_tasks_blocked(0.01)  # what was on its way has its effect
-        lost = self.connected and self.witness.lost(self.folder)
+        lost = self.connected and self.observer.lost(self.folder)
         assert not lost, f"{self.history}: acknowledged and lost: {lost}"
-        assert not self.witness.complaints, f"{self.history}: {self.witness.complaints}"
+        assert not self.observer.complaints, f"{self.history}: {self.observer.complaints}"
 
     @contextlib.asynccontextmanager
     async def _rest(self, words: str) -> AsyncIterator[None]:
         """Let a process live that is left alone for the block, and ends by SIGTERM."""
         self.history.append(words)
         self._set_sweep(SELDOM)
-        self.house.process.entry = self.entry
-        await self.house.process.start()
+        self.harness.process.entry = self.entry
+        await self.harness.process.start()
         yield
-        assert await self.house.process.terminate() == 0
-        assert not self.witness.complaints, f"{self.history}: {self.witness.complaints}"
+        assert await self.harness.process.terminate() == 0
+        assert not self.observer.complaints, f"{self.history}: {self.observer.complaints}"
 
     def _set_sweep(self, seconds: int) -> None:
         """Have the next life sweep so often. As a rule never: a sweep would bring what was lost."""
-        config = self.house.process.config
+        config = self.harness.process.config
         text = re.sub(r"sweep_seconds = \d+", f"sweep_seconds = {seconds}", config.read_text("utf-8"))
         config.write_text(text, "utf-8")
 
     async def _stir(self, act: Callable[[], Awaitable[object]]) -> None:
         """Do `act` again and again until the process is dead."""
         with trio.fail_after(TIMEOUT):
-            while self.house.process.living:
+            while self.harness.process.living:
                 with contextlib.suppress(Unanswered):
                     await act()
                 await trio.sleep(GLANCE)
@@ -182,30 +182,30 @@ class Loop:
         await self._ask("disconnect", {})
 
     async def _connect(self) -> None:
-        site = self.house.site
+        site = self.harness.site
         await self._ask("connect", {"client_id": site.client_id, "client_secret": site.client_secret})
 
     async def _ask(self, verb: str, what: Mapping[str, Any]) -> None:
         """Ask for something as an administrator. Raises Unanswered."""
-        url = f"http://127.0.0.1:{self.house.process.port}/admin/{verb}"
+        url = f"http://127.0.0.1:{self.harness.process.port}/admin/{verb}"
         headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
         await self.poster.post(url, headers, json.dumps({"site": SITE, **what}).encode())
 
 
 @contextlib.asynccontextmanager
 async def open_loop(folder: Path, chance: random.Random) -> AsyncIterator[Loop]:
-    """Open a house with a store full of everything, and no daemon yet."""
+    """Open a harness with a store full of everything, and no daemon yet."""
     store = synthetic(40, 2, customers=15, orders=10)
     platform = BigCommerceOptions(time_scale=1.0, retries=RETRIES)
-    async with open_house(folder, store, bigcommerce=platform, start=False, sync=SYNC) as house:
+    async with open_harness(folder, store, bigcommerce=platform, start=False, sync=SYNC) as harness:
         diary = Diary(clock=store.clock)
         merchant = Merchant(store, chance, diary)
         store.listen(diary.note)
-        for side in (house.shop, house.site):
+        for side in (harness.shop, harness.site):
             side.faults.add("*", delay(SLOWNESS), after_effect=True, probability=0.2)
-        witness = Witness(house, merchant)
-        witness.watch()
-        loop = Loop(folder, house, chance, merchant, witness)
+        observer = Observer(harness, merchant)
+        observer.watch()
+        loop = Loop(folder, harness, chance, merchant, observer)
         try:
             yield loop
         finally:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(600)
 async def test_it_dies_at_every_point_and_loses_nothing(tmp_path: Path, chance: random.Random) -> None:
     async with open_loop(tmp_path, chance) as loop:
         await visit_every_point(loop)
-        assert loop.witness.closings
+        assert loop.observer.closings
 
 
 async def test_it_dies_or_is_stopped_at_any_moment_and_loses_nothing(tmp_path: Path, chance: random.Random) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import trio
 
 from tests.prove.power.loss import Verdict, lose_power
-from tests.prove.power.mains import lose_power_often, open_mains
 from tests.prove.power.recording import record
+from tests.prove.power.supply import lose_power_often, open_supply
 from tests.seed import arguments, say
 
 ROUND = 6
@@ -40,9 +40,9 @@ async def _cut_often(cuts: int, chance: random.Random) -> None:
     edits = 0
     for done in range(0, cuts, ROUND):
         with _folder() as folder:
-            async with open_mains(folder, chance, "FULL") as mains:
-                await lose_power_often(mains, min(ROUND, cuts - done))
-                edits += mains.loop.merchant.diary.number
+            async with open_supply(folder, chance, "FULL") as supply:
+                await lose_power_often(supply, min(ROUND, cuts - done))
+                edits += supply.loop.merchant.diary.number
     say(f"{cuts} times cut off and started again, among {edits} edits: nothing acknowledged was lost")
 
 

@@ -12,7 +12,7 @@ from daemon.sandbox import delay, synthetic
 from daemon.sandbox.faults import call
 from daemon.sandbox.message import Request
 from daemon.sandbox.post import Poster
-from tests.e2e.harness import House, open_house
+from tests.e2e.harness import ProcessHarness, open_harness
 from tests.e2e.process import SITE, WEBHOOK_SECRET
 from tests.prove.power.trace import Event, Pen, Told, read_trace
 
@@ -28,16 +28,16 @@ SLOWNESS = 0.03
 class Recording:
     """A daemon under observation, and a shop that tells it of one change after the other."""
 
-    house: House
+    harness: ProcessHarness
     pen: Pen
     poster: Poster
 
     async def tell(self, number: int) -> None:
         """Change a product, and send its webhook."""
         product = 1 + number % PRODUCTS
-        self.house.store.set_title(product, f"Version {number}", silent=True)
+        self.harness.store.set_title(product, f"Version {number}", silent=True)
         body = {"scope": "store/product/updated", "data": {"type": "product", "id": product}, "version": number}
-        url = f"http://127.0.0.1:{self.house.process.port}/webhooks/{SITE}"
+        url = f"http://127.0.0.1:{self.harness.process.port}/webhooks/{SITE}"
         status = await self.poster.post(url, {SECRET_HEADER: WEBHOOK_SECRET}, json.dumps(body).encode())
         assert status == 200
 
@@ -65,7 +65,7 @@ async def record(folder: Path, level: str) -> list[Event]:
     """Record three lives of the daemon: one that is killed, one that is stopped, and one more."""
     path = folder / "trace"
     pen, poster = Pen(path), Poster()
-    async with open_house(folder, synthetic(PRODUCTS, 1), start=False) as h:
+    async with open_harness(folder, synthetic(PRODUCTS, 1), start=False) as h:
         recording = Recording(h, pen, poster)
         h.site.faults.add("PATCH */products/*", delay(SLOWNESS))
         h.site.faults.add("P* */products*", call(recording.entry), after_effect=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.prove.power.loss import Verdict, lose_power
-from tests.prove.power.mains import Mains, lose_power_often, open_mains
 from tests.prove.power.recording import record
+from tests.prove.power.supply import PowerSupply, lose_power_often, open_supply
 from tests.prove.power.trace import Synced
 
 pytestmark = pytest.mark.timeout(300)
@@ -45,16 +45,16 @@ async def test_with_less_than_full_synchronisation_it_would_not(tmp_path: Path, 
 
 
 async def test_it_goes_on_with_what_a_loss_of_power_left(tmp_path: Path, chance: random.Random) -> None:
-    async with open_mains(tmp_path, chance, "FULL") as mains:
-        await lose_power_often(mains, CUTS)
+    async with open_supply(tmp_path, chance, "FULL") as supply:
+        await lose_power_often(supply, CUTS)
 
 
 async def test_with_less_it_would_go_on_without_what_was_lost(tmp_path: Path, chance: random.Random) -> None:
-    async with open_mains(tmp_path, chance, "NORMAL") as mains:
+    async with open_supply(tmp_path, chance, "NORMAL") as supply:
         with pytest.raises(AssertionError, match="acknowledged and lost"):
-            await _lose_power_at_work(mains)
+            await _lose_power_at_work(supply)
 
 
-async def _lose_power_at_work(mains: Mains) -> None:
+async def _lose_power_at_work(supply: PowerSupply) -> None:
     for _ in range(MANY_CUTS):
-        await mains.fail(at_work=True)
+        await supply.fail(at_work=True)

@@ -11,17 +11,17 @@ import pytest
 
 from daemon.sandbox import SparkLayerOptions, adventureworks, synthetic
 from daemon.sandbox.sparklayer.products import Products
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import Process
 from tests.e2e.trade import FIRST as FIRST_ORDER
-from tests.prove.process.street import open_row
+from tests.prove.process.neighbours import open_connection_row
 
 Mode = Literal["merge", "replace"]
 MODES: tuple[Mode, ...] = ("merge", "replace")
 
 
-async def test_a_second_full_sync_reads_everything_and_writes_nothing(house: OpenHouse) -> None:
-    async with house(adventureworks()) as h:
+async def test_a_second_full_sync_reads_everything_and_writes_nothing(harness: OpenHarness) -> None:
+    async with harness(adventureworks()) as h:
         await h.first_sync()
         writes, reads = h.writes, h.shop.statistics.calls["GET /v3/catalog/products"]
         assert all(writes)
@@ -34,10 +34,10 @@ async def test_a_second_full_sync_reads_everything_and_writes_nothing(house: Ope
 
 @pytest.mark.parametrize("variants", MODES)
 async def test_a_refresh_run_writes_everything_and_repairs_what_was_changed_behind_our_back(
-    house: OpenHouse, variants: Mode
+    harness: OpenHarness, variants: Mode
 ) -> None:
     many = 12
-    async with house(synthetic(many, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
+    async with harness(synthetic(many, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         site, before = h.state, h.writes
         first, second = site.products.find("1"), site.products.find("2")
@@ -71,8 +71,8 @@ def _forget(products: Products, external_id: str) -> None:
 
 
 @pytest.mark.parametrize("variants", MODES)
-async def test_a_lost_database_ends_equal_without_duplicates(house: OpenHouse, variants: Mode) -> None:
-    async with house(synthetic(12, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
+async def test_a_lost_database_ends_equal_without_duplicates(harness: OpenHarness, variants: Mode) -> None:
+    async with harness(synthetic(12, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         products = len(h.state.products.products)
         vanished = h.store.by_sku("S2-2")
@@ -88,8 +88,8 @@ async def test_a_lost_database_ends_equal_without_duplicates(house: OpenHouse, v
         assert h.errors == {}
 
 
-async def test_a_lost_database_and_skus_that_moved_meanwhile_end_equal(house: OpenHouse) -> None:
-    async with house(synthetic(12, 2)) as h:
+async def test_a_lost_database_and_skus_that_moved_meanwhile_end_equal(harness: OpenHarness) -> None:
+    async with harness(synthetic(12, 2)) as h:
         await h.first_sync()
         await h.process.kill()
         _lose_database(h.process)
@@ -103,24 +103,24 @@ async def test_a_lost_database_and_skus_that_moved_meanwhile_end_equal(house: Op
 async def test_a_lost_database_of_two_connections_that_trade_ends_equal_without_duplicates(tmp_path: Path) -> None:
     """Products, customers and orders of both. Some are edited while nobody looks, and nothing tells of it."""
     stores = [synthetic(12, 2, customers=8, orders=8), synthetic(9, 3, customers=6, orders=10)]
-    async with open_row(tmp_path, stores) as row:
+    async with open_connection_row(tmp_path, stores) as row:
         await row.in_step()
-        before = [_held(h) for h in row.houses]
+        before = [_held(h) for h in row.harnesses]
         assert before == [(12, 8, 8), (9, 6, 10)]
         await row.process.kill()
         _lose_database(row.process)
-        for h in row.houses:
+        for h in row.harnesses:
             h.store.set_title(1, "Edited while nobody looked", silent=True)
             h.store.customers.update(1, silent=True, company="Renamed while nobody looked")
             h.store.orders.cancel(FIRST_ORDER, silent=True)
             assert h.unequal
         await row.process.start()
         await row.in_step()
-        assert [_held(h) for h in row.houses] == before, "nothing twice"
-        assert all(not log.errors for h in row.houses for log in h.state.sync_log.logs.values())
+        assert [_held(h) for h in row.harnesses] == before, "nothing twice"
+        assert all(not log.errors for h in row.harnesses for log in h.state.sync_log.logs.values())
 
 
-def _held(h: House) -> tuple[int, int, int]:
+def _held(h: ProcessHarness) -> tuple[int, int, int]:
     """Return how many products, customers and orders a site has, whatever they are called."""
     return len(h.state.products.products), len(h.state.customers.customers), len(h.state.purchases.purchases)
 
@@ -130,16 +130,16 @@ def _lose_database(process: Process) -> None:
         file.unlink()
 
 
-async def test_a_refused_second_run_says_so(house: OpenHouse) -> None:
-    async with house() as h, h.shop.faults.hold("GET */catalog/products"):
+async def test_a_refused_second_run_says_so(harness: OpenHarness) -> None:
+    async with harness() as h, h.shop.faults.hold("GET */catalog/products"):
         order = {"site": "test/sandbox", "kind": "products"}
         answer = await h.process.request("POST", "/admin/sync", json=order)
         assert answer.status_code == 409
 
 
-async def test_a_full_sync_that_cannot_end_is_cancelled_and_started_again(house: OpenHouse) -> None:
+async def test_a_full_sync_that_cannot_end_is_cancelled_and_started_again(harness: OpenHarness) -> None:
     order = {"site": "test/sandbox", "kind": "products"}
-    async with house() as h:
+    async with harness() as h:
         await h.first_sync()
         async with h.shop.faults.hold("GET */catalog/products"):
             run = (await h.process.request("POST", "/admin/sync", json=order)).raise_for_status().json()["run"]

@@ -10,18 +10,18 @@ import trio
 from daemon.sandbox import answer, synthetic
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE
 
 MANY, MOVED = 300, 60
 GAUGE = f'ignite_sync_removals_held{{kind="customers",site="{SITE}"}}'
 
 
-def _customers(h: House) -> set[str]:
+def _customers(h: ProcessHarness) -> set[str]:
     return set(h.state.comparable()["customers"])
 
 
-async def _said(h: House, *words: str) -> str:
+async def _said(h: ProcessHarness, *words: str) -> str:
     """Return what a command prints when it succeeds."""
     code, output, errors = await h.process.command(*words)
     assert code == 0, errors
@@ -35,10 +35,10 @@ async def _said(h: House, *words: str) -> str:
     ids=["by webhooks, asking the daemon", "by a full sync, asking its database", "released by a full sync"],
 )
 async def test_customers_who_leave_their_group_in_a_mass_are_held_until_one_command(
-    house: OpenHouse, *, told: bool, running: bool, by_run: bool
+    harness: OpenHarness, *, told: bool, running: bool, by_run: bool
 ) -> None:
     every, moved = ({str(number) for number in range(1, last + 1)} for last in (MANY, MOVED))
-    async with house(synthetic(1, 1, customers=MANY)) as h:
+    async with harness(synthetic(1, 1, customers=MANY)) as h:
         await h.first_sync()
         assert (await h.process.metrics())[GAUGE] == 0
         for number in range(1, MOVED + 1):
@@ -75,8 +75,8 @@ async def test_customers_who_leave_their_group_in_a_mass_are_held_until_one_comm
         assert (await h.process.full_sync("customers"))["succeeded"]
 
 
-async def test_what_is_not_held_cannot_be_allowed(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_what_is_not_held_cannot_be_allowed(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         assert await _said(h, "removals", "list", SITE) == "no removals are held\n"
         code, _, errors = await h.process.command("removals", "allow", SITE, "products", "1")
@@ -89,8 +89,8 @@ async def test_what_is_not_held_cannot_be_allowed(house: OpenHouse) -> None:
 
 
 @pytest.mark.holds("A4")
-async def test_a_list_of_groups_that_stays_empty_removes_nobody(house: OpenHouse) -> None:
-    async with house(synthetic(1, 1, customers=120)) as h:
+async def test_a_list_of_groups_that_stays_empty_removes_nobody(harness: OpenHarness) -> None:
+    async with harness(synthetic(1, 1, customers=120)) as h:
         await h.first_sync()
         before = _customers(h)
         h.shop.faults.add("GET */v2/customer_groups*", answer(204))
@@ -105,7 +105,7 @@ async def test_a_list_of_groups_that_stays_empty_removes_nobody(house: OpenHouse
 
 
 @pytest.mark.holds("B2")
-async def test_a_page_of_customers_without_their_group_removes_nobody(house: OpenHouse) -> None:
+async def test_a_page_of_customers_without_their_group_removes_nobody(harness: OpenHarness) -> None:
     async def without_group(_request: Request, response: Response | None) -> Response | None:
         if response is None or response.status != 200:
             return response
@@ -113,7 +113,7 @@ async def test_a_page_of_customers_without_their_group_removes_nobody(house: Ope
         body["data"] = [one | {"customer_group_id": None} for one in body["data"]]
         return Response(status=200, headers=response.headers, body=msgspec.json.encode(body))
 
-    async with house(synthetic(1, 1, customers=120)) as h:
+    async with harness(synthetic(1, 1, customers=120)) as h:
         await h.first_sync()
         before = _customers(h)
         h.shop.faults.add("GET */v3/customers", without_group, after_effect=True, times=1)
@@ -125,8 +125,8 @@ async def test_a_page_of_customers_without_their_group_removes_nobody(house: Ope
         h.assert_equal()
 
 
-async def test_a_deleted_product_is_gone_from_sparklayer_within_ten_seconds(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_deleted_product_is_gone_from_sparklayer_within_ten_seconds(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         h.store.delete_product(1)
         with trio.fail_after(10):
@@ -135,5 +135,5 @@ async def test_a_deleted_product_is_gone_from_sparklayer_within_ten_seconds(hous
         h.assert_equal()
 
 
-def _variants(h: House, product_id: int) -> list[dict[str, Any]]:
+def _variants(h: ProcessHarness, product_id: int) -> list[dict[str, Any]]:
     return list(h.state.comparable()["products"][str(product_id)]["variants"].values())

@@ -12,7 +12,7 @@ import trio
 from daemon.sandbox import Store, answer
 from daemon.sandbox.faults import Rule
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import QUICK
 from tests.e2e.trade import BUYER, FIRST, HEAD, SHOP, asked, cart, trade_store, writes
 
@@ -30,7 +30,7 @@ def _with_orders(count: int) -> Store:
     return store
 
 
-def _types(h: House) -> dict[str, set[str]]:
+def _types(h: ProcessHarness) -> dict[str, set[str]]:
     held = h.state.comparable()["purchases"]
     return {key: {package["type"] for package in one["packages"]} for key, one in held.items()}
 
@@ -42,7 +42,7 @@ def _age(store: Store, number: int) -> None:
     order.modified -= int(LONG_AGO)
 
 
-def _forgets(h: House, keeps: int) -> Rule:
+def _forgets(h: ProcessHarness, keeps: int) -> Rule:
     """Have the list of carts say that there are only so many."""
 
     async def short(_request: Request, response: Response | None) -> Response:
@@ -53,8 +53,8 @@ def _forgets(h: House, keeps: int) -> Rule:
     return h.shop.faults.add("GET */v3/orders/metafields", short, after_effect=True)
 
 
-async def test_a_cart_that_is_noted_after_the_order_was_placed_arrives_with_its_webhook(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_a_cart_that_is_noted_after_the_order_was_placed_arrives_with_its_webhook(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         late = h.store.orders.place(HEAD, MUG)
         _age(h.store, late)
@@ -64,8 +64,8 @@ async def test_a_cart_that_is_noted_after_the_order_was_placed_arrives_with_its_
         h.assert_equal()
 
 
-async def test_a_cart_that_changes_and_one_that_goes(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_a_cart_that_changes_and_one_that_goes(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         field = h.store.metafields.set("order", FIRST, "cart_id", cart(999))
         await h.settle()
@@ -77,8 +77,8 @@ async def test_a_cart_that_changes_and_one_that_goes(house: OpenHouse) -> None:
         assert _types(h) == {cart(FIRST): {"cancelled"}, cart(999): {"cancelled"}}
 
 
-async def test_two_orders_of_one_cart_are_an_issue_of_the_later_one(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_two_orders_of_one_cart_are_an_issue_of_the_later_one(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         second = h.store.orders.place(SHOP, MUG, cart_id=cart(FIRST))
         await h.settle()
@@ -92,10 +92,10 @@ async def test_two_orders_of_one_cart_are_an_issue_of_the_later_one(house: OpenH
         assert (await h.process.status("orders"))["issues"] == 0
 
 
-async def test_an_order_that_returns_to_a_cart_it_could_not_leave_is_in_sparklayer(house: OpenHouse) -> None:
+async def test_an_order_that_returns_to_a_cart_it_could_not_leave_is_in_sparklayer(harness: OpenHarness) -> None:
     store = _with_orders(2)
     third = store.orders.place(SHOP, MUG)
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         h.store.metafields.set("order", FIRST, "cart_id", cart(FIRST + 1))
         h.store.metafields.set("order", third, "cart_id", cart(FIRST))
@@ -110,8 +110,8 @@ async def test_an_order_that_returns_to_a_cart_it_could_not_leave_is_in_sparklay
 
 
 @pytest.mark.parametrize("keeps", [0, 1])
-async def test_a_list_of_carts_that_leaves_some_out_cancels_nothing(house: OpenHouse, keeps: int) -> None:
-    async with house(_with_orders(10)) as h:
+async def test_a_list_of_carts_that_leaves_some_out_cancels_nothing(harness: OpenHarness, keeps: int) -> None:
+    async with harness(_with_orders(10)) as h:
         await h.first_sync()
         before = writes(h)
         _forgets(h, keeps)
@@ -124,8 +124,8 @@ async def test_a_list_of_carts_that_leaves_some_out_cancels_nothing(house: OpenH
         h.assert_equal()
 
 
-async def test_archived_orders_are_no_removals_of_every_later_run(house: OpenHouse) -> None:
-    async with house(_with_orders(MANY)) as h:
+async def test_archived_orders_are_no_removals_of_every_later_run(harness: OpenHarness) -> None:
+    async with harness(_with_orders(MANY)) as h:
         await h.first_sync()
         for number in range(FIRST, FIRST + 40):
             h.store.orders.archive(number)
@@ -137,10 +137,10 @@ async def test_archived_orders_are_no_removals_of_every_later_run(house: OpenHou
         assert asked(h, "GET *order*") - reads == 2, "the carts, and one page"
 
 
-async def test_lines_that_no_consignment_shows_are_read_apart(house: OpenHouse) -> None:
+async def test_lines_that_no_consignment_shows_are_read_apart(harness: OpenHarness) -> None:
     store = trade_store()
     many = store.orders.place(HEAD, [{"sku": "MUG", "to": "pickup"}] * 55, cart_id=cart(FIRST + 1))
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         assert len(h.state.comparable()["purchases"][cart(many)]["packages"][0]["line_items"]) == 55
 
@@ -158,12 +158,14 @@ async def test_lines_that_no_consignment_shows_are_read_apart(house: OpenHouse) 
         assert [line["quantity"] for line in package["line_items"]] == [7, 1]
 
 
-async def test_carts_noted_on_many_old_orders_are_found_by_a_sweep_also_beside_live_changes(house: OpenHouse) -> None:
+async def test_carts_noted_on_many_old_orders_are_found_by_a_sweep_also_beside_live_changes(
+    harness: OpenHarness,
+) -> None:
     store = trade_store()
     late = [store.orders.place(HEAD, MUG) for _ in range(300)]
     for number in late:
         _age(store, number)
-    async with house(store, sync=SWEEP) as h:
+    async with harness(store, sync=SWEEP) as h:
         await h.first_sync()
         for number in late:
             h.store.metafields.set("order", number, "cart_id", cart(number), silent=True)
@@ -172,8 +174,8 @@ async def test_carts_noted_on_many_old_orders_are_found_by_a_sweep_also_beside_l
         await h.until(lambda: not h.unequal)
 
 
-async def test_a_pull_beside_a_full_sync_takes_nothing_from_it(house: OpenHouse) -> None:
-    async with house(_with_orders(300), start=False) as h:
+async def test_a_pull_beside_a_full_sync_takes_nothing_from_it(harness: OpenHarness) -> None:
+    async with harness(_with_orders(300), start=False) as h:
         text = h.process.config.read_text("utf-8").replace("[listener]", '[listener]\nignite_token = "pull-token"')
         h.process.config.write_text(text, "utf-8")
         await h.process.start()

@@ -3,7 +3,7 @@
 from daemon.sandbox import SparkLayerOptions
 from daemon.sandbox.company import RETAIL, WHOLESALE
 from daemon.sandbox.sparklayer.stock import location
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import WEBHOOK_SECRET
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
 from tests.prove.process.watch import Barrier
@@ -11,24 +11,24 @@ from tests.prove.process.watch import Barrier
 KINDS = ("store", "products", "customers", "orders")
 
 
-def _groups(h: House) -> dict[int, str]:
+def _groups(h: ProcessHarness) -> dict[int, str]:
     """Return the group of each customer that SparkLayer has."""
     return {int(key): one["group"] for key, one in h.state.comparable()["customers"].items()}
 
 
-async def _read_again(h: House) -> None:
+async def _read_again(h: ProcessHarness) -> None:
     """Wait until every kind was read whole once more, and the last of it has arrived."""
     for kind in KINDS:
         assert (await h.process.second_run(kind))["succeeded"]
     await h.settle()
 
 
-async def _runs(h: House) -> list[int]:
+async def _runs(h: ProcessHarness) -> list[int]:
     return [(await h.process.status(kind))["full_sync"]["id"] for kind in KINDS]
 
 
-async def test_groups_that_are_called_otherwise_arrive_with_the_restart(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_groups_that_are_called_otherwise_arrive_with_the_restart(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         assert _groups(h) == dict.fromkeys((BRANCH, HEAD, SHOP), "base")
         told = writes(h)
@@ -44,10 +44,10 @@ async def test_groups_that_are_called_otherwise_arrive_with_the_restart(house: O
         assert await _runs(h) == runs, "it was read once"
 
 
-async def test_other_groups_that_count_arrive_with_the_restart(house: OpenHouse) -> None:
+async def test_other_groups_that_count_arrive_with_the_restart(harness: OpenHarness) -> None:
     store = trade_store()
     store.customers.set_group(BUYER, RETAIL)
-    async with house(store, more="", start=False) as h:
+    async with harness(store, more="", start=False) as h:
         h.process.append(f"b2b_customer_groups = [{WHOLESALE}]")
         await h.process.start()
         for kind in KINDS:
@@ -59,11 +59,11 @@ async def test_other_groups_that_count_arrive_with_the_restart(house: OpenHouse)
         assert set(_groups(h)) == {BUYER}
 
 
-async def test_a_cart_in_the_staff_notes_is_found_once_the_pattern_is_set(house: OpenHouse) -> None:
+async def test_a_cart_in_the_staff_notes_is_found_once_the_pattern_is_set(harness: OpenHarness) -> None:
     store = trade_store()
     noted = store.orders.place(SHOP, [{"sku": "MUG"}])
     store.orders.get(noted).staff_notes = f"cart {cart(noted)}"
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         h.process.append("order_staff_notes_pattern = 'cart ([0-9a-f-]{36})'")
         await h.process.restart()
@@ -71,9 +71,9 @@ async def test_a_cart_in_the_staff_notes_is_found_once_the_pattern_is_set(house:
         assert set(h.state.comparable()["purchases"]) == {cart(FIRST), cart(noted)}
 
 
-async def test_another_stock_location_gets_every_level_with_the_restart(house: OpenHouse) -> None:
+async def test_another_stock_location_gets_every_level_with_the_restart(harness: OpenHarness) -> None:
     places = SparkLayerOptions(locations=(("main", "Main"), ("annex", "Annex")))
-    async with house(trade_store(), sparklayer=places, more='stock_location = "main"') as h:
+    async with harness(trade_store(), sparklayer=places, more='stock_location = "main"') as h:
         await h.first_sync()
         main, annex = (place.id for place in h.state.stock.locations)
         text = h.process.config.read_text("utf-8")
@@ -85,8 +85,8 @@ async def test_another_stock_location_gets_every_level_with_the_restart(house: O
         assert all(main in at for at in levels.values()), "what lies there may be somebody else's by now"
 
 
-async def test_a_stock_location_that_the_merchant_adds_draws_nothing_away(house: OpenHouse) -> None:
-    async with house(trade_store(), sparklayer=SparkLayerOptions(locations=(("main", "Main"),))) as h:
+async def test_a_stock_location_that_the_merchant_adds_draws_nothing_away(harness: OpenHarness) -> None:
+    async with harness(trade_store(), sparklayer=SparkLayerOptions(locations=(("main", "Main"),))) as h:
         await h.first_sync()
         before = await _runs(h)
         h.state.stock.locations.append(location("sl_annex", "Annex"))
@@ -102,8 +102,8 @@ async def test_a_stock_location_that_the_merchant_adds_draws_nothing_away(house:
         assert await _runs(h) == before
 
 
-async def test_a_daemon_that_dies_before_the_runs_are_through_goes_on_with_them(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_a_daemon_that_dies_before_the_runs_are_through_goes_on_with_them(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         reading = Barrier().stand(h.shop.faults, "GET */v3/customers*")
         h.process.append(f'customer_group_mapping = {{{WHOLESALE} = "vip"}}')
@@ -119,8 +119,8 @@ async def test_a_daemon_that_dies_before_the_runs_are_through_goes_on_with_them(
         assert await _runs(h) == runs
 
 
-async def test_other_credentials_have_nothing_read(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_other_credentials_have_nothing_read(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         runs = await _runs(h)
         text = h.process.config.read_text("utf-8")

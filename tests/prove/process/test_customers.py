@@ -16,7 +16,7 @@ from daemon.sandbox.company import RETAIL, WHOLESALE
 from daemon.sandbox.expectation import customer_differences
 from daemon.sandbox.faults import Rule
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.trade import BRANCH, BUYER, HEAD, PARENT, SHOP, problems, trade_store, writes
 
 MANY = 120
@@ -35,8 +35,8 @@ ATTRIBUTES: dict[str, str | None] = {
 }
 
 
-async def test_attributes_arrive_with_the_next_full_sync_and_go_with_it(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_attributes_arrive_with_the_next_full_sync_and_go_with_it(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         without_terms = ATTRIBUTES | {"payment_on_account": '{"credit_limit": 800, "currency_code": "USD"}'}
         moved = ATTRIBUTES | {"group": "silver", PARENT: str(BRANCH)}
@@ -50,8 +50,8 @@ async def test_attributes_arrive_with_the_next_full_sync_and_go_with_it(house: O
             assert h.unequal == []
 
 
-async def test_the_settings_may_say_which_groups_count_and_what_they_are_called(house: OpenHouse) -> None:
-    async with house(trade_store(), start=False) as h:
+async def test_the_settings_may_say_which_groups_count_and_what_they_are_called(harness: OpenHarness) -> None:
+    async with harness(trade_store(), start=False) as h:
         gold = h.store.customers.add_group("Gold")
         h.store.customers.set_group(SHOP, RETAIL)
         h.process.append(f"b2b_customer_groups = [{WHOLESALE}, {gold}]", f'customer_group_mapping = {{{gold} = "vip"}}')
@@ -70,8 +70,8 @@ async def test_the_settings_may_say_which_groups_count_and_what_they_are_called(
         assert h.state.comparable()["customers"][str(BUYER)]["group"] == "vip"
 
 
-async def test_who_has_anothers_email_is_an_issue_until_that_one_gives_it_up(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_who_has_anothers_email_is_an_issue_until_that_one_gives_it_up(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         h.store.customers.update(SHOP, email="HEAD@example.com")
         h.store.customers.update(BRANCH, email="no address")
@@ -94,9 +94,9 @@ async def test_who_has_anothers_email_is_an_issue_until_that_one_gives_it_up(hou
     ids=["leaves", "deleted"],
 )
 async def test_a_child_whose_parent_goes_goes_on_without_one_and_is_an_issue_at_once(
-    house: OpenHouse, goes: Callable[[Store], object]
+    harness: OpenHarness, goes: Callable[[Store], object]
 ) -> None:
-    async with house(trade_store()) as h:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         run = (await h.process.status("customers"))["full_sync"]
         goes(h.store)
@@ -114,12 +114,12 @@ async def test_a_child_whose_parent_goes_goes_on_without_one_and_is_an_issue_at_
         h.assert_equal()
 
 
-async def test_a_refresh_brings_back_a_parent_that_was_deleted_in_sparklayer(house: OpenHouse) -> None:
+async def test_a_refresh_brings_back_a_parent_that_was_deleted_in_sparklayer(harness: OpenHarness) -> None:
     store = trade_store()
     book = store.customers
     late = [book.add(f"m{one}@example.com", group_id=WHOLESALE, silent=True) for one in range(300)][-1]
     book.set_attribute(SHOP, PARENT, str(late))
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         h.state.customers.remove(str(late))
         run = await h.process.full_sync("customers", refresh=True)
@@ -130,7 +130,7 @@ async def test_a_refresh_brings_back_a_parent_that_was_deleted_in_sparklayer(hou
 
 
 @contextlib.contextmanager
-def _no_customers(h: House) -> Iterator[Rule]:
+def _no_customers(h: ProcessHarness) -> Iterator[Rule]:
     """Have every list of customers say that there are none."""
 
     async def empty(_request: Request, response: Response | None) -> Response | None:
@@ -146,8 +146,8 @@ def _no_customers(h: House) -> Iterator[Rule]:
     h.shop.faults.remove(rule)
 
 
-async def test_an_empty_list_removes_nothing(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_an_empty_list_removes_nothing(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         before = writes(h)
         with _no_customers(h) as empty:
@@ -162,8 +162,8 @@ async def test_an_empty_list_removes_nothing(house: OpenHouse) -> None:
         assert (await h.process.full_sync("customers"))["succeeded"]
 
 
-async def test_many_removals_wait_until_a_person_allows_them(house: OpenHouse) -> None:
-    async with house(synthetic(1, 1, customers=MANY)) as h:
+async def test_many_removals_wait_until_a_person_allows_them(harness: OpenHarness) -> None:
+    async with harness(synthetic(1, 1, customers=MANY)) as h:
         await h.first_sync()
         for customer in range(1, BRAKE + 1):
             h.store.customers.delete(customer, silent=True)
@@ -177,10 +177,10 @@ async def test_many_removals_wait_until_a_person_allows_them(house: OpenHouse) -
         assert len(h.state.customers.customers) == MANY - BRAKE
 
 
-async def test_what_a_person_enters_in_sparklayer_survives_the_edits_of_the_store(house: OpenHouse) -> None:
+async def test_what_a_person_enters_in_sparklayer_survives_the_edits_of_the_store(harness: OpenHarness) -> None:
     by_hand: dict[str, Any] = {"group": "vip", "price_lists": ["by-hand"], "sales_agent_groups": ["west"]}
     yard = {"address_line1": "The yard", "city": "Leeds", "country_code": "GB"}
-    async with house(trade_store()) as h:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         known = h.state.customers.find(str(HEAD))
         assert known is not None

@@ -11,7 +11,7 @@ from daemon.cli.offline import Offline
 from daemon.config import load
 from daemon.platforms import load_platforms
 from daemon.sandbox import Store, answer
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE, TIMEOUT
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
 
@@ -21,7 +21,7 @@ JUMPER, MUG = 1, 9
 either = pytest.mark.parametrize("running", [True, False], ids=["of the daemon", "of its database"])
 
 
-async def explained(h: House, kind: str, text: str, *options: str) -> tuple[int, dict[str, Any]]:
+async def explained(h: ProcessHarness, kind: str, text: str, *options: str) -> tuple[int, dict[str, Any]]:
     """Return the exit code and what is said of an entity."""
     code, output, errors = await h.process.command("explain", SITE, kind, text, "--json", *options)
     assert output, errors
@@ -29,7 +29,7 @@ async def explained(h: House, kind: str, text: str, *options: str) -> tuple[int,
     return code, found
 
 
-async def answered(h: House, kind: str, text: str) -> dict[str, Any]:
+async def answered(h: ProcessHarness, kind: str, text: str) -> dict[str, Any]:
     """Return what the command would print: of the running daemon, or of its database. Starts no process."""
     if h.process.living:
         order = {"site": SITE, "kind": kind, "text": text}
@@ -63,8 +63,8 @@ CALLED = [
 
 
 @either
-async def test_an_entity_is_found_by_what_people_call_it(house: OpenHouse, *, running: bool) -> None:
-    async with house(trade_store()) as h:
+async def test_an_entity_is_found_by_what_people_call_it(harness: OpenHarness, *, running: bool) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         told = writes(h)
         if not running:
@@ -79,8 +79,8 @@ async def test_an_entity_is_found_by_what_people_call_it(house: OpenHouse, *, ru
         assert "example.com" not in h.process.output, "nobody is logged"
 
 
-async def test_several_of_a_name_are_listed(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_several_of_a_name_are_listed(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         h.store.set_title(MUG, "Jumper", silent=True)
         code, found = await explained(h, "products", "Jumper")
@@ -118,7 +118,7 @@ def _store() -> Store:
     return store
 
 
-def _change(h: House) -> None:
+def _change(h: ProcessHarness) -> None:
     """Have something happen to each that no webhook tells of, but for two products."""
     h.store.set_visible(_product(h, "HIDDEN"), visible=False)
     h.store.set_sku(h.store.by_sku("BARE").id, "")
@@ -129,13 +129,13 @@ def _change(h: House) -> None:
     h.store.orders.archive(FIRST + 1, silent=True)
 
 
-def _product(h: House, sku: str) -> int:
+def _product(h: ProcessHarness, sku: str) -> int:
     return int(h.store.by_sku(sku).product_id)
 
 
 @either
-async def test_why_an_entity_is_as_it_is(house: OpenHouse, *, running: bool) -> None:
-    async with house(_store()) as h:
+async def test_why_an_entity_is_as_it_is(harness: OpenHarness, *, running: bool) -> None:
+    async with harness(_store()) as h:
         await h.first_sync()
         _change(h)
         await h.settle()
@@ -148,8 +148,8 @@ async def test_why_an_entity_is_as_it_is(house: OpenHouse, *, running: bool) -> 
         assert "\n  It is in no group, so it is no B2B customer.\n" in output
 
 
-async def test_what_waits_is_told_with_its_error(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_what_waits_is_told_with_its_error(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         h.site.faults.add("PATCH */products/*", answer(502))
         h.store.set_title(MUG, "Cup")
@@ -163,8 +163,8 @@ async def test_what_waits_is_told_with_its_error(house: OpenHouse) -> None:
 
 
 @either
-async def test_it_ends_with_1_when_the_store_cannot_be_read(house: OpenHouse, *, running: bool) -> None:
-    async with house(trade_store()) as h:
+async def test_it_ends_with_1_when_the_store_cannot_be_read(harness: OpenHarness, *, running: bool) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         if not running:
             assert await h.process.terminate() == 0

@@ -29,14 +29,14 @@ from daemon.sandbox import (
 from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.stock import location
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import TIMEOUT
 
 JUMPER = 1
 Side = Literal["shop", "site"]
 
 
-def _faults(h: House, side: Side) -> Any:
+def _faults(h: ProcessHarness, side: Side) -> Any:
     return h.shop.faults if side == "shop" else h.site.faults
 
 
@@ -45,7 +45,7 @@ def _retried(metrics: Mapping[str, float]) -> float:
     return sum(number for name, number in metrics.items() if "entities_total" in name and '"retried"' in name)
 
 
-async def _assert_nothing_lost(h: House) -> None:
+async def _assert_nothing_lost(h: ProcessHarness) -> None:
     """Fail unless all has arrived, with nothing parked and nothing for the merchant to do."""
     await h.settle()
     h.assert_equal()
@@ -84,8 +84,8 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
-async def test_a_full_sync_succeeds_after_passing_trouble(house: OpenHouse, trouble: Trouble) -> None:
-    async with house(start=False) as h:
+async def test_a_full_sync_succeeds_after_passing_trouble(harness: OpenHarness, trouble: Trouble) -> None:
+    async with harness(start=False) as h:
         rule = _faults(h, trouble.side).add(
             trouble.pattern, trouble.act, times=trouble.times, after_effect=trouble.after_effect
         )
@@ -97,14 +97,14 @@ async def test_a_full_sync_succeeds_after_passing_trouble(house: OpenHouse, trou
         await _assert_nothing_lost(h)
 
 
-async def test_pages_are_halved_until_the_store_bears_them(house: OpenHouse) -> None:
+async def test_pages_are_halved_until_the_store_bears_them(harness: OpenHarness) -> None:
     limits: list[int] = []
 
     async def overloaded(request: Request, _: Response | None) -> Response | None:
         limits.append(int(parse_qs(request.query)["limit"][0]))
         return Response(status=500) if limits[-1] > 80 else None
 
-    async with house(synthetic(130, 1), start=False) as h:
+    async with harness(synthetic(130, 1), start=False) as h:
         h.shop.faults.add(CATALOGUE, overloaded)
         await h.process.start()
         assert (await h.process.first_run())["succeeded"]
@@ -127,7 +127,7 @@ PAUSES: Mapping[str, tuple[Side, Callable[[], Mapping[str, str]], float]] = {
 
 @pytest.mark.parametrize(("side", "headers", "pause"), PAUSES.values(), ids=PAUSES)
 async def test_a_429_is_heeded_and_costs_no_attempt(
-    house: OpenHouse, side: Side, headers: Callable[[], Mapping[str, str]], pause: float
+    harness: OpenHarness, side: Side, headers: Callable[[], Mapping[str, str]], pause: float
 ) -> None:
     refused: list[float] = []
     passed: list[float] = []
@@ -136,7 +136,7 @@ async def test_a_429_is_heeded_and_costs_no_attempt(
         refused.append(trio.current_time())
         return Response(status=429, headers=dict(headers()))
 
-    async with house() as h:
+    async with harness() as h:
         await h.first_sync()
         _faults(h, side).add("*", refuse, times=1)
         _faults(h, side).add("*", call(lambda _: passed.append(trio.current_time())))
@@ -146,17 +146,17 @@ async def test_a_429_is_heeded_and_costs_no_attempt(
         assert _retried(await h.process.metrics()) == 0
 
 
-async def test_a_limit_told_by_nothing_but_429s_is_found_out(house: OpenHouse) -> None:
+async def test_a_limit_told_by_nothing_but_429s_is_found_out(harness: OpenHarness) -> None:
     options = SparkLayerOptions(rate=20, burst=5, retry_after="none")
-    async with house(synthetic(20, 1), sparklayer=options) as h:
+    async with harness(synthetic(20, 1), sparklayer=options) as h:
         assert (await h.process.first_run())["succeeded"]
         assert h.site.bucket.refused
         await _assert_nothing_lost(h)
 
 
-async def test_a_published_quota_is_kept_without_being_refused(house: OpenHouse) -> None:
+async def test_a_published_quota_is_kept_without_being_refused(harness: OpenHarness) -> None:
     options = BigCommerceOptions(quota=12, window_seconds=1.0)
-    async with house(bigcommerce=options) as h:
+    async with harness(bigcommerce=options) as h:
         await h.first_sync()
         assert h.shop.statistics.total > 12, "it took more than one window"
         assert h.shop.quota.refused == 0
@@ -165,8 +165,8 @@ async def test_a_published_quota_is_kept_without_being_refused(house: OpenHouse)
 # Credentials, and what else blocks a connection
 
 
-async def test_a_token_that_stops_working_is_renewed_exactly_once(house: OpenHouse) -> None:
-    async with house(synthetic(20, 1)) as h:
+async def test_a_token_that_stops_working_is_renewed_exactly_once(harness: OpenHarness) -> None:
+    async with harness(synthetic(20, 1)) as h:
         await h.first_sync()
         assert h.site.tokens.issued == 1
         async with h.site.faults.hold("PATCH */products/*") as held:
@@ -182,19 +182,19 @@ async def test_a_token_that_stops_working_is_renewed_exactly_once(house: OpenHou
         assert _retried(await h.process.metrics()) == 0
 
 
-def _revoke_key(h: House) -> Callable[[], None]:
+def _revoke_key(h: ProcessHarness) -> Callable[[], None]:
     h.site.tokens.revoke()
     h.site.tokens.key_revoked = True
     return lambda: setattr(h.site.tokens, "key_revoked", False)
 
 
-def _change_token(h: House) -> Callable[[], None]:
+def _change_token(h: ProcessHarness) -> Callable[[], None]:
     valid, h.shop.access_token = h.shop.access_token, "another"
     return lambda: setattr(h.shop, "access_token", valid)
 
 
-def _forbid(side: Side, status: int = 403) -> Callable[[House], Callable[[], None]]:
-    def spoil(h: House) -> Callable[[], None]:
+def _forbid(side: Side, status: int = 403) -> Callable[[ProcessHarness], Callable[[], None]]:
+    def spoil(h: ProcessHarness) -> Callable[[], None]:
         rule = _faults(h, side).add("*", answer(status, f'{{"status": {status}, "title": "No"}}'))
         return lambda: _faults(h, side).remove(rule)
 
@@ -213,9 +213,9 @@ BLOCKS = {
 
 @pytest.mark.parametrize(("spoil", "cause", "tried"), BLOCKS.values(), ids=BLOCKS)
 async def test_what_blocks_is_shown_costs_no_attempt_and_heals_by_itself(
-    house: OpenHouse, spoil: Callable[[House], Callable[[], None]], cause: str, tried: int
+    harness: OpenHarness, spoil: Callable[[ProcessHarness], Callable[[], None]], cause: str, tried: int
 ) -> None:
-    async with house(synthetic(6, 1)) as h:
+    async with harness(synthetic(6, 1)) as h:
         await h.first_sync()
         mend = spoil(h)
         for product in h.store.ids[1:]:
@@ -232,9 +232,9 @@ async def test_what_blocks_is_shown_costs_no_attempt_and_heals_by_itself(
 
 @pytest.mark.parametrize(("side", "cause"), [("shop", "platform"), ("site", "sparklayer")])
 async def test_an_outage_amid_live_changes_and_a_full_sync_loses_nothing(
-    house: OpenHouse, side: Side, cause: str
+    harness: OpenHarness, side: Side, cause: str
 ) -> None:
-    async with house(synthetic(12, 1)) as h:
+    async with harness(synthetic(12, 1)) as h:
         await h.first_sync()
         _faults(h, side).down = True
         for product_id in h.store.ids:
@@ -277,8 +277,8 @@ def _lines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"line": line, "field": "price", "message": WORDS} for line, row in enumerate(rows) if row["sku"] == "J-M"]
 
 
-async def test_a_product_that_sparklayer_refuses_is_an_issue_and_the_others_go_through(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_a_product_that_sparklayer_refuses_is_an_issue_and_the_others_go_through(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         variant, mug = h.store.by_sku("MUG").id, h.store.by_sku("MUG").product_id
         rule = h.site.faults.add("POST */products", _refusing(b'"Mug"', PROBLEM))
         await h.process.start()
@@ -305,9 +305,9 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize(("pattern", "refusing"), BAD_ROWS.values(), ids=BAD_ROWS)
 async def test_one_bad_row_of_a_bulk_call_does_not_stop_the_others(
-    house: OpenHouse, pattern: str, refusing: Act
+    harness: OpenHarness, pattern: str, refusing: Act
 ) -> None:
-    async with house(start=False) as h:
+    async with harness(start=False) as h:
         rule = h.site.faults.add(pattern, refusing)
         await h.process.start()
         assert (await h.process.first_run())["succeeded"]
@@ -325,7 +325,7 @@ async def test_one_bad_row_of_a_bulk_call_does_not_stop_the_others(
         await _assert_nothing_lost(h)
 
 
-async def test_a_product_that_cannot_be_read_holds_up_nobody_else(house: OpenHouse) -> None:
+async def test_a_product_that_cannot_be_read_holds_up_nobody_else(harness: OpenHarness) -> None:
     async def without_variants(_: Request, response: Response | None) -> Response | None:
         assert response is not None
         content = msgspec.json.decode(response.body)
@@ -334,7 +334,7 @@ async def test_a_product_that_cannot_be_read_holds_up_nobody_else(house: OpenHou
                 del product["variants"]
         return Response(status=200, headers=response.headers, body=msgspec.json.encode(content))
 
-    async with house() as h:
+    async with harness() as h:
         await h.first_sync()
         rule = h.shop.faults.add(CATALOGUE, without_variants, after_effect=True)
         for product_id in h.store.ids:
@@ -350,21 +350,21 @@ async def test_a_product_that_cannot_be_read_holds_up_nobody_else(house: OpenHou
 # What somebody deletes at SparkLayer
 
 
-def _no_location(h: House) -> None:
+def _no_location(h: ProcessHarness) -> None:
     h.state.stock.locations.clear()
     h.state.stock.levels.clear()
 
 
-def _other_location(h: House) -> None:
+def _other_location(h: ProcessHarness) -> None:
     h.state.stock.locations[:] = [location("sl_other", "Other")]
     h.state.stock.levels.clear()
 
 
 @pytest.mark.parametrize("lose", [_no_location, _other_location])
 async def test_a_stock_location_that_is_gone_is_found_or_made_again(
-    house: OpenHouse, lose: Callable[[House], None]
+    harness: OpenHarness, lose: Callable[[ProcessHarness], None]
 ) -> None:
-    async with house() as h:
+    async with harness() as h:
         await h.first_sync()
         lose(h)
         h.store.set_stock(h.store.by_sku("J-S").id, 77)
@@ -373,8 +373,8 @@ async def test_a_stock_location_that_is_gone_is_found_or_made_again(
         await _assert_nothing_lost(h)
 
 
-async def test_a_price_list_that_is_gone_is_made_and_filled_again(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_price_list_that_is_gone_is_made_and_filled_again(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         h.state.price_lists.lists.clear()
         h.state.prices.prices.clear()
@@ -385,14 +385,14 @@ async def test_a_price_list_that_is_gone_is_made_and_filled_again(house: OpenHou
 
 
 @pytest.mark.holds("C8")
-async def test_two_poisoned_titles_among_600_block_nothing(house: OpenHouse) -> None:
+async def test_two_poisoned_titles_among_600_block_nothing(harness: OpenHarness) -> None:
     """SparkLayer fails on two titles: every other product arrives, edits too, and nothing is ever blocked."""
     poisoned = {1, 2}
 
     async def poison(request: Request, _response: Response | None) -> Response | None:
         return Response(status=500) if b"Poison" in request.body else None
 
-    async with house(synthetic(600, 1), start=False) as h:
+    async with harness(synthetic(600, 1), start=False) as h:
         for number in poisoned:
             h.store.set_title(number, f"Poison {number}", silent=True)
         h.site.faults.add("* */products*", poison)

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
 from daemon.sandbox import answer
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE
 from tests.e2e.trade import HEAD, HOME, SHOP, trade_store, writes
 
@@ -19,11 +19,11 @@ JUMPER, MUG = 1, 9
 REFUSED = '{"status": 422, "title": "This scope is not for you", "type": "", "errors": {}}'
 
 
-def hasten(h: House, seconds: float) -> None:
+def hasten(h: ProcessHarness, seconds: float) -> None:
     h.process.entry = ("tests.prove.process.hasty", str(seconds))
 
 
-def edit(h: House) -> None:
+def edit(h: ProcessHarness) -> None:
     """Change stock, delete a product and a customer, and add an address, while nobody is told."""
     h.store.set_stock(h.store.entries[JUMPER].variants[0].id, 77, silent=True)
     h.store.delete_product(MUG, silent=True)
@@ -31,19 +31,19 @@ def edit(h: House) -> None:
     h.store.customers.delete(SHOP, silent=True)
 
 
-async def closed(h: House) -> None:
+async def closed(h: ProcessHarness) -> None:
     """Wait until no kind has a gap."""
     for kind in (await h.process.connection())["kinds"]:
         await h.process.when(lambda now: now["gap"] is None and not now["outbox"]["backfill"], kind)
 
 
-def destinations(h: House) -> Counter[str]:
+def destinations(h: ProcessHarness) -> Counter[str]:
     return Counter(hook.destination for hook in h.shop.hooks.registered.values() if hook.is_active)
 
 
 @pytest.mark.holds("E16")
-async def test_what_was_lost_with_all_webhooks_arrives_once_they_are_mended(house: OpenHouse) -> None:
-    async with house(trade_store(), start=False) as h:
+async def test_what_was_lost_with_all_webhooks_arrives_once_they_are_mended(harness: OpenHarness) -> None:
+    async with harness(trade_store(), start=False) as h:
         hasten(h, 0.2)
         await h.process.start()
         await h.first_sync()
@@ -64,8 +64,8 @@ async def test_what_was_lost_with_all_webhooks_arrives_once_they_are_mended(hous
 
 
 @pytest.mark.holds("E16")
-async def test_what_is_lost_until_a_new_registration_works_arrives(house: OpenHouse) -> None:
-    async with house(trade_store(), start=False) as h:
+async def test_what_is_lost_until_a_new_registration_works_arrives(harness: OpenHarness) -> None:
+    async with harness(trade_store(), start=False) as h:
         hasten(h, 3.0)
         await h.process.start()
         await h.first_sync()
@@ -76,8 +76,8 @@ async def test_what_is_lost_until_a_new_registration_works_arrives(house: OpenHo
 
 
 @pytest.mark.holds("E02")
-async def test_no_webhooks_are_left_at_an_earlier_public_url(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_no_webhooks_are_left_at_an_earlier_public_url(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         here, config = f"http://127.0.0.1:{h.process.port}", h.process.config.read_text("utf-8")
         for path in ("/ignite", "", "/other/place", None):
             public_url = "" if path is None else f'public_url = "{here}{path}"'
@@ -92,8 +92,8 @@ async def test_no_webhooks_are_left_at_an_earlier_public_url(house: OpenHouse) -
 
 
 @pytest.mark.holds("E02")
-async def test_a_webhook_that_is_refused_is_shown_with_the_platforms_words(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_a_webhook_that_is_refused_is_shown_with_the_platforms_words(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         json = {"content-type": "application/json"}
         h.shop.faults.add("POST */v3/hooks", answer(422, REFUSED, json), times=1)
         await h.process.start()

@@ -12,14 +12,14 @@ from daemon.sandbox import Sandbox, answer, open_sandbox, synthetic
 from daemon.sandbox.expectation import differences
 from tests.e2e.harness import small_store
 from tests.e2e.process import GLANCE, TIMEOUT, WEBHOOK_SECRET, Process, free_port, settings
-from tests.prove.process.street import open_row
+from tests.prove.process.neighbours import open_connection_row
 
 JUMPER = 1
 LIVE_SECONDS = 10.0
 
 
 @frozen(kw_only=True)
-class Street:
+class Neighbours:
     """Two stores with a site each, and the one daemon between them. `test/sandbox` misbehaves, `live/sandbox` not."""
 
     rough: Sandbox
@@ -28,13 +28,13 @@ class Street:
 
 
 @pytest.fixture
-async def street(tmp_path: Path) -> AsyncIterator[Street]:
+async def neighbours(tmp_path: Path) -> AsyncIterator[Neighbours]:
     async with _open(tmp_path) as opened:
         yield opened
 
 
 @contextlib.asynccontextmanager
-async def _open(folder: Path) -> AsyncIterator[Street]:
+async def _open(folder: Path) -> AsyncIterator[Neighbours]:
     async with open_sandbox(store=synthetic(4, 1)) as rough, open_sandbox(store=small_store()) as quiet:
         port = free_port()
         text = settings(rough, port, folder / "ignite-sync.db") + _second(quiet)
@@ -43,7 +43,7 @@ async def _open(folder: Path) -> AsyncIterator[Street]:
             await process.start()
             for sandbox in (rough, quiet):
                 await _in_step(sandbox)
-            yield Street(rough=rough, quiet=quiet, process=process)
+            yield Neighbours(rough=rough, quiet=quiet, process=process)
 
 
 async def _in_step(sandbox: Sandbox) -> None:
@@ -75,44 +75,44 @@ async def _until(holds: Callable[[], object]) -> None:
             await trio.sleep(GLANCE)
 
 
-async def _quiet_edit_arrives(street: Street) -> None:
-    sandbox = street.quiet
+async def _quiet_edit_arrives(neighbours: Neighbours) -> None:
+    sandbox = neighbours.quiet
     sandbox.store.set_title(JUMPER, "Renamed while the other one misbehaves")
     with trio.fail_after(LIVE_SECONDS):
         while differences(sandbox.store, sandbox.sparklayer.state):  # noqa: ASYNC110  a foreign process tells nobody
             await trio.sleep(GLANCE)
 
 
-async def test_beside_a_site_that_hangs(street: Street) -> None:
-    async with street.rough.sparklayer.faults.hold("PATCH */products/*") as held:
-        street.rough.store.set_title(JUMPER, "Hangs")
+async def test_beside_a_site_that_hangs(neighbours: Neighbours) -> None:
+    async with neighbours.rough.sparklayer.faults.hold("PATCH */products/*") as held:
+        neighbours.rough.store.set_title(JUMPER, "Hangs")
         await held.arrived()
-        await _quiet_edit_arrives(street)
+        await _quiet_edit_arrives(neighbours)
 
 
-async def test_beside_a_site_that_fails_until_it_is_blocked(street: Street) -> None:
-    street.rough.sparklayer.faults.add("*", answer(503))
-    for product in street.rough.store.ids:
-        street.rough.store.set_title(product, "Fails")
-    await street.process.until_blocked("sparklayer: breaker_open")
-    await _quiet_edit_arrives(street)
+async def test_beside_a_site_that_fails_until_it_is_blocked(neighbours: Neighbours) -> None:
+    neighbours.rough.sparklayer.faults.add("*", answer(503))
+    for product in neighbours.rough.store.ids:
+        neighbours.rough.store.set_title(product, "Fails")
+    await neighbours.process.until_blocked("sparklayer: breaker_open")
+    await _quiet_edit_arrives(neighbours)
 
 
-async def test_beside_a_store_that_floods(street: Street) -> None:
+async def test_beside_a_store_that_floods(neighbours: Neighbours) -> None:
     """Every webhook is for another product, none of which there is: each costs the daemon a read of its own."""
     over = trio.Event()
     async with trio.open_nursery() as nursery:
         for lane in range(8):
-            nursery.start_soon(_flood, street, lane, over)
-        await _quiet_edit_arrives(street)
+            nursery.start_soon(_flood, neighbours, lane, over)
+        await _quiet_edit_arrives(neighbours)
         over.set()
 
 
-async def _flood(street: Street, lane: int, over: trio.Event) -> None:
+async def _flood(neighbours: Neighbours, lane: int, over: trio.Event) -> None:
     product_id = 1_000_000 * (lane + 1)
     while not over.is_set():
         product_id += 1
-        assert (await street.process.webhook(product_id)).status_code == 200
+        assert (await neighbours.process.webhook(product_id)).status_code == 200
 
 
 NEIGHBOURS = 8
@@ -122,9 +122,9 @@ FLOOD = 400
 
 async def test_six_others_are_served_while_a_flood_waits_and_a_site_hangs(tmp_path: Path) -> None:
     """In one process. All of the flood came before their changes, and all of it still waits when those have arrived."""
-    async with open_row(tmp_path, [synthetic(3) for _ in range(NEIGHBOURS)]) as row:
+    async with open_connection_row(tmp_path, [synthetic(3) for _ in range(NEIGHBOURS)]) as row:
         await row.in_step()
-        flooded, hanging, *others = row.houses
+        flooded, hanging, *others = row.harnesses
         async with flooded.shop.faults.hold("GET *") as reads, hanging.site.faults.hold("*") as calls:
             hanging.store.set_title(1, "Hangs")
             for product_id in range(FLOOD):

@@ -12,7 +12,7 @@ from daemon.sandbox import adventureworks, answer, synthetic
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response, encode
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import QUICK, SITE
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, PARENT, SHOP, cart, problems, trade_store, writes
 from tests.prove.process.watch import Barrier, watch_closings
@@ -27,8 +27,8 @@ ENUMERATED: Mapping[str, str] = {
 """What the query of an enumeration has that no other read has; a sweep's has a date besides."""
 
 
-async def test_a_second_full_sync_of_a_whole_company_writes_nothing(house: OpenHouse) -> None:
-    async with house(adventureworks()) as h:
+async def test_a_second_full_sync_of_a_whole_company_writes_nothing(harness: OpenHarness) -> None:
+    async with harness(adventureworks()) as h:
         await h.first_sync()
         told = writes(h)
         assert h.state.customers.writes == len(h.state.customers.customers) > 690
@@ -41,7 +41,7 @@ async def test_a_second_full_sync_of_a_whole_company_writes_nothing(house: OpenH
         h.assert_equal()
 
 
-def _tamper(h: House) -> None:
+def _tamper(h: ProcessHarness) -> None:
     """Change customers and orders in SparkLayer behind our back, as somebody does with its API."""
     customers, purchases = h.state.customers, h.state.purchases
     moved = {"external_id": "2", "address_line1": "2 Low Street", "city": "Bristol", "country_code": "GB"}
@@ -57,8 +57,8 @@ def _call(body: Mapping[str, Any] | None = None) -> Request:
     return Request(method="PUT", path="", headers={"content-type": "application/json"}, body=encode(body))
 
 
-async def test_all_kinds_are_started_but_for_one_that_is_on_its_way(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_all_kinds_are_started_but_for_one_that_is_on_its_way(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         reading = Barrier().stand(h.shop.faults, "GET */catalog/products")
         run = await h.process.sync("products")
@@ -76,10 +76,10 @@ async def test_all_kinds_are_started_but_for_one_that_is_on_its_way(house: OpenH
             assert (await h.process.run_over(started, kind))["succeeded"]
 
 
-async def test_a_refresh_repairs_customers_and_orders_that_were_changed_behind_our_back(house: OpenHouse) -> None:
+async def test_a_refresh_repairs_customers_and_orders_that_were_changed_behind_our_back(harness: OpenHarness) -> None:
     store = trade_store()
     store.orders.place(SHOP, [{"sku": "J-M"}], cart_id=cart(FIRST + 1))
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         _tamper(h)
         broken, told = h.unequal, writes(h)
@@ -92,8 +92,8 @@ async def test_a_refresh_repairs_customers_and_orders_that_were_changed_behind_o
         h.assert_equal()
 
 
-async def test_what_no_webhook_told_is_found_by_the_sweep(house: OpenHouse) -> None:
-    async with house(trade_store(), sync={**QUICK, "sweep_seconds": 1}) as h:
+async def test_what_no_webhook_told_is_found_by_the_sweep(harness: OpenHarness) -> None:
+    async with harness(trade_store(), sync={**QUICK, "sweep_seconds": 1}) as h:
         await h.first_sync()
         customers, orders, metafields = h.store.customers, h.store.orders, h.store.metafields
         customers.update(HEAD, first_name="Ann", silent=True)
@@ -114,8 +114,8 @@ async def test_what_no_webhook_told_is_found_by_the_sweep(house: OpenHouse) -> N
         assert found == [2, 3, 2]
 
 
-async def test_a_lost_database_ends_equal_without_duplicates(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_a_lost_database_ends_equal_without_duplicates(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         h.state.purchases.place(cart(FIRST + 1), reference="PO-1")
         await h.process.kill()
@@ -134,9 +134,9 @@ async def test_a_lost_database_ends_equal_without_duplicates(house: OpenHouse) -
         assert problems(h, "customers") == {}
 
 
-async def test_the_first_runs_go_in_the_order_that_references_need(house: OpenHouse) -> None:
+async def test_the_first_runs_go_in_the_order_that_references_need(harness: OpenHarness) -> None:
     """Each kind is enumerated only after the last item of the one before it was written."""
-    async with house(synthetic(30, 1, customers=30, orders=5), start=False) as h:
+    async with harness(synthetic(30, 1, customers=30, orders=5), start=False) as h:
         seen: list[str] = []
 
         def note(word: str) -> Callable[[Request, Response | None], Any]:
@@ -171,8 +171,8 @@ async def test_the_first_runs_go_in_the_order_that_references_need(house: OpenHo
 FORBIDDEN = answer(403, '{"status": 403, "title": "Your token lacks the scope"}', {"content-type": "application/json"})
 
 
-async def test_a_missing_scope_blocks_its_kind_only_and_heals(house: OpenHouse) -> None:
-    async with house(trade_store(), start=False) as h:
+async def test_a_missing_scope_blocks_its_kind_only_and_heals(harness: OpenHarness) -> None:
+    async with harness(trade_store(), start=False) as h:
         rules = [h.shop.faults.add(pattern, FORBIDDEN) for pattern in ("GET */v3/customers*", "GET */orders*")]
         await h.process.start()
         assert (await h.process.first_run("products"))["succeeded"]
@@ -212,9 +212,9 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-async def test_a_full_sync_of_customers_killed_at_any_moment_ends_equal(house: OpenHouse, moment: Moment) -> None:
+async def test_a_full_sync_of_customers_killed_at_any_moment_ends_equal(harness: OpenHarness, moment: Moment) -> None:
     many = 30
-    async with house(synthetic(1, 1, customers=many, orders=2), start=False) as h:
+    async with harness(synthetic(1, 1, customers=many, orders=2), start=False) as h:
         closings = watch_closings(h)
         barrier = Barrier(moment.passing, moment.concerns)
         barrier.stand(h.site.faults, moment.pattern, after_effect=moment.after_effect)

@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.test_connections import _configure, _connect, _ignite, _rows, _until_states
 from tests.e2e.trade import SHOP, trade_store
 
 JUMPER = ("J-S", "J-M")
 
 
-async def _lose_disk(h: House) -> None:
+async def _lose_disk(h: ProcessHarness) -> None:
     """Let an acknowledged deletion be lost together with the disk."""
     async with h.site.faults.hold("PATCH */products/1"):
         h.store.delete_product(1)
@@ -25,7 +25,7 @@ async def _lose_disk(h: House) -> None:
     await h.process.start()
 
 
-async def _reconnect(h: House) -> None:
+async def _reconnect(h: ProcessHarness) -> None:
     """Disconnect, delete something that nobody hears of, and connect again."""
     assert (await _ignite(h, "DELETE")).status_code == 204
     await _until_states(h, "gone")
@@ -38,9 +38,9 @@ async def _reconnect(h: House) -> None:
 @pytest.mark.holds("D6")
 @pytest.mark.parametrize("begins_anew", [_lose_disk, _reconnect])
 async def test_what_was_deleted_meanwhile_loses_price_and_stock_and_the_rest_is_named(
-    house: OpenHouse, begins_anew: Callable[[House], Awaitable[None]]
+    harness: OpenHarness, begins_anew: Callable[[ProcessHarness], Awaitable[None]]
 ) -> None:
-    async with house(trade_store(), start=False) as h:
+    async with harness(trade_store(), start=False) as h:
         _configure(h, link=True)
         await h.process.start()
         await h.first_sync()
@@ -59,6 +59,6 @@ async def test_what_was_deleted_meanwhile_loses_price_and_stock_and_the_rest_is_
         assert "customers that the store no longer has stay in SparkLayer" in said
 
 
-def _prices(h: House) -> dict[str, object]:
+def _prices(h: ProcessHarness) -> dict[str, object]:
     [found] = h.state.comparable()["prices"].values()
     return dict(found)

@@ -8,7 +8,7 @@ import pytest
 from daemon.sandbox import Store
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.trade import BRANCH, BUYER, HEAD, HOME, PARENT, asked, problems, trade_store
 from tests.prove.process.watch import Barrier
 
@@ -32,12 +32,12 @@ def _many(store: Store) -> list[int]:
     ]
 
 
-def _held(h: House, customer_id: int) -> dict[str, Any]:
+def _held(h: ProcessHarness, customer_id: int) -> dict[str, Any]:
     found: dict[str, Any] = h.state.comparable()["customers"][str(customer_id)]
     return found
 
 
-async def test_more_addresses_and_attributes_than_an_answer_holds(house: OpenHouse) -> None:
+async def test_more_addresses_and_attributes_than_an_answer_holds(harness: OpenHarness) -> None:
     """What SparkLayer needs stands behind as many attributes of somebody else as the answer has room for."""
     store = trade_store()
     many = _many(store)
@@ -48,7 +48,7 @@ async def test_more_addresses_and_attributes_than_an_answer_holds(house: OpenHou
         store.customers.set_attribute(rich, name, value)
     for number in range(2 * INCLUDED):
         store.customers.add_address(housed, **HOME | {"address2": f"Pause {number}"})
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         assert len(_held(h, housed)["addresses"]) == 2 * INCLUDED + 1
         assert (_held(h, rich)["group"], _held(h, rich)["accounting_id"]) == ("gold", "A-1")
@@ -61,14 +61,16 @@ async def test_more_addresses_and_attributes_than_an_answer_holds(house: OpenHou
 
 
 @pytest.mark.holds("F4")
-async def test_grandparents_of_a_page_that_is_not_read_yet_come_before_their_grandchildren(house: OpenHouse) -> None:
+async def test_grandparents_of_a_page_that_is_not_read_yet_come_before_their_grandchildren(
+    harness: OpenHarness,
+) -> None:
     """SparkLayer refuses a parent that it does not have: who names one waits until it may be read no more."""
     store = trade_store()
     many = _many(store)
     chain = [many[0], many[-1], many[1], many[-2]]
     for child, parent in itertools.pairwise(chain):
         store.customers.set_attribute(child, PARENT, str(parent))
-    async with house(store, start=False) as h:
+    async with harness(store, start=False) as h:
         second_page = Barrier(passing=1, concerns=_is_enumeration).stand(h.shop.faults, "GET */v3/customers")
         await h.process.start()
         await second_page.reached()
@@ -91,7 +93,7 @@ GONE = 90_000
 
 
 @pytest.mark.holds("F4")
-async def test_sixty_children_of_a_parent_outside_the_groups_cost_no_reads(house: OpenHouse) -> None:
+async def test_sixty_children_of_a_parent_outside_the_groups_cost_no_reads(harness: OpenHarness) -> None:
     """An unchanged full sync asks the store at most twice more than it does once they name nobody."""
     store = trade_store()
     children = [
@@ -99,7 +101,7 @@ async def test_sixty_children_of_a_parent_outside_the_groups_cost_no_reads(house
     ]
     for number, child in enumerate(children):
         store.customers.set_attribute(child, PARENT, str(BUYER if number % 2 else GONE + number))
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         assert problems(h, "customers").keys() == {str(child) for child in children}
         with_parents = await _reads_of_a_full_sync(h)
@@ -111,7 +113,7 @@ async def test_sixty_children_of_a_parent_outside_the_groups_cost_no_reads(house
         assert with_parents <= await _reads_of_a_full_sync(h) + 2
 
 
-async def _reads_of_a_full_sync(h: House) -> int:
+async def _reads_of_a_full_sync(h: ProcessHarness) -> int:
     """Return how often an unchanged full sync of customers asks the store for something; it must write nothing."""
     await h.settle()
     before, written = asked(h, "GET */v3/customers*"), h.state.customers.writes
@@ -125,6 +127,6 @@ def _is_enumeration(request: Request) -> bool:
     return "customer_group_id" in request.query
 
 
-def _parents(h: House) -> dict[str, str]:
+def _parents(h: ProcessHarness) -> dict[str, str]:
     held = h.state.comparable()["customers"].items()
     return {key: customer["parent_customer_id"] for key, customer in held if customer.get("parent_customer_id")}

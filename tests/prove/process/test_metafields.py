@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from daemon.sandbox import Store
-from tests.e2e.harness import OpenHouse, small_store
+from tests.e2e.harness import OpenHarness, small_store
 from tests.e2e.trade import asked, problems, writes
 
 JUMPER = 1
@@ -47,9 +47,9 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
 }
 
 
-async def test_every_edit_arrives(house: OpenHouse) -> None:
+async def test_every_edit_arrives(harness: OpenHarness) -> None:
     """One after the other, in one store, so that each starts from what the ones before it have left."""
-    async with house() as h:
+    async with harness() as h:
         await h.first_sync()
         for name, edit in EDITS.items():
             told = writes(h)
@@ -60,10 +60,10 @@ async def test_every_edit_arrives(house: OpenHouse) -> None:
             assert (writes(h) == told) == (name == "of another app"), name
 
 
-async def test_what_cannot_be_read_is_an_issue_of_its_product_until_it_is_mended(house: OpenHouse) -> None:
+async def test_what_cannot_be_read_is_an_issue_of_its_product_until_it_is_mended(harness: OpenHarness) -> None:
     store = small_store()
     store.metafields.set("variant", _small(store), "settings", "{not json")
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         await h.until(lambda: problems(h, "products").keys() == {str(JUMPER)})
         assert '"settings"' in str(problems(h, "products")[str(JUMPER)].message)
@@ -73,10 +73,10 @@ async def test_what_cannot_be_read_is_an_issue_of_its_product_until_it_is_mended
         h.assert_equal()
 
 
-async def test_what_cannot_be_read_of_a_product_is_told_once_and_of_the_product(house: OpenHouse) -> None:
+async def test_what_cannot_be_read_of_a_product_is_told_once_and_of_the_product(harness: OpenHarness) -> None:
     store = small_store()
     store.metafields.set("product", JUMPER, "pack_size", "abc")
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         await h.until(lambda: problems(h, "products").keys() == {str(JUMPER)})
         message = str(problems(h, "products")[str(JUMPER)].message)
@@ -84,8 +84,8 @@ async def test_what_cannot_be_read_of_a_product_is_told_once_and_of_the_product(
         assert message.count('"pack_size"') == message.count('"pack_size" of the product') == 1
 
 
-async def test_a_store_that_uses_none_pays_one_call_for_each_list(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_store_that_uses_none_pays_one_call_for_each_list(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         await h.process.restart()  # whose sweeps are not due yet
         before, reads = [asked(h, one) for one in LISTS], asked(h, "GET *metafields*")

@@ -12,11 +12,11 @@ import trio
 
 from daemon.sandbox import call, synthetic
 from daemon.sandbox.message import Request
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.prove.process.watch import Barrier, Overlaps, page_after
 
 
-async def _full_sync_overtaken(h: House, edit_title: str) -> Barrier:
+async def _full_sync_overtaken(h: ProcessHarness, edit_title: str) -> Barrier:
     """Start a full sync, stop it with its page answered, edit product 1 and have the webhook taken."""
     barrier = Barrier(0, page_after(0)).stand(h.shop.faults, "GET */catalog/products", after_effect=True)
     await h.process.sync()
@@ -26,8 +26,8 @@ async def _full_sync_overtaken(h: House, edit_title: str) -> Barrier:
     return barrier
 
 
-async def test_a_change_recorded_while_a_page_is_on_its_way_wins(house: OpenHouse) -> None:
-    async with house(sync={"debounce_seconds": 1.0}) as h:
+async def test_a_change_recorded_while_a_page_is_on_its_way_wins(harness: OpenHarness) -> None:
+    async with harness(sync={"debounce_seconds": 1.0}) as h:
         await h.first_sync()
         barrier = await _full_sync_overtaken(h, "Newer than the page")
         assert (await h.process.status())["outbox"]["live"] == 1
@@ -37,8 +37,8 @@ async def test_a_change_recorded_while_a_page_is_on_its_way_wins(house: OpenHous
         h.assert_equal()
 
 
-async def test_a_change_settled_while_a_page_is_on_its_way_wins(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_change_settled_while_a_page_is_on_its_way_wins(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         barrier = await _full_sync_overtaken(h, "Newer than the page")
         await h.process.idle()
@@ -50,10 +50,10 @@ async def test_a_change_settled_while_a_page_is_on_its_way_wins(house: OpenHouse
         assert h.writes == writes, "the page's older title was never written, not even for a moment"
 
 
-async def test_a_change_that_arrives_after_its_page_and_before_its_turn_wins(house: OpenHouse) -> None:
+async def test_a_change_that_arrives_after_its_page_and_before_its_turn_wins(harness: OpenHarness) -> None:
     """The page is committed, the product waits behind the batch that is being written: its content is old by now."""
     many, last = 260, 260
-    async with house(synthetic(many, 1)) as h:
+    async with harness(synthetic(many, 1)) as h:
         await h.first_sync()
         h.store.set_title(1, "First of the batch in flight", silent=True)
         first = Barrier(0, lambda request: b'"external_id":"1"' in request.body)
@@ -69,8 +69,8 @@ async def test_a_change_that_arrives_after_its_page_and_before_its_turn_wins(hou
         h.assert_equal()
 
 
-async def test_a_webhook_is_not_behind_the_batch_of_a_full_sync(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_webhook_is_not_behind_the_batch_of_a_full_sync(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         slow = Barrier(0, lambda request: b'"external_id":"1"' in request.body)
         slow.stand(h.site.faults, "PATCH */products/*")
@@ -84,8 +84,8 @@ async def test_a_webhook_is_not_behind_the_batch_of_a_full_sync(house: OpenHouse
         h.assert_equal()
 
 
-async def test_a_change_that_arrives_while_its_product_is_in_flight_wins(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_change_that_arrives_while_its_product_is_in_flight_wins(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         overlaps = Overlaps().watch(h.site.faults)
         flying = Barrier().stand(h.site.faults, "PATCH */products/*")
@@ -102,8 +102,8 @@ async def test_a_change_that_arrives_while_its_product_is_in_flight_wins(house: 
         assert overlaps.most == {"1": 1}
 
 
-async def test_a_live_change_waits_for_the_full_sync_that_is_writing_its_product(house: OpenHouse) -> None:
-    async with house(sync={"debounce_seconds": 0.0, "debounce_max_seconds": 0.0}) as h:
+async def test_a_live_change_waits_for_the_full_sync_that_is_writing_its_product(harness: OpenHarness) -> None:
+    async with harness(sync={"debounce_seconds": 0.0, "debounce_max_seconds": 0.0}) as h:
         await h.first_sync()
         flying = Barrier(0, lambda request: b'"external_id":"1"' in request.body)
         flying.stand(h.site.faults, "PATCH */products/*")
@@ -120,12 +120,12 @@ async def test_a_live_change_waits_for_the_full_sync_that_is_writing_its_product
         h.assert_equal()
 
 
-async def test_no_product_is_ever_written_twice_at_a_time(house: OpenHouse) -> None:
+async def test_no_product_is_ever_written_twice_at_a_time(harness: OpenHarness) -> None:
     """Edits and webhooks in any order during refresh runs, which write every product."""
     many, seed = 12, random.randrange(1000)
     print(f"seed {seed}")  # noqa: T201
     chance = random.Random(seed)
-    async with house(synthetic(many, 2), start=False) as h:
+    async with harness(synthetic(many, 2), start=False) as h:
         overlaps = Overlaps().watch(h.site.faults)
         await h.process.start()
         await h.first_sync()
@@ -142,9 +142,9 @@ async def test_no_product_is_ever_written_twice_at_a_time(house: OpenHouse) -> N
         assert set(overlaps.most.values()) == {1}
 
 
-async def test_a_thousand_webhooks_for_one_product_cost_two_reads_and_one_write(house: OpenHouse) -> None:
+async def test_a_thousand_webhooks_for_one_product_cost_two_reads_and_one_write(harness: OpenHarness) -> None:
     many = 1000
-    async with house(sync={}) as h:
+    async with harness(sync={}) as h:
         await h.first_sync()
         reads: list[Request] = []
         h.shop.faults.add("GET */catalog/products*", call(reads.append))

@@ -3,14 +3,14 @@
 import pytest
 
 from daemon.sandbox.expectation import expected_orders, order_differences
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 from tests.e2e.trade import BUYER, FIRST, HEAD, LINES, SHOP, asked, cart, trade_store, waiting, writes
 
 NOTED = 'order_staff_notes_pattern = "SparkLayer cart: ([0-9a-f-]{36})"'
 
 
-async def test_an_incomplete_order_confirms_nothing_until_it_is_placed(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_an_incomplete_order_confirms_nothing_until_it_is_placed(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         own, told = waiting(h, FIRST + 1), writes(h)
         h.store.orders.place(SHOP, LINES, cart_id=cart(FIRST + 1), status_id=0)
@@ -25,8 +25,8 @@ async def test_an_incomplete_order_confirms_nothing_until_it_is_placed(house: Op
 
 
 @pytest.mark.parametrize("noted", ["", NOTED], ids=["by metafields", "by staff notes as well"])
-async def test_an_order_that_is_not_ours_costs_one_read_at_most(house: OpenHouse, noted: str) -> None:
-    async with house(trade_store(), start=False) as h:
+async def test_an_order_that_is_not_ours_costs_one_read_at_most(harness: OpenHarness, noted: str) -> None:
+    async with harness(trade_store(), start=False) as h:
         if noted:
             h.process.append(noted)
         await h.process.start()
@@ -50,11 +50,11 @@ async def test_an_order_that_is_not_ours_costs_one_read_at_most(house: OpenHouse
         h.assert_equal()
 
 
-async def test_a_cart_in_the_staff_notes_counts_where_the_settings_say_how_to_find_it(house: OpenHouse) -> None:
+async def test_a_cart_in_the_staff_notes_counts_where_the_settings_say_how_to_find_it(harness: OpenHarness) -> None:
     store = trade_store()
     store.orders.place(HEAD, LINES, staff_notes=f"Call first. SparkLayer cart: {cart(FIRST + 1)}")
     store.orders.place(HEAD, LINES, staff_notes="SparkLayer cart: not yet")
-    async with house(store, start=False) as h:
+    async with harness(store, start=False) as h:
         h.process.append(NOTED)
 
         def unequal() -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from daemon.sandbox import Store
 from daemon.sandbox.message import Request
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE
 from tests.prove.process.watch import Barrier
 
@@ -24,14 +24,14 @@ def _is_enumeration(request: Request) -> bool:
     return "id:in" not in request.query and "id%3Ain" not in request.query
 
 
-async def _progress(h: House) -> dict[str, float]:
+async def _progress(h: ProcessHarness) -> dict[str, float]:
     """Return what /metrics says of the products' full sync, by stage."""
     found = await h.process.metrics()
     name = "ignite_sync_full_sync_progress_entities"
     return {stage: found[f'{name}{{kind="products",site="{SITE}",stage="{stage}"}}'] for stage in COUNTS}
 
 
-async def _agreed(h: House, run: dict[str, Any], words: str) -> None:
+async def _agreed(h: ProcessHarness, run: dict[str, Any], words: str) -> None:
     """Show that /metrics and the command tell what /admin/status does."""
     assert await _progress(h) == {stage: run[stage] for stage in COUNTS}
     code, output, _ = await h.process.command("status")
@@ -40,8 +40,8 @@ async def _agreed(h: House, run: dict[str, Any], words: str) -> None:
     assert f"full sync {run['id']} {words}" in map(str.strip, products)
 
 
-async def test_progress_is_seen_while_a_full_sync_runs(house: OpenHouse) -> None:
-    async with house(_store(), start=False) as h:
+async def test_progress_is_seen_while_a_full_sync_runs(harness: OpenHarness) -> None:
+    async with harness(_store(), start=False) as h:
         second_page = Barrier(passing=1, concerns=_is_enumeration).stand(h.shop.faults, "GET */catalog/products")
         await h.process.start()
         await second_page.reached()
@@ -56,9 +56,9 @@ async def test_progress_is_seen_while_a_full_sync_runs(house: OpenHouse) -> None
         await _agreed(h, ended, f"succeeded: {MANY} done, 0 failed")
 
 
-async def test_what_is_seen_and_not_yet_done_is_told_apart(house: OpenHouse) -> None:
+async def test_what_is_seen_and_not_yet_done_is_told_apart(harness: OpenHarness) -> None:
     """SparkLayer is slow here: the store is read to its end, and only a part has arrived."""
-    async with house(_store(), start=False) as h:
+    async with harness(_store(), start=False) as h:
         written = Barrier(passing=MANY // 2).stand(h.site.faults, "POST */products")
         await h.process.start()
         await written.reached()

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.sandbox import SparkLayerOptions, Store
 from daemon.sandbox.company import WHOLESALE
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE
 from tests.e2e.trade import FIRST, HOME, SHOP, cart, trade_store, writes
 
@@ -30,19 +30,19 @@ def _full_store() -> Store:
     return store
 
 
-async def _pull(h: House, data_type: str, page: str | None = None) -> httpx.Response:
+async def _pull(h: ProcessHarness, data_type: str, page: str | None = None) -> httpx.Response:
     query = {} if page is None else {"page": page}
     headers = {"Authorization": f"Bearer {TOKEN}"}
     return await h.process.request("GET", f"/v1/{SITE}/sync/{data_type}", params=query, headers=headers)
 
 
-async def _fetch(h: House, data_type: str, entity_id: str) -> httpx.Response:
+async def _fetch(h: ProcessHarness, data_type: str, entity_id: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     body = {"payload": "whatever"}
     return await h.process.request("POST", f"/v1/{SITE}/sync/{data_type}/{entity_id}", json=body, headers=headers)
 
 
-async def _all(h: House, data_type: str) -> tuple[list[Any], list[str]]:
+async def _all(h: ProcessHarness, data_type: str) -> tuple[list[Any], list[str]]:
     """Pull all pages; return their entities, and the names of all pages but the first."""
     found: list[Any] = []
     pages: list[str] = []
@@ -55,7 +55,7 @@ async def _all(h: House, data_type: str) -> tuple[list[Any], list[str]]:
         pages.append(answer["next_page"])
 
 
-def _pushed(h: House) -> dict[str, dict[str, Any]]:
+def _pushed(h: ProcessHarness) -> dict[str, dict[str, Any]]:
     """Return what SparkLayer was told last of each entity, by its id, and what it holds of each SKU's stock."""
     state = h.state
     levels = {sku: level for sku, at in state.comparable()["stock"].items() for level in at.values()}
@@ -77,13 +77,13 @@ def _by_id(data_type: str, entities: list[Any]) -> Iterator[tuple[str, Any]]:
             yield one["external_id"], one
 
 
-def _let_in(h: House) -> None:
+def _let_in(h: ProcessHarness) -> None:
     text = h.process.config.read_text("utf-8").replace("[listener]", f'[listener]\nignite_token = "{TOKEN}"')
     h.process.config.write_text(text, "utf-8")
 
 
-async def test_every_page_of_every_type_is_what_was_pushed(house: OpenHouse) -> None:
-    async with house(_full_store(), sparklayer=SparkLayerOptions(journal=True), start=False) as h:
+async def test_every_page_of_every_type_is_what_was_pushed(harness: OpenHarness) -> None:
+    async with harness(_full_store(), sparklayer=SparkLayerOptions(journal=True), start=False) as h:
         _let_in(h)
         await h.process.start()
         await h.first_sync()
@@ -110,8 +110,8 @@ def _key(data_type: str, entity: Any) -> str:
     return str(entity["sku" if data_type == "stock" else "external_id"])
 
 
-async def test_each_entity_can_be_fetched_as_its_page_has_it(house: OpenHouse) -> None:
-    async with house(trade_store(), sparklayer=SparkLayerOptions(journal=True), start=False) as h:
+async def test_each_entity_can_be_fetched_as_its_page_has_it(harness: OpenHarness) -> None:
+    async with harness(trade_store(), sparklayer=SparkLayerOptions(journal=True), start=False) as h:
         _let_in(h)
         await h.process.start()
         await h.first_sync()
@@ -127,19 +127,19 @@ async def test_each_entity_can_be_fetched_as_its_page_has_it(house: OpenHouse) -
 
 
 @pytest.mark.parametrize("token", ["", "Bearer guessed"])
-async def test_nobody_else_can_pull(house: OpenHouse, token: str) -> None:
-    async with house(start=False) as h:
+async def test_nobody_else_can_pull(harness: OpenHarness, token: str) -> None:
+    async with harness(start=False) as h:
         _let_in(h)
         await h.process.start()
         answer = await h.process.request("GET", f"/v1/{SITE}/sync/products", headers={"Authorization": token})
         assert (answer.status_code, answer.content) == (401, b"")
 
 
-async def test_what_is_not_known_whole_yet_is_not_pulled(house: OpenHouse) -> None:
+async def test_what_is_not_known_whole_yet_is_not_pulled(harness: OpenHarness) -> None:
     """Right after a connect the store's metafields are not read: orders have no cart then, and products no rules."""
     store = trade_store()
     store.metafields.set("product", 1, "min_order_quantity", "6", silent=True)
-    async with house(store, sparklayer=SparkLayerOptions(journal=True), start=False) as h:
+    async with harness(store, sparklayer=SparkLayerOptions(journal=True), start=False) as h:
         _let_in(h)
         async with h.shop.faults.hold("GET */v3/catalog/products/metafields") as held:
             await h.process.start()

@@ -12,7 +12,7 @@ import msgspec
 from daemon.sandbox import answer, html, synthetic
 from daemon.sandbox.faults import Rule
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 
 MANY = 120
 BRAKE = 60
@@ -20,7 +20,7 @@ BRAKE = 60
 
 
 @contextlib.contextmanager
-def _lists_showing(h: House, shows: Callable[[int], bool]) -> Iterator[Rule]:
+def _lists_showing(h: ProcessHarness, shows: Callable[[int], bool]) -> Iterator[Rule]:
     """Have every list of products leave out what is not to be shown, and count as if that were not there."""
 
     async def leave_out(_request: Request, response: Response | None) -> Response | None:
@@ -36,7 +36,7 @@ def _lists_showing(h: House, shows: Callable[[int], bool]) -> Iterator[Rule]:
     h.shop.faults.remove(rule)
 
 
-def _live(h: House) -> set[int]:
+def _live(h: ProcessHarness) -> set[int]:
     """Return the products of which SparkLayer sells anything."""
     products = h.state.comparable()["products"].items()
     return {
@@ -44,8 +44,8 @@ def _live(h: House) -> set[int]:
     }
 
 
-async def test_an_empty_list_removes_nothing(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_an_empty_list_removes_nothing(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         writes = h.writes
         with _lists_showing(h, lambda _: False) as empty:
@@ -59,8 +59,8 @@ async def test_an_empty_list_removes_nothing(house: OpenHouse) -> None:
         assert (await h.process.full_sync())["succeeded"]
 
 
-async def test_an_empty_list_that_says_there_is_more_is_not_believed(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_an_empty_list_that_says_there_is_more_is_not_believed(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         nothing = '{"data": [], "meta": {"pagination": {"total": 2, "count": 0, "per_page": 250, "current_page": 1}}}'
         h.shop.faults.add("GET */catalog/products", answer(200, nothing, {"content-type": "application/json"}), times=2)
@@ -69,8 +69,8 @@ async def test_an_empty_list_that_says_there_is_more_is_not_believed(house: Open
         h.assert_equal()
 
 
-async def test_a_list_that_is_a_little_short_costs_single_reads_and_removes_nothing(house: OpenHouse) -> None:
-    async with house(synthetic(MANY, 1)) as h:
+async def test_a_list_that_is_a_little_short_costs_single_reads_and_removes_nothing(harness: OpenHarness) -> None:
+    async with harness(synthetic(MANY, 1)) as h:
         await h.first_sync()
         writes = h.writes
         with _lists_showing(h, lambda product_id: product_id > 10):
@@ -81,8 +81,8 @@ async def test_a_list_that_is_a_little_short_costs_single_reads_and_removes_noth
         h.assert_equal()
 
 
-async def test_a_list_that_is_very_short_removes_nothing_either(house: OpenHouse) -> None:
-    async with house(synthetic(MANY, 1)) as h:
+async def test_a_list_that_is_very_short_removes_nothing_either(harness: OpenHarness) -> None:
+    async with harness(synthetic(MANY, 1)) as h:
         await h.first_sync()
         writes = h.writes
         with _lists_showing(h, lambda product_id: product_id > BRAKE):
@@ -92,8 +92,8 @@ async def test_a_list_that_is_very_short_removes_nothing_either(house: OpenHouse
         h.assert_equal()
 
 
-async def test_many_removals_wait_until_a_person_allows_them(house: OpenHouse) -> None:
-    async with house(synthetic(MANY, 1)) as h:
+async def test_many_removals_wait_until_a_person_allows_them(harness: OpenHarness) -> None:
+    async with harness(synthetic(MANY, 1)) as h:
         await h.first_sync()
         for product_id in range(1, BRAKE + 1):
             h.store.delete_product(product_id, silent=True)
@@ -107,8 +107,8 @@ async def test_many_removals_wait_until_a_person_allows_them(house: OpenHouse) -
         assert _live(h) == set(h.store.ids)
 
 
-async def test_few_removals_whose_webhooks_were_lost_are_confirmed_one_by_one(house: OpenHouse) -> None:
-    async with house(synthetic(20, 1)) as h:
+async def test_few_removals_whose_webhooks_were_lost_are_confirmed_one_by_one(harness: OpenHarness) -> None:
+    async with harness(synthetic(20, 1)) as h:
         await h.first_sync()
         for product_id in (3, 4):
             h.store.delete_product(product_id, silent=True)
@@ -119,8 +119,8 @@ async def test_few_removals_whose_webhooks_were_lost_are_confirmed_one_by_one(ho
         assert (await h.process.status())["ledger"] == 18
 
 
-async def test_a_product_that_is_deleted_leaves_at_once_with_its_stock_and_prices(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_product_that_is_deleted_leaves_at_once_with_its_stock_and_prices(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         h.store.delete_product(1)
         await h.settle()
@@ -133,8 +133,8 @@ async def test_a_product_that_is_deleted_leaves_at_once_with_its_stock_and_price
         h.assert_equal()
 
 
-async def test_a_proxy_that_answers_404_in_html_removes_nothing(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_proxy_that_answers_404_in_html_removes_nothing(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         writes = h.writes
         proxy = h.shop.faults.add("GET */catalog/products/1", html(404))
@@ -150,8 +150,8 @@ async def test_a_proxy_that_answers_404_in_html_removes_nothing(house: OpenHouse
         h.assert_equal()
 
 
-async def test_a_variant_that_vanished_leaves_with_its_stock_and_price(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_a_variant_that_vanished_leaves_with_its_stock_and_price(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         h.store.delete_variant(h.store.by_sku("J-M").id)
         await h.settle()

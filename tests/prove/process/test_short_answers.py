@@ -10,7 +10,7 @@ from daemon.sandbox import Store, answer
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 from tests.e2e.trade import FIRST, HOME, SHOP, asked, cart, trade_store, writes
 
 PAGES = {"total": 0, "count": 0, "per_page": 250, "current_page": 1, "total_pages": 0}
@@ -66,10 +66,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_one_short_answer_takes_nothing_away(house: OpenHouse, case: Case) -> None:
+async def test_one_short_answer_takes_nothing_away(harness: OpenHarness, case: Case) -> None:
     store = trade_store()
     case.prepare(store)
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         h.shop.faults.add(case.path, case.short, times=1)
         reads = asked(h, case.path)
@@ -79,10 +79,10 @@ async def test_one_short_answer_takes_nothing_away(house: OpenHouse, case: Case)
         assert asked(h, case.path) - reads == 2
 
 
-async def test_one_empty_list_of_stock_locations_takes_no_stock_away(house: OpenHouse) -> None:
+async def test_one_empty_list_of_stock_locations_takes_no_stock_away(harness: OpenHarness) -> None:
     store = trade_store()
     _two_places(store)
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         h.shop.faults.add("GET */v3/inventory/locations", NONE, times=1)
         assert (await h.process.full_sync("products"))["succeeded"]
@@ -90,7 +90,7 @@ async def test_one_empty_list_of_stock_locations_takes_no_stock_away(house: Open
         h.assert_equal()
 
 
-async def test_a_full_sync_that_a_product_is_left_out_of_the_metafields_keeps_its_rules(house: OpenHouse) -> None:
+async def test_a_full_sync_that_a_product_is_left_out_of_the_metafields_keeps_its_rules(harness: OpenHarness) -> None:
     store = trade_store()
     for sku, size in (("J-S", "6"), ("MUG", "3")):
         store.metafields.set("product", store.by_sku(sku).product_id, "min_order_quantity", size, silent=True)
@@ -104,7 +104,7 @@ async def test_a_full_sync_that_a_product_is_left_out_of_the_metafields_keeps_it
         body["meta"]["cursor_pagination"] |= {"count": 1}
         return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         h.shop.faults.add("GET */v3/catalog/products/metafields", leave_out, after_effect=True)
         told = writes(h)

@@ -10,7 +10,7 @@ import trio
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.delivery import Delivery
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import GLANCE, SITE
 from tests.listener.crowd import Crowd
 
@@ -42,7 +42,7 @@ async def _attack(crowd: Crowd) -> None:
         await trio.to_thread.run_sync(crowd.come, count, first)
 
 
-async def _serve_honest(h: House, times: int) -> None:
+async def _serve_honest(h: ProcessHarness, times: int) -> None:
     """Have good webhooks taken, the administrator answered, and probes too, each within its time."""
     for number in range(times):
         with trio.fail_after(10):
@@ -51,8 +51,8 @@ async def _serve_honest(h: House, times: int) -> None:
             assert (await h.process.request("GET", "/readyz")).status_code == 200
 
 
-async def test_honest_callers_are_served_while_crowds_attack(house: OpenHouse) -> None:
-    async with house(sync=PATIENT) as h:
+async def test_honest_callers_are_served_while_crowds_attack(harness: OpenHarness) -> None:
+    async with harness(sync=PATIENT) as h:
         await h.first_sync()
         process = psutil.Process(h.process.pid)
         before, files = process.memory_info().rss, process.num_fds()
@@ -82,8 +82,8 @@ async def test_honest_callers_are_served_while_crowds_attack(house: OpenHouse) -
         assert '"level": "error"' not in h.process.output
 
 
-async def test_a_replayed_delivery_costs_one_row_and_is_counted(house: OpenHouse) -> None:
-    async with house(sync=PATIENT) as h:
+async def test_a_replayed_delivery_costs_one_row_and_is_counted(harness: OpenHarness) -> None:
+    async with harness(sync=PATIENT) as h:
         await h.first_sync()
         hook = next(hook for hook in h.shop.hooks.registered.values() if hook.scope == "store/product/updated")
         delivery = h.shop.webhooks.prepare(hook, events.product("updated", 1))
@@ -97,12 +97,12 @@ async def test_a_replayed_delivery_costs_one_row_and_is_counted(house: OpenHouse
         assert (await h.shop.webhooks.send(delivery, headers={SECRET_HEADER: "guessed"})).status == 401
 
 
-async def _replay(h: House, delivery: Delivery, age: float) -> None:
+async def _replay(h: ProcessHarness, delivery: Delivery, age: float) -> None:
     assert (await h.shop.webhooks.send(delivery, age=age)).status == 200
 
 
-async def test_where_few_files_may_be_open_honest_callers_are_served_too(house: OpenHouse) -> None:
-    async with house(sync=PATIENT, start=False) as h:
+async def test_where_few_files_may_be_open_honest_callers_are_served_too(harness: OpenHarness) -> None:
+    async with harness(sync=PATIENT, start=False) as h:
         await h.process.launch()
         psutil.Process(h.process.pid).rlimit(psutil.RLIMIT_NOFILE, (200, 200))  # long before it has begun to listen
         await h.process.ready()

@@ -15,7 +15,7 @@ import trio
 
 from daemon.sandbox import SparkLayerOptions, Store
 from daemon.sandbox.bigcommerce.founding import add_groups
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.prove.process.watch import Barrier
 
 Mode = Literal["merge", "replace"]
@@ -68,7 +68,7 @@ AT_ONCE = {"debounce_seconds": 0.0, "debounce_max_seconds": 0.0}
 
 
 @contextlib.asynccontextmanager
-async def _batches(h: House, way: str) -> AsyncIterator[None]:
+async def _batches(h: ProcessHarness, way: str) -> AsyncIterator[None]:
     """Have what is edited in the block worked on as it comes, or gathered into one batch behind a slow bystander."""
     bystander = h.store.ids[-1]
     if way == "in one batch":
@@ -85,9 +85,9 @@ async def _batches(h: House, way: str) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("variants", ["merge", "replace"])
 @pytest.mark.parametrize("way", ["as they come", "in one batch"])
-async def test_skus_move(house: OpenHouse, variants: Mode, way: str) -> None:
+async def test_skus_move(harness: OpenHarness, variants: Mode, way: str) -> None:
     store, ids = _store("ABCZ")
-    async with house(store, sparklayer=SparkLayerOptions(variants=variants), sync=AT_ONCE) as h:
+    async with harness(store, sparklayer=SparkLayerOptions(variants=variants), sync=AT_ONCE) as h:
         await h.first_sync()
         for name, move in MOVES.items():
             async with _batches(h, way):
@@ -97,13 +97,13 @@ async def test_skus_move(house: OpenHouse, variants: Mode, way: str) -> None:
 
 @pytest.mark.parametrize("variants", ["merge", "replace"])
 @pytest.mark.parametrize("way", ["as they come", "in one batch"])
-async def test_skus_are_shuffled(house: OpenHouse, variants: Mode, way: str) -> None:
+async def test_skus_are_shuffled(harness: OpenHarness, variants: Mode, way: str) -> None:
     seed = random.randrange(1000)
     print(f"seed {seed}")  # noqa: T201
     chance = random.Random(seed)
     store, ids = _store("ABCDEFZ")
     movable = sorted(number for sku, number in ids.items() if not sku.startswith("Z"))
-    async with house(store, sparklayer=SparkLayerOptions(variants=variants), sync=AT_ONCE) as h:
+    async with harness(store, sparklayer=SparkLayerOptions(variants=variants), sync=AT_ONCE) as h:
         await h.first_sync()
         for shuffle in range(10):
             async with _batches(h, way):
@@ -113,9 +113,9 @@ async def test_skus_are_shuffled(house: OpenHouse, variants: Mode, way: str) -> 
         await h.until(lambda: h.errors == {})
 
 
-async def test_skus_move_in_a_full_sync(house: OpenHouse) -> None:
+async def test_skus_move_in_a_full_sync(harness: OpenHarness) -> None:
     store, ids = _store()
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         for sku_ids in (("A-S", "B-S", "C-S"), ("C-M", "A-M")):
             h.store.rotate_skus(*(ids[sku] for sku in sku_ids), silent=True)
@@ -127,11 +127,11 @@ async def test_skus_move_in_a_full_sync(house: OpenHouse) -> None:
     ("source", "target", "variants"), [("A-S", "B-S", "merge"), ("B-S", "A-S", "replace")], ids=["later", "earlier"]
 )
 async def test_the_claimant_has_an_issue_until_the_owner_lets_go(
-    house: OpenHouse, source: str, target: str, variants: Mode
+    harness: OpenHarness, source: str, target: str, variants: Mode
 ) -> None:
     """The owner's webhook is lost. Claiming its SKU has it looked at, and then the claimant's turn comes."""
     store, ids = _store()
-    async with house(store, sparklayer=SparkLayerOptions(variants=variants)) as h:
+    async with harness(store, sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         owner, claimant = (str(store.variant(ids[sku]).product_id) for sku in (source, target))
         owner_is_read = Barrier(0, lambda request: f"id:in={owner}&" in request.query)
@@ -148,11 +148,11 @@ async def test_the_claimant_has_an_issue_until_the_owner_lets_go(
         h.assert_equal()
 
 
-async def test_a_sku_on_two_products_is_an_issue_of_the_later_one_until_the_first_lets_go(house: OpenHouse) -> None:
+async def test_a_sku_on_two_products_is_an_issue_of_the_later_one_until_the_first_lets_go(harness: OpenHarness) -> None:
     store, ids = _store()
     first, later = (str(store.variant(ids[sku]).product_id) for sku in ("A-S", "B-S"))
     store.set_sku(ids["B-S"], "A-S")
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         await h.until(lambda: h.errors.keys() == {later})
         h.store.set_price(int(later), 55)
@@ -165,9 +165,9 @@ async def test_a_sku_on_two_products_is_an_issue_of_the_later_one_until_the_firs
         assert h.state.comparable()["products"][first]["variants"][str(ids["A-S"])]["sku"] == "A-new"
 
 
-async def test_the_owner_is_deleted_and_its_webhook_comes_last(house: OpenHouse) -> None:
+async def test_the_owner_is_deleted_and_its_webhook_comes_last(harness: OpenHarness) -> None:
     store, ids = _store()
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         owner, claimant = (store.variant(ids[sku]).product_id for sku in ("A-S", "B-S"))
         h.store.delete_product(owner, silent=True)
@@ -179,10 +179,10 @@ async def test_the_owner_is_deleted_and_its_webhook_comes_last(house: OpenHouse)
         h.assert_equal()
 
 
-async def test_a_writer_that_dies_between_giving_up_and_claiming_is_repaired(house: OpenHouse) -> None:
+async def test_a_writer_that_dies_between_giving_up_and_claiming_is_repaired(harness: OpenHarness) -> None:
     """A swap takes two rounds of writes. Killed between them, both products have lost their SKU in SparkLayer."""
     store, ids = _store()
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         second_round = Barrier(2).stand(h.site.faults, "PATCH */products/*")
         h.store.rotate_skus(ids["A-S"], ids["B-S"], silent=True)

@@ -2,15 +2,15 @@
 
 import sqlite3
 
-from tests.e2e.harness import OpenHouse
+from tests.e2e.harness import OpenHarness
 from tests.e2e.process import QUICK
 
 SWEEPING = {**QUICK, "sweep_seconds": 1}
 JUMPER = 1
 
 
-async def test_an_edit_whose_webhook_was_lost_arrives_by_the_sweep(house: OpenHouse) -> None:
-    async with house(sync=SWEEPING) as h:
+async def test_an_edit_whose_webhook_was_lost_arrives_by_the_sweep(harness: OpenHarness) -> None:
+    async with harness(sync=SWEEPING) as h:
         await h.first_sync()
         h.store.set_title(JUMPER, "Quietly renamed", silent=True)
         await h.until(lambda: h.unequal == [])
@@ -19,8 +19,8 @@ async def test_an_edit_whose_webhook_was_lost_arrives_by_the_sweep(house: OpenHo
         assert metrics['ignite_sync_webhooks_missed_total{kind="products",site="test/sandbox"}'] == 1
 
 
-async def test_a_sweep_that_finds_what_is_known_writes_nothing(house: OpenHouse) -> None:
-    async with house(sync=SWEEPING) as h:
+async def test_a_sweep_that_finds_what_is_known_writes_nothing(harness: OpenHarness) -> None:
+    async with harness(sync=SWEEPING) as h:
         await h.first_sync()
         h.store.set_title(JUMPER, "Renamed")
         await h.settle()
@@ -31,9 +31,9 @@ async def test_a_sweep_that_finds_what_is_known_writes_nothing(house: OpenHouse)
         assert h.unequal == []
 
 
-async def test_once_a_day_everything_is_read_and_a_silent_deletion_is_found(house: OpenHouse) -> None:
+async def test_once_a_day_everything_is_read_and_a_silent_deletion_is_found(harness: OpenHarness) -> None:
     """A day is made to pass by making the last full sync a day older while the daemon is down."""
-    async with house(sync=SWEEPING) as h:
+    async with harness(sync=SWEEPING) as h:
         await h.first_sync()
         assert await h.process.terminate() == 0
         h.store.delete_product(JUMPER, silent=True)

@@ -11,7 +11,7 @@ import trio
 
 from daemon.sandbox import Store, call
 from daemon.sandbox.sparklayer.sync_log import Call
-from tests.e2e.harness import House, OpenHouse, small_store
+from tests.e2e.harness import OpenHarness, ProcessHarness, small_store
 from tests.prove.process.watch import Barrier, watch_closings
 
 
@@ -23,7 +23,7 @@ def _store_with_trouble() -> Store:
     return store
 
 
-def _calls(h: House, field: str) -> list[Any]:
+def _calls(h: ProcessHarness, field: str) -> list[Any]:
     """Return what the calls so far said of `field`; None where they did not."""
     return [call.body.get(field) for call in h.state.sync_log.calls]
 
@@ -32,11 +32,11 @@ def _accepted(calls: list[Call]) -> bool:
     return all(call.status == 200 for call in calls)
 
 
-async def test_an_error_has_all_problems_of_its_product_and_goes_when_they_are_mended(house: OpenHouse) -> None:
+async def test_an_error_has_all_problems_of_its_product_and_goes_when_they_are_mended(harness: OpenHarness) -> None:
     store = _store_with_trouble()
     trouble = str(store.by_sku("T-L").product_id)
     nameless = [variant for variant in store.variants() if not variant.sku]
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         await h.until(lambda: h.errors)
         (error,) = h.errors.values()
@@ -54,8 +54,8 @@ async def test_an_error_has_all_problems_of_its_product_and_goes_when_they_are_m
         assert _accepted(h.state.sync_log.calls)
 
 
-async def test_a_full_sync_begins_with_a_put_and_ends_with_the_last_patch(house: OpenHouse) -> None:
-    async with house(_store_with_trouble(), start=False) as h:
+async def test_a_full_sync_begins_with_a_put_and_ends_with_the_last_patch(harness: OpenHarness) -> None:
+    async with harness(_store_with_trouble(), start=False) as h:
         closings = watch_closings(h)
         await h.process.start()
         await h.first_sync()
@@ -75,8 +75,8 @@ async def test_a_full_sync_begins_with_a_put_and_ends_with_the_last_patch(house:
         assert _accepted(h.state.sync_log.calls)
 
 
-async def test_an_end_waits_for_the_last_product(house: OpenHouse) -> None:
-    async with house(start=False) as h:
+async def test_an_end_waits_for_the_last_product(harness: OpenHarness) -> None:
+    async with harness(start=False) as h:
         last = Barrier(1).stand(h.site.faults, "POST */products")
         await h.process.start()
         await last.reached()
@@ -90,8 +90,8 @@ async def test_an_end_waits_for_the_last_product(house: OpenHouse) -> None:
         assert _calls(h, "last_full_sync")[-1] is not None
 
 
-async def test_every_live_change_is_reported_as_synced_in_patches_a_second_apart(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_every_live_change_is_reported_as_synced_in_patches_a_second_apart(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         h.state.sync_log.calls.clear()
         times: list[float] = []
@@ -108,8 +108,8 @@ async def test_every_live_change_is_reported_as_synced_in_patches_a_second_apart
         assert _accepted(h.state.sync_log.calls)
 
 
-async def test_an_unchanged_live_change_is_reported_too_and_writes_nothing(house: OpenHouse) -> None:
-    async with house() as h:
+async def test_an_unchanged_live_change_is_reported_too_and_writes_nothing(harness: OpenHarness) -> None:
+    async with harness() as h:
         await h.first_sync()
         h.state.sync_log.calls.clear()
         writes = h.writes
@@ -119,11 +119,11 @@ async def test_an_unchanged_live_change_is_reported_too_and_writes_nothing(house
         assert h.writes == writes
 
 
-async def test_a_full_sync_overtakes_reports_that_wait(house: OpenHouse) -> None:
+async def test_a_full_sync_overtakes_reports_that_wait(harness: OpenHarness) -> None:
     """The PUT carries every open error, so reports that could not be sent before it are told by it."""
     store = _store_with_trouble()
     nameless = next(variant for variant in store.variants() if not variant.sku)
-    async with house(store) as h:
+    async with harness(store) as h:
         await h.first_sync()
         await h.until(lambda: h.errors)
         first = Barrier().stand(h.site.faults, "PATCH */sync-log/*")
@@ -142,8 +142,8 @@ async def test_a_full_sync_overtakes_reports_that_wait(house: OpenHouse) -> None
         assert _accepted(h.state.sync_log.calls)
 
 
-async def test_a_sync_log_that_sparklayer_lost_is_told_again(house: OpenHouse) -> None:
-    async with house(_store_with_trouble()) as h:
+async def test_a_sync_log_that_sparklayer_lost_is_told_again(harness: OpenHarness) -> None:
+    async with harness(_store_with_trouble()) as h:
         await h.first_sync()
         await h.until(lambda: h.errors)
         before = h.state.sync_log.logs["bigcommerce", "products"]

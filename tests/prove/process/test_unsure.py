@@ -13,7 +13,7 @@ from attrs import frozen
 
 from daemon.sandbox import SparkLayerOptions, Store, reset
 from daemon.sandbox.expectation import differences
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.prove.process.watch import Barrier
 
 
@@ -52,8 +52,10 @@ PARTS = {
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
-async def test_a_write_without_an_answer_ends_equal_though_the_store_went_back(house: OpenHouse, part: Part) -> None:
-    async with house() as h:
+async def test_a_write_without_an_answer_ends_equal_though_the_store_went_back(
+    harness: OpenHarness, part: Part
+) -> None:
+    async with harness() as h:
         await h.first_sync()
         await _changed_unanswered(h, part)
         part.back(h.store)
@@ -65,8 +67,8 @@ async def test_a_write_without_an_answer_ends_equal_though_the_store_went_back(h
 
 
 @pytest.mark.parametrize("part", [PARTS["product"], PARTS["price"]], ids=["product", "price"])
-async def test_the_same_when_the_daemon_dies_waiting_for_the_answer(house: OpenHouse, part: Part) -> None:
-    async with house() as h:
+async def test_the_same_when_the_daemon_dies_waiting_for_the_answer(harness: OpenHarness, part: Part) -> None:
+    async with harness() as h:
         await h.first_sync()
         answered = Barrier().stand(h.site.faults, part.pattern, after_effect=True)
         part.change(h.store)
@@ -80,7 +82,7 @@ async def test_the_same_when_the_daemon_dies_waiting_for_the_answer(house: OpenH
         h.assert_equal()
 
 
-async def _changed_unanswered(h: House, part: Part) -> None:
+async def _changed_unanswered(h: ProcessHarness, part: Part) -> None:
     """Change the part, and let every attempt to write it be carried out without an answer until none is left."""
     rule = h.site.faults.add(part.pattern, reset(), after_effect=True)
     part.change(h.store)
@@ -90,10 +92,10 @@ async def _changed_unanswered(h: House, part: Part) -> None:
 
 @pytest.mark.parametrize("variants", ["merge", "replace"])
 async def test_a_product_made_without_an_answer_is_not_made_twice(
-    house: OpenHouse, variants: Literal["merge", "replace"]
+    harness: OpenHarness, variants: Literal["merge", "replace"]
 ) -> None:
     """POST, the answer is lost, POST again: a duplicate. What SparkLayer holds by then is adopted."""
-    async with house(sparklayer=SparkLayerOptions(variants=variants)) as h:
+    async with harness(sparklayer=SparkLayerOptions(variants=variants)) as h:
         await h.first_sync()
         lost = h.site.faults.add("POST */products", reset(), after_effect=True, times=1)
         shirt = h.store.add_product("Shirt", price=5, variants=[{"sku": "SHIRT", "stock": 1}])

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from daemon.sandbox import BigCommerceOptions
 from daemon.sandbox.bigcommerce.hooks import Hook
-from tests.e2e.harness import House, OpenHouse
+from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE
 from tests.e2e.trade import BUYER, FIRST, HEAD, HOME, trade_store, writes
 
@@ -20,13 +20,13 @@ CANCELLED = 5
 CHANGES = ("created", "updated", "deleted")
 
 
-def _picture(h: House) -> dict[str, Hook]:
+def _picture(h: ProcessHarness) -> dict[str, Hook]:
     """Return the registered hooks by scope, as they are and without the names the store gives them."""
     hooks = h.shop.hooks.registered.values()
     return {hook.scope: replace(hook, id=0, created_at=0, updated_at=0) for hook in hooks}
 
 
-def _damage(h: House) -> None:
+def _damage(h: ProcessHarness) -> None:
     """Remove, switch off and lead astray: what tells of products, of customers and of orders."""
     hooks = {hook.scope: hook for hook in h.shop.hooks.registered.values()}
     for change in CHANGES:
@@ -37,15 +37,17 @@ def _damage(h: House) -> None:
         hooks[scope].destination = ASTRAY
 
 
-def _edit(h: House) -> None:
+def _edit(h: ProcessHarness) -> None:
     """Change something of each kind. Nobody is told: the hooks that would tell are not right."""
     h.store.set_title(JUMPER, "Renamed", silent=True)
     h.store.customers.update(HEAD, first_name="Renamed", silent=True)
     h.store.orders.set_status(FIRST, CANCELLED, silent=True)
 
 
-async def test_what_is_wrong_with_webhooks_is_mended_at_the_start_and_what_was_missed_comes(house: OpenHouse) -> None:
-    async with house(trade_store()) as h:
+async def test_what_is_wrong_with_webhooks_is_mended_at_the_start_and_what_was_missed_comes(
+    harness: OpenHarness,
+) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         right = _picture(h)
         assert await h.process.terminate() == 0
@@ -62,9 +64,9 @@ async def test_what_is_wrong_with_webhooks_is_mended_at_the_start_and_what_was_m
         h.assert_equal()
 
 
-async def test_where_nothing_had_to_be_mended_nothing_is_swept(house: OpenHouse) -> None:
+async def test_where_nothing_had_to_be_mended_nothing_is_swept(harness: OpenHarness) -> None:
     """Otherwise the test above would show nothing."""
-    async with house(trade_store()) as h:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         assert await h.process.terminate() == 0
         _edit(h)
@@ -77,8 +79,8 @@ async def test_where_nothing_had_to_be_mended_nothing_is_swept(house: OpenHouse)
         assert h.unequal == before
 
 
-async def test_a_blocked_domain_is_reported_and_nothing_else(house: OpenHouse) -> None:
-    async with house(bigcommerce=BigCommerceOptions(time_scale=1.0)) as h:
+async def test_a_blocked_domain_is_reported_and_nothing_else(harness: OpenHarness) -> None:
+    async with harness(bigcommerce=BigCommerceOptions(time_scale=1.0)) as h:
         await h.first_sync()
         assert await h.process.terminate() == 0
         right, told = dict(h.shop.hooks.registered), writes(h)

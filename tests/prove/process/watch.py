@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from daemon.sandbox.expectation import customer_differences, differences
 from daemon.sandbox.faults import Faults, HangUp
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import House
+from tests.e2e.harness import ProcessHarness
 
 
 @define(eq=False)
@@ -73,7 +73,7 @@ class Closing:
     unequal: list[str]
 
 
-def watch_closings(house: House) -> list[Closing]:
+def watch_closings(harness: ProcessHarness) -> list[Closing]:
     """Return a list that grows with every full sync's end that SparkLayer accepts."""
     closings: list[Closing] = []
 
@@ -81,15 +81,15 @@ def watch_closings(house: House) -> list[Closing]:
         body = msgspec.json.decode(request.body)
         if response and response.status < 300 and "last_full_sync" in body:
             kind = request.path.rpartition("/")[2]
-            customers = house.state.comparable()["customers"]
+            customers = harness.state.comparable()["customers"]
             unequal = (
-                differences(house.store, house.state)
+                differences(harness.store, harness.state)
                 if kind == "products"
-                else customer_differences(house.store, customers)
+                else customer_differences(harness.store, customers)
             )
             closings.append(Closing(kind, body["last_full_sync"], body["last_full_sync_succeeded"], unequal))
 
-    house.site.faults.add("PATCH */sync-log/*", look, after_effect=True)
+    harness.site.faults.add("PATCH */sync-log/*", look, after_effect=True)
     return closings
 
 

@@ -19,6 +19,7 @@ from daemon.storage import connections, full_syncs, outbox
 from daemon.storage import settle as settling
 from daemon.storage.outbox import Claim
 from tests.prove.simulation.disk import Disk
+from tests.prove.simulation.faults import SHOP, SITE
 from tests.prove.simulation.network import Call
 from tests.prove.simulation.trace import Trace
 from tests.prove.simulation.traffic import (
@@ -29,7 +30,6 @@ from tests.prove.simulation.traffic import (
     written,
     written_kind,
 )
-from tests.prove.simulation.weather import SHOP, SITE
 
 MOST_TRIES = 100
 SEVERAL = 3

@@ -21,8 +21,8 @@ from attrs import define, field
 from daemon.sandbox.message import Response
 from daemon.sandbox.sparklayer.record import Record
 from daemon.sandbox.sparklayer.state import State
+from tests.prove.simulation.faults import SITE
 from tests.prove.simulation.network import Call
-from tests.prove.simulation.weather import SITE
 
 CREDIT = "payment_on_account"
 NICKNAME = "By hand"

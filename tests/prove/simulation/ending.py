@@ -44,11 +44,11 @@ _OWED = {
 
 async def quiet(world: World) -> None:
     """Play the quiet part."""
-    world.weather.calm()
+    world.faults_planned.calm()
     world.disk.full = False
     world.doomed_in = 0
     world.network.overtaken = None
-    world.post.losing = 0.0
+    world.delivery.losing = 0.0
     await alive(world)
     if world.plan.leaves:
         await reconnect(world)

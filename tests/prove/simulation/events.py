@@ -7,9 +7,9 @@ import trio
 
 from daemon.listener.http.messages import Request, Response
 from daemon.sandbox.message import Response as Sandbox
+from tests.prove.simulation.faults import DRIZZLE, FOREIGN, RIGHTS, SIDES, Fault
 from tests.prove.simulation.life import IGNITE_TOKEN, SECRETS
 from tests.prove.simulation.traffic import listed
-from tests.prove.simulation.weather import DRIZZLE, FOREIGN, RIGHTS, SIDES, Fault
 from tests.prove.simulation.world import SMALL_KIND, World
 
 Act = Callable[[World], Awaitable[None]]
@@ -43,7 +43,7 @@ def _acts(world: World) -> list[Act]:
         _edit: 16,
         _edit_by_hand: 4,
         _burst: 2,
-        _weather: 4,
+        _faults_planned: 4,
         _outage: 1,
         _crash: 2,
         _die_amid: 1,
@@ -89,24 +89,24 @@ async def _burst(world: World) -> None:
             await trio.sleep(world.chance.random())
 
 
-async def _weather(world: World) -> None:
+async def _faults_planned(world: World) -> None:
     side = world.chance.choice(SIDES)
-    world.weather.storms[side] = world.chance.choice([0.1, 0.3, 0.7])
+    world.faults_planned.storms[side] = world.chance.choice([0.1, 0.3, 0.7])
     await trio.sleep(world.chance.uniform(1, 20))
-    world.weather.storms[side] = DRIZZLE
+    world.faults_planned.storms[side] = DRIZZLE
 
 
 async def _outage(world: World) -> None:
     side = world.chance.choice(SIDES)
-    world.weather.down[side] = Fault("connect")
+    world.faults_planned.down[side] = Fault("connect")
     await trio.sleep(world.chance.uniform(1, 60))
-    world.weather.down[side] = None
+    world.faults_planned.down[side] = None
 
 
 async def _lock_out(world: World) -> None:
-    world.weather.locked_out = True
+    world.faults_planned.locked_out = True
     await trio.sleep(world.chance.uniform(1, 10))
-    world.weather.locked_out = False
+    world.faults_planned.locked_out = False
 
 
 async def _misroute(world: World) -> None:
@@ -118,20 +118,22 @@ async def _misroute(world: World) -> None:
     for _ in range(world.chance.randint(0, FAREWELLS)):
         world.merchant.part()
     await trio.sleep(world.chance.uniform(0, PARTING))
-    page = world.weather.down[side] = Fault(world.chance.choice(["html", "text"]), number=world.chance.choice(LOST))
+    page = world.faults_planned.down[side] = Fault(
+        world.chance.choice(["html", "text"]), number=world.chance.choice(LOST)
+    )
     world.trace.add("misrouted", side, page)
     world.merchant.part()
     await _burst(world)
     await trio.sleep(world.chance.uniform(5, 20))
-    world.weather.down[side] = None
+    world.faults_planned.down[side] = None
 
 
 async def _forbid(world: World) -> None:
     """Take a right away from one of our accounts, and give it back."""
-    world.weather.forbidden = world.chance.choice(RIGHTS)
-    world.trace.add("forbidden", *world.weather.forbidden)
+    world.faults_planned.forbidden = world.chance.choice(RIGHTS)
+    world.trace.add("forbidden", *world.faults_planned.forbidden)
     await trio.sleep(world.chance.uniform(1, 30))
-    world.weather.forbidden = None
+    world.faults_planned.forbidden = None
 
 
 async def _crash(world: World) -> None:
@@ -186,10 +188,10 @@ async def _overtake(world: World) -> None:
 
 async def _overlook(world: World) -> None:
     """Have the pages of a full sync know nothing of something that is there."""
-    world.weather.forgetful = True
+    world.faults_planned.forgetful = True
     await ignite(world, "POST", f"/status/{world.chance.choice(DATA_TYPES[:3])}")
     await trio.sleep(world.chance.uniform(1, 10))
-    world.weather.forgetful = False
+    world.faults_planned.forgetful = False
 
 
 async def _waver(world: World) -> None:
@@ -197,10 +199,10 @@ async def _waver(world: World) -> None:
     if world.merchant.ours():
         return_to_it = world.merchant.goods.waver()
         world.trace.add("edit waver")
-        world.weather.deaf = True
+        world.faults_planned.deaf = True
         await trio.sleep(world.chance.uniform(1, 5))
         return_to_it()
-        world.weather.deaf = False
+        world.faults_planned.deaf = False
 
 
 async def _lose_webhooks(world: World) -> None:

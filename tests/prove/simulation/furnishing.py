@@ -18,8 +18,8 @@ from daemon.sandbox.bigcommerce.hooks import Hook
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request
 from daemon.sandbox.router import Router
+from tests.prove.simulation.faults import SHOP, SITE
 from tests.prove.simulation.life import PUBLIC_URL
-from tests.prove.simulation.weather import SHOP, SITE
 from tests.prove.simulation.words import PERSONAL
 from tests.prove.simulation.world import World
 
@@ -131,7 +131,7 @@ async def use_all(world: World) -> None:
 
 
 def _lock_shop(world: World, *, shut: bool) -> None:
-    world.weather.locked_out = shut
+    world.faults_planned.locked_out = shut
 
 
 def _lock_site(world: World, *, shut: bool) -> None:

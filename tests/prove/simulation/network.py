@@ -20,10 +20,10 @@ from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api
 from daemon.sandbox.transport import Exchange
 from daemon.sparklayer.empty_refusals import NOBODY
+from tests.prove.simulation.faults import SHOP, SITE, Fault, FaultPlan
 from tests.prove.simulation.omissions import by_ids, enumerates, shortened, without_one
 from tests.prove.simulation.steady import EPOCH
 from tests.prove.simulation.trace import Trace
-from tests.prove.simulation.weather import SHOP, SITE, Fault, Weather
 from tests.prove.simulation.words import BANNED
 
 SHOP_URL, SITE_URL = "https://shop.test", "https://site.test"
@@ -43,7 +43,7 @@ class Call:
     number: int
 
 
-class Witness(Protocol):
+class Observer(Protocol):
     """Sees every request."""
 
     def sent(self, call: Call) -> None:
@@ -74,14 +74,14 @@ class Network:
         self,
         shop: BigCommerce,
         site: SparkLayer,
-        weather: Weather,
-        witnesses: list[Witness],
+        faults_planned: FaultPlan,
+        witnesses: list[Observer],
         trace: Trace,
         chance: random.Random,
     ) -> None:
         self._apis: dict[str, Api] = {SHOP: shop, SITE: site}
         self._tokens = site.tokens
-        self._weather, self._witnesses, self._trace, self._chance = weather, witnesses, trace, chance
+        self._faults_planned, self._witnesses, self._trace, self._chance = faults_planned, witnesses, trace, chance
         self._numbers = 0
         self.odd: Callable[[str, str], Response | None] = lambda _side, _operation: None
         """Returns what stands in for the answer of an operation, given its side and name."""
@@ -98,20 +98,20 @@ class Network:
             raise httpx.ConnectError("the process is dead")
         self._numbers += 1
         call = Call(_SIDES[asked.headers["host"]], asked, life.number, self._numbers)
-        fault = self._weather.strike(call.side, call.request.method, call.request.path)
+        fault = self._faults_planned.strike(call.side, call.request.method, call.request.path)
         self._trace.add(
             ">", call.side, call.number, call.request.method, call.request.path, call.request.query, fault or ""
         )
-        for witness in self._witnesses:
-            witness.sent(call)
+        for observer in self._witnesses:
+            observer.sent(call)
         try:
             response = await self._there_and_back(life, call, fault)
         finally:
-            for witness in self._witnesses:
-                witness.over(call)
+            for observer in self._witnesses:
+                observer.over(call)
         self._trace.add("<", call.side, call.number, response.status)
-        for witness in self._witnesses:
-            witness.answered(call, response)
+        for observer in self._witnesses:
+            observer.answered(call, response)
         return response
 
     async def _there_and_back(self, life: Connected, call: Call, fault: Fault | None) -> Response:
@@ -132,7 +132,7 @@ class Network:
             if fault and fault.after:
                 response = await self._struck(call, fault, response) or response
             await self._overtake(call, response)
-        if self._weather.forgetful and enumerates(call.request):
+        if self._faults_planned.forgetful and enumerates(call.request):
             response = without_one(response, self._chance)
         await trio.sleep(TRAVEL_SECONDS * self._chance.random())
         return response
@@ -149,8 +149,8 @@ class Network:
         match = api.find(call.request)
         api.statistics.calls[match.name if match else "unknown"] += 1
         response = _BANNED if _is_banned(call) else api.answer(call.request, match)
-        for witness in self._witnesses:
-            witness.done(call, response)
+        for observer in self._witnesses:
+            observer.done(call, response)
         return response
 
     async def _struck(self, call: Call, fault: Fault, response: Response | None) -> Response | None:
@@ -166,7 +166,7 @@ class Network:
             self._tokens.revoke()
             return None
         if fault.name == "short":
-            listed = self._weather.short_pages or by_ids(call.request)
+            listed = self._faults_planned.short_pages or by_ids(call.request)
             return shortened(response, self._chance) if listed else None
         if fault.name == "refuse-until":
             return _refusal_until(fault, EPOCH + self._trace.now())

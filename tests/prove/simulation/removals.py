@@ -18,8 +18,8 @@ from daemon.model import Status
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.order_records import CANCELLED, DECLINED
 from daemon.sandbox.message import Response
+from tests.prove.simulation.faults import SHOP
 from tests.prove.simulation.network import Call
-from tests.prove.simulation.weather import SHOP
 
 Key = tuple[str, str]
 """What sort of thing it is, and its id."""

@@ -9,8 +9,8 @@ import msgspec
 
 from daemon.model import Kind
 from daemon.sandbox.message import Request, Response
+from tests.prove.simulation.faults import SITE
 from tests.prove.simulation.network import Call
-from tests.prove.simulation.weather import SITE
 
 Key = tuple[str, str]
 """Kind and id of an entity; a purchase has its cart's."""

@@ -84,8 +84,8 @@ async def _walk(case: Case, seed: int, clock: Clock, trace: Trace) -> Result:
     async with trio.open_nursery() as nursery:
         world = World.build(seed, clock, trace, nursery, plan=PLAN)
         world.longest_blocked = 6 * 3600.0  # each of many operations is refused a few times, one after the other
-        world.weather.calm()
-        world.post.late = world.post.twice = 0.0
+        world.faults_planned.calm()
+        world.delivery.late = world.delivery.twice = 0.0
         _furnish(world)
 
         def strike(side: str, operation: str) -> Response | None:

@@ -15,15 +15,15 @@ from daemon.sandbox.post import Poster
 from tests.contract import CONTRACT
 from tests.prove.simulation.audit import Audit
 from tests.prove.simulation.dashboard import Dashboard
+from tests.prove.simulation.delivery import WebhookDelivery
 from tests.prove.simulation.disk import Disk, DiskFull
+from tests.prove.simulation.faults import FaultPlan
 from tests.prove.simulation.life import SECRETS, Life, settings
 from tests.prove.simulation.merchant import Merchant
 from tests.prove.simulation.network import SHOP_URL, SITE_URL, Connected, Network
-from tests.prove.simulation.post import Post
 from tests.prove.simulation.removals import Removals
 from tests.prove.simulation.steady import Clock
 from tests.prove.simulation.trace import Trace
-from tests.prove.simulation.weather import Weather
 
 RESTART_SECONDS = 5.0
 
@@ -74,13 +74,13 @@ class World:
     chance: random.Random
     disk: Disk
     audit: Audit
-    weather: Weather
+    faults_planned: FaultPlan
     merchant: Merchant
     shop: BigCommerce
     site: SparkLayer
     dashboard: Dashboard
     network: Network
-    post: Post
+    delivery: WebhookDelivery
     life: Life | None = None
     lives: int = 0
     excluded: list[str] = field(factory=list)
@@ -112,9 +112,9 @@ class World:
             SparkLayerOptions(client_secret=site_secret, rate=plan.rate, variants=plan.variants, contract=CONTRACT),
             SITE_URL,
         )
-        audit, weather = (
+        audit, faults_planned = (
             Audit(disk, trace, jumps=plan.jumps),
-            Weather(random.Random(f"weather {seed}"), short_pages=plan.lossy),
+            FaultPlan(random.Random(f"weather {seed}"), short_pages=plan.lossy),
         )
         dashboard = Dashboard(
             site.state, random.Random(f"dashboard {seed}"), lambda kind, key: (kind, key) in audit.working
@@ -123,7 +123,7 @@ class World:
         network = Network(
             shop,
             site,
-            weather,
+            faults_planned,
             [audit, Removals(store, audit.breach), dashboard],
             trace,
             random.Random(f"network {seed}"),
@@ -134,7 +134,7 @@ class World:
         def accepted(body: bytes, moment: int) -> None:
             audit.accepted(reader, body, moment)
 
-        post = Post(
+        delivery = WebhookDelivery(
             life=lambda: world.life,
             chance=random.Random(f"post {seed}"),
             trace=trace,
@@ -143,7 +143,7 @@ class World:
             nursery=nursery,
             losing=0.15 if plan.lossy else 0.0,
         )
-        shop.webhooks._poster = cast("Poster", post)
+        shop.webhooks._poster = cast("Poster", delivery)
         merchant.ours = lambda: hooked(shop)
         world = cls(
             seed=seed,
@@ -153,13 +153,13 @@ class World:
             chance=chance,
             disk=disk,
             audit=audit,
-            weather=weather,
+            faults_planned=faults_planned,
             merchant=merchant,
             shop=shop,
             site=site,
             dashboard=dashboard,
             network=network,
-            post=post,
+            delivery=delivery,
         )
         audit.then = world.happened
         audit.titles = merchant.goods.titles

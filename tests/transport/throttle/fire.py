@@ -21,7 +21,7 @@ WALL = 1_790_000_000.0
 
 
 @frozen(kw_only=True)
-class Weather:
+class FaultPlan:
     """How the API behaves. Times are seconds since the start, shares are of the quota."""
 
     quota: int = 150
@@ -54,7 +54,7 @@ class Weather:
 class Api:
     """The API. `used` counts what it has accepted outside storms, whoever asked."""
 
-    weather: Weather
+    faults_planned: FaultPlan
     chance: random.Random
     used: int = 0
     _since: float = float("-inf")
@@ -62,53 +62,53 @@ class Api:
 
     def quota(self, now: float) -> int:
         """Return how many requests a window has now."""
-        cut = self.weather.cut
-        return round(self.weather.quota * (cut[2] if cut and cut[0] <= now < cut[1] else 1.0))
+        cut = self.faults_planned.cut
+        return round(self.faults_planned.quota * (cut[2] if cut and cut[0] <= now < cut[1] else 1.0))
 
     def take(self) -> bool:
         """Count a request; false when it is refused."""
         now = trio.current_time()
-        if any(start <= now < end for start, end in self.weather.storms) and self.chance.random() < 0.95:
+        if any(start <= now < end for start, end in self.faults_planned.storms) and self.chance.random() < 0.95:
             return False
-        if self.chance.random() < self.weather.by_chance:
+        if self.chance.random() < self.faults_planned.by_chance:
             return False
         accepted = self.has_room(now)
-        self.used += accepted and not self.weather.stormy(now)
+        self.used += accepted and not self.faults_planned.stormy(now)
         return accepted
 
     def has_room(self, now: float) -> bool:
         """Count a request in its window; false when the window is used up."""
-        if now - self._since >= self.weather.window:
+        if now - self._since >= self.faults_planned.window:
             self._since, self._count = now, 0
         self._count += 1
         return self._count <= self.quota(now)
 
     def headers(self, *, accepted: bool) -> Mapping[str, str]:
         """Return what the answer tells, in lower-case names."""
-        weather, now = self.weather, trio.current_time()
-        left = max(0.0, self._since + weather.window - now)
-        date = {} if weather.after == "date without Date" else {"date": self._date(now)}
-        if self.chance.random() >= weather.told or (not accepted and not weather.told_on_refusal):
+        faults_planned, now = self.faults_planned, trio.current_time()
+        left = max(0.0, self._since + faults_planned.window - now)
+        date = {} if faults_planned.after == "date without Date" else {"date": self._date(now)}
+        if self.chance.random() >= faults_planned.told or (not accepted and not faults_planned.told_on_refusal):
             return date
         quota = self.quota(now)
         told = date | {
             "x-rate-limit-requests-left": str(max(0, quota - self._count)),
             "x-rate-limit-requests-quota": str(quota),
             "x-rate-limit-time-reset-ms": str(int(left * 1000)),
-            "x-rate-limit-time-window-ms": str(int(weather.window * 1000)),
+            "x-rate-limit-time-window-ms": str(int(faults_planned.window * 1000)),
         }
         return told if accepted else told | self.again(left)
 
     def again(self, left: float) -> dict[str, str]:
         """Return how a refusal says when to come again."""
-        if self.weather.after == "seconds":
+        if self.faults_planned.after == "seconds":
             return {"retry-after": str(int(left) + 1)}
-        if self.weather.after.startswith("date"):
+        if self.faults_planned.after.startswith("date"):
             return {"retry-after": self._date(trio.current_time() + left + 1)}
         return {}
 
     def _date(self, now: float) -> str:
-        return formatdate(WALL + now + self.weather.skew, usegmt=True)
+        return formatdate(WALL + now + self.faults_planned.skew, usegmt=True)
 
 
 @define(eq=False)
@@ -121,7 +121,7 @@ class Bucket(Api):
     def has_room(self, now: float) -> bool:
         """Take a token; false when there is none."""
         since = max(0.0, self._since)
-        flow = self.quota(now) / self.weather.window
+        flow = self.quota(now) / self.faults_planned.window
         self._tokens = min(self.saved, self._tokens + (now - since) * flow)
         self._since = now
         if self._tokens < 1:
@@ -131,7 +131,7 @@ class Bucket(Api):
 
     def headers(self, *, accepted: bool) -> Mapping[str, str]:
         """Return when to come again."""
-        date = {} if self.weather.after == "date without Date" else {"date": self._date(trio.current_time())}
+        date = {} if self.faults_planned.after == "date without Date" else {"date": self._date(trio.current_time())}
         return date if accepted else date | self.again(0.0)
 
 
@@ -150,22 +150,22 @@ class Outcome:
 class Fire:
     """A limiter before the API for `seconds`: backfill always wants more, live comes by chance."""
 
-    weather: Weather
+    faults_planned: FaultPlan
     seed: int
     seconds: float = 600.0
     live_each: float = 3.0
     workers: int = 12
     policy: Callable[[random.Random], Policy] = lambda chance: WindowPolicy(jitter=chance.random)
-    opened: Callable[[Weather, random.Random], Api] = Api
+    opened: Callable[[FaultPlan, random.Random], Api] = Api
     outcome: Outcome = field(factory=Outcome)
     api: Api = field(init=False)
     chance: random.Random = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Open the API."""
-        print(f"seed {self.seed}, {self.weather}")  # noqa: T201
+        print(f"seed {self.seed}, {self.faults_planned}")  # noqa: T201
         self.chance = random.Random(self.seed)
-        self.api = self.opened(self.weather, self.chance)
+        self.api = self.opened(self.faults_planned, self.chance)
 
     async def burn(self) -> Outcome:
         """Let it burn."""
@@ -190,8 +190,8 @@ class Fire:
     @property
     def use(self) -> float:
         """Which share of the quota was used outside storms, by whomever."""
-        calm = [second for second in range(int(self.seconds)) if not self.weather.stormy(second)]
-        return self.api.used / sum(self.api.quota(second) / self.weather.window for second in calm)
+        calm = [second for second in range(int(self.seconds)) if not self.faults_planned.stormy(second)]
+        return self.api.used / sum(self.api.quota(second) / self.faults_planned.window for second in calm)
 
     @property
     def longest(self) -> float:
@@ -203,13 +203,13 @@ class Fire:
         asked = trio.current_time()
         async with limiter.turn(lane) as turn:
             began = trio.current_time()
-            there, back = (self.chance.uniform(*self.weather.latency) / 2 for _ in range(2))
+            there, back = (self.chance.uniform(*self.faults_planned.latency) / 2 for _ in range(2))
             await trio.sleep(there)
             accepted = self.api.take()
             headers = self.api.headers(accepted=accepted)
             await trio.sleep(back)
             turn.observe(200 if accepted else 429, headers)
-        if not self.weather.stormy(trio.current_time()):
+        if not self.faults_planned.stormy(trio.current_time()):
             self.outcome.calls += 1
             self.outcome.refused += not accepted
             self.outcome.waits[lane].append(began - asked)
@@ -224,14 +224,14 @@ class Fire:
             nursery.start_soon(self.call, limiter, Lane.LIVE)
 
     async def _others(self) -> None:
-        if self.weather.others:
-            each = self.weather.window / (self.weather.quota * self.weather.others)
+        if self.faults_planned.others:
+            each = self.faults_planned.window / (self.faults_planned.quota * self.faults_planned.others)
             while True:
                 await trio.sleep(self.chance.expovariate(1 / each))
                 self.api.take()
 
     async def _bursts(self) -> None:
-        while self.weather.bursts:
-            await trio.sleep(self.chance.uniform(0.5, 1.5) * self.weather.window)
-            for _ in range(round(self.weather.quota * self.weather.bursts)):
+        while self.faults_planned.bursts:
+            await trio.sleep(self.chance.uniform(0.5, 1.5) * self.faults_planned.window)
+            for _ in range(round(self.faults_planned.quota * self.faults_planned.bursts)):
                 self.api.take()

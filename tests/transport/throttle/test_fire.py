@@ -11,100 +11,102 @@ from trio.testing import MockClock
 from daemon.model import Kind, Lane
 from daemon.transport.throttle import AdaptivePolicy
 from tests.conformance.bigcommerce_kit import KIT, Stand
-from tests.conformance.house import open_house
-from tests.transport.throttle.fire import Api, Bucket, Fire, Weather
+from tests.conformance.harness import open_harness
+from tests.transport.throttle.fire import Api, Bucket, FaultPlan, Fire
 
 FEW = 0.01
 MUCH = 0.9
 
 TOLD = {
-    "calm": Weather(),
-    "an odd quota": Weather(quota=157),
-    "a small quota": Weather(quota=40),
-    "a short window": Weather(quota=60, window=10.0, others=0.3),
-    "others take a third": Weather(others=0.3),
-    "others would take nearly all": Weather(others=0.9),
-    "others share little": Weather(quota=40, others=0.4),
-    "others come in bursts": Weather(others=0.3, bursts=0.1),
-    "others come in large bursts": Weather(bursts=0.3),
-    "others, and slow answers": Weather(others=0.5, latency=(0.3, 1.5)),
-    "a quota that is cut": Weather(others=0.2, cut=(100.0, 400.0, 0.4)),
-    "a quota that is raised": Weather(cut=(200.0, 400.0, 2.0)),
-    "a storm": Weather(others=0.2, storms=((100.0, 160.0), (350.0, 360.0))),
-    "a storm that tells nothing": Weather(told_on_refusal=False, storms=((100.0, 160.0), (350.0, 360.0))),
-    "half of the headers": Weather(told=0.5),
-    "few headers, and others": Weather(told=0.1, others=0.3),
-    "refusals without headers": Weather(told_on_refusal=False, others=0.3),
-    "no headers at all": Weather(told=0.0),
-    "dates of a clock ahead": Weather(after="date", skew=3600.0, others=0.4),
-    "dates of a clock behind": Weather(after="date", skew=-3600.0, others=0.4),
-    "dates of a clock ahead that is not told": Weather(after="date without Date", skew=3600.0, others=0.4),
-    "dates of a clock behind that is not told": Weather(after="date without Date", skew=-3600.0, others=0.4),
-    "no Retry-After": Weather(after="nothing", others=0.4),
+    "calm": FaultPlan(),
+    "an odd quota": FaultPlan(quota=157),
+    "a small quota": FaultPlan(quota=40),
+    "a short window": FaultPlan(quota=60, window=10.0, others=0.3),
+    "others take a third": FaultPlan(others=0.3),
+    "others would take nearly all": FaultPlan(others=0.9),
+    "others share little": FaultPlan(quota=40, others=0.4),
+    "others come in bursts": FaultPlan(others=0.3, bursts=0.1),
+    "others come in large bursts": FaultPlan(bursts=0.3),
+    "others, and slow answers": FaultPlan(others=0.5, latency=(0.3, 1.5)),
+    "a quota that is cut": FaultPlan(others=0.2, cut=(100.0, 400.0, 0.4)),
+    "a quota that is raised": FaultPlan(cut=(200.0, 400.0, 2.0)),
+    "a storm": FaultPlan(others=0.2, storms=((100.0, 160.0), (350.0, 360.0))),
+    "a storm that tells nothing": FaultPlan(told_on_refusal=False, storms=((100.0, 160.0), (350.0, 360.0))),
+    "half of the headers": FaultPlan(told=0.5),
+    "few headers, and others": FaultPlan(told=0.1, others=0.3),
+    "refusals without headers": FaultPlan(told_on_refusal=False, others=0.3),
+    "no headers at all": FaultPlan(told=0.0),
+    "dates of a clock ahead": FaultPlan(after="date", skew=3600.0, others=0.4),
+    "dates of a clock behind": FaultPlan(after="date", skew=-3600.0, others=0.4),
+    "dates of a clock ahead that is not told": FaultPlan(after="date without Date", skew=3600.0, others=0.4),
+    "dates of a clock behind that is not told": FaultPlan(after="date without Date", skew=-3600.0, others=0.4),
+    "no Retry-After": FaultPlan(after="nothing", others=0.4),
 }
 """What an API with a window does."""
 
 PER_WINDOW = 600
 HIDDEN = {
-    "calm": Weather(quota=PER_WINDOW),
-    "others take a fifth": Weather(quota=PER_WINDOW, others=0.2),
-    "others come in bursts": Weather(quota=PER_WINDOW, bursts=0.02),
-    "a quota that is cut": Weather(quota=PER_WINDOW, cut=(100.0, 400.0, 0.6)),
-    "a storm": Weather(quota=PER_WINDOW, storms=((100.0, 160.0),)),
-    "dates of a clock ahead": Weather(quota=PER_WINDOW, after="date", skew=3600.0),
-    "no Retry-After": Weather(quota=PER_WINDOW, after="nothing"),
+    "calm": FaultPlan(quota=PER_WINDOW),
+    "others take a fifth": FaultPlan(quota=PER_WINDOW, others=0.2),
+    "others come in bursts": FaultPlan(quota=PER_WINDOW, bursts=0.02),
+    "a quota that is cut": FaultPlan(quota=PER_WINDOW, cut=(100.0, 400.0, 0.6)),
+    "a storm": FaultPlan(quota=PER_WINDOW, storms=((100.0, 160.0),)),
+    "dates of a clock ahead": FaultPlan(quota=PER_WINDOW, after="date", skew=3600.0),
+    "no Retry-After": FaultPlan(quota=PER_WINDOW, after="nothing"),
 }
 """What an API does that lets twenty requests a second through and says so to nobody."""
 
 SCARCE = {
-    "five a second": Weather(quota=PER_WINDOW // 4),
-    "others take three fifths of ten": Weather(quota=PER_WINDOW // 2, others=0.6),
-    "others take four fifths of ten": Weather(quota=PER_WINDOW // 2, others=0.8),
+    "five a second": FaultPlan(quota=PER_WINDOW // 4),
+    "others take three fifths of ten": FaultPlan(quota=PER_WINDOW // 2, others=0.6),
+    "others take four fifths of ten": FaultPlan(quota=PER_WINDOW // 2, others=0.8),
 }
 """What leaves us two to five requests a second."""
 
 
-def named(weathers: dict[str, Weather]) -> Iterable[object]:
-    return [pytest.param(weather, id=name) for name, weather in weathers.items()]
+def named(weathers: dict[str, FaultPlan]) -> Iterable[object]:
+    return [pytest.param(faults_planned, id=name) for name, faults_planned in weathers.items()]
 
 
-@pytest.mark.parametrize("weather", named(TOLD))
-async def test_a_window_that_is_told(autojump_clock: MockClock, in_order: None, weather: Weather) -> None:
-    fire = Fire(weather, 1)
+@pytest.mark.parametrize("faults_planned", named(TOLD))
+async def test_a_window_that_is_told(autojump_clock: MockClock, in_order: None, faults_planned: FaultPlan) -> None:
+    fire = Fire(faults_planned, 1)
     await fire.burn()
     assert fire.refused <= FEW
     assert fire.use >= MUCH
-    assert fire.longest <= weather.window
+    assert fire.longest <= faults_planned.window
 
 
-@pytest.mark.parametrize("weather", named(HIDDEN))
-async def test_a_limit_that_is_hidden(autojump_clock: MockClock, in_order: None, weather: Weather) -> None:
-    fire = Fire(weather, 1, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
+@pytest.mark.parametrize("faults_planned", named(HIDDEN))
+async def test_a_limit_that_is_hidden(autojump_clock: MockClock, in_order: None, faults_planned: FaultPlan) -> None:
+    fire = Fire(faults_planned, 1, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
     await fire.burn()
     assert fire.refused <= FEW
     assert fire.use >= MUCH
     assert fire.longest <= 2.0
 
 
-@pytest.mark.parametrize("weather", named(SCARCE))
-async def test_a_hidden_limit_that_leaves_little(autojump_clock: MockClock, in_order: None, weather: Weather) -> None:
+@pytest.mark.parametrize("faults_planned", named(SCARCE))
+async def test_a_hidden_limit_that_leaves_little(
+    autojump_clock: MockClock, in_order: None, faults_planned: FaultPlan
+) -> None:
     """To find it costs a dozen refusals, which are few only beside half an hour's requests."""
-    fire = Fire(weather, 1, 1800.0, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
+    fire = Fire(faults_planned, 1, 1800.0, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
     await fire.burn()
-    assert fire.refused <= (2 * FEW if weather.others else FEW)  # one alone is no reason to go slower
+    assert fire.refused <= (2 * FEW if faults_planned.others else FEW)  # one alone is no reason to go slower
     assert fire.use >= MUCH
-    assert fire.longest <= weather.window
+    assert fire.longest <= faults_planned.window
 
 
 async def test_backfill_alone_uses_what_live_does_not_ask_for(autojump_clock: MockClock, in_order: None) -> None:
-    fire = Fire(Weather(quota=41, latency=(0.3, 0.6)), 3, live_each=1e6)
+    fire = Fire(FaultPlan(quota=41, latency=(0.3, 0.6)), 3, live_each=1e6)
     await fire.burn()
     assert fire.outcome.refused == 0
     assert fire.use >= 0.95
 
 
 async def test_a_flood_of_live_keeps_within_the_quota_too(autojump_clock: MockClock, in_order: None) -> None:
-    fire = Fire(Weather(others=0.4), 4, live_each=0.15, workers=2)
+    fire = Fire(FaultPlan(others=0.4), 4, live_each=0.15, workers=2)
     await fire.burn()
     assert fire.refused <= FEW
     assert fire.use >= MUCH
@@ -113,8 +115,8 @@ async def test_a_flood_of_live_keeps_within_the_quota_too(autojump_clock: MockCl
 async def test_a_date_that_only_our_clock_is_held_against_stops_nobody_for_long(
     autojump_clock: MockClock, in_order: None
 ) -> None:
-    weather = Weather(quota=PER_WINDOW, after="date without Date", skew=3600.0)
-    fire = Fire(weather, 5, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
+    faults_planned = FaultPlan(quota=PER_WINDOW, after="date without Date", skew=3600.0)
+    fire = Fire(faults_planned, 5, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
     await fire.burn()
     assert fire.refused <= FEW
     assert fire.longest <= 6.0
@@ -129,21 +131,21 @@ async def test_the_real_client_shares_its_quota_with_others(autojump_clock: Mock
     async def travel(_number: int, _request: httpx.Request) -> None:
         await trio.sleep(chance.uniform(0.05, 0.3))
 
-    async with open_house(KIT) as house, trio.open_nursery() as nursery:
-        assert isinstance(house.stand, Stand)
-        quota = house.stand.api.quota
+    async with open_harness(KIT) as harness, trio.open_nursery() as nursery:
+        assert isinstance(harness.stand, Stand)
+        quota = harness.stand.api.quota
         quota.limit, taken = 150, 0
-        there = house.stand.add(Kind.PRODUCTS, 30)
-        house.wire.meet(travel)
+        there = harness.stand.add(Kind.PRODUCTS, 30)
+        harness.wire.meet(travel)
 
         async def read() -> None:
             while True:
-                await house.shop.page(Kind.PRODUCTS, None)
+                await harness.shop.page(Kind.PRODUCTS, None)
 
         async def ask() -> None:
             while True:
                 await trio.sleep(chance.expovariate(1 / 3))
-                await house.shop.read(Kind.PRODUCTS, there[:5], Lane.LIVE)
+                await harness.shop.read(Kind.PRODUCTS, there[:5], Lane.LIVE)
 
         for _ in range(8):
             nursery.start_soon(read)
@@ -151,7 +153,7 @@ async def test_the_real_client_shares_its_quota_with_others(autojump_clock: Mock
         for _ in range(600):
             await trio.sleep(chance.expovariate(1.0))
             taken += quota.take()
-        ours = house.shop.limiter.statistics()
+        ours = harness.shop.limiter.statistics()
         assert ours.refused <= FEW * ours.granted
         assert ours.granted + taken >= MUCH * quota.limit * trio.current_time() / quota.window
         nursery.cancel_scope.cancel()
@@ -161,11 +163,11 @@ async def test_two_of_us_share_a_quota(autojump_clock: MockClock, in_order: None
     """Both take what they can, and neither knows of the other: it is the hardest that others can be."""
     api: list[Api] = []
 
-    def opened(weather: Weather, chance: random.Random) -> Api:
-        api.append(api[0] if api else Api(weather, chance))
+    def opened(faults_planned: FaultPlan, chance: random.Random) -> Api:
+        api.append(api[0] if api else Api(faults_planned, chance))
         return api[0]
 
-    fires = [Fire(Weather(), seed, opened=opened) for seed in (6, 7)]
+    fires = [Fire(FaultPlan(), seed, opened=opened) for seed in (6, 7)]
     async with trio.open_nursery() as nursery:
         for fire in fires:
             nursery.start_soon(fire.burn)

@@ -38,4 +38,4 @@ def refused_writes(bench: Bench) -> list[str]:
 
 async def lose_ledger(bench: Bench) -> None:
     for table in ("ledger", "owners"):
-        await bench.house.alter(table, "connection_id = 999")
+        await bench.harness.alter(table, "connection_id = 999")

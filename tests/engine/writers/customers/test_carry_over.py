@@ -127,7 +127,7 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
             await bench.change(*bench.shop.products)
             await bench.work()
             for table in ("ledger", "owners"):
-                await bench.house.alter(table, "connection_id = 999")
+                await bench.harness.alter(table, "connection_id = 999")
         bench.restart()
         writes = bench.site.state.customers.writes
         bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
@@ -144,7 +144,7 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
             await trio.sleep(900)
             nursery.cancel_scope.cancel()
         assert len(held(bench)) == MANY
-        assert await bench.house.rows() == {}
+        assert await bench.harness.rows() == {}
         assert await bench.issues() == {}
 
 
@@ -164,7 +164,7 @@ async def test_a_read_at_another_path_touches_one_customer_at_most_however_often
     for number in "12345":
         bench.site.state.customers.edit(number, price_lists=["by-hand"])
     for table in ("ledger", "owners"):
-        await bench.house.alter(table, "connection_id = 999")
+        await bench.harness.alter(table, "connection_id = 999")
     bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
     for number in "12345":
         bench.restart()
@@ -176,7 +176,7 @@ async def test_a_read_at_another_path_touches_one_customer_at_most_however_often
     bench.site.faults.clear()
     bench.restart()
     await work_for(bench, 3600)
-    assert await bench.house.rows() == {}
+    assert await bench.harness.rows() == {}
     assert [number for number, one in held(bench).items() if "price_lists" not in one] == touched
 
     bench.site.state.customers.remove("1")
@@ -201,8 +201,8 @@ async def test_a_removal_reaches_sparklayer_wherever_customers_are_read(
     await bench.change("1")
     await bench.work()
     assert set(held(bench)) == {"2"}
-    assert set(await bench.house.ledger()) == {"2"}
-    assert await bench.house.rows() == {}
+    assert set(await bench.harness.ledger()) == {"2"}
+    assert await bench.harness.rows() == {}
 
 
 async def test_a_customer_that_nobody_has_linked_is_linked_by_its_email(
@@ -212,7 +212,7 @@ async def test_a_customer_that_nobody_has_linked_is_linked_by_its_email(
     bench.site.state.customers.edit("1", price_lists=["by-hand"])
     bench.site.state.customers.unlink("1")
     for table in ("ledger", "owners"):
-        await bench.house.alter(table, "connection_id = 999")
+        await bench.harness.alter(table, "connection_id = 999")
     await put(bench, customer("2", email="buyer1@example.com", first_name="Ann"))
     assert set(held(bench)) == {"2"}
     assert (held(bench)["2"]["first_name"], held(bench)["2"]["price_lists"]) == ("Ann", ["by-hand"])
@@ -225,7 +225,7 @@ async def test_an_agent_is_never_linked_written_or_deleted(autojump_clock: MockC
     bench.site.state.customers.edit("1", role=role)
     bench.site.state.customers.edit("2", role=role)
     bench.site.state.customers.unlink("2")
-    await bench.house.alter("ledger", "connection_id = 999 WHERE external_id = '2'")
+    await bench.harness.alter("ledger", "connection_id = 999 WHERE external_id = '2'")
     before = held(bench)
     await put(bench, customer("1", first_name="New"), customer("2", first_name="New"))
     del bench.shop.products["1"]
@@ -243,8 +243,8 @@ async def test_a_group_that_sparklayer_does_not_have_is_an_issue_that_a_full_syn
         assert await bench.issues() == {"1": ["group_unknown"]}
         assert set(held(bench)) == {"2"}
         bench.site.state.customers.groups = ("gold", "silver")
-        run = await bench.house.started("normal")
-        await bench.house.page(run, "1", "2")
+        run = await bench.harness.started("normal")
+        await bench.harness.page(run, "1", "2")
         await bench.work()
         assert held(bench)["1"]["group"] == "silver"
         assert await bench.issues() == {}

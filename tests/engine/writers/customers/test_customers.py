@@ -50,8 +50,8 @@ async def test_a_customer_arrives_whole_and_once(autojump_clock: MockClock, benc
     }
     await put(bench, whole)
     assert bench.site.state.customers.writes == 1, "unchanged"
-    await bench.house.start("refresh")
-    await bench.house.page(await bench.house.newest_id(), "1")
+    await bench.harness.start("refresh")
+    await bench.harness.page(await bench.harness.newest_id(), "1")
     await bench.work()
     assert bench.site.state.customers.writes == 2, "a refresh writes everything"
 
@@ -75,7 +75,7 @@ async def test_a_customer_that_is_gone_is_deleted(autojump_clock: MockClock, ben
     await bench.change("1")
     await bench.work()
     assert list(held(bench)) == ["2"]
-    assert list(await bench.house.ledger()) == ["2"]
+    assert list(await bench.harness.ledger()) == ["2"]
     await put(bench, customer("3", email="buyer1@example.com"))
     assert emails(bench)["3"] == "buyer1@example.com", "its address is free again"
 
@@ -84,7 +84,7 @@ async def test_who_never_was_a_customer_of_ours_costs_nothing(autojump_clock: Mo
     await bench.change("9")
     await bench.work()
     assert bench.site.state.customers.writes == bench.site.state.customers.removals == 0
-    assert (await bench.house.everything_of("synced"), await bench.house.ledger()) == ([], {})
+    assert (await bench.harness.everything_of("synced"), await bench.harness.ledger()) == ([], {})
 
 
 async def test_what_cannot_be_mapped_stays_as_it_was(autojump_clock: MockClock, bench: Bench) -> None:
@@ -193,11 +193,11 @@ async def test_an_email_of_a_customer_that_is_linked_to_another_id_is_told(
 async def test_who_gives_way_and_wants_what_a_stranger_has_is_told(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1"), customer("2"), customer("3"))
     for table in ("ledger", "owners"):
-        await bench.house.alter(table, "connection_id = 999 WHERE external_id = '3'")
+        await bench.harness.alter(table, "connection_id = 999 WHERE external_id = '3'")
     await put(bench, customer("1", email="buyer3@example.com"), customer("2", email="buyer1@example.com"))
     assert emails(bench)["2"] == "buyer1@example.com"
     assert await bench.issues() == {"1": ["email_taken"]}
-    assert await bench.house.rows() == {}, "it waits for the merchant, and is not tried for two days"
+    assert await bench.harness.rows() == {}, "it waits for the merchant, and is not tried for two days"
 
 
 async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
@@ -208,7 +208,7 @@ async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
     bench.site.faults.add("PUT */customers/platform/1", reset(), after_effect=True, times=5)
     await bench.change("1")
     await bench.once()
-    assert (await bench.house.ledger())["1"] is None, "unsure"
+    assert (await bench.harness.ledger())["1"] is None, "unsure"
     bench.site.faults.clear()
     await put(bench, customer("1"))
     assert (held(bench)["1"]["first_name"], list(held(bench)["1"]["addresses"])) == ("", ["11"])

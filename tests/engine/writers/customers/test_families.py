@@ -88,7 +88,7 @@ async def test_a_parent_that_used_up_its_retries_is_not_waited_for(autojump_cloc
     bench.shop.put(customer("7"), customer("1", parent="7"))
     await bench.change("7")
     await bench.once()
-    await bench.house.alter("outbox", "state = 'parked'")
+    await bench.harness.alter("outbox", "state = 'parked'")
     await put(bench, customer("1", parent="7"))
     assert (parents_of(bench), await bench.issues()) == ({"1": None}, {"1": ["parent_missing"]})
     await put(bench, customer("7"))
@@ -101,13 +101,13 @@ async def test_a_parent_on_a_page_that_is_not_read_yet_is_waited_for(
     autojump_clock: MockClock, bench: Bench, *, comes: bool
 ) -> None:
     bench.shop.put(customer("1", parent="7"), customer("2", parent="1"), *([customer("7")] if comes else []))
-    run = await bench.house.started()
-    await bench.house.page(run, "1", "2", cursor="2")
+    run = await bench.harness.started()
+    await bench.harness.page(run, "1", "2", cursor="2")
     for _ in range(3):
         await bench.once(Lane.BACKFILL)
         await trio.sleep(5)
     assert (held(bench), await bench.issues()) == ({}, {}), "it may be on the next page"
-    await bench.house.page(run, *(["7"] if comes else []), cursor=None)
+    await bench.harness.page(run, *(["7"] if comes else []), cursor=None)
     await bench.work()
     parents = {key: one.get("parent_customer_id") for key, one in held(bench).items()}
     assert parents == ({"1": "7", "2": "1", "7": None} if comes else {"1": None, "2": "1"})
@@ -119,8 +119,8 @@ async def test_a_parent_on_a_page_that_is_not_read_yet_is_waited_for(
 @pytest.mark.holds("F4")
 async def test_a_live_change_does_not_wait_for_the_pages_of_a_run(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(customer("1", parent="7"))
-    run = await bench.house.started()
-    await bench.house.page(run, "1", cursor="1")
+    run = await bench.harness.started()
+    await bench.harness.page(run, "1", cursor="1")
     await bench.change("1")
     assert await bench.once() == 1
     assert set(held(bench)) == {"1"}
@@ -137,10 +137,10 @@ async def test_sixty_children_of_parents_without_a_place_are_read_no_more_often_
     await bench.change(*sixty)
     await bench.work()
     asked, began = len(bench.shop.asked), trio.current_time()
-    run = await bench.house.started(mode)
+    run = await bench.harness.started(mode)
     for start in range(0, 60, 20):
         page = sixty[start : start + 20]
-        await bench.house.page(run, *page, cursor=page[-1] if start < 40 else None)
+        await bench.harness.page(run, *page, cursor=page[-1] if start < 40 else None)
         assert await bench.once(Lane.BACKFILL) == 20
     assert await bench.once(Lane.BACKFILL) == 0
     assert len(bench.shop.asked) - asked == 3, "one read of each page's"
@@ -314,8 +314,8 @@ async def test_a_parent_that_was_deleted_in_sparklayer_is_made_anew_before_its_c
     await put(bench, customer("1", parent="2"), customer("2"))
     bench.site.state.customers.remove("2")
     bench.shop.batch_size = 1
-    run = await bench.house.started("refresh")
-    await bench.house.page(run, "1", "2")
+    run = await bench.harness.started("refresh")
+    await bench.harness.page(run, "1", "2")
     await bench.once()
     assert await bench.issues() == {}, "that SparkLayer refuses the child is nobody's fault"
     await bench.work()

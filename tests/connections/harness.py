@@ -118,7 +118,7 @@ def link(name: str, store_name: str, key: str = "key-1", **more: Any) -> Connect
 
 
 @define
-class Town:
+class LifecycleHarness:
     """What there is of a daemon."""
 
     database: InlineDatabase
@@ -154,7 +154,7 @@ class Town:
         assert self.lifecycle.endpoints[stored.site].connection_id == stored.id
         return runner.context.connection
 
-    async def restarted(self, *registry: ConnectionSettings, app: bool = True) -> "Town":
+    async def restarted(self, *registry: ConnectionSettings, app: bool = True) -> "LifecycleHarness":
         """Return the daemon after a restart with these connections configured."""
         return await _open(self.database, self.shop, self.later, registry, app=app, knows=self.knows)
 
@@ -167,7 +167,7 @@ async def _open(
     *,
     app: bool,
     knows: Knows,
-) -> Town:
+) -> LifecycleHarness:
     platform = PlatformType(
         name="fake",
         label="Fake",
@@ -208,11 +208,13 @@ async def _open(
         knows=knows,
     )
     await lifecycle.open_all()
-    return Town(database, lifecycle, supervisor, teardown, shop, later, knows)
+    return LifecycleHarness(database, lifecycle, supervisor, teardown, shop, later, knows)
 
 
 @contextlib.asynccontextmanager
-async def open_town(*registry: ConnectionSettings, app: bool = True, knows: Knows = _knows_all) -> AsyncIterator[Town]:
+async def open_harness(
+    *registry: ConnectionSettings, app: bool = True, knows: Knows = _knows_all
+) -> AsyncIterator[LifecycleHarness]:
     """Start a daemon with an empty database; SparkLayer `knows` keys."""
     database = InlineDatabase()
     yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows)

@@ -25,7 +25,7 @@ QUOTA = 150
 
 
 @frozen(kw_only=True)
-class House:
+class Bench:
     """A store, its API and its site."""
 
     store: Store
@@ -72,15 +72,15 @@ class _Sites(Faults):
 
 
 @frozen(kw_only=True)
-class Street:
-    """The houses, in order."""
+class Neighbours:
+    """The harnesses, in order."""
 
-    houses: list[House] = field(factory=list)
+    harnesses: list[Bench] = field(factory=list)
 
 
 @contextlib.asynccontextmanager
-async def open_street(stores: Sequence[Store], quota: int | None = QUOTA) -> AsyncIterator[Street]:
-    """Serve a house for each of the stores."""
+async def open_neighbours(stores: Sequence[Store], quota: int | None = QUOTA) -> AsyncIterator[Neighbours]:
+    """Serve a harness for each of the stores."""
     async with contextlib.AsyncExitStack() as stack:
         listeners, url = await stack.enter_async_context(listening("127.0.0.1", 0))
         doors = [await stack.enter_async_context(listening("127.0.0.1", 0)) for _ in stores]
@@ -88,16 +88,16 @@ async def open_street(stores: Sequence[Store], quota: int | None = QUOTA) -> Asy
         nursery = await stack.enter_async_context(trio.open_nursery())
         sites = [SparkLayer(SparkLayerOptions(site_id=f"site-{number}"), url) for number in range(len(stores))]
         nursery.start_soon(serve, _Sites({site.site_id: site for site in sites}), listeners)
-        street = Street()
+        neighbours = Neighbours()
         for site, store, (door, shop_url) in zip(sites, stores, doors, strict=True):
             options = BigCommerceOptions(store_hash=site.site_id, quota=quota)
             shop = BigCommerce(store, options, shop_url, nursery)
             nursery.start_soon(serve, shop, door)
-            street.houses.append(House(store=store, shop=shop, site=site))
+            neighbours.harnesses.append(Bench(store=store, shop=shop, site=site))
         try:
-            yield street
+            yield neighbours
         finally:
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
-                for house in street.houses:
-                    await house.shop.webhooks.aclose()
+                for harness in neighbours.harnesses:
+                    await harness.shop.webhooks.aclose()

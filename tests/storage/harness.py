@@ -1,10 +1,10 @@
 """One connection in a database, with its operations in few words. What is asked of it is asked of the real storage.
 
-    house = await House.build(InlineDatabase())
-    await house.record("1", now=5.0)
-    [claim] = await house.claim(now=6.0)
-    await house.settle(done=[Done(claim=claim)])
-    assert await house.rows() == {}
+    harness = await StorageHarness.build(InlineDatabase())
+    await harness.record("1", now=5.0)
+    [claim] = await harness.claim(now=6.0)
+    await harness.settle(done=[Done(claim=claim)])
+    assert await harness.rows() == {}
 
 Times are small numbers of seconds, ids are short texts.
 """
@@ -46,7 +46,7 @@ def row(external_id: str, fingerprint: bytes | None = b"equal") -> Row:
 
 
 @frozen
-class House:
+class StorageHarness:
     """A connection, and what is done for it."""
 
     storage: Storage
@@ -55,7 +55,7 @@ class House:
     kind: Kind = Kind.PRODUCTS
 
     @classmethod
-    async def build(cls, storage: Storage, site: str = "shop") -> "House":
+    async def build(cls, storage: Storage, site: str = "shop") -> "StorageHarness":
         """Adopt a connection."""
         pending = Adopt(site=Site("test", site), platform="fake", encrypted=b"", now=0.0)
         stored = await storage.write(connections.adopt, pending)
@@ -196,4 +196,4 @@ def _raw(conn: Connection, calls: Sequence[str]) -> list[None]:
 
 
 TABLES = outbox_table.metadata.tables
-Operation = Callable[[House], Any]
+Operation = Callable[[StorageHarness], Any]

@@ -21,7 +21,7 @@ REFUSED = 503
 
 
 @define(eq=False, kw_only=True)
-class Post:
+class WebhookDelivery:
     """See the module. `accepted` is told the body of each webhook that was answered 2xx, and when it was handed in."""
 
     life: Callable[[], Life | None]
@@ -36,7 +36,7 @@ class Post:
     twice: float = 0.1
     lost: int = field(default=0)
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def delivery(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """Bring one webhook; return the daemon's answer. Raises Unanswered."""
         if self.chance.random() < self.losing:
             self.lost += 1

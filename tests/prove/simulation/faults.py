@@ -71,7 +71,7 @@ DRIZZLE = 0.02
 
 
 @define(eq=False)
-class Weather:
+class FaultPlan:
     """The weather between the daemon and both sides."""
 
     chance: random.Random

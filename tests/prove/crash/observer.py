@@ -17,7 +17,7 @@ import msgspec
 from attrs import define, field
 
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import House
+from tests.e2e.harness import ProcessHarness
 from tests.prove.crash.merchant import Entity, Merchant
 
 WAITING = "SELECT kind, external_id FROM outbox UNION SELECT kind, external_id FROM waiters"
@@ -29,10 +29,10 @@ _LINE = re.compile(
 
 
 @define(eq=False)
-class Witness:
+class Observer:
     """Looks at both sides and into the database; what it finds wrong stands in `complaints`."""
 
-    house: House
+    harness: ProcessHarness
     merchant: Merchant
     complaints: list[str] = field(factory=list)
     closings: int = 0
@@ -44,18 +44,18 @@ class Witness:
     def watch(self) -> None:
         """Look at every full sync's end, and learn what belongs to what, from now on."""
         self._look_up()
-        self.house.store.listen(lambda _: self._look_up())
-        self.house.site.faults.add("PATCH */sync-log/*", self._look, after_effect=True)
+        self.harness.store.listen(lambda _: self._look_up())
+        self.harness.site.faults.add("PATCH */sync-log/*", self._look, after_effect=True)
 
     def unequal(self, concerns: Callable[[Entity], bool]) -> list[str]:
         """Return what SparkLayer holds otherwise than the store, if `concerns` all who may have to do with it."""
-        return [context for context in self.house.unequal if all(concerns(one) for one in self._entities(context))]
+        return [context for context in self.harness.unequal if all(concerns(one) for one in self._entities(context))]
 
     def lost(self, folder: Path) -> list[str]:
         """Return what nobody will bring to SparkLayer any more: acknowledged, not there, and not in the database."""
         diary = self.merchant.diary
-        diary.read(self.house.shop.webhooks.attempts)
-        waiting = _waiting(self.house.process.database, folder)
+        diary.read(self.harness.shop.webhooks.attempts)
+        waiting = _waiting(self.harness.process.database, folder)
         return self.unequal(lambda one: diary.settled(one) and one not in waiting)
 
     async def _look(self, request: Request, response: Response | None) -> None:
@@ -64,7 +64,7 @@ class Witness:
             return
         self.closings += 1
         kind = request.path.rpartition("/")[2]
-        log = self.house.state.sync_log.logs["bigcommerce", kind]
+        log = self.harness.state.sync_log.logs["bigcommerce", kind]
         began, ended = map(datetime.fromisoformat, (log.started_full_sync, log.last_full_sync))
         early = self.unequal(lambda one: one[0] == kind and self._rests_since(one, began.timestamp()))
         self.complaints += [f"the full sync of {kind} was told to be over although {context}" for context in early]
@@ -79,7 +79,7 @@ class Witness:
         return self.merchant.diary.edited_before(entity, moment) and entity not in self.merchant.contested
 
     def _look_up(self) -> None:
-        store = self.house.store
+        store = self.harness.store
         for variant in store.variants():
             for name in (variant.sku, str(variant.id)):
                 self._products.setdefault(name, set()).add(str(variant.product_id))

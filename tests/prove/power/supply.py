@@ -20,7 +20,7 @@ ENDINGS = ("", "-wal", "-shm", "-journal")
 
 
 @define(eq=False)
-class Mains:
+class PowerSupply:
     """The power of the machine; its disk is known as long as every life is recorded into `trace`."""
 
     loop: Loop
@@ -36,7 +36,7 @@ class Mains:
             for event in read_trace(self.trace):
                 self.disk.apply(event)
             self.trace.unlink()
-        database = self.loop.house.process.database
+        database = self.loop.harness.process.database
         files = [database.with_name(database.name + ending) for ending in ENDINGS]
         for file in files:
             file.unlink(missing_ok=True)
@@ -45,16 +45,16 @@ class Mains:
 
 
 @asynccontextmanager
-async def open_mains(folder: Path, chance: random.Random, level: str) -> AsyncIterator[Mains]:
+async def open_supply(folder: Path, chance: random.Random, level: str) -> AsyncIterator[PowerSupply]:
     """Open a crash loop whose lives are recorded, with a database at a level of `synchronous`."""
     async with open_loop(folder, chance) as loop:
-        mains = Mains(loop, folder / "trace")
-        loop.entry = ("tests.prove.power.recorder", str(mains.trace), level)
-        yield mains
+        supply = PowerSupply(loop, folder / "trace")
+        loop.entry = ("tests.prove.power.recorder", str(supply.trace), level)
+        yield supply
 
 
-async def lose_power_often(mains: Mains, times: int) -> None:
+async def lose_power_often(supply: PowerSupply, times: int) -> None:
     """Cut the power so many times; left in peace after each, the next daemon must end with both sides equal."""
     for _ in range(times):
-        await mains.fail()
-        await mains.loop.drain()
+        await supply.fail()
+        await supply.loop.drain()

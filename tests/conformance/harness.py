@@ -53,7 +53,7 @@ class WatchedShelf(MemoryAdapterState):
 
 
 @define(eq=False)
-class House:
+class ReaderHarness:
     """What a promise is tried on. `wrap` and `wrap_reader` put a broken adapter in front of the real one."""
 
     kit: Kit
@@ -148,9 +148,9 @@ async def soon(call: Awaitable[T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def open_house(kit: Kit, wrap: Wrap = same, wrap_reader: Wrap = same) -> AsyncIterator[House]:
+async def open_harness(kit: Kit, wrap: Wrap = same, wrap_reader: Wrap = same) -> AsyncIterator[ReaderHarness]:
     """Open a stand-in and connect to it."""
     async with kit.open() as stand:
-        house = House(kit, stand, wrap, wrap_reader)
-        yield house
-        await house.shop.aclose()
+        harness = ReaderHarness(kit, stand, wrap, wrap_reader)
+        yield harness
+        await harness.shop.aclose()

@@ -1,8 +1,8 @@
-"""Many stores with a site each, and the one daemon between them: houses that share a process.
+"""Many stores with a site each, and the one daemon between them: harnesses that share a process.
 
 async with open_row(folder, [synthetic(3), synthetic(3)]) as row:    # the sites test/site-0, test/site-1
     await row.in_step()          # the full syncs of the start are over, nothing waits, all sides agree
-    row.houses[1].store.set_title(1, "New")
+    row.harnesses[1].store.set_title(1, "New")
     await row.webhook(0, 17)     # a webhook of a product, sent by hand to a connection
     await row.waiting(0)         # how many products wait in the outbox of a connection
 """
@@ -16,27 +16,27 @@ from typing import Any
 import trio
 from attrs import frozen
 
-from benchmarks.street import open_street
+from benchmarks.neighbours import open_neighbours
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox import Sandbox, Store
-from tests.e2e.harness import House
+from tests.e2e.harness import ProcessHarness
 from tests.e2e.process import GLANCE, TIMEOUT, WEBHOOK_SECRET, Process, free_port, settings
 
 
 @frozen(kw_only=True)
-class Row:
-    """The houses in the order of their stores, and their process."""
+class ConnectionRow:
+    """The harnesses in the order of their stores, and their process."""
 
-    houses: Sequence[House]
+    harnesses: Sequence[ProcessHarness]
     process: Process
 
     async def in_step(self) -> None:
         """Wait for the ends of the start's full syncs, and until nothing waits; every site then equals its store."""
-        for house in self.houses:
-            await house.hooked()
+        for harness in self.harnesses:
+            await harness.hooked()
         await self.until_all(_at_rest)
-        for house in self.houses:
-            house.assert_equal()
+        for harness in self.harnesses:
+            harness.assert_equal()
 
     async def until_all(self, holds: Callable[[dict[str, Any]], bool]) -> None:
         """Wait until `holds` of the status of every kind of every connection."""
@@ -46,7 +46,7 @@ class Row:
 
     async def waiting(self, number: int) -> int:
         """Return how many live changes of products wait for a connection."""
-        site = f"test/{self.houses[number].site.site_id}"
+        site = f"test/{self.harnesses[number].site.site_id}"
         [one] = [one for one in await self._status() if one["site"] == site]
         return int(one["kinds"]["products"]["outbox"]["live"])
 
@@ -54,7 +54,7 @@ class Row:
         """Send a connection a webhook, with the secret header only, and see it acknowledged."""
         body = json.dumps({"scope": "store/product/updated", "data": {"type": "product", "id": product_id}})
         headers = {SECRET_HEADER: WEBHOOK_SECRET, "Content-Type": "application/json"}
-        path = f"/webhooks/test/{self.houses[number].site.site_id}"
+        path = f"/webhooks/test/{self.harnesses[number].site.site_id}"
         (await self.process.request("POST", path, content=body, headers=headers)).raise_for_status()
 
     async def _status(self) -> list[dict[str, Any]]:
@@ -68,10 +68,12 @@ def _at_rest(kind: dict[str, Any]) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def open_row(folder: Path, stores: Sequence[Store]) -> AsyncIterator[Row]:
+async def open_connection_row(folder: Path, stores: Sequence[Store]) -> AsyncIterator[ConnectionRow]:
     """Serve the stores and their sites, and start the daemon between them."""
-    async with open_street(stores, quota=None) as street:
-        sandboxes = [Sandbox(store=one.store, bigcommerce=one.shop, sparklayer=one.site) for one in street.houses]
+    async with open_neighbours(stores, quota=None) as neighbours:
+        sandboxes = [
+            Sandbox(store=one.store, bigcommerce=one.shop, sparklayer=one.site) for one in neighbours.harnesses
+        ]
         port = free_port()
         texts = [
             settings(sandbox, port, folder / "ignite-sync.db").partition("[[connections]]") for sandbox in sandboxes
@@ -79,7 +81,9 @@ async def open_row(folder: Path, stores: Sequence[Store]) -> AsyncIterator[Row]:
         text = texts[0][0] + "".join(head + section for _, head, section in texts)
         async with Process(folder, text, port) as process:
             await process.start()
-            yield Row(
-                houses=[House(sandbox=one, process=process, called=trio.lowlevel.ParkingLot()) for one in sandboxes],
+            yield ConnectionRow(
+                harnesses=[
+                    ProcessHarness(sandbox=one, process=process, called=trio.lowlevel.ParkingLot()) for one in sandboxes
+                ],
                 process=process,
             )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from daemon.model import Kind, Problem
+from daemon.model import Issue, Kind
 
 MOST_LISTED = 10
 """Problems of one code that an issue lists; of more of them only the number."""
@@ -43,7 +43,7 @@ class Entry:
     at: tuple[Kind, ...]
 
 
-class Trouble(enum.Enum):
+class IssueType(enum.Enum):
     """Every entry by its name, which in lower case is its code."""
 
     VARIANT_WITHOUT_SKU = Entry(
@@ -270,20 +270,20 @@ class Trouble(enum.Enum):
         at=(Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS, Kind.STORE),
     )
 
-    def problem(self, **words: object) -> Problem:
+    def issue(self, **words: object) -> Issue:
         """Return the problem in words for the merchant."""
         quoted = {name: shortened(word) if isinstance(word, str) else word for name, word in words.items()}
         told = " ".join(part.format(**quoted) for part in (self.value.message, self.value.remedy))
-        return Problem(code=self.name.lower(), message=told)
+        return Issue(code=self.name.lower(), message=told)
 
 
-UNREAD = frozenset(trouble.name.lower() for trouble in (Trouble.FIELD_UNREADABLE, Trouble.NOT_SHOWN))
+UNREAD = frozenset(trouble.name.lower() for trouble in (IssueType.FIELD_UNREADABLE, IssueType.NOT_SHOWN))
 """The codes of the troubles of entities of which SparkLayer keeps what it has, whatever that is."""
 
 
-def refused(words: str) -> Problem:
+def refused(words: str) -> Issue:
     """SparkLayer does not take the entity as it is; these are its words."""
-    return Trouble.REFUSED_BY_SPARKLAYER.problem(words=words.rstrip(" ."))
+    return IssueType.REFUSED_BY_SPARKLAYER.issue(words=words.rstrip(" ."))
 
 
 def shortened(text: str) -> str:
@@ -292,24 +292,24 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_WORD else f"{text[:head]} … {text[head + 3 - LONGEST_WORD :]}"
 
 
-def bounded(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+def bounded(issues: Sequence[Issue]) -> tuple[Issue, ...]:
     """Return what an issue lists of its problems, in their order, then how many more there are of each code.
 
     A product can have hundreds of variants, each with problems of its own. The first of every code is listed.
     """
     of_code: dict[str, list[int]] = defaultdict(list)
-    for place, problem in enumerate(problems):
-        of_code[problem.code].append(place)
+    for place, issue in enumerate(issues):
+        of_code[issue.code].append(place)
     listed = {places[0] for places in of_code.values()}
-    room = MOST_CHARACTERS - sum(len(problems[place].message) for place in listed)
+    room = MOST_CHARACTERS - sum(len(issues[place].message) for place in listed)
     for rank in range(1, MOST_LISTED):
         for places in of_code.values():
-            if rank < len(places) and (room := room - len(problems[places[rank]].message)) >= 0:
+            if rank < len(places) and (room := room - len(issues[places[rank]].message)) >= 0:
                 listed.add(places[rank])
     more = {code: len(places) - len(listed.intersection(places)) for code, places in of_code.items()}
     return (
-        *(problems[place] for place in sorted(listed)),
-        *(Problem(code=code, message=_and_more(code, number)) for code, number in more.items() if number),
+        *(issues[place] for place in sorted(listed)),
+        *(Issue(code=code, message=_and_more(code, number)) for code, number in more.items() if number),
     )
 
 

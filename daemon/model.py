@@ -349,7 +349,7 @@ V = TypeVar("V", Product, Customer, Order, StoreFacts)
 
 
 @frozen(kw_only=True)
-class Problem:
+class Issue:
     """One thing the merchant must fix at an entity; `message` names it and says how."""
 
     code: str
@@ -366,7 +366,7 @@ class Mapped(Generic[V]):
     """
 
     value: V | None
-    problems: tuple[Problem, ...] = ()
+    issues: tuple[Issue, ...] = ()
     name: str = ""
     url: str = ""
     reasons: tuple[str, ...] = ()

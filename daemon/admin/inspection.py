@@ -16,7 +16,7 @@ from daemon.engine.lookup import find
 from daemon.engine.runner import ConnectionRunner
 from daemon.errors import Failure
 from daemon.issues import bounded
-from daemon.model import ExternalId, Kind, Problem
+from daemon.model import ExternalId, Issue, Kind
 from daemon.storage import issues as issue_table
 from daemon.storage import noted as noted_table
 from daemon.storage import parked as parked_table
@@ -113,7 +113,7 @@ async def explain(stored: Stored, runner: ConnectionRunner, kind: Kind, external
         trouble=trouble,
         noted=noted,
         error=str(context.vault.decrypt(noted.change.encrypted)) if noted.change and noted.change.encrypted else "",
-        issue=[Problem(code=code, message=message) for code, message in content["problems"]],
+        issue=[Issue(code=code, message=message) for code, message in content["problems"]],
         blocked=None if blocked is None else f"{blocked.side.value}: {blocked.reason}",
     )
     return {
@@ -133,7 +133,7 @@ def _sides(told: Explanation | None) -> dict[str, Any]:
         "name": mapped.name,
         "url": mapped.url,
         "value": msgspec.to_builtins(mapped.value, str_keys=True),
-        "problems": [{"code": problem.code, "message": problem.message} for problem in bounded(mapped.problems)],
+        "problems": [{"code": problem.code, "message": problem.message} for problem in bounded(mapped.issues)],
     }
     return {
         "belongs_to": told and told.belongs_to,

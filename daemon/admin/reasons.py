@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from attrs import frozen
 
 from daemon.engine.explanation import Explanation
-from daemon.model import Kind, Problem
+from daemon.model import Issue, Kind
 from daemon.storage.noted import Change, Noted
 
 NOUNS: Mapping[Kind, str] = {
@@ -45,7 +45,7 @@ class Case:
     trouble: str | None
     noted: Noted
     error: str = ""
-    issue: Sequence[Problem] = ()
+    issue: Sequence[Issue] = ()
     blocked: str | None = None
 
 
@@ -98,7 +98,7 @@ def _waiting(case: Case, change: Change, place: str) -> Reason:
 def _content(case: Case) -> Iterator[Reason]:
     """Yield what follows from what the store says."""
     told = case.told
-    problems = case.issue if told is None or told.mapped is None else (*told.mapped.problems, *case.issue)
+    issues = case.issue if told is None or told.mapped is None else (*told.mapped.issues, *case.issue)
     if told is not None and told.belongs_to:
         yield Reason("belongs_to", f"It belongs to {told.belongs_to}, which is looked at instead.")
     elif told is not None and told.gone:
@@ -106,10 +106,10 @@ def _content(case: Case) -> Iterator[Reason]:
     elif told is not None and told.mapped is not None:
         code = "excluded" if told.mapped.value is None else "hidden"
         yield from (Reason(code, text) for text in told.mapped.reasons)
-        if told.mapped.value is None and not told.mapped.reasons and not problems:
+        if told.mapped.value is None and not told.mapped.reasons and not issues:
             yield Reason("excluded", f"{case.platform} has it, but it must not be in SparkLayer.")
     if told is None or not told.gone:
-        yield from (Reason("must_fix", text) for text in dict.fromkeys(one.message for one in problems))
+        yield from (Reason("must_fix", text) for text in dict.fromkeys(one.message for one in issues))
     if told is not None and case.trouble is None:
         yield from _difference(case, told)
 

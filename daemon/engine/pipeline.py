@@ -21,8 +21,8 @@ from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.stragglers import work_off
 from daemon.engine.verdict import Verdict
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
-from daemon.issues import Trouble, bounded, shortened
-from daemon.model import ExternalId, Lane, Mapped, Problem, Result, StoreFacts, VariantId
+from daemon.issues import IssueType, bounded, shortened
+from daemon.model import ExternalId, Issue, Lane, Mapped, Result, StoreFacts, VariantId
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
@@ -157,7 +157,7 @@ class Pipeline:
         batch.mapped[external_id] = mapped
         if entity is None:
             batch.gone.add(external_id)
-        if mapped.value is None and mapped.problems:
+        if mapped.value is None and mapped.issues:
             # What cannot be told as it is now is no reason to take away what was told before.
             batch.verdicts[external_id] = Verdict(outcome="rejected")
 
@@ -213,8 +213,8 @@ class Pipeline:
         batch.verdicts[external_id] = Verdict(outcome="rejected")
         if self._writer.partial and not known:
             return
-        problem = Trouble.NOT_SHOWN.problem(platform=context.platform_type.label, words=str(error).rstrip(" ."))
-        batch.mapped[external_id] = Mapped(value=None, problems=(problem,), name=external_id)
+        issue = IssueType.NOT_SHOWN.issue(platform=context.platform_type.label, words=str(error).rstrip(" ."))
+        batch.mapped[external_id] = Mapped(value=None, issues=(issue,), name=external_id)
 
     def _longest_read(self, batch: Batch, wanted: Sequence[ExternalId]) -> float:
         """Return how many seconds a few live changes are waited for together, before each of them is read alone.
@@ -336,7 +336,7 @@ class Pipeline:
             claim=batch.claims[external_id],
             row=verdict.row,
             forget=verdict.outcome == "removed",
-            issue=self._issue(mapped, (*mapped.problems, *verdict.problems)) if mapped else None,
+            issue=self._issue(mapped, (*mapped.issues, *verdict.issues)) if mapped else None,
             released=sorted(verdict.released),
             waits_for=sorted(verdict.waits_for),
             awaits=sorted(verdict.awaits),
@@ -373,10 +373,10 @@ class Pipeline:
             awaits=sorted(verdict.awaits),
         )
 
-    def _issue(self, mapped: Mapped[Any], problems: Sequence[Problem]) -> IssueRow | None:
-        if not problems:
+    def _issue(self, mapped: Mapped[Any], issues: Sequence[Issue]) -> IssueRow | None:
+        if not issues:
             return None
-        listed = [[problem.code, problem.message] for problem in bounded(problems)]
+        listed = [[issue.code, issue.message] for issue in bounded(issues)]
         issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
         return IssueRow(self._context.fingerprint(issue), self._context.vault.encrypt(issue))
 

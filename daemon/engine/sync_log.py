@@ -121,14 +121,14 @@ class SyncLogWriter:
         for external_id, _, encrypted in rows:
             issue = self._context.vault.decrypt(encrypted)
             assert isinstance(issue, dict)  # encrypted by the pipeline
-            problems = issue["problems"]
+            issues = issue["problems"]
             errors.append(
                 SyncError(
                     external_id=external_id,
                     external_url=issue["url"],
                     visible_id=issue["name"],
-                    title=title(problems[0][0]),
-                    message=" ".join(message for _, message in problems),
+                    title=title(issues[0][0]),
+                    message=" ".join(message for _, message in issues),
                 )
             )
         return errors

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from daemon.model import ExternalId, Key, Problem, Result
+from daemon.model import ExternalId, Issue, Key, Result
 from daemon.storage.ledger import Row
 
 
@@ -17,7 +17,7 @@ class Verdict:
 
     outcome: Result
     failure: Exception | None = None
-    problems: tuple[Problem, ...] = ()
+    issues: tuple[Issue, ...] = ()
     row: Row | None = None
     released: frozenset[Key] = frozenset()
     waits_for: frozenset[Key] = frozenset()

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.admin.reasons import Case, reasons
 from daemon.engine.explanation import Explanation, Step
-from daemon.model import ExternalId, Kind, Mapped, Problem
+from daemon.model import ExternalId, Issue, Kind, Mapped
 from daemon.storage.ledger import Row
 from daemon.storage.noted import Change, Noted
 from daemon.storage.removals import WHOLE, Shown
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.holds("O5")
 ONE = ExternalId("1")
 ROW = Row(ONE, b"digest", b"")
 STEP = Step("PATCH it", "it differs")
-PROBLEM = Problem(code="variant_without_sku", message="It has no SKU. Give it one.")
+PROBLEM = Issue(code="variant_without_sku", message="It has no SKU. Give it one.")
 THERE: Mapped[Any] = Mapped(value="value")
 HELD = Shown(external_id=ONE, variant=WHOLE, cause="deleted", since=0.0, encrypted=None)
 PENDING = Change(state="pending", attempts=3, since=0.0, due_at=60.0, run=7)
@@ -52,7 +52,7 @@ CASES: dict[str, tuple[Case, list[str]]] = {
     "not for SparkLayer, nobody says why": (case(Explanation(mapped=Mapped(value=None), row=None)), ["excluded"]),
     "hidden": (case(Explanation(mapped=Mapped(value="v", reasons=("Hidden.",)), row=ROW)), ["hidden", "in_sync"]),
     "to be fixed": (
-        case(Explanation(mapped=Mapped(value=None, problems=(PROBLEM,)), row=None)),
+        case(Explanation(mapped=Mapped(value=None, issues=(PROBLEM,)), row=None)),
         ["must_fix"],
     ),
     "refused by SparkLayer": (case(SYNCED, issue=[PROBLEM, PROBLEM]), ["must_fix", "in_sync"]),

@@ -38,12 +38,12 @@ from daemon.model import (
     Connection,
     Customer,
     ExternalId,
+    Issue,
     Kind,
     Lane,
     Mapped,
     Option,
     Order,
-    Problem,
     Product,
     Secret,
     Sku,
@@ -123,7 +123,7 @@ class Shop:
         self.products: dict[str, Any] = {}
         self.unmanaged: dict[str, str] = {}
         """Ids that stand for something that belongs to a product, with the product's."""
-        self.problems: dict[str, tuple[Problem, ...]] = {}
+        self.issues: dict[str, tuple[Issue, ...]] = {}
         self.left_out: set[str] = set()
         self.excluded: set[str] = set()
         """Entities that must not be in SparkLayer."""
@@ -191,9 +191,9 @@ class Shop:
     def map(self, _kind: Kind, entity: Entity, _facts: StoreFacts) -> Mapped[Any]:
         if entity.external_id in self.broken:
             raise ZeroDivisionError("a bug in the mapping")
-        problems = self.problems.get(entity.external_id, ())
+        issues = self.issues.get(entity.external_id, ())
         value = None if entity.external_id in self.excluded else entity.content
-        return Mapped(value=value, problems=problems, name=f"N{entity.external_id}", url="https://shop.test")
+        return Mapped(value=value, issues=issues, name=f"N{entity.external_id}", url="https://shop.test")
 
     async def find(self, _kind: Kind, text: str) -> Sequence[Match]:
         await self._called("find")

@@ -12,7 +12,7 @@ from daemon.admin.status import connection_status
 from daemon.engine.actor import Actor
 from daemon.engine.explanation import HELD, Step
 from daemon.engine.full_sync import FullSyncs
-from daemon.model import ExternalId, Kind, Problem
+from daemon.model import ExternalId, Issue, Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import connections
 from tests.engine import losses
@@ -63,8 +63,8 @@ async def test_what_is_held_stays_so_while_the_store_tells_of_it_oddly(
         losses.exclude(bench, GOING)
         await losses.go(bench, syncs, "live", GOING)
         there = losses.there(bench)
-        odd = Problem(code="odd", message="An odd value.")
-        bench.shop.problems = dict.fromkeys(GOING[:30], (odd,))
+        odd = Issue(code="odd", message="An odd value.")
+        bench.shop.issues = dict.fromkeys(GOING[:30], (odd,))
         await losses.go(bench, syncs, way, GOING[:30])
         assert [one["id"] for one in await losses.held(bench)] == GOING
         assert losses.there(bench) == there

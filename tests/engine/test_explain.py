@@ -4,7 +4,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE, Step
-from daemon.model import ExternalId, Kind, Problem, Stock
+from daemon.model import ExternalId, Issue, Kind, Stock
 from daemon.sandbox.faults import reset
 from tests.engine.fakes import Bench, open_bench, product
 from tests.engine.writers.customers.people import customer
@@ -46,9 +46,9 @@ async def test_of_a_product(autojump_clock: MockClock, bench: Bench) -> None:
 
 
 async def test_of_what_has_problems_or_belongs_to_another(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.shop.products["1"], bench.shop.problems["1"] = None, (Problem(code="a", message="b"),)
+    bench.shop.products["1"], bench.shop.issues["1"] = None, (Issue(code="a", message="b"),)
     told = await bench.pipeline.explain(ONE)
-    assert (told.steps, told.mapped and told.mapped.problems) == ((), bench.shop.problems["1"])
+    assert (told.steps, told.mapped and told.mapped.issues) == ((), bench.shop.issues["1"])
     bench.shop.unmanaged["x:1"] = "7"
     assert (await bench.pipeline.explain(ExternalId("x:1"))).belongs_to == "7"
 

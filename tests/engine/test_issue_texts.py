@@ -8,7 +8,7 @@ from daemon.admin import inspection
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.issues import MOST_LISTED, Trouble
+from daemon.issues import MOST_LISTED, IssueType
 from daemon.model import Kind
 from daemon.storage import connections
 from tests.engine.fakes import Bench, open_bench
@@ -19,17 +19,17 @@ pytestmark = pytest.mark.holds("D8")
 PLATFORM = "Fake"
 WRONG = {
     Kind.PRODUCTS: (
-        [Trouble.VARIANT_WITHOUT_SKU.problem(platform=PLATFORM, variant=f"Red (id {n})") for n in range(600)],
-        [Trouble.OPTION_REPEATED.problem(platform=PLATFORM, variant=f"Red (id {n})", option="A") for n in range(600)],
-        [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=f"variants[{n}].price") for n in range(600)],
+        [IssueType.VARIANT_WITHOUT_SKU.issue(platform=PLATFORM, variant=f"Red (id {n})") for n in range(600)],
+        [IssueType.OPTION_REPEATED.issue(platform=PLATFORM, variant=f"Red (id {n})", option="A") for n in range(600)],
+        [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=f"variants[{n}].price") for n in range(600)],
     ),
     Kind.CUSTOMERS: (
-        [Trouble.ADDRESS_CITY_EMPTY.problem(platform=PLATFORM, address=n) for n in range(600)],
-        [Trouble.ATTRIBUTE_UNREADABLE.problem(platform=PLATFORM, name=n, owner="A", expected="B") for n in range(600)],
+        [IssueType.ADDRESS_CITY_EMPTY.issue(platform=PLATFORM, address=n) for n in range(600)],
+        [IssueType.ATTRIBUTE_UNREADABLE.issue(platform=PLATFORM, name=n, owner="A", expected="B") for n in range(600)],
     ),
     Kind.ORDERS: (
-        [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, context=f"Mug {n}") for n in range(600)],
-        [Trouble.ORDER_AMOUNT_UNUSABLE.problem(platform=PLATFORM, field=f"Mug {n}: quantity") for n in range(600)],
+        [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, context=f"Mug {n}") for n in range(600)],
+        [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=f"Mug {n}: quantity") for n in range(600)],
     ),
 }
 CASES = [(kind, part) for kind in KINDS for part in range(len(WRONG[kind]))]
@@ -51,7 +51,7 @@ async def _told(bench: Bench) -> list[str]:
 async def test_hundreds_of_parts_that_are_wrong(autojump_clock: MockClock, kind: Kind, part: int) -> None:
     async with open_bench(kind=kind) as bench:
         bench.shop.put(entity(kind, 1))
-        bench.shop.problems = {"1": tuple(WRONG[kind][part])}
+        bench.shop.issues = {"1": tuple(WRONG[kind][part])}
         told = await _told(bench)
         [stored] = await bench.context.storage.read(connections.everyone)
         [issue] = await inspection.open_issues(bench.context.storage, bench.context.vault, stored, [kind])

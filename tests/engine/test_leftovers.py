@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.model import Kind, Problem
+from daemon.model import Issue, Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import leftovers
 from daemon.storage.tables import metadata
@@ -195,16 +195,16 @@ async def test_few_among_many_go_by_themselves(autojump_clock: MockClock) -> Non
         assert await losses.held(bench) == []
 
 
-UNREADABLE = Problem(code="field_unreadable", message="An odd value.")
+UNREADABLE = Issue(code="field_unreadable", message="An odd value.")
 
 
 async def test_while_a_product_cannot_be_read_any_sku_may_be_its(autojump_clock: MockClock) -> None:
     async with lost() as bench, running(bench):
-        bench.shop.problems["5"] = (UNREADABLE,)
+        bench.shop.issues["5"] = (UNREADABLE,)
         bench.shop.excluded.add("5")
         await settled(bench)
         assert bench.prices().keys() == skus(range(1, 7))
-        del bench.shop.problems["5"]
+        del bench.shop.issues["5"]
         bench.shop.excluded.clear()
         await bench.change("5")
         await trio.sleep(120)
@@ -227,7 +227,7 @@ async def test_a_product_that_fails_is_waited_for(autojump_clock: MockClock) -> 
 async def test_a_product_with_an_issue_of_another_sort_is_not_waited_for(autojump_clock: MockClock) -> None:
     async with lost() as bench, running(bench):
         bench.shop.put(product("9", {}))
-        bench.shop.problems["9"] = (Problem(code="variant_without_sku", message="It has no SKU."),)
+        bench.shop.issues["9"] = (Issue(code="variant_without_sku", message="It has no SKU."),)
         await settled(bench)
         assert bench.prices().keys() == skus(range(1, 7), 2)
 

@@ -7,12 +7,12 @@ from trio.testing import MockClock
 
 from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
 from daemon.errors import Blocked, Retry, Side
-from daemon.model import Kind, Lane, Problem, Stock
+from daemon.model import Issue, Kind, Lane, Stock
 from daemon.sandbox.faults import answer, reset
 from daemon.storage.settle import Again
 from tests.engine.fakes import EPOCH, Bench, product
 
-NO_SKU = Problem(code="variant_without_sku", message="Variant 12 has no SKU.")
+NO_SKU = Issue(code="variant_without_sku", message="Variant 12 has no SKU.")
 REVOKED = Blocked("no longer", reason="credentials", side=Side.PLATFORM)
 
 
@@ -90,12 +90,12 @@ async def test_absence_from_a_list_proves_nothing(autojump_clock: MockClock, ben
 
 async def test_problems_become_one_issue_and_the_rest_arrives(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
-    bench.shop.problems["1"] = (NO_SKU, NO_SKU)
+    bench.shop.issues["1"] = (NO_SKU, NO_SKU)
     await bench.change("1")
     await bench.work()
     assert bench.skus() == {"A": "1"}
     assert await bench.issues() == {"1": [NO_SKU.code, NO_SKU.code]}
-    bench.shop.problems.clear()
+    bench.shop.issues.clear()
     await bench.change("1")
     await bench.work()
     assert await bench.issues() == {}

@@ -13,7 +13,7 @@ from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sweep import DAY, Sweep
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.model import Customer, Kind, Lane, Order, Problem, Product
+from daemon.model import Customer, Issue, Kind, Lane, Order, Product
 from daemon.sandbox.faults import answer
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
 from tests.engine.writers.customers.people import customer
@@ -69,7 +69,7 @@ async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
     async with open_bench(kind=kind) as bench:
         bench.shop.put(*(entity(kind, number) for number in (8, 9, *(() if all_of_it else (1, 2)))))
         bench.shop.excluded, bench.shop.broken = {"9"}, {"8"}
-        bench.shop.problems = {"9": (Problem(code=CODE, message="It is wrong."),)}
+        bench.shop.issues = {"9": (Issue(code=CODE, message="It is wrong."),)}
         async with working(bench) as runs:
             await ended(bench, 4 * 3600)
             assert await bench.issues() == {"9": [CODE]}

@@ -9,13 +9,13 @@ from trio.testing import MockClock
 
 from daemon.engine.sync_log import PATCH_EVERY, SyncLogWriter
 from daemon.errors import Side
-from daemon.model import Kind, Lane, Problem
+from daemon.model import Issue, Kind, Lane
 from daemon.sandbox.faults import answer, call
 from tests.engine.fakes import EPOCH, Bench, product
 
 PATCHES = "PATCH */sync-log/*"
 PUTS = "PUT */sync-log/*"
-BAD = Problem(code="variant_without_sku", message="Variant 12 has no SKU.")
+BAD = Issue(code="variant_without_sku", message="Variant 12 has no SKU.")
 
 
 @contextlib.asynccontextmanager
@@ -31,7 +31,7 @@ async def writing(bench: Bench) -> AsyncIterator[None]:
 async def settled(bench: Bench, external_id: str, *, bad: bool = False) -> None:
     """Work on one product, with or without an issue."""
     bench.shop.put(product(external_id, {f"{external_id}1": f"S{external_id}"}))
-    bench.shop.problems[external_id] = (BAD,) if bad else ()
+    bench.shop.issues[external_id] = (BAD,) if bad else ()
     await bench.change(external_id)
     await bench.once()
 

@@ -105,8 +105,8 @@ async def carry_out(
         try:
             batch.verdicts[external_id] = await send(job)
         except Rejected as error:
-            problems = (refused(str(error)),)
-            batch.verdicts[external_id] = Verdict(outcome="rejected", problems=problems)
+            issues = (refused(str(error)),)
+            batch.verdicts[external_id] = Verdict(outcome="rejected", issues=issues)
         except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
             batch.fail(external_id, error)
         if external_id in batch.late:

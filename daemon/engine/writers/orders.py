@@ -19,7 +19,7 @@ from daemon.engine.unique_keys import winners
 from daemon.engine.verdict import Verdict
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs
 from daemon.errors import Retry
-from daemon.issues import Trouble
+from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Kind, Lane, Order
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
@@ -78,8 +78,8 @@ class OrderWriter(WithoutVariants):
             batch, [job for job in todo if job.value is not None and not batch.failed(job.external_id)], send
         )
         for external_id, cart in lost.items():
-            problem = Trouble.CART_USED_TWICE.problem()
-            batch.verdicts[external_id] = Verdict(outcome="rejected", problems=(problem,), waits_for=frozenset({cart}))
+            issue = IssueType.CART_USED_TWICE.issue()
+            batch.verdicts[external_id] = Verdict(outcome="rejected", issues=(issue,), waits_for=frozenset({cart}))
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the purchase would be written."""

@@ -15,7 +15,7 @@ from daemon.engine.explanation import Step
 from daemon.engine.verdict import Verdict
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs, mark_unsure
 from daemon.errors import Rejected
-from daemon.issues import Trouble, refused
+from daemon.issues import IssueType, refused
 from daemon.model import Kind, Lane, StoreFacts
 from daemon.sparklayer.settings import CONFLICT
 from daemon.storage.full_syncs import Start
@@ -88,12 +88,12 @@ class StoreWriter(WithoutVariants):
             await self._context.sparklayer.settings.set_base_currency(facts.currency, lane)
         except Rejected as error:
             words = str(error)
-            problem = (
-                Trouble.CURRENCY_CONFLICT.problem(currency=facts.currency)
+            issue = (
+                IssueType.CURRENCY_CONFLICT.issue(currency=facts.currency)
                 if error.reason == CONFLICT
                 else refused(words)
             )
-            return Verdict(outcome="rejected", problems=(problem,), row=job.row(parts, sure=False))
+            return Verdict(outcome="rejected", issues=(issue,), row=job.row(parts, sure=False))
         return Verdict(outcome="written", row=job.row(parts))
 
     def _parts(self, job: StoreJob) -> Parts:

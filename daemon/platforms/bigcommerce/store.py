@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from daemon.errors import Blocked, Missing, Retry
-from daemon.issues import Trouble
+from daemon.issues import IssueType
 from daemon.model import ExternalId, Lane, Mapped, StoreFacts
 from daemon.platforms.base import STORE, Entity, Page
 from daemon.platforms.bigcommerce import wire
@@ -83,9 +83,9 @@ class StoreReader:
     def map(self, entity: Entity, _facts: StoreFacts) -> Mapped[StoreFacts]:
         """Map it: the facts are what they are."""
         facts: StoreFacts = entity.content
-        trouble = Trouble.WEIGHT_UNIT_UNKNOWN.problem(platform="BigCommerce", unit=facts.weight_unit)
+        trouble = IssueType.WEIGHT_UNIT_UNKNOWN.issue(platform="BigCommerce", unit=facts.weight_unit)
         known = facts.weight_unit.strip().lower() in GRAMS_IN
-        return Mapped(value=facts, problems=() if known else (trouble,), name="Store settings", url=facts.url)
+        return Mapped(value=facts, issues=() if known else (trouble,), name="Store settings", url=facts.url)
 
     async def _count_locations(self) -> int:
         """Count the enabled stock locations; a store that does not let us see them is taken to have one.

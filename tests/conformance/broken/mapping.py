@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import evolve
 
-from daemon.model import ExternalId, Kind, Mapped, Problem, Sku, StoreFacts
+from daemon.model import ExternalId, Issue, Kind, Mapped, Sku, StoreFacts
 from daemon.platforms.base import Entity
 from tests.conformance.broken.base import Broken
 
@@ -51,12 +51,12 @@ class MakesLinksUp(Mapper):
 
 class SaysProblemsInItsOwnWay(Mapper):
     def changed(self, mapped: Mapped[Any]) -> Mapped[Any]:
-        return evolve(mapped, problems=tuple(Problem(code="bad", message=one.message) for one in mapped.problems))
+        return evolve(mapped, issues=tuple(Issue(code="bad", message=one.message) for one in mapped.issues))
 
 
 class HidesProblems(Mapper):
     def changed(self, mapped: Mapped[Any]) -> Mapped[Any]:
-        return evolve(mapped, problems=())
+        return evolve(mapped, issues=())
 
 
 class EndsUrlsWithASlash(Broken):

@@ -5,14 +5,14 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from daemon.issues import Trouble
+from daemon.issues import IssueType
 from daemon.model import Customer, Kind, Mapped, Order, Product, StoreFacts
 from daemon.platforms.base import STORE, Entity
 from tests.conformance.harness import ReaderHarness
 from tests.conformance.promise import ALL, of
 
 VALUES: dict[Kind, Any] = {Kind.PRODUCTS: Product, Kind.CUSTOMERS: Customer, Kind.ORDERS: Order, Kind.STORE: StoreFacts}
-CODES = {trouble.name.lower() for trouble in Trouble}
+CODES = {trouble.name.lower() for trouble in IssueType}
 
 
 async def some(harness: ReaderHarness, kind: Kind) -> tuple[list[Entity], StoreFacts]:
@@ -43,7 +43,7 @@ async def a_value_is_whole(harness: ReaderHarness, kind: Kind) -> None:
     assert entities
     for entity in entities:
         mapped = harness.shop.map(kind, entity, facts)
-        assert mapped.problems == ()
+        assert mapped.issues == ()
         assert isinstance(mapped.value, VALUES[kind])
         if kind is not Kind.STORE:
             assert mapped.value.external_id == entity.external_id
@@ -57,11 +57,11 @@ async def mistakes_are_told_in_words(harness: ReaderHarness, kind: Kind) -> None
     external_id = STORE if kind is Kind.STORE else harness.stand.add(kind, 2)[0]
     harness.stand.spoil(kind, external_id)
     mapped = (await harness.mapped(kind))[external_id]
-    assert mapped.problems
-    for problem in mapped.problems:
-        assert problem.code in CODES
-        assert problem.message.strip()
-        assert "{" not in problem.message
+    assert mapped.issues
+    for issue in mapped.issues:
+        assert issue.code in CODES
+        assert issue.message.strip()
+        assert "{" not in issue.message
     shows(mapped, await harness.shop.facts())
 
 

@@ -46,12 +46,12 @@ def customer(attributes: dict[str, str] | None = None, **changes: Any) -> Custom
 
 
 def codes(result: Mapped[Customer]) -> list[str]:
-    return [problem.code for problem in result.problems]
+    return [issue.code for issue in result.issues]
 
 
 def test_a_customer_with_an_address() -> None:
     result = mapped(addresses=[ADDRESS])
-    assert result.problems == ()
+    assert result.issues == ()
     assert (result.name, result.url) == (
         "Engines Ltd",
         "https://store-abc.mybigcommerce.com/manage/customers/7/edit",
@@ -81,7 +81,7 @@ def test_a_customer_with_an_address() -> None:
 
 def test_who_is_not_b2b_is_nothing_and_no_problem() -> None:
     result = mapped(is_b2b=False, email="", addresses=[{**ADDRESS, "city": ""}])
-    assert (result.value, result.problems) == (None, ())
+    assert (result.value, result.issues) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_email_is_taken_as_it_is() -> None:
 def test_an_address_that_sparklayer_cannot_have_is_left_out(changes: dict[str, Any], expected: list[str]) -> None:
     result = mapped(addresses=[{**ADDRESS, **changes}, {**ADDRESS, "id": 62}])
     assert codes(result)[: len(expected)] == expected
-    assert all("61" in problem.message for problem in result.problems)
+    assert all("61" in issue.message for issue in result.issues)
     assert result.value is not None
     assert list(result.value.addresses) == ["62"]
 
@@ -187,7 +187,7 @@ def test_of_two_that_come_to_the_same_the_prefixed_one_holds() -> None:
 )
 def test_attribute(name: str, text: str, field: str, value: Any) -> None:
     result = mapped({name: text})
-    assert result.problems == ()
+    assert result.issues == ()
     assert getattr(result.value, field) == value
 
 
@@ -217,7 +217,7 @@ def test_attribute(name: str, text: str, field: str, value: Any) -> None:
 def test_an_attribute_that_cannot_be_read_is_left_out(name: str, text: str, field: str, nothing: Any) -> None:
     result = mapped({name: text, "accounting_id": "A-1"})
     assert codes(result) == ["attribute_unreadable"]
-    assert name in result.problems[0].message
+    assert name in result.issues[0].message
     assert result.value is not None
     assert getattr(result.value, field) == nothing
     assert result.value.accounting_id == "A-1"
@@ -228,7 +228,7 @@ def test_an_attribute_that_cannot_be_read_is_left_out(name: str, text: str, fiel
 def test_a_parent_that_cannot_be_a_customer_is_told_of_by_its_id(parent: str) -> None:
     result = mapped({"parent_customer_id": parent})
     assert (result.value, codes(result)) == (None, ["parent_impossible"])
-    assert parent[:40] in result.problems[0].message
+    assert parent[:40] in result.issues[0].message
 
 
 def test_the_largest_id_may_be_a_parent() -> None:
@@ -267,7 +267,7 @@ def test_whatever_the_store_says_the_mapping_keeps_its_promises(
 ) -> None:
     result = mapped(attributes, is_b2b=is_b2b, **raw)
     if result.value is None:
-        assert not is_b2b or any(problem.code.startswith("email") for problem in result.problems)
+        assert not is_b2b or any(issue.code.startswith("email") for issue in result.issues)
     else:
         assert result.value.email.strip()
         assert result.value.group is None or result.value.group.strip()

@@ -403,7 +403,7 @@ async def test_an_email_address_that_another_channel_has_is_told_of(
     found = await shop.read(Kind.CUSTOMERS, [ExternalId("5")], Lane.LIVE)
     mapping = shop.map(Kind.CUSTOMERS, found[ExternalId("5")], FACTS)
     assert mapping.value is not None, "it is in SparkLayer all the same"
-    assert [problem.code for problem in mapping.problems] == told
+    assert [issue.code for issue in mapping.issues] == told
     assert len(store.queries(CUSTOMERS)) == 1 + (channels is not None)
 
 
@@ -484,7 +484,7 @@ async def test_one_unreadable_customer_does_not_stop_the_others(store: FakeStore
     assert ids(entities) == [1, 3, 2]
     assert mapped(shop, entities[0]) is not None
     told = shop.map(Kind.CUSTOMERS, entities[2], FACTS)
-    assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
+    assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])
 
 
 @pytest.mark.parametrize(("group", "codes"), [(0, []), (3, ["field_unreadable"]), ([3], ["field_unreadable"])])
@@ -495,7 +495,7 @@ async def test_an_odd_field_is_told_of_a_b2b_customer_only(
     found = await shop.read(Kind.CUSTOMERS, [ExternalId("2")], Lane.LIVE)
     told = shop.map(Kind.CUSTOMERS, found[ExternalId("2")], FACTS)
     assert told.value is None
-    assert sorted({problem.code for problem in told.problems}) == codes
+    assert sorted({issue.code for issue in told.issues}) == codes
 
 
 async def test_addresses_that_were_not_included_are_not_taken_for_none(store: FakeStore, shop: BigCommerce) -> None:

@@ -127,8 +127,8 @@ def test_what_is_no_time_is_none(told: str) -> None:
 def test_a_date_of_an_order_that_is_none_is_an_issue_that_names_it(field: str, told: Any) -> None:
     changes: dict[str, Any] = {field: told}
     result = mapped(**changes)
-    assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_date_unusable"])
-    assert f'"{field}"' in result.problems[0].message
+    assert (result.value, [issue.code for issue in result.issues]) == (None, ["order_date_unusable"])
+    assert f'"{field}"' in result.issues[0].message
 
 
 def test_a_restock_date_is_the_day_that_is_written() -> None:

@@ -140,7 +140,7 @@ async def test_spoilt_answers_take_nothing_away_in_silence(seed: int, autojump_c
                     mapped = store.shop.map(kind, entity, facts)
                 except Failure:
                     continue
-                if (kind, entity.external_id) not in whole or mapped.problems:
+                if (kind, entity.external_id) not in whole or mapped.issues:
                     continue
                 assert mapped.value is not None, (kind, entity)
                 assert whole[kind, entity.external_id] - _had(mapped.value) == set(), (kind, entity)

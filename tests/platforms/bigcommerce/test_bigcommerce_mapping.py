@@ -72,12 +72,12 @@ def product(facts: StoreFacts = FACTS, levels: mapping.Levels | None = None, **c
 
 
 def codes(result: Mapped[Product]) -> list[str]:
-    return [problem.code for problem in result.problems]
+    return [issue.code for issue in result.issues]
 
 
 def test_a_simple_product_is_its_base_variant() -> None:
     result = mapped()
-    assert result.problems == ()
+    assert result.issues == ()
     assert result.name == "Cheese book"
     assert result.url == "https://store-abc.mybigcommerce.com/manage/products/edit/192"
     assert result.value is not None
@@ -125,7 +125,7 @@ def test_a_variant_whose_sku_is_too_long_is_left_out_and_told() -> None:
     longest = "S" * mapping.LONGEST_SKU
     result = mapped(variants=[colour("Red", sku=longest), colour("Green", sku=longest + "S")])
     assert codes(result) == ["sku_too_long"]
-    assert "Green" in result.problems[0].message
+    assert "Green" in result.issues[0].message
     assert result.value is not None
     assert [variant.sku for variant in result.value.variants] == [longest]
 
@@ -181,7 +181,7 @@ def test_an_unknown_unit_of_weight_is_told_once_and_no_weight_is_sent() -> None:
     facts = StoreFacts(currency="GBP", weight_unit="Stone")
     result = mapped(facts, variants=[colour("Red"), colour("Green")])
     assert codes(result) == ["weight_unit_unknown"]
-    assert "Stone" in result.problems[0].message
+    assert "Stone" in result.issues[0].message
     assert result.value is not None
     assert [variant.weight_in_grams for variant in result.value.variants] == [None, None]
 
@@ -224,7 +224,7 @@ def test_price_is_the_variants_or_the_products_and_exact(own: object, inherited:
 def test_an_absurd_price_is_a_problem_and_no_price(own: object, inherited: object) -> None:
     result = mapped(price=inherited, variants=[{**BASE_VARIANT, "price": own}])
     assert codes(result) == ["price_missing"]
-    assert "BOOK" in result.problems[0].message
+    assert "BOOK" in result.issues[0].message
     assert result.value is not None
     assert result.value.prices == {}
     assert len(result.value.variants) == 1
@@ -269,7 +269,7 @@ def test_a_level_that_is_null_though_it_is_counted_is_told_of_and_the_last_one_s
     variants.append(colour("Green", inventory_level=null))
     variants.append(colour("Yellow", inventory_level=null, sku=""))
     result = mapped(levels=levels, inventory_tracking=tracking, inventory_level=null, variants=variants)
-    told = [problem.message for problem in result.problems if problem.code == "field_unreadable"]
+    told = [issue.message for issue in result.issues if issue.code == "field_unreadable"]
     assert (result.value is None, len(told)) == (bool(fields), len(fields))
     assert all(f'"{field}"' in words for field, words in zip(fields, told, strict=True))
 
@@ -331,7 +331,7 @@ def test_options_of_one_name_are_told_of_once_and_the_first_holds(labels: tuple[
     size = {"option_display_name": "Size", "label": "L"}
     result = mapped(variants=[{**BASE_VARIANT, "option_values": [first, size, *[second] * more]}])
     assert codes(result) == ["option_repeated"]
-    assert '"Colour"' in result.problems[0].message
+    assert '"Colour"' in result.issues[0].message
     assert result.value is not None
     assert result.value.variants[0].options == (Option("Colour", "Red"), Option("Size", "L"))
 
@@ -340,8 +340,8 @@ def test_options_of_one_name_are_told_of_once_and_the_first_holds(labels: tuple[
 def test_a_variant_without_sku_is_left_out_and_named(sku: str) -> None:
     result = mapped(variants=[colour("Red"), colour("Green", sku=sku), colour("Yellow")])
     assert codes(result) == ["variant_without_sku"]
-    assert "Green" in result.problems[0].message
-    assert "405" in result.problems[0].message
+    assert "Green" in result.issues[0].message
+    assert "405" in result.issues[0].message
     assert result.value is not None
     assert [(v.sku, v.position) for v in result.value.variants] == [("B-Red", 1), ("B-Yellow", 2)]
 
@@ -356,7 +356,7 @@ def test_a_base_variant_without_sku_leaves_a_product_without_variants() -> None:
 def test_a_sku_used_twice_stays_with_the_first_variant() -> None:
     result = mapped(variants=[colour("Red", sku="X"), colour("Green", sku=" X ", price=1)])
     assert codes(result) == ["sku_repeated"]
-    assert "Green" in result.problems[0].message
+    assert "Green" in result.issues[0].message
     assert result.value is not None
     assert [v.external_id for v in result.value.variants] == ["403"]
     assert result.value.prices == {"X": Decimal("17.99")}

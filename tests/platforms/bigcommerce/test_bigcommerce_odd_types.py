@@ -91,8 +91,8 @@ def test_no_value_of_any_field_of_an_order_breaks_anything(path: Path) -> None:
             continue
         if isinstance(read, Odd):
             told = faults.unread(read, FACTS)
-            assert told.problems
-            assert all(f'"{name}"' in problem.message for name, problem in zip(read.fields, told.problems, strict=True))
+            assert told.issues
+            assert all(f'"{name}"' in issue.message for name, issue in zip(read.fields, told.issues, strict=True))
             continue
         told = mapping.order(mapping.RawOrder(read, CART), FACTS)
         if told.value is not None:
@@ -107,7 +107,7 @@ def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None
             assert isinstance(value, dict) or path[-1] == "customer_id"
             continue
         if isinstance(read, Odd):
-            assert customer_mapping.unread(read, FACTS).problems
+            assert customer_mapping.unread(read, FACTS).issues
             continue
         names = {"x": read.attributes[0]} if read.attributes else {}
         told = customer_mapping.RawCustomer(customer=read, addresses=read.addresses, attributes=names, is_b2b=True)
@@ -162,8 +162,8 @@ def test_another_type_is_told_of_by_the_field(name: str) -> None:
     read = wire.read_order(raw({**FULL_ORDER, name: ["x"]}))
     assert isinstance(read, Odd)
     told = faults.unread(read, FACTS)
-    assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
-    assert f'"{name}"' in told.problems[0].message
+    assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])
+    assert f'"{name}"' in told.issues[0].message
 
 
 NO_AMOUNTS = ["abc", "", "NaN", "Infinity", "1e13", "1e400", "1e-400", "19,99", True, [], ["1"], 10**30]
@@ -174,28 +174,28 @@ NO_AMOUNTS = ["abc", "", "NaN", "Infinity", "1e13", "1e400", "1e-400", "19,99", 
 def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> None:
     changes: dict[str, Any] = {name: told}
     result = mapped(**changes)
-    assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_amount_unusable"])
-    assert f'"{name}"' in result.problems[0].message
+    assert (result.value, [issue.code for issue in result.issues]) == (None, ["order_amount_unusable"])
+    assert f'"{name}"' in result.issues[0].message
 
 
 @pytest.mark.parametrize("told", NO_AMOUNTS)
 @pytest.mark.parametrize("name", faults.LINE_AMOUNTS)
 def test_an_amount_of_a_line_that_is_none_is_told_of(name: str, told: Any) -> None:
     result = mapped(lines=[{**LINE, name: told}])
-    assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_amount_unusable"])
-    assert f'"Shirt: {name}"' in result.problems[0].message
+    assert (result.value, [issue.code for issue in result.issues]) == (None, ["order_amount_unusable"])
+    assert f'"Shirt: {name}"' in result.issues[0].message
 
 
 @pytest.mark.parametrize("quantity", [-1, 2**31, 10**18])
 def test_a_quantity_beyond_reason_is_told_of(quantity: int) -> None:
     result = mapped(lines=[{**LINE, "quantity": quantity}])
-    assert (result.value, [problem.code for problem in result.problems]) == (None, ["order_amount_unusable"])
+    assert (result.value, [issue.code for issue in result.issues]) == (None, ["order_amount_unusable"])
 
 
 @pytest.mark.parametrize("price", faults.NEEDED)
 def test_a_line_needs_a_price(price: tuple[str, str]) -> None:
     result = mapped(lines=[{name: one for name, one in LINE.items() if name not in price}])
-    assert [problem.code for problem in result.problems] == ["order_amount_unusable"]
+    assert [issue.code for issue in result.issues] == ["order_amount_unusable"]
 
 
 def test_numbers_as_numbers_and_as_text_are_the_same_order() -> None:

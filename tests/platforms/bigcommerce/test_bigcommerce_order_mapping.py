@@ -80,7 +80,7 @@ def shipment(number: int, **items: int) -> dict[str, Any]:
 
 def test_an_order_that_waits() -> None:
     result = mapped()
-    assert (result.problems, result.name) == ((), "Order 101")
+    assert (result.issues, result.name) == ((), "Order 101")
     assert result.url == "https://store-abc.mybigcommerce.com/manage/orders/101"
     value = order()
     assert (value.external_id, value.cart_id, value.visible, value.customer) == ("101", CART, "101", ExternalId("5"))
@@ -148,7 +148,7 @@ def test_a_completed_order_is_complete() -> None:
 @pytest.mark.parametrize("state", [{"is_deleted": True}, {"status_id": 0}], ids=["archived", "incomplete"])
 def test_what_is_no_order_any_more_or_not_yet_is_none_and_nobodys_trouble(state: dict[str, Any]) -> None:
     result = mapped(lines=[{**SHIRT, "sku": ""}], **state)
-    assert (result.value, result.problems) == (None, ())
+    assert (result.value, result.issues) == (None, ())
 
 
 def whole(consignments: Any, *lines: dict[str, Any]) -> list[tuple[str | None, list[int]]]:
@@ -272,8 +272,8 @@ def test_lines_of_pickups_and_downloads_belong_to_it_too() -> None:
 
 def test_a_line_without_product_stays_and_is_told() -> None:
     result = mapped(lines=[{"id": 3, "name": "Engraving", "quantity": 1, "price_ex_tax": "2", "price_inc_tax": "2"}])
-    assert [problem.code for problem in result.problems] == ["line_without_product"]
-    assert "Engraving" in result.problems[0].message
+    assert [issue.code for issue in result.issues] == ["line_without_product"]
+    assert "Engraving" in result.issues[0].message
     assert result.value is not None
     assert result.value.packages[0].lines[0].sku is None
 
@@ -281,7 +281,7 @@ def test_a_line_without_product_stays_and_is_told() -> None:
 @pytest.mark.parametrize("cart", ["", "none", "4217ba4f-7618-4e3b-b1af"])
 def test_a_cart_that_is_none_is_told(cart: str) -> None:
     result = mapped(cart=cart)
-    assert (result.value, [problem.code for problem in result.problems]) == (None, ["cart_unknown"])
+    assert (result.value, [issue.code for issue in result.issues]) == (None, ["cart_unknown"])
 
 
 def test_a_cart_is_written_one_way() -> None:

@@ -5,15 +5,15 @@ from decimal import Decimal
 
 import pytest
 
-from daemon.model import OrderRules, Problem
+from daemon.model import Issue, OrderRules
 from daemon.platforms.bigcommerce.products.attributes import NOTHING, Attributes, read
 
 
 def attributes(
     product: dict[str, str] | None = None, variant: dict[str, str] | None = None
-) -> tuple[Attributes, list[Problem]]:
-    problems: list[Problem] = []
-    return read(product or {}, variant or {}, "The variant", problems), problems
+) -> tuple[Attributes, list[Issue]]:
+    issues: list[Issue] = []
+    return read(product or {}, variant or {}, "The variant", issues), issues
 
 
 def test_a_variant_without_any_has_nothing() -> None:
@@ -22,12 +22,12 @@ def test_a_variant_without_any_has_nothing() -> None:
 
 
 def test_the_variants_own_hold_before_the_products() -> None:
-    found, problems = attributes({"rrp": "10", "min_stock_level": "-5"}, {"rrp": "12.50"})
-    assert (found.rrp, found.min_stock_level, problems) == (Decimal("12.50"), -5, [])
+    found, issues = attributes({"rrp": "10", "min_stock_level": "-5"}, {"rrp": "12.50"})
+    assert (found.rrp, found.min_stock_level, issues) == (Decimal("12.50"), -5, [])
 
 
 def test_single_rules_are_those_of_the_base_group() -> None:
-    found, problems = attributes(
+    found, issues = attributes(
         {"pack_size": "6", "min_order_quantity": "12", "max_order_quantity": "60", "display": "true", "sell": "No"}
     )
     assert found.settings == (
@@ -40,7 +40,7 @@ def test_single_rules_are_those_of_the_base_group() -> None:
             sell=False,
         ),
     )
-    assert problems == []
+    assert issues == []
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_single_rules_are_those_of_the_base_group() -> None:
     ],
 )
 def test_settings_supersede_single_rules(text: str) -> None:
-    found, problems = attributes({"settings": text, "pack_size": "9"})
+    found, issues = attributes({"settings": text, "pack_size": "9"})
     expected = (OrderRules(customer_group="vip", pack_size=4), OrderRules(customer_group="base", sell=False))
-    assert (found.settings, problems) == (expected, [])
+    assert (found.settings, issues) == (expected, [])
 
 
 BY_GROUP = '[{"customer_group": "base", "pack_size": 6, "sell": false}, {"customer_group": "gold", "pack_size": 12}]'
@@ -137,18 +137,18 @@ def test_a_date_of_new_stock() -> None:
     ],
 )
 def test_what_cannot_be_read_is_left_out_and_told(name: str, text: str, expected: str) -> None:
-    found, (problem,) = attributes({"min_order_quantity": "2"}, {name: text})
-    assert problem.code == "attribute_unreadable"
-    assert name in problem.message
-    assert expected in problem.message
-    assert "the variant" in problem.message
+    found, (issue,) = attributes({"min_order_quantity": "2"}, {name: text})
+    assert issue.code == "attribute_unreadable"
+    assert name in issue.message
+    assert expected in issue.message
+    assert "the variant" in issue.message
     assert found == Attributes(settings=(OrderRules(customer_group="base", min_order_quantity=2),))
 
 
 def test_what_stands_on_the_product_is_told_of_the_product_and_once() -> None:
-    problems: list[Problem] = []
+    issues: list[Issue] = []
     for number in range(100):
         own = {"sell": "perhaps"} if number == 7 else {}
-        read({"sell": "perhaps", "rrp": "a lot"}, own, f"The variant {number}", problems)
-    owners = [problem.message.split(" cannot be read")[0].partition(" of ")[2] for problem in problems]
+        read({"sell": "perhaps", "rrp": "a lot"}, own, f"The variant {number}", issues)
+    owners = [issue.message.split(" cannot be read")[0].partition(" of ")[2] for issue in issues]
     assert owners == ["the product", "the product", "the variant 7"]

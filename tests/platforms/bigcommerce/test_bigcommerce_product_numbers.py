@@ -40,7 +40,7 @@ def read_as(content: dict[str, Any]) -> Mapped[Product] | Unreadable:
 def known(content: dict[str, Any]) -> Product:
     mapped = read_as(content)
     assert isinstance(mapped, Mapped)
-    assert mapped.value is not None, mapped.problems
+    assert mapped.value is not None, mapped.issues
     return mapped.value
 
 
@@ -93,7 +93,7 @@ def test_an_amount_that_is_no_number_is_told_of(where: str, name: str, told: obj
     mapped = read_as(changed(WHOLE, path, told))
     assert isinstance(mapped, Mapped)
     assert (mapped.value, codes(mapped)) == (None, ["field_unreadable"])
-    assert f'"{where}{name}"' in mapped.problems[0].message
+    assert f'"{where}{name}"' in mapped.issues[0].message
     assert mapped.name == "Cheese book"
 
 

@@ -202,7 +202,7 @@ async def test_a_group_that_is_null_is_told_of_a_customer_that_is_read(
 
     harness.api.faults.add("GET */v3/customers", change, after_effect=True)
     told = (await harness.read(Kind.CUSTOMERS, one))[one]
-    assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
+    assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])
 
 
 @pytest.mark.holds("A5")
@@ -309,4 +309,4 @@ async def test_an_odd_customer_of_an_odd_group_is_nobodys_removal(
 
     harness.api.faults.add("GET */customer*", spoil, after_effect=True)
     told = (await harness.read(Kind.CUSTOMERS, one))[one]
-    assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
+    assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])

@@ -281,7 +281,7 @@ async def test_an_odd_row_of_a_secondary_call_concerns_its_entity_only(
         if spoil is ODD_ROWS["nobody's"] and case.kind is Kind.ORDERS:
             assert told.value is not None, "an order's own lists need not say whose they are"
             continue
-        assert (told.value, [problem.code for problem in told.problems]) == (None, ["field_unreadable"])
+        assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])
 
 
 def _owner(row: dict[str, Any], name: str) -> object:

@@ -115,11 +115,11 @@ async def test_the_store_is_one_entity_with_its_facts(harness: AdapterHarness) -
     (entity,) = (await harness.shop.page(Kind.STORE, None)).entities
     assert entity.external_id == STORE
     assert (entity.content.currency, entity.content.weight_unit, entity.content.tax_inclusive) == ("USD", "LBS", True)
-    assert harness.shop.map(Kind.STORE, entity, FACTS).problems == ()
+    assert harness.shop.map(Kind.STORE, entity, FACTS).issues == ()
     harness.store.set_weight_unit("Stones", silent=True)
     changed = await harness.shop.read_one(Kind.STORE, STORE, Lane.LIVE)
     assert changed is not None
-    assert [one.code for one in harness.shop.map(Kind.STORE, changed, FACTS).problems] == ["weight_unit_unknown"]
+    assert [one.code for one in harness.shop.map(Kind.STORE, changed, FACTS).issues] == ["weight_unit_unknown"]
     assert await harness.shop.read(Kind.STORE, [ExternalId("other")], Lane.LIVE) == {}
 
 

@@ -22,8 +22,8 @@ from daemon.engine.writers.customers.parents import Family, Link, find_links
 from daemon.engine.writers.customers.plan import CustomerPlan, Subject, plan_customers
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs
 from daemon.errors import Duplicate, Rejected, Retry
-from daemon.issues import Trouble, refused
-from daemon.model import AddressId, Customer, EmailKey, ExternalId, Kind, Lane, Problem
+from daemon.issues import IssueType, refused
+from daemon.model import AddressId, Customer, EmailKey, ExternalId, Issue, Kind, Lane
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, sent
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
@@ -126,8 +126,8 @@ class CustomerWriter(WithoutVariants):
         for wave in plan.waves:
             await carry_out(batch, [by_id[key] for key in wave if not batch.failed(key)], send)
         for key, email in plan.lost.items():
-            problems = (Trouble.EMAIL_USED_TWICE.problem(),)
-            batch.verdicts[key] = Verdict(outcome="rejected", problems=problems, waits_for=frozenset({email}))
+            issues = (IssueType.EMAIL_USED_TWICE.issue(),)
+            batch.verdicts[key] = Verdict(outcome="rejected", issues=issues, waits_for=frozenset({email}))
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the customer would be written, and which of its addresses would go."""
@@ -245,7 +245,7 @@ class CustomerWriter(WithoutVariants):
         api = self._context.sparklayer.customers
         held = await confirmed(partial(api.read, job.external_id, lane), is_there)
         if held is not None and is_agent(held):
-            return Verdict(outcome="rejected", problems=(Trouble.SALES_AGENT.problem(),))
+            return Verdict(outcome="rejected", issues=(IssueType.SALES_AGENT.issue(),))
         # Where no customer was read yet, the read's 404 may be the path's: who is to go would keep the access for ever.
         if (held is not None or not self._exchange.proven) and not await finds(
             partial(api.delete, job.external_id, lane)
@@ -267,9 +267,9 @@ class CustomerWriter(WithoutVariants):
             await self._give_way_or_retry(job, sending, taken)
             # Perhaps a former owner has yet to give it up: once it has, who waits is looked at again.
             waits_for = frozenset({self._key(customer)})
-            return Verdict(outcome="rejected", problems=(_problem(taken, customer),), waits_for=waits_for)
+            return Verdict(outcome="rejected", issues=(_issue(taken, customer),), waits_for=waits_for)
         except Rejected as refusal:
-            return Verdict(outcome="rejected", problems=(_problem(refusal, customer),))
+            return Verdict(outcome="rejected", issues=(_issue(refusal, customer),))
         customer = job.value
         assert customer is not None  # it was sent
         parts = self._parts(customer)
@@ -349,14 +349,14 @@ class CustomerWriter(WithoutVariants):
         return await self._context.sparklayer.customers.read(parent, lane) is None
 
 
-def _problem(refusal: Rejected, customer: Customer) -> Problem:
+def _issue(refusal: Rejected, customer: Customer) -> Issue:
     """Tell the merchant why SparkLayer does not take a customer."""
     if refusal.reason == SALES_AGENT:
-        return Trouble.SALES_AGENT.problem()
+        return IssueType.SALES_AGENT.issue()
     if isinstance(refusal, EmailTaken):
-        return Trouble.EMAIL_TAKEN.problem(owner=refusal.owner)
+        return IssueType.EMAIL_TAKEN.issue(owner=refusal.owner)
     if "group" in refusal.properties and customer.group is not None:
-        return Trouble.GROUP_UNKNOWN.problem(group=customer.group)
+        return IssueType.GROUP_UNKNOWN.issue(group=customer.group)
     return refused(str(refusal))
 
 
@@ -370,10 +370,10 @@ def _waiting(parent: ExternalId, attempts: int) -> Verdict:
 def _without_parent(verdict: Verdict, link: Link) -> Verdict:
     """Return the verdict on a customer that has no parent in SparkLayer, though it names one."""
     if link.standing == "circle":
-        problem = Trouble.PARENT_GOES_IN_CIRCLES.problem(parent=link.parent)
-        return evolve(verdict, problems=(*verdict.problems, problem), circles=link.parent)
-    problem = Trouble.PARENT_MISSING.problem(parent=link.parent)
-    return evolve(verdict, problems=(*verdict.problems, problem), awaits=frozenset({link.parent}))
+        issue = IssueType.PARENT_GOES_IN_CIRCLES.issue(parent=link.parent)
+        return evolve(verdict, issues=(*verdict.issues, issue), circles=link.parent)
+    issue = IssueType.PARENT_MISSING.issue(parent=link.parent)
+    return evolve(verdict, issues=(*verdict.issues, issue), awaits=frozenset({link.parent}))
 
 
 def _both(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:

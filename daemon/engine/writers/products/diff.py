@@ -15,8 +15,8 @@ from collections.abc import Set as AbstractSet
 from attrs import evolve, field, frozen
 
 from daemon.engine.writers.products.entry import Entry, Fingerprints
-from daemon.issues import Trouble
-from daemon.model import ExternalId, Problem, Product, Sku, Variant, VariantId
+from daemon.issues import IssueType
+from daemon.model import ExternalId, Issue, Product, Sku, Variant, VariantId
 
 
 @frozen(kw_only=True)
@@ -53,7 +53,7 @@ class Plan:
 
     subject: Subject
     product: Product | None
-    problems: tuple[Problem, ...]
+    issues: tuple[Issue, ...]
     after: Entry
     marked: Entry
     rounds: tuple[Product | None, Product | None]
@@ -188,7 +188,7 @@ def _plan(
     return Plan(
         subject=subject,
         product=product,
-        problems=tuple(Trouble.SKU_USED_TWICE.problem(sku=variant.sku) for variant in lost),
+        issues=tuple(IssueType.SKU_USED_TWICE.issue(sku=variant.sku) for variant in lost),
         after=after,
         marked=_marked(before, after, stock, prices, writes=needed),
         rounds=_rounds(subject, product or _nothing(subject), tenure, moving) if needed else (None, None),

@@ -14,7 +14,7 @@ from daemon.engine.writers.products.entry import Entry
 from daemon.engine.writers.products.pushed import PushResult
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
-from daemon.model import Problem, Result, Sku
+from daemon.model import Issue, Result, Sku
 
 
 @frozen(kw_only=True)
@@ -27,7 +27,7 @@ class Judgement:
 
     outcome: Result
     failure: Exception | None = None
-    problems: tuple[Problem, ...] = ()
+    issues: tuple[Issue, ...] = ()
     entry: Entry | None = None
     whole: bool = False
     released: frozenset[Sku] = frozenset()
@@ -46,7 +46,7 @@ def judge(plan: Plan, pushed: PushResult) -> Judgement:
         taken = plan.claims if isinstance(failure, Duplicate) else frozenset()
         return Judgement(
             outcome="rejected",
-            problems=(*plan.problems, *map(refused, words)),
+            issues=(*plan.issues, *map(refused, words)),
             entry=entry,
             waits_for=plan.waits_for | taken,
         )
@@ -54,7 +54,7 @@ def judge(plan: Plan, pushed: PushResult) -> Judgement:
     known = plan.subject.before is not None or bool(plan.after.variants)
     return Judgement(
         outcome="removed" if gone else "unchanged" if plan.idle else "written",
-        problems=plan.problems,
+        issues=plan.issues,
         entry=plan.after if known and not gone else None,
         whole=not plan.waits_for,
         released=plan.released,

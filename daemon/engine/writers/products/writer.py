@@ -197,7 +197,7 @@ def _verdict(subject: Subject, judgement: Judgement, fingerprints: Fingerprints)
     return Verdict(
         outcome=judgement.outcome,
         failure=judgement.failure,
-        problems=judgement.problems,
+        issues=judgement.issues,
         row=row,
         released=judgement.released,
         waits_for=judgement.waits_for,

@@ -13,8 +13,8 @@ from typing import TypeVar
 import msgspec
 from attrs import frozen
 
-from daemon.issues import Trouble
-from daemon.model import Credit, Problem
+from daemon.issues import IssueType
+from daemon.model import Credit, Issue
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Attributes:
     parent: int | None = None
 
 
-def read(values: Mapping[str, str | int | float | None], problems: list[Problem]) -> Attributes:
+def read(values: Mapping[str, str | int | float | None], issues: list[Issue]) -> Attributes:
     """Return the attributes among `values`, which are by their names."""
     # Of two that come to the same the one that says whose it is holds.
     ranked = sorted(values.items(), key=lambda one: _plain(one[0]).startswith(PREFIX))
@@ -49,7 +49,7 @@ def read(values: Mapping[str, str | int | float | None], problems: list[Problem]
             return parse(texts[name])
         except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
             words = {"platform": "BigCommerce", "name": name, "owner": "the customer", "expected": expected}
-            problems.append(Trouble.ATTRIBUTE_UNREADABLE.problem(**words))
+            issues.append(IssueType.ATTRIBUTE_UNREADABLE.issue(**words))
             return None
 
     listed = "texts separated by commas, or a JSON list of texts,"

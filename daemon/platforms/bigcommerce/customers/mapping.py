@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from daemon.issues import Trouble
-from daemon.model import Address, AddressId, Customer, ExternalId, Mapped, Problem, StoreFacts
+from daemon.issues import IssueType
+from daemon.model import Address, AddressId, Customer, ExternalId, Issue, Mapped, StoreFacts
 from daemon.platforms.bigcommerce.customers import attributes, wire
 from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
@@ -25,9 +25,9 @@ LONGEST_SHOWN = 40
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 _NEEDED = {
-    "address1": Trouble.ADDRESS_LINE_1_EMPTY,
-    "city": Trouble.ADDRESS_CITY_EMPTY,
-    "country_code": Trouble.ADDRESS_COUNTRY_EMPTY,
+    "address1": IssueType.ADDRESS_LINE_1_EMPTY,
+    "city": IssueType.ADDRESS_CITY_EMPTY,
+    "country_code": IssueType.ADDRESS_COUNTRY_EMPTY,
 }
 
 
@@ -51,25 +51,25 @@ def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         group = f"Its customer group, {raw.customer_group_id}, is" if raw.customer_group_id else "It is in no group, so"
         why = f"{group} none of the B2B groups." if raw.customer_group_id else f"{group} it is no B2B customer."
         return Mapped(value=None, name=_name(raw), url=_url(raw.id, facts), reasons=(why,))
-    problems: list[Problem] = []
+    issues: list[Issue] = []
     email = (raw.email or "").strip()
     if not _EMAIL.fullmatch(email):
-        trouble = Trouble.EMAIL_INVALID if email else Trouble.EMAIL_MISSING
-        problems.append(trouble.problem(platform=PLATFORM))
+        trouble = IssueType.EMAIL_INVALID if email else IssueType.EMAIL_MISSING
+        issues.append(trouble.issue(platform=PLATFORM))
     if told.has_namesake:
-        problems.append(Trouble.EMAIL_IN_ANOTHER_CHANNEL.problem(platform=PLATFORM))
-    extra = attributes.read({name: one.attribute_value for name, one in told.attributes.items()}, problems)
+        issues.append(IssueType.EMAIL_IN_ANOTHER_CHANNEL.issue(platform=PLATFORM))
+    extra = attributes.read({name: one.attribute_value for name, one in told.attributes.items()}, issues)
     stray = extra.parent is not None and extra.parent > LARGEST_ID
     if stray:
         parent = str(extra.parent)[:LONGEST_SHOWN]
-        problems.append(Trouble.PARENT_IMPOSSIBLE.problem(platform=PLATFORM, parent=parent))
+        issues.append(IssueType.PARENT_IMPOSSIBLE.issue(platform=PLATFORM, parent=parent))
     value = Customer(
         external_id=ExternalId(str(raw.id)),
         email=email,
         first_name=_text(raw.first_name),
         last_name=_text(raw.last_name),
         company_name=extra.company_name or _text(raw.company),
-        addresses=dict(_addresses(told, problems)),
+        addresses=dict(_addresses(told, issues)),
         group=extra.group or told.group,
         accounting_id=extra.accounting_id,
         sales_agent_groups=extra.sales_agent_groups,
@@ -80,7 +80,7 @@ def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
     )
     return Mapped(
         value=value if _EMAIL.fullmatch(email) and not stray else None,
-        problems=tuple(problems),
+        issues=tuple(issues),
         name=value.company_name or _name(raw),
         url=_url(raw.id, facts),
     )
@@ -88,8 +88,8 @@ def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
     """Map a customer with fields that cannot be read: SparkLayer keeps what it has. One of none is no B2B customer."""
-    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields]
-    return Mapped(value=None, problems=tuple(found), name=str(odd.id), url=_url(odd.id, facts))
+    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
+    return Mapped(value=None, issues=tuple(found), name=str(odd.id), url=_url(odd.id, facts))
 
 
 def _name(raw: wire.Customer) -> str:
@@ -101,16 +101,16 @@ def _url(customer: int, facts: StoreFacts) -> str:
     return f"{facts.url}/manage/customers/{customer}/edit" if facts.url else ""  # inferred
 
 
-def _addresses(told: RawCustomer, problems: list[Problem]) -> Iterator[tuple[AddressId, Address]]:
+def _addresses(told: RawCustomer, issues: list[Issue]) -> Iterator[tuple[AddressId, Address]]:
     for raw in sorted(told.addresses, key=lambda address: address.id):
         missing = [trouble for name, trouble in _NEEDED.items() if not _text(getattr(raw, name))]
         country = _text(raw.country_code).upper()
-        problems += [trouble.problem(platform=PLATFORM, address=raw.id) for trouble in missing]
+        issues += [trouble.issue(platform=PLATFORM, address=raw.id) for trouble in missing]
         if missing:
             continue
         if country not in COUNTRIES:
-            trouble = Trouble.ADDRESS_COUNTRY_UNKNOWN
-            problems.append(trouble.problem(platform=PLATFORM, address=raw.id, country=country))
+            trouble = IssueType.ADDRESS_COUNTRY_UNKNOWN
+            issues.append(trouble.issue(platform=PLATFORM, address=raw.id, country=country))
         else:
             yield AddressId(str(raw.id)), _address(raw, country)
 

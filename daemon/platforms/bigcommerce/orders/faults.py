@@ -6,8 +6,8 @@ Names are those of BigCommerce, behind the line's own where it is one of a line.
 from collections.abc import Iterator
 from decimal import Decimal
 
-from daemon.issues import Trouble
-from daemon.model import Mapped, Order, Problem, StoreFacts
+from daemon.issues import IssueType
+from daemon.model import Issue, Mapped, Order, StoreFacts
 from daemon.platforms.bigcommerce.amounts import in_bounds
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import wire
@@ -24,13 +24,13 @@ NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
 """Of each pair one must be there."""
 
 
-def problems_of(order: wire.Order) -> list[Problem]:
+def problems_of(order: wire.Order) -> list[Issue]:
     """Return a problem for each amount that cannot be used."""
     names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
     names += [
         f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
     ]
-    return [Trouble.ORDER_AMOUNT_UNUSABLE.problem(platform=PLATFORM, field=name) for name in names]
+    return [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=name) for name in names]
 
 
 def _of(line: wire.Line) -> Iterator[str]:
@@ -48,8 +48,8 @@ def _is_bad(amount: Decimal | None) -> bool:
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
     """Map an order with fields that cannot be read: SparkLayer keeps what it has."""
-    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields]
-    return Mapped(value=None, problems=tuple(found), name=f"Order {odd.id}", url=url_of(odd.id, facts))
+    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
+    return Mapped(value=None, issues=tuple(found), name=f"Order {odd.id}", url=url_of(odd.id, facts))
 
 
 def url_of(order: int, facts: StoreFacts) -> str:

@@ -13,17 +13,17 @@ from decimal import Decimal
 
 from attrs import evolve, frozen
 
-from daemon.issues import Trouble
+from daemon.issues import IssueType
 from daemon.model import (
     Address,
     CartId,
     ExternalId,
+    Issue,
     Mapped,
     Order,
     OrderLine,
     Package,
     PackageType,
-    Problem,
     Shipment,
     StoreFacts,
 )
@@ -70,16 +70,16 @@ class RawOrder:
 def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     """Map one order. Never raises for what `wire` accepts; of what has no usable date or amount only that is told."""
     raw = told.order
-    problems: list[Problem] = []
-    cart = _cart(told.cart, problems)
+    issues: list[Issue] = []
+    cart = _cart(told.cart, issues)
     lines = [line for part in raw.parts.all for line in part.lines]
     amiss = problems_of(raw)
-    problems += amiss
+    issues += amiss
     packages = [] if amiss else list(_packages(told, lines))
     strange = [line for line in lines if not (line.sku or "").strip()]
-    problems += [Trouble.LINE_WITHOUT_PRODUCT.problem(platform=PLATFORM, line=one.name or one.id) for one in strange]
-    placed = _moment(raw, "date_created", problems)
-    updated = _moment(raw, "date_modified", problems)
+    issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=one.name or one.id) for one in strange]
+    placed = _moment(raw, "date_created", issues)
+    updated = _moment(raw, "date_modified", issues)
     placed_and_kept = raw.status_id != INCOMPLETE and not raw.is_deleted
     value = Order(
         external_id=ExternalId(str(raw.id)),
@@ -97,7 +97,7 @@ def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     is_whole = None not in (cart, placed, updated) and not amiss
     return Mapped(
         value=value if is_whole and placed_and_kept else None,
-        problems=tuple(problems) if placed_and_kept else (),
+        issues=tuple(issues) if placed_and_kept else (),
         name=f"Order {raw.id}",
         url=url_of(raw.id, facts),
         reasons=tuple(_why_not(raw)),
@@ -118,18 +118,18 @@ def _why_not(raw: wire.Order) -> Iterator[str]:
         yield "It is incomplete: its buyer has not paid yet."
 
 
-def _moment(raw: wire.Order, name: str, problems: list[Problem]) -> datetime | None:
+def _moment(raw: wire.Order, name: str, issues: list[Issue]) -> datetime | None:
     moment = moment_of(getattr(raw, name) or "")
     if moment is None:
-        problems.append(Trouble.ORDER_DATE_UNUSABLE.problem(platform=PLATFORM, field=name))
+        issues.append(IssueType.ORDER_DATE_UNUSABLE.issue(platform=PLATFORM, field=name))
     return moment
 
 
-def _cart(text: str, problems: list[Problem]) -> CartId | None:
+def _cart(text: str, issues: list[Issue]) -> CartId | None:
     try:
         return CartId(str(uuid.UUID(text.strip())))
     except ValueError:
-        problems.append(Trouble.CART_UNKNOWN.problem())
+        issues.append(IssueType.CART_UNKNOWN.issue())
         return None
 
 

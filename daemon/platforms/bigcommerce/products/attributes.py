@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 from attrs import evolve, frozen
 
-from daemon.issues import Trouble
-from daemon.model import OrderRules, Problem
+from daemon.issues import IssueType
+from daemon.model import Issue, OrderRules
 from daemon.platforms.bigcommerce.amounts import usable
 from daemon.platforms.bigcommerce.dates import date_of
 
@@ -46,11 +46,11 @@ class Attributes:
 NOTHING = Attributes()
 
 
-def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, problems: list[Problem]) -> Attributes:
+def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, issues: list[Issue]) -> Attributes:
     """Return the attributes of a variant; `called` is what a person calls it, `problems` those of its product."""
     if not product and not variant:
         return NOTHING
-    reader = _Reader({**product, **variant}, variant, called, problems)
+    reader = _Reader({**product, **variant}, variant, called, issues)
     return Attributes(
         rrp=reader.value("rrp", _amount, "an amount of 0 or more such as 19.99"),
         settings=_settings(reader),
@@ -64,7 +64,7 @@ class _Reader:
     texts: Mapping[str, str]
     own: Mapping[str, str]
     called: str
-    problems: list[Problem]
+    issues: list[Issue]
 
     def value(self, name: str, parse: Callable[[str], T], expected: str) -> T | None:
         """Return an attribute, or None when it is not there or cannot be read."""
@@ -76,9 +76,9 @@ class _Reader:
         except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
             owner = _begun(self.called) if name in self.own else "the product"
             words = {"platform": "BigCommerce", "name": name, "owner": owner, "expected": expected}
-            problem = Trouble.ATTRIBUTE_UNREADABLE.problem(**words)
-            if problem not in self.problems:
-                self.problems.append(problem)
+            issue = IssueType.ATTRIBUTE_UNREADABLE.issue(**words)
+            if issue not in self.issues:
+                self.issues.append(issue)
             return None
 
 

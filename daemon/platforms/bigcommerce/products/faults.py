@@ -6,7 +6,7 @@ sell without end. Names are those of BigCommerce, with the place in its lists.
 
 from decimal import Decimal
 
-from daemon.issues import Trouble
+from daemon.issues import IssueType
 from daemon.model import Mapped, Product, StoreFacts
 from daemon.platforms.bigcommerce.products import wire
 from daemon.platforms.bigcommerce.wire import Odd
@@ -28,9 +28,9 @@ def faults_of(product: wire.Product) -> Odd | None:
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Product]:
     """Map a product with fields that cannot be read: SparkLayer keeps what it has."""
-    found = [Trouble.FIELD_UNREADABLE.problem(platform=PLATFORM, field=name) for name in odd.fields]
+    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
     name = odd.rest.name if isinstance(odd.rest.name, str) else ""
-    return Mapped(value=None, problems=tuple(found), name=name or str(odd.id), url=url_of(odd.id, facts))
+    return Mapped(value=None, issues=tuple(found), name=name or str(odd.id), url=url_of(odd.id, facts))
 
 
 def url_of(product: int, facts: StoreFacts) -> str:

@@ -14,13 +14,13 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
-from daemon.issues import Trouble
+from daemon.issues import IssueType
 from daemon.model import (
     ExternalId,
+    Issue,
     Mapped,
     Money,
     Option,
-    Problem,
     Product,
     Sku,
     Status,
@@ -81,40 +81,40 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     `told.levels` None: the catalogue's own stock level holds (one location).
     """
     raw = told.product
-    problems: list[Problem] = []
-    kept = tuple(_with_sku(raw, problems))
+    issues: list[Issue] = []
+    kept = tuple(_with_sku(raw, issues))
     odd = faults_of(raw) or _uncounted(told, kept)
     if odd is not None:
         return unread(odd, facts)
     if raw.inventory_tracking == "product" and len(raw.variants) > 1:
-        problems.append(Trouble.STOCK_OF_PRODUCT.problem(platform=PLATFORM))
+        issues.append(IssueType.STOCK_OF_PRODUCT.issue(platform=PLATFORM))
     if not kept:
-        problems.append(Trouble.NOTHING_TO_SELL.problem(platform=PLATFORM))
-    grams = _grams_per_unit(raw, facts, problems)
-    extra = {variant.id: _attributes(told, variant, problems) for _, variant in kept}
+        issues.append(IssueType.NOTHING_TO_SELL.issue(platform=PLATFORM))
+    grams = _grams_per_unit(raw, facts, issues)
+    extra = {variant.id: _attributes(told, variant, issues) for _, variant in kept}
     return Mapped(
         value=Product(
             external_id=ExternalId(str(raw.id)),
             title=raw.name,
-            slug=_slug(raw, problems),
+            slug=_slug(raw, issues),
             variants=tuple(
                 Variant(
                     external_id=VariantId(str(variant.id)),
                     sku=sku,
                     status=_status(raw, variant),
                     position=position,
-                    weight_in_grams=_weight(raw, variant, sku, grams, problems),
+                    weight_in_grams=_weight(raw, variant, sku, grams, issues),
                     cart_image_url=_picture(raw, variant),
-                    options=_options(variant, problems),
-                    rrp=_rrp(raw, variant, sku, extra[variant.id], facts.currency, problems),
+                    options=_options(variant, issues),
+                    rrp=_rrp(raw, variant, sku, extra[variant.id], facts.currency, issues),
                     settings=extra[variant.id].settings,
                 )
                 for position, (sku, variant) in enumerate(kept, start=1)
             ),
             stock={sku: _terms(level, extra[variant.id]) for sku, variant, level in _levels(told, kept)},
-            prices=dict(_prices(raw, kept, problems)),
+            prices=dict(_prices(raw, kept, issues)),
         ),
-        problems=tuple(problems),
+        issues=tuple(issues),
         name=raw.name or raw.sku or str(raw.id),
         url=url_of(raw.id, facts),
         reasons=tuple(_why_not_shown(raw, kept)),
@@ -132,19 +132,19 @@ def _why_not_shown(raw: wire.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
         yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has that suspended."
 
 
-def _attributes(told: RawProduct, variant: wire.Variant, problems: list[Problem]) -> Attributes:
+def _attributes(told: RawProduct, variant: wire.Variant, issues: list[Issue]) -> Attributes:
     """Return the B2B attributes of a variant: its own, else the product's."""
-    return attributes.read(told.fields, told.variant_fields.get(variant.id, {}), _called(variant), problems)
+    return attributes.read(told.fields, told.variant_fields.get(variant.id, {}), _called(variant), issues)
 
 
 def _rrp(
-    raw: wire.Product, variant: wire.Variant, sku: Sku, extra: Attributes, currency: str, problems: list[Problem]
+    raw: wire.Product, variant: wire.Variant, sku: Sku, extra: Attributes, currency: str, issues: list[Issue]
 ) -> Money | None:
     """Return the recommended price: the attribute, else the retail price; BigCommerce's 0 means that there is none."""
     amount = extra.rrp if extra.rrp is not None else own_or(variant.retail_price, raw.retail_price)
     if amount is not None and not usable(amount):
-        trouble = Trouble.RETAIL_PRICE_UNUSABLE
-        problems.append(trouble.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
+        trouble = IssueType.RETAIL_PRICE_UNUSABLE
+        issues.append(trouble.issue(platform=PLATFORM, variant=_called(variant), sku=sku))
         return None
     return Money(amount, currency) if amount else None
 
@@ -153,17 +153,17 @@ def _terms(level: int, extra: Attributes) -> Stock:
     return Stock(level, extra.restock_date, extra.min_stock_level)
 
 
-def _with_sku(raw: wire.Product, problems: list[Problem]) -> Iterator[Kept]:
+def _with_sku(raw: wire.Product, issues: list[Issue]) -> Iterator[Kept]:
     """Yield the variants that SparkLayer can hold, and note why the others are left out."""
     taken = set[str]()
     for variant in raw.variants:
         sku = variant.sku.strip()
         if not sku:
-            problems.append(Trouble.VARIANT_WITHOUT_SKU.problem(platform=PLATFORM, variant=_called(variant)))
+            issues.append(IssueType.VARIANT_WITHOUT_SKU.issue(platform=PLATFORM, variant=_called(variant)))
         elif len(sku) > LONGEST_SKU:
-            problems.append(Trouble.SKU_TOO_LONG.problem(platform=PLATFORM, variant=_called(variant), most=LONGEST_SKU))
+            issues.append(IssueType.SKU_TOO_LONG.issue(platform=PLATFORM, variant=_called(variant), most=LONGEST_SKU))
         elif sku in taken:
-            problems.append(Trouble.SKU_REPEATED.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
+            issues.append(IssueType.SKU_REPEATED.issue(platform=PLATFORM, variant=_called(variant), sku=sku))
         else:
             taken.add(sku)
             yield Sku(sku), variant
@@ -175,12 +175,12 @@ def _called(variant: wire.Variant) -> str:
     return f'The variant "{labels}" (id {variant.id})' if labels else f"The product's variant with id {variant.id}"
 
 
-def _slug(raw: wire.Product, problems: list[Problem]) -> str:
+def _slug(raw: wire.Product, issues: list[Issue]) -> str:
     """Return the path of the product's page, or its id, since SparkLayer wants something (inferred)."""
     path = (raw.custom_url and raw.custom_url.url) or ""
     slug = path.strip().strip("/") or f"product-{raw.id}"
     if len(slug) > LONGEST_SLUG:
-        problems.append(Trouble.SLUG_TOO_LONG.problem(platform=PLATFORM, most=LONGEST_SLUG))
+        issues.append(IssueType.SLUG_TOO_LONG.issue(platform=PLATFORM, most=LONGEST_SLUG))
     return slug[:LONGEST_SLUG]
 
 
@@ -190,7 +190,7 @@ def _status(raw: wire.Product, variant: wire.Variant) -> Status:
     return Status.LIVE if sold else Status.SUSPENDED
 
 
-def _options(variant: wire.Variant, problems: list[Problem]) -> tuple[Option, ...]:
+def _options(variant: wire.Variant, issues: list[Issue]) -> tuple[Option, ...]:
     """Return one option per group, as SparkLayer wants; the first of a group holds, and the merchant is told."""
     groups: dict[str, str] = {}
     repeated: dict[str, None] = {}
@@ -204,7 +204,7 @@ def _options(variant: wire.Variant, problems: list[Problem]) -> tuple[Option, ..
             groups[name] = value.label
     for name in repeated:
         words = {"platform": PLATFORM, "variant": _called(variant), "option": name}
-        problems.append(Trouble.OPTION_REPEATED.problem(**words))
+        issues.append(IssueType.OPTION_REPEATED.issue(**words))
     return tuple(Option(group, label) for group, label in groups.items())
 
 
@@ -218,32 +218,32 @@ def _picture(raw: wire.Product, variant: wire.Variant) -> str | None:
     return None
 
 
-def _grams_per_unit(raw: wire.Product, facts: StoreFacts, problems: list[Problem]) -> Decimal | None:
+def _grams_per_unit(raw: wire.Product, facts: StoreFacts, issues: list[Issue]) -> Decimal | None:
     grams = GRAMS_IN.get(facts.weight_unit.strip().lower())
     if grams is None and any(own_or(variant.weight, raw.weight) for variant in raw.variants):
-        problems.append(Trouble.WEIGHT_UNIT_UNKNOWN.problem(platform=PLATFORM, unit=facts.weight_unit))
+        issues.append(IssueType.WEIGHT_UNIT_UNKNOWN.issue(platform=PLATFORM, unit=facts.weight_unit))
     return grams
 
 
 def _weight(
-    raw: wire.Product, variant: wire.Variant, sku: Sku, grams: Decimal | None, problems: list[Problem]
+    raw: wire.Product, variant: wire.Variant, sku: Sku, grams: Decimal | None, issues: list[Issue]
 ) -> Decimal | None:
     weight = own_or(variant.weight, raw.weight)
     if grams is None or weight is None:
         return None
     if not usable(weight):
-        problems.append(Trouble.WEIGHT_UNUSABLE.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
+        issues.append(IssueType.WEIGHT_UNUSABLE.issue(platform=PLATFORM, variant=_called(variant), sku=sku))
         return None
     return weight * grams
 
 
-def _prices(raw: wire.Product, kept: tuple[Kept, ...], problems: list[Problem]) -> Iterator[tuple[Sku, Decimal]]:
+def _prices(raw: wire.Product, kept: tuple[Kept, ...], issues: list[Issue]) -> Iterator[tuple[Sku, Decimal]]:
     for sku, variant in kept:
         price = own_or(variant.price, raw.price)
         if price is not None and usable(price):
             yield sku, price
         else:
-            problems.append(Trouble.PRICE_MISSING.problem(platform=PLATFORM, variant=_called(variant), sku=sku))
+            issues.append(IssueType.PRICE_MISSING.issue(platform=PLATFORM, variant=_called(variant), sku=sku))
 
 
 def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, wire.Variant, int]]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.model import AddressId, Credit, Problem
+from daemon.model import AddressId, Credit, Issue
 from daemon.sandbox.faults import answer, reset
 from tests.engine.fakes import Bench
 from tests.engine.writers.customers.people import HOME, customer, emails, held, lose_ledger, put, refused_writes
@@ -90,7 +90,7 @@ async def test_who_never_was_a_customer_of_ours_costs_nothing(autojump_clock: Mo
 async def test_what_cannot_be_mapped_stays_as_it_was(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1"))
     bench.shop.products["1"] = None
-    bench.shop.problems["1"] = (Problem(code="email_missing", message="No e-mail."),)
+    bench.shop.issues["1"] = (Issue(code="email_missing", message="No e-mail."),)
     await bench.change("1")
     await bench.work()
     assert emails(bench) == {"1": "buyer1@example.com"}

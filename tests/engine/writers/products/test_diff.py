@@ -147,11 +147,11 @@ def test_who_gets_a_sku(subjects: list[Subject], owners: dict[str, str], winner:
         wants = plan.subject.product is not None and any(v.sku == "X" for v in plan.subject.product.variants)
         if wants and plan.external_id == winner:
             assert "X" in plan.claims
-            assert plan.problems == ()
+            assert plan.issues == ()
         elif wants:
             assert "X" not in plan.claims
             assert plan.waits_for == {"X"}
-            assert [problem.code for problem in plan.problems] == ["sku_used_twice"]
+            assert [issue.code for issue in plan.issues] == ["sku_used_twice"]
             assert plan.product is not None
             assert not plan.product.variants
 

@@ -53,7 +53,7 @@ def test_written_unchanged_and_removed() -> None:
 )
 def test_what_must_be_tried_again_keeps_what_was_confirmed(what: dict[str, object], failure: type[Exception]) -> None:
     verdict = judge(new(), pushed(**what))
-    assert (verdict.outcome, type(verdict.failure), verdict.problems) == ("retried", failure, ())
+    assert (verdict.outcome, type(verdict.failure), verdict.issues) == ("retried", failure, ())
     assert verdict.entry is not None
     assert not verdict.whole
     entry = FINGERPRINTS.entry(A)
@@ -75,7 +75,7 @@ def test_what_must_be_tried_again_keeps_what_was_confirmed(what: dict[str, objec
 def test_what_is_refused_is_a_problem(what: dict[str, object], words: list[str], waits: set[str]) -> None:
     verdict = judge(new(), pushed(**what))
     assert verdict.outcome == ("rejected" if words else "written")
-    said = [problem.message.partition("accept it: ")[2].partition(". Change")[0] for problem in verdict.problems]
+    said = [issue.message.partition("accept it: ")[2].partition(". Change")[0] for issue in verdict.issues]
     assert said == words
     assert (verdict.waits_for, verdict.failure) == (waits, None)
 
@@ -107,7 +107,7 @@ def test_what_is_not_listed_would_never_be_let_go() -> None:
 def test_a_product_that_lost_a_sku_is_not_whole() -> None:
     verdict = judge(only(planned(subject(product("1", {"11": "A", "12": "Y"})), Y="7")), pushed())
     assert (verdict.outcome, verdict.whole, verdict.waits_for) == ("written", False, {"Y"})
-    assert [problem.code for problem in verdict.problems] == ["sku_used_twice"]
+    assert [issue.code for issue in verdict.issues] == ["sku_used_twice"]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
 from daemon.platforms.base import Installed
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings, _Granted
 from daemon.platforms.bigcommerce.hooks import Wanted
+from daemon.platforms.bigcommerce.schema import Hook
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.bigcommerce.wire import Hook
 from daemon.sparklayer.token import Token, _Reply
 from daemon.storage.connections import Begin
 from daemon.storage.installs import Install, PendingConnection

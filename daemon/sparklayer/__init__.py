@@ -22,7 +22,7 @@ from daemon.sparklayer.settings import Settings
 from daemon.sparklayer.stock import Stock, StockLocation, StockRow
 from daemon.sparklayer.sync_log import SyncError, SyncLog
 from daemon.sparklayer.token import Tokens
-from daemon.transport.client import Observe, Wire, ignore
+from daemon.transport.client import Observe, ThrottledApi, ignore
 from daemon.transport.http import Api, Transport
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 
@@ -65,7 +65,7 @@ class SparkLayer:
     limiter: Limiter
     _client: Client
     _tokens: Tokens
-    _wire: Wire
+    _throttled_api: ThrottledApi
 
     async def probe(self) -> None:
         """Make the cheapest call that shows whether credentials and service work; raise what is wrong."""
@@ -86,7 +86,7 @@ class SparkLayer:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._wire.aclose()
+        await self._throttled_api.aclose()
 
 
 def connect(
@@ -105,9 +105,11 @@ def connect(
     `known` finds an id that the site should have, for the control question after a 404 without a body.
     """
     limiter = Limiter(api=API, side=Side.SPARKLAYER, policy=AdaptivePolicy())
-    wire = Wire(API, Api(base_url, headers={"Site-Id": site.id}, transport=transport), limiter, observe)
-    tokens = Tokens(wire, api_key)
-    client = Client(wire, tokens, known)
+    throttled_api = ThrottledApi(
+        API, Api(base_url, headers={"Site-Id": site.id}, transport=transport), limiter, observe
+    )
+    tokens = Tokens(throttled_api, api_key)
+    client = Client(throttled_api, tokens, known)
     return SparkLayer(
         products=Products(client),
         stock=Stock(client),
@@ -119,5 +121,5 @@ def connect(
         limiter=limiter,
         client=client,
         tokens=tokens,
-        wire=wire,
+        throttled_api=throttled_api,
     )

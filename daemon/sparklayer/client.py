@@ -20,9 +20,9 @@ from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRef
 from daemon.sparklayer.failures import Operation, entities_of, failure_of, words_of
 from daemon.sparklayer.own_words import UNSEEN
 from daemon.sparklayer.token import Token, Tokens
-from daemon.transport.client import Wire
+from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, shortly
-from daemon.transport.throttle import Rights
+from daemon.transport.throttle import Scopes
 
 T = TypeVar("T")
 
@@ -53,12 +53,12 @@ async def nothing_known(_control: Control, _other_than: str | None) -> None:
 class Client:
     """Makes calls for one site."""
 
-    def __init__(self, wire: Wire, tokens: Tokens, known: Known = nothing_known) -> None:
-        self._wire = wire
+    def __init__(self, throttled_api: ThrottledApi, tokens: Tokens, known: Known = nothing_known) -> None:
+        self._throttled_api = throttled_api
         self._tokens = tokens
         self._known = known
         self._empty = EmptyRefusals()
-        self._rights = Rights()
+        self._scopes = Scopes()
         self._asking = trio.Lock()
 
     async def call(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> bytes:
@@ -93,7 +93,7 @@ class Client:
         return _decoded(operation, content, dict[str, Any])
 
     async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> Answer:
-        async with self._rights.turn(operation.name, partial(entities_of, operation, path, body)) as turn:
+        async with self._scopes.turn(operation.name, partial(entities_of, operation, path, body)) as turn:
             answer, failure = await self._tried(operation, path, lane, body)
             if failure is None or isinstance(failure, Rejected):
                 turn.granted()
@@ -179,7 +179,7 @@ class Client:
 
     async def _send(self, operation: Operation, path: str, lane: Lane, body: bytes | None, token: Token) -> Answer:
         headers = {"Authorization": f"Bearer {token.text.reveal()}"}
-        return await self._wire.send(operation.method, path, lane, body=body, headers=headers)
+        return await self._throttled_api.send(operation.method, path, lane, body=body, headers=headers)
 
 
 def _reads(control: Control) -> Operation:

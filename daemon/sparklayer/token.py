@@ -16,7 +16,7 @@ from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.failures import Operation, words_of
 from daemon.sparklayer.inferred import KEY_ERROR, KEY_ERRORS, REFUSED_KEY, TOKEN_SECONDS
 from daemon.sparklayer.own_words import content_of, foreign, is_html, one_with
-from daemon.transport.client import Wire
+from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, temporary
 
 TOKEN = Operation(name="getAccessToken", method="POST", answers=one_with("access_token"))
@@ -36,8 +36,8 @@ class Token:
 class Tokens:
     """Keeps the token of one API key."""
 
-    def __init__(self, wire: Wire, key: ApiKey) -> None:
-        self._wire = wire
+    def __init__(self, throttled_api: ThrottledApi, key: ApiKey) -> None:
+        self._throttled_api = throttled_api
         self._key = key
         self._lock = trio.Lock()
         self._asked = 0
@@ -81,7 +81,7 @@ class Tokens:
             }
         )
         try:
-            answer = await self._wire.send(TOKEN.method, PATH, lane, body=body)
+            answer = await self._throttled_api.send(TOKEN.method, PATH, lane, body=body)
         except Failure as failure:
             return failure
         return read(answer, trio.current_time(), self._key.client_secret)

@@ -19,7 +19,7 @@ def ignore(call: ApiCall) -> None:
     """Observe nothing."""
 
 
-class Wire:
+class ThrottledApi:
     """An API behind its limiter. `observe` is told of each request, answered or not."""
 
     def __init__(self, name: str, api: Api, limiter: Limiter, observe: Observe = ignore) -> None:

@@ -13,7 +13,7 @@ from daemon.platforms.adapter_state import Entry, MemoryAdapterState
 from daemon.platforms.base import Entity, Page, Platform, WebhookReader
 from daemon.transport.http import ApiCall
 from tests.conformance.kit import Kit, Stand
-from tests.conformance.wire import Wire
+from tests.conformance.transport import RecordingTransport
 
 T = TypeVar("T")
 
@@ -62,12 +62,12 @@ class ReaderHarness:
     wrap_reader: Wrap = same
     state: WatchedShelf = field(factory=WatchedShelf)
     calls: list[ApiCall] = field(factory=list)
-    wire: Wire = field(init=False)
+    wire: RecordingTransport = field(init=False)
     shop: Platform = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Connect an adapter."""
-        self.wire = Wire(self.stand.transport)
+        self.wire = RecordingTransport(self.stand.transport)
         self.shop = self.connect()
 
     def connect(self) -> Platform:

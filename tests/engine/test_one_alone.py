@@ -16,7 +16,7 @@ from daemon.errors import Forbidden, Rejected, Side
 from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
 from daemon.platforms.base import Entity
 from daemon.sandbox.faults import answer, delay
-from daemon.transport.throttle.rights import LONGEST_PAUSE
+from daemon.transport.throttle.scopes import LONGEST_PAUSE
 from tests.engine.fakes import Bench, open_bench, product
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import PLACED, order

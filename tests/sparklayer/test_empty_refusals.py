@@ -15,7 +15,7 @@ from daemon.sparklayer.client import Client
 from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, NOBODY
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.token import TOKEN, Tokens
-from daemon.transport.client import Wire, ignore
+from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Api
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.sparklayer.test_own_words import OPERATIONS, PAGES, UNDOCUMENTED
@@ -56,9 +56,11 @@ async def _known(_control: object, _other_than: str | None) -> str:
 
 def _client(service: Service, known: Callable[..., Any] | None = _known) -> Client:
     api = Api("https://site.test", headers={}, transport=httpx.MockTransport(service))
-    wire = Wire("sparklayer", api, Limiter(api="sparklayer", side=Side.SPARKLAYER, policy=AdaptivePolicy()), ignore)
-    tokens = Tokens(wire, ApiKey(client_id="id", client_secret=Secret("secret")))
-    return Client(wire, tokens, known) if known else Client(wire, tokens)
+    throttled_api = ThrottledApi(
+        "sparklayer", api, Limiter(api="sparklayer", side=Side.SPARKLAYER, policy=AdaptivePolicy()), ignore
+    )
+    tokens = Tokens(throttled_api, ApiKey(client_id="id", client_secret=Secret("secret")))
+    return Client(throttled_api, tokens, known) if known else Client(throttled_api, tokens)
 
 
 async def _fail(client: Client, operation: Operation) -> Failure:

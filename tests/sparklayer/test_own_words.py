@@ -17,7 +17,7 @@ from daemon.sparklayer.failures import Operation, failure_of
 from daemon.sparklayer.inferred import KEY_ERRORS
 from daemon.sparklayer.own_words import FOREIGN
 from daemon.sparklayer.token import TOKEN, Token, Tokens, read
-from daemon.transport.client import Wire, ignore
+from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Answer, Api
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 
@@ -184,11 +184,13 @@ async def test_a_call_that_something_in_between_refuses_fails_so(
         return httpx.Response(200, json={"access_token": f"token-{asked}"})
 
     api = Api("https://site.test", headers={}, transport=httpx.MockTransport(respond))
-    wire = Wire("sparklayer", api, Limiter(api="sparklayer", side=Side.SPARKLAYER, policy=AdaptivePolicy()), ignore)
-    client = Client(wire, Tokens(wire, ApiKey(client_id="id", client_secret=Secret("secret"))))
+    throttled_api = ThrottledApi(
+        "sparklayer", api, Limiter(api="sparklayer", side=Side.SPARKLAYER, policy=AdaptivePolicy()), ignore
+    )
+    client = Client(throttled_api, Tokens(throttled_api, ApiKey(client_id="id", client_secret=Secret("secret"))))
     with pytest.raises(Failure) as failure:
         await client.call(operation, "/any", Lane.LIVE)
-    await wire.aclose()
+    await throttled_api.aclose()
     if status == 401:
         assert (type(failure.value), failure.value.reason, asked) == (Blocked, "credentials", 2)
     else:

@@ -7,7 +7,7 @@ from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
 from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
 from daemon.platforms.base import Announce, Entity, Match, Page, Registration, tell_nobody
-from daemon.platforms.bigcommerce import hooks, wire
+from daemon.platforms.bigcommerce import hooks, schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers.reader import CustomerReader
 from daemon.platforms.bigcommerce.lookup import Lookup
@@ -101,14 +101,14 @@ class BigCommerce:
         """Map an entity. Raises the failure of what belongs to it, and Retry when it is not what was agreed."""
         if isinstance(entity.content, Failure):
             raise entity.content
-        if isinstance(entity.content, wire.Unreadable):
+        if isinstance(entity.content, schema.Unreadable):
             message = f"What BigCommerce tells about this is not what was agreed: {entity.content.why}"
             raise Retry(message, reason=entity.content.reason)
         return self._readers[kind].map(entity, facts)
 
     async def probe(self) -> None:
         """Ask for the time."""
-        await self._client.get("/v2/time", wire.ANYTHING, lane=Lane.LIVE)
+        await self._client.get("/v2/time", schema.ANYTHING, lane=Lane.LIVE)
 
     async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
         """Register what is missing and mend what is wrong. Raises ConfigError without a `webhook_secret`."""

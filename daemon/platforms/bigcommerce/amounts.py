@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from daemon.platforms.bigcommerce.wire import Amount
+from daemon.platforms.bigcommerce.schema import Amount
 
 _ABSURD = Decimal(10) ** 12
 """No price and no weight is that large; what is cannot be sent on as a number."""

@@ -13,20 +13,20 @@ from msgspec.json import Decoder
 
 from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.model import Lane
-from daemon.platforms.bigcommerce import wire
-from daemon.platforms.bigcommerce.doubts import Doubts
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, refusal
-from daemon.platforms.bigcommerce.rights import entities_of, operation_of, right_needed
+from daemon.platforms.bigcommerce.scopes import entities_of, operation_of, right_needed
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.transport.client import Observe, Wire
+from daemon.platforms.bigcommerce.short_answers import ShortAnswers
+from daemon.transport.client import Observe, ThrottledApi
 from daemon.transport.http import Answer, Api, Transport, shortly
-from daemon.transport.throttle import Limiter, Rights, WindowPolicy
+from daemon.transport.throttle import Limiter, Scopes, WindowPolicy
 
 T = TypeVar("T")
 
 API = "bigcommerce"
 NO_CONTENT = 204
-DONE = Decoder(wire.Written)
+DONE = Decoder(schema.Written)
 
 
 class Client:
@@ -35,14 +35,14 @@ class Client:
     def __init__(self, settings: BigCommerceSettings, transport: Transport | None, observe: Observe) -> None:
         self.limiter = Limiter(api=API, side=Side.PLATFORM, policy=WindowPolicy())
         self._secrets = settings.secrets
-        self._doubts = Doubts()
-        self._rights = Rights()
+        self._short_answers = ShortAnswers()
+        self._scopes = Scopes()
         api = Api(
             f"{settings.api_url}/stores/{settings.store_hash}",
             headers={"X-Auth-Token": settings.access_token.reveal(), "Accept": "application/json"},
             transport=transport,
         )
-        self._wire = Wire(API, api, self.limiter, observe)
+        self._api = ThrottledApi(API, api, self.limiter, observe)
 
     async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
         """Read and decode one answer. No content, as v2 answers for empty lists, is an empty list."""
@@ -52,7 +52,7 @@ class Client:
     async def every(
         self,
         path: str,
-        decoder: Decoder[wire.Listing[T]],
+        decoder: Decoder[schema.Listing[T]],
         *,
         lane: Lane,
         limit: int,
@@ -76,7 +76,7 @@ class Client:
         # Lists of many things at once are asked for in ever other words: there a path's answers are looked at together.
         narrowed = {name: value for name, value in (query or {}).items() if not name.endswith(":in")}
         counted = int((listing.pagination.total or 0) > len(found))
-        doubt = self._doubts.about(0, f"{path} {narrowed}", counted, 0)
+        doubt = self._short_answers.about(0, f"{path} {narrowed}", counted, 0)
         if doubt is not None:
             raise Retry(f"BigCommerce lists less at {path} than it counts", reason=doubt.reason)
         return found
@@ -84,7 +84,7 @@ class Client:
     async def by_cursor(
         self,
         path: str,
-        decoder: Decoder[wire.Listing[T]],
+        decoder: Decoder[schema.Listing[T]],
         *,
         lane: Lane,
         limit: int,
@@ -122,15 +122,15 @@ class Client:
 
     async def write(self, method: str, path: str, *, lane: Lane, body: Mapping[str, Any] | None = None) -> None:
         """Make one call whose answer says no more than that it was done; each is refused for itself."""
-        answer = await self._wire.send(method, path, lane, body=None if body is None else msgspec.json.encode(body))
+        answer = await self._api.send(method, path, lane, body=None if body is None else msgspec.json.encode(body))
         if not answer.ok:
             raise refusal(answer, self._secrets, right_needed(path))
         if answer.status != NO_CONTENT:
             _decoded(answer.body, DONE)
 
     async def _read(self, path: str, *, lane: Lane, query: Mapping[str, str] | None) -> Answer:
-        async with self._rights.turn(operation_of(path), partial(entities_of, path, query)) as turn:
-            answer = await self._wire.send("GET", path, lane, query=query)
+        async with self._scopes.turn(operation_of(path), partial(entities_of, path, query)) as turn:
+            answer = await self._api.send("GET", path, lane, query=query)
             failure = None if answer.ok else refusal(answer, self._secrets, right_needed(path))
             if failure is None or isinstance(failure, Rejected):
                 turn.granted()
@@ -142,12 +142,12 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._wire.aclose()
+        await self._api.aclose()
 
 
 def _decoded(body: bytes, decoder: Decoder[T]) -> T:
     try:
-        return wire.decode(body, decoder)
+        return schema.decode(body, decoder)
     except msgspec.ValidationError as error:
         message = f"BigCommerce's answer is not what was agreed: {error}"
         raise Retry(message, reason="unexpected_shape") from None

@@ -19,7 +19,7 @@ from msgspec.json import Decoder
 from daemon.errors import Missing
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import MOST_FOUND, Match
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import LARGEST_ID, is_id, listed
 from daemon.transport.http import shortly
@@ -125,7 +125,7 @@ class Lookup:
             return await self._numbered(int(number))
         if "@" not in text:
             return []
-        ask = partial(self._client.get, ORDERS, wire.RAW_LIST, lane=Lane.LIVE)
+        ask = partial(self._client.get, ORDERS, schema.RAW_LIST, lane=Lane.LIVE)
         raws = await shortly(partial(ask, query={"email": text, "limit": str(LIMIT)}))
         return [_match(one.id, EMAIL, f"Order {one.id}") for one in _readable(raws, _ORDER) if _same(one.email, text)]
 
@@ -133,10 +133,10 @@ class Lookup:
         if not 0 < number <= LARGEST_ID:
             return []
         try:
-            raw = await shortly(partial(self._client.get, f"{ORDERS}/{number}", wire.RAW, lane=Lane.LIVE))
+            raw = await shortly(partial(self._client.get, f"{ORDERS}/{number}", schema.RAW, lane=Lane.LIVE))
         except Missing:
             return []
-        return [_match(number, NUMBER, f"Order {number}")] if wire.read_id(raw) == number else []
+        return [_match(number, NUMBER, f"Order {number}")] if schema.read_id(raw) == number else []
 
     async def _some(self, filters: Mapping[str, str]) -> list[_Product]:
         return await self._rows(PRODUCTS, _PRODUCT, {**filters, "include_fields": "name,sku"})
@@ -147,7 +147,7 @@ class Lookup:
     async def _rows(self, path: str, decoder: Decoder[R], filters: Mapping[str, str]) -> list[R]:
         """Read the first page of a v3 list: who has more matches than that asks with other words."""
         query = {**filters, "limit": str(LIMIT)}
-        ask = partial(self._client.get, path, wire.RAW_LISTING, lane=Lane.LIVE, query=query)
+        ask = partial(self._client.get, path, schema.RAW_LISTING, lane=Lane.LIVE, query=query)
         return list(_readable((await shortly(ask)).data, decoder))
 
 
@@ -155,7 +155,7 @@ def _readable(raws: Iterable[Raw], decoder: Decoder[R]) -> Iterator[R]:
     """Yield the rows that can be read: the others are called nothing that could be compared."""
     for raw in raws:
         with contextlib.suppress(msgspec.DecodeError):
-            yield wire.decode(raw, decoder)
+            yield schema.decode(raw, decoder)
 
 
 def _match(id_: int, by: str, name: str) -> Match:

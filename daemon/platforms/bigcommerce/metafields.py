@@ -24,7 +24,7 @@ from msgspec import Raw
 from daemon.errors import Failure, Missing, Retry
 from daemon.model import Lane
 from daemon.platforms.adapter_state import AdapterState, Entry
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import MARGIN, seconds_of, since_text
 from daemon.platforms.bigcommerce.ids import padded
@@ -36,7 +36,7 @@ from daemon.transport.second_answer import SECOND_AFTER
 NAMESPACE = "sparklayer"
 LIMIT = 250
 MOST_ASKED = 100
-_METAFIELD = Shape(wire.Metafield)
+_METAFIELD = Shape(schema.Metafield)
 STATE, SINCE, WHOLE = "", "since", "whole"
 """The owner of the notes on a list itself, and the names of those that say up to when it was caught up with, and that
 it has been read to its end."""
@@ -68,14 +68,14 @@ class Reading:
 
     scan_id: int
     newest: str = ""
-    last: Sequence[wire.Metafield] = ()
+    last: Sequence[schema.Metafield] = ()
     """At least what the list would name again if it were asked for what changed since `newest`."""
     owners: set[int] | None = None
     """None: nobody wants to know."""
-    handed_out: frozenset[wire.Metafield] = frozenset()
+    handed_out: frozenset[schema.Metafield] = frozenset()
     newer: set[int] = field(factory=set)
 
-    def take(self, fields: Sequence[wire.Metafield]) -> None:
+    def take(self, fields: Sequence[schema.Metafield]) -> None:
         """Take note of a page."""
         if self.owners is not None:
             self.owners.update(one.resource_id for one in fields if one not in self.handed_out)
@@ -95,7 +95,7 @@ class Metafields:
     _source: Source
     _reading: Reading | None = None
     _found: Reading | None = None
-    _handed_out: frozenset[wire.Metafield] = frozenset()
+    _handed_out: frozenset[schema.Metafield] = frozenset()
     """Those of the last second caught up with; after a restart they are handed out once more."""
 
     async def read_all(self) -> None:
@@ -160,7 +160,7 @@ class Metafields:
         """Put what a list says onto the shelf, page by page."""
         query = {"namespace": NAMESPACE, **self._source.narrowed, **narrowed}
         pages = self._client.by_cursor(
-            self._source.path, wire.RAW_LISTING, lane=Lane.BACKFILL, limit=LIMIT, query=query
+            self._source.path, schema.RAW_LISTING, lane=Lane.BACKFILL, limit=LIMIT, query=query
         )
         async for raws in pages:
             fields = [one for one in read_metafields(raws) if one.namespace in {None, NAMESPACE}]
@@ -187,28 +187,28 @@ class Metafields:
                 entries = [_note(one) for one in fields]
                 await self._state.replace(self._source.state, padded(owner), entries, reading.scan_id)
 
-    async def _fields_of(self, owner: int) -> Sequence[wire.Metafield]:
+    async def _fields_of(self, owner: int) -> Sequence[schema.Metafield]:
         """Read the metafields of one thing, wherever they are; none where there is no such thing."""
         path = await self._source.path_of(owner)
         if path is None:
             return []
         return await shortly(partial(self._fields_at, owner, path, Lane.BACKFILL)) or []
 
-    async def _fields_at(self, owner: int, path: str, lane: Lane) -> Sequence[wire.Metafield] | None:
+    async def _fields_at(self, owner: int, path: str, lane: Lane) -> Sequence[schema.Metafield] | None:
         """Read the metafields of one thing; None when BigCommerce says that it does not exist.
 
         Raises Retry when one of them cannot be read, or is another thing's: what was known stays.
         """
         query = {"namespace": NAMESPACE, **self._source.narrowed}
         try:
-            raws = await self._client.every(path, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query)
+            raws = await self._client.every(path, schema.RAW_LISTING, lane=lane, limit=LIMIT, query=query)
         except Missing:
             return None
         fields = read_metafields(raws)
         if len(fields) < len(raws):
-            raise Retry("one of its metafields is not what was agreed", reason=wire.UNEXPECTED)
+            raise Retry("one of its metafields is not what was agreed", reason=schema.UNEXPECTED)
         if not all(one.resource_id == owner and one.namespace in {None, NAMESPACE} for one in fields):
-            raise Retry("metafields of something else are listed", reason=wire.OUT_OF_FILTER)
+            raise Retry("metafields of something else are listed", reason=schema.OUT_OF_FILTER)
         return fields
 
     @contextmanager
@@ -235,7 +235,7 @@ class Metafields:
         self._handed_out = frozenset(reading.last)
 
 
-def read_metafields(raws: Iterable[Raw]) -> list[wire.Metafield]:
+def read_metafields(raws: Iterable[Raw]) -> list[schema.Metafield]:
     """Decode metafields; one that is not what was agreed is left out, it keeps no other from being read."""
     rows = (_METAFIELD.rows([raw], "metafields") for raw in raws)
     return [row.found[0] for row in rows if not row.odd and not row.missing]
@@ -252,5 +252,5 @@ def _from(moment: str) -> str:
     return moment if seconds is None else since_text(seconds)
 
 
-def _note(told: wire.Metafield) -> Entry:
+def _note(told: schema.Metafield) -> Entry:
     return Entry(padded(told.resource_id), told.key, told.value)

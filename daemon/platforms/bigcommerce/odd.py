@@ -16,8 +16,8 @@ from attrs import field, frozen
 from msgspec import Raw, inspect
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import wire
-from daemon.platforms.bigcommerce.wire import Odd, Unreadable
+from daemon.platforms.bigcommerce import schema
+from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 
 T = TypeVar("T")
 
@@ -53,11 +53,11 @@ class Shape(Generic[T]):
 
     def read(self, raw: Raw) -> T | Unreadable | Odd:
         """Decode one entity. Raises Retry when not even its id can be told."""
-        told = wire.read(raw, self._decoder)
+        told = schema.read(raw, self._decoder)
         if not isinstance(told, Unreadable):
             return told
         try:
-            content = wire.decode(raw, _LOOSE)
+            content = schema.decode(raw, _LOOSE)
         except msgspec.DecodeError:
             return told
         return self.convert(content, told)
@@ -67,7 +67,7 @@ class Shape(Generic[T]):
         rows = Rows[T]()
         for place, raw in enumerate(raws):
             try:
-                content = wire.decode(raw, _LOOSE)
+                content = schema.decode(raw, _LOOSE)
             except msgspec.DecodeError:
                 rows.odd.append(f"{where}[{place}]")
                 continue

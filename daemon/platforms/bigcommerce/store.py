@@ -10,16 +10,16 @@ from daemon.errors import Blocked, Missing, Retry
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Lane, Mapped, StoreFacts
 from daemon.platforms.base import STORE, Entity, Page
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.products.mapping import GRAMS_IN
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
+from daemon.platforms.bigcommerce.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 
 LIMIT = 250
-_STORE = Shape(wire.Store)
+_STORE = Shape(schema.Store)
 _PANEL = "control_panel_base_url"
 """A field that only links need."""
 
@@ -32,17 +32,19 @@ class StoreReader:
     def __init__(self, client: Client, store_hash: str) -> None:
         self._client = client
         self._hash = store_hash
-        self._doubts = Doubts()
+        self._short_answers = ShortAnswers()
         self._locations: int | None = None
 
     async def facts(self) -> StoreFacts:
         """Read the store's facts."""
-        raw = await shortly(partial(self._client.get, "/v2/store", wire.RAW, lane=Lane.LIVE))
+        raw = await shortly(partial(self._client.get, "/v2/store", schema.RAW, lane=Lane.LIVE))
         rows = _STORE.rows([raw], "store")
         odd = [*rows.missing, *(path for path in rows.odd if not path.endswith(_PANEL))]
         if odd or not rows.found[0].currency:
             told = ", ".join(odd) or "no currency"
-            raise Retry(f"BigCommerce's answer about the store is not what was agreed: {told}", reason=wire.UNEXPECTED)
+            raise Retry(
+                f"BigCommerce's answer about the store is not what was agreed: {told}", reason=schema.UNEXPECTED
+            )
         store = rows.found[0]
         self._locations = await self._count_locations()
         panel = store.control_panel_base_url or f"https://store-{self._hash}.mybigcommerce.com"
@@ -94,14 +96,14 @@ class StoreReader:
         """
         path = "/v3/inventory/locations"
         try:
-            places = await self._client.every(path, wire.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
+            places = await self._client.every(path, schema.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
         except Missing:
             return 1
         except Blocked as refused:
             if refused.reason != SCOPE_MISSING:
                 raise
             return 1
-        doubt = self._doubts.about(0, "stock locations", 1, len(places))
+        doubt = self._short_answers.about(0, "stock locations", 1, len(places))
         if doubt is not None:
             raise Retry("BigCommerce lists no stock location, and each store has one", reason=doubt.reason)
         return max(1, sum(map(_is_enabled, places)))
@@ -110,6 +112,6 @@ class StoreReader:
 def _is_enabled(place: Raw) -> bool:
     """Whether a stock location sells: any that does not say clearly that it does not, since more are read then."""
     try:
-        return wire.decode(place, wire.ANYTHING).get("enabled") is not False
+        return schema.decode(place, schema.ANYTHING).get("enabled") is not False
     except msgspec.DecodeError:
         return True

@@ -18,7 +18,7 @@ from daemon.transport.throttle.adaptive import AdaptivePolicy
 from daemon.transport.throttle.breaker import Breaker
 from daemon.transport.throttle.limiter import Limiter, LimiterStatistics, Turn
 from daemon.transport.throttle.policy import Numbers, Policy
-from daemon.transport.throttle.rights import Rights
+from daemon.transport.throttle.scopes import Scopes
 from daemon.transport.throttle.window import WindowPolicy
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "LimiterStatistics",
     "Numbers",
     "Policy",
-    "Rights",
+    "Scopes",
     "Turn",
     "WindowPolicy",
 ]

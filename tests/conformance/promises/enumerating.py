@@ -13,7 +13,7 @@ from daemon.model import Kind, Lane
 from daemon.platforms.base import STORE
 from tests.conformance.harness import DAY, ReaderHarness, patiently, soon
 from tests.conformance.promise import LISTED, of
-from tests.conformance.wire import always
+from tests.conformance.transport import always
 
 LONGEST_CURSOR = 1000
 

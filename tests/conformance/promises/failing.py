@@ -13,7 +13,7 @@ from daemon.model import ExternalId, Kind, Lane, StoreFacts
 from daemon.platforms.base import STORE, Platform
 from tests.conformance.harness import LONG, ReaderHarness, patiently, soon
 from tests.conformance.promise import ALL, of, promise
-from tests.conformance.wire import Act, always
+from tests.conformance.transport import Act, always
 
 LONGEST_CALL = 300.0
 """Seconds after which a store that does not answer has been given up."""

@@ -11,7 +11,7 @@ from tests.conformance.harness import ReaderHarness, soon
 from tests.conformance.promise import LISTED, of
 from tests.conformance.promises.keeping_quiet import none_of
 from tests.conformance.promises.reading import NO_IDS, TROUBLES
-from tests.conformance.wire import always
+from tests.conformance.transport import always
 
 PARTS = {text for text in NO_IDS if text.isalnum()}
 """They may be part of a name."""

@@ -12,7 +12,7 @@ from daemon.errors import Failure
 from daemon.model import Kind, Lane, Secret
 from tests.conformance.harness import ReaderHarness, patiently, soon
 from tests.conformance.promise import LISTED, promise
-from tests.conformance.wire import always
+from tests.conformance.transport import always
 
 SAYING = ("secret", "token", "password", "key")
 """What the names of settings that are secrets have in them."""

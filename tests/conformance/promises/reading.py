@@ -12,7 +12,7 @@ from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import STORE, Entity
 from tests.conformance.harness import ReaderHarness, patiently, soon
 from tests.conformance.promise import ALL, LISTED, of
-from tests.conformance.wire import always
+from tests.conformance.transport import always
 
 NO_IDS = ("", " ", "x", "0", "-1", "1.5", "1,2", "1&limit=1", "../1", "1/2", "٣", "9" * 40, "\n", "%31", "null", "🛒")
 """Texts that are no entity's id; some of them would make a bad URL, or mean another entity."""

@@ -11,7 +11,7 @@ from daemon.platforms.base import Registration
 from tests.conformance.harness import ReaderHarness, patiently, soon
 from tests.conformance.kit import Hook
 from tests.conformance.promise import promise
-from tests.conformance.wire import always, once
+from tests.conformance.transport import always, once
 
 
 def at(harness: ReaderHarness, destination: str) -> Counter[str]:

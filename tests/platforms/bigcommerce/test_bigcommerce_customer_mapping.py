@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Mapped, StoreFacts
-from daemon.platforms.bigcommerce.customers import mapping, wire
+from daemon.platforms.bigcommerce.customers import mapping, schema
 from tests.platforms.bigcommerce.fakes import ADDRESS
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
@@ -26,9 +26,9 @@ CUSTOMER: dict[str, Any] = {
 
 
 def mapped(attributes: dict[str, str] | None = None, *, is_b2b: bool = True, **changes: Any) -> Mapped[Customer]:
-    raw = wire.read_customer(msgspec.Raw(msgspec.json.encode({**CUSTOMER, **changes})))
-    assert isinstance(raw, wire.Customer), raw
-    values = {name: wire.Attribute(0, value) for name, value in (attributes or {}).items()}
+    raw = schema.read_customer(msgspec.Raw(msgspec.json.encode({**CUSTOMER, **changes})))
+    assert isinstance(raw, schema.Customer), raw
+    values = {name: schema.Attribute(0, value) for name, value in (attributes or {}).items()}
     told = mapping.RawCustomer(
         customer=raw,
         is_b2b=is_b2b,

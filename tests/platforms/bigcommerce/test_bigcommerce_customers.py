@@ -10,8 +10,8 @@ from daemon.errors import Blocked, Rejected, Retry
 from daemon.model import Customer, ExternalId, Kind, Lane, Secret, StoreFacts
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
-from daemon.platforms.bigcommerce.doubts import BELIEVED
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.short_answers import BELIEVED
 from tests.platforms.bigcommerce.fakes import FakeStore
 
 CUSTOMERS = "/v3/customers"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.model import Mapped, Option, Product, Status, StoreFacts
-from daemon.platforms.bigcommerce.products import mapping, wire
-from daemon.platforms.bigcommerce.wire import Odd, Unreadable
+from daemon.platforms.bigcommerce.products import mapping, schema
+from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
 
@@ -56,8 +56,8 @@ def colour(label: str, **changes: Any) -> dict[str, Any]:
 
 
 def told(changes: dict[str, Any], levels: mapping.Levels | None = None) -> mapping.RawProduct:
-    read = wire.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, **changes})))
-    assert isinstance(read, wire.Product), read
+    read = schema.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, **changes})))
+    assert isinstance(read, schema.Product), read
     return mapping.RawProduct(read, levels)
 
 
@@ -364,7 +364,7 @@ def test_a_sku_used_twice_stays_with_the_first_variant() -> None:
 
 @pytest.mark.parametrize("variants", [None, [], {}, "none", [BASE_VARIANT, {**BASE_VARIANT, "product_id": 193}]])
 def test_a_product_without_variants_or_with_anothers_is_unreadable(variants: object) -> None:
-    read = wire.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, "variants": variants})))
+    read = schema.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, "variants": variants})))
     assert isinstance(read, Unreadable)
     assert read.id == 192
 
@@ -407,10 +407,10 @@ products = st.fixed_dictionaries(
 
 @given(raw=products, unit=st.sampled_from(["LBS", "Ounces", "KGS", "Grams", "Tonnes", "", "Stone"]))
 def test_whatever_the_store_says_the_mapping_keeps_its_promises(raw: dict[str, Any], unit: str) -> None:
-    read = wire.read_product(msgspec.Raw(msgspec.json.encode(raw)))
+    read = schema.read_product(msgspec.Raw(msgspec.json.encode(raw)))
     if isinstance(read, Odd):
         return
-    assert isinstance(read, wire.Product)
+    assert isinstance(read, schema.Product)
     result = mapping.product(mapping.RawProduct(read), StoreFacts(currency="GBP", weight_unit=unit))
     value = result.value
     if value is None:

@@ -10,9 +10,9 @@ from msgspec import inspect
 
 from daemon.model import ExternalId, StoreFacts
 from daemon.platforms.bigcommerce.customers import mapping as customer_mapping
-from daemon.platforms.bigcommerce.customers import wire as customer_wire
-from daemon.platforms.bigcommerce.orders import faults, mapping, wire
-from daemon.platforms.bigcommerce.wire import Odd, Unreadable
+from daemon.platforms.bigcommerce.customers import schema as customer_wire
+from daemon.platforms.bigcommerce.orders import faults, mapping, schema
+from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
 from daemon.sparklayer.customers import merged as merged_customer
@@ -85,7 +85,7 @@ def fields(path: Path) -> str:
 @pytest.mark.parametrize("path", [path for path in paths(FULL_ORDER) if path != ("id",)], ids=fields)
 def test_no_value_of_any_field_of_an_order_breaks_anything(path: Path) -> None:
     for value in VALUES:
-        read = wire.read_order(raw(changed(FULL_ORDER, path, value)))
+        read = schema.read_order(raw(changed(FULL_ORDER, path, value)))
         if isinstance(read, Unreadable):
             assert isinstance(value, dict), "only what must be there, and is not, is asked for again"
             continue
@@ -126,11 +126,11 @@ def typed(kind: Any, leaf: type[inspect.Type]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", typed(wire.Order, inspect.StrType))
+@pytest.mark.parametrize("name", typed(schema.Order, inspect.StrType))
 def test_a_number_where_an_order_has_text_is_its_decimal_text(name: str) -> None:
     for number, text in [(12, "12"), (1.5, "1.5"), (-1, "-1")]:
-        read = wire.read_order(raw({**FULL_ORDER, name: number}))
-        assert isinstance(read, wire.Order)
+        read = schema.read_order(raw({**FULL_ORDER, name: number}))
+        assert isinstance(read, schema.Order)
         assert getattr(read, name) == text
 
 
@@ -141,10 +141,10 @@ def test_a_number_where_a_customer_has_text_is_its_decimal_text(name: str) -> No
     assert getattr(read, name) == "1.5"
 
 
-@pytest.mark.parametrize("name", typed(wire.Order, inspect.IntType))
+@pytest.mark.parametrize("name", typed(schema.Order, inspect.IntType))
 def test_text_that_is_a_number_is_that_number_of_an_order(name: str) -> None:
-    read = wire.read_order(raw({**FULL_ORDER, name: "12"}))
-    assert isinstance(read, wire.Order)
+    read = schema.read_order(raw({**FULL_ORDER, name: "12"}))
+    assert isinstance(read, schema.Order)
     assert getattr(read, name) == 12
 
 
@@ -155,11 +155,13 @@ def test_text_that_is_a_number_is_that_number_of_a_customer(name: str) -> None:
     assert getattr(read, name) == 12
 
 
-@pytest.mark.parametrize("name", [*typed(wire.Order, inspect.IntType), "is_deleted", "payment_status", "consignments"])
+@pytest.mark.parametrize(
+    "name", [*typed(schema.Order, inspect.IntType), "is_deleted", "payment_status", "consignments"]
+)
 def test_another_type_is_told_of_by_the_field(name: str) -> None:
     if name == "id":
         return
-    read = wire.read_order(raw({**FULL_ORDER, name: ["x"]}))
+    read = schema.read_order(raw({**FULL_ORDER, name: ["x"]}))
     assert isinstance(read, Odd)
     told = faults.unread(read, FACTS)
     assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])
@@ -200,7 +202,7 @@ def test_a_line_needs_a_price(price: tuple[str, str]) -> None:
 
 def test_numbers_as_numbers_and_as_text_are_the_same_order() -> None:
     told = json.dumps({**FULL_ORDER, "total_tax": 6.06, "customer_id": "5", "status_id": "11"}).encode()
-    read = wire.read_order(msgspec.Raw(told))
-    assert isinstance(read, wire.Order)
+    read = schema.read_order(msgspec.Raw(told))
+    assert isinstance(read, schema.Order)
     assert (read.total_tax, read.customer_id, read.status_id) == (Decimal("6.06"), 5, 11)
     assert order(customer_id="5").customer == ExternalId("5")

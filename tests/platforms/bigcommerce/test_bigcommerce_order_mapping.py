@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.model import Address, ExternalId, Mapped, Option, Order, PackageType, Shipment, StoreFacts
-from daemon.platforms.bigcommerce.orders import mapping, wire
-from daemon.platforms.bigcommerce.wire import Unreadable
+from daemon.platforms.bigcommerce.orders import mapping, schema
+from daemon.platforms.bigcommerce.schema import Unreadable
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
@@ -57,9 +57,9 @@ def mapped(
     **more: Any,
 ) -> Mapped[Order]:
     parts = {"shipping": [{**PLACE, "line_items": [SHIRT] if lines is None else lines}]}
-    read = wire.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": parts, **more})))
-    assert isinstance(read, wire.Order), read
-    sent = msgspec.convert(shipments or [], list[wire.Shipment])
+    read = schema.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": parts, **more})))
+    assert isinstance(read, schema.Order), read
+    sent = msgspec.convert(shipments or [], list[schema.Shipment])
     return mapping.order(mapping.RawOrder(read, cart, sent), FACTS)
 
 
@@ -153,10 +153,10 @@ def test_what_is_no_order_any_more_or_not_yet_is_none_and_nobodys_trouble(state:
 
 def whole(consignments: Any, *lines: dict[str, Any]) -> list[tuple[str | None, list[int]]]:
     """Return where an order's parts go, and which of `lines`, read apart, are in each."""
-    read = wire.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": consignments})))
-    assert isinstance(read, wire.Order), read
+    read = schema.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": consignments})))
+    assert isinstance(read, schema.Order), read
     assert not read.parts.is_whole
-    dealt = read.parts.holding(msgspec.convert(lines, list[wire.Line], strict=False))
+    dealt = read.parts.holding(msgspec.convert(lines, list[schema.Line], strict=False))
     assert dealt.is_whole
     return [(part.city, [one.id for one in part.lines]) for part in dealt.all]
 
@@ -295,7 +295,7 @@ def test_a_guest_and_an_address_that_is_none() -> None:
 
 def test_an_order_of_another_shape_is_unreadable() -> None:
     raw = msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": {"shipping": [{"line_items": [{"id": 1}]}]}}))
-    assert isinstance(wire.read_order(raw), Unreadable)
+    assert isinstance(schema.read_order(raw), Unreadable)
 
 
 @given(

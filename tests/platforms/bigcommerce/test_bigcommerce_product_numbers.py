@@ -9,8 +9,8 @@ import pytest
 from msgspec import inspect
 
 from daemon.model import Mapped, Product
-from daemon.platforms.bigcommerce.products import faults, mapping, wire
-from daemon.platforms.bigcommerce.wire import Odd, Unreadable
+from daemon.platforms.bigcommerce.products import faults, mapping, schema
+from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 from tests.platforms.bigcommerce.test_bigcommerce_mapping import BASE_VARIANT, FACTS, PRODUCT, codes
 from tests.platforms.bigcommerce.test_bigcommerce_odd_types import VALUES, Path, changed, fields, paths, raw, typed
 
@@ -31,7 +31,7 @@ OPTIONAL = {"id", "type", "product_id", "image_url", "url", "is_customized", "ur
 
 def read_as(content: dict[str, Any]) -> Mapped[Product] | Unreadable:
     """Return what is made of a product's JSON."""
-    read = wire.read_product(raw(content))
+    read = schema.read_product(raw(content))
     if isinstance(read, Unreadable):
         return read
     return faults.unread(read, FACTS) if isinstance(read, Odd) else mapping.product(mapping.RawProduct(read), FACTS)
@@ -72,7 +72,7 @@ KEYS = [path for path in paths(WHOLE) if isinstance(path[-1], str) and path[-1] 
 def test_a_product_that_lacks_a_key_is_unreadable(path: Path) -> None:
     lacking = json.loads(json.dumps(WHOLE))
     del _at(lacking, path[:-1])[path[-1]]
-    assert isinstance(wire.read_product(raw(lacking)), Unreadable)
+    assert isinstance(schema.read_product(raw(lacking)), Unreadable)
 
 
 def _at(node: Any, path: Path) -> Any:
@@ -87,7 +87,7 @@ NO_NUMBERS = ["abc", "NaN", "-Infinity", "", "19,99", True, [], ["1"], "1e999999
 @pytest.mark.holds("C6")
 @pytest.mark.parametrize("told", NO_NUMBERS)
 @pytest.mark.parametrize("where", ["", "variants[0]."])
-@pytest.mark.parametrize("name", wire.AMOUNTS)
+@pytest.mark.parametrize("name", schema.AMOUNTS)
 def test_an_amount_that_is_no_number_is_told_of(where: str, name: str, told: object) -> None:
     path: Path = ("variants", 0, name) if where else (name,)
     mapped = read_as(changed(WHOLE, path, told))
@@ -98,7 +98,7 @@ def test_an_amount_that_is_no_number_is_told_of(where: str, name: str, told: obj
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("name", wire.AMOUNTS)
+@pytest.mark.parametrize("name", schema.AMOUNTS)
 def test_text_that_is_exactly_a_number_is_that_amount(name: str) -> None:
     for where in ((name,), ("variants", 0, name)):
         assert known(changed(WHOLE, where, "19.99")) == known(changed(WHOLE, where, 19.99))
@@ -111,13 +111,13 @@ def test_a_level_in_another_spelling_is_that_level(level: object) -> None:
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("kind", [wire.Product, wire.Variant])
+@pytest.mark.parametrize("kind", [schema.Product, schema.Variant])
 def test_a_number_where_a_product_has_text_is_its_decimal_text(kind: type[Any]) -> None:
     for name in typed(kind, inspect.StrType):
-        path: Path = ("variants", 0, name) if kind is wire.Variant else (name,)
-        read = wire.read_product(raw(changed(WHOLE, path, 1.50)))
-        assert isinstance(read, wire.Product)
-        assert getattr(read.variants[0] if kind is wire.Variant else read, name) == "1.5"
+        path: Path = ("variants", 0, name) if kind is schema.Variant else (name,)
+        read = schema.read_product(raw(changed(WHOLE, path, 1.50)))
+        assert isinstance(read, schema.Product)
+        assert getattr(read.variants[0] if kind is schema.Variant else read, name) == "1.5"
 
 
 @pytest.mark.holds("C6")
@@ -131,6 +131,6 @@ def test_a_way_of_counting_that_is_not_documented_takes_no_stock_away(tracking: 
 def test_beside_text_for_an_amount_the_others_stay_exact() -> None:
     exact = "0.1000000000000000055511151231257827"
     told = json.dumps({**WHOLE, "weight": "2", "price": "?"}).replace('"?"', exact).encode()
-    read = wire.read_product(msgspec.Raw(told))
-    assert isinstance(read, wire.Product)
+    read = schema.read_product(msgspec.Raw(told))
+    assert isinstance(read, schema.Product)
     assert (read.price, read.weight) == (Decimal(exact), Decimal(2))

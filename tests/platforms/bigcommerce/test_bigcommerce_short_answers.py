@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Retry
 from daemon.model import Customer, ExternalId, Kind, Order, Product
-from daemon.platforms.bigcommerce.doubts import BELIEVED, MOST, Doubts
+from daemon.platforms.bigcommerce.short_answers import BELIEVED, MOST, ShortAnswers
 from daemon.sandbox import answer
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.founding import add_groups
@@ -162,34 +162,34 @@ async def test_a_list_without_any_stock_location_is_tried_again_too(harness: Ada
 
 
 def test_what_says_something_else_is_doubted_anew() -> None:
-    doubts = Doubts()
+    short_answers = ShortAnswers()
     for listed in (0, 1):
         for _ in range(BELIEVED - 1):
-            assert doubts.about(7, "addresses", 12, listed)
-    assert doubts.about(7, "addresses", 12, 1) is None
-    assert doubts.about(7, "addresses", 12, 12) is None
-    assert doubts.about(7, "addresses", 12, 1), "it was whole in between"
-    assert doubts.about(8, "addresses", 12, 13) is None
+            assert short_answers.about(7, "addresses", 12, listed)
+    assert short_answers.about(7, "addresses", 12, 1) is None
+    assert short_answers.about(7, "addresses", 12, 12) is None
+    assert short_answers.about(7, "addresses", 12, 1), "it was whole in between"
+    assert short_answers.about(8, "addresses", 12, 13) is None
 
 
 @pytest.mark.holds("C7")
 @pytest.mark.parametrize("number", [MOST, MOST + 1, 3 * MOST])
 def test_however_many_are_doubted_each_is_believed_in_the_end(number: int) -> None:
-    doubts = Doubts()
+    short_answers = ShortAnswers()
     for turn in range(1, 4 * BELIEVED):
-        believed = [doubts.about(owner, "stock levels", 3, 2) is None for owner in range(number)]
+        believed = [short_answers.about(owner, "stock levels", 3, 2) is None for owner in range(number)]
         assert turn >= BELIEVED or not any(believed)
     assert all(believed)
-    assert doubts.about(0, "stock levels", 4, 2), "it says something else"
+    assert short_answers.about(0, "stock levels", 4, 2), "it says something else"
 
 
 def test_only_so_many_doubts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, number in (("MOST", 3), ("STALE", 20), ("MOST_BELIEVED", 4)):
-        monkeypatch.setattr(f"daemon.platforms.bigcommerce.doubts.{name}", number)
-    doubts = Doubts()
+        monkeypatch.setattr(f"daemon.platforms.bigcommerce.short_answers.{name}", number)
+    short_answers = ShortAnswers()
 
     def read_all() -> list[bool]:
-        return [doubts.about(owner, "addresses", 12, 0) is None for owner in range(6)]
+        return [short_answers.about(owner, "addresses", 12, 0) is None for owner in range(6)]
 
     for _ in range(2 * BELIEVED):
         read_all()
@@ -198,8 +198,8 @@ def test_only_so_many_doubts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
     assert often[:4] == [3 * BELIEVED] * 4, "none loses its place to another"
     assert often[4:] == [3, 3], "they are believed at each eighth reading"
     for owner in range(100, 103):
-        assert doubts.about(owner, "addresses", 12, 0)
-    late = [doubts.about(200, "addresses", 12, 0) for _ in range(100)]
+        assert short_answers.about(owner, "addresses", 12, 0)
+    late = [short_answers.about(200, "addresses", 12, 0) for _ in range(100)]
     assert None in late, "those that nobody asks for any more keep no place"
 
 

@@ -29,7 +29,7 @@ from daemon.storage import settle as settling
 from daemon.storage.freshness import Freshness
 from daemon.storage.tables import full_syncs as runs
 from daemon.storage.tables import outbox as changes
-from daemon.transport.throttle import rights
+from daemon.transport.throttle import scopes
 from daemon.transport.throttle.limiter import Limiter
 from daemon.transport.throttle.window import WindowPolicy
 from tests.prove.simulation.disk import Storage
@@ -284,7 +284,7 @@ def _one_403_blocks_a_kind() -> Patch:
     def at_once(*_: Any, **__: Any) -> bool:
         return True
 
-    return mock.patch.object(rights, "right_is_missing", at_once)
+    return mock.patch.object(scopes, "right_is_missing", at_once)
 
 
 BUGS: Mapping[str, Callable[[], Patch]] = {

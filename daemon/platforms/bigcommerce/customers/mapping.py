@@ -13,10 +13,10 @@ from attrs import frozen
 
 from daemon.issues import IssueType
 from daemon.model import Address, AddressId, Customer, ExternalId, Issue, Mapped, StoreFacts
-from daemon.platforms.bigcommerce.customers import attributes, wire
+from daemon.platforms.bigcommerce.customers import attributes, schema
 from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
-from daemon.platforms.bigcommerce.wire import Odd
+from daemon.platforms.bigcommerce.schema import Odd
 
 PLATFORM = "BigCommerce"
 LONGEST_SHOWN = 40
@@ -35,9 +35,9 @@ _NEEDED = {
 class RawCustomer:
     """A customer as read. `attributes` are by their names, `group` is what the settings make of its group."""
 
-    customer: wire.Customer
-    addresses: Sequence[wire.Address]
-    attributes: Mapping[str, wire.Attribute]
+    customer: schema.Customer
+    addresses: Sequence[schema.Address]
+    attributes: Mapping[str, schema.Attribute]
     is_b2b: bool
     group: str | None = None
     has_namesake: bool = False
@@ -92,7 +92,7 @@ def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
     return Mapped(value=None, issues=tuple(found), name=str(odd.id), url=_url(odd.id, facts))
 
 
-def _name(raw: wire.Customer) -> str:
+def _name(raw: schema.Customer) -> str:
     full = f"{_text(raw.first_name)} {_text(raw.last_name)}".strip()
     return _text(raw.company) or full or (raw.email or "").strip() or str(raw.id)
 
@@ -115,7 +115,7 @@ def _addresses(told: RawCustomer, issues: list[Issue]) -> Iterator[tuple[Address
             yield AddressId(str(raw.id)), _address(raw, country)
 
 
-def _address(raw: wire.Address, country: str) -> Address:
+def _address(raw: schema.Address, country: str) -> Address:
     return Address(
         address_line1=_text(raw.address1),
         address_line2=_text(raw.address2),

@@ -15,9 +15,9 @@ from msgspec.json import Decoder
 
 from daemon.errors import Failure
 from daemon.model import Lane
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.customers.wire import Customer
+from daemon.platforms.bigcommerce.customers.schema import Customer
 from daemon.platforms.bigcommerce.secondary import of_lists
 from daemon.transport.http import shortly
 
@@ -47,7 +47,7 @@ async def find_namesakes(
 
     async def ask(some: Sequence[int]) -> list[Raw]:
         query = {"email:in": ",".join(emails[owner] for owner in some), "limit": str(LIMIT)}
-        listing = await shortly(partial(client.get, path, wire.RAW_LISTING, lane=lane, query=query))
+        listing = await shortly(partial(client.get, path, schema.RAW_LISTING, lane=lane, query=query))
         return list(listing.data)
 
     found: dict[int, bool | Failure] = {}
@@ -67,7 +67,7 @@ def _read(raws: Sequence[Raw]) -> list[_Namesake]:
     rows = []
     for raw in raws:
         try:
-            rows.append(wire.decode(raw, _NAMESAKE))
+            rows.append(schema.decode(raw, _NAMESAKE))
         except msgspec.DecodeError:
             continue
     return rows

@@ -14,9 +14,9 @@ from msgspec import Raw
 
 from daemon.errors import Failure
 from daemon.model import Lane
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.customers.wire import Customer, Owned, read_owner
+from daemon.platforms.bigcommerce.customers.schema import Customer, Owned, read_owner
 from daemon.platforms.bigcommerce.ids import listed
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.secondary import of_lists
@@ -32,7 +32,7 @@ class Overflow(Generic[B]):
     """All of a customer's rows; `fault` stands for the customer when they could not be read."""
 
     rows: Sequence[B] = ()
-    fault: Failure | wire.Unreadable | wire.Odd | None = None
+    fault: Failure | schema.Unreadable | schema.Odd | None = None
     has_strays: bool = False
     """The answer had rows of which it is not known whose they are."""
 
@@ -51,7 +51,7 @@ async def read_overflow(
 
     async def ask(some: Sequence[int]) -> list[Raw]:
         query = {"customer_id:in": listed(some)}
-        return await shortly(partial(client.every, path, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query))
+        return await shortly(partial(client.every, path, schema.RAW_LISTING, lane=lane, limit=LIMIT, query=query))
 
     found: dict[int, Overflow[B]] = {}
     for some, answer in await of_lists(list(owners), ask, lane, beside=beside):

@@ -21,14 +21,13 @@ from daemon.errors import Failure, Rejected, Retry
 from daemon.model import Customer, ExternalId, Lane, Mapped, StoreFacts
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers import mapping
 from daemon.platforms.bigcommerce.customers.mapping import RawCustomer
 from daemon.platforms.bigcommerce.customers.namesakes import find_namesakes
 from daemon.platforms.bigcommerce.customers.overflow import Overflow, read_overflow
-from daemon.platforms.bigcommerce.customers.sentinels import Sentinels
-from daemon.platforms.bigcommerce.customers.wire import (
+from daemon.platforms.bigcommerce.customers.schema import (
     ADDRESSES,
     ATTRIBUTES,
     GROUPS,
@@ -41,12 +40,13 @@ from daemon.platforms.bigcommerce.customers.wire import (
     Owned,
     read_customer,
 )
-from daemon.platforms.bigcommerce.customers.wire import Customer as Listed
+from daemon.platforms.bigcommerce.customers.schema import Customer as Listed
+from daemon.platforms.bigcommerce.customers.sentinels import Sentinels
 from daemon.platforms.bigcommerce.dates import since_text
-from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import is_id, listed
 from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.short_answers import ShortAnswers
 from daemon.platforms.shared.second_look import listed_or_empty
 from daemon.transport.http import shortly
 
@@ -95,7 +95,7 @@ class CustomerReader:
         self._settings = settings
         self._known: _Known | None = None
         self._size = PageSize()
-        self._doubts = Doubts()
+        self._short_answers = ShortAnswers()
         self._sentinels = Sentinels(state)
 
     async def page(self, cursor: str | None) -> Page:
@@ -129,9 +129,9 @@ class CustomerReader:
             sentinel = await self._find_sentinel(int(external_id), lane, anew=anew)
             asked = list(dict.fromkeys([int(external_id)] if sentinel is None else [int(external_id), sentinel]))
             listing = await self._list({"id:in": listed(asked)}, lane)
-            rows = wire.with_ids(listing.data)
-            if len(rows) < len(listing.data) or not {wire.read_id(raw) for raw in rows} <= set(asked):
-                raise Retry("BigCommerce lists customers that were not asked for", reason=wire.OUT_OF_FILTER)
+            rows = schema.with_ids(listing.data)
+            if len(rows) < len(listing.data) or not {schema.read_id(raw) for raw in rows} <= set(asked):
+                raise Retry("BigCommerce lists customers that were not asked for", reason=schema.OUT_OF_FILTER)
             entities = {one.external_id: one for one in await self._entities(rows, lane)}
             if external_id in entities:
                 return entities[external_id]
@@ -142,7 +142,7 @@ class CustomerReader:
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
         """Map a customer."""
-        if isinstance(entity.content, wire.Odd):
+        if isinstance(entity.content, schema.Odd):
             return mapping.unread(entity.content, facts)
         return mapping.customer(entity.content, facts)
 
@@ -150,25 +150,25 @@ class CustomerReader:
         """Read the groups and the names of attributes. That there are no groups takes two answers."""
         groups, every, unread = frozenset(self._settings.b2b_customer_groups), None, frozenset[int]()
         if not groups:
-            ask = partial(self._client.pages, "/v2/customer_groups", wire.RAW_LIST, lane=Lane.LIVE, limit=LIMIT)
-            rows = [GROUPS.read(raw) for raw in wire.with_ids(await listed_or_empty(ask))]
+            ask = partial(self._client.pages, "/v2/customer_groups", schema.RAW_LIST, lane=Lane.LIVE, limit=LIMIT)
+            rows = [GROUPS.read(raw) for raw in schema.with_ids(await listed_or_empty(ask))]
             every = frozenset(row.id for row in rows)
             unread = frozenset(row.id for row in rows if not isinstance(row, Group))
             groups = frozenset(
                 row.id for row in rows if isinstance(row, Group) and row.id and not row.is_group_for_guests
             )
-        raws = await self._client.every(f"{PATH}/attributes", wire.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
-        names = [row for row in map(NAMES.read, wire.with_ids(raws)) if isinstance(row, AttributeName)]
+        raws = await self._client.every(f"{PATH}/attributes", schema.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
+        names = [row for row in map(NAMES.read, schema.with_ids(raws)) if isinstance(row, AttributeName)]
         return _Known(groups=groups, every_group=every, names={one.id: one.name or "" for one in names}, unread=unread)
 
     async def _page(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
         query = {**narrowed} | ({"after": cursor} if cursor else {})
         listing, following = await shortly(partial(self._page_once, query, cursor))
-        return Page(entities=await self._entities(wire.with_ids(listing.data), Lane.BACKFILL), cursor=following)
+        return Page(entities=await self._entities(schema.with_ids(listing.data), Lane.BACKFILL), cursor=following)
 
-    async def _page_once(self, query: Mapping[str, str], cursor: str | None) -> tuple[wire.Listing[Raw], str | None]:
+    async def _page_once(self, query: Mapping[str, str], cursor: str | None) -> tuple[schema.Listing[Raw], str | None]:
         """Read a page, and where the next one begins. Raises Retry when it contradicts itself."""
-        listing = await self._client.get(PATH, wire.RAW_LISTING, lane=Lane.BACKFILL, query=_asking(query))
+        listing = await self._client.get(PATH, schema.RAW_LISTING, lane=Lane.BACKFILL, query=_asking(query))
         total = listing.pagination.total
         if not listing.data and total:
             raise Retry(f"BigCommerce's page is empty, yet {total} customers are said to match", reason="page_empty")
@@ -179,16 +179,16 @@ class CustomerReader:
         asked = ids[: self._size.value]
         query = _asking({"id:in": listed(asked)})
         try:
-            listing = await self._client.get(PATH, wire.RAW_LISTING, lane=lane, query=query)
+            listing = await self._client.get(PATH, schema.RAW_LISTING, lane=lane, query=query)
         except Retry as trouble:
             self._size.failed(len(asked), trouble)
             raise
         self._size.succeeded(len(listing.data))
-        wanted = [raw for raw in wire.with_ids(listing.data) if str(wire.read_id(raw)) in asked]
+        wanted = [raw for raw in schema.with_ids(listing.data) if str(schema.read_id(raw)) in asked]
         return len(asked), await self._entities(wanted, lane)
 
-    async def _list(self, query: Mapping[str, str], lane: Lane) -> wire.Listing[Raw]:
-        return await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=_asking(query)))
+    async def _list(self, query: Mapping[str, str], lane: Lane) -> schema.Listing[Raw]:
+        return await shortly(partial(self._client.get, PATH, schema.RAW_LISTING, lane=lane, query=_asking(query)))
 
     async def _find_sentinel(self, other_than: int, lane: Lane, *, anew: bool) -> int | None:
         """Return the id of a customer that is there, or was when we looked last; None when the store has none.
@@ -199,11 +199,11 @@ class CustomerReader:
         others = await self._sentinels.others_than(other_than)
         if anew or not others:
             query = {"limit": "2"}
-            listing = await shortly(partial(self._client.get, PATH, wire.RAW_LISTING, lane=lane, query=query))
+            listing = await shortly(partial(self._client.get, PATH, schema.RAW_LISTING, lane=lane, query=query))
             told = listing.pagination.total == 0 and not others
-            if not listing.data and (not told or self._doubts.about(other_than, "store's customers", 1, 0)):
+            if not listing.data and (not told or self._short_answers.about(other_than, "store's customers", 1, 0)):
                 raise Retry("BigCommerce lists no customers, though there were some", reason="page_empty")
-            await self._sentinels.replace([wire.read_id(raw) for raw in wire.with_ids(listing.data)])
+            await self._sentinels.replace([schema.read_id(raw) for raw in schema.with_ids(listing.data)])
             others = await self._sentinels.others_than(other_than) or [other_than] * bool(listing.data)
         return others[0] if others else None
 
@@ -225,23 +225,23 @@ class CustomerReader:
         if not anew and not every <= known.names.keys():
             known = self._known = await self._learn()
 
-        def content(one: Listed | wire.Unreadable | wire.Odd) -> Any:
+        def content(one: Listed | schema.Unreadable | schema.Odd) -> Any:
             if isinstance(one, Listed):
                 namesake = namesakes.get(one.id, False)
                 if isinstance(namesake, Failure):
                     return namesake
                 told = self._told(known, one, addresses.get(one.id), attributes.get(one.id))
                 return evolve(told, has_namesake=namesake) if isinstance(told, RawCustomer) else told
-            return _of_b2b(one, known) if isinstance(one, wire.Odd) else one
+            return _of_b2b(one, known) if isinstance(one, schema.Odd) else one
 
         return [Entity(ExternalId(str(one.id)), content(one)) for one in customers]
 
     def _told(
         self, known: _Known, one: Listed, addresses: Overflow[Address] | None, attributes: Overflow[Attribute] | None
-    ) -> RawCustomer | Failure | wire.Unreadable | wire.Odd:
+    ) -> RawCustomer | Failure | schema.Unreadable | schema.Odd:
         """Return a customer with all that is its own, or what stands for it."""
         if one.customer_group_id in known.unread:
-            return wire.Unreadable(one.id, "its customer group cannot be read")
+            return schema.Unreadable(one.id, "its customer group cannot be read")
         fault = (addresses and addresses.fault) or (attributes and attributes.fault)
         if fault:
             return fault
@@ -249,7 +249,7 @@ class CustomerReader:
         if (addresses and addresses.is_short_of(one.address_count)) or (
             attributes and attributes.is_short_of(one.attribute_count)
         ):
-            return wire.Unreadable(one.id, "a list has rows of nobody who was asked for", reason=wire.OUT_OF_FILTER)
+            return schema.Unreadable(one.id, "a list has rows of nobody who was asked for", reason=schema.OUT_OF_FILTER)
         return self._doubt(known, one, places, values) or RawCustomer(
             customer=one,
             addresses=places,
@@ -260,15 +260,15 @@ class CustomerReader:
 
     def _doubt(
         self, known: _Known, one: Listed, places: Sequence[Address], values: Sequence[Attribute]
-    ) -> wire.Unreadable | None:
+    ) -> schema.Unreadable | None:
         """Return what stands for a customer of a group that is not listed, or of which less is than is counted.
 
         A list without any group is never believed against a customer that has one.
         """
         if known.every_group == frozenset() and one.customer_group_id:
-            return wire.Unreadable(one.id, "it has a group, and no groups are listed", reason=wire.MISCOUNTED)
+            return schema.Unreadable(one.id, "it has a group, and no groups are listed", reason=schema.MISCOUNTED)
         if not known.has_group(one):
-            return self._doubts.about(one.id, "groups", 1, 0)
+            return self._short_answers.about(one.id, "groups", 1, 0)
         if one.customer_group_id not in known.groups:
             return None
         counts = {
@@ -276,8 +276,8 @@ class CustomerReader:
             "attributes": (_count(one.attributes, one.attribute_count), len(values)),
             "attributes' names": (len(values), sum(value.attribute_id in known.names for value in values)),
         }
-        doubts = [self._doubts.about(one.id, what, *told) for what, told in counts.items()]
-        return next(filter(None, doubts), None)
+        short_answers = [self._short_answers.about(one.id, what, *told) for what, told in counts.items()]
+        return next(filter(None, short_answers), None)
 
     async def _known_with(self, customers: Sequence[Listed]) -> tuple[_Known, bool]:
         """Return groups and names as they were learnt, or anew, and whether so, when a customer's group is of later."""
@@ -309,12 +309,12 @@ def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:
         content.customer
         if isinstance(content, RawCustomer)
         else content.rest
-        if isinstance(content, wire.Odd)
+        if isinstance(content, schema.Odd)
         else None
     )
     if listed_as is None or listed_as.customer_group_id in asked:
         return entity
-    told = wire.Unreadable(int(entity.external_id), "it is of no group asked for", reason=wire.OUT_OF_FILTER)
+    told = schema.Unreadable(int(entity.external_id), "it is of no group asked for", reason=schema.OUT_OF_FILTER)
     return evolve(entity, content=told)
 
 
@@ -323,7 +323,7 @@ def _all(included: Sequence[B], more: Overflow[B] | None) -> Sequence[B]:
     return max(included, more.rows, key=len) if more else included
 
 
-def _of_b2b(odd: wire.Odd, known: _Known) -> wire.Odd:
+def _of_b2b(odd: schema.Odd, known: _Known) -> schema.Odd:
     """Return what stands for a customer with odd fields: without them where its group is one of retail."""
     retail = known.has_group(odd.rest) and odd.rest.customer_group_id not in known.asked
     return evolve(odd, fields=()) if retail and "customer_group_id" not in odd.fields else odd

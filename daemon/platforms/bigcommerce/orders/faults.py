@@ -10,8 +10,8 @@ from daemon.issues import IssueType
 from daemon.model import Issue, Mapped, Order, StoreFacts
 from daemon.platforms.bigcommerce.amounts import in_bounds
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
-from daemon.platforms.bigcommerce.orders import wire
-from daemon.platforms.bigcommerce.wire import Odd
+from daemon.platforms.bigcommerce.orders import schema
+from daemon.platforms.bigcommerce.schema import Odd
 
 PLATFORM = "BigCommerce"
 
@@ -24,7 +24,7 @@ NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
 """Of each pair one must be there."""
 
 
-def problems_of(order: wire.Order) -> list[Issue]:
+def problems_of(order: schema.Order) -> list[Issue]:
     """Return a problem for each amount that cannot be used."""
     names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
     names += [
@@ -33,7 +33,7 @@ def problems_of(order: wire.Order) -> list[Issue]:
     return [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=name) for name in names]
 
 
-def _of(line: wire.Line) -> Iterator[str]:
+def _of(line: schema.Line) -> Iterator[str]:
     if not 0 <= line.quantity <= LARGEST_ID:
         yield "quantity"
     yield from (name for name in LINE_AMOUNTS if _is_bad(getattr(line, name)))

@@ -28,9 +28,9 @@ from daemon.model import (
     StoreFacts,
 )
 from daemon.platforms.bigcommerce.dates import moment_of
-from daemon.platforms.bigcommerce.orders import wire
+from daemon.platforms.bigcommerce.orders import schema
 from daemon.platforms.bigcommerce.orders.faults import PLATFORM, problems_of, url_of
-from daemon.platforms.bigcommerce.orders.pieces import Pieces
+from daemon.platforms.bigcommerce.orders.line_allocation import LineAllocation
 
 NO_MOMENT = datetime.fromtimestamp(0, UTC)
 """Stands where a date of an order is none; such an order is not sent."""
@@ -62,9 +62,9 @@ UNPAID = frozenset(
 class RawOrder:
     """An order as read: whole, with the cart that it came from and its shipments."""
 
-    order: wire.Order
+    order: schema.Order
     cart: str
-    shipments: Sequence[wire.Shipment] = ()
+    shipments: Sequence[schema.Shipment] = ()
 
 
 def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
@@ -110,7 +110,7 @@ def foreign() -> Mapped[Order]:
     return Mapped(value=None, reasons=(why,))
 
 
-def _why_not(raw: wire.Order) -> Iterator[str]:
+def _why_not(raw: schema.Order) -> Iterator[str]:
     """Yield why an order of ours must not be in SparkLayer."""
     if raw.is_deleted:
         yield f"It is archived in {PLATFORM}."
@@ -118,7 +118,7 @@ def _why_not(raw: wire.Order) -> Iterator[str]:
         yield "It is incomplete: its buyer has not paid yet."
 
 
-def _moment(raw: wire.Order, name: str, issues: list[Issue]) -> datetime | None:
+def _moment(raw: schema.Order, name: str, issues: list[Issue]) -> datetime | None:
     moment = moment_of(getattr(raw, name) or "")
     if moment is None:
         issues.append(IssueType.ORDER_DATE_UNUSABLE.issue(platform=PLATFORM, field=name))
@@ -133,11 +133,11 @@ def _cart(text: str, issues: list[Issue]) -> CartId | None:
         return None
 
 
-def _packages(told: RawOrder, lines: Sequence[wire.Line]) -> Iterator[Package]:
-    raw, pieces = told.order, Pieces(lines)
+def _packages(told: RawOrder, lines: Sequence[schema.Line]) -> Iterator[Package]:
+    raw, pieces = told.order, LineAllocation(lines)
     parts = {line.id: part for part in raw.parts.all for line in part.lines}
 
-    def dealt(kind: PackageType, wanted: Callable[[wire.Line], int]) -> list[Package]:
+    def dealt(kind: PackageType, wanted: Callable[[schema.Line], int]) -> list[Package]:
         """Return a package of each place that pieces go to."""
         places: dict[Address | None, list[OrderLine]] = {}
         for line in lines:
@@ -157,7 +157,7 @@ def _packages(told: RawOrder, lines: Sequence[wire.Line]) -> Iterator[Package]:
     yield from dealt(OF_STATUS.get(raw.status_id, PackageType.INCOMING), lambda line: line.quantity)
 
 
-def _with_transport(raw: wire.Order, packages: list[Package]) -> list[Package]:
+def _with_transport(raw: schema.Order, packages: list[Package]) -> list[Package]:
     """Put what transport costs, handling and wrapping with it, and how it is done, on the first package."""
     methods = [part.shipping_method for part in raw.parts.shipping if part.shipping_method]
     net = (raw.shipping_cost_ex_tax, raw.handling_cost_ex_tax, raw.wrapping_cost_ex_tax)
@@ -171,7 +171,7 @@ def _with_transport(raw: wire.Order, packages: list[Package]) -> list[Package]:
     return packages
 
 
-def _shipment(raw: wire.Shipment) -> Shipment:
+def _shipment(raw: schema.Shipment) -> Shipment:
     return Shipment(
         carrier=raw.tracking_carrier or raw.shipping_provider or raw.shipping_method or "",
         tracking_number=raw.tracking_number or "",
@@ -179,7 +179,7 @@ def _shipment(raw: wire.Shipment) -> Shipment:
     )
 
 
-def _paid(raw: wire.Order, packages: Sequence[Package]) -> Decimal | None:
+def _paid(raw: schema.Order, packages: Sequence[Package]) -> Decimal | None:
     """Return what was paid and not paid back; None where that is not known.
 
     Of what was paid back only the pieces are told, `refunded_amount` is always 0 (API reference of v2 orders): so of an
@@ -199,7 +199,7 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
     return sum(filter(None, amounts), Decimal(0))
 
 
-def _address(raw: wire.Address | None) -> Address | None:
+def _address(raw: schema.Address | None) -> Address | None:
     """Return an address, if it is one that SparkLayer would hold."""
     if raw is None or not (raw.street_1 and raw.city and raw.country_iso2):
         return None

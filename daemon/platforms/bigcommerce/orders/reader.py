@@ -19,16 +19,16 @@ from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Mapped, Order, StoreFacts
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
+from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
-from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.orders import faults, mapping
 from daemon.platforms.bigcommerce.orders.mapping import RawOrder
-from daemon.platforms.bigcommerce.orders.wire import (
+from daemon.platforms.bigcommerce.orders.schema import (
     LINES,
     SHIPMENTS,
     Line,
@@ -37,10 +37,10 @@ from daemon.platforms.bigcommerce.orders.wire import (
     read_notes,
     read_order,
 )
-from daemon.platforms.bigcommerce.orders.wire import Order as Listed
+from daemon.platforms.bigcommerce.orders.schema import Order as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
-from daemon.platforms.bigcommerce.touched import Touched, walk_begins
+from daemon.platforms.bigcommerce.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 
 PATH = "/v2/orders"
@@ -67,11 +67,11 @@ class OrderReader:
 
     def __init__(self, client: Client, settings: BigCommerceSettings, state: AdapterState) -> None:
         self._client = client
-        self._doubts = Doubts()
+        self._short_answers = ShortAnswers()
         pattern = settings.order_staff_notes_pattern
         self._pattern = re.compile(pattern) if pattern else None
         self._carts = Metafields(client, state, _CARTS)
-        self._touched = Touched(LIMIT, self._carts.catch_up, self._carts.caught_up)
+        self._touched = ChangedParents(LIMIT, self._carts.catch_up, self._carts.caught_up)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of orders of ours that follow `cursor`."""
@@ -128,16 +128,16 @@ class OrderReader:
             raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason=BAD_ID)
         path = f"{PATH}/{external_id}"
         try:
-            raw = await shortly(partial(self._client.get, path, wire.RAW, lane=lane, query=_INCLUDE))
+            raw = await shortly(partial(self._client.get, path, schema.RAW, lane=lane, query=_INCLUDE))
         except Missing:
             return None
-        if wire.read_id(raw) != int(external_id):
-            raise Retry("BigCommerce answers with another order", reason=wire.OUT_OF_FILTER)
+        if schema.read_id(raw) != int(external_id):
+            raise Retry("BigCommerce answers with another order", reason=schema.OUT_OF_FILTER)
         return (await self._entities([raw], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
         """Map an order; one that is not ours maps to nothing."""
-        if isinstance(entity.content, wire.Odd):
+        if isinstance(entity.content, schema.Odd):
             return faults.unread(entity.content, facts)
         if entity.content is None:
             return mapping.foreign()
@@ -164,8 +164,8 @@ class OrderReader:
 
     async def _page(self, start: int, narrowed: Mapping[str, str]) -> Page:
         listed = await self._list({"min_id": str(start), **narrowed}, Lane.BACKFILL)
-        raws = wire.with_ids(listed)
-        ids = [wire.read_id(raw) for raw in raws]
+        raws = schema.with_ids(listed)
+        ids = [schema.read_id(raw) for raw in raws]
         if any(second <= first for first, second in zip([start - 1, *ids], ids, strict=False)):
             raise Retry("BigCommerce's page of orders is out of order", reason="page_out_of_order")
         entities = [one for one in await self._entities(raws, Lane.BACKFILL) if one.content is not None]
@@ -176,17 +176,17 @@ class OrderReader:
         found: dict[ExternalId, Entity] = {}
         for first, last in _spans([int(one) for one in ids]):
             raws = await self._list({"min_id": str(first), "max_id": str(last)}, lane)
-            wanted = [raw for raw in wire.with_ids(raws) if str(wire.read_id(raw)) in ids]
+            wanted = [raw for raw in schema.with_ids(raws) if str(schema.read_id(raw)) in ids]
             found.update((one.external_id, one) for one in await self._entities(wanted, lane))
         return found
 
     async def _list(self, query: Mapping[str, str], lane: Lane) -> list[Raw]:
         asked = {**_INCLUDE, **query, "limit": str(LIMIT)}
-        return await shortly(partial(self._client.get, PATH, wire.RAW_LIST, lane=lane, query=asked))
+        return await shortly(partial(self._client.get, PATH, schema.RAW_LIST, lane=lane, query=asked))
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode the orders that are ours, whole; the others have no content."""
-        ids = [wire.read_id(raw) for raw in raws]
+        ids = [schema.read_id(raw) for raw in raws]
         carts = await self._carts.of(ids)
         contents: dict[int, Any] = {}
         whole: dict[int, tuple[Listed, str]] = {}
@@ -209,7 +209,7 @@ class OrderReader:
         found = self._pattern.search(read_notes(raw)) if self._pattern else None
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
-    async def _whole(self, order: Listed, cart: str, lane: Lane) -> RawOrder | wire.Unreadable | wire.Odd:
+    async def _whole(self, order: Listed, cart: str, lane: Lane) -> RawOrder | schema.Unreadable | schema.Odd:
         """Complete an order: all its lines where not all were included, and its shipments where it has any.
 
         How many pieces there are is known already (that the totals count pieces is inferred).
@@ -221,7 +221,7 @@ class OrderReader:
                 return lines
             if _pieces(lines) >= _pieces(_lines(order)):
                 order = structs.replace(order, consignments=order.parts.holding(lines))
-            doubt = self._doubts.about(order.id, "items", order.items_total, _pieces(_lines(order)))
+            doubt = self._short_answers.about(order.id, "items", order.items_total, _pieces(_lines(order)))
         shipments: list[Shipment] = []
         if order.items_shipped:
             shown = await self._rows(order, "shipments", SHIPMENTS, lane)
@@ -229,17 +229,17 @@ class OrderReader:
                 return shown
             shipments = shown
             sent = _pieces(item for shipment in shipments for item in shipment.items)
-            doubt = self._doubts.about(order.id, "shipped items", order.items_shipped, sent) or doubt
+            doubt = self._short_answers.about(order.id, "shipped items", order.items_shipped, sent) or doubt
         return doubt or RawOrder(order, cart, shipments)
 
     async def _rows(
         self, order: Listed, name: str, shape: Shape[B], lane: Lane
-    ) -> list[B] | wire.Unreadable | wire.Odd:
+    ) -> list[B] | schema.Unreadable | schema.Odd:
         """Read a list of an order, or what stands for the order when a row of it cannot be read, or is another's."""
-        raws = await self._client.pages(f"{PATH}/{order.id}/{name}", wire.RAW_LIST, lane=lane, limit=LIMIT)
+        raws = await self._client.pages(f"{PATH}/{order.id}/{name}", schema.RAW_LIST, lane=lane, limit=LIMIT)
         rows = shape.rows(raws, name)
         if any(row.order_id not in (None, order.id) for row in rows.found):
-            return wire.Unreadable(order.id, f"one of its {name} is of another order", reason=wire.OUT_OF_FILTER)
+            return schema.Unreadable(order.id, f"one of its {name} is of another order", reason=schema.OUT_OF_FILTER)
         return rows.fault(order.id, order) or rows.found
 
 

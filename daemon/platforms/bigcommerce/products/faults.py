@@ -8,19 +8,19 @@ from decimal import Decimal
 
 from daemon.issues import IssueType
 from daemon.model import Mapped, Product, StoreFacts
-from daemon.platforms.bigcommerce.products import wire
-from daemon.platforms.bigcommerce.wire import Odd
+from daemon.platforms.bigcommerce.products import schema
+from daemon.platforms.bigcommerce.schema import Odd
 
 PLATFORM = "BigCommerce"
 TRACKED = frozenset({"product", "variant"})
 """Where stock may be counted; "none" is the third word."""
 
 
-def faults_of(product: wire.Product) -> Odd | None:
+def faults_of(product: schema.Product) -> Odd | None:
     """Return a product's amounts that are no numbers, and a way of counting stock that is not documented."""
-    names = [name for name in wire.AMOUNTS if _is_no_number(getattr(product, name))]
+    names = [name for name in schema.AMOUNTS if _is_no_number(getattr(product, name))]
     for place, variant in enumerate(product.variants):
-        names += [f"variants[{place}].{name}" for name in wire.AMOUNTS if _is_no_number(getattr(variant, name))]
+        names += [f"variants[{place}].{name}" for name in schema.AMOUNTS if _is_no_number(getattr(variant, name))]
     if product.inventory_tracking not in TRACKED | {"none"}:
         names.append("inventory_tracking")
     return Odd(product.id, tuple(names), product) if names else None

@@ -13,11 +13,11 @@ from msgspec import Raw
 
 from daemon.errors import Failure
 from daemon.model import Lane
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import listed
 from daemon.platforms.bigcommerce.products.mapping import Levels
-from daemon.platforms.bigcommerce.products.wire import ITEMS, Product, read_owner
+from daemon.platforms.bigcommerce.products.schema import ITEMS, Product, read_owner
 from daemon.platforms.bigcommerce.secondary import of_lists
 from daemon.transport.http import shortly
 
@@ -30,7 +30,7 @@ class Inventory:
     """The levels of a product; `fault` stands for the product when they could not be read."""
 
     levels: Levels
-    fault: Failure | wire.Unreadable | wire.Odd | None = None
+    fault: Failure | schema.Unreadable | schema.Odd | None = None
     has_strays: bool = False
     """The answer had rows of which it is not known whose they are."""
 
@@ -40,7 +40,7 @@ async def read_inventory(client: Client, products: Mapping[int, Product], lane: 
 
     async def ask(some: Sequence[int]) -> list[Raw]:
         query = {"product_id:in": listed(some)}
-        return await shortly(partial(client.every, PATH, wire.RAW_LISTING, lane=lane, limit=LIMIT, query=query))
+        return await shortly(partial(client.every, PATH, schema.RAW_LISTING, lane=lane, limit=LIMIT, query=query))
 
     found: dict[int, Inventory] = {}
     for some, answer in await of_lists(list(products), ask, lane, beside=False):

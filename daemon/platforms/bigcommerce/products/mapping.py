@@ -30,10 +30,10 @@ from daemon.model import (
     VariantId,
 )
 from daemon.platforms.bigcommerce.amounts import own_or, usable
-from daemon.platforms.bigcommerce.products import attributes, wire
+from daemon.platforms.bigcommerce.products import attributes, schema
 from daemon.platforms.bigcommerce.products.attributes import Attributes
 from daemon.platforms.bigcommerce.products.faults import PLATFORM, TRACKED, faults_of, unread, url_of
-from daemon.platforms.bigcommerce.wire import Count, Odd
+from daemon.platforms.bigcommerce.schema import Count, Odd
 
 _POUND, _OUNCE = Decimal("453.59237"), Decimal("28.349523125")
 _KILOGRAM, _GRAM, _TONNE = Decimal(1000), Decimal(1), Decimal(1_000_000)
@@ -58,7 +58,7 @@ LONGEST_SLUG = 255
 Levels = Mapping[int | None, int]
 """What can be sold in all locations, by variant id."""
 
-Kept = tuple[Sku, wire.Variant]
+Kept = tuple[Sku, schema.Variant]
 """A variant that SparkLayer can hold, and the SKU it has there."""
 
 
@@ -69,7 +69,7 @@ class RawProduct:
     `fields` are the product's own by key, `variant_fields` those of its variants by their ids.
     """
 
-    product: wire.Product
+    product: schema.Product
     levels: Levels | None = None
     fields: Mapping[str, str] = field(factory=dict)
     variant_fields: Mapping[int, Mapping[str, str]] = field(factory=dict)
@@ -121,7 +121,7 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     )
 
 
-def _why_not_shown(raw: wire.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
+def _why_not_shown(raw: schema.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
     """Yield why SparkLayer does not show the product, or some of its variants."""
     if not raw.is_visible:
         yield f"It is hidden in {PLATFORM}, so SparkLayer has it suspended."
@@ -132,13 +132,13 @@ def _why_not_shown(raw: wire.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
         yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has that suspended."
 
 
-def _attributes(told: RawProduct, variant: wire.Variant, issues: list[Issue]) -> Attributes:
+def _attributes(told: RawProduct, variant: schema.Variant, issues: list[Issue]) -> Attributes:
     """Return the B2B attributes of a variant: its own, else the product's."""
     return attributes.read(told.fields, told.variant_fields.get(variant.id, {}), _called(variant), issues)
 
 
 def _rrp(
-    raw: wire.Product, variant: wire.Variant, sku: Sku, extra: Attributes, currency: str, issues: list[Issue]
+    raw: schema.Product, variant: schema.Variant, sku: Sku, extra: Attributes, currency: str, issues: list[Issue]
 ) -> Money | None:
     """Return the recommended price: the attribute, else the retail price; BigCommerce's 0 means that there is none."""
     amount = extra.rrp if extra.rrp is not None else own_or(variant.retail_price, raw.retail_price)
@@ -153,7 +153,7 @@ def _terms(level: int, extra: Attributes) -> Stock:
     return Stock(level, extra.restock_date, extra.min_stock_level)
 
 
-def _with_sku(raw: wire.Product, issues: list[Issue]) -> Iterator[Kept]:
+def _with_sku(raw: schema.Product, issues: list[Issue]) -> Iterator[Kept]:
     """Yield the variants that SparkLayer can hold, and note why the others are left out."""
     taken = set[str]()
     for variant in raw.variants:
@@ -169,13 +169,13 @@ def _with_sku(raw: wire.Product, issues: list[Issue]) -> Iterator[Kept]:
             yield Sku(sku), variant
 
 
-def _called(variant: wire.Variant) -> str:
+def _called(variant: schema.Variant) -> str:
     """Return what a person would call the variant: its options, or else its id."""
     labels = " / ".join(value.label for value in variant.option_values if value.label)
     return f'The variant "{labels}" (id {variant.id})' if labels else f"The product's variant with id {variant.id}"
 
 
-def _slug(raw: wire.Product, issues: list[Issue]) -> str:
+def _slug(raw: schema.Product, issues: list[Issue]) -> str:
     """Return the path of the product's page, or its id, since SparkLayer wants something (inferred)."""
     path = (raw.custom_url and raw.custom_url.url) or ""
     slug = path.strip().strip("/") or f"product-{raw.id}"
@@ -184,13 +184,13 @@ def _slug(raw: wire.Product, issues: list[Issue]) -> str:
     return slug[:LONGEST_SLUG]
 
 
-def _status(raw: wire.Product, variant: wire.Variant) -> Status:
+def _status(raw: schema.Product, variant: schema.Variant) -> Status:
     """Return `live` for what the store sells: visible, available or on preorder, and purchasable."""
     sold = raw.is_visible and raw.availability != "disabled" and not variant.purchasing_disabled
     return Status.LIVE if sold else Status.SUSPENDED
 
 
-def _options(variant: wire.Variant, issues: list[Issue]) -> tuple[Option, ...]:
+def _options(variant: schema.Variant, issues: list[Issue]) -> tuple[Option, ...]:
     """Return one option per group, as SparkLayer wants; the first of a group holds, and the merchant is told."""
     groups: dict[str, str] = {}
     repeated: dict[str, None] = {}
@@ -208,7 +208,7 @@ def _options(variant: wire.Variant, issues: list[Issue]) -> tuple[Option, ...]:
     return tuple(Option(group, label) for group, label in groups.items())
 
 
-def _picture(raw: wire.Product, variant: wire.Variant) -> str | None:
+def _picture(raw: schema.Product, variant: schema.Variant) -> str | None:
     """Return the variant's picture or the product's thumbnail: as small as on a category page, for a cart."""
     if isinstance(variant.image_url, str) and variant.image_url:
         return variant.image_url
@@ -218,7 +218,7 @@ def _picture(raw: wire.Product, variant: wire.Variant) -> str | None:
     return None
 
 
-def _grams_per_unit(raw: wire.Product, facts: StoreFacts, issues: list[Issue]) -> Decimal | None:
+def _grams_per_unit(raw: schema.Product, facts: StoreFacts, issues: list[Issue]) -> Decimal | None:
     grams = GRAMS_IN.get(facts.weight_unit.strip().lower())
     if grams is None and any(own_or(variant.weight, raw.weight) for variant in raw.variants):
         issues.append(IssueType.WEIGHT_UNIT_UNKNOWN.issue(platform=PLATFORM, unit=facts.weight_unit))
@@ -226,7 +226,7 @@ def _grams_per_unit(raw: wire.Product, facts: StoreFacts, issues: list[Issue]) -
 
 
 def _weight(
-    raw: wire.Product, variant: wire.Variant, sku: Sku, grams: Decimal | None, issues: list[Issue]
+    raw: schema.Product, variant: schema.Variant, sku: Sku, grams: Decimal | None, issues: list[Issue]
 ) -> Decimal | None:
     weight = own_or(variant.weight, raw.weight)
     if grams is None or weight is None:
@@ -237,7 +237,7 @@ def _weight(
     return weight * grams
 
 
-def _prices(raw: wire.Product, kept: tuple[Kept, ...], issues: list[Issue]) -> Iterator[tuple[Sku, Decimal]]:
+def _prices(raw: schema.Product, kept: tuple[Kept, ...], issues: list[Issue]) -> Iterator[tuple[Sku, Decimal]]:
     for sku, variant in kept:
         price = own_or(variant.price, raw.price)
         if price is not None and usable(price):
@@ -246,7 +246,7 @@ def _prices(raw: wire.Product, kept: tuple[Kept, ...], issues: list[Issue]) -> I
             issues.append(IssueType.PRICE_MISSING.issue(platform=PLATFORM, variant=_called(variant), sku=sku))
 
 
-def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, wire.Variant, int]]:
+def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, schema.Variant, int]]:
     """Yield the level of each SKU that the store counts."""
     for sku, variant in kept:
         level = _level(told, variant)
@@ -254,7 +254,7 @@ def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, wir
             yield sku, variant, level
 
 
-def _level(told: RawProduct, variant: wire.Variant) -> int | None:
+def _level(told: RawProduct, variant: schema.Variant) -> int | None:
     """Return what can be sold of a variant. The catalogue's level holds where no location knows more."""
     if told.product.inventory_tracking == "product":
         return _pooled(told)

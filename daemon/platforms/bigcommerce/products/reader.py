@@ -19,10 +19,10 @@ from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Mapped, Product, StoreFacts
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
+from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
-from daemon.platforms.bigcommerce.doubts import Doubts
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
@@ -30,11 +30,11 @@ from daemon.platforms.bigcommerce.products import faults, mapping
 from daemon.platforms.bigcommerce.products.faults import TRACKED
 from daemon.platforms.bigcommerce.products.levels import Inventory, read_inventory
 from daemon.platforms.bigcommerce.products.mapping import RawProduct
-from daemon.platforms.bigcommerce.products.wire import OWNERS, read_product
-from daemon.platforms.bigcommerce.products.wire import Product as Listed
+from daemon.platforms.bigcommerce.products.schema import OWNERS, read_product
+from daemon.platforms.bigcommerce.products.schema import Product as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
+from daemon.platforms.bigcommerce.short_answers import ShortAnswers
 from daemon.platforms.bigcommerce.store import StoreReader
-from daemon.platforms.bigcommerce.touched import Touched, walk_begins
 from daemon.transport.http import shortly
 
 PATH = "/v3/catalog/products"
@@ -55,13 +55,13 @@ class ProductReader:
         self._client = client
         self._store = store
         self._size = PageSize()
-        self._doubts = Doubts()
+        self._short_answers = ShortAnswers()
         own, variants = f"{PATH}/metafields", f"{VARIANTS}/metafields"
         self._own = Metafields(client, state, Source(state="product", path=own, narrowed={}, path_of=_path_of))
         self._variants = Metafields(
             client, state, Source(state="variant", path=variants, narrowed={}, path_of=self._path_of_variant)
         )
-        self._touched = Touched(LARGEST, self._find_touched, self._caught_up)
+        self._touched = ChangedParents(LARGEST, self._find_touched, self._caught_up)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the products whose ids follow `cursor`."""
@@ -114,16 +114,16 @@ class ProductReader:
             raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason=BAD_ID)
         path = f"{PATH}/{external_id}"
         try:
-            answer = await shortly(partial(self._client.get, path, wire.RAW_SINGLE, lane=lane, query=_INCLUDE))
+            answer = await shortly(partial(self._client.get, path, schema.RAW_SINGLE, lane=lane, query=_INCLUDE))
         except Missing:
             return None
-        if wire.read_id(answer.data) != int(external_id):
-            raise Retry("BigCommerce answers with another product", reason=wire.OUT_OF_FILTER)
+        if schema.read_id(answer.data) != int(external_id):
+            raise Retry("BigCommerce answers with another product", reason=schema.OUT_OF_FILTER)
         return (await self._entities([answer.data], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
-        if isinstance(entity.content, wire.Odd):
+        if isinstance(entity.content, schema.Odd):
             return faults.unread(entity.content, facts)
         return mapping.product(entity.content, facts)
 
@@ -176,7 +176,7 @@ class ProductReader:
         limit = self._size.value
         walk = {"sort": "id", "direction": "asc", "id:greater": str(last)}
         listing = await self._listing({**walk, **narrowed, "limit": str(limit)}, limit, Lane.BACKFILL)
-        entities = await self._entities(wire.with_ids(listing.data), Lane.BACKFILL)
+        entities = await self._entities(schema.with_ids(listing.data), Lane.BACKFILL)
         return entities, _has_more(entities, last, listing)
 
     async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
@@ -184,13 +184,15 @@ class ProductReader:
         asked = ids[: self._size.value]
         query = {"id:in": listed(asked), "limit": str(LARGEST)}
         listing = await self._listing(query, len(asked), lane)
-        wanted = [raw for raw in wire.with_ids(listing.data) if str(wire.read_id(raw)) in asked]
+        wanted = [raw for raw in schema.with_ids(listing.data) if str(schema.read_id(raw)) in asked]
         return len(asked), await self._entities(wanted, lane)
 
-    async def _listing(self, query: Mapping[str, str], expected: int, lane: Lane) -> wire.Listing[Raw]:
+    async def _listing(self, query: Mapping[str, str], expected: int, lane: Lane) -> schema.Listing[Raw]:
         """Read one page of `expected` products at most, and learn what size of page the store bears."""
         try:
-            listing = await self._client.get(PATH, wire.RAW_LISTING, lane=lane, query={**_INCLUDE, **_WITHOUT, **query})
+            listing = await self._client.get(
+                PATH, schema.RAW_LISTING, lane=lane, query={**_INCLUDE, **_WITHOUT, **query}
+            )
         except Retry as trouble:
             self._size.failed(expected, trouble)
             raise
@@ -207,7 +209,7 @@ class ProductReader:
         own = await self._own.of(list(readable))
         variants = await self._variants.of([variant.id for one in readable.values() for variant in one.variants])
 
-        def told(one: Listed) -> RawProduct | Failure | wire.Unreadable | wire.Odd:
+        def told(one: Listed) -> RawProduct | Failure | schema.Unreadable | schema.Odd:
             stock = inventory.get(one.id)
             fields = {variant.id: variants[variant.id] for variant in one.variants if variant.id in variants}
             fault = None if stock is None else stock.fault or self._doubt(one, stock)
@@ -216,7 +218,7 @@ class ProductReader:
         contents: list[Any] = [told(one) if isinstance(one, Listed) else one for one in products]
         return [Entity(ExternalId(str(one.id)), content) for one, content in zip(products, contents, strict=True)]
 
-    def _doubt(self, one: Listed, stock: Inventory) -> wire.Unreadable | None:
+    def _doubt(self, one: Listed, stock: Inventory) -> schema.Unreadable | None:
         """Return what stands for a product when the inventory leaves out some of what the store counts.
 
         The catalogue's level, that of one location, is much less than what there is: it holds for what no location
@@ -229,8 +231,8 @@ class ProductReader:
         if one.inventory_tracking == "product":
             counted, listed_of = [one.id], len(stock.levels)
         if stock.has_strays and listed_of < len(counted):
-            return wire.Unreadable(one.id, "its stock levels may be among others", reason=wire.OUT_OF_FILTER)
-        return self._doubts.about(one.id, "stock levels", len(counted), listed_of)
+            return schema.Unreadable(one.id, "its stock levels may be among others", reason=schema.OUT_OF_FILTER)
+        return self._short_answers.about(one.id, "stock levels", len(counted), listed_of)
 
 
 async def _path_of(product: int) -> str:
@@ -243,7 +245,7 @@ def _path_within(product: int, variant: int) -> str:
     return f"{PATH}/{product}/variants/{variant}/metafields"
 
 
-def _has_more(entities: Sequence[Entity], last: int, listing: wire.Listing[Raw]) -> bool:
+def _has_more(entities: Sequence[Entity], last: int, listing: schema.Listing[Raw]) -> bool:
     """Whether the walk goes on after this page. Raises Retry when the page contradicts itself.
 
     `total` counts what matches in all. The server may cap `limit`, so without it only an empty page is the last.

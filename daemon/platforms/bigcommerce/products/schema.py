@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.wire import OUT_OF_FILTER, Amount, Count, Listing, Nothing, Odd, Unreadable
+from daemon.platforms.bigcommerce.schema import OUT_OF_FILTER, Amount, Count, Listing, Nothing, Odd, Unreadable
 
 
 class OptionValue(Struct, frozen=True):
@@ -142,6 +142,6 @@ def read_product(raw: Raw) -> Product | Unreadable | Odd:
 def read_owner(raw: Raw) -> int | None:
     """Return whose stock an inventory item is, if it tells."""
     try:
-        return wire.decode(raw, _OWNED).identity.product_id
+        return schema.decode(raw, _OWNED).identity.product_id
     except msgspec.DecodeError:
         return None

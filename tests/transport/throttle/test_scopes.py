@@ -8,14 +8,14 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from daemon.errors import Blocked, Failure, Forbidden, Rejected, Side
-from daemon.transport.throttle.rights import (
+from daemon.transport.throttle.scopes import (
     FIRST_PAUSE,
     LONELY_SECONDS,
     LONELY_TRIES,
     LONGEST_PAUSE,
     MOST_KNOWN,
     SEPARATE_SECONDS,
-    Rights,
+    Scopes,
 )
 
 pytestmark = pytest.mark.holds("C3")
@@ -28,7 +28,7 @@ WRITE, OTHER = "write", "other"
 class Api:
     """An API that refuses `entities`, or everything when they are None."""
 
-    rights: Rights = field(factory=Rights)
+    scopes: Scopes = field(factory=Scopes)
     entities: set[Hashable] | None = field(factory=set)
     calls: list[Hashable] = field(factory=list)
     at_once: int = 0
@@ -39,7 +39,7 @@ class Api:
         failure: Failure | None = None
         try:
             about = frozenset[Hashable]() if entity is None else frozenset({entity})
-            async with self.rights.turn(operation, lambda: entity if isinstance(entity, frozenset) else about) as turn:
+            async with self.scopes.turn(operation, lambda: entity if isinstance(entity, frozenset) else about) as turn:
                 self.calls.append(entity)
                 self.at_once += 1
                 await trio.sleep(self.seconds)

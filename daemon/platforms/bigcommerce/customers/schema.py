@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.wire import OUT_OF_FILTER, Odd, Unreadable
+from daemon.platforms.bigcommerce.schema import OUT_OF_FILTER, Odd, Unreadable
 
 
 class Owned(Struct, frozen=True, kw_only=True):
@@ -105,6 +105,6 @@ def read_customer(raw: Raw) -> Customer | Unreadable | Odd:
 def read_owner(raw: Raw) -> int | None:
     """Return which customer a row of an address or an attribute names, if it names one."""
     try:
-        return wire.decode(raw, _OWNED).customer_id
+        return schema.decode(raw, _OWNED).customer_id
     except msgspec.DecodeError:
         return None

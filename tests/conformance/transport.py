@@ -14,7 +14,7 @@ Act = Callable[[int, httpx.Request], Awaitable[httpx.Response | None]]
 
 
 @define(eq=False)
-class Wire(httpx.AsyncBaseTransport):
+class RecordingTransport(httpx.AsyncBaseTransport):
     """A transport in front of a stand-in's."""
 
     _inner: httpx.AsyncBaseTransport

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from attrs import frozen
 
 from daemon.model import Option, OrderLine, Sku
-from daemon.platforms.bigcommerce.orders import wire
+from daemon.platforms.bigcommerce.orders import schema
 
 MILLS = Decimal("0.0001")
 """What a share is rounded to: the places that BigCommerce's amounts have."""
@@ -35,10 +35,10 @@ class _Cost:
         return _Cost(self.net - other.net, self.gross - other.gross, self.discount - other.discount)
 
 
-class Pieces:
+class LineAllocation:
     """The pieces of lines that no package has had yet."""
 
-    def __init__(self, lines: Iterable[wire.Line]) -> None:
+    def __init__(self, lines: Iterable[schema.Line]) -> None:
         self._lines = {line.id: line for line in lines}
         self._whole = {line.id: _cost(line) for line in self._lines.values()}
         self._left = {line.id: (line.quantity, self._whole[line.id]) for line in self._lines.values()}
@@ -68,7 +68,7 @@ class Pieces:
         )
 
 
-def _cost(line: wire.Line) -> _Cost:
+def _cost(line: schema.Line) -> _Cost:
     net = (line.price_ex_tax or NOTHING) * line.quantity if line.total_ex_tax is None else line.total_ex_tax
     gross = (line.price_inc_tax or NOTHING) * line.quantity if line.total_inc_tax is None else line.total_inc_tax
     return _Cost(net, gross, sum((one.amount or NOTHING for one in line.applied_discounts or ()), NOTHING))

@@ -19,7 +19,7 @@ WALK = "walk:"
 
 
 @define
-class Touched:
+class ChangedParents:
     """Hands out what `find` finds, at most `size` at a time; `done` is called after the last of it."""
 
     _size: int

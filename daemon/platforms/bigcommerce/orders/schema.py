@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Raw, Struct, structs
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import wire
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.wire import Odd, Unreadable
+from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 
 Amount = Decimal | None
 
@@ -187,5 +187,5 @@ def read_order(raw: Raw) -> Order | Unreadable | Odd:
 
 def read_notes(raw: Raw) -> str:
     """Return what only the staff sees of an order that has an id; nothing where that is no text."""
-    notes = wire.decode(raw, _NOTES).staff_notes
+    notes = schema.decode(raw, _NOTES).staff_notes
     return notes if isinstance(notes, str) else ""

@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Blocked, Forbidden, Rejected
 from daemon.model import ExternalId, Kind, Lane, StoreFacts
-from daemon.platforms.bigcommerce.rights import entities_of, operation_of
+from daemon.platforms.bigcommerce.scopes import entities_of, operation_of
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.faults import Act

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
-from daemon.platforms.bigcommerce.wire import MISCOUNTED, Unreadable
+from daemon.platforms.bigcommerce.schema import MISCOUNTED, Unreadable
 
 BELIEVED = 8
 MOST = 10_000
@@ -54,7 +54,7 @@ class _Places(Generic[K, V]):
 
 
 @define
-class Doubts:
+class ShortAnswers:
     """What was told of lists that are too short, and how often."""
 
     _told: _Places[tuple[str, int], tuple[int, int, int]] = field(factory=lambda: _Places(MOST))

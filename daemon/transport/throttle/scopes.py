@@ -80,15 +80,15 @@ def right_is_missing(refused: Iterable[Entities], *, whole: bool, seconds: float
 class Turn:
     """One call of an operation. Say how it went by `granted` or `refused`; an answer that tells neither, by none."""
 
-    def __init__(self, rights: "Rights", operation: _Operation, entities: Callable[[], Entities]) -> None:
-        self._rights = rights
+    def __init__(self, scopes: "Scopes", operation: _Operation, entities: Callable[[], Entities]) -> None:
+        self._scopes = scopes
         self._operation = operation
         self._entities = entities
 
     def granted(self) -> None:
         """Note that the right is there: what was refused until now was refused for its own sake."""
         operation = self._operation
-        self._rights.granted_at = trio.current_time()
+        self._scopes.granted_at = trio.current_time()
         if not operation.refused and not operation.own:
             return
         operation.own.update(dict.fromkeys(filter(None, operation.refused)))
@@ -115,12 +115,12 @@ class Turn:
         if operation.missing:
             return _blocked(cause, operation.until - now)
         lonely = entities and known.times >= LONELY_TRIES and seconds >= LONELY_SECONDS
-        if lonely and self._rights.granted_at > known.since - GRANTED_SECONDS:
+        if lonely and self._scopes.granted_at > known.since - GRANTED_SECONDS:
             return Rejected(str(cause), reason=cause.reason)
         return Forbidden(str(cause), reason=cause.reason, side=cause.side)
 
 
-class Rights:
+class Scopes:
     """The rights of one key at one API."""
 
     def __init__(self) -> None:

@@ -124,7 +124,7 @@ async def serve(
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, daemon.lifecycle.run)
             if reload is not None:
-                nursery.start_soon(_until, stop, partial(daemon.connections.reload.run, reload))
+                nursery.start_soon(_until, stop, partial(daemon.reloading.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.contexts))
             task_status.started(address)
             await stop.wait()
@@ -135,7 +135,7 @@ async def serve(
         for context in daemon.supervisor.contexts:
             await context.platform.aclose()
             await context.sparklayer.aclose()
-        for app in (*daemon.lifecycle.apps.values(), *daemon.connections.reload.retired):
+        for app in (*daemon.lifecycle.apps.values(), *daemon.reloading.retired):
             await app.aclose()
 
 

@@ -10,6 +10,10 @@
     │   └── KeyRefused   ... because the key is not known where tokens are given
     └── StorageTrouble   our own database cannot commit right now: callers are told to come back
     ConfigError          the configuration is wrong: one line, exit 2
+    CallerError          a caller asked for the impossible: one line for the caller
+    ├── NotFound         ... it does not exist
+    ├── Invalid          ... it is malformed
+    └── Conflict         ... it is not possible now
 
 Anything else that is raised is our bug (*broken*): logged with its traceback, retried, parked after ten times.
 
@@ -102,6 +106,22 @@ A Rejected that has one of them was refused because of its entity, though others
 
 class StorageTrouble(Failure):
     """The database cannot commit now: locked, full, read-only, or stopping."""
+
+
+class CallerError(Exception):
+    """A caller asked for the impossible. The text is one line for the caller."""
+
+
+class NotFound(CallerError):
+    """There is no such thing."""
+
+
+class Invalid(CallerError):
+    """The request is malformed: the text names the field and the remedy."""
+
+
+class Conflict(CallerError):
+    """The request is not possible now."""
 
 
 class ConfigError(Exception):

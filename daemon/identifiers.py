@@ -92,3 +92,8 @@ def credential_fault(value: object) -> str | None:
     if not trimmed(value):
         return "is empty"
     return header_fault(trimmed(value))
+
+
+def without_slash(base_url: str) -> str:
+    """Return a base URL in the form that paths are appended to."""
+    return base_url.rstrip("/")

@@ -8,7 +8,7 @@ Ids are `NewType`s, so that a product's id cannot be passed where a SKU is meant
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, Literal, NewType, TypeVar
@@ -370,3 +370,11 @@ class Mapped(Generic[V]):
     name: str = ""
     url: str = ""
     reasons: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class PulledPage:
+    """Entities as JSON, for SparkLayer to pull; `next_page` asks for the next page (None: there is none)."""
+
+    entities: Sequence[bytes]
+    next_page: str | None

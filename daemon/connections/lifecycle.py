@@ -23,8 +23,7 @@ from daemon.connections.registry import Registry, has_secrets, with_secrets
 from daemon.connections.teardown import Teardown
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import StorageTrouble
-from daemon.listener.routes import Refused
+from daemon.errors import Invalid, StorageTrouble
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, Secret, Site
 from daemon.platforms.base import App, AppRefused, Installed, Loaded, Uninstalled, Visit
@@ -131,14 +130,14 @@ class Lifecycle:
     async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
         """Connect a site to a store: None when that is so now, else where the merchant installs the app.
 
-        Doing it again changes nothing. Raises Refused when there is no way to learn the store's credentials, or when
+        Doing it again changes nothing. Raises CallerError when there is no way to learn the store's credentials, or when
         SparkLayer refuses its own: that 400 answers this is inferred. A key of which SparkLayer says nothing is kept
         beside the one that works, and takes its place once SparkLayer knows it.
         """
         known = await self._works_with(site, key) or await self.knows(site, key)
         if known is False:
             names = "spark_api_client_id, spark_api_client_secret"
-            raise Refused(400, f"{names}: SparkLayer refuses them for this site; make a new API key there")
+            raise Invalid(f"{names}: SparkLayer refuses them for this site; make a new API key there")
         async with self._locks[site]:
             return await self._connect(site, store_id, key, known=known is True)
 
@@ -271,11 +270,11 @@ class Lifecycle:
         app = next(iter(self.apps.values()), None)
         if app is None:
             remedy = "configure its credentials, or set up the platform's app"
-            raise Refused(400, f"store_id: this store is not known here; {remedy}")
+            raise Invalid(f"store_id: this store is not known here; {remedy}")
         try:
             install_url = app.install_url(store_id)
         except AppRefused as refused:
-            raise Refused(400, f"store_id: {refused}") from None
+            raise Invalid(f"store_id: {refused}") from None
         content = {"client_id": key.client_id, "client_secret": key.client_secret.reveal()}
         encrypted = self.registry.vault.encrypt(content)
         await self.storage.write(

@@ -22,10 +22,8 @@ from attrs import frozen
 
 from daemon.engine.context import ConnectionContext
 from daemon.engine.writers.products.diff import without
-from daemon.errors import Failure, Rejected, Retry
-from daemon.listener.ignite import PulledPage
-from daemon.listener.routes import Refused
-from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product, Sku, StoreFacts
+from daemon.errors import Failure, Invalid, NotFound, Rejected, Retry
+from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product, PulledPage, Sku, StoreFacts
 from daemon.platforms.base import BAD_ID, UNCACHED, Entity
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
@@ -86,7 +84,7 @@ PULLED: Mapping[str, PulledType] = {
 
 
 async def pull(context: ConnectionContext, data_type: str, page: str | None) -> PulledPage:
-    """Read one page. Raises Refused, the failures of the platform and, where terms are needed, of SparkLayer.
+    """Read one page. Raises CallerError, the failures of the platform and, where terms are needed, of SparkLayer.
 
     Raises Retry while the pages of the type would not be whole.
     """
@@ -102,9 +100,9 @@ async def pull(context: ConnectionContext, data_type: str, page: str | None) -> 
 
 
 async def fetch(context: ConnectionContext, data_type: str, entity_id: str) -> bytes:
-    """Read one entity, as its type's pages have it. Raises the failures of the platform, and Refused.
+    """Read one entity, as its type's pages have it. Raises the failures of the platform, and NotFound.
 
-    Refused with 404 is what the pages leave out, but what cannot be mapped is raised. Writes nothing on either side.
+    NotFound is what the pages leave out, but what cannot be mapped is raised. Writes nothing on either side.
     """
     wanted = _wanted(context, data_type)
     await _check_whole(context, wanted.kind)
@@ -121,14 +119,14 @@ async def fetch(context: ConnectionContext, data_type: str, entity_id: str) -> b
             raise Retry("no stock has a place on the site yet", reason="first_full_sync")
     told = [one for value in values for one in wanted.encode(value, place.location if place else None)]
     if not told:
-        raise Refused(404, "The store has no such entity, or it must not be in SparkLayer.")
+        raise NotFound("The store has no such entity, or it must not be in SparkLayer.")
     return told[0]
 
 
 def _wanted(context: ConnectionContext, data_type: str) -> PulledType:
     wanted = PULLED.get(data_type)
     if wanted is None or wanted.kind not in context.kind_states:
-        raise Refused(404, f"There is no such type; known are: {', '.join(PULLED)}.")
+        raise NotFound(f"There is no such type; known are: {', '.join(PULLED)}.")
     return wanted
 
 
@@ -205,7 +203,7 @@ def _cursor(context: ConnectionContext, data_type: str, page: str | None) -> str
     except ValueError:
         cursor, content = "", b""
     if not hmac.compare_digest(content[:PRINT_SIZE], _print(context, data_type, cursor)):
-        raise Refused(400, "page: is none that was given as next_page; begin without one")
+        raise Invalid("page: is none that was given as next_page; begin without one")
     return cursor
 
 

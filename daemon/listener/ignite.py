@@ -25,7 +25,7 @@ from daemon.identifiers import credential_fault, segment_fault, trimmed
 from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
 from daemon.listener.routes import Handler, Refused, Route, json_object
-from daemon.model import ApiKey, Kind, Secret, Site
+from daemon.model import ApiKey, Kind, PulledPage, Secret, Site
 from daemon.sparklayer.inferred import PULLED_ENTITIES
 
 ENVIRONMENTS = frozenset({"live", "test"})
@@ -40,14 +40,6 @@ TRIGGERED: Mapping[str, Kind] = {
 """What SparkLayer calls what is synced; a full sync of customers reads their groups anew."""
 
 FIELDS = ("store_id", "spark_api_client_id", "spark_api_client_secret")
-
-
-@frozen(kw_only=True)
-class PulledPage:
-    """Entities as JSON, and what asks for the next page (None: there is none)."""
-
-    entities: Sequence[bytes]
-    next_page: str | None
 
 
 @frozen(kw_only=True)

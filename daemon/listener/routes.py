@@ -16,7 +16,7 @@ import structlog
 from attrs import define, field, frozen
 
 from daemon.byte_order_mark import without_mark
-from daemon.errors import StorageTrouble
+from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
 from daemon.observability.metrics import Metrics
 
@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[..., Awaitable[Response]]
 """`async (request, **words of the pattern) -> Response`"""
+
+
+STATUSES = {NotFound: 404, Invalid: 400, Conflict: 409}
+"""How the errors of callers are answered."""
 
 
 class Refused(Exception):
@@ -151,6 +155,9 @@ def _failed(error: Exception, pattern: str) -> Response:
     """Answer for a handler that raised."""
     if isinstance(error, Refused):
         return problem(error.status, error.detail)
+    for kind, status in STATUSES.items():
+        if isinstance(error, kind):
+            return problem(status, str(error))
     if isinstance(error, StorageTrouble):
         log.warning("storage trouble", route=pattern, reason=error.reason)
         return problem(503, "The database cannot be written now; send again.", RETRY_LATER)

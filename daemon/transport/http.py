@@ -26,10 +26,11 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from daemon import __version__
 from daemon.byte_order_mark import without_mark
 from daemon.errors import Retry
+from daemon.identifiers import without_slash
 from daemon.transport import content_encoding
 from daemon.transport.retry_after import retry_after
 
-__all__ = ["Answer", "Api", "ApiCall", "Transport", "retry_after", "shortly", "temporary", "without_slash"]
+__all__ = ["Answer", "Api", "ApiCall", "Transport", "retry_after", "shortly", "temporary"]
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
@@ -144,11 +145,6 @@ class Api:
             self._idle.append(transport)
         headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
         return Answer(response.status_code, headers, body)
-
-
-def without_slash(base_url: str) -> str:
-    """Return a base URL in the form that paths are appended to."""
-    return base_url.rstrip("/")
 
 
 async def _read(response: httpx.Response) -> bytes:

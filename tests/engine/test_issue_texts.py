@@ -28,7 +28,7 @@ WRONG = {
         [IssueType.ATTRIBUTE_UNREADABLE.issue(platform=PLATFORM, name=n, owner="A", expected="B") for n in range(600)],
     ),
     Kind.ORDERS: (
-        [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, context=f"Mug {n}") for n in range(600)],
+        [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=f"Mug {n}") for n in range(600)],
         [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=f"Mug {n}: quantity") for n in range(600)],
     ),
 }

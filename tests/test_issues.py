@@ -105,13 +105,13 @@ def raised() -> dict[IssueType, set[Kind]]:
 
 
 def _named(path: Path) -> set[IssueType]:
-    """Return what a module raises: `Trouble.NAME`, or what `refused` makes of SparkLayer's words."""
-    if "sandbox" in path.parts or path.name == "problems.py":
+    """Return what a module raises: `IssueType.NAME`, or what `refused` makes of SparkLayer's words."""
+    if "sandbox" in path.parts or path.name == "issues.py":
         return set()
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     ours = {one.name for node in nodes if isinstance(node, ast.ImportFrom) and _is_ours(node) for one in node.names}
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_trouble(node.value)}
-    troubles = {IssueType[name] for name in used} if "Trouble" in ours else set()
+    troubles = {IssueType[name] for name in used} if "IssueType" in ours else set()
     return troubles | ({IssueType.REFUSED_BY_SPARKLAYER} if "refused" in ours else set())
 
 
@@ -120,7 +120,7 @@ def _is_ours(node: ast.ImportFrom) -> bool:
 
 
 def _is_trouble(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "Trouble"
+    return isinstance(node, ast.Name) and node.id == "IssueType"
 
 
 def test_every_trouble_is_raised_of_the_entities_that_it_says() -> None:

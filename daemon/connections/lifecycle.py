@@ -89,7 +89,7 @@ class Lifecycle:
                 self._depart(stored)
             elif stored.state == "active" and self.registry.offered(stored) is not None:
                 self._offer(stored.site)
-        await self._fulfil_wishes()
+        await self._complete_pending()
 
     async def reload(self, settings: Settings) -> None:
         """Go on with the connections of other settings: added ones come, removed ones pause, changed ones begin again.
@@ -205,7 +205,7 @@ class Lifecycle:
         else:
             await self._renew(present, connection.api_key, connection.store, by_ignite=True, offered=key)
             self._offer(site)
-        await self.storage.write(installs.forget_wishes, site)
+        await self.storage.write(installs.forget_pending, site)
         return None
 
     def _offer(self, site: Site) -> None:
@@ -266,7 +266,7 @@ class Lifecycle:
         return stored.platform == platform and self.registry.identity(self.registry.opened(stored)) == store_id
 
     async def _pending(self, site: Site, store_id: str, key: ApiKey) -> str:
-        """Keep a wish, and return where the merchant can fulfil it."""
+        """Keep a pending connection, and return where the merchant can fulfil it."""
         app = next(iter(self.apps.values()), None)
         if app is None:
             remedy = "configure its credentials, or set up the platform's app"
@@ -353,7 +353,7 @@ class Lifecycle:
                         by_ignite=present.by_ignite,
                         offered=self.registry.offered(present),
                     )
-        await self._fulfil_wishes()
+        await self._complete_pending()
 
     async def _uninstalled(self, platform: str, store_id: str) -> None:
         """Forget a store's credentials; connections that spoke with it by them leave, others stay."""
@@ -392,7 +392,7 @@ class Lifecycle:
             None if encrypted is None else self.registry.opened_store(platform, self.registry.vault.decrypt(encrypted))
         )
 
-    async def _fulfil_wishes(self) -> None:
+    async def _complete_pending(self) -> None:
         """Connect every site that waits for a store which has the app by now, unless it has waited for too long."""
         await self.storage.write(installs.forget_expired, self.now())
         for pending in await self.storage.read(installs.completable):

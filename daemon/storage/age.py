@@ -12,10 +12,10 @@ due with age, it is due (`age`). Where something counts while it is new, or is g
     sweeps.since                    everything is read: nobody knows since when nothing was
     removals.decided_at             the present: it counts for one more hour, and a second look waits its seconds
     connections.leaving_since       the clean-up has its whole day
-    wishes.wished_at                the present: it is kept for its 30 days
+    pending connections.wished_at                the present: it is kept for its 30 days
     issues.opened_at, and others    shown only
 
-A clock that is a year ahead makes everything due and the brake's hour over, and ends wishes; it forgives a clean-up
+A clock that is a year ahead makes everything due and the brake's hour over, and ends pending connections; it forgives a clean-up
 a quarter of an hour. One that is a year behind makes times of before lie ahead. What is timed within the process
 (breaker, rights, refusals, tokens, throttle, the stragglers' hour) uses trio's clock, which does not jump.
 """

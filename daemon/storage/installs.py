@@ -1,6 +1,6 @@
 """Where a platform's app is installed, and which sites wait for an install: the store's credentials come with it.
 
-A site wishes for one store at a time. Credentials and wishes are encrypted. A wish expires.
+A site pending connections for one store at a time. Credentials and pending connections are encrypted. a pending connection expires.
 """
 
 from collections.abc import Sequence
@@ -64,23 +64,23 @@ def installed(conn: Connection, store_id: str) -> list[tuple[str, bytes]]:
 
 
 def pending(conn: Connection, calls: Sequence[PendingConnection]) -> list[None]:
-    """Store wishes; an earlier one of the same site is forgotten, and so are those that have expired."""
+    """Store pending connections; an earlier one of the same site is forgotten, and so are those that have expired."""
     forget_expired(conn, [call.now for call in calls])
     new = insert(pending_connections)
-    replacing = {name: new.excluded[name] for name in ("store_id", "encrypted", "wished_at")}
+    replacing = {name: new.excluded[name] for name in ("store_id", "encrypted", "asked_at")}
     for call in calls:
         values = {
             "site_env": call.site.env,
             "site_id": call.site.id,
             "store_id": call.store_id,
             "encrypted": call.encrypted,
-            "wished_at": call.now,
+            "asked_at": call.now,
         }
         conn.execute(new.on_conflict_do_update(index_elements=["site_env", "site_id"], set_=replacing), [values])
     return [None] * len(calls)
 
 
-def forget_wishes(conn: Connection, calls: Sequence[Site]) -> list[None]:
+def forget_pending(conn: Connection, calls: Sequence[Site]) -> list[None]:
     """Forget what was wished for sites."""
     for site in calls:
         forget_wish(conn, site)
@@ -88,7 +88,7 @@ def forget_wishes(conn: Connection, calls: Sequence[Site]) -> list[None]:
 
 
 def forget_expired(conn: Connection, calls: Sequence[float]) -> list[None]:
-    """Forget the wishes that nobody has fulfilled, as of each of these times."""
+    """Forget the pending connections that nobody has fulfilled, as of each of these times."""
     for now in calls:
         conn.execute(update(pending_connections).where(pending_connections.c.asked_at > now).values(asked_at=now))
         conn.execute(delete(pending_connections).where(pending_connections.c.asked_at < now - WISH_KEPT))
@@ -105,7 +105,7 @@ def forget_wish(conn: Connection, site: Site) -> None:
 
 
 def completable(conn: Connection) -> list[tuple[Site, str, bytes]]:
-    """Return (site, store, encrypted key) of the wishes whose store has the app, the oldest first."""
+    """Return (site, store, encrypted key) of the pending connections whose store has the app, the oldest first."""
     c = pending_connections.c
     known = select(installs.c.store_id)
     rows = conn.execute(

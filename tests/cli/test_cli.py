@@ -24,7 +24,7 @@ from daemon import __version__, cli
 from daemon.config import Settings, Survey
 from daemon.engine.leftovers import UNKNOWABLE
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 class Admin(BaseHTTPRequestHandler):
@@ -87,11 +87,16 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stand in for the modules that commands call; the tests fill in what is called."""
-    names = ("app", "demo", "checks", "offline")
-    parts = SimpleNamespace(**{name: ModuleType(f"daemon.{name}") for name in names})
-    for name, module in vars(parts).items():
-        monkeypatch.setitem(sys.modules, f"daemon.{name}", module)
-        monkeypatch.setattr(f"daemon.{name}", module, raising=False)
+    names = {
+        "app": "daemon.app",
+        "demo": "daemon.cli.demo",
+        "checks": "daemon.cli.check",
+        "offline": "daemon.cli.offline",
+    }
+    parts = SimpleNamespace(**{name: ModuleType(path) for name, path in names.items()})
+    for name, path in names.items():
+        monkeypatch.setitem(sys.modules, path, getattr(parts, name))
+        monkeypatch.setattr(path, getattr(parts, name), raising=False)
     return parts
 
 

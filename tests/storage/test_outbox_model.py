@@ -42,7 +42,7 @@ class World:
         ids = self.some()
         for one in ids:
             self.version[one] += 1
-        waiting = self.chance.choice([{}, {"debounce": 1.0, "patience": 10.0}])
+        waiting = self.chance.choice([{}, {"debounce": 1.0, "debounce_max": 10.0}])
         await self.harness.record(*ids, now=self.now, lane=self.chance.choice(list(Lane)), **waiting)
 
     async def claim(self) -> None:

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Generic, Literal, NewType, TypeVar
+from typing import Any, Generic, NewType, TypeVar
 
 from attrs import field, frozen
 
@@ -56,9 +56,6 @@ class Kind(enum.StrEnum):
 
 LOGGED_KINDS = frozenset({Kind.PRODUCTS, Kind.CUSTOMERS})
 """The kinds that SparkLayer's sync-log knows; what is wrong with the others is shown here only."""
-
-Result = Literal["unchanged", "written", "removed", "held", "rejected", "retried", "parked", "broken"]
-"""Outcome of an entity, as a metric's label. `held`: its removal waits for a person."""
 
 
 class Lane(enum.IntEnum):

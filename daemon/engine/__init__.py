@@ -5,7 +5,7 @@
 | line | one connection with everything it is worked on with |
 | actor | takes due changes of one kind from the outbox, a batch at a time |
 | pipeline | one batch from reading to settling |
-| batch, verdict | a batch on its way with who writes it, and what became of one entity |
+| batch | a batch on its way, and its writer |
 | products, customers | the writers of products and customers |
 | orders, store | the writers of orders and of the store's settings |
 | explanation | why an entity is, or is not, in SparkLayer as it is |

@@ -8,21 +8,20 @@ from attrs import define, field, frozen
 
 from daemon.engine.explanation import Explanation, Step
 from daemon.engine.signal import Signal
-from daemon.engine.verdict import Verdict
 from daemon.model import ExternalId, Kind, Lane, Mapped, VariantId
-from daemon.storage.ledger import Row
+from daemon.outcome import Outcome, Row
 from daemon.storage.outbox import Claim
 
 
 @define
 class Batch:
-    """The claims of one kind and lane. `mapped` has what was read of them, `verdicts` what became of each.
+    """The claims of one kind and lane. `mapped` has what was read of them, `outcomes` what became of each.
 
     `refreshing` are those that are written whatever the ledger says. `wanted` are entities that turned out to be
     needed besides: they are looked at next. So are those in `missing`, which SparkLayer does not have
     whatever the ledger says: they are written anew.
 
-    `late` are those that are still worked on in `background` after `write` has returned: their verdicts are not final
+    `late` are those that are still worked on in `background` after `write` has returned: their outcomes are not final
     before they `come_in`, which `came_in` tells.
     """
 
@@ -31,7 +30,7 @@ class Batch:
     background: trio.Nursery | None = None
     refreshing: frozenset[ExternalId] = frozenset()
     mapped: dict[ExternalId, Mapped[Any]] = field(factory=dict)
-    verdicts: dict[ExternalId, Verdict] = field(factory=dict)
+    outcomes: dict[ExternalId, Outcome] = field(factory=dict)
     rows: Mapping[ExternalId, Row] = field(factory=dict)
     """The ledger's, of those that have one."""
     leftovers: set[ExternalId] = field(factory=set)
@@ -55,14 +54,14 @@ class Batch:
         return self.background
 
     def come_in(self, *ids: ExternalId) -> None:
-        """Note that the verdicts on late entities are final."""
+        """Note that the outcomes on late entities are final."""
         self.late.difference_update(ids)
         self.came_in.set()
 
     def take_over(self, part: "Batch") -> None:
         """Add all that was found out about a part of this batch."""
         self.mapped.update(part.mapped)
-        self.verdicts.update(part.verdicts)
+        self.outcomes.update(part.outcomes)
         self.rows = {**self.rows, **part.rows}
         self.leftovers |= part.leftovers
         self.gone |= part.gone
@@ -71,10 +70,10 @@ class Batch:
         self.wanted |= part.wanted
         self.missing |= part.missing
 
-    def ready(self) -> dict[ExternalId, Verdict]:
-        """Return the verdicts that are final and not settled yet."""
+    def ready(self) -> dict[ExternalId, Outcome]:
+        """Return the outcomes that are final and not settled yet."""
         done = self.settled | self.late
-        return {external_id: verdict for external_id, verdict in self.verdicts.items() if external_id not in done}
+        return {external_id: outcome for external_id, outcome in self.outcomes.items() if external_id not in done}
 
     def came_by_sweep(self, external_id: ExternalId) -> bool:
         """Whether no webhook and no full sync has asked for the entity."""
@@ -82,22 +81,22 @@ class Batch:
 
     def fail(self, external_id: ExternalId, failure: Exception) -> None:
         """Note that an entity must be tried again."""
-        self.verdicts[external_id] = Verdict(outcome="retried", failure=failure)
+        self.outcomes[external_id] = Outcome(result="retried", failure=failure)
 
     def failed(self, external_id: ExternalId) -> bool:
         """Whether an entity is known not to have been written: it is tried again, or refused."""
-        verdict = self.verdicts.get(external_id)
-        return verdict is not None and (verdict.failure is not None or verdict.outcome == "rejected")
+        outcome = self.outcomes.get(external_id)
+        return outcome is not None and (outcome.failure is not None or outcome.result == "rejected")
 
     def explanation(self, external_id: ExternalId, steps: Sequence[Step]) -> Explanation:
         """Return what was found out about an entity that is explained; `steps` are what would be sent."""
-        verdict = self.verdicts.get(external_id)
+        outcome = self.outcomes.get(external_id)
         return Explanation(
             mapped=self.mapped.get(external_id),
             row=self.rows.get(external_id),
             steps=steps,
-            trouble=str(verdict.failure) if verdict and verdict.failure else None,
-            belongs_to=verdict.next if verdict else None,
+            trouble=str(outcome.failure) if outcome and outcome.failure else None,
+            belongs_to=outcome.next if outcome else None,
             gone=external_id in self.gone,
         )
 
@@ -137,9 +136,9 @@ class Writer(Protocol):
         ...
 
     async def write(self, batch: Batch) -> None:
-        """Send what differs from the ledger, and note the verdict on each of `batch.mapped` without one.
+        """Send what differs from the ledger, and note the outcome of each of `batch.mapped` without one.
 
-        What is about to be sent is marked unsure first. Raises StorageTrouble; failures of either side are verdicts.
+        What is about to be sent is marked unsure first. Raises StorageTrouble; failures of either side are outcomes.
         Entities that take long are left in `batch.late`.
         """
         ...

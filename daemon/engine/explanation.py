@@ -7,7 +7,7 @@ import msgspec
 from attrs import frozen
 
 from daemon.model import ExternalId, Mapped
-from daemon.storage.ledger import Row
+from daemon.outcome import Row
 
 
 @frozen

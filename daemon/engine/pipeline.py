@@ -19,17 +19,16 @@ from daemon.engine.batch import Batch, Variants, Writer
 from daemon.engine.context import ConnectionContext, KindState
 from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.stragglers import work_off
-from daemon.engine.verdict import Verdict
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
 from daemon.issues import IssueType, bounded, shortened
-from daemon.model import ExternalId, Issue, Lane, Mapped, Result, StoreFacts, VariantId
+from daemon.model import ExternalId, Lane, Mapped, StoreFacts, VariantId
+from daemon.outcome import IssueRow, Outcome, Result
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
-from daemon.storage.issues import IssueRow
 from daemon.storage.outbox import Claim
 from daemon.storage.removals import SECOND_LOOK, WHOLE, Cause, Decided, Removal
-from daemon.storage.settle import Again, Done, Settlement, settle
+from daemon.storage.settle import RetryLater, Settlement, settle
 
 MOST_ATTEMPTS = 400
 """About 48 hours of retrying, as long as platforms retry their own webhooks."""
@@ -114,7 +113,7 @@ class Pipeline:
             entity = await context.platform.read_one(self.kind, external_id, Lane.LIVE)
             await self._map(batch, external_id, entity, facts)
         batch.rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, [external_id])
-        steps = () if external_id in batch.verdicts else await self._explain_steps(batch, external_id)
+        steps = () if external_id in batch.outcomes else await self._explain_steps(batch, external_id)
         return batch.explanation(external_id, steps)
 
     async def _explain_steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
@@ -147,7 +146,7 @@ class Pipeline:
 
     async def _map(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
         if entity is not None and entity.external_id != external_id:
-            batch.verdicts[external_id] = Verdict(outcome="unchanged", next=entity.external_id)
+            batch.outcomes[external_id] = Outcome(result="unchanged", next=entity.external_id)
             return
         try:
             mapped = self._context.platform.map(self.kind, entity, facts) if entity else Mapped[Any](value=None)
@@ -159,7 +158,7 @@ class Pipeline:
             batch.gone.add(external_id)
         if mapped.value is None and mapped.issues:
             # What cannot be told as it is now is no reason to take away what was told before.
-            batch.verdicts[external_id] = Verdict(outcome="rejected")
+            batch.outcomes[external_id] = Outcome(result="rejected")
 
     async def _read_again(
         self,
@@ -210,7 +209,7 @@ class Pipeline:
         except StorageTrouble as trouble:
             batch.fail(external_id, trouble)
             return
-        batch.verdicts[external_id] = Verdict(outcome="rejected")
+        batch.outcomes[external_id] = Outcome(result="rejected")
         if self._writer.partial and not known:
             return
         issue = IssueType.NOT_SHOWN.issue(platform=context.platform_type.label, words=str(error).rstrip(" ."))
@@ -241,7 +240,7 @@ class Pipeline:
         context, mapped = self._context, batch.mapped
         batch.rows, noted = await context.storage.read(removals.look_up, context.connection.id, self.kind, list(mapped))
         variants = {key: self._writer.variants(mapped[key].value, row) for key, row in batch.rows.items()}
-        todo = [key for key in batch.rows if key not in batch.verdicts]
+        todo = [key for key in batch.rows if key not in batch.outcomes]
         decided = [removal for key in todo for removal in self._removals(batch, key, variants[key])]
         if not decided and not noted:
             return
@@ -254,14 +253,14 @@ class Pipeline:
             looked_at={
                 key: none if one.value is None else {WHOLE, *(variants[key].there if key in variants else none)}
                 for key, one in mapped.items()
-                if key not in batch.verdicts  # what is told of it oddly says neither that it is back nor that it went
+                if key not in batch.outcomes  # what is told of it oddly says neither that it is back nor that it went
             },
         )
         held = await context.storage.write(removals.decide, call)
         context.removals_held(self.kind, held.announce)
         for external_id, variant in held.keys:
             if variant == WHOLE:
-                batch.verdicts[external_id] = Verdict(outcome="held")
+                batch.outcomes[external_id] = Outcome(result="held")
             else:
                 batch.kept.setdefault(external_id, set()).add(variant)
         for external_id in held.again:
@@ -291,22 +290,26 @@ class Pipeline:
     async def _settle(self, batch: Batch) -> None:
         """Settle all outcomes in one transaction, and tell whoever waits for that."""
         context, now = self._context, self._context.now()
-        done, again = [], []
+        done: dict[Claim, Outcome] = {}
+        again, issues = [], {}
         ready = batch.ready()
-        for external_id, verdict in ready.items():
-            outcome: Result = verdict.outcome
-            if isinstance(verdict.failure, Blocked) and not isinstance(verdict.failure, Forbidden):
-                context.block(self.kind, verdict.failure)
+        for external_id, outcome in ready.items():
+            claim, result = batch.claims[external_id], outcome.result
+            if isinstance(outcome.failure, Blocked) and not isinstance(outcome.failure, Forbidden):
+                context.block(self.kind, outcome.failure)
                 continue
-            if verdict.failure is not None:
-                again.append(self._again(batch, external_id, verdict, now))
-                outcome = _word_for(again[-1], verdict.failure)
+            if outcome.failure is not None:
+                again.append(self._retry_later(claim, outcome, now))
+                result = _word_for(again[-1], outcome.failure)
             else:
-                done.append(self._done(batch, external_id, verdict))
-                waited = age_if_known(batch.claims[external_id].first_queued_at, now)
+                self._bugs.pop(external_id, None)
+                done[claim] = outcome
+                if issue := self._issue(batch.mapped.get(external_id), outcome):
+                    issues[external_id] = issue
+                waited = age_if_known(claim.first_queued_at, now)
                 context.metrics.pushed(context.connection.site, self.kind, waited)
-            context.metrics.entity(context.connection.site, self.kind, outcome)
-            if batch.came_by_sweep(external_id) and outcome in {"written", "removed"}:
+            context.metrics.entity(context.connection.site, self.kind, result)
+            if batch.came_by_sweep(external_id) and result in {"written", "removed"}:
                 context.metrics.webhook_missed(context.connection.site, self.kind)
                 context.deliveries.missed()
         settlement = Settlement(
@@ -315,6 +318,12 @@ class Pipeline:
             now=now,
             freshness=self._kind_state.freshness,
             done=done,
+            issues=issues,
+            reported={
+                claim.external_id
+                for claim, outcome in done.items()
+                if batch.lane is Lane.LIVE and outcome.result != "held" and batch.concerns_merchant(claim.external_id)
+            },
             again=again,
             wanted=sorted(batch.wanted),
             missing=sorted(batch.missing),
@@ -329,27 +338,8 @@ class Pipeline:
         self._kind_state.settled.set()
         self._kind_state.report.set()
 
-    def _done(self, batch: Batch, external_id: ExternalId, verdict: Verdict) -> Done:
-        mapped = batch.mapped.get(external_id)
-        self._bugs.pop(external_id, None)
-        return Done(
-            claim=batch.claims[external_id],
-            row=verdict.row,
-            forget=verdict.outcome == "removed",
-            issue=self._issue(mapped, (*mapped.issues, *verdict.issues)) if mapped else None,
-            released=sorted(verdict.released),
-            waits_for=sorted(verdict.waits_for),
-            awaits=sorted(verdict.awaits),
-            circles=verdict.circles,
-            parent=verdict.parent,
-            follows=verdict.follows,
-            next=verdict.next,
-            report=batch.lane is Lane.LIVE and verdict.outcome != "held" and batch.concerns_merchant(external_id),
-            held=verdict.outcome == "held",
-        )
-
-    def _again(self, batch: Batch, external_id: ExternalId, verdict: Verdict, now: float) -> Again:
-        claim, context, failure = batch.claims[external_id], self._context, verdict.failure
+    def _retry_later(self, claim: Claim, outcome: Outcome, now: float) -> RetryLater:
+        context, failure, external_id = self._context, outcome.failure, claim.external_id
         told = {"site": str(context.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
         reason = failure.reason if isinstance(failure, Failure) else "broken"
         self._kind_state.failed(external_id, reason)
@@ -365,16 +355,17 @@ class Pipeline:
                 "changes are parked", site=str(context.connection.site), kind=self.kind.value, reason=reason
             )
         after = failure.after if isinstance(failure, Retry) else None
-        return Again(
+        return RetryLater(
             claim=claim,
             due_at=None if spent else now + context.backoff(claim.attempts, after),
             error=context.vault.encrypt(str(failure)),
-            row=verdict.row,
-            awaits=sorted(verdict.awaits),
+            row=outcome.row,
+            awaits=sorted(outcome.awaits),
         )
 
-    def _issue(self, mapped: Mapped[Any], issues: Sequence[Issue]) -> IssueRow | None:
-        if not issues:
+    def _issue(self, mapped: Mapped[Any] | None, outcome: Outcome) -> IssueRow | None:
+        """Return the issue of an entity as it is stored: all that is wrong with it."""
+        if mapped is None or not (issues := (*mapped.issues, *outcome.issues)):
             return None
         listed = [[issue.code, issue.message] for issue in bounded(issues)]
         issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
@@ -390,12 +381,12 @@ def _may_be_of_one(error: Failure) -> bool:
     return isinstance(error, Forbidden | Rejected) and error.reason in MISSING_RIGHT
 
 
-def _went(verdict: Verdict) -> bool:
+def _went(outcome: Outcome) -> bool:
     """Return whether the removal was carried out; SparkLayer may have refused it."""
-    return verdict.failure is None and verdict.outcome != "rejected"
+    return outcome.failure is None and outcome.result != "rejected"
 
 
-def _word_for(again: Again, failure: Exception) -> Result:
+def _word_for(again: RetryLater, failure: Exception) -> Result:
     if again.due_at is None:
         return "parked"
     return "retried" if isinstance(failure, Failure) else "broken"

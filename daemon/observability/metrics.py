@@ -22,7 +22,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from daemon.model import LOGGED_KINDS, Kind, Lane, Result, Site
+from daemon.model import LOGGED_KINDS, Kind, Lane, Site
+from daemon.outcome import Result
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 """What `Metrics.render` returns."""

@@ -17,6 +17,7 @@ from attrs import frozen
 from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
+from daemon.outcome import Row
 from daemon.storage import ledger
 from daemon.storage.tables import full_syncs, in_parts, outbox, waiters
 
@@ -42,7 +43,7 @@ class Relations:
     of all above them. Pages of the runs in `unread` are still to be read: a parent may be on one.
     """
 
-    rows: Mapping[ExternalId, ledger.Row]
+    rows: Mapping[ExternalId, Row]
     coming: frozenset[ExternalId]
     edges: Mapping[ExternalId, Edge]
     unread: frozenset[RunId]

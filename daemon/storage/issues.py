@@ -8,21 +8,13 @@ latest full sync there was when the entity was last worked on, which `daemon.sto
 
 from collections.abc import Sequence
 
-from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind
+from daemon.outcome import IssueRow
 from daemon.storage.ledger import latest_run
 from daemon.storage.tables import issues, synced
-
-
-@frozen
-class IssueRow:
-    """An issue as it is stored: the digest of what it says, and the encrypted text itself."""
-
-    fingerprint: bytes
-    encrypted: bytes = field(repr=False)
 
 
 def replace(

@@ -13,19 +13,11 @@ from sqlalchemy import Connection, and_, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
+from daemon.outcome import Row
 from daemon.storage import tables
 from daemon.storage.outbox import active
 from daemon.storage.prepared import Prepared
 from daemon.storage.tables import full_syncs, in_parts, ledger
-
-
-@frozen
-class Row:
-    """One entity's row."""
-
-    external_id: ExternalId
-    fingerprint: bytes | None
-    parts: bytes = field(repr=False)
 
 
 @frozen(kw_only=True)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, exists, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Kind, Sku
+from daemon.outcome import Row
 from daemon.storage import ledger as ledgers
 from daemon.storage.outbox import active
 from daemon.storage.tables import adapter_state, in_parts, issues, ledger, outbox, owners, removals
@@ -31,7 +32,7 @@ class Found:
 
     connection_id: ConnectionId
     kind: Kind
-    rows: Sequence[ledgers.Row] = field(repr=False)
+    rows: Sequence[Row] = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -111,7 +112,7 @@ def entry(conn: Connection, calls: Sequence[Found]) -> list[int]:
 
 
 def _note(conn: Connection, call: Found) -> int:
-    free: dict[str, list[ledgers.Row]] = {}
+    free: dict[str, list[Row]] = {}
     for row in call.rows:
         free.setdefault(_alike(row.external_id.removeprefix(PREFIX)), []).append(row)
     c = owners.c

@@ -23,8 +23,8 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, VariantId
+from daemon.outcome import Row as LedgerRow
 from daemon.storage import ledger as ledgers
-from daemon.storage.ledger import Row as LedgerRow
 from daemon.storage.leftovers import forget_owned
 from daemon.storage.outbox import Record, active, record, tag
 from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, removals

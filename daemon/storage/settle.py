@@ -4,53 +4,25 @@ What happens to a row depends on what was recorded since it was claimed: the rev
 claim, before anything was read, are compared here with the present ones. So the newest state always wins.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId
+from daemon.outcome import IssueRow, Outcome, Row
 from daemon.storage import ledger as ledgers
 from daemon.storage.families import CIRCLE, FOLLOWS, PARENT, circle_breakers
 from daemon.storage.freshness import Freshness
-from daemon.storage.issues import IssueRow, replace
+from daemon.storage.issues import replace
 from daemon.storage.outbox import Claim, Record, active, record
 from daemon.storage.removals import settle_allowed
 from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, waiters
 
 
 @frozen(kw_only=True)
-class Done:
-    """The entity was worked on to its end: equal, written, removed, or refused with an issue.
-
-    `row` is what the ledger shall hold (None: unchanged); `forget` deletes its row. `released` are the keys that it
-    let go, `waits_for` those that it would have and somebody else owns: who is looked at next, perhaps it has let go.
-    Those that wait for each other in a circle are looked at next together: only so can each have what it wants.
-    It also waits for the entities in `awaits` to be confirmed, and for the circle that its parent `circles` leads back
-    in to be one no longer. `parent` says that it may be awaited itself. `follows` is the parent that SparkLayer was
-    told of with the row (`daemon.storage.families`). `next` is the entity that it belongs to, which is looked at
-    instead. `report` says that it was a live change, `held` that its removal waits: a full sync counts it when that is
-    decided.
-    """
-
-    claim: Claim
-    row: ledgers.Row | None = None
-    forget: bool = False
-    issue: IssueRow | None = None
-    released: Sequence[Key] = ()
-    waits_for: Sequence[Key] = ()
-    awaits: Sequence[ExternalId] = ()
-    circles: ExternalId | None = None
-    parent: bool = False
-    follows: ExternalId | None = None
-    next: ExternalId | None = None
-    report: bool = False
-    held: bool = False
-
-
-@frozen(kw_only=True)
-class Again:
+class RetryLater:
     """The entity must be tried again at `due_at`, or is parked when that is None. `error` is encrypted.
 
     `row` has the parts that were confirmed nevertheless. In `awaits` is the parent that it waits for.
@@ -59,7 +31,7 @@ class Again:
     claim: Claim
     due_at: float | None
     error: bytes = field(repr=False)
-    row: ledgers.Row | None = None
+    row: Row | None = None
     awaits: Sequence[ExternalId] = ()
 
 
@@ -75,8 +47,13 @@ class Settlement:
     kind: Kind
     now: float
     freshness: Freshness
-    done: Sequence[Done] = ()
-    again: Sequence[Again] = ()
+    done: Mapping[Claim, Outcome] = field(factory=dict)
+    """Entities that were worked on to their end."""
+    issues: Mapping[ExternalId, IssueRow] = field(factory=dict)
+    """Their issues, as they are stored."""
+    reported: Collection[ExternalId] = ()
+    """Live changes among them that the sync-log reports. A held one is not among them: it counts when it is decided."""
+    again: Sequence[RetryLater] = ()
     wanted: Sequence[ExternalId] = ()
     missing: Sequence[ExternalId] = ()
     removed: Sequence[ExternalId] = ()
@@ -92,10 +69,14 @@ def settle(conn: Connection, calls: Sequence[Settlement]) -> list[None]:
 
 
 def _settle(conn: Connection, call: Settlement) -> None:
-    call.freshness.touch([done.claim.external_id for done in call.done])
+    call.freshness.touch([claim.external_id for claim in call.done])
     _rows(conn, call)
     _retries(conn, call)
-    rows = [row for row in (*(d.row for d in call.done), *(a.row for a in call.again)) if row is not None]
+    rows = [
+        row
+        for row in (*(outcome.row for outcome in call.done.values()), *(a.row for a in call.again))
+        if row is not None
+    ]
     ledgers.store(conn, call.connection_id, call.kind, rows)
     _forget(conn, call)
     settle_allowed(conn, call.connection_id, call.kind, call.removed)
@@ -105,9 +86,12 @@ def _settle(conn: Connection, call: Settlement) -> None:
         call.connection_id,
         call.kind,
         call.now,
-        [(d.claim.external_id, d.issue, d.report) for d in call.done],
+        [
+            (claim.external_id, call.issues.get(claim.external_id), claim.external_id in call.reported)
+            for claim in call.done
+        ],
     )
-    following = {done.next for done in call.done if done.next is not None}
+    following = {outcome.next for outcome in call.done.values() if outcome.next is not None}
     concerned = circle_breakers(conn, call.connection_id, call.kind, _named(call))  # before any edge changes
     concerned |= {*_ownership(conn, call), *_families(conn, call), *following, *call.wanted, *call.missing}
     changes = [Change(call.kind, external_id) for external_id in sorted(concerned)]
@@ -116,14 +100,18 @@ def _settle(conn: Connection, call: Settlement) -> None:
 
 def _rows(conn: Connection, call: Settlement) -> None:
     """Delete the rows that nobody bumped; the others stay, without the tag that was claimed."""
-    claims = [done.claim for done in call.done]
+    claims = list(call.done)
     settled, bumped = _apart(conn, call, claims)
     if settled:
         c = outbox.c
         mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
         conn.execute(delete(outbox).where(*mine, c.external_id.in_([claim.external_id for claim in settled])))
     _begin_anew(conn, call, bumped)
-    _count(conn, [d.claim.run for d in call.done if d.claim.run is not None and not d.held], "done")
+    _count(
+        conn,
+        [claim.run for claim, outcome in call.done.items() if claim.run is not None and outcome.result != "held"],
+        "done",
+    )
 
 
 def _apart(conn: Connection, call: Settlement, claims: Sequence[Claim]) -> tuple[list[Claim], list[Claim]]:
@@ -204,7 +192,7 @@ def _count(conn: Connection, runs: Sequence[RunId], column: str) -> None:
 
 
 def _forget(conn: Connection, call: Settlement) -> None:
-    gone = [done.claim.external_id for done in call.done if done.forget]
+    gone = [claim.external_id for claim, outcome in call.done.items() if outcome.result == "removed"]
     if gone:
         c = ledger.c
         mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(gone))
@@ -222,19 +210,23 @@ def _doubt(conn: Connection, call: Settlement, ids: Collection[ExternalId]) -> N
 def _named(call: Settlement) -> dict[ExternalId, ExternalId | None]:
     """Return the parents that entities name from now on, of those that say so."""
     named: dict[ExternalId, ExternalId | None] = {}
-    for done in call.done:
-        if done.parent or done.forget or done.awaits or done.circles:
-            named[done.claim.external_id] = done.follows or done.circles or next(iter(done.awaits), None)
+    for claim, outcome in call.done.items():
+        if outcome.parent or outcome.result == "removed" or outcome.awaits or outcome.circles:
+            named[claim.external_id] = outcome.follows or outcome.circles or next(iter(outcome.awaits), None)
     return named
 
 
 def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     """Give keys back and note who waits; return who must be looked at because of that."""
-    ids = [done.claim.external_id for done in call.done]
-    waiting = {(key, done.claim.external_id) for done in call.done for key in done.waits_for}
-    hoping = {(PARENT + one, done.claim.external_id) for done in call.done for one in done.awaits}
-    hoping |= {(CIRCLE + done.circles, done.claim.external_id) for done in call.done if done.circles is not None}
-    released = [(key, done.claim.external_id) for done in call.done for key in done.released]
+    ids = [claim.external_id for claim in call.done]
+    waiting = {(key, claim.external_id) for claim, outcome in call.done.items() for key in outcome.waits_for}
+    hoping = {(PARENT + one, claim.external_id) for claim, outcome in call.done.items() for one in outcome.awaits}
+    hoping |= {
+        (CIRCLE + outcome.circles, claim.external_id)
+        for claim, outcome in call.done.items()
+        if outcome.circles is not None
+    }
+    released = [(key, claim.external_id) for claim, outcome in call.done.items() for key in outcome.released]
     known = _waiting(conn, call, ids)
     _give_back(conn, call, released)
     trying = {(PARENT + one, again.claim.external_id) for again in call.again for one in again.awaits}
@@ -246,7 +238,7 @@ def _ownership(conn: Connection, call: Settlement) -> set[ExternalId]:
     bothered |= _circling(conn, call, {one for _, one in waiting - known})
     free = {key for key, _ in released} | {key for key, _ in waiting if key not in owned}
     return bothered | _woken(
-        conn, call, free | _arrived(conn, call, {one for done in call.done for one in done.awaits})
+        conn, call, free | _arrived(conn, call, {one for outcome in call.done.values() for one in outcome.awaits})
     )
 
 
@@ -314,9 +306,11 @@ def _families(conn: Connection, call: Settlement) -> set[ExternalId]:
 
     Those are unsure from now on, and wait for it to come back.
     """
-    going = {done.claim.external_id for done in call.done if done.forget}
+    going = {claim.external_id for claim, outcome in call.done.items() if outcome.result == "removed"}
     gone = {FOLLOWS + one for one in going.union(call.missing)}
-    parents = {done.claim.external_id: done.follows for done in call.done if done.follows is not None}
+    parents = {
+        claim.external_id: outcome.follows for claim, outcome in call.done.items() if outcome.follows is not None
+    }
     there = ledgers.look_up(conn, call.connection_id, call.kind, list(parents.values())) if parents else {}
     left = {(FOLLOWS + parent, one) for one, parent in parents.items() if parent not in there}
     following = {(FOLLOWS + parent, one) for one, parent in parents.items() if parent in there}
@@ -325,7 +319,7 @@ def _families(conn: Connection, call: Settlement) -> set[ExternalId]:
     for keys in in_parts(gone):
         rows = conn.execute(select(c.key, c.external_id).where(*mine, c.key.in_(keys)))
         left.update((row.key, ExternalId(row.external_id)) for row in rows if row.external_id not in going)
-    told = {done.claim.external_id for done in call.done if done.parent or done.forget}
+    told = {claim.external_id for claim, outcome in call.done.items() if outcome.parent or outcome.result == "removed"}
     for part in in_parts(told | {one for _, one in left | following}):
         conn.execute(delete(waiters).where(*mine, c.external_id.in_(part), c.key.startswith(FOLLOWS)))
     _doubt(conn, call, {one for _, one in left})
@@ -342,7 +336,11 @@ def _note_waiters(conn: Connection, call: Settlement, waiting: Collection[tuple[
 
 def _arrived(conn: Connection, call: Settlement, awaited: Collection[ExternalId]) -> set[Key]:
     """Return the keys of parents whose children need not wait: those just confirmed, and those that were already."""
-    confirmed = {done.claim.external_id for done in call.done if done.parent and done.row and done.row.fingerprint}
+    confirmed = {
+        claim.external_id
+        for claim, outcome in call.done.items()
+        if outcome.parent and outcome.row and outcome.row.fingerprint
+    }
     there = ledgers.look_up(conn, call.connection_id, call.kind, list(awaited)) if awaited else {}
     confirmed.update(external_id for external_id, row in there.items() if row.fingerprint is not None)
     return {PARENT + external_id for external_id in confirmed}

@@ -7,7 +7,7 @@ import pytest
 from daemon.admin.reasons import Case, reasons
 from daemon.engine.explanation import Explanation, Step
 from daemon.model import ExternalId, Issue, Kind, Mapped
-from daemon.storage.ledger import Row
+from daemon.outcome import Row
 from daemon.storage.noted import Change, Noted
 from daemon.storage.removals import WHOLE, Shown
 

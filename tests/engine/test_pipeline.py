@@ -9,7 +9,7 @@ from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
 from daemon.errors import Blocked, Retry, Side
 from daemon.model import Issue, Kind, Lane, Stock
 from daemon.sandbox.faults import answer, reset
-from daemon.storage.settle import Again
+from daemon.storage.settle import RetryLater
 from tests.engine.fakes import EPOCH, Bench, product
 
 NO_SKU = Issue(code="variant_without_sku", message="Variant 12 has no SKU.")
@@ -143,7 +143,7 @@ async def test_what_fails_too_often_is_parked_until_its_next_change(autojump_clo
     for attempt in range(MOST_ATTEMPTS - 2):
         [claim] = await bench.harness.claim(EPOCH)
         assert claim.attempts == attempt
-        await bench.harness.settle(again=[Again(claim=claim, due_at=EPOCH, error=b"")])
+        await bench.harness.settle(again=[RetryLater(claim=claim, due_at=EPOCH, error=b"")])
     bench.shop.failures["read"] = [Retry("no", reason="x"), Retry("no", reason="x")]
     await bench.once()
     assert (await bench.harness.row("1"))["state"] == "pending"

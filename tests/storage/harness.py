@@ -3,7 +3,7 @@
     harness = await StorageHarness.build(InlineDatabase())
     await harness.record("1", now=5.0)
     [claim] = await harness.claim(now=6.0)
-    await harness.settle(done=[Done(claim=claim)])
+    await harness.settle(done=[settled(claim)])
     assert await harness.rows() == {}
 
 Times are small numbers of seconds, ids are short texts.
@@ -16,16 +16,16 @@ from attrs import frozen
 from sqlalchemy import Connection, Table, select, text
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId, Site, Sku
+from daemon.outcome import IssueRow, Outcome, Row
 from daemon.storage import connections, full_syncs, ledger, outbox, sync_log
 from daemon.storage import settle as settling
 from daemon.storage.connections import Adopt
 from daemon.storage.database import Storage
 from daemon.storage.freshness import Freshness
 from daemon.storage.full_syncs import PageRead, Run, Start
-from daemon.storage.issues import IssueRow
-from daemon.storage.ledger import Mark, Row
+from daemon.storage.ledger import Mark
 from daemon.storage.outbox import Claim, Record
-from daemon.storage.settle import Again, Done, Settlement
+from daemon.storage.settle import RetryLater, Settlement
 from daemon.storage.sync_log import Report
 from daemon.storage.tables import outbox as outbox_table
 
@@ -75,8 +75,8 @@ class StorageHarness:
     async def settle(
         self,
         *,
-        done: Sequence[Done] = (),
-        again: Sequence[Again] = (),
+        done: Sequence["Settled"] = (),
+        again: Sequence[RetryLater] = (),
         now: float = 0.0,
     ) -> None:
         call = Settlement(
@@ -84,7 +84,9 @@ class StorageHarness:
             kind=self.kind,
             now=now,
             freshness=self.freshness,
-            done=done,
+            done={one.claim: one.outcome for one in done},
+            issues={one.claim.external_id: one.issue for one in done if one.issue is not None},
+            reported={one.claim.external_id for one in done if one.report},
             again=again,
         )
         await self.storage.write(settling.settle, call)
@@ -92,7 +94,7 @@ class StorageHarness:
     async def work(self, now: float = 0.0, lane: Lane = Lane.LIVE, **result: Any) -> None:
         """Settle everything due as done."""
         claims = await self.claim(now, lane)
-        await self.settle(done=[Done(claim=claim, **result) for claim in claims], now=now)
+        await self.settle(done=[settled(claim, **result) for claim in claims], now=now)
 
     async def start(self, mode: str = "normal", now: float = 0.0, **pending: bool) -> RunId | None:
         call = Start(connection_id=self.connection_id, kind=self.kind, mode=mode, now=now, **pending)
@@ -182,6 +184,25 @@ class StorageHarness:
     async def alter(self, table: str, change: str) -> None:
         """Change every row of a table behind the storage's back."""
         await self.storage.write(_raw, f"UPDATE {table} SET {change}")  # noqa: S608  the test's own words
+
+
+@frozen(kw_only=True)
+class Settled:
+    """An entity that was worked on to its end."""
+
+    claim: Claim
+    outcome: Outcome
+    issue: IssueRow | None
+    report: bool
+
+
+def settled(
+    claim: Claim, *, forget: bool = False, issue: IssueRow | None = None, report: bool = False, **fields: Any
+) -> Settled:
+    """Return an entity that was written, or removed if it is to `forget`; `fields` are those of its outcome."""
+    fields |= {name: frozenset(fields[name]) for name in ("released", "waits_for", "awaits") if name in fields}
+    outcome = Outcome(result="removed" if forget else "written", **fields)
+    return Settled(claim=claim, outcome=outcome, issue=issue, report=report)
 
 
 def _everything(conn: Connection, table: Table, connection_id: ConnectionId) -> list[dict[str, Any]]:

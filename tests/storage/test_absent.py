@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from daemon.model import Kind, Lane
-from daemon.storage.settle import Again
+from daemon.storage.settle import RetryLater
 from tests.storage.harness import StorageHarness, issue, row
 
 pytestmark = pytest.mark.holds("D1")
@@ -20,7 +20,7 @@ async def _reject(harness: StorageHarness, external_id: str, now: float = 0.0) -
 async def _park(harness: StorageHarness, external_id: str, now: float = 0.0) -> None:
     await harness.record(external_id, now=now)
     [claim] = await harness.claim(now=now)
-    await harness.settle(again=[Again(claim=claim, due_at=None, error=b"why")], now=now)
+    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why")], now=now)
 
 
 KNOWN = {"issue": _reject, "parked": _park}

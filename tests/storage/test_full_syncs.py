@@ -10,7 +10,7 @@ from daemon.model import Lane, RunId
 from daemon.storage import full_syncs
 from daemon.storage.full_syncs import TRANSITIONS
 from daemon.storage.removals import removal_allowed
-from daemon.storage.settle import Again
+from daemon.storage.settle import RetryLater
 from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, id_, row
 
 Step = Callable[[StorageHarness, RunId], Awaitable[Any]]
@@ -238,8 +238,8 @@ async def test_a_run_waits_for_its_last_row(harness: StorageHarness) -> None:
     await harness.page(run, "1", "2")
     await harness.enumerated(run, 3.0)
     first, second = await harness.claim(lane=Lane.BACKFILL)
-    await harness.settle(again=[Again(claim=first, due_at=9.0, error=b"why")])
-    await harness.settle(again=[Again(claim=second, due_at=None, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=first, due_at=9.0, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=second, due_at=None, error=b"why")])
     assert not await harness.close(run)
     assert await harness.storage.write(full_syncs.give_up, run) == 1
     assert await harness.close(run, 4.0)

@@ -13,8 +13,8 @@ from daemon.sparklayer.empty_refusals import CUSTOMER, PRICE_LIST, PRODUCT, PURC
 from daemon.storage import ledger
 from daemon.storage.ledger import Mark
 from daemon.storage.overview import overview
-from daemon.storage.settle import Again, Done
-from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, id_, issue, row
+from daemon.storage.settle import RetryLater
+from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, id_, issue, row, settled
 
 SHIRT = Sku("SHIRT")
 
@@ -23,7 +23,7 @@ async def _done(harness: StorageHarness, external_id: str, **result: Any) -> Non
     """Record and settle one entity."""
     await harness.record(external_id, now=-100.0)
     [claim] = [claim for claim in await harness.claim() if claim.external_id == external_id]
-    await harness.settle(done=[Done(claim=claim, **result)])
+    await harness.settle(done=[settled(claim, **result)])
 
 
 async def _waiters(harness: StorageHarness) -> set[tuple[str, str]]:
@@ -70,9 +70,9 @@ async def test_settling_changes_everything_together_or_nothing(harness: StorageH
     run = await harness.started()
     await harness.page(run, "1")
     [claim] = await harness.claim(lane=Lane.BACKFILL)
-    done = Done(claim=claim, row=row("1"), issue=issue("no SKU"))
+    done = settled(claim, row=row("1"), issue=issue("no SKU"))
     with pytest.raises(Exception, match="NOT NULL"):
-        await harness.settle(done=[done, Done(claim=claim, row=row(None))])  # type: ignore[arg-type]
+        await harness.settle(done=[done, settled(evolve(claim, attempts=9), row=row(None))])  # type: ignore[arg-type]
     assert (list(await harness.rows()), await harness.ledger(), (await harness.newest()).done) == (["1"], {}, 0)
     await harness.settle(done=[done])
     assert (list(await harness.rows()), await harness.ledger(), (await harness.newest()).done) == (
@@ -87,7 +87,7 @@ async def test_settling_changes_everything_together_or_nothing(harness: StorageH
 async def test_what_was_confirmed_is_kept_of_a_failed_attempt(harness: StorageHarness) -> None:
     await harness.record("1")
     [claim] = await harness.claim()
-    await harness.settle(again=[Again(claim=claim, due_at=1.0, error=b"why", row=row("1", None))])
+    await harness.settle(again=[RetryLater(claim=claim, due_at=1.0, error=b"why", row=row("1", None))])
     assert await harness.ledger() == {"1": None}
     assert (await harness.row("1"))["encrypted"] == b"why"
 
@@ -118,7 +118,7 @@ async def test_a_release_before_the_wait_began_is_not_missed(harness: StorageHar
     await harness.record("2")
     [claim] = await harness.claim()
     await _done(harness, "1", released=[SHIRT])
-    await harness.settle(done=[Done(claim=claim, waits_for=[SHIRT])])
+    await harness.settle(done=[settled(claim, waits_for=[SHIRT])])
     assert set(await harness.rows()) == {"2"}, "it looks again at once"
 
 
@@ -126,7 +126,7 @@ async def test_release_and_wait_in_one_settlement(harness: StorageHarness) -> No
     await harness.mark(claims={"SHIRT": "1"})
     await harness.record("1", "2")
     first, second = await harness.claim()
-    await harness.settle(done=[Done(claim=second, waits_for=[SHIRT]), Done(claim=first, released=[SHIRT])])
+    await harness.settle(done=[settled(second, waits_for=[SHIRT]), settled(first, released=[SHIRT])])
     assert set(await harness.rows()) == {"2"}
 
 
@@ -170,7 +170,7 @@ async def test_an_owner_in_the_same_settlement_is_not_looked_at_again(harness: S
     await harness.mark(claims={"SHIRT": "1"})
     await harness.record("1", "2")
     first, second = await harness.claim()
-    await harness.settle(done=[Done(claim=first), Done(claim=second, waits_for=[SHIRT])])
+    await harness.settle(done=[settled(first), settled(second, waits_for=[SHIRT])])
     assert await harness.rows() == {}
 
 
@@ -216,7 +216,7 @@ async def test_who_goes_together_with_the_one_it_follows_is_not_looked_at_and_wa
     await _done(harness, "1", row=row("1"), parent=True)
     await _done(harness, "2", row=row("2"), follows=id_("1"))
     await harness.record("1", "2")
-    await harness.settle(done=[Done(claim=claim, forget=True) for claim in await harness.claim()])
+    await harness.settle(done=[settled(claim, forget=True) for claim in await harness.claim()])
     assert (await harness.rows(), await harness.ledger(), await _waiters(harness)) == ({}, {}, set())
 
 

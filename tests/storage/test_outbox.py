@@ -12,8 +12,8 @@ from daemon.model import Change, Kind, Lane
 from daemon.storage import outbox, parked
 from daemon.storage.outbox import MAX_BACKOFF, TRANSITIONS
 from daemon.storage.parked import Choice
-from daemon.storage.settle import Again, Done
-from tests.storage.harness import PRODUCTS, StorageHarness, id_, row
+from daemon.storage.settle import RetryLater
+from tests.storage.harness import PRODUCTS, StorageHarness, id_, row, settled
 
 Steps = Callable[[StorageHarness], Awaitable[Any]]
 
@@ -40,7 +40,7 @@ async def _park(harness: StorageHarness) -> None:
 
 async def _fail(harness: StorageHarness, due_at: float | None) -> None:
     [claim] = await harness.claim()
-    await harness.settle(again=[Again(claim=claim, due_at=due_at, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=claim, due_at=due_at, error=b"why")])
 
 
 async def _nothing(harness: StorageHarness) -> None:
@@ -66,7 +66,7 @@ def _choice(harness: StorageHarness, *ids: str, kind: Kind | None = None) -> Cho
 
 async def test_a_person_chooses_among_what_is_parked(harness: StorageHarness) -> None:
     await harness.record("1", "2", "3")
-    await harness.settle(again=[Again(claim=claim, due_at=None, error=b"why") for claim in await harness.claim()])
+    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why") for claim in await harness.claim()])
     await harness.record("4")
     assert [one.external_id for one in await harness.storage.read(parked.parked, harness.connection_id)] == [
         "1",
@@ -123,10 +123,10 @@ async def test_settling_an_unchanged_row_deletes_it(harness: StorageHarness) -> 
 async def test_settling_keeps_a_row_that_was_bumped_and_starts_it_anew(harness: StorageHarness) -> None:
     await harness.record("1", now=0.0)
     [claim] = await harness.claim(now=1.0)
-    await harness.settle(again=[Again(claim=claim, due_at=2.0, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=claim, due_at=2.0, error=b"why")])
     [claim] = await harness.claim(now=2.0)
     await harness.record("1", now=3.0)
-    await harness.settle(done=[Done(claim=claim)], now=4.0)
+    await harness.settle(done=[settled(claim)], now=4.0)
     present = await harness.row("1")
     assert (present["revision"], present["attempts"], present["first_queued_at"]) == (2, 0, 4.0)
     assert present["encrypted"] is None
@@ -136,10 +136,10 @@ async def test_settling_compares_the_tag_too(harness: StorageHarness) -> None:
     run = await harness.started()
     await harness.page(run, "1")
     [claim] = await harness.claim(lane=Lane.BACKFILL)
-    await harness.settle(done=[Done(claim=evolve(claim, run=None))])
+    await harness.settle(done=[settled(evolve(claim, run=None))])
     assert (await harness.row("1"))["full_sync_id"] == run, "the tag of a run that began later stays"
     await harness.record("1")
-    await harness.settle(done=[Done(claim=claim)])
+    await harness.settle(done=[settled(claim)])
     assert (await harness.row("1"))["full_sync_id"] is None, "the claimed tag goes"
     assert (await harness.newest()).done == 1
 
@@ -149,16 +149,16 @@ async def test_an_older_claim_never_deletes_a_newer_change(harness: StorageHarne
     [old] = await harness.claim()
     await harness.record("1")
     [new] = await harness.claim()
-    await harness.settle(done=[Done(claim=old)])
+    await harness.settle(done=[settled(old)])
     assert "1" in await harness.rows()
-    await harness.settle(done=[Done(claim=new)])
+    await harness.settle(done=[settled(new)])
     assert await harness.rows() == {}
 
 
 async def test_a_change_does_not_shorten_a_backoff(harness: StorageHarness) -> None:
     await harness.record("1", now=0.0)
     [claim] = await harness.claim(now=0.0)
-    await harness.settle(again=[Again(claim=claim, due_at=300.0, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=claim, due_at=300.0, error=b"why")])
     await harness.record("1", now=1.0, debounce=1.0, debounce_max=10.0)
     present = await harness.row("1")
     assert (present["due_at"], present["attempts"], present["revision"]) == (300.0, 1, 2)
@@ -191,7 +191,7 @@ async def test_a_parked_row_begins_anew_when_revived(harness: StorageHarness, re
     await harness.record("1", now=-900.0)
     await _retry(harness)
     [claim] = await harness.claim(now=5.0)
-    await harness.settle(again=[Again(claim=claim, due_at=None, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why")])
     assert await harness.claim(now=5.0) == []
     await revive(harness)
     present = await harness.row("1")
@@ -208,7 +208,7 @@ async def test_a_change_that_came_during_the_last_attempt_is_not_parked_with_it(
     await harness.page(run, "1")
     [claim] = await harness.claim(lane=Lane.BACKFILL)
     await harness.record("1", now=1.0)
-    await harness.settle(again=[Again(claim=claim, due_at=None, error=b"why")], now=2.0)
+    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why")], now=2.0)
     present = await harness.row("1")
     assert (present["state"], present["attempts"], present["full_sync_id"]) == ("pending", 0, None)
     assert (await harness.newest()).failed == 1, "the run's own attempts are used up all the same"
@@ -219,7 +219,7 @@ async def test_a_tag_of_a_later_run_survives_the_parking_of_an_earlier_claim(har
     [claim] = await harness.claim()
     run = await harness.started()
     await harness.page(run, "1")
-    await harness.settle(again=[Again(claim=claim, due_at=None, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why")])
     assert (await harness.row("1"))["full_sync_id"] == run
     await harness.enumerated(run)
     assert not await harness.close(run), "the run waits for it"
@@ -283,7 +283,7 @@ async def test_next_due_backlog_and_depths(harness: StorageHarness) -> None:
 async def test_what_retries_does_not_stop_a_full_sync_from_reading(harness: StorageHarness) -> None:
     await harness.page(await harness.started(), "1")
     [claim] = await harness.claim(lane=Lane.BACKFILL)
-    await harness.settle(again=[Again(claim=claim, due_at=5.0, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=claim, due_at=5.0, error=b"why")])
     assert await harness.storage.read(outbox.backlog, harness.connection_id, PRODUCTS) == 0
 
 
@@ -294,7 +294,7 @@ async def test_nothing_is_written_for_a_connection_that_leaves(harness: StorageH
     before = await harness.rows()
     await harness.disconnect()
     await harness.record("1", "2")
-    await harness.settle(done=[Done(claim=claim, row=row("1"))])
+    await harness.settle(done=[settled(claim, row=row("1"))])
     assert await harness.mark(row("1"), claims={"S": "1"}) == frozenset()
     await harness.page(run, "3")
     assert await harness.start() is None

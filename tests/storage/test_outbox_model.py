@@ -13,8 +13,8 @@ from attrs import define, field
 
 from daemon.model import Lane, RunId
 from daemon.storage.outbox import Claim
-from daemon.storage.settle import Again, Done
-from tests.storage.harness import StorageHarness
+from daemon.storage.settle import RetryLater
+from tests.storage.harness import StorageHarness, settled
 
 IDS = tuple("abcdefgh")
 
@@ -60,7 +60,7 @@ class World:
         for one in self.some(self.read):
             claim = self.claimed.pop(one)
             seen = self.read.pop(one)
-            await self.harness.settle(done=[Done(claim=claim)], now=self.now)
+            await self.harness.settle(done=[settled(claim)], now=self.now)
             self.known[one] = max(self.known[one], seen)
             self._left(claim)
 
@@ -70,7 +70,7 @@ class World:
             self.read.pop(one, None)
             parks = self.chance.random() < 0.4
             due = None if parks else self.now + self.chance.uniform(0, 60)
-            await self.harness.settle(again=[Again(claim=claim, due_at=due, error=b"")], now=self.now)
+            await self.harness.settle(again=[RetryLater(claim=claim, due_at=due, error=b"")], now=self.now)
             if parks:
                 self._left(claim)
                 changed = self.version[one] > self.version_at_claim[one]
@@ -128,7 +128,7 @@ class World:
     async def work(self) -> None:
         for lane in Lane:
             for claim in await self.harness.claim(self.now, lane):
-                await self.harness.settle(done=[Done(claim=claim)], now=self.now)
+                await self.harness.settle(done=[settled(claim)], now=self.now)
                 self.known[claim.external_id] = self.version[claim.external_id]
                 self._left(claim)
 

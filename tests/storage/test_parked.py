@@ -8,7 +8,7 @@ from attrs import evolve
 from daemon.model import ConnectionId, Kind
 from daemon.storage import parked
 from daemon.storage.parked import Choice, Parked
-from daemon.storage.settle import Again
+from daemon.storage.settle import RetryLater
 from tests.storage.harness import StorageHarness, id_
 
 PRODUCTS, ORDERS = Kind.PRODUCTS, Kind.ORDERS
@@ -25,7 +25,9 @@ async def park(harness: StorageHarness, *ids: str, since: float = 0.0, failures:
     await harness.record(*ids, now=since)
     for left in range(failures - 1, -1, -1):
         mine = [claim for claim in await harness.claim(now=NOW) if claim.external_id in ids]
-        again = [Again(claim=one, due_at=None if left == 0 else since, error=one.external_id.encode()) for one in mine]
+        again = [
+            RetryLater(claim=one, due_at=None if left == 0 else since, error=one.external_id.encode()) for one in mine
+        ]
         await harness.settle(again=again, now=since)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from daemon.model import Kind, Lane
 from daemon.storage import full_syncs
-from daemon.storage.settle import Again
+from daemon.storage.settle import RetryLater
 from tests.storage.harness import StorageHarness
 
 YEAR = 365 * 86_400.0
@@ -16,7 +16,7 @@ async def test_only_what_was_tried_is_given_up(harness: StorageHarness) -> None:
     await harness.page(run, "1", "2")
     await harness.enumerated(run)
     [first, _] = await harness.claim(lane=Lane.BACKFILL)
-    await harness.settle(again=[Again(claim=first, due_at=9.0, error=b"why")])
+    await harness.settle(again=[RetryLater(claim=first, due_at=9.0, error=b"why")])
     assert await harness.storage.write(full_syncs.give_up, run) == 1
     assert not await harness.close(run), "2 was never tried"
     assert await harness.storage.write(full_syncs.give_up, run) == 0

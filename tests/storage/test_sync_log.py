@@ -5,11 +5,10 @@ import random
 import pytest
 
 from daemon.model import Lane
+from daemon.outcome import IssueRow
 from daemon.storage import sync_log
-from daemon.storage.issues import IssueRow
 from daemon.storage.overview import overview
-from daemon.storage.settle import Done
-from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, issue
+from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, issue, settled
 
 
 async def _settled(
@@ -18,7 +17,7 @@ async def _settled(
     """Record and settle one entity with or without an issue."""
     await harness.record(external_id, now=-100.0)
     [claim] = [claim for claim in await harness.claim() if claim.external_id == external_id]
-    await harness.settle(done=[Done(claim=claim, issue=found, report=report)])
+    await harness.settle(done=[settled(claim, issue=found, report=report)])
 
 
 async def _told(harness: StorageHarness) -> None:

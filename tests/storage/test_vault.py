@@ -8,13 +8,13 @@ import pytest
 
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
+from daemon.outcome import IssueRow
 from daemon.storage import connections
 from daemon.storage.connections import Adopt
 from daemon.storage.database import InlineDatabase, open_database
-from daemon.storage.issues import IssueRow
-from daemon.storage.settle import Again, Done
+from daemon.storage.settle import RetryLater
 from daemon.storage.vault import Fingerprint, Vault, heartbeat, load_fingerprint
-from tests.storage.harness import StorageHarness
+from tests.storage.harness import StorageHarness, settled
 
 OLD, NEW = Secret("the earlier key, long enough"), Secret("the later key, long enough")
 TREASURE = "Mrs-Robinson-12-Elm-Street"
@@ -33,8 +33,8 @@ async def test_neither_credentials_nor_texts_can_be_read_in_the_files(tmp_path: 
         await harness.record("1", "2")
         first, second = await harness.claim()
         issue = IssueRow(print_(TREASURE), vault.encrypt({"problems": [["bad", TREASURE]]}))
-        await harness.settle(done=[Done(claim=first, issue=issue)])
-        await harness.settle(again=[Again(claim=second, due_at=9.0, error=vault.encrypt(TREASURE))])
+        await harness.settle(done=[settled(first, issue=issue)])
+        await harness.settle(again=[RetryLater(claim=second, due_at=9.0, error=vault.encrypt(TREASURE))])
         everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert b"shop" in everything, "the write-ahead log was looked at too"
         for secret in (TREASURE, OLD.reveal(), TREASURE.encode().hex()):

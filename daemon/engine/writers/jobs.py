@@ -14,12 +14,11 @@ from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE
 from daemon.engine.stragglers import work_off
-from daemon.engine.verdict import Verdict
 from daemon.errors import Rejected, Retry
 from daemon.issues import refused
 from daemon.model import ExternalId, Kind
+from daemon.outcome import Outcome, Row
 from daemon.storage import ledger
-from daemon.storage.ledger import Row
 
 V = TypeVar("V")
 P = TypeVar("P")
@@ -63,11 +62,11 @@ class Job(Generic[V, P]):
 def find_jobs(
     batch: Batch, parts: type[P], fingerprint: Callable[[Any], bytes], instead: Mapping[ExternalId, Any] | None = None
 ) -> list[Job[Any, P]]:
-    """Return what of `batch` must be written, and note the verdict on the rest.
+    """Return what of `batch` must be written, and note the outcome on the rest.
 
     `instead` has the values of entities that are written otherwise than they are mapped.
     """
-    todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
+    todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.outcomes}
     decoder = msgspec.msgpack.Decoder(parts)
     jobs: list[Job[Any, P]] = []
     for external_id, mapped in todo.items():
@@ -75,7 +74,7 @@ def find_jobs(
         now = None if value is None else fingerprint(value)
         equal = row is None if now is None else row is not None and row.fingerprint == now
         if equal and (now is None or external_id not in batch.refreshing):
-            batch.verdicts[external_id] = Verdict(outcome="unchanged")
+            batch.outcomes[external_id] = Outcome(result="unchanged")
             continue
         before = decoder.decode(row.parts) if row else None
         attempts = batch.claims[external_id].attempts
@@ -93,9 +92,9 @@ def find_jobs(
 
 
 async def carry_out(
-    batch: Batch, jobs: Iterable[Job[V, P]], send: Callable[[Job[V, P]], Awaitable[Verdict]], *, last: bool = True
+    batch: Batch, jobs: Iterable[Job[V, P]], send: Callable[[Job[V, P]], Awaitable[Outcome]], *, last: bool = True
 ) -> None:
-    """Send jobs, a few at a time, and note the verdict on each; the words of a refusal are an issue.
+    """Send jobs, a few at a time, and note the outcome on each; the words of a refusal are an issue.
 
     Jobs that take long go on in the background. One that is late with a step that is not its `last` is tried again.
     """
@@ -103,10 +102,10 @@ async def carry_out(
     async def work(job: Job[V, P]) -> None:
         external_id = job.external_id
         try:
-            batch.verdicts[external_id] = await send(job)
+            batch.outcomes[external_id] = await send(job)
         except Rejected as error:
             issues = (refused(str(error)),)
-            batch.verdicts[external_id] = Verdict(outcome="rejected", issues=issues)
+            batch.outcomes[external_id] = Outcome(result="rejected", issues=issues)
         except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
             batch.fail(external_id, error)
         if external_id in batch.late:

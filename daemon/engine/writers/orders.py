@@ -16,11 +16,11 @@ from daemon.engine.batch import Batch, WithoutVariants
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.unique_keys import winners
-from daemon.engine.verdict import Verdict
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs
 from daemon.errors import Retry
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Kind, Lane, Order
+from daemon.outcome import Outcome
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
 from daemon.storage import ledger
@@ -66,10 +66,10 @@ class OrderWriter(WithoutVariants):
         lost = await self._mark(jobs)
         todo = [job for job in jobs if job.external_id not in lost]
 
-        async def leave(job: OrderJob) -> Verdict:
+        async def leave(job: OrderJob) -> Outcome:
             return await self._leave(job, batch.lane)
 
-        async def send(job: OrderJob) -> Verdict:
+        async def send(job: OrderJob) -> Outcome:
             return await self._send(job, batch.lane)
 
         await carry_out(batch, [job for job in todo if job.value is None and _left(job)], leave)
@@ -79,7 +79,7 @@ class OrderWriter(WithoutVariants):
         )
         for external_id, cart in lost.items():
             issue = IssueType.CART_USED_TWICE.issue()
-            batch.verdicts[external_id] = Verdict(outcome="rejected", issues=(issue,), waits_for=frozenset({cart}))
+            batch.outcomes[external_id] = Outcome(result="rejected", issues=(issue,), waits_for=frozenset({cart}))
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the purchase would be written."""
@@ -115,7 +115,7 @@ class OrderWriter(WithoutVariants):
             if not await self._context.storage.write(ledger.mark, mark):
                 return lost
 
-    async def _leave(self, job: OrderJob, lane: Lane) -> Verdict:
+    async def _leave(self, job: OrderJob, lane: Lane) -> Outcome:
         """Cancel the purchases that the order is no longer, unless another order is by now, as two answers say."""
         gone = job.value is None
         for cart in sorted(_left(job)):
@@ -128,9 +128,9 @@ class OrderWriter(WithoutVariants):
                     await self._context.sparklayer.purchases.put(cart, cancelled(held) if gone else let_go(held), lane)
             finally:
                 self._leaving.discard(cart)
-        return Verdict(outcome="removed", released=frozenset(_left(job))) if gone else Verdict(outcome="written")
+        return Outcome(result="removed", released=frozenset(_left(job))) if gone else Outcome(result="written")
 
-    async def _send(self, job: OrderJob, lane: Lane) -> Verdict:
+    async def _send(self, job: OrderJob, lane: Lane) -> Outcome:
         order, purchases = job.value, self._context.sparklayer.purchases
         assert order is not None  # who is gone only leaves
         if order.cart_id in self._leaving:
@@ -139,7 +139,7 @@ class OrderWriter(WithoutVariants):
         known = job.before is not None and order.cart_id in job.before.carts
         held = await confirmed(partial(purchases.read, order.cart_id, lane), lambda held: held is not None or not known)
         await purchases.put(order.cart_id, merged(order, held), lane)
-        return Verdict(outcome="written", row=job.row(Parts(order.cart_id)), released=frozenset(_left(job)))
+        return Outcome(result="written", row=job.row(Parts(order.cart_id)), released=frozenset(_left(job)))
 
 
 def _contest(

@@ -12,11 +12,11 @@ from attrs import frozen
 from daemon.engine.batch import Batch, WithoutVariants
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
-from daemon.engine.verdict import Verdict
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs, mark_unsure
 from daemon.errors import Rejected
 from daemon.issues import IssueType, refused
 from daemon.model import Kind, Lane, StoreFacts
+from daemon.outcome import Outcome
 from daemon.sparklayer.settings import CONFLICT
 from daemon.storage.full_syncs import Start
 from daemon.storage.ledger import Mark
@@ -49,7 +49,7 @@ class StoreWriter(WithoutVariants):
         """Send the settings if they differ."""
         jobs = find_jobs(batch, Parts, self._context.fingerprint)
 
-        async def send(job: StoreJob) -> Verdict:
+        async def send(job: StoreJob) -> Outcome:
             return await self._send(job, batch.lane)
 
         for job in jobs:
@@ -77,10 +77,10 @@ class StoreWriter(WithoutVariants):
         await context.storage.write(remap, Remap(mark=mark, resync=resync))
         context.kind_states[Kind.PRODUCTS].run_started()
 
-    async def _send(self, job: StoreJob, lane: Lane) -> Verdict:
+    async def _send(self, job: StoreJob, lane: Lane) -> Outcome:
         facts = job.value
         if facts is None:
-            return Verdict(outcome="removed")
+            return Outcome(result="removed")
         self._context.take_facts(facts)
         parts = self._parts(job)
         await self._context.terms()
@@ -93,8 +93,8 @@ class StoreWriter(WithoutVariants):
                 if error.reason == CONFLICT
                 else refused(words)
             )
-            return Verdict(outcome="rejected", issues=(issue,), row=job.row(parts, sure=False))
-        return Verdict(outcome="written", row=job.row(parts))
+            return Outcome(result="rejected", issues=(issue,), row=job.row(parts, sure=False))
+        return Outcome(result="written", row=job.row(parts))
 
     def _parts(self, job: StoreJob) -> Parts:
         facts = job.value

@@ -212,15 +212,13 @@ class Audit:
         kind = call.kind.value
         if call.kind is Kind.STORE:
             return
-        ended: list[settling.Done | settling.Again] = [*call.done, *(one for one in call.again if one.due_at is None)]
-        for item in ended:
-            claim = item.claim
+        for claim in (*call.done, *(one.claim for one in call.again if one.due_at is None)):
             if claim.run is not None:
                 self._owing[claim.run].discard(claim.external_id)
             recorded = self._recorded.get((kind, claim.external_id))
             if recorded is None or claim.external_id.startswith("metafields:") or self._waits(call, claim.external_id):
                 continue
-            if recorded > self._read.get((kind, claim.external_id), 0) and isinstance(item, settling.Done):
+            if recorded > self._read.get((kind, claim.external_id), 0) and claim in call.done:
                 self.breach("a change was dropped without a look at", kind, claim.external_id)
             del self._recorded[kind, claim.external_id]
 

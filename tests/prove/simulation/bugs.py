@@ -17,11 +17,11 @@ from sqlalchemy import Connection, select, update
 from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.pipeline import Pipeline
-from daemon.engine.verdict import Verdict
 from daemon.engine.writers.customers import exchange
 from daemon.engine.writers.products import diff
 from daemon.engine.writers.products.push import Pusher
 from daemon.model import ExternalId, RunId
+from daemon.outcome import Outcome, Row
 from daemon.sparklayer import customers, failures, own_words
 from daemon.sparklayer.token import Token, Tokens
 from daemon.storage import full_syncs, ledger, outbox, removals
@@ -75,8 +75,8 @@ def _report_before_settle() -> Patch:
 
     async def settled_first(self: Pipeline, batch: Any, contents: Any, facts: Any) -> None:
         await read(self, batch, contents, facts)
-        early = {key: Verdict(outcome="unchanged") for key in batch.mapped if key not in batch.verdicts}
-        await self._settle(evolve(batch, verdicts=early))
+        early = {key: Outcome(result="unchanged") for key in batch.mapped if key not in batch.outcomes}
+        await self._settle(evolve(batch, outcomes=early))
 
     return mock.patch.object(Pipeline, "_read", settled_first)
 
@@ -179,7 +179,7 @@ def _always_written() -> Patch:
     """Believe nothing of the ledger: write everything again."""
     look_up = ledger.look_up
 
-    def doubtful(*asked: Any) -> dict[ExternalId, ledger.Row]:
+    def doubtful(*asked: Any) -> dict[ExternalId, Row]:
         return {key: evolve(row, fingerprint=None) for key, row in look_up(*asked).items()}
 
     return mock.patch.object(ledger, "look_up", doubtful)
@@ -187,14 +187,15 @@ def _always_written() -> Patch:
 
 def _person_in_the_log() -> Patch:
     """Log whose change failed by name."""
-    again = Pipeline._again
+    settle = Pipeline._settle
 
-    def talkative(self: Pipeline, batch: Any, external_id: ExternalId, verdict: Any, now: float) -> Any:
-        mapped = batch.mapped.get(external_id)
-        log.info("could not be sent", entity=str(mapped and mapped.name))
-        return again(self, batch, external_id, verdict, now)
+    async def talkative(self: Pipeline, batch: Any) -> None:
+        for external_id, outcome in batch.ready().items():
+            if outcome.failure is not None and external_id in batch.mapped:
+                log.info("could not be sent", entity=str(batch.mapped[external_id].name))
+        await settle(self, batch)
 
-    return mock.patch.object(Pipeline, "_again", talkative)
+    return mock.patch.object(Pipeline, "_settle", talkative)
 
 
 def _no_backoff() -> Patch:

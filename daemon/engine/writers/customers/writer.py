@@ -16,7 +16,6 @@ from daemon.engine.batch import Batch, WithoutVariants
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.lookup import email_key
-from daemon.engine.verdict import Verdict
 from daemon.engine.writers.customers.exchange import SALES_AGENT, UNREAD, EmailTaken, Exchange, is_there
 from daemon.engine.writers.customers.parents import Family, Link, find_links
 from daemon.engine.writers.customers.plan import CustomerPlan, Subject, plan_customers
@@ -24,6 +23,7 @@ from daemon.engine.writers.jobs import Job, carry_out, find_jobs
 from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import AddressId, Customer, EmailKey, ExternalId, Issue, Kind, Lane
+from daemon.outcome import Outcome
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, sent
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
@@ -65,14 +65,14 @@ class _Sending:
 
     def waits_for(self, parent: ExternalId) -> bool:
         """Return whether a parent in the batch is yet to be written, or will be tried again."""
-        verdict, job = self.batch.verdicts.get(parent), self.jobs.get(parent)
-        tried_again = verdict is not None and verdict.failure is not None
+        outcome, job = self.batch.outcomes.get(parent), self.jobs.get(parent)
+        tried_again = outcome is not None and outcome.failure is not None
         return parent in self.batch.late or (tried_again and job is not None and not job.confirmed)
 
     def lacks_parent(self, external_id: ExternalId, parent: ExternalId) -> bool:
         """Return whether SparkLayer does not have a customer's parent, nor will have it by this batch."""
-        job, verdict = self.jobs.get(parent), self.batch.verdicts.get(parent)
-        refused = verdict is not None and verdict.failure is None and verdict.outcome == "rejected"
+        job, outcome = self.jobs.get(parent), self.batch.outcomes.get(parent)
+        refused = outcome is not None and outcome.failure is None and outcome.result == "rejected"
         return external_id in self.plan.orphans or (refused and job is not None and job.before is None)
 
 
@@ -101,9 +101,9 @@ class CustomerWriter(WithoutVariants):
         if jobs:
             await self._carry_out(batch, jobs, links)
         for key, link in links.items():
-            verdict = batch.verdicts.get(key)
-            if link.standing in {"missing", "circle"} and verdict is not None and verdict.outcome == "unchanged":
-                batch.verdicts[key] = _without_parent(verdict, link)
+            outcome = batch.outcomes.get(key)
+            if link.standing in {"missing", "circle"} and outcome is not None and outcome.result == "unchanged":
+                batch.outcomes[key] = _without_parent(outcome, link)
 
     async def _carry_out(self, batch: Batch, jobs: Sequence[CustomerJob], links: Mapping[ExternalId, Link]) -> None:
         self._context.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
@@ -111,14 +111,14 @@ class CustomerWriter(WithoutVariants):
         plan = await self._mark(jobs)
         sending = _Sending(batch=batch, plan=plan, jobs=by_id, links=links)
 
-        async def remove(job: CustomerJob) -> Verdict:
+        async def remove(job: CustomerJob) -> Outcome:
             return await self._remove(job, batch.lane)
 
-        async def give_way(job: CustomerJob) -> Verdict:
+        async def give_way(job: CustomerJob) -> Outcome:
             await self._send(job, sending, email=placeholder(job.external_id))
-            return Verdict(outcome="written")
+            return Outcome(result="written")
 
-        async def send(job: CustomerJob) -> Verdict:
+        async def send(job: CustomerJob) -> Outcome:
             return await self._write(job, sending)
 
         await carry_out(batch, [by_id[key] for key in plan.removals], remove)
@@ -127,7 +127,7 @@ class CustomerWriter(WithoutVariants):
             await carry_out(batch, [by_id[key] for key in wave if not batch.failed(key)], send)
         for key, email in plan.lost.items():
             issues = (IssueType.EMAIL_USED_TWICE.issue(),)
-            batch.verdicts[key] = Verdict(outcome="rejected", issues=issues, waits_for=frozenset({email}))
+            batch.outcomes[key] = Outcome(result="rejected", issues=issues, waits_for=frozenset({email}))
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Tell whether the customer would be written, and which of its addresses would go."""
@@ -148,7 +148,7 @@ class CustomerWriter(WithoutVariants):
         """Return what is done about the parents that customers of a batch name."""
         context, mapped = self._context, batch.mapped
         todo: dict[ExternalId, Customer] = {
-            key: one.value for key, one in mapped.items() if one.value is not None and key not in batch.verdicts
+            key: one.value for key, one in mapped.items() if one.value is not None and key not in batch.outcomes
         }
         named = {key: one.parent for key, one in todo.items() if one.parent is not None}
         if not named:
@@ -158,12 +158,12 @@ class CustomerWriter(WithoutVariants):
         relations = await context.storage.read(
             families.look_up, context.connection.id, self.kind, {*named.values()}, {*runs.values()}
         )
-        going = {key for key, one in mapped.items() if one.value is None and key not in batch.verdicts}
+        going = {key for key, one in mapped.items() if one.value is None and key not in batch.outcomes}
         family = Family(
             named=named,
             members=todo.keys(),
             going=going,
-            decided=going | {key for key, verdict in batch.verdicts.items() if verdict.failure is None},
+            decided=going | {key for key, outcome in batch.outcomes.items() if outcome.failure is None},
             alone={key for key in named if self._is_told_to_be_alone(batch, todo[key])},
             early={key for key, run in runs.items() if run in relations.unread},
             relations=relations,
@@ -175,11 +175,11 @@ class CustomerWriter(WithoutVariants):
         return row is not None and row.fingerprint == self._context.fingerprint(evolve(customer, parent=None))
 
     def _jobs(self, batch: Batch, links: Mapping[ExternalId, Link]) -> Sequence[CustomerJob]:
-        """Return what must be written, and note the verdicts on the rest, also on customers that wait."""
+        """Return what must be written, and note the outcomes of the rest, also on customers that wait."""
         batch.wanted.update(link.first for link in links.values() if link.first is not None)
         for key, link in links.items():
             if link.waits:
-                batch.verdicts[key] = _waiting(link.parent, batch.claims[key].attempts)
+                batch.outcomes[key] = _waiting(link.parent, batch.claims[key].attempts)
         alone = {
             key: evolve(customer, parent=None)
             for key, link in links.items()
@@ -241,19 +241,19 @@ class CustomerWriter(WithoutVariants):
             sent=_both(before.sent, after.sent),
         )
 
-    async def _remove(self, job: CustomerJob, lane: Lane) -> Verdict:
+    async def _remove(self, job: CustomerJob, lane: Lane) -> Outcome:
         api = self._context.sparklayer.customers
         held = await confirmed(partial(api.read, job.external_id, lane), is_there)
         if held is not None and is_agent(held):
-            return Verdict(outcome="rejected", issues=(IssueType.SALES_AGENT.issue(),))
+            return Outcome(result="rejected", issues=(IssueType.SALES_AGENT.issue(),))
         # Where no customer was read yet, the read's 404 may be the path's: who is to go would keep the access for ever.
         if (held is not None or not self._exchange.proven) and not await finds(
             partial(api.delete, job.external_id, lane)
         ):
             await agreed(None, partial(api.read, job.external_id, lane))
-        return Verdict(outcome="removed", released=frozenset(job.before.emails if job.before else ()) | {UNREAD})
+        return Outcome(result="removed", released=frozenset(job.before.emails if job.before else ()) | {UNREAD})
 
-    async def _write(self, job: CustomerJob, sending: "_Sending") -> Verdict:
+    async def _write(self, job: CustomerJob, sending: "_Sending") -> Outcome:
         customer, batch = job.value, sending.batch
         assert customer is not None  # the plan's waves have nobody else
         holder = sending.plan.given_up.get(self._key(customer))
@@ -267,18 +267,16 @@ class CustomerWriter(WithoutVariants):
             await self._give_way_or_retry(job, sending, taken)
             # Perhaps a former owner has yet to give it up: once it has, who waits is looked at again.
             waits_for = frozenset({self._key(customer)})
-            return Verdict(outcome="rejected", issues=(_issue(taken, customer),), waits_for=waits_for)
+            return Outcome(result="rejected", issues=(_issue(taken, customer),), waits_for=waits_for)
         except Rejected as refusal:
-            return Verdict(outcome="rejected", issues=(_issue(refusal, customer),))
+            return Outcome(result="rejected", issues=(_issue(refusal, customer),))
         customer = job.value
         assert customer is not None  # it was sent
         parts = self._parts(customer)
         released = frozenset(job.before.emails if job.before else ()) - frozenset(parts.emails) | {UNREAD}
-        verdict = Verdict(
-            outcome="written", row=job.row(parts), released=released, parent=True, follows=customer.parent
-        )
+        outcome = Outcome(result="written", row=job.row(parts), released=released, parent=True, follows=customer.parent)
         link = sending.links.get(job.external_id)
-        return verdict if link is None or customer.parent is not None else _without_parent(verdict, link)
+        return outcome if link is None or customer.parent is not None else _without_parent(outcome, link)
 
     async def _give_way_or_retry(self, job: CustomerJob, sending: "_Sending", taken: Duplicate) -> None:
         """Raise Retry while the owner of the e-mail address may be one of ours who is about to give it up."""
@@ -360,20 +358,20 @@ def _issue(refusal: Rejected, customer: Customer) -> Issue:
     return refused(str(refusal))
 
 
-def _waiting(parent: ExternalId, attempts: int) -> Verdict:
-    """Return the verdict on a customer that waits for its parent."""
+def _waiting(parent: ExternalId, attempts: int) -> Outcome:
+    """Return the outcome on a customer that waits for its parent."""
     after = min(2.0**attempts, LONGEST_TOGETHER)
     failure = Retry("waits for its parent customer", reason="parent_first", after=after)
-    return Verdict(outcome="retried", failure=failure, awaits=frozenset({parent}))
+    return Outcome(result="retried", failure=failure, awaits=frozenset({parent}))
 
 
-def _without_parent(verdict: Verdict, link: Link) -> Verdict:
-    """Return the verdict on a customer that has no parent in SparkLayer, though it names one."""
+def _without_parent(outcome: Outcome, link: Link) -> Outcome:
+    """Return the outcome on a customer that has no parent in SparkLayer, though it names one."""
     if link.standing == "circle":
         issue = IssueType.PARENT_GOES_IN_CIRCLES.issue(parent=link.parent)
-        return evolve(verdict, issues=(*verdict.issues, issue), circles=link.parent)
+        return evolve(outcome, issues=(*outcome.issues, issue), circles=link.parent)
     issue = IssueType.PARENT_MISSING.issue(parent=link.parent)
-    return evolve(verdict, issues=(*verdict.issues, issue), awaits=frozenset({link.parent}))
+    return evolve(outcome, issues=(*outcome.issues, issue), awaits=frozenset({link.parent}))
 
 
 def _both(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:

@@ -5,6 +5,6 @@
 | entry, diff | what SparkLayer was last told, and what it must be told now (pure) |
 | push, pushed | the calls of a batch, and what became of them |
 | steps | a plan in words (pure) |
-| verdict | what became of one product (pure) |
-| writer | the `Writer` of products: from a mapped batch to its verdicts |
+| outcome | the outcome of one product (pure) |
+| writer | the `Writer` of products: from a mapped batch to its outcomes |
 """

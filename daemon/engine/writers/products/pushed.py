@@ -1,4 +1,4 @@
-"""What the calls of a batch have come to: written by `push`, judged by `verdict`."""
+"""What the calls of a batch have come to: written by `push`, judged by `outcome`."""
 
 from attrs import define, field
 

@@ -8,17 +8,16 @@ from daemon.engine.batch import Batch, Variants
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.signal import Signal
-from daemon.engine.verdict import Verdict
 from daemon.engine.writers.products.diff import BatchPlan, Plan, Subject, plan_batch
 from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms, read_entry
+from daemon.engine.writers.products.outcome import judge
 from daemon.engine.writers.products.push import Pusher
 from daemon.engine.writers.products.pushed import PushResult
 from daemon.engine.writers.products.steps import steps_of
-from daemon.engine.writers.products.verdict import Judgement, judge
 from daemon.errors import Missing
 from daemon.model import ExternalId, Kind, Mapped, Product, Sku, VariantId
+from daemon.outcome import Outcome, Row
 from daemon.storage import ledger
-from daemon.storage.ledger import Row
 from daemon.storage.leftovers import sku_of
 
 
@@ -52,9 +51,7 @@ class ProductWriter:
         for key, sku in skus.items():
             batch.leftovers.add(key)
             if sku in owned:
-                batch.verdicts[key] = Verdict(
-                    outcome="removed"
-                )  # from the ledger: SparkLayer keeps what is a product's
+                batch.outcomes[key] = Outcome(result="removed")  # from the ledger: SparkLayer keeps what is a product's
             else:
                 batch.mapped[key] = Mapped(value=None, name=sku)
                 batch.gone.add(key)
@@ -64,7 +61,7 @@ class ProductWriter:
         await self._context.terms()
 
     async def write(self, batch: Batch) -> None:
-        """Send what differs from the ledger, and note the verdict on each entity."""
+        """Send what differs from the ledger, and note the outcome of each entity."""
         terms = await self._context.terms()
         fingerprints = Fingerprints(self._context.fingerprint, terms)
         await self._push(batch, self._subjects(batch, fingerprints), fingerprints, terms)
@@ -78,8 +75,8 @@ class ProductWriter:
         return [step for plan in plan_batch(subjects, owners, fingerprints).plans for step in steps_of(plan)]
 
     def _subjects(self, batch: Batch, fingerprints: Fingerprints) -> list[Subject]:
-        """Return what must be planned, and note the verdict on what SparkLayer has as it is."""
-        todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.verdicts}
+        """Return what must be planned, and note the outcome of what SparkLayer has as it is."""
+        todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.outcomes}
         self._context.sparklayer.products.expect(
             key for key in todo if key in batch.rows and batch.rows[key].fingerprint is not None
         )
@@ -89,7 +86,7 @@ class ProductWriter:
             row, refresh = batch.rows.get(external_id), external_id in batch.refreshing
             kept = frozenset(batch.kept.get(external_id, ()))
             if row and not refresh and row.fingerprint is not None and row.fingerprint == current.get(external_id):
-                batch.verdicts[external_id] = Verdict(outcome="unchanged")
+                batch.outcomes[external_id] = Outcome(result="unchanged")
                 continue
             before = read_entry(row.parts) if row else None
             before = before.forgotten() if before is not None and refresh else before
@@ -102,7 +99,7 @@ class ProductWriter:
     async def _push(
         self, batch: Batch, subjects: Sequence[Subject], fingerprints: Fingerprints, terms: Terms
     ) -> set[ExternalId]:
-        """Plan, mark and send; note the verdicts. Return the entities that are late: those are followed."""
+        """Plan, mark and send; note the outcomes. Return the entities that are late: those are followed."""
         if not subjects:
             return set()
         plan = await self._mark(subjects, fingerprints)
@@ -141,11 +138,11 @@ class ProductWriter:
     async def _conclude(
         self, batch: Batch, plans: Sequence[Plan], pushed: PushResult, fingerprints: Fingerprints, terms: Terms
     ) -> set[ExternalId]:
-        """Note the verdicts. What SparkLayer held unknown to us is planned and sent once more; return what is late."""
+        """Note the outcomes. What SparkLayer held unknown to us is planned and sent once more; return what is late."""
         if any(isinstance(error, Missing) for error in pushed.undone.values()):
             self._context.forget_terms()  # so that the next attempt makes what is missing
         for plan in plans:
-            batch.verdicts[plan.external_id] = _verdict(plan.subject, judge(plan, pushed), fingerprints)
+            batch.outcomes[plan.external_id] = judge(plan, pushed, fingerprints)
         unmanaged = [
             evolve(plan.subject, before=_joined(held, plan), adopted=True)
             for plan in plans
@@ -183,22 +180,3 @@ def _skus(subjects: Sequence[Subject]) -> set[Sku]:
         skus.update(variant.sku for variant in (subject.product.variants if subject.product else ()))
         skus.update(subject.before.skus if subject.before else ())
     return skus
-
-
-def _verdict(subject: Subject, judgement: Judgement, fingerprints: Fingerprints) -> Verdict:
-    row = None
-    if judgement.entry is not None:
-        fingerprint = (
-            fingerprints.fingerprint(subject.product)
-            if subject.product and judgement.whole and not subject.kept
-            else None
-        )
-        row = Row(subject.external_id, fingerprint, judgement.entry.encoded())
-    return Verdict(
-        outcome=judgement.outcome,
-        failure=judgement.failure,
-        issues=judgement.issues,
-        row=row,
-        released=judgement.released,
-        waits_for=judgement.waits_for,
-    )

@@ -7,10 +7,12 @@ import pytest
 
 from daemon.engine.handoff import Handoff
 from daemon.engine.writers.products.diff import Plan
+from daemon.engine.writers.products.entry import Entry, read_entry
+from daemon.engine.writers.products.outcome import judge
 from daemon.engine.writers.products.pushed import PushResult
-from daemon.engine.writers.products.verdict import Judgement, judge
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, RunId, Sku
+from daemon.outcome import Outcome
 from daemon.platforms.base import Entity
 from daemon.storage.outbox import Claim
 from tests.engine.fakes import product
@@ -33,12 +35,24 @@ def pushed(**what: object) -> PushResult:
     return PushResult(**{"products": {ONE}, "stock": set(WHOLE), "prices": set(WHOLE), **what})  # type: ignore[arg-type]
 
 
+def entry_of(outcome: Outcome) -> Entry:
+    """Return the ledger's entry."""
+    assert outcome.row is not None
+    return read_entry(outcome.row.parts)
+
+
+def whole(outcome: Outcome) -> bool:
+    """Return whether SparkLayer has all of the product."""
+    return outcome.row is not None and outcome.row.fingerprint is not None
+
+
 def test_written_unchanged_and_removed() -> None:
-    assert judge(new(), pushed()) == Judgement(outcome="written", entry=FINGERPRINTS.entry(A), whole=True)
-    idle = judge(only(planned(subject(A, A))), PushResult())
-    assert (idle.outcome, idle.entry, idle.whole) == ("unchanged", FINGERPRINTS.entry(A), True)
-    removed = judge(only(planned(subject(None, A))), pushed())
-    assert (removed.outcome, removed.entry, removed.released) == ("removed", None, WHOLE)
+    written = judge(new(), pushed(), FINGERPRINTS)
+    assert (written.result, entry_of(written), whole(written)) == ("written", FINGERPRINTS.entry(A), True)
+    idle = judge(only(planned(subject(A, A))), PushResult(), FINGERPRINTS)
+    assert (idle.result, entry_of(idle), whole(idle)) == ("unchanged", FINGERPRINTS.entry(A), True)
+    removed = judge(only(planned(subject(None, A))), pushed(), FINGERPRINTS)
+    assert (removed.result, removed.row, removed.released) == ("removed", None, WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -52,15 +66,14 @@ def test_written_unchanged_and_removed() -> None:
     ],
 )
 def test_what_must_be_tried_again_keeps_what_was_confirmed(what: dict[str, object], failure: type[Exception]) -> None:
-    verdict = judge(new(), pushed(**what))
-    assert (verdict.outcome, type(verdict.failure), verdict.issues) == ("retried", failure, ())
-    assert verdict.entry is not None
-    assert not verdict.whole
+    outcome = judge(new(), pushed(**what), FINGERPRINTS)
+    assert (outcome.result, type(outcome.failure), outcome.issues) == ("retried", failure, ())
+    assert not whole(outcome)
     entry = FINGERPRINTS.entry(A)
-    assert verdict.entry.product == (None if "failures" in what else entry.product)
+    assert entry_of(outcome).product == (None if "failures" in what else entry.product)
     sure = WHOLE if "stock" not in what else {Sku("B")}
-    assert verdict.entry.stock == {sku: entry.stock[sku] if sku in sure else None for sku in WHOLE}
-    assert verdict.entry.prices.keys() == WHOLE
+    assert entry_of(outcome).stock == {sku: entry.stock[sku] if sku in sure else None for sku in WHOLE}
+    assert entry_of(outcome).prices.keys() == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -73,41 +86,41 @@ def test_what_must_be_tried_again_keeps_what_was_confirmed(what: dict[str, objec
     ],
 )
 def test_what_is_refused_is_a_problem(what: dict[str, object], words: list[str], waits: set[str]) -> None:
-    verdict = judge(new(), pushed(**what))
-    assert verdict.outcome == ("rejected" if words else "written")
-    said = [issue.message.partition("accept it: ")[2].partition(". Change")[0] for issue in verdict.issues]
+    outcome = judge(new(), pushed(**what), FINGERPRINTS)
+    assert outcome.result == ("rejected" if words else "written")
+    said = [issue.message.partition("accept it: ")[2].partition(". Change")[0] for issue in outcome.issues]
     assert said == words
-    assert (verdict.waits_for, verdict.failure) == (waits, None)
+    assert (outcome.waits_for, outcome.failure) == (waits, None)
 
 
 def test_a_refused_product_does_not_hide_stock_that_may_yet_arrive() -> None:
-    verdict = judge(new(), pushed(failures={ONE: REJECTED}, products=set(), undone={"A": RETRY}, stock={"B"}))
-    assert (verdict.outcome, verdict.failure) == ("retried", RETRY)
+    outcome = judge(
+        new(), pushed(failures={ONE: REJECTED}, products=set(), undone={"A": RETRY}, stock={"B"}), FINGERPRINTS
+    )
+    assert (outcome.result, outcome.failure) == ("retried", RETRY)
 
 
 def test_skus_are_let_go_only_by_what_was_taken_whole() -> None:
-    assert judge(smaller(), pushed()).released == {"B"}
+    assert judge(smaller(), pushed(), FINGERPRINTS).released == {"B"}
     for what in ({"failures": {ONE: RETRY}, "products": set()}, {"refused": {"B": "no"}, "stock": {"A"}}):
-        verdict = judge(smaller(), pushed(**what))
-        assert verdict.released == set()
-        assert verdict.entry is not None
-        assert "B" in verdict.entry.skus, "it stays listed until it is let go"
+        outcome = judge(smaller(), pushed(**what), FINGERPRINTS)
+        assert outcome.released == set()
+        assert "B" in entry_of(outcome).skus, "it stays listed until it is let go"
 
 
 def test_what_is_not_listed_would_never_be_let_go() -> None:
     """B is gone in every part, C is not: B too must be let go with the next attempt."""
     small = product("1", {"11": "A"})
     plan = only(planned(subject(small, product("1", {"11": "A", "12": "B", "13": "C"}))))
-    verdict = judge(plan, pushed(refused={Sku("C"): "no"}, stock={Sku("B")}, prices={Sku("B")}))
-    assert (verdict.outcome, verdict.released) == ("rejected", set())
-    assert verdict.entry is not None
-    assert only(planned(subject(small, verdict.entry))).released == {"B", "C"}
+    outcome = judge(plan, pushed(refused={Sku("C"): "no"}, stock={Sku("B")}, prices={Sku("B")}), FINGERPRINTS)
+    assert (outcome.result, outcome.released) == ("rejected", set())
+    assert only(planned(subject(small, entry_of(outcome)))).released == {"B", "C"}
 
 
 def test_a_product_that_lost_a_sku_is_not_whole() -> None:
-    verdict = judge(only(planned(subject(product("1", {"11": "A", "12": "Y"})), Y="7")), pushed())
-    assert (verdict.outcome, verdict.whole, verdict.waits_for) == ("written", False, {"Y"})
-    assert [issue.code for issue in verdict.issues] == ["sku_used_twice"]
+    outcome = judge(only(planned(subject(product("1", {"11": "A", "12": "Y"})), Y="7")), pushed(), FINGERPRINTS)
+    assert (outcome.result, whole(outcome), outcome.waits_for) == ("written", False, {"Y"})
+    assert [issue.code for issue in outcome.issues] == ["sku_used_twice"]
 
 
 @pytest.mark.parametrize(

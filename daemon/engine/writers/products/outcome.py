@@ -7,56 +7,48 @@ stays unsure. SKUs are let go only by an entity that SparkLayer has taken whole.
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from daemon.engine.writers.products.diff import Plan
-from daemon.engine.writers.products.entry import Entry
+from daemon.engine.writers.products.entry import Entry, Fingerprints
 from daemon.engine.writers.products.pushed import PushResult
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
-from daemon.model import Issue, Result, Sku
+from daemon.model import Sku
+from daemon.outcome import Outcome, Row
 
 
-@frozen(kw_only=True)
-class Judgement:
-    """The outcome of one entity.
+def judge(plan: Plan, pushed: PushResult, fingerprints: Fingerprints) -> Outcome:
+    """Return the outcome of `plan`.
 
-    `failure` means that it must be tried again. `entry` is what the ledger holds now, None when it shall hold
-    nothing. `whole` says that SparkLayer has all of it, so that one digest can stand for the entry.
+    The ledger row has a fingerprint only if SparkLayer has all of the product, so that it can stand for the whole.
     """
 
-    outcome: Result
-    failure: Exception | None = None
-    issues: tuple[Issue, ...] = ()
-    entry: Entry | None = None
-    whole: bool = False
-    released: frozenset[Sku] = frozenset()
-    waits_for: frozenset[Sku] = frozenset()
+    def row(entry: Entry, *, whole: bool = False) -> Row:
+        product = plan.subject.product if whole and not plan.subject.kept else None
+        fingerprint = fingerprints.fingerprint(product) if product else None
+        return Row(plan.external_id, fingerprint, entry.encoded())
 
-
-def judge(plan: Plan, pushed: PushResult) -> Judgement:
-    """Return what became of `plan`."""
     entry = _listing(_confirmed(plan, pushed), plan.released)
     failure = _failure(plan, pushed)
     if failure is not None and not isinstance(failure, Rejected):
-        return Judgement(outcome="retried", failure=failure, entry=entry)
+        return Outcome(result="retried", failure=failure, row=row(entry))
     words = [str(failure)] if failure is not None else []
     words += [f"SKU {sku}: {pushed.refused[sku]}" for sku in sorted(_touched(plan)) if sku in pushed.refused]
     if words:
         taken = plan.claims if isinstance(failure, Duplicate) else frozenset()
-        return Judgement(
-            outcome="rejected",
+        return Outcome(
+            result="rejected",
             issues=(*plan.issues, *map(refused, words)),
-            entry=entry,
+            row=row(entry),
             waits_for=plan.waits_for | taken,
         )
     gone = plan.subject.product is None
     known = plan.subject.before is not None or bool(plan.after.variants)
-    return Judgement(
-        outcome="removed" if gone else "unchanged" if plan.idle else "written",
+    return Outcome(
+        result="removed" if gone else "unchanged" if plan.idle else "written",
         issues=plan.issues,
-        entry=plan.after if known and not gone else None,
-        whole=not plan.waits_for,
+        row=row(plan.after, whole=not plan.waits_for) if known and not gone else None,
         released=plan.released,
         waits_for=plan.waits_for,
     )

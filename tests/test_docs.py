@@ -1,4 +1,4 @@
-"""The pages say what the code does: links and paths lead somewhere, and settings, metrics, commands and routes are complete.
+"""The pages agree with the code: links and paths exist; settings, metrics, commands and routes are complete.
 
 The README's demo is compared where the demo runs, in `tests/e2e/test_demo.py`, by `shape` from here.
 """
@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def test_every_metric_is_described_with_its_labels() -> None:
         for heading, row in tables("docs/metrics.md")
         if heading != "Alerts"
     }
-    known = {"Counters": COUNTERS, "Gauges": GAUGES, "Histograms": HISTOGRAMS}
+    known: dict[str, Mapping[str, Sequence[Any]]] = {"Counters": COUNTERS, "Gauges": GAUGES, "Histograms": HISTOGRAMS}
     assert told == {
         (kind, name, tuple(described[1])) for kind, group in known.items() for name, described in group.items()
     }

@@ -5,7 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HOME = "daemon/sparklayer/inferred.py"
-OURS = ("daemon/*.py", *(f"daemon/{name}/**/*.py" for name in ("sparklayer", "listener", "engine", "connections", "admin")))
+PACKAGES = ("sparklayer", "listener", "engine", "connections", "admin")
+OURS = ("daemon/*.py", *(f"daemon/{name}/**/*.py" for name in PACKAGES))
 """Where an inference can only be one of SparkLayer; platforms have theirs, which are marked too."""
 
 SAID = re.compile(r"(?<![`.])\binferred\b(?!`| import)")

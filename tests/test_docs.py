@@ -83,9 +83,9 @@ def tables(page: str) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize(("page", "target"), list(links()))
 def test_a_link_leads_somewhere(page: Path, target: str) -> None:
     place, _, anchor = target.partition("#")
-    found = page.parent / place if place else page
-    assert found.exists()
-    assert not anchor or anchor in headings(found)
+    path = page.parent / place if place else page
+    assert path.exists()
+    assert not anchor or anchor in headings(path)
 
 
 @pytest.mark.parametrize("path", list(paths()))
@@ -137,20 +137,20 @@ def written(cell: str) -> Any:
 
 
 def test_every_setting_is_described_with_its_default() -> None:
-    told = {(heading, row[0].strip("`")): written(row[1]) for heading, row in tables("docs/configuration.md")}
+    described = {(heading, row[0].strip("`")): written(row[1]) for heading, row in tables("docs/configuration.md")}
     known = {(heading, name): default for heading, cls in sections().items() for name, default in defaults(cls)}
-    assert told == {setting: default for setting, default in known.items() if setting not in NOT_IN_THE_FILE}
+    assert described == {setting: default for setting, default in known.items() if setting not in NOT_IN_THE_FILE}
 
 
 def test_every_metric_is_described_with_its_labels() -> None:
-    told = {
+    described = {
         (heading, row[0].strip("`"), tuple(filter(None, row[1].split(", "))))
         for heading, row in tables("docs/metrics.md")
         if heading != "Alerts"
     }
     known: dict[str, Mapping[str, Sequence[Any]]] = {"Counters": COUNTERS, "Gauges": GAUGES, "Histograms": HISTOGRAMS}
-    assert told == {
-        (kind, name, tuple(described[1])) for kind, group in known.items() for name, described in group.items()
+    assert described == {
+        (kind, name, tuple(entry[1])) for kind, group in known.items() for name, entry in group.items()
     }
 
 
@@ -160,18 +160,18 @@ def test_the_described_metrics_are_those_that_are_served() -> None:
         f"{family.name}_total" if family.type == "counter" else family.name: family.type
         for family in registry.collect()
     }
-    told = {
+    described = {
         f"ignite_sync_{row[0].strip('`')}": heading.lower().removesuffix("s")
         for heading, row in tables("docs/metrics.md")
         if heading != "Alerts"
     }
-    assert told == served
+    assert described == served
 
 
 def test_every_alert_is_described_with_its_severity() -> None:
-    told = {row[0].strip("`"): row[1] for heading, row in tables("docs/metrics.md") if heading == "Alerts"}
+    described = {row[0].strip("`"): row[1] for heading, row in tables("docs/metrics.md") if heading == "Alerts"}
     rules = yaml.safe_load((ROOT / "config/alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
-    assert told == {rule["alert"]: rule["labels"]["severity"] for rule in rules}
+    assert described == {rule["alert"]: rule["labels"]["severity"] for rule in rules}
 
 
 SHARED = {"--config", "--help"}
@@ -189,21 +189,22 @@ def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Comma
 def usage(name: str, command: click.Command) -> tuple[list[str], set[str]]:
     """Return the arguments of a command in order, and its options."""
     context = click.Context(command, info_name=name)
-    arguments = [one.make_metavar(context) for one in command.params if isinstance(one, click.Argument)]
-    options = {name for one in command.params if isinstance(one, click.Option) for name in one.opts if name[1] == "-"}
+    arguments = [given.make_metavar(context) for given in command.params if isinstance(given, click.Argument)]
+    flags = [flag for given in command.params if isinstance(given, click.Option) for flag in given.opts]
+    options = {flag for flag in flags if flag.startswith("--")}
     return arguments, options - SHARED
 
 
 def test_every_command_is_described_with_its_arguments_and_options() -> None:
     page = (ROOT / "docs/commands.md").read_text("utf-8")
     shown = re.findall(r"^### `([a-z -]+)`\n\n    ([^\n]+)$", page, re.MULTILINE)
-    told = {}
+    described = {}
     for name, line in shown:
         assert line.startswith(name)
         rest = line.removeprefix(name)
         options = re.findall(r"--[a-z-]+", rest)
-        told[name] = (re.sub(r"\[?--[a-z-]+( [A-Z]+)?\]?", "", rest).split(), set(options))
-    assert told == {name: usage(name, command) for name, command in commands(main, "ignite-sync")}
+        described[name] = (re.sub(r"\[?--[a-z-]+( [A-Z]+)?\]?", "", rest).split(), set(options))
+    assert described == {name: usage(name, command) for name, command in commands(main, "ignite-sync")}
 
 
 WITH_AN_APP = """
@@ -222,21 +223,21 @@ secret_keys = ["e2e-secret-key-of-32-characters!"]
 
 
 async def test_every_route_is_described(tmp_path: Path) -> None:
-    told = {tuple(request.strip("`").split()) for _, (request, *_) in tables("docs/http.md") if " /" in request}
+    described = {tuple(request.strip("`").split()) for _, (request, *_) in tables("docs/http.md") if " /" in request}
     port = free_port()
     process = Process(tmp_path, WITH_AN_APP.format(port=port, folder=tmp_path), port)
     url = f"http://127.0.0.1:{port}"
     async with process, httpx.AsyncClient(base_url=url, trust_env=False) as client:
         await process.start()
-        found = [re.search(r'http_requests_total\{route="(/[^"]*)"', series) for series in await process.metrics()]
-        patterns = {match[1] for match in found if match}
+        series = "\n".join(await process.metrics())
+        patterns = set(re.findall(r'http_requests_total\{route="(/[^"]*)"', series))
         served = {
             (method, pattern)
             for pattern in patterns
             # No route has this method, so the answer names those that it has.
             for method in (await client.request("OPTIONS", pattern)).headers["allow"].split(", ")
         }
-    assert told == {(method, pattern) for method, pattern in served if method != "HEAD"}
+    assert described == {(method, pattern) for method, pattern in served if method != "HEAD"}
 
 
 def test_the_readme_is_short_and_says_its_maturity_early() -> None:

@@ -126,7 +126,7 @@ class AdminService:
         return {"state": "active"} if redirect is None else {"state": "pending", "redirect_url": redirect}
 
     async def disconnect(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Disconnect a site: {"site"} -> {"state": "leaving", or "gone" when that was so already}. Raises CallerError."""
+        """Disconnect a site: {"site"} -> {"state": "leaving" or "gone"}. Raises CallerError."""
         site = _site(params)
         await self.lifecycle.disconnect(site)
         stored = await self.storage.read(connections.find, site)

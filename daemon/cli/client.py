@@ -4,7 +4,7 @@ What holds: every way in which a call can fail ends as an error whose text is on
 daemon answers, `RefusedError` when one answers but will not do it, ConfigError when there is no token to ask with.
 Plain blocking calls of the standard library: a command does one thing at a time.
 
-The shapes below are those of GET /admin/status; `daemon.admin.status` makes the same of the database when no daemon runs.
+The shapes below are those of GET /admin/status; `daemon.admin.status` reads the same from the database.
 """
 
 import contextlib

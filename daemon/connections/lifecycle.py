@@ -130,9 +130,9 @@ class Lifecycle:
     async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
         """Connect a site to a store: None when that is so now, else where the merchant installs the app.
 
-        Doing it again changes nothing. Raises CallerError when there is no way to learn the store's credentials, or when
-        SparkLayer refuses its own: that 400 answers this is inferred. A key of which SparkLayer says nothing is kept
-        beside the one that works, and takes its place once SparkLayer knows it.
+        Doing it again changes nothing. Raises Invalid when the store's credentials cannot be learnt, or when SparkLayer
+        refuses its own (that the answer is 400 is inferred). A key that SparkLayer gives no answer about is kept beside
+        the one that works, and takes its place once SparkLayer knows it.
         """
         known = await self._works_with(site, key) or await self.knows(site, key)
         if known is False:

@@ -1,7 +1,7 @@
-"""The works of every connection: each has a nursery of its own, in which the tasks of its line run.
+"""The runners of all connections: each has a nursery of its own, in which its tasks run.
 
-Connections come and go while the daemon runs. ConnectionRunner that have been let go are gone for good when that returns: no
-task of theirs sends or writes anything any more, and their connections to both sides are closed.
+Connections come and go while the daemon runs. When `stop` returns, no task of that runner sends or writes any more, and
+its HTTP clients for both sides are closed.
 """
 
 from collections.abc import Iterable

@@ -15,8 +15,8 @@ due with age, it is due (`age`). Where something counts while it is new, or is g
     pending connections.wished_at                the present: it is kept for its 30 days
     issues.opened_at, and others    shown only
 
-A clock that is a year ahead makes everything due and the brake's hour over, and ends pending connections; it forgives a clean-up
-a quarter of an hour. One that is a year behind makes times of before lie ahead. What is timed within the process
+A clock that is a year ahead makes everything due and the brake's hour over, and ends pending connections; it gives a
+clean-up another quarter of an hour. One that is a year behind makes stored times lie ahead. What is timed within the process
 (breaker, rights, refusals, tokens, throttle, the stragglers' hour) uses trio's clock, which does not jump.
 """
 

@@ -1,9 +1,9 @@
 """Whole transactions on one SQLite file, for callers on trio.
 
 aiosqlite lives on an asyncio loop in a thread of its own; trio hands over *whole transactions*, never statements,
-and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked. `WorkerConnection` goes
-one step further: the whole transaction runs in the thread that aiosqlite has for its connection, which trio hands it
-to and hears back from without the loop; only opening and closing pass through that.
+and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked. With
+`WorkerConnection` the whole transaction runs in the thread that aiosqlite has for its connection: trio hands it over and
+hears back without the loop, which only opens and closes connections.
 
 An operation is an ordinary set-wise function `fn(conn, calls) -> results`, one result per call. One writer commits
 whatever has queued up: neighbours of the same function become one call of it. When a commit fails, all of it is

@@ -1,6 +1,6 @@
 """Where a platform's app is installed, and which sites wait for an install: the store's credentials come with it.
 
-A site pending connections for one store at a time. Credentials and pending connections are encrypted. a pending connection expires.
+A site waits for one store at a time. Credentials and pending connections are encrypted. A pending connection expires.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Renews what is encrypted with the first of the configured keys, so that the older ones may leave the configuration."""
+"""Encrypts everything again with the first of the configured keys, so that the older keys may be taken out."""
 
 from collections.abc import Sequence
 from typing import Any

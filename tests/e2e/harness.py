@@ -1,7 +1,7 @@
 """The real daemon as a process of its own, between the two stand-ins, which live in the test's process.
 
     async def test_something(harness: OpenHarness) -> None:
-        async with harness(store, sync={"debounce_seconds": 1.0}, sparklayer=SparkLayerOptions(variants="replace")) as h:
+        async with harness(store, sync={"debounce_seconds": 1.0}, sparklayer=SparkLayerOptions(...)) as h:
             await h.first_sync()                 # the start's full sync is over, both sides agree, webhooks registered
             h.store.set_title(1, "New")          # h.store, h.state, h.shop, h.site: the stand-ins (see daemon.sandbox)
             await h.settle()                     # every webhook taken, nothing waits in the outbox

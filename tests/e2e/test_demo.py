@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.e2e.process import ROOT
+from tests.test_docs import printed, shape
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -56,6 +57,9 @@ def test_the_demo_ends_with_0_after_everything_it_claims() -> None:
     assert re.fullmatch(r"All of it took [\d.]+ s\.", lines[-1])
     times = [line for line in lines if re.fullmatch(r"Full sync [12] of \w+: \d+ done, [\d.]+ s", line)]
     assert len(times) == 8
+    for page, mention in (("README.md", "make demo"), ("docs/commands.md", "ignite-sync demo")):
+        shown = shape(printed(page, mention))
+        assert shown.fullmatch(done.stdout), f"{page} shows something else:\n{done.stdout}"
 
 
 def test_a_claim_that_does_not_hold_ends_the_demo_with_1() -> None:

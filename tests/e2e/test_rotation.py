@@ -1,4 +1,4 @@
-"""`secret_keys` are changed as the operations guide says, and the real process goes on with what the old one encrypted."""
+"""`secret_keys` are rotated as docs/operating.md says, and the real process still reads what the old key encrypted."""
 
 import re
 import sqlite3

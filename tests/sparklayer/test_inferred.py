@@ -1,11 +1,12 @@
-"""What was deduced of SparkLayer stands in one file, and elsewhere only where the README says so."""
+"""Deductions about SparkLayer are in one file, and elsewhere only where docs/mapping.md says so."""
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HOME = "daemon/sparklayer/inferred.py"
-OURS = ("daemon/*.py", "daemon/sparklayer/*.py", "daemon/listener/*.py", "daemon/engine/**/*.py")
+PACKAGES = ("sparklayer", "listener", "engine", "connections", "admin")
+OURS = ("daemon/*.py", *(f"daemon/{name}/**/*.py" for name in PACKAGES))
 """Where an inference can only be one of SparkLayer; platforms have theirs, which are marked too."""
 
 SAID = re.compile(r"(?<![`.])\binferred\b(?!`| import)")
@@ -13,17 +14,17 @@ SAID = re.compile(r"(?<![`.])\binferred\b(?!`| import)")
 
 
 def listed() -> set[str]:
-    """Return the files that the README's table of other places names."""
-    section = (ROOT / "README.md").read_text("utf-8").partition("### What is not certain")[2].partition("\n## ")[0]
+    """Return the files that the page's table of other places names."""
+    section = (ROOT / "docs/mapping.md").read_text("utf-8").partition("\n## What is not certain\n")[2]
     return set(re.findall(r"^\| `(daemon/[^`]+)` \|", section, re.MULTILINE))
 
 
-def test_the_readme_names_every_other_place() -> None:
+def test_the_page_names_every_other_place() -> None:
     found = {path.relative_to(ROOT).as_posix() for glob in OURS for path in ROOT.glob(glob) if _says(path)}
     assert found - {HOME} == {path for path in listed() if not path.startswith("daemon/platforms/")}
 
 
-def test_every_place_that_the_readme_names_is_marked() -> None:
+def test_every_place_that_the_page_names_is_marked() -> None:
     assert listed()
     assert [path for path in sorted(listed()) if not _says(ROOT / path)] == []
 

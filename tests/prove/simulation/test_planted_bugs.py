@@ -34,8 +34,8 @@ FOUND = {
     "full-sync-closed-early": (0, "was closed before"),
     "retry-after-ignored": (46, "before the time it asked for"),
     "no-new-token-after-401": (8, "still blocked"),
-    "sku-claimed-before-it-is-free": (4, "not equal"),
-    "claimed-twice": (15, "two pieces of work at once"),
+    "sku-claimed-before-it-is-free": (9, "not equal"),
+    "claimed-twice": (0, "two pieces of work at once"),
     "always-written": (1, "a full sync that finds nothing new wrote"),
     "person-in-the-log": (2, "the log says"),
     "no-backoff": (2, "without a pause"),
@@ -44,8 +44,8 @@ FOUND = {
     "brake-by-absence-only": (1, "nobody has allowed it"),
     "foreign-404-believed": (1, "not equal"),
     "put-without-carry-over": (5, "an edit in SparkLayer was undone"),
-    "balance-written-back": (2, "an edit in SparkLayer was undone"),
-    "removal-without-confirmation": (20, "in the store all the time is gone"),
+    "balance-written-back": (1, "an edit in SparkLayer was undone"),
+    "removal-without-confirmation": (13, "in the store all the time is gone"),
 }
 """By bug: a seed that found it, and words of the breach that it causes."""
 

@@ -41,11 +41,11 @@ FOUND = {
     "no-backoff": (2, "without a pause"),
     "one-403-blocks-a-kind": (1, "still blocked"),
     "no-quota": (0, "limit is used up"),
-    "brake-by-absence-only": (1, "nobody has allowed it"),
+    "brake-by-absence-only": (5, "nobody has allowed it"),
     "foreign-404-believed": (1, "not equal"),
     "put-without-carry-over": (5, "an edit in SparkLayer was undone"),
     "balance-written-back": (1, "an edit in SparkLayer was undone"),
-    "removal-without-confirmation": (13, "in the store all the time is gone"),
+    "removal-without-confirmation": (20, "in the store all the time is gone"),
 }
 """By bug: a seed that found it, and words of the breach that it causes."""
 

@@ -1,4 +1,4 @@
-"""No name in the code is one that `docs/glossary.md` has retired, and docstrings begin as it says."""
+"""No name in the code is one that `docs/glossary.md` has retired."""
 
 import ast
 import re
@@ -21,7 +21,6 @@ EXCEPTIONS: Mapping[str, str] = {
 """Names that the glossary would retire, and the other meaning in which they stay."""
 
 ONLY_IN_TESTS = {"House", "Street", "Row", "Weather", "Post", "Mains", "Witness"}
-UNWANTED = re.compile(r"(What|Whether|Where|Who)\b")
 
 
 def retired() -> set[str]:
@@ -49,10 +48,3 @@ def test_no_name_is_retired(path: Path) -> None:
     assert path.stem not in words
     tree = ast.parse(path.read_text("utf-8"))
     assert [f"{name} in line {number}" for name, number in names(tree) if name.lstrip("_") in words] == []
-    assert [text.split("\n")[0] for text in docstrings(tree) if UNWANTED.match(text)] == []
-
-
-def docstrings(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield ast.get_docstring(node) or ""

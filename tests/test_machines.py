@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.prove.crash.loop import meet_any_moment, open_loop
-from tests.prove.power.loss import Verdict, lose_power
+from tests.prove.power.loss import Finding, lose_power
 from tests.prove.power.recording import record
 from tests.prove.simulation.steady import HASH_SEED
 from tests.prove.simulation.test_simulation import python, simulation
@@ -34,5 +34,5 @@ async def test_a_death_and_a_stop_lose_nothing(tmp_path: Path, chance: random.Ra
 
 async def test_a_loss_of_power_loses_nothing(tmp_path: Path, chance: random.Random) -> None:
     trace = await record(tmp_path, "FULL")
-    verdicts = list(lose_power(trace, chance, tmp_path / "image", 20))
-    assert verdicts == [Verdict()] * 20
+    findings = list(lose_power(trace, chance, tmp_path / "image", 20))
+    assert findings == [Finding()] * 20

@@ -7,7 +7,7 @@ from typing import Any
 import trio
 from attrs import frozen
 
-from daemon.admin.inspection import (
+from daemon.admin.queries import (
     ACTIONS,
     allow_removals,
     change_parked,
@@ -184,7 +184,7 @@ class AdminService:
     async def explain(self, params: dict[str, Any]) -> dict[str, Any]:
         """Explain an entity: {"site", "kind", "id"}, or "text" for what people call it. Raises CallerError.
 
-        -> see `daemon.admin.inspection`: `explain`, and `explain_called` for a text.
+        -> see `daemon.admin.queries`: `explain`, and `explain_called` for a text.
         """
         runner, kind = await self._runners(_site(params)), _kind(params)
         if kind not in runner.pipelines:

@@ -9,11 +9,11 @@ once.
 | group | the command itself, its exit codes and settings |
 | running | run, demo, check |
 | syncing | sync, status |
-| asking | issues, parked, explain |
+| lookups | issues, parked, explain |
 | removals | removals |
-| linking | connect, disconnect |
-| keeping | backup, restore |
-| talk | whom a command asks: the running daemon, or the database |
+| connect | connect, disconnect |
+| backups | backup, restore |
+| target | whom a command asks: the running daemon, or the database |
 """
 
 import signal
@@ -25,7 +25,7 @@ if sys.argv[1:2] == ["run"]:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
-from daemon.cli import asking, keeping, linking, removals, running, syncing
+from daemon.cli import backups, connect, lookups, removals, running, syncing
 from daemon.cli.group import main
 
-__all__ = ["asking", "keeping", "linking", "main", "removals", "running", "syncing"]
+__all__ = ["backups", "connect", "lookups", "main", "removals", "running", "syncing"]

@@ -160,14 +160,14 @@ class Daemon:
         order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
         answer = self._call("POST", "/admin/sync", order)
         if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
-            raise RefusedError(self._stranger())
+            raise RefusedError(self._not_ours())
         return int(answer["run"])
 
     def cancel(self, site: str, kind: str) -> int:
         """End the full sync that is on its way and return its id. Raises UnderWayError when there is none."""
         answer = self._call("POST", "/admin/sync/cancel", {"site": site, "kind": kind})
         if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
-            raise RefusedError(self._stranger())
+            raise RefusedError(self._not_ours())
         return int(answer["run"])
 
     def issues(self, site: str | None) -> Any:
@@ -209,7 +209,7 @@ class Daemon:
         with self._asked("POST", "/admin/backup", {}, _BACKUP_SECONDS) as response:
             if response.status != http.client.OK:
                 self._decoded(response.status, response.read())
-                raise RefusedError(self._stranger())
+                raise RefusedError(self._not_ours())
             left = response.length or 0
             while piece := response.read(_PIECE):
                 left -= len(piece)
@@ -241,7 +241,7 @@ class Daemon:
             reason = error.strerror or "timed out"
             raise UnreachableError(f"no daemon answers at {self._host}:{self._port} ({reason})") from None
         except http.client.HTTPException:
-            raise RefusedError(self._stranger()) from None
+            raise RefusedError(self._not_ours()) from None
         finally:
             connection.close()
 
@@ -249,7 +249,7 @@ class Daemon:
         try:
             answer = json.loads(body)
         except ValueError:
-            raise RefusedError(self._stranger()) from None
+            raise RefusedError(self._not_ours()) from None
         if status == http.client.UNAUTHORIZED:
             raise RefusedError("the running daemon has another admin_token: start this command with the same settings")
         if status >= http.client.BAD_REQUEST:
@@ -259,7 +259,7 @@ class Daemon:
             raise kind(f"the daemon refuses ({status}): {' '.join(str(text).split())}")
         return answer
 
-    def _stranger(self) -> str:
+    def _not_ours(self) -> str:
         return f"what answers at {self._host}:{self._port} is not this version of Ignite Sync: check listener.port"
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from daemon.admin import inspection
+from daemon.admin import queries
 from daemon.admin.status import connection_status
 from daemon.cli import stopping
 from daemon.config import Settings
@@ -51,7 +51,7 @@ class Offline:
             return [
                 issue
                 for stored in chosen
-                for issue in await inspection.open_issues(storage, self._vault, stored, SYNCED_KINDS)
+                for issue in await queries.open_issues(storage, self._vault, stored, SYNCED_KINDS)
             ]
 
         return {"issues": self._run(read)}
@@ -62,7 +62,7 @@ class Offline:
         async def read(storage: Database) -> list[dict[str, Any]]:
             chosen = await self._chosen(storage, site)
             return [
-                change for stored in chosen for change in await inspection.parked_changes(storage, self._vault, stored)
+                change for stored in chosen for change in await queries.parked_changes(storage, self._vault, stored)
             ]
 
         return {"parked": self._run(read)}
@@ -73,7 +73,7 @@ class Offline:
         async def change(storage: Database) -> int:
             (stored,) = await self._chosen(storage, site)
             chosen = Kind(kind) if kind else None
-            return await inspection.change_parked(storage, stored, action, chosen, ids, time.time())
+            return await queries.change_parked(storage, stored, action, chosen, ids, time.time())
 
         return {"changed": self._run(change)}
 
@@ -83,7 +83,7 @@ class Offline:
         async def read(storage: Database) -> list[dict[str, Any]]:
             (stored,) = await self._chosen(storage, site)
             kinds = [Kind(kind)] if kind else SYNCED_KINDS
-            return await inspection.held_removals(storage, self._vault, stored, kinds)
+            return await queries.held_removals(storage, self._vault, stored, kinds)
 
         return {"removals": self._run(read)}
 
@@ -92,7 +92,7 @@ class Offline:
 
         async def allow(storage: Database) -> int:
             (stored,) = await self._chosen(storage, site)
-            return await inspection.allow_removals(storage, stored, Kind(kind), ids, time.time())
+            return await queries.allow_removals(storage, stored, Kind(kind), ids, time.time())
 
         return {"allowed": self._run(allow)}
 
@@ -112,7 +112,7 @@ class Offline:
             )
             runner = factory.runner(Registry(self.settings, self._vault, platforms).opened(stored))
             try:
-                ask_about = inspection.explain if by_id else inspection.explain_called
+                ask_about = queries.explain if by_id else queries.explain_called
                 return await ask_about(stored, runner, Kind(kind), text)
             finally:
                 await runner.context.platform.aclose()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from daemon.cli.group import KINDS, Stop, config_option, load_settings, main, site_named
-from daemon.cli.talk import ask, talking
+from daemon.cli.target import ask, talking
 
 CAUSES = {
     "absent": "not seen by a full sync that saw nothing at all",

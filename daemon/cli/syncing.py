@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.group import KINDS, Stop, config_option, load_settings, main, moment, site_named
-from daemon.cli.talk import ask, talking
+from daemon.cli.target import ask, talking
 
 if TYPE_CHECKING:
     from daemon.cli.client import Daemon, FullSync, Status, ThrottleStatus, Waiting, WebhookStatus

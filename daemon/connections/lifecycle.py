@@ -86,7 +86,7 @@ class Lifecycle:
             self._start(connection)
         for stored in await self.storage.read(connections.everyone):
             if stored.state == "leaving":
-                self._depart(stored)
+                self._clean_up(stored)
             elif stored.state == "active" and self.registry.offered(stored) is not None:
                 self._offer(stored.site)
         await self._complete_pending()
@@ -159,7 +159,7 @@ class Lifecycle:
         async with self._locks[site]:
             leaving = await self.storage.write(connections.leave, Leave(site=site, now=self.now()))
             if leaving is not None:
-                self._see_off(leaving)
+                self._stop_and_clean_up(leaving)
 
     async def store_of(self, site: Site) -> str | None:
         """Return the store that the configuration or a connection of the site names, None when neither does."""
@@ -297,13 +297,13 @@ class Lifecycle:
             stored = await self.storage.write(connections.begin, pending)
         except StorageTrouble:
             for one in leaving:
-                self._depart(one)
+                self._clean_up(one)
             raise
         log.info("connected", site=str(site), platform=known.platform)
         for one in before:
             if one.id not in replaced:
                 await self.supervisor.stop(one.id)
-                self._depart(one if one.state == "leaving" else evolve(one, leaving_since=now))
+                self._clean_up(one if one.state == "leaving" else evolve(one, leaving_since=now))
         self._start(self.registry.opened(stored), full_sync=True)
 
     async def _renew(
@@ -326,12 +326,12 @@ class Lifecycle:
         self.endpoints[connection.site] = self.factory.endpoint(connection)
         self.supervisor.start(self.factory.runner(connection, full_sync=full_sync))
 
-    def _see_off(self, leaving: Stored) -> None:
+    def _stop_and_clean_up(self, leaving: Stored) -> None:
         """Take no webhooks any more, and clean up."""
         self.endpoints.pop(leaving.site, None)
-        self._depart(leaving)
+        self._clean_up(leaving)
 
-    def _depart(self, leaving: Stored) -> None:
+    def _clean_up(self, leaving: Stored) -> None:
         assert leaving.leaving_since is not None  # it is noted with the state
         self.teardown.begin(self.registry.opened(leaving), leaving.leaving_since)
 
@@ -371,7 +371,7 @@ class Lifecycle:
                     leaves.append(Leave(site=site, now=self.now(), encrypted=encrypted))
             call = Uninstall(platform=platform, store_id=store_id, leaves=leaves)
             for leaving in await self.storage.write(connections.uninstall, call):
-                self._see_off(leaving)
+                self._stop_and_clean_up(leaving)
 
     async def _connected(self, platform: str, store_id: str) -> list[Site]:
         """Return the sites that are connected to a store."""

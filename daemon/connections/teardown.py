@@ -71,7 +71,7 @@ class Teardown:
         left = GIVE_UP_AFTER - age_if_known(since, self.now())
         # The day is over, or the clock is wrong: try for a little longer.
         seconds = left if left > 0 else LONGEST_PAUSE
-        self._tasks.add(connection.id, partial(self._depart, connection, seconds))
+        self._tasks.add(connection.id, partial(self._clean_up, connection, seconds))
 
     async def interrupt(self, connection_id: ConnectionId) -> None:
         """Stop cleaning up after a connection, and wait until nothing is sent for it any more."""
@@ -86,7 +86,7 @@ class Teardown:
         """Stop at once: what is left is done after the next start."""
         self._tasks.finish(at_once=True)
 
-    async def _depart(self, connection: Connection, seconds: float) -> None:
+    async def _clean_up(self, connection: Connection, seconds: float) -> None:
         """Clean up for at most `seconds`, of a clock that does not jump."""
         deadline = trio.current_time() + seconds
         await self.supervisor.stop(connection.id)

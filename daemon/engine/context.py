@@ -13,7 +13,7 @@ import trio
 from attrs import define, field, frozen
 
 from daemon.engine.deliveries import Deliveries
-from daemon.engine.handoff import Handoff
+from daemon.engine.page_cache import PageCache
 from daemon.engine.pause import Pause
 from daemon.engine.signal import Signal
 from daemon.engine.site import Wanted, prepare_site
@@ -26,9 +26,9 @@ from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.storage import ledger
 from daemon.storage.database import Storage
-from daemon.storage.freshness import Freshness
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
+from daemon.storage.touches import Touches
 from daemon.storage.vault import Fingerprint, Vault
 
 SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
@@ -74,8 +74,8 @@ class KindState:
     gap: Signal = field(factory=Signal)
     gapped: bool = False
     """Whether a gap in the webhooks is known that the database does not know yet."""
-    freshness: Freshness = field(factory=Freshness)
-    handoff: Handoff = field(factory=Handoff)
+    touches: Touches = field(factory=Touches)
+    page_cache: PageCache = field(factory=PageCache)
     pause: Pause
     """Closed while a right is missing that only this kind needs; the connection's own gate is closed for the rest."""
     reading: trio.Lock = field(factory=trio.Lock)

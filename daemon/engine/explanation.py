@@ -41,7 +41,7 @@ class Explanation:
     gone: bool = False
 
     @property
-    def remembered(self) -> Any:
+    def ledger_content(self) -> Any:
         """What the ledger remembers, with its fingerprints as whether they are sure."""
         return None if self.row is None else _shown(msgspec.msgpack.decode(self.row.parts))
 

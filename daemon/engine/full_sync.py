@@ -155,7 +155,7 @@ class FullSyncs:
     async def _read_page(self, run: Run, cursor: str | None) -> tuple[Page, bool]:
         """Read one page and take it in; False when the run was replaced meanwhile."""
         async with self._kind_state.reading:
-            self._kind_state.freshness.open()
+            self._kind_state.touches.open()
             page = await self._context.platform.page(self._kind, cursor)
             return page, await self._take(run, page)
 
@@ -186,14 +186,16 @@ class FullSyncs:
         if self._kind is Kind.STORE:
             self._context.take_facts(page.entities[0].content)
         call = PageRead(
-            run=run.id, ids=ids, cursor=page.cursor, now=self._context.now(), freshness=self._kind_state.freshness
+            run=run.id, ids=ids, cursor=page.cursor, now=self._context.now(), touches=self._kind_state.touches
         )
         async with self._kind_state.claiming:
             usable = await self._context.storage.write(full_syncs.take_page, call)
-            self._kind_state.freshness.close()
+            self._kind_state.touches.close()
             if usable is None:
                 return False
-            self._kind_state.handoff.put(run.id, [entity for entity in page.entities if entity.external_id in usable])
+            self._kind_state.page_cache.put(
+                run.id, [entity for entity in page.entities if entity.external_id in usable]
+            )
         self._kind_state.wake()
         return True
 

@@ -77,7 +77,7 @@ class Pipeline:
     async def _carry(self, batch: Batch) -> None:
         """Take a batch through its stations. Its late entities are settled one after the other, as they come in."""
         handed = {
-            key: entity for key, claim in batch.claims.items() if (entity := self._kind_state.handoff.take(claim))
+            key: entity for key, claim in batch.claims.items() if (entity := self._kind_state.page_cache.take(claim))
         }
         try:
             facts = await self._context.facts()
@@ -316,7 +316,7 @@ class Pipeline:
             connection_id=context.connection.id,
             kind=self.kind,
             now=now,
-            freshness=self._kind_state.freshness,
+            touches=self._kind_state.touches,
             done=done,
             issues=issues,
             reported={

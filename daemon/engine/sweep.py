@@ -103,7 +103,7 @@ class Sweep:
     async def _read_page(self, since: float, cursor: str | None) -> Page:
         """Read one page of what has changed and take it in."""
         async with self._kind_state.reading:
-            self._kind_state.freshness.open()
+            self._kind_state.touches.open()
             page = await self._context.platform.changed_since(self._kind, since, cursor)
             await self._take(page)
             return page
@@ -122,10 +122,10 @@ class Sweep:
             kind=self._kind,
             ids=ids,
             now=self._context.now(),
-            freshness=self._kind_state.freshness,
+            touches=self._kind_state.touches,
         )
         async with self._kind_state.claiming:
             usable = await self._context.storage.write(take_swept, call)
-            self._kind_state.freshness.close()
-            self._kind_state.handoff.put(None, [entity for entity in page.entities if entity.external_id in usable])
+            self._kind_state.touches.close()
+            self._kind_state.page_cache.put(None, [entity for entity in page.entities if entity.external_id in usable])
         self._kind_state.wake()

@@ -53,10 +53,10 @@ class Apps:
             for page in self.pages
         ]
 
-    async def _serve(self, page: str, places: trio.Semaphore, request: Request) -> Response:
+    async def _serve(self, page: str, pages: trio.Semaphore, request: Request) -> Response:
         """Answer a merchant's browser, or the platform itself."""
         try:
-            places.acquire_nowait()
+            pages.acquire_nowait()
         except trio.WouldBlock:
             return _page(503, "Too busy", "Open this page again in a minute.", RETRY_LATER)
         try:
@@ -65,7 +65,7 @@ class Apps:
         except AppRefused as refused:
             return _page(refused.status, "This did not work", str(refused))
         finally:
-            places.release()
+            pages.release()
         return _page(200, *self._words(visit))
 
     def _words(self, visit: Visit) -> tuple[str, str]:

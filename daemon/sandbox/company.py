@@ -67,7 +67,7 @@ class Parcel:
     carrier: str
     tracking: str
     link: str = ""
-    pieces: int | None = None
+    parts_of: int | None = None
 
 
 @frozen(kw_only=True)

@@ -100,7 +100,7 @@ def is_of(held: Mapping[str, Any], order: ExternalId) -> bool:
     return text_of((held.get("purchase_identifiers") or {}).get("platform")) in {"", order}
 
 
-def let_go(held: Mapping[str, Any]) -> Body:
+def detached(held: Mapping[str, Any]) -> Body:
     """Return a purchase that an order has left: cancelled, and no longer known by the order's number. Pure."""
     ids = held.get("purchase_identifiers") or {}
     kept = {name: value for name, value in ids.items() if name not in {"platform", "visible"}}

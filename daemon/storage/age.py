@@ -16,8 +16,8 @@ due with age, it is due (`age`). Where something counts while it is new, or is g
     issues.opened_at, and others    shown only
 
 A clock that is a year ahead makes everything due and the brake's hour over, and ends pending connections; it gives a
-clean-up another quarter of an hour. One that is a year behind makes stored times lie ahead. What is timed within the process
-(breaker, rights, refusals, tokens, throttle, the stragglers' hour) uses trio's clock, which does not jump.
+clean-up another quarter of an hour. One that is a year behind makes stored times lie ahead. What is timed within the
+process (breaker, rights, refusals, tokens, throttle, the stragglers' hour) uses trio's clock, which does not jump.
 """
 
 from math import inf

@@ -38,14 +38,14 @@ def back_up(source: Path, target: Path) -> int:
         return partial.stat().st_size
 
 
-def receive(pieces: Iterable[bytes], target: Path) -> int:
+def receive(chunks: Iterable[bytes], target: Path) -> int:
     """Write a backup that a daemon hands out to `target`, where nothing is yet, and return its size in bytes.
 
     Raises ConfigError when the path cannot be used, and StorageTrouble when what arrived is not whole.
     """
     with placed(target) as partial:
         with partial.open("wb") as file:
-            file.writelines(pieces)
+            file.writelines(chunks)
         try:
             with contextlib.closing(sqlite3.connect(partial)) as there:
                 check(there)

@@ -2,8 +2,8 @@
 
 aiosqlite lives on an asyncio loop in a thread of its own; trio hands over *whole transactions*, never statements,
 and waits shielded, so a cancelled caller can neither tear a transaction apart nor leave the file locked. With
-`WorkerConnection` the whole transaction runs in the thread that aiosqlite has for its connection: trio hands it over and
-hears back without the loop, which only opens and closes connections.
+`WorkerConnection` the whole transaction runs in the thread that aiosqlite has for its connection: trio hands it over
+and hears back without the loop, which only opens and closes connections.
 
 An operation is an ordinary set-wise function `fn(conn, calls) -> results`, one result per call. One writer commits
 whatever has queued up: neighbours of the same function become one call of it. When a commit fails, all of it is

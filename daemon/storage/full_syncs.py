@@ -26,9 +26,9 @@ from sqlalchemy.dialects.sqlite import insert
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
-from daemon.storage.freshness import Freshness
 from daemon.storage.outbox import active, tag
 from daemon.storage.tables import full_syncs, ledger, outbox, sync_log
+from daemon.storage.touches import Touches
 
 TRANSITIONS = {
     ("start", None): {"enumerating"},
@@ -96,7 +96,7 @@ class PageRead:
     ids: Sequence[ExternalId]
     cursor: str | None
     now: float
-    freshness: Freshness
+    touches: Touches
 
 
 def start(conn: Connection, calls: Sequence[Start]) -> list[RunId | None]:
@@ -251,7 +251,7 @@ def _take_page(conn: Connection, call: PageRead) -> set[ExternalId] | None:
     conn.execute(
         update(full_syncs).where(c.id == call.run).values(cursor=call.cursor, seen=c.seen + len(set(call.ids)))
     )
-    return fresh - call.freshness.touched
+    return fresh - call.touches.changed_since
 
 
 def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
-from daemon.storage.freshness import Freshness
 from daemon.storage.outbox import Record, active, record
 from daemon.storage.tables import outbox, sweeps
+from daemon.storage.touches import Touches
 
 
 @frozen(kw_only=True)
@@ -20,7 +20,7 @@ class Swept:
     kind: Kind
     ids: Sequence[ExternalId]
     now: float
-    freshness: Freshness
+    touches: Touches
 
 
 @frozen(kw_only=True)
@@ -43,7 +43,7 @@ def _take(conn: Connection, call: Swept) -> set[ExternalId]:
     waiting = {ExternalId(row.external_id) for row in conn.execute(select(c.external_id).where(*mine))}
     changes = [Change(call.kind, external_id) for external_id in call.ids]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.BACKFILL)])
-    return set(call.ids) - waiting - call.freshness.touched
+    return set(call.ids) - waiting - call.touches.changed_since
 
 
 def swept_since(conn: Connection, connection_id: ConnectionId, kind: Kind) -> float | None:

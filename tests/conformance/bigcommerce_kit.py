@@ -141,7 +141,7 @@ class Stand:
             event = tell("updated", int(external_id))
         return self._signed(event, body, age)
 
-    def stranger(self) -> Sent:
+    def unmanaged(self) -> Sent:
         """Tell of a price list."""
         return self._signed(Event("store/priceList/updated", {"type": "priceList", "id": 3}), None, 0)
 

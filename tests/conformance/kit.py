@@ -86,7 +86,7 @@ class Stand(Protocol):
         """Return the webhook of an update, signed `age` seconds ago, over `body` instead of its own if it is given."""
         ...
 
-    def stranger(self) -> Sent:
+    def unmanaged(self) -> Sent:
         """Return a signed webhook about something that we know nothing of."""
         ...
 

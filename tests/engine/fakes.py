@@ -381,6 +381,6 @@ async def open_bench(
         pause=Pause(name),
     )
     bench = Bench(context, shop, site, harness, refused, kind)
-    bench.harness = evolve(harness, freshness=context.kind_states[kind].freshness, kind=kind)
+    bench.harness = evolve(harness, touches=context.kind_states[kind].touches, kind=kind)
     yield bench
     storage.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from daemon.admin.inspection import held_removals
+from daemon.admin.queries import held_removals
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.model import Kind, Lane

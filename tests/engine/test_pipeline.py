@@ -334,9 +334,9 @@ async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_
     bench.site.faults.add("* */price-lists*", answer(400, '{"title": "the plan has no price lists"}'))
     bench.shop.put(product("1", {"11": "A"}))
     kind_state = bench.context.kind_states[Kind.PRODUCTS]
-    kind_state.handoff.put(None, [bench.shop._entity("1")])
+    kind_state.page_cache.put(None, [bench.shop._entity("1")])
     await bench.change("1")
     await bench.once()
-    assert kind_state.handoff._contents == {}
+    assert kind_state.page_cache._contents == {}
     assert bench.context.pause.cause is not None, "the site's trouble is no product's"
     assert (await bench.harness.row("1"))["attempts"] == 0

@@ -42,8 +42,8 @@ def with_length(body: bytes, _size: int) -> tuple[str, bytes]:
 
 
 def with_chunks(body: bytes, size: int) -> tuple[str, bytes]:
-    pieces = [body[start : start + size] for start in range(0, len(body), size)]
-    sent = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    sent = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in chunks)
     return "transfer-encoding: chunked", sent + b"0\r\n\r\n"
 
 
@@ -53,7 +53,7 @@ def cut(data: bytes, seed: int) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
 
 
-async def converse(pieces: list[bytes]) -> bytes:
+async def converse(chunks: list[bytes]) -> bytes:
     """Send the pieces, half-close, and return everything that was answered, without dates."""
     routes = Routes.of([Route("POST", "/echo", echo)], Metrics())
     server = Server(routes.answer, routes.refuse, LIMITS)
@@ -62,7 +62,7 @@ async def converse(pieces: list[bytes]) -> bytes:
 
     async def send() -> None:
         try:
-            for piece in pieces:
+            for piece in chunks:
                 await ours.send_all(piece)
                 await trio.testing.wait_all_tasks_blocked()
             await ours.send_eof()
@@ -78,16 +78,16 @@ async def converse(pieces: list[bytes]) -> bytes:
     return b"\r\n".join(line for line in answered.split(b"\r\n") if not line.startswith(b"date: "))
 
 
-def talk(pieces: list[bytes]) -> bytes:
-    return trio.run(converse, pieces, clock=MockClock(autojump_threshold=0))
+def exchange(chunks: list[bytes]) -> bytes:
+    return trio.run(converse, chunks, clock=MockClock(autojump_threshold=0))
 
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(requests(), min_size=1, max_size=5), st.integers(0, 2**32))
 def test_the_cuts_between_pieces_change_nothing(sent: list[bytes], seed: int) -> None:
     data = b"".join(sent)
-    whole = talk([data])
-    assert talk(cut(data, seed)) == whole
+    whole = exchange([data])
+    assert exchange(cut(data, seed)) == whole
     assert whole.count(b"HTTP/1.1 200 OK") + whole.count(b"HTTP/1.1 413 ") + whole.count(b"HTTP/1.1 431 ") >= 1
     if b" 413 " not in whole and b" 431 " not in whole:
         assert whole.count(b"HTTP/1.1 200 OK") == len(sent)
@@ -100,7 +100,7 @@ def test_bytes_changed_at_random_neither_crash_nor_hang(sent: list[bytes], data:
     for _ in range(data.draw(st.integers(1, 5))):
         place = data.draw(st.integers(0, len(spoilt) - 1))
         spoilt[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
-    answers = talk(cut(bytes(spoilt), seed))
+    answers = exchange(cut(bytes(spoilt), seed))
     echoed = re.findall(rb"HTTP/1\.1 (\d{3}) ", spoilt)
     for status in set(re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)).difference(echoed):
         assert status in {b"200", b"400", b"404", b"405", b"413", b"417", b"431", b"501", b"505"}
@@ -108,9 +108,9 @@ def test_bytes_changed_at_random_neither_crash_nor_hang(sent: list[bytes], data:
 
 @settings(max_examples=300)
 @given(st.lists(st.binary(max_size=300), max_size=20))
-def test_the_parser_never_raises_and_holds_no_more_than_its_limits(pieces: list[bytes]) -> None:
+def test_the_parser_never_raises_and_holds_no_more_than_its_limits(chunks: list[bytes]) -> None:
     parser = Parser(LIMITS)
-    for piece in pieces:
+    for piece in chunks:
         if parser.fault or (parser.requests and not parser.requests[-1].keep_alive):
             break
         parser.feed(piece)

@@ -235,11 +235,11 @@ def head_of(size: int) -> bytes:
     return start + b"z" * left + b" HTTP/1.1\r\nhost: a\r\n" + fields * many + b"\r\n"
 
 
-@pytest.mark.parametrize("pieces", [1, 7])
-async def test_a_head_may_be_nearly_as_large_as_the_limit_and_no_larger(client: Any, pieces: int) -> None:
+@pytest.mark.parametrize("chunks", [1, 7])
+async def test_a_head_may_be_nearly_as_large_as_the_limit_and_no_larger(client: Any, chunks: int) -> None:
     assert (await client.ask(head_of(15 * 1024))).status == 200
     large = head_of(17 * 1024)
-    step = len(large) // pieces + 1
+    step = len(large) // chunks + 1
     for start in range(0, len(large), step):
         await client.send(large[start : start + step])
     answer = await client.read()

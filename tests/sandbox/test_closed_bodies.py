@@ -72,14 +72,14 @@ class Misspelling:
         return _request(self.method, self.path.format(**NAMES, data_type="products"), self.body)
 
 
-def _places(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def _positions(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if isinstance(content, dict):
         for key, value in content.items():
             yield (*place, key)
-            yield from _places(value, (*place, key))
+            yield from _positions(value, (*place, key))
     elif isinstance(content, list):
         for number, value in enumerate(content):
-            yield from _places(value, (*place, number))
+            yield from _positions(value, (*place, number))
 
 
 def _misspelt(content: Any, place: tuple[Any, ...]) -> Any:
@@ -94,7 +94,7 @@ def _misspelt(content: Any, place: tuple[Any, ...]) -> Any:
 def _misspellings() -> Iterator[Misspelling]:
     for method, path in bodies():
         for example in examples(schema_of(method, path)):
-            for place in _places(example):
+            for place in _positions(example):
                 yield Misspelling(method, path, place, _misspelt(example, place))
 
 

@@ -255,14 +255,14 @@ def test_the_sample_company_has_twelve_purchases_and_one_in_the_notes() -> None:
     assert rich["net"] + rich["tax"] - rich["discount"] == Decimal("5068.35")
 
 
-@pytest.mark.parametrize(("pieces", "paid"), [(0, "39"), (1, "30.75"), (4, "0")])
-def test_what_came_back_is_paid_back(pieces: int, paid: str) -> None:
+@pytest.mark.parametrize(("parts_of", "paid"), [(0, "39"), (1, "30.75"), (4, "0")])
+def test_what_came_back_is_paid_back(parts_of: int, paid: str) -> None:
     """Four mugs at 9 with tax, less 3 for all of them, and 6 for transport."""
     store = ordered()
     order = store.orders.get(101)
     order.payment_status = "captured"
-    if pieces:
-        store.orders.refund(101, next(iter(order.lines)), pieces)
+    if parts_of:
+        store.orders.refund(101, next(iter(order.lines)), parts_of)
     assert expected_orders(store)[CART]["paid"] == Decimal(paid)
 
 

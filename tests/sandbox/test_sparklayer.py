@@ -365,6 +365,6 @@ async def test_price_lists_come_in_pages(harness: Any) -> None:
         everything = (await running.site("GET", "/api/v1/price-lists")).json()
     assert ([found["slug"] for found in second["data"]], second["pagination"]["total_pages"]) == (["c"], 2)
     assert [found["slug"] for found in platform["data"]] == ["c"]
-    places = [answer.json()["errors"][0]["property"] for answer in refused if answer.status_code == 400]
-    assert places == ["page_size", "page", "page", "slug"]
+    positions = [answer.json()["errors"][0]["property"] for answer in refused if answer.status_code == 400]
+    assert positions == ["page_size", "page", "page", "slug"]
     assert [found["source"] for found in everything] == ["integration", "integration", "platform"]

@@ -16,9 +16,9 @@ def store() -> tuple[Store, list[Event]]:
     sizes = [{"sku": "J-S", "options": {"Size": "S"}}, {"sku": "J-M", "options": {"Size": "M"}}]
     assert filled.add_product("Jumper", price=40, variants=sizes) == JUMPER
     filled.add_product("Mug", price=7.5, variants=[{"sku": "MUG"}])
-    heard: list[Event] = []
-    filled.listen(heard.append)
-    return filled, heard
+    received: list[Event] = []
+    filled.listen(received.append)
+    return filled, received
 
 
 CASES: dict[str, tuple[Callable[[Store], Any], list[str]]] = {
@@ -52,19 +52,19 @@ CASES: dict[str, tuple[Callable[[Store], Any], list[str]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_edit_is_announced(case: str) -> None:
-    filled, heard = store()
+    filled, received = store()
     edit, scopes = CASES[case]
     edit(filled)
-    assert [event.scope.removeprefix("store/") for event in heard] == scopes
-    assert {event.scope for event in heard} <= SCOPES
+    assert [event.scope.removeprefix("store/") for event in received] == scopes
+    assert {event.scope for event in received} <= SCOPES
 
 
 def test_a_silent_edit_is_not_announced_but_dated() -> None:
-    filled, heard = store()
+    filled, received = store()
     filled.clock = lambda: 1_800_000_000
     filled.set_title(JUMPER, "Pullover", silent=True)
     product = filled.entry(JUMPER).product
-    assert heard == []
+    assert received == []
     assert (product.name, product.date_modified) == ("Pullover", "2027-01-15T08:00:00+00:00")
 
 
@@ -95,7 +95,7 @@ def test_ids_are_never_used_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "event", "heard"),
+    ("scope", "event", "received"),
     [
         ("store/product/updated", "store/product/updated", True),
         ("store/product/*", "store/product/updated", True),
@@ -104,5 +104,5 @@ def test_ids_are_never_used_again() -> None:
         ("store/sku/*", "store/product/updated", False),
     ],
 )
-def test_a_star_stands_for_the_verbs_beside_it(scope: str, event: str, *, heard: bool) -> None:
-    assert matches(scope, Event(event, {})) is heard
+def test_a_star_stands_for_the_verbs_beside_it(scope: str, event: str, *, received: bool) -> None:
+    assert matches(scope, Event(event, {})) is received

@@ -23,7 +23,7 @@ from daemon.model import (
     Sku,
 )
 from daemon.sparklayer import SparkLayer
-from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged, owned
+from daemon.sparklayer.purchases import cancelled, detached, is_of, merged, owned
 
 CART = CartId("0a1b2c3d-0000-4000-8000-000000000101")
 HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB", company="Jo's Shop")
@@ -182,7 +182,7 @@ def test_what_the_platform_does_not_know_is_left_to_who_does() -> None:
 def test_a_purchase_that_an_order_has_left_is_cancelled_and_no_longer_the_orders() -> None:
     held = merged(ORDER, HELD)
     assert is_of(held, ORDER.external_id)
-    content = let_go(held)
+    content = detached(held)
     assert content["purchase_identifiers"] == {"sparklayer": CART, "accounting": "INV-9"}
     assert {package["type"] for package in content["packages"]} == {"cancelled"}
     assert is_of(content, ExternalId("another"))

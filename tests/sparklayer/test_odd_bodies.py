@@ -29,7 +29,7 @@ from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite, is_agent
 from daemon.sparklayer.customers import merged as merged_customer
-from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
+from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
 
 pytestmark = pytest.mark.holds("C6")
 
@@ -101,7 +101,7 @@ ODD: list[Any] = [None, 7, "x", True, 1.5, [], {}, [None], [7], ["x"], [[]], {"x
 
 def _use_purchase(held: dict[str, Any]) -> list[dict[str, Any]]:
     is_of(held, ORDER.external_id)
-    return [merged(ORDER, held), cancelled(held), let_go(held)]
+    return [merged(ORDER, held), cancelled(held), detached(held)]
 
 
 def _use_customer(held: dict[str, Any]) -> list[dict[str, Any]]:

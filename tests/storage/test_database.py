@@ -135,12 +135,12 @@ async def test_a_page_is_judged_rightly_even_when_its_transaction_is_tried_twice
 
     harness = await StorageHarness.build(database)
     run = await harness.started()
-    harness.freshness.open()
+    harness.touches.open()
     await harness.record("1")
     [claim] = await harness.claim()
     assert claim.external_id == "1"
     await harness.work(lane=Lane.LIVE)
-    page = PageRead(run=run, ids=[id_("1"), id_("2")], cursor=None, now=0.0, freshness=harness.freshness)
+    page = PageRead(run=run, ids=[id_("1"), id_("2")], cursor=None, now=0.0, touches=harness.touches)
     results = await together(database, (full_syncs.take_page, page), (broken, "x"))
     assert results[0] == {"2"}, "1 was settled while the page was on its way"
 

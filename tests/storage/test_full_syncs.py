@@ -139,11 +139,11 @@ async def test_a_page_and_its_cursor_come_in_together(harness: StorageHarness) -
 async def test_a_page_is_not_believed_of_what_was_settled_while_it_was_on_its_way(harness: StorageHarness) -> None:
     run = await harness.started()
     await harness.record("1", "2")
-    harness.freshness.open()
+    harness.touches.open()
     await harness.work()
     assert await harness.page(run, "1", "2", "3") == {"3"}
-    harness.freshness.close()
-    harness.freshness.open()
+    harness.touches.close()
+    harness.touches.open()
     assert await harness.page(run, "4") == {"4"}
 
 
@@ -156,11 +156,11 @@ async def test_a_page_is_not_believed_of_what_waits(harness: StorageHarness) -> 
 async def test_freshness_forgets_between_pages(harness: StorageHarness) -> None:
     await harness.record("1")
     await harness.work()
-    assert harness.freshness.touched == frozenset(), "no page is on its way"
-    harness.freshness.open()
-    harness.freshness.touch([id_("1")])
-    harness.freshness.open()
-    assert harness.freshness.touched == frozenset()
+    assert harness.touches.changed_since == frozenset(), "no page is on its way"
+    harness.touches.open()
+    harness.touches.touch([id_("1")])
+    harness.touches.open()
+    assert harness.touches.changed_since == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Kind, Lane, Order
 from daemon.outcome import Outcome
 from daemon.sparklayer.packages import Body
-from daemon.sparklayer.purchases import cancelled, is_of, let_go, merged
+from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
 from daemon.storage import ledger
 from daemon.transport.second_answer import confirmed
 
@@ -125,7 +125,9 @@ class OrderWriter(WithoutVariants):
                     partial(self._context.sparklayer.purchases.read, cart, lane), partial(_is_held_by, job.external_id)
                 )
                 if held is not None and _is_held_by(job.external_id, held):
-                    await self._context.sparklayer.purchases.put(cart, cancelled(held) if gone else let_go(held), lane)
+                    await self._context.sparklayer.purchases.put(
+                        cart, cancelled(held) if gone else detached(held), lane
+                    )
             finally:
                 self._leaving.discard(cart)
         return Outcome(result="removed", released=frozenset(_left(job))) if gone else Outcome(result="written")

@@ -108,7 +108,7 @@ class Server:
             while self._order:
                 since, connection = self._order.pop()
                 if connection.since == since and connection in self._connections and connection.dispensable:
-                    self._dismiss(connection)
+                    self._evict(connection)
                     return True
             self._order = self._ordered()
         return False
@@ -129,10 +129,10 @@ class Server:
             largest = max(others, key=lambda one: one.held, default=connection)
             if largest is connection or largest.held == 0:
                 return largest is not connection
-            self._dismiss(largest)
+            self._evict(largest)
         return True
 
-    def _dismiss(self, connection: Connection) -> None:
+    def _evict(self, connection: Connection) -> None:
         """Have a connection give way; it counts no more from now on."""
         connection.give_way()
         self._forget(connection)

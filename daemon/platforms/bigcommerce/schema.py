@@ -46,7 +46,7 @@ class Pagination(Struct, frozen=True):
     total_pages: int | None = None
 
 
-class Links(Struct, frozen=True):
+class PageLinks(Struct, frozen=True):
     """Where a list goes on."""
 
     next: str | None = None
@@ -58,7 +58,7 @@ class CursorPagination(Struct, frozen=True):
     count: int | None = None
     per_page: int | None = None
     end_cursor: str | None = None
-    links: Links | None = None
+    links: PageLinks | None = None
 
 
 class ListMeta(Struct, frozen=True):

@@ -116,12 +116,12 @@ def _take(store: Store, order: Order, by_sku: dict[str, int]) -> None:
     placed = list(store.orders.get(order_id).lines)
     with store.at(order.settled):
         for parcel in order.parcels:
-            items = None if parcel.pieces is None else {placed[0]: parcel.pieces}
+            items = None if parcel.parts_of is None else {placed[0]: parcel.parts_of}
             store.orders.ship(
                 order_id, items, carrier=parcel.carrier, tracking_number=parcel.tracking, link=parcel.link
             )
-        for line_id, pieces in zip(placed, order.returned, strict=False):
-            store.orders.refund(order_id, line_id, pieces)
+        for line_id, parts_of in zip(placed, order.returned, strict=False):
+            store.orders.refund(order_id, line_id, parts_of)
         if order.cancelled:
             store.orders.cancel(order_id)
         if order.archived:

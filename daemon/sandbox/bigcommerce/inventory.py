@@ -36,14 +36,14 @@ class Inventory:
         """Answer a page of stock levels."""
         query = Parameters(request.query)
         products, variants = query.ids("product_id:in"), query.ids("variant_id:in")
-        places, listed = query.ids("location_id:in"), query.text("sku:in")
+        positions, listed = query.ids("location_id:in"), query.text("sku:in")
         skus = None if listed is None else listed.split(",")
         items = [
             item
             for item in self._items(products)
             if (variants is None or item.variant_id in variants) and (skus is None or item.sku in skus)
         ]
-        return _page(items, query, lambda item: {"identity": item, "locations": self._levels(item, places)})
+        return _page(items, query, lambda item: {"identity": item, "locations": self._levels(item, positions)})
 
     @route("GET", "/v3/inventory/locations")
     def _locations(self, request: Request) -> Response:
@@ -55,12 +55,12 @@ class Inventory:
             if entry is not None and entry.product.inventory_tracking != "none":
                 yield from _identities(entry)
 
-    def _levels(self, item: _Identity, places: list[int] | None) -> list[dict[str, Any]]:
+    def _levels(self, item: _Identity, positions: list[int] | None) -> list[dict[str, Any]]:
         store = self._store
         return [
             _level(place, self._here(item) if place.id == MAIN_LOCATION else _elsewhere(store, item, place))
             for place in store.locations
-            if places is None or place.id in places
+            if positions is None or place.id in positions
         ]
 
     def _here(self, item: _Identity) -> int:

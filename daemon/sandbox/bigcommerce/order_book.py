@@ -149,14 +149,14 @@ class OrderBook:
     ) -> int:
         """Send a parcel and return its id; `items` has the pieces by line id, by default all left for one place."""
         order = self.orders[order_id]
-        wanted = {int(line_id): pieces for line_id, pieces in (items or {}).items()} or _left(order)
-        parcel = tuple((order.lines[line_id], pieces) for line_id, pieces in wanted.items())
+        wanted = {int(line_id): parts_of for line_id, parts_of in (items or {}).items()} or _left(order)
+        parcel = tuple((order.lines[line_id], parts_of) for line_id, parts_of in wanted.items())
         if not items:
             parcel = tuple(one for one in parcel if one[0].consignment_id == parcel[0][0].consignment_id)
-        if not parcel or any(pieces > line.quantity - line.quantity_shipped for line, pieces in parcel):
+        if not parcel or any(parts_of > line.quantity - line.quantity_shipped for line, parts_of in parcel):
             raise ValueError("there are not so many pieces left to ship")
-        for line, pieces in parcel:
-            line.quantity_shipped += pieces
+        for line, parts_of in parcel:
+            line.quantity_shipped += parts_of
         shipment = Shipment(
             id=next(self._ids["shipment"]),
             address_id=parcel[0][0].consignment_id,
@@ -286,4 +286,4 @@ class OrderBook:
 def _left(order: Order) -> dict[int, int]:
     """Return the pieces of an order that no parcel has had, by line id."""
     left = {line.id: line.quantity - line.quantity_shipped for line in order.to_ship()}
-    return {line_id: pieces for line_id, pieces in left.items() if pieces}
+    return {line_id: parts_of for line_id, parts_of in left.items() if parts_of}

@@ -112,8 +112,8 @@ def shipment(shown: Shipment, order_id: int, customer_id: int) -> dict[str, Any]
         "shipping_method": FLAT_RATE,
         "comments": "",
         "items": [
-            {"order_product_id": line.id, "product_id": line.product_id, "quantity": pieces}
-            for line, pieces in shown.items
+            {"order_product_id": line.id, "product_id": line.product_id, "quantity": parts_of}
+            for line, parts_of in shown.items
         ],
     }
 

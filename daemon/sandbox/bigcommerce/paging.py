@@ -76,10 +76,10 @@ def _behind(rows: Sequence[T], cursor: Place, place: Callable[[T], Place], *, de
     return bisect_right(rows, cursor, key=place)
 
 
-def _cursors(places: Sequence[Place], limit: int, *, more: bool) -> dict[str, Any]:
-    meta: dict[str, Any] = {"count": len(places), "per_page": limit, "links": {}}
-    if places:
-        meta |= {"start_cursor": _written(places[0]), "end_cursor": _written(places[-1])}
+def _cursors(positions: Sequence[Place], limit: int, *, more: bool) -> dict[str, Any]:
+    meta: dict[str, Any] = {"count": len(positions), "per_page": limit, "links": {}}
+    if positions:
+        meta |= {"start_cursor": _written(positions[0]), "end_cursor": _written(positions[-1])}
     if more:
         meta["links"] = {"next": f"?limit={limit}&after={meta['end_cursor']}"}
     return meta

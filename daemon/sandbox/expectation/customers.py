@@ -144,8 +144,8 @@ def _held(customer: Mapping[str, Any], currency: str) -> Picture:
         "discount_percentage": _decimal(customer.get("discount_percentage")),
         "payment_on_account": _credit(customer.get("payment_on_account"), currency),
     }
-    places = {key: _filled({name: fields.get(name) for name in _TEXTS}) for key, fields in addresses.items()}
-    return _filled(fields) | {"addresses": places}
+    positions = {key: _filled({name: fields.get(name) for name in _TEXTS}) for key, fields in addresses.items()}
+    return _filled(fields) | {"addresses": positions}
 
 
 def _credit(account: Any, currency: str) -> Picture | None:

@@ -98,10 +98,10 @@ def _cart(store: Store, order: Order, *, in_notes: bool) -> str | None:
 
 def _expected(order: Order) -> Picture:
     """Return what its purchase says: what became of which pieces, where they go, and what all of it costs."""
-    fates, places = _Counts(), _Counts()
+    fates, positions = _Counts(), _Counts()
     cities = {part.id: _city(part.address) if part.kind == "shipping" else "" for part in order.consignments}
     for line in order.lines.values():
-        places.add(cities[line.consignment_id], line.sku, line.quantity)
+        positions.add(cities[line.consignment_id], line.sku, line.quantity)
         for fate, quantity in _fates(order, line).items():
             fates.add(fate, line.sku, quantity)
     picture = {"type": "order", "platform": str(order.id), "pieces": fates.picture}
@@ -109,7 +109,7 @@ def _expected(order: Order) -> Picture:
         return picture
     parcels = {(one.carrier or FLAT_RATE, one.tracking_number, one.link) for one in order.shipments}
     return picture | {
-        "places": places.picture,
+        "places": positions.picture,
         "parcels": _sorted(parcels) if "shipped" in fates.picture else [],
         "placed": datetime.fromtimestamp(order.created, UTC),
         "currency": order.currency,
@@ -149,7 +149,7 @@ def _city(address: OrderAddress) -> str:
 
 
 def _held(body: Mapping[str, Any]) -> Picture:
-    fates, places = _Counts(), _Counts()
+    fates, positions = _Counts(), _Counts()
     packages = body.get("packages", [])
     totals = dict.fromkeys(("total_net", "total_tax", "total_gross", "discount_net"), Decimal(0))
     currencies = {body.get("currency_code")}
@@ -158,7 +158,7 @@ def _held(body: Mapping[str, Any]) -> Picture:
         for line in package.get("line_items", []):
             sku = line.get("identifiers", {}).get(SKU) or ""
             fates.add(fate, sku, line["quantity"])
-            places.add((package.get("shipping_address") or {}).get("city") or "", sku, line["quantity"])
+            positions.add((package.get("shipping_address") or {}).get("city") or "", sku, line["quantity"])
         for priced in (*package.get("line_items", ()), package.get("shipping_method") or {}):
             for name, money in priced.get("line_total", {}).items():
                 totals[name] += Decimal(money["number"])
@@ -169,7 +169,7 @@ def _held(body: Mapping[str, Any]) -> Picture:
         "type": body.get("type"),
         "platform": body.get("purchase_identifiers", {}).get("platform"),
         "pieces": fates.picture,
-        "places": places.picture,
+        "places": positions.picture,
         "parcels": _sorted({tuple(one.get(name) or "" for name in PARCEL) for one in shipments})
         if "shipped" in fates.picture
         else [],

@@ -29,13 +29,13 @@ def cart_id(order_id: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"cart of order {order_id}"))
 
 
-def _pieces(*wanted: tuple[str, int]) -> Lines:
+def _parts(*wanted: tuple[str, int]) -> Lines:
     return [{"sku": sku, "quantity": quantity} for sku, quantity in wanted]
 
 
 _TAXED = {"tax_rate": "0.2", "shipping": "12.50"}
 _SHIPPED = {"parcels": [Parcel(carrier="ups", tracking="1Z", link="https://track.example/1Z")]}
-_PARTLY = {"parcels": [Parcel(carrier="dhl", tracking="JD", pieces=2)]}
+_PARTLY = {"parcels": [Parcel(carrier="dhl", tracking="JD", parts_of=2)]}
 _TWO_PARCELS = {"parcels": [*_PARTLY["parcels"], *_SHIPPED["parcels"]]}
 _CANCELLED = {"cancelled": True}
 _EACH = [("HL-U509-R", 1), ("LJ-0192-S", 1), ("LJ-0192-M", 1)]
@@ -46,19 +46,19 @@ _ENGRAVED = [
 ]
 
 SCRIPT: Sequence[tuple[Lines, dict[str, Any]]] = (
-    (_pieces(("HL-U509-R", 6), ("LJ-0192-S", 3)), {}),
-    (_pieces(("HL-U509-R", 12), ("SO-R809-M", 20)), _SHIPPED | _TAXED),
-    (_pieces(("LJ-0192-M", 5), ("LJ-0192-L", 5)), _PARTLY),
-    (_pieces(("LJ-0192-S", 4), ("LJ-0192-M", 4)), _TWO_PARCELS | _TAXED),
-    (_pieces(("FR-R92R-62", 2), ("HL-U509-R", 6)), _SHIPPED | _TAXED | {"returned": [1]}),
-    (_pieces(("FR-R92R-62", 1)), _CANCELLED),
-    (_pieces(*_EACH * (MANY_LINES // 3)), _TAXED),
+    (_parts(("HL-U509-R", 6), ("LJ-0192-S", 3)), {}),
+    (_parts(("HL-U509-R", 12), ("SO-R809-M", 20)), _SHIPPED | _TAXED),
+    (_parts(("LJ-0192-M", 5), ("LJ-0192-L", 5)), _PARTLY),
+    (_parts(("LJ-0192-S", 4), ("LJ-0192-M", 4)), _TWO_PARCELS | _TAXED),
+    (_parts(("FR-R92R-62", 2), ("HL-U509-R", 6)), _SHIPPED | _TAXED | {"returned": [1]}),
+    (_parts(("FR-R92R-62", 1)), _CANCELLED),
+    (_parts(*_EACH * (MANY_LINES // 3)), _TAXED),
     (_ENGRAVED, _TAXED),
     ([{"sku": "FR-R92R-62", "quantity": 3, "discount": "100.05"}], _TAXED),
-    (_pieces(("LJ-0192-X", 7)), {"tax_rate": "0.0825", "shipping": "4.99"}),
-    (_pieces(("LJ-0192-S", 2), ("LJ-0192-X", 1)), _SHIPPED | {"returned": [2, 1]}),
-    (_pieces(("HL-U509-R", 1)), {"unpaid": True}),
-    (_pieces(("HL-U509-R", 8)), _SHIPPED | {"notes": f"{NOTE}{cart_id(IN_NOTES)}"}),
+    (_parts(("LJ-0192-X", 7)), {"tax_rate": "0.0825", "shipping": "4.99"}),
+    (_parts(("LJ-0192-S", 2), ("LJ-0192-X", 1)), _SHIPPED | {"returned": [2, 1]}),
+    (_parts(("HL-U509-R", 1)), {"unpaid": True}),
+    (_parts(("HL-U509-R", 8)), _SHIPPED | {"notes": f"{NOTE}{cart_id(IN_NOTES)}"}),
 )
 """What trade customers 1, 2, 3, ... ordered, and what became of it; all but the last from a cart."""
 
@@ -75,7 +75,7 @@ def trade_orders(company: Company) -> Iterator[Order]:
     skus = [variant.sku for product in company.products for variant in product.variants if variant.sku]
     for number in range(1, COUNT + 1):
         wanted = ((skus[number * 7 % len(skus)], 1 + number % 3), (skus[number * 11 % len(skus)], 1))
-        plain = (_pieces(*wanted), _FATES.get(number, {}))
+        plain = (_parts(*wanted), _FATES.get(number, {}))
         lines, more = SCRIPT[number - 1] if number <= len(SCRIPT) else plain
         placed = company.opened + number * _DAY
         yield Order(

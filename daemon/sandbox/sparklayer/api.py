@@ -177,7 +177,7 @@ class SparkLayer(StandIn):
 
 def _state(options: SparkLayerOptions) -> State:
     lists = PriceLists()
-    places = [
+    positions = [
         location(f"sl_{number}", name, external_id)
         for number, (external_id, name) in enumerate(options.locations, start=1)
     ]
@@ -187,7 +187,7 @@ def _state(options: SparkLayerOptions) -> State:
             duplicate_status=options.duplicate_status,
             keep_journal=options.journal,
         ),
-        stock=Stock(locations=places),
+        stock=Stock(locations=positions),
         price_lists=lists,
         prices=Prices(lists=lists, first_line=options.first_line),
         settings=Settings(options.currency, options.settings_writable, options.settings_refusal),

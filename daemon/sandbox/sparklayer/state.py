@@ -59,11 +59,11 @@ class State:
          "customers": {external id: fields, with addresses by their external ids}}
         A location is named by its external id where it has one.
         """
-        places = {place.id: place.external_id or place.id for place in self.stock.locations}
+        positions = {place.id: place.external_id or place.id for place in self.stock.locations}
         return {
             "products": products.comparable(self.products.products),
             "stock": {
-                sku: {str(places[place]): level.stock_level for place, level in levels.items()}
+                sku: {str(positions[place]): level.stock_level for place, level in levels.items()}
                 for sku, levels in self.stock.levels.items()
             },
             "prices": {
@@ -72,7 +72,7 @@ class State:
                 if prices
             },
             "stock_terms": {
-                sku: {str(places[place]): terms for place, level in levels.items() if (terms := _terms(level))}
+                sku: {str(positions[place]): terms for place, level in levels.items() if (terms := _terms(level))}
                 for sku, levels in self.stock.levels.items()
                 if any(_terms(level) for level in levels.values())
             },

@@ -66,9 +66,9 @@ class Stock:
     def _fetch(self, request: Request) -> Response:
         """Answer the levels of the SKUs asked for, at the locations asked for."""
         query = decode(request, "getBatchStock")
-        places = self._asked_for(query.filter or {})
+        wanted = self._asked_for(query.filter or {})
         found = {
-            sku: [level for place, level in self.levels.get(sku, {}).items() if place in places] for sku in query.skus
+            sku: [level for place, level in self.levels.get(sku, {}).items() if place in wanted] for sku in query.skus
         }
         return json([{"sku": sku, "stock_levels": levels} for sku, levels in found.items() if levels])
 

@@ -151,7 +151,7 @@ def _replaced(value: Any, chance: random.Random) -> Any:
 @promise
 async def what_we_know_nothing_of_is_accepted(harness: ReaderHarness) -> None:
     """It changes nothing and is counted as unknown: refused, it would be sent for days."""
-    told, reader = harness.stand.stranger(), harness.reader()
+    told, reader = harness.stand.unmanaged(), harness.reader()
     assert reader.verify(told.headers, told.body)
     delivery = reader.read(told.headers, told.body)
     assert (delivery.changes, delivery.known) == ((), False)

@@ -87,7 +87,7 @@ STRANGERS = [
 
 
 async def test_hooks_of_others_are_never_touched(store: Any, shop: BigCommerce) -> None:
-    store.hooks.update({stranger["id"]: stranger for stranger in STRANGERS})
+    store.hooks.update({unmanaged["id"]: unmanaged for unmanaged in STRANGERS})
     await shop.ensure_webhooks(HERE)
     await shop.remove_webhooks(HERE)
     assert list(store.hooks.values()) == STRANGERS
@@ -111,7 +111,7 @@ async def test_nothing_of_ours_is_left_at_an_earlier_address(
 ) -> None:
     """Neither what is registered still nor what an earlier version registered; others' stay."""
     store.hooks[1] = hook(1, scope, earlier, carries)
-    store.hooks.update({stranger["id"]: stranger for stranger in STRANGERS})
+    store.hooks.update({unmanaged["id"]: unmanaged for unmanaged in STRANGERS})
     await shop.ensure_webhooks(HERE)
     assert [one for one in store.hooks.values() if one["destination"] != HERE] == STRANGERS
     assert leads_here(store) == EACH_ONCE

@@ -156,7 +156,7 @@ def whole(consignments: Any, *lines: dict[str, Any]) -> list[tuple[str | None, l
     read = schema.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": consignments})))
     assert isinstance(read, schema.Order), read
     assert not read.parts.is_whole
-    dealt = read.parts.holding(msgspec.convert(lines, list[schema.Line], strict=False))
+    dealt = read.parts.holding(msgspec.convert(lines, list[schema.OrderLine], strict=False))
     assert dealt.is_whole
     return [(part.city, [one.id for one in part.lines]) for part in dealt.all]
 

@@ -1,7 +1,8 @@
 """The moments between two stations of the line at which a daemon under test dies, by name.
 
 Every station ends in a transaction, and every transaction passes `WorkerConnection.transact`: so a moment is an
-operation of the storage, and whether it is about to run, has run without being committed, or is committed and nobody has been told.
+operation of the storage, and whether it is about to run, has run without being committed, or is committed and
+nobody has been told.
 Two more lie at the calls to both sides' APIs. `arm` wraps the daemon's function at that place so that the process
 kills itself there; nothing of it stands in the daemon, and a daemon that is not armed knows nothing of it.
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from tests.prove.power.loss import Verdict, lose_power
+from tests.prove.power.loss import Finding, lose_power
 from tests.prove.power.recording import record
 from tests.prove.power.supply import lose_power_often, open_supply
 from tests.seed import arguments, say
@@ -27,11 +27,11 @@ def main(images: int, cuts: int, seed: int) -> int:
     chance = random.Random(seed)
     with _folder() as folder:
         trace = trio.run(record, folder, "FULL")
-        verdicts = list(lose_power(trace, chance, folder / "image", images))
-    bad = [verdict for verdict in verdicts if verdict != Verdict()]
-    say(f"{len(trace)} events recorded, {len(verdicts)} disks rebuilt, {len(bad)} damaged or with a loss")
-    for verdict in bad[:10]:
-        say(f"  {verdict}")
+        findings = list(lose_power(trace, chance, folder / "image", images))
+    bad = [finding for finding in findings if finding != Finding()]
+    say(f"{len(trace)} events recorded, {len(findings)} disks rebuilt, {len(bad)} damaged or with a loss")
+    for finding in bad[:10]:
+        say(f"  {finding}")
     trio.run(_cut_often, cuts, chance)
     return 1 if bad else 0
 

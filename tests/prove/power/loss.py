@@ -13,18 +13,18 @@ from daemon.storage.database import _prepare
 from daemon.storage.migrate import upgrade
 from daemon.storage.tables import outbox
 from tests.prove.power.disk import Disk
-from tests.prove.power.trace import Acknowledged, Event, Told
+from tests.prove.power.trace import Acknowledged, Delivered, Event
 
 
 @frozen
-class Verdict:
+class Finding:
     """What became of a rebuilt database: `damage` is None when it is whole, `lost` is what was acknowledged in vain."""
 
     damage: str | None = None
     lost: frozenset[str] = frozenset()
 
 
-def lose_power(trace: Sequence[Event], chance: random.Random, folder: Path, images: int) -> Iterator[Verdict]:
+def lose_power(trace: Sequence[Event], chance: random.Random, folder: Path, images: int) -> Iterator[Finding]:
     """Rebuild the disk at random moments, and tell what became of each."""
     disk = Disk()
     acknowledged: dict[str, int] = {}
@@ -33,7 +33,7 @@ def lose_power(trace: Sequence[Event], chance: random.Random, folder: Path, imag
     moments = sorted(chance.choices(range(len(trace)), likely, k=images))
     for number, event in enumerate(trace):
         disk.apply(event)
-        if isinstance(event, Acknowledged | Told):
+        if isinstance(event, Acknowledged | Delivered):
             known = acknowledged if isinstance(event, Acknowledged) else told
             known[event.external_id] = max(known.get(event.external_id, 0), event.version)
         while moments and moments[0] == number:
@@ -42,7 +42,7 @@ def lose_power(trace: Sequence[Event], chance: random.Random, folder: Path, imag
             yield _judged(disk, chance, folder, owed)
 
 
-def _judged(disk: Disk, chance: random.Random, folder: Path, owed: set[str]) -> Verdict:
+def _judged(disk: Disk, chance: random.Random, folder: Path, owed: set[str]) -> Finding:
     """Rebuild a disk, open what is on it as the daemon does, and see whether what is owed waits there."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -56,7 +56,7 @@ def _judged(disk: Disk, chance: random.Random, folder: Path, owed: set[str]) -> 
             mine = select(outbox.c.external_id).where(outbox.c.kind == "products", outbox.c.state == "pending")
             waiting = set(conn.execute(mine).scalars())
     except DatabaseError as error:
-        return Verdict(str(error.orig))
+        return Finding(str(error.orig))
     finally:
         engine.dispose()
-    return Verdict(None if damage == "ok" else damage, frozenset(owed - waiting))
+    return Finding(None if damage == "ok" else damage, frozenset(owed - waiting))

@@ -14,7 +14,7 @@ from daemon.sandbox.message import Request
 from daemon.sandbox.post import Poster
 from tests.e2e.harness import ProcessHarness, open_harness
 from tests.e2e.process import SITE, WEBHOOK_SECRET
-from tests.prove.power.trace import Event, Pen, Told, read_trace
+from tests.prove.power.trace import Delivered, Event, Pen, read_trace
 
 PRODUCTS = 30
 WEBHOOKS = 150
@@ -58,7 +58,7 @@ class Recording:
         product = json.loads(request.body)
         words = str(product.get("title", "")).split()
         if words[:1] == ["Version"]:
-            self.pen.write(Told(product["external_id"], int(words[1])))
+            self.pen.write(Delivered(product["external_id"], int(words[1])))
 
 
 async def record(folder: Path, level: str) -> list[Event]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.power.loss import Verdict, lose_power
+from tests.prove.power.loss import Finding, lose_power
 from tests.prove.power.recording import record
 from tests.prove.power.supply import PowerSupply, lose_power_often, open_supply
 from tests.prove.power.trace import Synced
@@ -29,19 +29,19 @@ MANY_CUTS = 60
 
 async def test_what_was_acknowledged_survives_a_loss_of_power(tmp_path: Path, chance: random.Random) -> None:
     trace = await record(tmp_path, "FULL")
-    verdicts = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
-    assert [verdict for verdict in verdicts if verdict != Verdict()] == []
-    assert len(verdicts) == IMAGES
+    findings = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
+    assert [finding for finding in findings if finding != Finding()] == []
+    assert len(findings) == IMAGES
     forgetful = [event for event in trace if not isinstance(event, Synced)]
-    verdicts = list(lose_power(forgetful, chance, tmp_path / "image", IMAGES // 3))
-    assert [verdict for verdict in verdicts if verdict.damage], "a disk that never syncs does damage, and it is seen"
+    findings = list(lose_power(forgetful, chance, tmp_path / "image", IMAGES // 3))
+    assert [finding for finding in findings if finding.damage], "a disk that never syncs does damage, and it is seen"
 
 
 async def test_with_less_than_full_synchronisation_it_would_not(tmp_path: Path, chance: random.Random) -> None:
     trace = await record(tmp_path, "NORMAL")
-    verdicts = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
-    assert [verdict for verdict in verdicts if verdict.lost]
-    assert [verdict for verdict in verdicts if verdict.damage] == [], "SQLite promises that much"
+    findings = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
+    assert [finding for finding in findings if finding.lost]
+    assert [finding for finding in findings if finding.damage] == [], "SQLite promises that much"
 
 
 async def test_it_goes_on_with_what_a_loss_of_power_left(tmp_path: Path, chance: random.Random) -> None:

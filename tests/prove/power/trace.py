@@ -57,14 +57,14 @@ class Acknowledged(msgspec.Struct, tag=True):
     version: int
 
 
-class Told(msgspec.Struct, tag=True):
+class Delivered(msgspec.Struct, tag=True):
     """SparkLayer has a version of an entity."""
 
     external_id: str
     version: int
 
 
-Event = Opened | Written | Truncated | Removed | Synced | FolderSynced | Acknowledged | Told
+Event = Opened | Written | Truncated | Removed | Synced | FolderSynced | Acknowledged | Delivered
 
 
 class Pen:

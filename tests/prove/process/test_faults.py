@@ -57,7 +57,7 @@ async def _assert_nothing_lost(h: ProcessHarness) -> None:
 
 
 @frozen
-class Trouble:
+class PassingTrouble:
     """A fault, `times` in all at `pattern`."""
 
     side: Side
@@ -69,22 +69,22 @@ class Trouble:
 
 CATALOGUE = "GET */catalog/products"
 TROUBLES = {
-    "SparkLayer: a burst of 503": Trouble("site", "*", answer(503), times=4),
-    "SparkLayer: a proxy's HTML": Trouble("site", "*", html(502), times=4),
-    "SparkLayer: resets": Trouble("site", "*", reset(), times=4),
-    "SparkLayer: resets after the effect": Trouble("site", "P* */*s*", reset(), times=4, after_effect=True),
-    "SparkLayer: bodies cut off": Trouble("site", "*", truncate(), times=4, after_effect=True),
-    "SparkLayer: garbage instead of locations": Trouble("site", "GET */stock-locations", garbage(), times=1),
-    "BigCommerce: a proxy's HTML": Trouble("shop", CATALOGUE, html(502), times=4),
-    "BigCommerce: a proxy's HTML that says 200": Trouble("shop", CATALOGUE, html(200)),
-    "BigCommerce: resets": Trouble("shop", CATALOGUE, reset(), times=4),
-    "BigCommerce: a page cut off": Trouble("shop", CATALOGUE, truncate(), after_effect=True),
-    "BigCommerce: garbage instead of a page": Trouble("shop", CATALOGUE, garbage()),
+    "SparkLayer: a burst of 503": PassingTrouble("site", "*", answer(503), times=4),
+    "SparkLayer: a proxy's HTML": PassingTrouble("site", "*", html(502), times=4),
+    "SparkLayer: resets": PassingTrouble("site", "*", reset(), times=4),
+    "SparkLayer: resets after the effect": PassingTrouble("site", "P* */*s*", reset(), times=4, after_effect=True),
+    "SparkLayer: bodies cut off": PassingTrouble("site", "*", truncate(), times=4, after_effect=True),
+    "SparkLayer: garbage instead of locations": PassingTrouble("site", "GET */stock-locations", garbage(), times=1),
+    "BigCommerce: a proxy's HTML": PassingTrouble("shop", CATALOGUE, html(502), times=4),
+    "BigCommerce: a proxy's HTML that says 200": PassingTrouble("shop", CATALOGUE, html(200)),
+    "BigCommerce: resets": PassingTrouble("shop", CATALOGUE, reset(), times=4),
+    "BigCommerce: a page cut off": PassingTrouble("shop", CATALOGUE, truncate(), after_effect=True),
+    "BigCommerce: garbage instead of a page": PassingTrouble("shop", CATALOGUE, garbage()),
 }
 
 
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
-async def test_a_full_sync_succeeds_after_passing_trouble(harness: OpenHarness, trouble: Trouble) -> None:
+async def test_a_full_sync_succeeds_after_passing_trouble(harness: OpenHarness, trouble: PassingTrouble) -> None:
     async with harness(start=False) as h:
         rule = _faults(h, trouble.side).add(
             trouble.pattern, trouble.act, times=trouble.times, after_effect=trouble.after_effect

@@ -62,7 +62,7 @@ def _run(seeds: Sequence[int], *, trace: bool, digests: bool) -> int:
             print(f"\nagain: make simulate SEED={seed}")
             return 1
         if digests:
-            print(f"seed {seed} is good; its trace is {outcome.digest}")
+            print(f"seed {seed} is good; its trace is {outcome.trace_hash}")
     seconds = time.monotonic() - began
     print(f"{len(seeds)} seeds are good: {lives} lives of the daemon, {calls} calls, {seconds:.0f} s")
     return 0

@@ -26,9 +26,9 @@ from daemon.sparklayer import customers, failures, own_words
 from daemon.sparklayer.token import Token, Tokens
 from daemon.storage import full_syncs, ledger, outbox, removals
 from daemon.storage import settle as settling
-from daemon.storage.freshness import Freshness
 from daemon.storage.tables import full_syncs as runs
 from daemon.storage.tables import outbox as changes
+from daemon.storage.touches import Touches
 from daemon.transport.throttle import scopes
 from daemon.transport.throttle.limiter import Limiter
 from daemon.transport.throttle.window import WindowPolicy
@@ -125,7 +125,7 @@ def _tag_lost_at_a_bump() -> Patch:
 
 def _stale_pages_used() -> Patch:
     """Use a page's content although its entity was settled while the page was on its way."""
-    return mock.patch.object(Freshness, "touched", frozenset[ExternalId]())
+    return mock.patch.object(Touches, "touched", frozenset[ExternalId]())
 
 
 def _full_sync_closed_early() -> Patch:

@@ -48,8 +48,8 @@ class Orders:
             lines = [line for line in order.lines.values() if line.quantity_refunded < line.quantity]
             if lines:
                 line = self.chance.choice(lines)
-                pieces = self.chance.randint(1, line.quantity - line.quantity_refunded)
-                self.store.orders.refund(order.id, line.id, pieces, silent=silent)
+                parts_of = self.chance.randint(1, line.quantity - line.quantity_refunded)
+                self.store.orders.refund(order.id, line.id, parts_of, silent=silent)
 
     def archive_order(self, *, silent: bool) -> None:
         left = [one for one in self.store.orders.orders.values() if not one.is_deleted]

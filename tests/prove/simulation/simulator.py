@@ -33,7 +33,7 @@ class Outcome:
 
     seed: int
     breaches: list[str]
-    digest: str
+    trace_hash: str
     last: list[str]
     log: str
     calls: int
@@ -64,7 +64,7 @@ async def _play(seed: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outc
     return Outcome(
         seed=seed,
         breaches=world.audit.breaches,
-        digest=trace.digest,
+        trace_hash=trace.trace_hash,
         last=list(trace.last),
         log=log.getvalue(),
         calls=world.audit.calls.total(),

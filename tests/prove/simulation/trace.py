@@ -29,6 +29,6 @@ class Trace:
             self.sink(context)
 
     @property
-    def digest(self) -> str:
+    def trace_hash(self) -> str:
         """The hash of all lines so far."""
         return self._hash.hexdigest()[:16]

@@ -34,7 +34,7 @@ def judge(plan: Plan, pushed: PushResult, fingerprints: Fingerprints) -> Outcome
     if failure is not None and not isinstance(failure, Rejected):
         return Outcome(result="retried", failure=failure, row=row(entry))
     words = [str(failure)] if failure is not None else []
-    words += [f"SKU {sku}: {pushed.refused[sku]}" for sku in sorted(_touched(plan)) if sku in pushed.refused]
+    words += [f"SKU {sku}: {pushed.refused[sku]}" for sku in sorted(_skus_of(plan)) if sku in pushed.refused]
     if words:
         taken = plan.claims if isinstance(failure, Duplicate) else frozenset()
         return Outcome(
@@ -54,7 +54,7 @@ def judge(plan: Plan, pushed: PushResult, fingerprints: Fingerprints) -> Outcome
     )
 
 
-def _touched(plan: Plan) -> frozenset[Sku]:
+def _skus_of(plan: Plan) -> frozenset[Sku]:
     return plan.stock | plan.prices | plan.removed_stock | plan.removed_prices
 
 
@@ -63,7 +63,7 @@ def _failure(plan: Plan, pushed: PushResult) -> Exception | None:
     failure = pushed.failures.get(plan.external_id)
     if failure is not None and not isinstance(failure, Rejected):
         return failure
-    undone = next((pushed.undone[sku] for sku in sorted(_touched(plan)) if sku in pushed.undone), None)
+    undone = next((pushed.undone[sku] for sku in sorted(_skus_of(plan)) if sku in pushed.undone), None)
     if isinstance(undone, Missing):
         return Retry(str(undone), reason="price_list_or_location_missing")
     return undone or failure

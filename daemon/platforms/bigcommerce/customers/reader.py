@@ -168,7 +168,7 @@ class CustomerReader:
 
     async def _page_once(self, query: Mapping[str, str], cursor: str | None) -> tuple[schema.Listing[Raw], str | None]:
         """Read a page, and where the next one begins. Raises Retry when it contradicts itself."""
-        listing = await self._client.get(PATH, schema.RAW_LISTING, lane=Lane.BACKFILL, query=_asking(query))
+        listing = await self._client.get(PATH, schema.RAW_LISTING, lane=Lane.BACKFILL, query=_reading(query))
         total = listing.pagination.total
         if not listing.data and total:
             raise Retry(f"BigCommerce's page is empty, yet {total} customers are said to match", reason="page_empty")
@@ -177,7 +177,7 @@ class CustomerReader:
     async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
         """Read as many of `ids` as the store bears; return how many were asked for, and who was found."""
         asked = ids[: self._size.value]
-        query = _asking({"id:in": listed(asked)})
+        query = _reading({"id:in": listed(asked)})
         try:
             listing = await self._client.get(PATH, schema.RAW_LISTING, lane=lane, query=query)
         except Retry as trouble:
@@ -188,7 +188,7 @@ class CustomerReader:
         return len(asked), await self._entities(wanted, lane)
 
     async def _list(self, query: Mapping[str, str], lane: Lane) -> schema.Listing[Raw]:
-        return await shortly(partial(self._client.get, PATH, schema.RAW_LISTING, lane=lane, query=_asking(query)))
+        return await shortly(partial(self._client.get, PATH, schema.RAW_LISTING, lane=lane, query=_reading(query)))
 
     async def _find_sentinel(self, other_than: int, lane: Lane, *, anew: bool) -> int | None:
         """Return the id of a customer that is there, or was when we looked last; None when the store has none.
@@ -245,21 +245,21 @@ class CustomerReader:
         fault = (addresses and addresses.fault) or (attributes and attributes.fault)
         if fault:
             return fault
-        places, values = _all(one.addresses, addresses), _all(one.attributes, attributes)
+        addresses_of, values = _all(one.addresses, addresses), _all(one.attributes, attributes)
         if (addresses and addresses.is_short_of(one.address_count)) or (
             attributes and attributes.is_short_of(one.attribute_count)
         ):
             return schema.Unreadable(one.id, "a list has rows of nobody who was asked for", reason=schema.OUT_OF_FILTER)
-        return self._doubt(known, one, places, values) or RawCustomer(
+        return self._doubt(known, one, addresses_of, values) or RawCustomer(
             customer=one,
-            addresses=places,
+            addresses=addresses_of,
             attributes=known.named(values),
             is_b2b=one.customer_group_id in known.groups,
             group=self._settings.customer_group_mapping.get(one.customer_group_id),
         )
 
     def _doubt(
-        self, known: _Known, one: Listed, places: Sequence[Address], values: Sequence[Attribute]
+        self, known: _Known, one: Listed, addresses_of: Sequence[Address], values: Sequence[Attribute]
     ) -> schema.Unreadable | None:
         """Return what stands for a customer of a group that is not listed, or of which less is than is counted.
 
@@ -272,7 +272,7 @@ class CustomerReader:
         if one.customer_group_id not in known.groups:
             return None
         counts = {
-            "addresses": (_count(one.addresses, one.address_count), len(places)),
+            "addresses": (_count(one.addresses, one.address_count), len(addresses_of)),
             "attributes": (_count(one.attributes, one.attribute_count), len(values)),
             "attributes' names": (len(values), sum(value.attribute_id in known.names for value in values)),
         }
@@ -329,7 +329,7 @@ def _of_b2b(odd: schema.Odd, known: _Known) -> schema.Odd:
     return evolve(odd, fields=()) if retail and "customer_group_id" not in odd.fields else odd
 
 
-def _asking(query: Mapping[str, str]) -> dict[str, str]:
+def _reading(query: Mapping[str, str]) -> dict[str, str]:
     return {**_INCLUDE, **query, "limit": str(LIMIT)}
 
 

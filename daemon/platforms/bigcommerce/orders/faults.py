@@ -33,7 +33,7 @@ def problems_of(order: schema.Order) -> list[Issue]:
     return [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=name) for name in names]
 
 
-def _of(line: schema.Line) -> Iterator[str]:
+def _of(line: schema.OrderLine) -> Iterator[str]:
     if not 0 <= line.quantity <= LARGEST_ID:
         yield "quantity"
     yield from (name for name in LINE_AMOUNTS if _is_bad(getattr(line, name)))

@@ -26,9 +26,9 @@ class _Cost:
     gross: Decimal
     discount: Decimal
 
-    def share(self, pieces: int, of: int) -> "_Cost":
+    def share(self, allocation: int, of: int) -> "_Cost":
         """Return the part of so many pieces."""
-        parts = (amount * pieces / of for amount in (self.net, self.gross, self.discount))
+        parts = (amount * allocation / of for amount in (self.net, self.gross, self.discount))
         return _Cost(*(part.quantize(MILLS, ROUND_HALF_EVEN) for part in parts))
 
     def __sub__(self, other: "_Cost") -> "_Cost":
@@ -38,7 +38,7 @@ class _Cost:
 class LineAllocation:
     """The pieces of lines that no package has had yet."""
 
-    def __init__(self, lines: Iterable[schema.Line]) -> None:
+    def __init__(self, lines: Iterable[schema.OrderLine]) -> None:
         self._lines = {line.id: line for line in lines}
         self._whole = {line.id: _cost(line) for line in self._lines.values()}
         self._left = {line.id: (line.quantity, self._whole[line.id]) for line in self._lines.values()}
@@ -46,17 +46,17 @@ class LineAllocation:
     def take(self, line_id: int, wanted: int) -> OrderLine | None:
         """Deal out at most `wanted` pieces of a line; None when there are none."""
         left, rest = self._left.get(line_id, (0, None))
-        pieces = min(wanted, left)
-        if pieces <= 0 or rest is None:
+        allocation = min(wanted, left)
+        if allocation <= 0 or rest is None:
             return None
         raw = self._lines[line_id]
-        cost = rest if pieces == left else self._whole[line_id].share(pieces, raw.quantity)
-        self._left[line_id] = (left - pieces, rest - cost)
+        cost = rest if allocation == left else self._whole[line_id].share(allocation, raw.quantity)
+        self._left[line_id] = (left - allocation, rest - cost)
         return OrderLine(
             external_id=str(raw.id),
             name=raw.name or "",
             sku=Sku(raw.sku.strip()) if raw.sku and raw.sku.strip() else None,
-            quantity=pieces,
+            quantity=allocation,
             net=cost.net,
             tax=cost.gross - cost.net,
             discount=cost.discount,
@@ -68,7 +68,7 @@ class LineAllocation:
         )
 
 
-def _cost(line: schema.Line) -> _Cost:
+def _cost(line: schema.OrderLine) -> _Cost:
     net = (line.price_ex_tax or NOTHING) * line.quantity if line.total_ex_tax is None else line.total_ex_tax
     gross = (line.price_inc_tax or NOTHING) * line.quantity if line.total_inc_tax is None else line.total_inc_tax
     return _Cost(net, gross, sum((one.amount or NOTHING for one in line.applied_discounts or ()), NOTHING))

@@ -133,22 +133,22 @@ def _cart(text: str, issues: list[Issue]) -> CartId | None:
         return None
 
 
-def _packages(told: RawOrder, lines: Sequence[schema.Line]) -> Iterator[Package]:
-    raw, pieces = told.order, LineAllocation(lines)
+def _packages(told: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Package]:
+    raw, allocation = told.order, LineAllocation(lines)
     parts = {line.id: part for part in raw.parts.all for line in part.lines}
 
-    def dealt(kind: PackageType, wanted: Callable[[schema.Line], int]) -> list[Package]:
+    def dealt(kind: PackageType, wanted: Callable[[schema.OrderLine], int]) -> list[Package]:
         """Return a package of each place that pieces go to."""
         places: dict[Address | None, list[OrderLine]] = {}
         for line in lines:
-            if (taken := pieces.take(line.id, wanted(line))) is not None:
+            if (taken := allocation.take(line.id, wanted(line))) is not None:
                 places.setdefault(_address(parts[line.id]), []).append(taken)
         return [Package(type=kind, lines=tuple(taken), address=address) for address, taken in places.items()]
 
     # What came back was shipped before, if all was: it is dealt out first, lest it be counted as shipped as well.
     returned = dealt(PackageType.RETURNED, lambda line: line.quantity_refunded or 0)
     for shipment in told.shipments:
-        sent = tuple(filter(None, [pieces.take(item.order_product_id, item.quantity) for item in shipment.items]))
+        sent = tuple(filter(None, [allocation.take(item.order_product_id, item.quantity) for item in shipment.items]))
         if sent:
             kind = PackageType.COMPLETE if raw.status_id == COMPLETED else PackageType.SHIPPED
             where = _address(parts[int(sent[0].external_id)])

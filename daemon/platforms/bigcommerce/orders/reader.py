@@ -31,7 +31,7 @@ from daemon.platforms.bigcommerce.orders.mapping import RawOrder
 from daemon.platforms.bigcommerce.orders.schema import (
     LINES,
     SHIPMENTS,
-    Line,
+    OrderLine,
     Shipment,
     ShippedItem,
     read_notes,
@@ -49,7 +49,7 @@ CART = "cart_id"
 LIMIT = 250
 _INCLUDE = {"include": "consignments.line_items", "consignment_structure": "object"}
 
-B = TypeVar("B", Line, Shipment)
+B = TypeVar("B", OrderLine, Shipment)
 
 
 async def _path_of(order: int) -> str:
@@ -219,16 +219,16 @@ class OrderReader:
             lines = await self._rows(order, "products", LINES, lane)
             if not isinstance(lines, list):
                 return lines
-            if _pieces(lines) >= _pieces(_lines(order)):
+            if _allocation(lines) >= _allocation(_lines(order)):
                 order = structs.replace(order, consignments=order.parts.holding(lines))
-            doubt = self._short_answers.about(order.id, "items", order.items_total, _pieces(_lines(order)))
+            doubt = self._short_answers.about(order.id, "items", order.items_total, _allocation(_lines(order)))
         shipments: list[Shipment] = []
         if order.items_shipped:
             shown = await self._rows(order, "shipments", SHIPMENTS, lane)
             if not isinstance(shown, list):
                 return shown
             shipments = shown
-            sent = _pieces(item for shipment in shipments for item in shipment.items)
+            sent = _allocation(item for shipment in shipments for item in shipment.items)
             doubt = self._short_answers.about(order.id, "shipped items", order.items_shipped, sent) or doubt
         return doubt or RawOrder(order, cart, shipments)
 
@@ -243,11 +243,11 @@ class OrderReader:
         return rows.fault(order.id, order) or rows.found
 
 
-def _lines(order: Listed) -> list[Line]:
+def _lines(order: Listed) -> list[OrderLine]:
     return [line for part in order.parts.all for line in part.lines]
 
 
-def _pieces(rows: Iterable[Line | ShippedItem]) -> int:
+def _allocation(rows: Iterable[OrderLine | ShippedItem]) -> int:
     return sum(row.quantity for row in rows)
 
 

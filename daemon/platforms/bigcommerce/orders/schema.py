@@ -27,7 +27,7 @@ class Discount(Struct, frozen=True):
     amount: Amount = None
 
 
-class Line(Struct, frozen=True):
+class OrderLine(Struct, frozen=True):
     """A line of an order; a custom item has no variant and no SKU. Prices are for one piece, totals for all.
 
     Totals stand in the API reference of v2 orders, where the contract names prices only.
@@ -69,12 +69,12 @@ class Consignment(Address, frozen=True):
     """A part of an order that goes to one place. With a `warning` it does not list all its lines, nor without them."""
 
     id: int | None = None
-    line_items: list[Line] | None = None
+    line_items: list[OrderLine] | None = None
     shipping_method: str | None = None
     warning: object = msgspec.field(name="__warning__", default=None)
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[OrderLine]:
         """The lines that it lists."""
         return self.line_items or []
 
@@ -96,7 +96,7 @@ class Consignments(Struct, frozen=True):
         """Whether all lines are listed."""
         return bool(self.all) and not any(part.warning or part.line_items is None for part in self.all)
 
-    def holding(self, lines: Sequence[Line]) -> "Consignments":
+    def holding(self, lines: Sequence[OrderLine]) -> "Consignments":
         """Return the same parts with `lines` dealt out to them: by their ids, or to the first one."""
         kinds = {name: list(getattr(self, name)) for name in ("shipping", "pickups", "downloads")}
         if not self.all:
@@ -173,7 +173,7 @@ class _Notes(Struct, frozen=True):
     staff_notes: object = None
 
 
-LINES = Shape(Line, strict=False)
+LINES = Shape(OrderLine, strict=False)
 SHIPMENTS = Shape(Shipment)
 
 _NOTES = Decoder(_Notes)

@@ -171,13 +171,13 @@ async def test_a_read_at_another_path_touches_one_customer_at_most_however_often
         lane = Lane.BACKFILL if number == "1" else Lane.LIVE
         await bench.change(number, lane=lane)
         assert await bench.once(lane) > 0
-    touched = [number for number, one in held(bench).items() if "price_lists" not in one]
-    assert touched == ["1"]
+    changed_since = [number for number, one in held(bench).items() if "price_lists" not in one]
+    assert changed_since == ["1"]
     bench.site.faults.clear()
     bench.restart()
     await work_for(bench, 3600)
     assert await bench.harness.rows() == {}
-    assert [number for number, one in held(bench).items() if "price_lists" not in one] == touched
+    assert [number for number, one in held(bench).items() if "price_lists" not in one] == changed_since
 
     bench.site.state.customers.remove("1")
     bench.restart()

@@ -5,7 +5,7 @@
 
 import pytest
 
-from daemon.engine.handoff import Handoff
+from daemon.engine.page_cache import PageCache
 from daemon.engine.writers.products.diff import Plan
 from daemon.engine.writers.products.entry import Entry, read_entry
 from daemon.engine.writers.products.outcome import judge
@@ -134,7 +134,7 @@ def test_a_product_that_lost_a_sku_is_not_whole() -> None:
     ],
 )
 def test_contents_of_pages_are_used_once_and_only_for_their_own_row(claim: Claim, usable: bool) -> None:  # noqa: FBT001
-    handoff, entity = Handoff(), Entity(ONE, "content")
-    handoff.put(RunId(5), [entity])
-    assert (handoff.take(claim) is entity) is usable
-    assert handoff.take(claim) is None
+    page_cache, entity = PageCache(), Entity(ONE, "content")
+    page_cache.put(RunId(5), [entity])
+    assert (page_cache.take(claim) is entity) is usable
+    assert page_cache.take(claim) is None

@@ -16,11 +16,11 @@ RETRY, REJECTED = Retry("later", reason="x"), Rejected("odd", reason="x")
 
 
 @frozen
-class Row:
+class StockLine:
     sku: Sku
 
 
-ROWS = [Row(Sku(sku)) for sku in "ABCDEFGH"]
+ROWS = [StockLine(Sku(sku)) for sku in "ABCDEFGH"]
 
 
 @pytest.mark.parametrize("first_line", [None, 0, 1])
@@ -29,7 +29,7 @@ async def test_a_bad_row_stands_alone_and_the_rest_goes_through(bad: str, first_
     calls: list[str] = []
     done: list[str] = []
 
-    async def send(rows: Sequence[Row]) -> None:
+    async def send(rows: Sequence[StockLine]) -> None:
         calls.append("".join(row.sku for row in rows))
         wrong = [place for place, row in enumerate(rows) if row.sku in bad]
         if wrong:
@@ -49,7 +49,7 @@ async def test_a_bad_row_stands_alone_and_the_rest_goes_through(bad: str, first_
 async def test_a_call_that_fails_for_another_reason_is_not_split(error: Exception) -> None:
     calls = 0
 
-    async def send(_rows: Sequence[Row]) -> None:
+    async def send(_rows: Sequence[StockLine]) -> None:
         nonlocal calls
         calls += 1
         raise error

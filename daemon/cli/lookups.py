@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from daemon.cli.group import KINDS, config_option, load_settings, main, moment, site_named
-from daemon.cli.talk import ask, talking
+from daemon.cli.target import ask, talking
 
 _site = click.argument("site", callback=site_named)
 _perhaps_site = click.argument(

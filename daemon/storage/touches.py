@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from daemon.model import ExternalId
 
 
-class Freshness:
+class Touches:
     """The memory of one (connection, kind). One page request is open at a time."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Freshness:
             self._touched.update(ids)
 
     @property
-    def touched(self) -> frozenset[ExternalId]:
+    def changed_since(self) -> frozenset[ExternalId]:
         """What was settled since `open`. Asking changes nothing, since a transaction may be tried twice."""
         return frozenset(self._touched or ())
 

@@ -138,7 +138,7 @@ def _sides(told: Explanation | None) -> dict[str, Any]:
     return {
         "belongs_to": told and told.belongs_to,
         "store": store,
-        "ledger": told and told.remembered,
+        "ledger": told and told.ledger_content,
         "sure": told is not None and told.row is not None and told.row.fingerprint is not None,
         "would_send": [{"what": step.what, "why": step.why} for step in (told.steps if told else ())],
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.group import config_option, load_settings, main, site_named
-from daemon.cli.talk import talking
+from daemon.cli.target import talking
 from daemon.identifiers import credential_fault, trimmed
 
 

@@ -13,7 +13,7 @@ from daemon.storage.outbox import Claim
 FIRST_REVISION = 1
 
 
-class Handoff:
+class PageCache:
     """Contents waiting to be claimed; each is given out once at most."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.group import Stop, config_option, load_settings, main
-from daemon.cli.talk import talking
+from daemon.cli.target import talking
 from daemon.errors import StorageTrouble
 
 if TYPE_CHECKING:

@@ -30,9 +30,9 @@ from daemon.sandbox.bigcommerce.order_records import (
     Consignment,
     Discount,
     Kind,
-    Line,
     Order,
     OrderAddress,
+    OrderedLine,
     Shipment,
     amount,
 )
@@ -220,7 +220,7 @@ class OrderBook:
         known = custom if name else self._known(sku, variant_id)
         listed = known.pop("price")
         ex_tax, inc_tax = self._taxed(listed if price is None else price, tax_rate)
-        line = Line(
+        line = OrderedLine(
             id=next(self._ids["line"]),
             consignment_id=self._consignment(order, to, city, self._taxed(shipping, tax_rate)).id,
             quantity=quantity,

@@ -80,7 +80,7 @@ class Discount(Record):
     options=(),
     discounts=(),
 )
-class Line(Record):
+class OrderedLine(Record):
     """So many pieces of one thing. A custom item has no product (0) and no variant."""
 
     @property
@@ -162,7 +162,7 @@ class Order(Record):
         wanted = (kind, address)
         return next((one for one in self.consignments if (one.kind, one.address) == wanted), None)
 
-    def to_ship(self) -> list[Line]:
+    def to_ship(self) -> list[OrderedLine]:
         """Return the lines that parcels are made of."""
         shipped = {consignment.id for consignment in self.consignments if consignment.kind == "shipping"}
         return [line for line in self.lines.values() if line.consignment_id in shipped]

@@ -18,8 +18,8 @@ from daemon.sandbox.bigcommerce.order_records import (
     STATUSES,
     Consignment,
     Kind,
-    Line,
     Order,
+    OrderedLine,
     Shipment,
 )
 
@@ -69,7 +69,7 @@ def order(shown: Order, store_currency: str, includes: Collection[str], *, as_ob
     }
 
 
-def line(shown: Line) -> dict[str, Any]:
+def line(shown: OrderedLine) -> dict[str, Any]:
     """Return a line; a custom item has no `variant_id` at all."""
     variant = {} if shown.variant_id is None else {"variant_id": shown.variant_id}
     return {
@@ -145,7 +145,7 @@ def _consignment(shown: Order, part: Consignment, *, lines: bool) -> dict[str, A
     return written
 
 
-def _shipping(part: Consignment, items: list[Line]) -> dict[str, Any]:
+def _shipping(part: Consignment, items: list[OrderedLine]) -> dict[str, Any]:
     return {
         "shipping_method": part.method,
         "cost_ex_tax": part.cost_ex_tax,

@@ -13,7 +13,7 @@ from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.price_lists import PriceLists
-from daemon.sandbox.sparklayer.problems import Line, lines, problem
+from daemon.sandbox.sparklayer.problems import RefusedLine, lines, problem
 
 
 @define(eq=False, kw_only=True)
@@ -82,17 +82,17 @@ class Prices:
         line, _, where = place.removeprefix("[").partition("]")
         if not line.isdecimal():
             return problem(400, words)
-        return lines([Line(int(line) + self.first_line, where.removeprefix("."), words)])
+        return lines([RefusedLine(int(line) + self.first_line, where.removeprefix("."), words)])
 
     def _refuse_repeated(self, pairs: list[tuple[str, str]], entries: list[Mapping[str, Any]]) -> None:
-        refused: list[Line] = []
+        refused: list[RefusedLine] = []
         seen: set[tuple[str, str]] = set()
         for index, (pair, entry) in enumerate(zip(pairs, entries, strict=True)):
             if pair in seen:
-                refused.append(Line(index + self.first_line, "sku", f"SKU {entry['sku']} is given twice"))
+                refused.append(RefusedLine(index + self.first_line, "sku", f"SKU {entry['sku']} is given twice"))
             rows = entry["pricing"]
             if len({(row["quantity"], row.get("unit_of_measure")) for row in rows}) < len(rows):
-                refused.append(Line(index + self.first_line, "pricing", "a quantity is given twice"))
+                refused.append(RefusedLine(index + self.first_line, "pricing", "a quantity is given twice"))
             seen.add(pair)
         if refused:
             raise lines(refused)

@@ -29,7 +29,7 @@ class Detail:
 
 
 @frozen
-class Line:
+class RefusedLine:
     """One refused row of a price write; `line` is its index in the request, counted as the options say."""
 
     line: int
@@ -49,6 +49,6 @@ def invalid(parameter: str, message: str) -> Refused:
     return problem(400, f"{parameter}: {message}", [Detail("invalid", message, parameter)])
 
 
-def lines(refused: Sequence[Line]) -> Refused:
+def lines(refused: Sequence[RefusedLine]) -> Refused:
     """Return the refusal of a price write."""
     return Refused(json([asdict(line) for line in refused], 400))

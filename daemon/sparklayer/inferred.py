@@ -3,7 +3,7 @@
 The public pages could be read only in part (sparklayer.md). What is documented stands where it is used; what is
 deduced stands here, so that the first look at the real API corrects one file. The few deductions that are no value to
 be named here, or that a platform needs, which knows nothing of SparkLayer, are marked "inferred" where they stand; the
-README lists those places, and a test holds it to that.
+`docs/mapping.md` lists those places, and a test holds it to that.
 """
 
 import re

@@ -22,9 +22,9 @@ from daemon.sandbox.bigcommerce.order_records import (
     INCOMPLETE,
     REFUNDED,
     SHIPPED,
-    Line,
     Order,
     OrderAddress,
+    OrderedLine,
     amount,
 )
 from daemon.sandbox.bigcommerce.store import Store
@@ -121,7 +121,7 @@ def _expected(order: Order) -> Picture:
     }
 
 
-def _fates(order: Order, line: Line) -> dict[str, int]:
+def _fates(order: Order, line: OrderedLine) -> dict[str, int]:
     """Say what became of a line's pieces: refunded ones are returned, first of all, shipped or not."""
     if not _stands(order):
         return {"cancelled": line.quantity}

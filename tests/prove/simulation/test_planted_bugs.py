@@ -45,7 +45,7 @@ FOUND = {
     "foreign-404-believed": (1, "not equal"),
     "put-without-carry-over": (5, "an edit in SparkLayer was undone"),
     "balance-written-back": (1, "an edit in SparkLayer was undone"),
-    "removal-without-confirmation": (20, "in the store all the time is gone"),
+    "removal-without-confirmation": (13, "in the store all the time is gone"),
 }
 """By bug: a seed that found it, and words of the breach that it causes."""
 

@@ -36,7 +36,7 @@ class WebhookDelivery:
     twice: float = 0.1
     lost: int = field(default=0)
 
-    async def delivery(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """Bring one webhook; return the daemon's answer. Raises Unanswered."""
         if self.chance.random() < self.losing:
             self.lost += 1

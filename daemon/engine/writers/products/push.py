@@ -63,6 +63,11 @@ class Pusher:
         written = {plan.external_id for plan in plans if plan.rounds != (None, None)}
         pushed.products |= written - pushed.failures.keys()
         ready = [plan for one in plans if (plan := _allowed(one, pushed.failures.get(one.external_id)))]
+        if any(plan.removed_prices for plan in ready):
+            # Once the ledger is lost, a SKU is found by its price only: so that goes last.
+            await self._push_stock(ready, terms, lane, pushed)
+            await self._push_prices(ready, terms, lane, pushed)
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._push_stock, ready, terms, lane, pushed)
             nursery.start_soon(self._push_prices, ready, terms, lane, pushed)
@@ -190,7 +195,12 @@ class Pusher:
             await _in_bulk(rows, put, pushed.stock, pushed)
 
     async def _push_prices(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: PushResult) -> None:
-        removed = [SkuPrice(sku, None) for plan in plans for sku in sorted(plan.removed_prices)]
+        removed = [
+            SkuPrice(sku, None)
+            for plan in plans
+            for sku in sorted(plan.removed_prices)
+            if sku not in pushed.undone or sku not in plan.removed_stock
+        ]
         rows = [
             SkuPrice(sku, plan.product.prices[sku]) for plan in plans if plan.product for sku in sorted(plan.prices)
         ]

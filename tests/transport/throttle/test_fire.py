@@ -86,6 +86,31 @@ async def test_a_limit_that_is_hidden(autojump_clock: MockClock, in_order: None,
     assert fire.longest <= 2.0
 
 
+@pytest.mark.parametrize("share", [0.01, 0.02])
+async def test_a_share_that_is_refused_at_any_pace_beside_a_hidden_limit(
+    autojump_clock: MockClock, in_order: None, share: float
+) -> None:
+    """Little more than that share is refused, and the limit is used."""
+    faults_planned = FaultPlan(quota=PER_WINDOW, by_chance=share)
+    fire = Fire(faults_planned, 1, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
+    await fire.burn()
+    assert fire.refused <= share + 2 * FEW
+    assert fire.use >= 0.85
+
+
+@pytest.mark.parametrize(("share", "least"), [(0.01, 0.5), (0.02, 0.5), (0.05, 0.25)])
+async def test_a_share_that_is_refused_at_any_pace_is_not_taken_for_a_limit(
+    autojump_clock: MockClock, in_order: None, share: float, least: float
+) -> None:
+    """Beside an API that refuses nothing, so many calls are made at least."""
+    calls = []
+    for by_chance in (0.0, share):
+        faults_planned = FaultPlan(quota=10**9, by_chance=by_chance, latency=(0.01, 0.03))
+        fire = Fire(faults_planned, 1, 60.0, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
+        calls.append((await fire.burn()).calls)
+    assert calls[1] >= least * calls[0]
+
+
 @pytest.mark.parametrize("faults_planned", named(SCARCE))
 async def test_a_hidden_limit_that_leaves_little(
     autojump_clock: MockClock, in_order: None, faults_planned: FaultPlan

@@ -1,6 +1,6 @@
 """The command `ignite-sync`, which is also `python -m daemon`."""
 
-from daemon.cli import stopping
+from daemon import stopping
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ import structlog
 import trio
 from attrs import frozen
 
+from daemon import stopping
 from daemon.admin.service import AdminService
-from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.lifecycle import Lifecycle

@@ -20,8 +20,7 @@ from typing import Any, TypeVar
 import trio
 from attrs import frozen
 
-from daemon import app
-from daemon.cli import stopping
+from daemon import app, stopping
 from daemon.cli.client import Daemon, FullSync, RefusedError, UnreachableError, decode_status
 from daemon.cli.progress import Progress
 from daemon.config import (

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon import __version__
-from daemon.cli import stopping
+from daemon import __version__, stopping
 from daemon.cli.streams import standard_streams
 from daemon.errors import ConfigError
 from daemon.identifiers import segment_fault

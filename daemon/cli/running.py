@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli import stopping
+from daemon import stopping
 from daemon.cli.group import config_option, load_settings, main
 
 

@@ -14,7 +14,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.model import Kind
 from daemon.storage import full_syncs, gaps
-from daemon.storage.gaps import HOUR, Entry, Gap
+from daemon.storage.gaps import HOUR, Gap, GapNote
 from daemon.storage.outbox import backlog
 
 AT_ONCE = 2
@@ -40,7 +40,7 @@ async def note_gaps(
         return
     due_at = context.now() + due_in
     await context.storage.write(
-        gaps.entry, Entry(connection_id=context.connection.id, kinds=wanted, due_at=due_at, at_once=at_once)
+        gaps.note, GapNote(connection_id=context.connection.id, kinds=wanted, due_at=due_at, at_once=at_once)
     )
     for kind in wanted:
         context.kind_states[kind].gap.set()

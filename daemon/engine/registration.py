@@ -16,7 +16,7 @@ from daemon.errors import MISSING_RIGHT, Blocked, Failure, Retry
 from daemon.model import Kind
 from daemon.platforms.base import Registration
 from daemon.storage import gaps, registrations
-from daemon.storage.gaps import Entry
+from daemon.storage.gaps import GapNote
 from daemon.storage.registrations import Found
 
 CHECK_EVERY = 3600.0
@@ -31,7 +31,7 @@ class Webhooks:
         self._context = context
         self._destination = destination
         self._attempts = 0
-        self._announced: Entry | None = None
+        self._announced: GapNote | None = None
 
     async def run(self) -> None:
         """Take care until cancelled."""
@@ -77,14 +77,16 @@ class Webhooks:
     async def _announce(self, found: Registration) -> None:
         """Note the gap that the changes to come will be known by, in case the daemon does not live to see their end."""
         context = self._context
-        self._announced = Entry(
+        self._announced = GapNote(
             connection_id=context.connection.id,
             kinds=[kind for kind in context.kind_states if kind in found.kinds],
             due_at=context.now() + context.platform_type.webhooks.active_after,
             at_once=found.fresh,
             maybe=True,
         )
-        await context.storage.write(gaps.entry, self._announced)
+        await context.storage.write(gaps.note, self._announced)
+        for kind in self._announced.kinds:
+            context.kind_states[kind].gap.set()  # should noting it at the end fail, the announced gap is closed
 
     async def _withdraw(self, but: Collection[Kind] = ()) -> None:
         """Forget what was announced and not done."""

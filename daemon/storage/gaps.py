@@ -30,7 +30,7 @@ class Gap:
 
 
 @frozen(kw_only=True)
-class Entry:
+class GapNote:
     """Kinds that have a gap. A gap that is there is due at the later of both times; a `maybe` leaves it as it is."""
 
     connection_id: ConnectionId
@@ -40,7 +40,7 @@ class Entry:
     maybe: bool = False
 
 
-def entry(conn: Connection, calls: Sequence[Entry]) -> list[None]:
+def note(conn: Connection, calls: Sequence[GapNote]) -> list[None]:
     """Note gaps."""
     alive = active(conn, (call.connection_id for call in calls))
     for call in calls:
@@ -49,7 +49,7 @@ def entry(conn: Connection, calls: Sequence[Entry]) -> list[None]:
     return [None] * len(calls)
 
 
-def _note(conn: Connection, call: Entry) -> None:
+def _note(conn: Connection, call: GapNote) -> None:
     new = insert(gaps)
     before, after = gaps.c, new.excluded
     later = case((before.due_at > after.due_at + HOUR, after.due_at), else_=func.max(before.due_at, after.due_at))
@@ -61,7 +61,7 @@ def _note(conn: Connection, call: Entry) -> None:
         conn.execute(upsert, [row])
 
 
-def withdraw(conn: Connection, calls: Sequence[Entry]) -> list[None]:
+def withdraw(conn: Connection, calls: Sequence[GapNote]) -> list[None]:
     """Forget gaps that were noted as `maybe`, and are none; one that was there before, or was noted again, stays."""
     for call in calls:
         c = gaps.c

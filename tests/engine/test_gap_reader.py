@@ -13,7 +13,7 @@ from daemon.errors import Blocked, Side
 from daemon.model import Kind, Lane
 from daemon.storage import full_syncs, gaps
 from daemon.storage.full_syncs import Start
-from daemon.storage.gaps import HOUR, Entry
+from daemon.storage.gaps import HOUR, GapNote
 from tests.engine.fakes import Bench, open_bench
 from tests.engine.missed import (
     ACTIVE_AFTER,
@@ -156,8 +156,8 @@ async def test_a_clock_that_was_wrong_delays_nothing(autojump_clock: MockClock, 
 async def test_of_two_gaps_the_later_is_waited_for(autojump_clock: MockClock, wide: Bench) -> None:
     now = wide.context.now()
     for due_in, maybe, then in ((50, False, 50), (70, False, 70), (20, False, 70), (90, True, 70)):
-        entry = Entry(connection_id=wide.harness.connection_id, kinds=[PRODUCTS], due_at=now + due_in, maybe=maybe)
-        await wide.context.storage.write(gaps.entry, entry)
+        entry = GapNote(connection_id=wide.harness.connection_id, kinds=[PRODUCTS], due_at=now + due_in, maybe=maybe)
+        await wide.context.storage.write(gaps.note, entry)
         found = await gap(wide)
         assert found is not None
         assert found.due_at == now + then

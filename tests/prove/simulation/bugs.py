@@ -125,7 +125,7 @@ def _tag_lost_at_a_bump() -> Patch:
 
 def _stale_pages_used() -> Patch:
     """Use a page's content although its entity was settled while the page was on its way."""
-    return mock.patch.object(Touches, "touched", frozenset[ExternalId]())
+    return mock.patch.object(Touches, "changed_since", frozenset[ExternalId]())
 
 
 def _full_sync_closed_early() -> Patch:

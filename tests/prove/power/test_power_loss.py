@@ -51,7 +51,7 @@ async def test_it_goes_on_with_what_a_loss_of_power_left(tmp_path: Path, chance:
 
 async def test_with_less_it_would_go_on_without_what_was_lost(tmp_path: Path, chance: random.Random) -> None:
     async with open_supply(tmp_path, chance, "NORMAL") as supply:
-        with pytest.raises(AssertionError, match="acknowledged and lost|follows"):  # whichever is seen first
+        with pytest.raises(AssertionError, match=r"acknowledged and lost|follows"):  # whichever is seen first
             await _lose_power_at_work(supply)
 
 

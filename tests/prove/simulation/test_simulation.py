@@ -11,7 +11,7 @@ import pytest
 from tests.prove.simulation.steady import HASH_SEED
 
 ROOT = Path(__file__).parents[3]
-SEEDS = 100
+SEEDS = 60
 REPEATED = (2, 5)
 
 

@@ -16,10 +16,10 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal --ignore tests/prove)
 
-# The machines that try to break the daemon, each in its short form; for the long forms see the targets below.
+# The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
 .PHONY: prove
 prove: $(READY)
-	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal tests/prove)
+	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash power process))
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import structlog
+import trio
 from attrs import evolve
 from sqlalchemy import Connection, select, update
 
@@ -97,6 +98,7 @@ def _cursor_before_its_page() -> Patch:
 
     async def in_two(self: FullSyncs, run: Any, page: Any) -> bool:
         await self._context.storage.write(_move_on, (run.id, page.cursor))
+        await trio.sleep(3.0)  # long enough to be killed in between
         return await take(self, run, page)
 
     return mock.patch.object(FullSyncs, "_take", in_two)

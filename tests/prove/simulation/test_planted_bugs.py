@@ -28,7 +28,7 @@ FOUND = {
     "no-second-look-after-a-duplicate": (2, "not equal"),
     "report-before-settle": (0, "not equal"),
     "no-unsure-marking": (1, "not equal"),
-    "cursor-before-its-page": (3, "has not seen"),
+    "cursor-before-its-page": (2, "has not seen"),
     "tag-lost-at-a-bump": (1, "was closed before"),
     "stale-pages-used": (25, "an older title was written over a newer one"),
     "full-sync-closed-early": (0, "was closed before"),

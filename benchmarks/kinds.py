@@ -52,7 +52,7 @@ class Size:
 
 @frozen(kw_only=True)
 class Calls:
-    """How many calls to the store a kind took the first and the second time, and what it asked of SparkLayer."""
+    """Calls of one kind: to the store the first and the second time, and to SparkLayer."""
 
     first: int
     second: int

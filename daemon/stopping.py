@@ -81,7 +81,7 @@ def run(task: Callable[..., Awaitable[T]], *args: Any) -> T:
     try:
         with _handling({signal.SIGINT: signal.default_int_handler}):  # trio replaces only this one
             return trio.run(saying)
-    except BaseExceptionGroup as group:
+    except BaseExceptionGroup as group:  # nurseries wrap Ctrl-C; anything else goes on
         if group.subgroup(KeyboardInterrupt) is None:
             raise
         raise KeyboardInterrupt from None

@@ -1,4 +1,4 @@
-"""What the listener's routes may ask of the daemon: record changes, show how it does, start a full sync, connect."""
+"""Operations behind the listener's routes: record changes, show the status, start a full sync, connect."""
 
 import time
 from collections.abc import Collection, Sequence

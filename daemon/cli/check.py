@@ -43,7 +43,7 @@ REMEDIES = {
 
 @frozen(kw_only=True)
 class CheckResult:
-    """What was found out about one thing; `detail` has the remedy when it is not ok.
+    """The result of one check; `detail` has the remedy when it is not ok.
 
     `configured` says that the settings are to blame, so that the daemon would not start with them.
     """

@@ -106,7 +106,7 @@ class MissingWebhook(msgspec.Struct, frozen=True):
 
 
 class WebhookStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How webhooks are registered; `trouble` is why that could not be seen since `looked_at`."""
+    """Registration of the webhooks; `trouble` is why that could not be seen since `looked_at`."""
 
     registered: int
     missing: tuple[MissingWebhook, ...] = ()
@@ -115,7 +115,7 @@ class WebhookStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ThrottleStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How the throttle of an API does: for how many seconds all of it waits after refusals, or single requests do."""
+    """Throttle of an API: the seconds for which the whole API, or single requests, still wait after refusals."""
 
     api: str
     pause: float = 0.0
@@ -124,7 +124,7 @@ class ThrottleStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a connection does. `blocked` is why it is paused, or None; `webhooks` is None when none are registered."""
+    """Status of a connection. `blocked` is why it is paused, or None; `webhooks` is None when none are registered."""
 
     site: str
     state: str

@@ -59,7 +59,7 @@ def standard_streams() -> Iterator[None]:
     output = sys.stdout
     try:
         yield
-    except BaseException:
+    except BaseException:  # a failed stream decides the exit code, SystemExit and Ctrl-C included; raised again
         _end_if_failed(output)
         raise
     _end_if_failed(output)

@@ -77,7 +77,7 @@ def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -
 
 @frozen(kw_only=True)
 class Survey:
-    """What can be told of a configuration that may be wrong.
+    """Findings about a configuration that may be wrong.
 
     `settings` has its connections and sections that are right; a section that is not stands there with its defaults
     and is named in `faulty`.

@@ -98,7 +98,7 @@ class ListenerSettings:
 
 @frozen(kw_only=True)
 class DatabaseSettings:
-    """Where the outbox, the ledger and the connections are kept. `folder` is no setting: `load` knows it."""
+    """Place of the database: outbox, ledger, connections. `folder` is no setting: `load` knows it."""
 
     url: str = field(default="sqlite:///ignite-sync.db", converter=trimmed, validator=_sqlite_file)
     folder: Path = field(factory=Path, kw_only=True)

@@ -45,7 +45,7 @@ _OF_THE_PROGRAM = {"store", "folder"}
 """Fields of settings values that the file cannot set."""
 
 _PLACEHOLDER = "change-me"
-"""What the values of the example file that must be filled in begin with; as secrets they would keep nobody out."""
+"""Prefix of the example file's values that must be filled in; as secrets they would keep nobody out."""
 
 
 class Untyped(str):
@@ -87,7 +87,7 @@ class Table:
 
     @property
     def folder(self) -> Path:
-        """Where relative paths start: the same for every command, wherever it is called from."""
+        """Return the folder that relative paths start at: the same for every command, wherever it is called from."""
         return Path() if self.source == ENVIRONMENT else Path(self.source).parent
 
     def build(self, cls: type[_T]) -> _T:

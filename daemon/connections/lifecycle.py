@@ -1,10 +1,8 @@
-"""Connections come and go: connect, disconnect, and what a merchant does with a platform's app.
+"""Connect, disconnect, and the visits of merchants to a platform's app.
 
-Whatever happens is committed first and carried out then, so a daemon that dies in between goes on with it at its next
-start. What concerns one site happens one after the other; sites do not wait for each other.
-
-A store's credentials are known from the configuration of that site, from a connection of that site to the same store,
-or from an install of the platform's app. Else the wish is kept, and the install fulfils it.
+Each is committed first and carried out then, so a daemon that dies in between goes on at its next start. Steps of one
+site run one after the other; sites do not wait for each other. A store's credentials come from the site's configuration,
+from a connection of the site to that store, or from an install of the app; until then the connection is pending.
 """
 
 import time

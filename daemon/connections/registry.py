@@ -44,7 +44,7 @@ _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
 
 @define
 class Registry:
-    """What the configuration links, and how links are encrypted and opened. A reload brings other `settings`."""
+    """Connections of the configuration, and their encryption. A reload brings other `settings`."""
 
     settings: Settings
     vault: Vault

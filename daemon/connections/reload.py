@@ -55,7 +55,7 @@ class Reloading:
                 await self._take_over(read)
             except (ConfigError, StorageTrouble) as error:
                 log.error("the settings are not reloaded, the earlier ones go on", reason=str(error))  # noqa: TRY400
-            except Exception:
+            except Exception:  # the reload's edge: a bug in it is logged and never ends the daemon
                 log.exception("the settings are not reloaded: a reload broke")
 
     async def _take_over(self, read: Settings) -> None:

@@ -15,9 +15,9 @@
 | sweep | the periodic catch-up on what webhooks missed |
 | sync_log | the one writer of a sync-log |
 | site | what a site needs before products can be pushed |
-| gate | whether a connection may work now, and the probe that opens it again |
+| pause | a stop of a connection or a kind, and the probe that ends it |
 | signal | a wake-up flag |
 | works | the tasks of one connection, and which of them is started again |
-| supervisor | the works of every connection, which come and go |
-| crew | tasks that come and go by key |
+| supervisor | the runners of all connections, which come and go |
+| task_group | tasks that come and go by key |
 """

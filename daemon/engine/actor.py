@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class Actor:
-    """ConnectionRunner off the outbox until cancelled, or until `finish` and the batches in flight are done."""
+    """Work off the outbox until cancelled, or until `finish` and the batches in flight are done."""
 
     def __init__(self, context: ConnectionContext, pipeline: Pipeline) -> None:
         self._context = context

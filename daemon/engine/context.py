@@ -77,7 +77,7 @@ class KindState:
     touches: Touches = field(factory=Touches)
     page_cache: PageCache = field(factory=PageCache)
     pause: Pause
-    """Closed while a right is missing that only this kind needs; the connection's own gate is closed for the rest."""
+    """Lasts while a right is missing that only this kind needs; the connection has its own pause for the rest."""
     reading: trio.Lock = field(factory=trio.Lock)
     claiming: trio.Lock = field(factory=trio.Lock)
     reasons: dict[ExternalId, str] = field(factory=dict)
@@ -103,7 +103,7 @@ class KindState:
 
 @define(kw_only=True, eq=False)
 class ConnectionContext:
-    """A connection being worked on. `desks` has the kinds that are synced, in the order that references need."""
+    """A connection being worked on. `kind_states` has the kinds that are synced, in the order that references need."""
 
     connection: Connection
     platform_type: PlatformType

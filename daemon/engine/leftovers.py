@@ -84,7 +84,7 @@ class Leftovers:
         """Note leftovers among `skus`, and have the store read again: the second answer decides."""
         context = self._context
         found = Found(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in skus])
-        number = await context.storage.write(leftovers.entry, found)
+        number = await context.storage.write(leftovers.note, found)
         again = Start(connection_id=context.connection.id, kind=self._kind, mode="daily", now=context.now())
         if number and await context.storage.write(start, again) is None:
             return LOOK_SOON  # a run that began before they were noted does not decide on them

@@ -1,6 +1,6 @@
 """Whether a connection may work now.
 
-A `Blocked` failure closes the gate: whoever works for the connection waits here, which costs neither attempts nor
+A `Blocked` failure begins the pause: whatever works for the connection waits here, which costs neither attempts nor
 parking time, until the prober finds that the side which failed works again. `Retry` keeps it closed, so does the
 next `Blocked`; any other answer shows that the side is back.
 """
@@ -16,7 +16,7 @@ from daemon.model import Kind, Site
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
 RELAPSE = 60.0
-"""Seconds. A gate that closes this soon after it was opened goes on with the pauses it had: the probe misled us."""
+"""Seconds. A pause that begins this soon after the last one goes on with its delays: the probe misled us."""
 
 log = structlog.get_logger()
 
@@ -26,11 +26,11 @@ async def _nothing() -> None:
 
 
 class Pause:
-    """The gate of one connection, or of one kind of it."""
+    """The pause of one connection, or of one kind of it."""
 
     def __init__(self, site: Site, kind: Kind | None = None) -> None:
         self.ended: Callable[[], None] = lambda: None
-        """Called whenever the gate opens again, to wake who sleeps without waiting here."""
+        """Called whenever the pause ends, to wake tasks that sleep without waiting here."""
         self._told = {"site": str(site)} | ({"kind": kind.value} if kind else {})
         self._open = trio.Event()
         self._open.set()
@@ -43,17 +43,17 @@ class Pause:
 
     @property
     def cause(self) -> Blocked | None:
-        """Why the gate is closed."""
+        """Return the cause of the pause, None while there is none."""
         return self._cause
 
     @property
     def blocked_seconds(self) -> float:
-        """For how long the gate was closed since the start, all together."""
+        """Return the seconds of all pauses since the start."""
         now = trio.current_time() - self._since if self._cause else 0.0
         return self._blocked_before + now
 
     async def over(self) -> None:
-        """Wait until the gate is open."""
+        """Wait until there is no pause."""
         await self._open.wait()
 
     def start(self, cause: Blocked) -> None:
@@ -70,9 +70,9 @@ class Pause:
             self._cause = cause  # what is blocked together is probed when all of it may be
 
     async def run_prober(self, probes: Mapping[Side, Callable[[], Awaitable[None]]]) -> None:
-        """Whenever the gate is closed, probe with growing pauses until it can be opened.
+        """Probe with growing delays during a pause, until it can end.
 
-        Where there is no probe for the side that failed, the gate is opened after the pause: whoever works then is
+        Where there is no probe for the side that failed, the pause ends after the delay: the next work is
         the probe, and closes it again.
         """
         while True:

@@ -3,7 +3,7 @@
     read -> map -> brake -> write (diff, mark unsure, push) -> settle
 
 Every entity of the batch has an outcome of its own: equal, written, removed, held by the brake, refused with an issue,
-to be tried again, or broken by a bug of ours. One that is blocked settles nothing, it only closes a gate. What is
+to be tried again, or broken by a bug of ours. One that is blocked settles nothing, it only begins a pause. What is
 known to be confirmed is settled even for an entity that failed.
 """
 
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class Pipeline:
-    """ConnectionRunner on batches of one kind of one connection; one batch of each lane at a time."""
+    """Work on batches of one kind of one connection; one batch of each lane at a time."""
 
     def __init__(self, context: ConnectionContext, writer: Writer) -> None:
         self._context = context

@@ -13,7 +13,7 @@ from daemon.model import ConnectionId
 
 
 class Supervisor:
-    """The works of every connection."""
+    """The runners of all connections."""
 
     def __init__(self, runner: Iterable[ConnectionRunner] = ()) -> None:
         self._runners: dict[ConnectionId, ConnectionRunner] = {}
@@ -32,7 +32,7 @@ class Supervisor:
         return [f"{one.context.connection.site} {kind.value}" for one in self._runners.values() for kind in one.resting]
 
     def find(self, connection_id: ConnectionId) -> ConnectionRunner | None:
-        """Return the works of a connection."""
+        """Return the runner of a connection."""
         return self._runners.get(connection_id)
 
     def start(self, runner: ConnectionRunner) -> None:
@@ -42,7 +42,7 @@ class Supervisor:
         self._tasks.add(connection_id, runner.run)
 
     async def stop(self, connection_id: ConnectionId) -> None:
-        """Cancel the works of a connection, if there are any, and wait until they are gone."""
+        """Cancel the runner of a connection, if there is one, and wait until it is gone."""
         await self._tasks.stop(connection_id)
         runner = self._runners.pop(connection_id, None)
         if runner is not None:

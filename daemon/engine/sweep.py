@@ -51,7 +51,7 @@ class Sweep:
         self._kind_state = context.kind_states[kind]
 
     async def run(self) -> None:
-        """Sweep when it is time, and whenever somebody asks for it through the desk."""
+        """Sweep when it is time, and whenever its signal in the kind's state is set."""
         if self._context.now() - await self._since() > self._longest_absence:
             await note_gaps(self._context, [self._kind])
         while True:

@@ -1,10 +1,11 @@
-"""Notes that an adapter keeps on disk: what its platform tells only in lists, and must be known by id.
+"""Entries that an adapter keeps on disk: facts that its platform tells only in lists, and that must be known by id.
 
-Or what tells after a restart whether an answer can be believed. A note is a short text about an *owner*, such as a
-product, under a *name*; a shelf has the notes of one sort of owner. Nothing about persons belongs here but their ids. A
-list is read into a shelf with a new *epoch*, page by page; when it is through, what has an older epoch was not in it,
-and may be gone from the platform. Whatever else is noted since the epoch began is not among that: no note is written
-with an older epoch than the newest. Notes outlive restarts; a lost shelf is only empty.
+Some also tell after a restart whether an answer can be believed. An entry is a short text about an *owner*, such as a
+product, under a *name*; a section has the entries of one sort of owner. Nothing about persons belongs here but ids.
+
+A list is read into a section with a new *scan id*, page by page. When it is through, entries of an older scan id were
+not in the list, and may be gone from the platform. Entries written meanwhile get the newest scan id, so they are not
+among those. Entries outlive restarts; a lost section is only empty.
 
 `MemoryAdapterState` is the same for a single command, and for tests; the daemon's own is in the database.
 """
@@ -25,10 +26,10 @@ class Entry:
 
 
 class AdapterState(Protocol):
-    """The notes of one connection. Every method may raise StorageTrouble."""
+    """The entries of one connection. Every method may raise StorageTrouble."""
 
     async def put(self, section: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write notes with `epoch`, or with the shelf's newest when that is newer; one that is there is replaced."""
+        """Write entries with `scan_id`, or the section's newest if that is newer; an existing one is replaced."""
         ...
 
     async def replace(self, section: str, owner: str, entries: Sequence[Entry], scan_id: int) -> None:
@@ -48,32 +49,32 @@ class AdapterState(Protocol):
         ...
 
     async def older(self, section: str, scan_id: int, most: int) -> Sequence[str]:
-        """Return `most` owners, those of the oldest epochs first, that have a note of an epoch before `epoch`."""
+        """Return `most` owners, those of the oldest epochs first, that have a note of an epoch before `scan_id`."""
         ...
 
     async def newest_scan_id(self, section: str) -> int:
-        """Return the newest epoch that any note of the shelf has; 0 when it is empty."""
+        """Return the newest scan id that any note of the section has; 0 when it is empty."""
         ...
 
 
 @define
 class MemoryAdapterState:
-    """A shelf that is gone with the process."""
+    """Entries that are gone with the process."""
 
     _entries: dict[tuple[str, str, str], tuple[str, int]] = field(factory=dict)
 
     async def put(self, section: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write notes; see `AdapterState`."""
+        """Write entries; see `AdapterState`."""
         newest = max(scan_id, await self.newest_scan_id(section))
         self._entries.update(((section, entry.owner, entry.name), (entry.text, newest)) for entry in entries)
 
     async def replace(self, section: str, owner: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write all notes of an owner; see `AdapterState`."""
+        """Write all entries of an owner; see `AdapterState`."""
         await self.forget(section, [owner])
         await self.put(section, entries, scan_id)
 
     async def look_up(self, section: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        """Return notes by owner; see `AdapterState`."""
+        """Return entries by owner; see `AdapterState`."""
         found: dict[str, dict[str, str]] = {}
         for (_, owner, name), (text, _) in self._of(section):
             if owner in owners:
@@ -85,18 +86,18 @@ class MemoryAdapterState:
         return min((owner for (_, owner, _), _ in self._of(section) if owner > after), default=None)
 
     async def forget(self, section: str, owners: Sequence[str]) -> None:
-        """Take notes away; see `AdapterState`."""
+        """Delete entries; see `AdapterState`."""
         for key, _ in self._of(section):
             if key[1] in owners:
                 del self._entries[key]
 
     async def older(self, section: str, scan_id: int, most: int) -> Sequence[str]:
-        """Return owners of old notes; see `AdapterState`."""
+        """Return owners of old entries; see `AdapterState`."""
         found = sorted((written, owner) for (_, owner, _), (_, written) in self._of(section) if written < scan_id)
         return list(dict.fromkeys(owner for _, owner in found))[:most]
 
     async def newest_scan_id(self, section: str) -> int:
-        """Return the newest epoch; see `AdapterState`."""
+        """Return the newest scan id; see `AdapterState`."""
         return max((scan_id for _, (_, scan_id) in self._of(section)), default=0)
 
     def _of(self, section: str) -> Iterable[tuple[tuple[str, str, str], tuple[str, int]]]:

@@ -288,7 +288,7 @@ class PlatformType:
 
     `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files.
     `identity` says which store a settings value means, whatever else of it changes; it is no secret.
-    `connect` builds the adapter of one store, which tells `observe` of each request and keeps notes on a shelf of its
+    `connect` builds the adapter of one store, which tells `observe` of each request and keeps entries in a state of its
     own; tests hand it another transport.
     """
 

@@ -11,7 +11,7 @@
 | outbox, parked | the pending changes, and those that used up their retries |
 | settle | what becomes of a batch: rows, ledger, issues and counts together |
 | ledger | what SparkLayer was last told, and who owns which key |
-| shelf | an adapter's notes |
+| adapter_state | an adapter's entries |
 | full_syncs | runs over every entity of a kind |
 | sweeps | since when a kind was not swept, and what a sweep found |
 | freshness | which entities were settled while a page was on its way |

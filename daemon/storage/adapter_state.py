@@ -26,7 +26,7 @@ class Entry(Protocol):
 
 @frozen(kw_only=True)
 class Change:
-    """What shall become of a shelf: the notes of `forgotten` owners go, then notes are put there."""
+    """Changes of an adapter's state: the entries of `forgotten` owners go, then entries are written."""
 
     connection_id: ConnectionId
     section: str
@@ -70,7 +70,7 @@ class StoredAdapterState:
         return await self.storage.read(_older, self.connection_id, section, scan_id, most)
 
     async def newest_scan_id(self, section: str) -> int:
-        """Return the newest epoch."""
+        """Return the newest scan id."""
         return await self.storage.read(_newest_epoch, self.connection_id, section)
 
     async def _change(self, change: Change) -> None:

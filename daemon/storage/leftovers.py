@@ -105,7 +105,7 @@ def unread(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Unread:
     )
 
 
-def entry(conn: Connection, calls: Sequence[Found]) -> list[int]:
+def note(conn: Connection, calls: Sequence[Found]) -> list[int]:
     """Note the leftovers among what SparkLayer has; return how many there are."""
     alive = active(conn, (call.connection_id for call in calls))
     return [_note(conn, call) if call.connection_id in alive else 0 for call in calls]

@@ -71,7 +71,7 @@ class ReaderHarness:
         self.shop = self.connect()
 
     def connect(self) -> Platform:
-        """Connect one more adapter, as after a restart: what was on the shelf is there."""
+        """Connect one more adapter, as after a restart: what was in the adapter's state is there."""
         connected: Platform = self.wrap(
             self.kit.platform.connect(self.stand.settings, self.wire, self.calls.append, self.state)
         )

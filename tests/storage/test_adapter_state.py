@@ -1,4 +1,4 @@
-"""What a shelf promises, held to by the one in memory and by the one in the database alike."""
+"""What the adapter's state promises, held to by the one in memory and by the one in the database alike."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ def entry(owner: str, text: str = "1", name: str = "rrp") -> Entry:
 
 
 async def owners(state: AdapterState, name: str = PRODUCTS) -> list[str]:
-    """Walk a shelf by its owners."""
+    """Walk the adapter's state by its owners."""
     found, after = [], ""
     while (after_that := await state.next_owner(name, after)) is not None:
         found.append(after := after_that)

@@ -5,7 +5,7 @@
     adapter                           the `Platform` the engine sees: leads each kind to its reader
     products/, customers/, orders/    a kind each: its reader, what the API tells (wire), and its mapping (pure)
     store                             the settings of the store as a whole
-    metafields                        what is attached to products, variants and orders, kept on a shelf
+    metafields                        what is attached to products, variants and orders, kept in the adapter's state
     webhooks, hooks                   verify and read a delivery (pure), register the webhooks
     address                           whether webhooks are delivered to a public URL (pure)
     app, signed_payload               the single-click app: its pages, and who sent a merchant there

@@ -54,5 +54,5 @@ def listed(ids: Iterable[object]) -> str:
 
 
 def padded(external_id: ExternalId | int) -> str:
-    """Return an id as an owner on the shelf, where the order of texts must be that of numbers."""
+    """Return an id as an owner in the adapter's state, where the order of texts must be that of numbers."""
     return str(external_id).zfill(LONGEST_ID)

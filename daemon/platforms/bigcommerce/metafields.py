@@ -1,7 +1,7 @@
 """Metafields of the namespace `sparklayer`, which can be listed but not asked for by what they belong to.
 
-They are read into a shelf whole when a run begins, and caught up with by their date of change from then on; the date
-is BigCommerce's own, so no clock of ours matters. Up to when they were caught up with is noted only once what was
+They are read whole into the adapter's state when a run begins, and by their date of change from then on. The date is
+BigCommerce's own, so no clock of ours matters. Up to when they were caught up with is noted only once what was
 found is in safe hands. More may change in the second of that date, so the list is asked for that second again each
 time, and what of it was handed out already is let go. What one thing has is read again when a webhook tells of it,
 whatever list is being read at that moment: what is known of it since is newer than the list. A store that has none
@@ -44,7 +44,7 @@ it has been read to its end."""
 
 @frozen(kw_only=True)
 class Source:
-    """A list of metafields and the shelf it is kept on; `narrowed` is what else is asked for.
+    """A list of metafields and the adapter's state it is kept on; `narrowed` is what else is asked for.
 
     `path_of` finds where the metafields of one thing are: None when the thing is not listed either.
     """
@@ -157,7 +157,7 @@ class Metafields:
         return None if owner is None else int(owner)
 
     async def _read(self, reading: Reading, narrowed: Mapping[str, str]) -> None:
-        """Put what a list says onto the shelf, page by page."""
+        """Put what a list says into the adapter's state, page by page."""
         query = {"namespace": NAMESPACE, **self._source.narrowed, **narrowed}
         pages = self._client.by_cursor(
             self._source.path, schema.RAW_LISTING, lane=Lane.BACKFILL, limit=LIMIT, query=query
@@ -221,7 +221,7 @@ class Metafields:
             self._reading = None
 
     async def _replace(self, owner: int, entries: Sequence[Entry]) -> None:
-        """Put what one thing has in place of what is on the shelf, so that no list being read spoils it."""
+        """Put what one thing has in place of what is in the adapter's state, so that no list being read spoils it."""
         scan_id = await self._state.newest_scan_id(self._source.state)
         if self._reading is not None:  # it may have begun just now, and from here on the order of writes is kept
             scan_id = self._reading.scan_id

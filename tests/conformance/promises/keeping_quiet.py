@@ -63,7 +63,7 @@ async def nothing_shows_a_secret(harness: ReaderHarness) -> None:
 
 @promise
 async def nothing_personal_is_kept_or_logged(harness: ReaderHarness) -> None:
-    """Not on the shelf, nor in a log line, nor where an entity is printed."""
+    """Not in the adapter's state, nor in a log line, nor where an entity is printed."""
     shown: list[str] = []
     with capture_logs() as lines:
         for kind in (LISTED - {Kind.PRODUCTS}) & harness.kit.platform.kinds:

@@ -147,7 +147,7 @@ async def however_it_is_read_it_is_the_same(harness: ReaderHarness, kind: Kind) 
 
 @of(LISTED)
 async def an_edit_is_read_at_once(harness: ReaderHarness, kind: Kind) -> None:
-    """Nothing of an entity is remembered from the last time; nor is it after the shelf was lost."""
+    """Nothing of an entity is remembered from the last time; nor is it after the adapter's state was lost."""
     external_id = harness.stand.add(kind, 2)[0]
     facts = await harness.shop.facts()
     before = (await harness.mapped(kind))[external_id]

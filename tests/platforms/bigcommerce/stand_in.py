@@ -43,7 +43,7 @@ class AdapterHarness:
         self.connect()
 
     def connect(self, **settings: Any) -> None:
-        """Connect an adapter, as after a restart: what was on the shelf is there."""
+        """Connect an adapter, as after a restart: what was in the adapter's state is there."""
         known = BigCommerceSettings(
             api_url="http://shop.test", store_hash="sandbox", access_token=Secret(self.api.access_token), **settings
         )

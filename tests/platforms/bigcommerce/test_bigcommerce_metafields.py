@@ -1,4 +1,4 @@
-"""Metafields: joined to what they belong to, kept on the shelf, and what may happen while their list is read."""
+"""Metafields: joined to what they belong to, kept in the adapter's state, and changes while their list is read."""
 
 import json
 

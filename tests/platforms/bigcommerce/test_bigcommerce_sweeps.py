@@ -126,7 +126,7 @@ async def test_what_changes_in_the_second_of_the_last_sweep_is_found(harness: Ad
 async def test_what_was_found_but_not_handed_out_is_found_again(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
-    """It is on the shelf then already, and as it is in the store."""
+    """It is in the adapter's state then already, and as it is in the store."""
     del autojump_clock
     harness.store.clock = lambda: 1.79e9
     harness.store.metafields.set("product", harness.jumper, "rrp", "9", silent=True)

@@ -1,6 +1,6 @@
 """Customers that are known to be there: one is asked for beside a customer that may be gone.
 
-A few of their ids are on the adapter's shelf, so that an empty answer proves nothing right after a restart either.
+A few of their ids are in the adapter's state, so that an empty answer proves nothing right after a restart either.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Sentinels:
     _there: Sequence[int] = ()
     """The one seen last first."""
     _kept: Sequence[int] | None = None
-    """What is on the shelf; None: it was not read yet. It changes seldom, since that costs a write."""
+    """What is in the adapter's state; None: it was not read yet. It changes seldom, since that costs a write."""
 
     async def others_than(self, customer: int) -> list[int]:
         """Return those known besides `customer`, the one seen last first."""
@@ -52,7 +52,7 @@ class Sentinels:
             await self._keep()
 
     async def _recall(self) -> Sequence[int]:
-        """Return what is on the shelf, which is all that is known after a restart."""
+        """Return what is in the adapter's state, which is all that is known after a restart."""
         if self._kept is None:
             entries = (await self._state.look_up(_SHELF, [_OWNER])).get(_OWNER, {})
             kept = [int(one) for one in entries.get(_NAME, "").split()]

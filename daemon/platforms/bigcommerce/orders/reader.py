@@ -1,11 +1,11 @@
 """Reads orders: those that were placed through SparkLayer, with all their lines and shipments.
 
 An order is ours when it has a metafield `cart_id` of the namespace `sparklayer`, or when its staff notes match the
-configured pattern. The metafields are kept on a shelf, so without a pattern an enumeration skips from one order of
-ours to the page that the next one is on. That an order is not ours is not taken from the shelf: its own metafields are
-read, the one call that a change of somebody else's order costs. With a pattern that call is for the order with its
-notes, and the shelf is taken at its word, if it has once been filled. Orders cannot be listed by their ids: neighbours
-are read together as a span of ids.
+configured pattern. The metafields are kept in the adapter's state, so without a pattern an enumeration skips from one
+order of ours to the page of the next one. The state does not prove that an order is not ours: its own metafields are
+read, which is the one call that a change of another order costs. With a pattern that call reads the order with its
+notes, and the state is believed once it was filled. Orders cannot be listed by their ids: neighbours are read together
+as a span of ids.
 """
 
 import re
@@ -146,7 +146,7 @@ class OrderReader:
     async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Failure | None]:
         """Return those of `ids` that have a cart, or for which that cannot be told now, with the failure.
 
-        What has none on the shelf is asked for.
+        What has none in the adapter's state is asked for.
         """
         orders = [int(one) for one in ids]
         known = await self._with_cart(orders)

@@ -1,8 +1,7 @@
 """Connect, disconnect, and the visits of merchants to a platform's app.
 
-Each is committed first and carried out then, so a daemon that dies in between goes on at its next start. Steps of one
-site run one after the other; sites do not wait for each other. A store's credentials come from the site's configuration,
-from a connection of the site to that store, or from an install of the app; until then the connection is pending.
+Each is committed before it is carried out, so a daemon that dies in between goes on at its next start. Sites do not
+wait for each other. Credentials of a store come from the settings, an earlier connection, or an install of the app.
 """
 
 import time

@@ -32,6 +32,12 @@ PAUSE = 0.5
 """Seconds between an arrival and the next edit, on average."""
 
 TIMEOUT = 60.0
+REGISTERING = 180.0
+OPEN = """
+    SELECT (SELECT count(*) FROM gaps WHERE kind = 'products')
+         + (SELECT count(*) FROM full_syncs WHERE state <> 'ended')
+"""
+"""Reads of all products that are to come or under way: they take time from every connection."""
 
 
 @frozen(kw_only=True)
@@ -74,12 +80,14 @@ async def isolation(*, connections: int, per_second: float, seconds: float, roun
 
 
 async def _in_step(neighbours: Neighbours, daemon: Daemon) -> None:
-    """Sync every connection, and wait for its webhooks."""
+    """Sync every connection, wait for its webhooks, and for the reads that follow 70 s after their registration."""
     for harness in neighbours.harnesses:
         await daemon.full_sync(site=f"test/{harness.site.site_id}")
-    with trio.fail_after(TIMEOUT):
+    with trio.fail_after(REGISTERING):
         while not all(harness.shop.hooks.registered for harness in neighbours.harnesses):  # noqa: ASYNC110  nobody tells
             await trio.sleep(0.1)
+        while daemon.query(OPEN) != [(0,)]:
+            await trio.sleep(1.0)
 
 
 async def _beside(

@@ -83,7 +83,9 @@ class Leftovers:
     async def _note(self, skus: Sequence[Sku]) -> float | None:
         """Note leftovers among `skus`, and have the store read again: the second answer decides."""
         context = self._context
-        found = Found(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in skus])
+        # A price list may have a hundred thousand SKUs: rows are made of the few that no product has.
+        left = await context.storage.read(leftovers.unowned, context.connection.id, self._kind, skus)
+        found = Found(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in left])
         number = await context.storage.write(leftovers.note, found)
         again = Start(connection_id=context.connection.id, kind=self._kind, mode="daily", now=context.now())
         if number and await context.storage.write(start, again) is None:

@@ -6,7 +6,7 @@ read of everything that does not see it either removes its price and stock, unde
 product that has the SKU takes it at any time; `forget_owned` then drops it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen
 from sqlalchemy import Connection, delete, exists, select
@@ -103,6 +103,14 @@ def unread(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Unread:
     return Unread(
         waiting=len(conn.execute(waiting).all()), encrypted=[encrypted for (encrypted,) in conn.execute(open_issues)]
     )
+
+
+def unowned(conn: Connection, connection_id: ConnectionId, kind: Kind, skus: Iterable[Sku]) -> set[Sku]:
+    """Return the SKUs without an owner in this very spelling: few, where SparkLayer and the store agree."""
+    left, c = set(skus), owners.c
+    for (key,) in conn.execute(select(c.key).where(c.connection_id == connection_id, c.kind == kind.value)):
+        left.discard(key)
+    return left
 
 
 def note(conn: Connection, calls: Sequence[Found]) -> list[int]:

@@ -86,7 +86,7 @@ async def _in_step(neighbours: Neighbours, daemon: Daemon) -> None:
     with trio.fail_after(REGISTERING):
         while not all(harness.shop.hooks.registered for harness in neighbours.harnesses):  # noqa: ASYNC110  nobody tells
             await trio.sleep(0.1)
-        while daemon.query(OPEN) != [(0,)]:
+        while daemon.query(OPEN) != [(0,)]:  # noqa: ASYNC110  another process
             await trio.sleep(1.0)
 
 

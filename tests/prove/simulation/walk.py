@@ -17,6 +17,7 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from unittest import mock
 
 import trio
@@ -246,8 +247,7 @@ def main() -> int:
 def _run(cases: Sequence[Case], sink: Callable[[str], None] | None, *, every_answer: bool) -> int:
     """Run walks and tell what came of them; with `every_answer` each operation must have answered oddly."""
     began, failed, struck, known = time.monotonic(), 0, set[tuple[str, str]](), frozenset[tuple[str, str]]()
-    for case in cases:
-        result = walk(case, sink=sink)
+    for case, result in _walk_all(cases, sink):
         struck |= result.struck
         known |= result.operations
         if result.breaches:
@@ -259,6 +259,15 @@ def _run(cases: Sequence[Case], sink: Callable[[str], None] | None, *, every_ans
             print(f"{words}: {name} of the {side}")
     print(f"{len(cases)} walks over {len(struck)} operations, {failed} failed, {time.monotonic() - began:.0f} s")
     return 1 if failed or any(wrong.values()) else 0
+
+
+def _walk_all(cases: Sequence[Case], sink: Callable[[str], None] | None) -> Iterator[tuple[Case, Result]]:
+    """Walk, on every processor unless all that happens is printed."""
+    if sink is not None:
+        yield from ((case, walk(case, sink=sink)) for case in cases)
+        return
+    with ProcessPoolExecutor() as pool:
+        yield from zip(cases, pool.map(walk, cases), strict=True)
 
 
 if __name__ == "__main__":

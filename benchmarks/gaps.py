@@ -79,6 +79,8 @@ async def close_gaps() -> list[Closed]:
                 before = _writes(sandbox)
                 _edit(sandbox.store, first=1)
                 registering = await _equal(sandbox, before)
+                while daemon.query("SELECT count(*) FROM outbox") != [(0,)]:  # noqa: ASYNC110  another process
+                    await trio.sleep(POLL_SECONDS)  # a stop amid a batch would have it written again
             with closing(sqlite3.connect(daemon.database)) as database, database:
                 database.execute("UPDATE full_syncs SET started_at = started_at - ?", (HOUR,))
             sandbox.bigcommerce.hooks.registered.clear()

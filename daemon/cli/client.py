@@ -1,8 +1,7 @@
 """A running daemon as the command line sees it: /admin over HTTP, decoded.
 
-What holds: every way in which a call can fail ends as an error whose text is one line: `UnreachableError` when no
-daemon answers, `RefusedError` when one answers but will not do it, ConfigError when there is no token to ask with.
-Plain blocking calls of the standard library: a command does one thing at a time.
+Every failed call ends as an error of one line: `UnreachableError` if no daemon answers, `RefusedError` if one answers
+but refuses, ConfigError if there is no token. The calls block, since a command does one thing at a time.
 
 The shapes below are those of GET /admin/status; `daemon.admin.status` reads the same from the database.
 """
@@ -10,37 +9,47 @@ The shapes below are those of GET /admin/status; `daemon.admin.status` reads the
 import contextlib
 import http.client
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import click
 import msgspec
 
+from daemon.cli.group import Stop, load_settings
 from daemon.config import ListenerSettings
 from daemon.errors import ConfigError
 from daemon.model import Secret
 
+if TYPE_CHECKING:
+    from daemon.cli.offline import Offline
+
 _TIMEOUT_SECONDS = 30.0
 _BACKUP_SECONDS = 600.0
-"""Until the first byte of a backup: the daemon copies and checks the whole database before."""
+"""Time until the first byte of a backup: the daemon first copies and checks the whole database."""
 _PIECE = 256 * 1024
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is listened on, and how to call it
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  an address to listen on, and one to call
 
 
-class UnreachableError(Exception):
-    """No daemon answers at the configured address."""
+class UnreachableError(Stop):
+    """No daemon answers at the configured address; `reason` says so without the remedy."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; start it with: ignite-sync run")
+        self.reason = reason
 
 
-class RefusedError(Exception):
-    """What answers is no daemon of ours, or refuses the call."""
+class RefusedError(Stop):
+    """The daemon refuses the call, or another program answers."""
 
 
 class UnderWayError(RefusedError):
-    """A full sync of that kind is on its way already, or there is none to cancel."""
+    """A full sync of that kind is already running, or there is none to cancel."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Rows of one kind in the outbox, by lane; `oldest_seconds` is how long the oldest of them waits."""
+    """Rows of one kind in the outbox, by lane; `oldest_seconds` is the age of the oldest."""
 
     live: int
     backfill: int
@@ -49,7 +58,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class HeldUp(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity that a run waits for: how often it was tried, and the last error."""
+    """An entity that a run waits for, with its last error."""
 
     id: str
     attempts: int
@@ -59,8 +68,8 @@ class HeldUp(msgspec.Struct, frozen=True, kw_only=True):
 class FullSync(msgspec.Struct, frozen=True, kw_only=True):
     """The latest run of one kind; over once it has a `finished_at`. `total_hint` may be a little off.
 
-    `held_removals` are those that waited for a person when it ended. `held_up` entities are tried again and keep the
-    run from its end; `held_up_by` has some of them.
+    `held_removals` counts the removals held at its end. `held_up` counts the entities that are still retried and delay
+    the run's end; `held_up_by` has some of them.
     """
 
     id: int
@@ -76,17 +85,15 @@ class FullSync(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A gap in the webhooks; a reading that begins at `due_at` or later closes it."""
+    """A gap in the webhooks. Reading everything at `due_at` or later closes it."""
 
     due_at: float
 
 
 class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How one kind of a connection does. `blocked` is why it alone is paused, or None.
+    """Status of one kind of a connection. `blocked` is the reason why it alone is paused, or None.
 
-    With a `gap`, webhooks may have been missing, and everything is read soon.
-
-    Of as many entities as `held_removals` a removal waits for a person.
+    With a `gap`, webhooks may have been missed, and everything is read soon. `held_removals` counts entities.
     """
 
     outbox: Waiting
@@ -99,14 +106,14 @@ class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MissingWebhook(msgspec.Struct, frozen=True):
-    """A scope whose webhook is not registered; `why` in the platform's words."""
+    """A scope whose webhook is not registered; `why` is the platform's text."""
 
     scope: str
     why: str = ""
 
 
 class WebhookStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Registration of the webhooks; `trouble` is why that could not be seen since `looked_at`."""
+    """Registration of the webhooks; `trouble` is why it could not be read since `looked_at`."""
 
     registered: int
     missing: tuple[MissingWebhook, ...] = ()
@@ -115,7 +122,7 @@ class WebhookStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ThrottleStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Throttle of an API: the seconds for which the whole API, or single requests, still wait after refusals."""
+    """Throttle of an API: seconds for which the whole API, or single requests, must wait after refusals."""
 
     api: str
     pause: float = 0.0
@@ -124,7 +131,7 @@ class ThrottleStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Status of a connection. `blocked` is why it is paused, or None; `webhooks` is None when none are registered."""
+    """Status of a connection. `blocked` is the reason of a pause; `webhooks` is None if none are registered."""
 
     site: str
     state: str
@@ -135,18 +142,18 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """All of /admin/status that is shown."""
+    """The part of /admin/status that commands show."""
 
     connections: list[ConnectionStatus]
 
     def full_sync(self, site: str, kind: str) -> FullSync | None:
         """Return the latest run of `kind` at `site`, if both are known and there was one."""
-        found = (each.kinds[kind].full_sync for each in self.connections if each.site == site and kind in each.kinds)
-        return next(found, None)
+        runs = (each.kinds[kind].full_sync for each in self.connections if each.site == site and kind in each.kinds)
+        return next(runs, None)
 
 
 class Daemon:
-    """Calls the daemon that `listener` configures. `timeout` is how many seconds each call may take."""
+    """Calls the daemon that `listener` configures. Each call may take `timeout` seconds."""
 
     def __init__(self, listener: ListenerSettings, timeout: float = _TIMEOUT_SECONDS) -> None:
         self._timeout = timeout
@@ -156,7 +163,7 @@ class Daemon:
         self._token = listener.admin_token
 
     def start(self, site: str, kind: str, *, refresh: bool, allow_removals: bool) -> int:
-        """Start a full sync and return the id of its run. Raises UnderWayError when one is on its way already."""
+        """Start a full sync and return its id. Raises UnderWayError if one is already running."""
         order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
         answer = self._call("POST", "/admin/sync", order)
         if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
@@ -164,39 +171,39 @@ class Daemon:
         return int(answer["run"])
 
     def cancel(self, site: str, kind: str) -> int:
-        """End the full sync that is on its way and return its id. Raises UnderWayError when there is none."""
+        """Cancel the running full sync and return its id. Raises UnderWayError if there is none."""
         answer = self._call("POST", "/admin/sync/cancel", {"site": site, "kind": kind})
         if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
             raise RefusedError(self._not_ours())
         return int(answer["run"])
 
     def issues(self, site: str | None) -> Any:
-        """Return /admin/issues, of one site or of all."""
+        """Return the open issues of a site, or of all sites."""
         return self._call("GET", f"/admin/issues{_query(site)}")
 
     def parked(self, site: str | None) -> Any:
-        """Return /admin/parked, of one site or of all."""
+        """Return the parked changes of a site, or of all sites."""
         return self._call("GET", f"/admin/parked{_query(site)}")
 
     def change_parked(self, action: str, site: str, kind: str | None, ids: Sequence[str]) -> Any:
-        """Have parked changes tried again ("retry") or given up ("drop"); no ids: all."""
+        """Retry ("retry") or drop ("drop") parked changes; without ids, all of them."""
         order = {"action": action, "site": site, "ids": list(ids)} | ({"kind": kind} if kind else {})
         return self._call("POST", "/admin/parked", order)
 
     def removals(self, site: str, kind: str | None) -> Any:
-        """Return /admin/removals: what waits for a person at a site, of one kind or of all."""
+        """Return the held removals of a site, of one kind or of all."""
         return self._call("GET", f"/admin/removals{_query(site)}{f'&kind={quote(kind)}' if kind else ''}")
 
     def allow_removals(self, site: str, kind: str, ids: Sequence[str]) -> Any:
-        """Let held removals go."""
+        """Allow held removals."""
         return self._call("POST", "/admin/removals", {"site": site, "kind": kind, "ids": list(ids)})
 
     def explain(self, site: str, kind: str, text: str, *, by_id: bool = False) -> Any:
-        """Return why what a person calls `text`, or has that id, is as it is; the store is asked for it."""
+        """Explain the entity that people call `text`, or that has that id. The daemon reads it from the store."""
         return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id" if by_id else "text": text})
 
     def connect(self, site: str, store_id: str | None, client_id: str, client_secret: Secret) -> Any:
-        """Connect a site; the answer has a `redirect_url` when the platform's app must be installed first."""
+        """Connect a site; the answer has a `redirect_url` if the platform's app must be installed first."""
         order = {"site": site, "client_id": client_id, "client_secret": client_secret.reveal()}
         return self._call("POST", "/admin/connect", order | ({"store_id": store_id} if store_id else {}))
 
@@ -205,7 +212,7 @@ class Daemon:
         return self._call("POST", "/admin/disconnect", {"site": site})
 
     def backup(self) -> Iterator[bytes]:
-        """Return the pieces of a copy of the database; the errors come with the first one or later."""
+        """Yield a copy of the database in pieces. Errors are raised while it is iterated."""
         with self._asked("POST", "/admin/backup", {}, _BACKUP_SECONDS) as response:
             if response.status != http.client.OK:
                 self._decoded(response.status, response.read())
@@ -215,10 +222,10 @@ class Daemon:
                 left -= len(piece)
                 yield piece
             if left:
-                raise RefusedError("the daemon ended before the backup was whole; there is no new backup")
+                raise RefusedError("the daemon stopped before the backup was complete; there is no new backup")
 
     def status(self) -> Any:
-        """Return /admin/status as JSON values; `decode_status` types them."""
+        """Return the status as JSON values; `decode_status` types them."""
         return self._call("GET", "/admin/status")
 
     def _call(self, method: str, path: str, order: object = None) -> Any:
@@ -227,9 +234,9 @@ class Daemon:
 
     @contextlib.contextmanager
     def _asked(self, method: str, path: str, order: object, seconds: float) -> Iterator[http.client.HTTPResponse]:
-        """Send a request and lend the answer; what goes wrong, also while it is read, is worded."""
+        """Send a request and yield the answer. Network errors, also while it is read, become errors of one line."""
         if not self._token:
-            raise ConfigError("listener.admin_token is not set; give the daemon and this command the same one")
+            raise ConfigError("listener.admin_token is not set; set it, the same for the daemon and this command")
         bearer = f"Bearer {self._token.reveal()}".encode()
         headers: dict[str, str | bytes] = {"Authorization": bearer, "Content-Type": "application/json"}
         body = None if order is None else json.dumps(order)
@@ -251,16 +258,16 @@ class Daemon:
         except ValueError:
             raise RefusedError(self._not_ours()) from None
         if status == http.client.UNAUTHORIZED:
-            raise RefusedError("the running daemon has another admin_token: start this command with the same settings")
+            raise RefusedError("the running daemon has a different listener.admin_token; use its settings here")
         if status >= http.client.BAD_REQUEST:
             problem = answer if isinstance(answer, dict) else {}
             text = problem.get("detail") or problem.get("title") or "no reason given"
             kind = UnderWayError if status == http.client.CONFLICT else RefusedError
-            raise kind(f"the daemon refuses ({status}): {' '.join(str(text).split())}")
+            raise kind(f"the daemon refused this ({status}): {' '.join(str(text).split())}")
         return answer
 
     def _not_ours(self) -> str:
-        return f"what answers at {self._host}:{self._port} is not this version of Ignite Sync: check listener.port"
+        return f"the program at {self._host}:{self._port} is not this version of Ignite Sync; check listener.port"
 
 
 def _query(site: str | None) -> str:
@@ -268,8 +275,20 @@ def _query(site: str | None) -> str:
 
 
 def decode_status(answer: Any) -> Status:
-    """Type the JSON values of /admin/status. Raises RefusedError when they have another shape."""
+    """Type the JSON values of /admin/status. Raises RefusedError if their shape differs."""
     try:
         return msgspec.convert(answer, Status)
     except msgspec.ValidationError as error:
-        raise RefusedError(f"the status has a form that this version does not know: {error}") from None
+        raise RefusedError(f"the status has a format unknown to this version: {error}") from None
+
+
+def ask(path: Path | None, question: "Callable[[Daemon | Offline], Any]") -> Any:
+    """Ask the running daemon, or the database if none answers, and say so. Raises ConfigError and RefusedError."""
+    settings = load_settings(path)
+    try:
+        return question(Daemon(settings.listener))
+    except UnreachableError as error:
+        click.echo(f"ignite-sync: {error.reason}; this is from {settings.database.path}", err=True)
+    from daemon.cli.offline import Offline  # noqa: PLC0415  it loads the whole engine, which a running daemon spares
+
+    return question(Offline(settings))

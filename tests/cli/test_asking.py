@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from daemon import cli
+from daemon.cli.group import main
 from tests.cli.test_cli import _here, admin, call  # noqa: F401  the fixture is used by every test
 
 ISSUE = {
@@ -61,8 +61,8 @@ def test_held_removals_are_listed_by_name_and_allowed() -> None:
     since = "since 1970-01-01 00:00 UTC"
     assert listed.stdout.splitlines() == [
         f"live/x customers 7, Ann Ltd: {since}: in the store, but not for SparkLayer (a customer: in no B2B group)",
-        f"live/x products 9 variant 91, Mug, M-1: {since}: the product no longer has it",
-        f"live/x customers 8: {since}: the store has it no longer",
+        f"live/x products 9 variant 91, Mug, M-1: {since}: no longer a variant of the product",
+        f"live/x customers 8: {since}: no longer in the store",
         "If the store is right: ignite-sync removals allow live/x customers ID...",
         "All of them: ignite-sync sync live/x customers --allow-removals",
         "If the store is right: ignite-sync removals allow live/x products ID...",
@@ -130,7 +130,7 @@ def test_several_of_one_name_are_listed_with_their_ids() -> None:
         as_json = call("explain", "live/x", "products", "M", "--json", "--config", "s.toml")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "2 products are called so; ask for one of them by its id, with --id:",
+        "2 products match; name one by its id, with --id:",
         "  7  Mug (SKU)",
         "  9  ? (name)",
     ]
@@ -148,8 +148,8 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
     pending = {"state": "pending", "redirect_url": "https://store.test/install"}
     with admin((200, {"state": "active"}), (200, pending)) as server:
         arguments = ["connect", "live/x", "--client-id", "c", "--config", "s.toml"]
-        result = CliRunner().invoke(cli.main, arguments, input="s3cret\n")
-        later = CliRunner().invoke(cli.main, [*arguments, "--store-id", "abc"], input="s3cret\n")
+        result = CliRunner().invoke(main, arguments, input="s3cret\n")
+        later = CliRunner().invoke(main, [*arguments, "--store-id", "abc"], input="s3cret\n")
     assert (result.exit_code, result.stdout) == (0, "live/x is connected\n")
     assert later.stdout == "live/x is connected once the app is installed at https://store.test/install\n"
     assert server.asked[0][3] == {"site": "live/x", "client_id": "c", "client_secret": "s3cret"}
@@ -159,7 +159,7 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
 
 def test_a_site_is_disconnected_only_when_that_is_meant() -> None:
     with admin((200, {"state": "leaving"})) as server:
-        refused = CliRunner().invoke(cli.main, ["disconnect", "live/x", "--config", "s.toml"], input="n\n")
+        refused = CliRunner().invoke(main, ["disconnect", "live/x", "--config", "s.toml"], input="n\n")
         assert (refused.exit_code, server.asked) == (1, [])
         result = call("disconnect", "live/x", "--yes", "--config", "s.toml")
     assert result.stdout == "live/x is leaving\n"

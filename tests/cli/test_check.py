@@ -116,7 +116,7 @@ async def test_a_port_that_another_program_has_is_found(monkeypatch: pytest.Monk
         port, began = taken.getsockname()[1], time.monotonic()
         lines = wrong(await found(f"[listener]\nport = {port}\nadmin_token = 't'\n{SECURITY}"))
     assert time.monotonic() - began < 20
-    remedy = "choose another one, or stop the program that has it"
+    remedy = "choose another port, or stop the program that uses it"
     assert lines == [f"listener.port: 127.0.0.1:{port} cannot be used (Address already in use); {remedy}"]
 
 
@@ -134,8 +134,8 @@ async def test_keys_that_do_not_open_the_database_are_found() -> None:
         [beside] = wrong(await found(text))
     [line] = wrong(await found(text))
     assert line == beside, "beside a running daemon too"
-    assert line.startswith("security.secret_keys: none of the keys opens 1 of 1 encrypted values in ")
-    assert line.endswith("ignite-sync.db; put the earlier key into the list, behind the new one")
+    assert line.startswith("security.secret_keys: none of the keys decrypts 1 of 1 encrypted values in ")
+    assert line.endswith("ignite-sync.db; add the earlier key to the list, after the new one")
     rotated = SECURITY.replace(KEY, f'{KEY}", "another-key-of-before')
     assert wrong(await found("[listener]\nport = 0\n" + rotated)) == []
 
@@ -155,7 +155,7 @@ async def test_a_site_that_was_disconnected_is_found(*, gone: bool) -> None:
             await storage.write(connections.wipe, Wipe(id=stored.id, blank=vault.encrypt(None)))
     results = await check_all(seen)
     [line] = [f"{one.subject}: {one.detail}" for one in results if one.configured and not one.ok]
-    assert line.startswith("connections[0].site_id: live/x was disconnected, which ")
+    assert line.startswith("connections[0].site_id: live/x was disconnected according to ")
     assert line.endswith("connect it again: ignite-sync connect live/x, or remove the connection from the settings")
 
 

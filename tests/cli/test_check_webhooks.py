@@ -84,14 +84,14 @@ async def test_what_was_never_looked_at_is_said_to_be_done_at_the_start(settings
 @pytest.mark.parametrize(
     ("missing", "trouble", "at", "words"),
     [
-        ({}, None, 0.0, "41 registered, looked at 1970-01-01 00:00 UTC"),
+        ({}, None, 0.0, "41 registered, checked 1970-01-01 00:00 UTC"),
         (
             {"store/order/created": "No right."},
             None,
             60.0,
-            f"40 registered, looked at 1970-01-01 00:01 UTC; 1 missing: store/order/created (No right.); {AGAIN}",
+            f"40 registered, checked 1970-01-01 00:01 UTC; 1 missing: store/order/created (No right.); {AGAIN}",
         ),
-        ({}, "Busy.", None, "41 registered, never looked at; they cannot be looked at: Busy."),
+        ({}, "Busy.", None, "41 registered, never checked; the registration cannot be read: Busy."),
     ],
 )
 async def test_what_the_daemon_found_is_told(

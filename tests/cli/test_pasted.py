@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from daemon import cli
+from daemon.cli.group import main
 from tests.cli.test_cli import _here, admin, write_config
 
 __all__ = ["_here"]  # the fixture
@@ -44,7 +44,7 @@ COMMANDS = {
 
 
 def call(*arguments: str, given: str = "") -> Result:
-    return CliRunner().invoke(cli.main, arguments, input=given)
+    return CliRunner().invoke(main, arguments, input=given)
 
 
 @pytest.mark.holds("E20")

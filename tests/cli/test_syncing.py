@@ -5,14 +5,13 @@ import json
 import socket
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from daemon.cli import syncing
 from daemon.cli.client import Daemon
 from daemon.cli.progress import Progress
+from daemon.cli.sync import follow
 from daemon.config import ListenerSettings
 from daemon.model import Secret
 from tests.cli.test_cli import (  # noqa: F401  the fixtures are used by every test
@@ -20,7 +19,6 @@ from tests.cli.test_cli import (  # noqa: F401  the fixtures are used by every t
     admin,
     assert_one_line,
     call,
-    parts,
     unused_port,
     write_config,
 )
@@ -54,7 +52,7 @@ def test_all_kinds_are_started_but_for_what_is_on_its_way_already() -> None:
     assert (result.exit_code, result.stderr) == (1, ""), "not all that was asked for was started"
     assert result.stdout.splitlines() == [
         "full sync 8 of store at live/x started",
-        "full sync 7 of products at live/x is on its way already",
+        "full sync 7 of products at live/x is already running",
         "full sync 9 of customers at live/x started",
         "full sync 10 of orders at live/x started",
     ]
@@ -71,7 +69,7 @@ def test_what_is_on_its_way_already_is_watched_too(options: list[str], *, succee
         result = call("sync", "live/x", "products", "--watch", *options, "--config", "s.toml")
     assert result.exit_code == code
     assert result.stdout.splitlines() == [
-        "full sync 7 of products at live/x is on its way already",
+        "full sync 7 of products at live/x is already running",
         f"full sync 7 {'succeeded' if succeeded else 'did not succeed'}: 294 done, 1 failed",
     ]
 
@@ -80,7 +78,7 @@ def test_what_was_started_is_told_though_the_rest_cannot_be() -> None:
     with admin((201, {"run": 8}), (503, {"title": "Busy"})):
         result = call("sync", "live/x", "all", "--config", "s.toml")
     assert (result.exit_code, result.stdout) == (1, "full sync 8 of store at live/x started\n")
-    assert result.stderr == "ignite-sync: the daemon refuses (503): Busy\n"
+    assert result.stderr == "ignite-sync: the daemon refused this (503): Busy\n"
 
 
 @pytest.mark.parametrize(("word", "code"), [("succeeded", 0), ("did not succeed", 1)])
@@ -105,7 +103,7 @@ def test_watching_shows_the_run_until_it_is_over() -> None:
     script = [(200, before), (200, status()), (200, status(**CLOSED, succeeded=True))]
     with admin(*script) as server, Progress("p", stream) as progress:
         daemon = Daemon(ListenerSettings(port=server.port, admin_token=Secret("t0p")))
-        ended = syncing.follow(
+        ended = follow(
             daemon, "live/x", "products", run_id=7, progress=progress, pause=lambda: pauses.append("a second")
         )
     assert ended.succeeded
@@ -123,12 +121,15 @@ def test_watching_ends_when_another_run_took_over() -> None:
 @pytest.mark.parametrize(
     ("answer", "line"),
     [
-        ((400, {"title": "Bad request", "detail": "a full sync\nruns"}), "the daemon refuses (400): a full sync runs"),
-        ((503, {"title": "Busy"}), "the daemon refuses (503): Busy"),
-        ((500, []), "the daemon refuses (500): no reason given"),
-        ((401, {}), "the running daemon has another admin_token: start this command with the same settings"),
-        ((200, b"<html>"), "what answers at 127.0.0.1:{port} is not this version of Ignite Sync: check listener.port"),
-        ((200, {}), "what answers at 127.0.0.1:{port} is not this version of Ignite Sync: check listener.port"),
+        (
+            (400, {"title": "Bad request", "detail": "a full sync\nruns"}),
+            "the daemon refused this (400): a full sync runs",
+        ),
+        ((503, {"title": "Busy"}), "the daemon refused this (503): Busy"),
+        ((500, []), "the daemon refused this (500): no reason given"),
+        ((401, {}), "the running daemon has a different listener.admin_token; use its settings here"),
+        ((200, b"<html>"), "the program at 127.0.0.1:{port} is not this version of Ignite Sync; check listener.port"),
+        ((200, {}), "the program at 127.0.0.1:{port} is not this version of Ignite Sync; check listener.port"),
     ],
 )
 def test_a_refused_sync_is_one_line_and_exit_1(answer: tuple[int, Any], line: str) -> None:
@@ -162,7 +163,7 @@ def test_a_daemon_that_hangs_up_is_one_line() -> None:
 
 def test_sync_needs_the_admin_token() -> None:
     write_config(1234, "")
-    line = "listener.admin_token is not set; give the daemon and this command the same one"
+    line = "listener.admin_token is not set; set it, the same for the daemon and this command"
     assert_one_line(call("sync", "live/x", "products", "--config", "s.toml"), 2, line)
 
 
@@ -197,19 +198,19 @@ def test_a_status_of_another_shape_is_one_line() -> None:
     with admin((200, {"connections": [{}]})):
         result = call("status", "--config", "s.toml")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("ignite-sync: the status has a form that this version does not know: ")
+    assert result.stderr.startswith("ignite-sync: the status has a format unknown to this version: ")
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_without_a_daemon_status_reads_the_database(parts: SimpleNamespace) -> None:  # noqa: F811  the fixture
+def test_without_a_daemon_status_reads_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     port = unused_port()
     write_config(port)
-    parts.offline.Offline = lambda _: SimpleNamespace(status=lambda: {"connections": []})
+    monkeypatch.setattr("daemon.cli.offline.Offline.status", lambda _: {"connections": []})
     result = call("status", "--config", "s.toml")
     assert (result.exit_code, result.stdout) == (0, "no connections\n")
     assert result.stderr == (
         f"ignite-sync: no daemon answers at 127.0.0.1:{port} (Connection refused); "
-        f"this is what {Path.cwd() / 'ignite-sync.db'} has\n"
+        f"this is from {Path.cwd() / 'ignite-sync.db'}\n"
     )
 
 
@@ -225,7 +226,7 @@ def test_a_full_sync_is_cancelled() -> None:
 def test_cancelling_what_does_not_run_says_so() -> None:
     with admin((409, {"title": "Conflict", "detail": "no full sync of products is on its way"})):
         result = call("sync", "live/x", "products", "--cancel", "--config", "s.toml")
-    assert (result.exit_code, result.stdout) == (1, "no full sync of products at live/x is on its way\n")
+    assert (result.exit_code, result.stdout) == (1, "no full sync of products at live/x is running\n")
 
 
 @pytest.mark.parametrize("other", ["--refresh", "--allow-removals", "--watch"])

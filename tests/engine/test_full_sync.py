@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from daemon.admin.status import connection_status
 from daemon.cli.client import decode_status
-from daemon.cli.syncing import describe
+from daemon.cli.status import describe
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sync_log import SyncLogWriter

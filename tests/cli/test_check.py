@@ -48,7 +48,7 @@ def wrong(results: list[CheckResult]) -> list[str]:
 async def test_the_example_says_all_that_must_be_filled_in() -> None:
     text = EXAMPLE.read_text("utf-8")
     lines = wrong(await found(text.replace("# [bigcommerce_app]", "[bigcommerce_app]").replace("# client_", "client_")))
-    still = "is still what the example says; fill it in"
+    still = "still has the example's value; fill it in"
     optional = {"listener.public_url", "listener.ignite_token", "listener.admin_token"}
     optional |= {f"connections[0].bigcommerce.{name}_secret" for name in ("client", "webhook")}
     named = {line.partition(": ")[0]: line.partition(": ")[2] for line in lines}

@@ -84,7 +84,7 @@ def test_what_no_request_can_carry_is_told_and_not_repeated(option: str, odd: st
     result = call("connect", "live/x", *(word for pair in options.items() for word in pair), "--config", "s.toml")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith(f"ignite-sync: {option}: ")
-    assert ODD[odd] in result.stderr or "not a text in UTF-8" in result.stderr
+    assert ODD[odd] in result.stderr or "not UTF-8 text" in result.stderr
     assert "hidden" not in result.stderr
 
 

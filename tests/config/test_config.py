@@ -89,7 +89,7 @@ def test_no_secret_of_the_example_is_taken() -> None:
     for number, line in enumerate(lines):
         if re.match(r"\w*(token|secret|secret_keys) = .*change-me", line):
             one = [text if at == number else filled_in(text) for at, text in enumerate(lines)]
-            with pytest.raises(ConfigError, match="is still what the example says") as refused:
+            with pytest.raises(ConfigError, match="still has the example's value") as refused:
                 settings("\n".join(one))
             named.append(str(refused.value).split(": ")[1])
     assert named == [

@@ -192,7 +192,7 @@ async def test_without_a_token_nobody_is_an_administrator_but_metrics_may_be_ope
 
 
 BAD_SETTINGS = {
-    "not TOML": ("port =", "is not valid TOML: Invalid value (at line 2, column 7); mend that line"),
+    "not TOML": ("port =", "is not valid TOML: Invalid value (at line 2, column 7); correct that line"),
     "unknown key": (
         "prot = 1",
         'listener.prot: unknown setting "prot"; did you mean "port"? (and 1 more; all of it: ignite-sync check)',
@@ -298,7 +298,7 @@ async def test_check_has_a_line_for_each_side_that_says_what_to_do(
         assert other_note.startswith("note    lost database: ")
         for side, line in zip(("BigCommerce", "SparkLayer"), sides, strict=True):
             assert line.startswith(f"{'FAILED' if side in failed else 'ok':<8}{SITE} {side}: ")
-            assert line.endswith(failed.get(side, "knows the credentials"))
+            assert line.endswith(failed.get(side, "accepts the credentials"))
 
 
 async def test_sync_and_status_speak_with_the_running_daemon(harness: OpenHarness) -> None:
@@ -332,7 +332,7 @@ def _without_ids_and_times(status: str) -> str:
 
 SAID = f"{SITE}: active\n  webhooks: {len(REGISTERED)} registered, checked THEN\n" + "".join(
     f"  {kind}: {held} in SparkLayer, 0 with issues, waiting: 0 live, 0 backfill, 0 parked\n"
-    "    webhooks may have been missing; everything is read after THEN\n"
+    "    webhooks may have been missed; everything is read after THEN\n"
     f"    full sync N succeeded: {held} done, 0 failed\n"
     for kind, held in (("store", 1), ("products", 2), ("customers", 0), ("orders", 0))
 )

@@ -65,7 +65,7 @@ def test_the_demo_ends_with_0_after_everything_it_claims() -> None:
 def test_a_claim_that_does_not_hold_ends_the_demo_with_1() -> None:
     done = _ended([sys.executable, "-c", FORGETFUL])
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "This is not as it should be: SparkLayer differs from the store" in done.stderr
+    assert "The demo failed: SparkLayer differs from the store" in done.stderr
     assert "it agrees with the store" not in done.stdout
     assert "Traceback" not in done.stderr
 

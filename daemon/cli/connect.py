@@ -7,8 +7,8 @@ import click
 from daemon.cli.client import Daemon
 from daemon.cli.group import config_option, load_settings, site_argument
 from daemon.config.text_file import UnreadableError, read_text_file
-from daemon.identifiers import credential_fault, trimmed
 from daemon.model import Secret
+from daemon.model.identifiers import credential_fault, trimmed
 
 
 @click.command()

@@ -20,7 +20,6 @@ from daemon import __version__
 from daemon.cli import stopping
 from daemon.cli.streams import standard_streams
 from daemon.errors import ConfigError
-from daemon.identifiers import segment_fault
 
 if TYPE_CHECKING:
     from daemon.config import Settings
@@ -130,6 +129,8 @@ def main() -> None:
 def _site(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Check a SITE; None where it may be left out."""
     if value is not None:
+        from daemon.model.identifiers import segment_fault  # noqa: PLC0415  `--help` must not wait for it
+
         env, _, site_id = value.partition("/")
         if env not in {"live", "test"} or segment_fault(site_id):
             raise click.BadParameter("write it as live/SITE_ID or test/SITE_ID.")

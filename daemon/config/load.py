@@ -35,8 +35,8 @@ from daemon.config.settings import (
 from daemon.config.table import ENVIRONMENT, Table, Untyped, type_name, unknown
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.errors import ConfigError
-from daemon.identifiers import name_of, trimmed
 from daemon.model import Secret, Site
+from daemon.model.identifiers import name_of, trimmed
 
 if TYPE_CHECKING:  # the adapters import an HTTP client, which reading settings does not need
     from daemon.platforms.base import PlatformType

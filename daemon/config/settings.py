@@ -16,8 +16,8 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.converters import optional
 
-from daemon.identifiers import header_fault, segment_fault, trimmed, without_slash
 from daemon.model import Secret, Site
+from daemon.model.identifiers import header_fault, segment_fault, trimmed, without_slash
 
 _SQLITE = "sqlite:///"
 SECRET_KEY_LENGTH = 16

@@ -23,8 +23,8 @@ from cattrs.gen import make_dict_structure_fn, override
 from daemon.config.settings import ConnectionSettings, DatabaseSettings
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.errors import ConfigError
-from daemon.identifiers import line_fault, name_of, trimmed
 from daemon.model import Secret
+from daemon.model.identifiers import line_fault, name_of, trimmed
 
 ENVIRONMENT = "environment"
 """Source of settings without a file, in error lines."""

@@ -5,7 +5,7 @@ They are UTF-8 with or without a byte order mark, or UTF-16 with one, as Windows
 
 from pathlib import Path
 
-from daemon.byte_order_mark import text_of
+from daemon.model.byte_order_mark import text_of
 
 LARGEST = 1024 * 1024
 """Largest file in bytes. A device such as /dev/zero never ends."""

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from daemon.model import ExternalId, Mapped
+from daemon.entities import Mapped
+from daemon.model import ExternalId
 from daemon.outcome import Row
 
 

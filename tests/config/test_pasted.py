@@ -11,7 +11,7 @@ import pytest
 
 from daemon.config import Settings, load
 from daemon.errors import ConfigError
-from daemon.identifiers import segment_fault
+from daemon.model.identifiers import segment_fault
 from tests.config.told import PLATFORMS, SECURITY, line
 
 SECRET = "hidden0123456789"

@@ -216,7 +216,7 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     lines = [" ".join(context.split()) for context in describe(shown)]
     named = latest.held_up_by[0]
     assert f"waits for {named.id}, tried {named.attempts} times: try later" in lines
-    assert "and for 3 more" in lines
+    assert "and 3 more" in lines
     told = [entry for entry in logged if entry["event"] == "full sync waits for entities that fail"]
     assert len(told) >= 2, "and again, but seldom"
     assert (told[0]["kind"], told[0]["more"], len(told[0]["entities"])) == ("products", 3, 10)

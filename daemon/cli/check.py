@@ -96,7 +96,15 @@ def _notes(survey: Survey) -> Iterator[str]:
 async def check_all(survey: Survey) -> list[CheckResult]:
     """Test all that can be tested with settings of which some may be wrong."""
     settings, faulty = survey.settings, survey.faulty
-    results = [_settings(settings)] if not survey.errors else [_wrong(error) for error in survey.errors]
+    results = [
+        CheckResult(
+            subject=subject, ok=False, detail=detail, configured=True
+        )  # the text of the error names the setting
+        for subject, _, detail in (str(error).partition(": ") for error in survey.errors)
+    ]
+    if not results:
+        configured = f"{len(settings.connections)} connection(s) configured"
+        results = [CheckResult(subject="settings", ok=True, detail=configured)]
     if "database" not in faulty:
         results += _database(settings, None if "security" in faulty else Vault(settings.security.secret_keys))
     if "listener" not in faulty:
@@ -108,16 +116,6 @@ async def check_all(survey: Survey) -> list[CheckResult]:
         if not faulty & {"listener", "database", "security"}:
             results.append(check_webhooks(settings, link))
     return results
-
-
-def _settings(settings: Settings) -> CheckResult:
-    return CheckResult(subject="settings", ok=True, detail=f"{len(settings.connections)} connection(s) configured")
-
-
-def _wrong(error: ConfigError) -> CheckResult:
-    """Report a wrong setting; the error's text names it."""
-    subject, _, detail = str(error).partition(": ")
-    return CheckResult(subject=subject, ok=False, detail=detail, configured=True)
 
 
 def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:

@@ -165,17 +165,11 @@ class Daemon:
     def start(self, site: str, kind: str, *, refresh: bool, allow_removals: bool) -> int:
         """Start a full sync and return its id. Raises UnderWayError if one is already running."""
         order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
-        answer = self._call("POST", "/admin/sync", order)
-        if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
-            raise RefusedError(self._not_ours())
-        return int(answer["run"])
+        return self._run("/admin/sync", order)
 
     def cancel(self, site: str, kind: str) -> int:
         """Cancel the running full sync and return its id. Raises UnderWayError if there is none."""
-        answer = self._call("POST", "/admin/sync/cancel", {"site": site, "kind": kind})
-        if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
-            raise RefusedError(self._not_ours())
-        return int(answer["run"])
+        return self._run("/admin/sync/cancel", {"site": site, "kind": kind})
 
     def issues(self, site: str | None) -> Any:
         """Return the open issues of a site, or of all sites."""
@@ -227,6 +221,12 @@ class Daemon:
     def status(self) -> Any:
         """Return the status as JSON values; `decode_status` types them."""
         return self._call("GET", "/admin/status")
+
+    def _run(self, path: str, order: object) -> int:
+        answer = self._call("POST", path, order)
+        if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
+            raise RefusedError(self._not_ours())
+        return int(answer["run"])
 
     def _call(self, method: str, path: str, order: object = None) -> Any:
         with self._asked(method, path, order, self._timeout) as response:

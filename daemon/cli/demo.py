@@ -5,7 +5,6 @@ and orders; a second round that writes nothing; and a few edits that arrive by w
 checks every claim against both sides. A claim that fails ends the demo with exit code 1.
 """
 
-import os
 import secrets
 import signal
 import socket
@@ -23,7 +22,7 @@ from attrs import frozen
 from daemon import app
 from daemon.cli import stopping
 from daemon.cli.client import Daemon, FullSync, RefusedError, UnreachableError, decode_status
-from daemon.cli.progress import Progress
+from daemon.cli.progress import progress
 from daemon.config import (
     ConnectionSettings,
     DatabaseSettings,
@@ -96,29 +95,14 @@ def main(*, exit_when_done: bool, port: int) -> int:
         return 0
     except BaseExceptionGroup as group:  # nurseries wrap the error that ends them; other errors are raised again
         raise_config_error(group)
-        failed = _first(group, DemoFailedError, BrokenPipeError)
+        failed: BaseException | None = group.subgroup(DemoFailedError)
         if failed is None:
             raise
-        if isinstance(failed, BrokenPipeError):  # the reader of the output has gone, as `head` does
-            _print_nowhere()
-        else:
-            print(f"\nThe demo failed: {failed}", file=sys.stderr)
+        while isinstance(failed, BaseExceptionGroup):
+            failed = failed.exceptions[0]
+        print(f"\nThe demo failed: {failed}", file=sys.stderr)
         return 1
     return 0
-
-
-def _first(group: BaseExceptionGroup[BaseException], *kinds: type[Exception]) -> BaseException | None:
-    found: BaseException | None = group.subgroup(kinds)
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
-
-
-def _print_nowhere() -> None:
-    """Redirect both streams to nowhere: Python flushes them at the end, which must not fail."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
 
 
 def _show(text: str) -> None:
@@ -232,10 +216,10 @@ class _Stage:
             run = status.full_sync(self._site, kind)
             if run is None or run.id < run_id:
                 return None, 0
-            progress.update(run.done + run.failed, run.total_hint, run.state)
+            shown.update(run.done + run.failed, run.total_hint, run.state)
             return run, self.sandbox.sparklayer.state.writes  # within a batch only these change
 
-        with Progress(what, sys.stderr) as progress:
+        with progress(what, sys.stderr) as shown:
             run, _ = await _until(look, lambda seen: seen[0] is not None and seen[0].state == "ended", what)
         assert run is not None  # it has ended
         if not run.succeeded:

@@ -3,13 +3,14 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
 from daemon.cli.client import Daemon, FullSync, UnderWayError, decode_status
 from daemon.cli.group import KINDS, Stop, config_option, kinds_argument, load_settings, site_argument
-from daemon.cli.progress import Progress
+from daemon.cli.progress import Progress, progress
 from daemon.cli.status import describe_run
 
 _POLL_SECONDS = 1.0
@@ -86,8 +87,8 @@ def _cancelled(daemon: Daemon, site: str, kinds: Sequence[str]) -> bool:
 
 def _watched(daemon: Daemon, site: str, kind: str, run_id: int) -> FullSync:
     try:
-        with Progress(f"{site} {kind}", sys.stderr) as progress:
-            ended = follow(daemon, site, kind, run_id=run_id, progress=progress, pause=_pause)
+        with progress(f"{site} {kind}", sys.stderr) as shown:
+            ended = follow(daemon, site, kind, run_id=run_id, shown=shown, pause=partial(time.sleep, _POLL_SECONDS))
     except KeyboardInterrupt:
         click.echo(f"full sync {run_id} of {kind} continues in the daemon; look at: ignite-sync status", err=True)
         raise
@@ -95,12 +96,8 @@ def _watched(daemon: Daemon, site: str, kind: str, run_id: int) -> FullSync:
     return ended
 
 
-def _pause() -> None:
-    time.sleep(_POLL_SECONDS)
-
-
 def follow(
-    daemon: Daemon, site: str, kind: str, *, run_id: int, progress: Progress, pause: Callable[[], None]
+    daemon: Daemon, site: str, kind: str, *, run_id: int, shown: Progress, pause: Callable[[], None]
 ) -> FullSync:
     """Show a run's progress until it ends, and return its end; `pause` waits between two looks.
 
@@ -111,7 +108,7 @@ def follow(
         if latest and latest.id > run_id:
             raise Stop(f"full sync {run_id} was followed by {latest.id}; look at: ignite-sync status")
         if latest and latest.id == run_id:
-            progress.update(latest.done + latest.failed, latest.total_hint, latest.state)
+            shown.update(latest.done + latest.failed, latest.total_hint, latest.state)
             if latest.finished_at is not None:
                 return latest
         pause()

@@ -23,11 +23,6 @@ PLATFORMS = load_platforms()
 KEY = "0123456789abcdef"
 
 
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def survey(text: str, environ: Mapping[str, str] | None = None) -> Survey:
     """Look a file with `text` over."""
     Path("s.toml").write_text(text, "utf-8")

@@ -4,12 +4,8 @@ import codecs
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from daemon.cli.group import main
-from tests.cli.test_cli import _here, admin, write_config
-
-__all__ = ["_here"]  # the fixture
+from tests.cli.admin import admin, call, write_config
 
 NO_SITES = [
     "jones",
@@ -41,10 +37,6 @@ COMMANDS = {
     "connect": ["--client-id", "c"],
     "disconnect": ["--yes"],
 }
-
-
-def call(*arguments: str, given: str = "") -> Result:
-    return CliRunner().invoke(main, arguments, input=given)
 
 
 @pytest.mark.holds("E20")

@@ -1,17 +1,10 @@
 """No trick with an address makes a place elsewhere look like this machine."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from tests.config.told import SECURITY, WHOLE, line
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
+from tests.config.files import SECURITY, WHOLE, line
 
 TRICKS = [
     "http://127.0.0.1.evil.test",

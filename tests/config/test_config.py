@@ -1,4 +1,4 @@
-"""What the operator writes becomes checked settings, or one line that says what to mend."""
+"""The operator's texts become checked settings. `test_config_errors` has the others."""
 
 import re
 from pathlib import Path
@@ -9,17 +9,11 @@ from daemon.config import Settings, load
 from daemon.config.settings import DatabaseSettings, SyncSettings
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
-from daemon.platforms import load_platforms
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings
+from tests.config.files import CONNECTION, PLATFORMS, SECURITY, STORE, WHOLE
 
-PLATFORMS = load_platforms()
 GROUPS_VARIABLE = "IGNITE_SYNC_CONNECTION_BIGCOMMERCE_CUSTOMER_GROUP_MAPPING"
 EXAMPLE = Path(__file__).parent.parent.parent / "config" / "ignite-sync.example.toml"
-
-# The least that a file must say: its three blocks.
-SECURITY, CONNECTION, STORE = (Path(__file__).parent / "whole.toml").read_text("utf-8").split("\n\n")
-SECURITY, CONNECTION, STORE = f"{SECURITY}\n", f"\n{CONNECTION}\n", f"\n{STORE}"
-WHOLE = SECURITY + CONNECTION + STORE
 
 VARIABLES = {
     "IGNITE_SYNC_SECURITY_SECRET_KEYS": "0123456789abcdef,fedcba9876543210",
@@ -34,11 +28,6 @@ VARIABLES = {
     "IGNITE_SYNC_CONNECTION_BIGCOMMERCE_WEBHOOK_SECRET": "s4-hidden",
     "IGNITE_SYNC_CONNECTION_BIGCOMMERCE_B2B_CUSTOMER_GROUPS": "3, 5",
 }
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def settings(text: str = WHOLE, **environ: str) -> Settings:

@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.told import CONNECTION, PLATFORMS, SECURITY, STORE, WHOLE, line
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+from tests.config.files import CONNECTION, PLATFORMS, SECURITY, STORE, WHOLE, line
 
 
 def with_line(section: str, setting: str) -> str:

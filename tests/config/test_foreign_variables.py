@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.config import load
-from tests.config.told import PLATFORMS, line
+from tests.config.files import PLATFORMS, line
 
 KEYS = {"IGNITE_SYNC_SECURITY_SECRET_KEYS": "0123456789abcdef"}
 ADDRESS = "tcp://10.3.0.7:8080"

@@ -12,7 +12,7 @@ import pytest
 from daemon.config import Settings, load
 from daemon.errors import ConfigError
 from daemon.model.identifiers import segment_fault
-from tests.config.told import PLATFORMS, SECURITY, line
+from tests.config.files import PLATFORMS, SECURITY, line
 
 SECRET = "hidden0123456789"
 ENVIRONMENT = {
@@ -55,11 +55,6 @@ ODD: Mapping[str, str] = {
     b"\xff".decode("utf-8", "surrogateescape"): "bytes that are not UTF-8",
 }
 AROUND = ["\n", "\r\n", " ", "\t", "\u00a0", "\ufeff", "\u200b", " \u200b\n"]
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def taken(environ: Mapping[str, str]) -> Settings:

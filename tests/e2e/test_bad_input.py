@@ -191,23 +191,6 @@ async def test_without_a_token_nobody_is_an_administrator_but_metrics_may_be_ope
         assert await _answers(process, "GET", "/admin/status", NO_TOKENS + WRONG_TOKENS) == {401}
 
 
-BAD_SETTINGS = {
-    "not TOML": ("port =", "is not valid TOML: Invalid value (at line 2, column 7); correct that line"),
-    "unknown key": (
-        "prot = 1",
-        'listener.prot: unknown setting "prot"; did you mean "port"? (and 1 more; all of it: ignite-sync check)',
-    ),
-}
-"""The unknown key stands in a file that lacks `secret_keys` too; a file that is not TOML says nothing more."""
-
-
-@pytest.mark.parametrize(("text", "words"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
-async def test_bad_settings_end_it_with_2_and_one_line(lonely: Lonely, text: str, words: str) -> None:
-    async with lonely() as process:
-        process.config.write_text(f"[listener]\n{text}\n", "utf-8")
-        assert await process.command("run") == (2, "", f"ignite-sync: {process.config}: {words}\n")
-
-
 def _no_folder(folder: Path) -> Path:
     return folder / "nowhere" / "a.db"
 

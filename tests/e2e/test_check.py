@@ -12,13 +12,6 @@ NO_SCOPE = (
 )
 
 
-async def test_what_can_be_used_is_ok(harness: OpenHarness) -> None:
-    async with harness(start=False) as h:
-        code, output, _ = await h.process.command("check")
-        assert code == 0, output
-        assert "ok      test/sandbox BigCommerce: answers and accepts the credentials" in output
-
-
 @pytest.mark.parametrize("path", ["/v2/store", "/v3/catalog/products"])
 async def test_a_token_without_scopes_is_told_with_the_remedy(harness: OpenHarness, path: str) -> None:
     async with harness(start=False) as h:

@@ -1,13 +1,11 @@
-"""The commands that tell why and that connect: what they ask a running daemon, and how they word its answers."""
+"""The other commands that ask a running daemon: their requests and their output."""
 
 import json
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from daemon.cli.group import main
-from tests.cli.test_cli import _here, admin, call  # noqa: F401  the fixture is used by every test
+from tests.cli.admin import admin, call
 
 ISSUE = {
     "site": "live/x",
@@ -148,8 +146,8 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
     pending = {"state": "pending", "redirect_url": "https://store.test/install"}
     with admin((200, {"state": "active"}), (200, pending)) as server:
         arguments = ["connect", "live/x", "--client-id", "c", "--config", "s.toml"]
-        result = CliRunner().invoke(main, arguments, input="s3cret\n")
-        later = CliRunner().invoke(main, [*arguments, "--store-id", "abc"], input="s3cret\n")
+        result = call(*arguments, given="s3cret\n")
+        later = call(*arguments, "--store-id", "abc", given="s3cret\n")
     assert (result.exit_code, result.stdout) == (0, "live/x is connected\n")
     assert later.stdout == "live/x is connected once the app is installed at https://store.test/install\n"
     assert server.asked[0][3] == {"site": "live/x", "client_id": "c", "client_secret": "s3cret"}
@@ -159,7 +157,7 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
 
 def test_a_site_is_disconnected_only_when_that_is_meant() -> None:
     with admin((200, {"state": "leaving"})) as server:
-        refused = CliRunner().invoke(main, ["disconnect", "live/x", "--config", "s.toml"], input="n\n")
+        refused = call("disconnect", "live/x", "--config", "s.toml", given="n\n")
         assert (refused.exit_code, server.asked) == (1, [])
         result = call("disconnect", "live/x", "--yes", "--config", "s.toml")
     assert result.stdout == "live/x is leaving\n"

@@ -1,10 +1,9 @@
-"""The commands that start full syncs and tell how everything does: what they ask, what they print, how they end."""
+"""`sync` and `status`: their requests, their output, their exit codes. `tests/e2e` has them without a daemon."""
 
 import io
 import json
 import socket
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +13,7 @@ from daemon.cli.progress import Progress
 from daemon.cli.sync import follow
 from daemon.config import ListenerSettings
 from daemon.model import Secret
-from tests.cli.test_cli import (  # noqa: F401  the fixtures are used by every test
-    _here,
-    admin,
-    assert_one_line,
-    call,
-    unused_port,
-    write_config,
-)
+from tests.cli.admin import admin, assert_one_line, call, write_config
 
 
 def status(**full_sync: Any) -> dict[str, Any]:
@@ -101,11 +93,9 @@ def test_watching_shows_the_run_until_it_is_over() -> None:
     before = status(id=6, **CLOSED, succeeded=True)
     stream, pauses = io.StringIO(), []
     script = [(200, before), (200, status()), (200, status(**CLOSED, succeeded=True))]
-    with admin(*script) as server, Progress("p", stream) as progress:
+    with admin(*script) as server, Progress("p", stream) as shown:
         daemon = Daemon(ListenerSettings(port=server.port, admin_token=Secret("t0p")))
-        ended = follow(
-            daemon, "live/x", "products", run_id=7, progress=progress, pause=lambda: pauses.append("a second")
-        )
+        ended = follow(daemon, "live/x", "products", run_id=7, shown=shown, pause=lambda: pauses.append("a second"))
     assert ended.succeeded
     assert stream.getvalue().splitlines() == ["p: 11 of 295, reading", "p: 295 of 295, closed"]
     assert len(pauses) == 2
@@ -136,13 +126,6 @@ def test_a_refused_sync_is_one_line_and_exit_1(answer: tuple[int, Any], line: st
     with admin(answer) as server:
         result = call("sync", "live/x", "products", "--config", "s.toml")
     assert_one_line(result, 1, line.format(port=server.port))
-
-
-def test_sync_without_a_daemon_says_how_to_start_it() -> None:
-    port = unused_port()
-    write_config(port)
-    line = f"no daemon answers at 127.0.0.1:{port} (Connection refused); start it with: ignite-sync run"
-    assert_one_line(call("sync", "live/x", "products", "--config", "s.toml"), 1, line)
 
 
 def test_a_daemon_that_hangs_up_is_one_line() -> None:
@@ -200,18 +183,6 @@ def test_a_status_of_another_shape_is_one_line() -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("ignite-sync: the status has a format unknown to this version: ")
     assert len(result.stderr.splitlines()) == 1
-
-
-def test_without_a_daemon_status_reads_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    port = unused_port()
-    write_config(port)
-    monkeypatch.setattr("daemon.cli.offline.Offline.status", lambda _: {"connections": []})
-    result = call("status", "--config", "s.toml")
-    assert (result.exit_code, result.stdout) == (0, "no connections\n")
-    assert result.stderr == (
-        f"ignite-sync: no daemon answers at 127.0.0.1:{port} (Connection refused); "
-        f"this is from {Path.cwd() / 'ignite-sync.db'}\n"
-    )
 
 
 @pytest.mark.holds("C9")

@@ -90,32 +90,32 @@ class Survey:
 
 def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Survey:
     """Read the settings as `load` does, but continue after errors. Raises ConfigError for an unreadable file."""
-    found = Findings()
+    findings = Findings()
     source, raw = (str(path), _parsed(path)) if path else (ENVIRONMENT, {})
     foreign = {name for name in environ if name.startswith(_PREFIX) and is_injected(name, environ[name])}
-    variables = _variables({name: environ[name] for name in environ.keys() - foreign}, platforms, found)
+    variables = _variables({name: environ[name] for name in environ.keys() - foreign}, platforms, findings)
     apps = _app_sections(platforms)
-    tables = dict(_section_tables(source, raw, variables, apps, found))
+    tables = dict(_section_tables(source, raw, variables, apps, findings))
     sections: dict[str, Any] = {}
     for name, table in tables.items():
-        with found:
+        with findings:
             sections[name] = table.build((_SECTIONS | apps)[name])
     if "database" in sections:
         sections["database"] = attrs.evolve(sections["database"], folder=tables["database"].folder.resolve())
     faulty = frozenset(tables.keys() - sections.keys())
-    connections = tuple(_connections(_connection_tables(source, raw, variables, found), platforms, found))
+    connections = tuple(_connections(_connection_tables(source, raw, variables, findings), platforms, findings))
     for name, section in sections.items():
-        _check_urls(tables[name], section, connections, found)
+        _check_urls(tables[name], section, connections, findings)
     offered = {name.removesuffix(_APP): sections.pop(name) for name in apps if name in sections}
     if offered and "listener" in sections and sections["listener"].public_url is None:
         need = "is missing; set it, because merchants' browsers return to it while they install an app"
-        found.add(tables["listener"].error("public_url", need))
+        findings.add(tables["listener"].error("public_url", need))
     if "security" in faulty:
         sections["security"] = SecuritySettings(secret_keys=(Secret("-" * SECRET_KEY_LENGTH),))
     return Survey(
         settings=Settings(**sections, apps=offered, connections=connections, foreign=tuple(sorted(foreign))),
         faulty=faulty,
-        errors=found.errors,
+        errors=findings.errors,
     )
 
 
@@ -142,22 +142,22 @@ def _pasted(text: str, error: str) -> str:
     return f": there is {name_of(rest[0])}" if rest and not rest.isascii() and not rest[0].isascii() else ""
 
 
-def _variables(environ: Mapping[str, str], platforms: _Platforms, errors: Findings) -> _Variables:
+def _variables(environ: Mapping[str, str], platforms: _Platforms, findings: Findings) -> _Variables:
     # Platform sections come before `connection`, because they share its prefix.
     names = [*_SECTIONS, *_app_sections(platforms), *(f"connection_{name}" for name in platforms), "connection"]
-    found: _Variables = {name: {} for name in names}
+    variables: _Variables = {name: {} for name in names}
     for variable in sorted(environ):
         if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
             rest = variable.removeprefix(_PREFIX).lower()
             name = next((name for name in names if rest.startswith(f"{name}_")), None)
             if name is None:
-                errors.add(ConfigError(f"{ENVIRONMENT}: {variable}: {_misspelt(rest, names, platforms)}"))
+                findings.add(ConfigError(f"{ENVIRONMENT}: {variable}: {_misspelt(rest, names, platforms)}"))
                 continue
-            found[name][rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
+            variables[name][rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
     for name, key, variable in (("listener", "port", "PORT"), ("database", "url", "DATABASE_URL")):
         if variable in environ:
-            found[name].setdefault(key, Untyped(environ[variable], variable))
-    return found
+            variables[name].setdefault(key, Untyped(environ[variable], variable))
+    return variables
 
 
 def _misspelt(rest: str, sections: Collection[str], platforms: _Platforms) -> str:
@@ -172,16 +172,16 @@ def _misspelt(rest: str, sections: Collection[str], platforms: _Platforms) -> st
 
 
 def _section_tables(
-    source: str, raw: dict[str, Any], variables: _Variables, apps: Collection[str], found: Findings
+    source: str, raw: dict[str, Any], variables: _Variables, apps: Collection[str], findings: Findings
 ) -> Iterator[tuple[str, Table]]:
     names = [*_SECTIONS, *apps]
     for stranger in sorted(raw.keys() - {*names, "connections"}):
-        found.add(ConfigError(f"{source}: {unknown('section', stranger, [*names, 'connections'])}"))
+        findings.add(ConfigError(f"{source}: {unknown('section', stranger, [*names, 'connections'])}"))
     for name in names:
         if name in apps and name not in raw and not variables[name]:
             continue
         values: dict[str, Any] = {}
-        with found:
+        with findings:
             values = _mapping(source, name, raw.get(name, {}))
         for key in variables[name]:
             # The environment's NAME also overrides the file's NAME_file, and vice versa.
@@ -199,15 +199,15 @@ def _mapping(source: str, path: str, raw: object) -> dict[str, Any]:
     return dict(raw)
 
 
-def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, found: Findings) -> Iterator[Table]:
+def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, findings: Findings) -> Iterator[Table]:
     listed = raw.get("connections", [])
     if not isinstance(listed, list):
         text = f"must be a list of tables, not {type_name(listed)}; write [[connections]] with two brackets"
-        found.add(ConfigError(f"{source}: connections: {text}"))
+        findings.add(ConfigError(f"{source}: connections: {text}"))
         listed = []
     for index, each in enumerate(listed):
         path = f"connections[{index}]"
-        with found:
+        with findings:
             yield Table(source=source, path=path, values=_mapping(source, path, each))
     own = {name: values for name, values in variables.items() if name.startswith("connection") and values}
     if own:
@@ -216,11 +216,11 @@ def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, 
         yield Table(source=ENVIRONMENT, path="", prefix=f"{_PREFIX}CONNECTION_", values=values)
 
 
-def _connections(tables: Iterator[Table], platforms: _Platforms, found: Findings) -> Iterator[ConnectionSettings]:
+def _connections(tables: Iterator[Table], platforms: _Platforms, findings: Findings) -> Iterator[ConnectionSettings]:
     seen: set[Site] = set()
     for table in tables:
-        with found:
-            connection = _connection(table, platforms, found)
+        with findings:
+            connection = _connection(table, platforms, findings)
             if connection.site in seen:
                 remedy = "remove one of the two; a site has one store"
                 raise table.error("site_id", f"{connection.site} is connected more than once; {remedy}")
@@ -228,7 +228,7 @@ def _connections(tables: Iterator[Table], platforms: _Platforms, found: Findings
             yield connection
 
 
-def _connection(table: Table, platforms: _Platforms, found: Findings) -> ConnectionSettings:
+def _connection(table: Table, platforms: _Platforms, findings: Findings) -> ConnectionSettings:
     """Build a connection with the platform's own table, of the class that the platform brings. Raises ConfigError."""
     faults = Findings()
     name = table.values.get("platform")
@@ -249,7 +249,7 @@ def _connection(table: Table, platforms: _Platforms, found: Findings) -> Connect
         store: Any = store_table.build(platforms[name].settings)
     faults.conclude()
     connection = attrs.evolve(connection, store=store)
-    _check_urls(store_table, store, (connection,), found)
+    _check_urls(store_table, store, (connection,), findings)
     return connection
 
 
@@ -267,7 +267,7 @@ def _without_platform(table: Table, platforms: _Platforms) -> NoReturn:
     raise AssertionError("the platform is not known")
 
 
-def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...], found: Findings) -> None:
+def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...], findings: Findings) -> None:
     """Find invalid base URLs, and those without https where one of `users` requires it."""
     for setting in attrs.fields(type(section)):
         url = getattr(section, setting.name)
@@ -276,7 +276,7 @@ def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...
             concerned = [user for user in users if setting.name not in _of_other_env(user)]
             fault = _url_fault(url, plain=bool(concerned) and all(user.allow_http for user in concerned))
             if fault:
-                found.add(table.error(setting.name, fault))
+                findings.add(table.error(setting.name, fault))
 
 
 def _of_other_env(connection: ConnectionSettings) -> set[str]:

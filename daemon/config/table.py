@@ -55,9 +55,9 @@ class Untyped(str):
 
     def __new__(cls, text: str, variable: str = "") -> Self:
         """Keep `variable` with `text`; it is empty for a file of a secret that TOML names."""
-        made = super().__new__(cls, text)
-        made.variable = variable
-        return made
+        untyped = super().__new__(cls, text)
+        untyped.variable = variable
+        return untyped
 
 
 def type_name(value: object) -> str:
@@ -93,14 +93,14 @@ class Table:
         """Build the attrs class `cls`, and remove NAME_file from this table. Raises ConfigError with all errors."""
         faults = self._read_secrets(cls) | self._placeholders(cls)
         try:
-            made = _CONVERTER.structure(self.values, cls)
+            section = _CONVERTER.structure(self.values, cls)
         except ClassValidationError as error:
             faults = self._explained(cls, error) | faults
             faults = self._out_of_limits(cls, faults) | faults
         if faults:
             first, *others = _in_order(cls, faults)
             raise ConfigError(str(first), others)
-        return made
+        return section
 
     def error(self, key: str, text: str) -> ConfigError:
         """Return the error `text` of the setting `key`, or of the table if `key` is empty."""
@@ -137,8 +137,8 @@ class Table:
 
     def _placeholders(self, cls: type) -> dict[str, ConfigError]:
         """Return the errors of values left as in the example file."""
-        still = [one for one in attrs.fields(cls) if _is_placeholder(self.values.get(one.name))]
-        remedy = {one.name: "" if one.default is attrs.NOTHING else ", or remove it" for one in still}
+        still = [setting for setting in attrs.fields(cls) if _is_placeholder(self.values.get(setting.name))]
+        remedy = {setting.name: "" if setting.default is attrs.NOTHING else ", or remove it" for setting in still}
         words = "still has the example's value; fill it in"
         return {key: self.error(key, f"{words}{more}") for key, more in remedy.items()}
 
@@ -157,7 +157,7 @@ class Table:
         """Return the errors by setting. A misspelt name also makes a name missing; only the first is reported."""
         names = {setting.name for setting in attrs.fields(cls)}
         unmanaged = {key for each in error.exceptions for key in getattr(each, "extra_fields", ())}
-        found = {key: self.error(key, unknown("setting", key, names - _OF_THE_PROGRAM)) for key in sorted(unmanaged)}
+        errors = {key: self.error(key, unknown("setting", key, names - _OF_THE_PROGRAM)) for key in sorted(unmanaged)}
         meant = {name for key in unmanaged for name in difflib.get_close_matches(key, names, n=1)}
         for each in error.exceptions:
             if isinstance(each, ForbiddenExtraKeysError):
@@ -165,28 +165,28 @@ class Table:
             notes = getattr(each, "__notes__", ())
             key = next((note.name for note in notes if isinstance(note, AttributeValidationNote)), "")
             if isinstance(each, KeyError):
-                found |= {} if key in meant else {key: self.missing(key)}
+                errors |= {} if key in meant else {key: self.missing(key)}
                 continue
             text = str(each.args[0])
             # If the class refused the value, cattrs knows no field; the text then starts with its name.
             name, _, rest = text.partition(": ")
             key, text = (name, rest) if not key and name in names else (key, text)
-            found[key] = self.error(key, text)
-        return found
+            errors[key] = self.error(key, text)
+        return errors
 
     def _out_of_limits(self, cls: type, known: Collection[str]) -> dict[str, ConfigError]:
         """Return the errors of the other settings, since a class reports only its first."""
-        found = {}
+        errors = {}
         for setting in attrs.fields(cls):
             if setting.name in self.values and setting.name not in known and setting.validator:
                 try:
                     value = _CONVERTER.structure(self.values[setting.name], setting.type)
                     setting.validator(None, setting, setting.converter(value) if setting.converter else value)
                 except ValueError as error:
-                    found[setting.name] = self.error(setting.name, str(error).partition(": ")[2])
+                    errors[setting.name] = self.error(setting.name, str(error).partition(": ")[2])
                 except AttributeError:
                     continue  # its validator needs another setting, which may be wrong as well
-        return found
+        return errors
 
 
 def _in_order(cls: type, faults: Mapping[str, ConfigError]) -> list[ConfigError]:
@@ -259,10 +259,6 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def _is_mapping(annotation: Any) -> bool:
-    return get_origin(annotation) is Mapping
-
-
 def _mapping(value: Any, annotation: Any) -> Mapping[Any, Any]:
     """Structure a table whose names are values too. A text has items NAME=VALUE, separated as those of a list."""
     if isinstance(value, Untyped):
@@ -282,10 +278,6 @@ def _items(value: Untyped) -> list[str]:
     return [text for item in re.split(r"[,\r\n]", _unquoted(trimmed(value))) if (text := trimmed(item))]
 
 
-def _is_tuple(annotation: Any) -> bool:
-    return get_origin(annotation) is tuple
-
-
 def _tuple(value: Any, annotation: Any) -> tuple[Any, ...]:
     """Structure a list. A text has its items separated by commas or line breaks."""
     if isinstance(value, Untyped):
@@ -296,14 +288,18 @@ def _tuple(value: Any, annotation: Any) -> tuple[Any, ...]:
     return tuple(_CONVERTER.structure(each, item) for each in value)
 
 
+def _is_a(origin: Any) -> Callable[[Any], bool]:
+    return lambda annotation: get_origin(annotation) is origin
+
+
 _CONVERTER = Converter(forbid_extra_keys=True)
 _CONVERTER.register_structure_hook(str, _as_text)
 _CONVERTER.register_structure_hook(int, _scalar("a whole number", (int,), int))
 _CONVERTER.register_structure_hook(float, _scalar("a number", (int, float), float))
 _CONVERTER.register_structure_hook(bool, _scalar("true or false", (bool,), _SWITCH.__getitem__))
 _CONVERTER.register_structure_hook(Secret, _secret)
-_CONVERTER.register_structure_hook_func(_is_tuple, _tuple)
-_CONVERTER.register_structure_hook_func(_is_mapping, _mapping)
+_CONVERTER.register_structure_hook_func(_is_a(tuple), _tuple)
+_CONVERTER.register_structure_hook_func(_is_a(Mapping), _mapping)
 # The platform's table is built separately; neither `store` nor `folder` is a setting.
 _CONVERTER.register_structure_hook(
     ConnectionSettings,

@@ -15,7 +15,8 @@ from daemon.storage import connections
 from daemon.storage.connections import Begin, Leave, Wipe
 from daemon.storage.database import open_database
 from daemon.storage.vault import Vault, load_fingerprint
-from tests.config.test_config import EXAMPLE, SECURITY
+from tests.config.files import SECURITY
+from tests.config.test_config import EXAMPLE
 
 pytestmark = pytest.mark.holds("O7")
 

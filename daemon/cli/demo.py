@@ -264,7 +264,7 @@ class _Stage:
         )
 
     def _show_issues(self) -> None:
-        _show("\nThe sync-log shows the merchant what to mend:")
+        _show("\nThe sync-log shows the merchant what to fix:")
         for kind in LOGGED:
             errors = self._errors(kind)
             for error in list(errors.values())[:3]:
@@ -273,7 +273,7 @@ class _Stage:
 
     async def _sync_again(self) -> None:
         """Show that a second round of full syncs reads everything and writes nothing."""
-        _show("\nOnce more, with nothing changed:")
+        _show("\nAgain, with nothing changed:")
         site, done = self.sandbox.sparklayer.state, 0
         reads, writes = self.sandbox.bigcommerce.statistics.total, site.writes
         for kind in KINDS:
@@ -293,7 +293,7 @@ class _Stage:
         open_order = next(
             order for order in store.orders.orders if store.orders.cart_id(order) and self._unshipped(order)
         )
-        _show("\nNow somebody edits the store:")
+        _show("\nNow the store is edited:")
         stocked = next(v for v in store.variants() if v.product_id > int(second) and self._tracked(v))
         edits: list[tuple[str, Callable[[], object]]] = [
             ("a title", lambda: store.set_title(int(first), "Renamed in the store")),
@@ -310,13 +310,13 @@ class _Stage:
             edit()
             _show(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
         before = str(nameless.product_id)
-        mended = "the error that is mended leaves the sync-log"
+        fixed = "the error of the fixed product leaves the sync-log"
 
         async def errors() -> frozenset[str]:
             return frozenset(self._errors("products"))
 
-        await _until(errors, lambda found: before not in found, mended)
-        _show("  and the mended product's error left the sync-log")
+        await _until(errors, lambda seen: before not in seen, fixed)
+        _show("  and the fixed product's error left the sync-log")
 
     def _unshipped(self, order_id: int) -> bool:
         order = self.sandbox.store.orders.get(order_id)

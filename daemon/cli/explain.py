@@ -1,4 +1,4 @@
-"""`ignite-sync explain`: why an entity is as it is."""
+"""`ignite-sync explain`: the reasons for an entity's state."""
 
 import json
 from collections.abc import Iterator

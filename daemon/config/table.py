@@ -207,7 +207,7 @@ def _wrong_type(expected: str, value: object) -> NoReturn:
 
 
 def _scalar(expected: str, kinds: tuple[type, ...], parse: Callable[[str], _T]) -> Callable[[Any, Any], _T]:
-    """Make a hook that takes a value of `kinds` as it is, and parses an `Untyped`."""
+    """Make a hook that accepts a value of `kinds` unchanged, and parses an `Untyped`."""
 
     def structure(value: Any, _: Any) -> _T:
         if not isinstance(value, Untyped):

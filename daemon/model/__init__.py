@@ -1,4 +1,4 @@
-"""The ids and nouns of the domain as frozen values. Imports nothing of ours.
+"""The ids and nouns of the domain as frozen values. Imports nothing else of the daemon.
 
 A *connection* is one store on a *platform*, linked to one SparkLayer *site*. A *change* says that an entity of some
 *kind* may have changed; it never carries the new state. `daemon.entities` has the state itself.
@@ -102,7 +102,7 @@ class ApiKey:
 
 @frozen(kw_only=True)
 class Connection:
-    """A connection as it is stored and worked on.
+    """A connection with its credentials and its store.
 
     `store` is the settings value of the platform named by `platform`; only that platform reads it.
     """

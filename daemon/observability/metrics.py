@@ -153,7 +153,7 @@ class _Counts(Collector):
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Return all families. The registry calls it."""
         families = {
-            name: CounterMetricFamily(_full(name), told, labels=labels) for name, (told, labels) in COUNTERS.items()
+            name: CounterMetricFamily(_full(name), text, labels=labels) for name, (text, labels) in COUNTERS.items()
         }
         for (name, *labels), number in self.numbers.items():
             families[name].add_metric(labels, number)
@@ -175,10 +175,10 @@ class Metrics:
         self.registry.register(self._counts)
         self._start({}, "site", "route")
         self._count_from_0("webhooks_total", {"site": [""], "outcome": ["unknown_site"]})
-        for name, (told, labels) in GAUGES.items():
-            self._gauges[name] = Gauge(_full(name), told, labels, registry=self.registry)
-        for name, (told, labels, buckets) in HISTOGRAMS.items():
-            self._histograms[name] = Histogram(_full(name), told, labels, buckets=buckets, registry=self.registry)
+        for name, (text, labels) in GAUGES.items():
+            self._gauges[name] = Gauge(_full(name), text, labels, registry=self.registry)
+        for name, (text, labels, buckets) in HISTOGRAMS.items():
+            self._histograms[name] = Histogram(_full(name), text, labels, buckets=buckets, registry=self.registry)
 
     def _count(self, *series: str) -> None:
         numbers = self._counts.numbers

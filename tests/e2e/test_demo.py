@@ -53,7 +53,7 @@ def test_the_demo_ends_with_0_after_everything_it_claims() -> None:
     assert sum(line.endswith("it agrees with the store.") for line in lines) == 2
     assert any(line.endswith("and wrote nothing.") for line in lines)
     assert sum(" arrived in SparkLayer after " in line for line in lines) == 9
-    assert lines[-3] == "  and the mended product's error left the sync-log"
+    assert lines[-3] == "  and the fixed product's error left the sync-log"
     assert re.fullmatch(r"All of it took [\d.]+ s\.", lines[-1])
     times = [line for line in lines if re.fullmatch(r"Full sync [12] of \w+: \d+ done, [\d.]+ s", line)]
     assert len(times) == 8

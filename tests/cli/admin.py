@@ -19,7 +19,7 @@ from daemon.cli.group import main
 
 
 class Admin(BaseHTTPRequestHandler):
-    """Answers from a script and remembers what it was asked."""
+    """Answers from a script and keeps the requests."""
 
     port: int
     script: list[tuple[int, Any]]

@@ -69,7 +69,7 @@ def test_a_dyno_starts_the_daemon_without_its_package_being_installed() -> None:
 
 
 def test_a_start_that_is_stopped_ends_with_0(tmp_path: Path) -> None:
-    """It hangs where it reads its settings: nobody writes them."""
+    """The daemon waits for its settings, which come from a pipe without a writer."""
     settings = tmp_path / "settings.toml"
     os.mkfifo(settings)
     starting = subprocess.Popen([sys.executable, "-m", "daemon", "run", "--config", str(settings)])

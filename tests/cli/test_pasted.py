@@ -1,4 +1,4 @@
-"""Sites, ids and secrets of the command line: taken without space around them, or refused by one line and exit 2."""
+"""Sites, ids and secrets of a command: trimmed, or refused with one line and exit code 2."""
 
 import codecs
 from pathlib import Path

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from daemon.cli.client import Daemon
 from daemon.cli.progress import Progress
@@ -27,9 +28,13 @@ def status(**full_sync: Any) -> dict[str, Any]:
 CLOSED = {"state": "closed", "done": 294, "finished_at": 2.0}
 
 
+def sync(*options: str, kind: str = "products") -> Result:
+    return call("sync", "live/x", kind, *options, "--config", "s.toml")
+
+
 def test_sync_asks_the_running_daemon() -> None:
     with admin((201, {"run": 7})) as server:
-        result = call("sync", "live/x", "products", "--refresh", "--config", "s.toml")
+        result = sync("--refresh")
     assert (result.exit_code, result.stdout) == (0, "full sync 7 of products at live/x started\n")
     order = {"site": "live/x", "kind": "products", "refresh": True, "allow_removals": False}
     assert server.asked == [("POST", "/admin/sync", "Bearer t0p", order)]
@@ -40,7 +45,7 @@ UNDER_WAY = (409, {"title": "Conflict", "detail": "a full sync of products is on
 
 def test_all_kinds_are_started_but_for_what_is_on_its_way_already() -> None:
     with admin((201, {"run": 8}), UNDER_WAY, (200, status()), (201, {"run": 9}), (201, {"run": 10})) as server:
-        result = call("sync", "live/x", "all", "--config", "s.toml")
+        result = sync(kind="all")
     assert (result.exit_code, result.stderr) == (1, ""), "not all that was asked for was started"
     assert result.stdout.splitlines() == [
         "full sync 8 of store at live/x started",
@@ -58,7 +63,7 @@ def test_all_kinds_are_started_but_for_what_is_on_its_way_already() -> None:
 )
 def test_what_is_on_its_way_already_is_watched_too(options: list[str], *, succeeded: bool, code: int) -> None:
     with admin(UNDER_WAY, (200, status()), (200, status(**CLOSED, succeeded=succeeded))):
-        result = call("sync", "live/x", "products", "--watch", *options, "--config", "s.toml")
+        result = sync("--watch", *options)
     assert result.exit_code == code
     assert result.stdout.splitlines() == [
         "full sync 7 of products at live/x is already running",
@@ -68,7 +73,7 @@ def test_what_is_on_its_way_already_is_watched_too(options: list[str], *, succee
 
 def test_what_was_started_is_told_though_the_rest_cannot_be() -> None:
     with admin((201, {"run": 8}), (503, {"title": "Busy"})):
-        result = call("sync", "live/x", "all", "--config", "s.toml")
+        result = sync(kind="all")
     assert (result.exit_code, result.stdout) == (1, "full sync 8 of store at live/x started\n")
     assert result.stderr == "ignite-sync: the daemon refused this (503): Busy\n"
 
@@ -76,7 +81,7 @@ def test_what_was_started_is_told_though_the_rest_cannot_be() -> None:
 @pytest.mark.parametrize(("word", "code"), [("succeeded", 0), ("did not succeed", 1)])
 def test_watching_ends_with_the_outcome_of_the_run(word: str, code: int) -> None:
     with admin((201, {"run": 7}), (200, status(**CLOSED, succeeded=code == 0))):
-        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+        result = sync("--watch")
     assert result.exit_code == code
     assert result.stdout.splitlines()[-1] == f"full sync 7 {word}: 294 done, 1 failed"
     assert result.stderr == "live/x products: 295 of 295, closed\n"
@@ -84,7 +89,7 @@ def test_watching_ends_with_the_outcome_of_the_run(word: str, code: int) -> None
 
 def test_removals_held_back_are_told_with_what_to_do() -> None:
     with admin((201, {"run": 7}), (200, status(**CLOSED, succeeded=False, held_removals=60))):
-        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+        result = sync("--watch")
     held = "60 removals held (see: ignite-sync removals list)"
     assert result.stdout.splitlines()[-1] == f"full sync 7 did not succeed: 294 done, 1 failed, {held}"
 
@@ -103,7 +108,7 @@ def test_watching_shows_the_run_until_it_is_over() -> None:
 
 def test_watching_ends_when_another_run_took_over() -> None:
     with admin((201, {"run": 7}), (200, status(id=8))):
-        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+        result = sync("--watch")
     assert result.exit_code == 1
     assert result.stderr == "ignite-sync: full sync 7 was followed by 8; look at: ignite-sync status\n"
 
@@ -124,7 +129,7 @@ def test_watching_ends_when_another_run_took_over() -> None:
 )
 def test_a_refused_sync_is_one_line_and_exit_1(answer: tuple[int, Any], line: str) -> None:
     with admin(answer) as server:
-        result = call("sync", "live/x", "products", "--config", "s.toml")
+        result = sync()
     assert_one_line(result, 1, line.format(port=server.port))
 
 
@@ -138,7 +143,7 @@ def test_a_daemon_that_hangs_up_is_one_line() -> None:
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        result = call("sync", "live/x", "products", "--config", "s.toml")
+        result = sync()
         thread.join()
     assert result.exit_code == 1
     assert result.stderr.startswith(f"ignite-sync: no daemon answers at 127.0.0.1:{port} (")
@@ -147,7 +152,7 @@ def test_a_daemon_that_hangs_up_is_one_line() -> None:
 def test_sync_needs_the_admin_token() -> None:
     write_config(1234, "")
     line = "listener.admin_token is not set; set it, the same for the daemon and this command"
-    assert_one_line(call("sync", "live/x", "products", "--config", "s.toml"), 2, line)
+    assert_one_line(sync(), 2, line)
 
 
 def test_status_tells_how_each_connection_does() -> None:
@@ -188,7 +193,7 @@ def test_a_status_of_another_shape_is_one_line() -> None:
 @pytest.mark.holds("C9")
 def test_a_full_sync_is_cancelled() -> None:
     with admin((200, {"run": 7})) as server:
-        result = call("sync", "live/x", "products", "--cancel", "--config", "s.toml")
+        result = sync("--cancel")
     assert (result.exit_code, result.stdout) == (0, "full sync 7 of products at live/x was cancelled\n")
     order = {"site": "live/x", "kind": "products"}
     assert server.asked == [("POST", "/admin/sync/cancel", "Bearer t0p", order)]
@@ -196,12 +201,12 @@ def test_a_full_sync_is_cancelled() -> None:
 
 def test_cancelling_what_does_not_run_says_so() -> None:
     with admin((409, {"title": "Conflict", "detail": "no full sync of products is on its way"})):
-        result = call("sync", "live/x", "products", "--cancel", "--config", "s.toml")
+        result = sync("--cancel")
     assert (result.exit_code, result.stdout) == (1, "no full sync of products at live/x is running\n")
 
 
 @pytest.mark.parametrize("other", ["--refresh", "--allow-removals", "--watch"])
 def test_cancelling_goes_with_nothing_else(other: str) -> None:
-    result = call("sync", "live/x", "products", "--cancel", other, "--config", "s.toml")
+    result = sync("--cancel", other)
     assert result.exit_code == 2
     assert "--cancel cannot be combined with" in result.stderr

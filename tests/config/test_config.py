@@ -71,28 +71,6 @@ def test_the_example_loads_when_it_is_filled_in() -> None:
     assert [str(one.site) for one in taken.connections] == ["live/changed"]
 
 
-def test_no_secret_of_the_example_is_taken() -> None:
-    """One after the other is filled in, from the top; the next one is named."""
-    lines = re.sub(r"^# (?=\[\w|\w+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE).splitlines()
-    named = []
-    for number, line in enumerate(lines):
-        if re.match(r"\w*(token|secret|secret_keys) = .*change-me", line):
-            one = [text if at == number else filled_in(text) for at, text in enumerate(lines)]
-            with pytest.raises(ConfigError, match="still has the example's value") as refused:
-                settings("\n".join(one))
-            named.append(str(refused.value).split(": ")[1])
-    assert named == [
-        "listener.ignite_token",
-        "listener.admin_token",
-        "security.secret_keys",
-        "bigcommerce_app.client_secret",
-        "connections[0].client_secret",
-        "connections[0].bigcommerce.access_token",
-        "connections[0].bigcommerce.client_secret",
-        "connections[0].bigcommerce.webhook_secret",
-    ]
-
-
 def test_the_example_shows_every_setting_with_its_default() -> None:
     text = filled_in(EXAMPLE.read_text("utf-8"))
     plain = settings(text)

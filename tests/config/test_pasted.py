@@ -1,4 +1,4 @@
-"""Ids and credentials as people paste them: taken without the space around them, or refused.
+"""Ids and credentials as people paste them: trimmed, or refused.
 
 The line names the setting and the odd character, and never repeats a secret.
 """
@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "IGNITE_SYNC_BIGCOMMERCE_APP_CLIENT_SECRET": SECRET,
 }
 PASTED = [name for name, value in ENVIRONMENT.items() if value == SECRET]
-"""All that goes into a header, a path or the body of a request for a token."""
+"""Settings that go into a header, a path or the body of a token request."""
 
 SECRETS = [name for name in PASTED if name.endswith(("TOKEN", "SECRET"))]
 

@@ -3,19 +3,18 @@
 Every failed call ends as an error of one line: `UnreachableError` if no daemon answers, `RefusedError` if one answers
 but refuses, ConfigError if there is no token. The calls block, since a command does one thing at a time.
 
-The shapes below are those of GET /admin/status; `daemon.admin.status` reads the same from the database.
+Answers are the JSON values of /admin (docs/http.md). `offline` has the same from the database file.
 """
 
 import contextlib
 import http.client
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
-import msgspec
 
 from daemon.cli.group import Stop, load_settings
 from daemon.config import ListenerSettings
@@ -46,110 +45,6 @@ class RefusedError(Stop):
 
 class UnderWayError(RefusedError):
     """A full sync of that kind is already running, or there is none to cancel."""
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """Rows of one kind in the outbox, by lane; `oldest_seconds` is the age of the oldest."""
-
-    live: int
-    backfill: int
-    parked: int
-    oldest_seconds: float | None = None
-
-
-class HeldUp(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity that a run waits for, with its last error."""
-
-    id: str
-    attempts: int
-    error: str = ""
-
-
-class FullSync(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest run of one kind; over once it has a `finished_at`. `total_hint` may be a little off.
-
-    `held_removals` counts the removals held at its end. `held_up` counts the entities that are still retried and delay
-    the run's end; `held_up_by` has some of them.
-    """
-
-    id: int
-    state: str
-    done: int
-    failed: int
-    held_removals: int = 0
-    total_hint: int | None = None
-    finished_at: float | str | None = None
-    succeeded: bool | None = None
-    held_up: int = 0
-    held_up_by: tuple[HeldUp, ...] = ()
-
-
-class Gap(msgspec.Struct, frozen=True):
-    """A gap in the webhooks. Reading everything at `due_at` or later closes it."""
-
-    due_at: float
-
-
-class KindStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Status of one kind of a connection. `blocked` is the reason why it alone is paused, or None.
-
-    With a `gap`, webhooks may have been missed, and everything is read soon. `held_removals` counts entities.
-    """
-
-    outbox: Waiting
-    full_sync: FullSync | None = None
-    issues: int = 0
-    ledger: int = 0
-    held_removals: int = 0
-    blocked: str | None = None
-    gap: Gap | None = None
-
-
-class MissingWebhook(msgspec.Struct, frozen=True):
-    """A scope whose webhook is not registered; `why` is the platform's text."""
-
-    scope: str
-    why: str = ""
-
-
-class WebhookStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Registration of the webhooks; `trouble` is why it could not be read since `looked_at`."""
-
-    registered: int
-    missing: tuple[MissingWebhook, ...] = ()
-    trouble: str | None = None
-    looked_at: float | None = None
-
-
-class ThrottleStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Throttle of an API: seconds for which the whole API, or single requests, must wait after refusals."""
-
-    api: str
-    pause: float = 0.0
-    held_back: int = 0
-    held_seconds: float = 0.0
-
-
-class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Status of a connection. `blocked` is the reason of a pause; `webhooks` is None if none are registered."""
-
-    site: str
-    state: str
-    blocked: str | None = None
-    webhooks: WebhookStatus | None = None
-    kinds: dict[str, KindStatus]
-    throttles: tuple[ThrottleStatus, ...] = ()
-
-
-class Status(msgspec.Struct, frozen=True):
-    """The part of /admin/status that commands show."""
-
-    connections: list[ConnectionStatus]
-
-    def full_sync(self, site: str, kind: str) -> FullSync | None:
-        """Return the latest run of `kind` at `site`, if both are known and there was one."""
-        runs = (each.kinds[kind].full_sync for each in self.connections if each.site == site and kind in each.kinds)
-        return next(runs, None)
 
 
 class Daemon:
@@ -219,7 +114,7 @@ class Daemon:
                 raise RefusedError("the daemon stopped before the backup was complete; there is no new backup")
 
     def status(self) -> Any:
-        """Return the status as JSON values; `decode_status` types them."""
+        """Return the status of every connection."""
         return self._call("GET", "/admin/status")
 
     def _run(self, path: str, order: object) -> int:
@@ -274,12 +169,28 @@ def _query(site: str | None) -> str:
     return f"?site={quote(site, safe='/')}" if site else ""
 
 
-def decode_status(answer: Any) -> Status:
-    """Type the JSON values of /admin/status. Raises RefusedError if their shape differs."""
+def latest_run(status: Any, site: str, kind: str) -> Any:
+    """Return the latest full sync of `kind` at `site` from the daemon's status, or None. Raises RefusedError."""
+    with _known_format():
+        kinds = {connection["site"]: connection["kinds"] for connection in status["connections"]}
+        return kinds.get(site, {}).get(kind, {}).get("full_sync")
+
+
+def show(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print an answer: as JSON, or as lines for people. Raises RefusedError."""
+    with _known_format():
+        text = [json.dumps(answer, indent=2)] if as_json else list(lines)
+    for line in text:
+        click.echo(line)
+
+
+@contextlib.contextmanager
+def _known_format() -> Iterator[None]:
+    """Refuse an answer that lacks a key, as one of another version may."""
     try:
-        return msgspec.convert(answer, Status)
-    except msgspec.ValidationError as error:
-        raise RefusedError(f"the status has a format unknown to this version: {error}") from None
+        yield
+    except (KeyError, TypeError) as error:
+        raise RefusedError(f"the daemon's answer has a format unknown to this version: {error!r}") from None
 
 
 def ask(path: Path | None, question: "Callable[[Daemon | Offline], Any]") -> Any:

@@ -21,7 +21,7 @@ from attrs import frozen
 
 from daemon import app
 from daemon.cli import stopping
-from daemon.cli.client import Daemon, FullSync, RefusedError, UnreachableError, decode_status
+from daemon.cli.client import Daemon, RefusedError, UnreachableError, latest_run
 from daemon.cli.progress import progress
 from daemon.config import (
     ConnectionSettings,
@@ -207,24 +207,22 @@ class _Stage:
         self._compare()
         _show(f"All of it took {trio.current_time() - began:.1f} s.")
 
-    async def _full_sync(self, kind: str, number: int, run_id: int = 0) -> FullSync:
+    async def _full_sync(self, kind: str, number: int, run_id: int = 0) -> Any:
         """Watch the running full sync, or the one with this id, until it ends."""
         began, what = trio.current_time(), f"Full sync {number} of {kind}"
 
-        async def look() -> tuple[FullSync | None, int]:
-            status = decode_status(await self._ask(self.daemon.status))
-            run = status.full_sync(self._site, kind)
-            if run is None or run.id < run_id:
+        async def look() -> tuple[Any, int]:
+            run = latest_run(await self._ask(self.daemon.status), self._site, kind)
+            if run is None or run["id"] < run_id:
                 return None, 0
-            shown.update(run.done + run.failed, run.total_hint, run.state)
+            shown.update(run["done"] + run["failed"], run["total_hint"], run["state"])
             return run, self.sandbox.sparklayer.state.writes  # within a batch only these change
 
         with progress(what, sys.stderr) as shown:
-            run, _ = await _until(look, lambda seen: seen[0] is not None and seen[0].state == "ended", what)
-        assert run is not None  # it has ended
-        if not run.succeeded:
+            run, _ = await _until(look, lambda seen: seen[0] is not None and seen[0]["state"] == "ended", what)
+        if not run["succeeded"]:
             raise DemoFailedError(f"the full sync of {kind} did not succeed")
-        _show(f"{what}: {run.done} done, {trio.current_time() - began:.1f} s")
+        _show(f"{what}: {run['done']} done, {trio.current_time() - began:.1f} s")
         return run
 
     async def _ask(self, call: Callable[[], T]) -> T:
@@ -278,7 +276,7 @@ class _Stage:
         reads, writes = self.sandbox.bigcommerce.statistics.total, site.writes
         for kind in KINDS:
             start = partial(self.daemon.start, self._site, kind, refresh=False, allow_removals=False)
-            done += (await self._full_sync(kind, 2, await self._ask(start))).done
+            done += (await self._full_sync(kind, 2, await self._ask(start)))["done"]
         if site.writes != writes:
             raise DemoFailedError(f"the second full syncs made {site.writes - writes} writes")
         calls = self.sandbox.bigcommerce.statistics.total - reads

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import ask
-from daemon.cli.group import config_option, json_option, kind_argument, show, site_argument
+from daemon.cli.client import ask, show
+from daemon.cli.group import config_option, json_option, kind_argument, site_argument
 
 
 @click.command()

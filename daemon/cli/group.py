@@ -7,9 +7,8 @@ stderr that says what to do, never with a traceback. A command's module is impor
 
 import contextlib
 import importlib
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,12 +157,6 @@ def load_settings(path: Path | None) -> "Settings":
     from daemon.platforms import load_platforms  # noqa: PLC0415  likewise
 
     return load(path, os.environ, load_platforms())
-
-
-def show(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
-    """Print an answer: as JSON, or as lines for people."""
-    for line in [json.dumps(answer, indent=2)] if as_json else lines:
-        click.echo(line)
 
 
 def moment(seconds: float) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import ask
-from daemon.cli.group import config_option, json_option, moment, optional_site, show
+from daemon.cli.client import ask, show
+from daemon.cli.group import config_option, json_option, moment, optional_site
 
 
 @click.command()

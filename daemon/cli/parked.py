@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import ask
-from daemon.cli.group import config_option, json_option, kinds_argument, moment, optional_site, show, site_argument
+from daemon.cli.client import ask, show
+from daemon.cli.group import config_option, json_option, kinds_argument, moment, optional_site, site_argument
 
 _ids = click.argument("ids", nargs=-1, metavar="[ID]...")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import ask
-from daemon.cli.group import KINDS, Stop, config_option, json_option, kind_argument, moment, show, site_argument
+from daemon.cli.client import ask, show
+from daemon.cli.group import KINDS, Stop, config_option, json_option, kind_argument, moment, site_argument
 
 CAUSES = {
     "absent": "not seen by a full sync that saw nothing at all",

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from daemon.cli.client import Daemon, FullSync, UnderWayError, decode_status
+from daemon.cli.client import Daemon, UnderWayError, latest_run
 from daemon.cli.group import KINDS, Stop, config_option, kinds_argument, load_settings, site_argument
 from daemon.cli.progress import Progress, progress
 from daemon.cli.status import describe_run
@@ -53,7 +54,7 @@ def sync(
     fine = all(new for _, _, new in runs)
     if watch:
         ended = [_watched(daemon, site, each, run_id) for each, run_id, _ in runs]
-        fine = (fine or not (refresh or allow_removals)) and all(run.succeeded for run in ended)
+        fine = (fine or not (refresh or allow_removals)) and all(run["succeeded"] for run in ended)
     ctx.exit(0 if fine else 1)
 
 
@@ -62,11 +63,11 @@ def _started(daemon: Daemon, site: str, kind: str, *, refresh: bool, allow_remov
     try:
         run_id = daemon.start(site, kind, refresh=refresh, allow_removals=allow_removals)
     except UnderWayError:
-        latest = decode_status(daemon.status()).full_sync(site, kind)
+        latest = latest_run(daemon.status(), site, kind)
         if latest is None:
             raise
-        click.echo(f"full sync {latest.id} of {kind} at {site} is already running")
-        return kind, latest.id, False
+        click.echo(f"full sync {latest['id']} of {kind} at {site} is already running")
+        return kind, latest["id"], False
     click.echo(f"full sync {run_id} of {kind} at {site} started")
     return kind, run_id, True
 
@@ -85,7 +86,7 @@ def _cancelled(daemon: Daemon, site: str, kinds: Sequence[str]) -> bool:
     return cancelled
 
 
-def _watched(daemon: Daemon, site: str, kind: str, run_id: int) -> FullSync:
+def _watched(daemon: Daemon, site: str, kind: str, run_id: int) -> Any:
     try:
         with progress(f"{site} {kind}", sys.stderr) as shown:
             ended = follow(daemon, site, kind, run_id=run_id, shown=shown, pause=partial(time.sleep, _POLL_SECONDS))
@@ -96,19 +97,17 @@ def _watched(daemon: Daemon, site: str, kind: str, run_id: int) -> FullSync:
     return ended
 
 
-def follow(
-    daemon: Daemon, site: str, kind: str, *, run_id: int, shown: Progress, pause: Callable[[], None]
-) -> FullSync:
+def follow(daemon: Daemon, site: str, kind: str, *, run_id: int, shown: Progress, pause: Callable[[], None]) -> Any:
     """Show a run's progress until it ends, and return its end; `pause` waits between two looks.
 
     Raises Stop if a later run has begun, which hides the end of this one.
     """
     while True:
-        latest = decode_status(daemon.status()).full_sync(site, kind)
-        if latest and latest.id > run_id:
-            raise Stop(f"full sync {run_id} was followed by {latest.id}; look at: ignite-sync status")
-        if latest and latest.id == run_id:
-            shown.update(latest.done + latest.failed, latest.total_hint, latest.state)
-            if latest.finished_at is not None:
+        latest = latest_run(daemon.status(), site, kind)
+        if latest and latest["id"] > run_id:
+            raise Stop(f"full sync {run_id} was followed by {latest['id']}; look at: ignite-sync status")
+        if latest and latest["id"] == run_id:
+            shown.update(latest["done"] + latest["failed"], latest["total_hint"], latest["state"])
+            if latest["finished_at"] is not None:
                 return latest
         pause()

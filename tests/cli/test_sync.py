@@ -19,10 +19,18 @@ from tests.cli.admin import admin, assert_one_line, call, write_config
 
 def status(**full_sync: Any) -> dict[str, Any]:
     run = {"id": 7, "mode": "normal", "state": "reading", "seen": 20, "done": 10, "failed": 1, "total_hint": 295}
-    run |= {"started_at": 1.0, "finished_at": None, "succeeded": None} | full_sync
+    run |= {"started_at": 1.0, "finished_at": None, "succeeded": None, "held_removals": 0} | full_sync
     outbox = {"live": 1, "backfill": 20, "parked": 0, "oldest_seconds": 3.2}
-    products = {"outbox": outbox, "full_sync": run, "issues": 4, "ledger": 280}
-    return {"connections": [{"site": "live/x", "state": "active", "blocked": None, "kinds": {"products": products}}]}
+    products = {"outbox": outbox, "full_sync": run | {"held_up": 0, "held_up_by": []}, "issues": 4, "ledger": 280}
+    products |= {"blocked": None, "held_removals": 0, "gap": None}
+    connection: dict[str, Any] = {
+        "site": "live/x",
+        "state": "active",
+        "blocked": None,
+        "webhooks": None,
+        "throttles": [],
+    }
+    return {"connections": [connection | {"kinds": {"products": products}}]}
 
 
 CLOSED = {"state": "closed", "done": 294, "finished_at": 2.0}
@@ -101,7 +109,7 @@ def test_watching_shows_the_run_until_it_is_over() -> None:
     with admin(*script) as server, Progress("p", stream) as shown:
         daemon = Daemon(ListenerSettings(port=server.port, admin_token=Secret("t0p")))
         ended = follow(daemon, "live/x", "products", run_id=7, shown=shown, pause=lambda: pauses.append("a second"))
-    assert ended.succeeded
+    assert ended["succeeded"]
     assert stream.getvalue().splitlines() == ["p: 11 of 295, reading", "p: 295 of 295, closed"]
     assert len(pauses) == 2
 
@@ -186,7 +194,7 @@ def test_a_status_of_another_shape_is_one_line() -> None:
     with admin((200, {"connections": [{}]})):
         result = call("status", "--config", "s.toml")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("ignite-sync: the status has a format unknown to this version: ")
+    assert result.stderr.startswith("ignite-sync: the daemon's answer has a format unknown to this version: ")
     assert len(result.stderr.splitlines()) == 1
 
 

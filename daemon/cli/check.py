@@ -96,15 +96,14 @@ def _notes(survey: Survey) -> Iterator[str]:
 async def check_all(survey: Survey) -> list[CheckResult]:
     """Test all that can be tested with settings of which some may be wrong."""
     settings, faulty = survey.settings, survey.faulty
+    # The text of an error begins with the setting's name.
     results = [
-        CheckResult(
-            subject=subject, ok=False, detail=detail, configured=True
-        )  # the text of the error names the setting
+        CheckResult(subject=subject, ok=False, detail=detail, configured=True)
         for subject, _, detail in (str(error).partition(": ") for error in survey.errors)
     ]
     if not results:
-        configured = f"{len(settings.connections)} connection(s) configured"
-        results = [CheckResult(subject="settings", ok=True, detail=configured)]
+        detail = f"{len(settings.connections)} connection(s) configured"
+        results.append(CheckResult(subject="settings", ok=True, detail=detail))
     if "database" not in faulty:
         results += _database(settings, None if "security" in faulty else Vault(settings.security.secret_keys))
     if "listener" not in faulty:

@@ -175,8 +175,8 @@ def _section_tables(
     source: str, raw: dict[str, Any], variables: _Variables, apps: Collection[str], findings: Findings
 ) -> Iterator[tuple[str, Table]]:
     names = [*_SECTIONS, *apps]
-    for stranger in sorted(raw.keys() - {*names, "connections"}):
-        findings.add(ConfigError(f"{source}: {unknown('section', stranger, [*names, 'connections'])}"))
+    for section in sorted(raw.keys() - {*names, "connections"}):
+        findings.add(ConfigError(f"{source}: {unknown('section', section, [*names, 'connections'])}"))
     for name in names:
         if name in apps and name not in raw and not variables[name]:
             continue
@@ -229,7 +229,7 @@ def _connections(tables: Iterator[Table], platforms: _Platforms, findings: Findi
 
 
 def _connection(table: Table, platforms: _Platforms, findings: Findings) -> ConnectionSettings:
-    """Build a connection with the platform's own table, of the class that the platform brings. Raises ConfigError."""
+    """Build a connection with its platform's own table. Raises ConfigError."""
     faults = Findings()
     name = table.values.get("platform")
     name = trimmed(name) if isinstance(name, str) else name

@@ -19,7 +19,7 @@ ISSUE = {
 PARKED = {"site": "live/x", "kind": "orders", "id": "101", "attempts": 400, "since": 0.0, "error": "HTTP status 500"}
 
 
-def test_issues_are_listed_with_their_words_and_where_to_mend_them() -> None:
+def test_issues_are_listed_with_their_texts_and_links() -> None:
     with admin((200, {"issues": [ISSUE]})) as server:
         result = call("issues", "live/x", "--config", "s.toml")
     assert server.asked[0][:2] == ("GET", "/admin/issues?site=live/x")
@@ -51,7 +51,7 @@ LOST = {"site": "live/x", "kind": "products", "id": "9", "variant": "91", "name"
 
 
 def test_held_removals_are_listed_by_name_and_allowed() -> None:
-    found = [one | {"since": 0.0} for one in (HELD, LOST, HELD | {"id": "8", "name": "", "cause": "deleted"})]
+    found = [removal | {"since": 0.0} for removal in (HELD, LOST, HELD | {"id": "8", "name": "", "cause": "deleted"})]
     with admin((200, {"removals": found}), (200, {"removals": []}), (200, {"allowed": 2})) as server:
         listed = call("removals", "list", "live/x", "--config", "s.toml")
         none = call("removals", "list", "live/x", "orders", "--config", "s.toml")

@@ -163,7 +163,7 @@ def test_sync_needs_the_admin_token() -> None:
     assert_one_line(sync(), 2, line)
 
 
-def test_status_tells_how_each_connection_does() -> None:
+def test_status_describes_each_connection() -> None:
     with admin((200, status())) as server:
         result = call("status", "--config", "s.toml")
     assert server.asked == [("GET", "/admin/status", "Bearer t0p", None)]

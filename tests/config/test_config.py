@@ -38,27 +38,11 @@ def settings(text: str = WHOLE, **environ: str) -> Settings:
 # What is taken
 
 
-def test_little_needs_to_be_said() -> None:
-    taken = settings()
-    assert (taken.listener.host, taken.listener.port, taken.listener.metrics_open) == ("127.0.0.1", 8080, False)
-    assert taken.listener.admin_token is None
-    assert taken.database.path == Path.cwd() / "ignite-sync.db"
-    assert taken.sparklayer.live_url == "https://app.sparklayer.io"
-    assert taken.sparklayer.integration is None
-    assert (taken.sync.debounce_seconds, taken.sync.debounce_max_seconds, taken.sync.sweep_seconds) == (1, 10, 900)
-    assert taken.sync.backfill_depth == 1000
-    assert taken.logging.level == "info"
-    assert taken.apps == {}
-    (connection,) = taken.connections
-    assert connection.site == Site("live", "jones")
-    assert connection.client_secret == Secret("s1-hidden")
-    assert connection.full_sync_on_start
-    assert not connection.allow_http
-    assert connection.store.store_hash == "abc"
-    assert connection.store.access_token == Secret("s2-hidden")
-
-
-def test_a_daemon_may_start_without_connections() -> None:
+def test_a_minimal_file_is_enough() -> None:
+    """`tests/test_docs.py` has all defaults."""
+    (connection,) = settings().connections
+    assert (connection.site, connection.client_secret) == (Site("live", "jones"), Secret("s1-hidden"))
+    assert (connection.store.store_hash, connection.store.access_token) == ("abc", Secret("s2-hidden"))
     assert settings(SECURITY).connections == ()
 
 

@@ -10,7 +10,7 @@ from daemon.engine.explanation import Explanation, Step
 from daemon.engine.signal import Signal
 from daemon.entities import Mapped
 from daemon.model import ExternalId, Kind, Lane, VariantId
-from daemon.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Row
 from daemon.storage.outbox import Claim
 
 

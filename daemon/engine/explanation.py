@@ -8,7 +8,7 @@ from attrs import frozen
 
 from daemon.entities import Mapped
 from daemon.model import ExternalId
-from daemon.outcome import Row
+from daemon.model.outcome import Row
 
 
 @frozen

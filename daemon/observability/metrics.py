@@ -22,7 +22,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from daemon.model import LOGGED_KINDS, Kind, Lane, Site
-from daemon.outcome import Result
+from daemon.model.outcome import Result
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 """Content type of `Metrics.render`."""

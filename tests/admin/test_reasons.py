@@ -8,7 +8,7 @@ from daemon.admin.reasons import Case, reasons
 from daemon.engine.explanation import Explanation, Step
 from daemon.entities import Issue, Mapped
 from daemon.model import ExternalId, Kind
-from daemon.outcome import Row
+from daemon.model.outcome import Row
 from daemon.storage.noted import Change, Noted
 from daemon.storage.removals import WHOLE, Shown
 

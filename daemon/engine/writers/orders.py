@@ -21,7 +21,7 @@ from daemon.entities import Order
 from daemon.errors import Retry
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Kind, Lane
-from daemon.outcome import Outcome
+from daemon.model.outcome import Outcome
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
 from daemon.storage import ledger

@@ -17,7 +17,7 @@ from daemon.entities import StoreFacts
 from daemon.errors import Rejected
 from daemon.issues import IssueType, refused
 from daemon.model import Kind, Lane
-from daemon.outcome import Outcome
+from daemon.model.outcome import Outcome
 from daemon.sparklayer.settings import CONFLICT
 from daemon.storage.full_syncs import Start
 from daemon.storage.ledger import Mark

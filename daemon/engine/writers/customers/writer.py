@@ -24,7 +24,7 @@ from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import AddressId, EmailKey, ExternalId, Kind, Lane
-from daemon.outcome import Outcome
+from daemon.model.outcome import Outcome
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, sent
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds

@@ -1,12 +1,12 @@
 """The command `ignite-sync`, which is also `python -m daemon`."""
 
-from daemon import stopping
+from daemon.cli import stopping
 
 
 def main() -> None:
-    """Run the command. It is loaded only now, since Ctrl-C must be answered meanwhile too."""
+    """Run the command. It is imported after the signals are handled, because that takes a moment."""
     stopping.watch_start()
-    from daemon.cli import main as command  # noqa: PLC0415  see above
+    from daemon.cli.group import main as command  # noqa: PLC0415  see above
 
     command()
 

@@ -21,8 +21,8 @@ import structlog
 import trio
 from attrs import frozen
 
-from daemon import stopping
 from daemon.admin.service import AdminService
+from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.lifecycle import Lifecycle
@@ -152,7 +152,7 @@ async def _bound(nursery: trio.Nursery, server: Server, settings: Settings) -> t
     try:
         addresses: list[tuple[str, int]] = await nursery.start(server.serve, host, port)
     except OSError as error:
-        remedy = "choose another one, or stop the program that has it"
+        remedy = "choose another port, or stop the program that uses it"
         raise ConfigError(f"listener.port: {host}:{port} cannot be used ({error.strerror}); {remedy}") from error
     return addresses[0]
 

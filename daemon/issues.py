@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from daemon.model import Issue, Kind
+from daemon.entities import Issue
+from daemon.model import Kind
 
 MOST_LISTED = 10
 """Problems of one code that an issue lists; of more of them only the number."""

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from daemon.cli import main
+from daemon.cli.group import main
 from daemon.config import (
     ConnectionSettings,
     DatabaseSettings,
@@ -179,7 +179,10 @@ SHARED = {"--config", "--help"}
 
 def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
     """Yield each command that does something, by its full name."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix} {name}")
         else:

@@ -10,8 +10,9 @@ import attrs
 import pytest
 
 from daemon import issues
+from daemon.entities import Issue
 from daemon.issues import IssueType
-from daemon.model import Issue, Kind
+from daemon.model import Kind
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,9 +14,10 @@ from daemon.admin.reasons import Case, Reason, nothing_known, reasons
 from daemon.engine.explanation import Explanation
 from daemon.engine.lookup import find
 from daemon.engine.runner import ConnectionRunner
+from daemon.entities import Issue
 from daemon.errors import Failure
 from daemon.issues import bounded
-from daemon.model import ExternalId, Issue, Kind
+from daemon.model import ExternalId, Kind
 from daemon.storage import issues as issue_table
 from daemon.storage import noted as noted_table
 from daemon.storage import parked as parked_table

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from attrs import frozen
 
 from daemon.engine.explanation import Explanation
-from daemon.model import Issue, Kind
+from daemon.entities import Issue
+from daemon.model import Kind
 from daemon.storage.noted import Change, Noted
 
 NOUNS: Mapping[Kind, str] = {

@@ -24,10 +24,11 @@ from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.pull import fetch, pull
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.supervisor import Supervisor
+from daemon.entities import PulledPage
 from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import Response, problem
 from daemon.listener.ignite import credentials, site_named
-from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, PulledPage, Secret, Site
+from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.storage import connections, outbox
 from daemon.storage.backup import lend

@@ -1,24 +1,28 @@
-"""`ignite-sync check`: whether everything that the daemon needs can be used; one line for each thing.
+"""`ignite-sync check`: a test of everything that the daemon needs, one line each.
 
-All of it is looked at in one run: every setting, the database and what stands in it, the port, and both sides of every
-connection. What depends on settings that are wrong is left out. It changes nothing, also beside a running daemon.
+One run tests every setting, the database and its contents, the port, and both sides of every connection. Tests that
+depend on a wrong setting are left out. It changes nothing, and may run beside the daemon.
 """
 
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import trio
 from attrs import frozen
 
 from daemon.admin.status import registration_status
+from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError, UnreachableError
-from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey
+from daemon.cli.group import config_option, moment
+from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey, look_over
 from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
+from daemon.engine.leftovers import UNKNOWABLE
 from daemon.errors import Blocked, ConfigError, Failure, StorageTrouble
 from daemon.model import ApiKey
 from daemon.platforms import load_platforms
@@ -31,21 +35,21 @@ from daemon.storage.vault import Vault
 from daemon.transport.client import ignore
 
 ANSWER_SECONDS = 5.0
-"""For a daemon of ours to answer at a port that is taken."""
+"""Time for our own daemon to answer at a port that is in use."""
 
 REMEDIES = {
-    "credentials": "make a new API account or key, and put it into the configuration",
-    "scope_missing": "the API account must be allowed to read products, inventory, locations and store information",
-    "certificate": "check the address; if it is right, somebody may be listening in between",
+    "credentials": "create a new API account or key, and put it into the configuration",
+    "scope_missing": "allow the API account to read products, inventory, locations and store information",
+    "certificate": "check the address; if it is right, the connection may be intercepted",
     "breaker_open": "the service does not answer; try again later",
 }
 
 
 @frozen(kw_only=True)
 class CheckResult:
-    """The result of one check; `detail` has the remedy when it is not ok.
+    """Result of one test; `detail` has the remedy if it is not ok.
 
-    `configured` says that the settings are to blame, so that the daemon would not start with them.
+    `configured` is True for a wrong setting, with which the daemon would not start.
     """
 
     subject: str
@@ -54,10 +58,52 @@ class CheckResult:
     configured: bool = False
 
 
+@click.command()
+@config_option
+@click.pass_context
+def check(ctx: click.Context, path: Path | None) -> None:
+    """Test the settings, the database, the port and every credential; list all errors.
+
+    The exit code is 2 if the settings must change, 1 if only something else is wrong.
+    """
+    survey = look_over(path, os.environ, load_platforms())
+    results = stopping.run(check_all, survey)
+    for result in results:
+        click.echo(f"{'ok' if result.ok else 'FAILED':<8}{result.subject}: {result.detail}")
+    for note in _notes(survey):
+        click.echo(f"note    {note}")
+    failed = [result for result in results if not result.ok]
+    ctx.exit(2 if any(result.configured for result in failed) else int(bool(failed)))
+
+
+def _notes(survey: Survey) -> Iterator[str]:
+    if "database" not in survey.faulty:
+        yield (
+            f"database: {survey.settings.database.path}; if its disk is not permanent (a dyno's), the last seconds of"
+            " acknowledged changes may be lost with it, and the full sync at the next start repairs them"
+        )
+        yield (
+            "lost database: SKUs deleted meanwhile lose price and stock after the first full sync;"
+            f" {'; '.join(UNKNOWABLE.values())}"
+        )
+    if foreign := survey.settings.foreign:
+        yield (
+            f"environment: {', '.join(foreign)}: ignored, because a cluster seems to have set them; remove them with"
+            " enableServiceLinks: false in the pod, or rename the Service"
+        )
+
+
 async def check_all(survey: Survey) -> list[CheckResult]:
-    """Try all that can be tried with settings of which some may be wrong."""
+    """Test all that can be tested with settings of which some may be wrong."""
     settings, faulty = survey.settings, survey.faulty
-    results = [_settings(settings)] if not survey.errors else [_wrong(error) for error in survey.errors]
+    # The text of an error begins with the setting's name.
+    results = [
+        CheckResult(subject=subject, ok=False, detail=detail, configured=True)
+        for subject, _, detail in (str(error).partition(": ") for error in survey.errors)
+    ]
+    if not results:
+        detail = f"{len(settings.connections)} connection(s) configured"
+        results.append(CheckResult(subject="settings", ok=True, detail=detail))
     if "database" not in faulty:
         results += _database(settings, None if "security" in faulty else Vault(settings.security.secret_keys))
     if "listener" not in faulty:
@@ -71,58 +117,44 @@ async def check_all(survey: Survey) -> list[CheckResult]:
     return results
 
 
-def _settings(settings: Settings) -> CheckResult:
-    return CheckResult(subject="settings", ok=True, detail=f"{len(settings.connections)} connection(s) configured")
-
-
-def _wrong(error: ConfigError) -> CheckResult:
-    """Tell of a setting that is wrong: the text names it."""
-    subject, _, detail = str(error).partition(": ")
-    return CheckResult(subject=subject, ok=False, detail=detail, configured=True)
-
-
 def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
     path = settings.database.path
     subject = f"database {path}"
     try:
         check_writable(path)
-        found = glance(path, vault) if path.exists() else Glance(states={})
+        contents = glance(path, vault) if path.exists() else Glance(states={})
     except (ConfigError, StorageTrouble) as error:
         detail = str(error).removeprefix(f"{subject}: ")
         yield CheckResult(subject=subject, ok=False, detail=detail, configured=isinstance(error, ConfigError))
         return
     names = path.stat().st_nlink if path.exists() else 1
-    entry = f"; it has {names} names (hard links): always use the same, since SQLite's log lies beside it"
-    yield CheckResult(subject=subject, ok=True, detail=f"can be written{entry if names > 1 else ''}")
-    if found.unreadable:
+    entry = f"; it has {names} names (hard links); always use the same one, because SQLite's log is beside it"
+    yield CheckResult(subject=subject, ok=True, detail=f"is writable{entry if names > 1 else ''}")
+    if contents.unreadable:
         yield CheckResult(
             subject="security.secret_keys",
             ok=False,
-            detail=f"none of the keys opens {found.unreadable} of {found.encrypted} encrypted values in {path};"
-            " put the earlier key into the list, behind the new one",
+            detail=f"none of the keys decrypts {contents.unreadable} of {contents.encrypted} encrypted values in"
+            f" {path}; add the earlier key to the list, after the new one",
             configured=True,
         )
-    for place, link in enumerate(settings.connections):
-        if found.states.get(link.site) in {"leaving", "gone"}:
-            yield _tombstone(place, link, path)
-
-
-def _tombstone(place: int, link: ConnectionSettings, path: Path) -> CheckResult:
-    remedy = f"connect it again: ignite-sync connect {link.site}, or remove the connection from the settings"
-    detail = f"{link.site} was disconnected, which {path} remembers, so nothing is synced; {remedy}"
-    return CheckResult(subject=f"connections[{place}].site_id", ok=False, detail=detail, configured=True)
+    for index, link in enumerate(settings.connections):
+        if contents.states.get(link.site) in {"leaving", "gone"}:
+            remedy = f"connect it again: ignite-sync connect {link.site}, or remove the connection from the settings"
+            detail = f"{link.site} was disconnected according to {path}, so nothing is synced; {remedy}"
+            yield CheckResult(subject=f"connections[{index}].site_id", ok=False, detail=detail, configured=True)
 
 
 async def _port(listener: ListenerSettings) -> CheckResult:
-    """Try to listen, as the daemon does; a running daemon of these settings has the port by right."""
+    """Try to listen, as the daemon does. A running daemon of these settings may hold the port."""
     place = f"{listener.host}:{listener.port}"
     try:
         for opened in await trio.open_tcp_listeners(listener.port, host=listener.host):
             await opened.aclose()
     except OSError as error:
         if await trio.to_thread.run_sync(_is_ours, listener):
-            return CheckResult(subject="listener.port", ok=True, detail=f"{place} is the running daemon's")
-        detail = f"{place} cannot be used ({error.strerror}); choose another one, or stop the program that has it"
+            return CheckResult(subject="listener.port", ok=True, detail=f"{place} is in use by the running daemon")
+        detail = f"{place} cannot be used ({error.strerror}); choose another port, or stop the program that uses it"
         return CheckResult(subject="listener.port", ok=False, detail=detail, configured=True)
     return CheckResult(subject="listener.port", ok=True, detail=f"{place} is free")
 
@@ -147,7 +179,7 @@ async def _platform(link: ConnectionSettings) -> CheckResult:
 
 
 async def _read_a_little(platform: Platform) -> None:
-    """Read the cheapest of each thing that syncing reads: a token that only the probe accepts is of no use."""
+    """Read a little of each resource: a token may pass the probe and still lack a scope."""
     await platform.probe()
     await platform.facts()
     for kind in SYNCED_KINDS:
@@ -164,44 +196,43 @@ async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResu
 
 
 def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
-    """Tell whether webhooks can come, and how their registration was found last."""
+    """Report the address for webhooks, and their registration as the daemon last saw it."""
     platform, public_url = load_platforms()[link.platform], settings.listener.public_url
     subject = f"{link.site} webhooks"
     if public_url is None:
-        without = "listener.public_url is not set, so none are registered: changes are found by sweeps, some once a day"
+        without = "listener.public_url is not set, so none are registered; sweeps find changes, some only once a day"
         return CheckResult(subject=subject, ok=True, detail=without)
     fault = platform.public_url_fault(link.store, public_url)
     if fault is not None:
         return CheckResult(subject=subject, ok=False, detail=f"listener.public_url: {fault}")
-    found = registrations.peek(settings.database.path).get(link.site)
-    if found is None:
-        return CheckResult(subject=subject, ok=True, detail="not registered yet; the daemon does it when it starts")
+    registration = registrations.peek(settings.database.path).get(link.site)
+    if registration is None:
+        return CheckResult(subject=subject, ok=True, detail="not registered yet; the daemon does it at its start")
     try:
-        told = registration_status(found, Vault(settings.security.secret_keys))
+        status = registration_status(registration, Vault(settings.security.secret_keys))
     except ConfigError as error:
         return CheckResult(subject=subject, ok=False, detail=str(error))
-    return CheckResult(subject=subject, ok=not (told["missing"] or told["trouble"]), detail=_worded(told))
+    return CheckResult(subject=subject, ok=not (status["missing"] or status["trouble"]), detail=_described(status))
 
 
-def _worded(told: Mapping[str, Any]) -> str:
-    """Word a registration as one line."""
-    at = told["looked_at"]
-    looked = "never looked at" if at is None else f"looked at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
-    words = [f"{told['registered']} registered, {looked}"]
-    if told["trouble"]:
-        words.append(f"they cannot be looked at: {told['trouble']}")
-    if told["missing"]:
-        missing = ", ".join(f"{one['scope']} ({one['why'] or 'not tried yet'})" for one in told["missing"])
-        words.append(f"{len(told['missing'])} missing: {missing}; the running daemon tries again")
-    return "; ".join(words)
+def _described(status: Mapping[str, Any]) -> str:
+    """Describe a registration in one line."""
+    at, missing = status["looked_at"], status["missing"]
+    parts = [f"{status['registered']} registered, {'never checked' if at is None else f'checked {moment(at)}'}"]
+    if status["trouble"]:
+        parts.append(f"the registration cannot be read: {status['trouble']}")
+    if missing:
+        scopes = ", ".join(f"{webhook['scope']} ({webhook['why'] or 'not tried yet'})" for webhook in missing)
+        parts.append(f"{len(missing)} missing: {scopes}; the running daemon tries again")
+    return "; ".join(parts)
 
 
 async def _tried(subject: str, probe: Callable[[], Awaitable[None]]) -> CheckResult:
     try:
         await probe()
     except Failure as error:
-        remedy = REMEDIES.get(error.reason, "check the address and the network, then the service's own status page")
+        remedy = REMEDIES.get(error.reason, "check the address and the network, then the service's status page")
         if isinstance(error, Blocked) and error.reason not in REMEDIES:
-            remedy = "the account lacks a right, or is suspended; see the message"
+            remedy = "give the account the missing right, or have its suspension lifted; see the message"
         return CheckResult(subject=subject, ok=False, detail=f"{error}; {remedy}")
-    return CheckResult(subject=subject, ok=True, detail="answers, and knows the credentials")
+    return CheckResult(subject=subject, ok=True, detail="answers and accepts the credentials")

@@ -1,12 +1,10 @@
 """`ignite-sync demo`: a sample store, a stand-in for SparkLayer, and the real daemon between them on this machine.
 
-Shows what the daemon is for, over real HTTP and a real database file: full syncs of the AdventureWorks company, with
-its products, customers and orders, second ones that find nothing to write, and a few edits that arrive by webhook.
-Every claim that it prints is checked against both sides by code that knows nothing of the daemon's; one that does not
-hold ends it with 1.
+It runs over real HTTP and a real database file: full syncs of the AdventureWorks company, with its products, customers
+and orders; a second round that writes nothing; and a few edits that arrive by webhook. Code independent of the daemon
+checks every claim against both sides. A claim that fails ends the demo with exit code 1.
 """
 
-import os
 import secrets
 import signal
 import socket
@@ -17,12 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import click
 import trio
 from attrs import frozen
 
-from daemon import app, stopping
-from daemon.cli.client import Daemon, FullSync, RefusedError, UnreachableError, decode_status
-from daemon.cli.progress import Progress
+from daemon import app
+from daemon.cli import stopping
+from daemon.cli.client import Daemon, RefusedError, UnreachableError, latest_run
+from daemon.cli.progress import progress
 from daemon.config import (
     ConnectionSettings,
     DatabaseSettings,
@@ -52,7 +52,7 @@ ENV = "test"
 KINDS = ("store", "products", "customers", "orders")
 LOGGED = ("products", "customers")
 PACE = 100.0
-"""Requests a second that the stand-in for SparkLayer takes: enough to watch."""
+"""Requests per second that the stand-in for SparkLayer accepts: slow enough to watch."""
 
 AWAITING_FULFILLMENT = 11
 """The status of an order that is paid and not shipped (bigcommerce.md section 7)."""
@@ -63,47 +63,46 @@ TIMEOUT = 30.0
 LOOK_SECONDS = 0.02
 
 WHERE_TO_LOOK = """
-It goes on running; stop it with Ctrl-C. Meanwhile look at
+It keeps running; stop it with Ctrl-C. Meanwhile look at
   {0}/metrics
   curl -H "Authorization: Bearer {1}" {0}/admin/status"""
 
 
 class DemoFailedError(Exception):
-    """Something that the demo claims is not so."""
+    """A claim of the demo does not hold."""
+
+
+@click.command()
+@click.option("--exit", "exit_when_done", is_flag=True, help="End after the last change has arrived.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
+@click.pass_context
+def demo(ctx: click.Context, port: int, *, exit_when_done: bool) -> None:
+    """Show everything on this machine: no account and no settings are needed.
+
+    Starts a sample store, a stand-in for SparkLayer, and the daemon between them. Runs until Ctrl-C.
+    """
+    with stopping.exiting():
+        code = main(exit_when_done=exit_when_done, port=port)
+    ctx.exit(code)
 
 
 def main(*, exit_when_done: bool, port: int) -> int:
-    """Run the demo; return 0 when everything it shows holds. Raises ConfigError when the port is taken."""
+    """Run the demo; return 0 if every claim holds. Raises ConfigError if the port is in use."""
     configure("warning")
     try:
         trio.run(_demo, exit_when_done, port)
     except KeyboardInterrupt:
         return 0
-    except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; what is none of these goes on
+    except BaseExceptionGroup as group:  # nurseries wrap the error that ends them; other errors are raised again
         raise_config_error(group)
-        failed = _first(group, DemoFailedError, BrokenPipeError)
+        failed: BaseException | None = group.subgroup(DemoFailedError)
         if failed is None:
             raise
-        if isinstance(failed, BrokenPipeError):  # whoever read what is printed has gone, as `head` does
-            _print_nowhere()
-        else:
-            print(f"\nThis is not as it should be: {failed}", file=sys.stderr)
+        while isinstance(failed, BaseExceptionGroup):
+            failed = failed.exceptions[0]
+        print(f"\nThe demo failed: {failed}", file=sys.stderr)
         return 1
     return 0
-
-
-def _first(group: BaseExceptionGroup[BaseException], *kinds: type[Exception]) -> BaseException | None:
-    found: BaseException | None = group.subgroup(kinds)
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
-
-
-def _print_nowhere() -> None:
-    """Lead both streams to nowhere: what they still hold is written when the process ends, and must not fail then."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
 
 
 def _show(text: str) -> None:
@@ -126,7 +125,7 @@ async def _demo(exit_when_done: bool, port: int) -> None:  # noqa: FBT001  trio.
             stop = trio.Event()
             host, bound = await nursery.start(app.serve, settings, stop)
             stage = _Stage(sandbox=sandbox, daemon=Daemon(settings.listener))
-            async with trio.open_nursery() as show:  # it ends before the daemon, which it is still asking
+            async with trio.open_nursery() as show:  # it ends before the daemon, because it still calls it
                 show.start_soon(_end_at_signal, signals, show.cancel_scope)
                 _show(f"The daemon listens on http://{host}:{bound}, its database is {settings.database.path}.\n")
                 await stage.play()
@@ -174,7 +173,7 @@ def _settings(sandbox: Sandbox, database: Path, port: int, token: Secret) -> Set
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody has now."""
+    """Return a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -182,13 +181,13 @@ def free_port() -> int:
 
 @frozen(kw_only=True)
 class _Stage:
-    """The acts of the demo. `daemon` asks the running daemon over HTTP, as the command line does."""
+    """The acts of the demo. `daemon` calls the running daemon over HTTP, as the commands do."""
 
     sandbox: Sandbox
     daemon: Daemon
 
     async def play(self) -> None:
-        """Show everything, in order. Raises DemoFailedError."""
+        """Show all acts in order. Raises DemoFailedError."""
         store, site = self.sandbox.store, self.sandbox.sparklayer.state
         carts = [cart for order in store.orders.orders if (cart := store.orders.cart_id(order))]
         for cart in carts:
@@ -208,28 +207,26 @@ class _Stage:
         self._compare()
         _show(f"All of it took {trio.current_time() - began:.1f} s.")
 
-    async def _full_sync(self, kind: str, number: int, run_id: int = 0) -> FullSync:
-        """Watch the full sync that is on its way, or the one named, until it is over."""
+    async def _full_sync(self, kind: str, number: int, run_id: int = 0) -> Any:
+        """Watch the running full sync, or the one with this id, until it ends."""
         began, what = trio.current_time(), f"Full sync {number} of {kind}"
 
-        async def look() -> tuple[FullSync | None, int]:
-            status = decode_status(await self._ask(self.daemon.status))
-            run = status.full_sync(self._site, kind)
-            if run is None or run.id < run_id:
+        async def look() -> tuple[Any, int]:
+            run = latest_run(await self._ask(self.daemon.status), self._site, kind)
+            if run is None or run["id"] < run_id:
                 return None, 0
-            progress.update(run.done + run.failed, run.total_hint, run.state)
-            return run, self.sandbox.sparklayer.state.writes  # within a batch only these move
+            shown.update(run["done"] + run["failed"], run["total_hint"], run["state"])
+            return run, self.sandbox.sparklayer.state.writes  # within a batch only these change
 
-        with Progress(what, sys.stderr) as progress:
-            run, _ = await _until(look, lambda seen: seen[0] is not None and seen[0].state == "ended", what)
-        assert run is not None  # it has ended
-        if not run.succeeded:
+        with progress(what, sys.stderr) as shown:
+            run, _ = await _until(look, lambda seen: seen[0] is not None and seen[0]["state"] == "ended", what)
+        if not run["succeeded"]:
             raise DemoFailedError(f"the full sync of {kind} did not succeed")
-        _show(f"{what}: {run.done} done, {trio.current_time() - began:.1f} s")
+        _show(f"{what}: {run['done']} done, {trio.current_time() - began:.1f} s")
         return run
 
     async def _ask(self, call: Callable[[], T]) -> T:
-        """Ask the daemon as a command does. Raises DemoFailedError when it does not answer, or refuses."""
+        """Call the daemon as a command does. Raises DemoFailedError if it does not answer, or refuses."""
         try:
             return await trio.to_thread.run_sync(call)
         except (UnreachableError, RefusedError) as error:
@@ -250,7 +247,7 @@ class _Stage:
         ]
 
     def _compare(self) -> None:
-        """Say that both sides agree. Raises DemoFailedError with the first difference."""
+        """Check that both sides agree, and say so. Raises DemoFailedError with the first difference."""
         if wrong := self._differences():
             raise DemoFailedError(f"SparkLayer differs from the store in {len(wrong)} places, first {wrong[0]}")
         state = self.sandbox.sparklayer.state
@@ -265,7 +262,7 @@ class _Stage:
         )
 
     def _show_issues(self) -> None:
-        _show("\nThe sync-log shows the merchant what to mend:")
+        _show("\nThe sync-log shows the merchant what to fix:")
         for kind in LOGGED:
             errors = self._errors(kind)
             for error in list(errors.values())[:3]:
@@ -273,26 +270,28 @@ class _Stage:
             _show(f"  ({len(errors)} {kind} in all)")
 
     async def _sync_again(self) -> None:
-        """Show that second full syncs read everything and write nothing."""
-        _show("\nOnce more, with nothing changed:")
+        """Show that a second round of full syncs reads everything and writes nothing."""
+        _show("\nAgain, with nothing changed:")
         site, done = self.sandbox.sparklayer.state, 0
         reads, writes = self.sandbox.bigcommerce.statistics.total, site.writes
         for kind in KINDS:
             start = partial(self.daemon.start, self._site, kind, refresh=False, allow_removals=False)
-            done += (await self._full_sync(kind, 2, await self._ask(start))).done
+            done += (await self._full_sync(kind, 2, await self._ask(start)))["done"]
         if site.writes != writes:
-            raise DemoFailedError(f"the second full syncs wrote {site.writes - writes} things")
+            raise DemoFailedError(f"the second full syncs made {site.writes - writes} writes")
         calls = self.sandbox.bigcommerce.statistics.total - reads
         _show(f"They read all {done} entities in {calls} calls, and wrote nothing.")
 
     async def _edit_live(self) -> None:
-        """Show that edits arrive, each within two seconds of its webhook."""
+        """Show that edits arrive by webhook."""
         store = self.sandbox.store
         first, second = sorted(held(self.sandbox.sparklayer.state)["products"], key=int)[:2]
         nameless = next(variant for variant in store.variants() if not variant.sku)
         customer = next(iter(store.customers.in_groups(WHOLESALE))).customer.id
-        open_order = next(one for one in store.orders.orders if store.orders.cart_id(one) and self._unshipped(one))
-        _show("\nNow somebody edits the store:")
+        open_order = next(
+            order for order in store.orders.orders if store.orders.cart_id(order) and self._unshipped(order)
+        )
+        _show("\nNow the store is edited:")
         stocked = next(v for v in store.variants() if v.product_id > int(second) and self._tracked(v))
         edits: list[tuple[str, Callable[[], object]]] = [
             ("a title", lambda: store.set_title(int(first), "Renamed in the store")),
@@ -309,13 +308,13 @@ class _Stage:
             edit()
             _show(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
         before = str(nameless.product_id)
-        mended = "the error that is mended leaves the sync-log"
+        fixed = "the error of the fixed product leaves the sync-log"
 
         async def errors() -> frozenset[str]:
             return frozenset(self._errors("products"))
 
-        await _until(errors, lambda found: before not in found, mended)
-        _show("  and the mended product's error left the sync-log")
+        await _until(errors, lambda seen: before not in seen, fixed)
+        _show("  and the fixed product's error left the sync-log")
 
     def _unshipped(self, order_id: int) -> bool:
         order = self.sandbox.store.orders.get(order_id)
@@ -340,7 +339,7 @@ class _Stage:
 
 
 async def _until(look: Callable[[], Awaitable[T]], is_over: Callable[[T], bool], what: str) -> T:
-    """Look until it is over; return what was seen then. Raises DemoFailedError when nothing moves for too long."""
+    """Look until it is over; return the last look. Raises DemoFailedError if nothing changes for `TIMEOUT`."""
     seen, since = await look(), trio.current_time()
     while not is_over(seen):
         await trio.sleep(LOOK_SECONDS)

@@ -1,11 +1,12 @@
-"""The command itself, and what its commands share: how they end, their settings, and how a site is named.
+"""The command line: its commands, how they end, and what they share.
 
-What holds: exit codes are 0 for success, 2 for a bad configuration or usage, 1 for anything else; a 2 comes with one
-line on stderr that says what to do, and never with a traceback.
+Exit codes are 0 for success, 2 for a bad configuration or usage, 1 for anything else. A 1 or 2 comes with one line on
+stderr that says what to do, never with a traceback. A command's module is imported when the command is called, so
+`--help` answers at once.
 """
-# ruff: noqa: PLC0415  what is heavy is imported by the command that needs it
 
 import contextlib
+import importlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,16 +15,33 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon import __version__, stopping
+from daemon import __version__
+from daemon.cli import stopping
 from daemon.cli.streams import standard_streams
 from daemon.errors import ConfigError
-from daemon.identifiers import segment_fault
 
 if TYPE_CHECKING:
     from daemon.config import Settings
 
+COMMANDS = {
+    "demo": "Show everything on this machine, with sample data.",
+    "check": "Test the settings, the database and every credential.",
+    "run": "Run the daemon.",
+    "sync": "Start, watch or cancel a full sync.",
+    "status": "Show the state of every connection.",
+    "issues": "Show the issues that merchants must fix.",
+    "explain": "Explain why an entity is, or is not, in SparkLayer.",
+    "parked": "List, retry or drop changes that used up their retries.",
+    "removals": "List or allow removals that are held.",
+    "connect": "Connect a site to a store.",
+    "disconnect": "Disconnect a site and delete its data here.",
+    "backup": "Write a backup of the database.",
+    "restore": "Replace the database by a backup.",
+}
+"""Every command with its line in `ignite-sync --help`. Each is a function of the module of its name."""
+
 KINDS = ("store", "products", "customers", "orders")
-"""What is synced, in the order that references need."""
+"""Entity kinds in sync order: each may refer to the kinds before it."""
 
 
 class Stop(click.ClickException):
@@ -31,20 +49,20 @@ class Stop(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Write the line."""
-        # Paths and names have any character, and the line goes to a terminal.
-        text = "".join(one if one.isprintable() else "?" for one in self.message)
+        # Paths and names may hold control characters, and the line goes to a terminal.
+        text = "".join(character if character.isprintable() else "?" for character in self.message)
         click.echo(f"ignite-sync: {text}", file=file, err=file is None)
 
 
 class Misuse(Stop):
-    """The same with exit code 2: the configuration or the command must change."""
+    """Ends the command with one line on stderr and exit code 2: the configuration or the usage must change."""
 
     exit_code = 2
 
 
 @contextlib.contextmanager
 def one_line() -> Iterator[None]:
-    """Turn what is the user's to mend into one line, also click's own errors, which take four."""
+    """Turn the user's errors into one line each, also click's own, which take four."""
     try:
         yield
     except ConfigError as error:
@@ -59,7 +77,21 @@ def one_line() -> Iterator[None]:
 
 
 class Commands(click.Group):
-    """Commands whose errors are one line."""
+    """The group of all commands. Their errors are one line, and their modules are imported when called."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
+        """Import the command of that name; None if there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        # `run` and `demo` take long to import. Stopped meanwhile, they have done nothing, so that is a clean stop.
+        with stopping.exiting() if cmd_name in stopping.STARTED_BY else contextlib.nullcontext():
+            command: click.Command = getattr(importlib.import_module(f"daemon.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  likewise
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the process."""
@@ -72,12 +104,36 @@ class Commands(click.Group):
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. Ctrl-C ends it with 1 and no more words than those of `stopping`."""
+        """Run the command. Ctrl-C ends it with 1 and the one line of `stopping`."""
         try:
             with one_line(), stopping.interrupting():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(1)
+
+
+@click.group(
+    cls=Commands,
+    commands=dict.fromkeys(COMMANDS, click.Command(None)),  # names for suggestions; `get_command` has the commands
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="ignite-sync", message="%(prog)s %(version)s")
+def main() -> None:
+    """Keep SparkLayer sites in step with e-commerce stores.
+
+    SITE is a SparkLayer site: live/SITE_ID or test/SITE_ID. KIND is store, products, customers or orders.
+    """
+
+
+def _site(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Check a SITE; None where it may be left out."""
+    if value is not None:
+        from daemon.model.identifiers import segment_fault  # noqa: PLC0415  `--help` must not wait for it
+
+        env, _, site_id = value.partition("/")
+        if env not in {"live", "test"} or segment_fault(site_id):
+            raise click.BadParameter("write it as live/SITE_ID or test/SITE_ID.")
+    return value
 
 
 config_option = click.option(
@@ -86,32 +142,23 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     envvar="IGNITE_SYNC_CONFIG",
     metavar="FILE",
-    help="Settings as TOML; without it they come from the environment alone.",
+    help="TOML file with the settings. Without it they come from the environment alone.",
 )
+site_argument = click.argument("site", callback=_site)
+optional_site = click.argument("site", required=False, callback=_site)
+kind_argument = click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
+kinds_argument = click.argument("kind", type=click.Choice((*KINDS, "all")), metavar="KIND")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def load_settings(path: Path | None) -> "Settings":
     """Read the settings. Raises ConfigError."""
-    from daemon.config import load
-    from daemon.platforms import load_platforms
+    from daemon.config import load  # noqa: PLC0415  `--help` must not wait for it
+    from daemon.platforms import load_platforms  # noqa: PLC0415  likewise
 
     return load(path, os.environ, load_platforms())
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="ignite-sync", message="%(prog)s %(version)s")
-def main() -> None:
-    """Keep SparkLayer sites in step with e-commerce stores."""
-
-
 def moment(seconds: float) -> str:
-    """Word a time (seconds since the epoch)."""
+    """Return a time (seconds since the epoch) as text."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def site_named(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """Check how a site is named; for click's `callback`."""
-    env, _, site_id = value.partition("/")
-    if env not in {"live", "test"} or segment_fault(site_id):
-        raise click.BadParameter("write it as live/SITE_ID or test/SITE_ID.")
-    return value

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from daemon import stopping
 from daemon.admin import queries
 from daemon.admin.status import connection_status
+from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.registry import Registry

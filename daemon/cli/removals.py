@@ -1,77 +1,62 @@
-"""The commands for removals that wait for a person: there were too many of them at once."""
+"""`ignite-sync removals`: the removals that the brake holds until a person allows them."""
 
-import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from daemon.cli.group import KINDS, Stop, config_option, load_settings, main, site_named
-from daemon.cli.target import ask, talking
+from daemon.cli.client import ask, show
+from daemon.cli.group import KINDS, Stop, config_option, json_option, kind_argument, moment, site_argument
 
 CAUSES = {
     "absent": "not seen by a full sync that saw nothing at all",
-    "deleted": "the store has it no longer",
+    "deleted": "no longer in the store",
     "excluded": "in the store, but not for SparkLayer (a customer: in no B2B group)",
-    "variant": "the product no longer has it",
+    "variant": "no longer a variant of the product",
 }
 
-_site = click.argument("site", callback=site_named)
 
-
-@main.group()
+@click.group()
 def removals() -> None:
-    """Show or allow removals that are held because there are too many."""
+    """List or allow removals that are held because there are too many."""
 
 
 @removals.command("list")
-@_site
+@site_argument
 @click.argument("kind", type=click.Choice(KINDS), metavar="[KIND]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@json_option
 @config_option
 def list_removals(path: Path | None, site: str, kind: str | None, *, as_json: bool) -> None:
-    """Show what SparkLayer has, the store has no longer, and a person must allow to be removed, at SITE.
+    """List the held removals at SITE: entities that are in SparkLayer but no longer in the store.
 
-    What is back in the store leaves the list by itself.
+    An entity that is back in the store leaves the list by itself.
     """
-    with talking():
-        answer = ask(
-            load_settings(path),
-            lambda daemon: daemon.removals(site, kind),
-            lambda offline: offline.removals(site, kind),
-        )
-    for line in [json.dumps(answer, indent=2)] if as_json else _lines(answer["removals"]):
-        click.echo(line)
+    answer = ask(path, lambda source: source.removals(site, kind))
+    show(answer, _lines(answer["removals"]), as_json=as_json)
 
 
-def _lines(found: Sequence[Any]) -> Iterator[str]:
-    if not found:
+def _lines(held: Sequence[Any]) -> Iterator[str]:
+    if not held:
         yield "no removals are held"
-    for one in found:
-        variant = f" variant {one['variant']}" if one["variant"] else ""
-        name = f", {one['name']}" if one["name"] else ""
-        since = f"{datetime.fromtimestamp(one['since'], UTC):%Y-%m-%d %H:%M} UTC"
-        yield f"{one['site']} {one['kind']} {one['id']}{variant}{name}: since {since}: {CAUSES[one['cause']]}"
-    for site, kind in dict.fromkeys((one["site"], one["kind"]) for one in found):
+    for removal in held:
+        variant = f" variant {removal['variant']}" if removal["variant"] else ""
+        name = f", {removal['name']}" if removal["name"] else ""
+        cause = f"since {moment(removal['since'])}: {CAUSES[removal['cause']]}"
+        yield f"{removal['site']} {removal['kind']} {removal['id']}{variant}{name}: {cause}"
+    for site, kind in dict.fromkeys((removal["site"], removal["kind"]) for removal in held):
         yield f"If the store is right: ignite-sync removals allow {site} {kind} ID..."
         yield f"All of them: ignite-sync sync {site} {kind} --allow-removals"
 
 
 @removals.command("allow")
-@_site
-@click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
+@site_argument
+@kind_argument
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @config_option
 def allow_removals(path: Path | None, site: str, kind: str, ids: tuple[str, ...]) -> None:
-    """Remove the entities ID... of KIND from SparkLayer at SITE, or the variants that they lost."""
-    with talking():
-        answer = ask(
-            load_settings(path),
-            lambda daemon: daemon.allow_removals(site, kind, ids),
-            lambda offline: offline.allow_removals(site, kind, ids),
-        )
+    """Remove these entities of KIND, or the variants that they lost, from SparkLayer at SITE."""
+    answer = ask(path, lambda source: source.allow_removals(site, kind, ids))
     if not answer["allowed"]:
         raise Stop(f"no removals of these {kind} are held at {site}; look at: ignite-sync removals list {site}")
     click.echo(f"removals of {answer['allowed']} {kind} allowed")

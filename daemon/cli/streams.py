@@ -1,8 +1,8 @@
-"""The standard streams of a command: closed at the start, full, or read by a program that has gone.
+"""The standard streams of a command, which may be closed at the start, full, or without a reader.
 
-What holds: no file that is opened later gets the number of a standard stream, so that nothing printed by a library ends
-in the database. A line for stderr that cannot be written is lost and changes nothing. Output that cannot be written
-ends the command with 1: in silence where its reader has gone, as `head` does, else with one line.
+No file opened later gets the number of a standard stream, so nothing that a library prints ends in the database. A line
+for stderr that cannot be written is lost. Output that cannot be written ends the command with 1: silently if its reader
+has gone, as `head` does, else with one line.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output that remembers why it could not be written."""
+    """Standard output that keeps the error of a failed write."""
 
     failure: OSError | None = None
 
@@ -34,7 +34,7 @@ class _Output(io.TextIOWrapper):
 
 
 class _Messages(io.TextIOWrapper):
-    """Standard error: what cannot be written is lost."""
+    """Standard error; text that cannot be written is lost."""
 
     def write(self, text: str, /) -> int:
         with contextlib.suppress(OSError):
@@ -48,25 +48,25 @@ class _Messages(io.TextIOWrapper):
 
 @contextlib.contextmanager
 def standard_streams() -> Iterator[None]:
-    """Have all three streams, and end the process with 1 when its output cannot be written."""
+    """Provide all three streams, and end the process with 1 if its output cannot be written."""
     _open_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
-        manner = _manner(sys.stdout)
-        sys.stdout = _Output(sys.stdout.detach(), **manner)
+        options = _options(sys.stdout)
+        sys.stdout = _Output(sys.stdout.detach(), **options)
     if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
-        manner = _manner(sys.stderr)
-        sys.stderr = _Messages(sys.stderr.detach(), **manner)
+        options = _options(sys.stderr)
+        sys.stderr = _Messages(sys.stderr.detach(), **options)
     output = sys.stdout
     try:
         yield
-    except BaseException:  # a failed stream decides the exit code, SystemExit and Ctrl-C included; raised again
+    except BaseException:  # raised again; only a failed stream decides the exit code first
         _end_if_failed(output)
         raise
     _end_if_failed(output)
 
 
 def _open_closed() -> None:
-    """Lead the streams that were closed at the start to nowhere."""
+    """Redirect the streams that were closed at the start to nowhere."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -78,13 +78,13 @@ def _open_closed() -> None:
             os.set_inheritable(number, True)
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:  # Python has none where the stream was closed
-            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115  it lasts as the process does
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open until the process ends
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 
 
-def _manner(stream: io.TextIOWrapper) -> dict[str, Any]:
-    """Return how a stream writes. Characters that it has no bytes for are escaped rather than refused."""
+def _options(stream: io.TextIOWrapper) -> dict[str, Any]:
+    """Return the options of a stream. Characters that it cannot encode are escaped, not refused."""
     return {
         "encoding": stream.encoding,
         "errors": "backslashreplace" if stream.errors == "strict" else stream.errors,
@@ -94,14 +94,14 @@ def _manner(stream: io.TextIOWrapper) -> dict[str, Any]:
 
 
 def _end_if_failed(output: Any) -> None:
-    """Write what is left of the output. Raises SystemExit when some of it could not be written."""
+    """Flush the output. Raises SystemExit if some of it could not be written."""
     if not isinstance(output, _Output):
         return
     with contextlib.suppress(OSError):
         output.flush()
     if output.failure is None:
         return
-    # What is still held is written when the process ends, and must not fail then.
+    # Python flushes the rest when the process ends, which must not fail.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, output.fileno())
     os.close(nowhere)

@@ -1,7 +1,7 @@
-"""The settings: TOML and the environment in, checked values out.
+"""The settings: from TOML and the environment to checked values.
 
-`settings` has the values, `table` turns one section of raw settings into one of them and words what is wrong,
-`load` finds the sections. Whoever has a `Settings` from `load` has checked settings.
+`settings` has the values, `table` turns one section of raw settings into one of them or explains its errors, `load`
+finds the sections. A `Settings` from `load` has been checked.
 """
 
 from daemon.config.load import Survey, load, look_over

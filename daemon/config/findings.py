@@ -1,9 +1,9 @@
-"""Collects what is wrong with a configuration, so that all of it can be told at once.
+"""Collects the errors of a configuration, so that one run reports all of them.
 
-found = Findings()
-with found:
+findings = Findings()
+with findings:
     section = table.build(ListenerSettings)      # a ConfigError ends the block, and is kept
-found.conclude()                                 # raises the first; it has the others in `also`
+findings.conclude()                              # raises the first; it has the others in `also`
 """
 
 from types import TracebackType
@@ -15,16 +15,16 @@ from daemon.errors import ConfigError
 
 @define
 class Findings:
-    """The errors so far. As a context manager it keeps a ConfigError and lets the code after the block go on."""
+    """The errors so far. As a context manager it keeps a ConfigError, and the code after the block continues."""
 
     errors: list[ConfigError] = field(factory=list)
 
     def add(self, error: ConfigError) -> None:
-        """Keep an error, and what was found with it."""
+        """Keep an error and the errors in its `also`."""
         self.errors += [error, *error.also]
 
     def conclude(self) -> None:
-        """Raise what was found, if anything was."""
+        """Raise the first error, with the others in `also`, if there are any."""
         if self.errors:
             raise ConfigError(str(self.errors[0]), self.errors[1:])
 

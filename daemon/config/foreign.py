@@ -1,8 +1,8 @@
-"""Variables that a cluster puts into every container, and that only look like settings of ours.
+"""Variables that a cluster sets in every container and that only look like settings.
 
-Kubernetes describes each Service of a namespace to each of its containers, as Docker's links did. With a Service named
-`ignite-sync`, or `ignite-sync-listener`, their names begin as ours do. Name and value together tell them: a misspelt
-setting has another value.
+Kubernetes, and formerly Docker's links, describe each Service of a namespace to each of its containers. If a Service is
+named `ignite-sync` or `ignite-sync-listener`, these variables have our prefix. Name and value together identify them; a
+misspelt setting has a different value.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ _PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
 
 
 def is_injected(variable: str, value: str) -> bool:
-    """Return whether a cluster made this variable: no setting of ours has such a name with such a value."""
+    """Return True for a variable set by a cluster: no setting has such a name with such a value."""
     name = variable.upper()
     if re.search(r"_SERVICE_PORT(_\w+)?$|_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT$", name):
         return bool(_PORT.fullmatch(value)) or _is_address(value)
@@ -29,13 +29,13 @@ def is_injected(variable: str, value: str) -> bool:
 
 
 def _is_address(value: str) -> bool:
-    found = _ADDRESS.fullmatch(value)
-    return found is not None and _is_ip(found[1] or found[2])
+    address = _ADDRESS.fullmatch(value)
+    return address is not None and _is_ip(address[1] or address[2])
 
 
 def _is_ip(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
     except ValueError:
-        return value == "None"  # a Service without an address of its own
+        return value == "None"  # a headless Service
     return True

@@ -1,10 +1,10 @@
-"""Find the settings: the file's sections, the environment over them, then the connections.
+"""Loading of the settings: the file's sections, overridden by the environment, then the connections.
 
-The environment names a setting IGNITE_SYNC_<SECTION>_<NAME>. IGNITE_SYNC_CONNECTION_<NAME> and
-IGNITE_SYNC_CONNECTION_<PLATFORM>_<NAME> make up one connection, for machines without files; it is added to
-those of the file. PORT and DATABASE_URL stand, as a dyno means them, over the file and under the variables of
-our own. A variable that starts with IGNITE_SYNC_ and names no setting is an error: it is a setting misspelt. Those that
-a cluster injects (`foreign`) are left out, and named in `Settings.foreign`.
+A variable IGNITE_SYNC_<SECTION>_<NAME> is a setting. IGNITE_SYNC_CONNECTION_<NAME> and
+IGNITE_SYNC_CONNECTION_<PLATFORM>_<NAME> describe one connection, for machines without files; it is added to those of
+the file. PORT and DATABASE_URL, as a dyno sets them, override the file, and our own variables override them. A variable
+that starts with IGNITE_SYNC_ and names no setting is an error, because it is a misspelt setting. Variables that a
+cluster sets (`foreign`) are ignored, and named in `Settings.foreign`.
 """
 
 import difflib
@@ -35,14 +35,14 @@ from daemon.config.settings import (
 from daemon.config.table import ENVIRONMENT, Table, Untyped, type_name, unknown
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.errors import ConfigError
-from daemon.identifiers import name_of, trimmed
 from daemon.model import Secret, Site
+from daemon.model.identifiers import name_of, trimmed
 
-if TYPE_CHECKING:  # the adapters bring an HTTP client, which reading settings does not need
+if TYPE_CHECKING:  # the adapters import an HTTP client, which reading settings does not need
     from daemon.platforms.base import PlatformType
 
 CONFIG_VARIABLE = "IGNITE_SYNC_CONFIG"
-"""Names the file itself; the command line reads it."""
+"""Variable with the path of the file; the command line reads it."""
 
 _PREFIX = "IGNITE_SYNC_"
 _SECTIONS: dict[str, type] = {
@@ -54,20 +54,20 @@ _SECTIONS: dict[str, type] = {
     "logging": LoggingSettings,
 }
 _APP = "_app"
-"""What the section of a platform's app ends with, after the platform's name. Without it there is no app."""
+"""Suffix of the section of a platform's app, after the platform's name. Without the section there is no app."""
 
 _URL = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:/[!-~]*)?", re.ASCII | re.IGNORECASE)
-"""Plain enough for every parser of URLs to find the same host in it; other alphabets' names are written in punycode."""
+"""URLs in which every parser finds the same host. Host names in other alphabets must be punycode."""
 
 _Platforms = Mapping[str, "PlatformType"]
 _Variables = dict[str, dict[str, Untyped]]
-"""What the environment sets, by section; a connection's platform settings are in `connection_{platform}`."""
+"""Settings of the environment, by section; a connection's platform settings are in `connection_{platform}`."""
 
 
 def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Settings:
-    """Read the settings from the TOML file `path` (None: there is none) and from `environ`.
+    """Read the settings from the TOML file `path`, which may be None, and from `environ`.
 
-    `platforms` has what a connection's `platform` may name. Raises ConfigError for whatever is wrong, all of it.
+    `platforms` has the platforms by name. Raises ConfigError with all errors.
     """
     survey = look_over(path, environ, platforms)
     if survey.errors:
@@ -77,10 +77,10 @@ def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -
 
 @frozen(kw_only=True)
 class Survey:
-    """Findings about a configuration that may be wrong.
+    """The readable part of a configuration, and its errors.
 
-    `settings` has its connections and sections that are right; a section that is not stands there with its defaults
-    and is named in `faulty`.
+    `settings` has the valid connections and sections. A section that is not valid has its defaults there, and its name
+    is in `faulty`.
     """
 
     settings: Settings
@@ -89,38 +89,38 @@ class Survey:
 
 
 def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Survey:
-    """Read the settings as `load` does, going on behind what is wrong. Raises ConfigError for a file that is none."""
-    found = Findings()
+    """Read the settings as `load` does, but continue after errors. Raises ConfigError for an unreadable file."""
+    findings = Findings()
     source, raw = (str(path), _parsed(path)) if path else (ENVIRONMENT, {})
     foreign = {name for name in environ if name.startswith(_PREFIX) and is_injected(name, environ[name])}
-    variables = _variables({name: environ[name] for name in environ.keys() - foreign}, platforms, found)
+    variables = _variables({name: environ[name] for name in environ.keys() - foreign}, platforms, findings)
     apps = _app_sections(platforms)
-    tables = dict(_section_tables(source, raw, variables, apps, found))
+    tables = dict(_section_tables(source, raw, variables, apps, findings))
     sections: dict[str, Any] = {}
     for name, table in tables.items():
-        with found:
+        with findings:
             sections[name] = table.build((_SECTIONS | apps)[name])
     if "database" in sections:
         sections["database"] = attrs.evolve(sections["database"], folder=tables["database"].folder.resolve())
     faulty = frozenset(tables.keys() - sections.keys())
-    connections = tuple(_connections(_connection_tables(source, raw, variables, found), platforms, found))
+    connections = tuple(_connections(_connection_tables(source, raw, variables, findings), platforms, findings))
     for name, section in sections.items():
-        _check_urls(tables[name], section, connections, found)
+        _check_urls(tables[name], section, connections, findings)
     offered = {name.removesuffix(_APP): sections.pop(name) for name in apps if name in sections}
     if offered and "listener" in sections and sections["listener"].public_url is None:
-        need = "is missing; merchants' browsers come back to it while they install an app"
-        found.add(tables["listener"].error("public_url", need))
+        need = "is missing; set it, because merchants' browsers return to it while they install an app"
+        findings.add(tables["listener"].error("public_url", need))
     if "security" in faulty:
         sections["security"] = SecuritySettings(secret_keys=(Secret("-" * SECRET_KEY_LENGTH),))
     return Survey(
         settings=Settings(**sections, apps=offered, connections=connections, foreign=tuple(sorted(foreign))),
         faulty=faulty,
-        errors=found.errors,
+        errors=findings.errors,
     )
 
 
 def _app_sections(platforms: _Platforms) -> dict[str, type]:
-    """Return the classes of the sections that platforms with an app bring."""
+    """Return the settings classes of the apps, by section."""
     return {f"{name}{_APP}": platform.app.settings for name, platform in platforms.items() if platform.app}
 
 
@@ -132,36 +132,36 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}{_pasted(text, str(error))}; mend that line") from None
+        raise ConfigError(f"{path}: is not valid TOML: {error}{_pasted(text, str(error))}; correct that line") from None
 
 
 def _pasted(text: str, error: str) -> str:
-    """Name the character that stands where a TOML error is, if it is one that keyboards do not write."""
+    """Name the character at a TOML error, if it is one that keyboards do not type."""
     place = re.search(r"at line ([0-9]+), column ([0-9]+)", error)
     rest = text.split("\n")[int(place[1]) - 1][int(place[2]) - 1 :] if place else ""
     return f": there is {name_of(rest[0])}" if rest and not rest.isascii() and not rest[0].isascii() else ""
 
 
-def _variables(environ: Mapping[str, str], platforms: _Platforms, errors: Findings) -> _Variables:
-    # A platform's names are looked for before the connection's own, since they start alike.
+def _variables(environ: Mapping[str, str], platforms: _Platforms, findings: Findings) -> _Variables:
+    # Platform sections come before `connection`, because they share its prefix.
     names = [*_SECTIONS, *_app_sections(platforms), *(f"connection_{name}" for name in platforms), "connection"]
-    found: _Variables = {name: {} for name in names}
+    variables: _Variables = {name: {} for name in names}
     for variable in sorted(environ):
         if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
             rest = variable.removeprefix(_PREFIX).lower()
             name = next((name for name in names if rest.startswith(f"{name}_")), None)
             if name is None:
-                errors.add(ConfigError(f"{ENVIRONMENT}: {variable}: {_misspelt(rest, names, platforms)}"))
+                findings.add(ConfigError(f"{ENVIRONMENT}: {variable}: {_misspelt(rest, names, platforms)}"))
                 continue
-            found[name][rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
+            variables[name][rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
     for name, key, variable in (("listener", "port", "PORT"), ("database", "url", "DATABASE_URL")):
         if variable in environ:
-            found[name].setdefault(key, Untyped(environ[variable], variable))
-    return found
+            variables[name].setdefault(key, Untyped(environ[variable], variable))
+    return variables
 
 
 def _misspelt(rest: str, sections: Collection[str], platforms: _Platforms) -> str:
-    """Say what is wrong with a variable that names no section: which one, or which setting, was probably meant."""
+    """Explain a variable that names no section: suggest a setting or a section."""
     classes = {**_SECTIONS, **_app_sections(platforms), "connection": ConnectionSettings}
     classes |= {f"connection_{name}": platform.settings for name, platform in platforms.items()}
     settings = [f"{name}_{setting.name}" for name, cls in classes.items() for setting in attrs.fields(cls)]
@@ -172,42 +172,42 @@ def _misspelt(rest: str, sections: Collection[str], platforms: _Platforms) -> st
 
 
 def _section_tables(
-    source: str, raw: dict[str, Any], variables: _Variables, apps: Collection[str], found: Findings
+    source: str, raw: dict[str, Any], variables: _Variables, apps: Collection[str], findings: Findings
 ) -> Iterator[tuple[str, Table]]:
     names = [*_SECTIONS, *apps]
-    for stranger in sorted(raw.keys() - {*names, "connections"}):
-        found.add(ConfigError(f"{source}: {unknown('section', stranger, [*names, 'connections'])}"))
+    for section in sorted(raw.keys() - {*names, "connections"}):
+        findings.add(ConfigError(f"{source}: {unknown('section', section, [*names, 'connections'])}"))
     for name in names:
         if name in apps and name not in raw and not variables[name]:
             continue
         values: dict[str, Any] = {}
-        with found:
+        with findings:
             values = _mapping(source, name, raw.get(name, {}))
         for key in variables[name]:
-            # The environment's NAME also stands over the file's NAME_file, and the other way round.
+            # The environment's NAME also overrides the file's NAME_file, and vice versa.
             values.pop(key.removesuffix("_file"), None)
             values.pop(f"{key}_file", None)
         values |= variables[name]
         if getattr(values.get("port"), "variable", "") == "PORT":
-            values.setdefault("host", "0.0.0.0")  # noqa: S104  a dyno's router comes from outside
+            values.setdefault("host", "0.0.0.0")  # noqa: S104  a dyno's router calls from outside
         yield name, Table(source=source, path=name, prefix=f"{_PREFIX}{name.upper()}_", values=values)
 
 
 def _mapping(source: str, path: str, raw: object) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise ConfigError(f"{source}: {path}: must be a table, not {type_name(raw)}; write it as one")
+        raise ConfigError(f"{source}: {path}: must be a table, not {type_name(raw)}; write it as a table")
     return dict(raw)
 
 
-def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, found: Findings) -> Iterator[Table]:
+def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, findings: Findings) -> Iterator[Table]:
     listed = raw.get("connections", [])
     if not isinstance(listed, list):
         text = f"must be a list of tables, not {type_name(listed)}; write [[connections]] with two brackets"
-        found.add(ConfigError(f"{source}: connections: {text}"))
+        findings.add(ConfigError(f"{source}: connections: {text}"))
         listed = []
     for index, each in enumerate(listed):
         path = f"connections[{index}]"
-        with found:
+        with findings:
             yield Table(source=source, path=path, values=_mapping(source, path, each))
     own = {name: values for name, values in variables.items() if name.startswith("connection") and values}
     if own:
@@ -216,20 +216,20 @@ def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, 
         yield Table(source=ENVIRONMENT, path="", prefix=f"{_PREFIX}CONNECTION_", values=values)
 
 
-def _connections(tables: Iterator[Table], platforms: _Platforms, found: Findings) -> Iterator[ConnectionSettings]:
+def _connections(tables: Iterator[Table], platforms: _Platforms, findings: Findings) -> Iterator[ConnectionSettings]:
     seen: set[Site] = set()
     for table in tables:
-        with found:
-            connection = _connection(table, platforms, found)
+        with findings:
+            connection = _connection(table, platforms, findings)
             if connection.site in seen:
-                remedy = "keep one of the two; a site has one store"
+                remedy = "remove one of the two; a site has one store"
                 raise table.error("site_id", f"{connection.site} is connected more than once; {remedy}")
             seen.add(connection.site)
             yield connection
 
 
-def _connection(table: Table, platforms: _Platforms, found: Findings) -> ConnectionSettings:
-    """Build a connection with the platform's own table, of the class that the platform brings. Raises ConfigError."""
+def _connection(table: Table, platforms: _Platforms, findings: Findings) -> ConnectionSettings:
+    """Build a connection with its platform's own table. Raises ConfigError."""
     faults = Findings()
     name = table.values.get("platform")
     name = trimmed(name) if isinstance(name, str) else name
@@ -249,12 +249,12 @@ def _connection(table: Table, platforms: _Platforms, found: Findings) -> Connect
         store: Any = store_table.build(platforms[name].settings)
     faults.conclude()
     connection = attrs.evolve(connection, store=store)
-    _check_urls(store_table, store, (connection,), found)
+    _check_urls(store_table, store, (connection,), findings)
     return connection
 
 
 def _without_platform(table: Table, platforms: _Platforms) -> NoReturn:
-    """Raise that the platform is not known, with whatever else is wrong that does not depend on it."""
+    """Raise the error of an unknown platform, with all errors that do not depend on the platform."""
     faults, name = Findings(), table.values.get("platform")
     if name is None:
         faults.add(table.missing("platform"))
@@ -267,16 +267,16 @@ def _without_platform(table: Table, platforms: _Platforms) -> NoReturn:
     raise AssertionError("the platform is not known")
 
 
-def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...], found: Findings) -> None:
-    """Find base URLs that are none, or that are not https though one of `users` insists on it."""
+def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...], findings: Findings) -> None:
+    """Find invalid base URLs, and those without https where one of `users` requires it."""
     for setting in attrs.fields(type(section)):
         url = getattr(section, setting.name)
         if setting.metadata.get("url") and url is not None:
             # live_url and test_url are used by connections of that environment only.
-            concerned = [one for one in users if setting.name not in _of_other_env(one)]
-            fault = _url_fault(url, plain=bool(concerned) and all(one.allow_http for one in concerned))
+            concerned = [user for user in users if setting.name not in _of_other_env(user)]
+            fault = _url_fault(url, plain=bool(concerned) and all(user.allow_http for user in concerned))
             if fault:
-                found.add(table.error(setting.name, fault))
+                findings.add(table.error(setting.name, fault))
 
 
 def _of_other_env(connection: ConnectionSettings) -> set[str]:
@@ -284,7 +284,7 @@ def _of_other_env(connection: ConnectionSettings) -> set[str]:
 
 
 def _url_fault(url: str, *, plain: bool) -> str | None:
-    """Say what is wrong with a base URL, without repeating it: it may have a password."""
+    """Return the fault of a base URL, or None. The text does not repeat the URL, which may contain a password."""
     if any(sign in url for sign in "@?#"):
         return "must be a base URL: scheme, host and path, without user, query and fragment"
     if not _URL.fullmatch(url):
@@ -296,7 +296,7 @@ def _url_fault(url: str, *, plain: bool) -> str | None:
         return "must be a URL such as https://example.com"
     if parts.scheme == "https" or plain or _is_loopback(host):
         return None
-    return "must be https; http is for this machine only, unless the connection says allow_http = true"
+    return "must be https; http is allowed only on this machine, or with allow_http = true in the connection"
 
 
 def _is_loopback(host: str) -> bool:

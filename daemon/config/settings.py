@@ -1,11 +1,10 @@
 """Every setting as a frozen value, one class for each section of the file.
 
-What holds: a value that exists is within its limits, however it was made; one that is not raises ValueError
-"NAME: what it must be" when it is constructed. Secrets are `Secret`, so no `repr` shows them. Times are seconds.
-Base URLs carry no trailing slash; their form, and whether they must be https, is checked by `load`, which knows
-the connections; it finds them by `metadata={"url": True}`.
+A value that exists is within its limits: constructing a wrong one raises ValueError "NAME: what it must be". Secrets
+are `Secret`, so no `repr` shows them. Times are seconds. Base URLs have no trailing slash. `load` checks their form and
+scheme, because it knows the connections; it finds them by `metadata={"url": True}`.
 
-The names are those of the file; config/ignite-sync.example.toml tells what each one does.
+The names are those of the file; docs/configuration.md and config/ignite-sync.example.toml describe them.
 """
 
 import math
@@ -17,8 +16,8 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.converters import optional
 
-from daemon.identifiers import header_fault, segment_fault, trimmed, without_slash
 from daemon.model import Secret, Site
+from daemon.model.identifiers import header_fault, segment_fault, trimmed, without_slash
 
 _SQLITE = "sqlite:///"
 SECRET_KEY_LENGTH = 16
@@ -31,7 +30,7 @@ def _between(low: float, high: float = math.inf) -> _Check:
     limits = f"{low:g} or more" if high == math.inf else f"between {low:g} and {high:g}"
 
     def check(_: object, setting: "Attribute[Any]", value: float) -> None:
-        if not low <= value <= high or value == math.inf:  # worded so that nan fails too
+        if not low <= value <= high or value == math.inf:  # written so that nan fails too
             raise ValueError(f"{setting.name}: must be {limits}, not {value}")
 
     return check
@@ -47,11 +46,11 @@ def _one_of(*words: str) -> _Check:
 
 def _filled(_: object, setting: "Attribute[Any]", value: str | None) -> None:
     if value is not None and not value.strip():
-        raise ValueError(f"{setting.name}: is empty; fill it in, or remove it if it may be left out")
+        raise ValueError(f"{setting.name}: is empty; fill it in, or remove it if it is optional")
 
 
 def _refusing(fault: Callable[[str], str | None]) -> _Check:
-    """Make a validator of what says in words why a text or secret cannot be used; None may be left out."""
+    """Make a validator from a function that returns the fault of a text or secret. It accepts None."""
 
     def check(_: object, setting: "Attribute[Any]", value: str | Secret | None) -> None:
         text = value.reveal() if isinstance(value, Secret) else value
@@ -62,7 +61,7 @@ def _refusing(fault: Callable[[str], str | None]) -> _Check:
 
 
 def _host_fault(text: str) -> str | None:
-    return None if re.fullmatch(r"[A-Za-z0-9._:%-]+", text) else "must be an IP address or the name of a host"
+    return None if re.fullmatch(r"[A-Za-z0-9._:%-]+", text) else "must be an IP address or a host name"
 
 
 def _integration_fault(text: str) -> str | None:
@@ -72,7 +71,7 @@ def _integration_fault(text: str) -> str | None:
 def _sqlite_file(_: object, setting: "Attribute[Any]", value: str) -> None:
     if value.startswith(_SQLITE) and re.fullmatch(r"[^?#]*[^?#/:]", value.removeprefix(_SQLITE)):
         return
-    # Only the scheme is repeated: the rest may have a password.
+    # Only the scheme is repeated, because the rest may contain a password.
     given = f", not {value.partition('://')[0]}://" if "://" in value and not value.startswith(_SQLITE) else ""
     remedy = "set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db"
     raise ValueError(f"{setting.name}: only sqlite:///FILE is supported{given}; {remedy}")
@@ -81,12 +80,12 @@ def _sqlite_file(_: object, setting: "Attribute[Any]", value: str) -> None:
 def _secret_keys(_: object, setting: "Attribute[Any]", value: tuple[Secret, ...]) -> None:
     if not value or any(len(key.reveal()) < SECRET_KEY_LENGTH for key in value):
         need = f"must list at least one text, each of {SECRET_KEY_LENGTH} or more characters"
-        raise ValueError(f"{setting.name}: {need}; make one with: openssl rand -base64 32")
+        raise ValueError(f"{setting.name}: {need}; create one with: openssl rand -base64 32")
 
 
 @frozen(kw_only=True)
 class ListenerSettings:
-    """Where the daemon listens, and what callers must know. A token that is None lets nobody in."""
+    """The listening address, and the tokens of callers. Without a token every such call is refused."""
 
     host: str = field(default="127.0.0.1", validator=[_filled, _refusing(_host_fault)])
     port: int = field(default=8080, validator=_between(0, 65535))
@@ -98,20 +97,20 @@ class ListenerSettings:
 
 @frozen(kw_only=True)
 class DatabaseSettings:
-    """Place of the database: outbox, ledger, connections. `folder` is no setting: `load` knows it."""
+    """The database: outbox, ledger, connections. `folder` is not a setting; `load` fills it in."""
 
     url: str = field(default="sqlite:///ignite-sync.db", converter=trimmed, validator=_sqlite_file)
     folder: Path = field(factory=Path, kw_only=True)
 
     @property
     def path(self) -> Path:
-        """The database file, absolute; a relative `url` starts at `folder`, the configuration file's."""
+        """The absolute path of the database file. A relative `url` starts at `folder`, the configuration file's."""
         return (self.folder / self.url.removeprefix(_SQLITE)).absolute()
 
 
 @frozen(kw_only=True)
 class SparkLayerSettings:
-    """SparkLayer's two environments. `integration` is None where the platform's name shall be used."""
+    """SparkLayer's two environments. An `integration` of None is the platform's name."""
 
     live_url: str = field(default="https://app.sparklayer.io", converter=without_slash, metadata=_URL)
     test_url: str = field(default="https://test.app.sparklayer.io", converter=without_slash, metadata=_URL)
@@ -121,7 +120,7 @@ class SparkLayerSettings:
 
 @frozen(kw_only=True)
 class SyncSettings:
-    """The pace of the line. `backfill_depth` is how many rows of full syncs may wait in the outbox."""
+    """The pace of syncing. `backfill_depth` limits the rows of full syncs in the outbox."""
 
     debounce_seconds: float = field(default=1.0, validator=_between(0))
     debounce_max_seconds: float = field(default=10.0, validator=_between(0))
@@ -136,14 +135,14 @@ class SyncSettings:
 
 @frozen(kw_only=True)
 class SecuritySettings:
-    """`secret_keys` encrypt what the database must not show: the first encrypts, all decrypt."""
+    """The keys of encrypted values in the database: the first encrypts, all decrypt."""
 
     secret_keys: tuple[Secret, ...] = field(validator=_secret_keys)
 
 
 @frozen(kw_only=True)
 class LoggingSettings:
-    """How much is logged."""
+    """The level of log lines."""
 
     level: str = field(default="info", validator=_one_of("debug", "info", "warning", "error"))
 
@@ -173,9 +172,9 @@ class ConnectionSettings:
 
 @frozen(kw_only=True)
 class Settings:
-    """All of it. `apps` has the settings of the apps that are offered, by platform. No two connections share a site.
+    """All settings. `apps` has the settings of the configured apps, by platform. No two connections share a site.
 
-    `foreign` names variables that begin as ours do and were made by a cluster; nothing is read from them.
+    `foreign` names the ignored variables: a cluster set them, with our prefix.
     """
 
     listener: ListenerSettings = ListenerSettings()

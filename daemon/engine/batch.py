@@ -8,8 +8,9 @@ from attrs import define, field, frozen
 
 from daemon.engine.explanation import Explanation, Step
 from daemon.engine.signal import Signal
-from daemon.model import ExternalId, Kind, Lane, Mapped, VariantId
-from daemon.outcome import Outcome, Row
+from daemon.entities import Mapped
+from daemon.model import ExternalId, Kind, Lane, VariantId
+from daemon.model.outcome import Outcome, Row
 from daemon.storage.outbox import Claim
 
 

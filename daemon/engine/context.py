@@ -18,8 +18,9 @@ from daemon.engine.pause import Pause
 from daemon.engine.signal import Signal
 from daemon.engine.site import Wanted, prepare_site
 from daemon.engine.writers.products.entry import Terms
+from daemon.entities import StoreFacts
 from daemon.errors import MISSING_RIGHT, Blocked, Rejected, Side
-from daemon.model import Connection, ExternalId, Kind, Lane, StoreFacts
+from daemon.model import Connection, ExternalId, Kind, Lane
 from daemon.observability.metrics import Metrics
 from daemon.observability.tally import Tally
 from daemon.platforms.base import Platform, PlatformType

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from daemon.model import ExternalId, Mapped
-from daemon.outcome import Row
+from daemon.entities import Mapped
+from daemon.model import ExternalId
+from daemon.model.outcome import Row
 
 
 @frozen

@@ -15,7 +15,7 @@ from daemon.engine.writers.products.entry import Entry
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.issues import UNREAD
 from daemon.model import Kind, Sku
-from daemon.outcome import Row
+from daemon.model.outcome import Row
 from daemon.storage import leftovers
 from daemon.storage.full_syncs import Run, Start, start
 from daemon.storage.leftovers import Found, leftover

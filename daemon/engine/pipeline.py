@@ -19,10 +19,11 @@ from daemon.engine.batch import Batch, Variants, Writer
 from daemon.engine.context import ConnectionContext, KindState
 from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.stragglers import work_off
+from daemon.entities import Mapped, StoreFacts
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
 from daemon.issues import IssueType, bounded, shortened
-from daemon.model import ExternalId, Lane, Mapped, StoreFacts, VariantId
-from daemon.outcome import IssueRow, Outcome, Result
+from daemon.model import ExternalId, Lane, VariantId
+from daemon.model.outcome import IssueRow, Outcome, Result
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known

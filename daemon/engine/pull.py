@@ -22,8 +22,9 @@ from attrs import frozen
 
 from daemon.engine.context import ConnectionContext
 from daemon.engine.writers.products.diff import without
+from daemon.entities import Customer, Order, Product, PulledPage, StoreFacts
 from daemon.errors import Failure, Invalid, NotFound, Rejected, Retry
-from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product, PulledPage, Sku, StoreFacts
+from daemon.model import ExternalId, Kind, Lane, Sku
 from daemon.platforms.base import BAD_ID, UNCACHED, Entity
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite

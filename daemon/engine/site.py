@@ -12,8 +12,8 @@ from functools import partial
 from attrs import frozen
 
 from daemon.engine.writers.products.entry import Terms
+from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Rejected, Side
-from daemon.model import StoreFacts
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.pricing import PriceList

@@ -20,12 +20,13 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from daemon.entities import PulledPage
 from daemon.errors import Failure, Rejected, Retry, StorageTrouble
-from daemon.identifiers import credential_fault, segment_fault, trimmed
 from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
 from daemon.listener.routes import Handler, Refused, Route, json_object
-from daemon.model import ApiKey, Kind, PulledPage, Secret, Site
+from daemon.model import ApiKey, Kind, Secret, Site
+from daemon.model.identifiers import credential_fault, segment_fault, trimmed
 from daemon.sparklayer.inferred import PULLED_ENTITIES
 
 ENVIRONMENTS = frozenset({"live", "test"})

@@ -15,9 +15,9 @@ import msgspec
 import structlog
 from attrs import define, field, frozen
 
-from daemon.byte_order_mark import without_mark
 from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
+from daemon.model.byte_order_mark import without_mark
 from daemon.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""What the daemon tells the people who run it: numbers (`metrics`) and lines (`logging`).
+"""Metrics (`metrics`) and log lines (`logging`) for operators.
 
 Both are sinks: they decide nothing, and neither a secret nor an entity's data ever passes through them.
 """

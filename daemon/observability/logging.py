@@ -1,9 +1,9 @@
-"""Log lines: JSON for machines, readable for a person at a terminal, on stderr.
+"""Log lines on stderr: JSON, or readable text at a terminal.
 
-Parts call `structlog.get_logger(__name__)` and log facts with short fixed events and a few keys. Every line, also
-those of libraries that use the standard library's logging (from WARNING on), passes `masking.mask`, and every
-traceback `tracebacks.render`. So no line has a secret, personal data, or a local variable. A line that cannot be
-written is lost and harms nobody: neither a full disk nor a collector that has gone stops the daemon.
+Modules call `structlog.get_logger(__name__)` and log constant events with a few fields. Every line passes
+`masking.mask`, and every traceback `tracebacks.render`. So no line has a secret, personal data, or a local variable.
+This includes lines of libraries that use the standard library's logging (from WARNING on). A line that cannot be
+written is lost: neither a full disk nor a stopped collector stops the daemon.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
 
 
 def line_of(event: str) -> str:
-    """Return a line as it is logged, for where nothing can be logged: the handler of a signal."""
+    """Return a log line of an event, for signal handlers, which cannot log."""
     moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
     if sys.stderr is not None and sys.stderr.isatty():
         return f"{moment} [info     ] {event}\n"
@@ -55,7 +55,7 @@ def line_of(event: str) -> str:
 
 @frozen
 class _Lossy:
-    """What structlog needs of a stream."""
+    """A stream for structlog; lines that cannot be written are lost."""
 
     _stream: TextIO
 
@@ -86,10 +86,10 @@ def _renderer(*, readable: bool) -> structlog.typing.Processor:
 
 def show_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Turn `exc_info` into the text of `exception`; a processor of structlog."""
-    found = event.pop("exc_info", None)
-    if found is True:
-        found = sys.exc_info()
-    error = found[1] if isinstance(found, tuple) else found
+    raised = event.pop("exc_info", None)
+    if raised is True:
+        raised = sys.exc_info()
+    error = raised[1] if isinstance(raised, tuple) else raised
     if isinstance(error, BaseException):
         event["exception"] = render(error)
     return event

@@ -1,7 +1,7 @@
-"""What may be said in a log line. Everything else becomes stars, a type's name, or nothing.
+"""Masking of log lines.
 
-By key: secrets are starred, personal data is dropped. By value: plain values, ids and dates pass; an error is
-reduced to its `summary`; of any other object only the type is named, since its repr may show what it holds.
+By key: secrets become stars, personal data is dropped. By value: plain values, ids and dates pass; an error is reduced
+to its `summary`; any other object is reduced to its type's name, since its repr may show its contents.
 """
 
 import datetime as dt
@@ -48,7 +48,7 @@ def _value(value: Any) -> Any:
         return _mapping(value)
     if isinstance(value, list | tuple | set | frozenset):
         return [_value(item) for item in value]
-    if isinstance(value, enum.Enum):  # before plain values, since some of ours are numbers
+    if isinstance(value, enum.Enum):  # before plain values, since some enums are numbers
         return value.name.lower()
     return value if isinstance(value, _PLAIN) else _object(value)
 

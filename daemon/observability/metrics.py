@@ -1,15 +1,14 @@
-"""The daemon's numbers, in Prometheus' words.
+"""The daemon's Prometheus metrics.
 
-Every name starts with `ignite_sync_`, has a base unit, and ends in `_total` when it only grows. Labels are
-few and bounded: site, kind, lane, state, stage, api, data_type, method, outcome, route, status. Never the id
-of an entity: a series per product would cost memory for ever, and nobody may learn ids from /metrics.
+Every name starts with `ignite_sync_`, has a base unit, and ends in `_total` if it only grows. Labels have few values:
+site, kind, lane, state, stage, api, data_type, method, outcome, route, status. Never the id of an entity: a series per
+product would cost memory for ever, and /metrics must not reveal ids.
 
-`Metrics` has its own registry, so that two daemons (or two tests) in one process do not share numbers. Parts
-are handed the facade's methods, one per fact, and never touch prometheus_client. The three tables are the
-whole list.
+`Metrics` has its own registry, so two daemons (or two tests) in one process do not share numbers. Other modules call
+its methods, one per fact, and never touch prometheus_client. The three tables list every metric.
 
-Every counter stands at 0 before the first event that it counts: the first of a series that only begins with it is no
-increase to Prometheus, so no alert would fire on it. `VALUES` has the labels' values for that.
+Every counter is 0 before its first event. A series that begins with its first event shows no increase to Prometheus, so
+no alert would fire. `VALUES` has the label values for that.
 """
 
 import itertools
@@ -23,23 +22,23 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from daemon.model import LOGGED_KINDS, Kind, Lane, Site
-from daemon.outcome import Result
+from daemon.model.outcome import Result
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
-"""What `Metrics.render` returns."""
+"""Content type of `Metrics.render`."""
 
 WebhookOutcome = Literal[
     "recorded", "unknown_scope", "unknown_site", "unsupported", "refused", "malformed", "unavailable"
 ]
 
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Buckets for what happens inside one call."""
+"""Buckets for single calls."""
 
 WAY_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 172800)
-"""Buckets for a change's whole way: the debounce alone takes one second, parking comes after 48 hours."""
+"""Buckets from a change to its settling: the debounce alone takes one second, parking comes after 48 hours."""
 
 COUNTERS: dict[str, tuple[str, list[str]]] = {
-    "webhooks_total": ("Webhooks answered; site is empty for those of no connection.", ["site", "outcome"]),
+    "webhooks_total": ("Webhooks answered; site is empty if no connection has it.", ["site", "outcome"]),
     "webhooks_stale_total": ("Webhooks whose signed timestamp was older than five minutes.", []),
     "webhooks_missed_total": ("Entities that only a sweep found changed.", ["site", "kind"]),
     "http_requests_total": ("Requests answered by the listener; route is its pattern.", ["route", "status"]),
@@ -51,16 +50,16 @@ COUNTERS: dict[str, tuple[str, list[str]]] = {
     "full_syncs_total": ("Full syncs that ended.", ["site", "kind", "outcome"]),
     "actor_restarts_total": ("Crashed actors that were started again.", ["site", "kind"]),
     "sync_log_calls_total": ("Calls to the sync-log.", ["site", "data_type", "method", "outcome"]),
-    "throttle_turns_total": ("Turns given out at an API: requests that were let through.", ["site", "api"]),
-    "throttle_refused_total": ("Requests that an API answered 429.", ["site", "api"]),
-    "throttle_waited_seconds_total": ("Seconds that requests have waited for their turn.", ["site", "api"]),
+    "throttle_turns_total": ("Requests that the throttle of an API let through.", ["site", "api"]),
+    "throttle_refused_total": ("Requests answered 429 by an API.", ["site", "api"]),
+    "throttle_waited_seconds_total": ("Time that requests waited for their turn.", ["site", "api"]),
     "storage_commits_total": ("Transactions tried by the writer.", ["outcome"]),
     "storage_rows_total": ("Operations handed to the writer, many of which share a commit.", []),
 }
 
 VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "webhooks_total": {"outcome": get_args(WebhookOutcome)},
-    "http_requests_total": {"status": ("500", "503")},  # the others depend on the route, and alarm nobody
+    "http_requests_total": {"status": ("500", "503")},  # the others depend on the route, and no alert uses them
     "entities_total": {"outcome": get_args(Result)},
     "api_requests_total": {"status_class": ("2xx", "3xx", "4xx", "5xx", "error")},
     "full_syncs_total": {"outcome": ("succeeded", "failed")},
@@ -71,7 +70,7 @@ VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "storage_commits_total": {"outcome": ("committed", "failed")},
 }
-"""By counter, the values of its labels that are known beforehand: all but sites, kinds, APIs and routes."""
+"""Known values of labels, by counter: all labels except sites, kinds, APIs and routes."""
 
 GAUGES: dict[str, tuple[str, list[str]]] = {
     "outbox_depth": ("Changes waiting.", ["site", "kind", "lane", "state"]),
@@ -79,35 +78,35 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "throttle_waiting": ("Requests waiting for their turn at an API.", ["site", "api", "lane"]),
     "throttle_oldest_seconds": ("Age of the oldest request waiting for its turn.", ["site", "api", "lane"]),
     "throttle_in_flight": ("Requests under way.", ["site", "api"]),
-    "throttle_pause_seconds": ("For how long an API is still left alone because it refused.", ["site", "api"]),
+    "throttle_pause_seconds": ("Time until an API gets requests again after its refusals.", ["site", "api"]),
     "throttle_held_back": ("Requests answered 429 that wait before they are sent again.", ["site", "api"]),
-    "breaker_open": ("1 while the breaker keeps calls back.", ["site", "api"]),
+    "breaker_open": ("1 while the breaker blocks calls.", ["site", "api"]),
     "full_sync_progress_entities": (
         "Entities of the running full sync, by stage.",
         ["site", "kind", "stage"],
     ),
-    "issues_open": ("Things the merchant must fix.", ["site", "kind"]),
-    "removals_held": ("Entities of which a removal waits for a person.", ["site", "kind"]),
-    "gaps_open": ("1 while webhooks may have been missing and not all was read since.", ["site", "kind"]),
-    "webhook_scopes": ("Scopes of webhooks that are registered, or missing.", ["site", "state"]),
-    "webhooks_unchecked_seconds": ("Time since the registration of the webhooks was looked at.", ["site"]),
-    "sync_log_waiting": ("Errors and synced ids that the sync-log has not been told.", ["site", "data_type"]),
-    "sync_log_untold": ("The errors among them: it has room for 5,000.", ["site", "data_type"]),
+    "issues_open": ("Open issues that the merchant must fix.", ["site", "kind"]),
+    "removals_held": ("Entities with a removal that is held until a person allows it.", ["site", "kind"]),
+    "gaps_open": ("1 if webhooks may have been missed and not everything was read since.", ["site", "kind"]),
+    "webhook_scopes": ("Webhook scopes that are registered, or missing.", ["site", "state"]),
+    "webhooks_unchecked_seconds": ("Time since the registration of the webhooks was checked.", ["site"]),
+    "sync_log_waiting": ("Errors and synced ids not yet in the sync-log.", ["site", "data_type"]),
+    "sync_log_untold": ("Errors not yet in the sync-log, which holds at most 5,000.", ["site", "data_type"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
-    "blocked": ("1 while nothing of a kind is synced, because a person or time must heal something.", ["site", "kind"]),
-    "connections": ("Connections worked on (active), paused (blocked) or being disconnected (leaving).", ["state"]),
+    "blocked": ("1 while a kind is not synced until a person or time fixes the cause.", ["site", "kind"]),
+    "connections": ("Connections: active, blocked or being disconnected (leaving).", ["state"]),
 }
 
 HISTOGRAMS: dict[str, tuple[str, list[str], Sequence[float]]] = {
-    "push_seconds": ("From a change being queued to its being settled.", ["site", "kind"], WAY_SECONDS),
-    "api_seconds": ("From sending a request to having read its answer.", ["api"], CALL_SECONDS),
-    "storage_commit_seconds": ("From BEGIN to the end of COMMIT.", [], CALL_SECONDS),
+    "push_seconds": ("Time from queueing a change to settling it.", ["site", "kind"], WAY_SECONDS),
+    "api_seconds": ("Time from sending a request to reading its answer.", ["api"], CALL_SECONDS),
+    "storage_commit_seconds": ("Time from BEGIN to the end of COMMIT.", [], CALL_SECONDS),
 }
 
 
 @frozen(kw_only=True)
 class QueueDepth:
-    """What waits in one corner of the outbox, and how long its oldest row has."""
+    """Rows in one part of the outbox, and the age of the oldest."""
 
     site: Site
     kind: Kind
@@ -119,7 +118,7 @@ class QueueDepth:
 
 @frozen(kw_only=True)
 class ThrottleSnapshot:
-    """The throttle of one API: who waits and is under way now, and what it has done since the start."""
+    """The throttle of one API: requests that wait or are under way, and totals since the start."""
 
     api: str
     waiting: Mapping[Lane, int]
@@ -139,22 +138,22 @@ def _full(name: str) -> str:
 
 @frozen(eq=False)
 class _Counts(Collector):
-    """Every counter, kept in a dict and put into Prometheus' words at a scrape.
+    """Every counter in a dict, converted to Prometheus' classes at a scrape.
 
-    Counting takes 0.35 microseconds so, 0.7 with prometheus_client's counters, and each webhook is counted twice.
+    This way counting takes 0.35 microseconds, 0.7 with prometheus_client's counters. Each webhook is counted twice.
     """
 
     numbers: dict[tuple[str, ...], float] = field(init=False)
-    """By the counter's name, followed by its labels."""
+    """Numbers by the counter's name, followed by its labels."""
 
     @numbers.default
     def _none_yet(self) -> dict[tuple[str, ...], float]:
         return {(name,): 0.0 for name, (_, labels) in COUNTERS.items() if not labels}
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Return all families; called by the registry."""
+        """Return all families. The registry calls it."""
         families = {
-            name: CounterMetricFamily(_full(name), told, labels=labels) for name, (told, labels) in COUNTERS.items()
+            name: CounterMetricFamily(_full(name), text, labels=labels) for name, (text, labels) in COUNTERS.items()
         }
         for (name, *labels), number in self.numbers.items():
             families[name].add_metric(labels, number)
@@ -163,7 +162,7 @@ class _Counts(Collector):
 
 @frozen(eq=False)
 class Metrics:
-    """All numbers of one daemon, and one method per fact that changes them."""
+    """All metrics of one daemon, and one method for each fact that changes them."""
 
     registry: CollectorRegistry = field(factory=CollectorRegistry)
     _counts: _Counts = field(init=False, factory=_Counts)
@@ -172,14 +171,14 @@ class Metrics:
 
     def __attrs_post_init__(self) -> None:
         disable_created: Callable[[], None] = prometheus_client.disable_created_metrics
-        disable_created()  # they are a second series beside each histogram, which nobody reads
+        disable_created()  # unused second series beside each histogram
         self.registry.register(self._counts)
         self._start({}, "site", "route")
         self._count_from_0("webhooks_total", {"site": [""], "outcome": ["unknown_site"]})
-        for name, (told, labels) in GAUGES.items():
-            self._gauges[name] = Gauge(_full(name), told, labels, registry=self.registry)
-        for name, (told, labels, buckets) in HISTOGRAMS.items():
-            self._histograms[name] = Histogram(_full(name), told, labels, buckets=buckets, registry=self.registry)
+        for name, (text, labels) in GAUGES.items():
+            self._gauges[name] = Gauge(_full(name), text, labels, registry=self.registry)
+        for name, (text, labels, buckets) in HISTOGRAMS.items():
+            self._histograms[name] = Histogram(_full(name), text, labels, buckets=buckets, registry=self.registry)
 
     def _count(self, *series: str) -> None:
         numbers = self._counts.numbers
@@ -190,7 +189,7 @@ class Metrics:
         (gauge.labels(*labels) if labels else gauge).set(number)
 
     def _start(self, known: Mapping[str, Sequence[str]], *without: str) -> None:
-        """Let every counter that has all the labels in `known`, and none in `without`, begin at 0."""
+        """Start every counter with all labels of `known`, and none of `without`, at 0."""
         for name, (_, labels) in COUNTERS.items():
             if known.keys() <= set(labels) and not set(without) & set(labels):
                 self._count_from_0(name, {**known, **VALUES.get(name, {})})
@@ -200,18 +199,18 @@ class Metrics:
             self._counts.numbers.setdefault((name, *series), 0.0)
 
     def connection(self, site: Site, kinds: Iterable[Kind], apis: Iterable[str]) -> None:
-        """Begin to count what concerns a connection; what was counted before goes on."""
+        """Start the counters of a connection at 0; existing ones continue."""
         each = {"site": [str(site)]}
         self._start(each, "kind", "api")
         self._start(each | {"kind": [kind.value for kind in kinds]})
         self._start(each | {"api": list(apis)})
 
     def route(self, pattern: str) -> None:
-        """Begin to count the answers of a route; empty: of what finds none."""
+        """Start the counters of a route at 0; empty for requests without a route."""
         self._start({"route": [pattern]})
 
     def webhook(self, outcome: WebhookOutcome, site: Site | None = None) -> None:
-        """Count a webhook that was answered; without a `site`, one of no connection."""
+        """Count an answered webhook; without a `site` if no connection has it."""
         self._count("webhooks_total", "" if site is None else str(site), outcome)
 
     def webhook_stale(self) -> None:
@@ -219,15 +218,15 @@ class Metrics:
         self._count("webhooks_stale_total")
 
     def webhook_missed(self, site: Site, kind: Kind) -> None:
-        """Count an entity that had changed without a webhook."""
+        """Count an entity that changed without a webhook."""
         self._count("webhooks_missed_total", str(site), kind)
 
     def http_request(self, route: str, status: int) -> None:
-        """Count an answer of the listener; `route` is a pattern, or empty when none was found."""
+        """Count an answer of the listener; `route` is a pattern, or empty if none matched."""
         self._count("http_requests_total", route, str(status))
 
     def outbox(self, corners: Iterable[QueueDepth]) -> None:
-        """Show the outbox as counted just now. A corner that is not named is empty."""
+        """Show the present outbox. Parts that are not listed are empty."""
         self._gauges["outbox_depth"].clear()
         self._gauges["outbox_oldest_seconds"].clear()
         for at in corners:
@@ -236,21 +235,21 @@ class Metrics:
             self._set(at.oldest_seconds, "outbox_oldest_seconds", *labels)
 
     def entity(self, site: Site, kind: Kind, outcome: Result) -> None:
-        """Count an entity that was worked on."""
+        """Count a processed entity."""
         self._count("entities_total", str(site), kind, outcome)
 
     def pushed(self, site: Site, kind: Kind, seconds: float) -> None:
-        """Note that a change was settled, `seconds` after it was first queued."""
+        """Record a change settled `seconds` after it was first queued."""
         self._histograms["push_seconds"].labels(str(site), kind).observe(seconds)
 
     def api_request(self, site: Site, api: str, status: int | None, seconds: float) -> None:
-        """Count a request answered with `status`, or failed without an answer (None)."""
+        """Count a request answered with `status`; None for one without an answer."""
         status_class = f"{status // 100}xx" if status else "error"
         self._count("api_requests_total", str(site), api, status_class)
         self._histograms["api_seconds"].labels(api).observe(seconds)
 
     def throttle(self, site: Site, now: ThrottleSnapshot) -> None:
-        """Show a throttle as it is now."""
+        """Show the present state of a throttle."""
         for lane, waiting in now.waiting.items():
             self._set(waiting, "throttle_waiting", str(site), now.api, lane.name.lower())
             self._set(now.oldest_seconds[lane], "throttle_oldest_seconds", str(site), now.api, lane.name.lower())
@@ -262,32 +261,32 @@ class Metrics:
             self._counts.numbers[f"throttle_{name}_total", str(site), now.api] = total
 
     def full_sync_ended(self, site: Site, kind: Kind, outcome: str) -> None:
-        """Count a full sync that ended, such as succeeded, failed or cancelled."""
+        """Count a full sync that ended: succeeded, failed or cancelled."""
         self._count("full_syncs_total", str(site), kind, outcome)
 
     def full_sync_progress(self, site: Site, kind: Kind, stages: Mapping[str, int]) -> None:
-        """Show how far a full sync is: entities by stage, such as seen, done and failed."""
+        """Show the progress of a full sync: entities by stage, such as seen, done and failed."""
         for stage, entities in stages.items():
             self._set(entities, "full_sync_progress_entities", str(site), kind, stage)
 
     def actor_restarted(self, site: Site, kind: Kind) -> None:
-        """Count a crashed actor that the supervisor started again."""
+        """Count a crashed actor that the supervisor restarted."""
         self._count("actor_restarts_total", str(site), kind)
 
     def issues(self, site: Site, kind: Kind, number: int) -> None:
-        """Show how many issues are open now."""
+        """Show the number of open issues."""
         self._set(number, "issues_open", str(site), kind)
 
     def removals_held(self, site: Site, kind: Kind, number: int) -> None:
-        """Show of how many entities a removal waits for a person."""
+        """Show the number of entities with a held removal."""
         self._set(number, "removals_held", str(site), kind)
 
     def gap(self, site: Site, kind: Kind, *, is_open: bool) -> None:
-        """Show whether webhooks may have been missing and not all was read since."""
+        """Show a gap in the webhooks, or its end."""
         self._set(is_open, "gaps_open", str(site), kind)
 
     def webhook_scopes(self, site: Site, *, registered: int, missing: int, age: float | None) -> None:
-        """Show how webhooks are registered, and how many seconds ago that was looked at; None: never."""
+        """Show the registration of webhooks, and the age in seconds of its last check; None without one."""
         self._set(registered, "webhook_scopes", str(site), "registered")
         self._set(missing, "webhook_scopes", str(site), "missing")
         if age is not None:
@@ -298,40 +297,40 @@ class Metrics:
         self._count("sync_log_calls_total", str(site), data_type, method, outcome)
 
     def sync_log_waiting(self, site: Site, data_type: str, *, errors: int, synced: int) -> None:
-        """Show how many errors and synced ids the sync-log has not been told."""
+        """Show the number of errors and synced ids not yet in the sync-log."""
         self._set(errors + synced, "sync_log_waiting", str(site), data_type)
         self._set(errors, "sync_log_untold", str(site), data_type)
 
     def storage_commit(self, outcome: str, rows: int, seconds: float) -> None:
-        """Note that the writer committed, or failed to commit, `rows` operations together."""
+        """Record a commit of `rows` operations, or its failure."""
         self._count("storage_commits_total", outcome)
         self._counts.numbers["storage_rows_total",] += rows
         self._histograms["storage_commit_seconds"].observe(seconds)
 
     def storage_waiting(self, operations: int) -> None:
-        """Show how many operations wait for a commit."""
+        """Show the number of operations that wait for a commit."""
         self._set(operations, "storage_waiting")
 
     def blocked(self, site: Site, kind: Kind, *, is_blocked: bool) -> None:
-        """Show whether nothing of a kind is synced now."""
+        """Show that a kind is blocked, or no longer."""
         self._set(is_blocked, "blocked", str(site), kind)
 
     def connections(self, states: Mapping[str, int]) -> None:
-        """Show how many connections there are now in each state."""
+        """Show the number of connections in each state."""
         self._gauges["connections"].clear()
         for state, number in states.items():
             self._set(number, "connections", state)
 
     def forget(self, site: Site) -> None:
-        """Show nothing any more of how a site is; what was counted stays counted."""
+        """Remove the gauges of a site; its counters stay."""
         for name, (_, labels) in GAUGES.items():
             if "site" in labels:
                 gauge = self._gauges[name]
                 series = [sample.labels for family in gauge.collect() for sample in family.samples]
-                for one in series:
-                    if one["site"] == str(site):
-                        gauge.remove(*(one[label] for label in labels))
+                for values in series:
+                    if values["site"] == str(site):
+                        gauge.remove(*(values[label] for label in labels))
 
     def render(self) -> bytes:
-        """Return every series as /metrics shows it, of content type `CONTENT_TYPE`."""
+        """Return every series in the text format of /metrics."""
         return prometheus_client.generate_latest(self.registry)

@@ -1,9 +1,9 @@
-"""Logs what happens again and again: the first time at once, then at most once a minute, with how often since.
+"""Log lines for frequent events: the first at once, then at most one a minute, with the number of events.
 
     tally.log("webhooks are refused", site="live/x", reason="refused")
     -> {"event": "webhooks are refused", "site": "live/x", "reason": "refused", "times": 1}
 
-Counted by event and fields, which must be few and of our own making: nothing from outside, and no entity's id.
+Events are counted by name and fields. Fields must have few values: nothing from outside, and no entity's id.
 """
 
 from collections import Counter
@@ -21,13 +21,13 @@ log = structlog.get_logger(__name__)
 
 @define(eq=False)
 class Tally:
-    """Counts between lines. It keeps no task: what comes after the last line waits for the next event."""
+    """Counts events between lines. It has no task: a count after the last line waits for the next event."""
 
     _times: Counter[Hashable] = field(init=False, factory=Counter)
     _logged: dict[Hashable, float] = field(init=False, factory=dict)
 
     def log(self, event: str, **fields: str) -> None:
-        """Log a warning now, unless the same was logged within the last minute. Only from trio."""
+        """Log a warning, unless the same one was logged within the last minute. Call it inside trio."""
         key, now = (event, *sorted(fields.items())), trio.current_time()
         self._times[key] += 1
         if key not in self._logged or now - self._logged[key] >= EVERY:

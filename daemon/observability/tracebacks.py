@@ -1,8 +1,8 @@
-"""Tracebacks that may be logged: where it happened and what kind of error it was, without anybody's data.
+"""Tracebacks for the log: the place and the type of an error, without personal data.
 
-Local variables are never shown. The text of an error may quote data as well (`invalid literal: 'Bob'`, what a
-platform answered), so of our own failures only the `reason` is shown, and in other texts whatever stands in
-quotes or looks like an e-mail address is blotted out. Notes are left out.
+Local variables are never shown. The text of an error may quote data as well (`invalid literal: 'Bob'`, a platform's
+answer). So our own failures show only their `reason`; other texts lose quoted parts and everything that looks like an
+e-mail address. Notes are left out.
 """
 
 import re
@@ -17,7 +17,7 @@ _LONGEST = 300
 
 
 def summary(error: BaseException) -> str:
-    """Return one line: the type of an error and what may be shown of its text."""
+    """Return one line: the type of an error and the safe part of its text."""
     name = type(error).__name__
     if isinstance(error, Failure):
         return f"{name}: {error.reason}"
@@ -26,7 +26,7 @@ def summary(error: BaseException) -> str:
 
 
 def _shown(word: re.Match[str]) -> str:
-    """Return a word, or dots for one like an address. Asked of each: a pattern of it all takes ages for a long word."""
+    """Return a word, or dots for one with an @. Tested by word: one pattern for all is slow on long words."""
     return "'…'" if "@" in word[0] else word[0]
 
 

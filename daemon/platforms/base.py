@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Failure
-from daemon.model import Change, ExternalId, Kind, Lane, Mapped, StoreFacts
+from daemon.model import Change, ExternalId, Kind, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.transport.client import Observe
 from daemon.transport.http import Transport

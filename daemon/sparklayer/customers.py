@@ -15,8 +15,9 @@ from urllib.parse import quote
 import msgspec
 from attrs import asdict, frozen
 
+from daemon.entities import Credit, Customer
 from daemon.errors import Missing
-from daemon.model import AddressId, Credit, Customer, ExternalId, Lane
+from daemon.model import AddressId, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import CUSTOMER as CONTROL
 from daemon.sparklayer.failures import About, Operation

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from attrs import asdict
 
-from daemon.model import Address, OrderLine, Package, Shipment
+from daemon.entities import Address, OrderLine, Package, Shipment
 from daemon.sparklayer.inferred import LINE_NAMES, TRACKING_NAMES
 
 CALCULATED = "calculated_"

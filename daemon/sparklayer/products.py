@@ -14,8 +14,9 @@ from urllib.parse import quote
 import msgspec
 from attrs import asdict, frozen
 
+from daemon.entities import Money, Status, Variant
 from daemon.errors import Missing, Retry
-from daemon.model import ExternalId, Lane, Money, Sku, Status, Variant, VariantId
+from daemon.model import ExternalId, Lane, Sku, VariantId
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
 from daemon.sparklayer.failures import About, Operation

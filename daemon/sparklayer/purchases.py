@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from daemon.entities import Order, PackageType
 from daemon.errors import Missing
-from daemon.model import CartId, ExternalId, Lane, Order, PackageType
+from daemon.model import CartId, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import PURCHASE as CONTROL
 from daemon.sparklayer.failures import About, Operation

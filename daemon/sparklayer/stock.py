@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from daemon.entities import Stock as Level
 from daemon.model import Lane, Sku
-from daemon.model import Stock as Level
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import About, Operation

@@ -17,7 +17,7 @@ from attrs import frozen
 from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
-from daemon.outcome import Row
+from daemon.model.outcome import Row
 from daemon.storage import ledger
 from daemon.storage.tables import full_syncs, in_parts, outbox, waiters
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind
-from daemon.outcome import IssueRow
+from daemon.model.outcome import IssueRow
 from daemon.storage.ledger import latest_run
 from daemon.storage.tables import issues, synced
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
-from daemon.outcome import Row
+from daemon.model.outcome import Row
 from daemon.storage import tables
 from daemon.storage.outbox import active
 from daemon.storage.prepared import Prepared

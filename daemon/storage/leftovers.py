@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, exists, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Kind, Sku
-from daemon.outcome import Row
+from daemon.model.outcome import Row
 from daemon.storage import ledger as ledgers
 from daemon.storage.outbox import active
 from daemon.storage.tables import adapter_state, in_parts, issues, ledger, outbox, owners, removals

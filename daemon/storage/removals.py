@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, VariantId
-from daemon.outcome import Row as LedgerRow
+from daemon.model.outcome import Row as LedgerRow
 from daemon.storage import ledger as ledgers
 from daemon.storage.leftovers import forget_owned
 from daemon.storage.outbox import Record, active, record, tag

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId
-from daemon.outcome import IssueRow, Outcome, Row
+from daemon.model.outcome import IssueRow, Outcome, Row
 from daemon.storage import ledger as ledgers
 from daemon.storage.families import CIRCLE, FOLLOWS, PARENT, circle_breakers
 from daemon.storage.issues import replace

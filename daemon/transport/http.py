@@ -24,9 +24,9 @@ from attrs import field, frozen
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from daemon import __version__
-from daemon.byte_order_mark import without_mark
 from daemon.errors import Retry
-from daemon.identifiers import without_slash
+from daemon.model.byte_order_mark import without_mark
+from daemon.model.identifiers import without_slash
 from daemon.transport import content_encoding
 from daemon.transport.retry_after import retry_after
 

@@ -6,8 +6,9 @@ import pytest
 
 from daemon.admin.reasons import Case, reasons
 from daemon.engine.explanation import Explanation, Step
-from daemon.model import ExternalId, Issue, Kind, Mapped
-from daemon.outcome import Row
+from daemon.entities import Issue, Mapped
+from daemon.model import ExternalId, Kind
+from daemon.model.outcome import Row
 from daemon.storage.noted import Change, Noted
 from daemon.storage.removals import WHOLE, Shown
 

@@ -1,4 +1,4 @@
-"""What `ignite-sync check` says of webhooks before anything is asked of anybody."""
+"""`check` reports the address for webhooks and their registration, without asking an API."""
 
 from pathlib import Path
 
@@ -39,21 +39,21 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def look(settings: Settings, missing: dict[str, str], trouble: str | None = None, at: float | None = 0.0) -> None:
-    """Store what a daemon found when it looked at the registration."""
+    """Store a registration as the daemon would."""
     async with open_database(settings.database.path) as database:
         site = Site("live", "jones")
         await database.write(connections.adopt, Adopt(site=site, platform="bigcommerce", encrypted=b"", now=0.0))
         stored = await database.read(connections.find, site)
         assert stored is not None
         encrypted = Vault([KEY]).encrypt({"missing": missing, "trouble": trouble})
-        found = Found(
+        registration = Found(
             connection_id=stored.id,
             registered=41 - len(missing),
             missing=len(missing),
             looked_at=at,
             encrypted=encrypted,
         )
-        await database.write(registrations.store, found)
+        await database.write(registrations.store, registration)
 
 
 @pytest.mark.holds("E02")
@@ -61,17 +61,17 @@ async def look(settings: Settings, missing: dict[str, str], trouble: str | None 
     "public_url", ["http://127.0.0.1:8080", "https://sync.example.com:8443", "https://127.0.0.1", "https://localhost"]
 )
 def test_an_address_that_gets_no_webhooks_is_told_by_field_and_remedy(settings: Settings, public_url: str) -> None:
-    told = check_webhooks(evolve(settings, listener=ListenerSettings(public_url=public_url)), LINK)
-    assert not told.ok
-    assert told.subject == "live/jones webhooks"
-    assert told.detail.startswith("listener.public_url: BigCommerce ")
-    assert "; set the https address" in told.detail
+    result = check_webhooks(evolve(settings, listener=ListenerSettings(public_url=public_url)), LINK)
+    assert not result.ok
+    assert result.subject == "live/jones webhooks"
+    assert result.detail.startswith("listener.public_url: BigCommerce ")
+    assert "; set the https address" in result.detail
 
 
 def test_without_an_address_it_is_told_what_that_means(settings: Settings) -> None:
-    told = check_webhooks(evolve(settings, listener=ListenerSettings()), LINK)
-    assert told.ok
-    assert told.detail.startswith("listener.public_url is not set, so none are registered")
+    result = check_webhooks(evolve(settings, listener=ListenerSettings()), LINK)
+    assert result.ok
+    assert result.detail.startswith("listener.public_url is not set, so none are registered")
 
 
 async def test_what_was_never_looked_at_is_said_to_be_done_at_the_start(settings: Settings) -> None:
@@ -84,26 +84,26 @@ async def test_what_was_never_looked_at_is_said_to_be_done_at_the_start(settings
 @pytest.mark.parametrize(
     ("missing", "trouble", "at", "words"),
     [
-        ({}, None, 0.0, "41 registered, looked at 1970-01-01 00:00 UTC"),
+        ({}, None, 0.0, "41 registered, checked 1970-01-01 00:00 UTC"),
         (
             {"store/order/created": "No right."},
             None,
             60.0,
-            f"40 registered, looked at 1970-01-01 00:01 UTC; 1 missing: store/order/created (No right.); {AGAIN}",
+            f"40 registered, checked 1970-01-01 00:01 UTC; 1 missing: store/order/created (No right.); {AGAIN}",
         ),
-        ({}, "Busy.", None, "41 registered, never looked at; they cannot be looked at: Busy."),
+        ({}, "Busy.", None, "41 registered, never checked; the registration cannot be read: Busy."),
     ],
 )
 async def test_what_the_daemon_found_is_told(
     settings: Settings, missing: dict[str, str], trouble: str | None, at: float | None, words: str
 ) -> None:
     await look(settings, missing, trouble, at)
-    told = check_webhooks(settings, LINK)
-    assert (told.ok, told.detail) == (not missing and not trouble, words)
+    result = check_webhooks(settings, LINK)
+    assert (result.ok, result.detail) == (not missing and not trouble, words)
 
 
 async def test_a_database_of_another_key_is_told(settings: Settings) -> None:
     await look(settings, {})
-    told = check_webhooks(evolve(settings, security=SecuritySettings(secret_keys=(Secret("another" * 6),))), LINK)
-    assert not told.ok
-    assert told.detail.startswith("security.secret_keys: none of the keys")
+    result = check_webhooks(evolve(settings, security=SecuritySettings(secret_keys=(Secret("another" * 6),))), LINK)
+    assert not result.ok
+    assert result.detail.startswith("security.secret_keys: none of the keys")

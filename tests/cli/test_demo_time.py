@@ -1,4 +1,4 @@
-"""The demo waits for as long as something moves, and no longer than `PATIENCE` when nothing does."""
+"""The demo waits while something changes, and gives up `TIMEOUT` after the last change."""
 
 import pytest
 import trio
@@ -25,7 +25,7 @@ async def test_what_stands_still_is_given_up(autojump_clock: MockClock) -> None:
 
 
 async def test_a_machine_that_stood_still_itself_is_no_failure(autojump_clock: MockClock) -> None:
-    """It slept, say: the first look after it sees that all is done."""
+    """The machine was suspended; the first look afterwards sees the end."""
     looks = 0
 
     async def look() -> int:

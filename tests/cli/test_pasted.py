@@ -1,15 +1,11 @@
-"""Sites, ids and secrets of the command line: taken without space around them, or refused by one line and exit 2."""
+"""Sites, ids and secrets of a command: trimmed, or refused with one line and exit code 2."""
 
 import codecs
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from daemon import cli
-from tests.cli.test_cli import _here, admin, write_config
-
-__all__ = ["_here"]  # the fixture
+from tests.cli.admin import admin, call, write_config
 
 NO_SITES = [
     "jones",
@@ -41,10 +37,6 @@ COMMANDS = {
     "connect": ["--client-id", "c"],
     "disconnect": ["--yes"],
 }
-
-
-def call(*arguments: str, given: str = "") -> Result:
-    return CliRunner().invoke(cli.main, arguments, input=given)
 
 
 @pytest.mark.holds("E20")
@@ -84,7 +76,7 @@ def test_what_no_request_can_carry_is_told_and_not_repeated(option: str, odd: st
     result = call("connect", "live/x", *(word for pair in options.items() for word in pair), "--config", "s.toml")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith(f"ignite-sync: {option}: ")
-    assert ODD[odd] in result.stderr or "not a text in UTF-8" in result.stderr
+    assert ODD[odd] in result.stderr or "not UTF-8 text" in result.stderr
     assert "hidden" not in result.stderr
 
 

@@ -2,7 +2,7 @@
 
 import io
 
-from daemon.cli.progress import Progress
+from daemon.cli.progress import progress
 
 
 class Terminal(io.StringIO):
@@ -12,9 +12,9 @@ class Terminal(io.StringIO):
 
 def lines(*updates: tuple[int, int | None, str]) -> list[str]:
     stream = io.StringIO()
-    with Progress("sync", stream) as progress:
-        for done, total, note in updates:
-            progress.update(done, total, note)
+    with progress("sync", stream) as shown:
+        for update in updates:
+            shown.update(*update)
     return stream.getvalue().splitlines()
 
 
@@ -45,10 +45,7 @@ def test_nothing_to_show_shows_nothing() -> None:
 
 def test_a_terminal_gets_a_bar_with_the_last_numbers() -> None:
     stream = Terminal()
-    with Progress("sync [live]", stream) as progress:
-        progress.update(1, None, "reading")
-        progress.update(295, 295, "done [all]")
-    shown = stream.getvalue()
-    assert "sync [live]" in shown
-    assert "295/295" in shown
-    assert "done [all]" in shown
+    with progress("sync [live]", stream) as shown:
+        shown.update(1, None, "reading")
+        shown.update(295, 295, "done [all]")
+    assert all(text in stream.getvalue() for text in ("sync [live]", "295/295", "done [all]"))

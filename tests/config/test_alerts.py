@@ -1,6 +1,6 @@
-"""What config/ offers Prometheus: every series it asks for is one that the daemon has, with those labels.
+"""The alerts in config/ use only series and labels that the daemon has.
 
-That each rule fires when it should, and only then, is tried by promtool: `make alerts`.
+promtool tests that each rule fires when it should, and only then: `make alerts`.
 """
 
 import re
@@ -13,7 +13,7 @@ from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 TARGET = {"instance", "job"}
-"""Labels that Prometheus itself gives every series."""
+"""Labels that Prometheus adds to every series."""
 
 LABELS = {name: set(each[1]) | TARGET for table in (COUNTERS, GAUGES, HISTOGRAMS) for name, each in table.items()}
 RULES = [
@@ -33,7 +33,7 @@ def test_an_alert_asks_for_what_there_is(rule: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
 def test_an_alert_names_the_site(rule: dict[str, dict[str, str]]) -> None:
-    """What is the whole daemon's trouble lists all of its sites."""
+    """An alert about the whole daemon lists all of its sites."""
     summary = rule["annotations"]["summary"]
     listed = "{{ range query" in summary and "{{ .Labels.site }}" in summary
     assert summary.startswith("{{ $labels.site }}: ") or (listed and "{{ $labels.instance }}" in summary)
@@ -42,8 +42,8 @@ def test_an_alert_names_the_site(rule: dict[str, dict[str, str]]) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
 def test_an_alert_is_tried_firing_and_not_firing(rule: dict[str, str]) -> None:
     tests = yaml.safe_load((Path(__file__).parent / "alerts.test.yml").read_text("utf-8"))["tests"]
-    tried = [one for test in tests for one in test["alert_rule_test"] if one["alertname"] == rule["alert"]]
-    assert {bool(one["exp_alerts"]) for one in tried} == {True, False}
+    tried = [case for test in tests for case in test["alert_rule_test"] if case["alertname"] == rule["alert"]]
+    assert {bool(case["exp_alerts"]) for case in tried} == {True, False}
 
 
 def test_the_scrape_configuration_names_the_alerts_and_the_job_they_ask_for() -> None:

@@ -1,4 +1,4 @@
-"""What the operator writes becomes checked settings, or one line that says what to mend."""
+"""The operator's texts become checked settings. `test_config_errors` has the others."""
 
 import re
 from pathlib import Path
@@ -9,17 +9,11 @@ from daemon.config import Settings, load
 from daemon.config.settings import DatabaseSettings, SyncSettings
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
-from daemon.platforms import load_platforms
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings
+from tests.config.files import CONNECTION, PLATFORMS, SECURITY, STORE, WHOLE
 
-PLATFORMS = load_platforms()
 GROUPS_VARIABLE = "IGNITE_SYNC_CONNECTION_BIGCOMMERCE_CUSTOMER_GROUP_MAPPING"
 EXAMPLE = Path(__file__).parent.parent.parent / "config" / "ignite-sync.example.toml"
-
-# The least that a file must say: its three blocks.
-SECURITY, CONNECTION, STORE = (Path(__file__).parent / "whole.toml").read_text("utf-8").split("\n\n")
-SECURITY, CONNECTION, STORE = f"{SECURITY}\n", f"\n{CONNECTION}\n", f"\n{STORE}"
-WHOLE = SECURITY + CONNECTION + STORE
 
 VARIABLES = {
     "IGNITE_SYNC_SECURITY_SECRET_KEYS": "0123456789abcdef,fedcba9876543210",
@@ -36,11 +30,6 @@ VARIABLES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def settings(text: str = WHOLE, **environ: str) -> Settings:
     Path("s.toml").write_text(text, "utf-8")
     return load(Path("s.toml"), environ, PLATFORMS)
@@ -49,27 +38,11 @@ def settings(text: str = WHOLE, **environ: str) -> Settings:
 # What is taken
 
 
-def test_little_needs_to_be_said() -> None:
-    taken = settings()
-    assert (taken.listener.host, taken.listener.port, taken.listener.metrics_open) == ("127.0.0.1", 8080, False)
-    assert taken.listener.admin_token is None
-    assert taken.database.path == Path.cwd() / "ignite-sync.db"
-    assert taken.sparklayer.live_url == "https://app.sparklayer.io"
-    assert taken.sparklayer.integration is None
-    assert (taken.sync.debounce_seconds, taken.sync.debounce_max_seconds, taken.sync.sweep_seconds) == (1, 10, 900)
-    assert taken.sync.backfill_depth == 1000
-    assert taken.logging.level == "info"
-    assert taken.apps == {}
-    (connection,) = taken.connections
-    assert connection.site == Site("live", "jones")
-    assert connection.client_secret == Secret("s1-hidden")
-    assert connection.full_sync_on_start
-    assert not connection.allow_http
-    assert connection.store.store_hash == "abc"
-    assert connection.store.access_token == Secret("s2-hidden")
-
-
-def test_a_daemon_may_start_without_connections() -> None:
+def test_a_minimal_file_is_enough() -> None:
+    """`tests/test_docs.py` has all defaults."""
+    (connection,) = settings().connections
+    assert (connection.site, connection.client_secret) == (Site("live", "jones"), Secret("s1-hidden"))
+    assert (connection.store.store_hash, connection.store.access_token) == ("abc", Secret("s2-hidden"))
     assert settings(SECURITY).connections == ()
 
 
@@ -80,28 +53,6 @@ def filled_in(text: str) -> str:
 def test_the_example_loads_when_it_is_filled_in() -> None:
     taken = settings(filled_in(EXAMPLE.read_text("utf-8")))
     assert [str(one.site) for one in taken.connections] == ["live/changed"]
-
-
-def test_no_secret_of_the_example_is_taken() -> None:
-    """One after the other is filled in, from the top; the next one is named."""
-    lines = re.sub(r"^# (?=\[\w|\w+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE).splitlines()
-    named = []
-    for number, line in enumerate(lines):
-        if re.match(r"\w*(token|secret|secret_keys) = .*change-me", line):
-            one = [text if at == number else filled_in(text) for at, text in enumerate(lines)]
-            with pytest.raises(ConfigError, match="is still what the example says") as refused:
-                settings("\n".join(one))
-            named.append(str(refused.value).split(": ")[1])
-    assert named == [
-        "listener.ignite_token",
-        "listener.admin_token",
-        "security.secret_keys",
-        "bigcommerce_app.client_secret",
-        "connections[0].client_secret",
-        "connections[0].bigcommerce.access_token",
-        "connections[0].bigcommerce.client_secret",
-        "connections[0].bigcommerce.webhook_secret",
-    ]
 
 
 def test_the_example_shows_every_setting_with_its_default() -> None:

@@ -1,9 +1,9 @@
-"""Variables of a cluster are left out and named; a setting misspelt stays an error that names the nearest one."""
+"""Variables of a cluster are ignored and listed; a misspelt setting is an error that suggests the nearest one."""
 
 import pytest
 
 from daemon.config import load
-from tests.config.told import PLATFORMS, line
+from tests.config.files import PLATFORMS, line
 
 KEYS = {"IGNITE_SYNC_SECURITY_SECRET_KEYS": "0123456789abcdef"}
 ADDRESS = "tcp://10.3.0.7:8080"
@@ -26,7 +26,7 @@ SIX = {
     "PORT_8080_TCP_ADDR": "fd00::7",
 }
 SERVICES = ["", "METRICS_", "LISTENER_", "DATABASE_", "SECURITY_", "CONNECTION_", "CONNECTION_BIGCOMMERCE_"]
-"""Of the names `ignite-sync`, `ignite-sync-metrics`, and of some that are sections of ours."""
+"""Of Services named `ignite-sync`, `ignite-sync-metrics`, and as some sections."""
 
 
 @pytest.mark.holds("E06")

@@ -1,4 +1,4 @@
-"""Ids and credentials as people paste them: taken without the space around them, or refused.
+"""Ids and credentials as people paste them: trimmed, or refused.
 
 The line names the setting and the odd character, and never repeats a secret.
 """
@@ -11,8 +11,8 @@ import pytest
 
 from daemon.config import Settings, load
 from daemon.errors import ConfigError
-from daemon.identifiers import segment_fault
-from tests.config.told import PLATFORMS, SECURITY, line
+from daemon.model.identifiers import segment_fault
+from tests.config.files import PLATFORMS, SECURITY, line
 
 SECRET = "hidden0123456789"
 ENVIRONMENT = {
@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "IGNITE_SYNC_BIGCOMMERCE_APP_CLIENT_SECRET": SECRET,
 }
 PASTED = [name for name, value in ENVIRONMENT.items() if value == SECRET]
-"""All that goes into a header, a path or the body of a request for a token."""
+"""Settings that go into a header, a path or the body of a token request."""
 
 SECRETS = [name for name in PASTED if name.endswith(("TOKEN", "SECRET"))]
 
@@ -55,11 +55,6 @@ ODD: Mapping[str, str] = {
     b"\xff".decode("utf-8", "surrogateescape"): "bytes that are not UTF-8",
 }
 AROUND = ["\n", "\r\n", " ", "\t", "\u00a0", "\ufeff", "\u200b", " \u200b\n"]
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def taken(environ: Mapping[str, str]) -> Settings:
@@ -98,7 +93,7 @@ def test_space_around_a_value_is_none_of_it(around: str) -> None:
 @pytest.mark.parametrize("mark", ["'", '"'])
 def test_quotation_marks_around_a_value_are_told(name: str, mark: str) -> None:
     text = refused(ENVIRONMENT | {name: f"{mark}{SECRET}{mark}"})
-    assert text == f"environment: {name}: is in quotation marks, which would be part of it; write it without them"
+    assert text == f"environment: {name}: is in quotation marks, which would be part of it; remove them"
 
 
 @pytest.mark.holds("E20")
@@ -129,7 +124,7 @@ def test_sites_that_are_taken(site_id: str) -> None:
     ("section", "setting", "words"),
     [
         ("listener", r'host = "127.0.0.1\n"', "host: must be"),
-        ("listener", 'host = "loc\u00a0al"', "host: must be an IP address or the name of a host"),
+        ("listener", 'host = "loc\u00a0al"', "host: must be an IP address or a host name"),
         ("sparklayer", 'integration = ".."', "integration: must be a name, not dots alone"),
         ("sparklayer", r'integration = "a\u0000b"', "integration: must be one line of text; it has a NUL character"),
         ("listener", r'public_url = "https://a.test\u200b"', "public_url: must be a URL"),
@@ -141,9 +136,9 @@ def test_other_texts_are_one_line_too(section: str, setting: str, words: str) ->
 
 
 PASTED_TOML = {
-    "admin_token = “hidden”": "column 15): there is a typographic quotation mark; mend that line",
-    "admin_token =\u00a0'hidden'": "column 14): there is a non-breaking space; mend that line",
-    "\u200badmin_token = 'hidden'": "column 1): there is an invisible character; mend that line",
+    "admin_token = “hidden”": "column 15): there is a typographic quotation mark; correct that line",
+    "admin_token =\u00a0'hidden'": "column 14): there is a non-breaking space; correct that line",
+    "\u200badmin_token = 'hidden'": "column 1): there is an invisible character; correct that line",
 }
 
 
@@ -191,19 +186,19 @@ def test_a_file_of_several_keys_is_read_however_it_was_written(content: bytes) -
 
 
 BAD_FILES = {
-    "no UTF-8": (b"hidden\xff", "cannot read secret (it is not a text in UTF-8); save it as one"),
-    "half of UTF-16": (codecs.BOM_UTF16_LE + b"h", "cannot read secret (it is not a text in UTF-8); save it as one"),
+    "no UTF-8": (b"hidden\xff", "cannot read secret (it is not UTF-8 text); save it as UTF-8"),
+    "half of UTF-16": (codecs.BOM_UTF16_LE + b"h", "cannot read secret (it is not UTF-8 text); save it as UTF-8"),
     "UTF-16 without a mark": (
         "hidden".encode("utf-16-le"),
         "must be one line of printable text; it has a NUL character",
     ),
     "two lines": (b"hidden\r\nhidden\r\n", "must be one line of printable text; it has a line break"),
-    "nothing": (b"\r\n", "is empty; fill it in, or remove it if it may be left out"),
-    "a mark alone": (codecs.BOM_UTF8, "is empty; fill it in, or remove it if it may be left out"),
-    "quoted": (b'"hidden"\n', "is in quotation marks, which would be part of it; write it without them"),
+    "nothing": (b"\r\n", "is empty; fill it in, or remove it if it is optional"),
+    "a mark alone": (codecs.BOM_UTF8, "is empty; fill it in, or remove it if it is optional"),
+    "quoted": (b'"hidden"\n', "is in quotation marks, which would be part of it; remove them"),
     "too much": (
         b"hidden" * 200_000,
-        "cannot read secret (it has more than 1024 KiB); mend the path or the permissions",
+        "cannot read secret (it is larger than 1024 KiB); correct the path or the permissions",
     ),
 }
 
@@ -226,8 +221,8 @@ def test_a_secrets_file_that_cannot_be_used_is_told(name: str, what: str) -> Non
 @pytest.mark.holds("E22")
 def test_a_device_that_never_ends_is_no_file_of_ours() -> None:
     text = refused({"IGNITE_SYNC_SECURITY_SECRET_KEYS_FILE": "/dev/zero"})
-    assert "more than 1024 KiB" in text
-    assert line(path="/dev/zero").startswith("/dev/zero: cannot be read (it has more than 1024 KiB)")
+    assert "larger than 1024 KiB" in text
+    assert line(path="/dev/zero").startswith("/dev/zero: cannot be read (it is larger than 1024 KiB)")
 
 
 @pytest.mark.holds("E22")

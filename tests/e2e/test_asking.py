@@ -83,7 +83,7 @@ async def test_what_is_parked_is_listed_and_retried_or_dropped(harness: OpenHarn
         assert await _shown(h, "parked", "list") == over_http
         assert await _said(h, "parked", "retry", SITE, "orders") == "0 changes to be tried again\n"
         assert await _said(h, "parked", "retry", SITE, "products", str(JUMPER)) == "1 changes to be tried again\n"
-        assert await _said(h, "parked", "drop", SITE, "all") == "1 changes dropped\n"
+        assert await _said(h, "parked", "drop", SITE, "products", str(MUG), "999") == "1 changes dropped\n"
         assert await _said(h, "parked", "list") == "nothing is parked\n"
         if not running:
             assert _titles(h) == KNOWN
@@ -93,22 +93,6 @@ async def test_what_is_parked_is_listed_and_retried_or_dropped(harness: OpenHarn
         h.store.set_title(MUG, "Beaker")
         await h.settle()
         h.assert_equal()
-
-
-async def test_over_http_parked_changes_are_retried_and_dropped(harness: OpenHarness) -> None:
-    async with harness() as h:
-        await h.first_sync()
-        await _park(h)
-        found = (await _asked(h, "/admin/parked"))["parked"]
-        assert {(one["site"], one["kind"], one["id"], one["attempts"]) for one in found} == {
-            (SITE, "products", str(one), MOST_ATTEMPTS) for one in (JUMPER, MUG)
-        }
-        mine = {"site": SITE, "kind": "products"}
-        assert await _told(h, "/admin/parked", {"action": "drop", **mine, "ids": [str(MUG), "999"]}) == {"changed": 1}
-        assert await _told(h, "/admin/parked", {"action": "retry", "site": SITE}) == {"changed": 1}
-        await h.settle()
-        assert _titles(h) == KNOWN | {JUMPER: RENAMED[JUMPER]}
-        assert await _asked(h, "/admin/parked") == {"parked": []}
 
 
 @either

@@ -191,23 +191,6 @@ async def test_without_a_token_nobody_is_an_administrator_but_metrics_may_be_ope
         assert await _answers(process, "GET", "/admin/status", NO_TOKENS + WRONG_TOKENS) == {401}
 
 
-BAD_SETTINGS = {
-    "not TOML": ("port =", "is not valid TOML: Invalid value (at line 2, column 7); mend that line"),
-    "unknown key": (
-        "prot = 1",
-        'listener.prot: unknown setting "prot"; did you mean "port"? (and 1 more; all of it: ignite-sync check)',
-    ),
-}
-"""The unknown key stands in a file that lacks `secret_keys` too; a file that is not TOML says nothing more."""
-
-
-@pytest.mark.parametrize(("text", "words"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
-async def test_bad_settings_end_it_with_2_and_one_line(lonely: Lonely, text: str, words: str) -> None:
-    async with lonely() as process:
-        process.config.write_text(f"[listener]\n{text}\n", "utf-8")
-        assert await process.command("run") == (2, "", f"ignite-sync: {process.config}: {words}\n")
-
-
 def _no_folder(folder: Path) -> Path:
     return folder / "nowhere" / "a.db"
 
@@ -251,7 +234,7 @@ async def test_a_port_that_is_taken_ends_it_with_2_and_one_line(lonely: Lonely) 
     async with lonely() as process:
         with socket.create_server(("127.0.0.1", process.port)):
             done = await process.command("run")
-        words = "cannot be used (Address already in use); choose another one, or stop the program that has it"
+        words = "cannot be used (Address already in use); choose another port, or stop the program that uses it"
         assert done == (2, "", f"ignite-sync: listener.port: 127.0.0.1:{process.port} {words}\n")
 
 
@@ -273,7 +256,7 @@ def _site_key(h: ProcessHarness) -> None:
     h.site.tokens.key_revoked = True
 
 
-NEW_KEY = "; make a new API account or key, and put it into the configuration"
+NEW_KEY = "; create a new API account or key, and put it into the configuration"
 FAILURES = {
     "neither": (lambda _: None, {}),
     "BigCommerce": (_platform_token, {"BigCommerce": NEW_KEY}),
@@ -291,14 +274,14 @@ async def test_check_has_a_line_for_each_side_that_says_what_to_do(
         assert (code, errors) == (1 if failed else 0, "")
         settings, database, port, *sides, webhooks, note, other_note = output.splitlines()
         assert settings == "ok      settings: 1 connection(s) configured"
-        assert database == f"ok      database {h.process.database}: can be written"
+        assert database == f"ok      database {h.process.database}: is writable"
         assert port == f"ok      listener.port: 127.0.0.1:{h.process.port} is free"
         assert webhooks.startswith(f"ok      {SITE} webhooks: not registered yet; ")
         assert note.startswith(f"note    database: {h.process.database}; ")
         assert other_note.startswith("note    lost database: ")
         for side, line in zip(("BigCommerce", "SparkLayer"), sides, strict=True):
             assert line.startswith(f"{'FAILED' if side in failed else 'ok':<8}{SITE} {side}: ")
-            assert line.endswith(failed.get(side, "knows the credentials"))
+            assert line.endswith(failed.get(side, "accepts the credentials"))
 
 
 async def test_sync_and_status_speak_with_the_running_daemon(harness: OpenHarness) -> None:
@@ -319,7 +302,7 @@ async def test_without_a_daemon_status_reads_the_database_and_sync_says_how_to_s
         await h.first_sync()
         assert await h.process.terminate() == 0
         nobody = f"ignite-sync: no daemon answers at 127.0.0.1:{h.process.port} (Connection refused)"
-        note = f"{nobody}; this is what {h.process.database} has\n"
+        note = f"{nobody}; this is from {h.process.database}\n"
         code, output, errors = await h.process.command("status")
         assert (code, _without_ids_and_times(output), errors) == (0, SAID, note)
         line = f"{nobody}; start it with: ignite-sync run\n"
@@ -330,9 +313,9 @@ def _without_ids_and_times(status: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "THEN", re.sub(r"full sync \d+", "full sync N", status))
 
 
-SAID = f"{SITE}: active\n  webhooks: {len(REGISTERED)} registered, looked at THEN\n" + "".join(
+SAID = f"{SITE}: active\n  webhooks: {len(REGISTERED)} registered, checked THEN\n" + "".join(
     f"  {kind}: {held} in SparkLayer, 0 with issues, waiting: 0 live, 0 backfill, 0 parked\n"
-    "    webhooks may have been missing; everything is read after THEN\n"
+    "    webhooks may have been missed; everything is read after THEN\n"
     f"    full sync N succeeded: {held} done, 0 failed\n"
     for kind, held in (("store", 1), ("products", 2), ("customers", 0), ("orders", 0))
 )

@@ -12,13 +12,6 @@ NO_SCOPE = (
 )
 
 
-async def test_what_can_be_used_is_ok(harness: OpenHarness) -> None:
-    async with harness(start=False) as h:
-        code, output, _ = await h.process.command("check")
-        assert code == 0, output
-        assert "ok      test/sandbox BigCommerce: answers, and knows the credentials" in output
-
-
 @pytest.mark.parametrize("path", ["/v2/store", "/v3/catalog/products"])
 async def test_a_token_without_scopes_is_told_with_the_remedy(harness: OpenHarness, path: str) -> None:
     async with harness(start=False) as h:
@@ -27,9 +20,7 @@ async def test_a_token_without_scopes_is_told_with_the_remedy(harness: OpenHarne
         assert (code, errors) == (1, "")
         (failed,) = [line for line in output.splitlines() if not line.startswith(("ok ", "note "))]
         assert failed.startswith("FAILED  test/sandbox BigCommerce: BigCommerce answered 403: You don't have")
-        assert failed.endswith(
-            "; the API account must be allowed to read products, inventory, locations and store information"
-        )
+        assert failed.endswith("; allow the API account to read products, inventory, locations and store information")
 
 
 @pytest.mark.holds("O7")
@@ -37,7 +28,7 @@ async def test_the_port_of_the_running_daemon_is_no_trouble(harness: OpenHarness
     async with harness() as h:
         code, output, _ = await h.process.command("check")
         assert code == 0, output
-        assert f"ok      listener.port: 127.0.0.1:{h.process.port} is the running daemon's\n" in output
+        assert f"ok      listener.port: 127.0.0.1:{h.process.port} is in use by the running daemon\n" in output
 
 
 @pytest.mark.holds("O7")

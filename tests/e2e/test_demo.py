@@ -53,7 +53,7 @@ def test_the_demo_ends_with_0_after_everything_it_claims() -> None:
     assert sum(line.endswith("it agrees with the store.") for line in lines) == 2
     assert any(line.endswith("and wrote nothing.") for line in lines)
     assert sum(" arrived in SparkLayer after " in line for line in lines) == 9
-    assert lines[-3] == "  and the mended product's error left the sync-log"
+    assert lines[-3] == "  and the fixed product's error left the sync-log"
     assert re.fullmatch(r"All of it took [\d.]+ s\.", lines[-1])
     times = [line for line in lines if re.fullmatch(r"Full sync [12] of \w+: \d+ done, [\d.]+ s", line)]
     assert len(times) == 8
@@ -65,7 +65,7 @@ def test_the_demo_ends_with_0_after_everything_it_claims() -> None:
 def test_a_claim_that_does_not_hold_ends_the_demo_with_1() -> None:
     done = _ended([sys.executable, "-c", FORGETFUL])
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "This is not as it should be: SparkLayer differs from the store" in done.stderr
+    assert "The demo failed: SparkLayer differs from the store" in done.stderr
     assert "it agrees with the store" not in done.stdout
     assert "Traceback" not in done.stderr
 

@@ -72,10 +72,10 @@ async def test_a_backup_from_another_folder_with_a_relative_database(harness: Op
         assert (code, error) == (0, "")
         first, second = output.splitlines()
         assert first.startswith(f"{h.process.database}: restored from one.db; ")
-        assert second.startswith(f"what was there before is now {h.process.database}.before-restore-")
+        assert second.startswith(f"the previous database is now {h.process.database}.before-restore-")
         assert sorted(path.name for path in elsewhere.iterdir()) == ["one.db", "two.db"]
         code, output, error = await _called(h, elsewhere, "status")
-        assert (code, f"this is what {h.process.database} has" in error) == (0, True)
+        assert (code, f"this is from {h.process.database}" in error) == (0, True)
         assert f"{SITE}: active" in output
 
 
@@ -88,5 +88,5 @@ async def test_a_daemon_that_refuses_is_not_gone_round(harness: OpenHarness) -> 
         target = h.process.config.with_name("backup.db")
         code, output, error = await h.process.command("backup", str(target))
         assert (code, output, error.count("\n")) == (1, "", 1)
-        assert "the running daemon has another admin_token" in error
+        assert "the running daemon has a different listener.admin_token" in error
         assert not target.exists()

@@ -112,7 +112,7 @@ def test_by_the_daemon_however_little_it_logs(tmp_path: Path) -> None:
 
 def test_by_a_demo_that_has_only_begun() -> None:
     """It loads its modules: nothing is printed yet."""
-    code = "import sys; from daemon import stopping; stopping.watch_start(); print(flush=True); sys.stdin.read()"
+    code = "import sys; from daemon.cli import stopping; stopping.watch_start(); print(flush=True); sys.stdin.read()"
     line = [sys.executable, "-c", code, "demo"]
     with subprocess.Popen(
         line, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -32,27 +32,9 @@ from daemon.engine.writers.customers.writer import CustomerWriter
 from daemon.engine.writers.orders import OrderWriter
 from daemon.engine.writers.products.writer import ProductWriter
 from daemon.engine.writers.store import StoreWriter
+from daemon.entities import Customer, Issue, Mapped, Option, Order, Product, Status, Stock, StoreFacts, Variant
 from daemon.errors import Side
-from daemon.model import (
-    ApiKey,
-    Connection,
-    Customer,
-    ExternalId,
-    Issue,
-    Kind,
-    Lane,
-    Mapped,
-    Option,
-    Order,
-    Product,
-    Secret,
-    Sku,
-    Status,
-    Stock,
-    StoreFacts,
-    Variant,
-    VariantId,
-)
+from daemon.model import ApiKey, Connection, ExternalId, Kind, Lane, Secret, Sku, VariantId
 from daemon.model import Site as SiteName
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import Announce, Delivery, Entity, Match, Page, PlatformType, Registration, tell_nobody

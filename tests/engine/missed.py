@@ -11,7 +11,8 @@ from attrs import evolve
 
 from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.engine.runner import ConnectionRunner
-from daemon.model import Kind, Stock
+from daemon.entities import Stock
+from daemon.model import Kind
 from daemon.platforms.base import Registration, WebhookTimes
 from daemon.storage import gaps
 from tests.engine.fakes import Bench, open_bench, product

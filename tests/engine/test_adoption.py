@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.model import Stock
+from daemon.entities import Stock
 from daemon.sandbox.faults import answer
 from tests.engine.fakes import Bench, product
 

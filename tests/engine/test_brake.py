@@ -12,7 +12,8 @@ from daemon.admin.status import connection_status
 from daemon.engine.actor import Actor
 from daemon.engine.explanation import HELD, Step
 from daemon.engine.full_sync import FullSyncs
-from daemon.model import ExternalId, Issue, Kind
+from daemon.entities import Issue
+from daemon.model import ExternalId, Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import connections
 from tests.engine import losses

@@ -4,7 +4,8 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE, Step
-from daemon.model import ExternalId, Issue, Kind, Stock
+from daemon.entities import Issue, Stock
+from daemon.model import ExternalId, Kind
 from daemon.sandbox.faults import reset
 from tests.engine.fakes import Bench, open_bench, product
 from tests.engine.writers.customers.people import customer

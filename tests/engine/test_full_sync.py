@@ -11,8 +11,8 @@ import trio
 from trio.testing import MockClock
 
 from daemon.admin.status import connection_status
-from daemon.cli.client import decode_status
-from daemon.cli.syncing import describe
+from daemon.cli.client import latest_run
+from daemon.cli.status import describe
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sync_log import SyncLogWriter
@@ -205,18 +205,17 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
             await trio.sleep(900)
             (stored,) = await bench.context.storage.read(connections.everyone)
             status = await connection_status(bench.context.storage, stored, bench.context, bench.context.now())
-            shown = decode_status({"connections": [status]})
+            shown = {"connections": [status]}
             bench.site.faults.clear()
             await until(bench, "ended")
-    latest = shown.full_sync(str(stored.site), "products")
-    assert latest is not None
-    assert (latest.held_up, len(latest.held_up_by)) == (13, 10)
-    assert {one.error for one in latest.held_up_by} == {"try later"}
-    assert min(one.attempts for one in latest.held_up_by) > 3
+    latest = latest_run(shown, str(stored.site), "products")
+    assert (latest["held_up"], len(latest["held_up_by"])) == (13, 10)
+    assert {entity["error"] for entity in latest["held_up_by"]} == {"try later"}
+    assert min(entity["attempts"] for entity in latest["held_up_by"]) > 3
     lines = [" ".join(context.split()) for context in describe(shown)]
-    named = latest.held_up_by[0]
-    assert f"waits for {named.id}, tried {named.attempts} times: try later" in lines
-    assert "and for 3 more" in lines
+    named = latest["held_up_by"][0]
+    assert f"waits for {named['id']}, tried {named['attempts']} times: try later" in lines
+    assert "and 3 more" in lines
     told = [entry for entry in logged if entry["event"] == "full sync waits for entities that fail"]
     assert len(told) >= 2, "and again, but seldom"
     assert (told[0]["kind"], told[0]["more"], len(told[0]["entities"])) == ("products", 3, 10)

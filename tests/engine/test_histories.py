@@ -12,7 +12,8 @@ import pytest
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.model import Product, Sku, Status, Stock
+from daemon.entities import Product, Status, Stock
+from daemon.model import Sku
 from daemon.sandbox.faults import answer, reset
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.sandbox.sparklayer.products import Mode

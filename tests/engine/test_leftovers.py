@@ -17,7 +17,8 @@ from trio.testing import MockClock
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.model import Issue, Kind
+from daemon.entities import Issue
+from daemon.model import Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import leftovers
 from daemon.storage.tables import metadata

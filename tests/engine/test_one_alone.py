@@ -12,8 +12,9 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
+from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Forbidden, Rejected, Side
-from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import Entity
 from daemon.sandbox.faults import answer, delay
 from daemon.transport.throttle.scopes import LONGEST_PAUSE

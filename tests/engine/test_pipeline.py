@@ -6,8 +6,9 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
+from daemon.entities import Issue, Stock
 from daemon.errors import Blocked, Retry, Side
-from daemon.model import Issue, Kind, Lane, Stock
+from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer, reset
 from daemon.storage.settle import RetryLater
 from tests.engine.fakes import EPOCH, Bench, product

@@ -11,22 +11,9 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.pull import PULLED, fetch, pull
+from daemon.entities import Address, Customer, Mapped, Order, Package, PackageType, StoreFacts
 from daemon.errors import Invalid, NotFound, Rejected, Retry
-from daemon.model import (
-    Address,
-    AddressId,
-    CartId,
-    ConnectionId,
-    Customer,
-    ExternalId,
-    Kind,
-    Lane,
-    Mapped,
-    Order,
-    Package,
-    PackageType,
-    StoreFacts,
-)
+from daemon.model import AddressId, CartId, ConnectionId, ExternalId, Kind, Lane
 from daemon.platforms.base import BAD_ID, Entity
 from daemon.sandbox.sparklayer.contract import convert
 from daemon.storage.database import InlineDatabase

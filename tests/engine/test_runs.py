@@ -13,7 +13,8 @@ from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sweep import DAY, Sweep
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.model import Customer, Issue, Kind, Lane, Order, Product
+from daemon.entities import Customer, Issue, Order, Product
+from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
 from tests.engine.writers.customers.people import customer

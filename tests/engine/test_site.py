@@ -5,8 +5,8 @@ import trio
 import trio.testing
 
 from daemon.engine.site import Wanted, prepare_site
+from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Retry
-from daemon.model import StoreFacts
 from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from tests.engine.fakes import Bench, open_bench

@@ -8,8 +8,9 @@ import trio
 from trio.testing import MockClock
 
 from daemon.engine.sync_log import PATCH_EVERY, SyncLogWriter
+from daemon.entities import Issue
 from daemon.errors import Side
-from daemon.model import Issue, Kind, Lane
+from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer, call
 from tests.engine.fakes import EPOCH, Bench, product
 

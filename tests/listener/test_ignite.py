@@ -9,11 +9,12 @@ import pytest
 import yaml
 from attrs import define, field
 
+from daemon.entities import PulledPage
 from daemon.errors import Blocked, Rejected, Retry, Side, StorageTrouble
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.ignite import TRIGGERED, Ignite
 from daemon.listener.routes import Refused, Routes
-from daemon.model import ApiKey, Kind, PulledPage, Secret, Site
+from daemon.model import ApiKey, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
 
 CONTRACT: Any = yaml.safe_load((Path(__file__).parents[1] / "contracts" / "ignite.openapi.yaml").read_text("utf-8"))

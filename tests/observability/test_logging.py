@@ -1,4 +1,4 @@
-"""What a log line promises: it can be read by machines, and it gives nobody's data away."""
+"""Log lines are machine-readable, and have neither secrets nor personal data."""
 
 import errno
 import io
@@ -91,12 +91,10 @@ def test_a_traceback_tells_where_but_neither_texts_nor_variables(lines: Lines) -
         fail()
     except Rejected:
         structlog.get_logger("x").exception("it failed")
-    told = lines.all()[0]["exception"]
-    assert "in fail" in told
-    assert "Rejected: http_422" in told
-    assert "ValueError: bad name: '…'" in told
-    assert "direct cause" in told
-    assert "Bob" not in told
+    shown = lines.all()[0]["exception"]
+    parts = ("in fail", "Rejected: http_422", "ValueError: bad name: '…'", "direct cause")
+    assert [part for part in parts if part not in shown] == []
+    assert "Bob" not in shown
 
 
 def test_however_long_an_errors_text_is_it_is_told_at_once() -> None:
@@ -110,10 +108,10 @@ def test_a_group_is_told_with_its_errors(lines: Lines) -> None:
     customer = "bob@example.com"
     group = ExceptionGroup("several", [KeyError(customer), OSError(28, "No space left on device")])
     structlog.get_logger("x").error("it failed", exc_info=group)
-    told = lines.all()[0]["exception"]
-    assert "OSError: [Errno 28] No space left on device" in told
-    assert "KeyError" in told
-    assert "bob" not in told
+    shown = lines.all()[0]["exception"]
+    assert "OSError: [Errno 28] No space left on device" in shown
+    assert "KeyError" in shown
+    assert "bob" not in shown
 
 
 def test_libraries_are_heard_from_warning_on_in_the_same_form(lines: Lines) -> None:
@@ -148,7 +146,7 @@ def test_a_terminal_gets_words_for_people() -> None:
 
 
 class FullDisk(io.StringIO):
-    """A stream on a disk that is full until it is not."""
+    """A stream on a full disk, until `full` is False."""
 
     full = True
 
@@ -170,5 +168,5 @@ def test_a_line_that_cannot_be_written_is_lost_and_harms_nobody(lines: Lines) ->
     log = structlog.get_logger()
     log.warning("lost")
     stream.full = False
-    log.warning("told")
-    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["told"]
+    log.warning("written")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["written"]

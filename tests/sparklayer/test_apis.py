@@ -8,8 +8,9 @@ import pytest
 import trio.testing
 from attrs import evolve
 
+from daemon.entities import Money, Option, OrderRules, Status, Stock, Variant
 from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import ExternalId, Lane, Money, Option, OrderRules, Sku, Status, Stock, Variant, VariantId
+from daemon.model import ExternalId, Lane, Sku, VariantId
 from daemon.sparklayer import (
     PriceList,
     ProductWrite,

@@ -7,8 +7,9 @@ import httpx
 import pytest
 from attrs import evolve
 
+from daemon.entities import Address, Credit, Customer
 from daemon.errors import Duplicate, Missing, Rejected
-from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Lane
+from daemon.model import AddressId, ExternalId, Lane
 from daemon.sparklayer import CustomerWrite, SparkLayer
 from daemon.sparklayer.customers import CREDIT, is_agent, merged, sent
 

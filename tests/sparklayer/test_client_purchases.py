@@ -8,20 +8,9 @@ import httpx
 import pytest
 from attrs import evolve
 
+from daemon.entities import Address, Option, Order, OrderLine, Package, PackageType, Shipment
 from daemon.errors import Rejected
-from daemon.model import (
-    Address,
-    CartId,
-    ExternalId,
-    Lane,
-    Option,
-    Order,
-    OrderLine,
-    Package,
-    PackageType,
-    Shipment,
-    Sku,
-)
+from daemon.model import CartId, ExternalId, Lane, Sku
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged, owned
 

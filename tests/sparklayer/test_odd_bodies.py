@@ -10,21 +10,9 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
+from daemon.entities import Address, Customer, Order, OrderLine, Package, PackageType
 from daemon.errors import Retry
-from daemon.model import (
-    Address,
-    AddressId,
-    CartId,
-    Customer,
-    ExternalId,
-    Lane,
-    Order,
-    OrderLine,
-    Package,
-    PackageType,
-    Sku,
-    VariantId,
-)
+from daemon.model import AddressId, CartId, ExternalId, Lane, Sku, VariantId
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite, is_agent

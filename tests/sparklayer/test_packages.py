@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from daemon.model import Option, OrderLine, Package, PackageType, Sku
+from daemon.entities import Option, OrderLine, Package, PackageType
+from daemon.model import Sku
 from daemon.sparklayer.packages import carried_over, held_packages, package_body
 
 SHIRT = OrderLine(

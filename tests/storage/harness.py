@@ -16,7 +16,7 @@ from attrs import frozen
 from sqlalchemy import Connection, Table, select, text
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId, Site, Sku
-from daemon.outcome import IssueRow, Outcome, Row
+from daemon.model.outcome import IssueRow, Outcome, Row
 from daemon.storage import connections, full_syncs, ledger, outbox, sync_log
 from daemon.storage import settle as settling
 from daemon.storage.connections import Adopt

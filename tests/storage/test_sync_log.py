@@ -5,7 +5,7 @@ import random
 import pytest
 
 from daemon.model import Lane
-from daemon.outcome import IssueRow
+from daemon.model.outcome import IssueRow
 from daemon.storage import sync_log
 from daemon.storage.overview import overview
 from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, issue, settled

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
-from daemon.outcome import IssueRow
+from daemon.model.outcome import IssueRow
 from daemon.storage import connections
 from daemon.storage.connections import Adopt
 from daemon.storage.database import InlineDatabase, open_database

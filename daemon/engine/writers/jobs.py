@@ -17,7 +17,7 @@ from daemon.engine.stragglers import work_off
 from daemon.errors import Rejected, Retry
 from daemon.issues import refused
 from daemon.model import ExternalId, Kind
-from daemon.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Row
 from daemon.storage import ledger
 
 V = TypeVar("V")

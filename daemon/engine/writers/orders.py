@@ -17,10 +17,11 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.unique_keys import winners
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs
+from daemon.entities import Order
 from daemon.errors import Retry
 from daemon.issues import IssueType
-from daemon.model import CartId, ExternalId, Kind, Lane, Order
-from daemon.outcome import Outcome
+from daemon.model import CartId, ExternalId, Kind, Lane
+from daemon.model.outcome import Outcome
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
 from daemon.storage import ledger

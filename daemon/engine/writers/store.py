@@ -13,10 +13,11 @@ from daemon.engine.batch import Batch, WithoutVariants
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs, mark_unsure
+from daemon.entities import StoreFacts
 from daemon.errors import Rejected
 from daemon.issues import IssueType, refused
-from daemon.model import Kind, Lane, StoreFacts
-from daemon.outcome import Outcome
+from daemon.model import Kind, Lane
+from daemon.model.outcome import Outcome
 from daemon.sparklayer.settings import CONFLICT
 from daemon.storage.full_syncs import Start
 from daemon.storage.ledger import Mark

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Failure, Retry
-from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
 from daemon.platforms.base import Announce, Entity, Match, Page, Registration, tell_nobody
 from daemon.platforms.bigcommerce import hooks, schema

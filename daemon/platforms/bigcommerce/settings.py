@@ -11,8 +11,8 @@ from typing import Any
 
 from attrs import Attribute, field, frozen, validators
 
-from daemon.identifiers import header_fault, trimmed, without_slash
 from daemon.model import Secret
+from daemon.model.identifiers import header_fault, trimmed, without_slash
 
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

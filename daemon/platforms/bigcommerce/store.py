@@ -6,9 +6,10 @@ from functools import partial
 import msgspec
 from msgspec import Raw
 
+from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Blocked, Missing, Retry
 from daemon.issues import IssueType
-from daemon.model import ExternalId, Lane, Mapped, StoreFacts
+from daemon.model import ExternalId, Lane
 from daemon.platforms.base import STORE, Entity, Page
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client

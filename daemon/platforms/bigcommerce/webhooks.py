@@ -19,9 +19,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
-from daemon.byte_order_mark import without_mark
 from daemon.errors import ConfigError
 from daemon.model import Change, ExternalId, Kind, Secret
+from daemon.model.byte_order_mark import without_mark
 from daemon.platforms.base import STORE, Delivery
 from daemon.platforms.bigcommerce.ids import RESOURCES, MetafieldsId
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings

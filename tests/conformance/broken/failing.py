@@ -5,8 +5,9 @@ from typing import Any
 
 import trio
 
+from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Failure, Rejected, Retry
-from daemon.model import ExternalId, Kind, Lane, StoreFacts
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import Entity
 from tests.conformance.broken.base import Broken
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from attrs import evolve
 
-from daemon.model import ExternalId, Issue, Kind, Mapped, Sku, StoreFacts
+from daemon.entities import Issue, Mapped, StoreFacts
+from daemon.model import ExternalId, Kind, Sku
 from daemon.platforms.base import Entity
 from tests.conformance.broken.base import Broken
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from attrs import evolve
 
+from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Missing, Retry
-from daemon.model import ExternalId, Kind, Lane, Mapped, StoreFacts
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import Entity, Page
 from tests.conformance.broken.base import Broken
 

@@ -2,7 +2,8 @@
 
 import structlog
 
-from daemon.model import Kind, StoreFacts
+from daemon.entities import StoreFacts
+from daemon.model import Kind
 from daemon.platforms.adapter_state import Entry
 from daemon.platforms.base import Page
 from tests.conformance.broken.base import Broken

@@ -8,8 +8,9 @@ import httpx
 import pytest
 import trio
 
+from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Failure, Retry, Side
-from daemon.model import ExternalId, Kind, Lane, StoreFacts
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import STORE, Platform
 from tests.conformance.harness import LONG, ReaderHarness, patiently, soon
 from tests.conformance.promise import ALL, of, promise

@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
+from daemon.entities import Customer, Mapped, Order, Product, StoreFacts
 from daemon.issues import IssueType
-from daemon.model import Customer, Kind, Mapped, Order, Product, StoreFacts
+from daemon.model import Kind
 from daemon.platforms.base import STORE, Entity
 from tests.conformance.harness import ReaderHarness
 from tests.conformance.promise import ALL, of

@@ -11,7 +11,8 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.model import CartId, ExternalId, Kind, Order, OrderLine, Package, PackageType, Sku
+from daemon.entities import Order, OrderLine, Package, PackageType
+from daemon.model import CartId, ExternalId, Kind, Sku
 from daemon.sandbox.faults import answer, reset
 from daemon.storage.removals import SECOND_LOOK
 from tests.engine.fakes import Bench, open_bench

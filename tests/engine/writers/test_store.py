@@ -12,8 +12,9 @@ from daemon.engine.context import LONGEST_BACKOFF
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.writers.store import StoreWriter
+from daemon.entities import StoreFacts
 from daemon.errors import StorageTrouble
-from daemon.model import Kind, StoreFacts
+from daemon.model import Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import resync
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench

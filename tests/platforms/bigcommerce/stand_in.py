@@ -5,7 +5,8 @@ from typing import Any
 
 import trio
 
-from daemon.model import ExternalId, Kind, Lane, Secret, StoreFacts
+from daemon.entities import StoreFacts
+from daemon.model import ExternalId, Kind, Lane, Secret
 from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings

@@ -7,8 +7,9 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
+from daemon.entities import Product, StoreFacts
 from daemon.errors import Blocked, Missing, Rejected, Retry
-from daemon.model import ExternalId, Kind, Lane, Product, StoreFacts
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import Platform
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from tests.platforms.bigcommerce.fakes import PRODUCT, VARIANT

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.model import Address, AddressId, Credit, Customer, ExternalId, Mapped, StoreFacts
+from daemon.entities import Address, Credit, Customer, Mapped, StoreFacts
+from daemon.model import AddressId, ExternalId
 from daemon.platforms.bigcommerce.customers import mapping, schema
 from tests.platforms.bigcommerce.fakes import ADDRESS
 

@@ -6,8 +6,9 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
+from daemon.entities import Customer, StoreFacts
 from daemon.errors import Blocked, Rejected, Retry
-from daemon.model import Customer, ExternalId, Kind, Lane, Secret, StoreFacts
+from daemon.model import ExternalId, Kind, Lane, Secret
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings

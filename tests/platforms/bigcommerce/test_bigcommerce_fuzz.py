@@ -10,8 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from daemon.entities import Customer, Order, Product
 from daemon.errors import Failure
-from daemon.model import Customer, ExternalId, Kind, Lane, Order, Product
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from daemon.model import ExternalId, Kind, Lane, Product, Sku, StoreFacts
+from daemon.entities import Product, StoreFacts
+from daemon.model import ExternalId, Kind, Lane, Sku
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.model import Mapped, Option, Product, Status, StoreFacts
+from daemon.entities import Mapped, Option, Product, Status, StoreFacts
 from daemon.platforms.bigcommerce.products import mapping, schema
 from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from daemon.model import ExternalId, StoreFacts
+from daemon.entities import StoreFacts
+from daemon.model import ExternalId
 from daemon.platforms.bigcommerce.customers import mapping as customer_mapping
 from daemon.platforms.bigcommerce.customers import schema as customer_wire
 from daemon.platforms.bigcommerce.orders import faults, mapping, schema

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.model import Address, ExternalId, Mapped, Option, Order, PackageType, Shipment, StoreFacts
+from daemon.entities import Address, Mapped, Option, Order, PackageType, Shipment, StoreFacts
+from daemon.model import ExternalId
 from daemon.platforms.bigcommerce.orders import mapping, schema
 from daemon.platforms.bigcommerce.schema import Unreadable
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from daemon.model import Issue, OrderRules
+from daemon.entities import Issue, OrderRules
 from daemon.platforms.bigcommerce.products.attributes import NOTHING, Attributes, read
 
 

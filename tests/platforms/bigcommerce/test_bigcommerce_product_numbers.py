@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from daemon.model import Mapped, Product
+from daemon.entities import Mapped, Product
 from daemon.platforms.bigcommerce.products import faults, mapping, schema
 from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 from tests.platforms.bigcommerce.test_bigcommerce_mapping import BASE_VARIANT, FACTS, PRODUCT, codes

@@ -5,8 +5,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Forbidden, Rejected
-from daemon.model import ExternalId, Kind, Lane, StoreFacts
+from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.bigcommerce.scopes import entities_of, operation_of
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE

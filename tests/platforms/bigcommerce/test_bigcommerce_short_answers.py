@@ -8,8 +8,9 @@ import pytest
 from attrs import frozen
 from trio.testing import MockClock
 
+from daemon.entities import Customer, Order, Product
 from daemon.errors import Retry
-from daemon.model import Customer, ExternalId, Kind, Order, Product
+from daemon.model import ExternalId, Kind
 from daemon.platforms.bigcommerce.short_answers import BELIEVED, MOST, ShortAnswers
 from daemon.sandbox import answer
 from daemon.sandbox.bigcommerce.catalogue import Location

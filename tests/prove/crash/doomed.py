@@ -6,7 +6,7 @@ COUNTth time. Until then it is the daemon and nothing else.
 
 import sys
 
-from daemon.cli import main
+from daemon.cli.group import main
 from tests.prove.crash.points import POINTS, Fuse, arm
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from daemon.cli import main
+from daemon.cli.group import main
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.webhooks import Webhooks
 from daemon.storage import database

@@ -7,7 +7,7 @@ import sys
 
 from attrs import evolve
 
-from daemon.cli import main
+from daemon.cli.group import main
 from daemon.platforms import bigcommerce
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ async def test_customers_who_leave_their_group_in_a_mass_are_held_until_one_comm
         assert json.loads(await _said(h, "removals", "list", SITE, "customers", "--json"))["removals"] == over_http
         assert {one["id"] for one in over_http} == moved
         assert f"customers: {MANY} in SparkLayer" in (status := await _said(h, "status"))
-        assert f"{MOVED} have removals that wait for a person: ignite-sync removals list {SITE} customers" in status
+        see = f"ignite-sync removals list {SITE} customers"
+        assert f"{MOVED} removals are held until a person allows them: {see}" in status
         if by_run:
             await _said(h, "sync", SITE, "customers", "--allow-removals", "--watch")
         else:

@@ -109,7 +109,7 @@ async def test_a_webhook_that_is_refused_is_shown_with_the_platforms_words(harne
         assert metrics['ignite_sync_webhook_scopes{site="test/sandbox",state="missing"}'] == 1
         code, output, _ = await h.process.command("status")
         assert code == 0
-        assert f"webhooks: {len(REGISTERED) - 1} registered, 1 missing, looked at" in output
+        assert f"webhooks: {len(REGISTERED) - 1} registered, 1 missing, checked" in output
         assert f"missing: {REGISTERED[0]}: BigCommerce answered 422: This scope is not for you" in output
         code, output, _ = await h.process.command("check")
         assert code == 1

@@ -67,7 +67,7 @@ async def test_all_kinds_are_started_but_for_one_that_is_on_its_way(harness: Ope
         assert (code, trouble) == (1, "")
         assert told.splitlines() == [
             f"full sync {run + 1} of store at {SITE} started",
-            f"full sync {run} of products at {SITE} is on its way already",
+            f"full sync {run} of products at {SITE} is already running",
             f"full sync {run + 2} of customers at {SITE} started",
             f"full sync {run + 3} of orders at {SITE} started",
         ]

@@ -22,7 +22,7 @@ from daemon.engine.writers.customers import exchange
 from daemon.engine.writers.products import diff
 from daemon.engine.writers.products.push import Pusher
 from daemon.model import ExternalId, RunId
-from daemon.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Row
 from daemon.sparklayer import customers, failures, own_words
 from daemon.sparklayer.token import Token, Tokens
 from daemon.storage import full_syncs, ledger, outbox, removals

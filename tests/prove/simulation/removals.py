@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import msgspec
 from attrs import define, field
 
-from daemon.model import Status
+from daemon.entities import Status
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.order_records import CANCELLED, DECLINED
 from daemon.sandbox.message import Response

@@ -45,7 +45,7 @@ def _install(container: Container) -> None:
     container.run(f"{PYTHON} -m venv --without-pip /opt/ignite-sync")
     paths = "echo /opt/checkout > $site/here.pth; echo /opt/packages >> $site/here.pth"
     container.run(f"site=$(echo /opt/ignite-sync/lib/python*/site-packages); {paths}")
-    script = "#!/opt/ignite-sync/bin/python\nfrom daemon.cli import main\nmain()\n"
+    script = "#!/opt/ignite-sync/bin/python\nfrom daemon.__main__ import main\nmain()\n"
     container.write("/opt/ignite-sync/bin/ignite-sync", script)
     container.run("chmod 755 /opt/ignite-sync/bin/ignite-sync")
     container.run("systemd-run --unit=sandbox -- /opt/ignite-sync/bin/python -m daemon.sandbox --products 30")

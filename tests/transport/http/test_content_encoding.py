@@ -8,8 +8,8 @@ import zlib
 import httpx
 import pytest
 
-from daemon.byte_order_mark import text_of, without_mark
 from daemon.errors import Retry
+from daemon.model.byte_order_mark import text_of, without_mark
 from daemon.transport.content_encoding import Oversized, Truncated, Undecodable, decoded
 from daemon.transport.http import Answer, Api
 

@@ -156,7 +156,7 @@ async def test_check_says_what_is_wrong_with_a_certificate(authority: Authority,
     assert [side.ok for side in sides] == [False, False]
     for side in sides:
         assert "its TLS certificate is not to be trusted" in side.detail
-        assert side.detail.endswith("check the address; if it is right, somebody may be listening in between")
+        assert side.detail.endswith("check the address; if it is right, the connection may be intercepted")
 
 
 STATUSES = [301, 302, 303, 307, 308]

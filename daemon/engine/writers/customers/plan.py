@@ -14,7 +14,8 @@ from collections.abc import Set as AbstractSet
 from attrs import frozen
 
 from daemon.engine.unique_keys import winners
-from daemon.model import Customer, EmailKey, ExternalId
+from daemon.entities import Customer
+from daemon.model import EmailKey, ExternalId
 
 
 @frozen(kw_only=True)

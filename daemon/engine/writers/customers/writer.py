@@ -20,10 +20,11 @@ from daemon.engine.writers.customers.exchange import SALES_AGENT, UNREAD, EmailT
 from daemon.engine.writers.customers.parents import Family, Link, find_links
 from daemon.engine.writers.customers.plan import CustomerPlan, Subject, plan_customers
 from daemon.engine.writers.jobs import Job, carry_out, find_jobs
+from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
-from daemon.model import AddressId, Customer, EmailKey, ExternalId, Issue, Kind, Lane
-from daemon.outcome import Outcome
+from daemon.model import AddressId, EmailKey, ExternalId, Kind, Lane
+from daemon.model.outcome import Outcome
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, sent
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds

@@ -15,8 +15,9 @@ from collections.abc import Set as AbstractSet
 from attrs import evolve, field, frozen
 
 from daemon.engine.writers.products.entry import Entry, Fingerprints
+from daemon.entities import Issue, Product, Variant
 from daemon.issues import IssueType
-from daemon.model import ExternalId, Issue, Product, Sku, Variant, VariantId
+from daemon.model import ExternalId, Sku, VariantId
 
 
 @frozen(kw_only=True)

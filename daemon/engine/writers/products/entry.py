@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 from attrs import evolve, field, frozen
 
-from daemon.model import Product, Sku, VariantId
+from daemon.entities import Product
+from daemon.model import Sku, VariantId
 
 Print = bytes | None
 

@@ -15,7 +15,7 @@ from daemon.engine.writers.products.pushed import PushResult
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
 from daemon.model import Sku
-from daemon.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Row
 
 
 def judge(plan: Plan, pushed: PushResult, fingerprints: Fingerprints) -> Outcome:

@@ -18,8 +18,9 @@ from daemon.engine.stragglers import work_off
 from daemon.engine.writers.products.diff import BatchPlan, Plan, freed_sku
 from daemon.engine.writers.products.entry import Entry, Terms
 from daemon.engine.writers.products.pushed import PushResult
+from daemon.entities import Product, Stock
 from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import ExternalId, Lane, Product, Sku, Stock
+from daemon.model import ExternalId, Lane, Sku
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice

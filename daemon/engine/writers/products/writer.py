@@ -14,9 +14,10 @@ from daemon.engine.writers.products.outcome import judge
 from daemon.engine.writers.products.push import Pusher
 from daemon.engine.writers.products.pushed import PushResult
 from daemon.engine.writers.products.steps import steps_of
+from daemon.entities import Mapped, Product
 from daemon.errors import Missing
-from daemon.model import ExternalId, Kind, Mapped, Product, Sku, VariantId
-from daemon.outcome import Outcome, Row
+from daemon.model import ExternalId, Kind, Sku, VariantId
+from daemon.model.outcome import Outcome, Row
 from daemon.storage import ledger
 from daemon.storage.leftovers import sku_of
 

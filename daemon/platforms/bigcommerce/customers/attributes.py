@@ -13,8 +13,8 @@ from typing import TypeVar
 import msgspec
 from attrs import frozen
 
+from daemon.entities import Credit, Issue
 from daemon.issues import IssueType
-from daemon.model import Credit, Issue
 
 T = TypeVar("T")
 

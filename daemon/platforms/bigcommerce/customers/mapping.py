@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
+from daemon.entities import Address, Customer, Issue, Mapped, StoreFacts
 from daemon.issues import IssueType
-from daemon.model import Address, AddressId, Customer, ExternalId, Issue, Mapped, StoreFacts
+from daemon.model import AddressId, ExternalId
 from daemon.platforms.bigcommerce.customers import attributes, schema
 from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
 from daemon.platforms.bigcommerce.ids import LARGEST_ID

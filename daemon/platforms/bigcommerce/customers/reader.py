@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from attrs import evolve, frozen
 from msgspec import Raw
 
+from daemon.entities import Customer, Mapped, StoreFacts
 from daemon.errors import Failure, Rejected, Retry
-from daemon.model import Customer, ExternalId, Lane, Mapped, StoreFacts
+from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import schema

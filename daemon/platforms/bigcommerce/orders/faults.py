@@ -6,8 +6,8 @@ Names are those of BigCommerce, behind the line's own where it is one of a line.
 from collections.abc import Iterator
 from decimal import Decimal
 
+from daemon.entities import Issue, Mapped, Order, StoreFacts
 from daemon.issues import IssueType
-from daemon.model import Issue, Mapped, Order, StoreFacts
 from daemon.platforms.bigcommerce.amounts import in_bounds
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema

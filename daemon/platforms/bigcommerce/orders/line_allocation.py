@@ -9,7 +9,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from attrs import frozen
 
-from daemon.model import Option, OrderLine, Sku
+from daemon.entities import Option, OrderLine
+from daemon.model import Sku
 from daemon.platforms.bigcommerce.orders import schema
 
 MILLS = Decimal("0.0001")

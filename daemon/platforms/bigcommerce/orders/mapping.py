@@ -13,20 +13,9 @@ from decimal import Decimal
 
 from attrs import evolve, frozen
 
+from daemon.entities import Address, Issue, Mapped, Order, OrderLine, Package, PackageType, Shipment, StoreFacts
 from daemon.issues import IssueType
-from daemon.model import (
-    Address,
-    CartId,
-    ExternalId,
-    Issue,
-    Mapped,
-    Order,
-    OrderLine,
-    Package,
-    PackageType,
-    Shipment,
-    StoreFacts,
-)
+from daemon.model import CartId, ExternalId
 from daemon.platforms.bigcommerce.dates import moment_of
 from daemon.platforms.bigcommerce.orders import schema
 from daemon.platforms.bigcommerce.orders.faults import PLATFORM, problems_of, url_of

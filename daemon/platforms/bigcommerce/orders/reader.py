@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from msgspec import Raw, structs
 
+from daemon.entities import Mapped, Order, StoreFacts
 from daemon.errors import Failure, Missing, Rejected, Retry
-from daemon.model import ExternalId, Lane, Mapped, Order, StoreFacts
+from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import schema

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 from attrs import evolve, frozen
 
+from daemon.entities import Issue, OrderRules
 from daemon.issues import IssueType
-from daemon.model import Issue, OrderRules
 from daemon.platforms.bigcommerce.amounts import usable
 from daemon.platforms.bigcommerce.dates import date_of
 

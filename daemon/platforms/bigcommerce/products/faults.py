@@ -6,8 +6,8 @@ sell without end. Names are those of BigCommerce, with the place in its lists.
 
 from decimal import Decimal
 
+from daemon.entities import Mapped, Product, StoreFacts
 from daemon.issues import IssueType
-from daemon.model import Mapped, Product, StoreFacts
 from daemon.platforms.bigcommerce.products import schema
 from daemon.platforms.bigcommerce.schema import Odd
 

@@ -14,21 +14,9 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
+from daemon.entities import Issue, Mapped, Money, Option, Product, Status, Stock, StoreFacts, Variant
 from daemon.issues import IssueType
-from daemon.model import (
-    ExternalId,
-    Issue,
-    Mapped,
-    Money,
-    Option,
-    Product,
-    Sku,
-    Status,
-    Stock,
-    StoreFacts,
-    Variant,
-    VariantId,
-)
+from daemon.model import ExternalId, Sku, VariantId
 from daemon.platforms.bigcommerce.amounts import own_or, usable
 from daemon.platforms.bigcommerce.products import attributes, schema
 from daemon.platforms.bigcommerce.products.attributes import Attributes

@@ -15,8 +15,9 @@ from typing import Any
 
 from msgspec import Raw
 
+from daemon.entities import Mapped, Product, StoreFacts
 from daemon.errors import Failure, Missing, Rejected, Retry
-from daemon.model import ExternalId, Lane, Mapped, Product, StoreFacts
+from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import schema

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from daemon.model import Address, AddressId, Customer, ExternalId
+from daemon.entities import Address, Customer
+from daemon.model import AddressId, ExternalId
 from tests.engine.fakes import Bench
 
 HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB")

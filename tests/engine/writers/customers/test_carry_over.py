@@ -10,7 +10,8 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
-from daemon.model import AddressId, Credit, Kind, Lane
+from daemon.entities import Credit
+from daemon.model import AddressId, Kind, Lane
 from daemon.sandbox.faults import answer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayerOptions

@@ -5,7 +5,8 @@ from decimal import Decimal
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.model import AddressId, Credit, Issue
+from daemon.entities import Credit, Issue
+from daemon.model import AddressId
 from daemon.sandbox.faults import answer, reset
 from tests.engine.fakes import Bench
 from tests.engine.writers.customers.people import HOME, customer, emails, held, lose_ledger, put, refused_writes

@@ -10,7 +10,8 @@ from attrs import evolve
 
 from daemon.engine.writers.products.diff import BatchPlan, Plan, Subject, freed_sku, plan_batch
 from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms, read_entry
-from daemon.model import ExternalId, Product, Sku, Stock, VariantId
+from daemon.entities import Product, Stock
+from daemon.model import ExternalId, Sku, VariantId
 from daemon.storage.vault import Fingerprint
 from tests.engine.fakes import product
 

@@ -12,7 +12,7 @@ from daemon.engine.writers.products.outcome import judge
 from daemon.engine.writers.products.pushed import PushResult
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, RunId, Sku
-from daemon.outcome import Outcome
+from daemon.model.outcome import Outcome
 from daemon.platforms.base import Entity
 from daemon.storage.outbox import Claim
 from tests.engine.fakes import product

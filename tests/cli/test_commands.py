@@ -1,13 +1,11 @@
-"""The commands that tell why and that connect: what they ask a running daemon, and how they word its answers."""
+"""The other commands that ask a running daemon: their requests and their output."""
 
 import json
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from daemon import cli
-from tests.cli.test_cli import _here, admin, call  # noqa: F401  the fixture is used by every test
+from tests.cli.admin import admin, call
 
 ISSUE = {
     "site": "live/x",
@@ -21,7 +19,7 @@ ISSUE = {
 PARKED = {"site": "live/x", "kind": "orders", "id": "101", "attempts": 400, "since": 0.0, "error": "HTTP status 500"}
 
 
-def test_issues_are_listed_with_their_words_and_where_to_mend_them() -> None:
+def test_issues_are_listed_with_their_texts_and_links() -> None:
     with admin((200, {"issues": [ISSUE]})) as server:
         result = call("issues", "live/x", "--config", "s.toml")
     assert server.asked[0][:2] == ("GET", "/admin/issues?site=live/x")
@@ -53,7 +51,7 @@ LOST = {"site": "live/x", "kind": "products", "id": "9", "variant": "91", "name"
 
 
 def test_held_removals_are_listed_by_name_and_allowed() -> None:
-    found = [one | {"since": 0.0} for one in (HELD, LOST, HELD | {"id": "8", "name": "", "cause": "deleted"})]
+    found = [removal | {"since": 0.0} for removal in (HELD, LOST, HELD | {"id": "8", "name": "", "cause": "deleted"})]
     with admin((200, {"removals": found}), (200, {"removals": []}), (200, {"allowed": 2})) as server:
         listed = call("removals", "list", "live/x", "--config", "s.toml")
         none = call("removals", "list", "live/x", "orders", "--config", "s.toml")
@@ -61,8 +59,8 @@ def test_held_removals_are_listed_by_name_and_allowed() -> None:
     since = "since 1970-01-01 00:00 UTC"
     assert listed.stdout.splitlines() == [
         f"live/x customers 7, Ann Ltd: {since}: in the store, but not for SparkLayer (a customer: in no B2B group)",
-        f"live/x products 9 variant 91, Mug, M-1: {since}: the product no longer has it",
-        f"live/x customers 8: {since}: the store has it no longer",
+        f"live/x products 9 variant 91, Mug, M-1: {since}: no longer a variant of the product",
+        f"live/x customers 8: {since}: no longer in the store",
         "If the store is right: ignite-sync removals allow live/x customers ID...",
         "All of them: ignite-sync sync live/x customers --allow-removals",
         "If the store is right: ignite-sync removals allow live/x products ID...",
@@ -130,7 +128,7 @@ def test_several_of_one_name_are_listed_with_their_ids() -> None:
         as_json = call("explain", "live/x", "products", "M", "--json", "--config", "s.toml")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "2 products are called so; ask for one of them by its id, with --id:",
+        "2 products match; name one by its id, with --id:",
         "  7  Mug (SKU)",
         "  9  ? (name)",
     ]
@@ -148,8 +146,8 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
     pending = {"state": "pending", "redirect_url": "https://store.test/install"}
     with admin((200, {"state": "active"}), (200, pending)) as server:
         arguments = ["connect", "live/x", "--client-id", "c", "--config", "s.toml"]
-        result = CliRunner().invoke(cli.main, arguments, input="s3cret\n")
-        later = CliRunner().invoke(cli.main, [*arguments, "--store-id", "abc"], input="s3cret\n")
+        result = call(*arguments, given="s3cret\n")
+        later = call(*arguments, "--store-id", "abc", given="s3cret\n")
     assert (result.exit_code, result.stdout) == (0, "live/x is connected\n")
     assert later.stdout == "live/x is connected once the app is installed at https://store.test/install\n"
     assert server.asked[0][3] == {"site": "live/x", "client_id": "c", "client_secret": "s3cret"}
@@ -159,7 +157,7 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
 
 def test_a_site_is_disconnected_only_when_that_is_meant() -> None:
     with admin((200, {"state": "leaving"})) as server:
-        refused = CliRunner().invoke(cli.main, ["disconnect", "live/x", "--config", "s.toml"], input="n\n")
+        refused = call("disconnect", "live/x", "--config", "s.toml", given="n\n")
         assert (refused.exit_code, server.asked) == (1, [])
         result = call("disconnect", "live/x", "--yes", "--config", "s.toml")
     assert result.stdout == "live/x is leaving\n"

@@ -1,21 +1,21 @@
-"""Ids and credentials as people type and paste them: trimmed, and checked before HTTP has to carry them.
+"""Ids and credentials as people type and paste them: trimmed, and checked before HTTP carries them.
 
-A fault is a few words that name what is wrong, such as "it has a non-breaking space", and never repeat the value.
-Ground, like `model`: settings, the command line and the listener decide by the same rules.
+A fault is a short text such as "it has a non-breaking space"; it never repeats the value. Settings, the command line
+and the listener share these rules.
 """
 
 import re
 import unicodedata
 
 LONGEST = 512
-"""Characters of a credential; far more than any that was seen."""
+"""Most characters of a credential; far more than any known one has."""
 
 LONGEST_ID = 200
-"""Characters of a site's id; likewise."""
+"""Most characters of a site's id; likewise."""
 
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u00ad"
 _SEGMENT = re.compile(rf"(?!\.{{1,2}}$)[A-Za-z0-9._~!$&()*+,;=:@-]{{1,{LONGEST_ID}}}")
-"""One segment of a path (RFC 3986, section 3.3) without percent signs and apostrophes; no step to another folder."""
+"""One segment of a path (RFC 3986, section 3.3), without percent signs and apostrophes; neither `.` nor `..`."""
 
 _NAMES = {
     "\n": "a line break",
@@ -48,22 +48,23 @@ def trimmed(text: str) -> str:
 
 
 def name_of(character: str) -> str:
-    """Describe a character that does not belong into an id or a credential."""
+    """Describe a character that is not allowed in an id or a credential."""
     if character in "\u201a\u201e":
-        return "a typographic quotation mark"  # Unicode counts these two among the brackets
+        return "a typographic quotation mark"  # Unicode classes these two as brackets
     known = _NAMES.get(character) or _CATEGORIES.get(unicodedata.category(character))
     return known or ("a character outside ASCII" if ord(character) > ord("~") else f"the character {character}")
 
 
 def line_fault(text: str) -> str | None:
-    """Return why `text` is not one line of text, or None."""
-    odd = next((one for one in text if unicodedata.category(one) in {"Cc", "Cs", "Zl", "Zp"}), None)
+    """Return the fault of a text that is not one line, or None."""
+    odd = next((character for character in text if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}), None)
     return f"must be one line of text; it has {name_of(odd)}" if odd else None
 
 
 def header_fault(text: str, *, spaces: bool = True) -> str | None:
-    """Return why a header cannot carry `text` (RFC 9110, section 5.5), or None."""
-    odd = next((one for one in text if not "!" <= one <= "~" and not (spaces and one == " ")), None)
+    """Return the fault of a text that no header can carry (RFC 9110, section 5.5), or None."""
+    allowed = " ~" if spaces else "!~"
+    odd = next((character for character in text if not allowed[0] <= character <= allowed[1]), None)
     if odd is None and 0 < len(text) <= LONGEST:
         return None
     need = f"must be 1 to {LONGEST} printable ASCII characters{'' if spaces else ' without spaces'}"
@@ -71,22 +72,22 @@ def header_fault(text: str, *, spaces: bool = True) -> str | None:
 
 
 def segment_fault(text: str) -> str | None:
-    """Return why `text` cannot be one segment of a path, as a site's id must be, or None."""
+    """Return the fault of a text that cannot be one segment of a path, as a site's id must be, or None."""
     if _SEGMENT.fullmatch(text):
         return None
     need = "must be the id alone, in ASCII letters, digits and . _ ~ -"
     if not text:
         return f"{need}; it is empty"
     if text in {".", ".."}:
-        return f"{need}; dots alone are none"
+        return f"{need}; dots alone are not an id"
     if len(text) > LONGEST_ID:
         return f"{need}; it has {len(text)} characters"
-    odd = next(one for one in text if not _SEGMENT.fullmatch(f"x{one}"))
+    odd = next(character for character in text if not _SEGMENT.fullmatch(f"x{character}"))
     return f"{need}; it has {name_of(odd)}"
 
 
 def credential_fault(value: object) -> str | None:
-    """Return why a value of a request cannot be an id or a secret that is sent on, or None."""
+    """Return the fault of a request's id or secret that cannot be sent on, or None."""
     if not isinstance(value, str):
         return "must be a text"
     if not trimmed(value):
@@ -95,5 +96,5 @@ def credential_fault(value: object) -> str | None:
 
 
 def without_slash(base_url: str) -> str:
-    """Return a base URL in the form that paths are appended to."""
+    """Return a base URL without its trailing slash, so that paths can be appended."""
     return base_url.rstrip("/")

@@ -1,45 +1,48 @@
-"""The commands that start full syncs and tell how everything does: what they ask, what they print, how they end."""
+"""`sync` and `status`: their requests, their output, their exit codes. `tests/e2e` has them without a daemon."""
 
 import io
 import json
 import socket
 import threading
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import Result
 
-from daemon.cli import syncing
 from daemon.cli.client import Daemon
 from daemon.cli.progress import Progress
+from daemon.cli.sync import follow
 from daemon.config import ListenerSettings
 from daemon.model import Secret
-from tests.cli.test_cli import (  # noqa: F401  the fixtures are used by every test
-    _here,
-    admin,
-    assert_one_line,
-    call,
-    parts,
-    unused_port,
-    write_config,
-)
+from tests.cli.admin import admin, assert_one_line, call, write_config
 
 
 def status(**full_sync: Any) -> dict[str, Any]:
     run = {"id": 7, "mode": "normal", "state": "reading", "seen": 20, "done": 10, "failed": 1, "total_hint": 295}
-    run |= {"started_at": 1.0, "finished_at": None, "succeeded": None} | full_sync
+    run |= {"started_at": 1.0, "finished_at": None, "succeeded": None, "held_removals": 0} | full_sync
     outbox = {"live": 1, "backfill": 20, "parked": 0, "oldest_seconds": 3.2}
-    products = {"outbox": outbox, "full_sync": run, "issues": 4, "ledger": 280}
-    return {"connections": [{"site": "live/x", "state": "active", "blocked": None, "kinds": {"products": products}}]}
+    products = {"outbox": outbox, "full_sync": run | {"held_up": 0, "held_up_by": []}, "issues": 4, "ledger": 280}
+    products |= {"blocked": None, "held_removals": 0, "gap": None}
+    connection: dict[str, Any] = {
+        "site": "live/x",
+        "state": "active",
+        "blocked": None,
+        "webhooks": None,
+        "throttles": [],
+    }
+    return {"connections": [connection | {"kinds": {"products": products}}]}
 
 
 CLOSED = {"state": "closed", "done": 294, "finished_at": 2.0}
 
 
+def sync(*options: str, kind: str = "products") -> Result:
+    return call("sync", "live/x", kind, *options, "--config", "s.toml")
+
+
 def test_sync_asks_the_running_daemon() -> None:
     with admin((201, {"run": 7})) as server:
-        result = call("sync", "live/x", "products", "--refresh", "--config", "s.toml")
+        result = sync("--refresh")
     assert (result.exit_code, result.stdout) == (0, "full sync 7 of products at live/x started\n")
     order = {"site": "live/x", "kind": "products", "refresh": True, "allow_removals": False}
     assert server.asked == [("POST", "/admin/sync", "Bearer t0p", order)]
@@ -50,11 +53,11 @@ UNDER_WAY = (409, {"title": "Conflict", "detail": "a full sync of products is on
 
 def test_all_kinds_are_started_but_for_what_is_on_its_way_already() -> None:
     with admin((201, {"run": 8}), UNDER_WAY, (200, status()), (201, {"run": 9}), (201, {"run": 10})) as server:
-        result = call("sync", "live/x", "all", "--config", "s.toml")
+        result = sync(kind="all")
     assert (result.exit_code, result.stderr) == (1, ""), "not all that was asked for was started"
     assert result.stdout.splitlines() == [
         "full sync 8 of store at live/x started",
-        "full sync 7 of products at live/x is on its way already",
+        "full sync 7 of products at live/x is already running",
         "full sync 9 of customers at live/x started",
         "full sync 10 of orders at live/x started",
     ]
@@ -68,25 +71,25 @@ def test_all_kinds_are_started_but_for_what_is_on_its_way_already() -> None:
 )
 def test_what_is_on_its_way_already_is_watched_too(options: list[str], *, succeeded: bool, code: int) -> None:
     with admin(UNDER_WAY, (200, status()), (200, status(**CLOSED, succeeded=succeeded))):
-        result = call("sync", "live/x", "products", "--watch", *options, "--config", "s.toml")
+        result = sync("--watch", *options)
     assert result.exit_code == code
     assert result.stdout.splitlines() == [
-        "full sync 7 of products at live/x is on its way already",
+        "full sync 7 of products at live/x is already running",
         f"full sync 7 {'succeeded' if succeeded else 'did not succeed'}: 294 done, 1 failed",
     ]
 
 
 def test_what_was_started_is_told_though_the_rest_cannot_be() -> None:
     with admin((201, {"run": 8}), (503, {"title": "Busy"})):
-        result = call("sync", "live/x", "all", "--config", "s.toml")
+        result = sync(kind="all")
     assert (result.exit_code, result.stdout) == (1, "full sync 8 of store at live/x started\n")
-    assert result.stderr == "ignite-sync: the daemon refuses (503): Busy\n"
+    assert result.stderr == "ignite-sync: the daemon refused this (503): Busy\n"
 
 
 @pytest.mark.parametrize(("word", "code"), [("succeeded", 0), ("did not succeed", 1)])
 def test_watching_ends_with_the_outcome_of_the_run(word: str, code: int) -> None:
     with admin((201, {"run": 7}), (200, status(**CLOSED, succeeded=code == 0))):
-        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+        result = sync("--watch")
     assert result.exit_code == code
     assert result.stdout.splitlines()[-1] == f"full sync 7 {word}: 294 done, 1 failed"
     assert result.stderr == "live/x products: 295 of 295, closed\n"
@@ -94,7 +97,7 @@ def test_watching_ends_with_the_outcome_of_the_run(word: str, code: int) -> None
 
 def test_removals_held_back_are_told_with_what_to_do() -> None:
     with admin((201, {"run": 7}), (200, status(**CLOSED, succeeded=False, held_removals=60))):
-        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+        result = sync("--watch")
     held = "60 removals held (see: ignite-sync removals list)"
     assert result.stdout.splitlines()[-1] == f"full sync 7 did not succeed: 294 done, 1 failed, {held}"
 
@@ -103,19 +106,17 @@ def test_watching_shows_the_run_until_it_is_over() -> None:
     before = status(id=6, **CLOSED, succeeded=True)
     stream, pauses = io.StringIO(), []
     script = [(200, before), (200, status()), (200, status(**CLOSED, succeeded=True))]
-    with admin(*script) as server, Progress("p", stream) as progress:
+    with admin(*script) as server, Progress("p", stream) as shown:
         daemon = Daemon(ListenerSettings(port=server.port, admin_token=Secret("t0p")))
-        ended = syncing.follow(
-            daemon, "live/x", "products", run_id=7, progress=progress, pause=lambda: pauses.append("a second")
-        )
-    assert ended.succeeded
+        ended = follow(daemon, "live/x", "products", run_id=7, shown=shown, pause=lambda: pauses.append("a second"))
+    assert ended["succeeded"]
     assert stream.getvalue().splitlines() == ["p: 11 of 295, reading", "p: 295 of 295, closed"]
     assert len(pauses) == 2
 
 
 def test_watching_ends_when_another_run_took_over() -> None:
     with admin((201, {"run": 7}), (200, status(id=8))):
-        result = call("sync", "live/x", "products", "--watch", "--config", "s.toml")
+        result = sync("--watch")
     assert result.exit_code == 1
     assert result.stderr == "ignite-sync: full sync 7 was followed by 8; look at: ignite-sync status\n"
 
@@ -123,25 +124,21 @@ def test_watching_ends_when_another_run_took_over() -> None:
 @pytest.mark.parametrize(
     ("answer", "line"),
     [
-        ((400, {"title": "Bad request", "detail": "a full sync\nruns"}), "the daemon refuses (400): a full sync runs"),
-        ((503, {"title": "Busy"}), "the daemon refuses (503): Busy"),
-        ((500, []), "the daemon refuses (500): no reason given"),
-        ((401, {}), "the running daemon has another admin_token: start this command with the same settings"),
-        ((200, b"<html>"), "what answers at 127.0.0.1:{port} is not this version of Ignite Sync: check listener.port"),
-        ((200, {}), "what answers at 127.0.0.1:{port} is not this version of Ignite Sync: check listener.port"),
+        (
+            (400, {"title": "Bad request", "detail": "a full sync\nruns"}),
+            "the daemon refused this (400): a full sync runs",
+        ),
+        ((503, {"title": "Busy"}), "the daemon refused this (503): Busy"),
+        ((500, []), "the daemon refused this (500): no reason given"),
+        ((401, {}), "the running daemon has a different listener.admin_token; use its settings here"),
+        ((200, b"<html>"), "the program at 127.0.0.1:{port} is not this version of Ignite Sync; check listener.port"),
+        ((200, {}), "the program at 127.0.0.1:{port} is not this version of Ignite Sync; check listener.port"),
     ],
 )
 def test_a_refused_sync_is_one_line_and_exit_1(answer: tuple[int, Any], line: str) -> None:
     with admin(answer) as server:
-        result = call("sync", "live/x", "products", "--config", "s.toml")
+        result = sync()
     assert_one_line(result, 1, line.format(port=server.port))
-
-
-def test_sync_without_a_daemon_says_how_to_start_it() -> None:
-    port = unused_port()
-    write_config(port)
-    line = f"no daemon answers at 127.0.0.1:{port} (Connection refused); start it with: ignite-sync run"
-    assert_one_line(call("sync", "live/x", "products", "--config", "s.toml"), 1, line)
 
 
 def test_a_daemon_that_hangs_up_is_one_line() -> None:
@@ -154,7 +151,7 @@ def test_a_daemon_that_hangs_up_is_one_line() -> None:
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        result = call("sync", "live/x", "products", "--config", "s.toml")
+        result = sync()
         thread.join()
     assert result.exit_code == 1
     assert result.stderr.startswith(f"ignite-sync: no daemon answers at 127.0.0.1:{port} (")
@@ -162,11 +159,11 @@ def test_a_daemon_that_hangs_up_is_one_line() -> None:
 
 def test_sync_needs_the_admin_token() -> None:
     write_config(1234, "")
-    line = "listener.admin_token is not set; give the daemon and this command the same one"
-    assert_one_line(call("sync", "live/x", "products", "--config", "s.toml"), 2, line)
+    line = "listener.admin_token is not set; set it, the same for the daemon and this command"
+    assert_one_line(sync(), 2, line)
 
 
-def test_status_tells_how_each_connection_does() -> None:
+def test_status_describes_each_connection() -> None:
     with admin((200, status())) as server:
         result = call("status", "--config", "s.toml")
     assert server.asked == [("GET", "/admin/status", "Bearer t0p", None)]
@@ -197,26 +194,14 @@ def test_a_status_of_another_shape_is_one_line() -> None:
     with admin((200, {"connections": [{}]})):
         result = call("status", "--config", "s.toml")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("ignite-sync: the status has a form that this version does not know: ")
+    assert result.stderr.startswith("ignite-sync: the daemon's answer has a format unknown to this version: ")
     assert len(result.stderr.splitlines()) == 1
-
-
-def test_without_a_daemon_status_reads_the_database(parts: SimpleNamespace) -> None:  # noqa: F811  the fixture
-    port = unused_port()
-    write_config(port)
-    parts.offline.Offline = lambda _: SimpleNamespace(status=lambda: {"connections": []})
-    result = call("status", "--config", "s.toml")
-    assert (result.exit_code, result.stdout) == (0, "no connections\n")
-    assert result.stderr == (
-        f"ignite-sync: no daemon answers at 127.0.0.1:{port} (Connection refused); "
-        f"this is what {Path.cwd() / 'ignite-sync.db'} has\n"
-    )
 
 
 @pytest.mark.holds("C9")
 def test_a_full_sync_is_cancelled() -> None:
     with admin((200, {"run": 7})) as server:
-        result = call("sync", "live/x", "products", "--cancel", "--config", "s.toml")
+        result = sync("--cancel")
     assert (result.exit_code, result.stdout) == (0, "full sync 7 of products at live/x was cancelled\n")
     order = {"site": "live/x", "kind": "products"}
     assert server.asked == [("POST", "/admin/sync/cancel", "Bearer t0p", order)]
@@ -224,12 +209,12 @@ def test_a_full_sync_is_cancelled() -> None:
 
 def test_cancelling_what_does_not_run_says_so() -> None:
     with admin((409, {"title": "Conflict", "detail": "no full sync of products is on its way"})):
-        result = call("sync", "live/x", "products", "--cancel", "--config", "s.toml")
-    assert (result.exit_code, result.stdout) == (1, "no full sync of products at live/x is on its way\n")
+        result = sync("--cancel")
+    assert (result.exit_code, result.stdout) == (1, "no full sync of products at live/x is running\n")
 
 
 @pytest.mark.parametrize("other", ["--refresh", "--allow-removals", "--watch"])
 def test_cancelling_goes_with_nothing_else(other: str) -> None:
-    result = call("sync", "live/x", "products", "--cancel", other, "--config", "s.toml")
+    result = sync("--cancel", other)
     assert result.exit_code == 2
     assert "--cancel cannot be combined with" in result.stderr

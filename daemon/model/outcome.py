@@ -8,7 +8,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from daemon.model import ExternalId, Issue, Key
+from daemon.entities import Issue
+from daemon.model import ExternalId, Key
 
 Result = Literal["unchanged", "written", "removed", "held", "rejected", "retried", "parked", "broken"]
 

@@ -1,7 +1,7 @@
-"""Text in bytes that may begin with a byte order mark (Unicode Standard, section 23.8).
+"""Decoding of text that may begin with a byte order mark (Unicode Standard, section 23.8).
 
-Editors and shells of Windows write one, in UTF-8 or in UTF-16; some web servers send one before their JSON. Without a
-mark the text is UTF-8. Ground, like `model`: settings, secret files, answers and request bodies are read by it.
+Windows editors and shells write one, in UTF-8 or in UTF-16; some web servers send one before their JSON. Without a mark
+the text is UTF-8. It decodes settings, files of secrets, answers and request bodies.
 """
 
 import codecs
@@ -26,7 +26,7 @@ def text_of(content: bytes) -> str:
 
 
 def without_mark(content: bytes) -> bytes:
-    """Return `content` in UTF-8 without a mark; as it is where it has none, or is not what its mark says."""
+    """Return `content` in UTF-8 without its mark; unchanged without a mark, or if the mark is wrong."""
     if content[:1] not in _FIRST:
         return content
     if content.startswith(codecs.BOM_UTF8):

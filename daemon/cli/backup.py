@@ -1,0 +1,42 @@
+"""`ignite-sync backup`: a copy of the database, made by the running daemon or else from the file."""
+
+from pathlib import Path
+
+import click
+
+from daemon.cli.client import Daemon, UnreachableError
+from daemon.cli.group import Stop, config_option, load_settings
+from daemon.config import Settings
+from daemon.errors import StorageTrouble
+from daemon.storage.backup import back_up, receive
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@config_option
+def backup(path: Path | None, file: Path) -> None:
+    """Write a backup of the database to FILE.
+
+    FILE must not exist; only its owner can read it. The running daemon makes the backup. If none answers, the
+    database file is copied. To use a backup, see `ignite-sync restore --help`.
+    """
+    settings = load_settings(path)
+    try:
+        size, source = _backed_up(settings, file)
+    except StorageTrouble as error:
+        raise Stop(str(error)) from None
+    click.echo(f"{file}: a backup of {settings.database.path}, {size / 1024:,.0f} KiB, {source}")
+
+
+def _backed_up(settings: Settings, file: Path) -> tuple[int, str]:
+    """Make a backup; return its size in bytes and its source. Raises ConfigError, StorageTrouble and RefusedError."""
+    if settings.listener.admin_token is None:
+        reason = "listener.admin_token is not set, so no running daemon was asked"
+    else:
+        daemon = Daemon(settings.listener)
+        try:
+            return receive(daemon.backup(), file), f"made by the daemon at {daemon.address}"
+        except UnreachableError as error:
+            reason = error.reason
+    click.echo(f"ignite-sync: {reason}; the database file is copied", err=True)
+    return back_up(settings.database.path, file), "copied from the file"

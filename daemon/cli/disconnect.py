@@ -1,0 +1,20 @@
+"""`ignite-sync disconnect`: the end of a connection; the running daemon cleans up."""
+
+from pathlib import Path
+
+import click
+
+from daemon.cli.client import Daemon
+from daemon.cli.group import config_option, load_settings, site_argument
+
+
+@click.command()
+@site_argument
+@click.confirmation_option(
+    prompt="Everything known about this site is deleted here. Continue?", help="Skip the question."
+)
+@config_option
+def disconnect(path: Path | None, site: str) -> None:
+    """Disconnect SITE: remove its webhooks and sync-log, and delete everything known about it here."""
+    answer = Daemon(load_settings(path).listener).disconnect(site)
+    click.echo(f"{site} is {answer['state']}")

@@ -1,0 +1,94 @@
+"""`ignite-sync status`: the state of every connection."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.client import ask, show
+from daemon.cli.group import config_option, json_option, moment
+
+_LONG_WAIT = 10.0
+"""Seconds. Shorter waits for an API are its usual pace and not shown."""
+
+
+@click.command()
+@json_option
+@config_option
+def status(path: Path | None, *, as_json: bool) -> None:
+    """Show the state of every connection and of each of its kinds.
+
+    The running daemon answers; if there is none, the database does.
+    """
+    answer = ask(path, lambda source: source.status())
+    show(answer, describe(answer), as_json=as_json)
+
+
+def describe(status: Any) -> Iterator[str]:
+    """Describe a status in lines for people."""
+    if not status["connections"]:
+        yield "no connections"
+    for connection in status["connections"]:
+        blocked = f", blocked: {connection['blocked']}" if connection["blocked"] else ""
+        yield f"{connection['site']}: {connection['state']}{blocked}"
+        if connection["webhooks"]:
+            yield from _webhooks(connection["webhooks"])
+        for throttle in connection["throttles"]:
+            yield from _waits(throttle)
+        for kind, now in connection["kinds"].items():
+            paused = f", blocked: {now['blocked']}" if now["blocked"] else ""
+            counts = f"{now['ledger']} in SparkLayer, {now['issues']} with issues"
+            yield f"  {kind}: {counts}, {_waiting(now['outbox'])}{paused}"
+            if now["held_removals"]:
+                see = f"ignite-sync removals list {connection['site']} {kind}"
+                yield f"    {now['held_removals']} removals are held until a person allows them: {see}"
+            if now["gap"]:
+                yield f"    webhooks may have been missed; everything is read after {moment(now['gap']['due_at'])}"
+            if now["full_sync"]:
+                yield f"    {describe_run(now['full_sync'])}"
+                yield from _held_up(now["full_sync"])
+
+
+def _webhooks(webhooks: Any) -> Iterator[str]:
+    """Describe the registration of webhooks: one line for all, and one for each that is missing."""
+    checked = f"checked {moment(webhooks['looked_at'])}" if webhooks["looked_at"] else "never checked"
+    missing = f", {len(webhooks['missing'])} missing" if webhooks["missing"] else ""
+    yield f"  webhooks: {webhooks['registered']} registered{missing}, {checked}"
+    if webhooks["trouble"]:
+        yield f"    the registration cannot be read: {webhooks['trouble']}"
+    for webhook in webhooks["missing"]:
+        yield f"    missing: {webhook['scope']}{': ' if webhook['why'] else ''}{webhook['why']}"
+
+
+def _waits(throttle: Any) -> Iterator[str]:
+    """Describe how long an API, or some of its requests, must wait after answers 429."""
+    api, pause, held = throttle["api"], throttle.get("pause", 0.0), throttle["held_seconds"]
+    if pause >= _LONG_WAIT:
+        yield f"  {api} answered 429: it gets no requests for another {pause:.0f} s, as it asked"
+    if held >= _LONG_WAIT:
+        many = "1 request that was" if throttle["held_back"] == 1 else f"{throttle['held_back']} requests that were"
+        yield f"  {many} answered 429 by {api} must wait, the last for another {held:.0f} s"
+
+
+def _held_up(run: Any) -> Iterator[str]:
+    """Describe the entities that a run waits for."""
+    for entity in run["held_up_by"]:
+        yield f"      waits for {entity['id']}, tried {entity['attempts']} times: {entity['error']}"
+    if more := run["held_up"] - len(run["held_up_by"]):
+        yield f"      and {more} more"
+
+
+def _waiting(outbox: Any) -> str:
+    oldest = "" if outbox["oldest_seconds"] is None else f" (oldest {outbox['oldest_seconds']:.0f} s)"
+    return f"waiting: {outbox['live']} live, {outbox['backfill']} backfill, {outbox['parked']} parked{oldest}"
+
+
+def describe_run(run: Any) -> str:
+    """Describe a run in one line."""
+    counts = f"{run['done']} done, {run['failed']} failed"
+    if run["finished_at"] is None:
+        total = "" if run["total_hint"] is None else f" of about {run['total_hint']}"
+        return f"full sync {run['id']} is {run['state']}: {counts}{total}"
+    held = f", {run['held_removals']} removals held (see: ignite-sync removals list)" if run["held_removals"] else ""
+    return f"full sync {run['id']} {'succeeded' if run['succeeded'] else 'did not succeed'}: {counts}{held}"

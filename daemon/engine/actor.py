@@ -101,7 +101,7 @@ class Actor:
 
     async def _claim(self, lane: Lane, now: float, moved_on: trio.Event) -> list[Claim]:
         context, kind = self._context, self._pipeline.kind
-        async with self._kind_state.claiming:
+        async with self._kind_state.page_cache.claiming:
             busy = frozenset(self._in_flight)  # a copy: what is settled while the database is read is not free yet
             claims = await context.storage.read(
                 outbox.claim, context.connection.id, kind, lane, now, context.platform.batch(kind), busy

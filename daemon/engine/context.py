@@ -29,14 +29,11 @@ from daemon.storage import ledger
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
-from daemon.storage.touches import Touches
 from daemon.storage.vault import Fingerprint, Vault
+from daemon.transport.backoff import backoff
 
 SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
 """The kinds that have an actor, in the order that references need: a run of one waits for those before it."""
-
-LONGEST_BACKOFF = 900.0
-"""Seconds. Also the longest Retry-After that is honoured."""
 
 MOST_REASONS = 1000
 
@@ -60,27 +57,20 @@ class Options:
 
 @define(kw_only=True, eq=False)
 class KindState:
-    """What the parts that work on one kind of one connection share.
-
-    `reading` is held while a page of an enumeration is on its way and taken in: one at a time, as `freshness` needs.
-    `claiming` is held while rows are claimed, and while a page's rows and contents come in: so no row is claimed
-    before its content is there.
-    """
+    """The state that the tasks of one kind of one connection share."""
 
     work: Mapping[Lane, Signal] = field(factory=lambda: {lane: Signal() for lane in Lane})
-    settled: Signal = field(factory=Signal)
+    progress: Signal = field(factory=Signal)
+    """Rows were settled, a run went on or ended, or the kind was blocked or works again."""
     report: Signal = field(factory=Signal)
     runs: Signal = field(factory=Signal)
     sweep: Signal = field(factory=Signal)
     gap: Signal = field(factory=Signal)
     gapped: bool = False
     """Whether a gap in the webhooks is known that the database does not know yet."""
-    touches: Touches = field(factory=Touches)
     page_cache: PageCache = field(factory=PageCache)
     pause: Pause
     """Lasts while a right is missing that only this kind needs; the connection has its own pause for the rest."""
-    reading: trio.Lock = field(factory=trio.Lock)
-    claiming: trio.Lock = field(factory=trio.Lock)
     reasons: dict[ExternalId, str] = field(factory=dict)
     """Why entities failed when they were tried last, in words that may be logged; the latest only."""
 
@@ -100,6 +90,12 @@ class KindState:
         """Wake who carries out and who tells of full syncs: one was started, or is to run again."""
         self.runs.set()
         self.report.set()
+        self.progress.set()
+
+    def pause_changed(self) -> None:
+        """Wake the actors, and the tasks that must not wait for a kind that is blocked."""
+        self.wake()
+        self.progress.set()
 
 
 @define(kw_only=True, eq=False)
@@ -133,13 +129,13 @@ class ConnectionContext:
             if kind in self.platform_type.kinds
         }
         self.deliveries = Deliveries(self._gapped)
-        self.pause.ended = self._wake
+        self.pause.changed = self._pause_changed
         for kind_state in self.kind_states.values():
-            kind_state.pause.ended = kind_state.wake
+            kind_state.pause.changed = kind_state.pause_changed
 
-    def _wake(self) -> None:
+    def _pause_changed(self) -> None:
         for kind_state in self.kind_states.values():
-            kind_state.wake()
+            kind_state.pause_changed()
 
     def _gapped(self, kinds: Collection[Kind]) -> None:
         """Have gaps of kinds (none: of all) noted as soon as the database can be written."""
@@ -236,6 +232,5 @@ class ConnectionContext:
             log.warning("removals are held", site=site, kind=kind.value, held=number, see=how)
 
     def backoff(self, attempts: int, after: float | None = None) -> float:
-        """Return how many seconds to wait before attempt `attempts` + 1: exponential with full jitter."""
-        ceiling = min(LONGEST_BACKOFF, 2.0 ** min(attempts, 10))
-        return min(max(self.chance.uniform(0, ceiling), after or 0.0, 0.5), LONGEST_BACKOFF)
+        """Return the seconds to wait before attempt `attempts` + 1, with full jitter."""
+        return backoff(attempts, self.chance.random(), after)

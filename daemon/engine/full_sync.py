@@ -38,9 +38,6 @@ SECOND_LOOK = 2.0
 CURSOR_REFUSALS = 2
 """Refusals of one cursor after which the enumeration starts again from the first page."""
 
-TURN_CHECK = 0.25
-"""Seconds between two looks at whether the kinds before have had their turn; their signals have one waiter each."""
-
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -105,9 +102,7 @@ class FullSyncs:
     async def _look_for_leftovers(self, run: Run) -> None:
         """Wait for another run, looking meanwhile for what a lost ledger has left in SparkLayer, if that is owed."""
         later = await self._leftovers.look(run)
-        newest = await self._context.storage.read(full_syncs.newest, self._context.connection.id, self._kind)
-        if newest is None or newest.id == run.id:
-            await self._kind_state.runs.wait_until(inf if later is None else trio.current_time() + later)
+        await self._kind_state.runs.wait_until(inf if later is None else trio.current_time() + later)
 
     async def _carry_out(self, run: Run) -> None:
         if run.state == "enumerating":
@@ -120,8 +115,8 @@ class FullSyncs:
     async def _wait_for_turn(self) -> None:
         """Let the runs of the kinds that this one refers to go first; one that cannot be worked on holds up nothing."""
         for kind in takewhile(lambda kind: kind is not self._kind, self._context.kind_states):
-            while self._context.blocked(kind) is None and await self._goes_first(kind):  # noqa: ASYNC110  see TURN_CHECK
-                await trio.sleep(TURN_CHECK)
+            while self._context.blocked(kind) is None and await self._goes_first(kind):
+                await self._context.kind_states[kind].progress.wait()
 
     async def _goes_first(self, kind: Kind) -> bool:
         """Whether a run of `kind` is to be waited for: but not for what it must try again."""
@@ -141,7 +136,7 @@ class FullSyncs:
         if self._kind is Kind.PRODUCTS:
             await self.patiently(partial(context.refresh_facts, taken_up))
         while True:
-            await self._wait_for_room()
+            await self.wait_for_room()
             page, taken = await self.read_page(partial(self._read_page, run), cursor)
             if not taken:
                 return
@@ -151,11 +146,11 @@ class FullSyncs:
         held = await context.storage.write(full_syncs.finish_enumeration, (run.id, context.now()))
         context.removals_held(self._kind, held)
         self._kind_state.wake()
+        self._kind_state.progress.set()
 
     async def _read_page(self, run: Run, cursor: str | None) -> tuple[Page, bool]:
         """Read one page and take it in; False when the run was replaced meanwhile."""
-        async with self._kind_state.reading:
-            self._kind_state.touches.open()
+        async with self._kind_state.page_cache.one_page():
             page = await self._context.platform.page(self._kind, cursor)
             return page, await self._take(run, page)
 
@@ -185,27 +180,20 @@ class FullSyncs:
         ids = [entity.external_id for entity in page.entities]
         if self._kind is Kind.STORE:
             self._context.take_facts(page.entities[0].content)
-        call = PageRead(
-            run=run.id, ids=ids, cursor=page.cursor, now=self._context.now(), touches=self._kind_state.touches
-        )
-        async with self._kind_state.claiming:
-            usable = await self._context.storage.write(full_syncs.take_page, call)
-            self._kind_state.touches.close()
-            if usable is None:
-                return False
-            self._kind_state.page_cache.put(
-                run.id, [entity for entity in page.entities if entity.external_id in usable]
-            )
+        call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._context.now())
+        write = partial(self._context.storage.write, full_syncs.take_page, call)
+        taken = await self._kind_state.page_cache.fill(run.id, page.entities, write)
         self._kind_state.wake()
-        return True
+        return taken
 
-    async def _wait_for_room(self) -> None:
+    async def wait_for_room(self) -> None:
+        """Wait until the outbox is not deep, so that reading does not run ahead of writing."""
         context = self._context
-        while True:
-            waiting = await context.storage.read(outbox.backlog, context.connection.id, self._kind)
-            if waiting <= context.options.backfill_depth:
-                return
-            await self._kind_state.settled.wait()
+        while (
+            await context.storage.read(outbox.backlog, context.connection.id, self._kind)
+            > context.options.backfill_depth
+        ):
+            await self._kind_state.progress.wait()
 
     async def _drain(self, run: Run) -> None:
         """Wait until the last item is settled; one that was tried, and still retries, only for `stragglers` seconds.
@@ -228,11 +216,12 @@ class FullSyncs:
             if now >= named_at + NAME_EVERY:
                 named_at = now
                 await self._name_what_holds_up(run)
-            await self._kind_state.settled.wait_until(now + CHECK_EVERY)
+            await self._kind_state.progress.wait_until(now + CHECK_EVERY)
         if self._kind not in LOGGED_KINDS and run.mode != "daily":
             ended = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
             context.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
         self._kind_state.report.set()
+        self._kind_state.progress.set()
 
     async def _judge_and_close(self, run: Run) -> bool:
         """Decide on the removals of a run once everything was tried, and close it once nothing waits."""

@@ -91,6 +91,7 @@ class Leftovers:
         if number and await context.storage.write(start, again) is None:
             return LOOK_SOON  # a run that began before they were noted does not decide on them
         if number:
+            context.kind_states[self._kind].run_started()
             log.info("SKUs that the store does not have are left in SparkLayer", skus=number, **self._told)
         return None
 

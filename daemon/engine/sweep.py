@@ -21,14 +21,11 @@ from daemon.platforms.base import Page
 from daemon.storage import full_syncs
 from daemon.storage.age import age
 from daemon.storage.gaps import open_gap
-from daemon.storage.outbox import backlog
 from daemon.storage.sweeps import Swept, SweptUntil, store_swept, swept_since, take_swept
 
 DAY = 86400.0
 OVERLAP = 60.0
 """Seconds that a sweep looks back beyond the last one: clocks differ."""
-
-ROOM_CHECK = 1.0
 
 FIRST_PAGE = 1800.0
 """Seconds for which sweeps wait for the first page of a full sync, which the platform may refuse for ever."""
@@ -94,7 +91,7 @@ class Sweep:
     async def _walk(self, since: float) -> None:
         cursor: str | None = None
         while True:
-            await self._wait_for_room()
+            await self._runs.wait_for_room()
             page = await self._runs.read_page(partial(self._read_page, since), cursor)
             if page.cursor is None:
                 return
@@ -102,30 +99,15 @@ class Sweep:
 
     async def _read_page(self, since: float, cursor: str | None) -> Page:
         """Read one page of what has changed and take it in."""
-        async with self._kind_state.reading:
-            self._kind_state.touches.open()
+        async with self._kind_state.page_cache.one_page():
             page = await self._context.platform.changed_since(self._kind, since, cursor)
-            await self._take(page)
-            return page
-
-    async def _wait_for_room(self) -> None:
-        """Read on only while the outbox is not deep. A sweep can wait: it just looks again."""
-        context = self._context
-        deep = partial(context.storage.read, backlog, context.connection.id, self._kind)
-        while await deep() > context.options.backfill_depth:  # noqa: ASYNC110  the signal for it has one waiter
-            await trio.sleep(ROOM_CHECK)
-
-    async def _take(self, page: Page) -> None:
-        ids = [entity.external_id for entity in page.entities]
-        call = Swept(
-            connection_id=self._context.connection.id,
-            kind=self._kind,
-            ids=ids,
-            now=self._context.now(),
-            touches=self._kind_state.touches,
-        )
-        async with self._kind_state.claiming:
-            usable = await self._context.storage.write(take_swept, call)
-            self._kind_state.touches.close()
-            self._kind_state.page_cache.put(None, [entity for entity in page.entities if entity.external_id in usable])
+            call = Swept(
+                connection_id=self._context.connection.id,
+                kind=self._kind,
+                ids=[entity.external_id for entity in page.entities],
+                now=self._context.now(),
+            )
+            write = partial(self._context.storage.write, take_swept, call)
+            await self._kind_state.page_cache.fill(None, page.entities, write)
         self._kind_state.wake()
+        return page

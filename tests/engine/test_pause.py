@@ -42,14 +42,14 @@ async def test_an_open_gate_lets_pass(autojump_clock: MockClock) -> None:
 
 async def test_pauses_grow_to_five_minutes(autojump_clock: MockClock) -> None:
     pause, probe = Pause(Site("test", "a")), Probe(*[blocked()] * 11)
-    woken: list[float] = []
-    pause.ended = lambda: woken.append(trio.current_time())
+    turned: list[float] = []
+    pause.changed = lambda: turned.append(trio.current_time())
     pause.start(blocked())
     await _healed(pause, probe, Probe())
     pauses = [after - before for before, after in zip([0.0, *probe.asked], probe.asked, strict=False)]
     assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300])
     assert pause.blocked_seconds == pytest.approx(sum(pauses))
-    assert woken == [trio.current_time()], "who sleeps elsewhere is woken"
+    assert turned == [0.0, trio.current_time()], "tasks that sleep elsewhere are woken"
     pause.start(blocked())
     assert pause.cause is not None
     await trio.sleep(5)

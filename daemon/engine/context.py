@@ -60,18 +60,13 @@ class Options:
 class KindState:
     """The state that the tasks of one kind of one connection share."""
 
-    work: Mapping[Lane, Signal] = field(factory=lambda: {lane: Signal() for lane in Lane})
-    """A lane may have rows that are due."""
+    work: Mapping[Lane, Signal] = field(factory=lambda: {lane: Signal() for lane in Lane})  # rows may be due
+    # Rows were settled, a run started, went on or ended, or the kind was blocked or works again.
     progress: Signal = field(factory=Signal)
-    """Rows were settled, a run started, went on or ended, or the kind was blocked or works again."""
-    report: Signal = field(factory=Signal)
-    """The sync-log may be owed a report."""
-    runs: Signal = field(factory=Signal)
-    """A run was started, or its end was accepted by SparkLayer."""
-    sweep: Signal = field(factory=Signal)
-    """A sweep is wanted now."""
-    gap: Signal = field(factory=Signal)
-    """A gap was noted in the database, or in `gapped`."""
+    report: Signal = field(factory=Signal)  # the sync-log may be owed a report
+    runs: Signal = field(factory=Signal)  # a run was started, or its end was accepted by SparkLayer
+    sweep: Signal = field(factory=Signal)  # a sweep is wanted now
+    gap: Signal = field(factory=Signal)  # a gap was noted in the database, or in `gapped`
     gapped: bool = False
     """True while a gap is known that is not in the database yet."""
     page_cache: PageCache = field(factory=PageCache)

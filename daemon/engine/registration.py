@@ -1,7 +1,8 @@
-"""Takes care of a connection's webhooks: at every start and then hourly they are registered, mended, and shown.
+"""Registers a connection's webhooks, and mends them, at every start and then hourly.
 
-What was made, mended or switched on is a gap: until now webhooks may have been missing, and for a while they still may.
-It is noted before the first change and again after the last, so a daemon that dies in between closes it too.
+A webhook that was made, mended or switched on is a gap: its deliveries may have been missing until now, and may be
+missing for a while longer. The gap is noted before the first change and after the last one. So it is closed even if the
+daemon dies in between, when the next look finds everything right.
 """
 
 from collections.abc import Collection
@@ -25,7 +26,7 @@ log = structlog.get_logger()
 
 
 class Webhooks:
-    """The webhooks of one connection. `destination` is where they shall arrive; None: nowhere."""
+    """The webhooks of one connection. `destination` is the URL that they are sent to; None: there are none."""
 
     def __init__(self, context: ConnectionContext, destination: str | None) -> None:
         self._context = context
@@ -34,7 +35,7 @@ class Webhooks:
         self._announced: GapNote | None = None
 
     async def run(self) -> None:
-        """Take care until cancelled."""
+        """Register and mend until cancelled."""
         context = self._context
         if self._destination is None:
             await context.storage.write(registrations.forget, context.connection.id)
@@ -52,7 +53,7 @@ class Webhooks:
                 await trio.sleep(CHECK_EVERY)
 
     async def _look(self, destination: str) -> Failure | None:
-        """Register and mend what is missing; return the failure that keeps some of it so."""
+        """Register and mend missing webhooks; return the failure that left some missing."""
         context, self._announced = self._context, None
         site = str(context.connection.site)
         try:
@@ -66,7 +67,7 @@ class Webhooks:
         await self._withdraw(but=found.kinds)
         await self._store(found)
         for kind_state in context.kind_states.values() if found.mended else ():
-            kind_state.sweep.set()
+            kind_state.sweep.set()  # dated changes need not wait until the gap is due
         if found.missing or found.failure:
             reason = found.failure.reason if found.failure else "refused"
             log.warning("webhooks are missing", site=site, reason=reason, scopes=sorted(found.missing))
@@ -75,7 +76,7 @@ class Webhooks:
         return found.failure
 
     async def _announce(self, found: Registration) -> None:
-        """Note the gap that the changes to come will be known by, in case the daemon does not live to see their end."""
+        """Note the gap before the first change, in case the daemon dies before the last one."""
         context = self._context
         self._announced = GapNote(
             connection_id=context.connection.id,
@@ -89,7 +90,10 @@ class Webhooks:
             context.kind_states[kind].gap.set()  # should noting it at the end fail, the announced gap is closed
 
     async def _withdraw(self, but: Collection[Kind] = ()) -> None:
-        """Forget what was announced and not done."""
+        """Forget the announced gaps, except of the kinds `but`: nothing of theirs was changed.
+
+        Otherwise a scope that is refused each hour would have everything read each hour.
+        """
         if self._announced is not None:
             left = [kind for kind in self._announced.kinds if kind not in but]
             await self._context.storage.write(gaps.withdraw, evolve(self._announced, kinds=left))
@@ -107,7 +111,7 @@ class Webhooks:
         await context.storage.write(registrations.store, now)
 
     async def _store_trouble(self, error: Failure) -> None:
-        """Keep what was found last, beside why it cannot be looked at now."""
+        """Store why the webhooks cannot be looked at now, beside the findings of the last look."""
         context = self._context
         before = await context.storage.read(registrations.found, context.connection.id)
         told = context.vault.decrypt(before.encrypted) if before else None

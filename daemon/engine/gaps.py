@@ -26,15 +26,24 @@ log = structlog.get_logger()
 
 
 async def note_gaps(
-    context: ConnectionContext, kinds: Collection[Kind], due_in: float = 0.0, *, at_once: bool = False
-) -> None:
-    """Note that kinds of a connection have a gap which may be closed in `due_in` seconds. Raises StorageTrouble."""
+    context: ConnectionContext,
+    kinds: Collection[Kind],
+    due_in: float = 0.0,
+    *,
+    at_once: bool = False,
+    maybe: bool = False,
+) -> GapNote:
+    """Note that kinds of a connection have a gap which may be closed in `due_in` seconds. Raises StorageTrouble.
+
+    A gap that turns out to be none can be withdrawn by the note, if it was a `maybe`.
+    """
     due_at, synced = context.now() + due_in, [kind for kind in context.kind_states if kind in kinds]
-    call = GapNote(connection_id=context.connection.id, kinds=synced, due_at=due_at, at_once=at_once)
+    note = GapNote(connection_id=context.connection.id, kinds=synced, due_at=due_at, at_once=at_once, maybe=maybe)
     if synced:
-        await context.storage.write(gaps.note, call)
+        await context.storage.write(gaps.note, note)
     for kind in synced:
-        context.kind_states[kind].gap.set()
+        context.kind_states[kind].gap.set()  # also for a `maybe`: noting it as certain may fail later
+    return note
 
 
 class GapReader:

@@ -6,6 +6,7 @@ daemon dies in between, when the next look finds everything right.
 """
 
 from collections.abc import Collection
+from typing import Any
 
 import structlog
 import trio
@@ -31,12 +32,11 @@ class Webhooks:
     def __init__(self, context: ConnectionContext, destination: str | None) -> None:
         self._context = context
         self._destination = destination
-        self._attempts = 0
         self._announced: GapNote | None = None
 
     async def run(self) -> None:
         """Register and mend until cancelled."""
-        context = self._context
+        context, attempts = self._context, 0
         if self._destination is None:
             await context.storage.write(registrations.forget, context.connection.id)
             return
@@ -46,10 +46,10 @@ class Webhooks:
             if isinstance(failure, Blocked) and failure.reason not in MISSING_RIGHT:
                 context.pause.start(failure)
             elif isinstance(failure, Retry):
-                await trio.sleep(context.backoff(self._attempts, failure.after))
-                self._attempts += 1
-            else:
-                self._attempts = 0
+                await trio.sleep(context.backoff(attempts, failure.after))
+                attempts += 1
+            else:  # a refusal, or a missing right: more tries do not help
+                attempts = 0
                 await trio.sleep(CHECK_EVERY)
 
     async def _look(self, destination: str) -> Failure | None:
@@ -63,6 +63,7 @@ class Webhooks:
             await self._withdraw()
             await self._store_trouble(error)
             return error
+        # Once more, since only now the time begins in which the platform may still deliver nothing.
         await note_gaps(context, found.kinds, context.platform_type.webhooks.active_after, at_once=found.fresh)
         await self._withdraw(but=found.kinds)
         await self._store(found)
@@ -77,17 +78,8 @@ class Webhooks:
 
     async def _announce(self, found: Registration) -> None:
         """Note the gap before the first change, in case the daemon dies before the last one."""
-        context = self._context
-        self._announced = GapNote(
-            connection_id=context.connection.id,
-            kinds=[kind for kind in context.kind_states if kind in found.kinds],
-            due_at=context.now() + context.platform_type.webhooks.active_after,
-            at_once=found.fresh,
-            maybe=True,
-        )
-        await context.storage.write(gaps.note, self._announced)
-        for kind in self._announced.kinds:
-            context.kind_states[kind].gap.set()  # should noting it at the end fail, the announced gap is closed
+        active_after = self._context.platform_type.webhooks.active_after
+        self._announced = await note_gaps(self._context, found.kinds, active_after, at_once=found.fresh, maybe=True)
 
     async def _withdraw(self, but: Collection[Kind] = ()) -> None:
         """Forget the announced gaps, except of the kinds `but`: nothing of theirs was changed.
@@ -100,27 +92,26 @@ class Webhooks:
 
     async def _store(self, found: Registration) -> None:
         context = self._context
-        encrypted = context.vault.encrypt({"missing": dict(found.missing), "trouble": None})
         now = Found(
             connection_id=context.connection.id,
             registered=found.registered,
             missing=len(found.missing),
             looked_at=context.now(),
-            encrypted=encrypted,
+            encrypted=context.vault.encrypt({"missing": dict(found.missing), "trouble": None}),
         )
         await context.storage.write(registrations.store, now)
 
     async def _store_trouble(self, error: Failure) -> None:
         """Store why the webhooks cannot be looked at now, beside the findings of the last look."""
         context = self._context
-        before = await context.storage.read(registrations.found, context.connection.id)
-        told = context.vault.decrypt(before.encrypted) if before else None
-        missing = told.get("missing", {}) if isinstance(told, dict) else {}
-        now = Found(
+        never = Found(
             connection_id=context.connection.id,
-            registered=before.registered if before else 0,
-            missing=before.missing if before else 0,
-            looked_at=before.looked_at if before else None,
-            encrypted=context.vault.encrypt({"missing": missing, "trouble": str(error)}),
+            registered=0,
+            missing=0,
+            looked_at=None,
+            encrypted=context.vault.encrypt({"missing": {}}),
         )
-        await context.storage.write(registrations.store, now)
+        before = await context.storage.read(registrations.found, context.connection.id) or never
+        findings: Any = context.vault.decrypt(before.encrypted)
+        encrypted = context.vault.encrypt({**findings, "trouble": str(error)})
+        await context.storage.write(registrations.store, evolve(before, encrypted=encrypted))

@@ -128,9 +128,10 @@ class ConnectionContext:
         self.kind_states = {
             kind: KindState(pause=Pause(self.connection.site, kind))
             for kind in SYNCED_KINDS
-            if kind in self.platform_type.kinds
+            if kind in self.platform_type.kinds  # not every platform shows all kinds
         }
         self.deliveries = Deliveries(self._gapped)
+        # Actors sleep on the outbox's signals, not on a pause, so the pauses wake them.
         self.pause.changed = self._pause_changed
         for kind_state in self.kind_states.values():
             kind_state.pause.changed = kind_state.pause_changed
@@ -186,7 +187,7 @@ class ConnectionContext:
 
     async def refresh_facts(self, since: float) -> None:
         """Read the store's facts again, if they are older than `since` (seconds of trio's clock)."""
-        if self._facts_at < since:
+        if self._facts_at < since:  # runs of several kinds that start together share one read
             self.take_facts(await self.platform.facts())
 
     def take_facts(self, facts: StoreFacts) -> None:

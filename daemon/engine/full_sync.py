@@ -61,6 +61,7 @@ class FullSyncs:
             log.info("full sync cancelled", site=str(context.connection.site), kind=self._kind.value, run=run)
             if self._kind not in LOGGED_KINDS:
                 context.full_sync_ended(self._kind, succeeded=False)
+            # It may be waiting for the platform, or for room in the outbox.
             self._working.cancel()
             self._kind_state.run_started()
             self._kind_state.wake()
@@ -93,13 +94,12 @@ class FullSyncs:
             run = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
             if run is not None and run.state == "ended" and run.again:
                 await self.start(run.mode, internal=True)
-            elif run is None or run.state == "ending":
+            elif run is None or run.state == "ending":  # the sync-log's writer ends it, and sets the signal
                 await self._kind_state.runs.wait()
             elif run.state == "ended":
                 later = await self._leftovers.look(run)
                 await self._kind_state.runs.wait_until(inf if later is None else trio.current_time() + later)
             else:
-                # A scope of its own: a cancelled run may be waiting for the platform, or for room in the outbox.
                 with trio.CancelScope() as self._working:
                     await (self._enumerate(run) if run.state == "enumerating" else self._drain(run))
 
@@ -114,9 +114,10 @@ class FullSyncs:
         context = self._context
         run = await context.storage.read(full_syncs.newest, context.connection.id, kind)
         if run is None:
-            return context.options.full_sync_on_start
+            return context.options.full_sync_on_start  # it starts in a moment
         if run.mode == "daily" or run.state not in {"enumerating", "draining"}:
             return False
+        # Rows that retry may do so for two days, and most references are there already.
         return run.state == "enumerating" or await context.storage.read(outbox.backlog, context.connection.id, kind) > 0
 
     async def _enumerate(self, run: Run) -> None:
@@ -196,6 +197,7 @@ class FullSyncs:
         named_at = last - NAME_EVERY + CHECK_EVERY
         while not await self._judge_and_close(run):
             now, blocked_now = trio.current_time(), context.blocked_seconds(self._kind)
+            # Overlapping pauses count twice, so the difference may be negative.
             waited += max(0.0, now - last - (blocked_now - blocked))
             last, blocked = now, blocked_now
             if waited >= noted + NOTE_EVERY:
@@ -207,6 +209,7 @@ class FullSyncs:
                 named_at = now
                 await self._name_retrying(run)
             await self._kind_state.progress.wait_until(now + CHECK_EVERY)
+        # The sync-log's writer logs the end of other runs, once SparkLayer has accepted it.
         if self._kind not in LOGGED_KINDS and run.mode != "daily":
             ended = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
             context.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
@@ -217,12 +220,12 @@ class FullSyncs:
         """Decide on the removals of a run once everything was tried, and close it if nothing waits."""
         context = self._context
         context.removals_held(self._kind, await context.storage.write(removals.judge, (run.id, context.now())))
-        self._kind_state.wake()
+        self._kind_state.wake()  # allowed removals are rows now
         return await context.storage.write(full_syncs.close_if_drained, (run.id, context.now()))
 
     async def _give_up(self, run: Run) -> int:
         """Let the rows that still retry leave the run, and name them; return how many left."""
-        await self._name_retrying(run)
+        await self._name_retrying(run)  # afterwards they no longer belong to the run
         left = await self._context.storage.write(full_syncs.give_up, run.id)
         if left:
             log.warning("full sync closes with unfinished entities", site=str(self._context.connection.site), left=left)

@@ -79,9 +79,10 @@ class GapReader:
         gap = await context.storage.read(gaps.open_gap, context.connection.id, self._kind)
         if gap is None:
             return None
-        if gap.due_at > now + HOUR:  # the clock was ahead when it was noted
+        if gap.due_at > now + HOUR:  # no gap is noted that far ahead, so the clock was wrong
             await note_gaps(context, [self._kind])
             gap = Gap(now, gap.at_once)
+        # A store whose deliveries fail all day is read once an hour, not for each failure.
         last = await context.storage.read(gaps.last_reading, context.connection.id, self._kind, now)
         if last is None or (gap.at_once and last < gap.due_at):
             return gap.due_at - now
@@ -90,7 +91,7 @@ class GapReader:
     async def _read(self) -> bool:
         """Read everything once. Return False if that is no longer possible once there is a free slot."""
         context = self._context
-        await context.passed(self._kind)
+        await context.passed(self._kind)  # before the slot is taken: a pause may last for days
         async with self._slots:
             if await self._goes_first() is not None or await self._runs.start("daily") is None:
                 return False

@@ -45,6 +45,7 @@ class Leftovers:
     async def look(self, run: Run) -> float | None:
         """Look after the end of a run; return the seconds until another look, None if none is owed."""
         context, key = self._context, (self._context.connection.id, self._kind)
+        # A product may have taken a SKU since it was noted: then it is none of the leftovers.
         await context.storage.write(leftovers.forget_owned, key)
         if run.enumerated_at is None or not await context.storage.read(leftovers.owed, *key):
             return None
@@ -76,6 +77,7 @@ class Leftovers:
             log.info("leftovers are looked for later", reason=error.reason, **self._fields)
             return LOOK_AGAIN
         except Rejected as error:
+            # Asking again would not help, and a row too many in SparkLayer does no harm.
             log.warning("prices in SparkLayer cannot be read; leftovers stay", reason=error.reason, **self._fields)
             return None
         return await self._note(skus)

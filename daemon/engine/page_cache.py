@@ -35,7 +35,7 @@ class PageCache:
     async def one_page(self) -> AsyncIterator[None]:
         """Enclose the request of a page and all of its way into the cache. Pages of a kind come one at a time."""
         async with self.reading:
-            # Only this page can be older than what was settled, so the memory is as short as its request.
+            # What was settled before was read before: this page is newer, so each page starts afresh.
             self._settled.clear()
             yield
 
@@ -58,7 +58,9 @@ class PageCache:
             made = await take()
             if made is not None:
                 usable = set(made) - self._settled
-                self._contents.update((one.external_id, (run, one)) for one in entities if one.external_id in usable)
+                self._contents.update(
+                    (entity.external_id, (run, entity)) for entity in entities if entity.external_id in usable
+                )
         return made is not None
 
     def take(self, claim: Claim) -> Entity | None:

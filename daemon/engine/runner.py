@@ -86,7 +86,9 @@ class ConnectionRunner:
                     nursery.start_soon(self._kept, kind, runner.run)
                     nursery.start_soon(self._kept, kind, Sweep(self.context, kind, runner, retried_for).run)
                     nursery.start_soon(self._kept, kind, GapReader(self.context, kind, runner, self._slots).run)
+                    # A kind's pause has no probe: only its own operation shows whether a right was granted.
                     nursery.start_soon(self._kept, kind, partial(self.context.kind_states[kind].pause.run_prober, {}))
+                # SparkLayer has no sync-log for orders, nor for the store's settings.
                 for kind in LOGGED_KINDS & self.full_syncs.keys():
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.context, kind).run)
 
@@ -106,5 +108,6 @@ class ConnectionRunner:
                 log.exception("a task crashed and is started again", kind=kind.value)
                 self.context.metrics.actor_restarted(self.context.connection.site, kind)
             self.resting.add(kind)
+            # Slow enough not to fill the log, and quick enough for five crashes within the window.
             await trio.sleep(CRASH_PAUSE * (1 + len(crashes)))
             self.resting.discard(kind)

@@ -49,6 +49,7 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep when it is time, and whenever the kind's signal for it is set."""
+        # Only here: while the daemon runs, sweeps may be late without any webhook being lost.
         if self._context.now() - await self._since() > self._longest_absence:
             await note_gaps(self._context, [self._kind])
         while True:
@@ -76,7 +77,7 @@ class Sweep:
         else:
             # A time ahead of the clock is no time of a sweep. Everything older than a day was read by a daily run.
             await self._runs.read_pages(partial(self._read_page, since - OVERLAP if since <= began else began - DAY))
-        await self._store(began)
+        await self._store(began)  # its beginning: what changed during the sweep is for the next one
 
     async def _since(self) -> float:
         """Return the beginning of the last sweep; a kind that was never swept counts from now."""

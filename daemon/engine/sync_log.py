@@ -73,12 +73,13 @@ class SyncLogWriter:
             parts = _parts(report)
             if parts:
                 whole = True
-                for part in parts:
+                for part in parts:  # one after the other: they must not overtake each other
                     await trio.sleep(PATCH_EVERY)
                     whole = await self._deliver(part) and whole
                 return whole
             if report.resolved or isinstance(error, Forbidden):
-                return False  # the fault is not the ids', or it is a missing right: worth another try
+                # Given up, these ids would keep their errors in SparkLayer for ever; a right may be granted.
+                return False
         await self._confirm(report)
         return True
 
@@ -112,7 +113,7 @@ class SyncLogWriter:
         await context.storage.write(sync_log.confirm, report)
         if report.run is not None and not report.full:
             context.full_sync_ended(self._kind, succeeded=bool(report.succeeded))
-        self._kind_state.runs.set()
+        self._kind_state.runs.set()  # the next run may start, and leftovers may be looked for
 
     def _errors(self, rows: Sequence[tuple[ExternalId, bytes, bytes]]) -> list[SyncError]:
         errors = []
@@ -138,9 +139,9 @@ def _parts(report: Report) -> list[Report]:
     lists = evolve(report, run=None)
     if not report.errors and not report.resolved:
         return []
-    if report.full:
+    if report.full:  # the PUT must be accepted before anything else; the errors follow as PATCHes
         return [bare]
-    if report.run is not None:
+    if report.run is not None:  # the end goes last, and alone
         return [lists, bare]
     if report.errors and report.resolved:
         return [evolve(report, resolved=()), evolve(report, errors=())]

@@ -47,7 +47,7 @@ class GapBench(Bench):
         assert self.skus().keys() == {f"S{n}" for n in range(1, 21)}
 
     def lose(self) -> None:
-        """Change what moves no date, without a webhook."""
+        """Change a stock level and delete a product, without a webhook."""
         self.shop.change("3", stock={"S3": Stock(77)})
         del self.shop.products["4"]
 

@@ -1,4 +1,4 @@
-"""Full syncs at work on a bench: what carries them out, reports them, and whatever else a test wants beside."""
+"""Full syncs at work on a bench, with their report to SparkLayer, and an actor and a sweep if wanted."""
 
 # ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
 

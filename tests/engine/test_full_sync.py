@@ -157,10 +157,10 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     named = latest["held_up_by"][0]
     assert f"waits for {named['id']}, tried {named['attempts']} times: try later" in lines
     assert "and 3 more" in lines
-    told = [entry for entry in logged if entry["event"] == "full sync waits for entities that fail"]
-    assert len(told) >= 2, "and again, but seldom"
-    assert (told[0]["kind"], told[0]["more"], len(told[0]["entities"])) == ("products", 3, 10)
-    assert {entity.partition(": ")[2] for entity in told[0]["entities"]} == {"conflict"}
+    warnings = [entry for entry in logged if entry["event"] == "full sync waits for entities that fail"]
+    assert len(warnings) >= 2, "and again, but seldom"
+    assert (warnings[0]["kind"], warnings[0]["more"], len(warnings[0]["entities"])) == ("products", 3, 10)
+    assert {entity.partition(": ")[2] for entity in warnings[0]["entities"]} == {"conflict"}
     after = await connection_status(bench.context.storage, stored, None, bench.context.now())
     assert after["kinds"]["products"]["full_sync"]["held_up_by"] == []
 
@@ -208,7 +208,7 @@ CANCELLED_WHILE: dict[str, str] = {"the first page is refused": "page", "an item
 @pytest.mark.holds("C9")
 @pytest.mark.parametrize("refused", CANCELLED_WHILE.values(), ids=CANCELLED_WHILE)
 async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, bench: Bench, refused: str) -> None:
-    """SparkLayer is told that it failed, the next run starts at once, and what was queued is synced all the same."""
+    """SparkLayer learns that the run failed, the next run starts at once, and the queued entities are synced."""
     fill(bench, 3)
 
     async def refuse(method: str) -> None:

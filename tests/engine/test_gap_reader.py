@@ -1,4 +1,4 @@
-"""When a run that closes a gap may begin, and what else closes one."""
+"""A run that closes a gap begins beside no full sync, and another run may close the gap before it."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ REVOKED = Blocked("no", reason="credentials", side=Side.PLATFORM)
 
 @contextlib.asynccontextmanager
 async def reading(bench: GapBench, slots: int | trio.Semaphore = AT_ONCE) -> AsyncIterator[ConnectionRunner]:
-    """Run a gap's reader and what carries out its runs, for a gap that is due."""
+    """Run a gap's reader and the full syncs that it starts, for a gap that is due."""
     await note_gaps(bench.context, [PRODUCTS])
     runner = ConnectionRunner(bench.context, None)
     runs = runner.full_syncs[PRODUCTS]

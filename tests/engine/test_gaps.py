@@ -34,7 +34,7 @@ async def _failing(bench: GapBench) -> None:
     await bench.fail_deliveries(PRODUCTS)
 
 
-async def _failing_at_what_nobody_knows(bench: GapBench) -> None:
+async def _failing_without_kinds(bench: GapBench) -> None:
     await bench.fail_deliveries()
 
 
@@ -46,7 +46,7 @@ async def _silent(bench: GapBench) -> None:
 
 
 @pytest.mark.holds("E16")
-@pytest.mark.parametrize("cause", [_mended, _failing, _failing_at_what_nobody_knows, _silent])
+@pytest.mark.parametrize("cause", [_mended, _failing, _failing_without_kinds, _silent])
 async def test_what_was_missed_in_a_gap_is_found_soon_after_it_is_known(
     autojump_clock: MockClock, wide: GapBench, cause: Cause
 ) -> None:
@@ -95,7 +95,7 @@ async def test_after_longer_than_webhooks_are_sent_again_everything_is_read(
 async def test_a_new_registration_is_followed_by_a_reading(
     autojump_clock: MockClock, wide: GapBench, first_sync: float
 ) -> None:
-    """70 s later or after the first sync: what happens before webhooks work is found."""
+    """It begins 70 s later, or after the first sync, and finds all that happened before webhooks worked."""
     wide.shop.registration = MADE
 
     async def slow(method: str) -> None:
@@ -195,7 +195,7 @@ async def test_a_find_before_a_delivery_does_not_count_after_it(autojump_clock: 
 
 
 async def test_without_webhooks_there_are_no_gaps(autojump_clock: MockClock, wide: GapBench) -> None:
-    """Nobody expects any: sweeps and the daily reading do it all."""
+    """None are expected: sweeps and the daily reading find everything."""
     async with wide.working(None):
         await wide.synced()
         wide.shop.change("7", title="Found by a sweep")

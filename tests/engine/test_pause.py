@@ -1,4 +1,4 @@
-"""The gate closes for what is blocked, and heals by itself."""
+"""A pause begins when a side is blocked, and ends by itself."""
 
 import pytest
 import trio
@@ -34,7 +34,7 @@ async def _healed(pause: Pause, platform: Probe, sparklayer: Probe) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_an_open_gate_lets_pass(autojump_clock: MockClock) -> None:
+async def test_without_a_pause_nothing_waits(autojump_clock: MockClock) -> None:
     pause = Pause(Site("test", "a"))
     await pause.over()
     assert (pause.cause, pause.blocked_seconds) == (None, 0.0)
@@ -72,7 +72,7 @@ async def test_the_side_that_failed_is_probed_and_its_wish_is_honoured(autojump_
     pause.start(blocked())  # the first cause stays
     await _healed(pause, platform, sparklayer)
     assert sparklayer.asked == pytest.approx([1.0, 61.0])
-    assert platform.asked == pytest.approx([361.0]), "nobody waits longer than five minutes"
+    assert platform.asked == pytest.approx([361.0]), "no pause is longer than five minutes"
 
 
 async def test_a_relapse_goes_on_with_longer_pauses(autojump_clock: MockClock) -> None:

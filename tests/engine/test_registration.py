@@ -1,4 +1,4 @@
-"""Registering is gone on with, what it does is noted as a gap and nothing else is, and what it finds is stored."""
+"""Registering is retried; its changes, and nothing else, are gaps; and its findings are stored."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ R = TypeVar("R")
 async def test_a_daemon_that_dies_while_it_registers_has_noted_the_gap(
     autojump_clock: MockClock, wide: GapBench
 ) -> None:
-    """What it did not come to do is mended by the next one, to which all that was done looks right."""
+    """The next daemon mends the rest; the finished changes look right to it."""
     async with wide.working():
         await wide.synced()
     announced = trio.Event()
@@ -47,7 +47,7 @@ async def test_a_daemon_that_dies_while_it_registers_has_noted_the_gap(
 async def test_a_gap_is_closed_although_noting_it_at_the_end_failed_once(
     autojump_clock: MockClock, wide: GapBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the next look all is right: only what was announced before the first change tells of the gap."""
+    """The next look finds everything right: only the gap announced before the first change is left."""
     write = InlineDatabase.write
 
     async def fail_once(database: InlineDatabase, fn: Operation[C, R], call: C) -> R:
@@ -135,8 +135,8 @@ async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockC
     assert (found.registered, found.missing) == (3, 1)
     assert found.looked_at is not None
     assert found.looked_at < wide.context.now() - 3600
-    told = {"missing": {"a": "No right."}, "trouble": "Busy, says the store"}
-    assert wide.context.vault.decrypt(found.encrypted) == told
+    stored = {"missing": {"a": "No right."}, "trouble": "Busy, says the store"}
+    assert wide.context.vault.decrypt(found.encrypted) == stored
     async with wide.working(None):
         await trio.sleep(1)
     assert await wide.context.storage.read(registrations.found, wide.harness.connection_id) is None

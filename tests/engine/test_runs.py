@@ -84,7 +84,7 @@ async def test_a_run_outlasts_its_hour_until_its_last_item_was_tried(autojump_cl
 @pytest.mark.holds("D4")
 @pytest.mark.parametrize("jump", [-YEAR, -3600.0, 3600.0, YEAR])
 @pytest.mark.parametrize("restarts", [0, 3])
-async def test_the_hour_of_stragglers_is_one_whatever_the_clock_does(
+async def test_the_hour_of_stragglers_is_one_with_any_clock(
     autojump_clock: MockClock, bench: Bench, jump: float, restarts: int
 ) -> None:
     bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2)))
@@ -110,7 +110,7 @@ async def test_the_hour_of_stragglers_is_one_whatever_the_clock_does(
 async def test_once_a_clock_is_corrected_everything_is_read_once(
     autojump_clock: MockClock, bench: Bench, skew: float, *, restarted: bool
 ) -> None:
-    """What sweeps asked for by a wrong clock is not what changed: here a change that no webhook told."""
+    """A sweep by a wrong clock misses changes: here one without a webhook."""
     bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2, 3)))
     bench.context.now = lambda: EPOCH + skew + trio.current_time()
     async with contextlib.AsyncExitStack() as first:

@@ -1,4 +1,4 @@
-"""The sweep finds what no webhook told, the daily read what nothing tells, and neither harms a full sync."""
+"""The sweep finds changes without a webhook, the daily read those without a date, and neither harms a full sync."""
 
 import pytest
 import trio
@@ -75,13 +75,13 @@ async def test_a_day_after_the_last_run_everything_is_read(autojump_clock: MockC
     fill(bench, 4)
     async with running(bench, sweep=True):
         await trio.sleep(EVERY)
-        told = len(bench.site.state.sync_log.calls)
+        before = len(bench.site.state.sync_log.calls)
         del bench.shop.products["3"]
         await trio.sleep(DAY + 1.2 * EVERY)
     run = await bench.harness.newest()
     assert (run.mode, run.state, run.succeeded) == ("daily", "ended", True)
     assert "S3" not in bench.skus()
-    assert not any("last_full_sync" in call.body for call in bench.site.state.sync_log.calls[told:])
+    assert not any("last_full_sync" in call.body for call in bench.site.state.sync_log.calls[before:])
 
 
 @pytest.mark.parametrize("moment", ["enumerating", "draining"])

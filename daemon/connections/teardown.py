@@ -33,10 +33,10 @@ from daemon.storage.age import age_if_known
 from daemon.storage.connections import Wipe
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault
+from daemon.transport.backoff import LONGEST, backoff
 from daemon.transport.second_answer import SECOND_AFTER
 
 GIVE_UP_AFTER = 24 * 3600.0
-LONGEST_PAUSE = 900.0
 REFUSED_KEY = "credentials"
 """The reason of a Blocked that means: the other side does not know us any more."""
 KEY_REFUSED = (2, 60.0)
@@ -70,7 +70,7 @@ class Teardown:
         """Clean up after a connection that has been leaving since `since` (seconds since the epoch)."""
         left = GIVE_UP_AFTER - age_if_known(since, self.now())
         # The day is over, or the clock is wrong: try for a little longer.
-        seconds = left if left > 0 else LONGEST_PAUSE
+        seconds = left if left > 0 else LONGEST
         self._tasks.add(connection.id, partial(self._clean_up, connection, seconds))
 
     async def interrupt(self, connection_id: ConnectionId) -> None:
@@ -140,8 +140,7 @@ class Teardown:
             ):  # our bug must not leave a connection's rows and credentials behind: tried until the deadline
                 refusals = _Refusals()
                 log.exception("a clean-up broke the daemon; it is tried again", site=site, what=name)
-            ours = min(LONGEST_PAUSE, 2.0 ** min(attempts, 10)) * self.chance.uniform(0.5, 1.0)
-            pause = min(LONGEST_PAUSE, max(ours, asked))
+            pause = backoff(attempts, self.chance.uniform(0.5, 1.0), asked)
             if trio.current_time() + pause > deadline:
                 log.warning("a clean-up is given up", site=site, what=name)
                 return None
@@ -157,7 +156,7 @@ class Teardown:
             except StorageTrouble as error:
                 log.warning("the database cannot be used now", reason=error.reason)
             attempts += 1
-            await trio.sleep(min(LONGEST_PAUSE, 2.0**attempts))
+            await trio.sleep(backoff(attempts, 1.0))
 
 
 @define

@@ -1,23 +1,18 @@
 """The line itself: outbox -> actor: read -> map -> diff -> push -> settle -> sync-log.
 
-| file | its noun |
+| file | contents |
 |---|---|
-| line | one connection with everything it is worked on with |
-| actor | takes due changes of one kind from the outbox, a batch at a time |
-| pipeline | one batch from reading to settling |
-| batch | a batch on its way, and its writer |
-| products, customers | the writers of products and customers |
-| orders, store | the writers of orders and of the store's settings |
-| explanation | why an entity is, or is not, in SparkLayer as it is |
-| jobs | what of a batch must be written, where an entity has one print |
-| handoff | contents of pages on their way to the pipeline |
-| full_sync | the runs over every entity of a kind |
-| sweep | the periodic catch-up on what webhooks missed |
+| context | the state that the tasks of a connection share |
+| runner, supervisor, task_group | the tasks of a connection; of all connections; tasks by key |
+| actor | due changes of one kind, taken from the outbox a batch at a time |
+| pipeline, batch | a batch from reading to settling; its data |
+| stragglers | many jobs at a time without waiting for the slow ones |
+| unique_keys | owners of SKUs, e-mail addresses and carts |
+| writers/ | a writer per kind: what is sent to SparkLayer |
+| explanation, lookup, pull | answers to a person, or to SparkLayer |
+| full_sync, leftovers | runs over every entity of a kind; leftovers of a lost database |
+| sweep, gaps, deliveries | missed webhooks: periodic catch-up, known gaps, signs of new ones |
+| registration | the registering of webhooks |
 | sync_log | the one writer of a sync-log |
-| site | what a site needs before products can be pushed |
-| pause | a stop of a connection or a kind, and the probe that ends it |
-| signal | a wake-up flag |
-| works | the tasks of one connection, and which of them is started again |
-| supervisor | the runners of all connections, which come and go |
-| task_group | tasks that come and go by key |
+| page_cache, pause, signal | one primitive each |
 """

@@ -1,9 +1,8 @@
 """The actor of one kind of one connection: takes due changes from the outbox, a batch at a time.
 
-Each lane has a loop of its own, so that a webhook is not behind a batch of a full sync; what is in flight in one is
-not claimed by the other. Nor is a batch behind a few slow entities of the one before: those go on beside it. A batch
-is as large as the platform can read in one call. A bug in a batch is pinned to the entity that has it by working on
-each alone.
+Each lane has its own loop, so that a webhook does not wait behind a batch of a full sync. No entity is in two batches
+at once. A batch is as large as the platform can read in one call. When a few entities of a batch are slow, the lane
+goes on beside it. When a batch fails by a bug, each of its entities is tried alone, and the bug is settled as one's.
 """
 
 import math
@@ -21,7 +20,7 @@ from daemon.storage import outbox
 from daemon.storage.outbox import Claim
 
 LONGEST_NAP = 30.0
-"""Seconds. The outbox is looked at this often even if nobody wakes the actor: clocks jump."""
+"""Seconds between two looks at the outbox when no signal comes: clocks jump."""
 
 COALESCE = 0.05
 """Seconds between two looks at the outbox, however many changes arrive."""
@@ -29,25 +28,25 @@ COALESCE = 0.05
 STORAGE_PAUSE = 1.0
 
 MOST_BATCHES = 8
-"""Batches of a lane in flight: each but one waits for entities that hang."""
+"""Batches of a lane in flight: all but one of them only wait for slow entities."""
 
 log = structlog.get_logger()
 
 
 class Actor:
-    """Work off the outbox until cancelled, or until `finish` and the batches in flight are done."""
+    """Works off the outbox until cancelled, or until `finish` and the batches in flight are done."""
 
     def __init__(self, context: ConnectionContext, pipeline: Pipeline) -> None:
         self._context = context
         self._pipeline = pipeline
         self._kind_state = context.kind_states[pipeline.kind]
         self._in_flight: dict[ExternalId, trio.Event] = {}
-        """A batch in flight: its entities, and the event that lets the lane go on beside it."""
+        """Entities in flight, with the event of their batch that lets the lane go on beside it."""
         pipeline.settled, pipeline.lags = self._settled, self._lags
         self._finishing = False
 
     async def run(self) -> None:
-        """Work."""
+        """Work on both lanes."""
         async with trio.open_nursery() as nursery:
             for lane in Lane:
                 nursery.start_soon(self._run_lane, lane)
@@ -73,21 +72,60 @@ class Actor:
                     else:
                         await self._nap(lane, now)
                 except StorageTrouble as error:
-                    log.warning("the database cannot be used now", reason=error.reason)
-                    await trio.sleep(STORAGE_PAUSE)
+                    await self._await_storage(error)
+
+    async def _await_storage(self, error: StorageTrouble) -> None:
+        # The rows are still there, so the work is only delayed.
+        log.warning("the database cannot be used now", reason=error.reason)
+        await trio.sleep(STORAGE_PAUSE)
+
+    async def _claim(self, lane: Lane, now: float, moved_on: trio.Event) -> list[Claim]:
+        context, kind = self._context, self._pipeline.kind
+        async with self._kind_state.page_cache.claiming:
+            # A copy: an entity that is settled while the database is read is not free yet in that reading.
+            busy = frozenset(self._in_flight)
+            claims = await context.storage.read(
+                outbox.claim, context.connection.id, kind, lane, now, context.platform.batch(kind), busy
+            )
+            self._in_flight.update((claim.external_id, moved_on) for claim in claims)
+        return claims
+
+    async def _nap(self, lane: Lane, now: float) -> None:
+        """Sleep until a signal, or until a row comes due that was not due at `now`, the time of the claim."""
+        context = self._context
+        due = await context.storage.read(outbox.next_due, context.connection.id, self._pipeline.kind, now)
+        nap = LONGEST_NAP if due is None else min(max(due - context.now(), 0.0), LONGEST_NAP)
+        began = trio.current_time()
+        await self._kind_state.work[lane].wait_until(began + nap)
+        if not self._finishing:
+            # A burst of webhooks becomes one batch instead of many small ones.
+            await trio.sleep_until(min(began + COALESCE, began + nap))
 
     async def _work_on(self, claims: list[Claim], lane: Lane, moved_on: trio.Event) -> None:
         try:
             await self._work(claims, lane, moved_on)
         except StorageTrouble as error:
-            log.warning("the database cannot be used now", reason=error.reason)
-            await trio.sleep(STORAGE_PAUSE)
+            await self._await_storage(error)
         finally:
+            # Rows that were not settled are still in the outbox: without this they were never claimed again.
             self._settled([claim.external_id for claim in self._left(claims, moved_on)])
             moved_on.set()
 
+    async def _work(self, claims: list[Claim], lane: Lane, moved_on: trio.Event) -> None:
+        try:
+            await self._pipeline.work(claims, lane)
+        except StorageTrouble:
+            raise
+        except Exception as error:  # the batch's edge: the entity that has our bug is found, logged and parked
+            if len(claims) > 1:
+                log.exception("a batch failed by a bug; each entity is tried alone", size=len(claims))
+                for claim in self._left(claims, moved_on):
+                    await self._work([claim], lane, moved_on)
+            else:
+                await self._pipeline.fail(claims[0], lane, error)
+
     def _left(self, claims: list[Claim], moved_on: trio.Event) -> list[Claim]:
-        """Return what of a batch is not settled; that was may be in another one by now."""
+        """Return the claims of a batch that are not settled; a settled entity may be in another batch by now."""
         return [claim for claim in claims if self._in_flight.get(claim.external_id) is moved_on]
 
     def _settled(self, ids: Collection[ExternalId]) -> None:
@@ -98,36 +136,3 @@ class Actor:
         for external_id in ids:
             if external_id in self._in_flight:
                 self._in_flight[external_id].set()
-
-    async def _claim(self, lane: Lane, now: float, moved_on: trio.Event) -> list[Claim]:
-        context, kind = self._context, self._pipeline.kind
-        async with self._kind_state.claiming:
-            busy = frozenset(self._in_flight)  # a copy: what is settled while the database is read is not free yet
-            claims = await context.storage.read(
-                outbox.claim, context.connection.id, kind, lane, now, context.platform.batch(kind), busy
-            )
-            self._in_flight.update((claim.external_id, moved_on) for claim in claims)
-        return claims
-
-    async def _work(self, claims: list[Claim], lane: Lane, moved_on: trio.Event) -> None:
-        try:
-            await self._pipeline.work(claims, lane)
-        except StorageTrouble:
-            raise
-        except Exception as error:  # the batch's edge: whichever entity of it is our bug is found, logged and parked
-            if len(claims) > 1:
-                log.exception("a batch broke the daemon; each of it is tried alone", size=len(claims))
-                for claim in self._left(claims, moved_on):
-                    await self._work([claim], lane, moved_on)
-            else:
-                await self._pipeline.fail(claims[0], lane, error)
-
-    async def _nap(self, lane: Lane, now: float) -> None:
-        """Wait for a change to come, or for one that was not due at `now`, when rows were claimed, to come due."""
-        context = self._context
-        due = await context.storage.read(outbox.next_due, context.connection.id, self._pipeline.kind, now)
-        nap = LONGEST_NAP if due is None else min(max(due - context.now(), 0.0), LONGEST_NAP)
-        began = trio.current_time()
-        await self._kind_state.work[lane].wait_until(began + nap)
-        if not self._finishing:
-            await trio.sleep_until(min(began + COALESCE, began + nap))

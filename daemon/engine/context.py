@@ -1,7 +1,7 @@
-"""One connection with everything it is worked on with.
+"""The state that all tasks of one connection share, and nothing else of it.
 
-The parts of the line share a `Line` and nothing else. What the platform says of the store, and where on the site
-stock and prices go, is read at first need and kept; `forget_terms` and `refresh_facts` have it read again.
+Facts of the store, and the site's places for stock and prices, are read at first need and kept. `refresh_facts` and
+`forget_terms` have them read again. All state here is lost with the process: what must survive is in the database.
 """
 
 import random
@@ -29,30 +29,28 @@ from daemon.storage import ledger
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
-from daemon.storage.touches import Touches
 from daemon.storage.vault import Fingerprint, Vault
+from daemon.transport.backoff import backoff
 
 SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
 """The kinds that have an actor, in the order that references need: a run of one waits for those before it."""
 
-LONGEST_BACKOFF = 900.0
-"""Seconds. Also the longest Retry-After that is honoured."""
-
 MOST_REASONS = 1000
+"""Entities of a kind whose latest failure is remembered: memory must not grow with the catalogue."""
 
 log = structlog.get_logger()
 
 
 @frozen(kw_only=True)
 class Options:
-    """What an operator may tune; seconds."""
+    """Settings of the operator for all connections; times in seconds."""
 
     debounce: float = 1.0
     debounce_max: float = 10.0
     backfill_depth: int = 1000
-    """Backfill stops reading pages while more rows than this wait."""
+    """Backfill stops reading pages while more rows than this wait for their first attempt."""
     stragglers: float = 3600.0
-    """How long after its enumeration a full sync waits for rows that still retry."""
+    """A full sync waits this long after its enumeration for rows that still retry."""
     sweep_every: float = 900.0
     full_sync_on_start: bool = True
     stock_location: str | None = None
@@ -60,51 +58,51 @@ class Options:
 
 @define(kw_only=True, eq=False)
 class KindState:
-    """What the parts that work on one kind of one connection share.
+    """The state that the tasks of one kind of one connection share."""
 
-    `reading` is held while a page of an enumeration is on its way and taken in: one at a time, as `freshness` needs.
-    `claiming` is held while rows are claimed, and while a page's rows and contents come in: so no row is claimed
-    before its content is there.
-    """
-
-    work: Mapping[Lane, Signal] = field(factory=lambda: {lane: Signal() for lane in Lane})
-    settled: Signal = field(factory=Signal)
-    report: Signal = field(factory=Signal)
-    runs: Signal = field(factory=Signal)
-    sweep: Signal = field(factory=Signal)
-    gap: Signal = field(factory=Signal)
+    work: Mapping[Lane, Signal] = field(factory=lambda: {lane: Signal() for lane in Lane})  # rows may be due
+    # Rows were settled, a run started, went on or ended, or the kind was blocked or works again.
+    progress: Signal = field(factory=Signal)
+    report: Signal = field(factory=Signal)  # the sync-log may be owed a report
+    runs: Signal = field(factory=Signal)  # a run was started, or its end was accepted by SparkLayer
+    sweep: Signal = field(factory=Signal)  # a sweep is wanted now
+    gap: Signal = field(factory=Signal)  # a gap was noted in the database, or in `gapped`
     gapped: bool = False
-    """Whether a gap in the webhooks is known that the database does not know yet."""
-    touches: Touches = field(factory=Touches)
+    """True while a gap is known that is not in the database yet."""
     page_cache: PageCache = field(factory=PageCache)
     pause: Pause
-    """Lasts while a right is missing that only this kind needs; the connection has its own pause for the rest."""
-    reading: trio.Lock = field(factory=trio.Lock)
-    claiming: trio.Lock = field(factory=trio.Lock)
+    """Lasts while a right is missing that only this kind needs; the connection's own pause is for the rest."""
     reasons: dict[ExternalId, str] = field(factory=dict)
-    """Why entities failed when they were tried last, in words that may be logged; the latest only."""
+    """Reason of an entity's latest failure, without personal data: it is logged."""
 
     def failed(self, external_id: ExternalId, reason: str) -> None:
-        """Note why an entity is tried again."""
+        """Note the reason of an entity's latest failure."""
+        # Moved to the end, so that the oldest failure is dropped first.
         self.reasons.pop(external_id, None)
         self.reasons[external_id] = reason
         if len(self.reasons) > MOST_REASONS:
             del self.reasons[next(iter(self.reasons))]
 
     def wake(self) -> None:
-        """There may be work in the outbox."""
+        """Wake the actor: there may be work in the outbox."""
         for signal in self.work.values():
             signal.set()
 
     def run_started(self) -> None:
-        """Wake who carries out and who tells of full syncs: one was started, or is to run again."""
+        """Wake the tasks that carry out and report full syncs: a run was started, or is wanted once more."""
         self.runs.set()
         self.report.set()
+        self.progress.set()
+
+    def pause_changed(self) -> None:
+        """Wake the actors, and the tasks that must not wait for a kind that is blocked."""
+        self.wake()
+        self.progress.set()
 
 
 @define(kw_only=True, eq=False)
 class ConnectionContext:
-    """A connection being worked on. `kind_states` has the kinds that are synced, in the order that references need."""
+    """A connection that is worked on. `kind_states` has its synced kinds, in the order that references need."""
 
     connection: Connection
     platform_type: PlatformType
@@ -130,46 +128,50 @@ class ConnectionContext:
         self.kind_states = {
             kind: KindState(pause=Pause(self.connection.site, kind))
             for kind in SYNCED_KINDS
-            if kind in self.platform_type.kinds
+            if kind in self.platform_type.kinds  # not every platform shows all kinds
         }
         self.deliveries = Deliveries(self._gapped)
-        self.pause.ended = self._wake
+        # Actors sleep on the outbox's signals, not on a pause, so the pauses wake them.
+        self.pause.changed = self._pause_changed
         for kind_state in self.kind_states.values():
-            kind_state.pause.ended = kind_state.wake
+            kind_state.pause.changed = kind_state.pause_changed
 
-    def _wake(self) -> None:
+    def _pause_changed(self) -> None:
         for kind_state in self.kind_states.values():
-            kind_state.wake()
+            kind_state.pause_changed()
 
     def _gapped(self, kinds: Collection[Kind]) -> None:
-        """Have gaps of kinds (none: of all) noted as soon as the database can be written."""
+        """Have gaps of kinds (none: of all) noted as soon as the database can be written.
+
+        It may be broken just now: a failing delivery is one of the reasons for a gap.
+        """
         for kind, kind_state in self.kind_states.items():
             if not kinds or kind in kinds:
                 kind_state.gapped = True
                 kind_state.gap.set()
 
     def block(self, kind: Kind, cause: Blocked) -> None:
-        """Stop the connection because of `cause`, or only the kind when nothing but its own right is missing."""
+        """Pause the connection because of `cause`, or only the kind if nothing but its own right is missing."""
         pause = self.kind_states[kind].pause if cause.reason in MISSING_RIGHT else self.pause
         pause.start(cause)
 
     def blocked(self, kind: Kind) -> Blocked | None:
-        """Return why the kind may not be worked on now."""
+        """Return the cause why the kind may not be worked on now, None if it may."""
         return self.pause.cause or self.kind_states[kind].pause.cause
 
     async def passed(self, kind: Kind) -> None:
         """Wait until the kind may be worked on."""
-        while self.blocked(kind):
+        while self.blocked(kind):  # one pause may begin while the other one ends
             await self.pause.over()
             await self.kind_states[kind].pause.over()
 
     def blocked_seconds(self, kind: Kind) -> float:
-        """For how long the kind could not be worked on since the start; what overlapped counts twice."""
+        """Return the seconds in which the kind was blocked since the start. Overlapping pauses count twice."""
         return self.pause.blocked_seconds + self.kind_states[kind].pause.blocked_seconds
 
     async def facts(self) -> StoreFacts:
-        """Return what mapping needs to know of the store. Raises the failures of the platform."""
-        async with self._preparing:
+        """Return the facts of the store that mapping needs. Raises the failures of the platform."""
+        async with self._preparing:  # the actors of all kinds begin together, and one read is enough
             if self._facts is None:
                 self.take_facts(await self.platform.facts())
             assert self._facts is not None  # it was taken just now
@@ -185,11 +187,11 @@ class ConnectionContext:
 
     async def refresh_facts(self, since: float) -> None:
         """Read the store's facts again, if they are older than `since` (seconds of trio's clock)."""
-        if self._facts_at < since:
+        if self._facts_at < since:  # runs of several kinds that start together share one read
             self.take_facts(await self.platform.facts())
 
     def take_facts(self, facts: StoreFacts) -> None:
-        """Go on with what was read of the store just now."""
+        """Use facts that were read just now."""
         before, self._facts, self._facts_at = self._facts, facts, trio.current_time()
         if before is not None and (before.currency, before.tax_inclusive) != (facts.currency, facts.tax_inclusive):
             self.forget_terms()
@@ -230,12 +232,11 @@ class ConnectionContext:
         log.info("full sync ended", site=str(site), kind=kind.value, succeeded=succeeded)
 
     def removals_held(self, kind: Kind, number: int) -> None:
-        """Log that removals wait for a person, if there is any `number` to announce."""
+        """Log that `number` removals wait for a person; 0 is no news."""
         if number:
             site, how = str(self.connection.site), "ignite-sync removals list"
             log.warning("removals are held", site=site, kind=kind.value, held=number, see=how)
 
     def backoff(self, attempts: int, after: float | None = None) -> float:
-        """Return how many seconds to wait before attempt `attempts` + 1: exponential with full jitter."""
-        ceiling = min(LONGEST_BACKOFF, 2.0 ** min(attempts, 10))
-        return min(max(self.chance.uniform(0, ceiling), after or 0.0, 0.5), LONGEST_BACKOFF)
+        """Return the seconds to wait before attempt `attempts` + 1, with full jitter."""
+        return backoff(attempts, self.chance.random(), after)

@@ -1,7 +1,7 @@
-"""What a connection's webhooks say of themselves by coming, by being refused by us, and by not coming.
+"""The signs in a connection's webhook deliveries that some were missing.
 
-Two gaps are known from here: our own 5xx to deliveries for more than `LONGEST_OUTAGE`, and `SILENCE` without a
-delivery in which a sweep found changes. All of it is in memory: a restart begins a new hour.
+Two gaps are known from here: deliveries answered 5xx for longer than `LONGEST_OUTAGE`, and `SILENCE` without a delivery
+in which a sweep found changes. All of it is in memory: a restart begins a new hour.
 """
 
 from collections.abc import Callable, Collection
@@ -12,13 +12,15 @@ from daemon.engine.signal import Signal
 from daemon.model import Kind
 
 LONGEST_OUTAGE = 10.0
+"""Seconds. After a shorter one the platform's own repeats are enough."""
+
 SILENCE = 3600.0
 
 Report = Callable[[Collection[Kind]], None]
 
 
 class Deliveries:
-    """The deliveries of one connection. `report` is told the kinds that have a gap; none means every kind."""
+    """The deliveries of one connection. `report` is called with the kinds that have a gap; none means every kind."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -35,7 +37,7 @@ class Deliveries:
         self._failing_since = None
 
     def failed(self, kinds: Collection[Kind]) -> None:
-        """Note a delivery, about these kinds or (none) about we know not what, that was answered 5xx."""
+        """Note a delivery that was answered 5xx, about `kinds`; none: its content is not known."""
         now = trio.current_time()
         if self._failing_since is None:
             self._failing_since, self._unknown = now, False
@@ -51,13 +53,14 @@ class Deliveries:
         self._missed.set()
 
     async def watch(self) -> None:
-        """Report an hour without deliveries in which a sweep found changes, until cancelled."""
+        """Report an hour without deliveries in which a sweep found changes. Runs until cancelled."""
         while True:
             await self._missed.wait()
             began = self._heard_at
             if self._missed_at < began:
-                continue
+                continue  # a delivery came after it, so webhooks work
             await trio.sleep_until(began + SILENCE)
             if self._heard_at == began:
+                # From here a new hour begins, or each find would report the same silence again.
                 self._heard_at = trio.current_time()
                 self._report(())

@@ -1,8 +1,8 @@
 """The full syncs of one kind of one connection.
 
-A run reads page after page in the backfill lane and puts each page's ids into the outbox together with the cursor, so
-it goes on where it was after a crash. It stops reading while the outbox is deep. When the platform has no more pages
-and no row belongs to the run any more, its end is stored; the sync-log's writer tells it.
+A run reads page after page in the backfill lane. A page's ids enter the outbox in one transaction with the cursor, so
+after a crash the run continues at its cursor. It stops reading while the outbox is deep. Its end is stored when the
+platform has no more pages and no row belongs to the run; the sync-log's writer then sends it to SparkLayer.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,10 +27,10 @@ CHECK_EVERY = 60.0
 """Seconds between two looks at whether a run is drained when nothing settles."""
 
 NOTE_EVERY = 10.0
-"""Seconds that a run has waited after which that is stored: as many are waited once more after a crash."""
+"""Seconds between two times that a run's waiting is stored. A crash makes it wait so much longer at most."""
 
 NAME_EVERY = 600.0
-"""Seconds between two log lines that name what a run waits for; the first comes after `CHECK_EVERY`."""
+"""Seconds between two log lines that name the entities a run waits for; the first comes after `CHECK_EVERY`."""
 
 SECOND_LOOK = 2.0
 """Seconds between two answers of which the second decides."""
@@ -38,16 +38,13 @@ SECOND_LOOK = 2.0
 CURSOR_REFUSALS = 2
 """Refusals of one cursor after which the enumeration starts again from the first page."""
 
-TURN_CHECK = 0.25
-"""Seconds between two looks at whether the kinds before have had their turn; their signals have one waiter each."""
-
 T = TypeVar("T")
 
 log = structlog.get_logger()
 
 
 class FullSyncs:
-    """Starts runs, and carries out the one that is on its way."""
+    """Starts runs, and carries out the present one."""
 
     def __init__(self, context: ConnectionContext, kind: Kind) -> None:
         self._context = context
@@ -57,21 +54,25 @@ class FullSyncs:
         self._working = trio.CancelScope()
 
     async def cancel(self) -> RunId | None:
-        """End the run that is on its way as failed; None when there is none. Raises StorageTrouble."""
+        """End the present run as failed, and return it; None if there is none. Raises StorageTrouble."""
         context = self._context
         run = await context.storage.write(full_syncs.cancel, (context.connection.id, self._kind, context.now()))
         if run is not None:
             log.info("full sync cancelled", site=str(context.connection.site), kind=self._kind.value, run=run)
             if self._kind not in LOGGED_KINDS:
                 context.full_sync_ended(self._kind, succeeded=False)
+            # It may be waiting for the platform, or for room in the outbox.
             self._working.cancel()
             self._kind_state.run_started()
             self._kind_state.wake()
         return run
 
     async def start(self, mode: str, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:
-        """Start a run; None when one is on its way already. Raises StorageTrouble."""
-        wish = Start(
+        """Start a run; None if one is in progress. An `internal` start then has it run once more.
+
+        Raises StorageTrouble.
+        """
+        call = Start(
             connection_id=self._context.connection.id,
             kind=self._kind,
             mode=mode,
@@ -79,7 +80,7 @@ class FullSyncs:
             internal=internal,
             allow_removals=allow_removals,
         )
-        run = await self._context.storage.write(full_syncs.start, wish)
+        run = await self._context.storage.write(full_syncs.start, call)
         self._kind_state.run_started()
         return run
 
@@ -93,164 +94,145 @@ class FullSyncs:
             run = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
             if run is not None and run.state == "ended" and run.again:
                 await self.start(run.mode, internal=True)
-            elif run is None or run.state == "ending":
+            elif run is None or run.state == "ending":  # the sync-log's writer ends it, and sets the signal
                 await self._kind_state.runs.wait()
             elif run.state == "ended":
-                await self._look_for_leftovers(run)
+                later = await self._leftovers.look(run)
+                await self._kind_state.runs.wait_until(inf if later is None else trio.current_time() + later)
             else:
-                # A scope of its own: a cancelled run may be waiting for the platform, or for room in the outbox.
                 with trio.CancelScope() as self._working:
-                    await self._carry_out(run)
-
-    async def _look_for_leftovers(self, run: Run) -> None:
-        """Wait for another run, looking meanwhile for what a lost ledger has left in SparkLayer, if that is owed."""
-        later = await self._leftovers.look(run)
-        newest = await self._context.storage.read(full_syncs.newest, self._context.connection.id, self._kind)
-        if newest is None or newest.id == run.id:
-            await self._kind_state.runs.wait_until(inf if later is None else trio.current_time() + later)
-
-    async def _carry_out(self, run: Run) -> None:
-        if run.state == "enumerating":
-            taken_up = trio.current_time()
-            await self._wait_for_turn()
-            await self._enumerate(run, taken_up)
-        else:
-            await self._drain(run)
+                    await (self._enumerate(run) if run.state == "enumerating" else self._drain(run))
 
     async def _wait_for_turn(self) -> None:
-        """Let the runs of the kinds that this one refers to go first; one that cannot be worked on holds up nothing."""
+        """Let the runs of the kinds that this kind refers to go first; a blocked kind holds up nothing."""
         for kind in takewhile(lambda kind: kind is not self._kind, self._context.kind_states):
-            while self._context.blocked(kind) is None and await self._goes_first(kind):  # noqa: ASYNC110  see TURN_CHECK
-                await trio.sleep(TURN_CHECK)
+            while self._context.blocked(kind) is None and await self._goes_first(kind):
+                await self._context.kind_states[kind].progress.wait()
 
     async def _goes_first(self, kind: Kind) -> bool:
-        """Whether a run of `kind` is to be waited for: but not for what it must try again."""
+        """Return True while a run of `kind` is read or has rows that were not tried yet; not for rows that retry."""
         context = self._context
         run = await context.storage.read(full_syncs.newest, context.connection.id, kind)
         if run is None:
-            return context.options.full_sync_on_start
+            return context.options.full_sync_on_start  # it starts in a moment
         if run.mode == "daily" or run.state not in {"enumerating", "draining"}:
             return False
+        # Rows that retry may do so for two days, and most references are there already.
         return run.state == "enumerating" or await context.storage.read(outbox.backlog, context.connection.id, kind) > 0
 
-    async def _enumerate(self, run: Run, taken_up: float) -> None:
-        context, cursor = self._context, run.cursor
+    async def _enumerate(self, run: Run) -> None:
+        context, taken_up = self._context, trio.current_time()
+        await self._wait_for_turn()
         log.info("full sync", site=str(context.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
         if run.refresh and self._kind in {Kind.STORE, Kind.PRODUCTS}:
             context.forget_terms()
         if self._kind is Kind.PRODUCTS:
             await self.patiently(partial(context.refresh_facts, taken_up))
-        while True:
-            await self._wait_for_room()
-            page, taken = await self.read_page(partial(self._read_page, run), cursor)
-            if not taken:
-                return
-            if page.cursor is None:
-                break
-            cursor = page.cursor
+        if not await self.read_pages(partial(self._read_page, run), run.cursor):
+            return
         held = await context.storage.write(full_syncs.finish_enumeration, (run.id, context.now()))
         context.removals_held(self._kind, held)
         self._kind_state.wake()
+        self._kind_state.progress.set()
 
-    async def _read_page(self, run: Run, cursor: str | None) -> tuple[Page, bool]:
-        """Read one page and take it in; False when the run was replaced meanwhile."""
-        async with self._kind_state.reading:
-            self._kind_state.touches.open()
-            page = await self._context.platform.page(self._kind, cursor)
-            return page, await self._take(run, page)
+    async def read_pages(self, read: Callable[[str | None], Awaitable[Page | None]], cursor: str | None = None) -> bool:
+        """Call `read` with the cursor of one page after the other, while there is room in the outbox.
 
-    async def read_page(self, read: Callable[[str | None], Awaitable[T]], cursor: str | None) -> T:
-        """Call `read` with `cursor` until it succeeds; with None, the first page, once the platform refused the cursor.
-
-        Reading pages again costs calls and loses nothing.
+        Return False as soon as it returns None. A page that the platform refuses twice leads back to the first one, as
+        a cursor may have expired: reading pages again costs calls and loses nothing.
         """
-        refusals = 0
+        context, refusals = self._context, 0
 
-        async def attempt() -> T:
+        async def attempt() -> Page | None:
             nonlocal cursor, refusals
             try:
                 return await read(cursor)
             except Rejected as error:
                 refusals += 1
                 if refusals >= CURSOR_REFUSALS and cursor is not None:
-                    site, kind = str(self._context.connection.site), self._kind.value
+                    site, kind = str(context.connection.site), self._kind.value
                     log.warning("cursor refused; reading starts again", site=site, kind=kind, reason=error.reason)
                     cursor = None
                 raise
 
-        return await self.patiently(attempt)
-
-    async def _take(self, run: Run, page: Page) -> bool:
-        """Put a page into the outbox, and its contents beside it; false when the run was replaced meanwhile."""
-        ids = [entity.external_id for entity in page.entities]
-        if self._kind is Kind.STORE:
-            self._context.take_facts(page.entities[0].content)
-        call = PageRead(
-            run=run.id, ids=ids, cursor=page.cursor, now=self._context.now(), touches=self._kind_state.touches
-        )
-        async with self._kind_state.claiming:
-            usable = await self._context.storage.write(full_syncs.take_page, call)
-            self._kind_state.touches.close()
-            if usable is None:
-                return False
-            self._kind_state.page_cache.put(
-                run.id, [entity for entity in page.entities if entity.external_id in usable]
-            )
-        self._kind_state.wake()
-        return True
+        while True:
+            await self._wait_for_room()
+            page = await self.patiently(attempt)
+            if page is None or page.cursor is None:
+                return page is not None
+            cursor, refusals = page.cursor, 0
 
     async def _wait_for_room(self) -> None:
         context = self._context
-        while True:
-            waiting = await context.storage.read(outbox.backlog, context.connection.id, self._kind)
-            if waiting <= context.options.backfill_depth:
-                return
-            await self._kind_state.settled.wait()
+        depth = partial(context.storage.read, outbox.backlog, context.connection.id, self._kind)
+        while await depth() > context.options.backfill_depth:
+            await self._kind_state.progress.wait()
+
+    async def _read_page(self, run: Run, cursor: str | None) -> Page | None:
+        """Read one page and take it in; None if the run was replaced meanwhile."""
+        async with self._kind_state.page_cache.one_page():
+            page = await self._context.platform.page(self._kind, cursor)
+            return page if await self._take(run, page) else None
+
+    async def _take(self, run: Run, page: Page) -> bool:
+        """Put a page into the outbox, and its contents beside it; False if the run was replaced meanwhile."""
+        ids = [entity.external_id for entity in page.entities]
+        if self._kind is Kind.STORE:
+            self._context.take_facts(page.entities[0].content)
+        call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._context.now())
+        write = partial(self._context.storage.write, full_syncs.take_page, call)
+        taken = await self._kind_state.page_cache.fill(run.id, page.entities, write)
+        self._kind_state.wake()
+        return taken
 
     async def _drain(self, run: Run) -> None:
-        """Wait until the last item is settled; one that was tried, and still retries, only for `stragglers` seconds.
+        """Wait until the last item is settled, and close the run; rows that retry are waited for `stragglers` seconds.
 
-        The seconds are stored with the run, and are those of a clock that does not jump. Blocked ones do not count.
+        Blocked seconds do not count.
         """
         context = self._context
+        # Seconds of a clock that does not jump, stored with the run: an hour stays one hour across a restart.
         waited = noted = run.waited_seconds
         last, blocked = trio.current_time(), context.blocked_seconds(self._kind)
         named_at = last - NAME_EVERY + CHECK_EVERY
         while not await self._judge_and_close(run):
             now, blocked_now = trio.current_time(), context.blocked_seconds(self._kind)
+            # Overlapping pauses count twice, so the difference may be negative.
             waited += max(0.0, now - last - (blocked_now - blocked))
             last, blocked = now, blocked_now
             if waited >= noted + NOTE_EVERY:
                 noted = waited
                 await context.storage.write(full_syncs.note_wait, (run.id, waited))
             if waited > context.options.stragglers and await self._give_up(run):
-                continue
+                continue  # perhaps nothing is left to wait for
             if now >= named_at + NAME_EVERY:
                 named_at = now
-                await self._name_what_holds_up(run)
-            await self._kind_state.settled.wait_until(now + CHECK_EVERY)
+                await self._name_retrying(run)
+            await self._kind_state.progress.wait_until(now + CHECK_EVERY)
+        # The sync-log's writer logs the end of other runs, once SparkLayer has accepted it.
         if self._kind not in LOGGED_KINDS and run.mode != "daily":
             ended = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
             context.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
         self._kind_state.report.set()
+        self._kind_state.progress.set()
 
     async def _judge_and_close(self, run: Run) -> bool:
-        """Decide on the removals of a run once everything was tried, and close it once nothing waits."""
+        """Decide on the removals of a run once everything was tried, and close it if nothing waits."""
         context = self._context
         context.removals_held(self._kind, await context.storage.write(removals.judge, (run.id, context.now())))
-        self._kind_state.wake()
+        self._kind_state.wake()  # allowed removals are rows now
         return await context.storage.write(full_syncs.close_if_drained, (run.id, context.now()))
 
     async def _give_up(self, run: Run) -> int:
-        """Let what still retries leave the run, and name it; return how many entities left."""
-        await self._name_what_holds_up(run)
+        """Let the rows that still retry leave the run, and name them; return how many left."""
+        await self._name_retrying(run)  # afterwards they no longer belong to the run
         left = await self._context.storage.write(full_syncs.give_up, run.id)
         if left:
-            log.warning("full sync ends without the last of it", site=str(self._context.connection.site), left=left)
+            log.warning("full sync closes with unfinished entities", site=str(self._context.connection.site), left=left)
         return left
 
-    async def _name_what_holds_up(self, run: Run) -> None:
-        """Log which entities the run waits for because they are tried again."""
+    async def _name_retrying(self, run: Run) -> None:
+        """Log which entities the run waits for because they retry."""
         retrying, count = await self._context.storage.read(outbox.retrying, run.id, MOST_NAMED)
         if not retrying:
             return
@@ -259,18 +241,19 @@ class FullSyncs:
             site=str(self._context.connection.site),
             kind=self._kind.value,
             run=run.id,
-            entities=[f"{one.external_id}: {self._kind_state.reasons.get(one.external_id, '')}" for one in retrying],
+            entities=[f"{row.external_id}: {self._kind_state.reasons.get(row.external_id, '')}" for row in retrying],
             more=count - len(retrying),
         )
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call of an enumeration until it succeeds: it has nobody else to retry it."""
+        """Make a call of an enumeration until it succeeds: no row of the outbox retries it."""
         attempts = 0
         while True:
             await self._context.passed(self._kind)
             try:
                 return await call()
             except (Retry, Rejected, Forbidden) as error:
+                # Refusals too: a run that gave up would leave the kind unsynced, and a person can cancel it.
                 log.info("full sync waits", site=str(self._context.connection.site), reason=error.reason)
                 after = error.after if isinstance(error, Retry) else SECOND_LOOK
                 await trio.sleep(self._context.backoff(attempts, after))

@@ -1,8 +1,8 @@
-"""Closes the gaps of one kind: reads it whole once, with the ledger trusted, as the daily reading does.
+"""Closes the gaps of one kind: one run reads everything and trusts the ledger, as the daily one does.
 
-It begins as soon as the gap is due and no such reading began within the last hour; never while a full sync of the
-connection is on its way; and at most `AT_ONCE` of all connections are on their way at a time. A kind that never had a
-full sync is not read either: somebody has switched that off.
+The run begins when the gap is due, no such run began within the last hour, and no full sync of the connection is in
+progress. At most `AT_ONCE` of these runs are in progress in a process. A kind that never had a full sync is not read:
+the operator has switched full syncs off.
 """
 
 from collections.abc import Collection
@@ -20,34 +20,34 @@ from daemon.storage.outbox import backlog
 AT_ONCE = 2
 
 CHECK_EVERY = 30.0
-"""Seconds between two looks at what is not due yet: clocks jump."""
-
-TURN_EVERY = 5.0
-"""Seconds between two looks at whether a full sync is still on its way."""
-
-LOOK_EVERY = 1.0
-"""Seconds between two looks at a reading that is on its way."""
+"""Seconds between two looks at a gap that is not due yet: clocks jump."""
 
 log = structlog.get_logger()
 
 
 async def note_gaps(
-    context: ConnectionContext, kinds: Collection[Kind], due_in: float = 0.0, *, at_once: bool = False
-) -> None:
-    """Note that kinds of a connection have a gap which may be closed in `due_in` seconds. Raises StorageTrouble."""
-    wanted = [kind for kind in context.kind_states if kind in kinds]
-    if not wanted:
-        return
-    due_at = context.now() + due_in
-    await context.storage.write(
-        gaps.note, GapNote(connection_id=context.connection.id, kinds=wanted, due_at=due_at, at_once=at_once)
-    )
-    for kind in wanted:
-        context.kind_states[kind].gap.set()
+    context: ConnectionContext,
+    kinds: Collection[Kind],
+    due_in: float = 0.0,
+    *,
+    at_once: bool = False,
+    maybe: bool = False,
+) -> GapNote:
+    """Note that kinds of a connection have a gap which may be closed in `due_in` seconds. Raises StorageTrouble.
+
+    A gap that turns out to be none can be withdrawn by the note, if it was a `maybe`.
+    """
+    due_at, synced = context.now() + due_in, [kind for kind in context.kind_states if kind in kinds]
+    note = GapNote(connection_id=context.connection.id, kinds=synced, due_at=due_at, at_once=at_once, maybe=maybe)
+    if synced:
+        await context.storage.write(gaps.note, note)
+    for kind in synced:
+        context.kind_states[kind].gap.set()  # also for a `maybe`: noting it as certain may fail later
+    return note
 
 
 class GapReader:
-    """Closes the gaps of one kind of one connection until cancelled; `slots` are the process's."""
+    """Closes the gaps of one kind of one connection until cancelled; `slots` are shared by the process."""
 
     def __init__(self, context: ConnectionContext, kind: Kind, runs: FullSyncs, slots: trio.Semaphore) -> None:
         self._context = context
@@ -60,14 +60,18 @@ class GapReader:
         """Close gaps as they become due."""
         while True:
             if self._kind_state.gapped:
+                # Cleared after the write only: while the database fails, this task is started again and tries again.
                 await note_gaps(self._context, [self._kind])
                 self._kind_state.gapped = False
             rest = await self._rest()
             if rest is None:
                 await self._kind_state.gap.wait()
-            elif rest > 0 or not await self._read():
-                nap = min(rest, CHECK_EVERY) if rest > 0 else TURN_EVERY
-                await self._kind_state.gap.wait_until(trio.current_time() + nap)
+            elif rest > 0:
+                await self._kind_state.gap.wait_until(trio.current_time() + min(rest, CHECK_EVERY))
+            elif (first := await self._goes_first()) is not None:
+                await self._context.kind_states[first].progress.wait()
+            elif not await self._read():
+                await self._kind_state.gap.wait_until(trio.current_time() + CHECK_EVERY)
 
     async def _rest(self) -> float | None:
         """Return for how many seconds the gap is not due yet; None when there is none."""
@@ -75,47 +79,44 @@ class GapReader:
         gap = await context.storage.read(gaps.open_gap, context.connection.id, self._kind)
         if gap is None:
             return None
-        if gap.due_at > now + HOUR:  # the clock was ahead when it was noted
+        if gap.due_at > now + HOUR:  # no gap is noted that far ahead, so the clock was wrong
             await note_gaps(context, [self._kind])
             gap = Gap(now, gap.at_once)
+        # A store whose deliveries fail all day is read once an hour, not for each failure.
         last = await context.storage.read(gaps.last_reading, context.connection.id, self._kind, now)
         if last is None or (gap.at_once and last < gap.due_at):
             return gap.due_at - now
         return max(gap.due_at, last + HOUR) - now
 
     async def _read(self) -> bool:
-        """Read everything once; False when that cannot be now."""
+        """Read everything once. Return False if that is no longer possible once there is a free slot."""
         context = self._context
-        await context.passed(self._kind)
-        if await self._must_wait():
-            return False
+        await context.passed(self._kind)  # before the slot is taken: a pause may last for days
         async with self._slots:
-            if await self._must_wait() or await self._runs.start("daily") is None:
+            if await self._goes_first() is not None or await self._runs.start("daily") is None:
                 return False
-            log.info(
-                "webhooks were missing; everything is read", site=str(context.connection.site), kind=self._kind.value
-            )
-            # Neither a connection that is blocked nor rows that are tried again keep the others waiting.
-            while await self._is_reading() and context.blocked(self._kind) is None:  # noqa: ASYNC110  its signal has one waiter
-                await trio.sleep(LOOK_EVERY)
+            log.info("reading everything to close a gap", site=str(context.connection.site), kind=self._kind.value)
+            # A blocked connection, or rows that retry, must not keep the slot from other connections.
+            while context.blocked(self._kind) is None and await self._is_at_work(self._kind):
+                await self._kind_state.progress.wait()
         return True
 
-    async def _must_wait(self) -> bool:
-        """Whether a full sync of the connection is on its way, or about to begin, or this kind shall not be read."""
+    async def _goes_first(self) -> Kind | None:
+        """Return a kind whose progress must be waited for; this one if it has a run, or never had one."""
         context = self._context
         for kind in context.kind_states:
             newest = await context.storage.read(full_syncs.newest, context.connection.id, kind)
-            if newest is None and (context.options.full_sync_on_start or kind is self._kind):
-                return True
-            if newest is not None and newest.mode != "daily" and await self._is_at_work(kind):
-                return True
-        return False
-
-    async def _is_reading(self) -> bool:
-        return await self._is_at_work(self._kind)
+            if newest is None:
+                if context.options.full_sync_on_start or kind is self._kind:
+                    return kind
+            elif kind is self._kind and newest.state in {"enumerating", "draining"}:
+                return kind  # its end may close the gap; until then a second run would be refused
+            elif newest.mode != "daily" and await self._is_at_work(kind):
+                return kind
+        return None
 
     async def _is_at_work(self, kind: Kind) -> bool:
-        """Whether the run of a kind reads pages, or works on what it read for the first time."""
+        """Return True while the run of a kind reads pages, or its rows wait for their first attempt."""
         context = self._context
         run = await context.storage.read(full_syncs.current, context.connection.id, kind)
         if run is None:

@@ -1,8 +1,8 @@
-"""What is done, after the first full sync on an empty ledger, about what SparkLayer holds and the store no longer has.
+"""Removes what SparkLayer holds and the store no longer has, after the first full sync on an empty ledger.
 
-A database that was lost has taken along what SparkLayer was told, and so has a disconnect. SparkLayer can be asked for
-the SKUs on our price list: those that no product has lose price and stock, once a second read of the whole store does
-not show them either, under the brake. It cannot be asked for anything else that is left (`UNKNOWABLE`).
+A lost database, or a disconnect, loses the record of what was sent. SparkLayer can list the SKUs of our price
+list. A SKU that no product has loses price and stock if a second read of the whole store does not show it either; the
+removal brake applies. SparkLayer lists nothing else, so the rest stays (`UNKNOWABLE`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,27 +24,28 @@ UNKNOWABLE: Mapping[Kind, str] = {
     Kind.PRODUCTS: "products without a price that the store no longer has stay in SparkLayer",
     Kind.CUSTOMERS: "customers that the store no longer has stay in SparkLayer",
 }
-"""What nobody can know of each kind after a lost database, in words for operators."""
+"""The leftovers of each kind that cannot be found after a lost database, for the operator's log."""
 
 LOOK_SOON, LOOK_AGAIN = 60.0, 900.0
-"""Seconds until another look: when products are yet to be read, and when SparkLayer did not answer."""
+"""Seconds until another look: while products are not read yet, and when SparkLayer did not answer."""
 
 log = structlog.get_logger()
 
 
 class Leftovers:
-    """Looks, once it is owed, at what SparkLayer holds of one kind."""
+    """Looks for leftovers of one kind, if a look is owed."""
 
     def __init__(self, context: ConnectionContext, kind: Kind) -> None:
         self._context = context
         self._kind = kind
         self._unread = (0, 0)
-        """For how many products the last look had to wait, lest every minute says the same."""
-        self._told: dict[str, Any] = {"site": str(context.connection.site), "kind": kind.value}
+        """The counts that were logged last, so that not every minute logs the same."""
+        self._fields: dict[str, Any] = {"site": str(context.connection.site), "kind": kind.value}
 
     async def look(self, run: Run) -> float | None:
-        """Look after the end of a run; return the seconds until another look, None when none is owed."""
+        """Look after the end of a run; return the seconds until another look, None if none is owed."""
         context, key = self._context, (self._context.connection.id, self._kind)
+        # A product may have taken a SKU since it was noted: then it is none of the leftovers.
         await context.storage.write(leftovers.forget_owned, key)
         if run.enumerated_at is None or not await context.storage.read(leftovers.owed, *key):
             return None
@@ -52,7 +53,7 @@ class Leftovers:
             return wait
         await context.storage.write(leftovers.settle_debt, key)
         if self._kind in UNKNOWABLE:
-            log.info("full sync began without a ledger", not_removed=UNKNOWABLE[self._kind], **self._told)
+            log.info("full sync began without a ledger", not_removed=UNKNOWABLE[self._kind], **self._fields)
         return None
 
     async def _find(self) -> float | None:
@@ -61,9 +62,9 @@ class Leftovers:
         unread = await context.storage.read(leftovers.unread, context.connection.id, self._kind)
         doubtful = sum(map(self._is_unread, unread.encrypted))
         if unread.waiting or doubtful:
-            # Their SKUs are not known: any that nobody has may be theirs.
+            # Their SKUs are not known: any SKU without a product may be theirs.
             if self._unread != (unread.waiting, doubtful):
-                log.info("leftovers wait for products to be read", waiting=unread.waiting, odd=doubtful, **self._told)
+                log.info("leftovers wait for products to be read", waiting=unread.waiting, odd=doubtful, **self._fields)
             self._unread = unread.waiting, doubtful
             return LOOK_SOON
         await context.passed(self._kind)
@@ -73,15 +74,16 @@ class Leftovers:
             context.block(self._kind, error)
             return 0.0
         except Retry as error:
-            log.info("leftovers are looked for later", reason=error.reason, **self._told)
+            log.info("leftovers are looked for later", reason=error.reason, **self._fields)
             return LOOK_AGAIN
         except Rejected as error:
-            log.warning("prices in SparkLayer cannot be read; leftovers stay", reason=error.reason, **self._told)
+            # Asking again would not help, and a row too many in SparkLayer does no harm.
+            log.warning("prices in SparkLayer cannot be read; leftovers stay", reason=error.reason, **self._fields)
             return None
         return await self._note(skus)
 
     async def _note(self, skus: Sequence[Sku]) -> float | None:
-        """Note leftovers among `skus`, and have the store read again: the second answer decides."""
+        """Note leftovers among `skus`, and have the store read again: the second read decides."""
         context = self._context
         # A price list may have a hundred thousand SKUs: rows are made of the few that no product has.
         left = await context.storage.read(leftovers.unowned, context.connection.id, self._kind, skus)
@@ -91,7 +93,8 @@ class Leftovers:
         if number and await context.storage.write(start, again) is None:
             return LOOK_SOON  # a run that began before they were noted does not decide on them
         if number:
-            log.info("SKUs that the store does not have are left in SparkLayer", skus=number, **self._told)
+            context.kind_states[self._kind].run_started()
+            log.info("SKUs that the store does not have are left in SparkLayer", skus=number, **self._fields)
         return None
 
     def _is_unread(self, encrypted: bytes) -> bool:

@@ -1,8 +1,7 @@
-"""Whether a connection may work now.
+"""The pause of a connection, or of one kind of it, while nothing can be done for it.
 
-A `Blocked` failure begins the pause: whatever works for the connection waits here, which costs neither attempts nor
-parking time, until the prober finds that the side which failed works again. `Retry` keeps it closed, so does the
-next `Blocked`; any other answer shows that the side is back.
+A `Blocked` failure begins the pause. Tasks wait here, which costs neither attempts nor parking time, until the prober
+finds that the side which failed works again. `Retry` and `Blocked` keep the pause going; any other answer ends it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,13 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 import trio
 
+from daemon.engine.signal import Signal
 from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.model import Kind, Site
+from daemon.transport.backoff import backoff
 
-FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
 RELAPSE = 60.0
-"""Seconds. A pause that begins this soon after the last one goes on with its delays: the probe misled us."""
+"""Seconds. A pause that begins this soon after the last one continues its delays: the probe succeeded by accident."""
 
 log = structlog.get_logger()
 
@@ -29,17 +29,15 @@ class Pause:
     """The pause of one connection, or of one kind of it."""
 
     def __init__(self, site: Site, kind: Kind | None = None) -> None:
-        self.ended: Callable[[], None] = lambda: None
-        """Called whenever the pause ends, to wake tasks that sleep without waiting here."""
-        self._told = {"site": str(site)} | ({"kind": kind.value} if kind else {})
-        self._open = trio.Event()
-        self._open.set()
-        self._closed = trio.Event()
+        self.changed: Callable[[], None] = lambda: None
+        """Called when the pause begins and when it ends, for tasks that do not wait here."""
+        self._fields = {"site": str(site)} | ({"kind": kind.value} if kind else {})
+        self._turned = Signal()
         self._cause: Blocked | None = None
         self._since = 0.0
         self._blocked_before = 0.0
-        self._delay = FIRST_PAUSE
-        self._opened_at = -RELAPSE
+        self._probes = 0
+        self._ended_at = -RELAPSE
 
     @property
     def cause(self) -> Blocked | None:
@@ -54,33 +52,34 @@ class Pause:
 
     async def over(self) -> None:
         """Wait until there is no pause."""
-        await self._open.wait()
+        while self._cause is not None:
+            await self._turned.wait()
 
     def start(self, cause: Blocked) -> None:
-        """Stop the connection because of `cause`."""
+        """Begin a pause because of `cause`, or prolong the present one if `cause` asks for a longer wait."""
         if self._cause is None:
             self._since = trio.current_time()
-            if self._since - self._opened_at > RELAPSE:
-                self._delay = FIRST_PAUSE
-            self._open = trio.Event()
-            log.warning("blocked", side=cause.side.value, reason=cause.reason, **self._told)
-            self._cause = cause
-            self._closed.set()
+            if self._since - self._ended_at > RELAPSE:
+                self._probes = 0
+            log.warning("blocked", side=cause.side.value, reason=cause.reason, **self._fields)
+            self._turn(cause)
         elif (cause.after or 0.0) > (self._cause.after or 0.0):
-            self._cause = cause  # what is blocked together is probed when all of it may be
+            # One probe decides for all that is blocked, so it waits for the longest time asked for.
+            self._cause = cause
 
     async def run_prober(self, probes: Mapping[Side, Callable[[], Awaitable[None]]]) -> None:
-        """Probe with growing delays during a pause, until it can end.
+        """Probe during a pause, with growing delays, until it can end. Runs until cancelled.
 
-        Where there is no probe for the side that failed, the pause ends after the delay: the next work is
-        the probe, and closes it again.
+        Without a probe for the side that failed, the pause ends after the delay: the next work is the probe, and
+        begins the pause again.
         """
         while True:
-            await self._closed.wait()
-            while (cause := self._cause) is not None:
-                await trio.sleep(min(max(self._delay, cause.after or 0.0), LONGEST_PAUSE))
-                self._delay = min(self._delay * 2, LONGEST_PAUSE)
-                await self._probe(probes.get(cause.side, _nothing))
+            while (cause := self._cause) is None:
+                await self._turned.wait()
+            # No jitter: a connection probes alone, and its merchant waits.
+            await trio.sleep(backoff(self._probes, 1.0, cause.after, longest=LONGEST_PAUSE))
+            self._probes += 1
+            await self._probe(probes.get(cause.side, _nothing))
 
     async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -91,11 +90,13 @@ class Pause:
         except Retry:
             return
         except Rejected:
-            pass
+            pass  # the side answers, and has something against the probe only
         self._blocked_before = self.blocked_seconds
-        self._cause = None
-        self._opened_at = trio.current_time()
-        self._closed = trio.Event()
-        self._open.set()
-        self.ended()
-        log.info("works again", **self._told)
+        self._ended_at = trio.current_time()
+        self._turn(None)
+        log.info("works again", **self._fields)
+
+    def _turn(self, cause: Blocked | None) -> None:
+        self._cause = cause
+        self._turned.set()
+        self.changed()

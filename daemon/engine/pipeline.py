@@ -317,7 +317,6 @@ class Pipeline:
             connection_id=context.connection.id,
             kind=self.kind,
             now=now,
-            touches=self._kind_state.touches,
             done=done,
             issues=issues,
             reported={
@@ -330,13 +329,14 @@ class Pipeline:
             missing=sorted(batch.missing),
             removed=[external_id for external_id in batch.removing & ready.keys() if _went(ready[external_id])],
         )
+        self._kind_state.page_cache.settling([claim.external_id for claim in done])
         await context.storage.write(settle, settlement)
         batch.settled.update(ready)
         batch.wanted.clear()
         batch.missing.clear()
         self.settled(ready.keys())
         self._kind_state.wake()
-        self._kind_state.settled.set()
+        self._kind_state.progress.set()
         self._kind_state.report.set()
 
     def _retry_later(self, claim: Claim, outcome: Outcome, now: float) -> RetryLater:

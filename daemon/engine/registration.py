@@ -1,10 +1,12 @@
-"""Takes care of a connection's webhooks: at every start and then hourly they are registered, mended, and shown.
+"""Registers a connection's webhooks, and mends them, at every start and then hourly.
 
-What was made, mended or switched on is a gap: until now webhooks may have been missing, and for a while they still may.
-It is noted before the first change and again after the last, so a daemon that dies in between closes it too.
+A webhook that was made, mended or switched on is a gap: its deliveries may have been missing until now, and may be
+missing for a while longer. The gap is noted before the first change and after the last one. So it is closed even if the
+daemon dies in between, when the next look finds everything right.
 """
 
 from collections.abc import Collection
+from typing import Any
 
 import structlog
 import trio
@@ -25,17 +27,16 @@ log = structlog.get_logger()
 
 
 class Webhooks:
-    """The webhooks of one connection. `destination` is where they shall arrive; None: nowhere."""
+    """The webhooks of one connection. `destination` is the URL that they are sent to; None: there are none."""
 
     def __init__(self, context: ConnectionContext, destination: str | None) -> None:
         self._context = context
         self._destination = destination
-        self._attempts = 0
         self._announced: GapNote | None = None
 
     async def run(self) -> None:
-        """Take care until cancelled."""
-        context = self._context
+        """Register and mend until cancelled."""
+        context, attempts = self._context, 0
         if self._destination is None:
             await context.storage.write(registrations.forget, context.connection.id)
             return
@@ -45,14 +46,14 @@ class Webhooks:
             if isinstance(failure, Blocked) and failure.reason not in MISSING_RIGHT:
                 context.pause.start(failure)
             elif isinstance(failure, Retry):
-                await trio.sleep(context.backoff(self._attempts, failure.after))
-                self._attempts += 1
-            else:
-                self._attempts = 0
+                await trio.sleep(context.backoff(attempts, failure.after))
+                attempts += 1
+            else:  # a refusal, or a missing right: more tries do not help
+                attempts = 0
                 await trio.sleep(CHECK_EVERY)
 
     async def _look(self, destination: str) -> Failure | None:
-        """Register and mend what is missing; return the failure that keeps some of it so."""
+        """Register and mend missing webhooks; return the failure that left some missing."""
         context, self._announced = self._context, None
         site = str(context.connection.site)
         try:
@@ -62,11 +63,12 @@ class Webhooks:
             await self._withdraw()
             await self._store_trouble(error)
             return error
+        # Once more, since only now the time begins in which the platform may still deliver nothing.
         await note_gaps(context, found.kinds, context.platform_type.webhooks.active_after, at_once=found.fresh)
         await self._withdraw(but=found.kinds)
         await self._store(found)
         for kind_state in context.kind_states.values() if found.mended else ():
-            kind_state.sweep.set()
+            kind_state.sweep.set()  # dated changes need not wait until the gap is due
         if found.missing or found.failure:
             reason = found.failure.reason if found.failure else "refused"
             log.warning("webhooks are missing", site=site, reason=reason, scopes=sorted(found.missing))
@@ -75,48 +77,41 @@ class Webhooks:
         return found.failure
 
     async def _announce(self, found: Registration) -> None:
-        """Note the gap that the changes to come will be known by, in case the daemon does not live to see their end."""
-        context = self._context
-        self._announced = GapNote(
-            connection_id=context.connection.id,
-            kinds=[kind for kind in context.kind_states if kind in found.kinds],
-            due_at=context.now() + context.platform_type.webhooks.active_after,
-            at_once=found.fresh,
-            maybe=True,
-        )
-        await context.storage.write(gaps.note, self._announced)
-        for kind in self._announced.kinds:
-            context.kind_states[kind].gap.set()  # should noting it at the end fail, the announced gap is closed
+        """Note the gap before the first change, in case the daemon dies before the last one."""
+        active_after = self._context.platform_type.webhooks.active_after
+        self._announced = await note_gaps(self._context, found.kinds, active_after, at_once=found.fresh, maybe=True)
 
     async def _withdraw(self, but: Collection[Kind] = ()) -> None:
-        """Forget what was announced and not done."""
+        """Forget the announced gaps, except of the kinds `but`: nothing of theirs was changed.
+
+        Otherwise a scope that is refused each hour would have everything read each hour.
+        """
         if self._announced is not None:
             left = [kind for kind in self._announced.kinds if kind not in but]
             await self._context.storage.write(gaps.withdraw, evolve(self._announced, kinds=left))
 
     async def _store(self, found: Registration) -> None:
         context = self._context
-        encrypted = context.vault.encrypt({"missing": dict(found.missing), "trouble": None})
         now = Found(
             connection_id=context.connection.id,
             registered=found.registered,
             missing=len(found.missing),
             looked_at=context.now(),
-            encrypted=encrypted,
+            encrypted=context.vault.encrypt({"missing": dict(found.missing), "trouble": None}),
         )
         await context.storage.write(registrations.store, now)
 
     async def _store_trouble(self, error: Failure) -> None:
-        """Keep what was found last, beside why it cannot be looked at now."""
+        """Store why the webhooks cannot be looked at now, beside the findings of the last look."""
         context = self._context
-        before = await context.storage.read(registrations.found, context.connection.id)
-        told = context.vault.decrypt(before.encrypted) if before else None
-        missing = told.get("missing", {}) if isinstance(told, dict) else {}
-        now = Found(
+        never = Found(
             connection_id=context.connection.id,
-            registered=before.registered if before else 0,
-            missing=before.missing if before else 0,
-            looked_at=before.looked_at if before else None,
-            encrypted=context.vault.encrypt({"missing": missing, "trouble": str(error)}),
+            registered=0,
+            missing=0,
+            looked_at=None,
+            encrypted=context.vault.encrypt({"missing": {}}),
         )
-        await context.storage.write(registrations.store, now)
+        before = await context.storage.read(registrations.found, context.connection.id) or never
+        findings: Any = context.vault.decrypt(before.encrypted)
+        encrypted = context.vault.encrypt({**findings, "trouble": str(error)})
+        await context.storage.write(registrations.store, evolve(before, encrypted=encrypted))

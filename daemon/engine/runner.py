@@ -1,8 +1,7 @@
-"""The tasks of one connection, and which of them is started again.
+"""The tasks of one connection, each started again when it crashes.
 
-A task that crashes is started again after a pause, and counted: what it was doing is in the database. One that
-crashes more than five times in a minute ends the process with an error, since whoever started the process knows
-better what to do.
+All work in progress is in the database, so a restarted task goes on with it. A task that crashes more than five times
+in a minute ends the process with an error: the process manager then decides.
 """
 
 import math
@@ -36,9 +35,9 @@ log = structlog.get_logger()
 
 
 class ConnectionRunner:
-    """The tasks of one connection. `destination` is where its webhooks shall arrive; None: nowhere.
+    """The tasks of one connection. `destination` is the URL for its webhooks; None: it gets none.
 
-    `slots` are the process's for readings that close gaps.
+    `slots` limit the runs that close gaps, over all connections of the process.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class ConnectionRunner:
         self._actors = {kind: Actor(context, pipeline) for kind, pipeline in self.pipelines.items()}
         self._helping = trio.CancelScope()
         self.resting: set[Kind] = set()
-        """The kinds of which a task has crashed and pauses before it is started again."""
+        """Kinds with a task that has crashed and waits to be started again."""
 
     async def run(self) -> None:
         """Work until `finish` and the batches in flight are done. Raises when a task crashes too often."""
@@ -65,11 +64,9 @@ class ConnectionRunner:
                 nursery.start_soon(self._kept, kind, actor.run)
 
     def finish(self) -> None:
-        """Claim nothing more. What is not a batch in flight stops at once: it goes on after the next start.
-
-        So does what only waits for an API that wants to be left alone.
-        """
+        """Claim nothing more, and let the batches in flight end. All other tasks stop at once."""
         self._helping.cancel()
+        # A request that waits for its turn may wait for minutes, longer than a shutdown may take.
         self.context.platform.limiter.finish()
         self.context.sparklayer.limiter.finish()
         for actor in self._actors.values():
@@ -81,6 +78,7 @@ class ConnectionRunner:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._kept, Kind.STORE, partial(self.context.pause.run_prober, probes))
                 nursery.start_soon(self._kept, Kind.STORE, Webhooks(self.context, self._destination).run)
+                # Without webhooks no absence loses any.
                 retried_for = self.context.platform_type.webhooks.retried_for if self._destination else math.inf
                 if self._destination:
                     nursery.start_soon(self._kept, Kind.STORE, self.context.deliveries.watch)
@@ -88,17 +86,19 @@ class ConnectionRunner:
                     nursery.start_soon(self._kept, kind, runner.run)
                     nursery.start_soon(self._kept, kind, Sweep(self.context, kind, runner, retried_for).run)
                     nursery.start_soon(self._kept, kind, GapReader(self.context, kind, runner, self._slots).run)
+                    # A kind's pause has no probe: only its own operation shows whether a right was granted.
                     nursery.start_soon(self._kept, kind, partial(self.context.kind_states[kind].pause.run_prober, {}))
+                # SparkLayer has no sync-log for orders, nor for the store's settings.
                 for kind in LOGGED_KINDS & self.full_syncs.keys():
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.context, kind).run)
 
     async def _kept(self, kind: Kind, task: Callable[[], Awaitable[None]]) -> None:
-        """Run `task`, again and again if it crashes."""
+        """Run `task`, and start it again whenever it crashes."""
         crashes: deque[float] = deque(maxlen=MOST_CRASHES)
         while True:
             try:
                 return await task()
-            except StorageTrouble as error:
+            except StorageTrouble as error:  # a full disk is no crash: it may last for hours, and heals
                 log.warning("the database cannot be used now", reason=error.reason)
             except Exception:  # the task's edge: logged, counted, started again, and too many of them end the process
                 now = trio.current_time()
@@ -108,5 +108,6 @@ class ConnectionRunner:
                 log.exception("a task crashed and is started again", kind=kind.value)
                 self.context.metrics.actor_restarted(self.context.connection.site, kind)
             self.resting.add(kind)
+            # Slow enough not to fill the log, and quick enough for five crashes within the window.
             await trio.sleep(CRASH_PAUSE * (1 + len(crashes)))
             self.resting.discard(kind)

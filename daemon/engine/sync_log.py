@@ -1,10 +1,9 @@
 """The one writer of a connection's sync-log for one kind, so that PUT, PATCHes and the closing PATCH keep their order.
 
-What is owed is in the database; this only sends it: a full sync's start as a PUT, then at most one PATCH a second
-with new errors and synced ids, and with the last of them the full sync's end. A report that SparkLayer refuses is
-taken apart until the bad part stands alone: an error that it will not have is given up and logged, a list of resolved
-ids stays owed, and the start and end of a full sync are told all the same, so that no guess of ours about the fields
-can hold up the rest.
+The database has what is owed; this only sends it: a full sync's start as a PUT, then at most one PATCH a second with
+new errors and synced ids. The last PATCH has the full sync's end. A report that SparkLayer refuses is split until the
+bad part stands alone. A refused error is given up and logged; a list of resolved ids stays owed. The start and end of a
+full sync are sent in any case, so that no wrong guess about the fields holds up the rest.
 """
 
 from collections.abc import Sequence
@@ -23,13 +22,13 @@ from daemon.storage.sync_log import Report
 
 PATCH_EVERY = 1.0
 LONGEST_REFUSAL = 60.0
-"""Seconds. A refused report is not tried less often than this, lest it hold up the next full sync's."""
+"""Seconds between two tries of a refused report: while it waits, the next full sync's start waits too."""
 
 log = structlog.get_logger()
 
 
 class SyncLogWriter:
-    """Sends what is owed until cancelled."""
+    """Sends the reports that are owed, until cancelled."""
 
     def __init__(self, context: ConnectionContext, kind: Kind) -> None:
         self._context = context
@@ -37,7 +36,7 @@ class SyncLogWriter:
         self._kind_state = context.kind_states[kind]
 
     async def run(self) -> None:
-        """Send reports as they come to be owed."""
+        """Send reports as they become due."""
         context, attempts = self._context, 0
         while True:
             await context.pause.over()
@@ -45,27 +44,26 @@ class SyncLogWriter:
             if report is None:
                 await self._kind_state.report.wait()
                 continue
+            whole = False
             try:
                 whole = await self._deliver(report)
             except Missing:
+                # SparkLayer has lost its log, and only a PUT makes one.
                 await context.storage.write(sync_log.owe_put, (context.connection.id, self._kind))
-                await trio.sleep(context.backoff(attempts))
-                attempts += 1
-            except Blocked as error:
-                if error.reason not in MISSING_RIGHT:
+                pause = context.backoff(attempts)
+            except (Blocked, Retry) as error:
+                # A missing right may be the sync-log's alone: then entities go on.
+                if isinstance(error, Blocked) and error.reason not in MISSING_RIGHT:
                     context.pause.start(error)
-                await trio.sleep(context.backoff(attempts, error.after))
-                attempts += 1
-            except Retry as error:
-                await trio.sleep(context.backoff(attempts, error.after))
-                attempts += 1
+                pause = context.backoff(attempts, error.after)
             else:
-                attempts = 0 if whole else attempts + 1
                 pace = 0 if report.full else PATCH_EVERY
-                await trio.sleep(pace if whole else min(context.backoff(attempts), LONGEST_REFUSAL))
+                pause = pace if whole else min(context.backoff(attempts + 1), LONGEST_REFUSAL)
+            attempts = 0 if whole else attempts + 1
+            await trio.sleep(pause)
 
     async def _deliver(self, report: Report) -> bool:
-        """Send a report, in parts if it is refused, and note what was accepted; false when something stays owed."""
+        """Send a report, in parts if it is refused, and note the accepted ones; False if a part stays owed."""
         try:
             await self._call(report)
         except Missing:
@@ -75,11 +73,12 @@ class SyncLogWriter:
             parts = _parts(report)
             if parts:
                 whole = True
-                for part in parts:
+                for part in parts:  # one after the other: they must not overtake each other
                     await trio.sleep(PATCH_EVERY)
                     whole = await self._deliver(part) and whole
                 return whole
             if report.resolved or isinstance(error, Forbidden):
+                # Given up, these ids would keep their errors in SparkLayer for ever; a right may be granted.
                 return False
         await self._confirm(report)
         return True
@@ -114,13 +113,13 @@ class SyncLogWriter:
         await context.storage.write(sync_log.confirm, report)
         if report.run is not None and not report.full:
             context.full_sync_ended(self._kind, succeeded=bool(report.succeeded))
-        self._kind_state.runs.set()
+        self._kind_state.runs.set()  # the next run may start, and leftovers may be looked for
 
     def _errors(self, rows: Sequence[tuple[ExternalId, bytes, bytes]]) -> list[SyncError]:
         errors = []
         for external_id, _, encrypted in rows:
             issue = self._context.vault.decrypt(encrypted)
-            assert isinstance(issue, dict)  # encrypted by the pipeline
+            assert isinstance(issue, dict)  # as the pipeline encrypted it
             issues = issue["problems"]
             errors.append(
                 SyncError(
@@ -135,14 +134,14 @@ class SyncLogWriter:
 
 
 def _parts(report: Report) -> list[Report]:
-    """Return what to send instead of a refused report; nothing when it cannot be taken apart any more."""
+    """Return the parts to send instead of a refused report; none if it cannot be split any further."""
     bare = evolve(report, errors=(), resolved=())
     lists = evolve(report, run=None)
     if not report.errors and not report.resolved:
         return []
-    if report.full:
+    if report.full:  # the PUT must be accepted before anything else; the errors follow as PATCHes
         return [bare]
-    if report.run is not None:
+    if report.run is not None:  # the end goes last, and alone
         return [lists, bare]
     if report.errors and report.resolved:
         return [evolve(report, resolved=()), evolve(report, errors=())]

@@ -1,6 +1,6 @@
-"""Tasks that come and go by key while others run: each can be dismissed without touching the rest.
+"""Tasks that come and go by key while others run: each can be stopped without touching the rest.
 
-What is added before `run` starts with it. A task that raises ends `run`, and so whatever it runs in.
+Tasks that are added before `run` start with it. A task that raises ends `run`, and so the nursery around it.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
@@ -29,7 +29,7 @@ class TaskGroup(Generic[K]):
         self._over = trio.Event()
 
     async def run(self) -> None:
-        """Run what was added and what comes until `finish`, and then until all that is left is done."""
+        """Run all tasks until `finish`, and then until the remaining ones are done."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             for key, member in list(self._members.items()):
@@ -37,27 +37,27 @@ class TaskGroup(Generic[K]):
             await self._over.wait()
 
     def add(self, key: K, task: Task) -> None:
-        """Start a task. Nothing is started any more after `finish`."""
+        """Start a task. After `finish` nothing is started any more."""
         if self._over.is_set():
             return
-        assert key not in self._members  # whoever replaces a task dismisses it first
+        assert key not in self._members  # the caller stops the earlier task first, and waits for its end
         member = self._members[key] = _Member(task)
         if self._nursery is not None:
             self._nursery.start_soon(self._keep, key, member)
 
     async def stop(self, key: K) -> None:
-        """Cancel a task and wait until it is gone; what is not there needs nothing."""
+        """Cancel a task and wait until it is gone; a key without a task needs nothing."""
         member = self._members.get(key)
         if member is None:
             return
         member.scope.cancel()
         if self._nursery is None:
-            del self._members[key]
+            del self._members[key]  # it never started, so it will not remove itself
         else:
             await member.gone.wait()
 
     def finish(self, *, at_once: bool = False) -> None:
-        """Take nobody on any more; with `at_once` also cancel what runs."""
+        """Start nothing more; with `at_once` also cancel the tasks that run."""
         self._over.set()
         for member in self._members.values() if at_once else ():
             member.scope.cancel()

@@ -28,7 +28,6 @@ from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
 from daemon.storage.outbox import active, tag
 from daemon.storage.tables import full_syncs, ledger, outbox, sync_log
-from daemon.storage.touches import Touches
 
 TRANSITIONS = {
     ("start", None): {"enumerating"},
@@ -96,7 +95,6 @@ class PageRead:
     ids: Sequence[ExternalId]
     cursor: str | None
     now: float
-    touches: Touches
 
 
 def start(conn: Connection, calls: Sequence[Start]) -> list[RunId | None]:
@@ -229,7 +227,7 @@ def _one(conn: Connection, connection_id: ConnectionId, kind: Kind, condition: C
 
 
 def take_page(conn: Connection, calls: Sequence[PageRead]) -> list[set[ExternalId] | None]:
-    """Put each page into the outbox together with the cursor; return the ids whose contents may be used.
+    """Put each page into the outbox together with the cursor; return the ids whose rows are new.
 
     None: the run takes no pages any more, since it was replaced or its connection leaves.
     """
@@ -251,7 +249,7 @@ def _take_page(conn: Connection, call: PageRead) -> set[ExternalId] | None:
     conn.execute(
         update(full_syncs).where(c.id == call.run).values(cursor=call.cursor, seen=c.seen + len(set(call.ids)))
     )
-    return fresh - call.touches.changed_since
+    return fresh
 
 
 def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:

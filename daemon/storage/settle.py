@@ -18,7 +18,6 @@ from daemon.storage.issues import replace
 from daemon.storage.outbox import Claim, Record, active, record
 from daemon.storage.removals import settle_allowed
 from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, waiters
-from daemon.storage.touches import Touches
 
 
 @frozen(kw_only=True)
@@ -46,7 +45,6 @@ class Settlement:
     connection_id: ConnectionId
     kind: Kind
     now: float
-    touches: Touches
     done: Mapping[Claim, Outcome] = field(factory=dict)
     """Entities that were worked on to their end."""
     issues: Mapping[ExternalId, IssueRow] = field(factory=dict)
@@ -69,7 +67,6 @@ def settle(conn: Connection, calls: Sequence[Settlement]) -> list[None]:
 
 
 def _settle(conn: Connection, call: Settlement) -> None:
-    call.touches.touch([claim.external_id for claim in call.done])
     _rows(conn, call)
     _retries(conn, call)
     rows = [

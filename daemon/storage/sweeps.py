@@ -9,7 +9,6 @@ from sqlalchemy.dialects.sqlite import insert
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
 from daemon.storage.outbox import Record, active, record
 from daemon.storage.tables import outbox, sweeps
-from daemon.storage.touches import Touches
 
 
 @frozen(kw_only=True)
@@ -20,7 +19,6 @@ class Swept:
     kind: Kind
     ids: Sequence[ExternalId]
     now: float
-    touches: Touches
 
 
 @frozen(kw_only=True)
@@ -33,7 +31,7 @@ class SweptUntil:
 
 
 def take_swept(conn: Connection, calls: Sequence[Swept]) -> list[set[ExternalId]]:
-    """Put each page into the backfill lane; return the ids whose contents may be used, as `take_page` does."""
+    """Put each page into the backfill lane; return the ids whose rows are new, as `take_page` does."""
     return [_take(conn, call) for call in calls]
 
 
@@ -43,7 +41,7 @@ def _take(conn: Connection, call: Swept) -> set[ExternalId]:
     waiting = {ExternalId(row.external_id) for row in conn.execute(select(c.external_id).where(*mine))}
     changes = [Change(call.kind, external_id) for external_id in call.ids]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.BACKFILL)])
-    return set(call.ids) - waiting - call.touches.changed_since
+    return set(call.ids) - waiting
 
 
 def swept_since(conn: Connection, connection_id: ConnectionId, kind: Kind) -> float | None:

@@ -6,11 +6,18 @@ import pytest
 import structlog
 
 from tests.engine.fakes import Bench, open_bench
+from tests.engine.missed import GapBench, open_gap_bench
 
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     async with open_bench() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def wide() -> AsyncIterator[GapBench]:
+    async with open_gap_bench() as opened:
         yield opened
 
 

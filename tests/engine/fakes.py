@@ -363,6 +363,6 @@ async def open_bench(
         pause=Pause(name),
     )
     bench = Bench(context, shop, site, harness, refused, kind)
-    bench.harness = evolve(harness, touches=context.kind_states[kind].touches, kind=kind)
+    bench.harness = evolve(harness, kind=kind)
     yield bench
     storage.close()

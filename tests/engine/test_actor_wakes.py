@@ -37,7 +37,7 @@ async def test_a_change_that_comes_due_between_two_looks_is_not_overslept(bench:
         began = trio.current_time()
         await bench.harness.record("1", now=clock.coming(half_ticks / 2))
         kind_state.work[Lane.LIVE].set()
-        await kind_state.settled.wait()
+        await kind_state.progress.wait()
         nursery.cancel_scope.cancel()
     assert trio.current_time() - began < 1.0
     assert "1" in bench.site.state.comparable()["products"]

@@ -2,9 +2,6 @@
 
 # ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
 
-import contextlib
-from collections.abc import AsyncIterator
-
 import pytest
 import structlog
 import trio
@@ -14,50 +11,22 @@ from daemon.admin.status import connection_status
 from daemon.cli.client import latest_run
 from daemon.cli.status import describe
 from daemon.engine.actor import Actor
-from daemon.engine.full_sync import FullSyncs
-from daemon.engine.sync_log import SyncLogWriter
 from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.model import Kind
 from daemon.platforms.base import Page
 from daemon.sandbox.faults import answer
 from daemon.storage import connections
-from tests.engine.fakes import EPOCH, Bench, open_bench, product
+from tests.engine.fakes import EPOCH, Bench, open_bench
+from tests.engine.running import fill, running, until
 from tests.storage.harness import TABLES
 
-PRODUCTS = Kind.PRODUCTS
 RUNS = TABLES["full_syncs"]
-
-
-def fill(bench: Bench, number: int) -> None:
-    bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, number + 1)))
-
-
-@contextlib.asynccontextmanager
-async def running(bench: Bench, *, actor: bool = True) -> AsyncIterator[FullSyncs]:
-    """Run the runner, the sync-log's writer, the prober and perhaps the actor."""
-    syncs = FullSyncs(bench.context, PRODUCTS)
-    probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.context.sparklayer.probe}
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(syncs.run)
-        nursery.start_soon(SyncLogWriter(bench.context, PRODUCTS).run)
-        nursery.start_soon(bench.context.pause.run_prober, probes)
-        if actor:
-            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-        yield syncs
-        nursery.cancel_scope.cancel()
-
-
-async def until(bench: Bench, state: str, every: float = 1.0) -> None:
-    """Wait until the newest run is in a state."""
-    with trio.fail_after(2000 * every):
-        while not await bench.harness.everything(RUNS) or (await bench.harness.newest()).state != state:
-            await trio.sleep(every)
 
 
 async def test_the_first_start_makes_a_full_sync(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 5)
     async with running(bench):
-        await until(bench, "ended")
+        await until(bench)
     assert set(bench.skus()) == {"S1", "S2", "S3", "S4", "S5"}
     run = await bench.harness.newest()
     assert (run.seen, run.done, run.succeeded) == (5, 5, True)
@@ -80,14 +49,14 @@ async def test_the_start_may_be_told_not_to(autojump_clock: MockClock) -> None:
 async def test_a_second_run_reads_everything_and_writes_nothing(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 5)
     async with running(bench) as syncs:
-        await until(bench, "ended")
+        await until(bench)
         before = bench.writes
         assert await syncs.start("normal") is not None
         assert await syncs.start("normal") is None
-        await until(bench, "ended")
+        await until(bench)
         assert bench.writes == before
         await syncs.start("refresh")
-        await until(bench, "ended")
+        await until(bench)
         assert bench.writes == tuple(2 * number for number in before)
 
 
@@ -96,38 +65,10 @@ async def test_a_run_goes_on_from_its_cursor(autojump_clock: MockClock, bench: B
     run = await bench.harness.started(now=EPOCH)
     await bench.harness.page(run, "1", "2", "3", "4", cursor="4", now=EPOCH)
     async with running(bench):
-        await until(bench, "ended")
+        await until(bench)
     assert bench.shop.calls["page"] == 1
     assert set(bench.skus()) == {f"S{n}" for n in range(1, 7)}
     assert sum(len(ids) for ids in bench.shop.asked) == 4, "after a crash entities are read by their ids"
-
-
-async def test_what_the_store_no_longer_has_is_removed_after_a_look(autojump_clock: MockClock, bench: Bench) -> None:
-    fill(bench, 4)
-    async with running(bench) as syncs:
-        await until(bench, "ended")
-        del bench.shop.products["3"]
-        await syncs.start("normal")
-        await until(bench, "ended")
-    assert set(bench.skus()) == {"S1", "S2", "S4"}
-    assert bench.shop.calls["read_one"] == 2, "once to decide, and once to remove"
-
-
-async def test_an_empty_answer_removes_nothing(autojump_clock: MockClock, bench: Bench) -> None:
-    fill(bench, 4)
-    async with running(bench) as syncs:
-        await until(bench, "ended")
-        kept, bench.shop.products = bench.shop.products, {}
-        await syncs.start("normal")
-        await until(bench, "ended")
-        assert set(bench.skus()) == {"S1", "S2", "S3", "S4"}
-        run = await bench.harness.newest()
-        assert (run.held_removals, run.succeeded) == (4, False)
-        assert bench.sync_calls("PATCH")[-1]["last_full_sync_succeeded"] is False
-        await syncs.start("normal", allow_removals=True)
-        await until(bench, "ended")
-        assert bench.skus() == {}
-        bench.shop.products = kept
 
 
 async def test_a_page_that_fails_is_asked_for_again(autojump_clock: MockClock, bench: Bench) -> None:
@@ -139,7 +80,7 @@ async def test_a_page_that_fails_is_asked_for_again(autojump_clock: MockClock, b
     ]
     bench.shop.failures["page"] = failures
     async with running(bench):
-        await until(bench, "ended")
+        await until(bench)
     assert bench.shop.calls["page"] == 5
     assert bench.shop.calls["probe"] == 1
     assert trio.current_time() > 50
@@ -155,7 +96,7 @@ async def test_reading_stops_while_the_outbox_is_deep(autojump_clock: MockClock)
             assert len(await bench.harness.rows()) == 4
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-                await until(bench, "ended")
+                await until(bench)
                 nursery.cancel_scope.cancel()
         assert len(bench.skus()) == 12
 
@@ -179,7 +120,7 @@ async def test_a_page_that_was_overtaken_is_not_believed(autojump_clock: MockClo
         while await bench.harness.rows():
             await trio.sleep(0.1)
         released.set()
-        await until(bench, "ended")
+        await until(bench)
     assert bench.site.state.comparable()["products"]["1"]["title"] == "Newer"
     assert bench.writes[0] == 1, "the old state was never written"
 
@@ -188,7 +129,7 @@ async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, 
     fill(bench, 3)
     bench.site.faults.add("POST */products", answer(409, '{"title": "try later"}'))
     async with running(bench):
-        await until(bench, "ended", every=30.0)
+        await until(bench, within=60_000)
         assert 3600 <= trio.current_time() <= 3600 + 120
         run = await bench.harness.newest()
         assert (run.succeeded, run.failed) == (False, 3)
@@ -207,7 +148,7 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
             status = await connection_status(bench.context.storage, stored, bench.context, bench.context.now())
             shown = {"connections": [status]}
             bench.site.faults.clear()
-            await until(bench, "ended")
+            await until(bench)
     latest = latest_run(shown, str(stored.site), "products")
     assert (latest["held_up"], len(latest["held_up_by"])) == (13, 10)
     assert {entity["error"] for entity in latest["held_up_by"]} == {"try later"}
@@ -216,10 +157,10 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     named = latest["held_up_by"][0]
     assert f"waits for {named['id']}, tried {named['attempts']} times: try later" in lines
     assert "and 3 more" in lines
-    told = [entry for entry in logged if entry["event"] == "full sync waits for entities that fail"]
-    assert len(told) >= 2, "and again, but seldom"
-    assert (told[0]["kind"], told[0]["more"], len(told[0]["entities"])) == ("products", 3, 10)
-    assert {entity.partition(": ")[2] for entity in told[0]["entities"]} == {"conflict"}
+    warnings = [entry for entry in logged if entry["event"] == "full sync waits for entities that fail"]
+    assert len(warnings) >= 2, "and again, but seldom"
+    assert (warnings[0]["kind"], warnings[0]["more"], len(warnings[0]["entities"])) == ("products", 3, 10)
+    assert {entity.partition(": ")[2] for entity in warnings[0]["entities"]} == {"conflict"}
     after = await connection_status(bench.context.storage, stored, None, bench.context.now())
     assert after["kinds"]["products"]["full_sync"]["held_up_by"] == []
 
@@ -232,7 +173,7 @@ async def test_blocked_time_does_not_count_for_stragglers(autojump_clock: MockCl
     bench.shop.failures["probe"] = [Blocked("no", reason="credentials", side=Side.PLATFORM)] * 30
     bench.shop.failures["read"] = [Blocked("no", reason="credentials", side=Side.PLATFORM)]
     async with running(bench):
-        await until(bench, "ended", every=60.0)
+        await until(bench, within=120_000)
     ended = await bench.harness.newest()
     assert trio.current_time() > 3600
     assert (ended.failed, ended.succeeded) == (0, True)
@@ -246,7 +187,7 @@ async def test_a_wish_during_a_run_makes_another(autojump_clock: MockClock, benc
     async with running(bench):
         while (await bench.harness.newest()).id == first:
             await trio.sleep(1)
-        await until(bench, "ended")
+        await until(bench)
         await trio.sleep(100)
     assert len(await bench.harness.everything(RUNS)) == 2
 
@@ -257,7 +198,7 @@ async def test_sync_log_of_a_run(autojump_clock: MockClock, mode: str) -> None:
         fill(bench, 2)
         async with running(bench) as syncs:
             await syncs.start(mode)
-            await until(bench, "ended")
+            await until(bench)
         assert len(bench.sync_calls("PUT")) == (0 if mode == "daily" else 1)
 
 
@@ -267,7 +208,7 @@ CANCELLED_WHILE: dict[str, str] = {"the first page is refused": "page", "an item
 @pytest.mark.holds("C9")
 @pytest.mark.parametrize("refused", CANCELLED_WHILE.values(), ids=CANCELLED_WHILE)
 async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, bench: Bench, refused: str) -> None:
-    """SparkLayer is told that it failed, the next run starts at once, and what was queued is synced all the same."""
+    """SparkLayer learns that the run failed, the next run starts at once, and the queued entities are synced."""
     fill(bench, 3)
 
     async def refuse(method: str) -> None:
@@ -275,7 +216,7 @@ async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, be
             raise Retry("out of order", reason="http_500")
 
     async with running(bench) as syncs:
-        await until(bench, "ended")
+        await until(bench)
         bench.shop.before = refuse
         if refused == "read_one":
             del bench.shop.products["3"]
@@ -283,12 +224,12 @@ async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, be
         await trio.sleep(600)
         assert (await bench.harness.newest()).state in {"enumerating", "draining"}
         assert await syncs.cancel() == run
-        await until(bench, "ended")
+        await until(bench)
         assert bench.sync_calls("PATCH")[-1]["last_full_sync_succeeded"] is False
         assert await syncs.cancel() is None
         bench.shop.before = _pass
         assert await syncs.start("normal") is not None
-        await until(bench, "ended")
+        await until(bench)
     assert (await bench.harness.newest()).succeeded
     assert set(bench.skus()) == ({"S1", "S2"} if refused == "read_one" else {"S1", "S2", "S3"})
 
@@ -313,6 +254,6 @@ async def test_a_cursor_that_is_refused_twice_leads_back_to_the_first_page(
 
     bench.shop.page = listen  # type: ignore[method-assign]
     async with running(bench):
-        await until(bench, "ended")
+        await until(bench)
     assert asked == [None, "2", "2", None, "2", "4"]
     assert set(bench.skus()) == {f"S{n}" for n in range(1, 7)}

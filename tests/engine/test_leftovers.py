@@ -24,7 +24,8 @@ from daemon.storage import leftovers
 from daemon.storage.tables import metadata
 from tests.engine import losses
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench, product
-from tests.engine.test_full_sync import RUNS, fill, running, until
+from tests.engine.running import fill, running, until
+from tests.engine.test_full_sync import RUNS
 from tests.engine.writers.customers.people import customer
 
 pytestmark = pytest.mark.holds("D6")
@@ -49,7 +50,7 @@ async def lost(number: int = 6, gone: tuple[str, ...] = ("2",)) -> AsyncIterator
         bench.shop.page_size = 250
         fill(bench, number)
         async with running(bench):
-            await until(bench, "ended")
+            await until(bench)
         for key in gone:
             del bench.shop.products[key]
         await lose_database(bench)
@@ -108,7 +109,7 @@ async def test_a_ledger_that_knows_something_looks_at_no_prices(autojump_clock: 
     """A price that a person puts on our list stays, whatever is synced later."""
     fill(bench, 3)
     async with running(bench) as syncs:
-        await until(bench, "ended")
+        await until(bench)
         looked = bench.calls[READ_PRICES]
         bench.site.state.prices.prices[PRICE_LIST]["BY-HAND"] = bench.site.state.prices.prices[PRICE_LIST]["S1"]
         for mode in ("normal", "refresh", "daily"):
@@ -332,7 +333,7 @@ async def test_who_is_left_of_the_customers_is_named(autojump_clock: MockClock) 
                 nursery.start_soon(FullSyncs(bench.context, Kind.CUSTOMERS).run)
                 nursery.start_soon(SyncLogWriter(bench.context, Kind.CUSTOMERS).run)
                 nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-                await until(bench, "ended")
+                await until(bench)
                 await trio.sleep(10)
                 nursery.cancel_scope.cancel()
         [context] = [one for one in logs if one["event"] == "full sync began without a ledger"]

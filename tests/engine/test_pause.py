@@ -1,4 +1,4 @@
-"""The gate closes for what is blocked, and heals by itself."""
+"""A pause begins when a side is blocked, and ends by itself."""
 
 import pytest
 import trio
@@ -34,7 +34,7 @@ async def _healed(pause: Pause, platform: Probe, sparklayer: Probe) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_an_open_gate_lets_pass(autojump_clock: MockClock) -> None:
+async def test_without_a_pause_nothing_waits(autojump_clock: MockClock) -> None:
     pause = Pause(Site("test", "a"))
     await pause.over()
     assert (pause.cause, pause.blocked_seconds) == (None, 0.0)
@@ -42,14 +42,14 @@ async def test_an_open_gate_lets_pass(autojump_clock: MockClock) -> None:
 
 async def test_pauses_grow_to_five_minutes(autojump_clock: MockClock) -> None:
     pause, probe = Pause(Site("test", "a")), Probe(*[blocked()] * 11)
-    woken: list[float] = []
-    pause.ended = lambda: woken.append(trio.current_time())
+    turned: list[float] = []
+    pause.changed = lambda: turned.append(trio.current_time())
     pause.start(blocked())
     await _healed(pause, probe, Probe())
     pauses = [after - before for before, after in zip([0.0, *probe.asked], probe.asked, strict=False)]
     assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300])
     assert pause.blocked_seconds == pytest.approx(sum(pauses))
-    assert woken == [trio.current_time()], "who sleeps elsewhere is woken"
+    assert turned == [0.0, trio.current_time()], "tasks that sleep elsewhere are woken"
     pause.start(blocked())
     assert pause.cause is not None
     await trio.sleep(5)
@@ -72,7 +72,7 @@ async def test_the_side_that_failed_is_probed_and_its_wish_is_honoured(autojump_
     pause.start(blocked())  # the first cause stays
     await _healed(pause, platform, sparklayer)
     assert sparklayer.asked == pytest.approx([1.0, 61.0])
-    assert platform.asked == pytest.approx([361.0]), "nobody waits longer than five minutes"
+    assert platform.asked == pytest.approx([361.0]), "no pause is longer than five minutes"
 
 
 async def test_a_relapse_goes_on_with_longer_pauses(autojump_clock: MockClock) -> None:

@@ -1,5 +1,7 @@
 """A batch from reading to settling: every entity has an outcome of its own."""
 
+from functools import partial
+
 import pytest
 import trio
 from structlog.testing import capture_logs
@@ -8,7 +10,7 @@ from trio.testing import MockClock
 from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
 from daemon.entities import Issue, Stock
 from daemon.errors import Blocked, Retry, Side
-from daemon.model import Kind, Lane
+from daemon.model import ExternalId, Kind, Lane
 from daemon.sandbox.faults import answer, reset
 from daemon.storage.settle import RetryLater
 from tests.engine.fakes import EPOCH, Bench, product
@@ -331,11 +333,15 @@ async def test_a_bug_after_many_retries_is_tried_ten_times_all_the_same(
     assert bench.skus() == {"A": "1"}
 
 
+async def _made(*ids: str) -> set[ExternalId]:
+    return {ExternalId(external_id) for external_id in ids}
+
+
 async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_clock: MockClock, bench: Bench) -> None:
     bench.site.faults.add("* */price-lists*", answer(400, '{"title": "the plan has no price lists"}'))
     bench.shop.put(product("1", {"11": "A"}))
     kind_state = bench.context.kind_states[Kind.PRODUCTS]
-    kind_state.page_cache.put(None, [bench.shop._entity("1")])
+    await kind_state.page_cache.fill(None, [bench.shop._entity("1")], partial(_made, "1"))
     await bench.change("1")
     await bench.once()
     assert kind_state.page_cache._contents == {}

@@ -1,7 +1,8 @@
-"""Registering is gone on with, what it does is noted as a gap and nothing else is, and what it finds is stored."""
+"""Registering is retried; its changes, and nothing else, are gaps; and its findings are stored."""
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pytest
 import trio
@@ -9,35 +10,22 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.gaps import note_gaps
-from daemon.errors import Blocked, Retry, Side
+from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.platforms.base import Registration
-from daemon.storage import registrations
-from tests.engine.fakes import Bench
-from tests.engine.missed import (
-    MENDED,
-    PRODUCTS,
-    RIGHT,
-    SOON,
-    gap,
-    is_found,
-    lose,
-    open_wide,
-    readings,
-    settled,
-    working,
-)
+from daemon.storage import gaps, registrations
+from daemon.storage.database import InlineDatabase, Operation
+from tests.engine.missed import MENDED, PRODUCTS, RIGHT, SOON, GapBench
+
+C = TypeVar("C")
+R = TypeVar("R")
 
 
-@pytest.fixture
-async def wide() -> AsyncIterator[Bench]:
-    async with open_wide() as bench:
-        yield bench
-
-
-async def test_a_daemon_that_dies_while_it_registers_has_noted_the_gap(autojump_clock: MockClock, wide: Bench) -> None:
-    """What it did not come to do is mended by the next one, to which all that was done looks right."""
-    async with working(wide):
-        await settled(wide)
+async def test_a_daemon_that_dies_while_it_registers_has_noted_the_gap(
+    autojump_clock: MockClock, wide: GapBench
+) -> None:
+    """The next daemon mends the rest; the finished changes look right to it."""
+    async with wide.working():
+        await wide.synced()
     announced = trio.Event()
 
     async def ensure_webhooks(_destination: str, announce: Callable[[Registration], Awaitable[None]]) -> Registration:
@@ -47,19 +35,43 @@ async def test_a_daemon_that_dies_while_it_registers_has_noted_the_gap(autojump_
         raise AssertionError
 
     looks, wide.shop.ensure_webhooks = wide.shop.ensure_webhooks, ensure_webhooks  # type: ignore[method-assign,assignment]
-    async with working(wide):
+    async with wide.working():
         await announced.wait()
     wide.shop.ensure_webhooks = looks  # type: ignore[method-assign]
-    lose(wide)
-    async with working(wide):
+    wide.lose()
+    async with wide.working():
         await trio.sleep(SOON)
-        assert is_found(wide)
+        assert wide.is_found()
+
+
+async def test_a_gap_is_closed_although_noting_it_at_the_end_failed_once(
+    autojump_clock: MockClock, wide: GapBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next look finds everything right: only the gap announced before the first change is left."""
+    write = InlineDatabase.write
+
+    async def fail_once(database: InlineDatabase, fn: Operation[C, R], call: C) -> R:
+        if isinstance(call, gaps.GapNote) and not call.maybe:
+            wide.shop.registration = RIGHT
+            monkeypatch.undo()
+            raise StorageTrouble("the disk is full", reason="storage")
+        return await write(database, fn, call)
+
+    async with wide.working():
+        await wide.synced()
+    wide.shop.registration = MENDED
+    wide.lose()
+    monkeypatch.setattr(InlineDatabase, "write", fail_once)
+    async with wide.working():
+        await trio.sleep(SOON)
+        assert wide.shop.registration is RIGHT, "it has failed"
+        assert wide.is_found()
 
 
 @pytest.mark.parametrize("earlier", [False, True])
 @pytest.mark.parametrize("failure", [None, Retry("busy", reason="http_503"), "raised"])
 async def test_what_was_announced_and_not_done_is_no_gap(
-    autojump_clock: MockClock, wide: Bench, failure: object, *, earlier: bool
+    autojump_clock: MockClock, wide: GapBench, failure: object, *, earlier: bool
 ) -> None:
     """But a gap that was known before stays. Otherwise a scope that is refused each hour has all read each hour."""
     if earlier:
@@ -72,14 +84,14 @@ async def test_what_was_announced_and_not_done_is_no_gap(
         return Registration(registered=0, missing={"scope": "No."}, failure=failure)  # type: ignore[arg-type]
 
     wide.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
-    async with working(wide):
+    async with wide.working():
         await trio.sleep(400)
-        assert (await gap(wide) is not None) == earlier
-        assert await readings(wide) == 0
+        assert (await wide.gap() is not None) == earlier
+        assert await wide.readings() == 0
 
 
 async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_asked(
-    autojump_clock: MockClock, wide: Bench
+    autojump_clock: MockClock, wide: GapBench
 ) -> None:
     looked: list[float] = []
     asked: list[Registration | Exception] = [
@@ -98,7 +110,7 @@ async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_a
         return answer
 
     wide.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
-    async with working(wide):
+    async with wide.working():
         await trio.sleep(100)
         found = await wide.context.storage.read(registrations.found, wide.harness.connection_id)
         await trio.sleep(3600)
@@ -112,9 +124,9 @@ async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_a
     assert wide.context.vault.decrypt(found.encrypted) == {"missing": {"a": "No right."}, "trouble": None}
 
 
-async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockClock, wide: Bench) -> None:
+async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockClock, wide: GapBench) -> None:
     wide.shop.registration = Registration(registered=3, missing={"a": "No right."})
-    async with working(wide):
+    async with wide.working():
         await trio.sleep(10)
         wide.shop.failures["ensure_webhooks"] = [Retry("Busy, says the store", reason="http_503")] * 100
         await trio.sleep(3700)
@@ -123,8 +135,8 @@ async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockC
     assert (found.registered, found.missing) == (3, 1)
     assert found.looked_at is not None
     assert found.looked_at < wide.context.now() - 3600
-    told = {"missing": {"a": "No right."}, "trouble": "Busy, says the store"}
-    assert wide.context.vault.decrypt(found.encrypted) == told
-    async with working(wide, None):
+    stored = {"missing": {"a": "No right."}, "trouble": "Busy, says the store"}
+    assert wide.context.vault.decrypt(found.encrypted) == stored
+    async with wide.working(None):
         await trio.sleep(1)
     assert await wide.context.storage.read(registrations.found, wide.harness.connection_id) is None

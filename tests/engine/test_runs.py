@@ -1,25 +1,20 @@
 """Full syncs to their end: every issue is looked at, every item tried, and no hour is longer or shorter than one."""
 
-# ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
-
 import contextlib
-from collections.abc import AsyncIterator
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
-from daemon.engine.full_sync import FullSyncs
-from daemon.engine.sweep import DAY, Sweep
-from daemon.engine.sync_log import SyncLogWriter
+from daemon.engine.sweep import DAY
 from daemon.entities import Customer, Issue, Order, Product
 from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
+from tests.engine.running import running, until
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import order
-from tests.storage.harness import TABLES
 
 KINDS = [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS]
 CODE = "something_is_wrong"
@@ -35,30 +30,6 @@ def entity(kind: Kind, number: int) -> Product | Customer | Order:
     return order(str(number), f"4217ba4f-7618-4e3b-b1af-{number:012}")
 
 
-@contextlib.asynccontextmanager
-async def working(bench: Bench, *, actor: bool = True, sweep: bool = False) -> AsyncIterator[FullSyncs]:
-    """Run all that full syncs need."""
-    runs = FullSyncs(bench.context, bench.kind)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(runs.run)
-        nursery.start_soon(SyncLogWriter(bench.context, bench.kind).run)
-        if actor:
-            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-        if sweep:
-            nursery.start_soon(Sweep(bench.context, bench.kind, runs).run)
-        yield runs
-        nursery.cancel_scope.cancel()
-
-
-async def ended(bench: Bench, within: float = 2000.0) -> None:
-    """Wait for the end of the newest run, with a look at it every now and then."""
-    with trio.fail_after(within):
-        while (
-            not await bench.harness.everything(TABLES["full_syncs"]) or (await bench.harness.newest()).state != "ended"
-        ):
-            await trio.sleep(within / 500)
-
-
 @pytest.mark.holds("D1")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", ["normal", "refresh", "daily"])
@@ -71,13 +42,13 @@ async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
         bench.shop.put(*(entity(kind, number) for number in (8, 9, *(() if all_of_it else (1, 2)))))
         bench.shop.excluded, bench.shop.broken = {"9"}, {"8"}
         bench.shop.issues = {"9": (Issue(code=CODE, message="It is wrong."),)}
-        async with working(bench) as runs:
-            await ended(bench, 4 * 3600)
+        async with running(bench) as runs:
+            await until(bench, within=4 * 3600)
             assert await bench.issues() == {"9": [CODE]}
             assert {key: row["state"] for key, row in (await bench.harness.rows()).items()} == {"8": "parked"}
             del bench.shop.products["8"], bench.shop.products["9"]
             await runs.start(mode)
-            await ended(bench)
+            await until(bench)
             await trio.sleep(5)
         assert await bench.issues() == {}
         assert await bench.harness.rows() == {}
@@ -93,9 +64,8 @@ async def test_a_run_outlasts_its_hour_until_its_last_item_was_tried(autojump_cl
     async with open_bench(kind=kind) as bench:
         bench.shop.put(*(entity(kind, number) for number in range(1, 6)))
         bench.shop.broken, bench.shop.batch_size = {"1"}, 1
-        async with working(bench, actor=False):
-            while not await bench.harness.rows() or (await bench.harness.newest()).state != "draining":
-                await trio.sleep(1)
+        async with running(bench, actor=False):
+            await until(bench, "draining")
             await bench.once(Lane.BACKFILL)
             await trio.sleep(3 * 3600)
             newest = await bench.harness.newest()
@@ -105,7 +75,7 @@ async def test_a_run_outlasts_its_hour_until_its_last_item_was_tried(autojump_cl
             bench.shop.broken = set()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-                await ended(bench)
+                await until(bench)
                 nursery.cancel_scope.cancel()
         newest = await bench.harness.newest()
         assert (newest.done, newest.failed, newest.succeeded) == (4, 1, False)
@@ -114,7 +84,7 @@ async def test_a_run_outlasts_its_hour_until_its_last_item_was_tried(autojump_cl
 @pytest.mark.holds("D4")
 @pytest.mark.parametrize("jump", [-YEAR, -3600.0, 3600.0, YEAR])
 @pytest.mark.parametrize("restarts", [0, 3])
-async def test_the_hour_of_stragglers_is_one_whatever_the_clock_does(
+async def test_the_hour_of_stragglers_is_one_with_any_clock(
     autojump_clock: MockClock, bench: Bench, jump: float, restarts: int
 ) -> None:
     bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2)))
@@ -122,13 +92,13 @@ async def test_the_hour_of_stragglers_is_one_whatever_the_clock_does(
     skew = 0.0
     bench.context.now = lambda: EPOCH + skew + trio.current_time()
     for _ in range(restarts):
-        async with working(bench):
+        async with running(bench):
             await trio.sleep(900)
         bench.restart()
-    async with working(bench):
+    async with running(bench):
         await trio.sleep(60)
         skew = jump
-        await ended(bench, 2 * 3600)
+        await until(bench, within=2 * 3600)
     assert 3600 <= trio.current_time() <= 3600 + 75 * (restarts + 2)
     newest = await bench.harness.newest()
     assert (newest.failed, newest.succeeded) == (2, False)
@@ -140,18 +110,18 @@ async def test_the_hour_of_stragglers_is_one_whatever_the_clock_does(
 async def test_once_a_clock_is_corrected_everything_is_read_once(
     autojump_clock: MockClock, bench: Bench, skew: float, *, restarted: bool
 ) -> None:
-    """What sweeps asked for by a wrong clock is not what changed: here a change that no webhook told."""
+    """A sweep by a wrong clock misses changes: here one without a webhook."""
     bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2, 3)))
     bench.context.now = lambda: EPOCH + skew + trio.current_time()
     async with contextlib.AsyncExitStack() as first:
-        await first.enter_async_context(working(bench, sweep=True))
+        await first.enter_async_context(running(bench, sweep=True))
         await trio.sleep(2.5 * EVERY)
         bench.shop.change("1", title="Changed")
         skew = 0.0
         if restarted:
             await first.aclose()
             bench.restart()
-            await first.enter_async_context(working(bench, sweep=True))
+            await first.enter_async_context(running(bench, sweep=True))
         await trio.sleep(1.5 * EVERY)
         assert bench.site.state.comparable()["products"]["1"]["title"] == "Changed"
         assert (await bench.harness.newest()).mode == "daily"
@@ -166,9 +136,9 @@ async def test_facts_of_the_store_are_read_for_a_run_though_the_clock_was_set_ba
 ) -> None:
     skew = YEAR
     bench.context.now = lambda: EPOCH + skew + trio.current_time()
-    async with working(bench) as runs:
-        await ended(bench)
+    async with running(bench) as runs:
+        await until(bench)
         skew, read = 0.0, bench.shop.calls["facts"]
         await runs.start("normal")
-        await ended(bench)
+        await until(bench)
     assert bench.shop.calls["facts"] == read + 1

@@ -1,47 +1,26 @@
-"""The sweep finds what no webhook told, the daily read what nothing tells, and neither harms a full sync."""
-
-import contextlib
-from collections.abc import AsyncIterator
+"""The sweep finds changes without a webhook, the daily read those without a date, and neither harms a full sync."""
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sweep import DAY, OVERLAP, Sweep
-from daemon.engine.sync_log import SyncLogWriter
 from daemon.errors import Rejected
 from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer
-from tests.engine.fakes import EPOCH, Bench, open_bench, product
+from tests.engine.fakes import EPOCH, Bench, open_bench
+from tests.engine.running import fill, running, until
 
 PRODUCTS = Kind.PRODUCTS
 EVERY = 900.0
-
-
-@contextlib.asynccontextmanager
-async def sweeping(bench: Bench, *, actor: bool = True) -> AsyncIterator[FullSyncs]:
-    runs = FullSyncs(bench.context, PRODUCTS)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(runs.run)
-        nursery.start_soon(SyncLogWriter(bench.context, PRODUCTS).run)
-        nursery.start_soon(Sweep(bench.context, PRODUCTS, runs).run)
-        if actor:
-            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-        yield runs
-        nursery.cancel_scope.cancel()
-
-
-def fill(bench: Bench, number: int) -> None:
-    bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, number + 1)))
 
 
 async def test_what_changed_silently_is_found_once_and_from_the_page_itself(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     fill(bench, 3)
-    async with sweeping(bench):
+    async with running(bench, sweep=True):
         await trio.sleep(1.5 * EVERY)
         bench.shop.change("2", title="Quietly renamed")
         bench.shop.changed = {"2"}
@@ -55,7 +34,7 @@ async def test_what_changed_silently_is_found_once_and_from_the_page_itself(
 
 
 async def test_each_sweep_begins_where_the_last_one_began(autojump_clock: MockClock, bench: Bench) -> None:
-    async with sweeping(bench):
+    async with running(bench, sweep=True):
         await trio.sleep(5 * EVERY)
     assert bench.shop.since[0] == EPOCH - OVERLAP
     steps = [later - earlier for earlier, later in zip(bench.shop.since, bench.shop.since[1:], strict=False)]
@@ -76,7 +55,7 @@ async def test_a_sweep_goes_on_during_a_full_sync(autojump_clock: MockClock, ben
             stuck.set()
 
     bench.shop.before = hold
-    async with sweeping(bench):
+    async with running(bench, sweep=True):
         await stuck.wait()
         bench.context.kind_states[PRODUCTS].sweep.set()
         await trio.sleep(60)
@@ -87,22 +66,22 @@ async def test_a_sweep_waits_for_room(autojump_clock: MockClock) -> None:
     async with open_bench(backfill_depth=4, full_sync_on_start=False) as bench:
         fill(bench, 40)
         bench.shop.changed = set(bench.shop.products)
-        async with sweeping(bench, actor=False):
+        async with running(bench, actor=False, sweep=True):
             await trio.sleep(3 * EVERY)
         assert len(await bench.harness.rows()) <= 4 + bench.shop.page_size
 
 
 async def test_a_day_after_the_last_run_everything_is_read(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 4)
-    async with sweeping(bench):
+    async with running(bench, sweep=True):
         await trio.sleep(EVERY)
-        told = len(bench.site.state.sync_log.calls)
+        before = len(bench.site.state.sync_log.calls)
         del bench.shop.products["3"]
         await trio.sleep(DAY + 1.2 * EVERY)
     run = await bench.harness.newest()
     assert (run.mode, run.state, run.succeeded) == ("daily", "ended", True)
     assert "S3" not in bench.skus()
-    assert not any("last_full_sync" in call.body for call in bench.site.state.sync_log.calls[told:])
+    assert not any("last_full_sync" in call.body for call in bench.site.state.sync_log.calls[before:])
 
 
 @pytest.mark.parametrize("moment", ["enumerating", "draining"])
@@ -110,14 +89,13 @@ async def test_a_full_sync_takes_the_place_of_a_daily_read(
     autojump_clock: MockClock, bench: Bench, moment: str
 ) -> None:
     fill(bench, 6)
-    async with sweeping(bench) as runs:
+    async with running(bench, sweep=True) as runs:
         await trio.sleep(EVERY)
         if moment == "draining":
             bench.shop.failures["read"] = []
             bench.shop.broken = {"2"}
         await runs.start("daily")
-        while (await bench.harness.newest()).state != moment:
-            await trio.lowlevel.checkpoint()
+        await until(bench, moment, within=10)
         assert await runs.start("normal") is not None
         bench.shop.broken = set()
         await trio.sleep(EVERY)
@@ -127,7 +105,7 @@ async def test_a_full_sync_takes_the_place_of_a_daily_read(
 
 async def test_a_price_list_that_was_lost_is_made_and_filled_again(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 3)
-    async with sweeping(bench):
+    async with running(bench, sweep=True):
         await trio.sleep(60)
         before = bench.prices()
         assert len(before) == 3
@@ -143,7 +121,7 @@ async def test_a_lost_price_list_is_not_forgotten_when_the_set_up_fails_on_the_w
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     fill(bench, 3)
-    async with sweeping(bench):
+    async with running(bench, sweep=True):
         await trio.sleep(60)
         before = bench.prices()
         del bench.site.state.price_lists.lists["fake-price"], bench.site.state.prices.prices["fake-price"]
@@ -178,7 +156,7 @@ async def _let_pass(_method: str) -> None:
 @pytest.mark.holds("C2")
 async def test_a_full_sync_whose_pages_are_refused_stops_no_sweep(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 3)
-    async with sweeping(bench) as runs:
+    async with running(bench, sweep=True) as runs:
         await trio.sleep(EVERY / 2)
 
         async def refuse(method: str) -> None:
@@ -198,7 +176,7 @@ async def test_a_cursor_of_a_sweep_that_is_refused_twice_leads_back_to_its_first
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     fill(bench, 3)
-    async with sweeping(bench):
+    async with running(bench, sweep=True):
         await trio.sleep(EVERY / 2)
         bench.shop.changed = {"1", "2", "3"}
         for number in (1, 2, 3):

@@ -38,7 +38,7 @@ async def settled(bench: Bench, external_id: str, *, bad: bool = False) -> None:
 
 
 async def ended(bench: Bench) -> None:
-    """Have a full sync of nothing ready to be told."""
+    """Have the end of an empty full sync ready for the sync-log."""
     run = await bench.harness.started(now=EPOCH)
     await bench.harness.enumerated(run, EPOCH + 1)
     await bench.harness.close(run, EPOCH + 2)
@@ -122,7 +122,7 @@ async def test_a_refusal_of_the_lists_does_not_keep_the_end_back(autojump_clock:
     bench.site.state.sync_log.resolved_field = "synced_external_ids"
     async with writing(bench):
         await trio.sleep(5)
-    assert bench.sync_calls("PATCH")[-1]["synced_external_ids"] == ["2"], "what was refused stayed owed"
+    assert bench.sync_calls("PATCH")[-1]["synced_external_ids"] == ["2"], "the refused id stayed owed"
 
 
 async def test_one_error_that_sparklayer_will_not_have_does_not_hold_up_the_others(

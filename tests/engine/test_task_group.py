@@ -8,7 +8,7 @@ from daemon.engine.task_group import TaskGroup
 
 
 class Work:
-    """A task that works for so many seconds, and says how it ended."""
+    """A task that works for a number of seconds, and notes how it ended."""
 
     def __init__(self, seconds: float = 1000.0) -> None:
         self.seconds = seconds
@@ -26,7 +26,7 @@ class Work:
             raise
 
 
-async def test_who_is_dismissed_is_gone_and_the_others_go_on(autojump_clock: MockClock) -> None:
+async def test_a_stopped_task_is_gone_and_the_others_go_on(autojump_clock: MockClock) -> None:
     tasks, before, after, other = TaskGroup[str](), Work(), Work(), Work(5)
     tasks.add("a", before.run)
     tasks.add("b", other.run)
@@ -40,16 +40,16 @@ async def test_who_is_dismissed_is_gone_and_the_others_go_on(autojump_clock: Moc
         assert after.end == "started"
         tasks.finish()
         await trio.sleep(4)
-        assert (other.end, after.end) == ("done", "started"), "what is left is waited for"
+        assert (other.end, after.end) == ("done", "started"), "the remaining tasks are waited for"
         tasks.finish(at_once=True)
     assert after.end == "cancelled"
 
 
-async def test_who_is_dismissed_before_the_start_never_starts(autojump_clock: MockClock) -> None:
+async def test_a_task_stopped_before_the_start_never_starts(autojump_clock: MockClock) -> None:
     tasks, work = TaskGroup[str](), Work()
     tasks.add("a", work.run)
     await tasks.stop("a")
-    await tasks.stop("nobody")
+    await tasks.stop("none")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tasks.run)
         await wait_all_tasks_blocked()

@@ -27,7 +27,6 @@ from daemon.storage.outbox import Claim, Record
 from daemon.storage.settle import RetryLater, Settlement
 from daemon.storage.sync_log import Report
 from daemon.storage.tables import outbox as outbox_table
-from daemon.storage.touches import Touches
 
 PRODUCTS = Kind.PRODUCTS
 
@@ -51,7 +50,6 @@ class StorageHarness:
 
     storage: Storage
     connection_id: ConnectionId
-    touches: Touches
     kind: Kind = Kind.PRODUCTS
 
     @classmethod
@@ -59,7 +57,7 @@ class StorageHarness:
         """Adopt a connection."""
         pending = Adopt(site=Site("test", site), platform="fake", encrypted=b"", now=0.0)
         stored = await storage.write(connections.adopt, pending)
-        return cls(storage, stored.id, Touches())
+        return cls(storage, stored.id)
 
     async def record(self, *ids: str, now: float = 0.0, lane: Lane = Lane.LIVE, **waiting: float) -> None:
         changes = [Change(self.kind, ExternalId(one)) for one in ids]
@@ -83,7 +81,6 @@ class StorageHarness:
             connection_id=self.connection_id,
             kind=self.kind,
             now=now,
-            touches=self.touches,
             done={one.claim: one.outcome for one in done},
             issues={one.claim.external_id: one.issue for one in done if one.issue is not None},
             reported={one.claim.external_id for one in done if one.report},
@@ -106,7 +103,7 @@ class StorageHarness:
         return run
 
     async def page(self, run: RunId, *ids: str, cursor: str | None = None, now: float = 0.0) -> set[ExternalId] | None:
-        call = PageRead(run=run, ids=[ExternalId(one) for one in ids], cursor=cursor, now=now, touches=self.touches)
+        call = PageRead(run=run, ids=[ExternalId(one) for one in ids], cursor=cursor, now=now)
         return await self.storage.write(full_syncs.take_page, call)
 
     async def enumerated(self, run: RunId, now: float = 0.0) -> int:

@@ -20,12 +20,8 @@ from sqlalchemy.exc import IntegrityError
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.errors import ConfigError, StorageTrouble
-from daemon.model import Lane
-from daemon.storage import full_syncs
 from daemon.storage.database import Database, InlineDatabase, check_writable, open_database
-from daemon.storage.full_syncs import PageRead
 from daemon.storage.lock import only_one
-from tests.storage.harness import StorageHarness, id_
 
 
 @pytest.fixture
@@ -127,22 +123,6 @@ async def test_whatever_a_call_raises_goes_to_its_caller(database: Database) -> 
 
     results = await together(database, (put, "a"), (broken, "x"), (put, "b"))
     assert [type(result) for result in results] == [int, ZeroDivisionError, int]
-
-
-async def test_a_page_is_judged_rightly_even_when_its_transaction_is_tried_twice(database: Database) -> None:
-    def broken(_conn: Connection, _calls: Sequence[str]) -> list[None]:
-        raise ZeroDivisionError
-
-    harness = await StorageHarness.build(database)
-    run = await harness.started()
-    harness.touches.open()
-    await harness.record("1")
-    [claim] = await harness.claim()
-    assert claim.external_id == "1"
-    await harness.work(lane=Lane.LIVE)
-    page = PageRead(run=run, ids=[id_("1"), id_("2")], cursor=None, now=0.0, touches=harness.touches)
-    results = await together(database, (full_syncs.take_page, page), (broken, "x"))
-    assert results[0] == {"2"}, "1 was settled while the page was on its way"
 
 
 async def test_a_locked_database_is_trouble_for_everyone_and_passes(database: Database, path: Path) -> None:

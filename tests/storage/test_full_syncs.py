@@ -11,7 +11,7 @@ from daemon.storage import full_syncs
 from daemon.storage.full_syncs import TRANSITIONS
 from daemon.storage.removals import removal_allowed
 from daemon.storage.settle import RetryLater
-from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, id_, row
+from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, row
 
 Step = Callable[[StorageHarness, RunId], Awaitable[Any]]
 
@@ -136,31 +136,10 @@ async def test_a_page_and_its_cursor_come_in_together(harness: StorageHarness) -
     assert [found["full_sync_id"] for found in (await harness.rows()).values()] == [run] * 3
 
 
-async def test_a_page_is_not_believed_of_what_was_settled_while_it_was_on_its_way(harness: StorageHarness) -> None:
-    run = await harness.started()
-    await harness.record("1", "2")
-    harness.touches.open()
-    await harness.work()
-    assert await harness.page(run, "1", "2", "3") == {"3"}
-    harness.touches.close()
-    harness.touches.open()
-    assert await harness.page(run, "4") == {"4"}
-
-
 async def test_a_page_is_not_believed_of_what_waits(harness: StorageHarness) -> None:
     run = await harness.started()
     await harness.record("1")
     assert await harness.page(run, "1", "2") == {"2"}
-
-
-async def test_freshness_forgets_between_pages(harness: StorageHarness) -> None:
-    await harness.record("1")
-    await harness.work()
-    assert harness.touches.changed_since == frozenset(), "no page is on its way"
-    harness.touches.open()
-    harness.touches.touch([id_("1")])
-    harness.touches.open()
-    assert harness.touches.changed_since == frozenset()
 
 
 @pytest.mark.parametrize(

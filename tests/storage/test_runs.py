@@ -69,7 +69,7 @@ async def test_a_daily_read_owes_nothing_to_a_run_that_ended_before(harness: Sto
 async def test_a_run_that_began_by_a_clock_a_year_ahead_ends_after_its_start(
     harness: StorageHarness, kind: Kind, *, cancelled: bool
 ) -> None:
-    harness = StorageHarness(harness.storage, harness.connection_id, harness.touches, kind)
+    harness = StorageHarness(harness.storage, harness.connection_id, kind)
     run = await harness.started(now=YEAR)
     logged = await harness.take()
     if logged is not None:

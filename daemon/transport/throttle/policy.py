@@ -13,6 +13,7 @@ from typing import Protocol
 from attrs import frozen
 
 from daemon.model import Lane
+from daemon.transport.backoff import backoff
 
 PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 60.0
@@ -98,8 +99,8 @@ class Pause:
         """Begin it, or make it longer."""
         if self._refusals == 0 or began >= self._until:
             self._refusals += 1
-        longest = min(LONGEST_PAUSE_SECONDS, PAUSE_SECONDS * 2.0 ** min(self._refusals, 16))
-        ours = longest * (0.5 + 0.5 * self._jitter())
+        half_to_whole = 0.5 + 0.5 * self._jitter()
+        ours = backoff(self._refusals, half_to_whole, first=PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
         self.hold(now, max(ours, after or 0.0))
 
     def hold(self, now: float, seconds: float) -> None:

@@ -8,7 +8,6 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
-from daemon.engine.context import LONGEST_BACKOFF
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.writers.store import StoreWriter
@@ -17,6 +16,7 @@ from daemon.errors import StorageTrouble
 from daemon.model import Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import resync
+from daemon.transport import backoff
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench
 
 STORE = "1"
@@ -77,7 +77,7 @@ async def test_what_changes_again_while_it_is_tried_has_them_read_again_once_mor
         for unit in ("LBS", "KGS"):
             bench.shop.store = bench.shop.products[STORE] = evolve(FACTS, weight_unit=unit)
             await bench.change(STORE)
-            await trio.sleep(LONGEST_BACKOFF)
+            await trio.sleep(backoff.LONGEST)
             assert await bench.once()
             await _end_runs(bench)
         assert await _runs(bench) == [False, False]

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select, update
 
 from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.page_cache import PageCache
 from daemon.engine.pipeline import Pipeline
 from daemon.engine.writers.customers import exchange
 from daemon.engine.writers.products import diff
@@ -29,7 +30,6 @@ from daemon.storage import full_syncs, ledger, outbox, removals
 from daemon.storage import settle as settling
 from daemon.storage.tables import full_syncs as runs
 from daemon.storage.tables import outbox as changes
-from daemon.storage.touches import Touches
 from daemon.transport.throttle import scopes
 from daemon.transport.throttle.limiter import Limiter
 from daemon.transport.throttle.window import WindowPolicy
@@ -127,7 +127,7 @@ def _tag_lost_at_a_bump() -> Patch:
 
 def _stale_pages_used() -> Patch:
     """Use a page's content although its entity was settled while the page was on its way."""
-    return mock.patch.object(Touches, "changed_since", frozenset[ExternalId]())
+    return mock.patch.object(PageCache, "settling")
 
 
 def _full_sync_closed_early() -> Patch:

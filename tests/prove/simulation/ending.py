@@ -147,7 +147,8 @@ def blocked(world: World) -> str | None:
 
 
 def _reads(kind_state: KindState) -> bool:
-    return kind_state.sweep._event.is_set() or kind_state.reading.locked()
+    wanted = any(seen < kind_state.sweep._sets for seen in kind_state.sweep._seen.values())
+    return wanted or kind_state.page_cache.reading.locked()
 
 
 async def read_everything(world: World) -> None:

@@ -5,16 +5,13 @@
 
 import pytest
 
-from daemon.engine.page_cache import PageCache
 from daemon.engine.writers.products.diff import Plan
 from daemon.engine.writers.products.entry import Entry, read_entry
 from daemon.engine.writers.products.outcome import judge
 from daemon.engine.writers.products.pushed import PushResult
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
-from daemon.model import ExternalId, RunId, Sku
+from daemon.model import ExternalId, Sku
 from daemon.model.outcome import Outcome
-from daemon.platforms.base import Entity
-from daemon.storage.outbox import Claim
 from tests.engine.fakes import product
 from tests.engine.writers.products.test_diff import FINGERPRINTS, A, only, planned, subject
 
@@ -121,20 +118,3 @@ def test_a_product_that_lost_a_sku_is_not_whole() -> None:
     outcome = judge(only(planned(subject(product("1", {"11": "A", "12": "Y"})), Y="7")), pushed(), FINGERPRINTS)
     assert (outcome.result, whole(outcome), outcome.waits_for) == ("written", False, {"Y"})
     assert [issue.code for issue in outcome.issues] == ["sku_used_twice"]
-
-
-@pytest.mark.parametrize(
-    ("claim", "usable"),
-    [
-        (Claim(ONE, 1, RunId(5), 0, 0.0), True),
-        (Claim(ONE, 2, RunId(5), 0, 0.0), False),
-        (Claim(ONE, 1, RunId(6), 0, 0.0), False),
-        (Claim(ONE, 1, None, 0, 0.0), False),
-        (Claim(ExternalId("2"), 1, RunId(5), 0, 0.0), False),
-    ],
-)
-def test_contents_of_pages_are_used_once_and_only_for_their_own_row(claim: Claim, usable: bool) -> None:  # noqa: FBT001
-    page_cache, entity = PageCache(), Entity(ONE, "content")
-    page_cache.put(RunId(5), [entity])
-    assert (page_cache.take(claim) is entity) is usable
-    assert page_cache.take(claim) is None

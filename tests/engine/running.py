@@ -1,0 +1,46 @@
+"""Full syncs at work on a bench, with their report to SparkLayer, and an actor and a sweep if wanted."""
+
+# ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import trio
+
+from daemon.engine.actor import Actor
+from daemon.engine.full_sync import FullSyncs
+from daemon.engine.sweep import Sweep
+from daemon.engine.sync_log import SyncLogWriter
+from daemon.errors import Side
+from tests.engine.fakes import Bench, product
+from tests.storage.harness import TABLES
+
+
+def fill(bench: Bench, number: int) -> None:
+    """Put products into the store, each with a variant."""
+    bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, number + 1)))
+
+
+@contextlib.asynccontextmanager
+async def running(bench: Bench, *, actor: bool = True, sweep: bool = False) -> AsyncIterator[FullSyncs]:
+    """Run the full syncs, the sync-log's writer and the prober, and perhaps the actor and the sweep."""
+    syncs = FullSyncs(bench.context, bench.kind)
+    probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.context.sparklayer.probe}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(syncs.run)
+        nursery.start_soon(SyncLogWriter(bench.context, bench.kind).run)
+        nursery.start_soon(bench.context.pause.run_prober, probes)
+        if actor:
+            nursery.start_soon(Actor(bench.context, bench.pipeline).run)
+        if sweep:
+            nursery.start_soon(Sweep(bench.context, bench.kind, syncs).run)
+        yield syncs
+        nursery.cancel_scope.cancel()
+
+
+async def until(bench: Bench, state: str = "ended", within: float = 2000.0) -> None:
+    """Wait until the newest run is in a state, with a look at it every now and then."""
+    runs = TABLES["full_syncs"]
+    with trio.fail_after(within):
+        while not await bench.harness.everything(runs) or (await bench.harness.newest()).state != state:
+            await trio.sleep(within / 2000)

@@ -20,7 +20,7 @@ import base64
 import hmac
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -107,15 +107,30 @@ async def _empty(_request: Request) -> Response:
     return Response()
 
 
-async def _record(_connection_id: ConnectionId, _changes: Sequence[Change]) -> None:
-    await trio.lowlevel.checkpoint()
+class Intake:
+    """Records nothing; one checkpoint stands for the commit."""
+
+    def __init__(self) -> None:
+        endpoint = Endpoint(
+            connection_id=ConnectionId(1), reader=Reader(), kinds=tuple(Kind), debounce=1.0, debounce_max=10.0
+        )
+        self.find = {Site("live", "bench"): endpoint}.get
+
+    async def record(self, _endpoint: Endpoint, _changes: Sequence[Change]) -> None:
+        """Record nothing."""
+        await trio.lowlevel.checkpoint()
+
+    def taken(self, _endpoint: Endpoint) -> None:
+        """Note nothing."""
+
+    def failed(self, _endpoint: Endpoint, _kinds: Collection[Kind]) -> None:
+        """Note nothing."""
 
 
 async def serve() -> None:
     """Serve both routes on a free port, and print it. Runs in a process of its own."""
     metrics = Metrics()
-    endpoint = Endpoint(connection_id=ConnectionId(1), reader=Reader())
-    webhooks = Webhooks({Site("live", "bench"): endpoint}.get, _record, metrics)
+    webhooks = Webhooks(Intake(), metrics)
     routes = Routes.of([Route("GET", "/empty", _empty), *webhooks.routes()], metrics)
     server = Server(routes.answer, routes.refuse)
     async with trio.open_nursery() as nursery:

@@ -1,11 +1,12 @@
 """The composition root: builds every part, opens the nursery tree, and shuts it down.
 
     serve
-    ├── database writer            outlives everything that commits
-    └── listener, supervisor, departures     the latter two have a nursery for each connection
+    ├── database writer                 outlives everything that commits
+    └── listener, supervisor, teardown  the latter two have a nursery for each connection
 
-SIGTERM and SIGINT: accept no more, finish what is in flight, exit 0. What does not finish in time is cut off; that
-is safe, as everything is. A second signal, or a closing that hangs, ends the process with 1. SIGHUP: see `reloading`.
+SIGTERM and SIGINT: accept no more, finish the batches in flight, exit 0. What does not finish in time is cancelled,
+which is as safe as a crash. A second signal, or a hanging shutdown, ends the process with 1. SIGHUP: see
+`daemon.connections.reload`.
 """
 
 import gc
@@ -13,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -25,10 +27,14 @@ from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.factory import ConnectionFactory
+from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.offered_keys import OfferedKeys
 from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.teardown import Teardown
+from daemon.connections.tenure import Alone, Tenure
+from daemon.engine.pull import fetch, pull
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, raise_config_error
 from daemon.listener.admin import Admin
@@ -37,6 +43,7 @@ from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Route, Routes
 from daemon.listener.webhooks import Webhooks
+from daemon.model import ApiKey, Site
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
@@ -46,33 +53,33 @@ from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
 
 FINISH_SECONDS = 20.0
-"""For what is in flight after the first signal; a dyno is killed after 30."""
+"""Time for the batches in flight after the first signal; a dyno is killed after 30."""
 
 CLOSE_SECONDS = 25.0
 
 SWITCH_SECONDS = 0.001
-"""For how long a thread may keep the others from running. A commit passes through three threads, and with Python's
-5 ms each of them may wait that long for a busy trio, and every webhook with it (benchmarks.webhooks).
+"""Longest time that a thread keeps the interpreter's lock while others wait. A commit passes through three threads, and
+with Python's 5 ms each of them may wait that long for a busy trio, and every webhook with it (benchmarks.webhooks).
 """
 
 log = structlog.get_logger()
 
 
 def run(settings: Settings, read: Callable[[], Settings]) -> int:
-    """Run the daemon until it is told to stop; return the exit code. Raises ConfigError.
+    """Run the daemon until a signal stops it; return the exit code. Raises ConfigError.
 
-    `read` reads the settings once more, at a SIGHUP.
+    `read` reads the settings again at a SIGHUP.
     """
     configure(settings.logging.level)
     if settings.foreign:
-        log.warning("variables of a cluster were ignored", variables=list(settings.foreign))
-    gc.freeze()  # what is loaded by now stays, so the collector need not look at it again and again
+        log.warning("cluster variables ignored", variables=list(settings.foreign))
+    gc.freeze()  # loaded modules stay, so the collector need not scan them again and again
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         trio.run(_run, settings, Reload(read=read))
     except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; this is the process's last word
         raise_config_error(group)
-        log.critical("the daemon ends", exc_info=group)
+        log.critical("daemon crashed", exc_info=group)
         return 1
     return 0
 
@@ -83,7 +90,7 @@ async def _run(settings: Settings, reload: Reload) -> None:
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
         stopping.announced(signal.SIGINT, signal.SIGTERM, line=partial(line_of, "stopping")),
     ):
-        # One that came since the process began has waited (see the command `run`).
+        # A SIGHUP since the start of the process is pending (see the command `run`).
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_signals, signals, stop, reload)
@@ -111,31 +118,41 @@ async def serve(
     reload: Reload | None = None,
     task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the daemon until `stop` is set; report the address it listens on. `reload` brings it other settings.
+    """Run the daemon until `stop` is set; report the address that it listens on. `reload` brings other settings.
 
-    Raises ConfigError, perhaps in a group, when the port or the database cannot be had.
+    Raises ConfigError, perhaps in a group, when the port or the database cannot be used.
     """
     metrics = Metrics()
     async with open_database(settings.database.path, metrics.storage_commit) as database:
-        daemon = await _build(settings, database, metrics)
+        daemon = await compose(settings, database, metrics)
+        registry = daemon.lifecycle.registry
+        if len(settings.security.secret_keys) > 1:
+            await renew_encryption(database, registry.vault)
+        await daemon.lifecycle.open_all()
+        routes = Routes.of(build_routes(daemon, settings), metrics)
+        server = Server(routes.answer, routes.refuse)
+        reloading = Reloading(
+            lifecycle=daemon.lifecycle,
+            routes=routes,
+            routes_of=partial(build_routes, daemon),
+            apps_of=partial(_apps, platforms=registry.platforms),
+        )
         async with trio.open_nursery() as nursery:
-            address = await _bound(nursery, daemon.server, settings)
+            address = await _bound(nursery, server, settings)
             nursery.start_soon(daemon.supervisor.run)
             nursery.start_soon(daemon.teardown.run)
-            nursery.start_soon(_until, stop, daemon.lifecycle.run)
+            nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             if reload is not None:
-                nursery.start_soon(_until, stop, partial(daemon.reloading.run, reload))
+                nursery.start_soon(_until, stop, partial(reloading.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.contexts))
             task_status.started(address)
             await stop.wait()
-            daemon.server.stop()
+            server.stop()
             daemon.supervisor.finish()
             daemon.teardown.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
-        for context in daemon.supervisor.contexts:
-            await context.platform.aclose()
-            await context.sparklayer.aclose()
-        for app in (*daemon.lifecycle.apps.values(), *daemon.reloading.retired):
+        await daemon.supervisor.aclose()
+        for app in (*daemon.lifecycle.apps.values(), *reloading.retired):
             await app.aclose()
 
 
@@ -158,103 +175,81 @@ async def _bound(nursery: trio.Nursery, server: Server, settings: Settings) -> t
 
 
 @frozen(kw_only=True)
-class _Daemon:
-    """The parts that `serve` runs."""
+class Daemon:
+    """The parts that work on the connections of one database; see `compose`."""
 
-    server: Server
     supervisor: Supervisor
     teardown: Teardown
     lifecycle: Lifecycle
-    reloading: Reloading
+    intake: Intake
+    admin: AdminService
 
 
-async def _build(settings: Settings, database: Database, metrics: Metrics) -> _Daemon:
-    platforms = load_platforms()
+async def compose(
+    settings: Settings,
+    database: Database,
+    metrics: Metrics,
+    *,
+    platforms: Mapping[str, PlatformType] | None = None,
+    tenure: Tenure | None = None,
+    knows: Callable[[Site, ApiKey], Awaitable[bool | None]] | None = None,
+    now: Callable[[], float] = time.time,
+) -> Daemon:
+    """Build the parts; no connection is started. Tests replace what reaches outside (`knows`: see Lifecycle)."""
     vault = Vault(settings.security.secret_keys)
+    platforms = load_platforms() if platforms is None else platforms
+    registry = Registry(settings, database, vault, platforms)
     fingerprint = await load_fingerprint(database, vault)
-    if len(settings.security.secret_keys) > 1:
-        await renew_encryption(database, vault)
-    factory = ConnectionFactory(
-        settings=settings,
-        storage=database,
-        vault=vault,
-        fingerprint=fingerprint,
-        metrics=metrics,
-        platforms=platforms,
-    )
+    factory = ConnectionFactory(registry=registry, fingerprint=fingerprint, metrics=metrics)
     supervisor = Supervisor()
-    teardown = Teardown(database, vault, factory, supervisor)
+    teardown = Teardown(factory, supervisor, now)
     lifecycle = Lifecycle(
         storage=database,
-        registry=Registry(settings, vault, platforms),
+        registry=registry,
         factory=factory,
+        tenure=tenure or Alone(database),
         supervisor=supervisor,
         teardown=teardown,
         apps=_apps(settings, platforms),
-        knows=factory.knows,
+        knows=knows or factory.knows,
+        now=now,
     )
-    await lifecycle.open_all()
-    admin = AdminService(
-        settings=settings, storage=database, supervisor=supervisor, lifecycle=lifecycle, vault=vault, metrics=metrics
-    )
-    routes = Routes.of(_routes(settings, platforms, lifecycle, admin), metrics)
-    reloading = Reloading(
-        lifecycle=lifecycle,
-        routes=routes,
-        routes_of=lambda other: _routes(other, platforms, lifecycle, admin),
-        apps_of=lambda other: _apps(other, platforms),
-    )
-    server = Server(routes.answer, routes.refuse)
-    return _Daemon(server=server, supervisor=supervisor, teardown=teardown, lifecycle=lifecycle, reloading=reloading)
+    intake = Intake(storage=database, supervisor=supervisor, endpoints=lifecycle.endpoints)
+    admin = AdminService(storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake)
+    return Daemon(supervisor=supervisor, teardown=teardown, lifecycle=lifecycle, intake=intake, admin=admin)
 
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:
-    """Build the apps that are configured; `load` has seen to it that they can be reached."""
-    found = {}
+    """Build the apps that are configured; `load` has made sure that browsers can reach them."""
+    apps = {}
     for name, wanted in settings.apps.items():
         app = platforms[name].app
         assert app is not None  # only a platform with an app has a section for it
-        found[name] = app.connect(wanted, settings.listener.public_url or "", None)
-    return found
+        apps[name] = app.connect(wanted, settings.listener.public_url or "", None)
+    return apps
 
 
-def _routes(
-    settings: Settings, platforms: Mapping[str, PlatformType], lifecycle: Lifecycle, admin: AdminService
-) -> Iterator[Route]:
-    """Return all that is served."""
-    yield from Webhooks(
-        lifecycle.endpoints.get, admin.record, admin.metrics, admin.delivered, admin.not_delivered
-    ).routes()
+def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
+    """Yield every route that is served."""
+    admin, intake, lifecycle, metrics = daemon.admin, daemon.intake, daemon.lifecycle, daemon.lifecycle.factory.metrics
+    yield from Webhooks(intake, metrics).routes()
     yield from Ignite(
         token=settings.listener.ignite_token,
         connect=lifecycle.connect,
         disconnect=lifecycle.disconnect,
-        trigger=admin.trigger,
-        pull=admin.pull,
-        fetch=admin.fetch,
+        trigger=intake.trigger,
+        pull=lambda site, data_type, page: pull(intake.runner(site).context, data_type, page),
+        fetch=lambda site, data_type, entity_id: fetch(intake.runner(site).context, data_type, entity_id),
     ).routes()
     for name, app in lifecycle.apps.items():
-        platform = platforms[name]
+        platform = lifecycle.registry.platforms[name]
         pages = platform.app.pages if platform.app else ()
         yield from Apps(name=name, label=platform.label, pages=pages, app=app, visited=lifecycle.visited).routes()
     yield from Admin(
         token=settings.listener.admin_token,
         metrics_open=settings.listener.metrics_open,
-        metrics=admin.metrics,
+        metrics=metrics,
         why_not_ready=admin.why_not_ready,
         refresh=admin.refresh,
-        operations={
-            ("GET", "/admin/status"): admin.status,
-            ("POST", "/admin/sync"): admin.sync,
-            ("POST", "/admin/sync/cancel"): admin.cancel_sync,
-            ("GET", "/admin/issues"): admin.issues,
-            ("GET", "/admin/parked"): admin.parked,
-            ("POST", "/admin/parked"): admin.change_parked,
-            ("GET", "/admin/removals"): admin.removals,
-            ("POST", "/admin/removals"): admin.allow_removals,
-            ("POST", "/admin/explain"): admin.explain,
-            ("POST", "/admin/backup"): admin.backup,
-            ("POST", "/admin/connect"): admin.connect,
-            ("POST", "/admin/disconnect"): admin.disconnect,
-        },
+        operations=admin.operations,
     ).routes()

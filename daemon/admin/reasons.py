@@ -1,6 +1,6 @@
-"""Says why an entity is, or is not, in SparkLayer as it is in the store: sentences for a person, the weightiest first.
+"""Reasons why an entity is, or is not, in SparkLayer as it is in the store: sentences for people, the main one first.
 
-Pure. `code` is fixed, for machines; the words are for people, and may quote errors and what the merchant has written.
+Pure. `code` is fixed, for machines. The texts are for people, and may quote errors and the merchant's content.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,10 +31,10 @@ class Reason:
 
 @frozen(kw_only=True)
 class Case:
-    """All that is known of one entity.
+    """Everything that is known about one entity.
 
-    `told` is None when the store could not be asked; `trouble` is why. `error` is the last error of the change that
-    waits, `issue` what the open issue says, `blocked` why nothing of the kind is worked on.
+    `told` is None when the store could not be read; `trouble` is why. `error` is the last error of the waiting change,
+    `issue` the problems of the open issue, `blocked` the cause of a pause of the kind.
     """
 
     site: str
@@ -51,7 +51,7 @@ class Case:
 
 
 def reasons(case: Case) -> list[Reason]:
-    """Return why the entity is as it is; there is at least one reason."""
+    """Return the reasons, at least one."""
     return [*_state(case), *_content(case)]
 
 
@@ -64,12 +64,12 @@ CALLED: Mapping[Kind, str] = {
 
 
 def nothing_known(kind: Kind, text: str, platform: str) -> Reason:
-    """Return the reason for what neither side has."""
+    """Return the reason for an entity that neither side has."""
     return Reason("unknown", f"Neither {platform} nor SparkLayer has a {NOUNS[kind]} of the {CALLED[kind]} {text!r}.")
 
 
 def _state(case: Case) -> Iterator[Reason]:
-    """Yield what keeps it from being worked on, whatever the store says."""
+    """Yield the reasons that keep the entity from being synced, apart from its content."""
     place = f"{case.site} {case.kind.value}"
     if case.trouble is not None:
         yield Reason("unreadable", f"It cannot be read now: {case.trouble}")
@@ -97,7 +97,7 @@ def _waiting(case: Case, change: Change, place: str) -> Reason:
 
 
 def _content(case: Case) -> Iterator[Reason]:
-    """Yield what follows from what the store says."""
+    """Yield the reasons in the store's content."""
     told = case.told
     issues = case.issue if told is None or told.mapped is None else (*told.mapped.issues, *case.issue)
     if told is not None and told.belongs_to:
@@ -123,7 +123,7 @@ def _gone(case: Case, told: Explanation) -> Reason:
 
 
 def _difference(case: Case, told: Explanation) -> Iterator[Reason]:
-    """Yield whether SparkLayer has what it shall have."""
+    """Yield the reason for a difference between both sides, or say that there is none."""
     idle = case.noted.change is None and not case.noted.held and case.blocked is None
     if told.steps and idle and case.noted.reading:
         yield Reason(

@@ -1,133 +1,116 @@
-"""Operations behind the listener's routes: record changes, show the status, start a full sync, connect."""
+"""The operations that a person may ask for, as JSON values: of a running daemon, or of its database file.
+
+Status, lists, explanations, parked changes and removals need only the database, so `daemon.cli.offline` asks this same
+service while no daemon runs. A change is committed; then the tasks of the connection are woken, if they run here.
+Answers may contain personal data. They go to people who have the admin token, or the file.
+"""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import trio
 from attrs import frozen
 
-from daemon.admin.queries import (
-    ACTIONS,
-    allow_removals,
-    change_parked,
-    explain,
-    explain_called,
-    held_removals,
-    open_issues,
-    parked_changes,
-)
+from daemon.admin.explain import explain, explain_called
+from daemon.admin.lists import held_removals, open_issues, parked_changes
 from daemon.admin.status import connection_status, refresh_gauges
-from daemon.config import Settings
+from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
 from daemon.engine.context import SYNCED_KINDS
-from daemon.engine.pull import fetch, pull
-from daemon.engine.runner import ConnectionRunner
-from daemon.engine.supervisor import Supervisor
-from daemon.entities import PulledPage
+from daemon.engine.supervisor import Supervisor, close
 from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import Response, problem
 from daemon.listener.ignite import credentials, site_named
-from daemon.model import ApiKey, Change, ConnectionId, Kind, Lane, Secret, Site
-from daemon.observability.metrics import Metrics
-from daemon.storage import connections, outbox
+from daemon.model import ApiKey, ConnectionId, ExternalId, Kind, Secret, Site
+from daemon.storage import connections, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
 from daemon.storage.database import Database
-from daemon.storage.outbox import Record
+from daemon.storage.parked import Choice
+from daemon.storage.removals import Allow
 from daemon.storage.vault import Vault, heartbeat
+
+Params = dict[str, Any]
+
+ACTIONS = {"retry": parked.retry, "drop": parked.drop}
 
 
 @frozen(kw_only=True)
 class AdminService:
-    """The callables that `app` hands to the listener."""
+    """Takes the parameters of an operation as a dict, and returns its answer as JSON values. Raises CallerError."""
 
-    settings: Settings
     storage: Database
+    vault: Vault
     supervisor: Supervisor
     lifecycle: Lifecycle
-    vault: Vault
-    metrics: Metrics
+    intake: Intake
 
-    async def record(self, connection_id: ConnectionId, changes: Sequence[Change]) -> None:
-        """Commit changes to the outbox, and wake who works on them. Raises StorageTrouble."""
-        runner = self.supervisor.find(connection_id)
-        if runner is None:
-            return
-        wanted = [change for change in changes if change.kind in runner.context.kind_states]
-        if not wanted:
-            return
-        options = runner.context.options
-        call = Record(
-            connection_id=connection_id,
-            changes=wanted,
-            now=time.time(),
-            debounce=options.debounce,
-            debounce_max=options.debounce_max,
-        )
-        await self.storage.write(outbox.record, call)
-        for change in wanted:
-            runner.context.kind_states[change.kind].work[Lane.LIVE].set()
+    @property
+    def operations(self) -> Mapping[tuple[str, str], Callable[[Params], Awaitable[Any]]]:
+        """The operations by HTTP method and path."""
+        return {
+            ("GET", "/admin/status"): self.status,
+            ("POST", "/admin/sync"): self.sync,
+            ("POST", "/admin/sync/cancel"): self.cancel_sync,
+            ("GET", "/admin/issues"): self.issues,
+            ("GET", "/admin/parked"): self.parked,
+            ("POST", "/admin/parked"): self.change_parked,
+            ("GET", "/admin/removals"): self.removals,
+            ("POST", "/admin/removals"): self.allow_removals,
+            ("POST", "/admin/explain"): self.explain,
+            ("POST", "/admin/backup"): self.backup,
+            ("POST", "/admin/connect"): self.connect,
+            ("POST", "/admin/disconnect"): self.disconnect,
+        }
 
-    def delivered(self, connection_id: ConnectionId) -> None:
-        """Note that a delivery was taken."""
-        if (runner := self.supervisor.find(connection_id)) is not None:
-            runner.context.deliveries.taken()
-
-    def not_delivered(self, connection_id: ConnectionId, kinds: Collection[Kind]) -> None:
-        """Note that a delivery about these kinds, or (none) about we know not what, was answered 5xx."""
-        if (runner := self.supervisor.find(connection_id)) is not None:
-            runner.context.deliveries.failed(kinds)
-
-    async def status(self, _params: dict[str, Any]) -> dict[str, Any]:
-        """Return how every connection does."""
-        everyone = await self.storage.read(connections.everyone)
+    async def status(self, _params: Params) -> Params:
+        """Return the status of every connection: {"connections"}."""
         shown = []
-        for stored in everyone:
+        for stored in await self.storage.read(connections.everyone):
             runner = self.supervisor.find(stored.id)
-            status = await connection_status(self.storage, stored, runner.context if runner else None, time.time())
-            if runner is None and stored.state == "active":
+            context = runner.context if runner else None
+            status = await connection_status(self.storage, self.vault, stored, context, time.time())
+            if stored.state == "active" and not self.lifecycle.registry.is_wanted(stored):
                 status["state"] = "not configured"
             shown.append(status)
         return {"connections": shown}
 
-    async def sync(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}. Raises CallerError."""
-        runner, kind = await self._runners(_site(params)), _kind(params)
-        if kind not in runner.full_syncs:
-            raise Invalid(f"kind: {kind.value} are not synced from such a store")
+    async def sync(self, params: Params) -> Params:
+        """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}."""
+        site, kind = _site(params), _kind(params)
         mode = "refresh" if params.get("refresh") is True else "normal"
-        run = await runner.full_syncs[kind].start(mode, allow_removals=params.get("allow_removals") is True)
+        run = await self.intake.start(site, kind, mode, allow_removals=params.get("allow_removals") is True)
         if run is None:
             raise Conflict(f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")
         return {"run": run}
 
-    async def cancel_sync(self, params: dict[str, Any]) -> dict[str, Any]:
-        """End the full sync that is on its way as failed: {"site", "kind"} -> {"run"}. Raises CallerError."""
-        runner, kind = await self._runners(_site(params)), _kind(params)
+    async def cancel_sync(self, params: Params) -> Params:
+        """End the running full sync as failed: {"site", "kind"} -> {"run"}."""
+        runner, kind = self.intake.runner(_site(params)), _kind(params)
         run = await runner.full_syncs[kind].cancel() if kind in runner.full_syncs else None
         if run is None:
             raise Conflict(f"no full sync of {kind.value} is on its way")
         return {"run": run}
 
-    async def connect(self, params: dict[str, Any]) -> dict[str, Any]:
+    async def connect(self, params: Params) -> Params:
         """Connect a site: {"site", "store_id"?, "client_id", "client_secret"} -> {"state", "redirect_url"?}.
 
-        The state is "active", or "pending" until the app is installed at `redirect_url`. Without a `store_id` it is the
-        store that the configuration or an earlier connection of the site names. Raises CallerError.
+        The state is "active", or "pending" until the app is installed at `redirect_url`. The default of `store_id` is
+        the store that the settings or an earlier connection of the site name.
         """
         site = _site(params)
         client_id, client_secret = credentials(params, ("client_id", "client_secret"))
         named = credentials(params, ("store_id",))[0] if params.get("store_id") else None
-        store_id = named or await self.lifecycle.store_of(site)
+        store_id = named or await self.lifecycle.registry.store_of(site)
         if not isinstance(store_id, str):
             raise Invalid("store_id: must be the platform's id of the store, such as BigCommerce's store hash")
         key = ApiKey(client_id=client_id, client_secret=Secret(client_secret))
         redirect = await self.lifecycle.connect(site, store_id, key)
         return {"state": "active"} if redirect is None else {"state": "pending", "redirect_url": redirect}
 
-    async def disconnect(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Disconnect a site: {"site"} -> {"state": "leaving" or "gone"}. Raises CallerError."""
+    async def disconnect(self, params: Params) -> Params:
+        """Disconnect a site: {"site"} -> {"state"}, which is "leaving" or "gone"."""
         site = _site(params)
         await self.lifecycle.disconnect(site)
         stored = await self.storage.read(connections.find, site)
@@ -135,130 +118,122 @@ class AdminService:
             raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
         return {"state": stored.state}
 
-    async def issues(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Return what merchants must fix: {"site"?} -> {"issues"}. Raises CallerError."""
-        found = []
-        for stored in await self._chosen(params):
-            found += await open_issues(self.storage, self.vault, stored, SYNCED_KINDS)
-        return {"issues": found}
+    async def issues(self, params: Params) -> Params:
+        """Return the open issues: {"site"?} -> {"issues"}."""
+        chosen = await self._chosen(params)
+        return {"issues": await open_issues(self.storage, self.vault, chosen, SYNCED_KINDS)}
 
-    async def parked(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the parked changes: {"site"?} -> {"parked"}. Raises CallerError."""
-        found = []
-        for stored in await self._chosen(params):
-            found += await parked_changes(self.storage, self.vault, stored)
-        return {"parked": found}
+    async def parked(self, params: Params) -> Params:
+        """Return the parked changes: {"site"?} -> {"parked"}."""
+        return {"parked": await parked_changes(self.storage, self.vault, await self._chosen(params))}
 
-    async def change_parked(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Have parked changes tried again, or dropped: {"action", "site", "kind"?, "ids"?} -> {"changed"}."""
-        action, ids = params.get("action"), params.get("ids", [])
-        if action not in ACTIONS:
+    async def change_parked(self, params: Params) -> Params:
+        """Retry or drop parked changes: {"action", "site", "kind"?, "ids"?} -> {"changed"}, the number of them."""
+        operation, ids = ACTIONS.get(str(params.get("action"))), _ids(params.get("ids", []))
+        if operation is None:
             raise Invalid(f"action: must be one of {', '.join(ACTIONS)}")
-        if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        if ids is None:
             raise Invalid("ids: must be a list of texts; leave it out to mean all")
         kind = _kind(params) if params.get("kind") is not None else None
-        runner = await self._runners(_site(params))
-        stored = await self._stored(runner)
-        changed = await change_parked(self.storage, stored, action, kind, ids, time.time())
-        for kind_state in runner.context.kind_states.values():
-            kind_state.wake()
+        stored = await self._connection(params)
+        choice = Choice(connection_id=stored.id, kind=kind, ids=ids, now=time.time())
+        changed = await self.storage.write(operation, choice)
+        self._wake(stored.id)
         return {"changed": changed}
 
-    async def removals(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the removals that wait for a person: {"site"?, "kind"?} -> {"removals"}. Raises CallerError."""
+    async def removals(self, params: Params) -> Params:
+        """Return the held removals: {"site"?, "kind"?} -> {"removals"}."""
         kinds = [_kind(params)] if "kind" in params else SYNCED_KINDS
-        found = []
-        for stored in await self._chosen(params):
-            found += await held_removals(self.storage, self.vault, stored, kinds)
-        return {"removals": found}
+        return {"removals": await held_removals(self.storage, self.vault, await self._chosen(params), kinds)}
 
-    async def allow_removals(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Let held removals go: {"site", "kind", "ids"} -> {"allowed"}: of how many entities. Raises CallerError."""
-        runner, kind, ids = await self._runners(_site(params)), _kind(params), params.get("ids")
-        if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
+    async def allow_removals(self, params: Params) -> Params:
+        """Let held removals go: {"site", "kind", "ids"} -> {"allowed"}, the number of entities."""
+        stored, kind, ids = await self._connection(params), _kind(params), _ids(params.get("ids"))
+        if not ids:
             raise Invalid("ids: must be a list of texts, the platform's ids of entities")
-        allowed = await allow_removals(self.storage, await self._stored(runner), kind, ids, time.time())
-        for kind_state in runner.context.kind_states.values():
-            kind_state.wake()
+        allow = Allow(connection_id=stored.id, kind=kind, ids=ids, now=time.time())
+        allowed = await self.storage.write(removals.allow, allow)
+        self._wake(stored.id)
         return {"allowed": allowed}
 
-    async def explain(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Explain an entity: {"site", "kind", "id"}, or "text" for what people call it. Raises CallerError.
+    async def explain(self, params: Params) -> Params:
+        """Explain an entity: {"site", "kind", "id"}, or "text" for what people call it.
 
-        -> see `daemon.admin.queries`: `explain`, and `explain_called` for a text.
+        For the answers see `daemon.admin.explain`: `explain`, and `explain_called` for a text.
         """
-        runner, kind = await self._runners(_site(params)), _kind(params)
-        if kind not in runner.pipelines:
-            raise Invalid(f"kind: {kind.value} are not synced from such a store")
+        stored, kind = await self._connection(params), _kind(params)
         name = "text" if "text" in params else "id"
         asked = params.get(name)
         if not isinstance(asked, str) or not asked.strip():
             raise Invalid(f"{name}: must be the platform's id of the entity, or as text what people call it")
-        return await (explain_called if name == "text" else explain)(await self._stored(runner), runner, kind, asked)
-
-    async def backup(self, _params: dict[str, Any]) -> Response:
-        """Answer with a copy of the database, as after some commit; 503 when none can be made."""
+        explained = explain_called if name == "text" else explain
+        factory, registry = self.lifecycle.factory, self.lifecycle.registry
+        if kind not in factory.kinds(stored.platform):
+            raise Invalid(f"kind: {kind.value} are not synced from such a store")
+        if (runner := self.supervisor.find(stored.id)) is not None:
+            return await explained(runner, kind, asked)
+        guest = factory.runner(registry.decrypted(stored), self.storage)  # never started, so it only reads
         try:
-            copy = await trio.to_thread.run_sync(lend, self.settings.database.path, abandon_on_cancel=True)
+            return await explained(guest, kind, asked)
+        finally:
+            await close(guest.context)
+
+    async def backup(self, _params: Params) -> Response:
+        """Answer with a copy of the database, as after some commit; 503 when none can be made."""
+        path = self.lifecycle.registry.settings.database.path
+        try:
+            copy = await trio.to_thread.run_sync(lend, path, abandon_on_cancel=True)
         except StorageTrouble as error:
             return problem(503, str(error))
         return Response(content_type=b"application/vnd.sqlite3", file=copy)
 
-    async def trigger(self, site: Site, kind: Kind) -> None:
-        """Start a refresh run for SparkLayer. Raises CallerError."""
-        runner = await self._runners(site)
-        if kind not in runner.full_syncs:
-            raise NotFound(f"{kind.value} are not synced from such a store")
-        if await runner.full_syncs[kind].start("refresh") is None:
-            raise Invalid(f"A full sync of {kind.value} is in progress already.")
-
-    async def pull(self, site: Site, data_type: str, page: str | None) -> PulledPage:
-        """Read a page of entities for SparkLayer. Raises CallerError, and the failures of both sides."""
-        return await pull((await self._runners(site)).context, data_type, page)
-
-    async def fetch(self, site: Site, data_type: str, entity_id: str) -> bytes:
-        """Read one entity for SparkLayer. Raises CallerError, and the failures of the platform."""
-        return await fetch((await self._runners(site)).context, data_type, entity_id)
-
     async def why_not_ready(self) -> list[str]:
-        """Return why changes cannot be taken or worked on now."""
+        """Return the reasons why changes cannot be taken or worked on now."""
         try:
             await self.storage.write(heartbeat, None)
         except StorageTrouble as error:
             return [f"the database cannot be written ({error.reason})"]
-        return [f"{what} crashed and is about to be started again" for what in self.supervisor.resting]
+        return [f"{place} crashed and is about to be started again" for place in self.supervisor.resting]
 
     async def refresh(self) -> None:
         """Bring the gauges up to date. Raises StorageTrouble."""
-        await refresh_gauges(self.storage, self.supervisor.contexts, self.metrics, time.time())
+        await refresh_gauges(self.storage, self.supervisor.contexts, self.lifecycle.factory.metrics, time.time())
 
-    async def _chosen(self, params: dict[str, Any]) -> list[Stored]:
-        if "site" in params:
-            return [await self._stored(await self._runners(_site(params)))]
-        return [one for one in await self.storage.read(connections.everyone) if one.state == "active"]
+    async def _chosen(self, params: Params) -> list[Stored]:
+        """Return the active connection of {"site"}, or all of them."""
+        active = [stored for stored in await self.storage.read(connections.everyone) if stored.state == "active"]
+        if "site" not in params:
+            return active
+        chosen = [stored for stored in active if str(stored.site) == params["site"]]
+        if not chosen:
+            known = ", ".join(str(stored.site) for stored in active) or "none"
+            raise NotFound(f"no connection {params['site']}; there are: {known}")
+        return chosen
 
-    async def _stored(self, runner: ConnectionRunner) -> Stored:
-        stored = await self.storage.read(connections.find, runner.context.connection.site)
-        assert stored is not None  # it is being worked on
+    async def _connection(self, params: Params) -> Stored:
+        [stored] = await self._chosen({"site": params.get("site")})
         return stored
 
-    async def _runners(self, site: Site) -> ConnectionRunner:
-        stored = await self.storage.read(connections.find, site)
-        runner = self.supervisor.find(stored.id) if stored and stored.state == "active" else None
-        if runner is None:
-            raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
-        return runner
+    def _wake(self, connection_id: ConnectionId) -> None:
+        for kind_state in self.supervisor.kind_states(connection_id):
+            kind_state.wake()
 
 
-def _site(params: dict[str, Any]) -> Site:
+def _site(params: Params) -> Site:
     site = site_named(*str(params.get("site", "")).partition("/")[::2])
     if site is None:
         raise NotFound(f"no connection {params.get('site')}; name it as live/SITE_ID or test/SITE_ID")
     return site
 
 
-def _kind(params: dict[str, Any]) -> Kind:
+def _kind(params: Params) -> Kind:
     known = [kind.value for kind in SYNCED_KINDS]
     if params.get("kind") not in known:
         raise Invalid(f"kind: must be one of {', '.join(known)}")
     return Kind(params["kind"])
+
+
+def _ids(given: object) -> Sequence[ExternalId] | None:
+    """Return a list of ids; None when it is not one."""
+    texts = isinstance(given, list) and all(isinstance(text, str) for text in given)
+    return [ExternalId(text) for text in given] if isinstance(given, list) and texts else None

@@ -1,7 +1,7 @@
-"""What `ignite-sync status` and GET /admin/status show, as JSON values, and the gauges of /metrics.
+"""The status of a connection, as JSON values, and the gauges of /metrics.
 
-Everything is read from the database, so that it is the same whether the daemon runs or not; a running daemon adds
-why a connection is blocked, and how its throttles do.
+Everything is read from the database, so the status is the same whether the daemon runs or not. A running daemon adds
+the cause of a pause, and the state of the throttles.
 """
 
 from typing import Any
@@ -24,10 +24,9 @@ from daemon.transport.throttle.limiter import LimiterStatistics
 
 
 async def connection_status(
-    storage: Storage, stored: Stored, context: ConnectionContext | None, now: float, vault: Vault | None = None
+    storage: Storage, vault: Vault, stored: Stored, context: ConnectionContext | None, now: float
 ) -> dict[str, Any]:
-    """Return how a connection does; last errors only with the `vault` or the `line` of it. Raises StorageTrouble."""
-    vault = context.vault if context else vault
+    """Return the status of a connection; `context` is None if no runner works on it here. Raises StorageTrouble."""
     kinds = [
         await storage.read(overview, stored.id, kind) for kind in (context.kind_states if context else SYNCED_KINDS)
     ]
@@ -49,9 +48,9 @@ async def connection_status(
     }
 
 
-def registration_status(found: Found, vault: Vault | None) -> dict[str, Any]:
-    """Return how the registration of the webhooks was found, and what is missing, in the platform's words."""
-    told: Any = vault.decrypt(found.encrypted) if vault else {}
+def registration_status(found: Found, vault: Vault) -> dict[str, Any]:
+    """Return the registration of the webhooks, with the missing scopes in the platform's words."""
+    told: Any = vault.decrypt(found.encrypted)
     return {
         "registered": found.registered,
         "missing": [{"scope": scope, "why": why} for scope, why in told.get("missing", {}).items()],
@@ -64,7 +63,7 @@ def _cause(pause: Pause) -> str | None:
     return f"{pause.cause.side.value}: {pause.cause.reason}" if pause.cause else None
 
 
-def _kind(kind: KindOverview, now: float, vault: Vault | None) -> dict[str, Any]:
+def _kind(kind: KindOverview, now: float, vault: Vault) -> dict[str, Any]:
     waiting = {
         lane.name.lower(): sum(d.rows for d in kind.depths if d.lane is lane and d.state == "pending") for lane in Lane
     }
@@ -99,15 +98,15 @@ def _run(run: Run, known: int) -> dict[str, Any]:
     }
 
 
-def _held_up(kind: KindOverview, vault: Vault | None) -> dict[str, Any]:
-    """Return which entities the run waits for, and why: some by name, all of them counted."""
+def _held_up(kind: KindOverview, vault: Vault) -> dict[str, Any]:
+    """Return the entities that the run waits for: their number, and some of them with their last error."""
     named = [
         {
-            "id": one.external_id,
-            "attempts": one.attempts,
-            "error": vault.decrypt(one.encrypted) if vault and one.encrypted else "",
+            "id": retrying.external_id,
+            "attempts": retrying.attempts,
+            "error": vault.decrypt(retrying.encrypted) if retrying.encrypted else "",
         }
-        for one in kind.retrying
+        for retrying in kind.retrying
     ]
     return {"held_up": kind.held_up, "held_up_by": named}
 
@@ -124,13 +123,13 @@ def _shown(now: LimiterStatistics) -> dict[str, Any]:
 
 
 async def refresh_gauges(database: Database, contexts: list[ConnectionContext], metrics: Metrics, now: float) -> None:
-    """Bring the gauges up to date, before a scrape. Raises StorageTrouble."""
-    corners = []
+    """Update the gauges, before a scrape. Raises StorageTrouble."""
+    depths = []
     for context in contexts:
         site = context.connection.site
         for kind in context.kind_states:
-            seen = await database.read(overview, context.connection.id, kind)
-            corners += [
+            counts = await database.read(overview, context.connection.id, kind)
+            depths += [
                 QueueDepth(
                     site=site,
                     kind=kind,
@@ -139,15 +138,15 @@ async def refresh_gauges(database: Database, contexts: list[ConnectionContext], 
                     rows=depth.rows,
                     oldest_seconds=age_if_known(depth.oldest or now, now),
                 )
-                for depth in seen.depths
+                for depth in counts.depths
             ]
             metrics.blocked(site, kind, is_blocked=context.blocked(kind) is not None)
-            metrics.issues(site, kind, seen.issues)
-            metrics.removals_held(site, kind, seen.held)
-            metrics.gap(site, kind, is_open=seen.gap is not None)
-            metrics.sync_log_waiting(site, kind.value, errors=seen.untold, synced=seen.synced)
-            if seen.run is not None:
-                stages = {"seen": seen.run.seen, "done": seen.run.done, "failed": seen.run.failed}
+            metrics.issues(site, kind, counts.issues)
+            metrics.removals_held(site, kind, counts.held)
+            metrics.gap(site, kind, is_open=counts.gap is not None)
+            metrics.sync_log_waiting(site, kind.value, errors=counts.untold, synced=counts.synced)
+            if counts.run is not None:
+                stages = {"seen": counts.run.seen, "done": counts.run.done, "failed": counts.run.failed}
                 metrics.full_sync_progress(site, kind, stages)
         webhooks = await database.read(registrations.found, context.connection.id)
         if webhooks is not None:
@@ -155,7 +154,7 @@ async def refresh_gauges(database: Database, contexts: list[ConnectionContext], 
             metrics.webhook_scopes(site, registered=webhooks.registered, missing=webhooks.missing, age=age)
         for throttle in _throttles(context):
             metrics.throttle(site, _snapshot(throttle))
-    metrics.outbox(corners)
+    metrics.outbox(depths)
     metrics.storage_waiting(database.waiting)
     blocked = sum(any(context.blocked(kind) for kind in context.kind_states) for context in contexts)
     leaving = sum(stored.state == "leaving" for stored in await database.read(everyone))

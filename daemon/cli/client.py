@@ -11,7 +11,7 @@ import http.client
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -20,9 +20,6 @@ from daemon.cli.group import Stop, load_settings
 from daemon.config import ListenerSettings
 from daemon.errors import ConfigError
 from daemon.model import Secret
-
-if TYPE_CHECKING:
-    from daemon.cli.offline import Offline
 
 _TIMEOUT_SECONDS = 30.0
 _BACKUP_SECONDS = 600.0
@@ -193,7 +190,7 @@ def _known_format() -> Iterator[None]:
         raise RefusedError(f"the daemon's answer has a format unknown to this version: {error!r}") from None
 
 
-def ask(path: Path | None, question: "Callable[[Daemon | Offline], Any]") -> Any:
+def ask(path: Path | None, question: Callable[[Daemon], Any]) -> Any:
     """Ask the running daemon, or the database if none answers, and say so. Raises ConfigError and RefusedError."""
     settings = load_settings(path)
     try:

@@ -1,17 +1,18 @@
-"""Builds all that a connection is worked on with: at the start, when Ignite connects it, and when its key changes."""
+"""Builds the parts of a connection: its runner, its endpoint, and the clients of both sides.
+
+Nothing is sent by building. The settings are the registry's present ones.
+"""
 
 import random
 import time
-from collections.abc import Mapping
 from functools import partial
 from urllib.parse import quote, unquote
 
 import trio
 from attrs import define, field
 
-from daemon.config import Settings
-from daemon.connections.registry import site_client
-from daemon.engine.context import ConnectionContext, Options
+from daemon.connections.registry import Registry, site_client
+from daemon.engine.context import SYNCED_KINDS, ConnectionContext, Options
 from daemon.engine.gaps import AT_ONCE
 from daemon.engine.pause import Pause
 from daemon.engine.runner import ConnectionRunner
@@ -19,95 +20,100 @@ from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
-from daemon.platforms.base import Platform, PlatformType
+from daemon.platforms.base import Platform
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.empty_refusals import CUSTOMER, PRODUCT, PURCHASE, Control
 from daemon.storage import ledger
 from daemon.storage.adapter_state import StoredAdapterState
 from daemon.storage.database import Storage
-from daemon.storage.vault import Fingerprint, Vault
+from daemon.storage.vault import Fingerprint
 from daemon.transport.http import ApiCall
 
-KINDS = {CUSTOMER: Kind.CUSTOMERS, PRODUCT: Kind.PRODUCTS, PURCHASE: Kind.ORDERS}
-"""The kind whose entities a control question may ask for."""
+CONTROL_KINDS = {CUSTOMER: Kind.CUSTOMERS, PRODUCT: Kind.PRODUCTS, PURCHASE: Kind.ORDERS}
+"""The kind whose entities a control question asks for."""
+
+ANSWER_SECONDS = 5.0
+"""The longest time that a connect waits for SparkLayer's answer about its key."""
 
 
 def webhook_path(site: Site) -> str:
-    """Return the path that a site's webhooks arrive at: it names their connection, at whatever address."""
+    """Return the path of a site's webhooks. It identifies them at any address that the daemon ever had."""
     return f"/webhooks/{site.env}/{site.id}"
-
-
-ANSWER_SECONDS = 5.0
-"""For how long a connect waits for SparkLayer's word on the key that it brings."""
 
 
 async def known_id(
     storage: Storage, connection_id: ConnectionId, control: Control, other_than: str | None
 ) -> str | None:
-    """Return an id (quoted) that SparkLayer surely has, as far as the ledger says; None when it knows none."""
-    kind = KINDS.get(control)
+    """Return a quoted id that SparkLayer confirmed, according to the ledger; None when there is none."""
+    kind = CONTROL_KINDS.get(control)
     if kind is None:
         return None
     # Purchases are looked up by their carts, which orders own.
     find = ledger.confirmed_key if kind is Kind.ORDERS else ledger.confirmed_id
-    found = await storage.read(find, connection_id, kind, unquote(other_than or ""))
-    return None if found is None else quote(found, safe="")
+    external_id = await storage.read(find, connection_id, kind, unquote(other_than or ""))
+    return None if external_id is None else quote(external_id, safe="")
 
 
 @define(kw_only=True)
 class ConnectionFactory:
-    """Has what every connection shares; a reload brings other `settings`. Nothing is sent by building."""
+    """Holds what all connections share."""
 
-    settings: Settings
-    storage: Storage
-    vault: Vault
+    registry: Registry
     fingerprint: Fingerprint
     metrics: Metrics
-    platforms: Mapping[str, PlatformType]
     _slots: trio.Semaphore = field(init=False, factory=lambda: trio.Semaphore(AT_ONCE))
-    """For readings that close gaps, of all connections."""
+    """Limits the readings that close gaps, of all connections together."""
 
-    def runner(self, connection: Connection, *, full_sync: bool = False) -> ConnectionRunner:
-        """Build a connection's works. With `full_sync` what never was synced is, whatever the configuration says."""
+    def runner(self, connection: Connection, storage: Storage) -> ConnectionRunner:
+        """Build a connection's runner, which works with `storage`."""
         context = ConnectionContext(
             connection=connection,
-            platform_type=self.platforms[connection.platform],
-            platform=self.platform(connection, StoredAdapterState(self.storage, connection.id)),
+            platform_type=self.registry.platforms[connection.platform],
+            platform=self.platform(connection, StoredAdapterState(storage, connection.id)),
             sparklayer=self.sparklayer(connection),
-            storage=self.storage,
-            vault=self.vault,
+            storage=storage,
+            vault=self.registry.vault,
             fingerprint=self.fingerprint,
             metrics=self.metrics,
-            options=self.options(connection.site, full_sync=full_sync),
+            options=self.options(connection.site),
             now=time.time,
             chance=random.Random(),  # noqa: S311  jitter is no secret
             pause=Pause(connection.site),
         )
-        apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
-        self.metrics.connection(connection.site, context.kind_states, apis)
         return ConnectionRunner(context, self.destination(connection.site), self._slots)
 
     def endpoint(self, connection: Connection) -> Endpoint:
-        """Build what takes a connection's webhooks."""
-        reader = self.platforms[connection.platform].reader(connection.store)
-        return Endpoint(connection_id=connection.id, reader=reader)
+        """Build the endpoint of a connection's webhooks."""
+        options = self.options(connection.site)
+        return Endpoint(
+            connection_id=connection.id,
+            reader=self.registry.platforms[connection.platform].reader(connection.store),
+            kinds=self.kinds(connection.platform),
+            debounce=options.debounce,
+            debounce_max=options.debounce_max,
+        )
+
+    def kinds(self, platform: str) -> tuple[Kind, ...]:
+        """Return the kinds that are synced from a platform, in the order that references need."""
+        return tuple(kind for kind in SYNCED_KINDS if kind in self.registry.platforms[platform].kinds)
 
     def platform(self, connection: Connection, state: AdapterState | None = None) -> Platform:
         """Build the client of a connection's store."""
         observe = partial(self._count_call, connection.site)
-        return self.platforms[connection.platform].connect(
+        return self.registry.platforms[connection.platform].connect(
             connection.store, None, observe, state or MemoryAdapterState()
         )
 
     def sparklayer(self, connection: Connection) -> SparkLayer:
         """Build the client of a connection's site."""
         observe = partial(self._count_call, connection.site)
-        known = partial(known_id, self.storage, connection.id)
-        return site_client(self.settings, connection.site, connection.api_key, connection.platform, observe, known)
+        known = partial(known_id, self.registry.storage, connection.id)
+        settings = self.registry.settings
+        return site_client(settings, connection.site, connection.api_key, connection.platform, observe, known)
 
     async def knows(self, site: Site, key: ApiKey) -> bool | None:
-        """Return whether SparkLayer knows a key of a site, None if it does not say so soon."""
-        client = site_client(self.settings, site, key, "", partial(self._count_call, site))
+        """Ask SparkLayer whether it knows a key of a site; None when it gives no answer within `ANSWER_SECONDS`."""
+        client = site_client(self.registry.settings, site, key, "", partial(self._count_call, site))
         known = None
         try:
             with trio.move_on_after(ANSWER_SECONDS):
@@ -117,20 +123,19 @@ class ConnectionFactory:
         return known
 
     def destination(self, site: Site) -> str | None:
-        """Where a site's webhooks shall arrive, if the daemon can be reached from outside."""
-        public = self.settings.listener.public_url
+        """Return the address for a site's webhooks; None when the daemon has no public URL."""
+        public = self.registry.settings.listener.public_url
         return f"{public}{webhook_path(site)}" if public else None
 
-    def options(self, site: Site, *, full_sync: bool = False) -> Options:
-        """Return what an operator has tuned for a site; see `works`."""
-        link = next((link for link in self.settings.connections if link.site == site), None)
-        sync = self.settings.sync
+    def options(self, site: Site) -> Options:
+        """Return the settings that tune the work for a site."""
+        link, sync = self.registry.link(site), self.registry.settings.sync
         return Options(
             debounce=sync.debounce_seconds,
             debounce_max=sync.debounce_max_seconds,
             sweep_every=sync.sweep_seconds,
             backfill_depth=sync.backfill_depth,
-            full_sync_on_start=full_sync or link is None or link.full_sync_on_start,
+            full_sync_on_start=link is None or link.full_sync_on_start,
             stock_location=link.stock_location if link else None,
         )
 

@@ -1,14 +1,14 @@
-"""Links stores to sites: from settings, from Ignite or from an app's install, to connections that can be worked on.
+"""The connections in the database with their credentials, and those of stores: from settings, Ignite, or an install.
 
-Credentials are encrypted before they are stored. The webhook secret of a store that has none configured is made here
-and kept with them, since it must stay the same for as long as its webhooks are registered.
+Credentials are encrypted before they are stored. A store without a configured webhook secret gets one here, kept with
+its credentials, since it must stay the same while its webhooks are registered.
 
-A site that the configuration names stays with its store unless Ignite connects another: its ledger, owners and issues
-speak of that store's ids. Credentials may come from the configuration, and from connect or an app after it. Whoever
-changed them last is right: so what the configuration said is remembered beside them, as prints.
+The settings cannot move a site to another store; only Ignite can. Its ledger, owners and issues refer to that store's
+ids. Credentials may come from the settings, and later from a connect or an app. The latest change wins: fingerprints
+of what the settings said are stored beside the credentials, to see whether the settings have changed since.
 
-What the other settings say may change what everything maps to. So a print of them is kept as well, and a connection
-that is adopted with others is read whole once more: the runs start in the transaction that stores the new settings.
+All other settings may affect mapping. A fingerprint of them is stored as well. If it differs at a start or reload, all
+kinds are read whole again; those runs start in the transaction that stores the new settings.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import attrs
 import cattrs
 import msgspec
 import structlog
-from attrs import define
+from attrs import define, field, frozen
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
@@ -29,7 +29,7 @@ from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import Known, nothing_known
-from daemon.storage import connections
+from daemon.storage import connections, installs
 from daemon.storage.connections import Adopt, Stored
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault
@@ -42,28 +42,40 @@ _converter.register_unstructure_hook(Secret, lambda secret: secret.reveal())
 _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
 
 
+@frozen
+class KnownStore:
+    """A store whose credentials are known; `store` is its platform's settings value."""
+
+    platform: str
+    store: Any = field(repr=False)
+
+
 @define
 class Registry:
-    """Connections of the configuration, and their encryption. A reload brings other `settings`."""
+    """Finds connections and credentials, and encrypts them. A reload brings other `settings`."""
 
     settings: Settings
+    storage: Storage
     vault: Vault
     platforms: Mapping[str, PlatformType]
 
-    async def adopt_all(self, storage: Storage, now: float) -> list[Connection]:
-        """Store the configured connections; return all that shall be worked on: the disconnected ones stay away.
+    async def adopt_all(self, now: float) -> list[Connection]:
+        """Store the configured connections, and return all that are to be worked on; disconnected ones are not.
 
-        Raises ConfigError when a site's store is not the one that it was connected to; nothing is stored then.
+        Raises ConfigError when the settings name another store than the one that a site is connected to. Nothing is
+        stored then.
         """
-        for call in [await self._adoption(storage, link, now) for link in self.settings.connections]:
-            await storage.write(connections.adopt, call)
-        everyone = await storage.read(connections.everyone)
-        named = {link.site for link in self.settings.connections}
-        return [self.opened(one) for one in everyone if one.state == "active" and (one.by_ignite or one.site in named)]
+        for call in [await self._adoption(link, now) for link in self.settings.connections]:
+            await self.storage.write(connections.adopt, call)
+        everyone = await self.storage.read(connections.everyone)
+        return [self.decrypted(stored) for stored in everyone if stored.state == "active" and self.is_wanted(stored)]
 
-    async def _adoption(self, storage: Storage, link: ConnectionSettings, now: float) -> Adopt:
-        """Return what is to be stored of a configured connection. Raises ConfigError."""
-        earlier = await storage.read(connections.find, link.site)
+    def is_wanted(self, stored: Stored) -> bool:
+        """Return whether Ignite or the settings want an active connection."""
+        return stored.by_ignite or self.link(stored.site) is not None
+
+    async def _adoption(self, link: ConnectionSettings, now: float) -> Adopt:
+        earlier = await self.storage.read(connections.find, link.site)
         if earlier is not None and earlier.state == "active":
             platform, store, key = self.renewed(link, earlier)
             read_again, offered = self._read_again(earlier, platform, store), self.offered(earlier)
@@ -73,56 +85,102 @@ class Registry:
         return Adopt(site=link.site, platform=platform, encrypted=encrypted, now=now, read_again=read_again)
 
     def link(self, site: Site) -> ConnectionSettings | None:
-        """Return what the configuration says of a site."""
+        """Return the settings of a site's connection."""
         return next((link for link in self.settings.connections if link.site == site), None)
 
     def renewed(self, link: ConnectionSettings, earlier: Stored) -> tuple[str, Any, ApiKey]:
-        """Return platform, store and key of a connection: as configured, but for what was changed elsewhere since.
+        """Return a connection's platform, store and key: those of the settings, except for later changes elsewhere.
 
-        Raises ConfigError when the configuration has come to name another store.
+        Raises ConfigError when the settings have come to name another store.
         """
-        present = self.opened(earlier)
-        said = self._content(earlier).get("configured") or {}
-        says = self._said(link)
-        key = present.api_key if said.get("api_key") == says["api_key"] else _key(link)
-        if (earlier.platform, self.identity(present)) != (link.platform, says["store"]):
-            if (said.get("platform"), said.get("store")) != (link.platform, says["store"]):
+        present = self.decrypted(earlier)
+        before = self._content(earlier).get("configured") or {}
+        now = self._configured(link)
+        key = present.api_key if before.get("api_key") == now["api_key"] else _key(link)
+        if (earlier.platform, self.identity(present)) != (link.platform, now["store"]):
+            if (before.get("platform"), before.get("store")) != (link.platform, now["store"]):
                 raise _another_store(link, earlier, self.identity(present))
             return earlier.platform, present.store, key
-        store = with_secrets(link.store, present.store) if said.get("secrets") == says["secrets"] else link.store
+        store = with_secrets(link.store, present.store) if before.get("secrets") == now["secrets"] else link.store
         if store.webhook_secret is None:
             store = attrs.evolve(store, webhook_secret=present.store.webhook_secret)
         return link.platform, store, key
 
     def identity(self, connection: Connection) -> str | None:
-        """Return which store a connection is to; None when its credentials were taken back."""
+        """Return the id of a connection's store; None when the store has revoked its credentials."""
         return None if connection.store is None else self.platforms[connection.platform].identity(connection.store)
 
-    def opened(self, stored: Stored) -> Connection:
-        """Return a stored connection with its credentials. Raises ConfigError when no key opens them."""
+    def is_to(self, stored: Stored, platform: str, store_id: str) -> bool:
+        """Return whether a connection that is not gone is to this store, and still has credentials for it."""
+        return stored.platform == platform and self.identity(self.decrypted(stored)) == store_id
+
+    async def sites(self, platform: str, store_id: str) -> list[Site]:
+        """Return the sites that are connected to a store."""
+        everyone = await self.storage.read(connections.everyone)
+        return [
+            stored.site for stored in everyone if stored.state == "active" and self.is_to(stored, platform, store_id)
+        ]
+
+    async def active(self, site: Site) -> Stored | None:
+        """Return a site's active connection."""
+        present = await self.storage.read(connections.find, site)
+        return present if present is not None and present.state == "active" else None
+
+    async def active_to(self, site: Site, platform: str, store_id: str) -> Stored | None:
+        """Return a site's connection if it is active and to this store."""
+        present = await self.active(site)
+        return present if present is not None and self.is_to(present, platform, store_id) else None
+
+    async def store_of(self, site: Site) -> str | None:
+        """Return the id of the store that a connection of the site, or else the settings, name; None without one."""
+        present = await self.storage.read(connections.find, site)
+        if present is not None and present.state != "gone":
+            store_id = self.identity(self.decrypted(present))
+            if store_id is not None:
+                return store_id
+        link = self.link(site)
+        return None if link is None else self.platforms[link.platform].identity(link.store)
+
+    async def known_store(self, site: Site, store_id: str) -> KnownStore | None:
+        """Return a store's newest credentials for a site; None when there are none."""
+        rows = await self.storage.read(connections.of_site, site)
+        earlier = next((row for row in rows if row.state != "gone" and self.is_to(row, row.platform, store_id)), None)
+        link = self.link(site)
+        if link is not None and self.platforms[link.platform].identity(link.store) == store_id:
+            if earlier is None or earlier.platform != link.platform:
+                return KnownStore(link.platform, link.store)
+            platform, store, _ = self.renewed(link, earlier)
+            return KnownStore(platform, store)
+        for platform, encrypted in await self.storage.read(installs.installed, store_id):
+            store = self._decrypted_store(platform, self.vault.decrypt(encrypted))
+            if earlier is not None and earlier.platform == platform:
+                store = with_secrets(self.decrypted(earlier).store, store)
+            return KnownStore(platform, store)
+        return None if earlier is None else KnownStore(earlier.platform, self.decrypted(earlier).store)
+
+    async def installed_store(self, platform: str, store_id: str) -> Any:
+        """Return the settings value of a store that has the app; None without an install."""
+        encrypted = dict(await self.storage.read(installs.installed, store_id)).get(platform)
+        return None if encrypted is None else self._decrypted_store(platform, self.vault.decrypt(encrypted))
+
+    def offered(self, stored: Stored) -> ApiKey | None:
+        """Return the key that replaces a connection's as soon as SparkLayer knows it; None without one."""
+        content = self._content(stored).get("offered")
+        return None if content is None else _converter.structure(content, ApiKey)
+
+    def decrypted(self, stored: Stored) -> Connection:
+        """Return a stored connection with its credentials. Raises ConfigError when no key decrypts them."""
         content = self._content(stored)
         return Connection(
             id=stored.id,
             site=stored.site,
             platform=stored.platform,
             api_key=_converter.structure(content["api_key"], ApiKey),
-            store=content["store"] and self.opened_store(stored.platform, content["store"]),
+            store=content["store"] and self._decrypted_store(stored.platform, content["store"]),
         )
 
-    def offered(self, stored: Stored) -> ApiKey | None:
-        """Return the key that is to replace a connection's once SparkLayer knows it, None without one."""
-        content = self._content(stored).get("offered")
-        return None if content is None else _converter.structure(content, ApiKey)
-
-    def opened_store(self, platform: str, content: Any) -> Any:
-        """Return a store's settings value as `sealed_store` was given it."""
-        return _converter.structure(content, self.platforms[platform].settings)
-
     def encrypted(self, site: Site, key: ApiKey, store: Any, offered: ApiKey | None = None) -> bytes:
-        """Seal a connection's credentials; those of a store that took them back are None.
-
-        `offered` is a key that SparkLayer was asked about and has not yet said that it knows.
-        """
+        """Encrypt a connection's credentials; `store` is None once the store has revoked its own."""
         link = self.link(site)
         if store is not None and store.webhook_secret is None:
             store = attrs.evolve(store, webhook_secret=Secret(secrets.token_urlsafe(32)))
@@ -131,45 +189,49 @@ class Registry:
                 "api_key": _converter.unstructure(key),
                 "offered": offered and _converter.unstructure(offered),
                 "store": _converter.unstructure(store),
-                "configured": link and self._said(link),
-                "maps": None if store is None else self._maps(site, store),
+                "configured": link and self._configured(link),
+                "maps": None if store is None else self._mapping_settings(site, store),
             }
         )
 
-    def _read_again(self, earlier: Stored, platform: str, store: Any) -> Sequence[Kind]:
-        """Return the kinds that must be read whole because the settings are others than before."""
-        if self._content(earlier).get("maps") == self._maps(earlier.site, store):
-            return ()
-        log.info("settings have changed: all is read once more", site=str(earlier.site))
-        return sorted(self.platforms[platform].kinds)
-
-    def _maps(self, site: Site, store: Any) -> str:
-        """Return a print of the settings that what is read may map by: all that are no credentials."""
-        link = self.link(site)
-        return _print([_plain(store), link and link.stock_location])
-
-    def sealed_store(self, store: Any) -> bytes:
-        """Seal a store's credentials alone."""
+    def encrypted_store(self, store: Any) -> bytes:
+        """Encrypt a store's credentials alone."""
         return self.vault.encrypt(_converter.unstructure(store))
+
+    def _decrypted_store(self, platform: str, content: Any) -> Any:
+        return _converter.structure(content, self.platforms[platform].settings)
 
     def _content(self, stored: Stored) -> dict[str, Any]:
         content = self.vault.decrypt(stored.encrypted)
         assert isinstance(content, dict)  # encrypted here
         return content
 
-    def _said(self, link: ConnectionSettings) -> dict[str, str]:
+    def _read_again(self, earlier: Stored, platform: str, store: Any) -> Sequence[Kind]:
+        """Return the kinds that must be read whole because settings that may affect mapping have changed."""
+        if self._content(earlier).get("maps") == self._mapping_settings(earlier.site, store):
+            return ()
+        log.info("settings changed, everything is read again", site=str(earlier.site))
+        return sorted(self.platforms[platform].kinds)
+
+    def _mapping_settings(self, site: Site, store: Any) -> str:
+        """Return a fingerprint of the settings that may affect mapping: all except credentials."""
+        link = self.link(site)
+        return _fingerprint([_plain(store), link and link.stock_location])
+
+    def _configured(self, link: ConnectionSettings) -> dict[str, str]:
+        """Return the store that the settings name, and fingerprints of their credentials."""
         return {
             "platform": link.platform,
             "store": self.platforms[link.platform].identity(link.store),
-            "secrets": _print(_secrets(link.store)),
-            "api_key": _print(_key(link)),
+            "secrets": _fingerprint(_secrets(link.store)),
+            "api_key": _fingerprint(_key(link)),
         }
 
 
 def site_client(
     settings: Settings, site: Site, key: ApiKey, platform: str, observe: Observe, known: Known = nothing_known
 ) -> SparkLayer:
-    """Build SparkLayer's client for a site; nothing is sent yet. `known` finds what the site should have."""
+    """Build SparkLayer's client for a site; nothing is sent yet. `known` finds ids that the site should have."""
     return sparklayer.connect(
         base_url=settings.sparklayer.live_url if site.env == "live" else settings.sparklayer.test_url,
         site=site,
@@ -187,18 +249,18 @@ def with_secrets(store: Any, other: Any) -> Any:
 
 
 def has_secrets(store: Any, other: Any) -> bool:
-    """Whether a store is spoken with by the credentials of `other`."""
+    """Return whether a store's settings have the credentials of `other`."""
     return _secrets(other).items() <= _secrets(store).items()
 
 
 def _plain(store: Any) -> dict[str, Any]:
-    """Return a store's settings without its credentials, and without those that say nothing."""
+    """Return a store's settings without its credentials, and without those that are not set."""
     every = {setting.name: getattr(store, setting.name) for setting in attrs.fields(type(store))}
     return {name: value for name, value in every.items() if value is not None and not isinstance(value, Secret)}
 
 
 def _secrets(store: Any) -> dict[str, Secret]:
-    """Return the credentials among a store's settings: those that are secrets, and there."""
+    """Return the credentials among a store's settings that are set."""
     every = {setting.name: getattr(store, setting.name) for setting in attrs.fields(type(store))}
     return {name: value for name, value in every.items() if isinstance(value, Secret)}
 
@@ -207,7 +269,7 @@ def _key(link: ConnectionSettings) -> ApiKey:
     return ApiKey(client_id=link.client_id, client_secret=link.client_secret)
 
 
-def _print(value: Any) -> str:
+def _fingerprint(value: Any) -> str:
     plain = msgspec.to_builtins(_converter.unstructure(value), str_keys=True)
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 

@@ -1,9 +1,8 @@
-"""Other settings while the daemon runs: what SIGHUP asks for.
+"""Applies changed settings while the daemon runs, at a SIGHUP.
 
-What is taken over: the connections with all their settings, the tokens of the listener, and the apps. What a reload
-cannot change without closing what is open (the port, the database, the keys, ...) is named in a warning and waits for
-the next start. Settings that cannot be used change nothing and are one line in the log. Nothing that goes wrong here
-ends the daemon.
+A reload applies the connections with all their settings, the tokens of the listener, and the apps. Other settings (the
+port, the database, the keys, ...) need a restart, and a warning names those that have changed. Unusable settings change
+nothing and are one line in the log. No failure here ends the daemon.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,12 +22,12 @@ from daemon.platforms.base import App
 log = structlog.get_logger()
 
 TOKENS = ("ignite_token", "admin_token", "metrics_open")
-"""What may be changed of the listener while it listens."""
+"""The settings of the listener that can change while it listens."""
 
 
 @frozen(kw_only=True)
 class Reload:
-    """What asks for a reload (`wanted`), and how the settings are read then. `read` raises ConfigError."""
+    """The signal that asks for a reload, and the function that then reads the settings. It raises ConfigError."""
 
     read: Callable[[], Settings]
     wanted: Signal = field(factory=Signal)
@@ -36,29 +35,29 @@ class Reload:
 
 @frozen(kw_only=True)
 class Reloading:
-    """Takes settings over. `routes_of` and `apps_of` build what is served, and the apps, for settings."""
+    """Applies settings. `routes_of` and `apps_of` build the routes and the apps for them."""
 
     lifecycle: Lifecycle
     routes: Routes
     routes_of: Callable[[Settings], Iterable[Route]]
     apps_of: Callable[[Settings], dict[str, App]]
     retired: list[App] = field(init=False, factory=list)
-    """Apps that others have replaced: a visit may be under way, so they are closed at the end."""
+    """Replaced apps. A visit may still use them, so they are closed when the daemon ends."""
 
     async def run(self, reload: Reload) -> None:
-        """Read the settings and take them over, whenever that is wanted, until cancelled."""
+        """Read and apply the settings at each signal, until cancelled."""
         while True:
             await reload.wanted.wait()
             try:
                 # A file may lie on a disk that hangs.
                 read = await trio.to_thread.run_sync(reload.read, abandon_on_cancel=True)
-                await self._take_over(read)
+                await self._apply(read)
             except (ConfigError, StorageTrouble) as error:
-                log.error("the settings are not reloaded, the earlier ones go on", reason=str(error))  # noqa: TRY400
+                log.error("settings not reloaded, the earlier ones stay", reason=str(error))  # noqa: TRY400
             except Exception:  # the reload's edge: a bug in it is logged and never ends the daemon
-                log.exception("the settings are not reloaded: a reload broke")
+                log.exception("settings not reloaded: the reload crashed")
 
-    async def _take_over(self, read: Settings) -> None:
+    async def _apply(self, read: Settings) -> None:
         running = self.lifecycle.registry.settings
         taken, left = merged(running, read)
         await self.lifecycle.reload(taken)
@@ -68,14 +67,14 @@ class Reloading:
             self.lifecycle.apps.update(self.apps_of(taken))
         self.routes.replace(self.routes_of(taken))
         if left:
-            log.warning("settings that take a restart have changed", settings=left)
+            log.warning("changed settings need a restart", settings=left)
         log.info("settings reloaded", connections=len(taken.connections))
 
 
 def merged(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
-    """Return the settings to go on with, and the names of those that differ from what was read.
+    """Return the settings to apply, and the names of those in `read` that need a restart.
 
-    Merchants' browsers come back to the public URL while they install an app: with another one the apps wait too.
+    Merchants' browsers return to the public URL while they install an app. So if it has changed, the apps wait as well.
     """
     tokens = {name: getattr(read.listener, name) for name in TOKENS}
     same_place = running.listener.public_url == read.listener.public_url

@@ -1,17 +1,17 @@
-"""Connections that leave: cleaned up on both sides with the credentials they still have, then wiped.
+"""Cleans up after leaving connections, on both sides and with the credentials that they still have; then wipes them.
 
-First their works are gone, so that nothing is written behind the clean-up's back. What cannot be done now is tried
-again with growing pauses, for a day since the leaving began, also across restarts; then it is given up. Refusals end a
-step when nothing else came between them:
+The runner stops first, so that nothing is written behind the clean-up. A step that fails is retried with growing pauses
+for a day after the disconnect, also across restarts, and then abandoned. Refusals end a step earlier, when nothing else
+came between them:
 
-    what is refused                                 times  within
-    the step, by the API itself                     2      2 s
-    the key, by SparkLayer's token endpoint         2      1 min
-    the credentials, by the store                   8      10 min
+    refused                                 times  over
+    the step, by the API itself             2      2 s
+    the key, by SparkLayer's token endpoint 2      1 min
+    the credentials, by the store           8      10 min
 
-That SparkLayer refuses a token ends nothing: anything in between can answer 401.
+A refused SparkLayer token ends nothing, since any proxy can answer 401.
 
-The sync-log is the site's, not the connection's: it is left alone when the site has been connected anew.
+The sync-log belongs to the site, not to the connection. It stays if the site has been connected again.
 """
 
 import random
@@ -31,50 +31,45 @@ from daemon.model import Connection, ConnectionId
 from daemon.storage import connections
 from daemon.storage.age import age_if_known
 from daemon.storage.connections import Wipe
-from daemon.storage.database import Storage
-from daemon.storage.vault import Vault
 from daemon.transport.backoff import LONGEST, backoff
 from daemon.transport.second_answer import SECOND_AFTER
 
 GIVE_UP_AFTER = 24 * 3600.0
 REFUSED_KEY = "credentials"
-"""The reason of a Blocked that means: the other side does not know us any more."""
+"""Reason of a Blocked: the other side no longer knows our credentials."""
 KEY_REFUSED = (2, 60.0)
-"""Refusals of a key where SparkLayer gives tokens that are believed, and the seconds between first and last."""
+"""Refusals of a key by the token endpoint that end a step, and the seconds between the first and the last."""
 
 STORE_REFUSED = (8, 600.0)
-"""The same for refusals of the store's credentials: any proxy can answer 401, and the store's own is plain text."""
+"""The same for the store's credentials. Any proxy can answer 401, and the store's own answer is plain text too."""
 
 ROUNDED = 1e-3
-"""Seconds by which pauses may add up to less than they should."""
+"""Seconds that rounding may take from the sum of the pauses."""
 
 STEP_REFUSED = (2, SECOND_AFTER)
-"""The same for an API's own refusal of the step."""
+"""The same for a refusal of the step by the API itself."""
 
 log = structlog.get_logger()
 
 
 @frozen
 class Teardown:
-    """Cleans up; one task for each connection that leaves."""
+    """Runs one task for each leaving connection."""
 
-    storage: Storage
-    vault: Vault
     factory: ConnectionFactory
     supervisor: Supervisor
     now: Callable[[], float] = time.time
-    chance: random.Random = field(factory=random.Random)
     _tasks: TaskGroup[ConnectionId] = field(init=False, factory=TaskGroup)
 
     def begin(self, connection: Connection, since: float) -> None:
-        """Clean up after a connection that has been leaving since `since` (seconds since the epoch)."""
+        """Clean up after a connection that left at `since` (seconds since the epoch)."""
         left = GIVE_UP_AFTER - age_if_known(since, self.now())
-        # The day is over, or the clock is wrong: try for a little longer.
+        # The day is over, or the clock is wrong, so it is tried a little longer.
         seconds = left if left > 0 else LONGEST
         self._tasks.add(connection.id, partial(self._clean_up, connection, seconds))
 
     async def interrupt(self, connection_id: ConnectionId) -> None:
-        """Stop cleaning up after a connection, and wait until nothing is sent for it any more."""
+        """Stop cleaning up after a connection; when this returns, nothing is sent for it any more."""
         await self._tasks.stop(connection_id)
         await self.supervisor.stop(connection_id)
 
@@ -83,26 +78,26 @@ class Teardown:
         await self._tasks.run()
 
     def finish(self) -> None:
-        """Stop at once: what is left is done after the next start."""
+        """Stop at once. The rest is done after the next start."""
         self._tasks.finish(at_once=True)
 
     async def _clean_up(self, connection: Connection, seconds: float) -> None:
-        """Clean up for at most `seconds`, of a clock that does not jump."""
+        """Clean up for at most `seconds` of trio's clock, which does not jump."""
         deadline = trio.current_time() + seconds
         await self.supervisor.stop(connection.id)
         self.factory.metrics.forget(connection.site)  # a new connection of the site is shown at the next scrape
         site = str(connection.site)
-        log.info("a connection leaves", site=site)
+        log.info("connection leaving", site=site)
         async with trio.open_nursery() as nursery:
             for name, step in (("webhooks", self._remove_webhooks), ("sync-log", self._delete_sync_log)):
                 nursery.start_soon(self._patiently, name, partial(step, connection), site, deadline)
         await self._wipe(connection.id)
-        log.info("a connection is gone", site=site)
+        log.info("connection gone", site=site)
 
     async def _remove_webhooks(self, connection: Connection) -> None:
         if connection.store is None:
             return
-        # Registrations of an earlier public_url go too, also if there is none now: they are known by this path.
+        # The path alone also identifies webhooks that were registered under an earlier public_url.
         destination = self.factory.destination(connection.site) or webhook_path(connection.site)
         platform = self.factory.platform(connection)
         try:
@@ -111,8 +106,7 @@ class Teardown:
             await platform.aclose()
 
     async def _delete_sync_log(self, connection: Connection) -> None:
-        present = await self.storage.read(connections.find, connection.site)
-        if present is not None and present.state == "active":
+        if await self.factory.registry.active(connection.site) is not None:
             return
         sparklayer = self.factory.sparklayer(connection)
         try:
@@ -121,7 +115,7 @@ class Teardown:
             await sparklayer.aclose()
 
     async def _patiently(self, name: str, step: Callable[[], Awaitable[None]], site: str, deadline: float) -> None:
-        """Take a step until it is done, refused for good, or too late."""
+        """Repeat a step until it is done, finally refused, or too late."""
         attempts = 0
         refusals = _Refusals()
         while True:
@@ -130,29 +124,27 @@ class Teardown:
                 return await step()
             except Failure as error:
                 if refusals.add(error, trio.current_time()):
-                    log.warning("a clean-up is refused", site=site, what=name, reason=error.reason)
+                    log.warning("clean-up refused", site=site, what=name, reason=error.reason)
                     return None
                 after = error.after or 0.0 if isinstance(error, Retry | Blocked) else 0.0
                 asked = max(after, refusals.pause)
-                log.info("a clean-up waits", site=site, what=name, reason=error.reason)
-            except (
-                Exception
-            ):  # our bug must not leave a connection's rows and credentials behind: tried until the deadline
+                log.info("clean-up waiting", site=site, what=name, reason=error.reason)
+            except Exception:  # our bug must not leave rows and credentials behind: retried until the deadline
                 refusals = _Refusals()
-                log.exception("a clean-up broke the daemon; it is tried again", site=site, what=name)
-            pause = backoff(attempts, self.chance.uniform(0.5, 1.0), asked)
+                log.exception("clean-up crashed and is retried", site=site, what=name)
+            pause = backoff(attempts, random.uniform(0.5, 1.0), asked)  # noqa: S311  jitter is no secret
             if trio.current_time() + pause > deadline:
-                log.warning("a clean-up is given up", site=site, what=name)
+                log.warning("clean-up abandoned", site=site, what=name)
                 return None
             attempts += 1
             await trio.sleep(pause)
 
     async def _wipe(self, connection_id: ConnectionId) -> None:
-        wipe = Wipe(id=connection_id, blank=self.vault.encrypt(None))
+        wipe = Wipe(id=connection_id, blank=self.factory.registry.vault.encrypt(None))
         attempts = 0
         while True:
             try:
-                return await self.storage.write(connections.wipe, wipe)
+                return await self.factory.registry.storage.write(connections.wipe, wipe)
             except StorageTrouble as error:
                 log.warning("the database cannot be used now", reason=error.reason)
             attempts += 1
@@ -161,7 +153,7 @@ class Teardown:
 
 @define
 class _Refusals:
-    """Counts equal refusals in a row, and tells when they are enough."""
+    """Counts equal refusals in a row."""
 
     pause: float = 0.0
     """Seconds until the next try that counts."""
@@ -170,7 +162,7 @@ class _Refusals:
     _count: int = 0
 
     def add(self, error: Failure, now: float) -> bool:
-        """Count a failure; return whether the step is refused for good."""
+        """Count a failure; return whether it is the refusal that ends the step."""
         proof = _proof(error)
         if proof is None or proof != self._proof:
             self._proof, self._since, self._count = proof, now, 0
@@ -181,7 +173,7 @@ class _Refusals:
 
 
 def _proof(error: Failure) -> tuple[int, float] | None:
-    """Return how many refusals like this one, over how many seconds, leave nothing to do; None: no number does."""
+    """Return the number of refusals of this kind, and their seconds, that end a step; None: no number does."""
     if isinstance(error, KeyRefused):
         return KEY_REFUSED
     if isinstance(error, Blocked) and error.reason == REFUSED_KEY and error.side is Side.PLATFORM:

@@ -1,11 +1,11 @@
-"""What the people who run the daemon ask it: is it alive, is it ready, its numbers, and the admin verbs.
+"""Serves the operators of the daemon: liveness, readiness, metrics, and the admin operations.
 
-Everything below /admin needs `Authorization: Bearer <admin_token>`, compared in constant time, and so does
-/metrics unless it is open. Without a token configured nothing is let in: being on loopback is never a credential,
-since a reverse proxy makes everybody look local.
+Everything below /admin needs `Authorization: Bearer <admin_token>`, compared in constant time, and so does /metrics
+unless it is open. Without a configured token no caller has access. A loopback address is no credential, since behind a
+reverse proxy every caller seems local.
 
-The verbs are handed in as a table. A verb takes its parameters as a dict, from the query (GET) or a JSON object
-(POST), and returns what to answer as JSON, or the answer itself; it raises `Refused` for what the caller got wrong.
+An operation takes its parameters as a dict, from the query (GET) or a JSON object (POST). It returns JSON values, or a
+whole response, and raises CallerError for the caller's mistakes.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from daemon.listener.routes import Handler, Route, json_object
 from daemon.model import Secret
 from daemon.observability.metrics import CONTENT_TYPE, Metrics
 
-Verb = Callable[[dict[str, Any]], Awaitable[Any]]
+Operation = Callable[[dict[str, Any]], Awaitable[Any]]
 
 OK = Response(200, b"ok\n", b"text/plain; charset=utf-8")
 CHALLENGE = ((b"www-authenticate", b"Bearer"),)
@@ -30,36 +30,37 @@ CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 
 @frozen(kw_only=True)
 class Admin:
-    """Handlers of the routes that are not the business itself.
-
-    `why_not_ready` returns the reasons, one line each; `refresh` brings the gauges up to date before a scrape.
-    """
+    """The handlers. `why_not_ready` returns reasons, one line each; `refresh` updates the gauges before a scrape."""
 
     token: Secret | None
     metrics_open: bool
     metrics: Metrics
     why_not_ready: Callable[[], Awaitable[Sequence[str]]]
     refresh: Callable[[], Awaitable[None]]
-    operations: Mapping[tuple[str, str], Verb]
+    operations: Mapping[tuple[str, str], Operation]
+    """By method and path."""
 
     def routes(self) -> list[Route]:
-        """Return what to serve: the three probes, and each verb behind the token."""
+        """Return the routes: the probes, the metrics, and the operations behind the token."""
         guard: Callable[[Handler], Handler] = self._guarded
         return [
             Route("GET", "/healthz", healthz),
             Route("GET", "/readyz", self.readyz),
             Route("GET", "/metrics", self.show_metrics if self.metrics_open else guard(self.show_metrics)),
-            *(Route(method, path, guard(partial(_run, verb))) for (method, path), verb in self.operations.items()),
+            *(
+                Route(method, path, guard(partial(_run, operation)))
+                for (method, path), operation in self.operations.items()
+            ),
         ]
 
     async def readyz(self, _request: Request) -> Response:
-        """Answer 200 when the daemon can take and work on changes, else 503 with the reasons."""
+        """Answer 200 while the daemon can take and work on changes, else 503 with the reasons."""
         reasons = await self.why_not_ready()
         return problem(503, "; ".join(reasons)) if reasons else OK
 
     async def show_metrics(self, _request: Request) -> Response:
-        """Answer the numbers. While the database is in trouble the gauges stand still, the counters go on."""
-        with contextlib.suppress(StorageTrouble):  # it shows in the counters of this answer, and in /readyz
+        """Answer the metrics. While the database cannot be read, the gauges keep their values."""
+        with contextlib.suppress(StorageTrouble):  # the counters of this answer show it, and /readyz
             await self.refresh()
         return Response(200, self.metrics.render(), CONTENT_TYPE.encode())
 
@@ -75,23 +76,18 @@ class Admin:
 
 
 async def healthz(_request: Request) -> Response:
-    """Answer that the event loop runs."""
+    """Answer 200, which shows that the event loop runs."""
     return OK
 
 
 def bears(request: Request, token: Secret) -> bool:
-    """Whether a request carries `Authorization: Bearer <token>`. Constant time."""
+    """Return whether a request carries `Authorization: Bearer <token>`, in constant time."""
     scheme, _, given = request.headers.get(b"authorization", b"").partition(b" ")
     known = hmac.compare_digest(given.strip(), token.reveal().encode())
     return known and scheme.lower() == b"bearer"
 
 
-async def _run(verb: Verb, request: Request) -> Response:
-    answer = await verb(_parameters(request))
+async def _run(operation: Operation, request: Request) -> Response:
+    reads = request.method in {"GET", "HEAD"}
+    answer = await operation(dict(request.query) if reads else json_object(request))
     return answer if isinstance(answer, Response) else json_response(answer)
-
-
-def _parameters(request: Request) -> dict[str, Any]:
-    if request.method in {"GET", "HEAD"}:
-        return dict(request.query)
-    return json_object(request)

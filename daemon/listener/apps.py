@@ -1,11 +1,11 @@
-"""The pages of platforms' apps, which merchants see while they install, open or remove one.
+"""Serves the pages of platforms' apps, which merchants see while they install, open or remove one.
 
-The app verifies who calls; what a visit means for our connections is the business of `visited`, which may refuse it
-too. A page says what happened in a sentence or two, and nothing that it was called with.
+The app verifies the caller, and `visited` carries the visit out; both may refuse it. A page tells the result in a
+sentence or two, and repeats nothing of the request.
 
-Anybody may call these pages, and to verify a code the platform has to be asked: so a few visits to a page go on at a
-time, and the others are sent away. They could otherwise hold every connection of the listener, and use up what the
-platform lets its apps ask.
+Anyone may call these pages, and verifying a code takes a request to the platform. So `AT_ONCE` visits to a page run at
+the same time, and others are answered 503. Otherwise callers could occupy every connection of the listener, and use up
+the platform's rate limit for the app.
 """
 
 import html
@@ -25,10 +25,10 @@ HEADERS = (
     (b"content-security-policy", b"default-src 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
-"""Addresses of these pages have codes and signed payloads in them: they shall go no further."""
+"""The addresses of these pages contain codes and signed payloads, which must not reach other sites or caches."""
 
 AT_ONCE = 8
-"""Visits to one page that go on at the same time; merchants install one by one."""
+"""Concurrent visits to one page; merchants install one by one."""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
@@ -47,14 +47,14 @@ class Apps:
     visited: Callable[[str, Visit], Awaitable[None]]
 
     def routes(self) -> list[Route]:
-        """Return what to serve."""
+        """Return the routes to serve."""
         return [
             Route("GET", f"/{self.name}/{page}", partial(self._serve, page, trio.Semaphore(AT_ONCE)))
             for page in self.pages
         ]
 
     async def _serve(self, page: str, pages: trio.Semaphore, request: Request) -> Response:
-        """Answer a merchant's browser, or the platform itself."""
+        """Answer a merchant's browser, or the platform."""
         try:
             pages.acquire_nowait()
         except trio.WouldBlock:

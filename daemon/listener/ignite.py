@@ -1,17 +1,17 @@
-"""What SparkLayer calls: connect and disconnect a site, start a full sync, read a page of entities or one.
+"""Serves SparkLayer's calls: connect and disconnect a site, start a full sync, read a page of entities or one entity.
 
     POST   /v1/{env}/{site}                  {store_id, spark_api_client_id, spark_api_client_secret}: 204, or 201
     DELETE /v1/{env}/{site}                  204, whether there was a connection or not
-    POST   /v1/{env}/{site}/status/{type}    201, or 400 while a full sync of that type is on its way
+    POST   /v1/{env}/{site}/status/{type}    201, or 400 while a full sync of that type runs
     GET    /v1/{env}/{site}/sync/{type}      {"entities": [...], "next_page": "..." or null}
     POST   /v1/{env}/{site}/sync/{type}/{id} the entity as the pages have it; its body is ignored. 404 where the store
                                              has none, or it must not be in SparkLayer (inferred)
 
-What else a connect says is ignored: what other platforms need (extra_config, magento_*), and what is not known.
+Other fields of a connect are ignored: those for other platforms (extra_config, magento_*), and unknown ones.
 
-Every call must carry `Authorization: Bearer <ignite_token>`, compared in constant time before anything else of it is
-looked at. Without a token configured nobody is let in; a refusal has no body. That it is a bearer token is inferred:
-how SparkLayer authenticates was not found (sparklayer.md section 9).
+Every call must carry `Authorization: Bearer <ignite_token>`, compared in constant time before anything else of the call
+is read. Without a configured token every call is refused; a refusal has no body. The bearer token is inferred: how
+SparkLayer authenticates was not found (sparklayer.md section 9).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,17 +38,17 @@ TRIGGERED: Mapping[str, Kind] = {
     "merchant": Kind.STORE,
     "customer_groups": Kind.CUSTOMERS,
 }
-"""What SparkLayer calls what is synced; a full sync of customers reads their groups anew."""
+"""Kinds by SparkLayer's names of them. A full sync of customers also reads their groups."""
 
 FIELDS = ("store_id", "spark_api_client_id", "spark_api_client_secret")
 
 
 @frozen(kw_only=True)
 class Ignite:
-    """The handlers. `connect` returns where the merchant goes on, or None when the connection is active.
+    """The handlers. `connect` returns where the merchant installs the app, or None when the connection is active.
 
-    `trigger`, `pull` and `fetch` raise Refused 404 for a site that is not connected. `pull` and `fetch` may raise the
-    failures of the platform; they are handed the type, and what `next_page` said before or the entity's id.
+    `trigger`, `pull` and `fetch` raise NotFound for a site that is not connected. `pull` and `fetch` may raise the
+    failures of the platform; they take the type, and the earlier `next_page` or the entity's id.
     """
 
     token: Secret | None
@@ -59,7 +59,7 @@ class Ignite:
     fetch: Callable[[Site, str, str], Awaitable[bytes]]
 
     def routes(self) -> list[Route]:
-        """Return what to serve."""
+        """Return the routes to serve."""
         site = "/v1/{env}/{site_id}"
         return [
             Route("POST", site, self._guarded(self._connect)),
@@ -108,7 +108,7 @@ class Ignite:
 
 
 def _reading(handler: Handler) -> Handler:
-    """Return `handler`, answering the failures of a platform that it reads from."""
+    """Return `handler` with the failures of the platform answered as 400 or 503."""
 
     async def reading(request: Request, site: Site, **words: str) -> Response:
         try:
@@ -126,12 +126,12 @@ def _reading(handler: Handler) -> Handler:
 
 
 def site_named(env: str, site_id: str) -> Site | None:
-    """Return the site of that name; None when no site can have it."""
+    """Return the site of that name; None when the name is invalid."""
     return Site(env, site_id) if env in ENVIRONMENTS and not segment_fault(site_id) else None
 
 
 def credentials(given: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Return the texts of `names`, without space around them. Raises Refused, which names the bad ones."""
+    """Return the trimmed texts of these fields. Raises Refused, which names the faulty ones."""
     faults = [
         f"{name}: {credential_fault(given[name]) if name in given else 'is missing'}"
         for name in names

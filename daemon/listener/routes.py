@@ -1,9 +1,8 @@
-"""Which handler answers a request, and the edge where a handler's failures become answers.
+"""Finds the handler of a request, and turns its failures into responses.
 
-A pattern is a path such as `/webhooks/{site_env}/{site_id}`; the words in braces are handed to the handler as
-keyword arguments, percent-decoded. Whatever a handler raises, `Routes` answers: a refusal as it says, trouble
-with the database as 503 so that a platform sends again, and our own bug as 500, logged and counted. HEAD is
-served by the handler of GET.
+A pattern is a path such as `/webhooks/{site_env}/{site_id}`. The handler gets the words in braces as keyword arguments,
+percent-decoded. `Routes` answers every exception of a handler: a refusal with its status, trouble with the database
+with 503 so that a platform sends again, and our own bug with 500, logged and counted. HEAD uses the handler of GET.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -27,11 +26,11 @@ Handler = Callable[..., Awaitable[Response]]
 
 
 STATUSES = {NotFound: 404, Invalid: 400, Conflict: 409}
-"""How the errors of callers are answered."""
+"""Statuses of the callers' errors."""
 
 
 class Refused(Exception):
-    """A handler's answer is an error: `status` is 400, 404, 409 or 415, `detail` one line for the sender."""
+    """A handler refuses the request: `status` is 400, 404, 409 or 415, `detail` one line for the sender."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -40,7 +39,7 @@ class Refused(Exception):
 
 
 def json_object(request: Request) -> dict[str, Any]:
-    """Return what a request says as a JSON object; no body says nothing. Raises Refused."""
+    """Return the body of a request as a JSON object; a missing body is an empty one. Raises Refused."""
     if request.body and not request.is_json:
         raise Refused(415, "The body must be application/json.")
     try:
@@ -53,7 +52,7 @@ def json_object(request: Request) -> dict[str, Any]:
 
 @frozen
 class Route:
-    """What answers `method` on `pattern`."""
+    """The handler of a method on a pattern."""
 
     method: str
     pattern: str
@@ -62,21 +61,21 @@ class Route:
 
 @frozen
 class _Place:
-    """A pattern, taken apart, with its handlers by method."""
+    """A pattern's words, with its handlers by method."""
 
     pattern: str
     words: tuple[str, ...]
     handlers: dict[str, Handler] = field(factory=dict, eq=False)
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
-        """Return the pattern's words, or None when it is another place. Raises UnicodeDecodeError."""
-        found = {}
+        """Return the values of the words in braces; None when the path is another one. Raises UnicodeDecodeError."""
+        values = {}
         for word, segment in zip(self.words, segments, strict=True):
             if word[:1] == "{":
-                found[word[1:-1]] = unquote(segment, errors="strict") if "%" in segment else segment
+                values[word[1:-1]] = unquote(segment, errors="strict") if "%" in segment else segment
             elif word != segment:
                 return None
-        return found
+        return values
 
     def allow(self) -> bytes:
         methods = {*self.handlers, *(["HEAD"] if "GET" in self.handlers else [])}
@@ -85,11 +84,11 @@ class _Place:
 
 @define
 class Routes:
-    """Answers every request; never raises but Cancelled."""
+    """Answers every request; raises nothing except Cancelled."""
 
     _metrics: Metrics
     _places: dict[int, list[_Place]] = field(init=False, factory=dict)
-    """By number of segments, so that few are compared."""
+    """Places by their number of segments, so that few are compared."""
 
     @classmethod
     def of(cls, routes: Iterable[Route], metrics: Metrics) -> "Routes":
@@ -99,7 +98,7 @@ class Routes:
         return table
 
     def replace(self, routes: Iterable[Route]) -> None:
-        """Serve these routes from now on; requests that are under way end as they began."""
+        """Serve these routes from now on; running requests keep their handlers."""
         table: dict[int, list[_Place]] = {}
         for route in routes:
             _place(table, route.pattern).handlers[route.method] = route.handler
@@ -127,7 +126,7 @@ class Routes:
         return response
 
     def refuse(self, fault: Fault) -> Response:
-        """Answer what never reached a handler, and count it under no route."""
+        """Answer a request that reaches no handler, and count it under no route."""
         self._metrics.http_request("", fault.status)
         return problem(
             fault.status, fault.detail, RETRY_LATER if fault.status == HTTPStatus.SERVICE_UNAVAILABLE else ()
@@ -152,7 +151,7 @@ def _place(table: dict[int, list[_Place]], pattern: str) -> _Place:
 
 
 def _failed(error: Exception, pattern: str) -> Response:
-    """Answer for a handler that raised."""
+    """Answer for a handler that raised an error."""
     if isinstance(error, Refused):
         return problem(error.status, error.detail)
     for kind, status in STATUSES.items():
@@ -161,5 +160,5 @@ def _failed(error: Exception, pattern: str) -> Response:
     if isinstance(error, StorageTrouble):
         log.warning("storage trouble", route=pattern, reason=error.reason)
         return problem(503, "The database cannot be written now; send again.", RETRY_LATER)
-    log.error("a handler failed", route=pattern, exc_info=error)
+    log.error("handler failed", route=pattern, exc_info=error)
     return problem(500)

@@ -1,14 +1,12 @@
-"""Takes webhooks: verify, read, record, answer. Answered 2xx only after the changes are committed.
+"""Takes webhooks: verifies, reads, records and answers them. The answer is 2xx only after the changes are committed.
 
-The platform's reader says whether the sender knows the secrets, on the raw bytes and before anything is parsed.
-A refusal tells nothing, and nothing of a delivery is ever logged but the name of an unknown scope. That some are
-refused is: once a minute for each connection and reason, with how many.
-
-`record` returns when the changes are durable. It raises StorageTrouble when that cannot be now; `Routes` makes
-that 503, and the platform sends again.
+The platform's reader checks the sender's secrets, on the raw bytes and before anything is parsed. A refusal tells the
+sender nothing, and the log nothing of a delivery except the name of an unknown scope. The number of refusals is logged
+once a minute for each connection and reason.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 import structlog
 from attrs import define, field, frozen
@@ -25,50 +23,53 @@ log = structlog.get_logger(__name__)
 
 RECORDED = Response()
 SCOPES_NAMED = 100
-"""So many unknown scopes are logged once each; more are only counted, since their names come from outside."""
+"""Unknown scopes that are logged, once each. More are only counted, since their names come from outside."""
 
 
 @frozen(kw_only=True)
 class Endpoint:
-    """Where the webhooks of a connection go."""
+    """Where the webhooks of a connection go. Changes of other `kinds` are ignored; for the seconds see `Record`."""
 
     connection_id: ConnectionId
     reader: WebhookReader
+    kinds: Collection[Kind]
+    debounce: float
+    debounce_max: float
 
 
-Directory = Callable[[Site], Endpoint | None]
-Record = Callable[[ConnectionId, Sequence[Change]], Awaitable[None]]
-Taken = Callable[[ConnectionId], None]
-Failed = Callable[[ConnectionId, Collection[Kind]], None]
+class WebhookIntake(Protocol):
+    """Receives what is read of webhooks."""
 
+    def find(self, site: Site) -> Endpoint | None:
+        """Return where a site's webhooks go; None when it is not connected."""
 
-def _tell_nobody(*_: object) -> None:
-    """Tell of a delivery's fate."""
+    async def record(self, endpoint: Endpoint, changes: Sequence[Change]) -> None:
+        """Return when the changes are durable. Raises StorageTrouble, so that the platform sends them again."""
+
+    def taken(self, endpoint: Endpoint) -> None:
+        """Note that a verified delivery was answered 2xx."""
+
+    def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
+        """Note that a verified delivery about these kinds (none: about unknown ones) was answered 5xx."""
 
 
 @define
 class Webhooks:
-    """The handler of `POST /webhooks/{site_env}/{site_id}`.
+    """The handler of `POST /webhooks/{site_env}/{site_id}`."""
 
-    It tells of each verified delivery whether it was `taken`, or `failed` by our own fault and with which kinds.
-    """
-
-    _directory: Directory
-    _record: Record
+    _intake: WebhookIntake
     _metrics: Metrics
-    _taken: Taken = _tell_nobody
-    _failed: Failed = _tell_nobody
     _scopes_named: set[str] = field(init=False, factory=set)
     _tally: Tally = field(init=False, factory=Tally)
 
     def routes(self) -> list[Route]:
-        """Return what to serve."""
+        """Return the route to serve."""
         return [Route("POST", "/webhooks/{site_env}/{site_id}", self.receive)]
 
     async def receive(self, request: Request, site_env: str, site_id: str) -> Response:
         """Answer one delivery. Raises StorageTrouble when it could not be recorded."""
         site = Site(site_env, site_id)
-        endpoint = self._directory(site)
+        endpoint = self._intake.find(site)
         if endpoint is None:
             return self._refuse(None, "unknown_site", problem(404, "No such connection."))
         if not request.is_json:
@@ -78,22 +79,22 @@ class Webhooks:
         delivery: Delivery | None = None
         try:
             delivery = endpoint.reader.read(request.headers, request.body)
-            response = await self._take(site, endpoint.connection_id, delivery)
+            response = await self._take(site, endpoint, delivery)
         except Exception as error:  # noted as a possible gap, and raised again for the routes to answer
             if isinstance(error, ValueError) and delivery is None:
                 return self._refuse(site, "malformed", problem(400, str(error)))
-            self._failed(endpoint.connection_id, {change.kind for change in delivery.changes} if delivery else ())
+            self._intake.failed(endpoint, {change.kind for change in delivery.changes} if delivery else ())
             raise
-        self._taken(endpoint.connection_id)
+        self._intake.taken(endpoint)
         return response
 
     def _refuse(self, site: Site | None, outcome: WebhookOutcome, answer: Response) -> Response:
-        """Count and log a refusal. A site that is none of ours is not named: anybody may ask for any."""
+        """Count and log a refusal. An unknown site is not named, since anyone may ask for any."""
         self._metrics.webhook(outcome, site)
-        self._tally.log("webhooks are refused", **({"site": str(site)} if site else {}), reason=outcome)
+        self._tally.log("webhooks refused", **({"site": str(site)} if site else {}), reason=outcome)
         return answer
 
-    async def _take(self, site: Site, connection_id: ConnectionId, delivery: Delivery) -> Response:
+    async def _take(self, site: Site, endpoint: Endpoint, delivery: Delivery) -> Response:
         if delivery.stale:
             self._metrics.webhook_stale()
         if not delivery.known:
@@ -101,7 +102,7 @@ class Webhooks:
             self._metrics.webhook("unknown_scope", site)
             return RECORDED
         try:
-            await self._record(connection_id, delivery.changes)
+            await self._intake.record(endpoint, delivery.changes)
         except StorageTrouble:
             self._metrics.webhook("unavailable", site)
             raise
@@ -111,4 +112,4 @@ class Webhooks:
     def _name_once(self, scope: str) -> None:
         if scope not in self._scopes_named and len(self._scopes_named) < SCOPES_NAMED:
             self._scopes_named.add(scope)
-            log.debug("a webhook's scope is unknown", scope=scope)
+            log.debug("unknown webhook scope", scope=scope)

@@ -1,7 +1,7 @@
 """Log lines for frequent events: the first at once, then at most one a minute, with the number of events.
 
-    tally.log("webhooks are refused", site="live/x", reason="refused")
-    -> {"event": "webhooks are refused", "site": "live/x", "reason": "refused", "times": 1}
+    tally.log("webhooks refused", site="live/x", reason="refused")
+    -> {"event": "webhooks refused", "site": "live/x", "reason": "refused", "times": 1}
 
 Events are counted by name and fields. Fields must have few values: nothing from outside, and no entity's id.
 """

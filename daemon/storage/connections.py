@@ -68,13 +68,17 @@ class Adopt:
 
 @frozen(kw_only=True)
 class Begin:
-    """A new connection of a site. An active one there leaves; those that leave already and are in `instead_of` go."""
+    """A new connection of a site. An active one there leaves; those that leave already and are in `instead_of` go.
+
+    A first full sync of each of `kinds` starts with it.
+    """
 
     site: Site
     platform: str
     encrypted: bytes = field(repr=False)
     now: float
     instead_of: Sequence[ConnectionId] = ()
+    kinds: Sequence[Kind] = ()
 
 
 @frozen(kw_only=True)
@@ -148,7 +152,13 @@ def _begin(conn: Connection, call: Begin) -> Stored:
             _delete_rows(conn, one.id)
             conn.execute(delete(connections).where(c.id == one.id))
     _insert(conn, call, by_ignite=True)
-    return _found(conn, call.site)
+    begun = _found(conn, call.site)
+    # Stored here and not wished for later: a daemon that dies now would otherwise leave the new connection empty.
+    wishes = (
+        Start(connection_id=begun.id, kind=kind, mode="normal", now=call.now, internal=True) for kind in call.kinds
+    )
+    start(conn, list(wishes))
+    return begun
 
 
 def renew(conn: Connection, calls: Sequence[Renew]) -> list[None]:

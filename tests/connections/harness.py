@@ -1,39 +1,39 @@
-"""A daemon's connections without a network: a fake platform with an app, real storage, and whoever may be asked.
+"""A daemon's connections without a network: a fake platform with an app, real storage, and answers about keys.
 
-    async with open_town() as town:
-        await town.connect("a", "store-1", "key-1")
-        assert await town.states("a") == ["active"]
-        town = await town.restarted(link("a", "store-1"))      # the same database, perhaps other settings
+    async with open_harness() as harness:
+        await harness.connect("a", "store-1", "key-1")
+        assert await harness.states("a") == ["active"]
+        harness = await harness.restarted(link("a", "store-1"))      # the same database, perhaps other settings
 
-ConnectionRunner and clean-ups are built and kept as in the daemon; none of them runs until a test runs it.
+Runners and clean-ups are built as in the daemon; none of them runs until a test runs it.
 """
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import trio
 from attrs import define, frozen
 
+from daemon.admin.service import AdminService
+from daemon.app import compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
-from daemon.connections.factory import ConnectionFactory
+from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.registry import Registry
 from daemon.connections.teardown import Teardown
+from daemon.connections.tenure import Tenure
 from daemon.engine.supervisor import Supervisor
-from daemon.model import ApiKey, Connection, Secret, Site
+from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import App, Delivery, Installed, PlatformType, Uninstalled, Visit
+from daemon.platforms.base import Delivery, Installed, PlatformType, Uninstalled, Visit
 from daemon.storage import connections
 from daemon.storage.connections import Stored
-from daemon.storage.database import InlineDatabase
-from daemon.storage.vault import Vault, load_fingerprint
+from daemon.storage.database import Database, InlineDatabase
 from tests.engine.fakes import Shop
 
 KEY = Secret("a key of the tests")
-VAULT = Vault([KEY])
 TOKEN = "token-1"
 
 
@@ -46,7 +46,7 @@ async def _knows_all(_site: Site, _key: ApiKey) -> bool:
 
 @frozen(kw_only=True)
 class StoreSettings:
-    """What `[connections.fake]` says."""
+    """The settings of `[connections.fake]`."""
 
     name: str
     token: Secret
@@ -68,20 +68,20 @@ class FakeShop(Shop):
 
 @frozen
 class FakeApp:
-    """Where merchants go."""
+    """An app that merchants are sent to."""
 
     def install_url(self, store_id: str) -> str:
         return f"https://login.test/{store_id}"
 
     async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
-        raise NotImplementedError  # the listener's tests have visits; who comes here has none
+        raise NotImplementedError  # the listener's tests have visits; these have none
 
     async def aclose(self) -> None:
         """Nothing to close."""
 
 
 class Deaf:
-    """A webhook reader that nobody asks."""
+    """A webhook reader that no test uses."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
@@ -119,12 +119,14 @@ def link(name: str, store_name: str, key: str = "key-1", **more: Any) -> Connect
 
 @define
 class LifecycleHarness:
-    """What there is of a daemon."""
+    """The parts of a daemon."""
 
     database: InlineDatabase
     lifecycle: Lifecycle
     supervisor: Supervisor
     teardown: Teardown
+    intake: Intake
+    admin: AdminService
     shop: FakeShop
     later: list[float]
     """Seconds by which the wall clock is ahead of trio's."""
@@ -150,13 +152,13 @@ class LifecycleHarness:
         stored = next(one for one in await self.rows(name) if one.state == "active")
         runner = self.supervisor.find(stored.id)
         assert runner is not None
-        assert runner.context.connection == self.lifecycle.registry.opened(stored)
+        assert runner.context.connection == self.lifecycle.registry.decrypted(stored)
         assert self.lifecycle.endpoints[stored.site].connection_id == stored.id
         return runner.context.connection
 
     async def restarted(self, *registry: ConnectionSettings, app: bool = True) -> "LifecycleHarness":
         """Return the daemon after a restart with these connections configured."""
-        return await _open(self.database, self.shop, self.later, registry, app=app, knows=self.knows)
+        return await _open(self.database, self.shop, self.later, registry, app=app, knows=self.knows, tenure=None)
 
 
 async def _open(
@@ -167,6 +169,7 @@ async def _open(
     *,
     app: bool,
     knows: Knows,
+    tenure: Tenure | None,
 ) -> LifecycleHarness:
     platform = PlatformType(
         name="fake",
@@ -175,47 +178,47 @@ async def _open(
         identity=attrgetter("name"),
         connect=lambda *_: shop,
         reader=Deaf,
+        kinds=frozenset({Kind.PRODUCTS}),
     )
     settings = Settings(
         security=SecuritySettings(secret_keys=(KEY,)),
         listener=ListenerSettings(public_url="https://here.test"),
         connections=registry,
     )
-    platforms = {"fake": platform}
-    factory = ConnectionFactory(
-        settings=settings,
-        storage=database,
-        vault=VAULT,
-        fingerprint=await load_fingerprint(database, VAULT),
-        metrics=Metrics(),
-        platforms=platforms,
-    )
-    supervisor = Supervisor()
 
     def now() -> float:
         return later[0] + trio.current_time()
 
-    teardown = Teardown(database, VAULT, factory, supervisor, now)
-    apps: dict[str, App] = {"fake": FakeApp()} if app else {}
-    lifecycle = Lifecycle(
-        storage=database,
-        registry=Registry(settings, VAULT, platforms),
-        factory=factory,
-        supervisor=supervisor,
-        teardown=teardown,
-        apps=apps,
+    daemon = await compose(
+        settings,
+        cast("Database", database),
+        Metrics(),
+        platforms={"fake": platform},
+        tenure=tenure,
+        knows=knows,
         now=now,
+    )
+    if app:
+        daemon.lifecycle.apps["fake"] = FakeApp()
+    await daemon.lifecycle.open_all()
+    return LifecycleHarness(
+        database=database,
+        lifecycle=daemon.lifecycle,
+        supervisor=daemon.supervisor,
+        teardown=daemon.teardown,
+        intake=daemon.intake,
+        admin=daemon.admin,
+        shop=shop,
+        later=later,
         knows=knows,
     )
-    await lifecycle.open_all()
-    return LifecycleHarness(database, lifecycle, supervisor, teardown, shop, later, knows)
 
 
 @contextlib.asynccontextmanager
 async def open_harness(
-    *registry: ConnectionSettings, app: bool = True, knows: Knows = _knows_all
+    *registry: ConnectionSettings, app: bool = True, knows: Knows = _knows_all, tenure: Tenure | None = None
 ) -> AsyncIterator[LifecycleHarness]:
-    """Start a daemon with an empty database; SparkLayer `knows` keys."""
+    """Start a daemon with an empty database; SparkLayer `knows` keys, and `tenure` is None for all connections."""
     database = InlineDatabase()
-    yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows)
+    yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows, tenure=tenure)
     database.close()

@@ -1,4 +1,4 @@
-"""Who is connected to which store after whatever Ignite, merchants and the configuration have said."""
+"""Connections after calls of Ignite, visits of merchants, and changes of the settings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from daemon.connections.offered_keys import OfferedKeys
 from daemon.errors import ConfigError, Invalid, StorageTrouble
 from daemon.model import ApiKey, Site
 from daemon.platforms.base import AppRefused, Loaded
@@ -22,7 +23,7 @@ def token_of(connection: Any) -> str:
     return str(connection.store.token.reveal())
 
 
-async def test_a_store_that_nobody_knows_is_refused_or_leads_to_the_app() -> None:
+async def test_an_unknown_store_is_refused_or_leads_to_the_app() -> None:
     async with open_harness(app=False) as harness:
         with pytest.raises(Invalid, match="store_id: this store is not known here"):
             await harness.connect("a", "unknown")
@@ -31,7 +32,7 @@ async def test_a_store_that_nobody_knows_is_refused_or_leads_to_the_app() -> Non
         assert await harness.states("a") == []
 
 
-async def test_an_install_fulfils_the_wishes_of_its_store_with_the_newest_key() -> None:
+async def test_an_install_completes_pending_connections_with_the_newest_key() -> None:
     async with open_harness() as harness:
         await harness.connect("a", "s1", "old key")
         await harness.connect("a", "s1", "new key")
@@ -44,7 +45,7 @@ async def test_an_install_fulfils_the_wishes_of_its_store_with_the_newest_key() 
 
 
 @pytest.mark.parametrize("forgets", ["disconnect", "another store"])
-async def test_a_wish_is_forgotten_when_the_site_wants_something_else(forgets: str) -> None:
+async def test_a_pending_connection_is_forgotten_when_the_site_asks_for_another(forgets: str) -> None:
     async with open_harness() as harness:
         await harness.install("s2", "token-2")
         await harness.connect("a", "s1")
@@ -58,7 +59,7 @@ async def test_a_wish_is_forgotten_when_the_site_wants_something_else(forgets: s
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_wish_that_nobody_fulfils_expires(monkeypatch: pytest.MonkeyPatch, *, late: bool) -> None:
+async def test_a_pending_connection_expires(monkeypatch: pytest.MonkeyPatch, *, late: bool) -> None:
     async with open_harness() as harness:
         await harness.connect("a", "s1")
         monkeypatch.setattr(installs, "WISH_KEPT", -1.0 if late else installs.WISH_KEPT)
@@ -66,7 +67,7 @@ async def test_a_wish_that_nobody_fulfils_expires(monkeypatch: pytest.MonkeyPatc
         assert await harness.states("a") == ([] if late else ["active"])
 
 
-async def test_an_install_whose_wishes_were_not_fulfilled_before_a_crash() -> None:
+async def test_a_pending_connection_is_completed_after_a_crash() -> None:
     async with open_harness() as harness:
         await harness.connect("a", "s1")
         await harness.lifecycle.storage.write(_install, harness)
@@ -75,12 +76,12 @@ async def test_an_install_whose_wishes_were_not_fulfilled_before_a_crash() -> No
 
 def _install(conn: Any, calls: Sequence[LifecycleHarness]) -> list[None]:
     for harness in calls:
-        encrypted = harness.lifecycle.registry.sealed_store(store("s1"))
+        encrypted = harness.lifecycle.registry.encrypted_store(store("s1"))
         installs.install(conn, [installs.Install(platform="fake", store_id="s1", encrypted=encrypted, now=1.0)])
     return [None] * len(calls)
 
 
-async def test_connecting_again_changes_nothing_but_a_changed_key() -> None:
+async def test_connecting_again_changes_only_a_changed_key() -> None:
     async with open_harness() as harness:
         await harness.install("s1", "token-1")
         assert await harness.connect("a", "s1") is None
@@ -147,7 +148,7 @@ async def _with_trouble(harness: LifecycleHarness, monkeypatch: pytest.MonkeyPat
             await harness.connect("a", "s1")
 
 
-async def test_what_ignite_connected_is_worked_on_after_a_restart_whatever_is_configured() -> None:
+async def test_a_connection_made_by_ignite_needs_no_settings_after_a_restart() -> None:
     async with open_harness() as harness:
         await harness.install("s1", "token-1")
         await harness.connect("a", "s1")
@@ -156,7 +157,7 @@ async def test_what_ignite_connected_is_worked_on_after_a_restart_whatever_is_co
         assert await (await harness.restarted(link("a", "s1"), app=False)).states("a") == ["active"]
 
 
-async def test_what_only_the_configuration_named_rests_when_it_names_it_no_more() -> None:
+async def test_a_configured_connection_pauses_when_the_settings_no_longer_name_it() -> None:
     async with open_harness(link("a", "s1")) as harness:
         assert (await harness.present("a")).store.name == "s1"
         again = await harness.restarted()
@@ -174,15 +175,15 @@ async def test_a_tombstone_keeps_the_configuration_away_until_connect() -> None:
         assert (await again.states("a"), again.supervisor.contexts) == (["leaving"], [])
         await again.teardown.interrupt(first.id)
         await again.database.write(connections.wipe, connections.Wipe(id=first.id, blank=b""))
-        again = await again.restarted(link("a", "s1"))
-        assert (await again.states("a"), again.supervisor.contexts) == (["gone"], [])
-        await again.connect("a", "s1", "key-2")
+        again = await again.restarted(link("a", "s9"))
+        assert (await again.states("a"), again.supervisor.contexts) == (["gone"], []), "with another store, too"
+        await again.connect("a", "s9", "key-2")
         present = await again.present("a")
         assert (present.id > first.id, key_of(present)) == (True, "key-2")
         assert await again.states("a") == ["active"]
 
 
-async def test_whoever_changed_the_key_last_is_right() -> None:
+async def test_the_latest_change_of_a_key_wins() -> None:
     async with open_harness(link("a", "s1", "configured")) as harness:
         await harness.connect("a", "s1", "rotated")
         again = await harness.restarted(link("a", "s1", "configured"))
@@ -215,14 +216,14 @@ async def test_a_configured_site_may_be_moved_by_ignite_but_not_by_the_configura
             await again.restarted(link("a", "s3"))
 
 
-async def test_an_uninstall_lets_go_of_who_used_its_credentials() -> None:
+async def test_an_uninstall_disconnects_the_sites_that_used_its_credentials() -> None:
     async with open_harness(link("own", "s1", token="own")) as harness:
         await harness.install("s1", "token-1")
         await harness.connect("a", "s1")
         again = await harness.restarted(link("own", "s1", token="own again"))
         await again.uninstall("s1")
         assert (await again.states("a"), await again.states("own")) == (["leaving"], ["active"])
-        assert again.lifecycle.registry.opened((await again.rows("a"))[0]).store is None
+        assert again.lifecycle.registry.decrypted((await again.rows("a"))[0]).store is None
         assert await again.connect("a", "s1") == "https://login.test/s1", "its credentials are void"
         await again.uninstall("s1")
         await again.install("s1", "token-2")
@@ -238,16 +239,16 @@ async def test_opening_the_app_of_a_store_that_is_not_known_says_so() -> None:
         await harness.lifecycle.visited("fake", Loaded("s1"))
 
 
-async def test_which_store_a_site_names() -> None:
+async def test_the_store_of_a_site() -> None:
     async with open_harness(link("a", "s1")) as harness:
-        assert await harness.lifecycle.store_of(site("a")) == "s1"
-        assert await harness.lifecycle.store_of(site("b")) is None
+        assert await harness.lifecycle.registry.store_of(site("a")) == "s1"
+        assert await harness.lifecycle.registry.store_of(site("b")) is None
         await harness.install("s2", "token-2")
         await harness.lifecycle.connect(site("b"), "s2", api_key("key"))
-        assert await harness.lifecycle.store_of(site("b")) == "s2"
+        assert await harness.lifecycle.registry.store_of(site("b")) == "s2"
 
 
-async def test_disconnecting_what_is_not_connected_does_nothing() -> None:
+async def test_disconnecting_an_unknown_site_does_nothing() -> None:
     async with open_harness() as harness:
         await harness.lifecycle.disconnect(site("a"))
         assert await harness.states("a") == []
@@ -273,7 +274,7 @@ async def test_credentials_that_sparklayer_refuses_leave_nothing() -> None:
 
 
 class Words:
-    """What SparkLayer says of each key: True, False, or nothing."""
+    """SparkLayer's answer about each key: True, False, or none."""
 
     def __init__(self) -> None:
         self.of: dict[str, bool] = {}
@@ -283,9 +284,9 @@ class Words:
 
 
 async def _key(harness: LifecycleHarness) -> str:
-    """Return what is worked with after some minutes."""
+    """Return the key in use after some minutes."""
     with trio.move_on_after(90):
-        await harness.lifecycle.run()
+        await OfferedKeys(harness.lifecycle).run()
     return key_of(await harness.present("a"))
 
 
@@ -343,7 +344,7 @@ async def test_an_offered_key_is_not_dropped_for_one_refusal(autojump_clock: Moc
     async with open_harness(link("a", "s1"), knows=knows) as harness:
         await harness.connect("a", "s1", "key-2")
         with trio.move_on_after(600):
-            await harness.lifecycle.run()
+            await OfferedKeys(harness.lifecycle).run()
         assert key_of(await harness.present("a")) == "key-2"
 
 
@@ -354,7 +355,7 @@ async def test_a_site_that_leaves_takes_the_key_with_it_that_was_offered(autojum
         await harness.lifecycle.disconnect(site("a"))
         words.of["key-2"] = True
         with trio.move_on_after(90):
-            await harness.lifecycle.run()
+            await OfferedKeys(harness.lifecycle).run()
         assert await harness.states("a") == ["leaving"]
 
 

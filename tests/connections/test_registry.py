@@ -1,4 +1,4 @@
-"""A site is linked to one store for good: credentials and other settings may change, the store may not."""
+"""The settings may change a site's credentials and how its store is read, but not the store itself."""
 
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
@@ -19,7 +19,6 @@ from daemon.storage import connections
 from daemon.storage.connections import Leave
 from daemon.storage.database import InlineDatabase
 from daemon.storage.full_syncs import Start, start
-from daemon.storage.tables import connections as connections_table
 from daemon.storage.tables import full_syncs
 from daemon.storage.vault import Vault
 
@@ -42,7 +41,7 @@ def database() -> Iterator[InlineDatabase]:
 
 async def adopted(database: InlineDatabase, link: ConnectionSettings) -> list[Connection]:
     settings = Settings(security=SecuritySettings(secret_keys=(KEY,)), connections=(link,))
-    return await Registry(settings, VAULT, PLATFORMS).adopt_all(database, 1.0)
+    return await Registry(settings, database, VAULT, PLATFORMS).adopt_all(1.0)
 
 
 async def test_a_connection_keeps_its_id_and_webhook_secret_when_its_credentials_change(
@@ -142,15 +141,3 @@ async def test_another_store_for_a_site_is_refused_and_nothing_is_changed(
         await adopted(database, other)
     assert "\n" not in str(refused.value)
     assert await adopted(database, LINK) == [first]
-
-
-async def test_a_site_that_was_disconnected_stays_so_whatever_store_is_named(database: InlineDatabase) -> None:
-    def disconnect(conn: Database, calls: Sequence[str]) -> list[None]:
-        conn.execute(update(connections_table).values(state=calls[0]))
-        return [None]
-
-    await adopted(database, LINK)
-    await database.write(disconnect, "gone")
-    assert await adopted(database, evolve(LINK, store=evolve(STORE, store_hash="def456"))) == []
-    [stored] = await database.read(connections.everyone)
-    assert stored.state == "gone"

@@ -1,4 +1,4 @@
-"""A connection that leaves is cleaned up on both sides as long as that makes sense, and then nothing of it is left."""
+"""A leaving connection is cleaned up on both sides while that can succeed; then nothing of it is left."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ SYNC_LOG = "DELETE */sync-log"
 
 @pytest.fixture
 def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
-    """Return the site, which is asked without sockets."""
+    """Return the site, which needs no sockets."""
     found = SparkLayer(SparkLayerOptions(), "http://site.test")
 
     def client(
@@ -51,7 +51,7 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
 
 @contextlib.asynccontextmanager
 async def leaving(*failures: Exception) -> AsyncIterator[tuple[LifecycleHarness, ConnectionId]]:
-    """Open a town whose site has left; what cleans up fails at the store like this before it works."""
+    """Open a harness whose site leaves; the clean-up at the store fails like this before it works."""
     async with open_harness() as harness:
         await harness.install("s1", "token-1")
         await harness.connect("a", "s1")
@@ -223,7 +223,7 @@ async def test_a_clock_that_jumps_does_not_end_a_clean_up(
         assert harness.shop.removed == [HOOKS]
 
 
-async def test_the_sync_log_of_a_site_that_is_connected_anew_is_left_alone(
+async def test_the_sync_log_of_a_site_that_is_connected_again_stays(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:
     async with leaving() as (harness, _):

@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from daemon.admin.queries import held_removals
+from daemon.admin.lists import held_removals
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.model import Kind, Lane
@@ -121,5 +121,5 @@ async def idle(bench: Bench) -> None:
 
 
 async def held(bench: Bench) -> list[dict[str, Any]]:
-    [stored] = await bench.context.storage.read(connections.everyone)
-    return await held_removals(bench.context.storage, bench.context.vault, stored, [bench.kind])
+    everyone = await bench.context.storage.read(connections.everyone)
+    return await held_removals(bench.context.storage, bench.context.vault, everyone, [bench.kind])

@@ -274,6 +274,6 @@ async def _shown(bench: Bench) -> int:
     """Return what the status says of how many removals are held."""
     context = bench.context
     [stored] = await context.storage.read(connections.everyone)
-    status = await connection_status(context.storage, stored, context, context.now())
+    status = await connection_status(context.storage, context.vault, stored, context, context.now())
     held: int = status["kinds"][bench.kind.value]["held_removals"]
     return held

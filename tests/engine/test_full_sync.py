@@ -145,7 +145,8 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
         async with running(bench):
             await trio.sleep(900)
             (stored,) = await bench.context.storage.read(connections.everyone)
-            status = await connection_status(bench.context.storage, stored, bench.context, bench.context.now())
+            context = bench.context
+            status = await connection_status(context.storage, context.vault, stored, context, context.now())
             shown = {"connections": [status]}
             bench.site.faults.clear()
             await until(bench)
@@ -153,7 +154,7 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     assert (latest["held_up"], len(latest["held_up_by"])) == (13, 10)
     assert {entity["error"] for entity in latest["held_up_by"]} == {"try later"}
     assert min(entity["attempts"] for entity in latest["held_up_by"]) > 3
-    lines = [" ".join(context.split()) for context in describe(shown)]
+    lines = [" ".join(line.split()) for line in describe(shown)]
     named = latest["held_up_by"][0]
     assert f"waits for {named['id']}, tried {named['attempts']} times: try later" in lines
     assert "and 3 more" in lines
@@ -161,7 +162,7 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     assert len(warnings) >= 2, "and again, but seldom"
     assert (warnings[0]["kind"], warnings[0]["more"], len(warnings[0]["entities"])) == ("products", 3, 10)
     assert {entity.partition(": ")[2] for entity in warnings[0]["entities"]} == {"conflict"}
-    after = await connection_status(bench.context.storage, stored, None, bench.context.now())
+    after = await connection_status(context.storage, context.vault, stored, None, context.now())
     assert after["kinds"]["products"]["full_sync"]["held_up_by"] == []
 
 

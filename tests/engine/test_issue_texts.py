@@ -4,7 +4,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.admin import queries
+from daemon.admin.explain import explain
+from daemon.admin.lists import open_issues
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.sync_log import SyncLogWriter
@@ -54,9 +55,9 @@ async def test_hundreds_of_parts_that_are_wrong(autojump_clock: MockClock, kind:
         bench.shop.issues = {"1": tuple(WRONG[kind][part])}
         told = await _told(bench)
         [stored] = await bench.context.storage.read(connections.everyone)
-        [issue] = await queries.open_issues(bench.context.storage, bench.context.vault, stored, [kind])
+        [issue] = await open_issues(bench.context.storage, bench.context.vault, [stored], [kind])
         runner = ConnectionRunner(bench.context, None)
-        explained = await queries.explain(stored, runner, kind, "1")
+        explained = await explain(runner, kind, "1")
         for listed in (issue["problems"], explained["store"]["problems"]):
             assert len(listed) == MOST_LISTED + 1
             assert listed[-1]["message"].startswith("590 more problems of this kind: ")

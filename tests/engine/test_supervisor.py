@@ -42,6 +42,12 @@ async def _worked(bench: Bench, seconds: float = 100.0) -> None:
         runner.finish()
 
 
+async def _supervised(bench: Bench, destination: str | None = None) -> Supervisor:
+    supervisor = Supervisor()
+    await supervisor.start(ConnectionRunner(bench.context, destination))
+    return supervisor
+
+
 @pytest.mark.parametrize("part", [Actor, FullSyncs])
 async def test_a_crash_is_contained_and_counted(
     autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch, part: type
@@ -61,8 +67,9 @@ async def test_too_many_crashes_in_a_minute_end_the_process(
     autojump_clock: MockClock, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = _crashing(monkeypatch, Actor, 100, ZeroDivisionError("bug"))
+    supervisor = await _supervised(bench)
     with pytest.raises(ExceptionGroup) as caught:
-        await Supervisor([ConnectionRunner(bench.context, None)]).run()
+        await supervisor.run()
     assert caught.group_contains(ZeroDivisionError)
     assert len(started) == MOST_CRASHES + 1
 
@@ -82,7 +89,7 @@ async def test_a_bug_of_one_platform_does_not_stop_the_other_connections(
     bench.shop.failures[method] = [ZeroDivisionError("bug")]
     bench.context.pause.start(Blocked("no", reason="credentials", side=Side.PLATFORM))
     bench.shop.put(product("1", {"11": "A"}))
-    supervisor = Supervisor([ConnectionRunner(bench.context, "https://here.test")])
+    supervisor = await _supervised(bench, "https://here.test")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
         await trio.sleep(100)
@@ -128,7 +135,7 @@ async def test_finishing_lets_batches_in_flight_end_and_stops_the_rest(autojump_
 
     bench.shop.before = hold
     await bench.change("1")
-    supervisor = Supervisor([ConnectionRunner(bench.context, None)])
+    supervisor = await _supervised(bench)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
         await trio.sleep(1)
@@ -151,10 +158,10 @@ async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: Mo
     connection_id = bench.harness.connection_id
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)
-        supervisor.start(first)
+        await supervisor.start(first)
         await trio.sleep(10)
         assert bench.skus() == {"A": "1"}
-        await supervisor.replace(second)
+        await supervisor.start(second)
         assert supervisor.find(connection_id) is second
         await bench.change("1")
         bench.shop.change("1", title="Other")

@@ -1,4 +1,4 @@
-"""What a merchant sees of an app, and what becomes of a visit."""
+"""The pages that a merchant sees of an app, and the effect of a visit."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ VISITS: dict[str, Visit] = {
 
 @define
 class Fake:
-    """An app that believes whoever knows the word, and what was made of the visits."""
+    """An app that believes callers who know the word, and the visits that were carried out."""
 
     refused: str | None = None
     visited: list[tuple[str, Visit]] = field(factory=list)
@@ -76,7 +76,7 @@ async def test_a_refusal_is_told_in_words_and_escaped() -> None:
     assert b"script" not in response.body
 
 
-async def test_what_the_daemon_does_not_know_is_told_too() -> None:
+async def test_a_refusal_of_the_daemon_is_told_too() -> None:
     response = await ask(Fake(refused="Install it again."), "/fake/load?word=please")
     assert (response.status, b"Install it again." in response.body) == (400, True)
 
@@ -110,7 +110,3 @@ async def test_a_flood_of_visits_is_sent_away_and_asks_the_platform_nothing() ->
     refused = await routes.answer(visiting("/fake/auth?word=no"))
     again = [await routes.answer(visiting("/fake/auth?word=please")) for _ in range(AT_ONCE + 1)]
     assert (refused.status, {answer.status for answer in again}) == (401, {200}), "every place is free again"
-
-
-async def test_there_are_no_other_pages() -> None:
-    assert (await ask(Fake(), "/fake/other?word=please")).status == 404

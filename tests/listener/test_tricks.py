@@ -5,6 +5,8 @@ A proxy in front may take a request otherwise than the daemon does, and so let i
 """
 
 import re
+from types import SimpleNamespace
+from typing import cast
 
 import h11
 import structlog
@@ -20,7 +22,7 @@ from daemon.listener.http.parser import Parser
 from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Routes
-from daemon.listener.webhooks import Endpoint, Webhooks
+from daemon.listener.webhooks import Endpoint, WebhookIntake, Webhooks
 from daemon.model import ConnectionId, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -173,12 +175,13 @@ class Anybody:
         reader = BigCommerceWebhooks(
             BigCommerceSettings(store_hash="x", access_token=Secret("x"), webhook_secret=Secret("unguessed"))
         )
-        endpoint = Endpoint(connection_id=ConnectionId(1), reader=reader)
+        endpoint = Endpoint(connection_id=ConnectionId(1), reader=reader, kinds=(), debounce=0.0, debounce_max=0.0)
         metrics, take = Metrics(), self.take
+        intake = SimpleNamespace(find={Site("live", "jones"): endpoint}.get, record=take, taken=take, failed=take)
         app = test_apps.Fake()
         return Routes.of(
             [
-                *Webhooks({Site("live", "jones"): endpoint}.get, take, metrics).routes(),
+                *Webhooks(cast("WebhookIntake", intake), metrics).routes(),
                 *Ignite(
                     token=Secret(TOKEN),
                     connect=take,
@@ -239,4 +242,4 @@ def test_whatever_a_stranger_sends_is_refused_and_reaches_nothing(
     assert status in {200, 400, 401, 404, 405, 415}
     assert status != 200 or path.partition("?")[0] in OPEN
     assert anybody.reached == []
-    assert {line["event"] for line in lines} <= {"webhooks are refused"}
+    assert {line["event"] for line in lines} <= {"webhooks refused"}

@@ -1,4 +1,4 @@
-"""What is answered to a delivery, and when: nothing is acknowledged that is not recorded."""
+"""Answers to deliveries: only recorded ones are acknowledged."""
 
 import hmac
 import logging
@@ -40,35 +40,43 @@ class Reader:
         return Delivery(changes=changes, scope=told["scope"], known=known, stale=b"x-stale" in headers)
 
 
+ENDPOINT = Endpoint(
+    connection_id=ConnectionId(7), reader=Reader(), kinds=(Kind.PRODUCTS,), debounce=1.0, debounce_max=10.0
+)
+
+
 @define
 class Shop:
-    """A connection whose webhooks are taken, and what was recorded of them."""
+    """An intake for the webhooks of a connection, and what it received."""
 
     metrics: Metrics = field(factory=Metrics)
+    sites: set[Site] = field(factory=lambda: {SITE})
     recorded: list[tuple[ConnectionId, Sequence[Change]]] = field(factory=list)
     trouble: bool = False
     fates: list[object] = field(factory=list)
-    """What was told of deliveries: "taken", or the kinds of one that failed by our fault."""
+    """For each delivery "taken", or the kinds of one that failed through our fault."""
 
-    async def record(self, connection_id: ConnectionId, changes: Sequence[Change]) -> None:
+    def find(self, site: Site) -> Endpoint | None:
+        return ENDPOINT if site in self.sites else None
+
+    async def record(self, endpoint: Endpoint, changes: Sequence[Change]) -> None:
         if self.trouble:
             raise StorageTrouble("database is locked", reason="locked")
-        self.recorded.append((connection_id, changes))
+        self.recorded.append((endpoint.connection_id, changes))
 
     async def deliver(self, body: bytes, path: str = "/webhooks/live/jones", **headers: bytes) -> Response:
-        endpoint = Endpoint(connection_id=ConnectionId(7), reader=Reader())
-        webhooks = Webhooks({SITE: endpoint}.get, self.record, self.metrics, self.taken, self.failed)
+        webhooks = Webhooks(self, self.metrics)
         routes = Routes.of(webhooks.routes(), self.metrics)
         given = {"content_type": JSON, "x_secret": b"hunter2", **headers}
         sent = {name.replace("_", "-").encode(): value for name, value in given.items()}
         return await routes.answer(Request("POST", path, "", sent, body, keep_alive=True))
 
-    def taken(self, connection_id: ConnectionId) -> None:
-        assert connection_id == 7
+    def taken(self, endpoint: Endpoint) -> None:
+        assert endpoint is ENDPOINT
         self.fates.append("taken")
 
-    def failed(self, connection_id: ConnectionId, kinds: Collection[Kind]) -> None:
-        assert connection_id == 7
+    def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
+        assert endpoint is ENDPOINT
         self.fates.append(set(kinds))
 
     def count(self, name: str) -> float | None:
@@ -141,8 +149,7 @@ async def test_an_unknown_scope_is_accepted_and_counted(shop: Shop) -> None:
 
 async def test_an_unknown_scope_is_named_once_in_the_log() -> None:
     shop = Shop()
-    endpoint = Endpoint(connection_id=ConnectionId(7), reader=Reader())
-    webhooks = Webhooks(lambda _site: endpoint, shop.record, shop.metrics)
+    webhooks = Webhooks(shop, shop.metrics)
     headers = {b"content-type": JSON, b"x-secret": b"hunter2"}
     body = b'{"scope": "store/coupon/created", "id": 1}'
     with structlog.testing.capture_logs() as lines:
@@ -174,13 +181,9 @@ async def test_refusals_leave_one_line_a_minute_without_content(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, reason: str
 ) -> None:
     """For each connection; one that is not known is not named, since anybody may ask for any."""
-    shop, asked = (
-        Shop(),
-        {"headers": {b"content-type": JSON, b"x-secret": b"hunter2"}, "body": GOOD, **REFUSALS[reason]},
-    )
-    endpoint = Endpoint(connection_id=ConnectionId(7), reader=Reader())
-    sites = {Site("live", "jones"): endpoint, Site("test", "jones"): endpoint}
-    webhooks = Webhooks(sites.get, shop.record, shop.metrics)
+    asked = {"headers": {b"content-type": JSON, b"x-secret": b"hunter2"}, "body": GOOD, **REFUSALS[reason]}
+    shop = Shop(sites={SITE, Site("test", "jones")})
+    webhooks = Webhooks(shop, shop.metrics)
 
     async def refuse(env: str, times: int) -> None:
         for _ in range(times):
@@ -196,7 +199,7 @@ async def test_refusals_leave_one_line_a_minute_without_content(
         await refuse("live", 2)
     places = ["live/jones", "test/jones", "live/jones"] if known else [None, None]
     assert [(line["event"], line["log_level"], line["reason"]) for line in lines] == [
-        ("webhooks are refused", "warning", reason) for _ in places
+        ("webhooks refused", "warning", reason) for _ in places
     ]
     assert [line.get("site") for line in lines] == places
     assert [line["times"] for line in lines] == ([1, 1, 1000] if known else [1, 1000])

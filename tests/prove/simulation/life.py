@@ -1,4 +1,4 @@
-"""One life of the daemon: composed as `daemon.app` does it, with all its real parts but for threads and sockets.
+"""One life of the daemon: composed by `daemon.app`, with all its real parts except threads and sockets.
 
     async with trio.open_nursery() as nursery:
         life = Life(...)
@@ -15,27 +15,18 @@ from typing import cast
 
 import structlog
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
-from daemon.admin.service import AdminService
-from daemon.app import FINISH_SECONDS
+from daemon.app import FINISH_SECONDS, Daemon, build_routes, compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings, SparkLayerSettings, SyncSettings
-from daemon.connections.factory import ConnectionFactory
-from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.registry import Registry
-from daemon.connections.teardown import Teardown
-from daemon.engine.supervisor import Supervisor
 from daemon.listener.http.messages import Request, Response
-from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Routes
-from daemon.listener.webhooks import Webhooks
-from daemon.model import Secret
+from daemon.model import ApiKey, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.storage.database import Database
-from daemon.storage.vault import Vault, load_fingerprint
 from tests.prove.simulation.disk import Committed, Disk, Storage
 from tests.prove.simulation.network import SHOP_URL, SITE_URL, Connected
 from tests.prove.simulation.steady import Clock
@@ -75,17 +66,6 @@ def settings(sweep_seconds: float) -> Settings:
     )
 
 
-@frozen(kw_only=True)
-class Parts:
-    """What the daemon is composed of."""
-
-    supervisor: Supervisor
-    teardown: Teardown
-    lifecycle: Lifecycle
-    admin: AdminService
-    routes: Routes
-
-
 @define(eq=False, kw_only=True)
 class Life:
     """See the module."""
@@ -100,14 +80,15 @@ class Life:
     gone: trio.Event = field(factory=trio.Event)
     ended_by: BaseException | None = None
     crashed: bool = False
-    _parts: Parts | None = None
+    _parts: Daemon | None = None
+    _routes: Routes | None = None
     _storage: Storage | None = None
     _nursery: trio.Nursery | None = None
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
     _stop: trio.Event = field(factory=trio.Event)
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> Daemon:
         """The parts, once it is ready."""
         assert self._parts is not None
         return self._parts
@@ -143,72 +124,30 @@ class Life:
             parts.supervisor.finish()
             parts.teardown.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
-        for context in parts.supervisor.contexts:
-            await context.platform.aclose()
-            await context.sparklayer.aclose()
+        await parts.supervisor.aclose()
 
-    async def _build(self, storage: Storage) -> Parts:
-        database = cast("Database", storage)
-        vault = Vault(self.settings.security.secret_keys)
-        fingerprint = await load_fingerprint(database, vault)
-        factory = ConnectionFactory(
-            settings=self.settings,
-            storage=database,
-            vault=vault,
-            fingerprint=fingerprint,
-            metrics=Metrics(),
+    async def _build(self, storage: Storage) -> Daemon:
+        daemon = await compose(
+            self.settings,
+            cast("Database", storage),
+            Metrics(),
             platforms=_PLATFORMS,
-        )
-        supervisor = Supervisor()
-        teardown = Teardown(database, vault, factory, supervisor, self.clock.wall, self.chance)
-        lifecycle = Lifecycle(
-            storage=database,
-            registry=Registry(self.settings, vault, _PLATFORMS),
-            factory=factory,
-            supervisor=supervisor,
-            teardown=teardown,
-            apps={},
+            knows=_knows_all,
             now=self.clock.wall,
         )
-        await lifecycle.open_all()
-        admin = AdminService(
-            settings=self.settings,
-            storage=database,
-            supervisor=supervisor,
-            lifecycle=lifecycle,
-            vault=vault,
-            metrics=factory.metrics,
-        )
-        served = [
-            *Webhooks(
-                lifecycle.endpoints.get, admin.record, admin.metrics, admin.delivered, admin.not_delivered
-            ).routes(),
-            *Ignite(
-                token=self.settings.listener.ignite_token,
-                connect=lifecycle.connect,
-                disconnect=lifecycle.disconnect,
-                trigger=admin.trigger,
-                pull=admin.pull,
-                fetch=admin.fetch,
-            ).routes(),
-        ]
-        return Parts(
-            supervisor=supervisor,
-            teardown=teardown,
-            lifecycle=lifecycle,
-            admin=admin,
-            routes=Routes.of(served, admin.metrics),
-        )
+        await daemon.lifecycle.open_all()
+        self._routes = Routes.of(build_routes(daemon, self.settings), daemon.lifecycle.factory.metrics)
+        return daemon
 
     async def ask(self, request: Request) -> Response | None:
         """Return what the listener answers; None when the daemon does not listen, or dies meanwhile."""
-        if not self.takes_requests or self._nursery is None:
+        if not self.takes_requests or self._nursery is None or (routes := self._routes) is None:
             return None
         answers: list[Response] = []
         answered = trio.Event()
 
         async def handle() -> None:
-            answers.append(await self.parts.routes.answer(request))
+            answers.append(await routes.answer(request))
             answered.set()
 
         self._nursery.start_soon(handle)
@@ -229,6 +168,10 @@ class Life:
         """Stop as SIGTERM does; return when it is gone."""
         self._stop.set()
         await self.gone.wait()
+
+
+async def _knows_all(_site: Site, _key: ApiKey) -> bool:
+    return True
 
 
 async def _first(event: trio.Event, scope: trio.CancelScope) -> None:

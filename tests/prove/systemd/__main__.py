@@ -75,7 +75,7 @@ def _reloads(container: Container) -> None:
     container.run("systemctl reload ignite-sync")
     container.until("the new token is known", lambda: "active" in container.run(COMMAND.format("status"), code=None))
     container.run(f"cp {CONFIG} /root/good && echo '[[' >> {CONFIG} && systemctl reload ignite-sync")
-    container.until("a bad file is told", lambda: "settings are not reloaded" in _said(container))
+    container.until("a bad file is told", lambda: "settings not reloaded" in _said(container))
     container.run(f"cat /root/good > {CONFIG}")
     assert _pid(container) == pid
     container.run("systemctl restart ignite-sync")

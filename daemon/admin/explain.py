@@ -1,0 +1,92 @@
+"""Explains an entity: the content of both sides, what would be sent, and why. Nothing is sent to SparkLayer.
+
+The store is read, and the database. The answers are JSON values, and may contain personal data.
+"""
+
+from typing import Any
+
+import msgspec
+from attrs import asdict
+
+from daemon.admin.reasons import Case, Reason, nothing_known, reasons
+from daemon.engine.explanation import Explanation
+from daemon.engine.lookup import find
+from daemon.engine.runner import ConnectionRunner
+from daemon.entities import Issue
+from daemon.errors import Failure
+from daemon.issues import bounded
+from daemon.model import ExternalId, Kind
+from daemon.storage import noted as noted_table
+
+
+async def explain(runner: ConnectionRunner, kind: Kind, external_id: str) -> dict[str, Any]:
+    """Explain the entity with this id; `trouble` is why it could not be read or mapped, else None."""
+    context, id_ = runner.context, ExternalId(external_id)
+    told, trouble = None, None
+    try:
+        told = await runner.pipelines[kind].explain(id_)
+        trouble = told.trouble
+    except Failure as error:
+        trouble = str(error)
+    noted = await context.storage.read(noted_table.noted, context.connection.id, kind, id_)
+    content: Any = context.vault.decrypt(noted.issue) if noted.issue else {"problems": []}
+    blocked = context.blocked(kind)
+    case = Case(
+        site=str(context.connection.site),
+        kind=kind,
+        external_id=external_id,
+        platform=context.platform_type.label,
+        now=context.now(),
+        told=told,
+        trouble=trouble,
+        noted=noted,
+        error=str(context.vault.decrypt(noted.change.encrypted)) if noted.change and noted.change.encrypted else "",
+        issue=[Issue(code=code, message=message) for code, message in content["problems"]],
+        blocked=None if blocked is None else f"{blocked.side.value}: {blocked.reason}",
+    )
+    return {
+        "site": case.site,
+        "kind": kind.value,
+        "id": external_id,
+        "trouble": trouble,
+        "why": [asdict(reason) for reason in reasons(case)],
+        **_sides(told),
+    }
+
+
+def _sides(told: Explanation | None) -> dict[str, Any]:
+    """Return the content of each side."""
+    mapped = told and told.mapped
+    store = mapped and {
+        "name": mapped.name,
+        "url": mapped.url,
+        "value": msgspec.to_builtins(mapped.value, str_keys=True),
+        "problems": [{"code": problem.code, "message": problem.message} for problem in bounded(mapped.issues)],
+    }
+    return {
+        "belongs_to": told and told.belongs_to,
+        "store": store,
+        "ledger": told and told.ledger_content,
+        "sure": told is not None and told.row is not None and told.row.fingerprint is not None,
+        "would_send": [{"what": step.what, "why": step.why} for step in (told.steps if told else ())],
+    }
+
+
+async def explain_called(runner: ConnectionRunner, kind: Kind, text: str) -> dict[str, Any]:
+    """Explain the entity that people call `text`; if there are several, return only their list.
+
+    The list is {"site", "kind", "text", "matches"}. An entity that neither side has is explained as such.
+    """
+    context = runner.context
+    about: dict[str, Any] = {"site": str(context.connection.site), "kind": kind.value, "text": text, "trouble": None}
+    try:
+        matched = await find(context, kind, text.strip())
+    except Failure as error:
+        why = Reason("unreadable", f"{context.platform_type.label} cannot be asked now: {error}")
+        return {**about, "trouble": str(error), "matches": [], "why": [asdict(why)]}
+    matches = [{"id": match.external_id, "by": match.by, "name": match.name} for match in matched]
+    if not matches:
+        return {**about, "matches": [], "why": [asdict(nothing_known(kind, text, context.platform_type.label))]}
+    if len(matches) > 1:
+        return {**about, "matches": matches}
+    return {**about, "matches": matches, **await explain(runner, kind, matches[0]["id"])}

@@ -1,0 +1,108 @@
+"""Changes and orders are taken whether this process works on their connection or not, and survive a restart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from daemon.errors import Invalid, NotFound
+from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
+from daemon.storage import full_syncs, outbox
+from daemon.storage.full_syncs import Run
+from daemon.storage.outbox import Depth
+from daemon.storage.tables import outbox as outbox_table
+from tests.connections.harness import LifecycleHarness, link, open_harness, site
+
+CHANGES = [Change(Kind.PRODUCTS, ExternalId("1")), Change(Kind.ORDERS, ExternalId("2"))]
+PRODUCTS = {"site": "test/a", "kind": "products"}
+
+
+class Elsewhere:
+    """The tenure of a process whose connections all belong to another one."""
+
+    def storage(self, _connection_id: ConnectionId) -> None:
+        return None
+
+
+async def _depths(harness: LifecycleHarness) -> list[Depth]:
+    [stored] = await harness.rows("a")
+    return await harness.database.read(outbox.depths, stored.id)
+
+
+async def _newest(harness: LifecycleHarness, kind: Kind) -> Run | None:
+    [stored] = await harness.rows("a")
+    return await harness.database.read(full_syncs.newest, stored.id, kind)
+
+
+def _park(conn: Any, calls: Sequence[None]) -> list[None]:
+    conn.execute(outbox_table.update().values(state="parked"))
+    return list(calls)
+
+
+async def test_what_another_process_works_on_is_taken_and_committed() -> None:
+    async with open_harness(link("a", "s1"), tenure=Elsewhere()) as harness:
+        endpoint = harness.intake.find(site("a"))
+        assert endpoint is not None
+        assert harness.supervisor.contexts == []
+        await harness.intake.record(endpoint, CHANGES)
+        harness.intake.taken(endpoint)
+        harness.intake.failed(endpoint, [Kind.PRODUCTS])
+        [depth] = await _depths(harness)
+        assert (depth.kind, depth.rows) == (Kind.PRODUCTS, 1), "orders are not synced from such a store"
+
+        await harness.database.write(_park, None)
+        assert await harness.admin.change_parked({"site": "test/a", "action": "retry"}) == {"changed": 1}
+        assert await harness.admin.allow_removals({**PRODUCTS, "ids": ["1"]}) == {"allowed": 0}
+        assert await harness.admin.sync(PRODUCTS) == {"run": 1}
+        with pytest.raises(NotFound, match="not worked on here"):
+            harness.intake.runner(site("a"))
+        with pytest.raises(NotFound, match="no connection test/b; there are: test/a"):
+            await harness.admin.issues({"site": "test/b"})
+
+        await harness.install("s1", "other token")
+        await harness.connect("a", "s1", "key-2")
+        assert harness.supervisor.contexts == []
+        await harness.lifecycle.disconnect(site("a"))
+        assert harness.intake.find(site("a")) is None
+
+
+async def test_a_change_wakes_the_actor_of_its_kind(autojump_clock: MockClock) -> None:
+    async with open_harness(link("a", "s1")) as harness, trio.open_nursery() as nursery:
+        endpoint = harness.intake.find(site("a"))
+        assert endpoint is not None
+        [kind_state] = harness.supervisor.kind_states(endpoint.connection_id)
+        nursery.start_soon(kind_state.work[Lane.LIVE].wait)
+        await wait_all_tasks_blocked()
+        await harness.intake.record(endpoint, CHANGES)
+        nursery.cancel_scope.deadline = trio.current_time() + 1
+    assert not nursery.cancel_scope.cancelled_caught
+
+
+async def test_a_trigger_starts_one_refresh_run() -> None:
+    async with open_harness(link("a", "s1")) as harness:
+        await harness.intake.trigger(site("a"), Kind.PRODUCTS)
+        run = await _newest(harness, Kind.PRODUCTS)
+        assert (run and run.id, run and run.mode) == (RunId(1), "refresh")
+        with pytest.raises(Invalid, match="in progress already"):
+            await harness.intake.trigger(site("a"), Kind.PRODUCTS)
+        for name, kind in (("a", Kind.ORDERS), ("b", Kind.PRODUCTS)):
+            with pytest.raises(NotFound):
+                await harness.intake.trigger(site(name), kind)
+
+
+async def test_the_first_full_syncs_of_a_connect_survive_a_restart() -> None:
+    """Although the settings do not want any at a start."""
+    configured = evolve(link("a", "s1"), full_sync_on_start=False)
+    async with open_harness(configured) as harness:
+        assert await _newest(harness, Kind.PRODUCTS) is None
+        await harness.install("s2", "token-2")
+        await harness.connect("a", "s2")
+        present = await harness.present("a")
+        again = await harness.restarted(configured)
+        assert (await again.present("a")).id == present.id
+        run = await harness.database.read(full_syncs.newest, present.id, Kind.PRODUCTS)
+        assert run is not None
+        assert (run.state, run.mode) == ("enumerating", "normal")

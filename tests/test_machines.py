@@ -15,16 +15,18 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def test_the_simulator_finds_nothing_in_a_few_seeds() -> None:
-    code, words = simulation("--seeds", "5")
+    code, words = simulation("--seeds", "3")
     assert code == 0, words
-    assert "5 seeds are good" in words
+    assert "3 seeds are good" in words
 
 
 @pytest.mark.holds("A1")
 def test_both_sides_end_equal_after_one_odd_answer_of_every_operation() -> None:
-    code, words = python("-m", "tests.prove.simulation.walk", "--times", "1", hash_seed=HASH_SEED)
+    code, words = python(
+        "-m", "tests.prove.simulation.walk", "--times", "1", "--answer", "404 html", hash_seed=HASH_SEED
+    )
     assert code == 0, words
-    assert " 0 failed" in words
+    assert words.startswith("1 walks over ")
 
 
 async def test_a_death_and_a_stop_lose_nothing(tmp_path: Path, chance: random.Random) -> None:

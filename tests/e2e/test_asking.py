@@ -1,4 +1,4 @@
-"""What a person asks of a daemon that runs, of the database of one that does not, and of /admin: the same, each time.
+"""Commands give the same answer from a running daemon, from the database of a stopped one, and as /admin does.
 
 A change is really parked here: SparkLayer fails, the change is tried as often as it may, and the daemon parks it. Only
 that most of the two days of trying have passed is told to the database while the daemon is down.

@@ -23,7 +23,7 @@ from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, Process, free_port
 
 PATIENT: Mapping[str, Any] = {"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}
-"""What was recorded stays in the outbox for all of a test."""
+"""A debounce that keeps recorded changes in the outbox for all of a test."""
 
 MIB = 1024 * 1024
 JUMPER = 1
@@ -127,7 +127,7 @@ FORGED: tuple[dict[str, str], ...] = (
     {"Authorization": "Bearer guessed", "Proxy-Authorization": f"Bearer {ADMIN_TOKEN}"},
     {"X-Authorization": f"Bearer {ADMIN_TOKEN}"},
 )
-"""What is said of a caller is worth nothing, whoever says it; nor is a token in another place."""
+"""Headers that are no credentials: claims about the caller, and tokens in the wrong place."""
 
 DISGUISED = (
     "//admin/status",

@@ -1,4 +1,4 @@
-"""What /metrics and /admin/status of the real process tell of a connection that works, and of one that is blocked."""
+"""/metrics and /admin/status of the real process, for a connection that works and for a blocked one."""
 
 from daemon.sandbox import answer
 from tests.e2e.harness import OpenHarness

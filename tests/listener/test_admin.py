@@ -1,4 +1,4 @@
-"""Who is let in where, and what the probes and the verbs answer."""
+"""Access to each admin route, and the answers of the probes and the verbs."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a merchant sees of an app, and what becomes of a visit."""
+"""A merchant's view of an app, and the outcome of each visit."""
 
 from collections.abc import Mapping
 

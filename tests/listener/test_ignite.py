@@ -1,4 +1,4 @@
-"""What SparkLayer is answered, route by route as the contract says; and who is let in."""
+"""Answers to SparkLayer, route by route as the contract has them, and access."""
 
 import json
 from pathlib import Path

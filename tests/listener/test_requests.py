@@ -1,4 +1,4 @@
-"""What a good server does with each kind of request, good and bad."""
+"""The answer of a good server to each kind of request, good and bad."""
 
 from pathlib import Path
 from typing import Any, BinaryIO

@@ -1,4 +1,4 @@
-"""What is answered to a delivery, and when: nothing is acknowledged that is not recorded."""
+"""Answers to deliveries, and their time: no change is acknowledged before it is recorded."""
 
 import hmac
 import logging
@@ -48,7 +48,7 @@ class Shop:
     recorded: list[tuple[ConnectionId, Sequence[Change]]] = field(factory=list)
     trouble: bool = False
     fates: list[object] = field(factory=list)
-    """What was told of deliveries: "taken", or the kinds of one that failed by our fault."""
+    """Observed deliveries: "taken", or the kinds of one that failed by our fault."""
 
     async def record(self, connection_id: ConnectionId, changes: Sequence[Change]) -> None:
         if self.trouble:

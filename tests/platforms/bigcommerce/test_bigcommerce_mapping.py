@@ -1,4 +1,4 @@
-"""What SparkLayer shall hold of a BigCommerce product, row by row. The JSON has the shapes of the contract."""
+"""The SparkLayer product of a BigCommerce product, row by row. The JSON has the shapes of the contract."""
 
 from decimal import Decimal
 from typing import Any

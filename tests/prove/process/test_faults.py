@@ -91,7 +91,7 @@ BLOCKS = {
     "SparkLayer's key is deleted": (_revoke_key, "sparklayer: credentials", 0),
     "BigCommerce's account lacks a scope": (_forbid("shop"), "platform: scope_missing", 2),
 }
-"""What blocks: how, as what it is shown, and how many entities are tried in vain until that is known."""
+"""Blocking faults: the fault, the cause that is shown, and the most entities that are tried before it is known."""
 
 
 @pytest.mark.parametrize(("spoil", "cause", "tried"), BLOCKS.values(), ids=BLOCKS)

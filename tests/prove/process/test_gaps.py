@@ -1,4 +1,4 @@
-"""What webhooks did not tell while they were missing arrives soon, and nothing is left of earlier registrations.
+"""Changes made while webhooks were missing arrive soon, and no earlier registration is left.
 
 What is edited silently here moves no date in part, so that no sweep can find it. When a reading may begin, and what
 else is a gap, is shown in tests/engine/test_gaps.py, where time is the test's.

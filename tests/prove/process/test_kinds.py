@@ -1,4 +1,4 @@
-"""What holds for every kind alike, through the process: each is full-synced, repaired, blocked and killed alone."""
+"""Promises about every kind, through the process: each is synced, repaired and blocked on its own."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ ENUMERATED: Mapping[str, str] = {
     "customers": "customer_group_id:in=",
     "orders": "key=cart_id",
 }
-"""What the query of an enumeration has that no other read has; a sweep's has a date besides."""
+"""Query that only an enumeration has; a sweep's has a date as well."""
 
 
 async def test_a_second_full_sync_of_a_whole_company_writes_nothing(harness: OpenHarness) -> None:

@@ -77,7 +77,7 @@ def settings(sweep_seconds: float) -> Settings:
 
 @frozen(kw_only=True)
 class Parts:
-    """What the daemon is composed of."""
+    """The parts of the daemon."""
 
     supervisor: Supervisor
     teardown: Teardown
@@ -114,7 +114,7 @@ class Life:
 
     @property
     def takes_requests(self) -> bool:
-        """Whether it listens."""
+        """True if it listens."""
         return self.ready.is_set() and not self._stop.is_set() and not self.connected.dead
 
     async def run(self) -> None:

@@ -79,7 +79,7 @@ class FaultPlan:
     down: dict[str, Fault | None] = field(factory=lambda: dict[str, Fault | None].fromkeys(SIDES))
     """Outage of a side: no connection succeeds, or a gateway is misrouted."""
     short_pages: bool = False
-    """True if lists too may leave rows out, not only reads by ids. The daemon cannot know a row that was never listed."""
+    """True if lists too may leave rows out, not only reads by ids. The daemon cannot know a row never listed."""
     forgetful: bool = False
     """Every page of all there is knows nothing of one of its entities."""
     deaf: bool = False

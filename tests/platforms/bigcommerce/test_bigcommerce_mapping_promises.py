@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.model import StoreFacts
+from daemon.entities import StoreFacts
 from daemon.platforms.bigcommerce.products import mapping, schema
 from daemon.platforms.bigcommerce.schema import Odd
 from tests.platforms.bigcommerce.test_bigcommerce_mapping import codes

@@ -31,7 +31,7 @@ CUSTOMER_LISTS = 2
 
 @frozen(kw_only=True)
 class Size:
-    """How much a store has."""
+    """Sizes of a store."""
 
     products: int = 1_000
     customers: int = 2_000

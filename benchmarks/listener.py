@@ -1,4 +1,4 @@
-"""How many requests the listener answers: an empty answer, and a webhook without a database behind it.
+"""Rate of requests that the listener answers: an empty answer, and a webhook without a database behind it.
 
 `empty_answers` is the ceiling. `webhooks` adds what a delivery costs before it is recorded: routing, the secret
 header, an HMAC over the body, decoding, and one checkpoint where the database would be. Server and load run in a

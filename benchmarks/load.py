@@ -28,7 +28,7 @@ DRAIN_SECONDS = 30.0
 
 @frozen(kw_only=True)
 class Result:
-    """What came back. `statuses` counts the answers to all that was sent, by status; latencies are seconds.
+    """Result of a load. `statuses` counts all answers by status; latencies are seconds.
 
     The requests sent are the first ones, as many as there are answers (or all of them, if they began again).
     """

@@ -26,7 +26,7 @@ WEBHOOK_SECRET = "the-secret-header's-value"  # noqa: S105  the same
 POLL_SECONDS = 0.05
 
 Told = dict[str, dict[str, str]]
-"""Where two stand-ins are, and the credentials: {"bigcommerce": {name: text}, "sparklayer": {name: text}}."""
+"""Addresses and credentials of two stand-ins: {"bigcommerce": {name: text}, "sparklayer": {name: text}}."""
 
 
 @contextlib.asynccontextmanager

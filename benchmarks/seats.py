@@ -1,4 +1,4 @@
-"""Where a process of a benchmark runs: what is measured on one CPU, what loads it on another.
+"""CPUs of a benchmark's processes: the measured one has a CPU of its own, its load another.
 
 A Python process runs on one CPU at a time anyway. Left to wander beside its load, its threads wait for each other
 across CPUs, and the same code gives 10 to 20 % less from one run to the next.

@@ -39,7 +39,7 @@ TENTHS = 10
 
 @frozen(kw_only=True)
 class Room:
-    """How much more of something the last tenth may have than the second: a share of that, and `amount` besides."""
+    """Growth allowed between the second tenth and the last: a share, plus `amount`."""
 
     what: str
     unit: int
@@ -62,7 +62,7 @@ ALLOWED: Mapping[str, Room] = {
 
 @frozen(kw_only=True)
 class Look:
-    """What the daemon has at one moment."""
+    """Resources of the daemon at one moment."""
 
     memory: int
     files: int
@@ -84,7 +84,7 @@ class Look:
 
 @define
 class Soak:
-    """What was seen so far."""
+    """Samples so far."""
 
     looks: list[Look] = field(factory=list)
     edits: int = 0

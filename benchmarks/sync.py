@@ -39,7 +39,7 @@ FIRST_CALLS = 6
 
 @frozen(kw_only=True)
 class Cost:
-    """What one full sync cost. `writes` are products, stock levels and prices that were written."""
+    """Cost of one full sync. `writes` are products, stock levels and prices that were written."""
 
     cpu_seconds: float
     shop_calls: int

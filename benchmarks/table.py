@@ -20,7 +20,7 @@ class Figure:
 
     @property
     def missed(self) -> bool:
-        """Whether it is worse than its floor, as both are printed. More is better where the goal is above the floor."""
+        """True if it is worse than its floor, as both are printed. More is better where the goal is above the floor."""
         if not self.floor:
             return False
         measured, floor = _number(self.measured), _number(self.floor)

@@ -95,7 +95,7 @@ def _request(number: int, stamp: bytes) -> bytes:
 
 @frozen(kw_only=True)
 class Durable:
-    """What a load on the daemon came to. `group` is how many deliveries shared a commit, on average."""
+    """Result of a load on the daemon. `group` is the mean number of deliveries in a commit."""
 
     result: Result
     acknowledged: int

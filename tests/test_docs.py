@@ -41,7 +41,7 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]\n]*(?:\n[^\]\n]*)?\]\(([^)\s]+)\)")
 PATH = re.compile(r"`((?:daemon|tests|benchmarks|config|docs)/[^`\s]+|(?:README|SECURITY|CHANGELOG)\.md|Makefile)`")
 PLACEHOLDER = re.compile(r"<\w+>|\{\w+\}")
-"""What stands for a platform or a kind in a path."""
+"""Placeholders for a platform or a kind in a path."""
 
 
 def prose(page: Path) -> str:
@@ -267,7 +267,7 @@ VARYING = re.compile(
     r"(?P<time>\d+(?:\.\d+)? s\b)|(?P<port>(?<=http://127\.0\.0\.1:)\d+)|(?P<folder>\S+(?=/demo\.db))"
     r"|(?P<tests>=+ \d+ passed in \.\.\. =+)"
 )
-"""What differs from run to run."""
+"""Parts that differ from run to run."""
 
 PATTERNS = {
     "time": r"[\d.]+ s",

@@ -18,7 +18,7 @@ Texts = Mapping[str, str]
 
 @frozen(kw_only=True)
 class Variant:
-    """What is put into a cart. A price or weight that is None is the product's."""
+    """A variant. A price or weight that is None is the product's."""
 
     sku: str
     options: Texts = field(factory=dict)
@@ -31,7 +31,7 @@ class Variant:
 
 @frozen(kw_only=True)
 class Product:
-    """What is shown in the shop. A single variant without options makes it a simple one."""
+    """A product. A single variant without options makes it a simple one."""
 
     title: str
     variants: Sequence[Variant]

@@ -44,7 +44,7 @@ class Rule:
     used: int = 0
 
     def strikes(self, words: str, draw: float) -> bool:
-        """Whether the rule applies to `words`, the method and path; counts it if so."""
+        """Return true if the rule applies to `words`, the method and path; count it if so."""
         spent = self.times is not None and self.used >= self.times
         if spent or draw >= self.probability or not fnmatchcase(words, self.pattern):
             return False

@@ -30,7 +30,7 @@ class Parameters:
             self._left[name] = value
 
     def has(self, names: Iterable[str]) -> bool:
-        """Whether any of the parameters was given and is not taken."""
+        """Return true if any of the parameters was given and not yet read."""
         return not self._left.keys().isdisjoint(names)
 
     def text(self, name: str) -> str | None:

@@ -24,7 +24,7 @@ _RECEIVE = 65_536
 
 
 class Api(Protocol):
-    """What a server serves."""
+    """An API that a server serves."""
 
     faults: Faults
     statistics: Statistics

@@ -27,7 +27,7 @@ class Statistics:
 
     @property
     def total(self) -> int:
-        """How many calls there were."""
+        """Number of calls."""
         return self.calls.total()
 
     @contextlib.contextmanager

@@ -54,7 +54,7 @@ class WatchedShelf(MemoryAdapterState):
 
 @define(eq=False)
 class ReaderHarness:
-    """What a promise is tried on. `wrap` and `wrap_reader` put a broken adapter in front of the real one."""
+    """Test bed of a promise. `wrap` and `wrap_reader` put a broken adapter in front of the real one."""
 
     kit: Kit
     stand: Stand

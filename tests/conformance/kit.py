@@ -1,4 +1,4 @@
-"""What the suite needs to know of a platform, and of a stand-in of one of its stores.
+"""Facts that the suite needs about a platform, and about a stand-in of one of its stores.
 
 A platform joins with one file, `tests/conformance/{name}_kit.py`, which has a constant `KIT`. The stand-in is reached
 by a transport, so it runs without sockets; it shall be as strict as the real API, and as strange. Every edit is made
@@ -40,7 +40,7 @@ class Stand(Protocol):
 
     transport: Transport
     settings: Any
-    """What connects to it: of the platform's `settings`."""
+    """Settings that connect to it, of the platform's `settings` class."""
     other_settings: Any
     """The same store, with every secret of its webhooks another one."""
     secrets: Sequence[str]
@@ -48,7 +48,7 @@ class Stand(Protocol):
     personal: Sequence[str]
     """Texts of persons that stand in what `add` adds."""
     destinations: tuple[str, str]
-    """Where our webhooks lead, and another connection's."""
+    """Address of our webhooks, and of another connection's."""
     moved: Sequence[str]
     """Other addresses of ours: at another host, another port, below another path."""
     now: float
@@ -119,7 +119,7 @@ class Kit:
     shrinking: frozenset[Kind]
     """Of what the adapter can ask for smaller pages when the store bears no large ones."""
     signs_time: bool
-    """Whether a webhook's time is signed, so that an old one is known as stale."""
+    """True if a webhook's time is signed, so that an old one is known as stale."""
 
 
 def find_kits() -> dict[str, Kit | None]:

@@ -25,7 +25,7 @@ Which = Callable[[Kit], frozenset[Kind]]
 
 @frozen
 class Promise:
-    """What an adapter promises."""
+    """One promise of an adapter."""
 
     name: str
     keep: Callable[[ReaderHarness, Kind | None], Awaitable[None]]

@@ -86,13 +86,13 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (registering.HidesThatRegisteringFailed, "registering_goes_on_after_trouble", None),
     (registering.HidesThatRemovingFailed, "removing_goes_on_after_trouble", None),
 )
-"""Who breaks what, and for which kind that is tried."""
+"""Broken adapters, the promise that each breaks, and the kind that it is tried with."""
 
 ITS_OWN = (Failure, ValueError, TypeError)
-"""What a broken adapter raises where it should not have."""
+"""Errors that a broken adapter raises where it should not."""
 
 UNCAUGHT = {"settings_hide_their_secrets", "the_platform_is_named"}
-"""What the adapter's class has no part in."""
+"""Promises that do not depend on the adapter's class."""
 
 
 def test_every_promise_can_be_seen_to_be_broken() -> None:

@@ -31,7 +31,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
     @property
     def count(self) -> int:
-        """How many requests there were since `meet`."""
+        """Number of requests since `meet`."""
         return len(self.requests) - self._since
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -67,17 +67,17 @@ class ProcessHarness:
 
     @property
     def state(self) -> State:
-        """What the SparkLayer site holds."""
+        """The state of the SparkLayer site."""
         return self.sandbox.sparklayer.state
 
     @property
     def writes(self) -> tuple[int, int, int]:
-        """How many product writes, stock levels and prices SparkLayer took so far."""
+        """Numbers of product writes, stock levels and prices that SparkLayer took so far."""
         return self.state.products.writes, self.state.stock.writes, self.state.prices.writes
 
     @property
     def errors(self) -> dict[str, Any]:
-        """What stands in the sync-log of the products, by external id."""
+        """The errors in the sync-log of products, by external id."""
         log = self.state.sync_log.logs.get(("bigcommerce", "products"))
         return dict(log.errors) if log else {}
 
@@ -108,7 +108,7 @@ class ProcessHarness:
 
     @property
     def unequal(self) -> list[str]:
-        """What SparkLayer holds otherwise than the store, by the sandbox's own reckoning."""
+        """Differences between SparkLayer and the store, by the sandbox's own reckoning."""
         site = self.state.comparable()
         return [
             *differences(self.store, self.state),

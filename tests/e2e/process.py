@@ -138,7 +138,7 @@ class Process:
 
     @property
     def living(self) -> bool:
-        """Whether it was started and has not ended yet."""
+        """True if it was started and has not ended yet."""
         return self._process is not None and self._process.returncode is None
 
     async def launch(self, *arguments: str) -> None:

@@ -1,4 +1,4 @@
-"""What a person asks of a daemon that runs, of the database of one that does not, and of /admin: the same, each time.
+"""Commands give the same answer from a running daemon, from the database of a stopped one, and as /admin does.
 
 A change is really parked here: SparkLayer fails, the change is tried as often as it may, and the daemon parks it. Only
 that most of the two days of trying have passed is told to the database while the daemon is down.
@@ -8,8 +8,6 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
-
-import pytest
 
 from daemon.engine.pipeline import MOST_ATTEMPTS
 from daemon.sandbox import answer
@@ -21,8 +19,6 @@ JUMPER, MUG = 1, 9
 BAD_GATEWAY = 502
 KNOWN = {JUMPER: "Jumper", MUG: "Mug"}
 RENAMED = {JUMPER: "Pullover", MUG: "Cup"}
-
-either = pytest.mark.parametrize("running", [True, False], ids=["of the daemon", "of its database"])
 
 
 async def _said(h: ProcessHarness, *words: str) -> str:
@@ -63,18 +59,13 @@ async def _park(h: ProcessHarness) -> None:
     h.site.faults.clear()
 
 
-async def _stopped(h: ProcessHarness, *, unless: bool) -> None:
-    if not unless:
-        assert await h.process.terminate() == 0
-
-
-@either
-async def test_what_is_parked_is_listed_and_retried_or_dropped(harness: OpenHarness, *, running: bool) -> None:
+async def test_what_is_parked_is_listed_and_retried_or_dropped(harness: OpenHarness) -> None:
     async with harness() as h:
         await h.first_sync()
         await _park(h)
         over_http = await _asked(h, f"/admin/parked?site={SITE}")
-        await _stopped(h, unless=running)
+        assert await _shown(h, "parked", "list") == over_http
+        assert await h.process.terminate() == 0
         lines = sorted((await _said(h, "parked", "list", SITE)).splitlines())
         assert [line.partition(" since ")[0] for line in lines] == [
             f"{SITE} products {one}: tried {MOST_ATTEMPTS} times" for one in (JUMPER, MUG)
@@ -85,9 +76,8 @@ async def test_what_is_parked_is_listed_and_retried_or_dropped(harness: OpenHarn
         assert await _said(h, "parked", "retry", SITE, "products", str(JUMPER)) == "1 changes to be tried again\n"
         assert await _said(h, "parked", "drop", SITE, "products", str(MUG), "999") == "1 changes dropped\n"
         assert await _said(h, "parked", "list") == "nothing is parked\n"
-        if not running:
-            assert _titles(h) == KNOWN
-            await h.process.start()
+        assert _titles(h) == KNOWN
+        await h.process.start()
         await h.settle()
         assert _titles(h) == KNOWN | {JUMPER: RENAMED[JUMPER]}, "the other one was given up"
         h.store.set_title(MUG, "Beaker")
@@ -95,8 +85,7 @@ async def test_what_is_parked_is_listed_and_retried_or_dropped(harness: OpenHarn
         h.assert_equal()
 
 
-@either
-async def test_issues_are_told_with_their_words_and_the_link(harness: OpenHarness, *, running: bool) -> None:
+async def test_issues_are_told_with_their_words_and_the_link(harness: OpenHarness) -> None:
     """Those of orders and of the store too, which the sync-log has no place for."""
     async with harness(trade_store()) as h:
         await h.first_sync()
@@ -105,7 +94,8 @@ async def test_issues_are_told_with_their_words_and_the_link(harness: OpenHarnes
         h.store.orders.add_line(FIRST, name="Engraving", price="9.99")
         await h.settle()
         over_http = await _asked(h, "/admin/issues")
-        await _stopped(h, unless=running)
+        assert await _shown(h, "issues", SITE) == over_http
+        assert await h.process.terminate() == 0
         assert await _shown(h, "issues", SITE) == over_http
         found = {issue["kind"]: issue for issue in over_http["issues"]}
         panel = "https://store-sandbox.example/manage"
@@ -127,8 +117,7 @@ async def test_issues_are_told_with_their_words_and_the_link(harness: OpenHarnes
             assert all(f"  {problem['message']}\n" in said for problem in issue["problems"])
 
 
-@either
-async def test_an_explanation_compares_both_sides_and_sends_nothing(harness: OpenHarness, *, running: bool) -> None:
+async def test_an_explanation_compares_both_sides_and_sends_nothing(harness: OpenHarness) -> None:
     async with harness(trade_store()) as h:
         await h.first_sync()
         nothing = await _explained(h, "products", JUMPER)
@@ -139,9 +128,9 @@ async def test_an_explanation_compares_both_sides_and_sends_nothing(harness: Ope
         h.store.orders.archive(FIRST, silent=True)
         over_http = {name: await _told(h, "/admin/explain", order) for name, order in ORDERS.items()}
         told, unequal = writes(h), h.unequal
-        await _stopped(h, unless=running)
-        for name, order in ORDERS.items():
-            assert await _explained(h, order["kind"], order["id"]) == over_http[name], name
+        assert await _explained(h, "products", JUMPER) == over_http["a product"]
+        assert await h.process.terminate() == 0
+        assert await _explained(h, "products", JUMPER) == over_http["a product"]
         steps = {name: [step["what"] for step in found["would_send"]] for name, found in over_http.items()}
         assert steps == STEPS
         assert [over_http[name]["store"]["value"] for name in ("a customer of the shop's own", "nobody")] == [

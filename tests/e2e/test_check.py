@@ -12,10 +12,9 @@ NO_SCOPE = (
 )
 
 
-@pytest.mark.parametrize("path", ["/v2/store", "/v3/catalog/products"])
-async def test_a_token_without_scopes_is_told_with_the_remedy(harness: OpenHarness, path: str) -> None:
+async def test_a_token_without_scopes_is_told_with_the_remedy(harness: OpenHarness) -> None:
     async with harness(start=False) as h:
-        h.shop.faults.add(f"GET *{path}", answer(403, NO_SCOPE, {"content-type": "application/json"}))
+        h.shop.faults.add("GET */v3/catalog/products", answer(403, NO_SCOPE, {"content-type": "application/json"}))
         code, output, errors = await h.process.command("check")
         assert (code, errors) == (1, "")
         (failed,) = [line for line in output.splitlines() if not line.startswith(("ok ", "note "))]

@@ -4,20 +4,14 @@ Each full sync is stopped at a known moment by a barrier in a stand-in, killed t
 started again; the request that was on its way is then carried out after all, or never arrives.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import trio
 from attrs import frozen
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.sandbox import synthetic
-from daemon.sandbox.expectation import differences
-from daemon.sandbox.message import Request
 from tests.e2e.harness import OpenHarness
-from tests.e2e.process import Process, free_port
-from tests.prove.process.watch import Barrier, Closing, page_after, watch_closings
+from tests.prove.process.watch import Barrier, Closing, watch_closings
 
 MANY = 260
 """Products: two pages, two batches."""
@@ -28,29 +22,16 @@ FEW = 20
 class Moment:
     """A request that is stopped: the one after `passing` others, before or after it has its effect."""
 
-    place: str
     pattern: str
     passing: int = 0
     products: int = FEW
     after_effect: bool = False
-    concerns: Callable[[Request], bool] = lambda _: True
-    lost: bool = False
-    """The request never arrives; otherwise it is carried out although its sender is dead."""
 
 
 MOMENTS = {
-    "asked for the first page": Moment("shop", "GET */catalog/products", concerns=page_after(0)),
-    "second page answered": Moment(
-        "shop", "GET */catalog/products", concerns=page_after(250), products=MANY, after_effect=True
-    ),
-    "sync-log begun": Moment("site", "PUT */sync-log/*", after_effect=True),
-    "the first product arrives late": Moment("site", "POST */products"),
-    "amid the products": Moment("site", "POST */products", FEW // 2, lost=True),
-    "stock arrives late": Moment("site", "POST */batch-update-stock"),
-    "all written, nothing settled": Moment("site", "PATCH */pricing", after_effect=True),
-    "amid the second batch": Moment("site", "POST */products", 255, products=MANY, after_effect=True),
-    "the end arrives late": Moment("site", "PATCH */sync-log/*"),
-    "end told, not noted": Moment("site", "PATCH */sync-log/*", after_effect=True),
+    "the first product arrives late": Moment("POST */products"),
+    "amid the second batch": Moment("POST */products", 255, products=MANY, after_effect=True),
+    "the end arrives late": Moment("PATCH */sync-log/*"),
 }
 
 
@@ -58,13 +39,11 @@ MOMENTS = {
 async def test_a_full_sync_killed_at_any_moment_ends_equal(harness: OpenHarness, moment: Moment) -> None:
     async with harness(synthetic(moment.products, 1), start=False) as h:
         closings = watch_closings(h)
-        faults = h.shop.faults if moment.place == "shop" else h.site.faults
-        barrier = Barrier(moment.passing, moment.concerns)
-        barrier.stand(faults, moment.pattern, after_effect=moment.after_effect)
+        barrier = Barrier(moment.passing).stand(h.site.faults, moment.pattern, after_effect=moment.after_effect)
         await h.process.start()
         await barrier.reached()
         await h.process.kill()
-        barrier.drop() if moment.lost else barrier.release()
+        barrier.release()
         await wait_all_tasks_blocked(0.01)  # what was on its way has its effect before the restart
         await h.process.start()
         run = await h.process.first_run()
@@ -82,32 +61,6 @@ def _assert_ended_once(closings: list[Closing]) -> None:
         ends = [(closing.at, closing.succeeded) for closing in closings if closing.kind == kind]
         assert set(ends) == {(ends[0][0], True)}
     assert [closing.unequal for closing in closings if closing.unequal] == []
-
-
-async def test_a_restarted_enumeration_goes_on_from_its_cursor(harness: OpenHarness) -> None:
-    async with harness(synthetic(MANY, 1), start=False) as h:
-        barrier = Barrier(0, page_after(250)).stand(h.shop.faults, "GET */catalog/products")
-        await h.process.start()
-        await barrier.reached()
-        await h.process.kill()
-        barrier.drop()
-        again = Barrier(0, page_after(0)).stand(h.shop.faults, "GET */catalog/products")
-        await h.process.start()
-        await h.process.first_run()
-        assert again.stopped == 0
-        h.assert_equal()
-
-
-async def test_a_webhook_that_was_answered_survives_a_kill(harness: OpenHarness) -> None:
-    async with harness(sync={"debounce_seconds": 1.0}) as h:
-        await h.first_sync()
-        h.store.set_title(1, "Acknowledged", silent=True)
-        assert (await h.process.webhook(1)).status_code == 200
-        await h.process.kill()
-        assert differences(h.store, h.state)
-        await h.process.start()
-        await h.settle()
-        h.assert_equal()
 
 
 async def test_every_webhook_answered_before_a_kill_amid_many_arrives(harness: OpenHarness) -> None:
@@ -133,12 +86,6 @@ async def test_every_webhook_answered_before_a_kill_amid_many_arrives(harness: O
         titles = {key: product["title"] for key, product in h.state.comparable()["products"].items()}
         assert [one for one in acknowledged if titles[str(one)] != f"Edited {one}"] == []
         assert len(acknowledged) < many
-
-
-async def test_sigterm_ends_an_idle_daemon_with_0(harness: OpenHarness) -> None:
-    async with harness() as h:
-        await h.first_sync()
-        assert await h.process.terminate() == 0
 
 
 async def test_sigterm_in_a_full_sync_finishes_what_is_in_flight_and_the_next_start_goes_on(
@@ -167,26 +114,7 @@ async def test_sigterm_ends_with_0_though_an_api_hangs(harness: OpenHarness) -> 
         hanging = Barrier().stand(h.site.faults, "POST */products")
         await h.process.start()
         await hanging.reached()
-        began = trio.current_time()
-        assert await h.process.terminate() == 0
-        assert trio.current_time() - began < 25
+        assert await h.process.terminate() == 0, "one that had to be cut short ends with 1"
         hanging.drop()
         await h.process.start()
-        await h.first_sync()
-
-
-async def test_a_second_daemon_on_the_same_database_is_refused_in_one_line(
-    harness: OpenHarness, tmp_path: Path
-) -> None:
-    async with harness() as h:
-        folder = tmp_path / "second"
-        folder.mkdir()
-        port = free_port()
-        text = h.process.config.read_text("utf-8").replace(f"port = {h.process.port}", f"port = {port}")
-        async with Process(folder, text, port) as second:
-            await second.launch()
-            assert await second.wait() == 2
-            assert second.output == (
-                f"ignite-sync: database {h.process.database}: another daemon is using it; stop that one first\n"
-            )
         await h.first_sync()

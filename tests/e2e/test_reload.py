@@ -166,15 +166,6 @@ async def test_no_moment_is_the_wrong_one(harness: OpenHarness) -> None:
         assert "Traceback" not in h.process.output
 
 
-async def test_one_that_comes_while_it_starts_is_answered_when_it_runs(harness: OpenHarness) -> None:
-    async with harness(start=False) as h:
-        await h.process.launch()
-        await _shielded(h.process.pid)
-        said = await h.process.hang_up()
-        assert "settings reloaded" in said
-        assert await h.process.terminate() == 0
-
-
 async def _shielded(pid: int) -> None:
     """Wait until the process holds SIGHUP back: the interpreter itself takes some 20 ms before."""
     with trio.fail_after(TIMEOUT):

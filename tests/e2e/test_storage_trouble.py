@@ -88,7 +88,7 @@ async def test_damage_that_comes_while_it_runs_is_answered_503_and_told_at_the_n
 
 
 async def test_back_from_a_backup_everything_ends_equal(harness: OpenHarness, tmp_path: Path) -> None:
-    """What happened since the backup was made, the platform's webhooks do not tell again: a refresh does."""
+    """The platform does not repeat webhooks sent since the backup: a refresh finds those changes."""
     backup = tmp_path / "backups" / "ignite-sync.db"
     backup.parent.mkdir()
     async with harness() as h:

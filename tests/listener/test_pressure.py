@@ -1,4 +1,4 @@
-"""Where connections or memory run short, slow clients give way to quick ones; what is worked for never does."""
+"""Slow clients are evicted before quick ones if connections or memory run short, and never during work."""
 
 from typing import Any
 

@@ -1,9 +1,10 @@
-"""What a good server does with each kind of request, good and bad."""
+"""The answer of a good server to each kind of request, good and bad."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+import structlog
 
 from daemon.listener.http.connection import PIECE
 from daemon.listener.http.messages import Response
@@ -287,7 +288,8 @@ async def test_a_path_unknown_is_404_and_a_method_not_served_405(client: Any, ha
 
 
 async def test_a_bug_is_500_without_detail_and_the_connection_goes_on(client: Any, harness: Any) -> None:
-    answer = await client.ask(GET.replace(b"hello", b"bug"))
+    with structlog.testing.capture_logs():
+        answer = await client.ask(GET.replace(b"hello", b"bug"))
     assert (answer.status, answer.detail) == (500, "")
     assert b"hunter2" not in answer.body
     assert (await client.ask(GET)).status == 200
@@ -300,8 +302,9 @@ async def test_a_connection_that_breaks_at_its_edge_is_counted(harness: Any) -> 
 
     harness.server._answer = broken
     client = harness.connect()
-    await client.send(GET)
-    assert await client.closed()
+    with structlog.testing.capture_logs():
+        await client.send(GET)
+        assert await client.closed()
     assert 'http_requests_total{route="",status="500"} 1.0' in harness.metrics.render().decode()
 
 

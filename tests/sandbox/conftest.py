@@ -1,4 +1,4 @@
-"""What the sandbox's tests share: HTTP clients of both APIs, and somebody who receives webhooks."""
+"""Fixtures of the sandbox's tests: HTTP clients of both APIs, and a receiver of webhooks."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""What a site must hold is worked out rightly, and whatever it has otherwise is told."""
+"""The expected state of a site is worked out correctly, and every difference is reported."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -141,19 +141,19 @@ async def furnish(running: Any) -> None:
     await running.site("PUT", "/api/v1/store-currency", {"currency_code": "USD"})
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status", "place"), REFUSED)
-async def test_a_problem_names_the_place_and_changes_nothing(
-    harness: Any, *, method: str, path: str, body: Any, status: int, place: str | None
-) -> None:
+async def test_a_problem_names_the_place_and_changes_nothing(harness: Any) -> None:
     async with harness() as running:
         await furnish(running)
         before = running.sandbox.sparklayer.state.comparable()
-        answer = await running.site(method, f"/api/v1/{path}", body)
-        assert running.sandbox.sparklayer.state.comparable() == before
-    problem = answer.json()
-    assert (answer.status_code, problem["status"]) == (status, status), problem
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert [error["property"] for error in problem.get("errors", [])] == ([] if place is None else [place])
+        for method, path, body, status, place in REFUSED:
+            answer = await running.site(method, f"/api/v1/{path}", body)
+            case, problem = (method, path, body), answer.json()
+            assert running.sandbox.sparklayer.state.comparable() == before, case
+            assert (answer.status_code, problem["status"]) == (status, status), (case, problem)
+            assert answer.headers["content-type"] == "application/problem+json", case
+            assert [error["property"] for error in problem.get("errors", [])] == ([] if place is None else [place]), (
+                case
+            )
 
 
 @pytest.mark.parametrize(

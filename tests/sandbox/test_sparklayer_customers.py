@@ -87,20 +87,20 @@ async def furnish(running: Any) -> None:
     await running.site("PUT", TWO, BOB)
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status", "place"), REFUSED)
-async def test_a_problem_names_the_place_and_changes_nothing(
-    harness: Any, *, method: str, path: str, body: Any, status: int, place: str | None
-) -> None:
+async def test_a_problem_names_the_place_and_changes_nothing(harness: Any) -> None:
     async with harness(sparklayer=SparkLayerOptions(groups=("vip",))) as running:
         await furnish(running)
         state = running.sandbox.sparklayer.state
         before = state.comparable()
-        answer = await running.site(method, path, body)
-        assert state.comparable() == before
+        for method, path, body, status, place in REFUSED:
+            answer = await running.site(method, path, body)
+            case, problem = (method, path, body), answer.json()
+            assert state.comparable() == before, case
+            assert (answer.status_code, problem["status"]) == (status, status), (case, problem)
+            assert [error["property"] for error in problem.get("errors", [])] == ([] if place is None else [place]), (
+                case
+            )
         assert (state.customers.writes, state.customers.removals) == (2, 0)
-    problem = answer.json()
-    assert (answer.status_code, problem["status"]) == (status, status), problem
-    assert [error["property"] for error in problem.get("errors", [])] == ([] if place is None else [place])
 
 
 async def test_a_customer_is_made_and_found_by_every_lookup(harness: Any) -> None:

@@ -1,4 +1,4 @@
-"""What every call to the SparkLayer stand-in must pass: site, token, rate limit."""
+"""The gate of the SparkLayer stand-in: site, token, rate limit."""
 
 from typing import Any
 

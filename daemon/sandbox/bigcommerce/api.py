@@ -38,7 +38,7 @@ from daemon.sandbox.router import Match, Router, route
 
 @frozen(kw_only=True)
 class BigCommerceOptions:
-    """How the store's API behaves. The credentials open nothing but this sandbox."""
+    """Behaviour of the store's API. The credentials open nothing but this sandbox."""
 
     port: int = 0
     store_hash: str = "sandbox"
@@ -52,7 +52,7 @@ class BigCommerceOptions:
     """False: a 429 comes without rate-limit headers, as under platform load."""
     sign_webhooks: bool = True
     time_scale: float = 0.001
-    """What the waits between webhook attempts are multiplied by; 1.0 is BigCommerce's own pace."""
+    """Factor for the waits between webhook attempts; 1.0 is BigCommerce's own pace."""
     retries: Sequence[float] = RETRIES
     """Those waits, in seconds before they are multiplied."""
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import trio
 
 BLOCKED_SECONDS = 180.0
-"""How long a domain stays blocked."""
+"""Seconds for which a domain stays blocked."""
 
 
 class Blocklist:
@@ -25,7 +25,7 @@ class Blocklist:
         self._until[domain] = trio.current_time() + BLOCKED_SECONDS * self._scale
 
     def has(self, destination: str) -> bool:
-        """Whether the domain of a URL is blocked; all its paths share the fate."""
+        """Return true if the domain of a URL is blocked, with all its paths."""
         return self._left(urlsplit(destination).hostname or "") > 0
 
     def shown(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a BigCommerce store sells, and how a change to it is dated and announced.
+"""The catalogue of a BigCommerce store; each change is dated and announced.
 
 Products are kept in the order of their ids, so that pages are slices. Knows neither which edits there are (see
 `store`) nor HTTP.
@@ -27,7 +27,7 @@ class Location:
 
 @define(eq=False, kw_only=True)
 class Catalogue(Chronicle):
-    """What the store sells. Ids are small and never used again."""
+    """The store's products. Ids are small and never used again."""
 
     name: str = "Sandbox Store"
     currency: str = "USD"

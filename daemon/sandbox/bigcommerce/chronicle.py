@@ -1,4 +1,4 @@
-"""When things happen in a store, and who is told: its clock, and the events that go to whoever `listen`s.
+"""The clock of a store, and the events that its listeners receive.
 
 Every part of a store dates its edits and announces them here. Knows neither what stands in the store nor HTTP.
 """

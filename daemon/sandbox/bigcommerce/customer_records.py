@@ -13,7 +13,7 @@ NO_GROUP = 0
 
 @record("name value")
 class FormField(Record):
-    """What a customer filled in; a text, a number or a list."""
+    """A customer's form field; a text, a number or a list."""
 
 
 @record(

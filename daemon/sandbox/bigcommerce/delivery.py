@@ -29,13 +29,13 @@ RETRIES = (60, 180, 300, 600, 900, 1800, 3600, 7200, 21_600, 50_400, 86_400)
 """Seconds to wait before each further attempt."""
 
 TIMEOUT_SECONDS = 10.0
-"""How long an answer may take: not documented, so a guess. Not scaled."""
+"""Seconds that an answer may take: not documented, so a guess. Not scaled."""
 
 AT_ONCE = 50
 """Most deliveries under way at the same time."""
 
 REMEMBERED = 1000
-"""How many attempts are kept to be looked at."""
+"""Number of attempts that are kept for inspection."""
 
 Signature = Literal["valid", "forged", "none"]
 
@@ -53,7 +53,7 @@ class Delivery:
 
     @property
     def accepted(self) -> bool:
-        """Whether the receiver took it: any 2xx."""
+        """True if the receiver took it: any 2xx."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004  the 2xx class
 
 
@@ -79,7 +79,7 @@ class Webhooks:
         self.time_scale = time_scale
         self._retries = retries
         self.as_in_examples = True
-        """Whether an envelope may name another scope than the hook's, as the documentation's examples do."""
+        """True if an envelope may name a scope that differs from the hook's, as the documentation's examples do."""
         self._store, self._hooks, self._hash = store, hooks, store_hash
         self._blocklist = blocklist
         self._key = client_secret.encode()

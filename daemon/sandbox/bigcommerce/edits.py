@@ -12,7 +12,7 @@ VERBS = frozenset(
         *("place", "ship", "refund", "cancel", "archive"),
     }
 )
-"""What the name of an edit begins with."""
+"""Prefix of an edit's name."""
 
 Edit = Callable[..., Any]
 

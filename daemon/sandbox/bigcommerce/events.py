@@ -1,4 +1,4 @@
-"""What happens in a store, as BigCommerce would announce it: scope and data (bigcommerce.md section 12).
+"""Events of a store, as BigCommerce announces them: scope and data (bigcommerce.md section 12).
 
 An edit of a variant announces its SKU, an edit of the product the product; the base variant has no SKU of its own
 (`sku_id` null), so only its product is announced. Variant prices and weights, images and custom fields do not
@@ -110,7 +110,7 @@ SCOPES = frozenset(f"{head}/{tail}" for head, tails in _SUFFIXES.items() for tai
 
 
 def matches(scope: str, event: Event) -> bool:
-    """Whether a hook of `scope` hears `event`.
+    """Return true if a hook of `scope` hears `event`.
 
     A star stands for the verbs beside it and no deeper level: the narrow reading of section 12, so that a daemon
     that hears everything here hears everything there.

@@ -11,7 +11,7 @@ from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.company import GROUPS, GUESTS, RETAIL, Company, Customer, Order, Product
 
 ADDRESS = {"street": "address1", "street2": "address2", "state": "state_or_province", "postcode": "postal_code"}
-"""What BigCommerce calls the parts of an address, where it is something else."""
+"""BigCommerce's names for parts of an address, where they differ."""
 ELSEWHERE = "erp"
 """Another app's namespace of metafields."""
 

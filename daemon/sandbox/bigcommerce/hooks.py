@@ -21,11 +21,11 @@ from daemon.sandbox.router import route
 
 MOST_PER_SCOPE = 10
 EMAILS = ("owner@example.com",)
-"""Who is written to when a hook is switched off."""
+"""E-mail addresses that are notified when a hook is switched off."""
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """What may be sent of a hook; what is left out stays."""
+    """Fields of a hook that a request may send; omitted fields stay."""
 
     scope: str | None = None
     destination: str | None = None
@@ -61,7 +61,7 @@ class Hooks:
         return [hook for hook in hooks if hook.is_active and matches(hook.scope, event)]
 
     def active(self, hook: Hook) -> bool:
-        """Whether `hook` still wants to be told: neither removed nor switched off."""
+        """Return true if `hook` still receives events: neither removed nor switched off."""
         return bool(hook.is_active and hook.id in self.registered)
 
     @route("GET", "/v3/hooks")

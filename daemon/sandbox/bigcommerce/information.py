@@ -9,7 +9,7 @@ STORE_ID = "1025646"
 
 
 class Information:
-    """What a store says of itself."""
+    """Facts that a store publishes about itself."""
 
     def __init__(self, store: Store, store_hash: str) -> None:
         self._store = store

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @record("sku variant_id product_id sku_id")
 class _Identity(Record):
-    """What a stock level is of."""
+    """Subject of a stock level."""
 
 
 class Inventory:

@@ -24,12 +24,12 @@ USER = {"id": 9128, "username": "merchant@example.com", "email": "merchant@examp
 ACCOUNT = "00000000-0000-4000-8000-000000000000"
 SCOPE = "store_v2_products_read_only store_v2_customers_read_only store_v2_orders_read_only"
 LIFE_SECONDS = 3600
-"""How long a signed payload is valid."""
+"""Seconds for which a signed payload is valid."""
 
 
 @frozen
 class _Consent:
-    """What a merchant agreed to."""
+    """A merchant's consent."""
 
     context: str
     scope: str

@@ -16,7 +16,7 @@ LONGEST = 65_535
 """Characters that a value may have."""
 
 SCOPES = {"product": "store/product", "variant": "store/product/variant", "order": "store/order"}
-"""What the scopes begin with, by type of resource."""
+"""Prefixes of the scopes, by type of resource."""
 
 PERMISSIONS = ("app_only", "read", "write", "read_and_sf_access", "write_and_sf_access")
 

@@ -36,10 +36,10 @@ AWAITING_PAYMENT, COMPLETED, AWAITING_FULFILLMENT, PARTLY_REFUNDED = 7, 10, 11, 
 NOTHING = Decimal("0.0000")
 
 FLAT_RATE = "Flat rate"
-"""How everything is shipped."""
+"""Shipping method of a consignment."""
 
 Kind = Literal["shipping", "pickup", "download"]
-"""How a consignment reaches the customer."""
+"""Way of a consignment to the customer."""
 
 
 def amount(value: float | str | Decimal) -> Decimal:
@@ -63,12 +63,12 @@ def amount(value: float | str | Decimal) -> Decimal:
     email="",
 )
 class OrderAddress(Record):
-    """Where an order is billed or sent to; other field names than a customer's address has."""
+    """Billing or shipping address of an order; its field names differ from a customer's address."""
 
 
 @record("id amount")
 class Discount(Record):
-    """What lowers the price of a line, over all its pieces and without tax."""
+    """Discount of a line, over all its pieces and without tax."""
 
 
 @record(
@@ -85,13 +85,13 @@ class OrderedLine(Record):
 
     @property
     def total_ex_tax(self) -> Decimal:
-        """What all pieces cost without tax, discounts aside."""
+        """Price of all pieces without tax, before discounts."""
         total: Decimal = self.price_ex_tax * self.quantity
         return total
 
     @property
     def total_inc_tax(self) -> Decimal:
-        """What all pieces cost with tax, discounts aside."""
+        """Price of all pieces with tax, before discounts."""
         total: Decimal = self.price_inc_tax * self.quantity
         return total
 
@@ -134,27 +134,27 @@ class Order(Record):
 
     @property
     def discount(self) -> Decimal:
-        """What the discounts of all lines come to."""
+        """Sum of the discounts of all lines."""
         return _sum(discount.amount for line in self.lines.values() for discount in line.discounts)
 
     @property
     def shipping_ex_tax(self) -> Decimal:
-        """What transport costs without tax."""
+        """Cost of transport without tax."""
         return _sum(consignment.cost_ex_tax for consignment in self.consignments)
 
     @property
     def shipping_inc_tax(self) -> Decimal:
-        """What transport costs with tax."""
+        """Cost of transport with tax."""
         return _sum(consignment.cost_inc_tax for consignment in self.consignments)
 
     @property
     def total_ex_tax(self) -> Decimal:
-        """What the order costs without tax."""
+        """Total of the order without tax."""
         return self.subtotal_ex_tax - self.discount + self.shipping_ex_tax
 
     @property
     def total_inc_tax(self) -> Decimal:
-        """What the customer pays."""
+        """Total that the customer pays."""
         return self.subtotal_inc_tax - self.discount + self.shipping_inc_tax
 
     def consignment(self, kind: Kind, address: OrderAddress) -> Consignment | None:

@@ -1,4 +1,4 @@
-"""How an order is written in v2's JSON: money as text, times as RFC-2822, lists as links (bigcommerce.md section 7).
+"""Shapes of an order in v2's JSON: money as text, times as RFC-2822, lists as links (bigcommerce.md section 7).
 
 `refunded_amount` is always 0, and `currency_code` is what prices were shown in (API reference of v2 orders). What is
 inside a consignment, a product option and an applied discount is inferred beyond what the contract names, and so is

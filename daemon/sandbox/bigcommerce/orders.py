@@ -19,7 +19,7 @@ SORTS = {"id": "id", "customer_id": "customer_id", "status_id": "status_id"} | {
     "date_created": "created",
     "date_modified": "modified",
 }
-"""What orders are sorted by, and what that is called in the records."""
+"""Sort keys of orders, and their names in the records."""
 
 
 class Orders:

@@ -21,7 +21,7 @@ DEFAULT, MOST = 50, 250
 
 T = TypeVar("T")
 Place = tuple[Any, int]
-"""Where a row stands in its list: what the list is sorted by, and the row's id."""
+"""Position of a row in its list: its sort key, then its id."""
 
 
 def numbered(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Response:

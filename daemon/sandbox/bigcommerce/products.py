@@ -127,7 +127,7 @@ FILTERS: Filters[Product] = {
 
 @frozen
 class _View:
-    """What of a product an answer shows."""
+    """Parts of a product that an answer shows."""
 
     includes: tuple[str, ...]
     fields: list[str] | None

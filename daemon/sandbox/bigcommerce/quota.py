@@ -8,7 +8,7 @@ import trio
 from attrs import define
 
 UNLIMITED = 7_000_000
-"""What the headers say when there is no quota."""
+"""Value of the headers when there is no quota."""
 
 
 @define

@@ -25,7 +25,7 @@ class Record(Struct):
 
 
 _LAYOUT = frozenset(vars(Record))
-"""What a class has of its own as a struct."""
+"""Names that a struct class defines itself."""
 
 R = TypeVar("R", bound=Record)
 

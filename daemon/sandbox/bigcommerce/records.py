@@ -16,7 +16,7 @@ Number = int | float
 
 @record("id label option_id option_display_name")
 class OptionValue(Record):
-    """What tells a variant from its siblings."""
+    """Option values that tell a variant from its siblings."""
 
 
 @record(
@@ -67,7 +67,7 @@ class CustomField(Record):
 
 @record("url", is_customized=False)
 class CustomUrl(Record):
-    """Where the product stands in the shop."""
+    """Path of the product in the shop."""
 
 
 @record(
@@ -145,7 +145,7 @@ class Entry:
 
     @property
     def simple(self) -> bool:
-        """Whether the product has no options, so that its only variant is the base variant."""
+        """True if the product has no options, so that its only variant is the base variant."""
         return self.product.base_variant_id is not None
 
     def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""What a site must hold for a store, worked out here on its own, and how a site differs from that.
+"""The state that a site must hold for a store, worked out independently, and a site's differences from it.
 
 It shares nothing with the daemon's mapping: a mistake must be made twice to stay unseen. Each function returns one
 line for each difference; none means that the two sides agree.

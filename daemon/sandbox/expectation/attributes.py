@@ -1,4 +1,4 @@
-"""What metafields and retail prices say of a store's variants, and what a site holds of that.
+"""Attributes of a store's variants from metafields and retail prices, compared with a site.
 
 A variant's metafield goes before its product's, key by key. `rrp` is an amount of the store's currency; without one
 the retail price counts, if it is not zero. `settings` is JSON, a list with one entry for a customer group or an object

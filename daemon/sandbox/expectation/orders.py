@@ -39,7 +39,7 @@ FATES = {
     "returned": "returned",
     "cancelled": "cancelled",
 }
-"""What the types of packages come to (inferred, sparklayer.md section 6)."""
+"""Fulfilment status by the types of packages (inferred, sparklayer.md section 6)."""
 
 BY_STATUS = {
     SHIPPED: "shipped",
@@ -48,7 +48,7 @@ BY_STATUS = {
     CANCELLED: "cancelled",
     DECLINED: "cancelled",
 }
-"""What became of pieces that are in no parcel and were not refunded, by the order's status; otherwise they are open."""
+"""Package type, by the order's status, of pieces that are in no parcel and were not refunded; otherwise open."""
 
 SKU = "sku"
 PARCEL = ("carrier", "tracking_number", "tracking_url")
@@ -188,7 +188,7 @@ def _sorted(parcels: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 class _Counts:
-    """How many pieces of each SKU there are under each heading; `picture` leaves out what there is none of."""
+    """Number of pieces of each SKU under each heading; `picture` leaves out empty ones."""
 
     def __init__(self) -> None:
         self.picture: dict[str, dict[str, int]] = {}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from daemon.sandbox.company import GUESTS, RETAIL, Customer
 
 COUNTS = {"retail": (RETAIL, 12), "shopper": (0, 30), "guest": (GUESTS, 10)}
-"""What they are called, their group, and how many there are."""
+"""Name, group and number of the customers."""
 
 
 def other_customers() -> Iterator[Customer]:

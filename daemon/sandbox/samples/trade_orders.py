@@ -11,7 +11,7 @@ from typing import Any
 from daemon.sandbox.company import Company, Order, Parcel
 
 FIRST = 101
-"""What platforms call the first order of the sample company."""
+"""Number of the sample company's first order."""
 COUNT = 40
 WITH_CART = 12
 IN_NOTES = FIRST + WITH_CART
@@ -60,7 +60,7 @@ SCRIPT: Sequence[tuple[Lines, dict[str, Any]]] = (
     (_parts(("HL-U509-R", 1)), {"unpaid": True}),
     (_parts(("HL-U509-R", 8)), _SHIPPED | {"notes": f"{NOTE}{cart_id(IN_NOTES)}"}),
 )
-"""What trade customers 1, 2, 3, ... ordered, and what became of it; all but the last from a cart."""
+"""Orders of trade customers 1, 2, 3, ..., and their states; all but the last from a cart."""
 
 _FATES: dict[int, dict[str, Any]] = {
     20: _SHIPPED,

@@ -36,7 +36,7 @@ WITH_PARAMETERS = ("GET /api/v2/price-lists", "GET /api/v1/purchases")
 
 
 class Contract(Protocol):
-    """Whoever holds answers against SparkLayer's documents: the tests."""
+    """The tests' comparison of answers with SparkLayer's documents."""
 
     def check_answer(self, request: Request, response: Response) -> None:
         """Hold an answer of the stand-in against the documents. Raises AssertionError."""
@@ -45,7 +45,7 @@ class Contract(Protocol):
 
 @frozen(kw_only=True)
 class SparkLayerOptions:
-    """How the site's API behaves where SparkLayer says nothing. The credentials open nothing but this sandbox."""
+    """Behaviour of the site's API where SparkLayer documents none. The credentials open nothing but this sandbox."""
 
     port: int = 0
     site_id: str = "sandbox"
@@ -59,25 +59,25 @@ class SparkLayerOptions:
     problem_bodies: bool = True
     """False: refusals come without a body, as some do."""
     variants: Mode = "merge"
-    """What PATCH of a product does with `variants`."""
+    """Effect of a product's PATCH on `variants`."""
     groups: tuple[str, ...] | None = None
     """The customer groups that exist besides `base`; None is anything."""
     duplicate_status: int = 409
     first_line: int = 0
-    """What the first row of a price write is counted as in refusals."""
+    """Number of a price write's first row in refusals."""
     locations: tuple[tuple[str, str], ...] = (("main", "Main"),)
     """(external id, name) of the stock locations that exist from the start."""
     currency: str | None = None
     settings_writable: bool = False
     settings_refusal: int = 403
-    """How global settings that may not be written are refused."""
+    """Status of a refusal to write global settings."""
     resolved_field: str = "synced_external_ids"
     data_types: tuple[str, ...] | None = None
-    """What the sync-log is kept of; None is anything."""
+    """Data types that the sync-log takes; None is any."""
     journal: bool = False
     """Keep the body of every write of a product, customer or purchase."""
     contract: Contract | None = None
-    """What answers are held to."""
+    """Contract that answers must fit."""
 
 
 class SparkLayer(StandIn):

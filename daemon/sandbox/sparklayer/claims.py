@@ -1,4 +1,4 @@
-"""Who owns a word that must be unique in the site, with changes that only count once they are committed."""
+"""Owners of words that are unique in the site, with changes that only count once they are committed."""
 
 from daemon.sandbox.sparklayer.problems import Detail, problem
 

@@ -23,7 +23,7 @@ from daemon.sandbox.sparklayer.record import Record, now, refuse_prefix
 LOOKUPS = ("sparklayer", "platform", "email")
 BASE = "base"
 CUSTOMER, ADDRESS = "cu_", "ca_"
-"""What the API's own ids begin with, and external ids must not."""
+"""Prefix of the API's own ids; external ids must not have it."""
 OWN = ("id", "created_at", "updated_at")
 DEFAULTS = ("default_billing_address_id", "default_shipping_address_id")
 

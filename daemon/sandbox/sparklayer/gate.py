@@ -1,4 +1,4 @@
-"""What every call must pass: a token of the right site, and a rate limit that is told to nobody in advance.
+"""The gate of every call: a token of the right site, and a rate limit that no header announces.
 
 Tokens come from client credentials sent as JSON, never as a form (sparklayer.md section 1). The limit is a token
 bucket: `rate` requests per second with bursts of `burst`; its refusal may say when to come back, in either of the

@@ -24,7 +24,7 @@ class Prices:
     first_line: int
     prices: dict[str, dict[str, list[dict[str, Any]]]] = field(factory=dict, repr=False)
     writes: int = 0
-    """How many SKUs were priced or cleared."""
+    """Number of SKUs that were priced or cleared."""
 
     @route("DELETE", "/api/v1/price-lists/{slug}")
     def _delete_list(self, _request: Request, slug: str) -> Response:

@@ -20,7 +20,7 @@ from daemon.sandbox.sparklayer.record import Record, now, refuse_prefix
 
 Mode = Literal["merge", "replace"]
 PRODUCT, VARIANT = "pp_", "pv_"
-"""What the API's own ids begin with, and external ids must not."""
+"""Prefix of the API's own ids; external ids must not have it."""
 
 UNIQUE = {"rrp": "currency_code", "options": "group", "settings": "customer_group"}
 """Lists of a variant, and what their entries must differ in."""

@@ -38,7 +38,7 @@ class State:
 
     @property
     def writes(self) -> int:
-        """How much was written so far, of whatever kind, and deleted; the sync-log aside."""
+        """Number of writes and deletions of every kind so far, without the sync-log."""
         return (
             self.products.writes
             + self.stock.writes

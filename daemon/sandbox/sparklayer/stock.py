@@ -25,9 +25,9 @@ class Stock:
     locations: list[Record]
     levels: dict[str, dict[str, Record]] = field(factory=dict, repr=False)
     writes: int = 0
-    """How many levels were set or removed."""
+    """Number of levels that were set or removed."""
     _made: int = field(init=False)
-    """How many locations there ever were: no id is given twice."""
+    """Number of locations that ever existed: no id is given twice."""
 
     def __attrs_post_init__(self) -> None:
         self._made = len(self.locations)

@@ -22,7 +22,7 @@ MOST = 5000
 _PATH = "/api/v1/sync-log/{integration}/{data_type}"
 TIMES = ("started_full_sync", "last_full_sync", "last_full_sync_succeeded")
 RESOLVED = "synced_external_ids"
-"""What the contract calls the list of resolved ids."""
+"""The contract's name for the list of resolved ids."""
 
 
 @frozen
@@ -46,7 +46,7 @@ class SyncLog:
     logs: dict[tuple[str, str], Record] = field(factory=dict)
     calls: list[Call] = field(factory=list, repr=False)
     wipes: int = 0
-    """How often everything was forgotten."""
+    """Number of times that all logs were lost."""
     refused_ids: set[str] = field(factory=set)
     """Errors of these entities are refused, for a reason that nobody documented."""
 

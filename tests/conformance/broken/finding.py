@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class TakesTheFirst(Broken):
-    """What comes first is it."""
+    """Returns the first candidate."""
 
     async def find(self, kind: Kind, text: str) -> Sequence[Match]:
         page = await self.real.page(kind, None)

@@ -71,7 +71,7 @@ class RemembersEntities(Broken):
 
 
 class MapsPagesInAnotherWay(Broken):
-    """What a page leaves out is not looked up."""
+    """Never looks up the parts that a page leaves out."""
 
     async def page(self, kind: Kind, cursor: str | None) -> Page:
         page: Page = await self.real.page(kind, cursor)

@@ -1,4 +1,4 @@
-"""What an enumeration promises: everything once, from any cursor, whatever happens meanwhile; or a failure."""
+"""Promises of an enumeration: everything once, from any cursor, while the store changes; or a failure."""
 
 import random
 from collections import Counter
@@ -103,7 +103,7 @@ async def what_changed_since_is_seen(harness: ReaderHarness, kind: Kind) -> None
 
 @of(lambda kit: kit.unseen)
 async def an_enumeration_looks_anew(harness: ReaderHarness, kind: Kind) -> None:
-    """What the adapter remembers, from lists or in memory, is read anew with the first page."""
+    """The adapter's cached state, from lists or in memory, is read again with the first page."""
     there = harness.fill(kind)
     before = await harness.mapped(kind)
     harness.stand.edit_unseen(kind, there[0])

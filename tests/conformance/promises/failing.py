@@ -1,4 +1,4 @@
-"""What becomes of trouble: each failure has the class that says what must happen next, and nothing sticks."""
+"""Promises about trouble: each failure has the class that names the next step, and none persists."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -30,7 +30,7 @@ PASSING: tuple[tuple[httpx.Response | Exception, bool], ...] = (
     (httpx.Response(503), True),
     (httpx.Response(429), False),
 )
-"""What passes by itself, and whether the request may have been carried out all the same."""
+"""Passing trouble, each with true if the request may have been carried out nevertheless."""
 
 NOT_AGREED = (
     httpx.Response(200, html="<h1>Maintenance</h1>"),

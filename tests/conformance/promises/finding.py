@@ -1,4 +1,4 @@
-"""What finding promises: what a person calls an entity leads to it, and nobody else ever hears of it."""
+"""Promises of finding: a person's word for an entity leads to it, and leaves no trace."""
 
 import json
 

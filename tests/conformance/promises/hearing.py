@@ -1,4 +1,4 @@
-"""What the reader of webhooks promises: strangers are sent away before anything is read, and in constant time."""
+"""Promises of the webhook reader: strangers are refused before anything is read, in constant time."""
 
 import random
 from typing import Any

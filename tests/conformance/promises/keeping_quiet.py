@@ -1,4 +1,4 @@
-"""What must be seen nowhere: secrets in no text of ours, what is personal in no note that outlives a call."""
+"""Promises of silence: no text shows a secret, and no personal data outlives a call."""
 
 import json
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from tests.conformance.promise import LISTED, promise
 from tests.conformance.transport import always
 
 SAYING = ("secret", "token", "password", "key")
-"""What the names of settings that are secrets have in them."""
+"""Words in the names of secret settings."""
 
 
 def none_of(secrets: Iterable[str], text: str) -> None:

@@ -1,4 +1,4 @@
-"""What mapping promises: the same value each time, whole and fit for SparkLayer, and a merchant's mistakes in words."""
+"""Promises of mapping: the same value each time, whole and fit for SparkLayer, with a merchant's mistakes in words."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,7 +68,7 @@ async def mistakes_are_told_in_words(harness: ReaderHarness, kind: Kind) -> None
 
 @of(ALL)
 async def links_are_of_the_facts(harness: ReaderHarness, kind: Kind) -> None:
-    """Where the control panel is not known there is no link: none is made up."""
+    """Without a known control panel there is no link: none is made up."""
     entities, facts = await some(harness, kind)
     nowhere = evolve(facts, url="")
     for entity in entities:
@@ -81,7 +81,7 @@ def repr_of(entity: Entity) -> str:
 
 
 def shows(mapped: Mapped[Any], facts: StoreFacts) -> None:
-    """Whether a person finds the entity."""
+    """Return true if a person finds the entity."""
     assert mapped.name.strip()
     assert mapped.url.startswith(facts.url)
     assert urlsplit(mapped.url).scheme in {"http", "https"}

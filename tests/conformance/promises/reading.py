@@ -1,4 +1,4 @@
-"""What reading by ids promises: what is asked for and nothing else, and that absence is proven before it is told."""
+"""Promises of reading by ids: the entities asked for and no others; absence is proven before it is reported."""
 
 import random
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What registering webhooks promises: all of ours, once, and nobody else's."""
+"""Promises of registering webhooks: all of ours, once, and no others."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -142,7 +142,7 @@ async def registering_goes_on_after_trouble(harness: ReaderHarness) -> None:
 
 @promise
 async def one_call_that_fails_keeps_no_other_webhook_away(harness: ReaderHarness) -> None:
-    """Whether it failed for the moment or was refused: that scope alone is missing, and it is told why."""
+    """After a failure or a refusal, that scope alone is missing, with the reason."""
     ours = harness.stand.destinations[0]
     words = "Not this one, says the platform"
     refused = httpx.Response(422, json={"status": 422, "title": words})

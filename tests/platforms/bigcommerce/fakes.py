@@ -30,7 +30,7 @@ PRODUCT: Row = {
     "availability": "available",
     "images": [],
 }
-"""What every product and variant has in an answer."""
+"""Fields that every product and variant has in an answer."""
 
 
 class FakeStore:

@@ -1,4 +1,4 @@
-"""Where BigCommerce delivers webhooks to: https on port 443, on the internet."""
+"""Addresses that BigCommerce delivers webhooks to: https on port 443, on the internet."""
 
 import pytest
 from attrs import evolve

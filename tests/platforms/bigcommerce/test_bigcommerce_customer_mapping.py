@@ -1,4 +1,4 @@
-"""What SparkLayer shall hold of a BigCommerce customer, row by row."""
+"""The SparkLayer customer of a BigCommerce customer, row by row."""
 
 from decimal import Decimal
 from typing import Any

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.holds("C6")
 
 SEEDS = range(60)
 ODD: tuple[Any, ...] = (None, {}, [], "", "abc", [None], {"a": None}, True, 1.5, "\u200b", 10**30)
-"""What no field of an answer is documented to be, but for some."""
+"""Values that fields of an answer are not documented to have, with some exceptions."""
 LEGITIMATE = (
     "is_visible",
     "is_deleted",

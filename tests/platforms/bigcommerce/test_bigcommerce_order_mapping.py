@@ -1,4 +1,4 @@
-"""What SparkLayer's purchase shall say of a BigCommerce order, row by row, worked out by hand."""
+"""The SparkLayer purchase of a BigCommerce order, row by row, worked out by hand."""
 
 import datetime as dt
 from decimal import Decimal

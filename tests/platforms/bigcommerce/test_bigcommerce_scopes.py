@@ -59,7 +59,7 @@ READS = {
     "orders of others": (Kind.ORDERS, "read", False),
     "order": (Kind.ORDERS, "read_one", True),
 }
-"""What is read: the kind, how, and whether it is SparkLayer's."""
+"""Reads: the kind, the way, and if it is SparkLayer's."""
 
 
 async def _read(harness: AdapterHarness, method: str, kind: Kind, external_id: ExternalId) -> type[Exception] | None:

@@ -99,7 +99,7 @@ async def test_a_sweep_does_not_pay_again_for_what_was_handed_out(harness: Adapt
 
 @pytest.mark.parametrize("bound", ["inclusive", "exclusive"])
 async def test_what_changes_in_the_second_of_the_last_sweep_is_found(harness: AdapterHarness, bound: str) -> None:
-    """Whether the filter includes its second is not documented."""
+    """It is not documented if the filter includes its own second."""
 
     async def leave_out(request: Request, response: Response | None) -> Response | None:
         least = parse_qs(request.query).get("date_modified:min")

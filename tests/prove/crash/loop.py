@@ -42,7 +42,7 @@ SYNC = {"debounce_seconds": 0.05, "debounce_max_seconds": 0.3, "sweep_seconds": 
 STOP_SECONDS = 25.0
 """So long a daemon may take to end after SIGTERM."""
 NOISE = ("Traceback", "crashed", "broke the daemon", '"error"', '"critical"')
-"""What a daemon that was only ever killed has no reason to print."""
+"""Words that a daemon has no reason to print when it was only killed."""
 
 
 @define(eq=False)
@@ -58,7 +58,7 @@ class Loop:
     connected: bool = True
     """Nothing that was acknowledged before the site was disconnected has to arrive: all is read when it is back."""
     entry: Sequence[str] = ("daemon",)
-    """What is run where no process is to die at a named point."""
+    """Entry module of a process that does not die at a named point."""
     lives: int = 0
     history: list[str] = field(factory=list)
 

@@ -50,11 +50,11 @@ class Diary:
                 self.acknowledged[entity] = max(self.acknowledged.get(entity, 0), known[0])
 
     def settled(self, entity: Entity) -> bool:
-        """Whether the last edit of an entity was acknowledged, so that nobody will tell of it again."""
+        """Return true if the last edit of an entity was acknowledged, so that no webhook repeats it."""
         return entity in self.edits and self.acknowledged.get(entity, 0) == self.edits[entity][0]
 
     def edited_before(self, entity: Entity, moment: float) -> bool:
-        """Whether an entity is since `moment` as it is now."""
+        """Return true if an entity has not changed since `moment`."""
         return entity not in self.edits or self.edits[entity][1] < moment
 
 
@@ -82,7 +82,7 @@ class Merchant:
     contested: set[Entity] = field(factory=set)
     """Products that exchanged SKUs: who may have one is settled between them, in more than one step."""
     removing: bool = True
-    """Whether entities go. What goes while a site is disconnected stays in SparkLayer."""
+    """True if entities are deleted. One deleted while the site is disconnected stays in SparkLayer."""
 
     async def trade(self, pause: float) -> None:
         """Edit until cancelled, every `pause` seconds on average."""

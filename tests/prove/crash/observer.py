@@ -1,4 +1,4 @@
-"""What must hold between two lives of the daemon, and whenever a full sync is told to be over.
+"""Checks between two lives of the daemon, and at each end of a full sync.
 
 * What differs in SparkLayer although its last edit was acknowledged waits in the database of the dead process.
 * A full sync's end is told when all that nobody has edited since the run began is equal, as succeeded, and if it is
@@ -22,7 +22,7 @@ from tests.prove.crash.merchant import Entity, Merchant
 
 WAITING = "SELECT kind, external_id FROM outbox UNION SELECT kind, external_id FROM waiters"
 CART_OF = "metafields:order:"
-"""How the outbox names an order whose cart is to be read first."""
+"""Prefix in the outbox for an order whose cart is read first."""
 _LINE = re.compile(
     r"(products|stock of|stock|prices|variant|customer|purchase) (\S+?)(?: .*)?: the store says", re.DOTALL
 )

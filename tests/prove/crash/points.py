@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 class When(Enum):
-    """Where on its way an operation is."""
+    """Stage of an operation."""
 
     ASKED = auto()
     WRITTEN = auto()
@@ -52,7 +52,7 @@ Point = Station | Call
 
 
 def _found(result: Any) -> bool:
-    """Whether there was something to do."""
+    """Return true if there was something to do."""
     return result not in (None, False, [], set())
 
 
@@ -161,12 +161,12 @@ def _arm_storage(station: Station, fuse: Fuse) -> None:
 
 
 def _takes_part(station: Station, fn: Callable[..., Any], args: Sequence[Any]) -> bool:
-    """Whether a transaction has the station's operation in it; a commit has many, in groups."""
+    """Return true if a transaction has the station's operation in it; a commit has many, in groups."""
     return fn is station.operation or (fn is _all and any(one is station.operation for one, _ in args[0]))
 
 
 def _concerned(station: Station, fn: Callable[..., Any], args: Sequence[Any], result: Any) -> bool:
-    """Whether the station's operation was in a transaction, with a result that counts."""
+    """Return true if a transaction had the station's operation, with a result that counts."""
     if fn is not _all:
         return fn is station.operation and station.concerns(result)
     operations = [one for one, calls in args[0] for _ in calls]

@@ -17,7 +17,7 @@ from tests.prove.power.trace import Event, FolderSynced, Opened, Removed, Synced
 
 SECTORS = (512, 4096)
 SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)
-"""How much of what was not synced is there."""
+"""Share of the unsynced data that survives."""
 
 
 @define(eq=False)

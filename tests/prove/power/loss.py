@@ -1,4 +1,4 @@
-"""What becomes of the daemon's database when the power is lost, at moments of a recorded history."""
+"""Rebuild the daemon's database as a loss of power leaves it, at moments of a recorded history."""
 
 import random
 import shutil
@@ -18,7 +18,7 @@ from tests.prove.power.trace import Acknowledged, Delivered, Event
 
 @frozen
 class Finding:
-    """What became of a rebuilt database: `damage` is None when it is whole, `lost` is what was acknowledged in vain."""
+    """State of a rebuilt database: `damage` is None if it is whole, `lost` has acknowledged changes that are gone."""
 
     damage: str | None = None
     lost: frozenset[str] = frozenset()

@@ -81,7 +81,7 @@ class Shim:
         self._originals: dict[int, _Methods] = {}
         self._folder_opened = False
         self._kept: list[Any] = []
-        """What SQLite has pointers to must not be collected."""
+        """Keeps alive the objects that SQLite has pointers to."""
 
     def listen_in(self) -> None:
         """Take up the places in the default VFS. Raises RuntimeError when this Python hides its SQLite."""

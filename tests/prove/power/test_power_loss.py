@@ -20,9 +20,9 @@ from tests.prove.power.trace import Synced
 pytestmark = pytest.mark.timeout(300)
 
 IMAGES = 300
-"""How many disks are rebuilt."""
+"""Number of rebuilt disks."""
 CUTS = 3
-"""How often the power of a living daemon is cut."""
+"""Number of times that a living daemon loses its power."""
 MANY_CUTS = 60
 """So many are more than enough to lose something, if it can be lost: it takes five on average."""
 

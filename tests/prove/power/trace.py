@@ -1,4 +1,4 @@
-"""What is recorded of a daemon and its database files: one JSON object a line, in the order in which it happened.
+"""The record of a daemon and its database files: one JSON object a line, in the order of events.
 
 The recorder in the daemon's process and the test beside it append to one file; a line is written by a single call, so
 lines never mix. A process that is killed may leave a part of its last one: only data can make a line so long that it

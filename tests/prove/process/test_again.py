@@ -5,39 +5,20 @@ everything. A lost database is no loss: the next start brings both sides togethe
 """
 
 from pathlib import Path
-from typing import Literal
 
-import pytest
-
-from daemon.sandbox import SparkLayerOptions, adventureworks, synthetic
+from daemon.sandbox import synthetic
 from daemon.sandbox.sparklayer.products import Products
 from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import Process
 from tests.e2e.trade import FIRST as FIRST_ORDER
 from tests.prove.process.neighbours import open_connection_row
 
-Mode = Literal["merge", "replace"]
-MODES: tuple[Mode, ...] = ("merge", "replace")
 
-
-async def test_a_second_full_sync_reads_everything_and_writes_nothing(harness: OpenHarness) -> None:
-    async with harness(adventureworks()) as h:
-        await h.first_sync()
-        writes, reads = h.writes, h.shop.statistics.calls["GET /v3/catalog/products"]
-        assert all(writes)
-        run = await h.process.full_sync()
-        assert (run["succeeded"], run["done"]) == (True, len(h.store.ids))
-        assert h.writes == writes
-        assert h.shop.statistics.calls["GET /v3/catalog/products"] - reads == 1, "every page once"
-        h.assert_equal()
-
-
-@pytest.mark.parametrize("variants", MODES)
 async def test_a_refresh_run_writes_everything_and_repairs_what_was_changed_behind_our_back(
-    harness: OpenHarness, variants: Mode
+    harness: OpenHarness,
 ) -> None:
     many = 12
-    async with harness(synthetic(many, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
+    async with harness(synthetic(many, 2)) as h:
         await h.first_sync()
         site, before = h.state, h.writes
         first, second = site.products.find("1"), site.products.find("2")
@@ -70,36 +51,6 @@ def _forget(products: Products, external_id: str) -> None:
         )
 
 
-@pytest.mark.parametrize("variants", MODES)
-async def test_a_lost_database_ends_equal_without_duplicates(harness: OpenHarness, variants: Mode) -> None:
-    async with harness(synthetic(12, 2), sparklayer=SparkLayerOptions(variants=variants)) as h:
-        await h.first_sync()
-        products = len(h.state.products.products)
-        vanished = h.store.by_sku("S2-2")
-        await h.process.kill()
-        _lose_database(h.process)
-        h.store.set_title(1, "Edited while nobody looked", silent=True)
-        h.store.delete_variant(vanished.id, silent=True)
-        await h.process.start()
-        await h.process.first_run()
-        await h.settle()
-        assert len(h.state.products.products) == products
-        h.assert_equal()
-        assert h.errors == {}
-
-
-async def test_a_lost_database_and_skus_that_moved_meanwhile_end_equal(harness: OpenHarness) -> None:
-    async with harness(synthetic(12, 2)) as h:
-        await h.first_sync()
-        await h.process.kill()
-        _lose_database(h.process)
-        h.store.rotate_skus(h.store.by_sku("S4-1").id, h.store.by_sku("S5-1").id, silent=True)
-        await h.process.start()
-        await h.process.first_run()
-        await h.settle()
-        h.assert_equal()
-
-
 async def test_a_lost_database_of_two_connections_that_trade_ends_equal_without_duplicates(tmp_path: Path) -> None:
     """Products, customers and orders of both. Some are edited while nobody looks, and nothing tells of it."""
     stores = [synthetic(12, 2, customers=8, orders=8), synthetic(9, 3, customers=6, orders=10)]
@@ -128,13 +79,6 @@ def _held(h: ProcessHarness) -> tuple[int, int, int]:
 def _lose_database(process: Process) -> None:
     for file in process.database.parent.glob(f"{process.database.name}*"):
         file.unlink()
-
-
-async def test_a_refused_second_run_says_so(harness: OpenHarness) -> None:
-    async with harness() as h, h.shop.faults.hold("GET */catalog/products"):
-        order = {"site": "test/sandbox", "kind": "products"}
-        answer = await h.process.request("POST", "/admin/sync", json=order)
-        assert answer.status_code == 409
 
 
 async def test_a_full_sync_that_cannot_end_is_cancelled_and_started_again(harness: OpenHarness) -> None:

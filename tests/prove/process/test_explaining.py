@@ -10,15 +10,14 @@ import trio
 from daemon.cli.offline import Offline
 from daemon.config import load
 from daemon.platforms import load_platforms
-from daemon.sandbox import Store, answer
+from daemon.sandbox import Store
 from tests.e2e.harness import OpenHarness, ProcessHarness
-from tests.e2e.process import SITE, TIMEOUT
+from tests.e2e.process import SITE
 from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
 
 pytestmark = pytest.mark.holds("O5")
 
 JUMPER, MUG = 1, 9
-either = pytest.mark.parametrize("running", [True, False], ids=["of the daemon", "of its database"])
 
 
 async def explained(h: ProcessHarness, kind: str, text: str, *options: str) -> tuple[int, dict[str, Any]]:
@@ -62,13 +61,10 @@ CALLED = [
 ]
 
 
-@either
-async def test_an_entity_is_found_by_what_people_call_it(harness: OpenHarness, *, running: bool) -> None:
+async def test_an_entity_is_found_by_what_people_call_it(harness: OpenHarness) -> None:
     async with harness(trade_store()) as h:
         await h.first_sync()
         told = writes(h)
-        if not running:
-            assert await h.process.terminate() == 0
         for kind, text, external_id in CALLED:
             found = await answered(h, kind, text)
             assert (found["trouble"], found.get("id")) == (None, str(external_id)), (kind, text, found)
@@ -77,17 +73,6 @@ async def test_an_entity_is_found_by_what_people_call_it(harness: OpenHarness, *
         assert (code, found["matches"], codes(found)) == (0, [], ["unknown"])
         assert writes(h) == told, "nothing is sent"
         assert "example.com" not in h.process.output, "nobody is logged"
-
-
-async def test_several_of_a_name_are_listed(harness: OpenHarness) -> None:
-    async with harness(trade_store()) as h:
-        await h.first_sync()
-        h.store.set_title(MUG, "Jumper", silent=True)
-        code, found = await explained(h, "products", "Jumper")
-        assert (code, {one["id"] for one in found["matches"]}) == (0, {str(JUMPER), str(MUG)})
-        assert "store" not in found
-        code, found = await explained(h, "products", str(MUG), "--id")
-        assert (code, codes(found)) == (0, ["unsent"])
 
 
 WHY: dict[tuple[str, str], list[str]] = {
@@ -133,46 +118,16 @@ def _product(h: ProcessHarness, sku: str) -> int:
     return int(h.store.by_sku(sku).product_id)
 
 
-@either
-async def test_why_an_entity_is_as_it_is(harness: OpenHarness, *, running: bool) -> None:
+async def test_why_an_entity_is_as_it_is(harness: OpenHarness) -> None:
     async with harness(_store()) as h:
         await h.first_sync()
         _change(h)
         await h.settle()
-        if not running:
-            assert await h.process.terminate() == 0
-        for (kind, text), reasons in WHY.items():
-            found = await answered(h, kind, text)
-            assert (found["trouble"], codes(found)) == (None, reasons), (kind, text, found)
+        for running in (True, False):
+            for (kind, text), reasons in WHY.items():
+                found = await answered(h, kind, text)
+                assert (found["trouble"], codes(found)) == (None, reasons), (kind, text, found)
+            if running:
+                assert await h.process.terminate() == 0
         _, output, _ = await h.process.command("explain", SITE, "customers", "buyer@example.com")
         assert "\n  It is in no group, so it is no B2B customer.\n" in output
-
-
-async def test_what_waits_is_told_with_its_error(harness: OpenHarness) -> None:
-    async with harness(trade_store()) as h:
-        await h.first_sync()
-        h.site.faults.add("PATCH */products/*", answer(502))
-        h.store.set_title(MUG, "Cup")
-        found: dict[str, Any] = {"why": [{"text": ""}]}
-        with trio.fail_after(TIMEOUT):
-            while ", tried " not in found["why"][0]["text"]:
-                found = await answered(h, "products", "MUG")
-        assert codes(found) == ["waiting"]
-        assert "502" in found["why"][0]["text"]
-        h.site.faults.clear()
-
-
-@either
-async def test_it_ends_with_1_when_the_store_cannot_be_read(harness: OpenHarness, *, running: bool) -> None:
-    async with harness(trade_store()) as h:
-        await h.first_sync()
-        if not running:
-            assert await h.process.terminate() == 0
-        h.shop.faults.add("GET *", answer(503))
-        for words in (["MUG"], [str(MUG), "--id"]):
-            code, found = await explained(h, "products", *words)
-            assert (code, codes(found)) == (1, ["unreadable"])
-            assert "503" in found["trouble"]
-        code, output, _ = await h.process.command("explain", SITE, "products", "MUG")
-        assert code == 1
-        assert "503" in output

@@ -1,21 +1,16 @@
-"""What holds for every kind alike, through the process: each is full-synced, repaired, blocked and killed alone."""
+"""Promises about every kind, through the process: each is synced, repaired and blocked on its own."""
 
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import pytest
-from attrs import frozen
-from trio.testing import wait_all_tasks_blocked
 
 from daemon.sandbox import adventureworks, answer, synthetic
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response, encode
 from tests.e2e.harness import OpenHarness, ProcessHarness
-from tests.e2e.process import QUICK, SITE
-from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, PARENT, SHOP, cart, problems, trade_store, writes
-from tests.prove.process.watch import Barrier, watch_closings
+from tests.e2e.process import QUICK
+from tests.e2e.trade import BRANCH, BUYER, FIRST, HEAD, SHOP, cart, trade_store, writes
 
 KINDS = ("store", "products", "customers", "orders")
 
@@ -24,7 +19,7 @@ ENUMERATED: Mapping[str, str] = {
     "customers": "customer_group_id:in=",
     "orders": "key=cart_id",
 }
-"""What the query of an enumeration has that no other read has; a sweep's has a date besides."""
+"""Query that only an enumeration has; a sweep's has a date as well."""
 
 
 async def test_a_second_full_sync_of_a_whole_company_writes_nothing(harness: OpenHarness) -> None:
@@ -55,25 +50,6 @@ def _tamper(h: ProcessHarness) -> None:
 
 def _call(body: Mapping[str, Any] | None = None) -> Request:
     return Request(method="PUT", path="", headers={"content-type": "application/json"}, body=encode(body))
-
-
-async def test_all_kinds_are_started_but_for_one_that_is_on_its_way(harness: OpenHarness) -> None:
-    async with harness(trade_store()) as h:
-        await h.first_sync()
-        reading = Barrier().stand(h.shop.faults, "GET */catalog/products")
-        run = await h.process.sync("products")
-        await reading.reached()
-        code, told, trouble = await h.process.command("sync", SITE, "all")
-        assert (code, trouble) == (1, "")
-        assert told.splitlines() == [
-            f"full sync {run + 1} of store at {SITE} started",
-            f"full sync {run} of products at {SITE} is already running",
-            f"full sync {run + 2} of customers at {SITE} started",
-            f"full sync {run + 3} of orders at {SITE} started",
-        ]
-        reading.release()
-        for kind, started in zip(KINDS, (run + 1, run, run + 2, run + 3), strict=True):
-            assert (await h.process.run_over(started, kind))["succeeded"]
 
 
 async def test_a_refresh_repairs_customers_and_orders_that_were_changed_behind_our_back(harness: OpenHarness) -> None:
@@ -112,26 +88,6 @@ async def test_what_no_webhook_told_is_found_by_the_sweep(harness: OpenHarness) 
             missed[f'ignite_sync_webhooks_missed_total{{kind="{kind}",site="test/sandbox"}}'] for kind in KINDS[1:]
         ]
         assert found == [2, 3, 2]
-
-
-async def test_a_lost_database_ends_equal_without_duplicates(harness: OpenHarness) -> None:
-    async with harness(trade_store()) as h:
-        await h.first_sync()
-        h.state.purchases.place(cart(FIRST + 1), reference="PO-1")
-        await h.process.kill()
-        for file in h.process.database.parent.glob(f"{h.process.database.name}*"):
-            file.unlink()
-        customers, orders = h.store.customers, h.store.orders
-        customers.set_attribute(BRANCH, PARENT, str(SHOP))
-        customers.update(HEAD, email="shop@example.com", silent=True)
-        customers.update(SHOP, email="head@example.com", silent=True)
-        orders.ship(FIRST, tracking_number="1Z1", silent=True)
-        orders.place(HEAD, [{"sku": "MUG"}], cart_id=cart(FIRST + 1), silent=True)
-        await h.process.start()
-        await h.first_sync()
-        assert len(h.state.customers.customers) == 3
-        assert len(h.state.purchases.purchases) == 2
-        assert problems(h, "customers") == {}
 
 
 async def test_the_first_runs_go_in_the_order_that_references_need(harness: OpenHarness) -> None:
@@ -187,48 +143,3 @@ async def test_a_missing_scope_blocks_its_kind_only_and_heals(harness: OpenHarne
         await h.first_sync()
         assert [(await h.process.status(kind))["blocked"] for kind in KINDS] == [None] * 4
         assert (await h.process.metrics())['ignite_sync_connections{state="blocked"}'] == 0
-
-
-@frozen
-class Moment:
-    """A request of the customers' full sync that is stopped: the one after `passing` others."""
-
-    pattern: str
-    passing: int = 0
-    after_effect: bool = False
-    concerns: Callable[[Request], bool] = lambda _: True
-    lost: bool = False
-
-
-def _is_about_customers(request: Request) -> bool:
-    return request.path.endswith("/customers")
-
-
-MOMENTS = {
-    "amid the customers": Moment("PUT */customers/*", 10, lost=True),
-    "one arrives late": Moment("PUT */customers/*", 15),
-    "the end is told, not noted": Moment("PATCH */sync-log/*", after_effect=True, concerns=_is_about_customers),
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-async def test_a_full_sync_of_customers_killed_at_any_moment_ends_equal(harness: OpenHarness, moment: Moment) -> None:
-    many = 30
-    async with harness(synthetic(1, 1, customers=many, orders=2), start=False) as h:
-        closings = watch_closings(h)
-        barrier = Barrier(moment.passing, moment.concerns)
-        barrier.stand(h.site.faults, moment.pattern, after_effect=moment.after_effect)
-        await h.process.start()
-        await barrier.reached()
-        await h.process.kill()
-        barrier.drop() if moment.lost else barrier.release()
-        await wait_all_tasks_blocked(0.01)  # what was on its way has its effect before the restart
-        await h.process.start()
-        run = await h.process.first_run("customers")
-        await h.first_sync()
-        assert (run["succeeded"], run["failed"], run["done"]) == (True, 0, many)
-        ends = [closing for closing in closings if closing.kind == "customers"]
-        assert {(closing.at, closing.succeeded) for closing in ends} == {(ends[0].at, True)}
-        assert [closing.unequal for closing in ends] == [[]] * len(ends), "never before the last item"
-        assert len(h.state.customers.customers) == many
-        assert {one.customer_group_id for one in map(h.store.customers.get, range(1, many + 1))} == {WHOLESALE}

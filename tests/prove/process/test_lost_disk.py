@@ -1,12 +1,9 @@
 """A daemon that begins with an empty ledger on a site that it, or another, has synced before."""
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 import trio
 
 from tests.e2e.harness import OpenHarness, ProcessHarness
-from tests.e2e.test_connections import _configure, _connect, _ignite, _rows, _until_states
 from tests.e2e.trade import SHOP, trade_store
 
 JUMPER = ("J-S", "J-M")
@@ -25,29 +22,14 @@ async def _lose_disk(h: ProcessHarness) -> None:
     await h.process.start()
 
 
-async def _reconnect(h: ProcessHarness) -> None:
-    """Disconnect, delete something that nobody hears of, and connect again."""
-    assert (await _ignite(h, "DELETE")).status_code == 204
-    await _until_states(h, "gone")
-    assert _rows(h) == {}, "only the tombstone is left"
-    h.store.delete_product(1)
-    h.store.customers.delete(SHOP)
-    assert (await _connect(h)).status_code == 204
-
-
 @pytest.mark.holds("D6")
-@pytest.mark.parametrize("begins_anew", [_lose_disk, _reconnect])
-async def test_what_was_deleted_meanwhile_loses_price_and_stock_and_the_rest_is_named(
-    harness: OpenHarness, begins_anew: Callable[[ProcessHarness], Awaitable[None]]
-) -> None:
-    async with harness(trade_store(), start=False) as h:
-        _configure(h, link=True)
-        await h.process.start()
+async def test_what_was_deleted_meanwhile_loses_price_and_stock_and_the_rest_is_named(harness: OpenHarness) -> None:
+    async with harness(trade_store()) as h:
         await h.first_sync()
         held = h.state.comparable()
         assert all(sku in held["stock"] and sku in _prices(h) for sku in JUMPER)
         others = {sku for sku in _prices(h) if sku not in JUMPER}
-        await begins_anew(h)
+        await _lose_disk(h)
         await h.until(lambda: not set(JUMPER) & (_prices(h).keys() | h.state.comparable()["stock"].keys()))
         await h.process.first_run("customers")
         await h.settle()

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from daemon.sandbox import Store
-from tests.e2e.harness import OpenHarness, small_store
-from tests.e2e.trade import asked, problems, writes
+from tests.e2e.harness import OpenHarness
+from tests.e2e.trade import writes
 
 JUMPER = 1
-LISTS = ("GET /v3/catalog/products/metafields", "GET /v3/catalog/variants/metafields")
 RULES = '[{"customer_group": "base", "pack_size": 6}, {"customer_group": "gold", "min_order_quantity": 12}]'
 BY_GROUP = '{"gold": {"pack_size": 2, "max_order_quantity": 40, "display": true, "sell": false}}'
 
@@ -58,40 +57,3 @@ async def test_every_edit_arrives(harness: OpenHarness) -> None:
             await h.settle()
             assert h.unequal == [], name
             assert (writes(h) == told) == (name == "of another app"), name
-
-
-async def test_what_cannot_be_read_is_an_issue_of_its_product_until_it_is_mended(harness: OpenHarness) -> None:
-    store = small_store()
-    store.metafields.set("variant", _small(store), "settings", "{not json")
-    async with harness(store) as h:
-        await h.first_sync()
-        await h.until(lambda: problems(h, "products").keys() == {str(JUMPER)})
-        assert '"settings"' in str(problems(h, "products")[str(JUMPER)].message)
-        store.metafields.set("variant", _small(store), "settings", RULES)
-        await h.until(lambda: not problems(h, "products"))
-        await h.settle()
-        h.assert_equal()
-
-
-async def test_what_cannot_be_read_of_a_product_is_told_once_and_of_the_product(harness: OpenHarness) -> None:
-    store = small_store()
-    store.metafields.set("product", JUMPER, "pack_size", "abc")
-    async with harness(store) as h:
-        await h.first_sync()
-        await h.until(lambda: problems(h, "products").keys() == {str(JUMPER)})
-        message = str(problems(h, "products")[str(JUMPER)].message)
-        assert len(store.entry(JUMPER).variants) > 1
-        assert message.count('"pack_size"') == message.count('"pack_size" of the product') == 1
-
-
-async def test_a_store_that_uses_none_pays_one_call_for_each_list(harness: OpenHarness) -> None:
-    async with harness() as h:
-        await h.first_sync()
-        await h.process.restart()  # whose sweeps are not due yet
-        before, reads = [asked(h, one) for one in LISTS], asked(h, "GET *metafields*")
-        assert (await h.process.full_sync())["succeeded"]
-        assert [asked(h, one) for one in LISTS] == [count + 1 for count in before]
-        h.store.set_title(JUMPER, "Renamed")
-        await h.settle()
-        assert asked(h, "GET *metafields*") - reads == len(LISTS), "and nothing when a product changes"
-        h.assert_equal()

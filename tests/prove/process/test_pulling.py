@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from daemon.sandbox import SparkLayerOptions, Store
 from daemon.sandbox.company import WHOLESALE
@@ -34,12 +33,6 @@ async def _pull(h: ProcessHarness, data_type: str, page: str | None = None) -> h
     query = {} if page is None else {"page": page}
     headers = {"Authorization": f"Bearer {TOKEN}"}
     return await h.process.request("GET", f"/v1/{SITE}/sync/{data_type}", params=query, headers=headers)
-
-
-async def _fetch(h: ProcessHarness, data_type: str, entity_id: str) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    body = {"payload": "whatever"}
-    return await h.process.request("POST", f"/v1/{SITE}/sync/{data_type}/{entity_id}", json=body, headers=headers)
 
 
 async def _all(h: ProcessHarness, data_type: str) -> tuple[list[Any], list[str]]:
@@ -101,53 +94,3 @@ async def test_every_page_of_every_type_is_what_was_pushed(harness: OpenHarness)
             refused = await _pull(h, data_type, page)
             assert (refused.status_code, "page: " in refused.text) == (400, True), (data_type, page)
         assert writes(h) == told, "pulling writes nothing"
-
-
-def _key(data_type: str, entity: Any) -> str:
-    """Return what an entity is fetched by."""
-    if data_type == "purchases":
-        return str(entity["purchase_identifiers"]["platform"])
-    return str(entity["sku" if data_type == "stock" else "external_id"])
-
-
-async def test_each_entity_can_be_fetched_as_its_page_has_it(harness: OpenHarness) -> None:
-    async with harness(trade_store(), sparklayer=SparkLayerOptions(journal=True), start=False) as h:
-        _let_in(h)
-        await h.process.start()
-        await h.first_sync()
-        told = writes(h)
-        for data_type in TYPES:
-            entities, _ = await _all(h, data_type)
-            assert entities
-            for entity in entities:
-                assert (await _fetch(h, data_type, _key(data_type, entity))).raise_for_status().json() == entity
-            for unknown in ("987654", "no-id", "..%2F1", "1%3Fa", "metafields:product:987654"):
-                assert (await _fetch(h, data_type, unknown)).status_code == 404, (data_type, unknown)
-        assert writes(h) == told, "fetching writes nothing"
-
-
-@pytest.mark.parametrize("token", ["", "Bearer guessed"])
-async def test_nobody_else_can_pull(harness: OpenHarness, token: str) -> None:
-    async with harness(start=False) as h:
-        _let_in(h)
-        await h.process.start()
-        answer = await h.process.request("GET", f"/v1/{SITE}/sync/products", headers={"Authorization": token})
-        assert (answer.status_code, answer.content) == (401, b"")
-
-
-async def test_what_is_not_known_whole_yet_is_not_pulled(harness: OpenHarness) -> None:
-    """Right after a connect the store's metafields are not read: orders have no cart then, and products no rules."""
-    store = trade_store()
-    store.metafields.set("product", 1, "min_order_quantity", "6", silent=True)
-    async with harness(store, sparklayer=SparkLayerOptions(journal=True), start=False) as h:
-        _let_in(h)
-        async with h.shop.faults.hold("GET */v3/catalog/products/metafields") as held:
-            await h.process.start()
-            await held.arrived()
-            for data_type in ("products", "purchases", "stock"):
-                answer = await _pull(h, data_type)
-                assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True), data_type
-            held.release()
-        await h.first_sync()
-        for data_type in ("products", "purchases"):
-            assert dict(_by_id(data_type, (await _all(h, data_type))[0])) == _pushed(h)[data_type]

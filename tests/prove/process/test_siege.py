@@ -15,7 +15,7 @@ from tests.e2e.process import GLANCE, SITE
 from tests.listener.crowd import Crowd
 
 PATIENT = {"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}
-"""What was recorded stays in the outbox for all of a test."""
+"""A debounce that keeps recorded changes in the outbox for all of a test."""
 
 MIB = 2**20
 MOST_MIB = 120

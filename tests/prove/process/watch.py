@@ -1,14 +1,11 @@
-"""What the tests put between the daemon and the stand-ins: a barrier, and witnesses of what came by.
+"""Observers between the daemon and the stand-ins: a barrier, and a record of full syncs' ends.
 
-A `Barrier` lets some requests pass and stops the others, so that a test can act at exactly that moment. When the
-test is done they either `release` (the request is carried out after all, as one that was on its way when its sender
-died) or are `drop`ped (it never arrives). `Closings` looks at both sides whenever a full sync is told to be over.
-`Overlaps` knows how many writes of one product were under way at a time.
+A `Barrier` lets some requests pass and stops the others, so that a test can act at exactly that moment. Stopped
+requests are either released (carried out after all, though their sender has died) or dropped (they never arrive).
+`watch_closings` compares both sides whenever SparkLayer is told the end of a full sync.
 """
 
-from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import trio
@@ -91,35 +88,6 @@ def watch_closings(harness: ProcessHarness) -> list[Closing]:
 
     harness.site.faults.add("PATCH */sync-log/*", look, after_effect=True)
     return closings
-
-
-@define(eq=False)
-class Overlaps:
-    """How many writes of each product are under way, and the most there ever were."""
-
-    now: Counter[str] = field(factory=Counter)
-    most: Counter[str] = field(factory=Counter)
-
-    def watch(self, faults: Faults) -> "Overlaps":
-        """Watch POSTs and PATCHes of products."""
-        for pattern in ("POST */products", "PATCH */products/*"):
-            faults.add(pattern, self._begin)
-            faults.add(pattern, self._end, after_effect=True)
-        return self
-
-    async def _begin(self, request: Request, _response: Response | None) -> None:
-        product = _product(request)
-        self.now[product] += 1
-        self.most[product] = max(self.most[product], self.now[product])
-        await trio.sleep(0.01)  # real APIs take time too: without it nothing could overlap
-
-    async def _end(self, request: Request, _response: Response | None) -> None:
-        self.now[_product(request)] -= 1
-
-
-def _product(request: Request) -> str:
-    body: dict[str, Any] = msgspec.json.decode(request.body)
-    return str(body["external_id"])
 
 
 def page_after(product_id: int) -> Callable[[Request], bool]:

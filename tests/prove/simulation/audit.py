@@ -55,19 +55,19 @@ class Audit:
     writes: Counter[str] = field(factory=Counter)
     """Writes to SparkLayer that had an effect, by kind; sync-log and tokens aside."""
     tokens: list[str] = field(factory=list)
-    """What SparkLayer let the daemon in with."""
+    """Credentials that SparkLayer accepted."""
     calls: Counter[str] = field(factory=Counter)
     refused: Counter[tuple[int, str]] = field(factory=Counter)
-    """How often a life of the daemon was refused by a side's own limit; the weather's refusals aside."""
+    """Number of refusals by a side's own limit in a life of the daemon, without injected ones."""
     tries: Counter[Key] = field(factory=Counter)
     products: Callable[[], set[str]] = set
     """Return which products the store has, when its lists leave none out."""
     then: Callable[[], None] = lambda: None
     """Is called whenever something has happened that cannot be undone: a transaction, or a request's effect."""
     working: set[Key] = field(factory=set)
-    """What the daemon works on at this moment."""
+    """Entities that the daemon works on at this moment."""
     jumps: bool = False
-    """Whether the daemon's clock is set: then a backoff may end at any time."""
+    """True if the daemon's clock jumps: then a backoff may end at any time."""
     moment: int = 0
     """Grows with everything that happens: the order of events."""
     _hasty: Counter[Key] = field(factory=Counter)

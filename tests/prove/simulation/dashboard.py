@@ -37,7 +37,7 @@ class Dashboard:
     state: State
     chance: random.Random
     busy: Callable[[str, str], bool]
-    """Whether the daemon works on an entity: its kind and id."""
+    """Tells if the daemon works on an entity, by its kind and id."""
     _entered: dict[str, dict[str, Any]] = field(factory=dict)
     """Fields by the customer's own id in SparkLayer."""
     _placed: dict[str, Record] = field(factory=dict)
@@ -127,7 +127,7 @@ class Dashboard:
 
 
 _SPARKLAYERS = ("customer_identifiers", "payment_method", "customer_reference", "custom_fields", "metadata")
-"""What of a purchase the platform never tells."""
+"""Fields of a purchase that the platform never sends."""
 
 
 def _held(customer: Record | None, name: str) -> Any:

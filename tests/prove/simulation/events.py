@@ -1,4 +1,4 @@
-"""What is done to a daemon in the stormy part of a run."""
+"""Events of the stormy part of a run."""
 
 from collections.abc import Awaitable, Callable
 
@@ -18,7 +18,7 @@ PATIENT = 0.7
 """The share of edits that a merchant does not make before the daemon hears of them."""
 
 LOST = (404, 404, *FOREIGN)
-"""What a gateway that has lost its way answers, most of all."""
+"""The commonest answer of a misrouted gateway."""
 
 FAREWELLS, PARTING = 3, 6.0
 """So much is taken away, and so many seconds before, at most, when a gateway loses its way."""

@@ -1,4 +1,4 @@
-"""What goes wrong with a request, by chance: a little always, much during a storm, nothing once `calm` is called.
+"""Random faults of requests: few as a rule, many during a storm, none once `calm` is called.
 
 A fault strikes before the effect of a request, so that nothing was done, or after it, so that all was done and the
 caller cannot know. `FAULTS` has them with their shares; those of one side only are marked so.
@@ -16,7 +16,7 @@ RIGHTS = (
     *((SHOP, part) for part in ("/v3/catalog/", "/v3/customers", "/v2/customer_groups", "/v2/orders", "/v2/store")),
     *((SITE, f"/api/{part}") for part in ("auth/", "v1/products", "v2/customers", "v1/batch-", "v1/sync-log")),
 )
-"""What may be forbidden for a while. Not so purchases: there a 403 is about what was sent."""
+"""Operations that may be forbidden for a while. A 403 of a purchase is about the request itself."""
 
 
 @frozen
@@ -42,7 +42,7 @@ class _Sort:
 
 
 FOREIGN = (400, 403, 404, 409)
-"""What something in between refuses with, in words of its own."""
+"""Refusals of a proxy or gateway, in its own words."""
 
 FAULTS = (
     _Sort("slow", 6, numbers=(0.5, 2.0, 6.0)),
@@ -77,13 +77,13 @@ class FaultPlan:
     chance: random.Random
     storms: dict[str, float] = field(factory=lambda: dict.fromkeys(SIDES, DRIZZLE))
     down: dict[str, Fault | None] = field(factory=lambda: dict[str, Fault | None].fromkeys(SIDES))
-    """What happens to everything that is asked of a side: nobody can connect, or a gateway does not know the way."""
+    """Outage of a side: no connection succeeds, or a gateway is misrouted."""
     short_pages: bool = False
-    """Whether lists may leave something out too, not only reads by ids: what never was listed nobody hears of."""
+    """True if lists too may leave rows out, not only reads by ids. The daemon cannot know a row never listed."""
     forgetful: bool = False
     """Every page of all there is knows nothing of one of its entities."""
     deaf: bool = False
-    """What SparkLayer is told arrives there, and every answer is lost."""
+    """True if requests reach SparkLayer and every answer is lost."""
     locked_out: bool = False
     """The store's API account was revoked: every call is answered 401."""
 

@@ -1,4 +1,4 @@
-"""What a walk has beside an ordinary store, so that the daemon has a use for each operation of both sides.
+"""Additions to an ordinary store, so that the daemon uses each operation of both sides.
 
     furnish_all(world)              # before the daemon starts
     await use_all(world)            # amid live changes
@@ -49,7 +49,7 @@ UNUSED: Mapping[str, frozenset[str]] = {
         }
     ),
 }
-"""What the stand-ins offer, and the daemon never asks for. (The login server, of the app, is no part of a walk.)"""
+"""Operations of the stand-ins that the daemon never uses. (The app's login server is no part of a walk.)"""
 
 QUESTIONS = frozenset(
     {
@@ -58,7 +58,7 @@ QUESTIONS = frozenset(
         (SITE, "GET /api/v2/price-lists"),
     }
 )
-"""What serves control questions only, which are asked after some of the odd answers."""
+"""Operations that serve control questions only, which follow some of the odd answers."""
 
 MANY = 12
 """Addresses and attributes: more than are included in a list of customers."""

@@ -95,7 +95,7 @@ class Life:
 
     @property
     def takes_requests(self) -> bool:
-        """Whether it listens."""
+        """True if it listens."""
         return self.ready.is_set() and not self._stop.is_set() and not self.connected.dead
 
     async def run(self) -> None:

@@ -23,11 +23,11 @@ class Merchant:
     store: Store
     chance: random.Random
     ours: Callable[[], bool] = lambda: True
-    """Whether webhooks are registered."""
+    """Tells if webhooks are registered."""
     parts: bool = True
-    """Whether anything may be deleted, or lose its SKU, address or parent. A lost ledger would never hear of it."""
+    """True if entities may be deleted, or lose a SKU, address or parent. A lost ledger could not know of it."""
     attributes: bool = False
-    """Whether customers' attributes change, which tells nobody until everything is read."""
+    """True if customers' attributes change, which no webhook announces."""
     edits: int = 0
     words: Words = Factory(Words)
     goods: Merchandise = Factory(lambda self: Merchandise(self.store, self.chance, self.words), takes_self=True)

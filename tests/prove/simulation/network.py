@@ -181,7 +181,7 @@ _ERRORS: Mapping[str, tuple[type[httpx.TransportError], str]] = {
 
 
 def _is_banned(call: Call) -> bool:
-    """Whether SparkLayer refuses a product for its title."""
+    """Return true if SparkLayer refuses a product for its title."""
     request = call.request
     return call.side == SITE and request.path.startswith("/api/v1/products") and BANNED.encode() in request.body
 

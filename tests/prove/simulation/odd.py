@@ -55,7 +55,7 @@ class OddAnswers:
     times: int
     only: Callable[[str, str], bool] = lambda _side, _operation: True
     given: Counter[tuple[str, str]] = field(factory=Counter)
-    """How often it was given, by side and operation."""
+    """Number of odd answers given, by side and operation."""
 
     def strike(self, side: str, operation: str) -> Response | None:
         """Return what stands for the answer of an operation; None: the API's own."""

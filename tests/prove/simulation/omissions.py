@@ -1,4 +1,4 @@
-"""What lists of the store leave out, as a platform does that answers from a cache or a lagging replica."""
+"""Omissions from the store's lists, like those of a platform with a cache or a lagging replica."""
 
 import random
 from collections.abc import Callable
@@ -13,12 +13,12 @@ _PAGES = ("/catalog/products", "/v3/customers", "/v2/orders")
 
 
 def by_ids(request: Request) -> bool:
-    """Whether a request names the entities that it wants."""
+    """Return true if a request names its entities."""
     return "id:in=" in unquote(request.query)
 
 
 def enumerates(request: Request) -> bool:
-    """Whether a request wants a page of all products, customers or orders, or of what changed."""
+    """Return true if a request wants a page of all products, customers or orders, or of changed ones."""
     return request.method == "GET" and request.path.endswith(_PAGES) and not by_ids(request)
 
 

@@ -22,7 +22,7 @@ from tests.prove.simulation.faults import SHOP
 from tests.prove.simulation.network import Call
 
 Key = tuple[str, str]
-"""What sort of thing it is, and its id."""
+"""Its sort and its id."""
 
 _WRITES = re.compile(
     r"/api/(?:v1/(?P<kind>products|purchases)(?:/sparklayer)?|v2/customers/platform)(?:/(?P<id>[^/]+))?$"
@@ -38,7 +38,7 @@ class Removals:
     store: Store
     breach: Callable[..., None]
     _believed: dict[Key, str] = field(factory=dict)
-    """What SparkLayer was told of, and which SKU it was told that a variant has."""
+    """Entities that SparkLayer knows, and the SKU that it has for a variant."""
 
     def sent(self, call: Call) -> None:
         """Nothing is decided yet."""

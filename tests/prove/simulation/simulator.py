@@ -29,7 +29,7 @@ PAGE = 3
 
 @frozen(kw_only=True)
 class Outcome:
-    """What came of a run: none of `breaches` is good. Runs of one seed have one `digest`."""
+    """Result of a run; it is good without `breaches`. Runs of one seed have one `digest`."""
 
     seed: int
     breaches: list[str]

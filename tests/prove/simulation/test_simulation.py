@@ -11,8 +11,8 @@ import pytest
 from tests.prove.simulation.steady import HASH_SEED
 
 ROOT = Path(__file__).parents[3]
-SEEDS = 60
-REPEATED = (2, 5)
+SEEDS = 40
+REPEATED = 2
 
 
 def simulation(*arguments: str, hash_seed: str | None = None) -> tuple[int, str]:
@@ -38,11 +38,10 @@ def test_it_survives_every_seed() -> None:
     assert f"{SEEDS} seeds are good" in words
 
 
-@pytest.mark.parametrize("seed", REPEATED)
-def test_a_seed_repeats_exactly_whatever_the_process(seed: int) -> None:
-    code, first = simulation("--seed", str(seed), "--trace", hash_seed="77")
+def test_a_seed_repeats_exactly_whatever_the_process() -> None:
+    code, first = simulation("--seed", str(REPEATED), "--trace", hash_seed="77")
     assert code == 0, first
-    again = simulation("--seed", str(seed), "--trace", hash_seed="random")[1]
+    again = simulation("--seed", str(REPEATED), "--trace", hash_seed="random")[1]
     assert first.splitlines()[:-1] == again.splitlines()[:-1], "all but the seconds it took"
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.holds("A1")
 
 @pytest.mark.timeout(600)
 def test_both_sides_end_equal_after_three_odd_answers_of_every_operation() -> None:
-    """Walk over all that both stand-ins have and the daemon uses: it also fails when it struck not exactly these.
+    """Walk over every operation that the daemon uses; the walk also fails if it struck not exactly these.
 
     `tests/test_machines.py` has the walk with one odd answer each.
     """
@@ -26,8 +26,8 @@ def test_both_sides_end_equal_after_three_odd_answers_of_every_operation() -> No
 
 @pytest.mark.timeout(600)
 def test_both_sides_end_equal_after_odd_answers_at_any_moment(chance: random.Random) -> None:
-    """A tenth of all moments and answers, drawn by a seed; without a share it is all of them."""
-    tenth = ("--moments", "--share", "0.1", "--seed", str(chance.randrange(1000)))
-    code, words = python("-m", "tests.prove.simulation.walk", *tenth, hash_seed=HASH_SEED)
+    """Try a tenth of all moments and answers, drawn by a seed; `make walk` tries all of them."""
+    some = ("--moments", "--share", "0.1", "--seed", str(chance.randrange(1000)))
+    code, words = python("-m", "tests.prove.simulation.walk", *some, hash_seed=HASH_SEED)
     assert code == 0, words
     assert " 0 failed" in words

@@ -1,4 +1,4 @@
-"""What happened in a run, line by line, and one hash of all of it: equal hashes, equal runs."""
+"""Record of a run, line by line, and one hash of it all: equal hashes, equal runs."""
 
 import hashlib
 from collections import deque

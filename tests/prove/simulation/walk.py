@@ -65,7 +65,7 @@ class Case:
 
 @frozen(kw_only=True)
 class Result:
-    """What came of a walk: none of `breaches` is good. `struck` has the operations that answered oddly."""
+    """Result of a walk; it is good without `breaches`. `struck` has the operations that answered oddly."""
 
     breaches: Sequence[str]
     struck: frozenset[tuple[str, str]]
@@ -193,7 +193,7 @@ async def _judge(world: World, moment: str, odd: OddAnswers, *, plausible: bool)
 
 
 def _expected_issue(world: World, kind: str, external_id: str) -> bool:
-    """Whether the merchant has something to mend: a variant without a SKU."""
+    """Return true if the merchant must mend a variant without a SKU."""
     entry = world.store.entries.get(int(external_id)) if kind == "products" else None
     return entry is not None and any(not variant.sku.strip() for variant in entry.variants)
 

@@ -33,7 +33,7 @@ SMALL_KIND = 4
 
 @frozen(kw_only=True)
 class Plan:
-    """What sort of run it is. Not everything happens in one, so that nothing hides something else."""
+    """Plan of a run. No run has every event, so that no event hides another."""
 
     lossy: bool
     """Webhooks get lost and edits tell nobody: only a sweep, or a reading of everything, finds those."""
@@ -212,7 +212,7 @@ def could_not_start(life: Life) -> bool:
 
 
 def hooked(shop: BigCommerce) -> bool:
-    """Whether every webhook that the daemon wants is registered and works."""
+    """Return true if every webhook of the daemon is registered and works."""
     hooks = shop.hooks.registered.values()
     return len(hooks) >= len(REGISTERED) and all(hook.is_active for hook in hooks)
 

@@ -1,12 +1,13 @@
 """The state that all tasks of one connection share, and nothing else of it.
 
-Facts of the store, and the site's places for stock and prices, are read at first need and kept. `refresh_facts` and
-`forget_terms` have them read again. All state here is lost with the process: what must survive is in the database.
+The facts of the store are read at first need and kept; `refresh_facts` reads them again. All state here is lost with
+the process: what must survive is in the database.
 """
 
 import random
 from collections.abc import Callable, Collection, Mapping
 from math import inf
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
@@ -16,21 +17,19 @@ from daemon.engine.deliveries import Deliveries
 from daemon.engine.page_cache import PageCache
 from daemon.engine.pause import Pause
 from daemon.engine.signal import Signal
-from daemon.engine.site import Wanted, prepare_site
-from daemon.engine.writers.products.entry import Terms
 from daemon.entities import StoreFacts
-from daemon.errors import MISSING_RIGHT, Blocked, Rejected, Side
+from daemon.errors import MISSING_RIGHT, Blocked
 from daemon.model import Connection, ExternalId, Kind, Lane
 from daemon.observability.metrics import Metrics
 from daemon.observability.tally import Tally
 from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
-from daemon.storage import ledger
 from daemon.storage.database import Storage
-from daemon.storage.full_syncs import Start, start
-from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
 from daemon.storage.vault import Fingerprint, Vault
 from daemon.transport.backoff import backoff
+
+if TYPE_CHECKING:  # writers work on a context
+    from daemon.engine.writers.writer import Writer
 
 SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
 """The kinds that have an actor, in the order that references need: a run of one waits for those before it."""
@@ -74,6 +73,8 @@ class KindState:
     """Lasts while a right is missing that only this kind needs; the connection's own pause is for the rest."""
     reasons: dict[ExternalId, str] = field(factory=dict)
     """Reason of an entity's latest failure, without personal data: it is logged."""
+    writer: "Writer[Any, Any]" = field(init=False)
+    """The kind's own part of the engine; set when the writers are built."""
 
     def failed(self, external_id: ExternalId, reason: str) -> None:
         """Note the reason of an entity's latest failure."""
@@ -121,8 +122,7 @@ class ConnectionContext:
     deliveries: Deliveries = field(init=False)
     _facts: StoreFacts | None = field(default=None, init=False)
     _facts_at: float = field(default=-inf, init=False)
-    _terms: Terms | None = field(default=None, init=False)
-    _preparing: trio.Lock = field(factory=trio.Lock, init=False)
+    _reading_facts: trio.Lock = field(factory=trio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.kind_states = {
@@ -171,19 +171,11 @@ class ConnectionContext:
 
     async def facts(self) -> StoreFacts:
         """Return the facts of the store that mapping needs. Raises the failures of the platform."""
-        async with self._preparing:  # the actors of all kinds begin together, and one read is enough
+        async with self._reading_facts:  # the actors of all kinds begin together, and one read is enough
             if self._facts is None:
                 self.take_facts(await self.platform.facts())
             assert self._facts is not None  # it was taken just now
             return self._facts
-
-    async def terms(self) -> Terms:
-        """Return where on the site stock and prices go. Raises the failures of either side."""
-        facts = await self.facts()
-        async with self._preparing:
-            if self._terms is None:
-                self._terms = await self._prepare(facts)
-            return self._terms
 
     async def refresh_facts(self, since: float) -> None:
         """Read the store's facts again, if they are older than `since` (seconds of trio's clock)."""
@@ -192,38 +184,7 @@ class ConnectionContext:
 
     def take_facts(self, facts: StoreFacts) -> None:
         """Use facts that were read just now."""
-        before, self._facts, self._facts_at = self._facts, facts, trio.current_time()
-        if before is not None and (before.currency, before.tax_inclusive) != (facts.currency, facts.tax_inclusive):
-            self.forget_terms()
-
-    async def _prepare(self, facts: StoreFacts) -> Terms:
-        """Find or make what the site needs. What it refuses is the site's trouble, and no entity's."""
-        until_now = await self.storage.read(place_of, self.connection.id)
-        stock = Wanted(self.options.stock_location, until_now.location if until_now else None)
-        try:
-            terms = await prepare_site(self.sparklayer, self.platform_type, facts, stock, self._owe_refresh)
-        except Rejected as error:
-            raise Blocked(str(error), reason="site_refuses_set_up", side=Side.SPARKLAYER) from error
-        place = Place(terms.stock_location, stock.named)
-        if place != until_now and await self.storage.write(
-            settle_at, Settle(connection_id=self.connection.id, place=place, now=self.now())
-        ):
-            self.kind_states[Kind.PRODUCTS].run_started()
-        return terms
-
-    async def _owe_refresh(self) -> None:
-        """SparkLayer has lost what the ledger says that it was told: have everything written again."""
-        if not await self.storage.read(ledger.size, self.connection.id, Kind.PRODUCTS):
-            return
-        wish = Start(
-            connection_id=self.connection.id, kind=Kind.PRODUCTS, mode="refresh", now=self.now(), internal=True
-        )
-        await self.storage.write(start, wish)
-        self.kind_states[Kind.PRODUCTS].run_started()
-
-    def forget_terms(self) -> None:
-        """Have price list and stock location looked up again: SparkLayer no longer knows one of them."""
-        self._terms = None
+        self._facts, self._facts_at = facts, trio.current_time()
 
     def full_sync_ended(self, kind: Kind, *, succeeded: bool) -> None:
         """Log and count the end of a run."""

@@ -1,4 +1,4 @@
-"""Why an entity is, or is not, in SparkLayer as it is: what a person is told who asks, without anything being sent."""
+"""Explains an entity's state in SparkLayer to a person who asks, without sending anything."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from daemon.model.outcome import Row
 
 @frozen
 class Step:
-    """One thing that would be sent, and why."""
+    """One thing that would be sent, and the reason."""
 
     what: str
     why: str
@@ -28,9 +28,9 @@ HELD = "its removal waits for a person; see: ignite-sync removals list"
 
 @frozen(kw_only=True)
 class Explanation:
-    """What the store says (`mapped`; None: it could not be read), what the ledger says, and what would be sent.
+    """The store's value of an entity (None: it could not be read), the ledger's row, and the steps that would follow.
 
-    `trouble` is why it could not be read or mapped, `belongs_to` the entity that is looked at instead, `gone` says that
+    `trouble` is why the entity could not be read or mapped, `belongs_to` the entity that is looked at instead. `gone`:
     the store does not have it.
     """
 
@@ -43,7 +43,7 @@ class Explanation:
 
     @property
     def ledger_content(self) -> Any:
-        """What the ledger remembers, with its fingerprints as whether they are sure."""
+        """The ledger's parts, with "told" or "unsure" in place of fingerprints."""
         return None if self.row is None else _shown(msgspec.msgpack.decode(self.row.parts))
 
 

@@ -124,10 +124,7 @@ class FullSyncs:
         context, taken_up = self._context, trio.current_time()
         await self._wait_for_turn()
         log.info("full sync", site=str(context.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
-        if run.refresh and self._kind in {Kind.STORE, Kind.PRODUCTS}:
-            context.forget_terms()
-        if self._kind is Kind.PRODUCTS:
-            await self.patiently(partial(context.refresh_facts, taken_up))
+        await self.patiently(partial(self._kind_state.writer.begin_run, refresh=run.refresh, since=taken_up))
         if not await self.read_pages(partial(self._read_page, run), run.cursor):
             return
         held = await context.storage.write(full_syncs.finish_enumeration, (run.id, context.now()))
@@ -177,8 +174,7 @@ class FullSyncs:
     async def _take(self, run: Run, page: Page) -> bool:
         """Put a page into the outbox, and its contents beside it; False if the run was replaced meanwhile."""
         ids = [entity.external_id for entity in page.entities]
-        if self._kind is Kind.STORE:
-            self._context.take_facts(page.entities[0].content)
+        self._kind_state.writer.page_read(page)
         call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._context.now())
         write = partial(self._context.storage.write, full_syncs.take_page, call)
         taken = await self._kind_state.page_cache.fill(run.id, page.entities, write)

@@ -38,6 +38,7 @@ class Leftovers:
     def __init__(self, context: ConnectionContext, kind: Kind) -> None:
         self._context = context
         self._kind = kind
+        self._writer = context.kind_states[kind].writer
         self._unread = (0, 0)
         """The counts that were logged last, so that not every minute logs the same."""
         self._fields: dict[str, Any] = {"site": str(context.connection.site), "kind": kind.value}
@@ -49,7 +50,7 @@ class Leftovers:
         await context.storage.write(leftovers.forget_owned, key)
         if run.enumerated_at is None or not await context.storage.read(leftovers.owed, *key):
             return None
-        if self._kind is Kind.PRODUCTS and (wait := await self._find()) is not None:
+        if self._writer.lists_keys and (wait := await self._find()) is not None:
             return wait
         await context.storage.write(leftovers.settle_debt, key)
         if self._kind in UNKNOWABLE:
@@ -69,7 +70,7 @@ class Leftovers:
             return LOOK_SOON
         await context.passed(self._kind)
         try:
-            skus = await context.sparklayer.pricing.skus((await context.terms()).price_list)
+            skus = await self._writer.held_keys()
         except Blocked as error:
             context.block(self._kind, error)
             return 0.0

@@ -2,9 +2,9 @@
 
     read -> map -> brake -> write (diff, mark unsure, push) -> settle
 
-Every entity of the batch has an outcome of its own: equal, written, removed, held by the brake, refused with an issue,
-to be tried again, or broken by a bug of ours. One that is blocked settles nothing, it only begins a pause. What is
-known to be confirmed is settled even for an entity that failed.
+Every entity of the batch has an outcome of its own: unchanged, written, removed, held by the brake, rejected with an
+issue, retried, or broken by a bug of ours. A blocked entity settles nothing: its row stays, and a pause begins. Parts
+that SparkLayer confirmed are settled even for an entity that failed.
 """
 
 import math
@@ -15,15 +15,16 @@ from typing import Any
 import structlog
 import trio
 
-from daemon.engine.batch import Batch, Variants, Writer
-from daemon.engine.context import ConnectionContext, KindState
+from daemon.engine.batch import Batch, Variants
+from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.stragglers import work_off
+from daemon.engine.writers.writer import Writer
 from daemon.entities import Mapped, StoreFacts
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
 from daemon.issues import IssueType, bounded, shortened
 from daemon.model import ExternalId, Lane, VariantId
-from daemon.model.outcome import IssueRow, Outcome, Result
+from daemon.model.outcome import IssueRow, Outcome
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
@@ -32,13 +33,16 @@ from daemon.storage.removals import SECOND_LOOK, WHOLE, Cause, Decided, Removal
 from daemon.storage.settle import RetryLater, Settlement, settle
 
 MOST_ATTEMPTS = 400
-"""About 48 hours of retrying, as long as platforms retry their own webhooks."""
+"""About 48 hours of retries, as long as platforms retry their own webhooks."""
 
 MOST_BROKEN_ATTEMPTS = 10
 
 SLOW_READ = 3.0
+"""Seconds that up to `MOST_ALONE` live changes are read together before each is read alone."""
+
 MOST_ALONE = 16
 CONCURRENCY = 8
+"""Single reads at the same time."""
 
 log = structlog.get_logger()
 
@@ -46,24 +50,25 @@ log = structlog.get_logger()
 class Pipeline:
     """Work on batches of one kind of one connection; one batch of each lane at a time."""
 
-    def __init__(self, context: ConnectionContext, writer: Writer) -> None:
+    def __init__(self, context: ConnectionContext, writer: Writer[Any, Any]) -> None:
         self._context = context
         self._writer = writer
         self.kind = writer.kind
+        self._kind_state = context.kind_states[writer.kind]
+        # In memory only: a row's attempts count all failures, and would park a bug that follows an outage at once.
         self._bugs: Counter[ExternalId] = Counter()
-        """How often an entity broke us in a row. A restart, perhaps with the bug mended, counts anew."""
-        self.settled: Callable[[Collection[ExternalId]], None] = _tell_nobody
-        """Called when entities were settled, or are not worked on any more: they may be claimed again."""
-        self.lags: Callable[[Collection[ExternalId]], None] = _tell_nobody
-        """Called when all of a batch is settled but for these, which take long."""
-
-    @property
-    def _kind_state(self) -> KindState:
-        return self._context.kind_states[self.kind]
+        """Bugs in a row by entity. A restart, perhaps with the bug fixed, starts counting again."""
+        self.settled: Callable[[Collection[ExternalId]], None] = lambda _ids: None
+        """Called with entities that were settled: they may be claimed again."""
+        self.lags: Callable[[Collection[ExternalId]], None] = lambda _ids: None
+        """Called with the late entities of a batch, once all others are settled."""
 
     async def work(self, claims: Sequence[Claim], lane: Lane) -> None:
-        """Work on a batch to its end. Raises StorageTrouble when it could not be settled; bugs come out as such."""
-        refreshing = await self._refreshing(claims)
+        """Work on a batch to its end. Raises StorageTrouble if it could not be settled, and bugs as they are."""
+        runs = {claim.run for claim in claims if claim.run is not None}
+        refreshes = await self._context.storage.read(full_syncs.refreshing, runs) if runs else ()
+        refreshing = frozenset(claim.external_id for claim in claims if claim.run in refreshes)
+        # A list, because an exception that leaves a nursery comes out in a group.
         errors: list[Exception] = []
         async with trio.open_nursery() as nursery:
             batch = Batch({claim.external_id: claim for claim in claims}, lane, nursery, refreshing)
@@ -76,70 +81,72 @@ class Pipeline:
             raise errors[0]
 
     async def _carry(self, batch: Batch) -> None:
-        """Take a batch through its stations. Its late entities are settled one after the other, as they come in."""
-        handed = {
+        """Take a batch through its stations. Late entities are settled as they come in."""
+        contents: dict[ExternalId, Entity | None] = {
             key: entity for key, claim in batch.claims.items() if (entity := self._kind_state.page_cache.take(claim))
         }
         try:
+            # Nothing can be mapped or written without these, so nothing is read before.
             facts = await self._context.facts()
             await self._writer.prepare()
         except Failure as error:
             for external_id in batch.claims:
                 batch.fail(external_id, error)
         else:
-            await self._read(batch, handed, facts)
+            await self._read(batch, contents, facts)
             await self._brake(batch)
             await self._writer.write(batch)
         await self._settle(batch)
         while batch.late:
+            # The lane claims its next batch meanwhile.
             self.lags(batch.late)
             await batch.came_in.wait()
             await self._settle(batch)
 
     async def fail(self, claim: Claim, lane: Lane, error: Exception) -> None:
-        """Settle one entity that broke its batch by a bug of ours."""
+        """Settle an entity that broke its batch by a bug of ours."""
         batch = Batch({claim.external_id: claim}, lane)
         batch.fail(claim.external_id, error)
         await self._settle(batch)
 
     async def explain(self, external_id: ExternalId) -> Explanation:
-        """Tell what would be sent for an entity now, and why. Sends nothing. Raises the failures of either side."""
+        """Return what would be sent for an entity now, and why. Sends nothing. Raises the failures of either side."""
         context = self._context
         claim = Claim(external_id, 0, None, 0, context.now())
         batch = Batch({external_id: claim}, Lane.LIVE)
         facts = await context.facts()
         await self._read(batch, {}, facts)
         if self._writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
-            # It may have been told as none of SparkLayer's without being looked for.
+            # A list may have left it out as none of SparkLayer's, without having looked for it.
             entity = await context.platform.read_one(self.kind, external_id, Lane.LIVE)
             await self._map(batch, external_id, entity, facts)
         batch.rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, [external_id])
-        steps = () if external_id in batch.outcomes else await self._explain_steps(batch, external_id)
-        return batch.explanation(external_id, steps)
+        steps = () if external_id in batch.outcomes else await self._steps(batch, external_id)
+        outcome = batch.outcomes.get(external_id)
+        return Explanation(
+            mapped=batch.mapped.get(external_id),
+            row=batch.rows.get(external_id),
+            steps=steps,
+            trouble=str(outcome.failure) if outcome and outcome.failure else None,
+            belongs_to=outcome.next if outcome else None,
+            gone=external_id in batch.gone,
+        )
 
-    async def _explain_steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
-        """Tell what would be sent of an entity, and what would not because its removal waits for a person."""
+    async def _steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
+        """Return what would be sent for an entity, without removals that wait for a person."""
         row, value = batch.rows.get(external_id), batch.mapped[external_id].value
-        found = await self._context.storage.read(removals.listed, self._context.connection.id, self.kind)
-        held = {one.variant for one in found if one.external_id == external_id}
+        listed = await self._context.storage.read(removals.listed, self._context.connection.id, self.kind)
+        held = {removal.variant for removal in listed if removal.external_id == external_id}
         if value is None and WHOLE in held:
             return [Step("remove nothing", HELD)]
         if value is not None and row is not None:
             batch.kept[external_id] = held & self._writer.variants(value, row).vanished.keys()
         return await self._writer.explain(batch)
 
-    async def _refreshing(self, claims: Sequence[Claim]) -> frozenset[ExternalId]:
-        runs = {claim.run for claim in claims if claim.run is not None}
-        if not runs:
-            return frozenset()
-        refreshes = await self._context.storage.read(full_syncs.refreshing, runs)
-        return frozenset(claim.external_id for claim in claims if claim.run in refreshes)
-
-    async def _read(self, batch: Batch, handed: Mapping[ExternalId, Entity], facts: StoreFacts) -> None:
-        """Read and map every entity of the batch; one the platform says is gone maps to nothing."""
-        contents: dict[ExternalId, Entity | None] = dict(handed)
+    async def _read(self, batch: Batch, contents: dict[ExternalId, Entity | None], facts: StoreFacts) -> None:
+        """Read and map all entities of a batch but those in `contents`; an entity that is gone maps to nothing."""
         await self._writer.take_leftovers(batch)
-        wanted = [one for one in batch.claims if one not in contents and one not in batch.leftovers]
+        wanted = [key for key in batch.claims if key not in contents and key not in batch.leftovers]
         if wanted:
             await self._read_again(batch, wanted, contents, facts)
         for external_id, entity in contents.items():
@@ -147,6 +154,7 @@ class Pipeline:
 
     async def _map(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
         if entity is not None and entity.external_id != external_id:
+            # A change of a part, such as a metafield, is one of the entity that has it.
             batch.outcomes[external_id] = Outcome(result="unchanged", next=entity.external_id)
             return
         try:
@@ -158,7 +166,7 @@ class Pipeline:
         if entity is None:
             batch.gone.add(external_id)
         if mapped.value is None and mapped.issues:
-            # What cannot be told as it is now is no reason to take away what was told before.
+            # An odd value is no reason to remove the good one that SparkLayer has.
             batch.outcomes[external_id] = Outcome(result="rejected")
 
     async def _read_again(
@@ -168,13 +176,15 @@ class Pipeline:
         contents: dict[ExternalId, Entity | None],
         facts: StoreFacts,
     ) -> None:
-        """Read entities by their ids; ask for each that the answer leaves out itself, since that proves nothing."""
+        """Read entities by their ids. Being left out proves nothing: each missing entity is asked for alone."""
         platform, listed = self._context.platform, False
         try:
+            # Entities of a slow list are read alone below, which shows the one that hangs.
             with trio.move_on_after(self._longest_read(batch, wanted)):
                 contents.update(await platform.read(self.kind, wanted, batch.lane))
                 listed = True
         except Failure as error:
+            # A 403 for a list may be about one entity of it: reading each alone finds that one.
             if len(wanted) == 1 or not _may_be_of_one(error):
                 for external_id in wanted:
                     await self._fail_reading(batch, external_id, error)
@@ -182,8 +192,8 @@ class Pipeline:
 
         async def read_one(external_id: ExternalId) -> None:
             try:
-                found = {} if listed else await platform.read(self.kind, [external_id], batch.lane)
-                entity = found.get(external_id) or await platform.read_one(self.kind, external_id, batch.lane)
+                answer = {} if listed else await platform.read(self.kind, [external_id], batch.lane)
+                entity = answer.get(external_id) or await platform.read_one(self.kind, external_id, batch.lane)
                 if external_id in batch.late:
                     await self._follow(batch, external_id, entity, facts)
                 else:
@@ -192,15 +202,15 @@ class Pipeline:
                 await self._fail_reading(batch, external_id, error)
             batch.come_in(external_id)
 
-        left_out = [one for one in wanted if one not in contents]
+        left_out = [key for key in wanted if key not in contents]
         if batch.background is not None:
             batch.late.update(await work_off(batch.background, left_out, read_one, concurrency=CONCURRENCY))
             return
-        for external_id in left_out:  # what is explained is waited for
+        for external_id in left_out:  # a person who asks for an explanation waits
             await read_one(external_id)
 
     async def _fail_reading(self, batch: Batch, external_id: ExternalId, error: Exception) -> None:
-        """Note that an entity could not be read. One that alone may not be is told, if it is one of SparkLayer's."""
+        """Note that an entity could not be read. If it alone is forbidden, and is SparkLayer's, that is an issue."""
         if not (isinstance(error, Rejected) and _may_be_of_one(error)):
             batch.fail(external_id, error)
             return
@@ -212,23 +222,24 @@ class Pipeline:
             return
         batch.outcomes[external_id] = Outcome(result="rejected")
         if self._writer.partial and not known:
-            return
+            return  # most likely an entity that SparkLayer does not want
         issue = IssueType.NOT_SHOWN.issue(platform=context.platform_type.label, words=str(error).rstrip(" ."))
         batch.mapped[external_id] = Mapped(value=None, issues=(issue,), name=external_id)
 
     def _longest_read(self, batch: Batch, wanted: Sequence[ExternalId]) -> float:
-        """Return how many seconds a few live changes are waited for together, before each of them is read alone.
+        """Return the seconds after which a few live changes are no longer read together, but each alone.
 
-        One that hangs would keep the others. Many are not read alone, and none that only waits for the throttle.
+        An entity whose read hangs must not delay the others. Many are not read alone: that would cost too many calls.
         """
+        # A read that only waits for the throttle does not hang.
         waiting = sum(self._context.platform.limiter.statistics().waiting.values())
         few = batch.lane is Lane.LIVE and 1 < len(wanted) <= MOST_ALONE and not waiting
         return SLOW_READ if few else math.inf
 
     async def _follow(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
-        """Go on with an entity of which the reading was late: the batch has gone on without it."""
-        claims, refreshing = {external_id: batch.claims[external_id]}, batch.refreshing & {external_id}
-        alone = Batch(claims, batch.lane, batch.nursery, refreshing)
+        """Go on with an entity whose read was late: the batch has gone on without it."""
+        claims = {external_id: batch.claims[external_id]}
+        alone = Batch(claims, batch.lane, batch.nursery, batch.refreshing & claims.keys())
         await self._map(alone, external_id, entity, facts)
         await self._brake(alone)
         await self._writer.write(alone)
@@ -237,10 +248,11 @@ class Pipeline:
         batch.take_over(alone)
 
     async def _brake(self, batch: Batch) -> None:
-        """Learn what SparkLayer has of the batch, and keep what must not be removed of it now."""
+        """Look up the ledger's rows of a batch, and hold removals that must not happen now."""
         context, mapped = self._context, batch.mapped
         batch.rows, noted = await context.storage.read(removals.look_up, context.connection.id, self.kind, list(mapped))
         variants = {key: self._writer.variants(mapped[key].value, row) for key, row in batch.rows.items()}
+        # Without a row in the ledger there is nothing in SparkLayer to lose.
         todo = [key for key in batch.rows if key not in batch.outcomes]
         decided = [removal for key in todo for removal in self._removals(batch, key, variants[key])]
         if not decided and not noted:
@@ -252,9 +264,9 @@ class Pipeline:
             now=context.now(),
             removals=decided,
             looked_at={
-                key: none if one.value is None else {WHOLE, *(variants[key].there if key in variants else none)}
-                for key, one in mapped.items()
-                if key not in batch.outcomes  # what is told of it oddly says neither that it is back nor that it went
+                key: none if entity.value is None else {WHOLE, *(variants[key].there if key in variants else none)}
+                for key, entity in mapped.items()
+                if key not in batch.outcomes  # an odd value proves neither that it is back nor that it is gone
             },
         )
         held = await context.storage.write(removals.decide, call)
@@ -264,12 +276,13 @@ class Pipeline:
                 batch.outcomes[external_id] = Outcome(result="held")
             else:
                 batch.kept.setdefault(external_id, set()).add(variant)
+        # No removal follows from one answer: the entity is read again in two seconds.
         for external_id in held.again:
             batch.fail(external_id, Retry("a second look decides on its removal", reason="removal", after=SECOND_LOOK))
         batch.removing = {removal.external_id for removal in decided if removal.key not in held.keys}
 
     def _removals(self, batch: Batch, external_id: ExternalId, variants: Variants) -> list[Removal]:
-        """Return what SparkLayer has of an entity and the store has no longer."""
+        """Return the parts of an entity that SparkLayer has and the store no longer has."""
         mapped, claim = batch.mapped[external_id], batch.claims[external_id]
         cause: Cause = "deleted" if external_id in batch.gone else "excluded"
         lost: Mapping[VariantId, str] = {WHOLE: mapped.name}
@@ -289,7 +302,7 @@ class Pipeline:
         ]
 
     async def _settle(self, batch: Batch) -> None:
-        """Settle all outcomes in one transaction, and tell whoever waits for that."""
+        """Settle all final outcomes in one transaction, then wake the tasks that wait for that."""
         context, now = self._context, self._context.now()
         done: dict[Claim, Outcome] = {}
         again, issues = [], {}
@@ -297,11 +310,15 @@ class Pipeline:
         for external_id, outcome in ready.items():
             claim, result = batch.claims[external_id], outcome.result
             if isinstance(outcome.failure, Blocked) and not isinstance(outcome.failure, Forbidden):
+                # The attempt does not count: the row stays, and is claimed again when the pause ends.
                 context.block(self.kind, outcome.failure)
                 continue
             if outcome.failure is not None:
                 again.append(self._retry_later(claim, outcome, now))
-                result = _word_for(again[-1], outcome.failure)
+                if again[-1].due_at is None:
+                    result = "parked"
+                elif not isinstance(outcome.failure, Failure):
+                    result = "broken"
             else:
                 self._bugs.pop(external_id, None)
                 done[claim] = outcome
@@ -310,7 +327,8 @@ class Pipeline:
                 waited = age_if_known(claim.first_queued_at, now)
                 context.metrics.pushed(context.connection.site, self.kind, waited)
             context.metrics.entity(context.connection.site, self.kind, result)
-            if batch.came_by_sweep(external_id) and result in {"written", "removed"}:
+            # A difference that neither a webhook nor a full sync has asked for means that a webhook was lost.
+            if batch.lane is Lane.BACKFILL and claim.run is None and result in {"written", "removed"}:
                 context.metrics.webhook_missed(context.connection.site, self.kind)
                 context.deliveries.missed()
         settlement = Settlement(
@@ -327,7 +345,8 @@ class Pipeline:
             again=again,
             wanted=sorted(batch.wanted),
             missing=sorted(batch.missing),
-            removed=[external_id for external_id in batch.removing & ready.keys() if _went(ready[external_id])],
+            # SparkLayer may have refused a removal.
+            removed=[key for key in batch.removing & ready.keys() if not batch.failed(key)],
         )
         self._kind_state.page_cache.settling([claim.external_id for claim in done])
         await context.storage.write(settle, settlement)
@@ -340,21 +359,23 @@ class Pipeline:
         self._kind_state.report.set()
 
     def _retry_later(self, claim: Claim, outcome: Outcome, now: float) -> RetryLater:
+        # The text may quote personal data, so it is stored encrypted; the log has the reason only.
         context, failure, external_id = self._context, outcome.failure, claim.external_id
-        told = {"site": str(context.connection.site), "kind": self.kind.value, "attempt": claim.attempts + 1}
+        where = {"site": str(context.connection.site), "kind": self.kind.value}
         reason = failure.reason if isinstance(failure, Failure) else "broken"
         self._kind_state.failed(external_id, reason)
         if isinstance(failure, Failure):
             self._bugs.pop(external_id, None)
-            log.info("entity is tried again", reason=reason, **told)
+            log.info("entity is tried again", reason=reason, attempt=claim.attempts + 1, **where)
         else:
             self._bugs[external_id] += 1
-            log.error("entity broke the daemon; it is tried again", exc_info=failure, **told)
+            log.error(
+                "entity broke the daemon; it is tried again", exc_info=failure, attempt=claim.attempts + 1, **where
+            )
+        # Retries may succeed for two days; a bug that breaks ten times in a row will break again.
         spent = claim.attempts + 1 >= MOST_ATTEMPTS or self._bugs[external_id] >= MOST_BROKEN_ATTEMPTS
         if spent:
-            context.tally.log(
-                "changes are parked", site=str(context.connection.site), kind=self.kind.value, reason=reason
-            )
+            context.tally.log("changes are parked", reason=reason, **where)
         after = failure.after if isinstance(failure, Retry) else None
         return RetryLater(
             claim=claim,
@@ -365,7 +386,7 @@ class Pipeline:
         )
 
     def _issue(self, mapped: Mapped[Any] | None, outcome: Outcome) -> IssueRow | None:
-        """Return the issue of an entity as it is stored: all that is wrong with it."""
+        """Return all issues of an entity as one row, None if it has none."""
         if mapped is None or not (issues := (*mapped.issues, *outcome.issues)):
             return None
         listed = [[issue.code, issue.message] for issue in bounded(issues)]
@@ -373,21 +394,6 @@ class Pipeline:
         return IssueRow(self._context.fingerprint(issue), self._context.vault.encrypt(issue))
 
 
-def _tell_nobody(_ids: Collection[ExternalId]) -> None:
-    pass
-
-
 def _may_be_of_one(error: Failure) -> bool:
     """Return whether a read was refused with a 403, which may concern one entity only."""
     return isinstance(error, Forbidden | Rejected) and error.reason in MISSING_RIGHT
-
-
-def _went(outcome: Outcome) -> bool:
-    """Return whether the removal was carried out; SparkLayer may have refused it."""
-    return outcome.failure is None and outcome.result != "rejected"
-
-
-def _word_for(again: RetryLater, failure: Exception) -> Result:
-    if again.due_at is None:
-        return "parked"
-    return "retried" if isinstance(failure, Failure) else "broken"

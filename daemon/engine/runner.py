@@ -20,10 +20,7 @@ from daemon.engine.pipeline import Pipeline
 from daemon.engine.registration import Webhooks
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.engine.writers.customers.writer import CustomerWriter
-from daemon.engine.writers.orders import OrderWriter
-from daemon.engine.writers.products.writer import ProductWriter
-from daemon.engine.writers.store import StoreWriter
+from daemon.engine.writers.kinds import build_writers
 from daemon.errors import Side, StorageTrouble
 from daemon.model import LOGGED_KINDS, Kind
 
@@ -46,11 +43,8 @@ class ConnectionRunner:
         self.context = context
         self._destination = destination
         self._slots = slots or trio.Semaphore(AT_ONCE)
+        self.pipelines = {kind: Pipeline(context, writer) for kind, writer in build_writers(context).items()}
         self.full_syncs = {kind: FullSyncs(context, kind) for kind in context.kind_states}
-        writers = (StoreWriter(context), ProductWriter(context), CustomerWriter(context), OrderWriter(context))
-        self.pipelines = {
-            writer.kind: Pipeline(context, writer) for writer in writers if writer.kind in context.kind_states
-        }
         self._actors = {kind: Actor(context, pipeline) for kind, pipeline in self.pipelines.items()}
         self._helping = trio.CancelScope()
         self.resting: set[Kind] = set()

@@ -1,8 +1,7 @@
-"""Work on many jobs, a few at a time, without waiting for the slow ones.
+"""Works on many jobs, a few at a time, without waiting for the slow ones.
 
-One slow entity delays no other: jobs that are not done long after the last of the others go on in the background, and
-so do those that only wait for a time of their own, such as a Retry-After; the caller goes on with what is done. Knows
-nothing of entities.
+One slow entity delays no other. Jobs that are late go on in the background, and so do jobs that only wait for a time of
+their own, such as a Retry-After; the caller goes on with the rest. Knows nothing of entities.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +14,7 @@ from daemon.engine.signal import Signal
 from daemon.transport.throttle.aside import noticing
 
 LATE = 5.0
-"""Seconds after the end of one job in which no other ends: those that are left are late."""
+"""Seconds without the end of any job after which the rest is late."""
 
 T = TypeVar("T")
 
@@ -28,6 +27,7 @@ async def work_off(
     `work` must raise nothing but cancellation, since it may outlive this call.
     """
     places = iter(range(len(jobs)))
+    # Jobs are told apart by place: equal ones may be in the list twice.
     left, aside, changed = set(range(len(jobs))), set[int](), Signal()
 
     async def worker() -> None:
@@ -40,13 +40,14 @@ async def work_off(
     def notice(place: int, is_aside: bool) -> None:  # noqa: FBT001  as `noticing` calls it
         if is_aside:
             aside.add(place)
-            nursery.start_soon(worker)  # for the time being, another one takes its turn
+            nursery.start_soon(worker)  # a job that only waits needs no place
         else:
             aside.discard(place)
         changed.set()
 
     for _ in range(min(concurrency, len(jobs))):
         nursery.start_soon(worker)
+    # Jobs that only wait are late at once; the others have `LATE` seconds since the last end.
     while not left <= aside:
         with trio.move_on_after(LATE) as wait:
             await changed.wait()

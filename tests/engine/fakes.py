@@ -24,12 +24,11 @@ from attrs import define, evolve, field, frozen
 
 from daemon import sparklayer
 from daemon.connections.factory import known_id
-from daemon.engine.batch import Writer
 from daemon.engine.context import ConnectionContext, Options
 from daemon.engine.pause import Pause
 from daemon.engine.pipeline import Pipeline
-from daemon.engine.writers.customers.writer import CustomerWriter
-from daemon.engine.writers.orders import OrderWriter
+from daemon.engine.writers.kinds import build_writers
+from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.products.writer import ProductWriter
 from daemon.engine.writers.store import StoreWriter
 from daemon.entities import Customer, Issue, Mapped, Option, Order, Product, Status, Stock, StoreFacts, Variant
@@ -53,12 +52,6 @@ EPOCH = 1_800_000_000.0
 PRICE_LIST = "fake-price"
 
 
-WRITERS: Mapping[Kind, Callable[[ConnectionContext], Writer]] = {
-    Kind.STORE: StoreWriter,
-    Kind.PRODUCTS: ProductWriter,
-    Kind.CUSTOMERS: CustomerWriter,
-    Kind.ORDERS: OrderWriter,
-}
 ISSUES = TABLES["issues"]
 
 
@@ -224,7 +217,14 @@ class Bench:
     pipeline: Pipeline = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.pipeline = Pipeline(self.context, WRITERS[self.kind](self.context))
+        self.pipeline = Pipeline(self.context, build_writers(self.context)[self.kind])
+
+    @property
+    def terms(self) -> SiteTerms:
+        """The terms of the site, for benches of products and the store."""
+        writer = self.context.kind_states[self.kind].writer
+        assert isinstance(writer, ProductWriter | StoreWriter)
+        return writer._terms
 
     def restart(self) -> None:
         """Forget what only a running process knows."""

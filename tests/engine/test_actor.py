@@ -68,7 +68,7 @@ async def test_nobody_needs_to_wake_it(autojump_clock: MockClock, bench: Bench) 
 
 async def test_live_changes_are_not_behind_a_backfill_batch(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
-    await bench.context.terms()
+    await bench.terms.get()
     released = _held(bench, "1")
     actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
@@ -88,7 +88,7 @@ async def test_what_is_in_flight_in_one_lane_is_not_claimed_by_the_other(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.shop.put(product("1", {"11": "A"}))
-    await bench.context.terms()
+    await bench.terms.get()
     released = _held(bench, "1")
     actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
@@ -181,7 +181,7 @@ async def test_trouble_with_the_database_is_waited_out(
 
 async def test_finishing_lets_the_batch_in_flight_end(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
-    await bench.context.terms()
+    await bench.terms.get()
     released = _held(bench, "1")
     actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:

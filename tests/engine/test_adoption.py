@@ -60,7 +60,7 @@ async def test_a_lost_ledger_and_skus_that_went_round_meanwhile_end_equal(
     assert await bench.issues() == {}
 
 
-async def test_a_sku_that_somebody_else_has_at_sparklayer_is_an_issue(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_a_sku_of_an_unmanaged_product_is_an_issue(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     await bench.work()

@@ -22,7 +22,7 @@ async def steps(bench: Bench) -> list[Step]:
 
 
 async def test_of_a_product(autojump_clock: MockClock, bench: Bench) -> None:
-    await bench.context.terms()
+    await bench.terms.get()
     bench.shop.put(product("1", {"11": "A"}))
     assert await steps(bench) == [
         Step("POST the product", NEVER_TOLD),

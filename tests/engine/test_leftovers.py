@@ -39,7 +39,7 @@ async def lose_database(bench: Bench) -> None:
     for table in metadata.sorted_tables:
         if "connection_id" in table.columns:
             await bench.harness.alter(table.name, "connection_id = 999")
-    bench.context.forget_terms()
+    bench.terms.forget()
     bench.restart()
 
 

@@ -30,7 +30,7 @@ async def test_a_new_product_arrives_whole(autojump_clock: MockClock, bench: Ben
     assert await bench.harness.rows() == {}
 
 
-async def test_what_is_unchanged_is_not_written(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_an_unchanged_product_is_not_written(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(*(product(str(n), {f"{n}1": f"A{n}"}) for n in range(1, 5)))
     await bench.change("1", "2", "3", "4")
     await bench.work()
@@ -52,7 +52,7 @@ async def test_what_is_unchanged_is_not_written(autojump_clock: MockClock, bench
         ({"prices": {}}, (0, 0, 2)),
     ],
 )
-async def test_only_what_differs_is_written(
+async def test_only_differing_parts_are_written(
     autojump_clock: MockClock, bench: Bench, change: dict[str, object], written: tuple[int, int, int]
 ) -> None:
     bench.shop.put(product("1", {"11": "A", "12": "B"}))
@@ -140,7 +140,9 @@ async def test_a_bug_in_one_entity_does_not_harm_the_others(autojump_clock: Mock
     assert (await bench.harness.row("1"))["attempts"] == 1
 
 
-async def test_what_fails_too_often_is_parked_until_its_next_change(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_an_entity_that_fails_too_often_is_parked_until_its_next_change(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     for attempt in range(MOST_ATTEMPTS - 2):
@@ -158,7 +160,9 @@ async def test_what_fails_too_often_is_parked_until_its_next_change(autojump_clo
     assert bench.skus() == {"A": "1"}
 
 
-async def test_what_breaks_ten_times_is_parked_until_its_next_change(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_an_entity_that_breaks_ten_times_is_parked_until_its_next_change(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     bench.shop.broken = {"1"}
     await bench.change("1")
@@ -184,7 +188,7 @@ async def test_a_parked_change_leaves_a_line_without_content(autojump_clock: Moc
 
 
 @pytest.mark.parametrize("method", ["read", "read_one", "facts"])
-async def test_a_blocked_platform_settles_nothing_and_closes_the_gate(
+async def test_a_blocked_platform_settles_nothing_and_begins_a_pause(
     autojump_clock: MockClock, bench: Bench, method: str
 ) -> None:
     bench.shop.put(product("1", {"11": "A"}))
@@ -197,7 +201,7 @@ async def test_a_blocked_platform_settles_nothing_and_closes_the_gate(
     assert await bench.harness.row("1") == before, "it costs neither attempts nor time"
 
 
-async def test_a_blocked_sparklayer_keeps_what_was_marked_unsure(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_a_blocked_sparklayer_leaves_parts_unsure(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
     await bench.change("1", "2")
     await bench.work()
@@ -233,7 +237,7 @@ async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
     assert (bench.stock(), bench.prices()) == ({"A": 1}, {"A": 9.5})
 
 
-async def test_what_sparklayer_refuses_is_an_issue_and_waits_for_the_next_change(
+async def test_a_refusal_of_sparklayer_is_an_issue_and_waits_for_the_next_change(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))

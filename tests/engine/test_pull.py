@@ -76,7 +76,7 @@ async def test_products_come_page_by_page_as_they_are_pushed(bench: Bench) -> No
 async def test_stock_comes_for_each_sku_at_the_sites_location(bench: Bench) -> None:
     pulled = await every(bench, "stock")
     assert [(one["sku"], one["stock_level"]) for one in pulled] == [(f"S{n}", n) for n in range(1, 6)]
-    assert {one["stock_location_id"] for one in pulled} == {(await bench.context.terms()).stock_location}
+    assert {one["stock_location_id"] for one in pulled} == {(await bench.terms.get()).stock_location}
 
 
 async def test_customers_and_purchases_come_as_they_are_pushed() -> None:
@@ -109,14 +109,16 @@ async def test_nothing_is_pulled_before_a_full_sync_has_read_something(*, empty:
         assert len(await every(bench, "products")) == 1
 
 
-async def test_what_an_adapter_knows_without_a_list_is_pulled_at_once() -> None:
+async def test_kinds_without_lists_are_pulled_at_once() -> None:
     async with open_bench(kind=Kind.CUSTOMERS) as bench:
         bench.shop.put(BUYER)
         bench.context.platform_type = evolve(bench.context.platform_type, cached_kinds=frozenset({Kind.PRODUCTS}))
         assert len(await every(bench, "customers")) == 1
 
 
-async def test_what_is_not_told_is_left_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_entities_that_must_not_be_in_sparklayer_are_left_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One that SparkLayer shall not have, and one that cannot be mapped: pushing it makes that an issue."""
     bench.shop.products["2"] = None
     real = bench.shop.map
@@ -152,7 +154,7 @@ async def test_a_type_that_such_a_store_does_not_have_is_not_found(bench: Bench,
     assert set(PULLED) == {"customers", "products", "purchases", "stock"}
 
 
-async def test_a_sku_of_two_products_is_told_of_the_one_that_has_it(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_a_disputed_sku_is_shown_at_its_owner(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("2", {"21": "S2", "22": "S1"}, stock=2), product("3", {"31": "S1"}, stock=3))
     await bench.change("1", "2", "3")
     await bench.work()
@@ -163,10 +165,12 @@ async def test_a_sku_of_two_products_is_told_of_the_one_that_has_it(autojump_clo
     await bench.change("3")
     await bench.work()
     moved = await pulled_skus(bench)
-    assert (moved["1"], moved["3"], moved["4"]) == (["S4"], ["S3"], ["S1"]), "what is about to move is nobody's loss"
+    assert (moved["1"], moved["3"], moved["4"]) == (["S4"], ["S3"], ["S1"]), (
+        "a SKU that is about to move is lost to neither"
+    )
 
 
-async def test_an_email_or_a_cart_of_two_is_told_of_the_one_that_has_it(autojump_clock: MockClock) -> None:
+async def test_a_disputed_email_or_cart_is_shown_at_its_owner(autojump_clock: MockClock) -> None:
     async with open_bench(kind=Kind.CUSTOMERS) as bench:
         late, known = (evolve(BUYER, external_id=ExternalId(key), addresses={}) for key in "23")
         bench.shop.put(BUYER, late, evolve(known, email="k@example.com"))
@@ -258,7 +262,7 @@ async def test_customers_and_purchases_are_fetched_without_writing() -> None:
                 assert await fetched(bench, data_type, "2") is None
 
 
-async def test_what_the_pages_leave_out_is_not_found(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_an_entity_that_the_pages_leave_out_is_not_found(autojump_clock: MockClock, bench: Bench) -> None:
     bench.shop.put(product("3", {"31": "S1"}))
     await bench.change("1", "3")
     await bench.work()
@@ -271,20 +275,20 @@ async def test_what_the_pages_leave_out_is_not_found(autojump_clock: MockClock, 
 
 
 @pytest.mark.parametrize("method", ["facts", "read", "read_one"])
-async def test_what_cannot_be_read_now_is_no_proof_of_its_end(bench: Bench, method: str) -> None:
+async def test_a_failing_read_does_not_mean_gone(bench: Bench, method: str) -> None:
     bench.shop.failures[method] = [Retry("busy", reason="http_503")]
     with pytest.raises(Retry):
         await fetch(bench.context, "products", "6")
 
 
-async def test_what_can_be_no_id_is_not_found_but_a_refusal_is_one(bench: Bench) -> None:
+async def test_an_impossible_id_is_not_found_and_a_refusal_is_raised(bench: Bench) -> None:
     bench.shop.failures["read_one"] = [Rejected("no", reason=BAD_ID), Rejected("no", reason="http_400")]
     assert await fetched(bench, "products", "x") is None
     with pytest.raises(Rejected):
         await fetch(bench.context, "products", "x")
 
 
-async def test_one_entity_is_not_told_half_before_a_full_sync_has_read_something() -> None:
+async def test_one_entity_is_not_pulled_half_before_a_full_sync_has_read_something() -> None:
     async with open_bench() as bench:
         bench.shop.put(product("1", {"11": "S1"}))
         for data_type, key in (("products", "1"), ("stock", "S1")):

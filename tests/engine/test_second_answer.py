@@ -59,7 +59,7 @@ async def _uncounted(bench: Bench) -> None:
 
 
 async def _terms(bench: Bench) -> None:
-    bench.context.forget_terms()
+    bench.terms.forget()
     bench.shop.change("1", title="New")
     await _put(bench)
     await bench.change("1")

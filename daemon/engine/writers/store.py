@@ -1,23 +1,27 @@
 """Writes the store's settings: the base currency, and with it the default price list.
 
-A store whose currency, unit of weight, way of entering prices or number of locations is another than before starts
-the full sync of products that this needs: what every product maps to may have changed. The run starts as the change
-is noted in the ledger, before anything is sent: a retry finds it noted.
+Products depend on the store's currency, unit of weight, way of entering prices and number of locations. A change of
+one of these starts a full sync of products, in the transaction that notes the change: a retry finds it noted, and does
+not start another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
-from daemon.engine.batch import Batch, WithoutVariants
+from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
-from daemon.engine.writers.jobs import Job, carry_out, find_jobs, mark_unsure
+from daemon.engine.writers.job import BatchPlan, Job, by_id
+from daemon.engine.writers.products.terms import SiteTerms
+from daemon.engine.writers.writer import Sending, Writer
 from daemon.entities import StoreFacts
 from daemon.errors import Rejected
 from daemon.issues import IssueType, refused
-from daemon.model import Kind, Lane
-from daemon.model.outcome import Outcome
+from daemon.model import ExternalId, Key, Kind
+from daemon.model.outcome import Outcome, Row
+from daemon.platforms.base import Page
 from daemon.sparklayer.settings import CONFLICT
 from daemon.storage.full_syncs import Start
 from daemon.storage.ledger import Mark
@@ -26,7 +30,7 @@ from daemon.storage.resync import Remap, remap
 
 @frozen
 class Parts:
-    """What the ledger keeps of the store: the print of what products depend on, as of the last full sync started."""
+    """The ledger's parts of the store: a fingerprint of what products depend on, as of the last full sync started."""
 
     mapping: bytes
 
@@ -34,73 +38,83 @@ class Parts:
 StoreJob = Job[StoreFacts, Parts]
 
 
-class StoreWriter(WithoutVariants):
-    """Fulfils `daemon.engine.batch.Writer` for the store."""
+class StoreWriter(Writer[StoreJob, StoreJob]):
+    """Writes the store's settings."""
 
     kind = Kind.STORE
-    partial = False
+    parts = Parts
 
-    def __init__(self, context: ConnectionContext) -> None:
-        self._context = context
+    def __init__(self, context: ConnectionContext, terms: SiteTerms) -> None:
+        super().__init__(context)
+        self._terms = terms
 
-    async def prepare(self) -> None:
-        """Prepare nothing: what the site needs depends on the facts that are about to be read."""
+    async def begin_run(self, *, refresh: bool, since: float) -> None:
+        """Have a refresh run set the price list's currency again."""
+        del since
+        if refresh:
+            self._terms.forget()
 
-    async def write(self, batch: Batch) -> None:
-        """Send the settings if they differ."""
-        jobs = find_jobs(batch, Parts, self._context.fingerprint)
+    def page_read(self, page: Page) -> None:
+        """Go on with the facts that the page has."""
+        self._context.take_facts(page.entities[0].content)
 
-        async def send(job: StoreJob) -> Outcome:
-            return await self._send(job, batch.lane)
+    async def find_jobs(self, batch: Batch) -> list[StoreJob]:
+        """Return the store, if its settings differ."""
+        return self.changed(batch, self._context.fingerprint)
 
-        for job in jobs:
-            await self._mark(job)
-        await carry_out(batch, jobs, send)
+    async def plan(self, jobs: Sequence[StoreJob], owners: Mapping[Key, ExternalId]) -> BatchPlan[StoreJob]:
+        """Send them."""
+        del owners
+        return BatchPlan(tasks=by_id(jobs), stages=[jobs])
 
-    async def explain(self, batch: Batch) -> Sequence[Step]:
-        """Tell whether the settings would be written."""
-        jobs = find_jobs(batch, Parts, self._context.fingerprint)
-        return [Step("set the base currency, and keep the price list with it", job.why) for job in jobs]
+    def marked(self, task: StoreJob) -> Row:
+        """Return a row with the present dependencies of products."""
+        return task.row(self._parts(task), sure=False)
 
-    async def _mark(self, job: StoreJob) -> None:
-        """Mark the store unsure, and with it start the full sync of products if they depend on what has changed."""
-        context, parts = self._context, self._parts(job)
-        row = job.row(parts, sure=False)
-        if job.before is None or job.before == parts:
-            await mark_unsure(context, self.kind, [row])
-            return
-        assert job.value is not None  # the parts of one that is gone stay as they are
-        context.take_facts(job.value)
-        mark = Mark[str](connection_id=context.connection.id, kind=self.kind, rows=[row])
+    async def store_mark(self, mark: Mark[Any], tasks: Collection[StoreJob]) -> Collection[Key]:
+        """Mark the store unsure; start the full sync of products with that if what they depend on has changed."""
+        context = self._context
+        changed = [task for task in tasks if task.before is not None and task.before != self._parts(task)]
+        if not changed:
+            return await super().store_mark(mark, tasks)
+        for task in changed:
+            assert task.value is not None  # the parts of a store that is gone stay as they are
+            context.take_facts(task.value)
         resync = Start(
             connection_id=context.connection.id, kind=Kind.PRODUCTS, mode="normal", now=context.now(), internal=True
         )
         await context.storage.write(remap, Remap(mark=mark, resync=resync))
         context.kind_states[Kind.PRODUCTS].run_started()
+        return ()
 
-    async def _send(self, job: StoreJob, lane: Lane) -> Outcome:
-        facts = job.value
+    async def explain(self, batch: Batch) -> Sequence[Step]:
+        """Return the write of the currency, if there is one."""
+        what = "set the base currency, and keep the price list with it"
+        return [Step(what, job.why) for job in await self.find_jobs(batch)]
+
+    async def send(self, sending: Sending[StoreJob], task: StoreJob, *, last: bool) -> Outcome:
+        """Set the base currency, once the price list has it."""
+        del last
+        facts, parts = task.value, self._parts(task)
         if facts is None:
             return Outcome(result="removed")
         self._context.take_facts(facts)
-        parts = self._parts(job)
-        await self._context.terms()
+        # The price list follows the currency first: products must not meet a list in the former one.
+        await self._terms.get()
         try:
-            await self._context.sparklayer.settings.set_base_currency(facts.currency, lane)
+            await self._context.sparklayer.settings.set_base_currency(facts.currency, sending.batch.lane)
         except Rejected as error:
-            words = str(error)
-            issue = (
-                IssueType.CURRENCY_CONFLICT.issue(currency=facts.currency)
-                if error.reason == CONFLICT
-                else refused(words)
-            )
-            return Outcome(result="rejected", issues=(issue,), row=job.row(parts, sure=False))
-        return Outcome(result="written", row=job.row(parts))
+            issue = refused(str(error))
+            if error.reason == CONFLICT:
+                issue = IssueType.CURRENCY_CONFLICT.issue(currency=facts.currency)
+            # The parts stay as they are marked, so that a retry does not start the full sync again.
+            return Outcome(result="rejected", issues=(issue,), row=task.row(parts, sure=False))
+        return Outcome(result="written", row=task.row(parts))
 
     def _parts(self, job: StoreJob) -> Parts:
         facts = job.value
         if facts is None:
-            assert job.before is not None  # what SparkLayer never had is no job
+            assert job.before is not None  # a store that SparkLayer never had is no job
             return job.before
         shared = (facts.currency, facts.weight_unit, facts.locations, facts.tax_inclusive)
         return Parts(self._context.fingerprint(shared))

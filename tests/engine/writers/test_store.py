@@ -1,4 +1,4 @@
-"""The store's settings reach SparkLayer, and what every product depends on starts the full sync that it needs."""
+"""The store's settings reach SparkLayer. A change that all products depend on starts a full sync of them."""
 
 from typing import NoReturn
 
@@ -9,8 +9,6 @@ from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
-from daemon.engine.pipeline import Pipeline
-from daemon.engine.writers.store import StoreWriter
 from daemon.entities import StoreFacts
 from daemon.errors import StorageTrouble
 from daemon.model import Kind
@@ -40,7 +38,7 @@ async def _end_runs(bench: Bench) -> None:
     await bench.harness.alter("full_syncs", "state = 'ended'")
 
 
-async def test_only_what_products_depend_on_has_them_read_again(autojump_clock: MockClock) -> None:
+async def test_only_changes_that_products_depend_on_start_a_full_sync(autojump_clock: MockClock) -> None:
     async with open_bench(kind=Kind.STORE, kinds=WITH_PRODUCTS) as bench:
         await _told(bench, FACTS)
         await _told(bench, evolve(FACTS, url="https://elsewhere.test"))
@@ -53,7 +51,7 @@ async def test_only_what_products_depend_on_has_them_read_again(autojump_clock: 
         assert await _runs(bench) == [True], "the run that is on its way has read some of it as it was"
 
 
-async def test_one_change_has_them_read_again_once_however_often_it_is_sent(autojump_clock: MockClock) -> None:
+async def test_one_change_starts_one_full_sync_however_often_it_is_sent(autojump_clock: MockClock) -> None:
     async with open_bench(kind=Kind.STORE, kinds=WITH_PRODUCTS) as bench:
         await _told(bench, FACTS)
         bench.site.state.settings.currency = None
@@ -63,14 +61,14 @@ async def test_one_change_has_them_read_again_once_however_often_it_is_sent(auto
         await bench.once()
         assert await _runs(bench) == [False], "it starts before the settings are taken"
         await _end_runs(bench)
-        bench.pipeline = Pipeline(bench.context, StoreWriter(bench.context))  # as after a restart
+        bench.restart()
         await bench.work()
         assert outage.used == 20
         assert await _runs(bench) == [False]
         assert bench.site.state.settings.currency == "GBP"
 
 
-async def test_what_changes_again_while_it_is_tried_has_them_read_again_once_more(autojump_clock: MockClock) -> None:
+async def test_a_second_change_during_retries_starts_another_full_sync(autojump_clock: MockClock) -> None:
     async with open_bench(kind=Kind.STORE, kinds=WITH_PRODUCTS) as bench:
         await _told(bench, FACTS)
         bench.site.faults.add("PUT */store-currency", answer(503))

@@ -67,7 +67,7 @@ def _no_second_look_after_a_duplicate() -> Patch:
     async def blind(*_: Any) -> None:
         return None
 
-    return mock.patch.object(Pusher, "_meet", blind)
+    return mock.patch.object(Pusher, "_held", blind)
 
 
 def _report_before_settle() -> Patch:

@@ -1,9 +1,9 @@
 """Customers with their addresses.
 
-| file | its noun |
+| module | contents |
 |---|---|
-| parents | which parent SparkLayer is told of (pure) |
-| plan | who may have which e-mail address, and who must be written before whom (pure) |
-| exchange | one customer's read and write |
-| writer | the `Writer` of customers: from a mapped batch to its outcomes |
+| `parents` | the parent that SparkLayer is told of (pure) |
+| `plan` | the order of a batch, and the owners of its e-mail addresses (pure) |
+| `exchange` | one customer's read and write |
+| `writer` | the writer, which joins these |
 """

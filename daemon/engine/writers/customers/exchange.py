@@ -1,7 +1,7 @@
-"""Exchanges a customer with SparkLayer: it is read, and what the platform does not own goes back with what it owns.
+"""Exchanges a customer with SparkLayer: reads it, and writes the platform's fields and SparkLayer's own ones back.
 
-Until one customer was read, one goes at a time: the path that customers are read by may be another, and with a wrong
-one each write would take what SparkLayer alone has of a customer.
+The path for reading is inferred. With a wrong one, each write would wipe the fields that only SparkLayer has. So until
+a customer was read, one goes at a time, and a single customer is at risk.
 """
 
 from functools import partial
@@ -20,8 +20,8 @@ SALES_AGENT = "sales_agent"
 EMAIL_TAKEN = "email_taken"
 
 UNREAD = EmailKey("unread")
-"""The key in the ledger of a customer that SparkLayer has and does not show; no e-mail address has it. It outlives a
-restart, which else could cost another customer each time what SparkLayer alone has of it."""
+"""Key of a customer that SparkLayer has and does not show; no e-mail address has this key. It is in the ledger, since
+otherwise each restart could wipe another customer's own fields."""
 
 
 class EmailTaken(Duplicate):
@@ -42,20 +42,20 @@ class Exchange:
         self._context = context
         self._proving = trio.Lock()
         self.proven = False
-        """True once a customer was read; until then one customer goes at a time."""
+        """True once a customer was read."""
         self._unread: ExternalId | None = None
-        """A customer that SparkLayer has and did not let this process read: the path that we read by may be wrong."""
+        """A customer that SparkLayer has and did not show to this process."""
 
     async def put(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
-        """Read a customer and write it, one at a time until it is known that customers can be read.
+        """Read a customer and write it, one at a time until customers are known to be readable.
 
-        `known`: SparkLayer has it, or had it, as far as the ledger says.
+        `known`: by the ledger, SparkLayer has or had it.
 
         Raises Duplicate, and Blocked (`customer_read_unknown`) when SparkLayer has a customer that it did not show.
         """
         if self.proven:
             return await self._replace(write, lane, known=known)
-        async with self._proving:
+        async with self._proving:  # at most one customer loses something to a wrong path
             unread = self._unread or await self._left_unread(write.customer.external_id)
             if unread is not None and await self._context.sparklayer.customers.read(unread, lane) is None:
                 raise _read_unknown()
@@ -65,7 +65,7 @@ class Exchange:
         return None
 
     async def _left_unread(self, other_than: ExternalId) -> ExternalId | None:
-        """Return who was not shown to an earlier process. That one itself may be written: it has lost nothing more."""
+        """Return the customer that was not shown to an earlier process. It may be written: it has no more to lose."""
         context = self._context
         owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, {UNREAD})
         unread = owners.get(UNREAD)
@@ -81,21 +81,22 @@ class Exchange:
 
     async def _replace(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
         api, external_id = self._context.sparklayer.customers, write.customer.external_id
-        # A PUT after a wrong 404 would wipe what only SparkLayer has of a customer.
+        # A PUT after a wrong 404 would wipe the fields that only SparkLayer has.
         held = await confirmed(partial(api.read, external_id, lane), lambda held: is_there(held) or not known)
         _refuse_agent(held)
         try:
             created = await api.put(external_id, merged(write, held), lane)
         except Duplicate as taken:
             return await self._link(write, taken, lane, present=held.get("email") if held else None)
+        # A new customer of a site that shows customers needs no second read.
         if held is None and not (created and self.proven) and await api.read(external_id, lane) is None:
-            # A wrong path answers 404 for everybody, and each PUT would wipe what SparkLayer alone has of a customer.
+            # A wrong path answers 404 for every customer: stop before the next PUT wipes another one's fields.
             await self._note_unread(external_id)
             raise _read_unknown()
         return None
 
     async def _link(self, write: CustomerWrite, taken: Duplicate, lane: Lane, *, present: str | None) -> None:
-        """Take over the customer with our e-mail address that is linked to none. Raises Duplicate for any other."""
+        """Adopt the customer with our e-mail address, if no platform id is linked to it. Raises Duplicate otherwise."""
         api, external_id = self._context.sparklayer.customers, write.customer.external_id
         other = await api.read_by_email(write.email, lane)
         if other is None:
@@ -113,7 +114,7 @@ def _read_unknown() -> Blocked:
 
 
 def is_there(held: Body | None) -> bool:
-    """Return whether SparkLayer has a customer: that is believed at once, that it has none is not."""
+    """Return True if SparkLayer has a customer: a 200 is believed at once, a 404 is not."""
     return held is not None
 
 

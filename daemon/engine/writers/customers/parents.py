@@ -1,49 +1,29 @@
 """Decides which parent SparkLayer is told of, for each customer of a batch that names one. Pure.
 
-A customer waits only for a parent that is yet to be looked at: it has a row in the outbox, or may be on a page that
-the customer's run has not read. Any other parent that SparkLayer does not have costs nothing: the customer is synced
-without one, and looked at again once the parent is confirmed. A circle is broken at its lowest id: that customer is
-synced without a parent, all others below theirs.
+A customer waits only for a parent that is yet to be read: one with a row in the outbox, or one that may be on a page
+that the customer's run has not read. Where SparkLayer lacks any other parent, the customer is synced without one, and
+looked at again once the parent is confirmed. A circle is broken at its lowest id: that customer is synced without a
+parent, all others below theirs.
 """
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Literal
 
 from attrs import evolve, frozen
 
 from daemon.engine.unique_keys import by_age
+from daemon.engine.writers.customers.plan import Link, Standing
 from daemon.model import ExternalId
 from daemon.storage.families import Relations
-
-Standing = Literal["told", "missing", "circle", "coming"]
-
-
-@frozen(kw_only=True)
-class Link:
-    """The parent that a customer names, and what is done about it.
-
-    `told`: SparkLayer is told of it. `missing`, `circle`: it is told of no parent, and the merchant why. `coming`: the
-    customer waits; `first` must be looked at before.
-    """
-
-    parent: ExternalId
-    standing: Standing
-    first: ExternalId | None = None
-
-    @property
-    def waits(self) -> bool:
-        """Whether the customer waits for its parent."""
-        return self.standing == "coming"
 
 
 @frozen(kw_only=True)
 class Family:
-    """A batch and what is known of the parents in it.
+    """A batch, and what is known of the parents in it.
 
-    `named` has the parents of its customers that name one. `members` are all those that SparkLayer shall have, `going`
-    those that it shall not, and `decided` those that this batch looks at for good. SparkLayer was told of those in
-    `alone` that they have no parent. Those in `early` are of a run with pages that are not read yet.
+    `named` has the parents of the customers that name one. SparkLayer shall have all `members`, and shall not have
+    those `going`. This batch has the final word on those `decided`. SparkLayer holds those in `alone` without a parent.
+    Those in `early` belong to a run with pages that are not read yet.
     """
 
     named: Mapping[ExternalId, ExternalId]
@@ -58,13 +38,14 @@ class Family:
 def find_links(family: Family) -> dict[ExternalId, Link]:
     """Return the link of each customer that names a parent."""
     links = {child: _link(family, child, parent) for child, parent in family.named.items()}
+    # A grandchild waits as well, and so on down.
     while waiting := [child for child, link in links.items() if _waits_below(family, link, links)]:
         links |= {child: evolve(links[child], standing="coming") for child in waiting}
     return links
 
 
 def _waits_below(family: Family, link: Link, links: Mapping[ExternalId, Link]) -> bool:
-    """Return whether a parent in the batch waits itself, and SparkLayer does not have it yet."""
+    """Return True if a parent in the batch waits itself, and SparkLayer does not have it yet."""
     above = links.get(link.parent)
     return (
         link.standing == "told"
@@ -80,6 +61,7 @@ def _link(family: Family, child: ExternalId, parent: ExternalId) -> Link:
         lowest = min(circle, key=by_age)
         if lowest == child:
             return Link(parent=parent, standing="circle")
+        # The lowest one is not in this batch, and SparkLayer was told of its parent: it must lose that first.
         edge = relations.edges.get(lowest)
         if lowest not in family.members and edge is not None and edge.told in circle:
             return Link(parent=parent, standing="coming", first=lowest)
@@ -97,14 +79,14 @@ def _link(family: Family, child: ExternalId, parent: ExternalId) -> Link:
 
 
 def _circle(family: Family, child: ExternalId, parent: ExternalId) -> list[ExternalId]:
-    """Return the customers of the circle that `child` is in, if any."""
-    context, above = [child], parent
-    while above not in context:
-        context.append(above)
+    """Return the customers of the circle that `child` is in; empty if it is in none."""
+    ancestry, above = [child], parent
+    while above not in ancestry:
+        ancestry.append(above)
         edge = family.relations.edges.get(above)
         read = above in family.members or above in family.going
         named = family.named.get(above) if read or edge is None else edge.named
         if named is None:
             return []
         above = named
-    return context if above == child else []
+    return ancestry if above == child else []

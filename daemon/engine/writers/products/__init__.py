@@ -1,10 +1,12 @@
-"""Products with their variants, stock and default prices: what of a batch is sent, and what becomes of it.
+"""Products with their variants, stock and default prices.
 
-| file | its noun |
+| module | contents |
 |---|---|
-| entry, diff | what SparkLayer was last told, and what it must be told now (pure) |
-| push, pushed | the calls of a batch, and what became of them |
-| steps | a plan in words (pure) |
-| outcome | the outcome of one product (pure) |
-| writer | the `Writer` of products: from a mapped batch to its outcomes |
+| `entry` | the ledger's parts of a product (pure) |
+| `diff` | what is sent for a batch (pure) |
+| `terms` | the price list and the stock location of the site |
+| `push` | single product writes, bulk calls for stock and prices |
+| `outcome` | the outcome of one product (pure) |
+| `steps` | a plan, described to a person (pure) |
+| `writer` | the writer, which joins these |
 """

@@ -1,11 +1,9 @@
-"""What the ledger remembers of a product: a fingerprint of each part, and the ids needed to remove it.
+"""The ledger's parts of a product: a fingerprint of each part of it, and the ids needed to remove it. Pure.
 
-A part is the product itself (title, slug, variants), the stock of a SKU, or the price of a SKU. A print of None means
-*unsure*: the part was about to be sent when something went wrong, so it differs from everything. Data itself is never
-kept. `variants` has every variant that SparkLayer may hold, with the SKUs that each may hold there; a variant that
-vanished from the store stays listed with none, so that every later write can repeat that it is discontinued. `extras`
-has the optional fields that SparkLayer may hold of its variants: they must be cleared explicitly. Until SparkLayer has
-`heard` of the product from whoever keeps this ledger, it may hold more than is listed.
+A part is the product itself (title, slug, variants), the stock of a SKU, or the price of a SKU. A fingerprint of None
+means *unsure*: the part was about to be sent when something went wrong, so it differs from everything. The data itself
+is never kept. Until SparkLayer has heard of the product from the keeper of this ledger (`ours`), it may hold more than
+is listed.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,28 +23,31 @@ class Entry:
 
     product: Print = None
     variants: Mapping[VariantId, tuple[Sku, ...]] = field(factory=dict)
+    """Every variant that SparkLayer may hold, with the SKUs that each may have there. A variant that vanished from the
+    store stays listed without any, so that every later write can repeat that it is discontinued."""
     stock: Mapping[Sku, Print] = field(factory=dict)
     prices: Mapping[Sku, Print] = field(factory=dict)
     extras: tuple[str, ...] = ()
+    """Optional fields that SparkLayer may hold of its variants: they must be cleared explicitly."""
     ours: bool = True
 
     @property
     def skus(self) -> set[Sku]:
-        """Every SKU that SparkLayer may hold for this product, as a variant's, in stock or with a price."""
+        """All SKUs that SparkLayer may hold for this product, as a variant's, in stock or with a price."""
         return {sku for held in self.variants.values() for sku in held} | self.stock.keys() | self.prices.keys()
 
     def forgotten(self) -> "Entry":
-        """Return this entry with every print unsure, as a refresh run sees it."""
+        """Return this entry with everything unsure, as a refresh run sees it."""
         return evolve(self, product=None, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
 
     def encoded(self) -> bytes:
-        """Return what the ledger keeps."""
+        """Return the bytes that the ledger keeps."""
         return _encode(self)
 
 
 @frozen(kw_only=True)
 class Terms:
-    """Where stock and prices of this site go; they are part of what a fingerprint stands for."""
+    """The targets of stock and prices on this site; fingerprints depend on them."""
 
     stock_location: str
     price_list: str
@@ -57,17 +58,19 @@ class Fingerprints:
 
     def __init__(self, fingerprint: Callable[[object], bytes], terms: Terms) -> None:
         self._print = fingerprint
-        self._terms = terms
+        self.terms = terms
 
     def fingerprint(self, product: Product) -> bytes:
-        """Return one print for everything that is sent for `product`."""
-        return self._print((product, self._terms))
+        """Return one fingerprint for everything that is sent for `product`."""
+        return self._print((product, self.terms))
 
     def entry(self, product: Product, kept: frozenset[VariantId] = frozenset()) -> Entry:
-        """Return what the ledger holds once SparkLayer has all of `product`, and beside it the variants `kept`."""
+        """Return the entry once SparkLayer has all of `product`, and the `kept` variants beside it."""
+        # Stock and prices have calls of their own: a new level must not write the product.
         bare = evolve(product, stock={}, prices={})
-        place, price_list = self._terms.stock_location, self._terms.price_list
+        place, price_list = self.terms.stock_location, self.terms.price_list
         return Entry(
+            # With kept variants, so that the product is written again once they may go.
             product=self._print((bare, sorted(kept)) if kept else bare),
             variants={variant.external_id: (variant.sku,) for variant in product.variants},
             stock={sku: self._print((sku, stock, place)) for sku, stock in product.stock.items()},
@@ -77,7 +80,8 @@ class Fingerprints:
 
 
 def _extras(product: Product) -> set[str]:
-    """Return which of the fields that most stores never use are used here (`daemon.sparklayer.products.EXTRAS`)."""
+    """Return the used ones of the fields that most stores never use (`daemon.sparklayer.products.EXTRAS`)."""
+    # Most stores never use these, so writes clear them only where they were used.
     used = {"rrp": any(variant.rrp for variant in product.variants)}
     used["settings"] = any(variant.settings for variant in product.variants)
     return {name for name, is_used in used.items() if is_used}

@@ -1,9 +1,7 @@
-"""Sends a planned batch to SparkLayer and says what of it was confirmed.
+"""Sends single products, and stock and prices in bulk.
 
-Product writes are tasks of their own, in two rounds (see `diff`); stock and prices of the whole batch follow in bulk
-calls, removals before settings. What one entity fails at stops that entity only: a bulk call that is refused because
-of one row is split until the bad row stands alone, the rest goes through. An entity whose product could not be
-written for now keeps its stock and prices back too; one that SparkLayer refuses still gets those of SKUs it had.
+An entity that fails stops itself only. A bulk call that is refused because of one row is split until the bad row
+stands alone, and the rest goes through.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,14 +11,12 @@ from typing import Protocol, TypeVar
 import trio
 from attrs import evolve, field, frozen
 
-from daemon.engine.signal import Signal
-from daemon.engine.stragglers import work_off
-from daemon.engine.writers.products.diff import BatchPlan, Plan, freed_sku
+from daemon.engine.writers.products.diff import Plan, freed_sku
 from daemon.engine.writers.products.entry import Entry, Terms
-from daemon.engine.writers.products.pushed import PushResult
+from daemon.engine.writers.products.outcome import BulkResult
 from daemon.entities import Product, Stock
 from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import ExternalId, Lane, Sku
+from daemon.model import Lane, Sku
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice
@@ -32,149 +28,117 @@ LOOK_AGAIN = 10.0
 """Seconds until SparkLayer is asked again for stock that it had, and twice in a row did not show."""
 
 
+class Unmanaged(Duplicate):
+    """SparkLayer has a product that the ledger does not know; `held` is what it has of it."""
+
+    def __init__(self, taken: Duplicate, held: Entry) -> None:
+        super().__init__(str(taken), reason=taken.reason)
+        self.held = held
+
+
 @frozen(kw_only=True)
 class Pusher:
-    """Sends batches of one site. Stock and price calls of a site never overlap with another of their kind."""
+    """Sends products of one site. Stock and price calls of a site never overlap with another of their kind."""
 
     sparklayer: SparkLayer
-    concurrency: int = 8
     _stock_turn: trio.Lock = field(factory=trio.Lock, init=False)
     _price_turn: trio.Lock = field(factory=trio.Lock, init=False)
 
-    async def push(
-        self, batch: BatchPlan, terms: Terms, lane: Lane, nursery: trio.Nursery, came_in: Signal
-    ) -> PushResult:
-        """Send all of `batch`. Failures are kept by entity; only cancellation comes out of here.
+    async def write(self, plan: Plan, product: Product, lane: Lane) -> None:
+        """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better.
 
-        Products that take long are left in `PushResult.behind`, and go on in `nursery`: `follow` sends the rest, once
-        `came_in` is set.
+        Raises Unmanaged if SparkLayer has the product already, and the failures of SparkLayer.
         """
-        pushed = PushResult()
-        for number in (0, 1):
-            writes = [(plan, product) for plan in batch.plans if (product := plan.rounds[number]) is not None]
-            await self._write_products(
-                [w for w in writes if not _waits(w[0], batch, pushed)], lane, pushed, nursery, came_in, last=number == 1
-            )
-        pushed.behind = frozenset(pushed.late)
-        await self.follow([plan for plan in batch.plans if plan.external_id not in pushed.behind], terms, lane, pushed)
-        return pushed
-
-    async def follow(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: PushResult) -> None:
-        """Send stock and prices of products that were written, or need not be."""
-        written = {plan.external_id for plan in plans if plan.rounds != (None, None)}
-        pushed.products |= written - pushed.failures.keys()
-        ready = [plan for one in plans if (plan := _allowed(one, pushed.failures.get(one.external_id)))]
-        if any(plan.removed_prices for plan in ready):
-            # Once the ledger is lost, a SKU is found by its price only: so that goes last.
-            await self._push_stock(ready, terms, lane, pushed)
-            await self._push_prices(ready, terms, lane, pushed)
-            return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._push_stock, ready, terms, lane, pushed)
-            nursery.start_soon(self._push_prices, ready, terms, lane, pushed)
-
-    async def _write_products(
-        self,
-        writes: Sequence[tuple[Plan, Product]],
-        lane: Lane,
-        pushed: PushResult,
-        nursery: trio.Nursery,
-        came_in: Signal,
-        *,
-        last: bool,
-    ) -> None:
-        async def write(one: tuple[Plan, Product]) -> None:
-            plan, product = one
-            external_id = plan.external_id
-            try:
-                await self._write(plan, product, lane, pushed)
-            except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
-                pushed.failures[external_id] = error
-            if external_id in pushed.late:
-                if plan.rounds[1] is not None and not last:
-                    pushed.failures.setdefault(external_id, Retry("its first write took too long", reason="late"))
-                pushed.late.discard(external_id)
-                came_in.set()
-
-        late = await work_off(nursery, writes, write, concurrency=self.concurrency)
-        pushed.late.update(plan.external_id for plan, _ in late)
-
-    async def _write(self, plan: Plan, product: Product, lane: Lane, pushed: PushResult) -> None:
-        """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better."""
-        gone = plan.product is None
+        before, gone = plan.job.before, plan.product is None
         write = ProductWrite(
             external_id=product.external_id,
             title=None if gone else product.title,
             slug=None if gone else product.slug,
             variants=product.variants,
-            cleared=frozenset(plan.subject.before.extras if plan.subject.before else ()),
+            cleared=frozenset(before.extras if before else ()),
             vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
         )
-        before = plan.subject.before
-        if before is not None and before.ours:
-            if plan.subject.kept:
-                write = evolve(
-                    write, kept=await self.sparklayer.products.kept(write.external_id, plan.subject.kept, lane)
-                )
-            await self._update(write, before, lane, adopted=plan.subject.adopted)
-        else:
-            await self._introduce(write, lane, pushed)
-
-    async def _update(self, write: ProductWrite, before: Entry, lane: Lane, *, adopted: bool) -> None:
-        """Write over what SparkLayer has. One just `met` there may wait for a SKU of one that waits for its own."""
+        if before is None or not before.ours:
+            await self._introduce(write, lane)
+            return
         products = self.sparklayer.products
-        update = partial(finds, partial(products.update, write, lane))
+        if plan.job.kept:
+            # Where PATCH replaces variants, a write without them would remove them.
+            write = evolve(write, kept=await products.kept(write.external_id, plan.job.kept, lane))
         try:
-            # To create destroys nothing, to believe that a product is gone does: it would stay on sale for ever.
-            if not await confirmed(update, lambda there: there or bool(write.variants)) and write.variants:
-                await self._create_again(write, update, lane)
+            await self._update(write, lane)
         except Duplicate:
-            if not adopted:
+            if not plan.job.adopted:
                 raise
+            # One just adopted may wait for a SKU of a product that in turn waits for one of this one's.
             await products.update(_giving_way(write, before), lane)
             raise Retry("a SKU of it is not free yet", reason="sku_first") from None
 
-    async def _create_again(self, write: ProductWrite, update: Callable[[], Awaitable[bool]], lane: Lane) -> None:
-        """Create what SparkLayer says that it has no longer; if that is taken, it may have it after all."""
+    async def push_rows(self, plans: Sequence[Plan], terms: Terms, lane: Lane) -> BulkResult:
+        """Set and remove stock and prices. Failures are kept by SKU; only cancellation comes out of here."""
+        bulk = BulkResult()
+        if any(plan.removed_prices for plan in plans):
+            # Once the ledger is lost, a SKU is found by its price only: so that goes last.
+            await self._push_stock(plans, terms, lane, bulk)
+            await self._push_prices(plans, terms, lane, bulk)
+            return bulk
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._push_stock, plans, terms, lane, bulk)
+            nursery.start_soon(self._push_prices, plans, terms, lane, bulk)
+        return bulk
+
+    async def _update(self, write: ProductWrite, lane: Lane) -> None:
+        """Write over what SparkLayer has; create it again if SparkLayer says twice that it has it no longer."""
+        products = self.sparklayer.products
+        update = partial(finds, partial(products.update, write, lane))
+        # To create destroys nothing, but a product that is wrongly believed to be gone would stay on sale for ever.
+        if await confirmed(update, lambda there: there or bool(write.variants)) or not write.variants:
+            return
         try:
-            await self.sparklayer.products.create(write, lane)
+            await products.create(write, lane)
         except Duplicate:
             if not await update():
                 raise
 
-    async def _introduce(self, write: ProductWrite, lane: Lane, pushed: PushResult) -> None:
-        """Create what SparkLayer has not heard of, or learn what it holds of it already; that raises Duplicate."""
+    async def _introduce(self, write: ProductWrite, lane: Lane) -> None:
+        """Create what SparkLayer has not heard of. Raises Unmanaged with what it holds of it already."""
         taken = Duplicate("SparkLayer has it already", reason="duplicate")
         if write.variants:
             try:
                 return await self.sparklayer.products.create(write, lane)
             except Duplicate as error:
                 taken = error
-        adopted = await confirmed(partial(self._meet, write.external_id, lane), partial(_stays_on_sale, write))
-        if adopted is None and not write.variants:
-            return None  # it is not there, and shall not be
-        if adopted is not None:
-            pushed.adopted[write.external_id] = adopted
-        raise taken
+        held = await confirmed(partial(self._held, write, lane), partial(_stays_on_sale, write))
+        if held is not None:
+            raise Unmanaged(taken, held)
+        if write.variants:
+            raise taken
+        return None  # it is not there, and shall not be
 
-    async def _meet(self, external_id: ExternalId, lane: Lane) -> Entry | None:
-        """Learn what SparkLayer holds of a product, if it has it, though it has not heard of it from us."""
+    async def _held(self, write: ProductWrite, lane: Lane) -> Entry | None:
+        """Read an unmanaged product from SparkLayer; None if there is none."""
         try:
-            held = await self.sparklayer.products.variants_of(external_id, lane)
+            held = await self.sparklayer.products.variants_of(write.external_id, lane)
         except Missing:
             return None
+        # SparkLayer was not asked for stock and prices: each SKU may have both.
         skus = dict.fromkeys(variant.sku for variant in held)
         variants = {variant.external_id: (variant.sku,) for variant in held}
         return Entry(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
 
-    async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: PushResult) -> None:
+    async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, bulk: BulkResult) -> None:
         place, stock, doubted = terms.stock_location, self.sparklayer.stock, set[Sku]()
         removed = [StockRow(sku, Stock(0)) for plan in plans for sku in sorted(plan.removed_stock)]
         rows = [StockRow(sku, plan.product.stock[sku]) for plan in plans if plan.product for sku in sorted(plan.stock)]
+        # The ledger is sure of these rows; one doubt makes it unsure.
+        sure = {
+            sku
+            for plan in plans
+            for sku in plan.removed_stock
+            if plan.job.before is not None and plan.job.before.stock.get(sku) is not None
+        }
 
-        sure = {sku for plan in plans for sku in plan.removed_stock if _had_stock(plan, sku)}
-
-        async def take_away(part: Sequence[StockRow]) -> None:
+        async def remove(part: Sequence[StockRow]) -> None:
             absent = await stock.remove(place, [row.sku for row in part], lane)
             doubted.update(absent & sure)
 
@@ -190,17 +154,20 @@ class Pusher:
                 raise Missing(str(error), reason="stock_location") from error
 
         async with self._stock_turn:
-            await _in_bulk(removed, take_away, pushed.stock, pushed)
-            pushed.stock -= doubted
-            pushed.undone.update(dict.fromkeys(doubted, _lacks_stock()))
-            await _in_bulk(rows, put, pushed.stock, pushed)
+            # Removals first: a SKU that one product loses and another one gets must end with a row.
+            await _in_bulk(removed, remove, bulk.stock, bulk)
+            bulk.stock -= doubted
+            words = "SparkLayer answers that it has no stock of a SKU that it was told of"
+            bulk.undone.update((sku, Retry(words, reason="stock_not_shown", after=LOOK_AGAIN)) for sku in doubted)
+            await _in_bulk(rows, put, bulk.stock, bulk)
 
-    async def _push_prices(self, plans: Sequence[Plan], terms: Terms, lane: Lane, pushed: PushResult) -> None:
+    async def _push_prices(self, plans: Sequence[Plan], terms: Terms, lane: Lane, bulk: BulkResult) -> None:
         removed = [
             SkuPrice(sku, None)
             for plan in plans
             for sku in sorted(plan.removed_prices)
-            if sku not in pushed.undone or sku not in plan.removed_stock
+            # A SKU with stock keeps its price: after a lost ledger it is found by that.
+            if sku not in bulk.undone or sku not in plan.removed_stock
         ]
         rows = [
             SkuPrice(sku, plan.product.prices[sku]) for plan in plans if plan.product for sku in sorted(plan.prices)
@@ -210,18 +177,7 @@ class Pusher:
             await self.sparklayer.pricing.set(terms.price_list, part, lane)
 
         async with self._price_turn:
-            await _in_bulk([*removed, *rows], put, pushed.prices, pushed)
-
-
-def _had_stock(plan: Plan, sku: Sku) -> bool:
-    """Return whether the ledger is sure that SparkLayer has a stock row of the SKU; one doubt makes it unsure."""
-    before = plan.subject.before
-    return before is not None and before.stock.get(sku) is not None
-
-
-def _lacks_stock() -> Retry:
-    words = "SparkLayer answers that it has no stock of a SKU that it was told of"
-    return Retry(words, reason="stock_not_shown", after=LOOK_AGAIN)
+            await _in_bulk([*removed, *rows], put, bulk.prices, bulk)
 
 
 class _Row(Protocol):
@@ -233,7 +189,7 @@ R = TypeVar("R", bound=_Row)
 
 
 async def _in_bulk(
-    rows: Sequence[R], send: Callable[[Sequence[R]], Awaitable[None]], confirmed: set[Sku], pushed: PushResult
+    rows: Sequence[R], send: Callable[[Sequence[R]], Awaitable[None]], confirmed: set[Sku], bulk: BulkResult
 ) -> None:
     """Send `rows` in as few calls as possible, and let no bad row stop the others."""
     parts = in_bulks(rows)
@@ -242,21 +198,22 @@ async def _in_bulk(
         try:
             await send(part)
         except Missing as error:
-            pushed.undone.update(dict.fromkeys((row.sku for row in part), error))
+            # The price list or location is gone: no row is to blame.
+            bulk.undone.update(dict.fromkeys((row.sku for row in part), error))
         except Rejected as error:
-            bad, others = _apart(part, error)
-            pushed.refused.update(bad)
+            bad, others = _split(part, error)
+            bulk.refused.update(bad)
             parts[:0] = others
         except Exception as error:  # noqa: BLE001  the pipeline sorts failures, and logs and counts the others
-            pushed.undone.update(dict.fromkeys((row.sku for row in part), error))
+            bulk.undone.update(dict.fromkeys((row.sku for row in part), error))
         else:
             confirmed.update(row.sku for row in part)
 
 
-def _apart(rows: Sequence[R], error: Rejected) -> tuple[dict[Sku, str], list[Sequence[R]]]:
-    """Take a refused call apart: a row that stands alone is bad, the others are worth another call.
+def _split(rows: Sequence[R], error: Rejected) -> tuple[dict[Sku, str], list[Sequence[R]]]:
+    """Split a refused call: a row that stands alone is bad, the others are worth another call.
 
-    Where SparkLayer names lines, what it counts them from is not known: so both rows that a line may mean stand alone.
+    SparkLayer may name lines, but not whether it counts from 0 or 1: both rows that a line may mean stand alone.
     """
     if len(rows) == 1:
         return {rows[0].sku: str(error)}, []
@@ -268,32 +225,17 @@ def _apart(rows: Sequence[R], error: Rejected) -> tuple[dict[Sku, str], list[Seq
     return {}, [*([rows[place]] for place in suspects), rest]
 
 
-def _waits(plan: Plan, batch: BatchPlan, pushed: PushResult) -> bool:
-    """Whether a SKU that this entity claims was not given up; then it fails as its owner did."""
-    if plan.external_id in pushed.failures or plan.external_id in pushed.late:
-        return True
-    for sku in plan.claims:
-        owner = batch.given_up.get(sku, plan.external_id)
-        failure = pushed.failures.get(owner)
-        if owner in pushed.late:
-            failure = Retry("a SKU of it is not free yet", reason="sku_first")
-        if failure is not None and not isinstance(failure, Rejected):
-            pushed.failures[plan.external_id] = failure
-            return True
-    return False
-
-
-def _stays_on_sale(write: ProductWrite, adopted: Entry | None) -> bool:
-    """Return whether the write neither discontinues a variant in SparkLayer nor forgets the product."""
+def _stays_on_sale(write: ProductWrite, held: Entry | None) -> bool:
+    """Return True if the write neither discontinues a variant in SparkLayer nor forgets the product."""
     if not write.variants:
         return False
-    return adopted is None or adopted.variants.keys() <= {variant.external_id for variant in write.variants}
+    return held is None or held.variants.keys() <= {variant.external_id for variant in write.variants}
 
 
 def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
-    """Return a write that claims no SKU which SparkLayer does not have there already, and lets go of the others.
+    """Return a write that claims only SKUs that SparkLayer has at these variants already, and frees the others.
 
-    After a lost ledger a SKU may be that of one of ours who is to give it up, and wants this one's.
+    After a lost ledger a SKU may belong to a product of ours that is to give it up, and wants this one's.
     """
     return evolve(
         write,
@@ -306,13 +248,20 @@ def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
     )
 
 
-def _allowed(plan: Plan, failure: Exception | None) -> Plan | None:
-    """Return what of a plan's stock and prices may be sent after its product was written, or was not."""
-    if failure is None:
+def allowed(plan: Plan, error: Exception | None) -> Plan | None:
+    """Return the part of a plan's stock and prices that may be sent after its product was written, or was not.
+
+    A refused product still gets the stock and prices of SKUs that it had.
+    """
+    if error is None:
         return plan
-    if plan.subject.before is None or not plan.subject.before.ours or not isinstance(failure, Rejected):
+    before = plan.job.before
+    if before is None or not before.ours or not isinstance(error, Rejected):
         return None
-    had = plan.subject.before.skus
     return evolve(
-        plan, stock=plan.stock & had, prices=plan.prices & had, removed_stock=frozenset(), removed_prices=frozenset()
+        plan,
+        stock=plan.stock & before.skus,
+        prices=plan.prices & before.skus,
+        removed_stock=frozenset(),
+        removed_prices=frozenset(),
     )

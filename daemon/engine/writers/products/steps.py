@@ -1,4 +1,4 @@
-"""Puts a product's plan into words, for people who ask what would be sent. Pure."""
+"""Describes a product's plan to a person. Pure."""
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -10,7 +10,7 @@ from daemon.model import Sku
 
 def steps_of(plan: Plan) -> Iterator[Step]:
     """Yield what would be sent for one product, and why."""
-    before = plan.subject.before
+    before = plan.job.before
     if plan.writes_product:
         what = "PATCH the product" if before and before.ours else "POST the product"
         twice = ", twice, since it gives a SKU up" if None not in plan.rounds else ""
@@ -26,8 +26,8 @@ def steps_of(plan: Plan) -> Iterator[Step]:
 
 
 def _why(plan: Plan) -> str:
-    before = plan.subject.before
-    if plan.subject.product is None:
+    before = plan.job.before
+    if plan.job.value is None:
         return GONE
     if before is None:
         return NEVER_TOLD

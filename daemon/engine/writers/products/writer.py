@@ -1,39 +1,55 @@
-"""Writes a batch of products: plan, mark unsure, push, judge."""
+"""Writes products with their variants: product by product, then stock and prices of many in bulk."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from attrs import evolve
 
 from daemon.engine.batch import Batch, Variants
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
-from daemon.engine.signal import Signal
-from daemon.engine.writers.products.diff import BatchPlan, Plan, Subject, plan_batch
-from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms, read_entry
-from daemon.engine.writers.products.outcome import judge
-from daemon.engine.writers.products.push import Pusher
-from daemon.engine.writers.products.pushed import PushResult
+from daemon.engine.writers.job import BatchPlan
+from daemon.engine.writers.products.diff import Plan, ProductJob, plan_batch, without
+from daemon.engine.writers.products.entry import Entry, Fingerprints, read_entry
+from daemon.engine.writers.products.outcome import BulkResult, judge
+from daemon.engine.writers.products.push import Pusher, Unmanaged, allowed
 from daemon.engine.writers.products.steps import steps_of
+from daemon.engine.writers.products.terms import SiteTerms
+from daemon.engine.writers.writer import Sending, Writer
 from daemon.entities import Mapped, Product
-from daemon.errors import Missing
-from daemon.model import ExternalId, Kind, Sku, VariantId
+from daemon.errors import Missing, Rejected, Retry
+from daemon.model import ExternalId, Key, Kind, Sku, VariantId
 from daemon.model.outcome import Outcome, Row
 from daemon.storage import ledger
 from daemon.storage.leftovers import sku_of
 
 
-class ProductWriter:
-    """Fulfils `daemon.engine.batch.Writer` for products."""
+class ProductWriter(Writer[ProductJob, Plan]):
+    """Writes products."""
 
     kind = Kind.PRODUCTS
-    partial = False
+    job = ProductJob
+    parts = Entry
+    key_name = "SKU in SparkLayer"
+    lists_keys = True
 
-    def __init__(self, context: ConnectionContext) -> None:
-        self._context = context
+    def __init__(self, context: ConnectionContext, terms: SiteTerms) -> None:
+        super().__init__(context)
+        self._terms = terms
         self._pusher = Pusher(sparklayer=context.sparklayer)
 
+    async def prepare(self) -> None:
+        """Find or make the price list and the stock location."""
+        await self._terms.get()
+
+    async def begin_run(self, *, refresh: bool, since: float) -> None:
+        """Read the store's facts again, since all products are mapped with them. Raises the platform's failures."""
+        if refresh:
+            self._terms.forget()
+        await self._context.refresh_facts(since)
+
     def variants(self, product: Product | None, row: Row, /) -> Variants:
-        """Return the variants of a product, and those in SparkLayer of which the product has no SKU any more."""
+        """Return the variants of a product, and those in SparkLayer whose SKU the product no longer has."""
         there = frozenset(variant.external_id for variant in product.variants) if product else frozenset[VariantId]()
         skus = {variant.sku for variant in product.variants} if product else set()
         known = read_entry(row.parts).variants.items()
@@ -44,140 +60,97 @@ class ProductWriter:
         """Map the SKUs of a lost ledger to nothing: the store does not have them, unless a product has by now."""
         context = self._context
         skus = {key: sku for key in batch.claims if (sku := sku_of(key)) is not None}
-        owned = (
-            await context.storage.read(ledger.owners, context.connection.id, self.kind, {*skus.values()})
-            if skus
-            else {}
-        )
+        if not skus:
+            return
+        owned = await context.storage.read(ledger.owners, context.connection.id, self.kind, {*skus.values()})
         for key, sku in skus.items():
             batch.leftovers.add(key)
             if sku in owned:
-                batch.outcomes[key] = Outcome(result="removed")  # from the ledger: SparkLayer keeps what is a product's
+                batch.outcomes[key] = Outcome(result="removed")  # from the ledger: SparkLayer keeps a product's rows
             else:
                 batch.mapped[key] = Mapped(value=None, name=sku)
                 batch.gone.add(key)
 
-    async def prepare(self) -> None:
-        """Find or make the price list and the stock location."""
-        await self._context.terms()
+    async def held_keys(self) -> Sequence[Sku]:
+        """Return the SKUs on our price list."""
+        return await self._context.sparklayer.pricing.skus((await self._terms.get()).price_list)
 
-    async def write(self, batch: Batch) -> None:
-        """Send what differs from the ledger, and note the outcome of each entity."""
-        terms = await self._context.terms()
-        fingerprints = Fingerprints(self._context.fingerprint, terms)
-        await self._push(batch, self._subjects(batch, fingerprints), fingerprints, terms)
+    def own(self, value: Product, lost: AbstractSet[Key], *, known: bool) -> Product | None:
+        """Return a product without the variants whose SKU is another's."""
+        product = without(value, {Sku(key) for key in lost})
+        return product if product.variants or known else None
+
+    async def find_jobs(self, batch: Batch) -> list[ProductJob]:
+        """Return the products that differ. A refresh run writes the others too, with all their parts unsure."""
+        fingerprints = Fingerprints(self._context.fingerprint, await self._terms.get())
+        jobs = [
+            evolve(
+                job,
+                before=job.before.forgotten() if job.before and job.external_id in batch.refreshing else job.before,
+                kept=frozenset(batch.kept.get(job.external_id, ())),
+                leftover=job.external_id in batch.leftovers,
+            )
+            for job in self.changed(batch, fingerprints.fingerprint, fingerprints=fingerprints)
+        ]
+        self._context.sparklayer.products.expect(job.external_id for job in jobs if job.confirmed)
+        return jobs
+
+    def keys(self, jobs: Sequence[ProductJob]) -> Collection[Key]:
+        """Return every SKU that products have, or had."""
+        return {sku for job in jobs for sku in job.wanted_skus.union(job.before.skus if job.before else ())}
+
+    async def plan(self, jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> BatchPlan[Plan]:
+        """Return the plans."""
+        return plan_batch(jobs, owners)
+
+    def marked(self, task: Plan) -> Row | None:
+        """Return a row with all that SparkLayer may hold, unless nothing is sent."""
+        return None if task.idle else Row(task.external_id, None, task.marked.encoded())
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
-        """Tell which of the product, its stock and its prices would be written."""
+        """Return which of the product, its stock and its prices would be written."""
         context = self._context
-        fingerprints = Fingerprints(context.fingerprint, await context.terms())
-        subjects = self._subjects(batch, fingerprints)
-        owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, _skus(subjects))
-        return [step for plan in plan_batch(subjects, owners, fingerprints).plans for step in steps_of(plan)]
+        jobs = await self.find_jobs(batch)
+        owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, self.keys(jobs))
+        return [step for plan in plan_batch(jobs, owners).tasks.values() for step in steps_of(plan)]
 
-    def _subjects(self, batch: Batch, fingerprints: Fingerprints) -> list[Subject]:
-        """Return what must be planned, and note the outcome of what SparkLayer has as it is."""
-        todo = {key: mapped for key, mapped in batch.mapped.items() if key not in batch.outcomes}
-        self._context.sparklayer.products.expect(
-            key for key in todo if key in batch.rows and batch.rows[key].fingerprint is not None
-        )
-        current = {key: fingerprints.fingerprint(mapped.value) for key, mapped in todo.items() if mapped.value}
-        subjects = []
-        for external_id, mapped in todo.items():
-            row, refresh = batch.rows.get(external_id), external_id in batch.refreshing
-            kept = frozenset(batch.kept.get(external_id, ()))
-            if row and not refresh and row.fingerprint is not None and row.fingerprint == current.get(external_id):
-                batch.outcomes[external_id] = Outcome(result="unchanged")
-                continue
-            before = read_entry(row.parts) if row else None
-            before = before.forgotten() if before is not None and refresh else before
-            left = external_id in batch.leftovers
-            subjects.append(
-                Subject(external_id=external_id, product=mapped.value, before=before, kept=kept, leftover=left)
-            )
-        return subjects
+    async def send(self, sending: Sending[Plan], task: Plan, *, last: bool) -> Outcome:
+        """Write the product of one round, unless a SKU that it claims was not given up."""
+        for sku in task.claims:
+            owner = sending.plan.given_up.get(sku, task.external_id)
+            if owner in sending.late:
+                raise Retry("a SKU of it is not free yet", reason="sku_first")
+            # A refused owner may have freed the SKU earlier: then the claim succeeds.
+            error = sending.errors.get(owner)
+            if error is not None and not isinstance(error, Rejected):
+                raise error
+        first, second = task.rounds
+        product = second if last and second is not None else first
+        assert product is not None  # it is in a stage
+        await self._pusher.write(task, product, sending.batch.lane)
+        return Outcome(result="written")
 
-    async def _push(
-        self, batch: Batch, subjects: Sequence[Subject], fingerprints: Fingerprints, terms: Terms
-    ) -> set[ExternalId]:
-        """Plan, mark and send; note the outcomes. Return the entities that are late: those are followed."""
-        if not subjects:
-            return set()
-        plan = await self._mark(subjects, fingerprints)
-        came_in = Signal()
-        pushed = await self._pusher.push(plan, terms, batch.lane, batch.nursery, came_in)
-        behind = [one for one in plan.plans if one.external_id in pushed.behind]
-        if behind:
-            batch.late.update(pushed.behind)
-            batch.nursery.start_soon(self._follow, batch, behind, pushed, came_in, fingerprints, terms)
-        rest = [one for one in plan.plans if one.external_id not in pushed.behind]
-        return {*pushed.behind} | await self._conclude(batch, rest, pushed, fingerprints, terms)
-
-    async def _follow(
-        self,
-        batch: Batch,
-        plans: Sequence[Plan],
-        pushed: PushResult,
-        came_in: Signal,
-        fingerprints: Fingerprints,
-        terms: Terms,
-    ) -> None:
-        """Send the rest of late products as they come in: together what came in together."""
-        left = {plan.external_id: plan for plan in plans}
-        while left:
-            await came_in.wait()
-            back = {external_id: left.pop(external_id) for external_id in left.keys() - pushed.late}
-            late_again: set[ExternalId] = set()
-            try:
-                await self._pusher.follow([*back.values()], terms, batch.lane, pushed)
-                late_again = await self._conclude(batch, [*back.values()], pushed, fingerprints, terms)
-            except Exception as error:  # noqa: BLE001  the entities' edge: the pipeline logs and counts it
-                for external_id in back:
-                    batch.fail(external_id, error)
-            batch.come_in(*(back.keys() - late_again))
-
-    async def _conclude(
-        self, batch: Batch, plans: Sequence[Plan], pushed: PushResult, fingerprints: Fingerprints, terms: Terms
-    ) -> set[ExternalId]:
-        """Note the outcomes. What SparkLayer held unknown to us is planned and sent once more; return what is late."""
-        if any(isinstance(error, Missing) for error in pushed.undone.values()):
-            self._context.forget_terms()  # so that the next attempt makes what is missing
-        for plan in plans:
-            batch.outcomes[plan.external_id] = judge(plan, pushed, fingerprints)
-        unmanaged = [
-            evolve(plan.subject, before=_joined(held, plan), adopted=True)
-            for plan in plans
-            if not plan.subject.adopted and (held := pushed.adopted.get(plan.external_id)) is not None
-        ]
-        return await self._push(batch, unmanaged, fingerprints, terms)
-
-    async def _mark(self, subjects: Sequence[Subject], fingerprints: Fingerprints) -> BatchPlan:
-        """Plan the batch and mark it unsure; plan again when somebody took a SKU in between."""
-        context, skus = self._context, _skus(subjects)
-        while True:
-            owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, skus) if skus else {}
-            plan = plan_batch(subjects, owners, fingerprints)
-            busy = [one for one in plan.plans if not one.idle]
-            mark = ledger.Mark(
-                connection_id=context.connection.id,
-                kind=self.kind,
-                rows=[Row(one.external_id, None, one.marked.encoded()) for one in busy],
-                claims={sku: one.external_id for one in busy for sku in one.claims},
-                given_up=plan.given_up,
-            )
-            if not busy or not await context.storage.write(ledger.mark, mark):
-                return plan
+    async def finish(self, sending: Sending[Plan], tasks: Collection[Plan]) -> Sequence[ProductJob]:
+        """Send stock and prices, and judge. Return products that SparkLayer had unknown to us: they are adopted."""
+        if not tasks:
+            return ()
+        batch, errors = sending.batch, sending.errors
+        # Those of the fingerprints, though the present ones may differ by now; they are the same for all of a batch.
+        terms = next(iter(tasks)).job.fingerprints.terms
+        ready = [plan for task in tasks if task.rows and (plan := allowed(task, errors.get(task.external_id)))]
+        bulk = await self._pusher.push_rows(ready, terms, batch.lane) if ready else BulkResult()
+        if any(isinstance(error, Missing) for error in bulk.undone.values()):
+            self._terms.forget()  # so that the next attempt makes what is missing
+        adopted = []
+        for plan in tasks:
+            error = errors.get(plan.external_id)
+            batch.outcomes[plan.external_id] = judge(plan, error, bulk)
+            # Once only: a product that is unmanaged again would go round for ever.
+            if isinstance(error, Unmanaged) and not plan.job.adopted:
+                adopted.append(evolve(plan.job, before=_joined(error.held, plan.marked), adopted=True))
+        return adopted
 
 
-def _joined(held: Entry, plan: Plan) -> Entry:
+def _joined(held: Entry, marked: Entry) -> Entry:
     """Return what SparkLayer holds of a product, with the rows that it may have besides."""
-    return evolve(held, stock={**plan.marked.stock, **held.stock}, prices={**plan.marked.prices, **held.prices})
-
-
-def _skus(subjects: Sequence[Subject]) -> set[Sku]:
-    """Return every SKU that a batch mentions."""
-    skus: set[Sku] = set()
-    for subject in subjects:
-        skus.update(variant.sku for variant in (subject.product.variants if subject.product else ()))
-        skus.update(subject.before.skus if subject.before else ())
-    return skus
+    return evolve(held, stock={**marked.stock, **held.stock}, prices={**marked.prices, **held.prices})

@@ -33,7 +33,7 @@ async def put(bench: Bench, *customers: Customer) -> None:
 
 
 def refused_writes(bench: Bench) -> list[str]:
-    """Return what SparkLayer refused: that a customer is not there yet is no refusal."""
+    """Return SparkLayer's refusals, without the 404 of a customer that is not there yet."""
     return [one for one in bench.refused if not one.startswith("GET ")]
 
 

@@ -1,4 +1,4 @@
-"""Customers beside what only SparkLayer has: edits by hand, accounts of others, and a read that shows nothing."""
+"""SparkLayer's own fields of a customer survive: edits by hand, other accounts, and a read that shows nothing."""
 
 from collections import Counter
 from decimal import Decimal
@@ -49,7 +49,7 @@ def _sent(address: Any) -> dict[str, Any]:
     return {name: getattr(address, name) for name in ("address_line1", "city", "country_code")}
 
 
-async def test_what_was_entered_by_hand_survives_ten_edits_of_the_platforms_fields(
+async def test_fields_entered_by_hand_survive_ten_edits_of_the_platforms_fields(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await put(bench, customer("1"))
@@ -101,7 +101,7 @@ async def test_a_new_customer_costs_two_calls_and_an_unchanged_one_none(
 
 
 async def test_the_first_customer_goes_alone(autojump_clock: MockClock, bench: Bench) -> None:
-    """Until one was read, nobody knows whether customers are read where we read them."""
+    """Until one was read, the path for reading customers may be wrong."""
     under_way: list[int] = []
     now = 0
 
@@ -206,9 +206,7 @@ async def test_a_removal_reaches_sparklayer_wherever_customers_are_read(
     assert await bench.harness.rows() == {}
 
 
-async def test_a_customer_that_nobody_has_linked_is_linked_by_its_email(
-    autojump_clock: MockClock, bench: Bench
-) -> None:
+async def test_an_unlinked_customer_is_adopted_by_its_email(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1"))
     bench.site.state.customers.edit("1", price_lists=["by-hand"])
     bench.site.state.customers.unlink("1")

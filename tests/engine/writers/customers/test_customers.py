@@ -57,7 +57,7 @@ async def test_a_customer_arrives_whole_and_once(autojump_clock: MockClock, benc
     assert bench.site.state.customers.writes == 2, "a refresh writes everything"
 
 
-async def test_what_a_customer_no_longer_has_is_cleared(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_fields_that_a_customer_no_longer_has_are_cleared(autojump_clock: MockClock, bench: Bench) -> None:
     addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
     await put(bench, customer("1", accounting_id="A-1", price_lists=("trade",), addresses=addresses))
     await put(bench, customer("1"))
@@ -81,14 +81,14 @@ async def test_a_customer_that_is_gone_is_deleted(autojump_clock: MockClock, ben
     assert emails(bench)["3"] == "buyer1@example.com", "its address is free again"
 
 
-async def test_who_never_was_a_customer_of_ours_costs_nothing(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_a_deleted_customer_that_was_never_synced_costs_nothing(autojump_clock: MockClock, bench: Bench) -> None:
     await bench.change("9")
     await bench.work()
     assert bench.site.state.customers.writes == bench.site.state.customers.removals == 0
     assert (await bench.harness.everything_of("synced"), await bench.harness.ledger()) == ([], {})
 
 
-async def test_what_cannot_be_mapped_stays_as_it_was(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_an_odd_customer_stays_as_it_was(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1"))
     bench.shop.products["1"] = None
     bench.shop.issues["1"] = (Issue(code="email_missing", message="No e-mail."),)
@@ -137,7 +137,7 @@ async def test_an_email_is_free_once_its_owner_goes_in_the_same_batch(autojump_c
     assert (emails(bench), refused_writes(bench)) == ({"2": "a@example.com"}, [])
 
 
-async def test_who_cannot_be_written_keeps_its_email(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_a_customer_that_cannot_be_written_keeps_its_email(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", email="a@example.com"), customer("9", email="b@example.com"))
     bench.shop.put(customer("1", email="b@example.com"), customer("2", email="a@example.com"))
     await bench.change("1", "2")
@@ -191,7 +191,9 @@ async def test_an_email_of_a_customer_that_is_linked_to_another_id_is_told(
     assert set(held(bench)) == {"1"}
 
 
-async def test_who_gives_way_and_wants_what_a_stranger_has_is_told(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_giving_way_for_an_email_of_an_unmanaged_customer_is_an_issue(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
     await put(bench, customer("1"), customer("2"), customer("3"))
     for table in ("ledger", "owners"):
         await bench.harness.alter(table, "connection_id = 999 WHERE external_id = '3'")
@@ -225,7 +227,7 @@ async def test_an_email_that_moves_waits_for_its_owner(autojump_clock: MockClock
     assert await bench.issues() == {}
 
 
-async def test_who_was_refused_an_email_that_its_owner_had_not_given_up_yet_is_looked_at_again(
+async def test_a_customer_refused_an_email_is_looked_at_again_once_its_owner_gave_it_up(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await put(bench, customer("1", email="a@example.com"), customer("2", email="b@example.com"))

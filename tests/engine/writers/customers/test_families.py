@@ -25,7 +25,7 @@ async def test_a_parent_that_is_no_customer_is_told_and_looked_at_when_it_comes(
 ) -> None:
     await put(bench, customer("1", parent="7"))
     assert await bench.issues() == {"1": ["parent_missing"]}
-    assert bench.shop.asked == [("1",)], "nobody asks for the parent, and the child is read once"
+    assert bench.shop.asked == [("1",)], "the parent is not read, and the child once"
     assert (held(bench)["1"].get("parent_customer_id"), refused_writes(bench)) == (None, [])
     await put(bench, customer("7"))
     assert held(bench)["1"]["parent_customer_id"] == "7", "its coming wakes the child"
@@ -51,7 +51,7 @@ async def test_an_unchanged_child_of_a_parent_without_a_place_costs_nothing_and_
 
 
 @pytest.mark.holds("F4")
-async def test_who_names_a_parent_without_a_place_loses_the_former_one(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_naming_a_parent_that_is_not_synced_loses_the_former_one(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", parent="2"), customer("2"))
     for lost in (False, True):
         if lost:
@@ -179,7 +179,7 @@ async def test_a_family_that_goes_together_is_gone(autojump_clock: MockClock, be
     assert await bench.once() == 2
     await trio.sleep(SECOND_LOOK)
     assert await bench.once() == 2
-    assert await bench.once() == 0, "nobody is looked at again"
+    assert await bench.once() == 0, "no customer is looked at again"
     assert (held(bench), await bench.issues()) == ({}, {})
 
 
@@ -202,7 +202,7 @@ def parents_of(bench: Bench) -> dict[str, str | None]:
 
 CIRCLE = {"9": "10", "10": "11", "11": "9"}
 BROKEN = {"9": None, "10": "11", "11": "9"}
-"""What becomes of CIRCLE: the lowest id, as a number, has no parent."""
+"""The parents of CIRCLE once it is broken: the lowest id, as a number, has none."""
 
 
 @pytest.mark.holds("F4")
@@ -225,13 +225,13 @@ async def test_a_circle_is_broken_at_its_lowest_id(
     calls = bench.calls.copy()
     await put(bench, *(customer(one, parent=CIRCLE[one]) for one in order))
     assert bench.calls == calls, "it stays broken where it is"
-    assert len(bench.shop.asked[-1]) == 3, "and nobody is looked at once more"
+    assert len(bench.shop.asked[-1]) == 3, "and no customer is looked at once more"
 
 
 @pytest.mark.holds("F4")
 @pytest.mark.parametrize("leaver", ["9", "10", "11"])
-@pytest.mark.parametrize("goes", ["names nobody", "names another", "is deleted"])
-async def test_who_broke_a_circle_has_its_parent_once_another_has_left_it(
+@pytest.mark.parametrize("goes", ["names none", "names another", "is deleted"])
+async def test_the_customer_that_broke_a_circle_has_its_parent_once_another_left_it(
     autojump_clock: MockClock, bench: Bench, leaver: str, goes: str
 ) -> None:
     await put(bench, customer("50"), *(customer(one, parent=CIRCLE[one]) for one in CIRCLE))
@@ -251,7 +251,7 @@ async def test_who_broke_a_circle_has_its_parent_once_another_has_left_it(
 
 
 @pytest.mark.holds("F4")
-async def test_who_is_its_own_parent_has_none(autojump_clock: MockClock, bench: Bench) -> None:
+async def test_a_customer_that_is_its_own_parent_has_none(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("3", parent="3"), customer("4", parent="3"))
     assert parents_of(bench) == {"3": None, "4": "3"}
     assert await bench.issues() == {"3": ["parent_goes_in_circles"]}
@@ -308,7 +308,7 @@ async def test_a_child_goes_on_without_a_parent_whose_email_is_anothers(
     assert await bench.issues() == {}
 
 
-async def test_a_parent_that_was_deleted_in_sparklayer_is_made_anew_before_its_child(
+async def test_a_parent_that_was_deleted_in_sparklayer_is_made_again_before_its_child(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await put(bench, customer("1", parent="2"), customer("2"))
@@ -317,12 +317,12 @@ async def test_a_parent_that_was_deleted_in_sparklayer_is_made_anew_before_its_c
     run = await bench.harness.started("refresh")
     await bench.harness.page(run, "1", "2")
     await bench.once()
-    assert await bench.issues() == {}, "that SparkLayer refuses the child is nobody's fault"
+    assert await bench.issues() == {}, "a child that waits for its parent has no issue"
     await bench.work()
     assert (held(bench)["1"]["parent_customer_id"], await bench.issues()) == ("2", {})
 
 
-async def test_siblings_below_a_parent_that_is_made_anew_are_its_children_again(
+async def test_siblings_below_a_parent_that_is_made_again_are_its_children_again(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await put(bench, customer("1"), customer("2", parent="1"), customer("3", parent="2"), customer("4", parent="2"))

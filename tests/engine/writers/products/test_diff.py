@@ -1,4 +1,4 @@
-"""What is sent for a batch of products, decided by values alone."""
+"""A batch of products and the ledger decide what is sent."""
 
 # Frozen sets of SKUs are compared with sets of texts.
 # mypy: disable-error-code="comparison-overlap"
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from daemon.engine.writers.products.diff import BatchPlan, Plan, Subject, freed_sku, plan_batch
+from daemon.engine.writers.job import BatchPlan
+from daemon.engine.writers.products.diff import Plan, ProductJob, freed_sku, plan_batch
 from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms, read_entry
 from daemon.entities import Product, Stock
 from daemon.model import ExternalId, Sku, VariantId
@@ -18,22 +19,29 @@ from tests.engine.fakes import product
 FINGERPRINTS = Fingerprints(Fingerprint(b"k" * 32), Terms(stock_location="sl", price_list="pl"))
 
 
-def subject(now: Product | None, before: Product | Entry | None = None) -> Subject:
-    """Return a subject that SparkLayer holds as `before`."""
+def job(now: Product | None, before: Product | Entry | None = None) -> ProductJob:
+    """Return the job of a product that SparkLayer holds as `before`."""
     entry = FINGERPRINTS.entry(before) if isinstance(before, Product) else before
     known = now or before
     assert isinstance(known, Product)
-    return Subject(external_id=known.external_id, product=now, before=entry)
+    return _job(known.external_id, now, entry)
 
 
-def planned(*subjects: Subject, **owners: str) -> BatchPlan:
-    """Plan; the owners of what the subjects hold need not be named."""
-    held = {sku: one.external_id for one in subjects if one.before for sku in one.before.skus}
-    return plan_batch(subjects, held | {Sku(sku): ExternalId(one) for sku, one in owners.items()}, FINGERPRINTS)
+def _job(external_id: ExternalId, now: Product | None, entry: Entry | None = None) -> ProductJob:
+    fingerprint = FINGERPRINTS.fingerprint(now) if now else None
+    return ProductJob(
+        external_id=external_id, value=now, fingerprint=fingerprint, before=entry, fingerprints=FINGERPRINTS
+    )
 
 
-def only(batch: BatchPlan) -> Plan:
-    [plan] = batch.plans
+def planned(*jobs: ProductJob, **owners: str) -> BatchPlan[Plan]:
+    """Plan; the owners of SKUs that the products hold need not be named."""
+    held = {sku: job.external_id for job in jobs if job.before for sku in job.before.skus}
+    return plan_batch(jobs, held | {Sku(sku): ExternalId(owner) for sku, owner in owners.items()})
+
+
+def only(batch: BatchPlan[Plan]) -> Plan:
+    [plan] = batch.tasks.values()
     return plan
 
 
@@ -45,7 +53,7 @@ A, B = product("1", {"11": "A", "12": "B"}), product("2", {"21": "C"})
 
 
 def test_a_new_product_is_written_whole() -> None:
-    plan = only(planned(subject(A)))
+    plan = only(planned(job(A)))
     assert plan.rounds == (None, A)
     assert plan.stock == plan.prices == plan.claims == {"A", "B"}
     assert (plan.removed_stock, plan.removed_prices, plan.vanished, plan.released) == (set(), set(), (), set())
@@ -55,8 +63,8 @@ def test_a_new_product_is_written_whole() -> None:
 
 
 def test_an_equal_product_is_idle() -> None:
-    assert only(planned(subject(A, A))).idle
-    assert only(planned(subject(evolve(A, variants=(), stock={}, prices={})))).idle, "nothing to tell, never told"
+    assert only(planned(job(A, A))).idle
+    assert only(planned(job(evolve(A, variants=(), stock={}, prices={})))).idle, "nothing to tell, never told"
 
 
 @pytest.mark.parametrize(
@@ -74,41 +82,35 @@ def test_only_parts_that_differ_are_sent(
     stock: set[str],
     prices: set[str],
 ) -> None:
-    plan = only(planned(subject(evolve(A, **change), A)))
+    plan = only(planned(job(evolve(A, **change), A)))
     assert (plan.writes_product, plan.stock, plan.prices) == (writes, stock, prices)
     gone = {"A", "B"} if change == {"stock": {}, "prices": {}} else set()
     assert (plan.removed_stock, plan.removed_prices) == (gone, gone)
     assert plan.marked.product == (None if writes else FINGERPRINTS.entry(A).product)
 
 
-def test_a_refresh_sends_everything() -> None:
-    plan = only(planned(subject(A, FINGERPRINTS.entry(A).forgotten())))
-    assert plan.writes_product
-    assert plan.stock == plan.prices == {"A", "B"}
-
-
 def test_a_vanished_variant_is_discontinued_for_ever_and_its_parts_go() -> None:
     smaller = product("1", {"11": "A"})
-    plan = only(planned(subject(smaller, A)))
+    plan = only(planned(job(smaller, A)))
     assert plan.vanished == ("12",)
     assert (plan.removed_stock, plan.removed_prices, plan.released) == ({"B"}, {"B"}, {"B"})
     assert plan.after.variants == {"11": ("A",), "12": ()}
-    later = only(planned(subject(evolve(smaller, title="New"), plan.after)))
+    later = only(planned(job(evolve(smaller, title="New"), plan.after)))
     assert later.vanished == ("12",), "every write repeats it"
     assert (later.removed_stock, later.released) == (set(), set())
 
 
 def test_a_removed_product_discontinues_every_variant() -> None:
-    plan = only(planned(subject(None, A)))
+    plan = only(planned(job(None, A)))
     assert plan.rounds[1] is not None
     assert (plan.rounds[1].variants, plan.vanished) == ((), ("11", "12"))
     assert (plan.removed_stock, plan.released) == ({"A", "B"}, {"A", "B"})
-    assert only(planned(Subject(external_id=ExternalId("9"), product=None, before=None))).idle
+    assert only(planned(_job(ExternalId("9"), None))).idle
 
 
 def test_a_sku_that_moves_is_freed_before_it_is_claimed() -> None:
     giver, taker = product("1", {"11": "A"}), product("2", {"21": "C", "22": "B"})
-    first, second = planned(subject(giver, A), subject(taker, B)).plans
+    first, second = planned(job(giver, A), job(taker, B)).tasks.values()
     assert (skus(first.rounds[0]), first.rounds[1]) == (["A"], None)
     assert (second.rounds[0], skus(second.rounds[1])) == (None, ["C", "B"])
     assert (first.removed_stock, first.removed_prices) == (set(), set()), "set beats remove"
@@ -117,8 +119,8 @@ def test_a_sku_that_moves_is_freed_before_it_is_claimed() -> None:
 
 def test_a_swap_goes_through_placeholders() -> None:
     one, two = product("1", {"11": "C", "12": "B"}), product("2", {"21": "A"})
-    batch = planned(subject(one, A), subject(two, B))
-    first, second = batch.plans
+    batch = planned(job(one, A), job(two, B))
+    first, second = batch.tasks.values()
     assert skus(first.rounds[0]) == [freed_sku(VariantId("11")), "B"]
     assert skus(first.rounds[1]) == ["C", "B"]
     assert (skus(second.rounds[0]), skus(second.rounds[1])) == ([freed_sku(VariantId("21"))], ["A"])
@@ -127,54 +129,32 @@ def test_a_swap_goes_through_placeholders() -> None:
 
 
 def test_a_swap_within_a_product() -> None:
-    plan = only(planned(subject(product("1", {"11": "B", "12": "A"}), A)))
+    plan = only(planned(job(product("1", {"11": "B", "12": "A"}), A)))
     assert skus(plan.rounds[0]) == ["freed-11", "freed-12"]
     assert skus(plan.rounds[1]) == ["B", "A"]
     assert plan.released == set()
 
 
-@pytest.mark.parametrize(
-    ("subjects", "owners", "winner"),
-    [
-        ([subject(product("2", {"21": "X"})), subject(product("10", {"91": "X"}))], {}, "2"),
-        ([subject(product("2", {"21": "X"})), subject(product("10", {"91": "X"}))], {"X": "10"}, "10"),
-        ([subject(product("2", {"21": "X"}))], {"X": "7"}, "7"),
-        ([subject(product("2", {"21": "X"})), subject(product("1", {"11": "A"}), A)], {"X": "1"}, "2"),
-    ],
-)
-def test_who_gets_a_sku(subjects: list[Subject], owners: dict[str, str], winner: str) -> None:
-    batch = planned(*subjects, **owners)
-    for plan in batch.plans:
-        wants = plan.subject.product is not None and any(v.sku == "X" for v in plan.subject.product.variants)
-        if wants and plan.external_id == winner:
-            assert "X" in plan.claims
-            assert plan.issues == ()
-        elif wants:
-            assert "X" not in plan.claims
-            assert plan.waits_for == {"X"}
-            assert [issue.code for issue in plan.issues] == ["sku_used_twice"]
-            assert plan.product is not None
-            assert not plan.product.variants
-
-
-def test_positions_are_counted_without_the_variants_that_lost() -> None:
-    plan = only(planned(subject(product("2", {"21": "X", "22": "Y"})), X="7"))
+def test_a_variant_that_lost_its_sku_is_left_out_with_an_issue() -> None:
+    plan = only(planned(job(product("2", {"21": "X", "22": "Y"})), X="7"))
+    assert (plan.claims, plan.waits_for) == ({"Y"}, {"X"})
+    assert [issue.code for issue in plan.issues] == ["sku_used_twice"]
     assert plan.product is not None
     assert [(variant.sku, variant.position) for variant in plan.product.variants] == [("Y", 1)]
 
 
 def test_only_the_present_owner_removes() -> None:
-    plan = only(planned(subject(product("1", {"11": "A"}), A), B="7"))
+    plan = only(planned(job(product("1", {"11": "A"}), A), B="7"))
     assert (plan.removed_stock, plan.removed_prices) == (set(), set())
 
 
 def test_an_entry_survives_being_stored() -> None:
-    entry = only(planned(subject(product("1", {"11": "A"}), A))).marked
+    entry = only(planned(job(product("1", {"11": "A"}), A))).marked
     assert read_entry(entry.encoded()) == entry
     assert entry.skus == {"A", "B"}
 
 
-def test_digests_stand_for_everything_that_is_sent() -> None:
+def test_fingerprints_depend_on_everything_that_is_sent() -> None:
     others = [
         evolve(A, title="x"),
         evolve(A, stock={}),

@@ -1,16 +1,16 @@
-"""How refused bulk calls are taken apart, and what of an entity may follow a product that was not written."""
+"""A refused bulk call is split; some stock and prices may follow a product that was not written."""
 
 from collections.abc import Sequence
 
 import pytest
 from attrs import frozen
 
-from daemon.engine.writers.products.push import _allowed, _in_bulk
-from daemon.engine.writers.products.pushed import PushResult
+from daemon.engine.writers.products.outcome import BulkResult
+from daemon.engine.writers.products.push import _in_bulk, allowed
 from daemon.errors import Missing, Rejected, Retry
 from daemon.model import Sku
 from tests.engine.fakes import product
-from tests.engine.writers.products.test_diff import A, only, planned, subject
+from tests.engine.writers.products.test_diff import A, job, only, planned
 
 RETRY, REJECTED = Retry("later", reason="x"), Rejected("odd", reason="x")
 
@@ -37,12 +37,12 @@ async def test_a_bad_row_stands_alone_and_the_rest_goes_through(bad: str, first_
             raise Rejected("bad", reason="x", lines=lines)
         done.extend(row.sku for row in rows)
 
-    told, confirmed = PushResult(), set[Sku]()
-    await _in_bulk(ROWS, send, confirmed, told)
-    assert told.refused.keys() == set(bad)
+    bulk, confirmed = BulkResult(), set[Sku]()
+    await _in_bulk(ROWS, send, confirmed, bulk)
+    assert bulk.refused.keys() == set(bad)
     assert sorted(done) == sorted(confirmed) == [row.sku for row in ROWS if row.sku not in bad]
     assert len(calls) <= 2 * len(ROWS)
-    assert told.undone == {}
+    assert bulk.undone == {}
 
 
 @pytest.mark.parametrize("error", [RETRY, Missing("x", reason="x"), ZeroDivisionError()])
@@ -54,20 +54,20 @@ async def test_a_call_that_fails_for_another_reason_is_not_split(error: Exceptio
         calls += 1
         raise error
 
-    told = PushResult()
-    await _in_bulk(ROWS, send, set(), told)
-    assert (calls, told.refused) == (1, {})
-    assert told.undone == dict.fromkeys((row.sku for row in ROWS), error)
+    bulk = BulkResult()
+    await _in_bulk(ROWS, send, set(), bulk)
+    assert (calls, bulk.refused) == (1, {})
+    assert bulk.undone == dict.fromkeys((row.sku for row in ROWS), error)
 
 
-def test_what_may_follow_a_product_that_was_not_written() -> None:
-    plan = only(planned(subject(product("1", {"11": "A", "12": "B", "13": "C"}, stock=7), A)))
-    assert _allowed(plan, None) is plan
-    assert _allowed(plan, RETRY) is None
-    allowed = _allowed(plan, REJECTED)
-    assert allowed is not None
-    assert allowed.stock == {"A", "B"}, "of SKUs that it had"
-    assert _allowed(only(planned(subject(A))), REJECTED) is None
-    shrunk = _allowed(only(planned(subject(product("1", {"11": "A"}), A))), REJECTED)
+def test_stock_and_prices_that_may_follow_a_product_that_was_not_written() -> None:
+    plan = only(planned(job(product("1", {"11": "A", "12": "B", "13": "C"}, stock=7), A)))
+    assert allowed(plan, None) is plan
+    assert allowed(plan, RETRY) is None
+    had = allowed(plan, REJECTED)
+    assert had is not None
+    assert had.stock == {"A", "B"}, "of SKUs that it had"
+    assert allowed(only(planned(job(A))), REJECTED) is None
+    shrunk = allowed(only(planned(job(product("1", {"11": "A"}), A))), REJECTED)
     assert shrunk is not None
     assert not shrunk.removed_stock | shrunk.removed_prices

@@ -15,7 +15,6 @@
 | adapter_state | an adapter's entries |
 | full_syncs | runs over every entity of a kind, with their life |
 | sweeps | since when a kind was not swept, and what a sweep found |
-| touches | which entities were settled while a page was on its way |
 | issues, sync_log | what the merchant must fix, and what SparkLayer has not been told yet |
 | overview | counts of everything a connection has |
 """

@@ -11,7 +11,8 @@ from attrs import frozen
 from daemon.engine.explanation import Explanation
 from daemon.entities import Issue
 from daemon.model import Kind
-from daemon.storage.noted import Change, Noted
+from daemon.storage.noted import Noted, PendingChange
+from daemon.storage.states import RowState
 
 NOUNS: Mapping[Kind, str] = {
     Kind.PRODUCTS: "product",
@@ -83,10 +84,10 @@ def _state(case: Case) -> Iterator[Reason]:
         yield _waiting(case, case.noted.change, place)
 
 
-def _waiting(case: Case, change: Change, place: str) -> Reason:
+def _waiting(case: Case, change: PendingChange, place: str) -> Reason:
     since = f"{datetime.fromtimestamp(change.since, UTC):%Y-%m-%d %H:%M} UTC"
     error = f"; the last error: {case.error}" if case.error else ""
-    if change.state == "parked":
+    if change.state is RowState.PARKED:
         retry = f"try it again with: ignite-sync parked retry {place} {case.external_id}"
         return Reason("parked", f"Its change was given up after {change.attempts} tries since {since}{error}; {retry}")
     tried = f", tried {change.attempts} times" if change.attempts else ""

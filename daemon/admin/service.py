@@ -29,6 +29,7 @@ from daemon.storage.connections import Stored
 from daemon.storage.database import Database
 from daemon.storage.parked import Choice
 from daemon.storage.removals import Allow
+from daemon.storage.states import RunMode
 from daemon.storage.vault import Vault, heartbeat
 
 Params = dict[str, Any]
@@ -79,7 +80,7 @@ class AdminService:
     async def sync(self, params: Params) -> Params:
         """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}."""
         site, kind = _site(params), _kind(params)
-        mode = "refresh" if params.get("refresh") is True else "normal"
+        mode = RunMode.REFRESH if params.get("refresh") is True else RunMode.NORMAL
         run = await self.intake.start(site, kind, mode, allow_removals=params.get("allow_removals") is True)
         if run is None:
             raise Conflict(f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")

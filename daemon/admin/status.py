@@ -19,6 +19,7 @@ from daemon.storage.database import Database, Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
 from daemon.storage.registrations import Found
+from daemon.storage.states import RowState
 from daemon.storage.vault import Vault
 from daemon.transport.throttle.limiter import LimiterStatistics
 
@@ -65,13 +66,14 @@ def _cause(pause: Pause) -> str | None:
 
 def _kind(kind: KindOverview, now: float, vault: Vault) -> dict[str, Any]:
     waiting = {
-        lane.name.lower(): sum(d.rows for d in kind.depths if d.lane is lane and d.state == "pending") for lane in Lane
+        lane.name.lower(): sum(d.rows for d in kind.depths if d.lane is lane and d.state is RowState.PENDING)
+        for lane in Lane
     }
-    oldest = [depth.oldest for depth in kind.depths if depth.oldest is not None and depth.state == "pending"]
+    oldest = [depth.oldest for depth in kind.depths if depth.state is RowState.PENDING]
     return {
         "outbox": {
             **waiting,
-            "parked": sum(depth.rows for depth in kind.depths if depth.state == "parked"),
+            "parked": sum(depth.rows for depth in kind.depths if depth.state is RowState.PARKED),
             "oldest_seconds": round(age_if_known(min(oldest), now), 1) if oldest else None,
         },
         "full_sync": {**_run(kind.run, kind.ledger), **_held_up(kind, vault)} if kind.run else None,

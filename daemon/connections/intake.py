@@ -18,6 +18,7 @@ from daemon.storage import full_syncs, outbox
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Start
 from daemon.storage.outbox import Record
+from daemon.storage.states import RunMode
 
 
 @frozen(kw_only=True)
@@ -58,7 +59,7 @@ class Intake:
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.failed(kinds)
 
-    async def start(self, site: Site, kind: Kind, mode: str, *, allow_removals: bool = False) -> RunId | None:
+    async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
         """Start a full sync; None when one is already running. Raises NotFound and StorageTrouble."""
         endpoint = self._endpoint(site)
         if kind not in endpoint.kinds:
@@ -73,7 +74,7 @@ class Intake:
 
     async def trigger(self, site: Site, kind: Kind) -> None:
         """Start a refresh run for SparkLayer. Raises NotFound, Invalid and StorageTrouble."""
-        if await self.start(site, kind, "refresh") is None:
+        if await self.start(site, kind, RunMode.REFRESH) is None:
             raise Invalid(f"A full sync of {kind.value} is in progress already.")
 
     def runner(self, site: Site) -> ConnectionRunner:

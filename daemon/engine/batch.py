@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from daemon.engine.signal import Signal
 from daemon.entities import Mapped
 from daemon.model import ExternalId, Lane, VariantId
-from daemon.model.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Result, Row
 from daemon.storage.outbox import Claim
 
 
@@ -73,12 +73,12 @@ class Batch:
 
     def fail(self, external_id: ExternalId, failure: Exception) -> None:
         """Note that an entity must be retried because of `failure`."""
-        self.outcomes[external_id] = Outcome(result="retried", failure=failure)
+        self.outcomes[external_id] = Outcome(result=Result.RETRIED, failure=failure)
 
     def failed(self, external_id: ExternalId) -> bool:
         """Return True if an entity is known not to have been written: it is retried, or was refused."""
         outcome = self.outcomes.get(external_id)
-        return outcome is not None and (outcome.failure is not None or outcome.result == "rejected")
+        return outcome is not None and (outcome.failure is not None or outcome.result is Result.REJECTED)
 
     def concerns_merchant(self, external_id: ExternalId) -> bool:
         """Return True if the entity is, was or shall be in SparkLayer: the sync-log reports no others."""

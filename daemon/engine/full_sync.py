@@ -19,9 +19,10 @@ from daemon.engine.leftovers import Leftovers
 from daemon.errors import Blocked, Forbidden, Rejected, Retry
 from daemon.model import LOGGED_KINDS, Kind, RunId
 from daemon.platforms.base import Page
-from daemon.storage import full_syncs, outbox, removals
+from daemon.storage import full_syncs, outbox, overview, removals
 from daemon.storage.full_syncs import PageRead, Run, Start
 from daemon.storage.overview import MOST_NAMED
+from daemon.storage.states import RunMode, RunState
 
 CHECK_EVERY = 60.0
 """Seconds between two looks at whether a run is drained when nothing settles."""
@@ -67,7 +68,7 @@ class FullSyncs:
             self._kind_state.wake()
         return run
 
-    async def start(self, mode: str, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:
+    async def start(self, mode: RunMode, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:
         """Start a run; None if one is in progress. An `internal` start then has it run once more.
 
         Raises StorageTrouble.
@@ -89,19 +90,19 @@ class FullSyncs:
         context = self._context
         never = await context.storage.read(full_syncs.newest, context.connection.id, self._kind) is None
         if never and context.options.full_sync_on_start:
-            await self.start("normal", internal=True)
+            await self.start(RunMode.NORMAL, internal=True)
         while True:
             run = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
-            if run is not None and run.state == "ended" and run.again:
+            if run is not None and run.state is RunState.ENDED and run.again:
                 await self.start(run.mode, internal=True)
-            elif run is None or run.state == "ending":  # the sync-log's writer ends it, and sets the signal
+            elif run is None or run.state is RunState.ENDING:  # the sync-log's writer ends it, and sets the signal
                 await self._kind_state.runs.wait()
-            elif run.state == "ended":
+            elif run.state is RunState.ENDED:
                 later = await self._leftovers.look(run)
                 await self._kind_state.runs.wait_until(inf if later is None else trio.current_time() + later)
             else:
                 with trio.CancelScope() as self._working:
-                    await (self._enumerate(run) if run.state == "enumerating" else self._drain(run))
+                    await (self._enumerate(run) if run.state is RunState.ENUMERATING else self._drain(run))
 
     async def _wait_for_turn(self) -> None:
         """Let the runs of the kinds that this kind refers to go first; a blocked kind holds up nothing."""
@@ -115,15 +116,18 @@ class FullSyncs:
         run = await context.storage.read(full_syncs.newest, context.connection.id, kind)
         if run is None:
             return context.options.full_sync_on_start  # it starts in a moment
-        if run.mode == "daily" or run.state not in {"enumerating", "draining"}:
+        if run.mode is RunMode.DAILY or not run.current:
             return False
         # Rows that retry may do so for two days, and most references are there already.
-        return run.state == "enumerating" or await context.storage.read(outbox.backlog, context.connection.id, kind) > 0
+        return (
+            run.state is RunState.ENUMERATING
+            or await context.storage.read(outbox.backlog, context.connection.id, kind) > 0
+        )
 
     async def _enumerate(self, run: Run) -> None:
         context, taken_up = self._context, trio.current_time()
         await self._wait_for_turn()
-        log.info("full sync", site=str(context.connection.site), kind=self._kind.value, run=run.id, mode=run.mode)
+        log.info("full sync", site=str(context.connection.site), kind=self._kind.value, run=run.id, mode=run.mode.value)
         await self.patiently(partial(self._kind_state.writer.begin_run, refresh=run.refresh, since=taken_up))
         if not await self.read_pages(partial(self._read_page, run), run.cursor):
             return
@@ -206,7 +210,7 @@ class FullSyncs:
                 await self._name_retrying(run)
             await self._kind_state.progress.wait_until(now + CHECK_EVERY)
         # The sync-log's writer logs the end of other runs, once SparkLayer has accepted it.
-        if self._kind not in LOGGED_KINDS and run.mode != "daily":
+        if self._kind not in LOGGED_KINDS and run.mode is not RunMode.DAILY:
             ended = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
             context.full_sync_ended(self._kind, succeeded=bool(ended and ended.succeeded))
         self._kind_state.report.set()
@@ -229,7 +233,7 @@ class FullSyncs:
 
     async def _name_retrying(self, run: Run) -> None:
         """Log which entities the run waits for because they retry."""
-        retrying, count = await self._context.storage.read(outbox.retrying, run.id, MOST_NAMED)
+        retrying, count = await self._context.storage.read(overview.retrying, run.id, MOST_NAMED)
         if not retrying:
             return
         log.warning(

@@ -16,6 +16,7 @@ from daemon.model import Kind
 from daemon.storage import full_syncs, gaps
 from daemon.storage.gaps import HOUR, Gap, GapNote
 from daemon.storage.outbox import backlog
+from daemon.storage.states import RunMode, RunState
 
 AT_ONCE = 2
 
@@ -93,7 +94,7 @@ class GapReader:
         context = self._context
         await context.passed(self._kind)  # before the slot is taken: a pause may last for days
         async with self._slots:
-            if await self._goes_first() is not None or await self._runs.start("daily") is None:
+            if await self._goes_first() is not None or await self._runs.start(RunMode.DAILY) is None:
                 return False
             log.info("reading everything to close a gap", site=str(context.connection.site), kind=self._kind.value)
             # A blocked connection, or rows that retry, must not keep the slot from other connections.
@@ -109,9 +110,9 @@ class GapReader:
             if newest is None:
                 if context.options.full_sync_on_start or kind is self._kind:
                     return kind
-            elif kind is self._kind and newest.state in {"enumerating", "draining"}:
+            elif kind is self._kind and newest.current:
                 return kind  # its end may close the gap; until then a second run would be refused
-            elif newest.mode != "daily" and await self._is_at_work(kind):
+            elif newest.mode is not RunMode.DAILY and await self._is_at_work(kind):
                 return kind
         return None
 
@@ -121,4 +122,4 @@ class GapReader:
         run = await context.storage.read(full_syncs.current, context.connection.id, kind)
         if run is None:
             return False
-        return run.state == "enumerating" or await context.storage.read(backlog, context.connection.id, kind) > 0
+        return run.state is RunState.ENUMERATING or await context.storage.read(backlog, context.connection.id, kind) > 0

@@ -19,6 +19,7 @@ from daemon.model.outcome import Row
 from daemon.storage import leftovers
 from daemon.storage.full_syncs import Run, Start, start
 from daemon.storage.leftovers import Found, leftover
+from daemon.storage.states import RunMode
 
 UNKNOWABLE: Mapping[Kind, str] = {
     Kind.PRODUCTS: "products without a price that the store no longer has stay in SparkLayer",
@@ -90,7 +91,7 @@ class Leftovers:
         left = await context.storage.read(leftovers.unowned, context.connection.id, self._kind, skus)
         found = Found(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in left])
         number = await context.storage.write(leftovers.note, found)
-        again = Start(connection_id=context.connection.id, kind=self._kind, mode="daily", now=context.now())
+        again = Start(connection_id=context.connection.id, kind=self._kind, mode=RunMode.DAILY, now=context.now())
         if number and await context.storage.write(start, again) is None:
             return LOOK_SOON  # a run that began before they were noted does not decide on them
         if number:

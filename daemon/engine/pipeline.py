@@ -24,13 +24,14 @@ from daemon.entities import Mapped, StoreFacts
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
 from daemon.issues import IssueType, bounded, shortened
 from daemon.model import ExternalId, Lane, VariantId
-from daemon.model.outcome import IssueRow, Outcome
+from daemon.model.outcome import IssueRow, Outcome, Result
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
 from daemon.storage.outbox import Claim
-from daemon.storage.removals import SECOND_LOOK, WHOLE, Cause, Decided, Removal
+from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Removal
 from daemon.storage.settle import RetryLater, Settlement, settle
+from daemon.storage.states import RemovalCause
 
 MOST_ATTEMPTS = 400
 """About 48 hours of retries, as long as platforms retry their own webhooks."""
@@ -155,7 +156,7 @@ class Pipeline:
     async def _map(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
         if entity is not None and entity.external_id != external_id:
             # A change of a part, such as a metafield, is one of the entity that has it.
-            batch.outcomes[external_id] = Outcome(result="unchanged", next=entity.external_id)
+            batch.outcomes[external_id] = Outcome(result=Result.UNCHANGED, next=entity.external_id)
             return
         try:
             mapped = self._context.platform.map(self.kind, entity, facts) if entity else Mapped[Any](value=None)
@@ -167,7 +168,7 @@ class Pipeline:
             batch.gone.add(external_id)
         if mapped.value is None and mapped.issues:
             # An odd value is no reason to remove the good one that SparkLayer has.
-            batch.outcomes[external_id] = Outcome(result="rejected")
+            batch.outcomes[external_id] = Outcome(result=Result.REJECTED)
 
     async def _read_again(
         self,
@@ -220,7 +221,7 @@ class Pipeline:
         except StorageTrouble as trouble:
             batch.fail(external_id, trouble)
             return
-        batch.outcomes[external_id] = Outcome(result="rejected")
+        batch.outcomes[external_id] = Outcome(result=Result.REJECTED)
         if self._writer.partial and not known:
             return  # most likely an entity that SparkLayer does not want
         issue = IssueType.NOT_SHOWN.issue(platform=context.platform_type.label, words=str(error).rstrip(" ."))
@@ -273,7 +274,7 @@ class Pipeline:
         context.removals_held(self.kind, held.announce)
         for external_id, variant in held.keys:
             if variant == WHOLE:
-                batch.outcomes[external_id] = Outcome(result="held")
+                batch.outcomes[external_id] = Outcome(result=Result.HELD)
             else:
                 batch.kept.setdefault(external_id, set()).add(variant)
         # No removal follows from one answer: the entity is read again in two seconds.
@@ -284,10 +285,10 @@ class Pipeline:
     def _removals(self, batch: Batch, external_id: ExternalId, variants: Variants) -> list[Removal]:
         """Return the parts of an entity that SparkLayer has and the store no longer has."""
         mapped, claim = batch.mapped[external_id], batch.claims[external_id]
-        cause: Cause = "deleted" if external_id in batch.gone else "excluded"
+        cause = RemovalCause.DELETED if external_id in batch.gone else RemovalCause.EXCLUDED
         lost: Mapping[VariantId, str] = {WHOLE: mapped.name}
         if mapped.value is not None:
-            cause, lost = "variant", {key: f"{mapped.name}, {sku}" for key, sku in variants.vanished.items()}
+            cause, lost = RemovalCause.VARIANT, {key: f"{mapped.name}, {sku}" for key, sku in variants.vanished.items()}
         # A live change does not wait for the run that has tagged its row besides.
         run = claim.run if batch.lane is Lane.BACKFILL else None
         return [
@@ -316,9 +317,9 @@ class Pipeline:
             if outcome.failure is not None:
                 again.append(self._retry_later(claim, outcome, now))
                 if again[-1].due_at is None:
-                    result = "parked"
+                    result = Result.PARKED
                 elif not isinstance(outcome.failure, Failure):
-                    result = "broken"
+                    result = Result.BROKEN
             else:
                 self._bugs.pop(external_id, None)
                 done[claim] = outcome
@@ -328,7 +329,7 @@ class Pipeline:
                 context.metrics.pushed(context.connection.site, self.kind, waited)
             context.metrics.entity(context.connection.site, self.kind, result)
             # A difference that neither a webhook nor a full sync has asked for means that a webhook was lost.
-            if batch.lane is Lane.BACKFILL and claim.run is None and result in {"written", "removed"}:
+            if batch.lane is Lane.BACKFILL and claim.run is None and result in {Result.WRITTEN, Result.REMOVED}:
                 context.metrics.webhook_missed(context.connection.site, self.kind)
                 context.deliveries.missed()
         settlement = Settlement(
@@ -340,7 +341,9 @@ class Pipeline:
             reported={
                 claim.external_id
                 for claim, outcome in done.items()
-                if batch.lane is Lane.LIVE and outcome.result != "held" and batch.concerns_merchant(claim.external_id)
+                if batch.lane is Lane.LIVE
+                and outcome.result is not Result.HELD
+                and batch.concerns_merchant(claim.external_id)
             },
             again=again,
             wanted=sorted(batch.wanted),

@@ -21,6 +21,7 @@ from daemon.platforms.base import Page
 from daemon.storage import full_syncs
 from daemon.storage.age import age
 from daemon.storage.gaps import open_gap
+from daemon.storage.states import RunMode, RunState
 from daemon.storage.sweeps import Swept, SweptUntil, store_swept, swept_since, take_swept
 
 DAY = 86400.0
@@ -65,15 +66,15 @@ class Sweep:
         context = self._context
         newest = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
         since, began = await self._since(), context.now()
-        waits = newest is not None and newest.state == "enumerating" and not newest.seen
+        waits = newest is not None and newest.state is RunState.ENUMERATING and not newest.seen
         if newest is not None and waits and age(newest.started_at, began) < FIRST_PAGE:
             return  # the run reads everything in a moment
-        idle = newest is not None and newest.state in {"ending", "ended"}
+        idle = newest is not None and not newest.current
         # A gap causes a reading of everything as well, in its turn: one of the two is enough.
         gap = await context.storage.read(open_gap, context.connection.id, self._kind)
         overdue = newest is not None and (since > began or age(newest.started_at, began) >= DAY)
         if idle and overdue and gap is None:
-            await self._runs.start("daily")
+            await self._runs.start(RunMode.DAILY)
         else:
             # A time ahead of the clock is no time of a sweep. Everything older than a day was read by a daily run.
             await self._runs.read_pages(partial(self._read_page, since - OVERLAP if since <= began else began - DAY))

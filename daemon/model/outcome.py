@@ -1,17 +1,28 @@
-"""The result of one entity: noted by its writer, settled by the storage.
+"""The outcome of one entity: made by its writer, settled by the storage.
 
-There is one class from the diff to the commit. What the database keeps of an entity, its ledger row and its issue, are
-values here too, so that the pure parts of the writers can make them.
+One class goes from the diff to the commit. The rows that the database keeps of an entity, in the ledger and of its
+issue, are values here too, so that the pure parts of the writers can make them.
 """
 
-from typing import Literal
+from enum import StrEnum
 
 from attrs import field, frozen
 
 from daemon.entities import Issue
 from daemon.model import ExternalId, Key
 
-Result = Literal["unchanged", "written", "removed", "held", "rejected", "retried", "parked", "broken"]
+
+class Result(StrEnum):
+    """Result of working on one entity."""
+
+    UNCHANGED = "unchanged"
+    WRITTEN = "written"
+    REMOVED = "removed"
+    HELD = "held"
+    REJECTED = "rejected"
+    RETRIED = "retried"
+    PARKED = "parked"
+    BROKEN = "broken"
 
 
 @frozen
@@ -43,14 +54,14 @@ class Outcome:
     released: frozenset[Key] = frozenset()
     """Unique keys that the entity gave up."""
     waits_for: frozenset[Key] = frozenset()
-    """Unique keys that it wants and another entity owns. Their owners are looked at next: perhaps they give them up."""
+    """Unique keys owned by another entity. The owners are looked at next: perhaps they give them up."""
     awaits: frozenset[ExternalId] = frozenset()
-    """Entities that must be confirmed before this one is looked at again."""
+    """Parents that must be confirmed before this entity is looked at again."""
     circles: ExternalId | None = None
-    """Its parent, if the parents from there lead back to the entity."""
+    """The entity's parent, if the parents from there lead back to the entity."""
     parent: bool = False
-    """True if other entities may wait for this one."""
+    """True if the entity may be the parent of others."""
     follows: ExternalId | None = None
-    """The parent that SparkLayer was told of; see `daemon.storage.families`."""
+    """The parent under which SparkLayer has the entity."""
     next: ExternalId | None = None
     """The entity that this one belongs to: it is looked at instead."""

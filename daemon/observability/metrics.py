@@ -60,7 +60,7 @@ COUNTERS: dict[str, tuple[str, list[str]]] = {
 VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "webhooks_total": {"outcome": get_args(WebhookOutcome)},
     "http_requests_total": {"status": ("500", "503")},  # the others depend on the route, and no alert uses them
-    "entities_total": {"outcome": get_args(Result)},
+    "entities_total": {"outcome": tuple(Result)},
     "api_requests_total": {"status_class": ("2xx", "3xx", "4xx", "5xx", "error")},
     "full_syncs_total": {"outcome": ("succeeded", "failed")},
     "sync_log_calls_total": {

@@ -1,18 +1,18 @@
-"""Reads stored times by a clock that may have been wrong when they were written, or may be wrong now.
+"""Ages of stored times, by a clock that may have been wrong when they were written, or may be wrong now.
 
-A time that lies ahead was written by a clock that was wrong, so nothing is known of its age. Where something becomes
-due with age, it is due (`age`). Where something counts while it is new, or is given up when it is old, it is new
-(`age_if_known`, and in SQL an `UPDATE` to the present). What a stored time is for:
+A time that lies ahead was written by a wrong clock, so its age is unknown. Where something becomes due with age, it is
+due (`age`). Where something counts while it is new, or is given up when it is old, it is new (`age_if_known`, and in
+SQL an `UPDATE` to the present):
 
-    stored time                     one that lies ahead
+    stored time                     when it lies ahead
     outbox.due_at                   due, when further ahead than any backoff
     outbox.first_queued_at          the present, at the next change of the entity
     full_syncs.started_at           the daily read is due; at the run's end it is corrected, and SparkLayer told
     sync_log.last_full_sync         told as the present at the start of the next run, the daily read included
-    sweeps.since                    everything is read: nobody knows since when nothing was
+    sweeps.since                    everything is read: the last sweep is unknown
     removals.decided_at             the present: it counts for one more hour, and a second look waits its seconds
     connections.leaving_since       the clean-up has its whole day
-    pending connections.wished_at                the present: it is kept for its 30 days
+    pending_connections.asked_at    the present: it is kept for its 30 days
     issues.opened_at, and others    shown only
 
 A clock that is a year ahead makes everything due and the brake's hour over, and ends pending connections; it gives a

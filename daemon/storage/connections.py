@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from daemon.model import ConnectionId, Kind, Site
 from daemon.storage.full_syncs import Start, newest, start
 from daemon.storage.installs import forget_install, forget_wish
+from daemon.storage.states import RunMode
 from daemon.storage.tables import connections, metadata
 
 TRANSITIONS: dict[tuple[str, str | None], set[str | None]] = {
@@ -133,7 +134,8 @@ def _adopt(conn: Connection, call: Adopt) -> Stored:
         )
         known = [kind for kind in call.read_again if newest(conn, present.id, kind) is not None]
         pending_connections = (
-            Start(connection_id=present.id, kind=kind, mode="normal", now=call.now, internal=True) for kind in known
+            Start(connection_id=present.id, kind=kind, mode=RunMode.NORMAL, now=call.now, internal=True)
+            for kind in known
         )
         start(conn, list(pending_connections))
     return _found(conn, call.site)
@@ -155,7 +157,8 @@ def _begin(conn: Connection, call: Begin) -> Stored:
     begun = _found(conn, call.site)
     # Stored here and not wished for later: a daemon that dies now would otherwise leave the new connection empty.
     wishes = (
-        Start(connection_id=begun.id, kind=kind, mode="normal", now=call.now, internal=True) for kind in call.kinds
+        Start(connection_id=begun.id, kind=kind, mode=RunMode.NORMAL, now=call.now, internal=True)
+        for kind in call.kinds
     )
     start(conn, list(wishes))
     return begun

@@ -1,14 +1,7 @@
-"""Who names whom as its parent, of customers whose parent SparkLayer was told of or is yet to be told of.
+"""Parents that customers name: confirmed ones, expected ones, and circles among them.
 
-A customer that names a parent has a row of `waiters`, its *edge*:
-
-    key              what it means
-    follows:PARENT   SparkLayer was told of the parent; when that goes, the customer is synced without one
-    parent:PARENT    SparkLayer was not told: the customer is looked at again once the parent is confirmed
-    circle:PARENT    the parent is among the customer's own sub-accounts, and the customer has the lowest id of those
-                     in the circle, so it was synced without a parent
-
-One that was told of a parent and names another now, which it waits for, has two; the last two kinds come first.
+An *edge* leads from a customer to the parent that it names. It is made of the customer's rows in `dependencies`, whose
+reasons are told in `daemon.storage.dependencies`.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,16 +12,13 @@ from sqlalchemy import Connection, select
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.model.outcome import Row
 from daemon.storage import ledger
-from daemon.storage.tables import full_syncs, in_parts, outbox, waiters
-
-PARENT = "parent:"
-CIRCLE = "circle:"
-FOLLOWS = "follows:"
+from daemon.storage.states import Reason, RowState, RunState
+from daemon.storage.tables import dependencies, full_syncs, in_parts, of_kind, outbox
 
 
 @frozen(kw_only=True)
 class Edge:
-    """The parent that a customer names, and the one that SparkLayer was told of; `breaks` a circle by having none."""
+    """The parent that a customer names, and the one that SparkLayer has; `breaks` a circle by being synced without."""
 
     named: ExternalId
     told: ExternalId | None = None
@@ -37,10 +27,10 @@ class Edge:
 
 @frozen(kw_only=True)
 class Relations:
-    """What is known of the parents that a batch names.
+    """The stored facts about the parents that a batch names.
 
-    `rows` are the ledger's of those that have one, `coming` those that wait in the outbox. `edges` are theirs and those
-    of all above them. Pages of the runs in `unread` are still to be read: a parent may be on one.
+    `rows` are their ledger rows, `coming` the parents with a pending change. `edges` are those of the parents and of
+    all above them. The runs in `unread` have pages to read: a parent may be on one.
     """
 
     rows: Mapping[ExternalId, Row]
@@ -56,50 +46,53 @@ def look_up(
     parents: Collection[ExternalId],
     runs: Collection[RunId],
 ) -> Relations:
-    """Return what is known of `parents`, and which of `runs` have pages that are not read yet."""
+    """Return the facts about `parents`, and those of `runs` that have pages to read."""
     c, run = outbox.c, full_syncs.c
-    pending = (c.connection_id == connection_id, c.kind == kind.value, c.state == "pending")
-    coming = conn.execute(select(c.external_id).where(*pending, c.external_id.in_(parents)))
-    unread = conn.execute(select(run.id).where(run.id.in_(runs), run.state == "enumerating", run.cursor.is_not(None)))
+    # An inequality, lest SQLite walk all pending rows by their index instead of the parents.
+    pending = (*of_kind(outbox, connection_id, kind), c.state != RowState.PARKED, c.external_id.in_(parents))
+    unread = (run.id.in_(runs), run.state == RunState.ENUMERATING, run.cursor.is_not(None))
     return Relations(
         rows=ledger.look_up(conn, connection_id, kind, parents),
-        coming=frozenset(ExternalId(row.external_id) for row in coming),
+        coming=frozenset(map(ExternalId, conn.execute(select(c.external_id).where(*pending)).scalars())),
         edges=_edges_above(conn, connection_id, kind, parents),
-        unread=frozenset(RunId(row.id) for row in unread),
+        unread=frozenset(map(RunId, conn.execute(select(run.id).where(*unread)).scalars())),
     )
 
 
 def circle_breakers(
-    conn: Connection, connection_id: ConnectionId, kind: Kind, now: Mapping[ExternalId, ExternalId | None]
+    conn: Connection, connection_id: ConnectionId, kind: Kind, named: Mapping[ExternalId, ExternalId | None]
 ) -> set[ExternalId]:
-    """Return the customers that break a circle which is perhaps none any more.
+    """Return the customers that broke a circle which may be open now.
 
-    `now` has the parents that customers name from now on; their edges are still those of before.
+    `named` has the parents that customers name from now on; the stored edges are still the earlier ones.
     """
-    before = edges(conn, connection_id, kind, now)
-    changed = {edge.named for one, edge in before.items() if edge.named != now[one]}
+    before = _edges(conn, connection_id, kind, named)
+    changed = {edge.named for customer, edge in before.items() if edge.named != named[customer]}
     above = _edges_above(conn, connection_id, kind, changed)
-    return {one for one, edge in above.items() if edge.breaks} - now.keys()
+    return {customer for customer, edge in above.items() if edge.breaks} - named.keys()
 
 
-def edges(
+def _edges(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> dict[ExternalId, Edge]:
     """Return the edges of those of `ids` that name a parent."""
-    c = waiters.c
-    query = select(c.key, c.external_id).where(c.connection_id == connection_id, c.kind == kind.value)
-    named: dict[ExternalId, tuple[bool, ExternalId]] = {}
-    told: dict[ExternalId, ExternalId] = {}
+    c = dependencies.c
+    query = select(c.reason, c.key, c.external_id).where(
+        *of_kind(dependencies, connection_id, kind), c.reason != Reason.KEY
+    )
+    parents: dict[ExternalId, dict[Reason, ExternalId]] = {}
     for part in in_parts(ids):
-        for key, one in conn.execute(query.where(c.external_id.in_(part))):
-            for prefix in (PARENT, CIRCLE):
-                if key.startswith(prefix):
-                    named[one] = (prefix is CIRCLE, ExternalId(key.removeprefix(prefix)))
-            if key.startswith(FOLLOWS):
-                told[one] = ExternalId(key.removeprefix(FOLLOWS))
+        for reason, parent, customer in conn.execute(query.where(c.external_id.in_(part))):
+            parents.setdefault(customer, {})[reason] = parent
+    # A parent that the customer waits for or circles with is the one it names now; the one it follows may be older.
+    newest = (Reason.CIRCLE, Reason.PARENT, Reason.FOLLOWS)
     return {
-        one: Edge(named=parent, told=told.get(one), breaks=breaks)
-        for one, (breaks, parent) in ({key: (False, parent) for key, parent in told.items()} | named).items()
+        customer: Edge(
+            named=next(by_reason[reason] for reason in newest if reason in by_reason),
+            told=by_reason.get(Reason.FOLLOWS),
+            breaks=Reason.CIRCLE in by_reason,
+        )
+        for customer, by_reason in parents.items()
     }
 
 
@@ -107,11 +100,11 @@ def _edges_above(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> dict[ExternalId, Edge]:
     """Return the edges of `ids` and of all above them; a circle ends where it began."""
-    found: dict[ExternalId, Edge] = {}
+    above: dict[ExternalId, Edge] = {}
     asked, ahead = set[ExternalId](), set(ids)
     while ahead:
         asked |= ahead
-        level = edges(conn, connection_id, kind, ahead)
-        found |= level
+        level = _edges(conn, connection_id, kind, ahead)
+        above |= level
         ahead = {edge.named for edge in level.values()} - asked
-    return found
+    return above

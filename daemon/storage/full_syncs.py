@@ -1,46 +1,50 @@
 """Full syncs: runs over every entity of a kind, resumable from their cursor.
 
-The life of a run (CHECKs repeat the states, a test walks the table):
+The life of a run; CHECKs refuse other states:
 
-    event        from         to           why
-    start        -            enumerating  at connect, on demand, when none ever ran, or once a day
-    page         enumerating  enumerating  a page's ids are in the outbox, in the same transaction as the cursor
-    enumerated   enumerating  draining     the platform has no more pages; what is absent was queued, or held back
-    drained      draining     ending       no row carries the run's tag; the end is stored before it is sent
-    told         ending       ended        SparkLayer has the end
-    superseded   ending       ended        SparkLayer has not; the start of the next run tells it
-    drained      draining     ended        ... for a daily run, and for a kind without sync-log: nothing is told
-    replaced     enumerating  ended        somebody asked for a full sync while a daily run was on its way
-    replaced     draining     ended
-    cancelled    enumerating  ending       a person ended it: what was left of it counts as failed
-    cancelled    draining     ending       ... or ended, for a daily run and for a kind without sync-log
+    event       from                   to           reason
+    start       -                      enumerating  at connect, on demand, when none ever ran, or once a day
+    page        enumerating            enumerating  a page's ids are in the outbox, together with the cursor
+    enumerated  enumerating            draining     no more pages; absent entities are queued, or their removals held
+    drained     draining               ending       no row carries the run's tag; the end is stored before it is sent
+    cancelled   enumerating, draining  ending       a person ended it: unfinished entities count as failed
+    told        ending                 ended        SparkLayer has the end. It is not told of daily runs, nor of kinds
+                                                    without sync-log: those end at once
+    superseded  ending                 ended        SparkLayer does not have the end; the next run's start tells it
+    replaced    enumerating, draining  ended        a person asked for a full sync during a daily run
+
+At most one run of a kind is enumerating or draining.
 """
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Row, case, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, case, or_, select, true, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
+from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active, tag
-from daemon.storage.tables import full_syncs, ledger, outbox, sync_log
+from daemon.storage.states import RunMode, RunState, Transition
+from daemon.storage.tables import full_syncs, ledger, of_kind, outbox, sync_log
 
-TRANSITIONS = {
-    ("start", None): {"enumerating"},
-    ("page", "enumerating"): {"enumerating"},
-    ("enumerated", "enumerating"): {"draining"},
-    ("drained", "draining"): {"ending", "ended"},
-    ("told", "ending"): {"ended"},
-    ("superseded", "ending"): {"ended"},
-    ("replaced", "enumerating"): {"ended"},
-    ("replaced", "draining"): {"ended"},
-    ("cancelled", "enumerating"): {"ending", "ended"},
-    ("cancelled", "draining"): {"ending", "ended"},
-}
+CURRENT = (RunState.ENUMERATING, RunState.DRAINING)
+
+
+class RunLife:
+    """The steps in the life of a run."""
+
+    START = Transition((None,), RunState.ENUMERATING)
+    PAGE = Transition((RunState.ENUMERATING,), RunState.ENUMERATING)
+    ENUMERATED = Transition((RunState.ENUMERATING,), RunState.DRAINING)
+    DRAINED = Transition((RunState.DRAINING,), RunState.ENDING)
+    CANCELLED = Transition(CURRENT, RunState.ENDING)
+    TOLD = Transition((RunState.ENDING,), RunState.ENDED)
+    SUPERSEDED = Transition((RunState.ENDING,), RunState.ENDED)
+    REPLACED = Transition(CURRENT, RunState.ENDED)
 
 
 @frozen(kw_only=True)
@@ -50,8 +54,8 @@ class Run:
     id: RunId
     connection_id: ConnectionId
     kind: Kind
-    mode: str
-    state: str
+    mode: RunMode
+    state: RunState
     cursor: str | None
     started_at: float
     enumerated_at: float | None
@@ -64,24 +68,29 @@ class Run:
     allow_removals: bool
     again: bool
     waited_seconds: float
-    """For how long it has waited for its last items, blocked time aside."""
+    """Seconds that it has waited for its last items, without blocked time."""
 
     @property
     def refresh(self) -> bool:
-        """Whether the ledger is ignored and everything written."""
-        return self.mode == "refresh"
+        """True for a run that ignores the ledger and writes everything."""
+        return self.mode is RunMode.REFRESH
+
+    @property
+    def current(self) -> bool:
+        """True while it reads pages or works on its entities."""
+        return self.state in CURRENT
 
 
 @frozen(kw_only=True)
 class Start:
-    """A wish for a run. An `internal` one that finds a run on its way has it run again; another is refused.
+    """A request for a run. During another run, an `internal` one has that run again; any other is refused.
 
-    The run that starts next, whoever starts it, is the one that was wished for so.
+    A run that is owed in this way takes the place of the next one, of whatever mode that is.
     """
 
     connection_id: ConnectionId
     kind: Kind
-    mode: str
+    mode: RunMode
     now: float
     internal: bool = False
     allow_removals: bool = False
@@ -89,7 +98,7 @@ class Start:
 
 @frozen(kw_only=True)
 class PageRead:
-    """A page of an enumeration: its ids, and the cursor of the next (None: there is none)."""
+    """A page of an enumeration: its ids, and the cursor of the next page (None: there is none)."""
 
     run: RunId
     ids: Sequence[ExternalId]
@@ -97,238 +106,229 @@ class PageRead:
     now: float
 
 
-def start(conn: Connection, calls: Sequence[Start]) -> list[RunId | None]:
-    """Start runs; None for one that was refused because another of its kind is on its way."""
-    alive = active(conn, (call.connection_id for call in calls))
-    return [_start(conn, call) if call.connection_id in alive else None for call in calls]
-
-
-def _start(conn: Connection, call: Start) -> RunId | None:
-    present = current(conn, call.connection_id, call.kind)
-    if present is not None and (present.mode != "daily" or call.mode == "daily"):
-        if call.internal and call.mode != "daily":
-            mode = "refresh" if call.mode == "refresh" else present.mode
+@one_by_one
+def start(conn: Connection, call: Start) -> RunId | None:
+    """Start a run; None when it is refused because of another of its kind."""
+    # Two machines that get a trigger at once must not both see that there is no run.
+    if not active(conn, [call.connection_id], alone=True):
+        return None
+    present = current(conn, call.connection_id, call.kind, lock=True)
+    if present is not None and (present.mode is not RunMode.DAILY or call.mode is RunMode.DAILY):
+        # An internal start has a reason that the pages read so far do not know.
+        if call.internal and call.mode is not RunMode.DAILY:
+            mode = call.mode if call.mode is RunMode.REFRESH else present.mode
             conn.execute(update(full_syncs).where(full_syncs.c.id == present.id).values(again=True, mode=mode))
         return None
     if present is not None:
-        _replace(conn, present)
-    mode = _owed_mode(conn, call)
-    _correct_log(conn, call)
-    if mode != "daily":
+        # Its rows stay as ordinary changes; the new run tags those that it sees.
+        RunLife.REPLACED.apply(conn, full_syncs, (full_syncs.c.id == present.id,))
+        conn.execute(update(outbox).where(outbox.c.full_sync_id == present.id).values(full_sync_id=None))
+        removals.forget_waiting(conn, present.id)
+    before = latest(conn, call.connection_id, call.kind)
+    # The run that starts now takes the place of an owed one: it must do no less.
+    modes = {call.mode} if before is None or not before.again else {call.mode, before.mode}
+    mode = next(mode for mode in RunMode if mode in modes)
+    if before is not None:
+        _correct_log(conn, call, before.id)
+    # A daily run tells SparkLayer nothing, so not the end of another run either.
+    if mode is not RunMode.DAILY:
         _supersede(conn, call)
     inserted = conn.execute(
         full_syncs.insert().values(
             connection_id=call.connection_id,
             kind=call.kind.value,
             mode=mode,
-            state="enumerating",
+            state=RunLife.START.target,
             started_at=call.now,
             allow_removals=call.allow_removals,
         )
     ).inserted_primary_key
     assert inserted is not None  # one row was inserted
     run = RunId(inserted[0])
+    # With an empty ledger the database may have been lost, and SparkLayer may have SKUs unknown here.
     leftovers.owe(conn, call.connection_id, call.kind)
     if call.allow_removals:
         allow = removals.Allow(connection_id=call.connection_id, kind=call.kind, ids=None, now=call.now)
         tag(conn, call.connection_id, call.kind, removals.allowed(conn, allow), run, call.now)
     if _is_told(mode, call.kind):
         new = insert(sync_log).values(
-            connection_id=call.connection_id,
-            kind=call.kind.value,
-            put_for=run,
-            started_at=call.now,
-            ever_put=False,
+            connection_id=call.connection_id, kind=call.kind.value, put_for=run, started_at=call.now, ever_put=False
         )
-        conn.execute(
-            new.on_conflict_do_update(
-                index_elements=["connection_id", "kind"],
-                set_={"put_for": new.excluded.put_for, "started_at": new.excluded.started_at},
-            )
-        )
+        owed = {"put_for": new.excluded.put_for, "started_at": new.excluded.started_at}
+        conn.execute(new.on_conflict_do_update(index_elements=["connection_id", "kind"], set_=owed))
     return run
 
 
-def _owed_mode(conn: Connection, call: Start) -> str:
-    """Return the mode of a run that is about to start: of the one owed, if that does more than the one asked for.
-
-    One is owed while the latest run has `again`; the run that starts now takes its place as the latest.
-    """
-    before = latest(conn, call.connection_id, call.kind)
-    modes = [call.mode] if before is None or not before.again else [call.mode, before.mode]
-    return next(mode for mode in ("refresh", "normal", "daily") if mode in modes)
-
-
-def _correct_log(conn: Connection, call: Start) -> None:
-    """Have SparkLayer told the present instead of an end that lies ahead: its clock was right, and ours was not."""
+def _correct_log(conn: Connection, call: Start, before: RunId) -> None:
+    """Have SparkLayer told the present instead of an end that lies ahead, which a wrong clock wrote."""
     c = sync_log.c
-    before = latest(conn, call.connection_id, call.kind)
-    if before is not None:
-        ahead = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.last_full_sync > call.now)
-        started = case((c.started_at > call.now, call.now), else_=c.started_at)
-        corrected = {"last_full_sync": call.now, "started_at": started, "put_for": before.id}
-        conn.execute(update(sync_log).where(*ahead).values(corrected))
+    started = case((c.started_at > call.now, call.now), else_=c.started_at)
+    corrected = {"last_full_sync": call.now, "started_at": started, "put_for": before}
+    ahead = (*of_kind(sync_log, call.connection_id, call.kind), c.last_full_sync > call.now)
+    conn.execute(update(sync_log).where(*ahead).values(corrected))
 
 
-def _is_told(mode: str, kind: Kind) -> bool:
-    """Whether SparkLayer is told of the start and the end of such a run."""
-    return mode != "daily" and kind in LOGGED_KINDS
-
-
-def _replace(conn: Connection, run: Run) -> None:
-    removals.forget_waiting(conn, run.id)
-    conn.execute(update(outbox).where(outbox.c.full_sync_id == run.id).values(full_sync_id=None))
-    conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(state="ended"))
+def _is_told(mode: RunMode, kind: Kind) -> bool:
+    """Return whether SparkLayer is told of the start and the end of such a run."""
+    return mode is not RunMode.DAILY and kind in LOGGED_KINDS
 
 
 def _supersede(conn: Connection, call: Start) -> None:
-    """Let the start of this run tell the end of one that SparkLayer has not taken yet, lest it be waited for."""
-    c, log = full_syncs.c, sync_log.c
-    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.state == "ending")
-    ending = conn.execute(select(c.finished_at, c.succeeded).where(*mine)).one_or_none()
-    if ending is not None:
-        conn.execute(update(full_syncs).where(*mine).values(state="ended"))
-        conn.execute(
-            update(sync_log)
-            .where(log.connection_id == call.connection_id, log.kind == call.kind.value)
-            .values(last_full_sync=ending.finished_at, last_succeeded=ending.succeeded)
-        )
+    """Let the start of this run tell the end of one that SparkLayer has not taken yet: it need not wait for it."""
+    run = ending(conn, call.connection_id, call.kind)
+    if run is not None:
+        RunLife.SUPERSEDED.apply(conn, full_syncs, (full_syncs.c.id == run.id,))
+        told = {"last_full_sync": run.finished_at, "last_succeeded": run.succeeded}
+        conn.execute(update(sync_log).where(*of_kind(sync_log, call.connection_id, call.kind)).values(told))
 
 
-def current(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
-    """Return the run that is on its way."""
-    return _one(conn, connection_id, kind, full_syncs.c.state.in_(("enumerating", "draining")))
+def note_told(conn: Connection, run_id: RunId) -> None:
+    """Note that SparkLayer has the end of a run; a superseded one stays as it is."""
+    RunLife.TOLD.apply(conn, full_syncs, (full_syncs.c.id == run_id,))
+
+
+def current(conn: Connection, connection_id: ConnectionId, kind: Kind, *, lock: bool = False) -> Run | None:
+    """Return the run that is enumerating or draining; with `lock`, nothing changes it before the transaction ends."""
+    return _newest(conn, connection_id, kind, full_syncs.c.state.in_(CURRENT), lock=lock)
+
+
+def ending(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
+    """Return the run whose end SparkLayer has not taken yet."""
+    return _newest(conn, connection_id, kind, full_syncs.c.state == RunState.ENDING)
 
 
 def latest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
     """Return the newest run that was not a daily one."""
-    return _one(conn, connection_id, kind, full_syncs.c.mode != "daily")
+    return _newest(conn, connection_id, kind, full_syncs.c.mode != RunMode.DAILY)
 
 
 def newest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
     """Return the newest run of any mode."""
-    return _one(conn, connection_id, kind, full_syncs.c.id > 0)
+    return _newest(conn, connection_id, kind, true())
 
 
 def ever_read(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
-    """Whether a run has ever read a page that had something in it, or all there is."""
+    """Return whether a run has ever read a page with entities, or every page."""
     c = full_syncs.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    query = select(c.id).where(*mine, or_(c.seen > 0, c.enumerated_at.is_not(None))).limit(1)
-    return conn.execute(query).first() is not None
+    return _newest(conn, connection_id, kind, or_(c.seen > 0, c.enumerated_at.is_not(None))) is not None
 
 
-def _one(conn: Connection, connection_id: ConnectionId, kind: Kind, condition: ColumnElement[bool]) -> Run | None:
-    c = full_syncs.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    query = select(full_syncs).where(*mine, condition).order_by(c.id.desc()).limit(1)
-    found = conn.execute(query).mappings().one_or_none()
-    return None if found is None else Run(**{**found, "kind": Kind(found["kind"])})
+def _newest(
+    conn: Connection, connection_id: ConnectionId, kind: Kind, condition: ColumnElement[bool], *, lock: bool = False
+) -> Run | None:
+    mine = (*of_kind(full_syncs, connection_id, kind), condition)
+    query = select(full_syncs).where(*mine).order_by(full_syncs.c.id.desc()).limit(1)
+    return _one(conn, query.with_for_update() if lock else query)
 
 
-def take_page(conn: Connection, calls: Sequence[PageRead]) -> list[set[ExternalId] | None]:
-    """Put each page into the outbox together with the cursor; return the ids whose rows are new.
+def _locked(conn: Connection, run_id: RunId) -> Run | None:
+    """Return a run that another machine can neither replace nor cancel before the transaction ends."""
+    return _one(conn, select(full_syncs).where(full_syncs.c.id == run_id).with_for_update())
 
-    None: the run takes no pages any more, since it was replaced or its connection leaves.
+
+def _one(conn: Connection, query: Select[Any]) -> Run | None:
+    row = conn.execute(query).mappings().one_or_none()
+    return None if row is None else Run(**{**row, "kind": Kind(row["kind"])})
+
+
+@one_by_one
+def take_page(conn: Connection, call: PageRead) -> set[ExternalId] | None:
+    """Put a page into the outbox together with the cursor; return the ids whose rows are new.
+
+    None: the run takes no more pages, since it was replaced or its connection leaves.
     """
-    return [_take_page(conn, call) for call in calls]
-
-
-def _take_page(conn: Connection, call: PageRead) -> set[ExternalId] | None:
     run = _enumerating(conn, call.run)
     if run is None:
         return None
-    c, kind = full_syncs.c, Kind(run.kind)
-    fresh = tag(conn, run.connection_id, kind, call.ids, call.run, call.now)
-    row = ledger.c
-    conn.execute(
-        update(ledger)
-        .where(row.connection_id == run.connection_id, row.kind == kind.value, row.external_id.in_(call.ids))
-        .values(seen_run=call.run)
-    )
-    conn.execute(
-        update(full_syncs).where(c.id == call.run).values(cursor=call.cursor, seen=c.seen + len(set(call.ids)))
-    )
+    fresh = tag(conn, run.connection_id, run.kind, call.ids, run.id, call.now)
+    # An entity that no page has marked by the end may have been deleted.
+    seen = (*of_kind(ledger, run.connection_id, run.kind), ledger.c.external_id.in_(call.ids))
+    conn.execute(update(ledger).where(*seen).values(seen_run=run.id))
+    # A page may name an entity twice.
+    c, counted = full_syncs.c, full_syncs.c.seen + len(set(call.ids))
+    RunLife.PAGE.apply(conn, full_syncs, (c.id == run.id,), {"cursor": call.cursor, "seen": counted})
     return fresh
 
 
-def _enumerating(conn: Connection, run_id: RunId) -> Row[Any] | None:
-    """Return a run's row while it may take pages in; None once it is replaced or its connection leaves."""
-    c = full_syncs.c
-    run = conn.execute(select(full_syncs).where(c.id == run_id, c.state == "enumerating")).one_or_none()
-    return run if run is not None and active(conn, [run.connection_id]) else None
+def _enumerating(conn: Connection, run_id: RunId) -> Run | None:
+    """Return a run while it may take pages in; None once it is replaced or its connection leaves."""
+    run = _locked(conn, run_id)
+    if run is None or run.state not in RunLife.PAGE.sources or not active(conn, [run.connection_id]):
+        return None
+    return run
 
 
-def finish_enumeration(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
+@one_by_one
+def finish_enumeration(conn: Connection, call: tuple[RunId, float]) -> int:
     """Queue what the run did not see, to be confirmed by a read by id; hold the removals when the run saw nothing.
 
-    A gap that was due when the run began is closed. Returns how many are held, if the first of a kind are since now.
+    A gap that was due when the run began is closed. Returns the number of held removals if they are the kind's first.
     """
-    return [_finish(conn, run, now) for run, now in calls]
-
-
-def _finish(conn: Connection, run_id: RunId, now: float) -> int:
+    run_id, now = call
     run = _enumerating(conn, run_id)
     if run is None:
         return 0
-    c, kind = full_syncs.c, Kind(run.kind)
-    unseen = absent(conn, run.connection_id, kind, run_id)
-    waiting = removals.held_ids(conn, run.connection_id, kind)
-    synced = [external_id for external_id in unseen.synced if external_id not in waiting]
+    known, unsynced = absent(conn, run.connection_id, run.kind, run_id)
+    # A removal that waits for a person is not decided again.
+    waiting = removals.held_ids(conn, run.connection_id, run.kind)
+    synced = [external_id for external_id in known if external_id not in waiting]
+    # An enumeration that saw nothing tells of a failing store rather than of an empty one.
     held = synced if run.seen == 0 and not run.allow_removals else []
-    removals.hold_unseen(conn, run, held, now)
-    tag(conn, run.connection_id, kind, [*([] if held else synced), *unseen.unsynced], run_id, now)
-    gaps.close(conn, run.connection_id, kind, run.started_at)
-    values = {"state": "draining", "enumerated_at": now, "held_removals": len(held)}
-    conn.execute(update(full_syncs).where(c.id == run_id).values(**values))
+    removals.hold_unseen(conn, run.connection_id, run.kind, run_id, held, now)
+    tag(conn, run.connection_id, run.kind, [*([] if held else synced), *unsynced], run_id, now)
+    gaps.close(conn, run.connection_id, run.kind, run.started_at)
+    values = {"enumerated_at": now, "held_removals": len(held)}
+    RunLife.ENUMERATED.apply(conn, full_syncs, (full_syncs.c.id == run_id,), values)
     return 0 if waiting else len(held)
 
 
-def close_if_drained(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[bool]:
-    """Store the end of each run that no row belongs to any more; return whether the run is over, also if replaced."""
-    return [_close(conn, run, now) for run, now in calls]
-
-
-def _close(conn: Connection, run_id: RunId, now: float) -> bool:
-    c = full_syncs.c
-    run = conn.execute(select(full_syncs).where(c.id == run_id)).one()
-    if run.state != "draining":
-        return run.state in {"ending", "ended"}
+@one_by_one
+def close_if_drained(conn: Connection, call: tuple[RunId, float]) -> bool:
+    """Store the end of a run that no row belongs to any more; return whether the run is over, also if replaced."""
+    run_id, now = call
+    run = _locked(conn, run_id)
+    assert run is not None  # runs are deleted with their connection only, whose actors have ended by then
+    if run.state not in RunLife.DRAINED.sources:
+        return not run.current
+    # Rows never tried keep their tag, so the end cannot come before the last entity.
     tagged = conn.execute(select(outbox.c.external_id).where(outbox.c.full_sync_id == run_id).limit(1)).first()
     if tagged or removals.waits(conn, run_id):
         return False
-    held = removals.held(conn, run.connection_id, Kind(run.kind))
-    _end(conn, run, now, held_removals=held, succeeded=run.failed == 0 and held == 0)
+    held = removals.held(conn, run.connection_id, run.kind)
+    _end(conn, run, RunLife.DRAINED, now, held_removals=held, succeeded=run.failed == 0 and held == 0)
     return True
 
 
-def _end(conn: Connection, run: Row[Any] | Run, now: float, **values: object) -> None:
-    """Store the end of a run. One that began ahead of its end, by a clock that was wrong, began just now instead."""
-    kind, log = Kind(run.kind), sync_log.c
-    told = _is_told(run.mode, kind)
+def _end(conn: Connection, run: Run, step: Transition[RunState], now: float, **values: object) -> None:
+    """Store the end of a run. A start that lies ahead of it was written by a wrong clock, and becomes the present."""
+    told = _is_told(run.mode, run.kind)
     if run.started_at > now:
         values["started_at"] = now
         if told:  # only a PUT tells of a start
-            mine = (log.connection_id == run.connection_id, log.kind == kind.value)
+            mine = of_kind(sync_log, run.connection_id, run.kind)
             conn.execute(update(sync_log).where(*mine).values(started_at=now, put_for=run.id))
-    end = {"state": "ending" if told else "ended", "finished_at": now, **values}
-    conn.execute(update(full_syncs).where(full_syncs.c.id == run.id).values(**end))
+    step.of(run.state)
+    step.apply(conn, full_syncs, (full_syncs.c.id == run.id,), {"finished_at": now, **values})
+    if not told:
+        note_told(conn, run.id)
 
 
-def note_wait(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[None]:
-    """Note for how many seconds runs have waited for their last items."""
-    for run, seconds in calls:
-        conn.execute(update(full_syncs).where(full_syncs.c.id == run).values(waited_seconds=seconds))
-    return [None] * len(calls)
+@one_by_one
+def note_wait(conn: Connection, call: tuple[RunId, float]) -> None:
+    """Note for how many seconds a run has waited for its last items."""
+    # Stored, so that a restart does not begin the hour again.
+    run, seconds = call
+    conn.execute(update(full_syncs).where(full_syncs.c.id == run).values(waited_seconds=seconds))
 
 
-def give_up(conn: Connection, calls: Sequence[RunId]) -> list[int]:
-    """Let the rows that still retry leave their run and count as failed; return how many. A row never tried stays."""
-    return [_leave(conn, run, outbox.c.attempts > 0) for run in calls]
+@one_by_one
+def give_up(conn: Connection, run: RunId) -> int:
+    """Take the retrying rows out of a run and count them as failed; return their number. Untried rows stay."""
+    return _leave(conn, run, outbox.c.attempts > 0)
 
 
 def _leave(conn: Connection, run: RunId, condition: ColumnElement[bool]) -> int:
-    """Let the rows of a run that meet a condition leave it."""
+    """Take the rows that meet a condition out of a run, and count them as failed."""
     mine = (outbox.c.full_sync_id == run, condition)
     left = conn.execute(update(outbox).where(*mine).values(full_sync_id=None)).rowcount
     c = full_syncs.c
@@ -336,22 +336,21 @@ def _leave(conn: Connection, run: RunId, condition: ColumnElement[bool]) -> int:
     return left
 
 
-def cancel(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind, float]]) -> list[RunId | None]:
-    """End the runs that are on their way as failed; None for a kind without one. Their rows stay, without the tag."""
-    return [_cancel(conn, connection_id, kind, now) for connection_id, kind, now in calls]
-
-
-def _cancel(conn: Connection, connection_id: ConnectionId, kind: Kind, now: float) -> RunId | None:
-    run = current(conn, connection_id, kind)
-    if run is None or not active(conn, [connection_id]):
+@one_by_one
+def cancel(conn: Connection, call: tuple[ConnectionId, Kind, float]) -> RunId | None:
+    """End a kind's current run as failed; None if there is none. Its rows stay, without the tag."""
+    connection_id, kind, now = call
+    run = current(conn, connection_id, kind, lock=True) if active(conn, [connection_id]) else None
+    if run is None:
         return None
     _leave(conn, run.id, true())
     removals.judge_cancelled(conn, run.id, now)
-    _end(conn, run, now, succeeded=False)
+    _end(conn, run, RunLife.CANCELLED, now, succeeded=False)
     return run.id
 
 
 def refreshing(conn: Connection, runs: Collection[RunId]) -> set[RunId]:
-    """Return which of `runs` ignore the ledger."""
+    """Return those of `runs` that ignore the ledger."""
     c = full_syncs.c
-    return {RunId(row.id) for row in conn.execute(select(c.id).where(c.id.in_(runs), c.mode == "refresh"))}
+    query = select(c.id).where(c.id.in_(runs), c.mode == RunMode.REFRESH)
+    return {RunId(run) for run in conn.execute(query).scalars()}

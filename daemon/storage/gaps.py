@@ -1,29 +1,30 @@
-"""Gaps: kinds of a connection of which webhooks may have been missing, until one reading of everything closes them.
+"""Gaps: kinds of a connection of which webhooks may have been lost, until one read of everything closes them.
 
-A sweep asks for what is dated later than the last one. What moves no date (stock levels, deletions, added addresses) is
-found only by reading everything, which happens once a day. A gap makes that happen sooner. Its row is there from the
-moment the gap is known until a run that began when it was due, or later, has read the last page: what the run found is
-in the outbox then, in the same transaction.
+A sweep asks for entities dated later than the last sweep. A change that moves no date (a stock level, a deletion, an
+added address) is found only by a read of everything, which happens once a day. A gap makes that happen sooner. Its row
+exists from the moment the gap is known until a run that began when it was due, or later, has read the last page: what
+the run found is in the outbox then, in the same transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from attrs import frozen
-from sqlalchemy import Connection, case, delete, func, select
+from sqlalchemy import Connection, case, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, Kind
+from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
-from daemon.storage.tables import full_syncs, gaps
+from daemon.storage.states import RunMode
+from daemon.storage.tables import full_syncs, gaps, of_kind
 
 HOUR = 3600.0
-"""Seconds from one reading that closes a gap to the next. No gap is due later than that: one that is was noted by a
-clock that was ahead."""
+"""Seconds from one read that closes a gap to the next. No gap is due later than that, unless a clock was ahead."""
 
 
 @frozen
 class Gap:
-    """A gap of a kind; a reading that begins at `due_at` or later closes it. `at_once`: it does not wait for HOUR."""
+    """A gap of a kind; a read that begins at `due_at` or later closes it. `at_once`: it does not wait for HOUR."""
 
     due_at: float
     at_once: bool
@@ -31,7 +32,7 @@ class Gap:
 
 @frozen(kw_only=True)
 class GapNote:
-    """Kinds that have a gap. A gap that is there is due at the later of both times; a `maybe` leaves it as it is."""
+    """Kinds that have a gap. A present gap is due at the later of both times; a `maybe` leaves it as it is."""
 
     connection_id: ConnectionId
     kinds: Iterable[Kind]
@@ -40,53 +41,47 @@ class GapNote:
     maybe: bool = False
 
 
-def note(conn: Connection, calls: Sequence[GapNote]) -> list[None]:
+@one_by_one
+def note(conn: Connection, call: GapNote) -> None:
     """Note gaps."""
-    alive = active(conn, (call.connection_id for call in calls))
-    for call in calls:
-        if call.connection_id in alive:
-            _note(conn, call)
-    return [None] * len(calls)
-
-
-def _note(conn: Connection, call: GapNote) -> None:
+    if not active(conn, [call.connection_id]):
+        return
     new = insert(gaps)
     before, after = gaps.c, new.excluded
-    later = case((before.due_at > after.due_at + HOUR, after.due_at), else_=func.max(before.due_at, after.due_at))
+    # A present gap that is due more than an hour later was noted by a clock that was ahead.
+    stays = before.due_at.between(after.due_at, after.due_at + HOUR)
+    later = case((stays, before.due_at), else_=after.due_at)
     keys = ["connection_id", "kind"]
-    either = {"due_at": later, "at_once": before.at_once | after.at_once}
+    either = {"due_at": later, "at_once": or_(before.at_once, after.at_once)}
     upsert = new.on_conflict_do_nothing(keys) if call.maybe else new.on_conflict_do_update(keys, set_=either)
+    fixed = {"connection_id": call.connection_id, "due_at": call.due_at, "at_once": call.at_once}
+    # In the order of kinds, so that two transactions never wait for each other.
+    rows = [{**fixed, "kind": kind} for kind in sorted({kind.value for kind in call.kinds})]
+    if rows:
+        conn.execute(upsert, rows)
+
+
+@one_by_one
+def withdraw(conn: Connection, call: GapNote) -> None:
+    """Forget gaps that were noted as `maybe`, and are none; an earlier one, and one that was noted again, stay."""
     for kind in call.kinds:
-        row = {"connection_id": call.connection_id, "kind": kind.value, "due_at": call.due_at, "at_once": call.at_once}
-        conn.execute(upsert, [row])
-
-
-def withdraw(conn: Connection, calls: Sequence[GapNote]) -> list[None]:
-    """Forget gaps that were noted as `maybe`, and are none; one that was there before, or was noted again, stays."""
-    for call in calls:
-        c = gaps.c
-        kinds = [kind.value for kind in call.kinds]
-        mine = (c.connection_id == call.connection_id, c.kind.in_(kinds), c.due_at == call.due_at)
-        conn.execute(delete(gaps).where(*mine))
-    return [None] * len(calls)
+        conn.execute(delete(gaps).where(*of_kind(gaps, call.connection_id, kind), gaps.c.due_at == call.due_at))
 
 
 def open_gap(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Gap | None:
     """Return the gap of a kind."""
-    c = gaps.c
-    query = select(c.due_at, c.at_once).where(c.connection_id == connection_id, c.kind == kind.value)
+    query = select(gaps.c.due_at, gaps.c.at_once).where(*of_kind(gaps, connection_id, kind))
     row = conn.execute(query).one_or_none()
     return None if row is None else Gap(*row)
 
 
 def last_reading(conn: Connection, connection_id: ConnectionId, kind: Kind, now: float) -> float | None:
-    """Return when the last daily reading, or one for a gap, began; not one that a fast clock put into the future."""
+    """Return when the last daily read, or one for a gap, began, without any that a fast clock dated ahead."""
     c = full_syncs.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value, c.mode == "daily", c.started_at <= now)
+    mine = (*of_kind(full_syncs, connection_id, kind), c.mode == RunMode.DAILY, c.started_at <= now)
     return conn.execute(select(func.max(c.started_at)).where(*mine)).scalar()
 
 
 def close(conn: Connection, connection_id: ConnectionId, kind: Kind, began: float) -> None:
     """Forget the gap of a kind that was read whole since `began`, if it was due by then."""
-    c = gaps.c
-    conn.execute(delete(gaps).where(c.connection_id == connection_id, c.kind == kind.value, c.due_at <= began))
+    conn.execute(delete(gaps).where(*of_kind(gaps, connection_id, kind), gaps.c.due_at <= began))

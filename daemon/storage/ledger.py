@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic
 
 from attrs import field, frozen
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
@@ -17,6 +17,7 @@ from daemon.model.outcome import Row
 from daemon.storage import tables
 from daemon.storage.outbox import active
 from daemon.storage.prepared import Prepared
+from daemon.storage.states import Reason
 from daemon.storage.tables import full_syncs, in_parts, ledger
 
 
@@ -76,13 +77,14 @@ def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Coll
 def lost(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> set[tuple[ExternalId, Key]]:
-    """Return what those of `ids` wait for that is another's: it is no part of what SparkLayer has of them."""
-    c, owned = tables.waiters.c, tables.owners.c
+    """Return the keys that `ids` wait for and another entity owns: SparkLayer does not have them of these entities."""
+    c, owned = tables.dependencies.c, tables.owners.c
     same = and_(owned.connection_id == c.connection_id, owned.kind == c.kind, owned.key == c.key)
     query = (
         select(c.external_id, c.key)
         .join(tables.owners, same)
-        .where(c.connection_id == connection_id, c.kind == kind.value, owned.external_id != c.external_id)
+        .where(*tables.of_kind(tables.dependencies, connection_id, kind), c.reason == Reason.KEY)
+        .where(owned.external_id != c.external_id)
     )
     rows = (row for part in in_parts(ids) for row in conn.execute(query.where(c.external_id.in_(part))))
     return {(ExternalId(row.external_id), row.key) for row in rows}
@@ -132,6 +134,20 @@ def store(conn: Connection, connection_id: ConnectionId, kind: Kind, rows: Seque
             for row in rows
         ],
     )
+
+
+def doubt(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]) -> None:
+    """Make entities unsure: SparkLayer no longer has what it was told of them."""
+    for part in in_parts(ids):
+        mine = (*tables.of_kind(ledger, connection_id, kind), ledger.c.external_id.in_(part))
+        conn.execute(update(ledger).where(*mine).values(fingerprint=None))
+
+
+def forget(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]) -> None:
+    """Delete the rows of removed entities."""
+    for part in in_parts(ids):
+        mine = (*tables.of_kind(ledger, connection_id, kind), ledger.c.external_id.in_(part))
+        conn.execute(delete(ledger).where(*mine))
 
 
 def latest_run(conn: Connection, connection_id: ConnectionId, kind: Kind) -> RunId:

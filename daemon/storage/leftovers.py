@@ -16,6 +16,7 @@ from daemon.model import ConnectionId, ExternalId, Kind, Sku
 from daemon.model.outcome import Row
 from daemon.storage import ledger as ledgers
 from daemon.storage.outbox import active
+from daemon.storage.states import RemovalState
 from daemon.storage.tables import adapter_state, in_parts, issues, ledger, outbox, owners, removals
 
 PREFIX = "sku:"
@@ -152,5 +153,9 @@ def forget_owned(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -
             conn.execute(delete(ledger).where(*mine, c.external_id.in_(part)))
             r = removals.c
             same = (r.connection_id == connection_id, r.kind == kind.value)
-            conn.execute(delete(removals).where(*same, r.external_id.in_(part), r.state.in_(("waiting", "held"))))
+            conn.execute(
+                delete(removals).where(
+                    *same, r.external_id.in_(part), r.state.in_((RemovalState.WAITING, RemovalState.HELD))
+                )
+            )
     return [None] * len(calls)

@@ -1,60 +1,62 @@
 """The outbox: the durable set of pending changes, at most one row for an entity.
 
-The life of a row (a CHECK repeats the states, a test walks the table):
+The life of a row; a CHECK refuses other states:
 
-    event    from      to        why
-    record   -         pending   a webhook, a sweep or a waiter says that the entity may have changed
-    record   pending   pending   revision + 1, the more urgent lane, never a shorter backoff
-    record   parked    pending   the entity's next change revives it
-    tag      -         pending   a full sync saw the entity
-    tag      pending   pending   revision + 1, keeps its lane and its turn
-    tag      parked    pending   a full sync revives it
-    settle   pending   -         nothing was recorded since the claim
-    settle   pending   pending   something was: the row stays for it, without the tag that was claimed
-    retry    pending   pending   due later
-    park     pending   parked    its retries are used up; it leaves its run
-    park     pending   pending   something was recorded meanwhile, which revives it at once
-    again    parked    pending   a person has it tried again (`daemon.storage.parked`)
-    drop     parked    -         a person gives it up
+    event    from             to       reason
+    record   -, both states   pending  a webhook, a sweep or a dependency says that the entity may have changed;
+                                       revision + 1, the more urgent lane, never a shorter backoff
+    tag      -, both states   pending  a full sync saw the entity; revision + 1, the same lane and turn
+    settle   pending          -        nothing was recorded since the claim
+    restart  pending          pending  something was recorded since the claim; the row stays, without the claimed tag
+    retry    pending          pending  due later
+    park     pending          parked   the retries are used up; the row leaves its run
+    revive   parked           pending  a person has it tried again
+    drop     parked           -        a person gives it up
 
-Claims live in memory only, so after a crash whatever was not settled is simply pending.
+Claims live in memory only, so after a crash every unsettled row is pending. One process works on a connection; others
+may record, revive and drop meanwhile, so what is compared here is locked first, in the order of ids.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from operator import attrgetter
+from typing import Any
 
-from attrs import field, frozen
-from sqlalchemy import Connection, bindparam, case, func, select, update
+from attrs import frozen
+from sqlalchemy import Connection, bindparam, case, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.storage.prepared import Prepared
-from daemon.storage.tables import connections, in_parts, outbox
+from daemon.storage.states import RowState, Transition
+from daemon.storage.tables import Conditions, connections, full_syncs, in_parts, of_kind, outbox
 
 MAX_BACKOFF = 900.0
 """Seconds. A row due further ahead than this is due now: the clock has jumped."""
 
-TRANSITIONS = {
-    ("record", None): "pending",
-    ("record", "pending"): "pending",
-    ("record", "parked"): "pending",
-    ("tag", None): "pending",
-    ("tag", "pending"): "pending",
-    ("tag", "parked"): "pending",
-    ("settle", "pending"): None,
-    ("retry", "pending"): "pending",
-    ("park", "pending"): "parked",
-    ("again", "parked"): "pending",
-    ("drop", "parked"): None,
-}
+
+Step = Transition[RowState | None]
+
+
+class RowLife:
+    """The steps in the life of an outbox row."""
+
+    RECORD = Step((None, *RowState), RowState.PENDING)
+    TAG = Step((None, *RowState), RowState.PENDING)
+    SETTLE = Step((RowState.PENDING,), None)
+    RESTART = Step((RowState.PENDING,), RowState.PENDING)
+    RETRY = Step((RowState.PENDING,), RowState.PENDING)
+    PARK = Step((RowState.PENDING,), RowState.PARKED)
+    REVIVE = Step((RowState.PARKED,), RowState.PENDING)
+    DROP = Step((RowState.PARKED,), None)
 
 
 @frozen(kw_only=True)
 class Record:
     """Changes of one connection to be recorded together.
 
-    `debounce` is how many seconds a live change waits for more of its kind, `debounce_max` how many at most since the
-    first of them; both are 0 for what must not wait.
+    `debounce` is the number of seconds that a live change waits for more of its kind, `debounce_max` the most it waits
+    after the first of them. Both are 0 for changes that must not wait.
     """
 
     connection_id: ConnectionId
@@ -76,30 +78,14 @@ class Claim:
     first_queued_at: float
 
 
-@frozen(kw_only=True)
-class Depth:
-    """How many rows of one kind and lane wait, and since when the oldest does (None: none waits)."""
+def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False) -> set[ConnectionId]:
+    """Return those of `ids` that are active connections, and keep them so until the transaction ends.
 
-    kind: Kind
-    lane: Lane
-    state: str
-    rows: int
-    oldest: float | None
-
-
-@frozen(kw_only=True)
-class Retrying:
-    """An entity of a full sync that was tried in vain; `encrypted` has its last error."""
-
-    external_id: ExternalId
-    attempts: int
-    encrypted: bytes | None = field(repr=False)
-
-
-def active(conn: Connection, ids: Iterable[ConnectionId]) -> set[ConnectionId]:
-    """Return which of `ids` are connections that may still be written for."""
-    wanted = set(ids)
-    return {one for one in wanted if _ACTIVE(conn, [{"id": one}]).first()}
+    With `alone`, no other transaction gets past this call for the same connection with `alone` before this one ends.
+    """
+    statement = _ACTIVE_ALONE if alone else _ACTIVE
+    # In the order of ids, so that two transactions never wait for each other.
+    return {connection_id for connection_id in sorted(set(ids)) if statement(conn, [{"id": connection_id}]).first()}
 
 
 def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
@@ -115,74 +101,27 @@ def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
             "first_queued_at": call.now,
             "debounce_max": call.debounce_max,
         }
-        for call in sorted(calls, key=_urgency)  # of one entity's changes in a commit only the last is kept
+        # Of an entity's changes in one commit the last is kept: the most urgent.
+        for call in sorted(calls, key=attrgetter("lane"), reverse=True)
         if call.connection_id in alive
         for change in call.changes
     }
     if rows:
-        _RECORD(conn, rows.values())
+        _RECORD(conn, [rows[key] for key in sorted(rows)])
     return [None] * len(calls)
 
 
-def _urgency(call: Record) -> int:
-    return -call.lane
-
-
 def tag(
-    conn: Connection,
-    connection_id: ConnectionId,
-    kind: Kind,
-    ids: Sequence[ExternalId],
-    run: RunId,
-    now: float,
+    conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Iterable[ExternalId], run: RunId, now: float
 ) -> set[ExternalId]:
-    """Put `ids` into the outbox for `run`, without disturbing rows that wait; return those that had no row."""
-    parts = in_parts(dict.fromkeys(ids))
-    return {new for part in parts for new in _tag(conn, connection_id, kind, part, run, now)}
-
-
-def _tag(
-    conn: Connection,
-    connection_id: ConnectionId,
-    kind: Kind,
-    ids: Sequence[ExternalId],
-    run: RunId,
-    now: float,
-) -> list[ExternalId]:
-    mine = (
-        outbox.c.connection_id == connection_id,
-        outbox.c.kind == kind.value,
-        outbox.c.external_id.in_(ids),
-    )
-    waiting = {ExternalId(row.external_id) for row in conn.execute(select(outbox.c.external_id).where(*mine))}
-    if waiting:
-        revived = outbox.c.state == "parked"
-        conn.execute(
-            update(outbox)
-            .where(*mine)
-            .values(
-                revision=outbox.c.revision + 1,
-                full_sync_id=run,
-                state="pending",
-                due_at=case((revived, now), else_=outbox.c.due_at),
-                attempts=case((revived, 0), else_=outbox.c.attempts),
-                first_queued_at=case((revived, now), else_=outbox.c.first_queued_at),
-            )
-        )
-    new = [external_id for external_id in ids if external_id not in waiting]
-    if new:
-        fixed = {
-            "connection_id": connection_id,
-            "kind": kind.value,
-            "revision": 1,
-            "lane": int(Lane.BACKFILL),
-            "full_sync_id": run,
-            "due_at": now,
-            "attempts": 0,
-            "first_queued_at": now,
-            "state": "pending",
-        }
-        _TAG(conn, [{**fixed, "external_id": external_id} for external_id in new])
+    """Put `ids` into the outbox for `run`, without disturbing waiting rows; return those that had no row."""
+    fixed = {"connection_id": connection_id, "kind": kind.value, "full_sync_id": run, "now": now}
+    c, new = outbox.c, set[ExternalId]()
+    for part in in_parts(sorted(set(ids))):
+        _TAG(conn, [{**fixed, "external_id": external_id} for external_id in part])
+        # Every other row was there before, and has a higher revision now.
+        first = (*of_kind(outbox, connection_id, kind), c.external_id.in_(part), c.revision == 1)
+        new.update(conn.execute(select(c.external_id).where(*first)).scalars())
     return new
 
 
@@ -195,7 +134,10 @@ def claim(
     limit: int,
     in_flight: AbstractSet[ExternalId],
 ) -> list[Claim]:
-    """Return at most `limit` due rows of a lane that are not in flight, the longest due first."""
+    """Return at most `limit` due rows of a lane that are not in flight, the longest due first.
+
+    Nothing is locked: a claim is a memory of one process, and `settle` compares it with the row.
+    """
     most = limit + len(in_flight)
     asked = {"connection": connection_id, "kind": kind.value, "lane": int(lane), "now": now, "most": most}
     # Two ranges of the index: asked for both at once, SQLite reads everything between them too.
@@ -209,56 +151,100 @@ def claim(
 def next_due(conn: Connection, connection_id: ConnectionId, kind: Kind, after: float) -> float | None:
     """Return when the next row that is not due at `after` will be; None when there is none."""
     asked = {"connection": connection_id, "kind": kind.value, "after": after}
-    # One look at the index for each lane: without its lane, SQLite reads all that waits.
+    # One look at the index for each lane: without its lane, SQLite reads every pending row.
     times = [_NEXT(conn, [{**asked, "lane": int(lane)}]).scalar() for lane in Lane]
     return min((time for time in times if time is not None), default=None)
 
 
-def backlog(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
-    """Return how many rows of the backfill lane wait for their first attempt: what retries must not stop reading."""
-    c = outbox.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value, c.state == "pending")
-    fresh = (c.lane == int(Lane.BACKFILL), c.attempts == 0)
-    return conn.execute(select(func.count()).where(*mine, *fresh)).scalar_one()
+def settle(
+    conn: Connection,
+    connection_id: ConnectionId,
+    kind: Kind,
+    now: float,
+    done: Collection[Claim],
+    retries: Sequence[tuple[Claim, float | None, bytes]],
+) -> None:
+    """Delete the rows of `done` claims, and have those of `retries` tried again: (claim, due_at, encrypted error).
 
-
-def retrying(conn: Connection, run: RunId, most: int) -> tuple[list[Retrying], int]:
-    """Return what a full sync waits for because it is tried again, the most often tried first, and how many there are.
-
-    At most `most` are returned.
+    A retry without `due_at` is parked. Rows in which something was recorded since the claim are neither deleted nor
+    parked: they begin again. Raises IllegalTransition.
     """
-    c = outbox.c
-    mine = (c.full_sync_id == run, c.attempts > 0)
-    rows = conn.execute(
-        select(c.external_id, c.attempts, c.encrypted)
-        .where(*mine)
-        .order_by(c.attempts.desc(), c.external_id)
-        .limit(most)
+    c, mine = outbox.c, of_kind(outbox, connection_id, kind)
+    claims = [*done, *(claim for claim, _, _ in retries)]
+    query = select(c.external_id, c.revision, c.full_sync_id, c.state).where(
+        *mine, c.external_id.in_([claim.external_id for claim in claims])
     )
-    found = [Retrying(external_id=one, attempts=attempts, encrypted=encrypted) for one, attempts, encrypted in rows]
-    count = conn.execute(select(func.count()).where(*mine)).scalar_one() if len(found) == most else len(found)
-    return found, count
+    # A webhook on another machine must not raise a revision between this look and the DELETE: it would be lost.
+    rows = {row.external_id: row for row in conn.execute(query.order_by(c.external_id).with_for_update())}
+
+    def may(step: Step, claim: Claim) -> bool:
+        row = rows.get(claim.external_id)
+        if row is None or not _unchanged(claim, row.revision, row.full_sync_id):
+            return False
+        step.of(row.state)
+        return True
+
+    by_id = (*mine, c.external_id == bindparam("b_id"))
+    ended = {claim.external_id for claim in done if may(RowLife.SETTLE, claim)}
+    if ended:
+        RowLife.SETTLE.apply(conn, outbox, (*mine, c.external_id.in_(ended)))
+    if retries:
+        failed: dict[str, Any] = {"attempts": c.attempts + 1, "encrypted": bindparam("b_error")}
+        later: list[dict[str, Any]] = [
+            {"b_id": claim.external_id, "b_due": due_at, "b_error": error}
+            for claim, due_at, error in retries
+            if due_at is not None
+        ]
+        RowLife.RETRY.apply(conn, outbox, by_id, failed | {"due_at": bindparam("b_due")}, later)
+        latest = select(func.coalesce(func.max(full_syncs.c.id), 0)).where(*of_kind(full_syncs, connection_id, kind))
+        run_left = {"full_sync_id": None, "parked_run": latest.scalar_subquery()}
+        parked: list[dict[str, Any]] = [
+            {"b_id": claim.external_id, "b_error": error}
+            for claim, due_at, error in retries
+            if due_at is None and may(RowLife.PARK, claim)
+        ]
+        RowLife.PARK.apply(conn, outbox, by_id, failed | run_left, parked)
+        ended.update(row["b_id"] for row in (*later, *parked))
+    changed = [{"b_id": claim.external_id, "b_run": claim.run} for claim in claims if claim.external_id not in ended]
+    if changed:
+        # A run that has tagged the row since the claim still waits for it.
+        tag_left = case((c.full_sync_id == bindparam("b_run"), None), else_=c.full_sync_id)
+        values = {"full_sync_id": tag_left, "attempts": 0, "first_queued_at": now, "encrypted": None}
+        RowLife.RESTART.apply(conn, outbox, by_id, values, changed)
 
 
-def depths(conn: Connection, connection_id: ConnectionId) -> list[Depth]:
-    """Return what waits, by kind, lane and state."""
+def _unchanged(claim: Claim, revision: int, run: RunId | None) -> bool:
+    """Return whether nothing was recorded in a row since its claim; it has this revision and run now."""
+    return (claim.revision, claim.run) == (revision, run)
+
+
+def revive(conn: Connection, conditions: Conditions, now: float) -> int:
+    """Make those parked rows that meet `conditions` pending, as their entities' next change would; return how many."""
+    # The revision grows, so that a claim from before the row was parked settles nothing.
+    values = {"revision": outbox.c.revision + 1, "attempts": 0, "due_at": now, "first_queued_at": now}
+    return RowLife.REVIVE.apply(conn, outbox, conditions, values)
+
+
+def drop(conn: Connection, conditions: Conditions) -> int:
+    """Delete those parked rows that meet `conditions`; return their number."""
+    return RowLife.DROP.apply(conn, outbox, conditions)
+
+
+def backlog(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
+    """Return the number of rows in the backfill lane that were never tried: retries must not stop a run's reading."""
     c = outbox.c
-    rows = conn.execute(
-        select(c.kind, c.lane, c.state, func.count().label("rows"), func.min(c.first_queued_at).label("oldest"))
-        .where(c.connection_id == connection_id)
-        .group_by(c.kind, c.lane, c.state)
-    )
-    return [
-        Depth(kind=Kind(row.kind), lane=Lane(row.lane), state=row.state, rows=row.rows, oldest=row.oldest)
-        for row in rows
-    ]
+    fresh = (c.state == RowState.PENDING, c.lane == int(Lane.BACKFILL), c.attempts == 0)
+    return conn.execute(select(func.count()).where(*of_kind(outbox, connection_id, kind), *fresh)).scalar_one()
 
 
-_ACTIVE = Prepared(select(connections.c.id).where(connections.c.id == bindparam("id"), connections.c.state == "active"))
+_ACTIVE_ROW = select(connections.c.id).where(connections.c.id == bindparam("id"), connections.c.state == "active")
+# A lock that those of other changes pass, but no transaction that has the connection leave.
+_ACTIVE = Prepared(_ACTIVE_ROW.with_for_update(read=True, key_share=True))
+_ACTIVE_ALONE = Prepared(_ACTIVE_ROW.with_for_update(key_share=True))
 _OF_A_LANE = (
     outbox.c.connection_id == bindparam("connection"),
     outbox.c.kind == bindparam("kind"),
-    outbox.c.state == "pending",
+    outbox.c.state == RowState.PENDING,
     outbox.c.lane == bindparam("lane"),
 )
 _OLDEST = (
@@ -270,36 +256,59 @@ _OLDEST = (
 _DUE = Prepared(_OLDEST.where(outbox.c.due_at <= bindparam("now")))
 _DUE_BY_A_JUMP = Prepared(_OLDEST.where(outbox.c.due_at > bindparam("now") + MAX_BACKOFF))
 _NEXT = Prepared(select(func.min(outbox.c.due_at)).where(*_OF_A_LANE, outbox.c.due_at > bindparam("after")))
-_LATER = {"encrypted", "parked_run"}
-_TAG = Prepared(outbox.insert(), *(column.name for column in outbox.columns if column.name not in _LATER))
-_NEW = insert(outbox).values(revision=1, attempts=0, state="pending")
+
+_KEYS = ["connection_id", "kind", "external_id"]
+# Plain texts: the driver takes longer over a member of an enum, in each row.
+_PARKED = outbox.c.state == RowState.PARKED.value
+_TAGGED = insert(outbox).values(
+    revision=1,
+    lane=int(Lane.BACKFILL),
+    full_sync_id=bindparam("full_sync_id"),
+    due_at=bindparam("now"),
+    attempts=0,
+    first_queued_at=bindparam("now"),
+    state=str(RowLife.TAG.target),
+)
+_TAG = Prepared(
+    _TAGGED.on_conflict_do_update(
+        index_elements=_KEYS,
+        set_={
+            "revision": outbox.c.revision + 1,
+            "full_sync_id": _TAGGED.excluded.full_sync_id,
+            "due_at": case((_PARKED, _TAGGED.excluded.due_at), else_=outbox.c.due_at),
+            "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
+            "first_queued_at": case((_PARKED, _TAGGED.excluded.due_at), else_=outbox.c.first_queued_at),
+            "state": str(RowLife.TAG.target),
+        },
+    ),
+    *_KEYS,
+)
+_NEW = insert(outbox).values(revision=1, attempts=0, state=str(RowLife.RECORD.target))
 # A clock that was ahead must not have a row wait for more changes until its time comes.
 _FIRST = case(
     (_NEW.excluded.first_queued_at < outbox.c.first_queued_at, _NEW.excluded.first_queued_at),
     else_=outbox.c.first_queued_at,
 )
 _LATEST = _FIRST + bindparam("debounce_max")
-_PARKED = outbox.c.state == "parked"
 _RECORD = Prepared(
     _NEW.on_conflict_do_update(
-        index_elements=["connection_id", "kind", "external_id"],
+        index_elements=_KEYS,
         set_={
             "revision": outbox.c.revision + 1,
             "lane": case((_NEW.excluded.lane < outbox.c.lane, _NEW.excluded.lane), else_=outbox.c.lane),
             "due_at": case(
                 (_PARKED, _NEW.excluded.due_at),
+                # A failed entity keeps its backoff: a flood of webhooks must not have it tried at each of them.
                 (outbox.c.attempts > 0, outbox.c.due_at),
                 (_NEW.excluded.due_at < _LATEST, _NEW.excluded.due_at),
                 else_=_LATEST,
             ),
             "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
             "first_queued_at": case((_PARKED, _NEW.excluded.first_queued_at), else_=_FIRST),
-            "state": "pending",
+            "state": str(RowLife.RECORD.target),
         },
     ),
-    "connection_id",
-    "kind",
-    "external_id",
+    *_KEYS,
     "lane",
     "due_at",
     "first_queued_at",

@@ -2,18 +2,38 @@
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 from sqlalchemy import Connection, func, select
 
-from daemon.model import ConnectionId, Kind
-from daemon.storage import full_syncs, gaps, issues, ledger, outbox, removals, sync_log
+from daemon.model import ConnectionId, ExternalId, Kind, Lane, RunId
+from daemon.storage import full_syncs, gaps, issues, ledger, removals, sync_log
 from daemon.storage.full_syncs import Run
 from daemon.storage.gaps import Gap
-from daemon.storage.outbox import Depth, Retrying
-from daemon.storage.tables import synced
+from daemon.storage.states import RowState
+from daemon.storage.tables import of_kind, outbox, synced
 
 MOST_NAMED = 10
 """Entities that hold up a full sync are named up to this number, and counted beyond."""
+
+
+@frozen(kw_only=True)
+class Depth:
+    """The number of outbox rows of one kind, lane and state, and since when the oldest has waited."""
+
+    kind: Kind
+    lane: Lane
+    state: RowState
+    rows: int
+    oldest: float
+
+
+@frozen(kw_only=True)
+class Retrying:
+    """An entity of a full sync whose attempts failed so far; `encrypted` has its last error."""
+
+    external_id: ExternalId
+    attempts: int
+    encrypted: bytes | None = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -39,12 +59,12 @@ class KindOverview:
 
 
 def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindOverview:
-    """Count."""
+    """Return the overview of a kind."""
     run = full_syncs.latest(conn, connection_id, kind)
-    retrying, held_up = outbox.retrying(conn, run.id, MOST_NAMED) if run else ([], 0)
+    failing, held_up = retrying(conn, run.id, MOST_NAMED) if run else ([], 0)
     return KindOverview(
         kind=kind,
-        depths=tuple(depth for depth in outbox.depths(conn, connection_id) if depth.kind is kind),
+        depths=tuple(depths(conn, connection_id, kind)),
         ledger=ledger.size(conn, connection_id, kind),
         issues=issues.count(conn, connection_id, kind),
         untold=sync_log.untold(conn, connection_id, kind),
@@ -52,11 +72,28 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         held=removals.held(conn, connection_id, kind),
         gap=gaps.open_gap(conn, connection_id, kind),
         run=run,
-        retrying=retrying,
+        retrying=failing,
         held_up=held_up,
     )
 
 
+def depths(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[Depth]:
+    """Return the depths of a kind's outbox, by lane and state."""
+    c = outbox.c
+    counts = (func.count().label("rows"), func.min(c.first_queued_at).label("oldest"))
+    query = select(c.lane, c.state, *counts).where(*of_kind(outbox, connection_id, kind)).group_by(c.lane, c.state)
+    return [Depth(kind=kind, **{**row, "lane": Lane(row["lane"])}) for row in conn.execute(query).mappings()]
+
+
+def retrying(conn: Connection, run: RunId, most: int) -> tuple[list[Retrying], int]:
+    """Return at most `most` of the entities that a run retries, those tried most often first, and the number of all."""
+    c = outbox.c
+    mine = (c.full_sync_id == run, c.attempts > 0)
+    query = select(c.external_id, c.attempts, c.encrypted).where(*mine).order_by(c.attempts.desc(), c.external_id)
+    found = [Retrying(**row) for row in conn.execute(query.limit(most)).mappings()]
+    count = conn.execute(select(func.count()).where(*mine)).scalar_one() if len(found) == most else len(found)
+    return found, count
+
+
 def _synced(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
-    mine = (synced.c.connection_id == connection_id, synced.c.kind == kind.value)
-    return conn.execute(select(func.count()).where(*mine)).scalar_one()
+    return conn.execute(select(func.count()).where(*of_kind(synced, connection_id, kind))).scalar_one()

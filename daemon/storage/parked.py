@@ -1,13 +1,15 @@
-"""Changes that used up their retries: kept, shown, tried again or given up by a person."""
+"""Parked changes, which used up their retries: kept, shown, tried again or given up by a person."""
 
 from collections.abc import Sequence
 
 from attrs import field, frozen
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId, ExternalId, Kind
-from daemon.storage.outbox import active
-from daemon.storage.tables import in_parts, outbox
+from daemon.storage import outbox as rows
+from daemon.storage.operation import one_by_one
+from daemon.storage.states import RowState
+from daemon.storage.tables import Conditions, in_parts, of_kind, outbox
 
 
 @frozen(kw_only=True)
@@ -32,38 +34,34 @@ class Choice:
 
 
 def parked(conn: Connection, connection_id: ConnectionId) -> list[Parked]:
-    """Return what is parked, the oldest first."""
+    """Return the parked changes of a connection, the oldest first."""
     c = outbox.c
-    query = select(c.kind, c.external_id, c.attempts, c.first_queued_at, c.encrypted)
-    rows = conn.execute(
-        query.where(c.connection_id == connection_id, c.state == "parked").order_by(c.first_queued_at, c.external_id)
+    found = conn.execute(
+        select(c.kind, c.external_id, c.attempts, c.first_queued_at, c.encrypted)
+        .where(c.connection_id == connection_id, c.state == RowState.PARKED)
+        .order_by(c.first_queued_at, c.external_id)
     )
     return [
         Parked(kind=Kind(kind), external_id=external_id, attempts=attempts, since=since, encrypted=encrypted)
-        for kind, external_id, attempts, since, encrypted in rows
+        for kind, external_id, attempts, since, encrypted in found
     ]
 
 
-def retry(conn: Connection, calls: Sequence[Choice]) -> list[int]:
-    """Make parked changes pending again, as their entity's next change would; return how many."""
-    return [sum(_revive(conn, mine, call.now) for mine in _chosen(conn, call)) for call in calls]
+@one_by_one
+def retry(conn: Connection, call: Choice) -> int:
+    """Make parked changes pending again; return their number."""
+    return sum(rows.revive(conn, chosen, call.now) for chosen in _chosen(conn, call))
 
 
-def _revive(conn: Connection, mine: Sequence[ColumnElement[bool]], now: float) -> int:
-    anew = {"state": "pending", "attempts": 0, "due_at": now, "first_queued_at": now}
-    return conn.execute(update(outbox).where(*mine).values(**anew, revision=outbox.c.revision + 1)).rowcount
+@one_by_one
+def drop(conn: Connection, call: Choice) -> int:
+    """Give parked changes up; return their number. The entity's next change is recorded as usual."""
+    return sum(rows.drop(conn, chosen) for chosen in _chosen(conn, call))
 
 
-def drop(conn: Connection, calls: Sequence[Choice]) -> list[int]:
-    """Give parked changes up; return how many. Their entities' next change is worked on as ever."""
-    return [sum(conn.execute(delete(outbox).where(*mine)).rowcount for mine in _chosen(conn, call)) for call in calls]
-
-
-def _chosen(conn: Connection, call: Choice) -> list[list[ColumnElement[bool]]]:
-    if call.connection_id not in active(conn, [call.connection_id]):
+def _chosen(conn: Connection, call: Choice) -> list[Conditions]:
+    if not rows.active(conn, [call.connection_id]):
         return []
-    c = outbox.c
-    mine: list[ColumnElement[bool]] = [c.connection_id == call.connection_id, c.state == "parked"]
-    if call.kind is not None:
-        mine.append(c.kind == call.kind.value)
-    return [[*mine, c.external_id.in_(part)] for part in in_parts(call.ids)] if call.ids else [mine]
+    c, mine = outbox.c, (outbox.c.connection_id == call.connection_id,)
+    of = mine if call.kind is None else of_kind(outbox, call.connection_id, call.kind)
+    return [(*of, c.external_id.in_(part)) for part in in_parts(call.ids)] if call.ids else [of]

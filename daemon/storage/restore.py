@@ -28,6 +28,7 @@ from daemon.storage.database import MAGIC
 from daemon.storage.full_syncs import Start, newest, start
 from daemon.storage.lock import only_one, owner_of, real_path
 from daemon.storage.migrate import upgrade
+from daemon.storage.states import RunMode
 from daemon.storage.tables import meta
 from daemon.storage.vault import Vault
 
@@ -116,7 +117,7 @@ def _mark(conn: Connection, now: float) -> None:
         start(
             conn,
             [
-                Start(connection_id=connection.id, kind=kind, mode="refresh", now=now, internal=True)
+                Start(connection_id=connection.id, kind=kind, mode=RunMode.REFRESH, now=now, internal=True)
                 for kind in known
                 if connection.state == "active"
             ],

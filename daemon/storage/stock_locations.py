@@ -16,6 +16,7 @@ from daemon.model import ConnectionId, Kind
 from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.outbox import active
+from daemon.storage.states import RunMode
 from daemon.storage.tables import places
 
 
@@ -58,6 +59,8 @@ def _settle_at(conn: Connection, call: Settle) -> bool:
     else:
         moved = before.wanted == call.place.wanted and before.location != call.place.location
     if moved:
-        run = Start(connection_id=call.connection_id, kind=Kind.PRODUCTS, mode="normal", now=call.now, internal=True)
+        run = Start(
+            connection_id=call.connection_id, kind=Kind.PRODUCTS, mode=RunMode.NORMAL, now=call.now, internal=True
+        )
         start(conn, [run])
     return moved

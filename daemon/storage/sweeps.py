@@ -1,4 +1,4 @@
-"""Since when each kind of a connection has not been swept, and what a sweep found."""
+"""Sweeps: the time up to which each kind of a connection was swept, and the pages that a sweep found."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,14 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
+from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Record, active, record
-from daemon.storage.tables import outbox, sweeps
+from daemon.storage.tables import of_kind, outbox, sweeps
 
 
 @frozen(kw_only=True)
 class Swept:
-    """A page of what the platform says has changed."""
+    """A page of entities that the platform lists as changed."""
 
     connection_id: ConnectionId
     kind: Kind
@@ -23,40 +24,34 @@ class Swept:
 
 @frozen(kw_only=True)
 class SweptUntil:
-    """A sweep is through: the next one asks for what changed since `since` (seconds since the epoch)."""
+    """A sweep has ended: the next one asks for changes since `since` (seconds since the epoch)."""
 
     connection_id: ConnectionId
     kind: Kind
     since: float
 
 
-def take_swept(conn: Connection, calls: Sequence[Swept]) -> list[set[ExternalId]]:
-    """Put each page into the backfill lane; return the ids whose rows are new, as `take_page` does."""
-    return [_take(conn, call) for call in calls]
-
-
-def _take(conn: Connection, call: Swept) -> set[ExternalId]:
+@one_by_one
+def take_swept(conn: Connection, call: Swept) -> set[ExternalId]:
+    """Put a page into the backfill lane; return the ids whose rows are new, as `take_page` does."""
     c = outbox.c
-    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value, c.external_id.in_(call.ids))
-    waiting = {ExternalId(row.external_id) for row in conn.execute(select(c.external_id).where(*mine))}
+    mine = (*of_kind(outbox, call.connection_id, call.kind), c.external_id.in_(call.ids))
+    # A row that waits may be of a change later than the page: its entity is read by id.
+    waiting = set(conn.execute(select(c.external_id).where(*mine)).scalars())
     changes = [Change(call.kind, external_id) for external_id in call.ids]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.BACKFILL)])
     return set(call.ids) - waiting
 
 
 def swept_since(conn: Connection, connection_id: ConnectionId, kind: Kind) -> float | None:
-    """Return since when there was no sweep; None before the first."""
-    c = sweeps.c
-    return conn.execute(select(c.since).where(c.connection_id == connection_id, c.kind == kind.value)).scalar()
+    """Return the time up to which a kind was swept; None before the first sweep."""
+    return conn.execute(select(sweeps.c.since).where(*of_kind(sweeps, connection_id, kind))).scalar()
 
 
-def store_swept(conn: Connection, calls: Sequence[SweptUntil]) -> list[None]:
-    """Note that sweeps are through."""
-    alive = active(conn, (call.connection_id for call in calls))
-    new = insert(sweeps)
-    upsert = new.on_conflict_do_update(index_elements=["connection_id", "kind"], set_={"since": new.excluded.since})
-    for call in calls:
-        if call.connection_id in alive:
-            values = {"connection_id": call.connection_id, "kind": call.kind.value, "since": call.since}
-            conn.execute(upsert, [values])
-    return [None] * len(calls)
+@one_by_one
+def store_swept(conn: Connection, call: SweptUntil) -> None:
+    """Note that a sweep has ended."""
+    if active(conn, [call.connection_id]):
+        values = {"connection_id": call.connection_id, "kind": call.kind.value, "since": call.since}
+        upsert = insert(sweeps).on_conflict_do_update(["connection_id", "kind"], set_={"since": call.since})
+        conn.execute(upsert, [values])

@@ -1,30 +1,32 @@
-"""What SparkLayer has not been told yet through its sync-log.
+"""Reports that are owed to SparkLayer's sync-log.
 
 A full sync's start is owed as a PUT, its end as the last PATCH; between them issues that are `untold` and the ids in
-`synced` are owed as PATCHes. A snapshot is taken before something is sent and confirmed after it was accepted; what
-changed meanwhile stays owed. Nothing is owed twice in one report: an entity has an issue or is synced.
+`synced` are owed as PATCHes. A report is taken before it is sent, and confirmed after it was accepted; changes in
+between stay owed. No id is in both lists of a report: an entity has an issue or is synced.
 """
 
 from collections.abc import Sequence
 
 from attrs import field, frozen
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import issues as issue_table
+from daemon.storage.full_syncs import ending, latest, note_told
+from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
-from daemon.storage.tables import full_syncs, issues, sync_log, synced
+from daemon.storage.tables import issues, of_kind, sync_log, synced
 
 MAX_ERRORS = 5000
-"""How many errors SparkLayer keeps (sparklayer.md section 8)."""
+"""The number of errors that SparkLayer keeps (sparklayer.md section 8)."""
 
 
 @frozen(kw_only=True)
 class Report:
-    """What is sent next: a PUT when `full`, else a PATCH.
+    """The next request: a PUT when `full`, else a PATCH.
 
-    `errors` are (id, digest, encrypted), `resolved` (id, revision). `run` is the run whose start (PUT) or end (PATCH)
-    this tells; the two timestamps and `succeeded` are those of the sync-log as it shall be afterwards.
+    `errors` are (id, fingerprint, encrypted text), `resolved` (id, revision). `run` is the run whose start (PUT) or end
+    (PATCH) the report tells. The two times and `succeeded` are those of the sync-log after the report.
     """
 
     connection_id: ConnectionId
@@ -38,32 +40,35 @@ class Report:
     resolved: Sequence[tuple[ExternalId, int]] = field(repr=False)
 
 
-def take(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -> list[Report | None]:
-    """Return what each (connection, kind) must send next, None when nothing is owed; note what it may reveal."""
-    alive = active(conn, (connection for connection, _ in calls))
-    return [_take(conn, connection, kind) if connection in alive else None for connection, kind in calls]
-
-
-def _take(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Report | None:
-    c = sync_log.c
-    log = conn.execute(select(sync_log).where(c.connection_id == connection_id, c.kind == kind.value)).one_or_none()
+@one_by_one
+def take(conn: Connection, call: tuple[ConnectionId, Kind]) -> Report | None:
+    """Return the next report of a kind, None when nothing is owed; its issues become maybe-told."""
+    connection_id, kind = call
+    if not active(conn, [connection_id]):
+        return None
+    log = conn.execute(select(sync_log).where(*of_kind(sync_log, connection_id, kind))).one_or_none()
+    # Before the first PUT, SparkLayer has no log that could be patched.
     if log is None or (log.put_for is None and not log.ever_put):
         return None
     full = log.put_for is not None
     errors = _errors(conn, connection_id, kind, everything=full)
     resolved = _resolved(conn, connection_id, kind)
-    ended = None if full else _ended(conn, connection_id, kind)
+    ended = None if full else ending(conn, connection_id, kind)
     if not (full or errors or resolved or ended):
         return None
-    _note_maybe_told(conn, connection_id, kind, [external_id for external_id, _, _ in errors])
+    if errors:
+        # Before the report is sent: when its answer is lost, SparkLayer may have it, and a resolved issue is reported.
+        by_id = (*of_kind(issues, connection_id, kind), issues.c.external_id == bindparam("b_id"))
+        ids = [{"b_id": external_id} for external_id, _, _ in errors]
+        conn.execute(update(issues).where(*by_id).values(maybe_told=True), ids)
     return Report(
         connection_id=connection_id,
         kind=kind,
         full=full,
-        run=log.put_for if full else ended["id"] if ended else None,
+        run=log.put_for if full else ended.id if ended else None,
         started_at=log.started_at,
-        last_full_sync=ended["finished_at"] if ended else log.last_full_sync,
-        succeeded=ended["succeeded"] if ended else log.last_succeeded,
+        last_full_sync=ended.finished_at if ended else log.last_full_sync,
+        succeeded=ended.succeeded if ended else log.last_succeeded,
         errors=errors,
         resolved=resolved,
     )
@@ -72,12 +77,12 @@ def _take(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Report |
 def _errors(
     conn: Connection, connection_id: ConnectionId, kind: Kind, *, everything: bool
 ) -> list[tuple[ExternalId, bytes, bytes]]:
-    """Return what a report says of issues: all of them in a PUT, else the untold ones that there is room for."""
-    c = issues.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
+    """Return the issues of a report: all of them in a PUT, else the untold ones that there is room for."""
+    c, mine = issues.c, of_kind(issues, connection_id, kind)
     query = select(c.external_id, c.fingerprint, c.encrypted).where(*mine).order_by(c.opened_at, c.external_id)
     if everything:
         return [(row.external_id, row.fingerprint, row.encrypted) for row in conn.execute(query.limit(MAX_ERRORS))]
+    # A changed issue replaces its error in SparkLayer; only a new one needs room.
     told = conn.execute(select(func.count()).where(*mine, c.maybe_told)).scalar_one()
     known = conn.execute(query.where(c.untold, c.maybe_told)).all()
     new = conn.execute(query.where(c.untold, ~c.maybe_told).limit(max(0, MAX_ERRORS - told))).all()
@@ -85,88 +90,45 @@ def _errors(
 
 
 def _resolved(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[tuple[ExternalId, int]]:
-    c = synced.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    rows = conn.execute(select(c.external_id, c.revision).where(*mine).limit(MAX_ERRORS))
-    return [(row.external_id, row.revision) for row in rows]
+    query = select(synced.c.external_id, synced.c.revision).where(*of_kind(synced, connection_id, kind))
+    return [(row.external_id, row.revision) for row in conn.execute(query.limit(MAX_ERRORS))]
 
 
-def _ended(conn: Connection, connection_id: ConnectionId, kind: Kind) -> RowMapping | None:
-    c = full_syncs.c
-    return (
-        conn.execute(
-            select(c.id, c.finished_at, c.succeeded).where(
-                c.connection_id == connection_id, c.kind == kind.value, c.state == "ending"
-            )
-        )
-        .mappings()
-        .one_or_none()
-    )
-
-
-def _note_maybe_told(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Sequence[ExternalId]) -> None:
-    c = issues.c
-    if ids:
-        conn.execute(
-            update(issues)
-            .where(c.connection_id == connection_id, c.kind == kind.value, c.external_id == bindparam("b_id"))
-            .values(maybe_told=True),
-            [{"b_id": external_id} for external_id in ids],
-        )
-
-
-def confirm(conn: Connection, calls: Sequence[Report]) -> list[None]:
-    """Note that SparkLayer accepted reports."""
-    alive = active(conn, (call.connection_id for call in calls))
-    for call in calls:
-        if call.connection_id in alive:
-            _confirm(conn, call)
-    return [None] * len(calls)
-
-
-def _confirm(conn: Connection, report: Report) -> None:
+@one_by_one
+def confirm(conn: Connection, report: Report) -> None:
+    """Note that SparkLayer accepted a report."""
+    if not active(conn, [report.connection_id]):
+        return
     if report.full:
+        # The PUT has replaced all errors: those that it had no room for are untold.
         issue_table.tell_anew(conn, report.connection_id, report.kind)
     issue_table.told(conn, report.connection_id, report.kind, [(i, fingerprint) for i, fingerprint, _ in report.errors])
-    c = synced.c
     if report.resolved:
+        # An entity that was synced again meanwhile has a higher revision, and is reported again.
+        by_id = (synced.c.external_id == bindparam("b_id"), synced.c.revision == bindparam("b_revision"))
         conn.execute(
-            delete(synced).where(
-                c.connection_id == report.connection_id,
-                c.kind == report.kind.value,
-                c.external_id == bindparam("b_id"),
-                c.revision == bindparam("b_revision"),
-            ),
+            delete(synced).where(*of_kind(synced, report.connection_id, report.kind), *by_id),
             [{"b_id": external_id, "b_revision": revision} for external_id, revision in report.resolved],
         )
-    log = sync_log.c
-    mine = (log.connection_id == report.connection_id, log.kind == report.kind.value)
+    mine = of_kind(sync_log, report.connection_id, report.kind)
     if report.full:
         conn.execute(update(sync_log).where(*mine).values(ever_put=True))
-        conn.execute(update(sync_log).where(*mine, log.put_for == report.run).values(put_for=None))
+        # A run that has started since is owed a PUT of its own.
+        conn.execute(update(sync_log).where(*mine, sync_log.c.put_for == report.run).values(put_for=None))
     elif report.run is not None:
         ended = {"last_full_sync": report.last_full_sync, "last_succeeded": report.succeeded}
         conn.execute(update(sync_log).where(*mine).values(**ended))
-        conn.execute(update(full_syncs).where(full_syncs.c.id == report.run).values(state="ended"))
+        note_told(conn, report.run)
 
 
-def owe_put(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -> list[None]:
-    """SparkLayer has lost its log: owe it the stored state as a PUT."""
-    c, log = full_syncs.c, sync_log.c
-    for connection_id, kind in calls:
-        newest = (
-            select(func.max(c.id))
-            .where(c.connection_id == connection_id, c.kind == kind.value, c.mode != "daily")
-            .scalar_subquery()
-        )
-        conn.execute(
-            update(sync_log).where(log.connection_id == connection_id, log.kind == kind.value).values(put_for=newest)
-        )
-    return [None] * len(calls)
+@one_by_one
+def owe_put(conn: Connection, call: tuple[ConnectionId, Kind]) -> None:
+    """Owe SparkLayer, which has lost its log, the stored state as a PUT."""
+    run = latest(conn, *call)
+    conn.execute(update(sync_log).where(*of_kind(sync_log, *call)).values(put_for=run.id if run else None))
 
 
 def untold(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
-    """Return how many issues SparkLayer has not been told of."""
-    c = issues.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value, c.untold)
+    """Return the number of issues that SparkLayer has not been told of."""
+    mine = (*of_kind(issues, connection_id, kind), issues.c.untold)
     return conn.execute(select(func.count()).where(*mine)).scalar_one()

@@ -7,6 +7,7 @@ data. Nothing else here is about persons: the outbox holds ids, the ledger ids a
 """
 
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from itertools import islice
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
+    Enum,
     Float,
     Index,
     Integer,
@@ -23,6 +26,21 @@ from sqlalchemy import (
     Table,
     text,
 )
+
+from daemon.model import ConnectionId, Kind
+from daemon.storage.states import Reason, RemovalCause, RemovalState, RowState, RunMode, RunState
+
+
+def _one_of(values: type[StrEnum]) -> Enum:
+    """Return the type of a column whose values are an enum's; a CHECK refuses all others."""
+    return Enum(
+        values,
+        name=values.__name__,
+        values_callable=lambda members: [member.value for member in members],
+        native_enum=False,
+        create_constraint=True,
+    )
+
 
 metadata = MetaData()
 
@@ -46,7 +64,9 @@ connections = Table(
     Column("by_ignite", Boolean, nullable=False, default=False),
     Column("leaving_since", Float),
     CheckConstraint("state in ('active', 'leaving', 'gone')", name="state"),
+    # One store a site: two connections would write over each other.
     Index("connections_active", "site_env", "site_id", unique=True, sqlite_where=text("state = 'active'")),
+    # An id is never used twice: it is the generation.
     sqlite_autoincrement=True,
 )
 
@@ -83,12 +103,13 @@ outbox = Table(
     Column("due_at", Float, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("first_queued_at", Float, nullable=False),
-    Column("state", String, nullable=False),
+    Column("state", _one_of(RowState), nullable=False),
     Column("encrypted", LargeBinary),
+    # The latest run when the row was parked, which `daemon.storage.absent` compares.
     Column("parked_run", Integer),
-    CheckConstraint("state in ('pending', 'parked')", name="state"),
-    CheckConstraint("state <> 'parked' or full_sync_id is null", name="parked_rows_leave_their_run"),
+    CheckConstraint(f"state <> '{RowState.PARKED}' or full_sync_id is null", name="parked_rows_leave_their_run"),
     Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
+    # Partial: most rows belong to no run.
     Index("outbox_run", "full_sync_id", sqlite_where=text("full_sync_id IS NOT NULL")),
     sqlite_with_rowid=False,
 )
@@ -101,6 +122,7 @@ ledger = Table(
     Column("external_id", String, primary_key=True),
     Column("fingerprint", LargeBinary),
     Column("parts", LargeBinary, nullable=False),
+    # Runs instead of times: no clock decides what came before a run.
     Column("settled_run", Integer, nullable=False),
     Column("seen_run", Integer, nullable=False),
     sqlite_with_rowid=False,
@@ -116,14 +138,16 @@ owners = Table(
     sqlite_with_rowid=False,
 )
 
-waiters = Table(
-    "waiters",
+dependencies = Table(
+    "dependencies",
     metadata,
     Column("connection_id", Integer, primary_key=True),
     Column("kind", String, primary_key=True),
+    # The key before the reason: a lookup by keys must not be served by all rows of one reason.
     Column("key", String, primary_key=True),
+    Column("reason", _one_of(Reason), primary_key=True),
     Column("external_id", String, primary_key=True),
-    Index("waiters_entity", "connection_id", "kind", "external_id"),
+    Index("dependencies_entity", "connection_id", "kind", "external_id"),
     sqlite_with_rowid=False,
 )
 
@@ -145,8 +169,8 @@ full_syncs = Table(
     Column("id", Integer, primary_key=True),
     Column("connection_id", Integer, nullable=False),
     Column("kind", String, nullable=False),
-    Column("mode", String, nullable=False),
-    Column("state", String, nullable=False),
+    Column("mode", _one_of(RunMode), nullable=False),
+    Column("state", _one_of(RunState), nullable=False),
     Column("cursor", String),
     Column("started_at", Float, nullable=False),
     Column("enumerated_at", Float),
@@ -159,9 +183,9 @@ full_syncs = Table(
     Column("allow_removals", Boolean, nullable=False, default=False),
     Column("again", Boolean, nullable=False, default=False),
     Column("waited_seconds", Float, nullable=False, default=0.0),
-    CheckConstraint("mode in ('normal', 'refresh', 'daily')", name="mode"),
-    CheckConstraint("state in ('enumerating', 'draining', 'ending', 'ended')", name="state"),
-    CheckConstraint("state <> 'ending' or finished_at is not null", name="the_end_is_stored_before_it_is_sent"),
+    CheckConstraint(
+        f"state <> '{RunState.ENDING}' or finished_at is not null", name="the_end_is_stored_before_it_is_sent"
+    ),
     Index("full_syncs_open", "connection_id", "kind", "state"),
     sqlite_autoincrement=True,
 )
@@ -228,13 +252,11 @@ removals = Table(
     Column("kind", String, primary_key=True),
     Column("external_id", String, primary_key=True),
     Column("variant", String, primary_key=True),
-    Column("cause", String, nullable=False),
-    Column("state", String, nullable=False),
+    Column("cause", _one_of(RemovalCause), nullable=False),
+    Column("state", _one_of(RemovalState), nullable=False),
     Column("run", Integer),
     Column("decided_at", Float, nullable=False),
     Column("encrypted", LargeBinary),
-    CheckConstraint("cause in ('absent', 'deleted', 'excluded', 'variant')", name="cause"),
-    CheckConstraint("state in ('waiting', 'held', 'allowed', 'going')", name="state"),
     sqlite_with_rowid=False,
 )
 
@@ -259,13 +281,19 @@ registrations = Table(
 )
 
 PARAMETERS = 30_000
-"""SQLite takes at most 32,766 in one statement; 250 products can have 150,000 SKUs."""
+"""Most parameters of one statement: SQLite takes at most 32,766, and 250 products can have 150,000 SKUs."""
 
 T = TypeVar("T")
+Conditions = tuple[ColumnElement[bool], ...]
+
+
+def of_kind(table: Table, connection_id: ConnectionId, kind: Kind) -> Conditions:
+    """Return the conditions for a connection's rows of one kind."""
+    return table.c.connection_id == connection_id, table.c.kind == kind.value
 
 
 def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
-    """Cut what a condition lists into parts that fit into a statement."""
+    """Cut the values of a condition into parts that fit into a statement."""
     rest = iter(values)
     while part := list(islice(rest, PARAMETERS)):
         yield part

@@ -9,8 +9,9 @@ from daemon.engine.explanation import Explanation, Step
 from daemon.entities import Issue, Mapped
 from daemon.model import ExternalId, Kind
 from daemon.model.outcome import Row
-from daemon.storage.noted import Change, Noted
+from daemon.storage.noted import Noted, PendingChange
 from daemon.storage.removals import WHOLE, Shown
+from daemon.storage.states import RemovalCause, RowState
 
 pytestmark = pytest.mark.holds("O5")
 
@@ -19,9 +20,9 @@ ROW = Row(ONE, b"digest", b"")
 STEP = Step("PATCH it", "it differs")
 PROBLEM = Issue(code="variant_without_sku", message="It has no SKU. Give it one.")
 THERE: Mapped[Any] = Mapped(value="value")
-HELD = Shown(external_id=ONE, variant=WHOLE, cause="deleted", since=0.0, encrypted=None)
-PENDING = Change(state="pending", attempts=3, since=0.0, due_at=60.0, run=7)
-PARKED = Change(state="parked", attempts=400, since=0.0, due_at=0.0)
+HELD = Shown(external_id=ONE, variant=WHOLE, cause=RemovalCause.DELETED, since=0.0, encrypted=None)
+PENDING = PendingChange(state=RowState.PENDING, attempts=3, since=0.0, due_at=60.0, run=7)
+PARKED = PendingChange(state=RowState.PARKED, attempts=400, since=0.0, due_at=0.0)
 SYNCED = Explanation(mapped=THERE, row=ROW)
 TOLD = Noted(told=True)
 

@@ -10,9 +10,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.errors import Invalid, NotFound
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage import full_syncs, outbox
+from daemon.storage import full_syncs, overview
 from daemon.storage.full_syncs import Run
-from daemon.storage.outbox import Depth
+from daemon.storage.overview import Depth
 from daemon.storage.tables import outbox as outbox_table
 from tests.connections.harness import LifecycleHarness, link, open_harness, site
 
@@ -29,7 +29,7 @@ class Elsewhere:
 
 async def _depths(harness: LifecycleHarness) -> list[Depth]:
     [stored] = await harness.rows("a")
-    return await harness.database.read(outbox.depths, stored.id)
+    return [depth for kind in Kind for depth in await harness.database.read(overview.depths, stored.id, kind)]
 
 
 async def _newest(harness: LifecycleHarness, kind: Kind) -> Run | None:

@@ -19,6 +19,7 @@ from daemon.storage import connections
 from daemon.storage.connections import Leave
 from daemon.storage.database import InlineDatabase
 from daemon.storage.full_syncs import Start, start
+from daemon.storage.states import RunMode
 from daemon.storage.tables import full_syncs
 from daemon.storage.vault import Vault
 
@@ -62,7 +63,7 @@ def _runs(conn: Database) -> list[tuple[str, bool]]:
 
 async def _read_whole(database: InlineDatabase, connection: Connection, *kinds: Kind) -> None:
     for kind in kinds:
-        await database.write(start, Start(connection_id=connection.id, kind=kind, mode="normal", now=1.0))
+        await database.write(start, Start(connection_id=connection.id, kind=kind, mode=RunMode.NORMAL, now=1.0))
     await database.write(_end, None)
 
 

@@ -16,7 +16,7 @@ from daemon.sandbox.faults import Act, answer
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
 from daemon.sparklayer.client import Known
-from daemon.storage import outbox
+from daemon.storage import outbox, overview
 from daemon.storage.outbox import Record
 from daemon.transport.client import Observe
 from tests.connections.harness import LifecycleHarness, open_harness, site
@@ -83,7 +83,7 @@ async def test_both_sides_are_cleaned_up_and_every_row_goes(autojump_clock: Mock
     async with leaving() as (harness, connection_id):
         await until_gone(harness, 10)
         assert (harness.shop.removed, _deleted(spark)) == ([HOOKS], 1)
-        assert await harness.database.read(outbox.depths, connection_id) == []
+        assert await harness.database.read(overview.depths, connection_id, Kind.PRODUCTS) == []
         [tombstone] = await harness.rows("a")
         assert harness.lifecycle.registry.vault.decrypt(tombstone.encrypted) is None
         assert harness.supervisor.contexts == []

@@ -12,6 +12,7 @@ from daemon.engine.full_sync import FullSyncs
 from daemon.model import Kind, Lane
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.storage import connections
+from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench, open_bench, product
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import order
@@ -91,7 +92,7 @@ async def filled(
         bench.shop.put(*(MAKE[kind](key) for key in IDS[:number]))
         nursery.start_soon(syncs.run)
         nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-        await go(bench, syncs, "normal")
+        await go(bench, syncs, RunMode.NORMAL)
         assert len(there(bench)) == number * (2 if kind is Kind.PRODUCTS else 1)
         yield bench, syncs
         nursery.cancel_scope.cancel()
@@ -100,7 +101,7 @@ async def filled(
 async def go(bench: Bench, syncs: FullSyncs, way: str, ids: Sequence[str] = IDS, **wish: bool) -> None:
     """Have the daemon learn of everything, or of changes of `ids`, and wait until it has worked that off."""
     if way in RUNS:
-        assert await syncs.start(way, **wish) is not None
+        assert await syncs.start(RunMode(way), **wish) is not None
         await until_ended(bench)
     else:
         await bench.change(*ids, lane=Lane.LIVE if way == "live" else Lane.BACKFILL)

@@ -16,6 +16,7 @@ from daemon.model import Kind
 from daemon.platforms.base import Registration, WebhookTimes
 from daemon.storage import full_syncs, gaps
 from daemon.storage.full_syncs import Start
+from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench, open_bench, product
 from tests.storage.harness import TABLES
 
@@ -70,7 +71,9 @@ class GapBench(Bench):
 
     async def start(self, kind: Kind = PRODUCTS) -> None:
         """Start a full sync."""
-        pending = Start(connection_id=self.harness.connection_id, kind=kind, mode="normal", now=self.context.now())
+        pending = Start(
+            connection_id=self.harness.connection_id, kind=kind, mode=RunMode.NORMAL, now=self.context.now()
+        )
         assert await self.context.storage.write(full_syncs.start, pending) is not None
 
 

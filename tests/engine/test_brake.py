@@ -16,6 +16,7 @@ from daemon.entities import Issue
 from daemon.model import ExternalId, Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import connections
+from daemon.storage.states import RunMode
 from tests.engine import losses
 from tests.engine.fakes import Bench, open_bench
 from tests.engine.losses import CASES, CAUSES, GOING, HOUR, IDS, LARGE, LIMIT, LOST, MAKE, MANY, REMOVING, RUNS, WAYS
@@ -108,9 +109,9 @@ async def test_a_run_that_allows_removals_releases_what_was_held(
 ) -> None:
     async with losses.filled(kind) as (bench, syncs):
         CAUSES[cause](bench, GOING)
-        await losses.go(bench, syncs, "normal")
+        await losses.go(bench, syncs, RunMode.NORMAL)
         assert len(await losses.held(bench)) == LOST
-        await losses.go(bench, syncs, "normal", allow_removals=True)
+        await losses.go(bench, syncs, RunMode.NORMAL, allow_removals=True)
         assert losses.there(bench) == losses.left(bench, cause, GOING)
         run = await bench.harness.newest()
         assert (run.held_removals, run.succeeded) == (0, True)
@@ -127,7 +128,7 @@ async def test_a_run_that_saw_nothing_removes_nothing_of_a_small_store_either(
         nursery.start_soon(syncs.run)
         nursery.start_soon(Actor(bench.context, bench.pipeline).run)
         bench.shop.put(*(MAKE[kind](key) for key in IDS[:3]))
-        await losses.go(bench, syncs, "normal")
+        await losses.go(bench, syncs, RunMode.NORMAL)
         before, bench.shop.products = bench.shop.products, {}
         await losses.go(bench, syncs, mode)
         assert [(one["id"], one["cause"]) for one in await losses.held(bench)] == [(key, "absent") for key in IDS[:3]]
@@ -146,7 +147,7 @@ async def test_causes_are_counted_together(autojump_clock: MockClock, kind: Kind
         losses.delete(bench, IDS[:30])
         losses.exclude(bench, IDS[30:45])
         losses.exclude_unlisted(bench, IDS[45:60])
-        await losses.go(bench, syncs, "normal")
+        await losses.go(bench, syncs, RunMode.NORMAL)
         assert losses.there(bench) == losses.left(bench, "", [])
         assert {one["id"] for one in await losses.held(bench)} == set(GOING)
 
@@ -222,7 +223,7 @@ async def test_one_that_retries_holds_up_no_removal(autojump_clock: MockClock) -
         bench.site.faults.add("PUT */customers/platform/120", answer(503), times=50)
         bench.shop.change("120", first_name="Hangs")
         losses.delete(bench, ["1", "2"])
-        await syncs.start("normal")
+        await syncs.start(RunMode.NORMAL)
         await trio.sleep(60)
         assert (await bench.harness.newest()).state == "draining"
         assert not {"1", "2"} & losses.there(bench)
@@ -249,7 +250,7 @@ async def test_a_cancelled_run_leaves_nothing_waiting(
                 await trio.sleep_forever()
 
         bench.shop.before = stick
-        await syncs.start("normal")
+        await syncs.start(RunMode.NORMAL)
         await trio.sleep(30)
         assert losses.there(bench) == set(IDS), "all wait for the end of the enumeration"
         await syncs.cancel()
@@ -263,7 +264,7 @@ async def test_the_status_shows_what_the_daily_read_holds(autojump_clock: MockCl
     async with losses.filled(Kind.PRODUCTS) as (bench, syncs):
         assert await _shown(bench) == 0
         losses.delete(bench, GOING)
-        await losses.go(bench, syncs, "daily")
+        await losses.go(bench, syncs, RunMode.DAILY)
         assert await _shown(bench) == LOST
         await bench.allow_removals(*GOING[:10])
         await losses.idle(bench)

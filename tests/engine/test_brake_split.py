@@ -4,6 +4,7 @@ import pytest
 from trio.testing import MockClock
 
 from daemon.model import Kind
+from daemon.storage.states import RunMode
 from tests.engine import losses
 from tests.engine.losses import IDS, LIMIT, LOST, MAKE
 
@@ -34,7 +35,7 @@ async def test_what_a_person_has_allowed_in_a_run_counts_against_nothing(
 ) -> None:
     async with losses.filled(kind) as (bench, syncs):
         losses.exclude(bench, FIRST)
-        await losses.go(bench, syncs, "normal", allow_removals=True)
+        await losses.go(bench, syncs, RunMode.NORMAL, allow_removals=True)
         losses.exclude(bench, REST)
         await losses.go(bench, syncs, then, REST)
         assert losses.there(bench) == losses.left(bench, "excluded", [*FIRST, *REST])

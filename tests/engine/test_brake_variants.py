@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from daemon.model import Kind
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
+from daemon.storage.states import RunMode
 from tests.engine import losses
 from tests.engine.fakes import product
 from tests.engine.losses import GOING, WAYS
@@ -34,7 +35,7 @@ async def test_all_but_the_vanished_variants_of_a_held_product_is_pushed(
             assert now["stock"][f"T{key}"] == before["stock"][f"T{key}"]
             assert bench.prices()[f"T{key}"] == 9.5
         writes = bench.writes
-        await losses.go(bench, syncs, "normal")
+        await losses.go(bench, syncs, RunMode.NORMAL)
         assert bench.writes == writes, "a pass that finds nothing new writes nothing"
 
 

@@ -16,6 +16,7 @@ from daemon.model import Kind
 from daemon.platforms.base import Page
 from daemon.sandbox.faults import answer
 from daemon.storage import connections
+from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, open_bench
 from tests.engine.running import fill, running, until
 from tests.storage.harness import TABLES
@@ -51,11 +52,11 @@ async def test_a_second_run_reads_everything_and_writes_nothing(autojump_clock: 
     async with running(bench) as syncs:
         await until(bench)
         before = bench.writes
-        assert await syncs.start("normal") is not None
-        assert await syncs.start("normal") is None
+        assert await syncs.start(RunMode.NORMAL) is not None
+        assert await syncs.start(RunMode.NORMAL) is None
         await until(bench)
         assert bench.writes == before
-        await syncs.start("refresh")
+        await syncs.start(RunMode.REFRESH)
         await until(bench)
         assert bench.writes == tuple(2 * number for number in before)
 
@@ -193,8 +194,8 @@ async def test_a_wish_during_a_run_makes_another(autojump_clock: MockClock, benc
     assert len(await bench.harness.everything(RUNS)) == 2
 
 
-@pytest.mark.parametrize("mode", ["daily", "normal"])
-async def test_sync_log_of_a_run(autojump_clock: MockClock, mode: str) -> None:
+@pytest.mark.parametrize("mode", [RunMode.DAILY, RunMode.NORMAL])
+async def test_sync_log_of_a_run(autojump_clock: MockClock, mode: RunMode) -> None:
     async with open_bench(full_sync_on_start=False) as bench:
         fill(bench, 2)
         async with running(bench) as syncs:
@@ -221,7 +222,7 @@ async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, be
         bench.shop.before = refuse
         if refused == "read_one":
             del bench.shop.products["3"]
-        run = await syncs.start("normal")
+        run = await syncs.start(RunMode.NORMAL)
         await trio.sleep(600)
         assert (await bench.harness.newest()).state in {"enumerating", "draining"}
         assert await syncs.cancel() == run
@@ -229,7 +230,7 @@ async def test_a_person_ends_a_run_that_cannot_end(autojump_clock: MockClock, be
         assert bench.sync_calls("PATCH")[-1]["last_full_sync_succeeded"] is False
         assert await syncs.cancel() is None
         bench.shop.before = _pass
-        assert await syncs.start("normal") is not None
+        assert await syncs.start(RunMode.NORMAL) is not None
         await until(bench)
     assert (await bench.harness.newest()).succeeded
     assert set(bench.skus()) == ({"S1", "S2"} if refused == "read_one" else {"S1", "S2", "S3"})

@@ -13,6 +13,7 @@ from daemon.errors import Blocked, Side
 from daemon.model import Kind
 from daemon.storage import gaps
 from daemon.storage.gaps import HOUR, GapNote
+from daemon.storage.states import RunMode
 from tests.engine.missed import ACTIVE_AFTER, PRODUCTS, SOON, GapBench, open_gap_bench
 
 WITH_CUSTOMERS = frozenset({PRODUCTS, Kind.CUSTOMERS})
@@ -101,12 +102,12 @@ async def test_a_full_sync_that_begins_when_a_gap_is_due_closes_it(autojump_cloc
     async with wide.working() as runner:
         await wide.synced()
         await note_gaps(wide.context, [PRODUCTS], 50.0)
-        await runner.full_syncs[PRODUCTS].start("normal")
+        await runner.full_syncs[PRODUCTS].start(RunMode.NORMAL)
         await trio.sleep(40)
         assert await wide.gap() is not None, "it began too early"
         wide.context.pause.start(Blocked("no", reason="credentials", side=Side.PLATFORM, after=20.0))
         await trio.sleep(15)
-        await runner.full_syncs[PRODUCTS].start("normal")
+        await runner.full_syncs[PRODUCTS].start(RunMode.NORMAL)
         await trio.sleep(100)
         assert await wide.gap() is None
         assert await wide.readings() == 0

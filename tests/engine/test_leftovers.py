@@ -21,6 +21,7 @@ from daemon.entities import Issue
 from daemon.model import Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import leftovers
+from daemon.storage.states import RunMode
 from daemon.storage.tables import metadata
 from tests.engine import losses
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench, product
@@ -100,7 +101,7 @@ async def test_skus_that_the_store_no_longer_has_lose_price_and_stock(autojump_c
         assert "sku:" not in str(told)
         before, calls = bench.writes, bench.calls[READ_PRICES]
         async with running(bench) as syncs:
-            await syncs.start("normal")
+            await syncs.start(RunMode.NORMAL)
             await settled(bench)
         assert (bench.writes, bench.calls[READ_PRICES]) == (before, calls), "that was it"
 
@@ -112,7 +113,7 @@ async def test_a_ledger_that_knows_something_looks_at_no_prices(autojump_clock: 
         await until(bench)
         looked = bench.calls[READ_PRICES]
         bench.site.state.prices.prices[PRICE_LIST]["BY-HAND"] = bench.site.state.prices.prices[PRICE_LIST]["S1"]
-        for mode in ("normal", "refresh", "daily"):
+        for mode in RunMode:
             assert await syncs.start(mode) is not None
             await settled(bench)
         assert (looked, bench.calls[READ_PRICES]) == (1, 1)
@@ -157,7 +158,7 @@ async def test_an_enumeration_that_shows_nothing_takes_nothing_away(autojump_clo
             assert bench.prices().keys() == bench.stock().keys() == skus(range(1, 7))
             assert len(await losses.held(bench)) == 6
             bench.shop.products = kept
-            await syncs.start("normal")
+            await syncs.start(RunMode.NORMAL)
             await settled(bench)
             assert [one["id"] for one in await losses.held(bench)] == ["sku:S2"], "the others are products' again"
             assert bench.prices().keys() == skus(range(1, 7))
@@ -255,7 +256,7 @@ async def test_prices_that_may_not_be_read_stop_nothing(autojump_clock: MockCloc
         with capture_logs() as logs:
             async with running(bench) as syncs:
                 await settled(bench)
-                assert await syncs.start("normal") is not None
+                assert await syncs.start(RunMode.NORMAL) is not None
                 await settled(bench)
                 assert bench.context.blocked(bench.kind) is None
         assert "prices in SparkLayer cannot be read; leftovers stay" in {one["event"] for one in logs}
@@ -273,7 +274,7 @@ async def test_prices_that_cannot_be_read_for_now_are_read_later(autojump_clock:
         async with running(bench) as syncs:
             await settled(bench)
             assert (await owed(bench), set(bench.prices())) == (True, skus(range(1, 7)))
-            assert await syncs.start("normal") is not None, "a person need not wait for it"
+            assert await syncs.start(RunMode.NORMAL) is not None, "a person need not wait for it"
             await settled(bench)
             bench.site.faults.remove(rule)
             await trio.sleep(1000)
@@ -320,7 +321,7 @@ async def test_what_is_cancelled_has_seen_nothing_whole(autojump_clock: MockCloc
             await trio.sleep(200)
             assert bench.prices().keys() == skus(range(1, 7))
             blocker.set()
-            await syncs.start("normal")
+            await syncs.start(RunMode.NORMAL)
             await settled(bench)
         assert bench.prices().keys() == skus(range(1, 7), 2)
 

@@ -13,6 +13,7 @@ from daemon.errors import Blocked, Retry, Side
 from daemon.model import ExternalId, Kind, Lane
 from daemon.sandbox.faults import answer, reset
 from daemon.storage.settle import RetryLater
+from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, product
 
 NO_SKU = Issue(code="variant_without_sku", message="Variant 12 has no SKU.")
@@ -283,7 +284,7 @@ async def test_a_refresh_run_writes_everything_once_more(autojump_clock: MockClo
         index.clear()
     bench.site.state.products._skus.clear()
     bench.site.state.stock.levels.clear()
-    run = await bench.harness.started("refresh")
+    run = await bench.harness.started(RunMode.REFRESH)
     await bench.harness.page(run, "1", "2", now=bench.context.now())
     before = bench.writes
     await bench.work()

@@ -11,6 +11,7 @@ from daemon.engine.sweep import DAY
 from daemon.entities import Customer, Issue, Order, Product
 from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer
+from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
 from tests.engine.running import running, until
 from tests.engine.writers.customers.people import customer
@@ -32,10 +33,10 @@ def entity(kind: Kind, number: int) -> Product | Customer | Order:
 
 @pytest.mark.holds("D1")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("mode", ["normal", "refresh", "daily"])
+@pytest.mark.parametrize("mode", RunMode)
 @pytest.mark.parametrize("all_of_it", [False, True])
 async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
-    autojump_clock: MockClock, kind: Kind, mode: str, *, all_of_it: bool
+    autojump_clock: MockClock, kind: Kind, mode: RunMode, *, all_of_it: bool
 ) -> None:
     """9 has an issue, 8 breaks us until it is parked; both are deleted in the store, and no webhook says so."""
     async with open_bench(kind=kind) as bench:
@@ -139,6 +140,6 @@ async def test_facts_of_the_store_are_read_for_a_run_though_the_clock_was_set_ba
     async with running(bench) as runs:
         await until(bench)
         skew, read = 0.0, bench.shop.calls["facts"]
-        await runs.start("normal")
+        await runs.start(RunMode.NORMAL)
         await until(bench)
     assert bench.shop.calls["facts"] == read + 1

@@ -9,6 +9,7 @@ from daemon.engine.sweep import DAY, OVERLAP, Sweep
 from daemon.errors import Rejected
 from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer
+from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, open_bench
 from tests.engine.running import fill, running, until
 
@@ -94,9 +95,9 @@ async def test_a_full_sync_takes_the_place_of_a_daily_read(
         if moment == "draining":
             bench.shop.failures["read"] = []
             bench.shop.broken = {"2"}
-        await runs.start("daily")
+        await runs.start(RunMode.DAILY)
         await until(bench, moment, within=10)
-        assert await runs.start("normal") is not None
+        assert await runs.start(RunMode.NORMAL) is not None
         bench.shop.broken = set()
         await trio.sleep(EVERY)
     run = await bench.harness.newest()
@@ -134,7 +135,7 @@ async def test_a_lost_price_list_is_not_forgotten_when_the_set_up_fails_on_the_w
 
 async def test_a_sweep_that_a_full_sync_makes_needless_does_not_spin(autojump_clock: MockClock, bench: Bench) -> None:
     """The run has yet to read its first page, and waits for its turn or a right for longer than sweeps are apart."""
-    await bench.harness.start("normal", now=EPOCH)
+    await bench.harness.start(RunMode.NORMAL, now=EPOCH)
     looks = 0
 
     def now() -> float:
@@ -164,7 +165,7 @@ async def test_a_full_sync_whose_pages_are_refused_stops_no_sweep(autojump_clock
                 raise Rejected("no such page", reason="http_422")
 
         bench.shop.before = refuse
-        await runs.start("normal")
+        await runs.start(RunMode.NORMAL)
         bench.shop.change("2", title="Changed meanwhile")
         bench.shop.changed = {"2"}
         await trio.sleep(4 * EVERY)

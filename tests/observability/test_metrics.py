@@ -5,6 +5,7 @@ import re
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model import Kind, Lane, Site
+from daemon.model.outcome import Result
 from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, QueueDepth, ThrottleSnapshot
 
 SITE = Site("live", "jones")
@@ -27,7 +28,7 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.outbox(
         [QueueDepth(site=site, kind=Kind.PRODUCTS, lane=Lane.LIVE, state="pending", rows=3, oldest_seconds=7.5)]
     )
-    metrics.entity(site, Kind.PRODUCTS, "written")
+    metrics.entity(site, Kind.PRODUCTS, Result.WRITTEN)
     metrics.pushed(site, Kind.PRODUCTS, 1.2)
     metrics.api_request(site, "sparklayer.stock", 204, 0.02)
     metrics.api_request(site, "sparklayer.pricing", None, 10.0)

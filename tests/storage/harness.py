@@ -1,4 +1,4 @@
-"""One connection in a database, with its operations in few words. What is asked of it is asked of the real storage.
+"""One connection in a database, with short calls for its operations, which are those of the real storage.
 
     harness = await StorageHarness.build(InlineDatabase())
     await harness.record("1", now=5.0)
@@ -16,7 +16,7 @@ from attrs import frozen
 from sqlalchemy import Connection, Table, select, text
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId, Site, Sku
-from daemon.model.outcome import IssueRow, Outcome, Row
+from daemon.model.outcome import IssueRow, Outcome, Result, Row
 from daemon.storage import connections, full_syncs, ledger, outbox, sync_log
 from daemon.storage import settle as settling
 from daemon.storage.connections import Adopt
@@ -25,10 +25,16 @@ from daemon.storage.full_syncs import PageRead, Run, Start
 from daemon.storage.ledger import Mark
 from daemon.storage.outbox import Claim, Record
 from daemon.storage.settle import RetryLater, Settlement
+from daemon.storage.states import RunMode, Transition
 from daemon.storage.sync_log import Report
 from daemon.storage.tables import outbox as outbox_table
 
 PRODUCTS = Kind.PRODUCTS
+
+
+def steps(life: type) -> dict[str, Transition[Any]]:
+    """Return the table of a life: its steps by the names of their events."""
+    return {name: step for name, step in vars(life).items() if isinstance(step, Transition)}
 
 
 def id_(text: str) -> ExternalId:
@@ -46,7 +52,7 @@ def row(external_id: str, fingerprint: bytes | None = b"equal") -> Row:
 
 @frozen
 class StorageHarness:
-    """A connection, and what is done for it."""
+    """A connection and the operations on it."""
 
     storage: Storage
     connection_id: ConnectionId
@@ -93,8 +99,13 @@ class StorageHarness:
         claims = await self.claim(now, lane)
         await self.settle(done=[settled(claim, **result) for claim in claims], now=now)
 
+    async def fail(self, due_at: float | None = None, now: float = 0.0, lane: Lane = Lane.LIVE) -> None:
+        """Have an attempt at everything due fail; without `due_at`, the change is parked."""
+        again = [RetryLater(claim=claim, due_at=due_at, error=b"why") for claim in await self.claim(now, lane)]
+        await self.settle(again=again, now=now)
+
     async def start(self, mode: str = "normal", now: float = 0.0, **pending: bool) -> RunId | None:
-        call = Start(connection_id=self.connection_id, kind=self.kind, mode=mode, now=now, **pending)
+        call = Start(connection_id=self.connection_id, kind=self.kind, mode=RunMode(mode), now=now, **pending)
         return await self.storage.write(full_syncs.start, call)
 
     async def started(self, mode: str = "normal", now: float = 0.0, **pending: bool) -> RunId:
@@ -141,9 +152,13 @@ class StorageHarness:
         await self.enumerated(run, now)
         await self.work(now, Lane.BACKFILL, **result)
         assert await self.close(run, now)
+        await self.tell()
+        return run
+
+    async def tell(self) -> None:
+        """Have SparkLayer accept every report that is owed."""
         while (report := await self.take()) is not None:
             await self.confirm(report)
-        return run
 
     async def mark(
         self, *rows: Row, claims: dict[str, str] | None = None, given_up: dict[str, str] | None = None
@@ -180,12 +195,12 @@ class StorageHarness:
 
     async def alter(self, table: str, change: str) -> None:
         """Change every row of a table behind the storage's back."""
-        await self.storage.write(_raw, f"UPDATE {table} SET {change}")  # noqa: S608  the test's own words
+        await self.storage.write(_raw, f"UPDATE {table} SET {change}")  # noqa: S608  a test's own text
 
 
 @frozen(kw_only=True)
 class Settled:
-    """An entity that was worked on to its end."""
+    """An entity whose work has ended."""
 
     claim: Claim
     outcome: Outcome
@@ -196,9 +211,9 @@ class Settled:
 def settled(
     claim: Claim, *, forget: bool = False, issue: IssueRow | None = None, report: bool = False, **fields: Any
 ) -> Settled:
-    """Return an entity that was written, or removed if it is to `forget`; `fields` are those of its outcome."""
+    """Return an entity that was written, or removed with `forget`; `fields` are those of its outcome."""
     fields |= {name: frozenset(fields[name]) for name in ("released", "waits_for", "awaits") if name in fields}
-    outcome = Outcome(result="removed" if forget else "written", **fields)
+    outcome = Outcome(result=Result.REMOVED if forget else Result.WRITTEN, **fields)
     return Settled(claim=claim, outcome=outcome, issue=issue, report=report)
 
 

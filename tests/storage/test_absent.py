@@ -1,10 +1,9 @@
-"""What a full sync did not see is looked at by its id, whatever is known of it; "before the run" is no clock's word."""
+"""Entities that a full sync did not see are read by their ids; no clock decides what came before the run."""
 
 import pytest
 from attrs import evolve
 
 from daemon.model import Kind, Lane
-from daemon.storage.settle import RetryLater
 from tests.storage.harness import StorageHarness, issue, row
 
 pytestmark = pytest.mark.holds("D1")
@@ -19,8 +18,7 @@ async def _reject(harness: StorageHarness, external_id: str, now: float = 0.0) -
 
 async def _park(harness: StorageHarness, external_id: str, now: float = 0.0) -> None:
     await harness.record(external_id, now=now)
-    [claim] = await harness.claim(now=now)
-    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why")], now=now)
+    await harness.fail(now=now)
 
 
 KNOWN = {"issue": _reject, "parked": _park}
@@ -87,5 +85,4 @@ async def test_an_issue_that_stays_is_looked_at_in_every_run(harness: StorageHar
         assert set(await harness.rows()) == {"9"}
         await harness.work(lane=Lane.BACKFILL, issue=issue("bad"))
         assert await harness.close(run)
-        while (report := await harness.take()) is not None:
-            await harness.confirm(report)
+        await harness.tell()

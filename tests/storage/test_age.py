@@ -10,6 +10,7 @@ from daemon.storage import installs, removals
 from daemon.storage.age import age, age_if_known
 from daemon.storage.installs import WISH_KEPT, PendingConnection
 from daemon.storage.removals import HOUR, SECOND_LOOK, WHOLE, Decided, Removal
+from daemon.storage.states import RemovalCause
 from daemon.storage.tables import pending_connections
 from tests.storage.harness import StorageHarness, id_, row
 
@@ -45,7 +46,7 @@ async def test_a_change_queued_by_a_clock_ahead_waits_for_more_no_longer_than_an
 
 
 def _decided(harness: StorageHarness, *ids: str, now: float) -> Decided:
-    found = [Removal(external_id=id_(one), cause="deleted") for one in ids]
+    found = [Removal(external_id=id_(one), cause=RemovalCause.DELETED) for one in ids]
     looked_at = {one.external_id: () for one in found}
     return Decided(
         connection_id=harness.connection_id, kind=Kind.PRODUCTS, now=now, removals=found, looked_at=looked_at

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Enum, Table, insert, select
 
 from daemon.model import ConnectionId, Site
 from daemon.storage import connections
@@ -15,18 +15,15 @@ from tests.storage.harness import StorageHarness
 SITE = Site("test", "shop")
 TABLES: list[Table] = [table for table in metadata.sorted_tables if "connection_id" in table.columns]
 FILLING: dict[str, Any] = {"INTEGER": 1, "VARCHAR": "x", "BLOB": b"x", "FLOAT": 1.0, "BOOLEAN": False}
-WORDS = {
-    "state": {"outbox": "pending", "full_syncs": "enumerating", "removals": "held"},
-    "mode": {"full_syncs": "normal"},
-    "cause": {"removals": "deleted"},
-}
 
 
 def _fill(conn: Connection, calls: Sequence[ConnectionId]) -> list[None]:
     """Write a row of each connection into every table that has rows of connections."""
     for connection_id in calls:
         for table in TABLES:
-            values = {c.name: WORDS.get(c.name, {}).get(table.name, FILLING[str(c.type)]) for c in table.columns}
+            values = {
+                c.name: c.type.enums[0] if isinstance(c.type, Enum) else FILLING[str(c.type)] for c in table.columns
+            }
             values |= {"connection_id": connection_id}
             if table.name in {"outbox", "full_syncs"}:
                 values |= {"full_sync_id": None} if table.name == "outbox" else {"id": int(connection_id) + 100}

@@ -1,4 +1,4 @@
-"""What SparkLayer was last told, in the same transaction as everything else; and who owns a SKU, and who waits."""
+"""The ledger, settled in one transaction with everything else; owners of SKUs, and entities that wait for them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,8 @@ from daemon.storage import ledger
 from daemon.storage.ledger import Mark
 from daemon.storage.overview import overview
 from daemon.storage.settle import RetryLater
-from tests.storage.harness import PRODUCTS, TABLES, StorageHarness, id_, issue, row, settled
+from daemon.storage.states import Reason
+from tests.storage.harness import PRODUCTS, StorageHarness, id_, issue, row, settled
 
 SHIRT = Sku("SHIRT")
 
@@ -26,8 +27,8 @@ async def _done(harness: StorageHarness, external_id: str, **result: Any) -> Non
     await harness.settle(done=[settled(claim, **result)])
 
 
-async def _waiters(harness: StorageHarness) -> set[tuple[str, str]]:
-    return {(found["key"], found["external_id"]) for found in await harness.everything(TABLES["waiters"])}
+async def _dependencies(harness: StorageHarness) -> set[tuple[str, str, str]]:
+    return {(row["reason"], row["key"], row["external_id"]) for row in await harness.everything_of("dependencies")}
 
 
 async def test_a_mark_makes_parts_unsure_and_takes_skus_together(harness: StorageHarness) -> None:
@@ -105,12 +106,12 @@ async def test_whoever_waits_for_a_sku_is_recorded_when_it_is_released(harness: 
     await _done(harness, "3", waits_for=[SHIRT])
     await _done(harness, "1")
     assert await harness.rows() == {}
-    assert await _waiters(harness) == {("SHIRT", "2"), ("SHIRT", "3")}
+    assert await _dependencies(harness) == {(Reason.KEY, "SHIRT", "2"), (Reason.KEY, "SHIRT", "3")}
     await _done(harness, "1", released=[SHIRT])
     assert set(await harness.rows()) == {"2", "3"}
     assert (await harness.row("2"))["lane"] == Lane.LIVE
     assert await harness.owners() == {}
-    assert await _waiters(harness) == set()
+    assert await _dependencies(harness) == set()
 
 
 async def test_a_release_before_the_wait_began_is_not_missed(harness: StorageHarness) -> None:
@@ -195,7 +196,7 @@ async def test_who_follows_one_that_goes_is_unsure_and_looked_at_now_and_when_it
     await _done(harness, "2", row=row("2"), parent=True)
     await _done(harness, "1", forget=True)
     assert await harness.ledger() == {"2": b"equal", "3": None}, "it follows nobody now"
-    assert await _waiters(harness) == {("parent:4", "3")}
+    assert await _dependencies(harness) == {(Reason.PARENT, "4", "3")}
 
 
 async def test_who_waits_already_for_the_one_that_it_follows_goes_on_waiting_when_that_goes(
@@ -207,7 +208,7 @@ async def test_who_waits_already_for_the_one_that_it_follows_goes_on_waiting_whe
     await _done(harness, "2", awaits=[id_("1")])
     await _done(harness, "1", forget=True)
     assert set(await harness.rows()) == {"2"}
-    assert await _waiters(harness) == {("parent:1", "2")}
+    assert await _dependencies(harness) == {(Reason.PARENT, "1", "2")}
 
 
 async def test_who_goes_together_with_the_one_it_follows_is_not_looked_at_and_waits_for_nobody(
@@ -217,7 +218,7 @@ async def test_who_goes_together_with_the_one_it_follows_is_not_looked_at_and_wa
     await _done(harness, "2", row=row("2"), follows=id_("1"))
     await harness.record("1", "2")
     await harness.settle(done=[settled(claim, forget=True) for claim in await harness.claim()])
-    assert (await harness.rows(), await harness.ledger(), await _waiters(harness)) == ({}, {}, set())
+    assert (await harness.rows(), await harness.ledger(), await _dependencies(harness)) == ({}, {}, set())
 
 
 async def test_more_skus_than_fit_into_a_statement(harness: StorageHarness, few_parameters: int) -> None:

@@ -1,4 +1,4 @@
-"""The life of an outbox row, walked through its table; who is due when; and that nothing recorded is lost."""
+"""The life of an outbox row, walked through its table; due times; and that nothing recorded is lost."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -8,99 +8,71 @@ from attrs import evolve
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from daemon.model import Change, Kind, Lane
-from daemon.storage import outbox, parked
-from daemon.storage.outbox import MAX_BACKOFF, TRANSITIONS
+from daemon.model import Change, Lane
+from daemon.storage import outbox, overview, parked
+from daemon.storage.outbox import MAX_BACKOFF, RowLife
 from daemon.storage.parked import Choice
 from daemon.storage.settle import RetryLater
-from tests.storage.harness import PRODUCTS, StorageHarness, id_, row, settled
+from daemon.storage.states import IllegalTransition, RowState
+from tests.storage.harness import PRODUCTS, StorageHarness, row, settled, steps
 
+TABLE = steps(RowLife)
 Steps = Callable[[StorageHarness], Awaitable[Any]]
-
-
-async def _record(harness: StorageHarness) -> None:
-    await harness.record("1")
 
 
 async def _tag(harness: StorageHarness) -> None:
     await harness.page(await harness.started(), "1")
 
 
-async def _settle(harness: StorageHarness) -> None:
-    await harness.work()
-
-
-async def _retry(harness: StorageHarness) -> None:
-    await _fail(harness, due_at=5.0)
-
-
-async def _park(harness: StorageHarness) -> None:
-    await _fail(harness, due_at=None)
-
-
-async def _fail(harness: StorageHarness, due_at: float | None) -> None:
+async def _restart(harness: StorageHarness) -> None:
     [claim] = await harness.claim()
-    await harness.settle(again=[RetryLater(claim=claim, due_at=due_at, error=b"why")])
+    await harness.record("1")
+    await harness.settle(done=[settled(claim)])
 
 
-async def _nothing(harness: StorageHarness) -> None:
-    """Leave no row."""
-
-
-async def _recorded_and_parked(harness: StorageHarness) -> None:
-    await _record(harness)
-    await _park(harness)
-
-
-async def _again(harness: StorageHarness) -> None:
-    assert await harness.storage.write(parked.retry, _choice(harness)) == 1
-
-
-async def _drop(harness: StorageHarness) -> None:
-    assert await harness.storage.write(parked.drop, _choice(harness)) == 1
-
-
-def _choice(harness: StorageHarness, *ids: str, kind: Kind | None = None) -> Choice:
-    return Choice(connection_id=harness.connection_id, kind=kind, ids=[id_(one) for one in ids], now=9.0)
-
-
-async def test_a_person_chooses_among_what_is_parked(harness: StorageHarness) -> None:
-    await harness.record("1", "2", "3")
-    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why") for claim in await harness.claim()])
-    await harness.record("4")
-    assert [one.external_id for one in await harness.storage.read(parked.parked, harness.connection_id)] == [
-        "1",
-        "2",
-        "3",
-    ]
-    assert await harness.storage.write(parked.drop, _choice(harness, "1", "4")) == 1, "what is not parked stays"
-    assert await harness.storage.write(parked.drop, _choice(harness, kind=Kind.ORDERS)) == 0
-    assert await harness.storage.write(parked.retry, _choice(harness, kind=Kind.PRODUCTS)) == 2
-    assert {key: (row["state"], row["due_at"]) for key, row in (await harness.rows()).items()} == {
-        "2": ("pending", 9.0),
-        "3": ("pending", 9.0),
-        "4": ("pending", 0.0),
-    }
+def _parked(harness: StorageHarness) -> Choice:
+    return Choice(connection_id=harness.connection_id, kind=None, ids=[], now=9.0)
 
 
 EVENTS: dict[str, Steps] = {
-    "record": _record,
-    "tag": _tag,
-    "settle": _settle,
-    "retry": _retry,
-    "park": _park,
-    "again": _again,
-    "drop": _drop,
+    "RECORD": lambda harness: harness.record("1"),
+    "TAG": _tag,
+    "SETTLE": StorageHarness.work,
+    "RESTART": _restart,
+    "RETRY": lambda harness: harness.fail(due_at=5.0),
+    "PARK": StorageHarness.fail,
+    "REVIVE": lambda harness: harness.storage.write(parked.retry, _parked(harness)),
+    "DROP": lambda harness: harness.storage.write(parked.drop, _parked(harness)),
 }
-STATES: dict[str | None, Steps] = {None: _nothing, "pending": _record, "parked": _recorded_and_parked}
+WAYS: dict[RowState | None, list[str]] = {
+    None: [],
+    RowState.PENDING: ["RECORD"],
+    RowState.PARKED: ["RECORD", "PARK"],
+}
 
 
-@pytest.mark.parametrize(("event", "before"), TRANSITIONS)
-async def test_every_transition_of_the_table_happens(harness: StorageHarness, event: str, before: str | None) -> None:
-    await STATES[before](harness)
-    await EVENTS[event](harness)
+@pytest.mark.parametrize(("event", "before"), [(event, state) for event in TABLE for state in TABLE[event].sources])
+async def test_every_step_of_the_table_happens(harness: StorageHarness, event: str, before: RowState | None) -> None:
+    for step in [*WAYS[before], event]:
+        await EVENTS[step](harness)
     present = (await harness.rows()).get("1")
-    assert (present["state"] if present else None) == TRANSITIONS[event, before]
+    assert (present["state"] if present else None) is TABLE[event].target
+
+
+@pytest.mark.parametrize("event", TABLE)
+def test_every_other_step_is_refused(event: str) -> None:
+    for state in {None, *RowState}.difference(TABLE[event].sources):
+        with pytest.raises(IllegalTransition):
+            TABLE[event].of(state)
+
+
+async def test_a_parked_row_is_not_settled_by_the_claim_that_parked_it(harness: StorageHarness) -> None:
+    await harness.record("1")
+    [claim] = await harness.claim()
+    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why")])
+    with pytest.raises(IllegalTransition):
+        await harness.settle(done=[settled(claim)])
+    assert (await harness.row("1"))["state"] is RowState.PARKED
 
 
 @pytest.mark.parametrize(
@@ -114,16 +86,9 @@ async def test_the_database_refuses_states_that_the_table_does_not_know(harness:
     assert (await harness.row("1"))["state"] == "pending"
 
 
-async def test_settling_an_unchanged_row_deletes_it(harness: StorageHarness) -> None:
-    await harness.record("1")
-    await harness.work()
-    assert await harness.rows() == {}
-
-
-async def test_settling_keeps_a_row_that_was_bumped_and_starts_it_anew(harness: StorageHarness) -> None:
+async def test_settling_keeps_a_row_that_was_changed_meanwhile_and_restarts_it(harness: StorageHarness) -> None:
     await harness.record("1", now=0.0)
-    [claim] = await harness.claim(now=1.0)
-    await harness.settle(again=[RetryLater(claim=claim, due_at=2.0, error=b"why")])
+    await harness.fail(due_at=2.0, now=1.0)
     [claim] = await harness.claim(now=2.0)
     await harness.record("1", now=3.0)
     await harness.settle(done=[settled(claim)], now=4.0)
@@ -157,8 +122,7 @@ async def test_an_older_claim_never_deletes_a_newer_change(harness: StorageHarne
 
 async def test_a_change_does_not_shorten_a_backoff(harness: StorageHarness) -> None:
     await harness.record("1", now=0.0)
-    [claim] = await harness.claim(now=0.0)
-    await harness.settle(again=[RetryLater(claim=claim, due_at=300.0, error=b"why")])
+    await harness.fail(due_at=300.0)
     await harness.record("1", now=1.0, debounce=1.0, debounce_max=10.0)
     present = await harness.row("1")
     assert (present["due_at"], present["attempts"], present["revision"]) == (300.0, 1, 2)
@@ -186,14 +150,13 @@ async def test_a_row_due_far_ahead_is_due(harness: StorageHarness) -> None:
     assert len(await harness.claim(now=9_000.0)) == 1, "the clock was put back"
 
 
-@pytest.mark.parametrize("revive", [_record, _tag])
-async def test_a_parked_row_begins_anew_when_revived(harness: StorageHarness, revive: Steps) -> None:
+@pytest.mark.parametrize("event", ["RECORD", "TAG"])
+async def test_a_parked_row_begins_from_the_start_when_revived(harness: StorageHarness, event: str) -> None:
     await harness.record("1", now=-900.0)
-    await _retry(harness)
-    [claim] = await harness.claim(now=5.0)
-    await harness.settle(again=[RetryLater(claim=claim, due_at=None, error=b"why")])
+    await harness.fail(due_at=5.0)
+    await harness.fail(now=5.0)
     assert await harness.claim(now=5.0) == []
-    await revive(harness)
+    await EVENTS[event](harness)
     present = await harness.row("1")
     assert (present["state"], present["attempts"], present["due_at"], present["first_queued_at"]) == (
         "pending",
@@ -236,9 +199,8 @@ async def test_tagging_leaves_a_waiting_row_its_lane_and_its_turn(harness: Stora
 
 
 async def test_the_more_urgent_lane_wins(harness: StorageHarness) -> None:
-    await harness.record("1", lane=Lane.BACKFILL)
-    await harness.record("1", lane=Lane.LIVE)
-    await harness.record("1", lane=Lane.BACKFILL)
+    for lane in (Lane.BACKFILL, Lane.LIVE, Lane.BACKFILL):
+        await harness.record("1", lane=lane)
     assert (await harness.row("1"))["lane"] == Lane.LIVE
 
 
@@ -268,12 +230,11 @@ async def test_next_due_backlog_and_depths(harness: StorageHarness) -> None:
         return await harness.storage.read(outbox.next_due, harness.connection_id, PRODUCTS, after)
 
     assert await next_due(0.0) is None
-    await harness.record("1", now=4.0)
-    await harness.record("2", now=8.0)
-    await harness.record("3", now=1.0, lane=Lane.BACKFILL)
+    for external_id, now, lane in (("1", 4.0, Lane.LIVE), ("2", 8.0, Lane.LIVE), ("3", 1.0, Lane.BACKFILL)):
+        await harness.record(external_id, now=now, lane=lane)
     assert (await next_due(0.0), await next_due(4.0), await next_due(8.0)) == (1.0, 8.0, None)
     assert await harness.storage.read(outbox.backlog, harness.connection_id, PRODUCTS) == 1
-    depths = await harness.storage.read(outbox.depths, harness.connection_id)
+    depths = await harness.storage.read(overview.depths, harness.connection_id, PRODUCTS)
     assert {(depth.lane, depth.state, depth.rows, depth.oldest) for depth in depths} == {
         (Lane.LIVE, "pending", 2, 4.0),
         (Lane.BACKFILL, "pending", 1, 1.0),
@@ -282,8 +243,7 @@ async def test_next_due_backlog_and_depths(harness: StorageHarness) -> None:
 
 async def test_what_retries_does_not_stop_a_full_sync_from_reading(harness: StorageHarness) -> None:
     await harness.page(await harness.started(), "1")
-    [claim] = await harness.claim(lane=Lane.BACKFILL)
-    await harness.settle(again=[RetryLater(claim=claim, due_at=5.0, error=b"why")])
+    await harness.fail(due_at=5.0, lane=Lane.BACKFILL)
     assert await harness.storage.read(outbox.backlog, harness.connection_id, PRODUCTS) == 0
 
 

@@ -1,4 +1,4 @@
-"""Parked changes: shown with what is known of them, and chosen among by a person, of one connection only."""
+"""Parked changes: listed, and tried again or dropped by a person's choice, of one connection only."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def of(harness: StorageHarness, kind: Kind) -> StorageHarness:
 
 
 async def park(harness: StorageHarness, *ids: str, since: float = 0.0, failures: int = 1) -> None:
-    """Record changes and have their retries used up by so many failures."""
+    """Record changes and park them by a number of failures."""
     await harness.record(*ids, now=since)
     for left in range(failures - 1, -1, -1):
         mine = [claim for claim in await harness.claim(now=NOW) if claim.external_id in ids]
@@ -57,24 +57,15 @@ async def test_what_is_parked_is_listed_the_oldest_first_with_its_last_error(har
     assert "encrypted" not in repr(await listed(harness)), "it may quote data"
 
 
-async def test_a_retried_change_begins_anew(harness: StorageHarness) -> None:
+async def test_a_retried_change_begins_from_the_start(harness: StorageHarness) -> None:
     await park(harness, "1", since=20.0, failures=3)
     before = await harness.row("1")
     assert await harness.storage.write(parked.retry, choice(harness)) == 1
     after = await harness.row("1")
     assert (after["state"], after["attempts"], after["due_at"], after["first_queued_at"]) == ("pending", 0, NOW, NOW)
-    assert after["revision"] == before["revision"] + 1, "whoever works on an older one cannot settle it"
+    assert after["revision"] == before["revision"] + 1, "an older claim cannot settle it"
     assert [claim.external_id for claim in await harness.claim(now=NOW)] == ["1"]
     assert await listed(harness) == []
-
-
-async def test_a_dropped_change_is_gone_and_its_entitys_next_change_is_worked_on(harness: StorageHarness) -> None:
-    await park(harness, "1")
-    assert await harness.storage.write(parked.drop, choice(harness)) == 1
-    assert await left(harness) == {}
-    await harness.record("1", now=5.0)
-    [claim] = await harness.claim(now=NOW)
-    assert (claim.external_id, claim.attempts) == ("1", 0)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from daemon.storage.connections import Adopt, Begin, Leave
 from daemon.storage.database import open_database
 from daemon.storage.full_syncs import Start
 from daemon.storage.restore import restore
+from daemon.storage.states import RunMode
 from daemon.storage.vault import Vault, load_fingerprint
 
 VAULT = Vault([Secret("a key of many characters")])
@@ -35,7 +36,7 @@ async def _daemon_was_here(path: Path, *, sites: int = 1) -> None:
             stored = await storage.write(connections.adopt, adopt)
             if number % 3 != 2:
                 for kind in (Kind.PRODUCTS, Kind.CUSTOMERS):
-                    pending = Start(connection_id=stored.id, kind=kind, mode="normal", now=NOW)
+                    pending = Start(connection_id=stored.id, kind=kind, mode=RunMode.NORMAL, now=NOW)
                     await storage.write(full_syncs.start, pending)
             if number % 3 == 1:
                 await storage.write(connections.leave, Leave(site=stored.site, now=NOW))

@@ -1,4 +1,4 @@
-"""What SparkLayer is owed, in which order, and that an entity is never both synced and in error."""
+"""Reports that SparkLayer is owed, in their order; an entity is never both synced and in error."""
 
 import random
 
@@ -18,11 +18,6 @@ async def _settled(
     await harness.record(external_id, now=-100.0)
     [claim] = [claim for claim in await harness.claim() if claim.external_id == external_id]
     await harness.settle(done=[settled(claim, issue=found, report=report)])
-
-
-async def _told(harness: StorageHarness) -> None:
-    while (report := await harness.take()) is not None:
-        await harness.confirm(report)
 
 
 async def test_nothing_is_sent_before_the_first_full_sync(harness: StorageHarness) -> None:
@@ -115,7 +110,7 @@ async def test_a_processed_live_change_is_reported_even_when_nothing_changed(har
 async def test_an_unchanged_issue_is_not_told_again_by_a_full_sync(harness: StorageHarness) -> None:
     await harness.ended_run()
     await _settled(harness, "1", issue("bad"))
-    await _told(harness)
+    await harness.tell()
     await _settled(harness, "1", issue("bad"), report=False)
     assert await harness.take() is None
 
@@ -155,7 +150,7 @@ async def test_an_id_that_was_synced_again_while_it_was_sent_is_sent_again(harne
 async def test_an_issue_that_comes_back_before_its_end_was_told_can_still_be_resolved(harness: StorageHarness) -> None:
     await harness.ended_run()
     await _settled(harness, "1", issue("bad"))
-    await _told(harness)
+    await harness.tell()
     await _settled(harness, "1", report=False)
     await _settled(harness, "1", issue("worse"), report=False)
     await _settled(harness, "1", report=False)
@@ -202,7 +197,7 @@ async def test_at_most_so_many_errors_and_the_rest_moves_up(
     assert await harness.storage.read(sync_log.untold, harness.connection_id, PRODUCTS) == 2
     await _settled(harness, "1", issue("worse"))
     assert [external_id for external_id, _, _ in (await harness.taken()).errors] == ["1"], "a told one may change"
-    await _told(harness)
+    await harness.tell()
     await _settled(harness, "0")
     report = await harness.taken()
     assert ([one for one, _, _ in report.errors], [one for one, _ in report.resolved]) == (["3"], ["0"])
@@ -215,7 +210,7 @@ async def test_what_is_wrong_and_what_is_owed_is_counted(harness: StorageHarness
     await harness.ended_run()
     for number in ("1", "2", "3"):
         await _settled(harness, number, issue("bad"))
-    await _told(harness)
+    await harness.tell()
     await _settled(harness, "1")
     await _settled(harness, "2", issue("worse"))
     counted = await harness.storage.read(overview, harness.connection_id, PRODUCTS)

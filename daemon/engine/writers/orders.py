@@ -21,7 +21,7 @@ from daemon.entities import Order
 from daemon.errors import Retry
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Key, Kind, Lane
-from daemon.model.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Result, Row
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
 from daemon.transport.second_answer import confirmed
@@ -106,7 +106,7 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
         lane = sending.batch.lane
         if task.value is None or not last:
             await self._leave(task, lane)
-            return Outcome(result="removed", released=frozenset(_left(task)))
+            return Outcome(result=Result.REMOVED, released=frozenset(_left(task)))
         cart, purchases = task.value.cart_id, self._context.sparklayer.purchases
         # The cancellation of a former order may arrive after this order's PUT, and undo it.
         if cart in self._leaving:
@@ -115,7 +115,7 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
         known = task.before is not None and cart in task.before.carts
         held = await confirmed(partial(purchases.read, cart, lane), lambda held: held is not None or not known)
         await purchases.put(cart, merged(task.value, held), lane)
-        return Outcome(result="written", row=task.row(Parts(cart)), released=frozenset(_left(task)))
+        return Outcome(result=Result.WRITTEN, row=task.row(Parts(cart)), released=frozenset(_left(task)))
 
     async def _leave(self, job: OrderJob, lane: Lane) -> None:
         """Cancel the purchases that the order has left, unless two answers say that each is another order's by now."""

@@ -20,12 +20,13 @@ from daemon.entities import StoreFacts
 from daemon.errors import Rejected
 from daemon.issues import IssueType, refused
 from daemon.model import ExternalId, Key, Kind
-from daemon.model.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Result, Row
 from daemon.platforms.base import Page
 from daemon.sparklayer.settings import CONFLICT
 from daemon.storage.full_syncs import Start
 from daemon.storage.ledger import Mark
 from daemon.storage.resync import Remap, remap
+from daemon.storage.states import RunMode
 
 
 @frozen
@@ -81,7 +82,11 @@ class StoreWriter(Writer[StoreJob, StoreJob]):
             assert task.value is not None  # the parts of a store that is gone stay as they are
             context.take_facts(task.value)
         resync = Start(
-            connection_id=context.connection.id, kind=Kind.PRODUCTS, mode="normal", now=context.now(), internal=True
+            connection_id=context.connection.id,
+            kind=Kind.PRODUCTS,
+            mode=RunMode.NORMAL,
+            now=context.now(),
+            internal=True,
         )
         await context.storage.write(remap, Remap(mark=mark, resync=resync))
         context.kind_states[Kind.PRODUCTS].run_started()
@@ -97,7 +102,7 @@ class StoreWriter(Writer[StoreJob, StoreJob]):
         del last
         facts, parts = task.value, self._parts(task)
         if facts is None:
-            return Outcome(result="removed")
+            return Outcome(result=Result.REMOVED)
         self._context.take_facts(facts)
         # The price list follows the currency first: products must not meet a list in the former one.
         await self._terms.get()
@@ -108,8 +113,8 @@ class StoreWriter(Writer[StoreJob, StoreJob]):
             if error.reason == CONFLICT:
                 issue = IssueType.CURRENCY_CONFLICT.issue(currency=facts.currency)
             # The parts stay as they are marked, so that a retry does not start the full sync again.
-            return Outcome(result="rejected", issues=(issue,), row=task.row(parts, sure=False))
-        return Outcome(result="written", row=task.row(parts))
+            return Outcome(result=Result.REJECTED, issues=(issue,), row=task.row(parts, sure=False))
+        return Outcome(result=Result.WRITTEN, row=task.row(parts))
 
     def _parts(self, job: StoreJob) -> Parts:
         facts = job.value

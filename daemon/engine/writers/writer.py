@@ -26,7 +26,7 @@ from daemon.engine.writers.job import BatchPlan, Job, T
 from daemon.errors import Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import ExternalId, Key, Kind, Sku
-from daemon.model.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Result, Row
 from daemon.platforms.base import Page
 from daemon.storage import ledger
 
@@ -158,7 +158,7 @@ class Writer(ABC, Generic[J, T]):
             # An unsure row has no fingerprint, so it equals nothing and is written again.
             equal = row is None if now is None else row is not None and row.fingerprint == now
             if equal and (now is None or external_id not in batch.refreshing):
-                batch.outcomes[external_id] = Outcome(result="unchanged")
+                batch.outcomes[external_id] = Outcome(result=Result.UNCHANGED)
                 continue
             # Attempts are the row's: they outlive a restart.
             job: J = self.job(
@@ -182,7 +182,7 @@ class Writer(ABC, Generic[J, T]):
         # Their row stays as it is: an unsure one would be written again though nothing was sent.
         for external_id, keys in plan.lost.items():
             issues = (self.used_twice.issue(),)
-            batch.outcomes[external_id] = Outcome(result="rejected", issues=issues, waits_for=frozenset(keys))
+            batch.outcomes[external_id] = Outcome(result=Result.REJECTED, issues=issues, waits_for=frozenset(keys))
         for number, stage in enumerate(plan.stages):
             later = {task.external_id for rest in plan.stages[number + 1 :] for task in rest}
             await self._send_stage(sending, stage, later)
@@ -258,6 +258,6 @@ def _note(sending: Sending[Any], external_id: ExternalId, error: Exception) -> N
     sending.errors[external_id] = error
     if isinstance(error, Rejected):
         issues = (refused(str(error)),)
-        sending.batch.outcomes[external_id] = Outcome(result="rejected", issues=issues)
+        sending.batch.outcomes[external_id] = Outcome(result=Result.REJECTED, issues=issues)
     else:
         sending.batch.fail(external_id, error)

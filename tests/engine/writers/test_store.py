@@ -14,6 +14,7 @@ from daemon.errors import StorageTrouble
 from daemon.model import Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import resync
+from daemon.storage.states import RunMode
 from daemon.transport import backoff
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench
 
@@ -118,7 +119,7 @@ async def test_a_refresh_looks_at_the_price_list_too(autojump_clock: MockClock) 
         await _told(bench, FACTS)
         bench.site.state.price_lists.existing(PRICE_LIST).currency_code = "EUR"
         runs = FullSyncs(bench.context, Kind.STORE)
-        await runs.start("refresh")
+        await runs.start(RunMode.REFRESH)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runs.run)
             nursery.start_soon(Actor(bench.context, bench.pipeline).run)

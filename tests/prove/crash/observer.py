@@ -20,7 +20,7 @@ from daemon.sandbox.message import Request, Response
 from tests.e2e.harness import ProcessHarness
 from tests.prove.crash.merchant import Entity, Merchant
 
-WAITING = "SELECT kind, external_id FROM outbox UNION SELECT kind, external_id FROM waiters"
+WAITING = "SELECT kind, external_id FROM outbox UNION SELECT kind, external_id FROM dependencies"
 CART_OF = "metafields:order:"
 """Prefix in the outbox for an order whose cart is read first."""
 _LINE = re.compile(

@@ -23,11 +23,11 @@ from daemon.engine.writers.customers import exchange
 from daemon.engine.writers.products import diff
 from daemon.engine.writers.products.push import Pusher
 from daemon.model import ExternalId, RunId
-from daemon.model.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Result, Row
 from daemon.sparklayer import customers, failures, own_words
 from daemon.sparklayer.token import Token, Tokens
 from daemon.storage import full_syncs, ledger, outbox, removals
-from daemon.storage import settle as settling
+from daemon.storage.states import RemovalState
 from daemon.storage.tables import full_syncs as runs
 from daemon.storage.tables import outbox as changes
 from daemon.transport.throttle import scopes
@@ -54,11 +54,7 @@ def _acknowledge_before_commit() -> Patch:
 
 def _settle_ignoring_revision() -> Patch:
     """Delete a row although a change came while it was worked on."""
-
-    def all_same(_conn: Any, _call: Any, claims: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        return list(claims), []
-
-    return mock.patch.object(settling, "_apart", all_same)
+    return mock.patch.object(outbox, "_unchanged", return_value=True)
 
 
 def _no_second_look_after_a_duplicate() -> Patch:
@@ -76,7 +72,7 @@ def _report_before_settle() -> Patch:
 
     async def settled_first(self: Pipeline, batch: Any, contents: Any, facts: Any) -> None:
         await read(self, batch, contents, facts)
-        early = {key: Outcome(result="unchanged") for key in batch.mapped if key not in batch.outcomes}
+        early = {key: Outcome(result=Result.UNCHANGED) for key in batch.mapped if key not in batch.outcomes}
         await self._settle(evolve(batch, outcomes=early))
 
     return mock.patch.object(Pipeline, "_read", settled_first)
@@ -254,7 +250,7 @@ def _brake_by_absence_only() -> Patch:
     """Count no removal of what is in the store: of customers out of the groups, of vanished variants."""
     state = removals._state
 
-    def careless(removal: Any, *decided: Any, allow: bool) -> str:
+    def careless(removal: Any, *decided: Any, allow: bool) -> RemovalState:
         return state(removal, *decided, allow=allow or removal.cause in {"excluded", "variant"})
 
     return mock.patch.object(removals, "_state", careless)

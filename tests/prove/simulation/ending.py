@@ -17,6 +17,7 @@ from daemon.sandbox.expectation import (
     differences,
     order_differences,
 )
+from daemon.storage.states import RunMode
 from tests.prove.simulation.events import reconnect
 from tests.prove.simulation.life import SECRETS
 from tests.prove.simulation.words import PERSONAL
@@ -210,7 +211,7 @@ async def find_nothing(world: World) -> None:
     runner = works_of(world)
     assert runner is not None  # it is at rest
     for kind in SYNCED_KINDS:
-        await runner.full_syncs[kind].start("normal")
+        await runner.full_syncs[kind].start(RunMode.NORMAL)
     if await rests(world, "after the last full syncs"):
         written = {kind: n - before.get(kind, 0) for kind, n in world.audit.writes.items() if n != before.get(kind, 0)}
         if written:

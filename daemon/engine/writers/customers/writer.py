@@ -23,7 +23,7 @@ from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
-from daemon.model.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Result, Row
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, sent
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
@@ -84,7 +84,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         for external_id, link in links.items():
             outcome = batch.outcomes.get(external_id)
             # Settling resolves the issues that an outcome does not repeat.
-            if link.standing != "told" and outcome is not None and outcome.result == "unchanged":
+            if link.standing != "told" and outcome is not None and outcome.result is Result.UNCHANGED:
                 batch.outcomes[external_id] = _with_parent_issue(outcome, link)
         self._context.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
         return [
@@ -124,7 +124,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             return await self._remove(task, sending.batch.lane)
         if not last:
             await self._send(task, sending, email=placeholder(task.external_id))
-            return Outcome(result="written")
+            return Outcome(result=Result.WRITTEN)
         return await self._write(task, task.value, sending)
 
     async def _links(self, batch: Batch) -> dict[ExternalId, Link]:
@@ -171,13 +171,13 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         api = self._context.sparklayer.customers
         held = await confirmed(partial(api.read, job.external_id, lane), is_there)
         if held is not None and is_agent(held):
-            return Outcome(result="rejected", issues=(IssueType.SALES_AGENT.issue(),))
+            return Outcome(result=Result.REJECTED, issues=(IssueType.SALES_AGENT.issue(),))
         # Until a customer was read, a 404 may be the path's own. Believing it would leave the customer its access.
         if (held is not None or not self._exchange.proven) and not await finds(
             partial(api.delete, job.external_id, lane)
         ):
             await agreed(None, partial(api.read, job.external_id, lane))
-        return Outcome(result="removed", released=frozenset(job.before.emails if job.before else ()) | {UNREAD})
+        return Outcome(result=Result.REMOVED, released=frozenset(job.before.emails if job.before else ()) | {UNREAD})
 
     async def _write(self, job: CustomerJob, customer: Customer, sending: Sending[CustomerJob]) -> Outcome:
         email = self._email_key(customer.email)
@@ -191,13 +191,13 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         except Duplicate as taken:
             await self._give_way_or_retry(job, customer, sending, taken)
             # A former owner may have yet to give the address up: then this customer is looked at again.
-            return Outcome(result="rejected", issues=(_issue(taken, customer),), waits_for=frozenset({email}))
+            return Outcome(result=Result.REJECTED, issues=(_issue(taken, customer),), waits_for=frozenset({email}))
         except Rejected as refusal:
-            return Outcome(result="rejected", issues=(_issue(refusal, customer),))
+            return Outcome(result=Result.REJECTED, issues=(_issue(refusal, customer),))
         # A customer that was written was read before, so it is not unread any more.
         released = frozenset(job.before.emails if job.before else ()) - {email} | {UNREAD}
         row = job.row(self._parts(customer))
-        outcome = Outcome(result="written", row=row, released=released, parent=True, follows=customer.parent)
+        outcome = Outcome(result=Result.WRITTEN, row=row, released=released, parent=True, follows=customer.parent)
         return outcome if job.link is None or customer.parent is not None else _with_parent_issue(outcome, job.link)
 
     async def _give_way_or_retry(
@@ -293,7 +293,7 @@ def _lacks_parent(sending: Sending[CustomerJob], external_id: ExternalId, parent
     """Return True if SparkLayer lacks a customer's parent, and will not have it by this batch."""
     assert isinstance(sending.plan, CustomerPlan)  # it is planned here
     job, outcome = sending.plan.tasks.get(parent), sending.batch.outcomes.get(parent)
-    refused_parent = outcome is not None and outcome.failure is None and outcome.result == "rejected"
+    refused_parent = outcome is not None and outcome.failure is None and outcome.result is Result.REJECTED
     return external_id in sending.plan.orphans or (refused_parent and job is not None and job.before is None)
 
 
@@ -312,7 +312,7 @@ def _waiting(parent: ExternalId, attempts: int) -> Outcome:
     """Return the outcome of a customer that waits for its parent."""
     after = min(2.0**attempts, LONGEST_TOGETHER)
     failure = Retry("waits for its parent customer", reason="parent_first", after=after)
-    return Outcome(result="retried", failure=failure, awaits=frozenset({parent}))
+    return Outcome(result=Result.RETRIED, failure=failure, awaits=frozenset({parent}))
 
 
 def _with_parent_issue(outcome: Outcome, link: Link) -> Outcome:

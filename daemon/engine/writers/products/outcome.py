@@ -14,7 +14,7 @@ from daemon.engine.writers.products.entry import Entry
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
 from daemon.model import Sku
-from daemon.model.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Result, Row
 
 
 @define
@@ -38,14 +38,14 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
     entry = evolve(entry, stock={**dict.fromkeys(plan.released - entry.skus), **entry.stock})
     failure = _failure(plan, error, bulk)
     if failure is not None and not isinstance(failure, Rejected):
-        return Outcome(result="retried", failure=failure, row=_row(plan, entry))
+        return Outcome(result=Result.RETRIED, failure=failure, row=_row(plan, entry))
     words = [str(failure)] if failure is not None else []
     words += [f"SKU {sku}: {bulk.refused[sku]}" for sku in sorted(plan.rows & bulk.refused.keys())]
     if words:
         # SparkLayer may still have a claimed SKU at a product that gives it up later: then this one is looked at again.
         taken = plan.claims if isinstance(failure, Duplicate) else frozenset()
         return Outcome(
-            result="rejected",
+            result=Result.REJECTED,
             issues=(*plan.issues, *map(refused, words)),
             row=_row(plan, entry),
             waits_for=plan.waits_for | taken,
@@ -53,7 +53,7 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
     gone = plan.job.value is None
     known = plan.job.before is not None or bool(plan.after.variants)
     return Outcome(
-        result="removed" if gone else "unchanged" if plan.idle else "written",
+        result=Result.REMOVED if gone else Result.UNCHANGED if plan.idle else Result.WRITTEN,
         issues=plan.issues,
         # A product without the variants that lost their SKU is not the whole: it is compared again next time.
         row=_row(plan, plan.after, whole=not plan.waits_for and not plan.job.kept) if known and not gone else None,

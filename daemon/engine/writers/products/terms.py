@@ -20,6 +20,7 @@ from daemon.sparklayer.pricing import PriceList
 from daemon.sparklayer.stock import StockLocation
 from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
+from daemon.storage.states import RunMode
 from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
 from daemon.transport.second_answer import confirmed
 
@@ -89,7 +90,11 @@ class SiteTerms:
         if not await context.storage.read(ledger.size, context.connection.id, Kind.PRODUCTS):
             return
         refresh = Start(
-            connection_id=context.connection.id, kind=Kind.PRODUCTS, mode="refresh", now=context.now(), internal=True
+            connection_id=context.connection.id,
+            kind=Kind.PRODUCTS,
+            mode=RunMode.REFRESH,
+            now=context.now(),
+            internal=True,
         )
         await context.storage.write(start, refresh)
         context.kind_states[Kind.PRODUCTS].run_started()

@@ -19,7 +19,7 @@ from daemon.engine.writers.writer import Sending, Writer
 from daemon.entities import Mapped, Product
 from daemon.errors import Missing, Rejected, Retry
 from daemon.model import ExternalId, Key, Kind, Sku, VariantId
-from daemon.model.outcome import Outcome, Row
+from daemon.model.outcome import Outcome, Result, Row
 from daemon.storage import ledger
 from daemon.storage.leftovers import sku_of
 
@@ -66,7 +66,9 @@ class ProductWriter(Writer[ProductJob, Plan]):
         for key, sku in skus.items():
             batch.leftovers.add(key)
             if sku in owned:
-                batch.outcomes[key] = Outcome(result="removed")  # from the ledger: SparkLayer keeps a product's rows
+                batch.outcomes[key] = Outcome(
+                    result=Result.REMOVED
+                )  # from the ledger: SparkLayer keeps a product's rows
             else:
                 batch.mapped[key] = Mapped(value=None, name=sku)
                 batch.gone.add(key)
@@ -128,7 +130,7 @@ class ProductWriter(Writer[ProductJob, Plan]):
         product = second if last and second is not None else first
         assert product is not None  # it is in a stage
         await self._pusher.write(task, product, sending.batch.lane)
-        return Outcome(result="written")
+        return Outcome(result=Result.WRITTEN)
 
     async def finish(self, sending: Sending[Plan], tasks: Collection[Plan]) -> Sequence[ProductJob]:
         """Send stock and prices, and judge. Return products that SparkLayer had unknown to us: they are adopted."""

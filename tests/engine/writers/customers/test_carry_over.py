@@ -15,6 +15,7 @@ from daemon.model import AddressId, Kind, Lane
 from daemon.sandbox.faults import answer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
+from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench, open_bench
 from tests.engine.writers.customers.people import HOME, customer, held, put, refused_writes
 
@@ -242,7 +243,7 @@ async def test_a_group_that_sparklayer_does_not_have_is_an_issue_that_a_full_syn
         assert await bench.issues() == {"1": ["group_unknown"]}
         assert set(held(bench)) == {"2"}
         bench.site.state.customers.groups = ("gold", "silver")
-        run = await bench.harness.started("normal")
+        run = await bench.harness.started(RunMode.NORMAL)
         await bench.harness.page(run, "1", "2")
         await bench.work()
         assert held(bench)["1"]["group"] == "silver"

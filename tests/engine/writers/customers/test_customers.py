@@ -8,6 +8,7 @@ from trio.testing import MockClock
 from daemon.entities import Credit, Issue
 from daemon.model import AddressId
 from daemon.sandbox.faults import answer, reset
+from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench
 from tests.engine.writers.customers.people import HOME, customer, emails, held, lose_ledger, put, refused_writes
 
@@ -51,7 +52,7 @@ async def test_a_customer_arrives_whole_and_once(autojump_clock: MockClock, benc
     }
     await put(bench, whole)
     assert bench.site.state.customers.writes == 1, "unchanged"
-    await bench.harness.start("refresh")
+    await bench.harness.start(RunMode.REFRESH)
     await bench.harness.page(await bench.harness.newest_id(), "1")
     await bench.work()
     assert bench.site.state.customers.writes == 2, "a refresh writes everything"

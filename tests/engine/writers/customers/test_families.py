@@ -8,6 +8,7 @@ from trio.testing import MockClock
 from daemon.model import ExternalId, Lane
 from daemon.sandbox.faults import answer
 from daemon.storage.removals import SECOND_LOOK
+from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench
 from tests.engine.writers.customers.people import customer, emails, held, lose_ledger, put, refused_writes
 
@@ -314,7 +315,7 @@ async def test_a_parent_that_was_deleted_in_sparklayer_is_made_again_before_its_
     await put(bench, customer("1", parent="2"), customer("2"))
     bench.site.state.customers.remove("2")
     bench.shop.batch_size = 1
-    run = await bench.harness.started("refresh")
+    run = await bench.harness.started(RunMode.REFRESH)
     await bench.harness.page(run, "1", "2")
     await bench.once()
     assert await bench.issues() == {}, "a child that waits for its parent has no issue"

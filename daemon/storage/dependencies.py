@@ -1,0 +1,183 @@
+"""Dependencies: an entity depends on a unique key that another entity owns, or on its parent.
+
+    reason   key            meaning
+    key      a unique key   another entity owns it; the entity is looked at again when the key is free
+    parent   a customer id  SparkLayer does not have this parent yet; looked at again when it is confirmed
+    circle   a customer id  the parent is one of the customer's own sub-accounts, so it was synced without one;
+                            the customer has the lowest id of the circle. Not a wait
+    follows  a customer id  synced under this parent. Not a wait; when the parent goes, the child is synced again
+
+A settlement replaces what its entities wait for. A child that SparkLayer has under one parent, and that now names
+another which is not confirmed, has two rows: `follows` and `parent`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from attrs import asdict, frozen
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.model import ConnectionId, ExternalId, Key, Kind
+from daemon.model.outcome import Outcome, Result
+from daemon.storage import ledger
+from daemon.storage.families import circle_breakers
+from daemon.storage.states import Reason
+from daemon.storage.tables import dependencies, in_parts, of_kind, owners
+
+C = dependencies.c
+
+
+@frozen
+class Dependency:
+    """The dependency of an entity."""
+
+    reason: Reason
+    key: Key
+    external_id: ExternalId
+
+
+@frozen
+class Dependencies:
+    """The dependencies of one kind of a connection."""
+
+    conn: Connection
+    connection_id: ConnectionId
+    kind: Kind
+
+    def settle(
+        self,
+        outcomes: Mapping[ExternalId, Outcome],
+        retried: Mapping[ExternalId, Iterable[ExternalId]],
+        missing: Collection[ExternalId],
+    ) -> set[ExternalId]:
+        """Store what the entities of a batch depend on; return the entities to look at because of it.
+
+        `retried` has the parents that each retried entity waits for. `missing` entities are unsure and count as gone.
+        """
+        named = {
+            external_id: outcome.follows or outcome.circles or next(iter(outcome.awaits), None)
+            for external_id, outcome in outcomes.items()
+            if outcome.parent or outcome.result is Result.REMOVED or outcome.awaits or outcome.circles
+        }
+        # A circle is found by its present edges, so before any of them changes.
+        breakers = circle_breakers(self.conn, self.connection_id, self.kind, named)
+        return breakers | self._replace_waits(outcomes, retried) | self._keep_families(outcomes, missing)
+
+    def _replace_waits(
+        self, outcomes: Mapping[ExternalId, Outcome], retried: Mapping[ExternalId, Iterable[ExternalId]]
+    ) -> set[ExternalId]:
+        """Release keys and note waits; return the owners of wanted keys, and entities whose wait is over."""
+        wanted = {
+            Dependency(Reason.KEY, key, entity) for entity, outcome in outcomes.items() for key in outcome.waits_for
+        }
+        awaited = {parent for outcome in outcomes.values() for parent in outcome.awaits}
+        children = {Dependency(Reason.PARENT, key, entity) for entity in outcomes for key in outcomes[entity].awaits}
+        children |= {
+            Dependency(Reason.CIRCLE, o.circles, entity) for entity, o in outcomes.items() if o.circles is not None
+        }
+        trying = {
+            Dependency(Reason.PARENT, parent, entity) for entity, parents in retried.items() for parent in parents
+        }
+        before = self._find(C.external_id, outcomes, C.reason != Reason.FOLLOWS)
+        self._delete(C.external_id, {wait.external_id for wait in before}, C.reason != Reason.FOLLOWS)
+        edges = C.reason.in_((Reason.PARENT, Reason.CIRCLE))
+        self._delete(C.external_id, {wait.external_id for wait in trying}, edges)
+        self._add(wanted | children | trying)
+        released = self._release(outcomes)
+        owned = ledger.owners(self.conn, self.connection_id, self.kind, {wait.key for wait in wanted})
+        # An owner is looked at once for a wait: two entities that dispute two keys would call each other for ever.
+        new = wanted - before
+        concerned = {owned[wait.key] for wait in new if wait.key in owned}.difference(outcomes)
+        concerned |= self._circling({wait.external_id for wait in new})
+        # A key may have been released between the read of the entity and this transaction.
+        freed = self._find(C.key, released | {wait.key for wait in wanted if wait.key not in owned}, IS_WAIT_FOR_KEY)
+        self._delete(C.key, {wait.key for wait in freed}, IS_WAIT_FOR_KEY)
+        # The edges to confirmed parents stay until their customers are settled, since circles are found by them.
+        arrived = self._find(C.key, self._confirmed(outcomes, awaited), C.reason == Reason.PARENT)
+        return concerned | {wait.external_id for wait in freed | arrived}
+
+    def _release(self, outcomes: Mapping[ExternalId, Outcome]) -> set[Key]:
+        released = [(key, entity) for entity, outcome in outcomes.items() for key in outcome.released]
+        if released:
+            mine = (owners.c.key == bindparam("b_key"), owners.c.external_id == bindparam("b_id"))
+            self.conn.execute(
+                delete(owners).where(*of_kind(owners, self.connection_id, self.kind), *mine),
+                [{"b_key": key, "b_id": external_id} for key, external_id in sorted(released)],
+            )
+        return {key for key, _ in released}
+
+    def _circling(self, ids: Collection[ExternalId]) -> set[ExternalId]:
+        """Return those of `ids`, and of the owners that they wait for, which wait for each other in a circle."""
+        waits: dict[ExternalId, set[ExternalId]] = {}
+        ahead = set(ids)
+        while ahead:
+            waits.update((external_id, set()) for external_id in ahead)
+            level = self._find(C.external_id, ahead, IS_WAIT_FOR_KEY)
+            owned = ledger.owners(self.conn, self.connection_id, self.kind, {wait.key for wait in level})
+            for wait in level:
+                waits[wait.external_id].update({owned[wait.key]} if wait.key in owned else ())
+            ahead = {owner for external_id in ahead for owner in waits[external_id]} - waits.keys()
+        # An entity that waits for no other of them is in no circle; without it, others may be in none either.
+        while free := [external_id for external_id, asked in waits.items() if not asked & waits.keys()]:
+            for external_id in free:
+                del waits[external_id]
+        return set(waits)
+
+    def _confirmed(self, outcomes: Mapping[ExternalId, Outcome], awaited: Collection[ExternalId]) -> set[ExternalId]:
+        """Return the parents whose children need not wait: confirmed by this batch, or before it."""
+        rows = ledger.look_up(self.conn, self.connection_id, self.kind, awaited) if awaited else {}
+        now = {
+            entity for entity, o in outcomes.items() if o.parent and o.row is not None and o.row.fingerprint is not None
+        }
+        return now | {external_id for external_id, row in rows.items() if row.fingerprint is not None}
+
+    def _keep_families(
+        self, outcomes: Mapping[ExternalId, Outcome], missing: Collection[ExternalId]
+    ) -> set[ExternalId]:
+        """Note the parents that SparkLayer was told of; return the children of parents that are gone.
+
+        Those children are unsure from now on, and wait for the parent to come back.
+        """
+        going = {entity for entity, outcome in outcomes.items() if outcome.result is Result.REMOVED}
+        parents = {entity: outcome.follows for entity, outcome in outcomes.items() if outcome.follows is not None}
+        rows = ledger.look_up(self.conn, self.connection_id, self.kind, [*parents.values()]) if parents else {}
+        follows = [Dependency(Reason.FOLLOWS, parent, entity) for entity, parent in parents.items()]
+        left = {edge for edge in follows if edge.key not in rows}  # the parent went while the child was written
+        left |= {
+            edge
+            for edge in self._find(C.key, going.union(missing), C.reason == Reason.FOLLOWS)
+            if edge.external_id not in going
+        }
+        following = {edge for edge in follows if edge not in left}
+        told = {entity for entity, outcome in outcomes.items() if outcome.parent} | going
+        told |= {edge.external_id for edge in left | following}
+        self._delete(C.external_id, told, C.reason == Reason.FOLLOWS)
+        orphans = {edge.external_id for edge in left}
+        ledger.doubt(self.conn, self.connection_id, self.kind, orphans)
+        self._add(following | {Dependency(Reason.PARENT, edge.key, edge.external_id) for edge in left})
+        return orphans
+
+    def _find(
+        self, column: ColumnElement[str], values: Iterable[str], condition: ColumnElement[bool]
+    ) -> set[Dependency]:
+        found = set[Dependency]()
+        for part in in_parts(values):
+            mine = (*of_kind(dependencies, self.connection_id, self.kind), column.in_(part), condition)
+            rows = self.conn.execute(select(C.reason, C.key, C.external_id).where(*mine))
+            found.update(Dependency(row.reason, row.key, ExternalId(row.external_id)) for row in rows)
+        return found
+
+    def _delete(self, column: ColumnElement[str], values: Iterable[str], condition: ColumnElement[bool]) -> None:
+        for part in in_parts(values):
+            mine = (*of_kind(dependencies, self.connection_id, self.kind), column.in_(part), condition)
+            self.conn.execute(delete(dependencies).where(*mine))
+
+    def _add(self, added: Collection[Dependency]) -> None:
+        mine = {"connection_id": self.connection_id, "kind": self.kind.value}
+        rows = [{**mine, **asdict(dependency)} for dependency in added]
+        if rows:
+            in_order = sorted(rows, key=lambda row: (row["key"], row["reason"], row["external_id"]))
+            self.conn.execute(insert(dependencies).on_conflict_do_nothing(), in_order)
+
+
+IS_WAIT_FOR_KEY = C.reason == Reason.KEY

@@ -5,12 +5,12 @@ from typing import Protocol
 
 from attrs import frozen
 from sqlalchemy import Connection, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId
 from daemon.storage.database import Storage
 from daemon.storage.outbox import active
 from daemon.storage.tables import adapter_state, in_parts
+from daemon.storage.upsert import insert
 
 
 class Entry(Protocol):

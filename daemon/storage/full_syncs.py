@@ -21,7 +21,6 @@ from typing import Any
 
 from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, Row, case, or_, select, true, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
@@ -29,6 +28,7 @@ from daemon.storage.absent import absent
 from daemon.storage.outbox import active, tag
 from daemon.storage.tables import full_syncs, ledger, outbox, sync_log
 from daemon.storage.touches import Touches
+from daemon.storage.upsert import insert
 
 TRANSITIONS = {
     ("start", None): {"enumerating"},

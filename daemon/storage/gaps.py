@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection, case, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage.outbox import active
 from daemon.storage.tables import full_syncs, gaps
+from daemon.storage.upsert import insert
 
 HOUR = 3600.0
 """Seconds from one reading that closes a gap to the next. No gap is due later than that: one that is was noted by a

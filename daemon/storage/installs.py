@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from attrs import field, frozen
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Site
 from daemon.storage.tables import installs, pending_connections
+from daemon.storage.upsert import insert
 
 WISH_KEPT = 30 * 86_400.0
 """Seconds. SparkLayer's credentials are not kept for an install that never comes."""

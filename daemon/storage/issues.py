@@ -9,12 +9,12 @@ latest full sync there was when the entity was last worked on, which `daemon.sto
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind
 from daemon.outcome import IssueRow
 from daemon.storage.ledger import latest_run
 from daemon.storage.tables import issues, synced
+from daemon.storage.upsert import insert
 
 
 def replace(

@@ -10,7 +10,6 @@ from typing import Any, Generic
 
 from attrs import field, frozen
 from sqlalchemy import Connection, and_, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
 from daemon.outcome import Row
@@ -18,6 +17,7 @@ from daemon.storage import tables
 from daemon.storage.outbox import active
 from daemon.storage.prepared import Prepared
 from daemon.storage.tables import full_syncs, in_parts, ledger
+from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)

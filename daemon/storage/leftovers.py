@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen
 from sqlalchemy import Connection, delete, exists, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Kind, Sku
 from daemon.outcome import Row
 from daemon.storage import ledger as ledgers
 from daemon.storage.outbox import active
 from daemon.storage.tables import adapter_state, in_parts, issues, ledger, outbox, owners, removals
+from daemon.storage.upsert import insert
 
 PREFIX = "sku:"
 _AFTER = "sku;"

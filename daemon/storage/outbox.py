@@ -25,11 +25,11 @@ from collections.abc import Set as AbstractSet
 
 from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, case, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.storage.prepared import Prepared
 from daemon.storage.tables import connections, in_parts, outbox
+from daemon.storage.upsert import insert
 
 MAX_BACKOFF = 900.0
 """Seconds. A row due further ahead than this is due now: the clock has jumped."""

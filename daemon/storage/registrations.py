@@ -10,11 +10,11 @@ from pathlib import Path
 
 from attrs import field, frozen
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, Site
 from daemon.storage.outbox import active
 from daemon.storage.tables import registrations
+from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)

@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 from attrs import asdict, define, field, frozen
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, not_, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, VariantId
 from daemon.outcome import Row as LedgerRow
@@ -28,6 +27,7 @@ from daemon.storage import ledger as ledgers
 from daemon.storage.leftovers import forget_owned
 from daemon.storage.outbox import Record, active, record, tag
 from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, removals
+from daemon.storage.upsert import insert
 
 REMOVALS_ALWAYS_ALLOWED = 50
 REMOVALS_ALLOWED_SHARE = 0.1

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, case, delete, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind, Lane, RunId
 from daemon.outcome import IssueRow, Outcome, Row
@@ -19,6 +18,7 @@ from daemon.storage.outbox import Claim, Record, active, record
 from daemon.storage.removals import settle_allowed
 from daemon.storage.tables import full_syncs, in_parts, ledger, outbox, owners, waiters
 from daemon.storage.touches import Touches
+from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.outbox import active
 from daemon.storage.tables import places
+from daemon.storage.upsert import insert
 
 
 @frozen

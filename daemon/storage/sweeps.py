@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
 from daemon.storage.outbox import Record, active, record
 from daemon.storage.tables import outbox, sweeps
 from daemon.storage.touches import Touches
+from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)

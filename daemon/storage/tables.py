@@ -19,12 +19,15 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
     text,
+    types,
 )
 
 metadata = MetaData()
+
+# Ids are compared and sorted by code point, as Python does. SQLite always does so, PostgreSQL in this collation only.
+String = types.String().with_variant(types.String(collation="C"), "postgresql")
 
 meta = Table(
     "meta",
@@ -46,7 +49,14 @@ connections = Table(
     Column("by_ignite", Boolean, nullable=False, default=False),
     Column("leaving_since", Float),
     CheckConstraint("state in ('active', 'leaving', 'gone')", name="state"),
-    Index("connections_active", "site_env", "site_id", unique=True, sqlite_where=text("state = 'active'")),
+    Index(
+        "connections_active",
+        "site_env",
+        "site_id",
+        unique=True,
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -89,7 +99,12 @@ outbox = Table(
     CheckConstraint("state in ('pending', 'parked')", name="state"),
     CheckConstraint("state <> 'parked' or full_sync_id is null", name="parked_rows_leave_their_run"),
     Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
-    Index("outbox_run", "full_sync_id", sqlite_where=text("full_sync_id IS NOT NULL")),
+    Index(
+        "outbox_run",
+        "full_sync_id",
+        sqlite_where=text("full_sync_id IS NOT NULL"),
+        postgresql_where=text("full_sync_id IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -11,7 +11,7 @@ webhooks/s: 3,400 to 4,500 before, 10,400 after.
 | slow | done |
 |---|---|
 | looking for due rows read the whole outbox 20 times a second (an OR, a lane left open) | ranges of the index |
-| SQLAlchemy's asynchronous engine: 26 crossings between threads a commit | 2: `storage.database.WorkerConnection` |
+| SQLAlchemy's asynchronous engine: 26 crossings between threads a commit | 4: `storage.sqlite.WorkerConnection` |
 | SQLAlchemy on each statement and row: 38 us a row of 32 | `storage.prepared`: 20 us, half of it SQLite and its fsync |
 | an index entry of each row's run, which webhooks have none of | a partial index |
 | a task of anyio's portal for each commit, later asyncio's own | no loop at all: trio and the driver's thread alone |

@@ -25,8 +25,8 @@ from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Platform
 from daemon.storage import registrations
-from daemon.storage.database import check_writable
 from daemon.storage.glance import Glance, glance
+from daemon.storage.sqlite import check_writable
 from daemon.storage.vault import Vault
 from daemon.transport.client import ignore
 

@@ -52,10 +52,15 @@ def note(conn: Connection, calls: Sequence[GapNote]) -> list[None]:
 def _note(conn: Connection, call: GapNote) -> None:
     new = insert(gaps)
     before, after = gaps.c, new.excluded
-    later = case((before.due_at > after.due_at + HOUR, after.due_at), else_=func.max(before.due_at, after.due_at))
+    jumped = before.due_at > after.due_at + HOUR
+    later = case((or_(jumped, before.due_at < after.due_at), after.due_at), else_=before.due_at)
+    either = {"due_at": later, "at_once": or_(before.at_once, after.at_once)}
     keys = ["connection_id", "kind"]
-    either = {"due_at": later, "at_once": before.at_once | after.at_once}
-    upsert = new.on_conflict_do_nothing(keys) if call.maybe else new.on_conflict_do_update(keys, set_=either)
+    upsert = (
+        new.on_conflict_do_nothing(index_elements=keys)
+        if call.maybe
+        else new.on_conflict_do_update(index_elements=keys, set_=either)
+    )
     for kind in call.kinds:
         row = {"connection_id": call.connection_id, "kind": kind.value, "due_at": call.due_at, "at_once": call.at_once}
         conn.execute(upsert, [row])

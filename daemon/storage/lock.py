@@ -76,17 +76,22 @@ def owner_of(path: Path) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _held(path: Path, real: Path) -> Iterator[None]:
-    """Hold the lock on the file itself, if there is one that can be opened; SQLite has better words for the others.
-
-    The file stays open until SQLite has closed it: closing it gives up the locks of SQLite in this process.
-    """
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            file = stack.enter_context(real.open("rb+"))
-            try:
-                _lock_byte(file.fileno())
-            except (BlockingIOError, PermissionError) as error:
-                raise _in_use(path) from error
+    """Hold the lock on the file itself, if there is one. Raises ConfigError."""
+    try:
+        file = real.open("rb+")
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise ConfigError(f"database {path}: {error.strerror}; check the file and its folder") from error
+    # The file stays open until SQLite has closed it: closing it gives up the locks of SQLite in this process.
+    with file:
+        try:
+            _lock_byte(file.fileno())
+        except (BlockingIOError, PermissionError) as error:
+            raise _in_use(path) from error
+        except OSError:
+            pass  # a file system without such locks
         yield
 
 

@@ -24,10 +24,10 @@ from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Kind
 from daemon.storage.backup import SIDECARS, check, flush, partial_beside
 from daemon.storage.connections import everyone
-from daemon.storage.database import MAGIC
 from daemon.storage.full_syncs import Start, newest, start
 from daemon.storage.lock import only_one, owner_of, real_path
 from daemon.storage.migrate import upgrade
+from daemon.storage.sqlite import MAGIC
 from daemon.storage.tables import meta
 from daemon.storage.vault import Vault
 

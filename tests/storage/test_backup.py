@@ -213,7 +213,7 @@ async def test_whichever_page_is_damaged_it_is_told_at_the_start_with_what_to_do
     whole = path.read_bytes()
     for page in range(0, len(whole), 4096):
         path.write_bytes(whole[:page] + b"\xa5" * 4096 + whole[page + 4096 :])
-        with pytest.raises(ConfigError, match="the next start reads everything anew") as error:
+        with pytest.raises(ConfigError, match="the next start reads everything again") as error:
             await _open(path)
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)

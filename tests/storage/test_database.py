@@ -22,9 +22,11 @@ from trio.testing import wait_all_tasks_blocked
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Lane
 from daemon.storage import full_syncs
-from daemon.storage.database import Database, InlineDatabase, check_writable, open_database
+from daemon.storage.database import Database, InlineDatabase, open_database
 from daemon.storage.full_syncs import PageRead
 from daemon.storage.lock import only_one
+from daemon.storage.sqlite import check_writable, connected
+from daemon.storage.writer import Writer
 from tests.storage.harness import StorageHarness, id_
 
 
@@ -61,7 +63,7 @@ def names(conn: Connection) -> set[str]:
     return {row.name for row in conn.execute(text("SELECT name FROM meta"))}
 
 
-async def together(database: Database, *calls: tuple[Callable[..., Any], Any]) -> list[Any]:
+async def together(database: Database | Writer, *calls: tuple[Callable[..., Any], Any]) -> list[Any]:
     """Have all calls wait while the writer is busy, so that they are committed together; exceptions are results."""
     results: list[Any] = [None] * len(calls)
 
@@ -204,7 +206,7 @@ async def test_damage_that_comes_while_it_runs_is_trouble_that_says_what_to_do(p
         path.write_bytes(b"\xa5" * path.stat().st_size)
         for result in [*await together(database, (put, "a"), (put, "b")), await _read(database)]:
             assert isinstance(result, StorageTrouble)
-            assert (result.reason, "the next start reads everything anew" in str(result)) == ("storage_damaged", True)
+            assert (result.reason, "the next start reads everything again" in str(result)) == ("storage_damaged", True)
 
 
 async def _read(database: Database) -> object:
@@ -230,26 +232,24 @@ async def test_a_reader_cannot_write(database: Database) -> None:
         await database.read(put, ["a"])
 
 
-async def test_nobody_is_left_waiting_when_the_writer_ends(path: Path) -> None:
-    async with open_database(path) as database:
-        idle = Database(database._loop, path, lambda *_: None)
-        async with trio.open_nursery() as nursery:
-            results: list[Any] = []
+async def test_every_waiting_caller_is_told_when_the_writer_ends(path: Path) -> None:
+    async with connected(path) as (connection, _), trio.open_nursery() as nursery:
+        writer = Writer(connection, lambda *_: None)
+        results: list[Any] = []
 
-            async def ask() -> None:
-                results.extend(await together(idle, (put, "a"), (put, "b")))
+        async def ask() -> None:
+            results.extend(await together(writer, (put, "a"), (put, "b")))
 
-            nursery.start_soon(ask)
-            await wait_all_tasks_blocked()
-            with trio.CancelScope() as scope:
-                scope.cancel()
-                await idle.run_writer()
-        assert [type(result) for result in results] == [StorageTrouble, StorageTrouble]
-        with pytest.raises(StorageTrouble, match="closed"):
-            await idle.write(put, "c")
-        await idle.aclose()
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await writer.run()
+    assert [type(result) for result in results] == [StorageTrouble, StorageTrouble]
     with pytest.raises(StorageTrouble, match="closed"):
-        await database.write(put, "d")
+        await writer.write(put, "c")
+    with pytest.raises(StorageTrouble, match="closed"):
+        await connection.run(list)
 
 
 async def test_two_daemons_on_one_file_refuse(path: Path, database: Database) -> None:

@@ -13,8 +13,9 @@ import pytest
 import trio
 
 from daemon.errors import ConfigError
-from daemon.storage.database import check_writable, open_database
+from daemon.storage.database import open_database
 from daemon.storage.lock import only_one
+from daemon.storage.sqlite import check_writable
 
 HOLD = """
 import sys

@@ -9,7 +9,7 @@ in the outbox then, in the same transaction.
 from collections.abc import Iterable, Sequence
 
 from attrs import frozen
-from sqlalchemy import Connection, case, delete, func, select
+from sqlalchemy import Connection, case, delete, func, or_, select
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage.outbox import active

@@ -55,8 +55,17 @@ class Registry:
 
         Raises ConfigError when a site's store is not the one that it was connected to; nothing is stored then.
         """
-        for call in [await self._adoption(storage, link, now) for link in self.settings.connections]:
-            await storage.write(connections.adopt, call)
+        links = self.settings.connections
+        while links:
+            # All are made before one is stored, so that a wrong configuration stores nothing.
+            calls = [(link, await self._adoption(storage, link, now)) for link in links]
+            adopted = [(link, call, await storage.write(connections.adopt, call)) for link, call in calls]
+            # Credentials that have changed since they were read are read again.
+            links = tuple(
+                link
+                for link, call, stored in adopted
+                if stored.state == "active" and stored.encrypted != call.encrypted
+            )
         everyone = await storage.read(connections.everyone)
         named = {link.site for link in self.settings.connections}
         return [self.opened(one) for one in everyone if one.state == "active" and (one.by_ignite or one.site in named)]
@@ -64,13 +73,18 @@ class Registry:
     async def _adoption(self, storage: Storage, link: ConnectionSettings, now: float) -> Adopt:
         """Return what is to be stored of a configured connection. Raises ConfigError."""
         earlier = await storage.read(connections.find, link.site)
-        if earlier is not None and earlier.state == "active":
-            platform, store, key = self.renewed(link, earlier)
-            read_again, offered = self._read_again(earlier, platform, store), self.offered(earlier)
-        else:
-            platform, store, key, read_again, offered = link.platform, link.store, _key(link), (), None
-        encrypted = self.encrypted(link.site, key, store, offered)
-        return Adopt(site=link.site, platform=platform, encrypted=encrypted, now=now, read_again=read_again)
+        if earlier is None or earlier.state != "active":
+            encrypted = self.encrypted(link.site, _key(link), link.store)
+            return Adopt(site=link.site, platform=link.platform, encrypted=encrypted, now=now)
+        platform, store, key = self.renewed(link, earlier)
+        return Adopt(
+            site=link.site,
+            platform=platform,
+            encrypted=self.encrypted(link.site, key, store, self.offered(earlier)),
+            before=earlier.encrypted,
+            now=now,
+            read_again=self._read_again(earlier, platform, store),
+        )
 
     def link(self, site: Site) -> ConnectionSettings | None:
         """Return what the configuration says of a site."""

@@ -145,7 +145,7 @@ def forget_owned(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -
     for connection_id, kind in calls:
         c = ledger.c
         mine = (c.connection_id == connection_id, c.kind == kind.value)
-        rows = conn.execute(select(c.external_id).where(*mine, c.external_id.between(PREFIX, _AFTER)))
+        rows = conn.execute(select(c.external_id).where(*mine, c.external_id >= PREFIX, c.external_id < _AFTER))
         skus = {Sku(row.external_id.removeprefix(PREFIX)) for row in rows}
         owned = [leftover(sku) for sku in ledgers.owners(conn, connection_id, kind, skus)] if skus else []
         for part in in_parts(owned):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, insert, select
 
 from daemon.model import ConnectionId, Site
 from daemon.storage import connections
-from daemon.storage.connections import TRANSITIONS, Adopt, Begin, Leave, Renew, Stored, Wipe
+from daemon.storage.connections import MOVES, Adopt, Begin, Leave, Renew, State, Stored, Wipe
 from daemon.storage.tables import metadata
 from tests.storage.harness import StorageHarness
 
@@ -111,19 +111,23 @@ EVENTS: dict[str, Callable[[StorageHarness], Awaitable[object]]] = {
     ),
     "leave": _leave,
     "wipe": lambda harness: _wipe(harness, harness.connection_id),
-    "begin": lambda harness: _begin(harness, instead_of=[harness.connection_id]),
+    "forget": lambda harness: _begin(harness, instead_of=[harness.connection_id]),
 }
 
 
-@pytest.mark.parametrize("state", ["active", "leaving", "gone"])
+@pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("event", EVENTS)
-async def test_the_table_of_transitions_is_walked(harness: StorageHarness, event: str, state: str) -> None:
-    """What comes of an event in a state is what the table says; where it says nothing, nothing happens."""
+async def test_every_move_of_the_table_happens_and_no_other(harness: StorageHarness, event: str, state: State) -> None:
     await harness.alter("connections", f"state = '{state}'")
     await EVENTS[event](harness)
-    found = [one.state for one in await _all(harness) if one.id == harness.connection_id]
-    after = found[0] if found else None
-    if (event, state) == ("begin", "active"):
-        assert after is None, "it leaves, and makes way at once"
+    after = [stored.state for stored in await _all(harness) if stored.id == harness.connection_id]
+    if (event, state) == ("forget", "active"):
+        assert not after, "a new connection lets it leave, and forgets it at once"
     else:
-        assert after in TRANSITIONS.get((event, state), {state})
+        assert (after[0] if after else None) == MOVES.get((event, state), state)
+
+
+async def test_credentials_that_changed_since_they_were_read_are_not_adopted(harness: StorageHarness) -> None:
+    call = Adopt(site=SITE, platform="other", encrypted=b"mine", before=b"earlier", now=5.0)
+    stored = await harness.storage.write(connections.adopt, call)
+    assert (stored.encrypted, stored.platform) == (b"", "fake")

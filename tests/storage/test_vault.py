@@ -89,7 +89,7 @@ async def test_the_heartbeat_writes() -> None:
 async def test_an_adopted_connection_gets_new_credentials_and_keeps_its_id() -> None:
     database = InlineDatabase()
     harness = await StorageHarness.build(database)
-    pending = Adopt(site=Site("test", "shop"), platform="other", encrypted=b"new", now=9.0)
+    pending = Adopt(site=Site("test", "shop"), platform="other", encrypted=b"new", before=b"", now=9.0)
     again = await database.write(connections.adopt, pending)
     assert (again.id, again.platform, again.state, again.encrypted) == (
         harness.connection_id,

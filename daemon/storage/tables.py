@@ -14,15 +14,19 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
+    and_,
     text,
     types,
 )
+
+from daemon.model import ConnectionId, Kind
 
 metadata = MetaData()
 
@@ -277,6 +281,11 @@ PARAMETERS = 30_000
 """SQLite takes at most 32,766 in one statement; 250 products can have 150,000 SKUs."""
 
 T = TypeVar("T")
+
+
+def of_kind(table: Table, connection_id: ConnectionId, kind: Kind) -> ColumnElement[bool]:
+    """Return the condition for a table's rows of one connection and kind."""
+    return and_(table.c.connection_id == connection_id, table.c.kind == kind.value)
 
 
 def in_parts(values: Iterable[T]) -> Iterator[list[T]]:

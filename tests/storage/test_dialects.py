@@ -8,8 +8,7 @@ import pkgutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Dialect
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Dialect, make_url
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from daemon import storage
@@ -17,7 +16,7 @@ from daemon.storage.prepared import Prepared
 from daemon.storage.tables import metadata, outbox
 
 FOLDER = Path(storage.__file__).parent
-DIALECTS = [sqlite.dialect(), postgresql.dialect()]
+SQLITE, POSTGRES = (make_url(url).get_dialect()() for url in ("sqlite://", "postgresql+psycopg://"))
 MODULES = [importlib.import_module(module.name) for module in pkgutil.iter_modules(storage.__path__, "daemon.storage.")]
 PREPARED = {
     f"{module.__name__}.{name}": statement
@@ -27,7 +26,7 @@ PREPARED = {
 }
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRES], ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize("name", PREPARED)
 def test_every_prepared_statement_compiles(name: str, dialect: Dialect) -> None:
     sql, arranged = PREPARED[name]._compile(dialect)
@@ -35,7 +34,7 @@ def test_every_prepared_statement_compiles(name: str, dialect: Dialect) -> None:
     assert callable(arranged)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRES], ids=lambda dialect: dialect.name)
 def test_the_schema_compiles_with_its_partial_indexes(dialect: Dialect) -> None:
     for table in metadata.sorted_tables:
         assert str(CreateTable(table).compile(dialect=dialect))
@@ -46,7 +45,7 @@ def test_the_schema_compiles_with_its_partial_indexes(dialect: Dialect) -> None:
 
 
 def test_ids_are_sorted_by_code_point() -> None:
-    sql = str(CreateTable(outbox).compile(dialect=postgresql.dialect()))
+    sql = str(CreateTable(outbox).compile(dialect=POSTGRES))
     assert 'external_id VARCHAR COLLATE "C" NOT NULL' in sql
 
 

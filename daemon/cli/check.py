@@ -24,8 +24,7 @@ from daemon.model import ApiKey
 from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Platform
-from daemon.storage import registrations
-from daemon.storage.glance import Glance, glance
+from daemon.storage.glance import Glance, glance, registrations
 from daemon.storage.sqlite import check_writable
 from daemon.storage.vault import Vault
 from daemon.transport.client import ignore
@@ -173,7 +172,7 @@ def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
     fault = platform.public_url_fault(link.store, public_url)
     if fault is not None:
         return CheckResult(subject=subject, ok=False, detail=f"listener.public_url: {fault}")
-    found = registrations.peek(settings.database.path).get(link.site)
+    found = registrations(settings.database.path).get(link.site)
     if found is None:
         return CheckResult(subject=subject, ok=True, detail="not registered yet; the daemon does it when it starts")
     try:

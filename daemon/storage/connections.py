@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Row, Select, delete, select, text, update
 
 from daemon.model import ConnectionId, Kind, Site
 from daemon.storage.full_syncs import Start, newest, start
-from daemon.storage.installs import forget_install, forget_wish
+from daemon.storage.installs import forget_install, forget_pending
 from daemon.storage.tables import connections, metadata
 from daemon.storage.upsert import insert
 
@@ -179,7 +179,7 @@ def leave(conn: Connection, calls: Sequence[Leave]) -> list[Stored | None]:
 
 
 def _leave(conn: Connection, call: Leave) -> Stored | None:
-    forget_wish(conn, call.site)
+    forget_pending(conn, [call.site])
     for stored in _locked(conn, call.site):
         encrypted = call.encrypted or stored.encrypted
         if _move(conn, stored, "leave", leaving_since=call.now, encrypted=encrypted):

@@ -1,4 +1,4 @@
-"""Leftovers of a lost database: SKUs that SparkLayer has, of products that the ledger does not know.
+"""LeftoverRows of a lost database: SKUs that SparkLayer has, of products that the ledger does not know.
 
 A full sync that begins with an empty ledger *owes* a look at SparkLayer (`owe`). A SKU with a price there that has no
 owner afterwards gets a row in the ledger, as an entity that the store does not have (`leftover`). So the next read of
@@ -27,7 +27,7 @@ OWED = "owed"
 
 
 @frozen(kw_only=True)
-class Found:
+class LeftoverRows:
     """Ledger rows for the SKUs that SparkLayer has."""
 
     connection_id: ConnectionId
@@ -97,13 +97,13 @@ def unowned(conn: Connection, connection_id: ConnectionId, kind: Kind, skus: Ite
     return set(skus).difference(owned)
 
 
-def note(conn: Connection, calls: Sequence[Found]) -> list[int]:
+def note(conn: Connection, calls: Sequence[LeftoverRows]) -> list[int]:
     """Store the leftovers among what SparkLayer has; return the number of leftovers of each call."""
     alive = active(conn, (call.connection_id for call in calls))
     return [_note(conn, call) if call.connection_id in alive else 0 for call in calls]
 
 
-def _note(conn: Connection, call: Found) -> int:
+def _note(conn: Connection, call: LeftoverRows) -> int:
     free: dict[str, list[Row]] = {}
     for row in call.rows:
         free.setdefault(_alike(row.external_id.removeprefix(PREFIX)), []).append(row)

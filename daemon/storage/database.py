@@ -95,7 +95,7 @@ async def open_database(path: Path, observe: Observe = lambda *_: None) -> Async
         writer = Writer(connection, observe)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
-            nursery.start_soon(keep_log_small, connection, writer)
+            nursery.start_soon(keep_log_small, path, connection, writer)
             try:
                 yield Database(writer, readers)
             finally:

@@ -14,6 +14,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 Row = Mapping[str, Any]
+Compiled = tuple[str, Any, Callable[[Any], Any]]
+"""The SQL, the parameters that every row shares, and the form in which the driver takes a row's parameters."""
 
 
 class Prepared:
@@ -23,22 +25,18 @@ class Prepared:
         assert isinstance(statement, ClauseElement)
         self._statement = statement
         self._columns = list(columns) or None
-        self._compiled: dict[str, tuple[str, Callable[[Row], Any]]] = {}
+        self._compiled: dict[str, Compiled] = {}
 
     def __call__(self, conn: Connection, rows: Iterable[Row]) -> CursorResult[Any]:
         """Execute it for each row of parameters, of which there must be one."""
-        # By name: each engine has a dialect of its own, and one daemon has several engines.
-        known = self._compiled.get(conn.dialect.name)
-        sql, arranged = known or self._compile(conn.dialect)
-        return conn.exec_driver_sql(sql, [arranged(row) for row in rows])
+        # By name: each engine has a dialect object of its own, and one daemon has several engines.
+        sql, fixed, arranged = self._compiled.get(conn.dialect.name) or self._compile(conn.dialect)
+        return conn.exec_driver_sql(sql, [arranged(fixed | row) for row in rows])
 
-    def _compile(self, dialect: Dialect) -> tuple[str, Callable[[Row], Any]]:
+    def _compile(self, dialect: Dialect) -> Compiled:
         compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
         assert isinstance(compiled, SQLCompiler)
-        fixed = compiled.params
-        if compiled.positiontup is None:  # the driver takes parameters by name
-            self._compiled[dialect.name] = str(compiled), lambda row: fixed | row
-        else:
-            in_order = itemgetter(*compiled.positiontup)
-            self._compiled[dialect.name] = str(compiled), lambda row: in_order(fixed | row)
-        return self._compiled[dialect.name]
+        # A driver without positions takes parameters by name.
+        arranged = itemgetter(*compiled.positiontup) if compiled.positiontup else dict
+        entry = self._compiled[dialect.name] = (str(compiled), compiled.params, arranged)
+        return entry

@@ -73,11 +73,7 @@ class WorkerConnection:
 
     async def open(self) -> None:
         """Open the file. Raises sqlite3.Error."""
-
-        async def opened() -> None:
-            await self._driver
-
-        await self._on_loop(opened())
+        await self._on_loop(self._driver.__aenter__())
 
     async def run(self, fn: Callable[..., R], *args: Any) -> R:
         """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled.
@@ -87,11 +83,7 @@ class WorkerConnection:
         if self._closed:
             raise closed()
         results: list[R] = []
-
-        async def execute() -> None:
-            await self._driver.execute("", [lambda: results.append(fn(*args))])
-
-        await self._on_loop(execute())
+        await self._on_loop(self._driver.execute("", [lambda: results.append(fn(*args))]))
         return results[0]
 
     def transact(self, fn: Callable[..., R], *args: Any) -> R:
@@ -107,11 +99,6 @@ class WorkerConnection:
             if trouble is None:
                 raise
             raise trouble from error
-
-    @property
-    def log_bytes(self) -> int:
-        """The size of SQLite's log. Raises OSError."""
-        return Path(f"{real_path(self._path)}-wal").stat().st_size
 
     def cut_log_back(self) -> None:
         """In the connection's thread: empty the log, unless a reader is at work. Raises sqlite3.Error."""
@@ -144,12 +131,13 @@ class WorkerConnection:
 
 @contextlib.asynccontextmanager
 async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequence[WorkerConnection]]]:
-    """Open the database at `path`, with this release's schema; lend a connection that writes and some that read.
+    """Open the database at `path`, with this release's schema; lend a connection that writes and those that read.
 
     Raises ConfigError, one line, when another daemon has the file, or when it cannot be written or is no database.
     """
     with only_one(path, make=True), start_blocking_portal(backend="asyncio") as portal:
         loop = portal.call(asyncio.get_running_loop)
+        # A transaction that reads first and then writes could meet SQLITE_BUSY, which no patience helps.
         writer = WorkerConnection(loop, path, "BEGIN IMMEDIATE")
         readers = [WorkerConnection(loop, path, "BEGIN", "query_only=ON") for _ in range(READERS)]
         try:
@@ -173,13 +161,15 @@ async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequenc
                     await connection.aclose()
 
 
-async def keep_log_small(connection: WorkerConnection, writer: Writer) -> None:
-    """Cut the log back when it is too large and no call waits for a commit, until cancelled."""
+async def keep_log_small(path: Path, connection: WorkerConnection, writer: Writer) -> None:
+    """Cut the log of the database at `path` back when it is too large and no call waits, until cancelled."""
+    # SQLite follows links, and keeps the log beside the file that they lead to.
+    log = Path(f"{real_path(path)}-wal")
     while True:
         await trio.sleep(LOG_SECONDS)
         # A commit shows the same trouble to its caller; this tries again later.
         with contextlib.suppress(OSError, sqlite3.Error, StorageTrouble):
-            if connection.log_bytes > LOG_BYTES and not writer.waiting:
+            if log.stat().st_size > LOG_BYTES and not writer.waiting:  # noqa: ASYNC240  no disk is read
                 await connection.run(connection.cut_log_back)
 
 

@@ -112,7 +112,7 @@ def check(database: sqlite3.Connection) -> None:
 
 def damage(conn: Connection) -> str | None:
     """Read all of the database, and return the first error in its pages; None if there is none."""
-    # Unlike `integrity_check`, it compares no index with its table: a start would wait for minutes.
+    # Unlike `integrity_check`, it compares no index with its table, which would take a start much longer.
     words = conn.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     return None if words == "ok" else " ".join(words.split())
 

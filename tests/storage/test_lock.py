@@ -1,6 +1,6 @@
 """One database is used by one process, by whatever path each of them reaches it."""
 
-# ruff: noqa: ASYNC240  small files, and nobody waits
+# ruff: noqa: ASYNC240  small files
 
 import os
 import stat
@@ -20,8 +20,9 @@ from daemon.storage.sqlite import check_writable
 HOLD = """
 import sys
 from pathlib import Path
-from daemon.storage.lock import only_one
-with only_one(Path(sys.argv[1]), make=True):
+from daemon.storage import lock
+lock.LOCK_SECONDS = 0.0
+with lock.only_one(Path(sys.argv[1]), make=True):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -1,6 +1,6 @@
 """SQLite's log does not keep the size that it had while somebody read for long."""
 
-# ruff: noqa: ASYNC240  small files, and nobody waits
+# ruff: noqa: ASYNC240  small files
 
 import contextlib
 import sqlite3

@@ -75,6 +75,7 @@ class StoredAdapterState:
 
 
 def _store(conn: Connection, calls: Sequence[Change]) -> list[None]:
+    # A scan may outlive its connection.
     alive = active(conn, (call.connection_id for call in calls))
     for call in calls:
         if call.connection_id in alive:

@@ -142,6 +142,8 @@ def _adopt(conn: Connection, call: Adopt) -> Stored:
         unless_active = text("state = 'active'")
         conn.execute(upsert.on_conflict_do_nothing(index_elements=["site_env", "site_id"], index_where=unless_active))
     stored = _locked(conn, call.site)[0]
+    # Each node puts random secrets into what it encrypts. If the later one won, webhooks that the platform signs with
+    # the earlier node's secret would be refused.
     if stored.state is not State.ACTIVE or stored.encrypted != call.before:
         return stored
     _move(conn, stored, "renew", encrypted=call.encrypted, platform=call.platform)
@@ -157,6 +159,7 @@ def begin(conn: Connection, calls: Sequence[Begin]) -> list[Stored]:
 
 
 def _begin(conn: Connection, call: Begin) -> Stored:
+    # One active connection a site: the index would refuse a second.
     _leave(conn, Leave(site=call.site, now=call.now))
     for stored in _locked(conn, call.site):
         if stored.state is State.GONE or stored.id in call.instead_of:
@@ -202,6 +205,7 @@ def wipe(conn: Connection, calls: Sequence[Wipe]) -> list[None]:
     for call in calls:
         blank = {"encrypted": call.blank, "leaving_since": None, "by_ignite": False}
         for known in _rows(conn, select(connections).where(connections.c.id == call.id)):
+            # The whole site, since its other connections decide whether a tombstone is needed.
             of_its_site = _locked(conn, known.site)
             for stored in of_its_site:
                 if stored.id == call.id and stored.state is State.LEAVING:
@@ -216,6 +220,7 @@ def _move(conn: Connection, stored: Stored, event: str, **values: Any) -> bool:
     state = MOVES[event, stored.state]
     row = connections.c.id == stored.id
     if state not in {State.ACTIVE, State.LEAVING}:
+        # Every table that has rows of connections, so that a new one cannot be left out.
         for table in metadata.sorted_tables:
             if "connection_id" in table.columns:
                 conn.execute(delete(table).where(table.c.connection_id == stored.id))

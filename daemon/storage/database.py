@@ -48,6 +48,7 @@ class Database:
     async def read(self, fn: Callable[..., R], *args: Any) -> R:
         """Run a query; see `Storage`."""
         async with self._free:
+            # The last one that became idle: its pages are in SQLite's cache.
             reader = self._idle.pop()
             try:
                 return await reader.run(reader.transact, fn, *args)
@@ -99,4 +100,5 @@ async def open_database(path: Path, observe: Observe = lambda *_: None) -> Async
             try:
                 yield Database(writer, readers)
             finally:
+                # A commit under way ends first, since its wait is shielded.
                 nursery.cancel_scope.cancel()

@@ -56,7 +56,7 @@ def registrations(path: Path) -> dict[Site, Found]:
     try:
         with _opened(path) as file:
             rows = file.execute(query).fetchall()
-    except sqlite3.Error:
+    except sqlite3.Error:  # no file, or one from before this table
         return {}
     return {Site(env, site_id): Found(**dict(zip(names, row, strict=True))) for env, site_id, *row in rows}
 

@@ -38,6 +38,7 @@ class PendingConnection:
 
 def install(conn: Connection, calls: Sequence[Install]) -> list[None]:
     """Store installs in place of earlier ones of the same stores."""
+    # A store that installs the app again has new credentials; the earlier ones are void.
     new = insert(installs)
     replacing = {name: new.excluded[name] for name in ("encrypted", "installed_at")}
     for call in calls:

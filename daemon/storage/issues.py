@@ -45,12 +45,14 @@ def replace(
         if issue is None and (report or (external_id in present and present[external_id].maybe_told))
     ]
     _open(conn, connection_id, kind, now, opened)
+    # Also of issues that are the same as before: a full sync must not take the entity for absent.
     if still_open:
         run = latest_run(conn, connection_id, kind)
         conn.execute(update(issues).where(*of_ids, c.external_id.in_(still_open)).values(settled_run=run))
     if present.keys() - set(still_open):
         conn.execute(delete(issues).where(*of_ids, c.external_id.not_in(still_open)))
     if synced_ids and kind in LOGGED_KINDS:
+        # The revision tells a report that was sent from one that became due while it was on its way.
         conn.execute(
             insert(synced).on_conflict_do_update(
                 index_elements=["connection_id", "kind", "external_id"], set_={"revision": synced.c.revision + 1}
@@ -86,6 +88,7 @@ def _open(
     conn.execute(
         new.on_conflict_do_update(
             index_elements=["connection_id", "kind", "external_id"],
+            # `opened_at` and `maybe_told` stay: the merchant sees since when, and SparkLayer may show an earlier text.
             set_={"fingerprint": new.excluded.fingerprint, "encrypted": new.excluded.encrypted, "untold": True},
         ),
         [
@@ -111,7 +114,7 @@ def count(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     return conn.execute(select(func.count()).where(of_kind(issues, connection_id, kind))).scalar_one()
 
 
-def tell_anew(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
+def owe_all(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
     """Note that SparkLayer has to be told of every issue: a PUT has replaced all errors."""
     conn.execute(update(issues).where(of_kind(issues, connection_id, kind)).values(untold=True))
 

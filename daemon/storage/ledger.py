@@ -66,6 +66,7 @@ def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Coll
     """Return the present owner of each of `keys` that has one."""
     c = tables.owners.c
     query = select(c.key, c.external_id).where(of_kind(tables.owners, connection_id, kind))
+    # 250 products can have more SKUs than a statement takes.
     return {row.key: row.external_id for part in in_parts(keys) for row in conn.execute(query.where(c.key.in_(part)))}
 
 
@@ -95,11 +96,13 @@ def mark(conn: Connection, calls: Sequence[Mark[Any]]) -> list[frozenset[Key]]:
 
 def _mark(conn: Connection, call: Mark[Any]) -> frozenset[Key]:
     present = owners(conn, call.connection_id, call.kind, list(call.claims))
+    # Checked when the batch was planned, and again here: another batch may have taken a key in between.
     refused = frozenset(
         key for key, owner in present.items() if owner not in (call.claims[key], call.given_up.get(key))
     )
     if refused:
         return refused
+    # An upsert writes even what is the same already.
     taken = [(key, claimant) for key, claimant in call.claims.items() if present.get(key) != claimant]
     if taken:
         fixed = {"connection_id": call.connection_id, "kind": call.kind.value}

@@ -104,6 +104,7 @@ def note(conn: Connection, calls: Sequence[LeftoverRows]) -> list[int]:
 
 
 def _note(conn: Connection, call: LeftoverRows) -> int:
+    # Two spellings that SparkLayer keeps apart are two leftovers.
     free: dict[str, list[Row]] = {}
     for row in call.rows:
         free.setdefault(_alike(row.external_id.removeprefix(PREFIX)), []).append(row)
@@ -133,6 +134,7 @@ def forget_owned(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -
         owned = [leftover(sku) for sku in ledgers.owners(conn, connection_id, kind, skus)]
         for part in in_parts(owned):
             conn.execute(delete(ledger).where(of_kind(ledger, connection_id, kind), c.external_id.in_(part)))
+            # One that is allowed or under way belongs to a person or to a batch by now.
             undecided = (removal.external_id.in_(part), removal.state.in_(("waiting", "held")))
             conn.execute(delete(removals).where(of_kind(removals, connection_id, kind), *undecided))
     return [None] * len(calls)

@@ -30,6 +30,7 @@ class Found:
 
 def store(conn: Connection, calls: Sequence[Found]) -> list[None]:
     """Store registrations in place of earlier ones."""
+    # A look at the platform takes seconds; the connection may have left in between.
     alive = active(conn, (call.connection_id for call in calls))
     new = insert(registrations)
     values = {name: new.excluded[name] for name in ("registered", "missing", "looked_at", "encrypted")}

@@ -92,6 +92,7 @@ def _prepare(backup: Path, partial: Path, vault: Vault, now: float) -> None:
         with contextlib.closing(sqlite3.connect(partial)) as database:
             database.execute("PRAGMA journal_mode=DELETE")  # merges the log
             check(database)
+        # All of it in one transaction of the copy: if it fails, the copy is thrown away.
         with engine.begin() as conn:
             if not OURS.issubset(inspect(conn).get_table_names()):
                 raise ConfigError(f"{backup}: is no database of Ignite Sync; {OTHER_FILE}")

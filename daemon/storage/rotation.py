@@ -25,6 +25,7 @@ async def renew_encryption(storage: Storage, vault: Vault) -> None:
     """Encrypt everything again. Raises ConfigError when no key decrypts a row, and StorageTrouble."""
     for table in metadata.sorted_tables:
         if "encrypted" in table.columns:
+            # A commit for each row holds up no webhook; a rotation that is killed is repeated at the next start.
             for key, encrypted in await storage.read(_encrypted, table):
                 await storage.write(_store, Renewed(table, key, encrypted, vault.renew(encrypted)))
 

@@ -64,6 +64,7 @@ class WorkerConnection:
         self._path = path
         self._closed = False
         self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=1)
+        # A pool of one: the driver's connection must not leave its thread.
         engine = create_engine("sqlite://", creator=lambda: self._connection, poolclass=StaticPool)
         self._engine = prepare(engine, begin, *pragmas)
 
@@ -121,7 +122,7 @@ class WorkerConnection:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
 
         def wake(_: object) -> None:
-            with contextlib.suppress(trio.RunFinishedError):
+            with contextlib.suppress(trio.RunFinishedError):  # the process is ending
                 token.run_sync_soon(trio.lowlevel.reschedule, task)
 
         future.add_done_callback(wake)
@@ -142,6 +143,7 @@ async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequenc
         readers = [WorkerConnection(loop, path, "BEGIN", "query_only=ON") for _ in range(READERS)]
         try:
             await writer.open()
+            # Damage that is found months later may be in every backup by then.
             found = await writer.run(writer.transact, damage)
             if found is not None:
                 raise ConfigError(f"database {path}: is damaged ({found}); {DAMAGED}")

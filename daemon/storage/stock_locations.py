@@ -58,6 +58,7 @@ def _settle_at(conn: Connection, call: Settle) -> bool:
         moved = bool(ledger.size(conn, call.connection_id, Kind.PRODUCTS))
     else:
         moved = before.wanted == call.place.wanted and before.location != call.place.location
+    # In this transaction: a crash in between would leave the stock at the earlier place.
     if moved:
         run = Start(connection_id=call.connection_id, kind=Kind.PRODUCTS, mode="normal", now=call.now, internal=True)
         start(conn, [run])

@@ -126,7 +126,7 @@ def confirm(conn: Connection, calls: Sequence[Report]) -> list[None]:
 
 def _confirm(conn: Connection, report: Report) -> None:
     if report.full:
-        issue_table.tell_anew(conn, report.connection_id, report.kind)
+        issue_table.owe_all(conn, report.connection_id, report.kind)
     issue_table.told(conn, report.connection_id, report.kind, [(i, fingerprint) for i, fingerprint, _ in report.errors])
     c = synced.c
     if report.resolved:

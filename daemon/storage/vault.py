@@ -68,6 +68,7 @@ async def load_fingerprint(storage: Storage, vault: Vault) -> Fingerprint:
 
 def heartbeat(conn: Connection, calls: Sequence[None]) -> list[None]:
     """Show that the database can be written, by writing a row with the values that it has."""
+    # A transaction that only reads would not touch the disk.
     conn.execute(update(meta).values(name=meta.c.name))
     return [None] * len(calls)
 
@@ -81,5 +82,6 @@ def _stored_or(conn: Connection, calls: Sequence[bytes]) -> list[bytes]:
 
 
 def _stretched(key: Secret) -> bytes:
+    # Without a salt: the same key must give the same result in every process.
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"ignite-sync vault").derive(key.reveal().encode())
     return base64.urlsafe_b64encode(derived)

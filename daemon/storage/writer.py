@@ -81,6 +81,7 @@ class Writer:
                 await trio.lowlevel.checkpoint()
                 self._wake, batch, self._queue = trio.Event(), self._queue, []
                 began = time.perf_counter()
+                # Neighbours only: calls of different functions must stay in the order in which they came.
                 groups = [
                     (fn, [call for _, call, _ in group])
                     for fn, group in itertools.groupby(batch, key=lambda waiting: waiting[0])
@@ -88,6 +89,7 @@ class Writer:
                 results = await self._connection.run(self._commit, groups)
                 failed = any(isinstance(result, outcome.Error) for result in results)
                 self._observe("failed" if failed else "committed", len(results), time.perf_counter() - began)
+                # From here on each caller is told once, even if this task is cancelled.
                 done, batch = batch, []
                 for (_, _, task), result in zip(done, results, strict=True):
                     trio.lowlevel.reschedule(task, result)
@@ -100,7 +102,7 @@ class Writer:
         """In the connection's thread: one transaction for all groups, or each call alone when that fails."""
         try:
             return [outcome.Value(result) for result in self._connection.transact(apply, groups)]
-        except StorageTrouble as trouble:
+        except StorageTrouble as trouble:  # tried alone, each call would meet the same
             return [outcome.Error(trouble) for _, calls in groups for _ in calls]
         except Exception as error:  # noqa: BLE001  it belongs to the caller whose call raised it
             if sum(len(calls) for _, calls in groups) == 1:

@@ -1,4 +1,4 @@
-"""One database is used by one process, by whatever path each of them reaches it."""
+"""One process at a time uses a database, by any of its paths."""
 
 # ruff: noqa: ASYNC240  small files
 
@@ -73,7 +73,7 @@ Name = Callable[[Path], Path]
 @pytest.mark.holds("E07")
 @pytest.mark.parametrize("other", NAMES)
 @pytest.mark.parametrize("new", [True, False], ids=["new", "there"])
-def test_a_second_process_is_refused_by_whatever_name(tmp_path: Path, other: Name, *, new: bool) -> None:
+def test_a_second_process_is_refused_by_any_name(tmp_path: Path, other: Name, *, new: bool) -> None:
     """In either order: the holder may be the one that goes through the link."""
     file = tmp_path / "ignite-sync.db"
     if not new:

@@ -1,4 +1,4 @@
-"""SQLite's log does not keep the size that it had while somebody read for long."""
+"""SQLite's log does not keep the size that it had during a long read."""
 
 # ruff: noqa: ASYNC240  small files
 

@@ -11,18 +11,18 @@ webhooks/s: 3,400 to 4,500 before, 10,400 after.
 | slow | done |
 |---|---|
 | looking for due rows read the whole outbox 20 times a second (an OR, a lane left open) | ranges of the index |
-| SQLAlchemy's asynchronous engine: 26 crossings between threads a commit | 2: `storage.database.WorkerConnection` |
+| SQLAlchemy's asynchronous engine: 26 crossings between threads a commit | 4: `storage.sqlite.WorkerConnection` |
 | SQLAlchemy on each statement and row: 38 us a row of 32 | `storage.prepared`: 20 us, half of it SQLite and its fsync |
 | an index entry of each row's run, which webhooks have none of | a partial index |
-| a task of anyio's portal for each commit, later asyncio's own | no loop at all: trio and the driver's thread alone |
+| a task of anyio's portal for each commit | asyncio's `run_coroutine_threadsafe` |
 | trio's stream: a receive that fails before each wait, a pause after each send | `listener.stream`: 8 us less |
 | commits of half the connections, in turns | a pause of one step of trio's before each commit: 33 to 60 in each |
 | threads waiting 5 ms for each other's interpreter lock | 1 ms (`app`) |
 
 Tried and dropped: many rows in one INSERT (2 us a row less, lost in the noise), longer pauses before a commit (no
-larger groups), plain sqlite3 instead of SQLAlchemy for the rest (3 us a row). Leaving the loop out gave 3 to 5 % in
-pairs of runs one after the other. How fast the machine is decides more: the same code gave 10,000 a second on one and
-15,000 on another of the same kind.
+larger groups), plain sqlite3 instead of SQLAlchemy for the rest (3 us a row), the driver's private queue instead of
+asyncio's loop (the same CPU a webhook in eight pairs of runs, in turns). How fast the machine is decides more: the same
+code gave 10,000 a second on one and 15,000 on another of the same kind.
 """
 
 import base64

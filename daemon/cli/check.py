@@ -28,9 +28,8 @@ from daemon.model import ApiKey
 from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Platform
-from daemon.storage import registrations
-from daemon.storage.database import check_writable
-from daemon.storage.glance import Glance, glance
+from daemon.storage.glance import Glance, glance, registrations
+from daemon.storage.sqlite import check_writable
 from daemon.storage.vault import Vault
 from daemon.transport.client import ignore
 
@@ -205,9 +204,9 @@ def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
     fault = platform.public_url_fault(link.store, public_url)
     if fault is not None:
         return CheckResult(subject=subject, ok=False, detail=f"listener.public_url: {fault}")
-    registration = registrations.peek(settings.database.path).get(link.site)
+    registration = registrations(settings.database.path).get(link.site)
     if registration is None:
-        return CheckResult(subject=subject, ok=True, detail="not registered yet; the daemon does it at its start")
+        return CheckResult(subject=subject, ok=True, detail="not registered yet; the daemon does it when it starts")
     try:
         status = registration_status(registration, Vault(settings.security.secret_keys))
     except ConfigError as error:

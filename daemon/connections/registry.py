@@ -65,8 +65,17 @@ class Registry:
         Raises ConfigError when the settings name another store than the one that a site is connected to. Nothing is
         stored then.
         """
-        for call in [await self._adoption(link, now) for link in self.settings.connections]:
-            await self.storage.write(connections.adopt, call)
+        links = self.settings.connections
+        while links:
+            # All are made before one is stored, so that a wrong configuration stores nothing.
+            calls = [(link, await self._adoption(link, now)) for link in links]
+            adopted = [(link, call, await self.storage.write(connections.adopt, call)) for link, call in calls]
+            # Credentials that have changed since they were read are read again.
+            links = tuple(
+                link
+                for link, call, stored in adopted
+                if stored.state == "active" and stored.encrypted != call.encrypted
+            )
         everyone = await self.storage.read(connections.everyone)
         return [self.decrypted(stored) for stored in everyone if stored.state == "active" and self.is_wanted(stored)]
 
@@ -75,14 +84,20 @@ class Registry:
         return stored.by_ignite or self.link(stored.site) is not None
 
     async def _adoption(self, link: ConnectionSettings, now: float) -> Adopt:
+        """Return the call that stores a configured connection. Raises ConfigError."""
         earlier = await self.storage.read(connections.find, link.site)
-        if earlier is not None and earlier.state == "active":
-            platform, store, key = self.renewed(link, earlier)
-            read_again, offered = self._read_again(earlier, platform, store), self.offered(earlier)
-        else:
-            platform, store, key, read_again, offered = link.platform, link.store, _key(link), (), None
-        encrypted = self.encrypted(link.site, key, store, offered)
-        return Adopt(site=link.site, platform=platform, encrypted=encrypted, now=now, read_again=read_again)
+        if earlier is None or earlier.state != "active":
+            encrypted = self.encrypted(link.site, _key(link), link.store)
+            return Adopt(site=link.site, platform=link.platform, encrypted=encrypted, now=now)
+        platform, store, key = self.renewed(link, earlier)
+        return Adopt(
+            site=link.site,
+            platform=platform,
+            encrypted=self.encrypted(link.site, key, store, self.offered(earlier)),
+            before=earlier.encrypted,
+            now=now,
+            read_again=self._read_again(earlier, platform, store),
+        )
 
     def link(self, site: Site) -> ConnectionSettings | None:
         """Return the settings of a site's connection."""

@@ -18,7 +18,7 @@ from daemon.model import Kind, Sku
 from daemon.model.outcome import Row
 from daemon.storage import leftovers
 from daemon.storage.full_syncs import Run, Start, start
-from daemon.storage.leftovers import Found, leftover
+from daemon.storage.leftovers import LeftoverRows, leftover
 from daemon.storage.states import RunMode
 
 UNKNOWABLE: Mapping[Kind, str] = {
@@ -89,7 +89,7 @@ class Leftovers:
         context = self._context
         # A price list may have a hundred thousand SKUs: rows are made of the few that no product has.
         left = await context.storage.read(leftovers.unowned, context.connection.id, self._kind, skus)
-        found = Found(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in left])
+        found = LeftoverRows(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in left])
         number = await context.storage.write(leftovers.note, found)
         again = Start(connection_id=context.connection.id, kind=self._kind, mode=RunMode.DAILY, now=context.now())
         if number and await context.storage.write(start, again) is None:

@@ -1,20 +1,24 @@
 """The only place that knows SQL and asyncio.
 
-| file | its noun |
+| file | contents |
 |---|---|
-| database | whole transactions, grouped by one writer |
+| database | the storage of a daemon, and its opening |
+| writer | group commit, without a dialect |
+| sqlite | SQLite's connections, errors and log |
+| lock, backup, restore, glance | the database file: one process, copies, looks from outside |
 | tables, migrate | the schema and its history |
-| prepared | statements of the hot path, put into words once |
-| vault, rotation | what is encrypted, and the fingerprint |
-| connections | which stores are linked to which sites, and how they come and go |
-| installs | where an app is installed, and which sites wait for that |
+| upsert, prepared | statements for every dialect; those of the hot path compiled once |
+| vault, rotation | encryption at rest, and the fingerprint |
+| connections | the stores that are linked to sites, and how they come and go |
+| installs | the installs of apps, and the sites that wait for one |
 | states, operation | states with the steps between them; functions that the writer commits in groups |
 | outbox, parked | the pending changes with their life, and those that used up their retries |
-| settle, dependencies | the outcomes of a batch: rows, ledger, issues and counts together; who waits for whom |
-| ledger | what SparkLayer was last told, and who owns which key |
+| settle, dependencies | the outcomes of a batch: rows, ledger, issues and counts; entities that wait for others |
+| ledger, leftovers | what SparkLayer was last told, the owners of keys, the rest of a lost database |
 | adapter_state | an adapter's entries |
 | full_syncs | runs over every entity of a kind, with their life |
-| sweeps | since when a kind was not swept, and what a sweep found |
+| sweeps, gaps | the time since a kind was swept, and times in which webhooks were missing |
 | issues, sync_log | what the merchant must fix, and what SparkLayer has not been told yet |
-| overview | counts of everything a connection has |
+| registrations, stock_locations | a connection's webhooks, and its stock location |
+| overview | counts of everything that a connection has |
 """

@@ -1,20 +1,20 @@
-"""An adapter's notes in the database; see `daemon.platforms.adapter_state` for what they are and what is promised."""
+"""An adapter's entries in the database; `daemon.platforms.adapter_state` says what it promises about them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
-from sqlalchemy import Connection, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 
 from daemon.model import ConnectionId
 from daemon.storage.database import Storage
 from daemon.storage.outbox import active
 from daemon.storage.tables import adapter_state, in_parts
+from daemon.storage.upsert import insert
 
 
 class Entry(Protocol):
-    """What is noted about an owner under a name."""
+    """A text of an owner, under a name."""
 
     @property
     def owner(self) -> str: ...  # noqa: D102
@@ -26,7 +26,7 @@ class Entry(Protocol):
 
 @frozen(kw_only=True)
 class Change:
-    """Changes of an adapter's state: the entries of `forgotten` owners go, then entries are written."""
+    """A change of an adapter's state: the entries of `forgotten` owners are deleted, then `entries` are written."""
 
     connection_id: ConnectionId
     section: str
@@ -37,24 +37,21 @@ class Change:
 
 @frozen
 class StoredAdapterState:
-    """The notes of one connection."""
+    """The entries of one connection."""
 
     storage: Storage
     connection_id: ConnectionId
 
     async def put(self, section: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write notes."""
-        await self._change(Change(connection_id=self.connection_id, section=section, entries=entries, scan_id=scan_id))
+        """Write entries."""
+        await self._change(section, entries=entries, scan_id=scan_id)
 
     async def replace(self, section: str, owner: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write all notes of an owner."""
-        mine = self.connection_id
-        await self._change(
-            Change(connection_id=mine, section=section, entries=entries, scan_id=scan_id, forgotten=[owner])
-        )
+        """Write all entries of an owner."""
+        await self._change(section, entries=entries, scan_id=scan_id, forgotten=[owner])
 
     async def look_up(self, section: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        """Return notes by owner."""
+        """Return texts by owner and name."""
         return await self.storage.read(_look_up, self.connection_id, section, owners)
 
     async def next_owner(self, section: str, after: str) -> str | None:
@@ -62,22 +59,23 @@ class StoredAdapterState:
         return await self.storage.read(_next_owner, self.connection_id, section, after)
 
     async def forget(self, section: str, owners: Sequence[str]) -> None:
-        """Take notes away."""
-        await self._change(Change(connection_id=self.connection_id, section=section, forgotten=owners))
+        """Delete entries."""
+        await self._change(section, forgotten=owners)
 
     async def older(self, section: str, scan_id: int, most: int) -> Sequence[str]:
-        """Return owners of old notes."""
+        """Return owners of old entries."""
         return await self.storage.read(_older, self.connection_id, section, scan_id, most)
 
     async def newest_scan_id(self, section: str) -> int:
         """Return the newest scan id."""
-        return await self.storage.read(_newest_epoch, self.connection_id, section)
+        return await self.storage.read(_newest_scan_id, self.connection_id, section)
 
-    async def _change(self, change: Change) -> None:
-        await self.storage.write(_store, change)
+    async def _change(self, section: str, **changes: Any) -> None:
+        await self.storage.write(_store, Change(connection_id=self.connection_id, section=section, **changes))
 
 
 def _store(conn: Connection, calls: Sequence[Change]) -> list[None]:
+    # A scan may outlive its connection.
     alive = active(conn, (call.connection_id for call in calls))
     for call in calls:
         if call.connection_id in alive:
@@ -86,14 +84,14 @@ def _store(conn: Connection, calls: Sequence[Change]) -> list[None]:
 
 
 def _change(conn: Connection, call: Change) -> None:
-    c = adapter_state.c
-    mine = (c.connection_id == call.connection_id, c.section == call.section)
+    of_section = _of_section(call.connection_id, call.section)
     for part in in_parts(call.forgotten):
-        conn.execute(delete(adapter_state).where(*mine, c.owner.in_(part)))
+        conn.execute(delete(adapter_state).where(of_section, adapter_state.c.owner.in_(part)))
     if call.entries:
         new = insert(adapter_state)
         replacing = {"text": new.excluded.text, "scan_id": new.excluded.scan_id}
-        newest = max(call.scan_id, _newest_epoch(conn, call.connection_id, call.section))
+        # A scan that is still at work must not make entries look older than those of a later one.
+        newest = max(call.scan_id, _newest_scan_id(conn, call.connection_id, call.section))
         fixed = {"connection_id": call.connection_id, "section": call.section, "scan_id": newest}
         conn.execute(
             new.on_conflict_do_update(index_elements=["connection_id", "section", "owner", "name"], set_=replacing),
@@ -102,31 +100,32 @@ def _change(conn: Connection, call: Change) -> None:
 
 
 def _look_up(
-    conn: Connection, connection_id: ConnectionId, name: str, owners: Sequence[str]
+    conn: Connection, connection_id: ConnectionId, section: str, owners: Sequence[str]
 ) -> dict[str, dict[str, str]]:
     c = adapter_state.c
-    query = select(c.owner, c.name, c.text).where(c.connection_id == connection_id, c.section == name)
-    found: dict[str, dict[str, str]] = {}
+    query = select(c.owner, c.name, c.text).where(_of_section(connection_id, section))
+    texts: dict[str, dict[str, str]] = {}
     for part in in_parts(owners):
         for row in conn.execute(query.where(c.owner.in_(part))):
-            found.setdefault(row.owner, {})[row.name] = row.text
-    return found
+            texts.setdefault(row.owner, {})[row.name] = row.text
+    return texts
 
 
-def _next_owner(conn: Connection, connection_id: ConnectionId, name: str, after: str) -> str | None:
+def _next_owner(conn: Connection, connection_id: ConnectionId, section: str, after: str) -> str | None:
+    owner = adapter_state.c.owner
+    return conn.execute(select(func.min(owner)).where(_of_section(connection_id, section), owner > after)).scalar()
+
+
+def _older(conn: Connection, connection_id: ConnectionId, section: str, scan_id: int, most: int) -> list[str]:
     c = adapter_state.c
-    return conn.execute(
-        select(func.min(c.owner)).where(c.connection_id == connection_id, c.section == name, c.owner > after)
-    ).scalar()
-
-
-def _older(conn: Connection, connection_id: ConnectionId, name: str, scan_id: int, most: int) -> list[str]:
-    c = adapter_state.c
-    old = select(c.owner).where(c.connection_id == connection_id, c.section == name, c.scan_id < scan_id)
+    old = select(c.owner).where(_of_section(connection_id, section), c.scan_id < scan_id)
     return list(conn.execute(old.group_by(c.owner).order_by(func.min(c.scan_id), c.owner).limit(most)).scalars())
 
 
-def _newest_epoch(conn: Connection, connection_id: ConnectionId, name: str) -> int:
-    c = adapter_state.c
-    newest = select(func.max(c.scan_id)).where(c.connection_id == connection_id, c.section == name)
+def _newest_scan_id(conn: Connection, connection_id: ConnectionId, section: str) -> int:
+    newest = select(func.max(adapter_state.c.scan_id)).where(_of_section(connection_id, section))
     return conn.execute(newest).scalar() or 0
+
+
+def _of_section(connection_id: ConnectionId, section: str) -> ColumnElement[bool]:
+    return and_(adapter_state.c.connection_id == connection_id, adapter_state.c.section == section)

@@ -1,11 +1,11 @@
-"""Copies the database into a file of its own, also while a daemon writes to it, and tells whether one is intact.
+"""Copies the database into a file of its own, also while a daemon writes to it, and checks that a copy is intact.
 
-A backup is the state after some commit, whole: SQLite reads it in one transaction and holds no writer up. It is
-written beside its place, in a file that only this user can read, checked, put on disk, and only then given its name:
-so there is never half of one, and nothing is ever overwritten. A process that is killed leaves its `.partial` behind.
+A backup is the whole state after a commit. It is written beside its place, in a file that only this user can read;
+then it is checked, put on disk, and given its name. So there is never half a backup, and nothing is overwritten. A
+process that is killed leaves its `.partial` behind.
 
-A running daemon makes the copy and hands it out (`lend`); the command that asked for it gives it a place (`receive`).
-So the file belongs to the person who asked, wherever that is, and no second process opens the database.
+A running daemon makes the copy and hands it out (`lend`); the command that asked for it stores it (`receive`). So the
+file belongs to the person who asked, and no second process opens the database.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from daemon.errors import ConfigError, StorageTrouble
 
 BUSY_SECONDS = 30.0
 SIDECARS = ("", "-wal", "-shm", "-journal")
-"""What SQLite may leave beside a file, and the file itself."""
+"""The ends of the names of a database file and of those that SQLite may leave beside it."""
 
 
 def back_up(source: Path, target: Path) -> int:
-    """Write a backup of the database `source` to `target`, where nothing is yet, and return its size in bytes.
+    """Write a backup of `source` to the new file `target`, and return its size in bytes.
 
     Raises ConfigError, one line, when a path cannot be used, and StorageTrouble when the database cannot be read or
     is damaged.
@@ -39,9 +39,9 @@ def back_up(source: Path, target: Path) -> int:
 
 
 def receive(chunks: Iterable[bytes], target: Path) -> int:
-    """Write a backup that a daemon hands out to `target`, where nothing is yet, and return its size in bytes.
+    """Write a backup that a daemon hands out to the new file `target`, and return its size in bytes.
 
-    Raises ConfigError when the path cannot be used, and StorageTrouble when what arrived is not whole.
+    Raises ConfigError when the path cannot be used, and StorageTrouble when the copy did not arrive whole.
     """
     with placed(target) as partial:
         with partial.open("wb") as file:
@@ -55,10 +55,11 @@ def receive(chunks: Iterable[bytes], target: Path) -> int:
 
 
 def lend(source: Path) -> BinaryIO:
-    """Return a checked copy of the database, open at its start; it is gone once it is closed. Raises StorageTrouble."""
+    """Return a checked copy of the database, open at its start, that vanishes when closed. Raises StorageTrouble."""
     try:
         with partial_beside(source) as partial:
             _copied(source, partial)
+            # Its name goes at once; the copy itself lives as long as it is open.
             return partial.open("rb")
     except OSError as error:
         raise StorageTrouble(
@@ -68,7 +69,7 @@ def lend(source: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def placed(target: Path) -> Iterator[Path]:
-    """Have a file written beside its place, and put it on disk and there. Raises ConfigError, one line."""
+    """Lend a file beside `target`; then put it on disk and give it that name. Raises ConfigError, one line."""
     target = target.absolute()
     _refuse_present(target)
     try:
@@ -76,8 +77,8 @@ def placed(target: Path) -> Iterator[Path]:
             yield partial
             flush(partial)
             try:
-                os.link(partial, target)  # unlike a renaming, it overwrites nothing
-            except OSError:  # it is there by now, or the file system has no second names
+                os.link(partial, target)  # unlike renaming, it overwrites nothing
+            except OSError:  # the target exists by now, or the file system has no hard links
                 _refuse_present(target)
                 partial.rename(target)
         flush(target.parent)
@@ -87,7 +88,7 @@ def placed(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def partial_beside(path: Path) -> Iterator[Path]:
-    """Lend an empty file beside `path` that nobody else can read; it is gone afterwards, unless it got another name."""
+    """Lend an empty file beside `path` that only this user can read; delete it unless it gets another name."""
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".partial", dir=path.parent)
     os.close(descriptor)
     partial = Path(name)
@@ -100,7 +101,7 @@ def partial_beside(path: Path) -> Iterator[Path]:
 
 
 def check(database: sqlite3.Connection) -> None:
-    """Read all of a database. Raises sqlite3.Error whose words follow its name: "is damaged (...)"."""
+    """Read all of a database. Raises sqlite3.Error with words that follow its name: "is damaged (...)"."""
     try:
         (words,) = database.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
@@ -110,13 +111,14 @@ def check(database: sqlite3.Connection) -> None:
 
 
 def damage(conn: Connection) -> str | None:
-    """Read all of the database, and return what is wrong with its pages; None: nothing."""
+    """Read all of the database, and return the first error in its pages; None if there is none."""
+    # Unlike `integrity_check`, it compares no index with its table, which would take a start much longer.
     words = conn.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     return None if words == "ok" else " ".join(words.split())
 
 
 def flush(path: Path) -> None:
-    """Have the disk hold what was written to a file or a folder."""
+    """Wait until the disk has what was written to a file or a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -130,15 +132,16 @@ def _refuse_present(target: Path) -> None:
 
 
 def _copied(source: Path, target: Path) -> None:
-    """Copy the state after some commit. Raises StorageTrouble."""
+    """Copy the state after a commit. Raises StorageTrouble."""
     try:
         with (
             contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as here,
             contextlib.closing(sqlite3.connect(target)) as there,
         ):
             here.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
+            # In one transaction, and beside a writer: it copies all pages in one step.
             here.backup(there)
-            # Who opens it leaves nothing beside it; the daemon sets its own again.
+            # A program that opens the copy shall leave no log beside it; the daemon sets its own mode again.
             there.execute("PRAGMA journal_mode=DELETE")
             check(there)
     except sqlite3.Error as error:

@@ -1,53 +1,64 @@
 """Which stores are linked to which sites, with their credentials encrypted.
 
-The life of a connection (a CHECK repeats the states, a test walks the table):
+The life of a connection; `MOVES` is the same table, and a CHECK repeats the states:
 
     event    from      to        why
     adopt    -         active    the configuration names a site that has no connection yet
-    begin    -         active    Ignite or an app connects; whatever the site had before makes way
+    begin    -         active    Ignite or an app connects the site
     renew    active    active    other credentials for the same store
-    leave    active    leaving   disconnected, or another store takes its place: nothing is written for it any more
-    wipe     leaving   gone      cleaned up on both sides, or given up: every row and the credentials are deleted
-    wipe     leaving   -         ... while the site has another connection: nothing is left to remember
-    begin    leaving   -         the same store is connected again before its clean-up was through
-    begin    gone      -         the site is connected again
+    leave    active    leaving   disconnected, or another store takes its place: no more changes are recorded for it
+    wipe     leaving   gone      cleaned up on both sides, or given up: its rows and credentials are deleted
+    forget   leaving   -         wiped while the site has another connection, or the same store is connected again
+    forget   gone      -         the site is connected again
 
-An id is never used twice, so it doubles as the generation: whatever was in flight for an earlier connection of the
-same site writes nothing. A site has at most one active connection. A `gone` row is the tombstone that keeps the
-configuration from reviving what was disconnected; it has the identity only.
+An id is never used twice, so it doubles as the generation: work in flight for an earlier connection of the same site
+writes nothing. A site has at most one active connection. A `gone` row is the tombstone that keeps the configuration
+from reviving what was disconnected; it has the identity only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
-from attrs import evolve, field, frozen
-from sqlalchemy import Connection, Row, delete, select, update
+from attrs import field, frozen
+from sqlalchemy import Connection, Row, Select, delete, select, text, update
 
 from daemon.model import ConnectionId, Kind, Site
 from daemon.storage.full_syncs import Start, newest, start
-from daemon.storage.installs import forget_install, forget_wish
+from daemon.storage.installs import forget_install, forget_pending
 from daemon.storage.states import RunMode
 from daemon.storage.tables import connections, metadata
+from daemon.storage.upsert import insert
 
-TRANSITIONS: dict[tuple[str, str | None], set[str | None]] = {
-    ("adopt", None): {"active"},
-    ("begin", None): {"active"},
-    ("renew", "active"): {"active"},
-    ("leave", "active"): {"leaving"},
-    ("wipe", "leaving"): {"gone", None},
-    ("begin", "leaving"): {None},
-    ("begin", "gone"): {None},
+
+class State(StrEnum):
+    """The state of a connection, in the order in which a site's connections are listed."""
+
+    ACTIVE = "active"
+    LEAVING = "leaving"
+    GONE = "gone"
+
+
+MOVES: Mapping[tuple[str, State | None], State | None] = {
+    ("adopt", None): State.ACTIVE,
+    ("begin", None): State.ACTIVE,
+    ("renew", State.ACTIVE): State.ACTIVE,
+    ("leave", State.ACTIVE): State.LEAVING,
+    ("wipe", State.LEAVING): State.GONE,
+    ("forget", State.LEAVING): None,
+    ("forget", State.GONE): None,
 }
+"""The state after an event in a state. An event that is not listed for a state changes nothing."""
 
 
 @frozen
 class Stored:
-    """A connection's row; `encrypted` has its credentials. One `by_ignite` needs nobody else to name it."""
+    """A connection's row; `encrypted` has its credentials. One `by_ignite` need not be in the configuration."""
 
     id: ConnectionId
     site: Site
     platform: str
-    state: str
+    state: State
     encrypted: bytes = field(repr=False)
     by_ignite: bool = False
     leaving_since: float | None = None
@@ -57,12 +68,14 @@ class Stored:
 class Adopt:
     """A connection that the configuration names.
 
-    The kinds in `read_again` are read whole once more, but for those that never were: that is `full_sync_on_start`'s.
+    `before` are the credentials that `encrypted` was made from, None without an active connection. The kinds in
+    `read_again` are read whole once more, except those that never were: `full_sync_on_start` decides about these.
     """
 
     site: Site
     platform: str
     encrypted: bytes = field(repr=False)
+    before: bytes | None = field(default=None, repr=False)
     now: float
     read_again: Sequence[Kind] = ()
 
@@ -93,7 +106,7 @@ class Renew:
 
 @frozen(kw_only=True)
 class Leave:
-    """A site's active connection leaves; with other contents of its seal if there are any."""
+    """The disconnection of a site; `encrypted` replaces the credentials."""
 
     site: Site
     now: float
@@ -102,7 +115,7 @@ class Leave:
 
 @frozen(kw_only=True)
 class Uninstall:
-    """A store has removed the platform's app, and taken the credentials of these connections back."""
+    """The removal of a platform's app from a store, which takes back the credentials of the connections that leave."""
 
     platform: str
     store_id: str
@@ -111,134 +124,136 @@ class Uninstall:
 
 @frozen(kw_only=True)
 class Wipe:
-    """Nothing is left to do for a connection that leaves. `blank` is a seal around nothing."""
+    """The end of a connection that leaves. `blank` is an encrypted nothing."""
 
     id: ConnectionId
     blank: bytes = field(repr=False)
 
 
 def adopt(conn: Connection, calls: Sequence[Adopt]) -> list[Stored]:
-    """Store the connections of the configuration; what was disconnected stays disconnected."""
+    """Store the connections of the configuration; return the connections of their sites.
+
+    What was disconnected stays disconnected. An active connection whose credentials are no longer `before` is
+    returned as it is: the caller reads it again.
+    """
     return [_adopt(conn, call) for call in calls]
 
 
 def _adopt(conn: Connection, call: Adopt) -> Stored:
-    present = find(conn, call.site)
-    if present is None:
-        _insert(conn, call, by_ignite=False)
-    elif present.state == "active":
-        conn.execute(
-            update(connections)
-            .where(connections.c.id == present.id)
-            .values(encrypted=call.encrypted, platform=call.platform)
-        )
-        known = [kind for kind in call.read_again if newest(conn, present.id, kind) is not None]
-        pending_connections = (
-            Start(connection_id=present.id, kind=kind, mode=RunMode.NORMAL, now=call.now, internal=True)
-            for kind in known
-        )
-        start(conn, list(pending_connections))
-    return _found(conn, call.site)
+    # A tombstone, too, keeps the site from being adopted.
+    if find(conn, call.site) is None:
+        upsert = insert(connections).values(_new(call, by_ignite=False))
+        # Another node may have adopted the site since.
+        unless_active = text("state = 'active'")
+        conn.execute(upsert.on_conflict_do_nothing(index_elements=["site_env", "site_id"], index_where=unless_active))
+    stored = _locked(conn, call.site)[0]
+    # Each node puts random secrets into what it encrypts. If the later one won, webhooks that the platform signs with
+    # the earlier node's secret would be refused.
+    if stored.state is not State.ACTIVE or stored.encrypted != call.before:
+        return stored
+    _move(conn, stored, "renew", encrypted=call.encrypted, platform=call.platform)
+    for kind in call.read_again:
+        if newest(conn, stored.id, kind) is not None:
+            _start(conn, stored, kind, call.now)
+    return _locked(conn, call.site)[0]
+
+
+def _start(conn: Connection, stored: Stored, kind: Kind, now: float) -> None:
+    start(conn, [Start(connection_id=stored.id, kind=kind, mode=RunMode.NORMAL, now=now, internal=True)])
 
 
 def begin(conn: Connection, calls: Sequence[Begin]) -> list[Stored]:
-    """Store new connections, each with whatever makes way for it; what was wished for its site is fulfilled."""
+    """Store new connections, and let earlier ones of their sites make way; pending connections are fulfilled."""
     return [_begin(conn, call) for call in calls]
 
 
 def _begin(conn: Connection, call: Begin) -> Stored:
-    c = connections.c
+    # One active connection a site: the index would refuse a second.
     _leave(conn, Leave(site=call.site, now=call.now))
-    for one in of_site(conn, call.site):
-        if one.state == "gone" or one.id in call.instead_of:
-            _delete_rows(conn, one.id)
-            conn.execute(delete(connections).where(c.id == one.id))
-    _insert(conn, call, by_ignite=True)
-    begun = _found(conn, call.site)
+    for stored in _locked(conn, call.site):
+        if stored.state is State.GONE or stored.id in call.instead_of:
+            _move(conn, stored, "forget")
+    conn.execute(insert(connections).values(_new(call, by_ignite=True)))
+    begun = of_site(conn, call.site)[0]
     # Stored here and not wished for later: a daemon that dies now would otherwise leave the new connection empty.
-    wishes = (
-        Start(connection_id=begun.id, kind=kind, mode=RunMode.NORMAL, now=call.now, internal=True)
-        for kind in call.kinds
-    )
-    start(conn, list(wishes))
+    for kind in call.kinds:
+        _start(conn, begun, kind, call.now)
     return begun
 
 
 def renew(conn: Connection, calls: Sequence[Renew]) -> list[None]:
-    """Store other credentials."""
+    """Store other credentials of active connections."""
     for call in calls:
-        mine = (connections.c.id == call.id, connections.c.state == "active")
-        conn.execute(update(connections).where(*mine).values(encrypted=call.encrypted, by_ignite=call.by_ignite))
+        for stored in _rows(conn, select(connections).where(connections.c.id == call.id).with_for_update()):
+            _move(conn, stored, "renew", encrypted=call.encrypted, by_ignite=call.by_ignite)
     return [None] * len(calls)
 
 
 def leave(conn: Connection, calls: Sequence[Leave]) -> list[Stored | None]:
-    """Let sites' connections leave, and forget what was wished for them; return those that were active."""
+    """Disconnect sites, and forget their pending connections; return the connections that were active."""
     return [_leave(conn, call) for call in calls]
 
 
 def _leave(conn: Connection, call: Leave) -> Stored | None:
-    forget_wish(conn, call.site)
-    present = find(conn, call.site)
-    if present is None or present.state != "active":
-        return None
-    left = evolve(present, state="leaving", leaving_since=call.now, encrypted=call.encrypted or present.encrypted)
-    values = {"state": left.state, "leaving_since": left.leaving_since, "encrypted": left.encrypted}
-    conn.execute(update(connections).where(connections.c.id == left.id).values(values))
-    return left
+    forget_pending(conn, [call.site])
+    for stored in _locked(conn, call.site):
+        encrypted = call.encrypted or stored.encrypted
+        if _move(conn, stored, "leave", leaving_since=call.now, encrypted=encrypted):
+            return next(left for left in of_site(conn, call.site) if left.id == stored.id)
+    return None
 
 
 def uninstall(conn: Connection, calls: Sequence[Uninstall]) -> list[list[Stored]]:
-    """Forget installs, and let the connections that lived on them leave with them; return those."""
+    """Forget installs, and disconnect the sites that lived on them; return the connections that were active."""
     return [_uninstall(conn, call) for call in calls]
 
 
 def _uninstall(conn: Connection, call: Uninstall) -> list[Stored]:
     forget_install(conn, call.platform, call.store_id)
-    left = [_leave(conn, one) for one in call.leaves]
-    return [one for one in left if one is not None]
+    return [left for left in leave(conn, call.leaves) if left is not None]
 
 
 def wipe(conn: Connection, calls: Sequence[Wipe]) -> list[None]:
-    """Delete every row of connections that leave, and their credentials; a tombstone stays where it is the last."""
+    """Delete every row of connections that leave, and their credentials; the last of a site becomes its tombstone."""
     for call in calls:
-        _wipe(conn, call)
+        blank = {"encrypted": call.blank, "leaving_since": None, "by_ignite": False}
+        for known in _rows(conn, select(connections).where(connections.c.id == call.id)):
+            # The whole site, since its other connections decide whether a tombstone is needed.
+            of_its_site = _locked(conn, known.site)
+            for stored in of_its_site:
+                if stored.id == call.id and stored.state is State.LEAVING:
+                    _move(conn, stored, "wipe" if len(of_its_site) == 1 else "forget", **blank)
     return [None] * len(calls)
 
 
-def _wipe(conn: Connection, call: Wipe) -> None:
-    c = connections.c
-    mine = (c.id == call.id, c.state == "leaving")
-    row = conn.execute(select(connections).where(*mine)).one_or_none()
-    if row is None:
-        return
-    _delete_rows(conn, call.id)
-    if len(of_site(conn, Site(row.site_env, row.site_id))) > 1:
-        conn.execute(delete(connections).where(*mine))
+def _move(conn: Connection, stored: Stored, event: str, **values: Any) -> bool:
+    """Change a connection as `MOVES` says, and return whether the event is possible in its state."""
+    if (event, stored.state) not in MOVES:
+        return False
+    state = MOVES[event, stored.state]
+    row = connections.c.id == stored.id
+    if state not in {State.ACTIVE, State.LEAVING}:
+        # Every table that has rows of connections, so that a new one cannot be left out.
+        for table in metadata.sorted_tables:
+            if "connection_id" in table.columns:
+                conn.execute(delete(table).where(table.c.connection_id == stored.id))
+    if state is None:
+        conn.execute(delete(connections).where(row))
     else:
-        values = {"state": "gone", "encrypted": call.blank, "leaving_since": None, "by_ignite": False}
-        conn.execute(update(connections).where(*mine).values(values))
+        conn.execute(update(connections).where(row).values(state=state.value, **values))
+    return True
 
 
-def _delete_rows(conn: Connection, connection_id: ConnectionId) -> None:
-    """Delete whatever belongs to a connection, in every table that there is."""
-    for table in metadata.sorted_tables:
-        if "connection_id" in table.columns:
-            conn.execute(delete(table).where(table.c.connection_id == connection_id))
-
-
-def _insert(conn: Connection, call: Adopt | Begin, *, by_ignite: bool) -> None:
-    conn.execute(
-        connections.insert().values(
-            site_env=call.site.env,
-            site_id=call.site.id,
-            platform=call.platform,
-            state="active",
-            encrypted=call.encrypted,
-            created_at=call.now,
-            by_ignite=by_ignite,
-        )
-    )
+def _new(call: Adopt | Begin, *, by_ignite: bool) -> dict[str, Any]:
+    return {
+        "site_env": call.site.env,
+        "site_id": call.site.id,
+        "platform": call.platform,
+        "state": State.ACTIVE.value,
+        "encrypted": call.encrypted,
+        "created_at": call.now,
+        "by_ignite": by_ignite,
+    }
 
 
 def find(conn: Connection, site: Site) -> Stored | None:
@@ -248,26 +263,29 @@ def find(conn: Connection, site: Site) -> Stored | None:
 
 def of_site(conn: Connection, site: Site) -> list[Stored]:
     """Return every connection of a site: the active one first, then those that leave, then tombstones."""
-    c = connections.c
-    rows = conn.execute(select(connections).where(c.site_env == site.env, c.site_id == site.id))
-    return _in_order([_stored(row) for row in rows])
+    return _rows(conn, _query(site))
 
 
 def everyone(conn: Connection) -> list[Stored]:
     """Return every connection, tombstones too; of each state the older ones first."""
-    return _in_order([_stored(row) for row in conn.execute(select(connections))])
+    return _rows(conn, select(connections))
 
 
-def _in_order(found: list[Stored]) -> list[Stored]:
-    return sorted(found, key=lambda one: (("active", "leaving", "gone").index(one.state), one.id))
+def _locked(conn: Connection, site: Site) -> list[Stored]:
+    """Return the connections of a site as `of_site` does, for this transaction to change."""
+    # In one order, so that no two transactions wait for each other; SQLAlchemy leaves the lock out on SQLite.
+    return _rows(conn, _query(site).order_by(connections.c.id).with_for_update())
 
 
-def _found(conn: Connection, site: Site) -> Stored:
-    stored = find(conn, site)
-    assert stored is not None  # it was there or has just been inserted
-    return stored
+def _query(site: Site) -> Select[Any]:
+    return select(connections).where(connections.c.site_env == site.env, connections.c.site_id == site.id)
+
+
+def _rows(conn: Connection, query: Select[Any]) -> list[Stored]:
+    states = list(State)
+    return sorted(map(_stored, conn.execute(query)), key=lambda stored: (states.index(stored.state), stored.id))
 
 
 def _stored(row: Row[Any]) -> Stored:
     site = Site(row.site_env, row.site_id)
-    return Stored(row.id, site, row.platform, row.state, row.encrypted, row.by_ignite, row.leaving_since)
+    return Stored(row.id, site, row.platform, State(row.state), row.encrypted, row.by_ignite, row.leaving_since)

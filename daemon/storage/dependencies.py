@@ -15,7 +15,6 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import asdict, frozen
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, Key, Kind
 from daemon.model.outcome import Outcome, Result
@@ -23,6 +22,7 @@ from daemon.storage import ledger
 from daemon.storage.families import circle_breakers
 from daemon.storage.states import Reason
 from daemon.storage.tables import dependencies, in_parts, of_kind, owners
+from daemon.storage.upsert import insert
 
 C = dependencies.c
 

@@ -21,7 +21,6 @@ from typing import Any
 
 from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, Select, case, or_, select, true, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
@@ -30,6 +29,7 @@ from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active, tag
 from daemon.storage.states import RunMode, RunState, Transition
 from daemon.storage.tables import full_syncs, ledger, of_kind, outbox, sync_log
+from daemon.storage.upsert import insert
 
 CURRENT = (RunState.ENUMERATING, RunState.DRAINING)
 

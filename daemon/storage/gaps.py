@@ -10,13 +10,13 @@ from collections.abc import Iterable
 
 from attrs import frozen
 from sqlalchemy import Connection, case, delete, func, or_, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
 from daemon.storage.states import RunMode
 from daemon.storage.tables import full_syncs, gaps, of_kind
+from daemon.storage.upsert import insert
 
 HOUR = 3600.0
 """Seconds from one read that closes a gap to the next. No gap is due later than that, unless a clock was ahead."""
@@ -53,7 +53,11 @@ def note(conn: Connection, call: GapNote) -> None:
     later = case((stays, before.due_at), else_=after.due_at)
     keys = ["connection_id", "kind"]
     either = {"due_at": later, "at_once": or_(before.at_once, after.at_once)}
-    upsert = new.on_conflict_do_nothing(keys) if call.maybe else new.on_conflict_do_update(keys, set_=either)
+    upsert = (
+        new.on_conflict_do_nothing(index_elements=keys)
+        if call.maybe
+        else new.on_conflict_do_update(index_elements=keys, set_=either)
+    )
     fixed = {"connection_id": call.connection_id, "due_at": call.due_at, "at_once": call.at_once}
     # In the order of kinds, so that two transactions never wait for each other.
     rows = [{**fixed, "kind": kind} for kind in sorted({kind.value for kind in call.kinds})]

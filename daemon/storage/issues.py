@@ -1,20 +1,20 @@
-"""What the merchant must fix: at most one issue for an entity, with all its problems in it.
+"""The issues that the merchant must fix: at most one for an entity, with all its problems in it.
 
 `untold` says that SparkLayer has yet to be told of the issue as it is now, `maybe_told` that it may know of it in
-some form; the latter is set *before* anything is sent, so an issue that is resolved always queues its id. An entity
-has an issue or waits to be reported as synced, never both: so no id is in both lists of a report. `settled_run` is the
-latest full sync there was when the entity was last worked on, which `daemon.storage.absent` needs.
+some form. An entity has an issue or waits to be reported as synced, never both: so no id is in both lists of a report.
+`settled_run` is the latest full sync at the time when the entity was last worked on, which `daemon.storage.absent`
+needs.
 """
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind
 from daemon.model.outcome import IssueRow
 from daemon.storage.ledger import latest_run
-from daemon.storage.tables import issues, synced
+from daemon.storage.tables import issues, of_kind, synced
+from daemon.storage.upsert import insert
 
 
 def replace(
@@ -24,13 +24,12 @@ def replace(
     now: float,
     entities: Sequence[tuple[ExternalId, IssueRow | None, bool]],
 ) -> None:
-    """Open, change or resolve the issues of (id, issue, report) and note what has to be reported."""
-    ids = [external_id for external_id, _, _ in entities]
-    if not ids:
+    """Open, change or resolve the issues of (id, issue, report), and note what has to be reported."""
+    if not entities:
         return
     c = issues.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    rows = conn.execute(select(c.external_id, c.fingerprint, c.maybe_told).where(*mine, c.external_id.in_(ids)))
+    of_ids = (*of_kind(issues, connection_id, kind), c.external_id.in_([external_id for external_id, _, _ in entities]))
+    rows = conn.execute(select(c.external_id, c.fingerprint, c.maybe_told).where(*of_ids))
     present = {row.external_id: row for row in rows}
     opened = [
         (external_id, issue)
@@ -38,29 +37,37 @@ def replace(
         if issue is not None
         and (report or external_id not in present or present[external_id].fingerprint != issue.fingerprint)
     ]
-    resolved = [external_id for external_id, issue, _ in entities if issue is None and external_id in present]
-    told = [
+    still_open = [external_id for external_id, issue, _ in entities if issue is not None]
+    synced_ids = [
         external_id
         for external_id, issue, report in entities
+        # SparkLayer may show an issue that it was maybe told of until the id is reported as synced.
         if issue is None and (report or (external_id in present and present[external_id].maybe_told))
     ]
     _open(conn, connection_id, kind, now, opened)
-    still = [external_id for external_id, issue, _ in entities if issue is not None]
-    if still:
+    # Also of issues that are the same as before: a full sync must not take the entity for absent.
+    if still_open:
         run = latest_run(conn, connection_id, kind)
-        conn.execute(update(issues).where(*mine, c.external_id.in_(still)).values(settled_run=run))
-    if resolved:
-        conn.execute(delete(issues).where(*mine, c.external_id.in_(resolved)))
-    if kind in LOGGED_KINDS:
-        _queue(conn, connection_id, kind, told)
+        conn.execute(update(issues).where(*of_ids, c.external_id.in_(still_open)).values(settled_run=run))
+    if present.keys() - set(still_open):
+        conn.execute(delete(issues).where(*of_ids, c.external_id.not_in(still_open)))
+    if synced_ids and kind in LOGGED_KINDS:
+        # The revision tells a report that was sent from one that became due while it was on its way.
+        conn.execute(
+            insert(synced).on_conflict_do_update(
+                index_elements=["connection_id", "kind", "external_id"], set_={"revision": synced.c.revision + 1}
+            ),
+            [
+                {"connection_id": connection_id, "kind": kind.value, "external_id": external_id, "revision": 1}
+                for external_id in synced_ids
+            ],
+        )
 
 
 def listed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[tuple[ExternalId, float, bytes]]:
-    """Return the open issues of a kind as (id, since when, encrypted text), the oldest first."""
+    """Return the open issues of a kind as (id, seconds when it opened, encrypted text), the oldest first."""
     c = issues.c
-    query = select(c.external_id, c.opened_at, c.encrypted).where(
-        c.connection_id == connection_id, c.kind == kind.value
-    )
+    query = select(c.external_id, c.opened_at, c.encrypted).where(*of_kind(issues, connection_id, kind))
     return [(row[0], row[1], row[2]) for row in conn.execute(query.order_by(c.opened_at, c.external_id))]
 
 
@@ -73,14 +80,15 @@ def _open(
 ) -> None:
     if not opened:
         return
-    c = synced.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value, c.external_id.in_([one for one, _ in opened]))
-    # Who waits to be reported as synced may stand in SparkLayer with an earlier issue, which is not resolved yet.
-    doubtful = {row.external_id for row in conn.execute(select(c.external_id).where(*mine))}
+    ids = [external_id for external_id, _ in opened]
+    waiting = (*of_kind(synced, connection_id, kind), synced.c.external_id.in_(ids))
+    # SparkLayer may still show an earlier issue of an entity that waits to be reported as synced.
+    doubtful = {row.external_id for row in conn.execute(select(synced.c.external_id).where(*waiting))}
     new = insert(issues)
     conn.execute(
         new.on_conflict_do_update(
             index_elements=["connection_id", "kind", "external_id"],
+            # `opened_at` and `maybe_told` stay: the merchant sees since when, and SparkLayer may show an earlier text.
             set_={"fingerprint": new.excluded.fingerprint, "encrypted": new.excluded.encrypted, "untold": True},
         ),
         [
@@ -98,49 +106,25 @@ def _open(
         ],
     )
     if doubtful:
-        conn.execute(delete(synced).where(*mine))
-
-
-def _queue(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Sequence[ExternalId]) -> None:
-    """Note that `ids` are to be reported as synced."""
-    if not ids:
-        return
-    conn.execute(
-        insert(synced).on_conflict_do_update(
-            index_elements=["connection_id", "kind", "external_id"], set_={"revision": synced.c.revision + 1}
-        ),
-        [
-            {"connection_id": connection_id, "kind": kind.value, "external_id": external_id, "revision": 1}
-            for external_id in ids
-        ],
-    )
+        conn.execute(delete(synced).where(*waiting))
 
 
 def count(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
-    """Return how many issues are open."""
-    c = issues.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    return conn.execute(select(func.count()).where(*mine)).scalar_one()
+    """Return the number of open issues."""
+    return conn.execute(select(func.count()).where(*of_kind(issues, connection_id, kind))).scalar_one()
 
 
-def tell_anew(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
-    """Owe every issue anew: a PUT has replaced all errors, so whatever was not in it is untold."""
-    c = issues.c
-    conn.execute(update(issues).where(c.connection_id == connection_id, c.kind == kind.value).values(untold=True))
+def owe_all(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
+    """Note that SparkLayer has to be told of every issue: a PUT has replaced all errors."""
+    conn.execute(update(issues).where(*of_kind(issues, connection_id, kind)).values(untold=True))
 
 
 def told(conn: Connection, connection_id: ConnectionId, kind: Kind, sent: Sequence[tuple[ExternalId, bytes]]) -> None:
-    """Note that SparkLayer knows these issues, unless they have changed since they were sent: (id, digest)."""
-    c = issues.c
+    """Note that SparkLayer knows the issues in `sent`, as (id, fingerprint), unless they have changed since."""
     if sent:
+        c = issues.c
+        as_sent = (c.external_id == bindparam("b_id"), c.fingerprint == bindparam("b_fingerprint"))
         conn.execute(
-            update(issues)
-            .where(
-                c.connection_id == connection_id,
-                c.kind == kind.value,
-                c.external_id == bindparam("b_id"),
-                c.fingerprint == bindparam("b_digest"),
-            )
-            .values(untold=False),
-            [{"b_id": external_id, "b_digest": fingerprint} for external_id, fingerprint in sent],
+            update(issues).where(*of_kind(issues, connection_id, kind), *as_sent).values(untold=False),
+            [{"b_id": external_id, "b_fingerprint": fingerprint} for external_id, fingerprint in sent],
         )

@@ -1,8 +1,8 @@
-"""What SparkLayer was last told, and who owns what only one entity may have: a SKU, an e-mail address.
+"""The ledger: fingerprints of what SparkLayer was last told, and the owners of unique keys.
 
-A row of the ledger is opaque here: `parts` is the engine's, `digest` stands for the whole of it and is None while
-any part is *unsure*, which differs from everything. `mark` makes parts unsure before they are sent and takes the
-keys they claim; `daemon.storage.settle` confirms them. A key has one owner of its kind at a time.
+A row's `parts` belong to the engine; nothing here reads them. `fingerprint` stands for all of them, and is None while
+a part is *unsure*. `mark` makes parts unsure before they are sent, and takes the keys that they claim;
+`daemon.storage.settle` confirms them. A key (a SKU, an e-mail address, a cart) has one owner of its kind at a time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +10,6 @@ from typing import Any, Generic
 
 from attrs import field, frozen
 from sqlalchemy import Connection, and_, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
 from daemon.model.outcome import Row
@@ -18,14 +17,15 @@ from daemon.storage import tables
 from daemon.storage.outbox import active
 from daemon.storage.prepared import Prepared
 from daemon.storage.states import Reason
-from daemon.storage.tables import full_syncs, in_parts, ledger
+from daemon.storage.tables import full_syncs, in_parts, ledger, of_kind
+from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)
 class Mark(Generic[K]):
-    """Parts about to be sent, and the keys they claim.
+    """Parts that will be sent, and the keys that they claim.
 
-    `claims` has the claimant of each key; `given_up` the owner that gives it up in the same batch.
+    `claims` has the claimant of each key, `given_up` the owner that gives it up in the same batch.
     """
 
     connection_id: ConnectionId
@@ -40,50 +40,47 @@ def look_up(
 ) -> dict[ExternalId, Row]:
     """Return the rows of `ids` that exist."""
     c = ledger.c
-    found = conn.execute(
-        select(c.external_id, c.fingerprint, c.parts).where(
-            c.connection_id == connection_id, c.kind == kind.value, c.external_id.in_(ids)
-        )
-    )
-    return {row.external_id: Row(*row) for row in found}
+    query = select(c.external_id, c.fingerprint, c.parts)
+    rows = conn.execute(query.where(*of_kind(ledger, connection_id, kind), c.external_id.in_(ids)))
+    return {row.external_id: Row(*row) for row in rows}
 
 
 def confirmed_id(conn: Connection, connection_id: ConnectionId, kind: Kind, other_than: str) -> str | None:
-    """Return the id of an entity that SparkLayer surely has, each time another one; None when there is none."""
+    """Return the id of a random entity that SparkLayer surely has; None when there is none."""
     c = ledger.c
-    sure = (c.connection_id == connection_id, c.kind == kind.value, c.fingerprint.is_not(None))
-    query = select(c.external_id).where(*sure, c.external_id != other_than)
-    found: str | None = conn.execute(query.order_by(func.random()).limit(1)).scalar()
-    return found
+    sure = (*of_kind(ledger, connection_id, kind), c.fingerprint.is_not(None), c.external_id != other_than)
+    external_id: str | None = conn.execute(select(c.external_id).where(*sure).order_by(func.random()).limit(1)).scalar()
+    return external_id
 
 
 def confirmed_key(conn: Connection, connection_id: ConnectionId, kind: Kind, other_than: str) -> str | None:
-    """Return a key whose owner SparkLayer surely has, as `confirmed_id` does."""
+    """Return a random key whose owner SparkLayer surely has; None when there is none."""
     c, owned = ledger.c, tables.owners.c
     same = and_(owned.connection_id == c.connection_id, owned.kind == c.kind, owned.external_id == c.external_id)
-    sure = (c.connection_id == connection_id, c.kind == kind.value, c.fingerprint.is_not(None))
-    query = select(owned.key).join(ledger, same).where(*sure, owned.key != other_than)
-    found: str | None = conn.execute(query.order_by(func.random()).limit(1)).scalar()
-    return found
+    sure = (*of_kind(ledger, connection_id, kind), c.fingerprint.is_not(None), owned.key != other_than)
+    query = select(owned.key).join(ledger, same).where(*sure).order_by(func.random()).limit(1)
+    key: str | None = conn.execute(query).scalar()
+    return key
 
 
 def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Collection[K]) -> dict[K, ExternalId]:
     """Return the present owner of each of `keys` that has one."""
     c = tables.owners.c
-    query = select(c.key, c.external_id).where(c.connection_id == connection_id, c.kind == kind.value)
+    query = select(c.key, c.external_id).where(*of_kind(tables.owners, connection_id, kind))
+    # 250 products can have more SKUs than a statement takes.
     return {row.key: row.external_id for part in in_parts(keys) for row in conn.execute(query.where(c.key.in_(part)))}
 
 
 def lost(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> set[tuple[ExternalId, Key]]:
-    """Return the keys that `ids` wait for and another entity owns: SparkLayer does not have them of these entities."""
+    """Return (id, key) of the keys that `ids` wait for and others own: SparkLayer has these keys from the others."""
     c, owned = tables.dependencies.c, tables.owners.c
     same = and_(owned.connection_id == c.connection_id, owned.kind == c.kind, owned.key == c.key)
     query = (
         select(c.external_id, c.key)
         .join(tables.owners, same)
-        .where(*tables.of_kind(tables.dependencies, connection_id, kind), c.reason == Reason.KEY)
+        .where(*of_kind(tables.dependencies, connection_id, kind), c.reason == Reason.KEY)
         .where(owned.external_id != c.external_id)
     )
     rows = (row for part in in_parts(ids) for row in conn.execute(query.where(c.external_id.in_(part))))
@@ -93,7 +90,7 @@ def lost(
 def mark(conn: Connection, calls: Sequence[Mark[Any]]) -> list[frozenset[Key]]:
     """Make parts unsure and take keys, all or nothing for each call.
 
-    Returns the keys that somebody else owns by now; when there are any, nothing of that call was written.
+    Returns for each call the keys that another entity owns by now. If there are any, the call has written nothing.
     """
     alive = active(conn, (call.connection_id for call in calls))
     return [_mark(conn, call) if call.connection_id in alive else frozenset() for call in calls]
@@ -101,21 +98,23 @@ def mark(conn: Connection, calls: Sequence[Mark[Any]]) -> list[frozenset[Key]]:
 
 def _mark(conn: Connection, call: Mark[Any]) -> frozenset[Key]:
     present = owners(conn, call.connection_id, call.kind, list(call.claims))
+    # Checked when the batch was planned, and again here: another batch may have taken a key in between.
     refused = frozenset(
         key for key, owner in present.items() if owner not in (call.claims[key], call.given_up.get(key))
     )
     if refused:
         return refused
+    # An upsert writes even what is the same already.
     taken = [(key, claimant) for key, claimant in call.claims.items() if present.get(key) != claimant]
     if taken:
-        mine = {"connection_id": call.connection_id, "kind": call.kind.value}
-        _TAKE(conn, [{**mine, "key": key, "external_id": owner} for key, owner in taken])
+        fixed = {"connection_id": call.connection_id, "kind": call.kind.value}
+        _TAKE(conn, [{**fixed, "key": key, "external_id": claimant} for key, claimant in taken])
     store(conn, call.connection_id, call.kind, call.rows)
     return frozenset()
 
 
 def store(conn: Connection, connection_id: ConnectionId, kind: Kind, rows: Sequence[Row]) -> None:
-    """Write rows, noting that they were settled in the present run."""
+    """Write rows, as settled in the latest full sync."""
     if not rows:
         return
     run = latest_run(conn, connection_id, kind)
@@ -151,17 +150,15 @@ def forget(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Colle
 
 
 def latest_run(conn: Connection, connection_id: ConnectionId, kind: Kind) -> RunId:
-    """Return the latest full sync's id, 0 before the first: the sequence that 'before the run' is measured by."""
-    c = full_syncs.c
-    newest = select(func.max(c.id)).where(c.connection_id == connection_id, c.kind == kind.value)
+    """Return the latest full sync's id, 0 before the first."""
+    # "Before the run" is judged by these ids: unlike a clock, they never go back.
+    newest = select(func.max(full_syncs.c.id)).where(*of_kind(full_syncs, connection_id, kind))
     return RunId(conn.execute(newest).scalar() or 0)
 
 
 def size(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
-    """Return how many entities SparkLayer was told of."""
-    c = ledger.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    return conn.execute(select(func.count()).where(*mine)).scalar_one()
+    """Return the number of entities that SparkLayer was told of."""
+    return conn.execute(select(func.count()).where(*of_kind(ledger, connection_id, kind))).scalar_one()
 
 
 _OWNER = insert(tables.owners)
@@ -175,6 +172,7 @@ _ROW = insert(ledger)
 _STORE = Prepared(
     _ROW.on_conflict_do_update(
         index_elements=["connection_id", "kind", "external_id"],
+        # `seen_run` stays: only a page says that a full sync saw the entity.
         set_={name: _ROW.excluded[name] for name in ("fingerprint", "parts", "settled_run")},
     ),
     *ledger.columns.keys(),

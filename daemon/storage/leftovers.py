@@ -1,35 +1,35 @@
-"""SKUs that SparkLayer has of products that the ledger knows nothing of: what a lost database leaves behind.
+"""LeftoverRows of a lost database: SKUs that SparkLayer has, of products that the ledger does not know.
 
-A ledger that is empty when a full sync begins *owes* a look at SparkLayer (`owe`). A SKU with a price there that nobody
-owns afterwards gets a row in the ledger, as an entity of its own that the store does not have (`leftover`): the next
-read of everything that does not see it either removes its price and stock, under the brake. It owns nothing, so that a
-product that has the SKU takes it at any time; `forget_owned` then drops it.
+A full sync that begins with an empty ledger *owes* a look at SparkLayer (`owe`). A SKU with a price there that has no
+owner afterwards gets a row in the ledger, as an entity that the store does not have (`leftover`). So the next read of
+everything, which does not see it either, removes its price and stock, unless too many are to be removed at once. A
+leftover owns nothing: a product that has its SKU takes the SKU at any time, and `forget_owned` then drops the leftover.
 """
 
 from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen
-from sqlalchemy import Connection, delete, exists, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, Sku
 from daemon.model.outcome import Row
 from daemon.storage import ledger as ledgers
 from daemon.storage.outbox import active
 from daemon.storage.states import RemovalState
-from daemon.storage.tables import adapter_state, in_parts, issues, ledger, outbox, owners, removals
+from daemon.storage.tables import adapter_state, in_parts, issues, ledger, of_kind, outbox, owners, removals
+from daemon.storage.upsert import insert
 
 PREFIX = "sku:"
 _AFTER = "sku;"
 """The first text after all that begin with the prefix."""
 
-SHELF = "leftovers"
+SECTION = "leftovers"
 OWED = "owed"
 
 
 @frozen(kw_only=True)
-class Found:
-    """Rows of leftovers, by their SKUs, that SparkLayer has."""
+class LeftoverRows:
+    """Ledger rows for the SKUs that SparkLayer has."""
 
     connection_id: ConnectionId
     kind: Kind
@@ -38,14 +38,14 @@ class Found:
 
 @frozen(kw_only=True)
 class Unread:
-    """Entities that the ledger knows nothing of, and that may have keys: how many wait, and the issues of others."""
+    """Entities that may have keys and have no row in the ledger: the number that waits, and the issues of others."""
 
     waiting: int
     encrypted: Sequence[bytes] = field(repr=False)
 
 
 def leftover(sku: Sku) -> ExternalId:
-    """Return the id of a leftover; no platform has one like it."""
+    """Return the id of a leftover; no platform has ids like it."""
     return ExternalId(f"{PREFIX}{sku}")
 
 
@@ -56,84 +56,67 @@ def sku_of(external_id: ExternalId) -> Sku | None:
 
 def owe(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
     """Note that a full sync begins with an empty ledger, if it does."""
-    c = ledger.c
-    mine = (c.connection_id == connection_id, c.kind == kind.value)
-    if conn.execute(select(c.external_id).where(*mine).limit(1)).first() is None:
-        row = {
-            "connection_id": connection_id,
-            "section": SHELF,
-            "owner": kind.value,
-            "name": OWED,
-            "text": "",
-            "scan_id": 0,
-        }
-        conn.execute(insert(adapter_state).on_conflict_do_nothing(), [row])
+    if conn.execute(select(ledger.c.external_id).where(*of_kind(ledger, connection_id, kind)).limit(1)).first() is None:
+        row = {"connection_id": connection_id, "section": SECTION, "owner": kind.value, "name": OWED}
+        conn.execute(insert(adapter_state).on_conflict_do_nothing(), [row | {"text": "", "scan_id": 0}])
 
 
 def owed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
     """Return whether a look at SparkLayer is owed since the ledger was empty."""
-    c = adapter_state.c
-    mine = (c.connection_id == connection_id, c.section == SHELF, c.owner == kind.value)
-    return conn.execute(select(c.name).where(*mine)).first() is not None
+    return conn.execute(select(adapter_state.c.name).where(_debt(connection_id, kind))).first() is not None
 
 
 def settle_debt(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -> list[None]:
-    """Note that nothing is owed any more."""
-    c = adapter_state.c
+    """Note that no look at SparkLayer is owed any more."""
     for connection_id, kind in calls:
-        conn.execute(
-            delete(adapter_state).where(c.connection_id == connection_id, c.section == SHELF, c.owner == kind.value)
-        )
+        conn.execute(delete(adapter_state).where(_debt(connection_id, kind)))
     return [None] * len(calls)
 
 
+def _debt(connection_id: ConnectionId, kind: Kind) -> ColumnElement[bool]:
+    c = adapter_state.c
+    return and_(c.connection_id == connection_id, c.section == SECTION, c.owner == kind.value)
+
+
 def unread(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Unread:
-    """Return the entities of which it is not known yet what SparkLayer has of them."""
-    c, row = ledger.c, outbox.c
-    waiting = select(row.external_id).where(
-        row.connection_id == connection_id,
-        row.kind == kind.value,
-        ~exists().where(c.connection_id == connection_id, c.kind == kind.value, c.external_id == row.external_id),
-    )
-    told = issues.c
-    open_issues = select(told.encrypted).where(
-        told.connection_id == connection_id,
-        told.kind == kind.value,
-        ~exists().where(c.connection_id == connection_id, c.kind == kind.value, c.external_id == told.external_id),
-    )
+    """Return the entities that the ledger does not know yet, although they wait or have an issue."""
+
+    def unknown(table: Table) -> tuple[ColumnElement[bool], ...]:
+        known = exists().where(*of_kind(ledger, connection_id, kind), ledger.c.external_id == table.c.external_id)
+        return (*of_kind(table, connection_id, kind), ~known)
+
+    waiting = conn.execute(select(func.count()).where(*unknown(outbox))).scalar_one()
     return Unread(
-        waiting=len(conn.execute(waiting).all()), encrypted=[encrypted for (encrypted,) in conn.execute(open_issues)]
+        waiting=waiting, encrypted=conn.execute(select(issues.c.encrypted).where(*unknown(issues))).scalars().all()
     )
 
 
 def unowned(conn: Connection, connection_id: ConnectionId, kind: Kind, skus: Iterable[Sku]) -> set[Sku]:
-    """Return the SKUs without an owner in this very spelling: few, where SparkLayer and the store agree."""
-    left, c = set(skus), owners.c
-    for (key,) in conn.execute(select(c.key).where(c.connection_id == connection_id, c.kind == kind.value)):
-        left.discard(key)
-    return left
+    """Return the SKUs without an owner in exactly this spelling."""
+    # Few are left over where SparkLayer and the store agree, so every owned key is read once.
+    owned = conn.execute(select(owners.c.key).where(*of_kind(owners, connection_id, kind))).scalars()
+    return set(skus).difference(owned)
 
 
-def note(conn: Connection, calls: Sequence[Found]) -> list[int]:
-    """Note the leftovers among what SparkLayer has; return how many there are."""
+def note(conn: Connection, calls: Sequence[LeftoverRows]) -> list[int]:
+    """Store the leftovers among what SparkLayer has; return the number of leftovers of each call."""
     alive = active(conn, (call.connection_id for call in calls))
     return [_note(conn, call) if call.connection_id in alive else 0 for call in calls]
 
 
-def _note(conn: Connection, call: Found) -> int:
+def _note(conn: Connection, call: LeftoverRows) -> int:
+    # Two spellings that SparkLayer keeps apart are two leftovers.
     free: dict[str, list[Row]] = {}
     for row in call.rows:
         free.setdefault(_alike(row.external_id.removeprefix(PREFIX)), []).append(row)
-    c = owners.c
-    mine = (c.connection_id == call.connection_id, c.kind == call.kind.value)
-    # Whether SparkLayer keeps the case of a SKU is not known: what is owned in another spelling is none of these.
-    for (key,) in conn.execute(select(c.key).where(*mine)):
+    # SparkLayer may or may not keep the case of a SKU: one that is owned in another spelling is no leftover.
+    for key in conn.execute(select(owners.c.key).where(*of_kind(owners, call.connection_id, call.kind))).scalars():
         free.pop(_alike(key), None)
     rows = {row.external_id: row for alike in free.values() for row in alike}
-    known = set[ExternalId]()
     for part in in_parts(rows):
-        known |= ledgers.look_up(conn, call.connection_id, call.kind, part).keys()
-    ledgers.store(conn, call.connection_id, call.kind, [row for key, row in rows.items() if key not in known])
+        known = ledgers.look_up(conn, call.connection_id, call.kind, part)
+        unknown = [rows[external_id] for external_id in part if external_id not in known]
+        ledgers.store(conn, call.connection_id, call.kind, unknown)
     return len(rows)
 
 
@@ -142,20 +125,18 @@ def _alike(sku: str) -> str:
 
 
 def forget_owned(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -> list[None]:
-    """Drop the leftovers whose SKU a product has by now, held ones too."""
+    """Drop the leftovers whose SKU a product owns by now, held ones too."""
+    c, removal = ledger.c, removals.c
     for connection_id, kind in calls:
-        c = ledger.c
-        mine = (c.connection_id == connection_id, c.kind == kind.value)
-        rows = conn.execute(select(c.external_id).where(*mine, c.external_id.between(PREFIX, _AFTER)))
-        skus = {Sku(row.external_id.removeprefix(PREFIX)) for row in rows}
-        owned = [leftover(sku) for sku in ledgers.owners(conn, connection_id, kind, skus)] if skus else []
+        # Not BETWEEN: PostgreSQL takes no collation inside it.
+        leftovers = (*of_kind(ledger, connection_id, kind), c.external_id >= PREFIX, c.external_id < _AFTER)
+        ids = conn.execute(select(c.external_id).where(*leftovers)).scalars()
+        skus = [Sku(external_id.removeprefix(PREFIX)) for external_id in ids]
+        owned = [leftover(sku) for sku in ledgers.owners(conn, connection_id, kind, skus)]
         for part in in_parts(owned):
-            conn.execute(delete(ledger).where(*mine, c.external_id.in_(part)))
-            r = removals.c
-            same = (r.connection_id == connection_id, r.kind == kind.value)
-            conn.execute(
-                delete(removals).where(
-                    *same, r.external_id.in_(part), r.state.in_((RemovalState.WAITING, RemovalState.HELD))
-                )
-            )
+            conn.execute(delete(ledger).where(*of_kind(ledger, connection_id, kind), c.external_id.in_(part)))
+            # One that is allowed or under way belongs to a person or to a batch by now.
+            undecided = removal.state.in_((RemovalState.WAITING, RemovalState.HELD))
+            mine = of_kind(removals, connection_id, kind)
+            conn.execute(delete(removals).where(*mine, removal.external_id.in_(part), undecided))
     return [None] * len(calls)

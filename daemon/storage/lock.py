@@ -1,8 +1,7 @@
-"""The lock that keeps a second process away from a database, whatever name it reaches the file by.
+"""The locks that keep a second process away from a database, by any name of the file.
 
-There are two: a file beside the database, where it really is, whoever links to it; and a byte of the database's own
-file, since hard links and mounted files have no common folder. SQLite's log lies beside the name that it was opened
-by, so two names at once would ruin the database.
+SQLite's log lies beside the name that the database was opened by, so two names at once would ruin it. One lock is on a
+file beside the place where the database really is. The other is on a byte of the database's own file.
 """
 
 import contextlib
@@ -17,14 +16,14 @@ from typing import IO
 from daemon.errors import ConfigError
 
 LOCK_SECONDS = 3.0
-"""For how long another process may have the database before it is taken for a daemon."""
+"""The time after which another process that has the database is taken for a daemon."""
 
 _FAR = 2**62
 """The byte: far beyond those that SQLite locks itself."""
 
 
 def real_path(path: Path) -> Path:
-    """Return where the database at `path` really is. Raises ConfigError when its links lead in a circle."""
+    """Return the place that links at `path` lead to. Raises ConfigError when they lead in a circle."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):
@@ -33,7 +32,7 @@ def real_path(path: Path) -> Path:
 
 @contextlib.contextmanager
 def only_one(path: Path, *, make: bool = False) -> Iterator[None]:
-    """Hold the locks for as long as this process uses the database; `make` an empty file if there is none.
+    """Hold the locks while this process uses the database; `make` an empty file if there is none.
 
     Raises ConfigError when another process has it, or when nothing can be written there.
     """
@@ -48,16 +47,15 @@ def only_one(path: Path, *, make: bool = False) -> Iterator[None]:
             os.fchown(beside.fileno(), *owner_of(real))
         if make:
             _make_private(real)
+        # Hard links and mounted files reach the same file from other folders.
         with _held(path, real):
             yield
 
 
 def _take(beside: IO[str], path: Path) -> None:
-    """Lock the file beside the database. Raises ConfigError when another process has it for long.
-
-    A command that reads the database of a daemon that has crashed takes a second. One that is started just then and
-    ended with 2 would not be started again.
-    """
+    """Lock the file beside the database. Raises ConfigError when another process has it for LOCK_SECONDS."""
+    # A command reads a crashed daemon's database in a second. A daemon that is started just then must not give up:
+    # its supervisor would not start it again after exit code 2.
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -70,39 +68,43 @@ def _take(beside: IO[str], path: Path) -> None:
 
 def owner_of(path: Path) -> tuple[int, int]:
     """Return user and group of the database at `path`, or of its folder while there is none."""
-    found = (path if path.exists() else path.absolute().parent).stat()
-    return found.st_uid, found.st_gid
+    status = (path if path.exists() else path.absolute().parent).stat()
+    return status.st_uid, status.st_gid
 
 
 @contextlib.contextmanager
 def _held(path: Path, real: Path) -> Iterator[None]:
-    """Hold the lock on the file itself, if there is one that can be opened; SQLite has better words for the others.
-
-    The file stays open until SQLite has closed it: closing it gives up the locks of SQLite in this process.
-    """
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            file = stack.enter_context(real.open("rb+"))
-            try:
-                _lock_byte(file.fileno())
-            except (BlockingIOError, PermissionError) as error:
-                raise _in_use(path) from error
+    """Hold the lock on the file itself, if there is one. Raises ConfigError."""
+    try:
+        file = real.open("rb+")
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise ConfigError(f"database {path}: {error.strerror}; check the file and its folder") from error
+    # The file stays open until SQLite has closed it: closing it gives up the locks of SQLite in this process.
+    with file:
+        try:
+            _lock_byte(file.fileno())
+        except (BlockingIOError, PermissionError) as error:
+            raise _in_use(path) from error
+        except OSError:
+            pass  # a file system without such locks
         yield
 
 
 def _lock_byte(descriptor: int) -> None:
-    """Lock the byte for this open file. Raises OSError.
-
-    Not `flock`, which NFS makes a lock of the whole file of, so that SQLite could not lock its own bytes.
-    """
-    command = getattr(fcntl, "F_OFD_SETLK", None)  # Linux has it
+    """Lock the byte for this open file. Raises OSError."""
+    # NFS turns `flock` into a lock of the whole file, and SQLite could not lock its own bytes.
+    command = getattr(fcntl, "F_OFD_SETLK", None)  # only Linux has it
     if command is not None:
         fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _FAR, 1, 0))
 
 
 def _make_private(real: Path) -> None:
-    """Make a new database's file such that only this user can read it; SQLite gives its companions the same rights."""
-    with contextlib.suppress(OSError):  # it is there, or cannot be made, which SQLite has better words for
+    """Make a new database's file that only this user can read."""
+    # SQLite gives the files beside it the same rights. Locking the file tells why it cannot be made.
+    with contextlib.suppress(OSError):
         os.close(os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 

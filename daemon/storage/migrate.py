@@ -13,7 +13,7 @@ HERE = Path(__file__).parent / "migrations"
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Run every step that `connection`'s database has not seen, in the transaction it is in.
+    """Run every step that the database has not seen, in the present transaction of `connection`.
 
     Raises ConfigError when a newer release wrote the database.
     """

@@ -24,12 +24,12 @@ from typing import Any
 
 from attrs import frozen
 from sqlalchemy import Connection, bindparam, case, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.storage.prepared import Prepared
 from daemon.storage.states import RowState, Transition
 from daemon.storage.tables import Conditions, connections, full_syncs, in_parts, of_kind, outbox
+from daemon.storage.upsert import insert
 
 MAX_BACKOFF = 900.0
 """Seconds. A row due further ahead than this is due now: the clock has jumped."""

@@ -13,7 +13,7 @@ from daemon.storage.states import RowState
 from daemon.storage.tables import of_kind, outbox, synced
 
 MOST_NAMED = 10
-"""Entities that hold up a full sync are named up to this number, and counted beyond."""
+"""The number of entities that are named when they hold up a full sync; the others are counted."""
 
 
 @frozen(kw_only=True)
@@ -38,11 +38,11 @@ class Retrying:
 
 @frozen(kw_only=True)
 class KindOverview:
-    """One kind: what waits, what SparkLayer has, what is wrong, and the latest run.
+    """The counts of one kind, and its latest run.
 
-    `untold` issues and `synced` ids are what the sync-log has not been told yet. `held` entities have removals that
-    wait for a person. `gap`: webhooks may have been missing, and not all was read since. `retrying` has some of the
-    `held_up` entities that the run waits for.
+    `untold` issues and `synced` ids have not been reported to the sync-log yet. `held` removals wait for a person.
+    `gap` is open while webhooks may have been missing. `retrying` has some of the `held_up` entities that the run
+    waits for.
     """
 
     kind: Kind
@@ -59,7 +59,7 @@ class KindOverview:
 
 
 def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindOverview:
-    """Return the overview of a kind."""
+    """Return the counts of a connection and kind."""
     run = full_syncs.latest(conn, connection_id, kind)
     failing, held_up = retrying(conn, run.id, MOST_NAMED) if run else ([], 0)
     return KindOverview(
@@ -68,7 +68,7 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         ledger=ledger.size(conn, connection_id, kind),
         issues=issues.count(conn, connection_id, kind),
         untold=sync_log.untold(conn, connection_id, kind),
-        synced=_synced(conn, connection_id, kind),
+        synced=conn.execute(select(func.count()).where(*of_kind(synced, connection_id, kind))).scalar_one(),
         held=removals.held(conn, connection_id, kind),
         gap=gaps.open_gap(conn, connection_id, kind),
         run=run,

@@ -20,7 +20,6 @@ from typing import Any
 
 from attrs import asdict, define, field, frozen
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, not_, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, VariantId
 from daemon.model.outcome import Row as LedgerRow
@@ -30,6 +29,7 @@ from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Record, active, record, tag
 from daemon.storage.states import RemovalCause, RemovalState, RunState
 from daemon.storage.tables import Conditions, full_syncs, in_parts, ledger, of_kind, outbox, owners, removals
+from daemon.storage.upsert import insert
 
 REMOVALS_ALWAYS_ALLOWED = 50
 REMOVALS_ALLOWED_SHARE = 0.1

@@ -1,12 +1,12 @@
 """Puts a backup in the place of the database, while no daemon has it.
 
 Nothing in place is touched before the backup is known to be whole, of this release or an earlier one, and readable
-with the configured keys. Then the present files get other names and stay; the new one gets their owner and mode. A
-file that was set aside so can be restored in its turn, with the log that belongs to it.
+with the configured keys. Then the present files get other names and stay; the new one gets their owner and mode. Files
+that were set aside can be restored in their turn, with the log that belongs to them.
 
-SparkLayer has moved on since the backup was made, so what its ledger says of SparkLayer may no longer be so. Every kind
-that was ever synced is therefore marked for a full sync that ignores the ledger (a refresh), which begins at the next
-start. What came into the store and went again in between is known to nobody, and stays in SparkLayer.
+SparkLayer has changed since the backup was made, so its ledger may be wrong. Every kind that was ever synced is marked
+for a refresh run, which begins at the next start. An entity that came into the store and was deleted since the backup
+stays in SparkLayer, because nothing knows of it.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Kind
 from daemon.storage.backup import SIDECARS, check, flush, partial_beside
 from daemon.storage.connections import everyone
-from daemon.storage.database import MAGIC
 from daemon.storage.full_syncs import Start, newest, start
 from daemon.storage.lock import only_one, owner_of, real_path
 from daemon.storage.migrate import upgrade
+from daemon.storage.sqlite import MAGIC
 from daemon.storage.states import RunMode
 from daemon.storage.tables import meta
 from daemon.storage.vault import Vault
@@ -40,10 +40,10 @@ STEM = "before-restore"
 
 
 def restore(backup: Path, database: Path, vault: Vault, now: float) -> Path | None:
-    """Put `backup` in the place of `database`; return what the file in its place is called now, if there was one.
+    """Put `backup` in the place of `database`; return the new name of the file that was there, if there was one.
 
     Raises ConfigError, one line, when the backup cannot be used or a daemon runs, and StorageTrouble when the disk
-    does not take it. Whatever is raised, the database is as it was.
+    does not take it. After any error the database is as it was.
     """
     _usable(backup, database)
     database = real_path(database)  # what a link leads to is replaced, not the link
@@ -64,11 +64,11 @@ def restore(backup: Path, database: Path, vault: Vault, now: float) -> Path | No
 
 
 def _usable(backup: Path, database: Path) -> None:
-    """Refuse what cannot be a backup, before anything is locked or written. Raises ConfigError."""
+    """Refuse a file that cannot be a backup, before anything is locked or written. Raises ConfigError."""
     try:
         itself = database.exists() and backup.samefile(database)
         begins = b""
-        if stat.S_ISREG(backup.stat().st_mode):  # opening a pipe would wait for ever
+        if stat.S_ISREG(backup.stat().st_mode):  # a pipe would wait for its writer
             with backup.open("rb") as file:
                 begins = file.read(len(MAGIC))
     except OSError as error:
@@ -80,19 +80,20 @@ def _usable(backup: Path, database: Path) -> None:
 
 
 def _copy(backup: Path, partial: Path) -> None:
-    """Copy a file with the log that belongs to it, without a trace where it lies."""
+    """Copy a file with the log that belongs to it, and change nothing beside it."""
     for sidecar in ("", "-wal", "-journal"):
         if (beside := backup.with_name(backup.name + sidecar)).exists():
             shutil.copyfile(beside, partial.with_name(partial.name + sidecar))
 
 
 def _prepare(backup: Path, partial: Path, vault: Vault, now: float) -> None:
-    """See to it that a copy is whole and ours, of this release's schema, and marked. Raises ConfigError."""
+    """Check a copy, bring it to this release's schema, and mark it. Raises ConfigError."""
     engine = create_engine(f"sqlite:///{partial}")
     try:
         with contextlib.closing(sqlite3.connect(partial)) as database:
-            database.execute("PRAGMA journal_mode=DELETE")  # takes the log in
+            database.execute("PRAGMA journal_mode=DELETE")  # merges the log
             check(database)
+        # All of it in one transaction of the copy: if it fails, the copy is thrown away.
         with engine.begin() as conn:
             if not OURS.issubset(inspect(conn).get_table_names()):
                 raise ConfigError(f"{backup}: is no database of Ignite Sync; {OTHER_FILE}")
@@ -111,21 +112,17 @@ def _prepare(backup: Path, partial: Path, vault: Vault, now: float) -> None:
 
 
 def _mark(conn: Connection, now: float) -> None:
-    """Have everything that was ever synced written once more, whatever the ledger says."""
+    """Start a refresh run of every kind that was ever synced."""
     for connection in everyone(conn):
-        known = [kind for kind in Kind if newest(conn, connection.id, kind) is not None]
-        start(
-            conn,
-            [
-                Start(connection_id=connection.id, kind=kind, mode=RunMode.REFRESH, now=now, internal=True)
-                for kind in known
-                if connection.state == "active"
-            ],
-        )
+        for kind in Kind:
+            # `start` passes over connections that are not active.
+            if newest(conn, connection.id, kind) is not None:
+                refresh = Start(connection_id=connection.id, kind=kind, mode=RunMode.REFRESH, now=now, internal=True)
+                start(conn, [refresh])
 
 
 def _like_the_present(partial: Path, database: Path) -> None:
-    """Give a file the owner and mode of the one that it replaces, or else the folder's owner alone."""
+    """Give a file the owner and mode of the one that it replaces, or the owner of the folder."""
     if database.exists():
         partial.chmod(stat.S_IMODE(database.stat().st_mode))
     owner = owner_of(database)
@@ -134,14 +131,12 @@ def _like_the_present(partial: Path, database: Path) -> None:
 
 
 def _set_aside(database: Path, now: float) -> Path | None:
-    """Give the present files other names, the log last; return that of the database.
-
-    The database keeps its old name too until it is replaced. A power loss in between leaves it without its log, which
-    may have the last changes: then the files that were set aside are the ones to restore.
-    """
+    """Give the present files other names, the log last; return that of the database."""
     aside = _free_name(database, now)
     present = database.exists()
     if present:
+        # The old name stays until the file is replaced. After a loss of power in between, the database has no log,
+        # which may have the last changes: then the files that were set aside are the ones to restore.
         os.link(database, aside)
     for sidecar in SIDECARS[1:]:
         beside = database.with_name(database.name + sidecar)

@@ -13,7 +13,7 @@ from daemon.storage.vault import Vault
 
 @frozen
 class Renewed:
-    """A row's new seal; it replaces the old one unless the row has changed meanwhile."""
+    """A row's value, encrypted again."""
 
     table: Table
     key: tuple[Any, ...]
@@ -22,9 +22,10 @@ class Renewed:
 
 
 async def renew_encryption(storage: Storage, vault: Vault) -> None:
-    """Seal everything anew. Raises ConfigError when none of the keys opens a row, and StorageTrouble."""
+    """Encrypt everything again. Raises ConfigError when no key decrypts a row, and StorageTrouble."""
     for table in metadata.sorted_tables:
         if "encrypted" in table.columns:
+            # A commit for each row holds up no webhook; a rotation that is killed is repeated at the next start.
             for key, encrypted in await storage.read(_encrypted, table):
                 await storage.write(_store, Renewed(table, key, encrypted, vault.renew(encrypted)))
 
@@ -36,7 +37,8 @@ def _encrypted(conn: Connection, table: Table) -> list[tuple[tuple[Any, ...], by
 
 def _store(conn: Connection, calls: Sequence[Renewed]) -> list[None]:
     for call in calls:
-        mine = [column == value for column, value in zip(call.table.primary_key.columns, call.key, strict=True)]
-        same = call.table.c.encrypted == call.before
-        conn.execute(update(call.table).where(*mine, same).values(encrypted=call.after))
+        row = [column == value for column, value in zip(call.table.primary_key.columns, call.key, strict=True)]
+        # A row that has changed since it was read has a new value, which the first key has encrypted.
+        unchanged = call.table.c.encrypted == call.before
+        conn.execute(update(call.table).where(*row, unchanged).values(encrypted=call.after))
     return [None] * len(calls)

@@ -1,16 +1,15 @@
-"""Where on its site a connection puts stock, so that a location which the merchant adds there does not draw it away.
+"""The location on its site where a connection puts stock.
 
-What was put at another place before stays there, and what the ledger knows is not there yet: so a place that nobody
-asked for starts the full sync of products which brings it, in the transaction that notes the place. One that the
-settings ask for has its run already, since the settings have changed. Where a ledger is there and no place is noted, it
-is that of an earlier release, which may have put the stock anywhere.
+It is stored, so that a location which the merchant adds later does not draw the stock away. Stock at an earlier
+location stays there, and the ledger does not know that it is missing at the new one. So a location that the settings
+did not ask for starts a full sync of products, in the transaction that stores it. A location that they ask for has its
+run already, since the settings have changed.
 """
 
 from collections.abc import Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage import ledger
@@ -18,11 +17,12 @@ from daemon.storage.full_syncs import Start, start
 from daemon.storage.outbox import active
 from daemon.storage.states import RunMode
 from daemon.storage.tables import places
+from daemon.storage.upsert import insert
 
 
 @frozen
 class Place:
-    """A stock location of the site, by its id there. `wanted` is what the settings named, None for nothing."""
+    """A stock location, by its id on the site. `wanted` is the name in the settings, None without one."""
 
     location: str
     wanted: str | None = None
@@ -30,7 +30,7 @@ class Place:
 
 @frozen(kw_only=True)
 class Settle:
-    """A connection puts its stock there from now on."""
+    """The place where a connection puts its stock from now on."""
 
     connection_id: ConnectionId
     place: Place
@@ -38,13 +38,13 @@ class Settle:
 
 
 def place_of(conn: Connection, connection_id: ConnectionId) -> Place | None:
-    """Return where a connection puts its stock; None before the first time."""
+    """Return the place where a connection puts its stock; None before the first time."""
     row = conn.execute(select(places).where(places.c.connection_id == connection_id)).one_or_none()
     return None if row is None else Place(row.location, row.wanted)
 
 
 def settle_at(conn: Connection, calls: Sequence[Settle]) -> list[bool]:
-    """Note the places; return for each whether it started a full sync of products."""
+    """Store places; return for each call whether it started a full sync of products."""
     alive = active(conn, (call.connection_id for call in calls))
     return [call.connection_id in alive and _settle_at(conn, call) for call in calls]
 
@@ -55,9 +55,11 @@ def _settle_at(conn: Connection, call: Settle) -> bool:
     new = insert(places).values(connection_id=call.connection_id, **values)
     conn.execute(new.on_conflict_do_update(index_elements=["connection_id"], set_=values))
     if before is None:
+        # A release that stored no place may have put the stock of this ledger anywhere.
         moved = bool(ledger.size(conn, call.connection_id, Kind.PRODUCTS))
     else:
         moved = before.wanted == call.place.wanted and before.location != call.place.location
+    # In this transaction: a crash in between would leave the stock at the earlier place.
     if moved:
         run = Start(
             connection_id=call.connection_id, kind=Kind.PRODUCTS, mode=RunMode.NORMAL, now=call.now, internal=True

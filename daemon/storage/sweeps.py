@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Record, active, record
 from daemon.storage.tables import of_kind, outbox, sweeps
+from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)
@@ -53,5 +53,7 @@ def store_swept(conn: Connection, call: SweptUntil) -> None:
     """Note that a sweep has ended."""
     if active(conn, [call.connection_id]):
         values = {"connection_id": call.connection_id, "kind": call.kind.value, "since": call.since}
-        upsert = insert(sweeps).on_conflict_do_update(["connection_id", "kind"], set_={"since": call.since})
+        upsert = insert(sweeps).on_conflict_do_update(
+            index_elements=["connection_id", "kind"], set_={"since": call.since}
+        )
         conn.execute(upsert, [values])

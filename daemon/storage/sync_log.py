@@ -101,7 +101,7 @@ def confirm(conn: Connection, report: Report) -> None:
         return
     if report.full:
         # The PUT has replaced all errors: those that it had no room for are untold.
-        issue_table.tell_anew(conn, report.connection_id, report.kind)
+        issue_table.owe_all(conn, report.connection_id, report.kind)
     issue_table.told(conn, report.connection_id, report.kind, [(i, fingerprint) for i, fingerprint, _ in report.errors])
     if report.resolved:
         # An entity that was synced again meanwhile has a higher revision, and is reported again.

@@ -22,9 +22,9 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
     text,
+    types,
 )
 
 from daemon.model import ConnectionId, Kind
@@ -43,6 +43,9 @@ def _one_of(values: type[StrEnum]) -> Enum:
 
 
 metadata = MetaData()
+
+# Ids are compared and sorted by code point, as Python does. SQLite always does so, PostgreSQL in this collation only.
+String = types.String().with_variant(types.String(collation="C"), "postgresql")
 
 meta = Table(
     "meta",
@@ -65,7 +68,14 @@ connections = Table(
     Column("leaving_since", Float),
     CheckConstraint("state in ('active', 'leaving', 'gone')", name="state"),
     # One store a site: two connections would write over each other.
-    Index("connections_active", "site_env", "site_id", unique=True, sqlite_where=text("state = 'active'")),
+    Index(
+        "connections_active",
+        "site_env",
+        "site_id",
+        unique=True,
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
     # An id is never used twice: it is the generation.
     sqlite_autoincrement=True,
 )
@@ -110,7 +120,12 @@ outbox = Table(
     CheckConstraint(f"state <> '{RowState.PARKED}' or full_sync_id is null", name="parked_rows_leave_their_run"),
     Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
     # Partial: most rows belong to no run.
-    Index("outbox_run", "full_sync_id", sqlite_where=text("full_sync_id IS NOT NULL")),
+    Index(
+        "outbox_run",
+        "full_sync_id",
+        sqlite_where=text("full_sync_id IS NOT NULL"),
+        postgresql_where=text("full_sync_id IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -84,7 +84,7 @@ async def test_damage_that_comes_while_it_runs_is_answered_503_and_told_at_the_n
         h.process.database.write_bytes(b"\xa5" * whole)
         await h.process.launch()
         assert await h.process.wait() == 2
-        assert "the next start reads everything anew" in h.process.output
+        assert "the next start reads everything again" in h.process.output
 
 
 async def test_back_from_a_backup_everything_ends_equal(harness: OpenHarness, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from daemon.engine.gaps import note_gaps
 from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.platforms.base import Registration
 from daemon.storage import gaps, registrations
-from daemon.storage.database import InlineDatabase, Operation
+from daemon.storage.database import InlineDatabase
+from daemon.storage.writer import Operation
 from tests.engine.missed import MENDED, PRODUCTS, RIGHT, SOON, GapBench
 
 C = TypeVar("C")

@@ -5,12 +5,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from daemon.storage import tables
+from daemon.storage import lock, tables
 from daemon.storage.database import InlineDatabase
 from tests.storage.harness import StorageHarness
 
 SQLITE_LIMIT = 32_766
-"""What SQLite is built with unless somebody asked for more (SQLITE_MAX_VARIABLE_NUMBER)."""
+"""The default of SQLite (SQLITE_MAX_VARIABLE_NUMBER)."""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take another process that has a database for a daemon at once."""
+    monkeypatch.setattr(lock, "LOCK_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ async def harness() -> AsyncIterator[StorageHarness]:
 
 @pytest.fixture
 def few_parameters(harness: StorageHarness, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Have a statement take few parameters, and return how many."""
+    """Let a statement take few parameters, and return their number."""
     assert isinstance(harness.storage, InlineDatabase)
     assert SQLITE_LIMIT - 100 > tables.PARAMETERS
     monkeypatch.setattr(tables, "PARAMETERS", 200)

@@ -1,4 +1,4 @@
-"""Backups: whole, and never over another file; and a database that is damaged is told from one that is not."""
+"""Backups are whole and overwrite nothing, and a damaged database is recognized."""
 
 import sqlite3
 import threading
@@ -25,12 +25,14 @@ def _rows(path: Path) -> int:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[Path]:
-    """Make a database that somebody has open, with rows that are only in its log."""
+    """Make a database that is open, with rows that are only in its log."""
     path = tmp_path / "ignite-sync.db"
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT)")
+    database.execute("BEGIN")
     database.executemany("INSERT INTO things (name) VALUES (?)", [("x" * 500,)] * ROWS)
+    database.execute("COMMIT")
     yield path
     database.close()
 
@@ -38,12 +40,12 @@ def source(tmp_path: Path) -> Iterator[Path]:
 def test_a_backup_has_what_was_committed_and_is_one_file(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "backup.db"
     assert back_up(source, target) == target.stat().st_size > ROWS * 500
-    assert target.stat().st_mode & 0o077 == 0, "nobody else may read it"
+    assert target.stat().st_mode & 0o077 == 0, "only this user may read it"
     assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.db"]
     assert _rows(target) == ROWS
 
 
-def test_a_backup_made_while_somebody_writes_is_the_state_after_some_commit(source: Path, tmp_path: Path) -> None:
+def test_a_backup_made_beside_a_writer_is_the_state_after_a_commit(source: Path, tmp_path: Path) -> None:
     """Each commit adds two rows: a copy of half of one would have an odd number."""
     over = threading.Event()
 
@@ -207,13 +209,13 @@ async def _open(path: Path) -> None:
         pass
 
 
-async def test_whichever_page_is_damaged_it_is_told_at_the_start_with_what_to_do(tmp_path: Path) -> None:
+async def test_a_start_on_any_damaged_page_names_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "ignite-sync.db"
     await _open(path)
     whole = path.read_bytes()
     for page in range(0, len(whole), 4096):
         path.write_bytes(whole[:page] + b"\xa5" * 4096 + whole[page + 4096 :])
-        with pytest.raises(ConfigError, match="the next start reads everything anew") as error:
+        with pytest.raises(ConfigError, match="the next start reads everything again") as error:
             await _open(path)
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)

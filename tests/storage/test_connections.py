@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Enum, Table, insert, select
 
 from daemon.model import ConnectionId, Site
 from daemon.storage import connections
-from daemon.storage.connections import TRANSITIONS, Adopt, Begin, Leave, Renew, Stored, Wipe
+from daemon.storage.connections import MOVES, Adopt, Begin, Leave, Renew, State, Stored, Wipe
 from daemon.storage.tables import metadata
 from tests.storage.harness import StorageHarness
 
@@ -65,11 +65,6 @@ async def test_wiping_leaves_no_row_of_the_connection_and_every_row_of_others(ha
     assert (tombstone.state, tombstone.encrypted, tombstone.leaving_since) == ("gone", b"blank", None)
 
 
-async def test_an_active_connection_is_not_wiped(harness: StorageHarness) -> None:
-    await _wipe(harness, harness.connection_id)
-    assert [one.state for one in await _all(harness)] == ["active"]
-
-
 async def test_a_new_generation_lets_the_old_one_leave_or_takes_its_place(harness: StorageHarness) -> None:
     second = await _begin(harness)
     assert [(one.id, one.state) for one in await _all(harness)] == [
@@ -95,32 +90,37 @@ async def test_a_tombstone_goes_when_the_site_is_connected_again(harness: Storag
     assert [(one.id, one.state, one.by_ignite) for one in await _all(harness)] == [(present.id, "active", True)]
 
 
-async def test_only_active_connections_are_renewed_and_leave(harness: StorageHarness) -> None:
-    assert await _leave(harness) is not None
-    assert await _leave(harness) is None
-    await harness.storage.write(connections.renew, Renew(id=harness.connection_id, encrypted=b"other", by_ignite=True))
-    assert [one.encrypted for one in await _all(harness)] == [b""]
-
-
 EVENTS: dict[str, Callable[[StorageHarness], Awaitable[object]]] = {
     "renew": lambda harness: harness.storage.write(
         connections.renew, Renew(id=harness.connection_id, encrypted=b"x", by_ignite=True)
     ),
     "leave": _leave,
     "wipe": lambda harness: _wipe(harness, harness.connection_id),
-    "begin": lambda harness: _begin(harness, instead_of=[harness.connection_id]),
+    "forget": lambda harness: _begin(harness, instead_of=[harness.connection_id]),
 }
 
 
-@pytest.mark.parametrize("state", ["active", "leaving", "gone"])
+@pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("event", EVENTS)
-async def test_the_table_of_transitions_is_walked(harness: StorageHarness, event: str, state: str) -> None:
-    """What comes of an event in a state is what the table says; where it says nothing, nothing happens."""
+async def test_every_move_of_the_table_happens_and_no_other(harness: StorageHarness, event: str, state: State) -> None:
     await harness.alter("connections", f"state = '{state}'")
+    [before] = await _all(harness)
     await EVENTS[event](harness)
-    found = [one.state for one in await _all(harness) if one.id == harness.connection_id]
-    after = found[0] if found else None
-    if (event, state) == ("begin", "active"):
-        assert after is None, "it leaves, and makes way at once"
+    after = next((stored for stored in await _all(harness) if stored.id == harness.connection_id), None)
+    if (event, state) == ("forget", "active"):
+        assert after is None, "a new connection lets it leave, and forgets it at once"
+    elif (event, state) in MOVES:
+        assert (after and after.state) == MOVES[event, state]
     else:
-        assert after in TRANSITIONS.get((event, state), {state})
+        assert after == before
+
+
+@pytest.mark.parametrize(("before", "adopted"), [(b"", b"new"), (b"earlier", b"")])
+async def test_a_connection_is_adopted_unless_its_credentials_have_changed(
+    harness: StorageHarness, before: bytes, adopted: bytes
+) -> None:
+    call = Adopt(site=SITE, platform="other", encrypted=b"new", before=before, now=5.0)
+    stored = await harness.storage.write(connections.adopt, call)
+    assert (stored.id, stored.encrypted) == (harness.connection_id, adopted)
+    assert await _all(harness) == [stored]
+    assert "new" not in repr(stored)

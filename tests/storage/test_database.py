@@ -1,9 +1,9 @@
-"""Whole transactions for callers on trio: durable, grouped, each alone responsible for its own mistakes.
+"""Whole transactions for callers on trio: durable and grouped; a call that fails harms no other.
 
 These tests use the real threads, a real file and the real clock.
 """
 
-# ruff: noqa: ASYNC240  small files, and nobody waits
+# ruff: noqa: ASYNC240  small files
 
 import os
 import sqlite3
@@ -20,8 +20,10 @@ from sqlalchemy.exc import IntegrityError
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.errors import ConfigError, StorageTrouble
-from daemon.storage.database import Database, InlineDatabase, check_writable, open_database
-from daemon.storage.lock import only_one
+from daemon.storage import lock
+from daemon.storage.database import Database, InlineDatabase, open_database
+from daemon.storage.sqlite import check_writable, connected
+from daemon.storage.writer import Writer
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ async def database(path: Path) -> AsyncIterator[Database]:
         yield opened
 
 
-async def test_nobody_else_can_read_the_database(path: Path) -> None:
+async def test_only_its_user_can_read_the_database(path: Path) -> None:
     umask = os.umask(0o022)
     try:
         async with open_database(path) as database:
@@ -57,8 +59,8 @@ def names(conn: Connection) -> set[str]:
     return {row.name for row in conn.execute(text("SELECT name FROM meta"))}
 
 
-async def together(database: Database, *calls: tuple[Callable[..., Any], Any]) -> list[Any]:
-    """Have all calls wait while the writer is busy, so that they are committed together; exceptions are results."""
+async def together(database: Database | Writer, *calls: tuple[Callable[..., Any], Any]) -> list[Any]:
+    """Commit calls together; their exceptions are results."""
     results: list[Any] = [None] * len(calls)
 
     async def one(place: int, fn: Callable[..., Any], call: Any) -> None:
@@ -117,7 +119,7 @@ async def test_one_bad_call_among_good_ones_fails_alone(database: Database) -> N
     assert await database.read(names) == {"taken", "a", "b"}
 
 
-async def test_whatever_a_call_raises_goes_to_its_caller(database: Database) -> None:
+async def test_an_error_of_a_call_goes_to_its_caller(database: Database) -> None:
     def broken(_conn: Connection, _calls: Sequence[str]) -> list[None]:
         raise ZeroDivisionError
 
@@ -125,7 +127,7 @@ async def test_whatever_a_call_raises_goes_to_its_caller(database: Database) -> 
     assert [type(result) for result in results] == [int, ZeroDivisionError, int]
 
 
-async def test_a_locked_database_is_trouble_for_everyone_and_passes(database: Database, path: Path) -> None:
+async def test_a_locked_database_is_trouble_for_every_caller_and_passes(database: Database, path: Path) -> None:
     await database.write(short_patience, "")
     intruder = sqlite3.connect(path, isolation_level=None)
     intruder.execute("BEGIN IMMEDIATE")
@@ -145,7 +147,7 @@ def short_patience(conn: Connection, calls: Sequence[str]) -> list[None]:
 
 
 def full(conn: Connection, calls: Sequence[int]) -> list[None]:
-    """Leave room for so many pages only."""
+    """Leave room for a number of pages."""
     pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
     conn.exec_driver_sql(f"PRAGMA max_page_count={pages + calls[0]}")
     return [None] * len(calls)
@@ -167,7 +169,7 @@ def read_only(conn: Connection, calls: Sequence[str]) -> list[None]:
     return [None] * len(calls)
 
 
-async def test_a_database_that_may_only_be_read_is_trouble_for_everyone(database: Database) -> None:
+async def test_a_read_only_database_is_trouble_for_every_caller(database: Database) -> None:
     await database.write(read_only, "")
     results = await together(database, (put, "a"), (put, "b"))
     assert [type(result) for result in results] == [StorageTrouble, StorageTrouble]
@@ -175,7 +177,7 @@ async def test_a_database_that_may_only_be_read_is_trouble_for_everyone(database
     assert await database.read(names) == set(), "reading goes on"
 
 
-async def test_damage_that_comes_while_it_runs_is_trouble_that_says_what_to_do(path: Path) -> None:
+async def test_damage_while_it_runs_is_trouble_that_names_the_remedy(path: Path) -> None:
     async with open_database(path) as database:
         await database.write(put, "before")
         with sqlite3.connect(path) as other:
@@ -184,7 +186,7 @@ async def test_damage_that_comes_while_it_runs_is_trouble_that_says_what_to_do(p
         path.write_bytes(b"\xa5" * path.stat().st_size)
         for result in [*await together(database, (put, "a"), (put, "b")), await _read(database)]:
             assert isinstance(result, StorageTrouble)
-            assert (result.reason, "the next start reads everything anew" in str(result)) == ("storage_damaged", True)
+            assert (result.reason, "the next start reads everything again" in str(result)) == ("storage_damaged", True)
 
 
 async def _read(database: Database) -> object:
@@ -210,41 +212,35 @@ async def test_a_reader_cannot_write(database: Database) -> None:
         await database.read(put, ["a"])
 
 
-async def test_nobody_is_left_waiting_when_the_writer_ends(path: Path) -> None:
-    async with open_database(path) as database:
-        idle = Database(database._loop, path, lambda *_: None)
-        async with trio.open_nursery() as nursery:
-            results: list[Any] = []
+async def test_every_waiting_caller_is_told_when_the_writer_ends(path: Path) -> None:
+    async with connected(path) as (connection, _), trio.open_nursery() as nursery:
+        writer = Writer(connection, lambda *_: None)
+        results: list[Any] = []
 
-            async def ask() -> None:
-                results.extend(await together(idle, (put, "a"), (put, "b")))
+        async def ask() -> None:
+            results.extend(await together(writer, (put, "a"), (put, "b")))
 
-            nursery.start_soon(ask)
-            await wait_all_tasks_blocked()
-            with trio.CancelScope() as scope:
-                scope.cancel()
-                await idle.run_writer()
-        assert [type(result) for result in results] == [StorageTrouble, StorageTrouble]
-        with pytest.raises(StorageTrouble, match="closed"):
-            await idle.write(put, "c")
-        await idle.aclose()
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await writer.run()
+    assert [type(result) for result in results] == [StorageTrouble, StorageTrouble]
     with pytest.raises(StorageTrouble, match="closed"):
-        await database.write(put, "d")
+        await writer.write(put, "c")
+    with pytest.raises(StorageTrouble, match="closed"):
+        await connection.run(list)
 
 
-async def test_two_daemons_on_one_file_refuse(path: Path, database: Database) -> None:
-    assert await database.read(names) == set()
-    with pytest.raises(ConfigError, match="another daemon is using it"):
-        async with open_database(path):
-            pytest.fail("both have it")
-
-
-async def test_one_that_is_used_for_a_moment_only_is_waited_for(path: Path) -> None:
-    """A command may look into the database of a daemon that has crashed, just when that is started again."""
+async def test_a_database_that_is_in_use_for_a_moment_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command may read the database of a daemon that has crashed, just when that is started again."""
+    monkeypatch.setattr(lock, "LOCK_SECONDS", 10.0)
     taken, over = threading.Event(), threading.Event()
 
     def look() -> None:
-        with only_one(path):
+        with lock.only_one(path):
             taken.set()
             over.wait(10)
 
@@ -255,14 +251,6 @@ async def test_one_that_is_used_for_a_moment_only_is_waited_for(path: Path) -> N
     async with open_database(path) as database:
         assert await database.read(names) == set()
     looking.join()
-
-
-async def test_a_database_can_be_opened_again(path: Path) -> None:
-    for name in ("a", "b"):
-        async with open_database(path) as database:
-            await database.write(put, name)
-    async with open_database(path) as database:
-        assert await database.read(names) == {"a", "b"}
 
 
 def _one_line(error: pytest.ExceptionInfo[ConfigError]) -> str:
@@ -308,7 +296,7 @@ async def test_a_folder_where_the_database_should_be(path: Path) -> None:
     assert str(path) in _one_line(error)
 
 
-async def test_checking_knows_what_can_be_opened_and_leaves_nothing_behind(path: Path, tmp_path: Path) -> None:
+async def test_checking_accepts_a_database_and_leaves_nothing_behind(path: Path, tmp_path: Path) -> None:
     check_writable(path)
     assert list(tmp_path.iterdir()) == []
     async with open_database(path):
@@ -328,7 +316,7 @@ async def test_checking_knows_what_can_be_opened_and_leaves_nothing_behind(path:
         ("letter", "is no database; "),
     ],
 )
-def test_checking_tells_what_cannot_be_opened(tmp_path: Path, bad: str, words: str) -> None:
+def test_checking_names_the_reason_and_the_remedy(tmp_path: Path, bad: str, words: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "letter").write_text("Dear grandmother", "utf-8")
     with pytest.raises(ConfigError, match=words) as error:

@@ -99,7 +99,7 @@ async def test_a_removed_entity_is_forgotten(harness: StorageHarness) -> None:
     assert await harness.ledger() == {}
 
 
-async def test_whoever_waits_for_a_sku_is_recorded_when_it_is_released(harness: StorageHarness) -> None:
+async def test_waiters_for_a_sku_are_recorded_when_it_is_released(harness: StorageHarness) -> None:
     await harness.mark(claims={"SHIRT": "1"})
     await _done(harness, "2", waits_for=[SHIRT])
     await _done(harness, "1")
@@ -138,7 +138,7 @@ async def test_only_the_owner_releases(harness: StorageHarness) -> None:
     assert await harness.owners() == {"SHIRT": "1"}
 
 
-async def test_whoever_no_longer_wants_a_sku_no_longer_waits(harness: StorageHarness) -> None:
+async def test_an_entity_that_no_longer_wants_a_sku_no_longer_waits(harness: StorageHarness) -> None:
     await harness.mark(claims={"SHIRT": "1"})
     await _done(harness, "2", waits_for=[SHIRT])
     await _done(harness, "2")
@@ -195,7 +195,7 @@ async def test_who_follows_one_that_goes_is_unsure_and_looked_at_now_and_when_it
     await _done(harness, "2", row=row("2"), parent=True, follows=id_("1"))
     await _done(harness, "2", row=row("2"), parent=True)
     await _done(harness, "1", forget=True)
-    assert await harness.ledger() == {"2": b"equal", "3": None}, "it follows nobody now"
+    assert await harness.ledger() == {"2": b"equal", "3": None}, "it follows no other entity now"
     assert await _dependencies(harness) == {(Reason.PARENT, "4", "3")}
 
 
@@ -211,7 +211,7 @@ async def test_who_waits_already_for_the_one_that_it_follows_goes_on_waiting_whe
     assert await _dependencies(harness) == {(Reason.PARENT, "1", "2")}
 
 
-async def test_who_goes_together_with_the_one_it_follows_is_not_looked_at_and_waits_for_nobody(
+async def test_an_entity_removed_with_its_parent_is_not_recorded_and_does_not_wait(
     harness: StorageHarness,
 ) -> None:
     await _done(harness, "1", row=row("1"), parent=True)

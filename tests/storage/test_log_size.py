@@ -1,6 +1,6 @@
-"""SQLite's log does not keep the size that it had while somebody read for long."""
+"""SQLite's log does not keep the size that it had during a long read."""
 
-# ruff: noqa: ASYNC240  small files, and nobody waits
+# ruff: noqa: ASYNC240  small files
 
 import contextlib
 import sqlite3
@@ -11,8 +11,9 @@ import pytest
 import trio
 from sqlalchemy import Connection, text
 
-from daemon.storage import database as module
-from daemon.storage.database import LOG_BYTES, Database, open_database
+from daemon.storage import sqlite
+from daemon.storage.database import Database, open_database
+from daemon.storage.sqlite import LOG_BYTES
 
 PATIENCE = 20.0
 LARGE = 64 * 1024
@@ -56,7 +57,7 @@ async def test_the_next_commits_cut_it_back(tmp_path: Path) -> None:
 
 @pytest.mark.holds("E14")
 async def test_without_any_commit_it_is_cut_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOG_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "LOG_SECONDS", 0.05)
     (tmp_path / "link.db").symlink_to(tmp_path / "a.db")
     path, log = tmp_path / "a.db", tmp_path / "a.db-wal"
     async with open_database(tmp_path / "link.db") as database:

@@ -1,4 +1,4 @@
-"""Going back to a backup: nothing is touched before it is known to be good, and nothing stale is left in SparkLayer."""
+"""Restoring a backup: nothing is touched before it is known to be good, and SparkLayer is written again."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ STAMP = "20231114-221320"
 
 
 async def _daemon_was_here(path: Path, *, sites: int = 1) -> None:
-    """Leave what a daemon leaves: connections that were synced, one of which is leaving, one gone, one never synced."""
+    """Make a daemon's database: in each three connections the second is leaving, and the third was never synced."""
     async with open_database(path) as storage:
         await load_fingerprint(storage, VAULT)
         for number in range(sites):
@@ -82,7 +82,7 @@ def test_the_backup_takes_the_place_and_what_was_there_is_kept(database: Path, b
     assert sorted(_sites(database)) == ["s0", "s1", "s2"]
 
 
-def test_what_was_ever_synced_is_written_once_more_whatever_the_ledger_says(database: Path, backup: Path) -> None:
+def test_every_kind_that_was_ever_synced_gets_a_refresh_run(database: Path, backup: Path) -> None:
     restore(backup, database, VAULT, NOW)
 
     async def marked() -> set[tuple[str, Kind, str, bool]]:
@@ -116,7 +116,7 @@ def test_a_log_beside_either_file_goes_with_it(database: Path, backup: Path, tmp
         f"{aside.name}-wal",
     ]
     restore(aside, database, VAULT, NOW)
-    assert "logged" in _sites(database), "what was set aside can be gone back to"
+    assert "logged" in _sites(database), "files that were set aside can be restored"
 
 
 def test_two_restores_in_one_second_keep_everything(database: Path, backup: Path) -> None:
@@ -221,7 +221,7 @@ def _other_keys(path: Path) -> None:
         (_other_keys, "security.secret_keys: none of the keys opens the database"),
     ],
 )
-def test_what_is_no_good_backup_changes_nothing(
+def test_a_file_that_is_no_good_backup_changes_nothing(
     database: Path, backup: Path, spoil: Callable[[Path], object], words: str
 ) -> None:
     before = {path: path.read_bytes() for path in database.parent.iterdir()}

@@ -12,16 +12,16 @@ from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
 from tests.storage.harness import TABLES, StorageHarness
 
-SEALED = {"meta", "connections", "installs", "pending_connections", "outbox", "issues", "removals", "registrations"}
+ENCRYPTED = {"meta", "connections", "installs", "pending_connections", "outbox", "issues", "removals", "registrations"}
 OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
 
 
-async def test_everything_is_sealed_anew() -> None:
+async def test_everything_is_encrypted_again() -> None:
     database = InlineDatabase()
     before = await load_fingerprint(database, Vault([OLD]))
     harness = await StorageHarness.build(database)
-    assert {name for name, table in TABLES.items() if "encrypted" in table.columns} == SEALED
-    await _write_sealed(harness, Vault([OLD]))
+    assert {name for name, table in TABLES.items() if "encrypted" in table.columns} == ENCRYPTED
+    await _write_encrypted(harness, Vault([OLD]))
     await renew_encryption(database, Vault([NEW, OLD]))
     only_new = Vault([NEW])
     assert (await load_fingerprint(database, only_new))("x") == before("x")
@@ -35,9 +35,9 @@ async def test_a_rotation_that_was_killed_halfway_is_carried_on() -> None:
     database = InlineDatabase()
     await load_fingerprint(database, Vault([OLD]))
     harness = await StorageHarness.build(database)
-    await _write_sealed(harness, Vault([OLD]))
+    await _write_encrypted(harness, Vault([OLD]))
     await renew_encryption(database, Vault([NEW, OLD]))
-    await database.write(_seal_connections, Vault([OLD]))  # as if it had not come so far
+    await database.write(_encrypt_connections, Vault([OLD]))  # as if it had not come so far
     with pytest.raises(ConfigError, match="put the earlier key into the list"):
         await renew_encryption(database, Vault([NEW]))
     await renew_encryption(database, Vault([NEW, OLD]))
@@ -45,19 +45,11 @@ async def test_a_rotation_that_was_killed_halfway_is_carried_on() -> None:
     database.close()
 
 
-async def test_a_row_that_no_key_opens_is_told() -> None:
-    database = InlineDatabase()
-    await load_fingerprint(database, Vault([OLD]))
-    with pytest.raises(ConfigError, match="put the earlier key into the list"):
-        await renew_encryption(database, Vault([NEW]))
-    database.close()
-
-
-async def _write_sealed(harness: StorageHarness, vault: Vault) -> None:
-    """Give every connection a seal of the old key, and open an issue."""
+async def _write_encrypted(harness: StorageHarness, vault: Vault) -> None:
+    """Encrypt every connection with the old key, and open an issue."""
 
     def write(conn: Connection, calls: Sequence[None]) -> list[None]:
-        _seal_connections(conn, [vault])
+        _encrypt_connections(conn, [vault])
         issue = {"external_id": "1", "fingerprint": b"d", "untold": True, "maybe_told": False, "opened_at": 1.0}
         encrypted = {
             "connection_id": harness.connection_id,
@@ -70,7 +62,7 @@ async def _write_sealed(harness: StorageHarness, vault: Vault) -> None:
     await harness.storage.write(write, None)
 
 
-def _seal_connections(conn: Connection, calls: Sequence[Vault]) -> list[None]:
+def _encrypt_connections(conn: Connection, calls: Sequence[Vault]) -> list[None]:
     for vault in calls:
         conn.execute(TABLES["connections"].update().values(encrypted=vault.encrypt({"of": "connections"})))
     return [None] * len(calls)

@@ -1,4 +1,4 @@
-"""A connection's stock stays where it is; a place that nobody asked for starts the run that brings the stock there."""
+"""A connection's stock stays at its place; a place that the settings do not name starts a run that moves the stock."""
 
 import pytest
 
@@ -25,7 +25,7 @@ async def _settle(harness: StorageHarness, place: Place) -> bool:
         (NAMED, MAIN, False),
     ],
 )
-async def test_a_place_that_nobody_asked_for_starts_a_run(
+async def test_a_place_that_the_settings_do_not_name_starts_a_run(
     harness: StorageHarness, before: Place | None, after: Place, *, moved: bool
 ) -> None:
     if before is not None:

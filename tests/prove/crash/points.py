@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from attrs import define, frozen
 
 from daemon.storage import connections, full_syncs, ledger, outbox, sweeps, sync_log, vault
-from daemon.storage.database import WorkerConnection, _all
 from daemon.storage.migrate import upgrade
 from daemon.storage.settle import settle
+from daemon.storage.sqlite import WorkerConnection
+from daemon.storage.writer import apply
 from daemon.transport.http import Answer, Api
 
 R = TypeVar("R")
@@ -142,7 +143,7 @@ def arm(point: Point, fuse: Fuse) -> None:
 def _arm_storage(station: Station, fuse: Fuse) -> None:
     transact = WorkerConnection.transact
 
-    def transact_or_die(seat: WorkerConnection, fn: Callable[..., R], *args: Any) -> R:
+    def transact_or_die(connection: WorkerConnection, fn: Callable[..., R], *args: Any) -> R:
         if station.when is When.ASKED and _takes_part(station, fn, args):
             fuse.strike()
 
@@ -152,7 +153,7 @@ def _arm_storage(station: Station, fuse: Fuse) -> None:
                 fuse.strike()
             return result
 
-        result = transact(seat, work, *args)
+        result = transact(connection, work, *args)
         if station.when is When.COMMITTED and _concerned(station, fn, args, result):
             fuse.strike()
         return result
@@ -162,17 +163,16 @@ def _arm_storage(station: Station, fuse: Fuse) -> None:
 
 def _takes_part(station: Station, fn: Callable[..., Any], args: Sequence[Any]) -> bool:
     """Return true if a transaction has the station's operation in it; a commit has many, in groups."""
-    return fn is station.operation or (fn is _all and any(one is station.operation for one, _ in args[0]))
+    return fn is station.operation or (fn is apply and any(one is station.operation for one, _ in args[0]))
 
 
 def _concerned(station: Station, fn: Callable[..., Any], args: Sequence[Any], result: Any) -> bool:
     """Return true if a transaction had the station's operation, with a result that counts."""
-    if fn is not _all:
+    if fn is not apply:
         return fn is station.operation and station.concerns(result)
     operations = [one for one, calls in args[0] for _ in calls]
     return any(
-        one is station.operation and station.concerns(outcome)
-        for one, (outcome, _) in zip(operations, result, strict=True)
+        one is station.operation and station.concerns(outcome) for one, outcome in zip(operations, result, strict=True)
     )
 
 

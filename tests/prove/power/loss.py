@@ -9,8 +9,8 @@ from attrs import frozen
 from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DatabaseError
 
-from daemon.storage.database import _prepare
 from daemon.storage.migrate import upgrade
+from daemon.storage.sqlite import prepare
 from daemon.storage.tables import outbox
 from tests.prove.power.disk import Disk
 from tests.prove.power.trace import Acknowledged, Delivered, Event
@@ -48,7 +48,7 @@ def _judged(disk: Disk, chance: random.Random, folder: Path, owed: set[str]) -> 
     folder.mkdir()
     disk.lose_power(chance, folder)
     # As the daemon opens it, but that here nothing must outlive another loss of power: that would cost minutes.
-    engine = _prepare(create_engine(f"sqlite:///{folder / 'ignite-sync.db'}"), "BEGIN IMMEDIATE", "synchronous=OFF")
+    engine = prepare(create_engine(f"sqlite:///{folder / 'ignite-sync.db'}"), "BEGIN IMMEDIATE", "synchronous=OFF")
     try:
         with engine.begin() as conn:
             upgrade(conn)

@@ -13,7 +13,7 @@ import msgspec
 from daemon.cli.group import main
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.webhooks import Webhooks
-from daemon.storage import database
+from daemon.storage import sqlite
 from tests.prove.power.shim import Shim
 from tests.prove.power.trace import Acknowledged, Pen
 
@@ -49,12 +49,12 @@ CHECKPOINT_PAGES = 50
 
 def set_level(level: str) -> None:
     """Have every connection to the database opened at a level of `synchronous`, with checkpoints often."""
-    prepare = database._prepare
+    prepare = sqlite.prepare
 
     def prepare_so(engine: Any, begin: str, *pragmas: str) -> Any:
         return prepare(engine, begin, *pragmas, f"synchronous={level}", f"wal_autocheckpoint={CHECKPOINT_PAGES}")
 
-    database._prepare = prepare_so
+    sqlite.prepare = prepare_so
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from daemon.errors import StorageTrouble
-from daemon.storage.database import Operation, _prepare
 from daemon.storage.migrate import upgrade
+from daemon.storage.sqlite import prepare
+from daemon.storage.writer import Operation
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -48,7 +49,7 @@ def _file() -> tuple[sqlite3.Connection, Engine, bytes]:
     """
     file = sqlite3.connect(":memory:")
     engine = create_engine("sqlite://", creator=lambda: file, poolclass=StaticPool)
-    _prepare(engine, "BEGIN IMMEDIATE")
+    prepare(engine, "BEGIN IMMEDIATE")
     with engine.begin() as conn:
         upgrade(conn)
     return file, engine, file.serialize()

@@ -1,0 +1,120 @@
+"""Group commit: one transaction for all calls that wait for one.
+
+An operation is a set-wise function `fn(conn, calls) -> results`, with one result for each call. The writer takes
+everything that is queued, makes neighbours of one function a single call of it, and commits all of them together.
+A commit that fails is rolled back, and each call is tried alone: so one bad call harms no other. Trouble with the
+database itself (`StorageTrouble`) fails all calls alike.
+
+The writer knows neither dialect nor driver; its connection does.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import outcome
+import trio
+from sqlalchemy import Connection
+
+from daemon.errors import StorageTrouble
+
+C = TypeVar("C")
+R = TypeVar("R")
+Operation = Callable[[Connection, Sequence[C]], Sequence[R]]
+Groups = Sequence[tuple[Operation[Any, Any], Sequence[Any]]]
+
+Observe = Callable[[str, int, float], None]
+"""Called after each commit with "committed" or "failed", its number of calls, and the seconds it took."""
+
+
+class Transactions(Protocol):
+    """A connection to a database, with a thread of its own."""
+
+    async def run(self, fn: Callable[..., R], *args: Any) -> R:
+        """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled."""
+        ...
+
+    def transact(self, fn: Callable[..., R], *args: Any) -> R:
+        """In the connection's thread: run `fn(conn, *args)` in a transaction.
+
+        Raises StorageTrouble when the database fails, and what `fn` raises.
+        """
+        ...
+
+
+class Writer:
+    """Commits what is queued, on a connection that nothing else writes with."""
+
+    def __init__(self, connection: Transactions, observe: Observe) -> None:
+        self._connection = connection
+        self._observe = observe
+        self._queue: list[tuple[Operation[Any, Any], Any, trio.lowlevel.Task]] = []
+        self._wake = trio.Event()
+        self._ended = False
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        """Commit `call` durably, and return its result. A caller that is cancelled learns of it after the commit.
+
+        Raises StorageTrouble, and what `fn` raises.
+        """
+        if self._ended:
+            raise closed()
+        self._queue.append((fn, call, trio.lowlevel.current_task()))
+        self._wake.set()
+        # An abort that never succeeds is a shield without the cost of a cancel scope.
+        result: R = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        return result
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait for the next commit."""
+        return len(self._queue)
+
+    async def run(self) -> None:
+        """Commit what is queued, until cancelled. When it ends, every waiting caller gets StorageTrouble."""
+        batch: list[tuple[Operation[Any, Any], Any, trio.lowlevel.Task]] = []
+        try:
+            while True:
+                await self._wake.wait()
+                # Every task that is about to queue a call shall be in this commit.
+                await trio.lowlevel.checkpoint()
+                self._wake, batch, self._queue = trio.Event(), self._queue, []
+                began = time.perf_counter()
+                # Neighbours only: calls of different functions must stay in the order in which they came.
+                groups = [
+                    (fn, [call for _, call, _ in group])
+                    for fn, group in itertools.groupby(batch, key=lambda waiting: waiting[0])
+                ]
+                results = await self._connection.run(self._commit, groups)
+                failed = any(isinstance(result, outcome.Error) for result in results)
+                self._observe("failed" if failed else "committed", len(results), time.perf_counter() - began)
+                # From here on each caller is told once, even if this task is cancelled.
+                done, batch = batch, []
+                for (_, _, task), result in zip(done, results, strict=True):
+                    trio.lowlevel.reschedule(task, result)
+        finally:
+            self._ended = True
+            for _, _, task in batch + self._queue:
+                trio.lowlevel.reschedule(task, outcome.Error(closed()))
+
+    def _commit(self, groups: Groups) -> list[outcome.Outcome[Any]]:
+        """In the connection's thread: one transaction for all groups, or each call alone when that fails."""
+        try:
+            return [outcome.Value(result) for result in self._connection.transact(apply, groups)]
+        except StorageTrouble as trouble:  # tried alone, each call would meet the same
+            return [outcome.Error(trouble) for _, calls in groups for _ in calls]
+        except Exception as error:  # noqa: BLE001  it belongs to the caller whose call raised it
+            if sum(len(calls) for _, calls in groups) == 1:
+                return [outcome.Error(error)]
+        return [result for fn, calls in groups for call in calls for result in self._commit([(fn, [call])])]
+
+
+def apply(conn: Connection, groups: Groups) -> list[Any]:
+    """Call each function with its calls; return the results of all calls, in their order."""
+    return [result for fn, calls in groups for result in fn(conn, calls)]
+
+
+def closed() -> StorageTrouble:
+    """Return the trouble of a call that comes when the database is closed."""
+    return StorageTrouble("the database is closed", reason="storage_closed")

@@ -208,7 +208,8 @@ class AdaptivePolicy:
         else:
             rate = max(DEEPEST_FALL * self._rate, FALL * min(pace, self._rate))
         rate = max(SLOWEST_RATE, min(rate, before))
-        rough = searching or rate < before / 2
+        # A storm of refusals measures no pace: search again soon.
+        rough = searching or rate <= DEEPEST_FALL * before
         self._set_rate(now, rate)
         self._ceiling, self._growth, self._lowered = rate, 0.0, None
         self._hold = ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / rate)

@@ -1,151 +1,85 @@
-"""The policy for an API that publishes no limit, such as SparkLayer: it finds one out and stays just below.
+"""The policy for an API that publishes no limit, such as SparkLayer: it finds the limit and stays just below it.
 
-Requests are paced at a rate. Until the first event the rate doubles as fast as answers confirm it, so that an API
-without a limit is not held back. Crowded 429s (`refusals`) are a congestion event: the rate falls, once, however many
-requests are refused with it, and what it falls to is the ceiling. It is held for 30 s, and for 500 requests, so that
-what the next probe is refused is little beside what went through (for 5 s while it is rough, found by doubling).
-Then the probe creeps above it until the next event. The rate grows only while it holds requests back.
+Requests are paced at a rate. The rate doubles as fast as answers confirm it, until refusals crowd (`tally`): more of
+them than a tolerated share explains. The API as a whole then waits, and the rate falls to 95 % of the pace at which
+the crowd was let through. That ceiling is held for 30 s and 1,200 requests; then a probe creeps above it.
 
-The other side may have saved up a burst, which says nothing of its pace. Hence a 429 proves this:
-* Whoever is refused finds nothing saved up. So what was accepted between two events, pauses included, came at the pace
-  exactly. A ceiling that was refused while it was held was too high: it falls to that.
-* Of what a probe was accepted, a burst at most was saved up before, and the rest came at the pace or slower. The
-  stretch of the probe that proves most is the next ceiling, unless the present one is higher.
-* How large the burst is, is learnt where a probe overrated the pace: it is what the probe got beyond it. It fades from
-  one probe to the next, lest one that was overrated hides for good that the pace has grown.
-Some gateways refuse a share of all requests, at any pace. After a fall a `Trial` counts refusals; where they go on, the
-rate is lowered once more, well below what was proven. If they go on even then, that share is foreign: the fall is taken
-back, and only what exceeds the share is an event. A hidden limit refuses nothing there, and the rate returns to the
-ceiling. A foreign share that is seen no more, or twice in a row does not explain what is refused, is forgotten.
-
-After an event as many turns as the burst are left unused: others who share the limit come by chance, and what is saved
-up then pays for them. Live needs no reserve here: being first, it waits for one interval, or for those turns, at most.
+One refusal alone never lowers the rate, since some gateways refuse a share of all requests at any pace. While a ceiling
+is held, every 200 answers are judged: a share that is not explained yet lowers the rate once. If the share does not
+fall by half in the next 200 answers, the step is taken back and the share is tolerated from then on: it is foreign.
+The policy does not know who else uses the limit. Below six requests a second it gives way to them.
 """
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from daemon.model import Lane
 from daemon.transport.throttle.policy import Numbers, Pause
-from daemon.transport.throttle.refusals import Refusals, Trial
+from daemon.transport.throttle.tally import Tally
 
 FIRST_RATE = 10.0
 SLOWEST_RATE = 1.0
-"""Below this the pauses after refusals do the throttling."""
+"""Requests a second. Below this the pauses after refusals do the throttling."""
 
 FALL = 0.95
-"""Of the pace that was proven."""
-ROUGH_FALL = 0.5
-"""Of what was accepted while doubling, which tells little more than the order of magnitude."""
-DEEPEST_FALL = 0.9
-"""Of a ceiling that was held for a while. The pause after an event is in the measure of the next, and weighs too much
-where the other side saves nothing up meanwhile.
-"""
+ROUGH_FALL = 0.6
+"""The share of a pace that is used. Doubling measures a pace roughly, together with a burst that was saved up."""
+DEEPEST_FALL = 0.5
 
 HOLD_SECONDS = 30.0
-HOLD_REQUESTS = 500
+HOLD_REQUESTS = 1200
 ROUGH_HOLD_SECONDS = 5.0
+
 DOUBLING_SECONDS = 0.05
 CREEPING_SECONDS = 1.0
-FIRST_CREEP = 0.05
-FASTER = 1.15
-"""A probe grows by 5 % in its first second and each second 1.15 times as much as before, until it doubles."""
+FIRST_CREEP = 0.03
+FASTER = 1.1
+"""A probe grows by 3 % in its first second, and each second by 1.1 times as much as before, until it doubles."""
 
-FADING = 0.9
-"""How much of a burst is believed in after another probe."""
-UNUSED_SECONDS = 2.0
-"""So long at most turns are left unused, whatever the burst: live waits too."""
+TOLERATED = 0.05
+TOLERATED_FOREIGN = 2.5
+"""A crowd has more refusals than 5 % of its answers and 2.5 times the foreign share."""
+CROWD, CROWD_IN_PROBE = 4, 2
+"""Refusals beyond the tolerated share. At a random share of 2 % four come by chance once in 100,000 answers; a probe
+needs fewer, since all that a mistake costs there is the probe."""
+DENSE = 8
+MEASURED_SECONDS = 1.0
+CLEARLY = 1.1
+"""Above the ceiling by this factor a measured pace is a new ceiling; less may be a measuring error."""
+
+JUDGED_ANSWERS = 200
+UNEXPLAINED = 0.01
+MOST_FOREIGN = 0.1
+PRESUMED_FOREIGN = 0.02
+"""Before anything was measured, so much is presumed to be foreign."""
+GIVING_WAY = 6.0
 
 SAVED_SECONDS = 0.05
 SAVED_TURNS = 1.5
-"""How much unused rate may be saved up: enough for a late wake-up, too little for a burst."""
-
-EVENT_SECONDS = 1.0
-"""Refusals within this time of an event belong to it; also the least time over which a rate is measured."""
-
-DEEP = 0.7
-"""Of a rate: well below. Where the limit is the cause, refusals end at this; where it is not, they go on."""
-TRIED_ABOVE = 6.0
-"""Requests a second. At a slower pace, a limit that others use up looks the same; then we are the one to give way."""
-
-FOREIGN_HOLD = 2.0
-"""A probe takes longer to be told from a foreign share, and is refused more."""
-
-UNTRIED = 2
-"""Falls after a trial that showed that our pace was the cause."""
-
+"""Unused rate that may be saved up: enough for a late wake-up, too little for a burst."""
 NEARLY_ONE = 1.0 - 1e-6
-"""Sleeping for (1 - saved) / rate may end a rounding error short of a whole turn."""
-
-Stretch = tuple[float, int]
-"""Seconds until now, and how many requests were accepted in them."""
-
-
-class Meter:
-    """How many requests were accepted in stretches that end now.
-
-    The longest began with the last event, or in a quiet time: that tells nothing of a limit and is forgotten, but for
-    its last second, so that a rate is never read off an instant. The others began with each step of the rate.
-    """
-
-    def __init__(self) -> None:
-        self._accepted = 0
-        self._marks: list[tuple[float, int]] = [(0.0, 0)]
-        self.from_event = False
-        """Whether the longest stretch began with an event."""
-
-    def count(self) -> None:
-        """Count an accepted request."""
-        self._accepted += 1
-
-    def step(self, now: float) -> None:
-        """Begin another stretch."""
-        self._marks.append((now, self._accepted))
-
-    def restart(self, now: float) -> None:
-        """Begin anew after an event."""
-        self._marks, self.from_event = [(now, self._accepted)], True
-
-    def forget(self, now: float) -> None:
-        """Begin anew, as if in a quiet time."""
-        self._marks, self.from_event = [(now, self._accepted)], False
-
-    def rest(self, now: float) -> None:
-        """Begin anew in a quiet time, if there is a second of it."""
-        began = self._marks[-1][0]
-        if now - began > EVENT_SECONDS:
-            recent = self._marks[-1:] if now - began <= 2 * EVENT_SECONDS else []
-            self._marks, self.from_event = [*recent, (now, self._accepted)], False
-
-    def stretches(self, now: float) -> Sequence[Stretch]:
-        """Return them, the longest first; each counts for one second at least."""
-        return [(max(EVENT_SECONDS, now - began), self._accepted - before) for began, before in self._marks]
 
 
 class AdaptivePolicy:
-    """Finds the rate by itself; `rate` is the first guess, in requests per second."""
+    """Find the rate; `rate` is the first guess, in requests per second."""
 
     def __init__(self, *, rate: float = FIRST_RATE, jitter: Callable[[], float] = random.random) -> None:
         self._rate = rate
         self._ceiling: float | None = None
         self._growth = 0.0
+        """The last step of a probe, relative to the rate before; 0 while a ceiling is held."""
         self._hold = ROUGH_HOLD_SECONDS
         self._pause = Pause(jitter)
-        self._refusals = Refusals()
-        self._trial: Trial | None = None
-        self._untried = 0
-        """Falls that are not tried: refusals have just been found to be due to our pace."""
-        self._doubts = 0
-        """Events since the last probe: two in a row are not explained by what is known of a foreign share."""
-        self._meter = Meter()
-        self._burst = 0.0
-        self._probe: Sequence[Stretch] = ()
+        self._crowd = Tally()
+        self._held = Tally()
+        self._second, self._second_before = Tally(), Tally()
+        self._lowered: tuple[float, float] | None = None
+        """The rate and the share of refusals before a step down that is being judged."""
+        self._foreign = PRESUMED_FOREIGN
         self._saved = SAVED_TURNS
         self._saved_at = -math.inf
-        self._stepped = -math.inf
-        self._event = -math.inf
-        self._held_back = -math.inf
+        self._stepped = self._event = self._held_back = -math.inf
 
     def wait(self, now: float, lane: Lane, in_flight: int) -> float:
         """Return in how many seconds a request may go: 0 is now, infinity after the next answer."""
@@ -153,6 +87,7 @@ class AdaptivePolicy:
         pause = self._pause.wait(now, in_flight)
         if not pause:
             self._save(now)
+            # Sleeping for (1 - saved) / rate may end a rounding error short of a whole turn.
             if self._saved >= NEARLY_ONE:
                 return 0.0
             pause = (1.0 - self._saved) / self._rate
@@ -161,25 +96,23 @@ class AdaptivePolicy:
 
     def granted(self, now: float) -> None:
         """Count a request that goes now."""
+        del now
         self._saved -= 1.0
-        if now - self._held_back > EVENT_SECONDS:
-            self._meter.rest(now)
 
     def accepted(self, now: float, began: float, headers: Mapping[str, str]) -> None:
-        """Grow, if this request began at the present rate, and that rate was felt."""
+        """Grow, if this request began at the present rate and that rate holds requests back."""
         del headers
         self._pause.accepted(began)
-        self._meter.count()
         self._count(now, began, refused=False)
-        if began >= self._stepped < self._held_back:
+        # While a crowd is open the rate stays as it is, so that the crowd measures the pace at one rate.
+        if began >= self._stepped < self._held_back and not self._crowd.answers:
             self._grow(now)
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
-        """Pause and fall when refusals are crowded; one alone holds back its own request only."""
+        """Pause and fall when refusals crowd; one alone holds back its own request only."""
         del headers
         if self._count(now, began, refused=True):
-            if began >= self._event and now - self._event >= EVENT_SECONDS:
-                self._heed(now)
+            self._fall(now)
         elif not self._pause.begun:
             return
         self._pause.refused(now, began, after)
@@ -192,76 +125,53 @@ class AdaptivePolicy:
         return Numbers(rate=self._rate, ceiling=self._ceiling, pause=self._pause.left(now))
 
     def _count(self, now: float, began: float, *, refused: bool) -> bool:
-        """Count an answer; return whether there are too many refusals."""
-        probing = self._ceiling is not None and self._growth > 0 and now - self._held_back <= EVENT_SECONDS
-        self._refusals.count(refused=refused, calm=not probing and not self._pause.begun)
-        trial = self._trial
-        if trial is None:
-            return self._refusals.crowded
+        """Count an answer; return whether refusals crowd."""
+        if now - self._second.since > MEASURED_SECONDS:
+            self._second_before, self._second = self._second, Tally(now)
+        self._second.count(refused=refused)
         if began < self._stepped:
+            return False  # The answer tells of the rate before.
+        probing = self._ceiling is not None and self._growth > 0
+        if self._ceiling is not None and not probing:
+            self._held.count(refused=refused)
+            self._judge(now)
+        tolerated = TOLERATED + TOLERATED_FOREIGN * self._foreign
+        crowd = self._crowd
+        crowd.count_crowd(now, refused=refused, tolerated=tolerated)
+        fewest = CROWD_IN_PROBE if probing or self._gives_way else CROWD
+        if crowd.refused <= fewest + tolerated * crowd.answers:
             return False
-        trial.count(now, refused=refused)
-        if trial.ended:
-            self._untried = UNTRIED if trial.before else 0
-            self._end_trial(now, self._ceiling or self._rate)
-            return False
-        if trial.told and trial.before and not trial.too_many:
-            self._take_back(now, trial)
-            return False
-        return refused and (trial.told or trial.too_many)
+        # A shorter crowd would not measure the pace. Where nearly all is refused there is no pace to measure.
+        dense = crowd.refused >= DENSE and crowd.refused >= crowd.accepted
+        return not probing or dense or now - crowd.since >= MEASURED_SECONDS
 
-    def _take_back(self, now: float, trial: Trial) -> None:
-        """Take the share of refusals for foreign, and go on as before the fall."""
-        self._refusals.learn(2 * trial.refused, trial.before + trial.answers)
-        self._end_trial(now, trial.ceiling or trial.rate)
-        self._ceiling, self._hold, self._event = trial.ceiling, trial.hold, trial.event
-        self._meter.forget(now)
-        self._probe = ()
+    @property
+    def _gives_way(self) -> bool:
+        # At a slow pace a limit that others use up looks the same as a foreign share.
+        return self._ceiling is not None and self._rate <= GIVING_WAY
 
-    def _heed(self, now: float) -> None:
-        """Fall, and find out whether it was due to our pace."""
-        rate, trial, probed = self._rate, self._trial, self._growth > 0
-        before = Trial(
-            rate=rate / (1.0 + self._growth) if self._ceiling else rate,
-            ceiling=self._ceiling,
-            hold=self._hold,
-            event=self._event,
-        )
-        if trial is None and self._ceiling is None and not self._refusals.abrupt and not self._refusals.foreign:
-            self._trial, self._event, self._stepped = before, now, now
-            seconds, accepted = self._meter.stretches(now)[0]
-            before.found = accepted / seconds
-            self._refusals.restart()
+    def _judge(self, now: float) -> None:
+        """Lower the rate once for a share of refusals that is not explained, or take that step back."""
+        held = self._held
+        if held.answers < JUDGED_ANSWERS:
             return
-        told = trial is not None and not trial.before and not trial.too_many
-        self._trial = None
-        pace = 0.0
-        if trial is not None:
-            pace = FALL * trial.pace(now) if told else ROUGH_FALL * trial.found
-        if not self._fall(now, pace):
-            return
-        self._doubts = 0 if probed else self._doubts + 1
-        if self._doubts > 1:
-            self._refusals.forget()
-        self._refusals.restart()
-        if trial is not None and told:
-            self._trial = trial
-            trial.lower()
-            self._rate *= DEEP
-            self._saved *= DEEP
-        elif self._rate >= TRIED_ABOVE and not self._refusals.foreign:
-            rough = before.ceiling is None or self._hold == ROUGH_HOLD_SECONDS
-            if self._untried > 0:
-                self._untried -= 1
-            elif rough or not (probed or trial):
-                self._trial = before
-
-    def _end_trial(self, now: float, rate: float) -> None:
-        """Go on at this rate."""
-        self._trial = None
-        self._refusals.restart()
-        self._step(now, 0.0)
-        self._rate = rate
+        if self._lowered is not None:
+            rate, before = self._lowered
+            self._lowered = None
+            if held.share >= before / 2 and not self._gives_way:
+                self._foreign = min(MOST_FOREIGN, (held.share + before) / 2)
+                # A rough ceiling was found by these refusals: the search for a limit goes on.
+                rough = self._hold == ROUGH_HOLD_SECONDS
+                self._set_rate(now, rate)
+                self._ceiling, self._hold = None if rough else rate, 0.0
+        elif held.share > self._foreign + UNEXPLAINED:
+            self._lowered = self._rate, held.share
+            # If a limit is the cause, what it lets through is the rate less the share of refusals.
+            self._set_rate(now, max(SLOWEST_RATE, FALL * self._rate * (1.0 - held.share)))
+            self._ceiling = self._rate
+        else:
+            self._foreign += (held.share - self._foreign) / 4
+        held.restart(now)
 
     def _save(self, now: float) -> None:
         most = max(SAVED_TURNS, self._rate * SAVED_SECONDS)
@@ -271,57 +181,48 @@ class AdaptivePolicy:
 
     def _grow(self, now: float) -> None:
         if self._ceiling is None:
-            if self._trial is None and now - self._stepped >= DOUBLING_SECONDS:
-                self._step(now, 1.0)
-        elif self._trial is not None and self._trial.before:
-            return
-        elif now - self._event >= self._hold and now - self._stepped >= CREEPING_SECONDS:
-            self._trial = None
-            self._step(now, min(1.0, self._growth * FASTER or FIRST_CREEP))
+            if now - self._stepped >= DOUBLING_SECONDS:
+                self._set_rate(now, self._rate * 2)
+        elif now - self._event >= self._hold and now - self._stepped >= CREEPING_SECONDS and self._lowered is None:
+            self._growth = min(1.0, self._growth * FASTER or FIRST_CREEP)
+            self._set_rate(now, self._rate * (1.0 + self._growth))
 
-    def _step(self, now: float, growth: float) -> None:
+    def _set_rate(self, now: float, rate: float) -> None:
         self._save(now)
-        self._meter.step(now)
-        self._rate *= 1.0 + growth
-        self._growth = growth
-        self._stepped = now
+        self._rate, self._stepped = rate, now
+        self._crowd.restart(now)
 
-    def _fall(self, now: float, found: float) -> bool:
-        """Lower the rate, while doubling to `found` at least; return whether this was possible."""
-        stretches = self._meter.stretches(now)
-        seconds, accepted = stretches[0]
-        if not accepted:
-            return False  # Others used the API up before anything was accepted, which says nothing of a ceiling.
-        rough = self._ceiling is None or (not self._growth and self._hold == ROUGH_HOLD_SECONDS)
+    def _fall(self, now: float) -> None:
+        """Lower the rate to what the API lets through."""
+        before = self._rate / (1.0 + self._growth)
+        pace, searching = self._pace(now), self._ceiling is None
+        if searching and not pace:
+            self._crowd.restart(now)
+            return  # Others used the API up before anything was accepted, which says nothing of a ceiling.
         if self._ceiling is None:
-            found = max(found, ROUGH_FALL * accepted / seconds)
+            rate = ROUGH_FALL * pace
         elif self._growth:
-            found = max(self._ceiling * (FALL if self._refusals.foreign else 1.0), FALL * self._pace(stretches))
+            # What a probe was let through in a shorter time may have been saved up before.
+            measured = FALL * pace if now - self._crowd.since >= MEASURED_SECONDS else 0.0
+            rate = measured if measured > CLEARLY * self._ceiling else self._ceiling
         else:
-            least = (ROUGH_FALL if rough else DEEPEST_FALL) * self._rate
-            found = max(least, FALL * min(self._rate, self._pace(stretches[:1])))
-            self._learn_burst(found)
-        if self._growth:
-            self._probe = stretches[1:]
-            self._burst *= FADING
-        self._rate = self._ceiling = max(SLOWEST_RATE, min(found, self._rate / (1.0 + self._growth)))
-        self._hold = ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / self._rate)
-        if self._refusals.foreign and not rough:
-            self._hold *= FOREIGN_HOLD
-        self._growth = 0.0
-        self._saved, self._saved_at = -min(self._burst, UNUSED_SECONDS * self._rate), now
-        self._event = self._stepped = now
-        self._meter.restart(now)
-        return True
+            rate = max(DEEPEST_FALL * self._rate, FALL * min(pace, self._rate))
+        rate = max(SLOWEST_RATE, min(rate, before))
+        # A storm of refusals measures no pace: search again soon.
+        rough = searching or rate <= DEEPEST_FALL * before
+        self._set_rate(now, rate)
+        self._ceiling, self._growth, self._lowered = rate, 0.0, None
+        self._hold = ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / rate)
+        # A share once learnt is doubted after each event: what others take may have been mistaken for it.
+        self._foreign /= 2
+        self._saved, self._event = 0.0, now
+        self._held.restart(now)
+        self._second, self._second_before = Tally(now), Tally(now)
 
-    def _pace(self, stretches: Sequence[Stretch]) -> float:
-        """Return how fast the other side lets requests through at least."""
-        (seconds, accepted), *steps = stretches
-        saved = 0.0 if self._meter.from_event else self._burst
-        return max([(accepted - saved) / seconds, *((accepted - self._burst) / seconds for seconds, accepted in steps)])
-
-    def _learn_burst(self, pace: float) -> None:
-        """See what the last probe had beyond the pace, if this is the first event since."""
-        if self._probe and self._meter.from_event:
-            self._burst = max(0.0, *(accepted - pace * seconds for seconds, accepted in self._probe))
-        self._probe = ()
+    def _pace(self, now: float) -> float:
+        """Return how many requests a second the API accepted of late."""
+        if now - self._crowd.since >= MEASURED_SECONDS:
+            return self._crowd.pace(now)
+        # Too short a crowd measures nothing: the last one or two seconds do, but no time before the last event.
+        since = self._second_before.since if self._second_before.since > -math.inf else self._second.since
+        return (self._second.accepted + self._second_before.accepted) / max(MEASURED_SECONDS, now - since)

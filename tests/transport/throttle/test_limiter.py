@@ -152,15 +152,15 @@ async def test_only_5xx_and_lost_requests_open_the_breaker(status: int, state: s
 async def test_a_date_in_retry_after_is_waited_for(autojump_clock: trio.testing.MockClock) -> None:
     limiter = limiter_with(AdaptivePolicy())
     headers = {"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT", "date": "Mon, 23 Nov 2026 12:00:00 GMT"}
-    for _ in range(2):
+    for _ in range(5):
         async with limiter.turn(Lane.LIVE) as turn:
             turn.observe(429, headers)
     began = trio.current_time()
     async with limiter.turn(Lane.LIVE) as turn:
         turn.observe(200, {})
     assert trio.current_time() - began == pytest.approx(30)
-    assert limiter.statistics().refused == 2
-    assert limiter.statistics().waited == pytest.approx(30, abs=0.1)
+    assert limiter.statistics().refused == 5
+    assert limiter.statistics().waited == pytest.approx(30, abs=0.5)
 
 
 class Store:

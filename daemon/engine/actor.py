@@ -18,6 +18,7 @@ from daemon.errors import StorageTrouble
 from daemon.model import ExternalId, Lane
 from daemon.storage import outbox
 from daemon.storage.outbox import Claim
+from daemon.transport.throttle.aside import noticing
 
 LONGEST_NAP = 30.0
 """Seconds between two looks at the outbox when no signal comes: clocks jump."""
@@ -102,8 +103,14 @@ class Actor:
             await trio.sleep_until(min(began + COALESCE, began + nap))
 
     async def _work_on(self, claims: list[Claim], lane: Lane, moved_on: trio.Event) -> None:
+        def stand_aside(is_aside: bool) -> None:  # noqa: FBT001  as `noticing` calls it
+            # A bulk call that was refused waits for its Retry-After; other batches need not.
+            if is_aside:
+                moved_on.set()
+
         try:
-            await self._work(claims, lane, moved_on)
+            with noticing(stand_aside):
+                await self._work(claims, lane, moved_on)
         except StorageTrouble as error:
             await self._await_storage(error)
         finally:

@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from daemon.engine.actor import Actor
 from daemon.errors import Blocked, Side, StorageTrouble
 from daemon.model import ExternalId, Lane
+from daemon.sandbox import answer
 from daemon.sparklayer.pricing import Pricing
 from daemon.storage.outbox import Claim
 from tests.engine.fakes import Bench, product
@@ -111,6 +112,25 @@ async def test_a_batch_is_as_large_as_the_platform_can_read(autojump_clock: Mock
     await bench.change(*bench.shop.products)
     await _until_empty(bench)
     assert [len(ids) for ids in bench.shop.asked] == [3, 3, 1]
+
+
+@pytest.mark.parametrize("route", ["POST */batch-update-stock", "PATCH */pricing"])
+async def test_a_bulk_call_that_waits_for_its_retry_after_keeps_no_other_batch(
+    autojump_clock: MockClock, bench: Bench, route: str
+) -> None:
+    bench.shop.batch_size = 3
+    bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, 7)))
+    await bench.terms.get()
+    bench.site.faults.add(route, answer(429, headers={"retry-after": "3"}), times=1)
+    await bench.change(*bench.shop.products, lane=Lane.BACKFILL)
+    actor = Actor(bench.context, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await trio.sleep(1.0)
+        assert bench.site.state.products.writes == 6
+        await trio.sleep(3.0)
+        assert await bench.harness.rows() == {}
+        actor.finish()
 
 
 async def test_a_bug_in_a_batch_is_pinned_to_its_entity(

@@ -1,20 +1,23 @@
-"""Tell the owner of a task that it stands aside: it waits for its own time, and others need not wait for it.
+"""Lets a task tell its owner that it stands aside: it waits for a time of its own, so others need not wait for it.
 
-with noticing(callback):     # callback(True) when code below begins to stand aside, callback(False) when it is done
-...
-with standing_aside(): ...   # somewhere below, by whoever waits
+with noticing(callback):     # callback(True) when code below begins to stand aside, callback(False) at its end
+    ...
+    with standing_aside():   # somewhere below, around the wait
+        ...
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+
+import trio
 
 _NOTICE: ContextVar[Callable[[bool], None] | None] = ContextVar("notice", default=None)
 
 
 @contextmanager
 def noticing(callback: Callable[[bool], None]) -> Iterator[None]:
-    """Have `callback` told by what runs below, in this task."""
+    """Call `callback` whenever code below begins or ends to stand aside, in this task or in tasks that it starts."""
     token = _NOTICE.set(callback)
     try:
         yield
@@ -24,7 +27,7 @@ def noticing(callback: Callable[[bool], None]) -> Iterator[None]:
 
 @contextmanager
 def standing_aside() -> Iterator[None]:
-    """Tell whoever notices that this task waits for its own time."""
+    """Tell the owner that this task waits for a time of its own."""
     callback = _NOTICE.get()
     if callback is None:
         yield
@@ -34,3 +37,18 @@ def standing_aside() -> Iterator[None]:
         yield
     finally:
         callback(False)
+
+
+@asynccontextmanager
+async def in_turn(lock: trio.Lock) -> AsyncIterator[None]:
+    """Hold `lock`; the task stands aside while another one has it."""
+    if lock.locked():
+        # Its holder may wait for a Retry-After.
+        with standing_aside():
+            await lock.acquire()
+    else:
+        await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -23,6 +23,7 @@ from daemon.sparklayer.pricing import SkuPrice
 from daemon.sparklayer.products import EXTRAS, ProductWrite, Vanished
 from daemon.sparklayer.stock import StockRow
 from daemon.transport.second_answer import confirmed, finds
+from daemon.transport.throttle.aside import in_turn
 
 LOOK_AGAIN = 10.0
 """Seconds until SparkLayer is asked again for stock that it had, and twice in a row did not show."""
@@ -153,7 +154,7 @@ class Pusher:
                     raise
                 raise Missing(str(error), reason="stock_location") from error
 
-        async with self._stock_turn:
+        async with in_turn(self._stock_turn):
             # Removals first: a SKU that one product loses and another one gets must end with a row.
             await _in_bulk(removed, remove, bulk.stock, bulk)
             bulk.stock -= doubted
@@ -176,7 +177,7 @@ class Pusher:
         async def put(part: Sequence[SkuPrice]) -> None:
             await self.sparklayer.pricing.set(terms.price_list, part, lane)
 
-        async with self._price_turn:
+        async with in_turn(self._price_turn):
             await _in_bulk([*removed, *rows], put, bulk.prices, bulk)
 
 

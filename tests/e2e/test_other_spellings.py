@@ -107,7 +107,7 @@ async def test_a_second_daemon_on_one_database_is_refused_by_any_name(
         line = f"ignite-sync: database {names[1]}: another daemon is using it; stop that one first\n"
         assert await second.command("run") == (2, "", line)
         code, output, _ = await second.command("check")
-        assert (code, "names (hard links): always use the same" in output) == (0, link is _hard_link)
+        assert (code, "names (hard links); always use the same" in output) == (0, link is _hard_link)
         await first.kill()
         await second.start()
 

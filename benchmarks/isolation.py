@@ -62,8 +62,10 @@ class Measured:
     seed: int
 
 
-async def isolation(*, connections: int, per_second: float, seconds: float, rounds: int) -> Measured:
-    """Run both phases in turns, each for so many seconds in all."""
+async def isolation(
+    *, connections: int, per_second: float, seconds: float, rounds: int, after_reads: bool = True
+) -> Measured:
+    """Run both phases in turns, each for `seconds` in all; `after_reads` of all products that follow registering."""
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     alone, beside = [], []
@@ -73,6 +75,8 @@ async def isolation(*, connections: int, per_second: float, seconds: float, roun
             daemon_of = partial(open_daemon, Path(folder), first, beside=others, webhooks=True)
             async with daemon_of(debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
                 await _in_step(neighbours, daemon)
+                if after_reads:
+                    await _reads_over(daemon)
                 for _ in range(rounds):
                     alone.append(await _edit_all(neighbours.harnesses[2:], seconds / rounds, chance))
                     beside.append(await _beside(neighbours, daemon, per_second, seconds / rounds, chance))
@@ -80,12 +84,17 @@ async def isolation(*, connections: int, per_second: float, seconds: float, roun
 
 
 async def _in_step(neighbours: Neighbours, daemon: Daemon) -> None:
-    """Sync every connection, wait for its webhooks, and for the reads that follow 70 s after their registration."""
+    """Sync every connection, and wait for its webhooks."""
     for harness in neighbours.harnesses:
         await daemon.full_sync(site=f"test/{harness.site.site_id}")
     with trio.fail_after(REGISTERING):
         while not all(harness.shop.hooks.registered for harness in neighbours.harnesses):  # noqa: ASYNC110  nobody tells
             await trio.sleep(0.1)
+
+
+async def _reads_over(daemon: Daemon) -> None:
+    """Wait for the end of the reads that begin 70 s after webhooks were registered."""
+    with trio.fail_after(REGISTERING):
         while daemon.query(OPEN) != [(0,)]:  # noqa: ASYNC110  another process
             await trio.sleep(1.0)
 

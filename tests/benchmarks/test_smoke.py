@@ -54,7 +54,7 @@ async def test_every_kind_costs_the_least_possible_calls_and_the_second_time_wri
 
 
 async def test_edits_are_timed_beside_one_that_floods_and_one_that_hangs() -> None:
-    found = await isolation.isolation(connections=4, per_second=100, seconds=1.0, rounds=1)
+    found = await isolation.isolation(connections=4, per_second=100, seconds=1.0, rounds=1, after_reads=False)
     assert found.alone.seconds
     assert found.beside.seconds
     assert found.beside.taken > 0

@@ -1,7 +1,7 @@
 """Exchanges a customer with SparkLayer: reads it, and writes the platform's fields and SparkLayer's own ones back.
 
-The path for reading is not documented. With a wrong one, each write would wipe the fields that only SparkLayer has. So until
-a customer was read, one goes at a time, and a single customer is at risk.
+The path for reading is not documented. With a wrong one, each write would wipe the fields that only SparkLayer has. So
+until a customer was read, one goes at a time, and a single customer is at risk.
 """
 
 from functools import partial

@@ -160,7 +160,7 @@ def _with_sku(raw: schema.Product, issues: list[Issue]) -> Iterator[Kept]:
 def _called(variant: schema.Variant) -> str:
     """Return what a person would call the variant: its options, or else its id."""
     labels = " / ".join(value.label for value in variant.option_values if value.label)
-    return f'The variant "{labels}" (id {variant.id})' if labels else f"The product's variant with id {variant.id}"
+    return f'Variant "{labels}" (id {variant.id})' if labels else f"The product's variant (id {variant.id})"
 
 
 def _slug(raw: schema.Product, issues: list[Issue]) -> str:

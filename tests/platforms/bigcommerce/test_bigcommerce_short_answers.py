@@ -234,7 +234,7 @@ async def test_a_list_with_fewer_rows_than_it_counts_is_tried_again_until_it_is_
     order = harness.order(CARTS[0])
     harness.api.faults.add(f"GET */v3/orders/{order}/metafields", cut)
     for _ in range(BELIEVED - 1):
-        with pytest.raises(Retry, match="lists less at /v3/orders/"):
+        with pytest.raises(Retry, match="lists fewer rows at /v3/orders/"):
             await harness.read(Kind.ORDERS, order)
     assert (await harness.read(Kind.ORDERS, order))[str(order)].value is None
 

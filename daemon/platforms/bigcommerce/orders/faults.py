@@ -1,6 +1,6 @@
-"""Amounts of an order that cannot be used: each line must have a price, and all must be within reason. Pure.
+"""Unusable amounts of an order: each line needs a price, and all amounts must be within bounds. Pure.
 
-Names are those of BigCommerce, behind the line's own where it is one of a line.
+Issues use BigCommerce's field names, after the line's name for a field of a line.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ AMOUNTS = (
 )
 LINE_AMOUNTS = ("price_ex_tax", "price_inc_tax", "total_ex_tax", "total_inc_tax")
 NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
-"""Of each pair one must be there."""
+"""Pairs of fields; each line needs one of each pair."""
 
 
 def problems_of(order: schema.Order) -> list[Issue]:
-    """Return a problem for each amount that cannot be used."""
+    """Return an issue for each unusable amount."""
     names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
     names += [
         f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
@@ -47,11 +47,11 @@ def _is_bad(amount: Decimal | None) -> bool:
 
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
-    """Map an order with fields that cannot be read: SparkLayer keeps what it has."""
+    """Map an order with unreadable fields to its issues, so SparkLayer keeps what it has."""
     found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
     return Mapped(value=None, issues=tuple(found), name=f"Order {odd.id}", url=url_of(odd.id, facts))
 
 
 def url_of(order: int, facts: StoreFacts) -> str:
-    """Return where an order is edited (inferred)."""
+    """Return the address of an order's page in the control panel (inferred)."""
     return f"{facts.url}/manage/orders/{order}" if facts.url else ""

@@ -1,7 +1,7 @@
-"""Fields of a product that cannot be used: SparkLayer then keeps what it has of the product. Pure.
+"""Unusable fields of a product: SparkLayer then keeps what it has of the product. Pure.
 
-Nothing is made of the rest, since what would be left out might be removed there: a level of stock that is null would
-sell without end. Names are those of BigCommerce, with the place in its lists.
+The rest of the product is not mapped, because a missing field might remove data there: a stock level of null would sell
+without limit. Issues use BigCommerce's field names, with the index in its lists.
 """
 
 from decimal import Decimal
@@ -13,11 +13,11 @@ from daemon.platforms.bigcommerce.schema import Odd
 
 PLATFORM = "BigCommerce"
 TRACKED = frozenset({"product", "variant"})
-"""Where stock may be counted; "none" is the third word."""
+"""Values of `inventory_tracking` with stock; the third value is "none"."""
 
 
 def faults_of(product: schema.Product) -> Odd | None:
-    """Return a product's amounts that are no numbers, and a way of counting stock that is not documented."""
+    """Return amounts that are not numbers, and an undocumented `inventory_tracking`; None if there are none."""
     names = [name for name in schema.AMOUNTS if _is_no_number(getattr(product, name))]
     for place, variant in enumerate(product.variants):
         names += [f"variants[{place}].{name}" for name in schema.AMOUNTS if _is_no_number(getattr(variant, name))]
@@ -27,14 +27,14 @@ def faults_of(product: schema.Product) -> Odd | None:
 
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Product]:
-    """Map a product with fields that cannot be read: SparkLayer keeps what it has."""
+    """Map a product with unreadable fields to its issues, so SparkLayer keeps what it has."""
     found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
     name = odd.rest.name if isinstance(odd.rest.name, str) else ""
     return Mapped(value=None, issues=tuple(found), name=name or str(odd.id), url=url_of(odd.id, facts))
 
 
 def url_of(product: int, facts: StoreFacts) -> str:
-    """Return where a product is edited (inferred)."""
+    """Return the address of a product's page in the control panel (inferred)."""
     return f"{facts.url}/manage/products/edit/{product}" if facts.url else ""
 
 

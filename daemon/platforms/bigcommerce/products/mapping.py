@@ -1,12 +1,11 @@
-"""Turns a product as BigCommerce tells it into what SparkLayer shall hold. Pure: no clock, no await.
+"""Maps a BigCommerce product to its target state in SparkLayer. Pure: no clock, no await.
 
-What always holds: SKUs are unique in a product, positions run from 1 without gaps, stock and prices name only
-SKUs of its variants. A variant without SKU, or with the SKU of an earlier one, is left out and the merchant
-is told; a product may so end up without variants, and the engine decides what that means.
+What always holds: SKUs are unique in a product, positions run from 1 without gaps, and stock and prices have only SKUs
+of its variants. A variant without a SKU, or with the SKU of an earlier variant, is left out with an issue. A product
+may end up without variants; the engine decides what that means.
 
-A variant's null price, weight or picture inherits the product's. Amounts stay exact decimals. Sale prices,
-price lists and options' order are not looked at: the price is the list price, variants have no sort order and
-stand as listed.
+A variant with a null price, weight or picture inherits the product's. Amounts stay exact decimals. Sale prices and
+price lists are not used: the price is the list price. Variants have no sort order, so they keep the order of the list.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,18 +32,18 @@ GRAMS_IN: Mapping[str, Decimal] = {
     "grams": _GRAM, "gram": _GRAM, "g": _GRAM,
     "tonnes": _TONNE, "tonne": _TONNE,
 }  # fmt: skip
-"""The store's unit of weight, in lower case, in grams: the words of the API's enum (LBS, Ounces, KGS, Grams,
-Tonnes), of the help centre and their short forms. A tonne is taken to be metric (inferred)."""
+"""Grams in each unit of weight, in lower case: the words of the API's enum (LBS, Ounces, KGS, Grams, Tonnes), of the
+help centre, and short forms. A tonne is assumed to be metric (inferred)."""
 
 MOST_NAMED = 10
-"""SKUs that are named in one sentence."""
+"""Most SKUs named in one sentence."""
 
 LONGEST_SKU = 255
 LONGEST_SLUG = 255
-"""What SparkLayer takes at most is not documented (inferred)."""
+"""SparkLayer's limits are not documented (inferred)."""
 
 Levels = Mapping[int | None, int]
-"""What can be sold in all locations, by variant id."""
+"""Stock available to sell in all locations, by variant id."""
 
 Kept = tuple[Sku, schema.Variant]
 """A variant that SparkLayer can hold, and the SKU it has there."""
@@ -52,9 +51,9 @@ Kept = tuple[Sku, schema.Variant]
 
 @frozen
 class RawProduct:
-    """A product as read: the catalogue's answer, its stock where several locations are summed up, and metafields.
+    """A product as read: the catalogue's answer, the stock of several locations, and metafields.
 
-    `fields` are the product's own by key, `variant_fields` those of its variants by their ids.
+    `fields` are the product's metafields by key, `variant_fields` those of its variants by variant id.
     """
 
     product: schema.Product
@@ -64,9 +63,9 @@ class RawProduct:
 
 
 def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
-    """Map one product. Never raises for what `wire` accepts.
+    """Map one product. Never raises for a value that `schema` accepts.
 
-    `told.levels` None: the catalogue's own stock level holds (one location).
+    If `told.levels` is None (one location), the catalogue's stock level applies.
     """
     raw = told.product
     issues: list[Issue] = []
@@ -110,14 +109,14 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
 
 
 def _why_not_shown(raw: schema.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
-    """Yield why SparkLayer does not show the product, or some of its variants."""
+    """Yield the reasons why SparkLayer does not show the product, or some of its variants."""
     if not raw.is_visible:
-        yield f"It is hidden in {PLATFORM}, so SparkLayer has it suspended."
+        yield f"It is hidden in {PLATFORM}, so it is suspended in SparkLayer."
     if raw.availability == "disabled":
-        yield f"It cannot be purchased in {PLATFORM}, so SparkLayer has it suspended."
+        yield f"It cannot be purchased in {PLATFORM}, so it is suspended in SparkLayer."
     closed = [sku for sku, variant in kept if variant.purchasing_disabled]
     if closed:
-        yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has that suspended."
+        yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has suspended them."
 
 
 def _attributes(told: RawProduct, variant: schema.Variant, issues: list[Issue]) -> Attributes:
@@ -128,7 +127,7 @@ def _attributes(told: RawProduct, variant: schema.Variant, issues: list[Issue]) 
 def _rrp(
     raw: schema.Product, variant: schema.Variant, sku: Sku, extra: Attributes, currency: str, issues: list[Issue]
 ) -> Money | None:
-    """Return the recommended price: the attribute, else the retail price; BigCommerce's 0 means that there is none."""
+    """Return the RRP: the attribute, else the retail price. BigCommerce's 0 means that there is none."""
     amount = extra.rrp if extra.rrp is not None else own_or(variant.retail_price, raw.retail_price)
     if amount is not None and not usable(amount):
         trouble = IssueType.RETAIL_PRICE_UNUSABLE
@@ -142,7 +141,7 @@ def _terms(level: int, extra: Attributes) -> Stock:
 
 
 def _with_sku(raw: schema.Product, issues: list[Issue]) -> Iterator[Kept]:
-    """Yield the variants that SparkLayer can hold, and note why the others are left out."""
+    """Yield the variants that SparkLayer can hold, and add an issue for each other one."""
     taken = set[str]()
     for variant in raw.variants:
         sku = variant.sku.strip()
@@ -158,13 +157,13 @@ def _with_sku(raw: schema.Product, issues: list[Issue]) -> Iterator[Kept]:
 
 
 def _called(variant: schema.Variant) -> str:
-    """Return what a person would call the variant: its options, or else its id."""
+    """Return a variant's name for people: its options, else its id."""
     labels = " / ".join(value.label for value in variant.option_values if value.label)
     return f'Variant "{labels}" (id {variant.id})' if labels else f"The product's variant (id {variant.id})"
 
 
 def _slug(raw: schema.Product, issues: list[Issue]) -> str:
-    """Return the path of the product's page, or its id, since SparkLayer wants something (inferred)."""
+    """Return the path of the product's page, else a slug from its id: SparkLayer requires one (inferred)."""
     path = (raw.custom_url and raw.custom_url.url) or ""
     slug = path.strip().strip("/") or f"product-{raw.id}"
     if len(slug) > LONGEST_SLUG:
@@ -173,13 +172,13 @@ def _slug(raw: schema.Product, issues: list[Issue]) -> str:
 
 
 def _status(raw: schema.Product, variant: schema.Variant) -> Status:
-    """Return `live` for what the store sells: visible, available or on preorder, and purchasable."""
+    """Return `live` for a variant that the store sells: visible, available or on preorder, and purchasable."""
     sold = raw.is_visible and raw.availability != "disabled" and not variant.purchasing_disabled
     return Status.LIVE if sold else Status.SUSPENDED
 
 
 def _options(variant: schema.Variant, issues: list[Issue]) -> tuple[Option, ...]:
-    """Return one option per group, as SparkLayer wants; the first of a group holds, and the merchant is told."""
+    """Return one option for each group, as SparkLayer requires: the first, with an issue for repeated groups."""
     groups: dict[str, str] = {}
     repeated: dict[str, None] = {}
     for value in variant.option_values:
@@ -197,7 +196,7 @@ def _options(variant: schema.Variant, issues: list[Issue]) -> tuple[Option, ...]
 
 
 def _picture(raw: schema.Product, variant: schema.Variant) -> str | None:
-    """Return the variant's picture or the product's thumbnail: as small as on a category page, for a cart."""
+    """Return the variant's picture, else the product's thumbnail, in the small size of a category page."""
     if isinstance(variant.image_url, str) and variant.image_url:
         return variant.image_url
     for image in raw.images:
@@ -235,7 +234,7 @@ def _prices(raw: schema.Product, kept: tuple[Kept, ...], issues: list[Issue]) ->
 
 
 def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, schema.Variant, int]]:
-    """Yield the level of each SKU that the store counts."""
+    """Yield the level of each SKU with tracked stock."""
     for sku, variant in kept:
         level = _level(told, variant)
         if level is not None:
@@ -243,7 +242,7 @@ def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, sch
 
 
 def _level(told: RawProduct, variant: schema.Variant) -> int | None:
-    """Return what can be sold of a variant. The catalogue's level holds where no location knows more."""
+    """Return a variant's stock available to sell: that of all locations, else the catalogue's."""
     if told.product.inventory_tracking == "product":
         return _pooled(told)
     if told.product.inventory_tracking == "variant":
@@ -252,7 +251,7 @@ def _level(told: RawProduct, variant: schema.Variant) -> int | None:
 
 
 def _uncounted(told: RawProduct, kept: tuple[Kept, ...]) -> Odd | None:
-    """Return the levels that are null though the store counts them: the last ones known stay."""
+    """Return tracked levels that are null: SparkLayer then keeps the last known ones."""
     raw, skus = told.product, {variant.id for _, variant in kept}
     if raw.inventory_tracking not in TRACKED:
         return None
@@ -270,9 +269,8 @@ def _uncounted(told: RawProduct, kept: tuple[Kept, ...]) -> Odd | None:
 def _pooled(told: RawProduct) -> int | None:
     """Return the stock that all variants share.
 
-    Which inventory items a product with one pooled stock has is not documented: a single one is that stock
-    (inferred); several cannot be told from the pool being listed again and again, so the catalogue's level
-    holds.
+    The inventory items of a product with shared stock are not documented. A single item is that stock (inferred).
+    Several items may repeat the shared stock, so then the catalogue's level applies.
     """
     levels = list((told.levels or {}).values())
     return levels[0] if len(levels) == 1 else _count(told.product.inventory_level)

@@ -9,7 +9,7 @@ import pytest
 from msgspec import inspect
 
 from daemon.entities import Mapped, Product
-from daemon.platforms.bigcommerce.products import faults, mapping, schema
+from daemon.platforms.bigcommerce.products import mapping, schema
 from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 from tests.platforms.bigcommerce.test_bigcommerce_mapping import BASE_VARIANT, FACTS, PRODUCT, codes
 from tests.platforms.bigcommerce.test_bigcommerce_odd_types import VALUES, Path, changed, fields, paths, raw, typed
@@ -34,7 +34,7 @@ def read_as(content: dict[str, Any]) -> Mapped[Product] | Unreadable:
     read = schema.read_product(raw(content))
     if isinstance(read, Unreadable):
         return read
-    return faults.unread(read, FACTS) if isinstance(read, Odd) else mapping.product(mapping.RawProduct(read), FACTS)
+    return mapping.unread(read, FACTS) if isinstance(read, Odd) else mapping.product(mapping.RawProduct(read), FACTS)
 
 
 def known(content: dict[str, Any]) -> Product:

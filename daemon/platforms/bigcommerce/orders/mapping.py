@@ -16,10 +16,22 @@ from attrs import evolve, frozen
 from daemon.entities import Address, Issue, Mapped, Order, OrderLine, Package, PackageType, Shipment, StoreFacts
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId
+from daemon.platforms.bigcommerce.amounts import in_bounds
 from daemon.platforms.bigcommerce.dates import moment_of
+from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema
-from daemon.platforms.bigcommerce.orders.faults import PLATFORM, problems_of, url_of
 from daemon.platforms.bigcommerce.orders.line_allocation import LineAllocation
+from daemon.platforms.bigcommerce.schema import Odd
+
+PLATFORM = "BigCommerce"
+
+AMOUNTS = (
+    *("total_inc_tax", "total_tax", "shipping_cost_ex_tax", "shipping_cost_inc_tax"),
+    *("handling_cost_ex_tax", "handling_cost_inc_tax", "wrapping_cost_ex_tax", "wrapping_cost_inc_tax"),
+)
+LINE_AMOUNTS = ("price_ex_tax", "price_inc_tax", "total_ex_tax", "total_inc_tax")
+NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
+"""Pairs of fields; each line needs one of each pair."""
 
 NO_MOMENT = datetime.fromtimestamp(0, UTC)
 """Placeholder for an invalid date of an order; such an order is not sent."""
@@ -62,7 +74,7 @@ def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     issues: list[Issue] = []
     cart = _cart(told.cart, issues)
     lines = [line for part in raw.parts.all for line in part.lines]
-    amiss = problems_of(raw)
+    amiss = _amount_issues(raw)
     issues += amiss
     packages = [] if amiss else list(_packages(told, lines))
     unnamed = [line.name or line.id for line in lines if not (line.sku or "").strip()]
@@ -88,7 +100,7 @@ def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
         value=value if is_whole and placed_and_kept else None,
         issues=tuple(issues) if placed_and_kept else (),
         name=f"Order {raw.id}",
-        url=url_of(raw.id, facts),
+        url=_url(raw.id, facts),
         reasons=tuple(_why_not(raw)),
     )
 
@@ -97,6 +109,39 @@ def foreign() -> Mapped[Order]:
     """Map an order that was not placed through SparkLayer to nothing."""
     why = "It was not placed through SparkLayer: it has no cart_id among its metafields of the namespace sparklayer."
     return Mapped(value=None, reasons=(why,))
+
+
+def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
+    """Map an order with unreadable fields to its issues, so SparkLayer keeps what it has."""
+    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
+    return Mapped(value=None, issues=tuple(found), name=f"Order {odd.id}", url=_url(odd.id, facts))
+
+
+def _url(order: int, facts: StoreFacts) -> str:
+    """Return the address of an order's page in the control panel (inferred)."""
+    return f"{facts.url}/manage/orders/{order}" if facts.url else ""
+
+
+def _amount_issues(order: schema.Order) -> list[Issue]:
+    """Return an issue for each unusable amount."""
+    names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
+    names += [
+        f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
+    ]
+    return [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=name) for name in names]
+
+
+def _of(line: schema.OrderLine) -> Iterator[str]:
+    if not 0 <= line.quantity <= LARGEST_ID:
+        yield "quantity"
+    yield from (name for name in LINE_AMOUNTS if _is_bad(getattr(line, name)))
+    yield from (pair[0] for pair in NEEDED if all(getattr(line, name) is None for name in pair))
+    if any(_is_bad(discount.amount) for discount in line.applied_discounts or ()):
+        yield "applied_discounts"
+
+
+def _is_bad(amount: Decimal | None) -> bool:
+    return amount is not None and not in_bounds(amount)
 
 
 def _why_not(raw: schema.Order) -> Iterator[str]:

@@ -27,7 +27,7 @@ from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.orders import faults, mapping
+from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import RawOrder
 from daemon.platforms.bigcommerce.orders.schema import (
     LINES,
@@ -139,7 +139,7 @@ class OrderReader:
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
         """Map an order; another order maps to nothing."""
         if isinstance(entity.content, schema.Odd):
-            return faults.unread(entity.content, facts)
+            return mapping.unread(entity.content, facts)
         if entity.content is None:
             return mapping.foreign()
         return mapping.order(entity.content, facts)

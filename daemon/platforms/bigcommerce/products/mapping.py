@@ -4,6 +4,9 @@ What always holds: SKUs are unique in a product, positions run from 1 without ga
 of its variants. A variant without a SKU, or with the SKU of an earlier variant, is left out with an issue. A product
 may end up without variants; the engine decides what that means.
 
+An unusable field leaves the whole product unmapped, so SparkLayer keeps what it has: mapping the rest might remove data
+there, and a stock level of null would sell without limit.
+
 A variant with a null price, weight or picture inherits the product's. Amounts stay exact decimals. Sale prices and
 price lists are not used: the price is the list price. Variants have no sort order, so they keep the order of the list.
 """
@@ -19,8 +22,11 @@ from daemon.model import ExternalId, Sku, VariantId
 from daemon.platforms.bigcommerce.amounts import own_or, usable
 from daemon.platforms.bigcommerce.products import attributes, schema
 from daemon.platforms.bigcommerce.products.attributes import Attributes
-from daemon.platforms.bigcommerce.products.faults import PLATFORM, TRACKED, faults_of, unread, url_of
 from daemon.platforms.bigcommerce.schema import Count, Odd
+
+PLATFORM = "BigCommerce"
+TRACKED = frozenset({"product", "variant"})
+"""Values of `inventory_tracking` with stock; the third value is "none"."""
 
 _POUND, _OUNCE = Decimal("453.59237"), Decimal("28.349523125")
 _KILOGRAM, _GRAM, _TONNE = Decimal(1000), Decimal(1), Decimal(1_000_000)
@@ -70,7 +76,7 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     raw = told.product
     issues: list[Issue] = []
     kept = tuple(_with_sku(raw, issues))
-    odd = faults_of(raw) or _uncounted(told, kept)
+    odd = _faults_of(raw) or _uncounted(told, kept)
     if odd is not None:
         return unread(odd, facts)
     if raw.inventory_tracking == "product" and len(raw.variants) > 1:
@@ -103,9 +109,35 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
         ),
         issues=tuple(issues),
         name=raw.name or raw.sku or str(raw.id),
-        url=url_of(raw.id, facts),
+        url=_url(raw.id, facts),
         reasons=tuple(_why_not_shown(raw, kept)),
     )
+
+
+def unread(odd: Odd, facts: StoreFacts) -> Mapped[Product]:
+    """Map a product with unreadable fields to its issues, so SparkLayer keeps what it has."""
+    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
+    name = odd.rest.name if isinstance(odd.rest.name, str) else ""
+    return Mapped(value=None, issues=tuple(found), name=name or str(odd.id), url=_url(odd.id, facts))
+
+
+def _url(product: int, facts: StoreFacts) -> str:
+    """Return the address of a product's page in the control panel (inferred)."""
+    return f"{facts.url}/manage/products/edit/{product}" if facts.url else ""
+
+
+def _is_no_number(amount: object) -> bool:
+    return isinstance(amount, Decimal) and not amount.is_finite()
+
+
+def _faults_of(product: schema.Product) -> Odd | None:
+    """Return amounts that are not numbers, and an undocumented `inventory_tracking`; None if there are none."""
+    names = [name for name in schema.AMOUNTS if _is_no_number(getattr(product, name))]
+    for place, variant in enumerate(product.variants):
+        names += [f"variants[{place}].{name}" for name in schema.AMOUNTS if _is_no_number(getattr(variant, name))]
+    if product.inventory_tracking not in TRACKED | {"none"}:
+        names.append("inventory_tracking")
+    return Odd(product.id, tuple(names), product) if names else None
 
 
 def _why_not_shown(raw: schema.Product, kept: tuple[Kept, ...]) -> Iterator[str]:

@@ -27,9 +27,8 @@ from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.owned_rows import OwnedList, read_owned_rows
 from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
-from daemon.platforms.bigcommerce.products import faults, mapping
-from daemon.platforms.bigcommerce.products.faults import TRACKED
-from daemon.platforms.bigcommerce.products.mapping import Levels, RawProduct
+from daemon.platforms.bigcommerce.products import mapping
+from daemon.platforms.bigcommerce.products.mapping import TRACKED, Levels, RawProduct
 from daemon.platforms.bigcommerce.products.schema import ITEMS, OWNERS, read_owner, read_product
 from daemon.platforms.bigcommerce.products.schema import Product as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
@@ -131,7 +130,7 @@ class ProductReader:
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
         if isinstance(entity.content, schema.Odd):
-            return faults.unread(entity.content, facts)
+            return mapping.unread(entity.content, facts)
         return mapping.product(entity.content, facts)
 
     async def _find_touched(self) -> set[ExternalId]:

@@ -1,5 +1,7 @@
 """The strict stand-in of BigCommerce's API without sockets, and an adapter in front of it."""
 
+import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -69,6 +71,18 @@ class AdapterHarness:
         wanted = [ExternalId(str(one)) for one in ids]
         found = await self.shop.read(kind, wanted, Lane.LIVE)
         return {key: self.shop.map(kind, entity, FACTS) for key, entity in found.items() if key == entity.external_id}
+
+    def rewrite(self, path: str, change: Callable[[Any], Any]) -> None:
+        """Have `change` edit the JSON of the answers at `path`, in place or by returning another value."""
+
+        async def act(_request: Request, response: Response | None) -> Response:
+            assert response is not None
+            body = json.loads(response.body)
+            changed = change(body)
+            text = json.dumps(body if changed is None else changed)
+            return Response(status=200, headers=response.headers, body=text.encode())
+
+        self.api.faults.add(path, act, after_effect=True)
 
     def calls(self) -> dict[str, int]:
         found = dict(self.api.statistics.calls)

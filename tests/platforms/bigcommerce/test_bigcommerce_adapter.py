@@ -89,7 +89,6 @@ async def test_a_server_that_caps_the_page_is_walked_to_the_end(
 async def test_pages_shrink_until_the_store_bears_them_and_grow_again(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(*range(1, 701))
     store.bears = 80
     assert await walk(shop) == list(range(1, 701))
@@ -105,7 +104,6 @@ async def test_pages_shrink_until_the_store_bears_them_and_grow_again(
 async def test_a_store_that_bears_nothing_is_asked_for_the_floor_at_last(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(1)
     store.bears = 0
     for _ in range(3):
@@ -119,7 +117,6 @@ async def test_a_store_that_bears_nothing_is_asked_for_the_floor_at_last(
 async def test_a_timeout_shrinks_the_page_and_a_429_does_not(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(1)
     await shop.facts()
     store.asked.clear()
@@ -146,7 +143,6 @@ async def test_a_timeout_shrinks_the_page_and_a_429_does_not(
 async def test_an_answer_that_cannot_be_believed_is_tried_again(
     store: Any, shop: BigCommerce, autojump_clock: MockClock, answer: httpx.Response, reason: str
 ) -> None:
-    del autojump_clock
     store.add(1)
     await shop.facts()
     store.script.extend([answer] * 3)
@@ -160,7 +156,6 @@ async def test_an_answer_that_cannot_be_believed_is_tried_again(
 async def test_a_walk_that_does_not_advance_is_noticed(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(5)
     again = httpx.Response(200, json={"data": [store.products[5]]})
     await shop.facts()
@@ -189,7 +184,6 @@ async def test_read_takes_one_call_for_250_ids_and_leaves_out_what_is_not_there(
 async def test_read_takes_smaller_pieces_when_the_store_bears_no_more(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(*range(1, 251))
     store.bears = 100
     found = await shop.read(Kind.PRODUCTS, [ExternalId(str(id_)) for id_ in range(1, 251)], Lane.LIVE)
@@ -220,7 +214,6 @@ async def test_one_product_is_there_or_it_is_not(store: Any, shop: BigCommerce) 
 async def test_a_proxys_404_does_not_prove_that_a_product_is_gone(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.script.extend([httpx.Response(404, html="<h1>Not Found</h1>")] * 3)
     with pytest.raises(Retry):
         await shop.read_one(Kind.PRODUCTS, ExternalId("7"), Lane.LIVE)
@@ -260,7 +253,6 @@ async def test_half_a_character_does_not_stop_a_walk(
 async def test_half_a_character_does_not_make_a_cut_off_page_whole(
     store: Any, shop: BigCommerce, text: bytes, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     whole = len(told_with(text, "name").content)
     for cut in range(20, whole):
         store.script.extend([told_with(text, "name", cut)] * 3)
@@ -314,7 +306,6 @@ async def test_facts(store: Any, shop: BigCommerce) -> None:
 async def test_a_store_without_a_currency_is_not_believed(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.info = {"currency": "", "weight_units": "KGS"}
     with pytest.raises(Retry) as failed:
         await shop.facts()

@@ -85,7 +85,6 @@ async def test_configured_groups_need_no_look_at_the_stores(store: FakeStore) ->
 async def test_a_store_without_b2b_groups_has_no_b2b_customers(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.groups = []
     store.add_customers(1, customer_group_id=0)
     assert await walk(shop) == []
@@ -160,7 +159,6 @@ async def test_read_takes_one_call_for_250_ids_and_shows_who_is_not_b2b(store: F
 async def test_read_takes_smaller_pieces_when_the_store_bears_no_more(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add_customers(*range(1, 251))
     store.bears = 100
     found = await shop.read(Kind.CUSTOMERS, [ExternalId(str(id_)) for id_ in range(1, 251)], Lane.LIVE)
@@ -262,7 +260,6 @@ async def test_an_email_address_that_another_channel_has_is_told_of(
 async def test_a_customer_whose_namesakes_cannot_be_looked_for_fails_by_itself(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add_customers(5, channel_ids=[1])
     store.add_customers(6)
     real = store.answer
@@ -304,7 +301,6 @@ ROW = {"id": 1, "customer_group_id": 3, "addresses": [], "attributes": []}
 async def test_a_page_that_contradicts_itself_is_tried_again(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock, answer: httpx.Response, reason: str
 ) -> None:
-    del autojump_clock
     await walk(shop)
     store.script.extend([answer] * 3)
     with pytest.raises(Retry) as failed:
@@ -315,7 +311,6 @@ async def test_a_page_that_contradicts_itself_is_tried_again(
 async def test_a_first_page_that_is_empty_though_there_are_some_is_tried_again(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.script.extend([NOBODY] * 3)
     with pytest.raises(Retry) as failed:
         await shop.changed_since(Kind.CUSTOMERS, 0, None)

@@ -125,7 +125,6 @@ class _Store:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_spoilt_answers_take_nothing_away_in_silence(seed: int, autojump_clock: MockClock) -> None:
-    del autojump_clock
     async with trio.open_nursery() as nursery:
         store = _Store(nursery, random.Random(seed))
         facts = await store.shop.facts()

@@ -1,6 +1,5 @@
 """A call for what belongs to an entity fails for that entity only: pages, batches and sweeps go on without it."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -162,7 +161,6 @@ def _failure_of(harness: AdapterHarness, kind: Kind, entity: Any) -> Failure:
 async def test_a_failing_secondary_call_fails_its_entity_only(
     harness: AdapterHarness, case: Case, fault: Any, failure: Any, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     bad, good = case.make(harness)
     await harness.walk(case.kind)
     _fail(harness, case, bad, fault)
@@ -182,7 +180,6 @@ async def test_a_failing_secondary_call_fails_its_entity_only(
 async def test_pages_and_sweeps_go_on_beside_a_failing_secondary_call(
     harness: AdapterHarness, case: Case, fault: Any, failure: Any, since: float | None, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     bad, good = case.make(harness)
     await harness.walk(case.kind)
     _fail(harness, case, bad, fault)
@@ -206,7 +203,6 @@ async def test_pages_and_sweeps_go_on_beside_a_failing_secondary_call(
 async def test_a_secondary_call_that_hangs_delays_no_live_neighbour_for_long(
     harness: AdapterHarness, case: Case, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     bad, good = case.make(harness)
     await harness.walk(case.kind)
 
@@ -222,7 +218,6 @@ async def test_a_secondary_call_that_hangs_delays_no_live_neighbour_for_long(
 async def test_a_list_that_hangs_delays_no_live_customer_who_is_not_in_it(
     harness: AdapterHarness, path: str, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     bad, _ = _customers(harness)
     plain = harness.store.customers.add("plain@example.com", group_id=WHOLESALE, silent=True)
     await harness.walk(Kind.CUSTOMERS)
@@ -252,25 +247,21 @@ async def test_an_odd_row_of_a_secondary_call_concerns_its_entity_only(
     harness: AdapterHarness, case: Case, spoil: Callable[[dict[str, Any], str], object], autojump_clock: MockClock
 ) -> None:
     """It is told of by its field, or tried again; what the row would have taken away stays."""
-    del autojump_clock
     bad, good = case.make(harness)
     await harness.walk(case.kind)
     name = {"GET */v3/inventory/items": "product_id", "GET */v2/orders/{}/products": "order_id"}.get(
         case.path, "order_id" if case.kind is Kind.ORDERS else "customer_id"
     )
 
-    async def change(_request: Request, response: Response | None) -> Response:
-        assert response is not None
-        body = json.loads(response.body)
+    def change(body: Any) -> None:
         rows = body["data"] if isinstance(body, dict) else body
         row = next(row for row in rows if case.listed is None or _owner(row, name) == bad)
         if name == "product_id" and spoil in (ODD_ROWS["another's"], ODD_ROWS["nobody's"]):
             spoil(row["identity"], name)
         else:
             spoil(row, name)
-        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    harness.api.faults.add(case.path.format(bad), change, after_effect=True)
+    harness.rewrite(case.path.format(bad), change)
     for _ in range(12):
         found = await harness.shop.read(case.kind, [ExternalId(str(bad)), ExternalId(str(good))], Lane.LIVE)
         assert harness.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
@@ -291,7 +282,6 @@ def _owner(row: dict[str, Any], name: str) -> object:
 async def test_a_variant_whose_product_is_not_told_stops_no_sweep(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     await harness.walk(Kind.PRODUCTS)
     small = harness.store.by_sku("J-S").id
     harness.store.metafields.set("variant", small, "rrp", "9", silent=True)
@@ -310,7 +300,6 @@ async def test_a_variant_whose_product_is_not_told_stops_no_sweep(
 async def test_metafields_that_cannot_be_read_by_themselves_stop_no_run_and_stay(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     for product in (harness.jumper, harness.mug):
         harness.store.metafields.set("product", product, "rrp", "9", silent=True)
     await harness.walk(Kind.PRODUCTS)

@@ -50,7 +50,6 @@ async def test_what_changes_while_the_walk_fails_is_found_by_the_next_sweep(
     harness: AdapterHarness, autojump_clock: MockClock, kind: Kind
 ) -> None:
     """The page of the walk that fails comes when all that was touched has been handed out."""
-    del autojump_clock
     ids, since = await touch(harness, kind, 3), harness.store.clock() - 60
     page = await harness.shop.changed_since(kind, since, None)
     assert set(ids[1:]) <= {one.external_id for one in page.entities}
@@ -127,7 +126,6 @@ async def test_what_was_found_but_not_handed_out_is_found_again(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
     """It is in the adapter's state then already, and as it is in the store."""
-    del autojump_clock
     harness.store.clock = lambda: 1.79e9
     harness.store.metafields.set("product", harness.jumper, "rrp", "9", silent=True)
     await harness.walk(Kind.PRODUCTS)

@@ -38,38 +38,38 @@ def since_text(since: float) -> str:
     return f"{datetime.fromtimestamp(max(0, int(since - MARGIN)), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def moment_of(told: str) -> datetime | None:
+def moment_of(value: str) -> datetime | None:
     """Return a time of the API in UTC; None if the text is not a time."""
     try:
-        moment = as_written(told).astimezone(UTC)
+        moment = as_written(value).astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if moment.year >= _EARLIEST else None
 
 
-def seconds_of(told: str) -> float | None:
+def seconds_of(value: str) -> float | None:
     """Return a time of the API as seconds since the epoch; None if the text is not a time."""
-    moment = moment_of(told)
+    moment = moment_of(value)
     return None if moment is None else moment.timestamp()
 
 
-def date_of(told: str) -> date:
+def date_of(value: str) -> date:
     """Return the day of a date or a time, in its own zone. Raises ValueError if the text is not a date."""
     try:
-        return as_written(told).date()
+        return as_written(value).date()
     except (TypeError, IndexError, OverflowError):
-        raise ValueError(told) from None
+        raise ValueError(value) from None
 
 
-def as_written(told: str) -> datetime:
+def as_written(value: str) -> datetime:
     """Return a time in its own zone, else in UTC. Raises ValueError, TypeError, IndexError or OverflowError."""
-    text = told.strip()
+    text = value.strip()
     found = _ISO.fullmatch(text.upper())
     if found:
         return _iso(found)
     plain = _COMMENT.sub(" ", text).strip()
     if not _RFC.fullmatch(plain):
-        raise ValueError(told)
+        raise ValueError(value)
     moment = parsedate_to_datetime(_LEAP.sub("59", plain))
     late = timedelta(seconds=1 if _LEAP.search(plain) else 0)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) + late

@@ -138,7 +138,7 @@ class Metafields:
         if not fields and self._source.second_look and await self.of([owner]):
             await trio.sleep(SECOND_AFTER)
             fields = await self._fields_at(owner, path, lane)
-        entries = [_note(one) for one in fields or []]
+        entries = [_entry(one) for one in fields or []]
         if trace and fields == [] and await self.of([owner]):
             entries = [Entry(padded(owner), trace, "")]
         await self._replace(owner, entries)
@@ -163,7 +163,7 @@ class Metafields:
         async for raws in pages:
             fields = [one for one in read_metafields(raws) if one.namespace in {None, NAMESPACE}]
             reading.take(fields)
-            entries = [_note(one) for one in fields if one.resource_id not in reading.newer]
+            entries = [_entry(one) for one in fields if one.resource_id not in reading.newer]
             if entries:
                 await self._state.put(self._source.state, entries, reading.scan_id)
 
@@ -182,7 +182,7 @@ class Metafields:
             answers |= await of_each(bare, self._fields_of, Lane.BACKFILL, beside=True)
         for owner, fields in answers.items():
             if not isinstance(fields, Failure) and owner not in reading.newer:
-                entries = [_note(one) for one in fields]
+                entries = [_entry(one) for one in fields]
                 await self._state.replace(self._source.state, padded(owner), entries, reading.scan_id)
 
     async def _fields_of(self, owner: int) -> Sequence[schema.Metafield]:
@@ -250,5 +250,5 @@ def _from(moment: str) -> str:
     return moment if seconds is None else since_text(seconds)
 
 
-def _note(told: schema.Metafield) -> Entry:
-    return Entry(padded(told.resource_id), told.key, told.value)
+def _entry(metafield: schema.Metafield) -> Entry:
+    return Entry(padded(metafield.resource_id), metafield.key, metafield.value)

@@ -53,14 +53,14 @@ class Shape(Generic[T]):
 
     def read(self, raw: Raw) -> T | Unreadable | Odd:
         """Decode one entity. Raises Retry if its id cannot be read."""
-        told = schema.read(raw, self._decoder)
-        if not isinstance(told, Unreadable):
-            return told
+        unreadable = schema.read(raw, self._decoder)
+        if not isinstance(unreadable, Unreadable):
+            return unreadable
         try:
             content = schema.decode(raw, _LOOSE)
         except msgspec.DecodeError:
-            return told
-        return self.convert(content, told)
+            return unreadable
+        return self.convert(content, unreadable)
 
     def rows(self, raws: Iterable[Raw], where: str) -> "Rows[T]":
         """Decode a list of one entity; `where` is its name in field paths. Rows need no id."""
@@ -78,13 +78,13 @@ class Shape(Generic[T]):
             rows.found.append(found)
         return rows
 
-    def convert(self, content: dict[str, Any], told: Unreadable) -> T | Unreadable | Odd:
-        """Convert a decoded entity; return `told` if a required field is missing."""
+    def convert(self, content: dict[str, Any], unreadable: Unreadable) -> T | Unreadable | Odd:
+        """Convert a decoded entity; return `unreadable` if a required field is missing."""
         notes = _Notes()
         found: T = _read(content, self._type, "", notes)
         if notes.missing:
-            return told
-        return Odd(told.id, tuple(notes.odd), found) if notes.odd else found
+            return unreadable
+        return Odd(unreadable.id, tuple(notes.odd), found) if notes.odd else found
 
 
 @frozen

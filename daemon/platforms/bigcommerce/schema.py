@@ -90,21 +90,21 @@ class Listing(Struct, Generic[T], frozen=True):
 
         Raises Retry if the page contradicts itself, or if the cursor repeats.
         """
-        told = (self.meta and self.meta.cursor_pagination) or CursorPagination()
-        if told.count is not None and told.count != len(self.data):
-            raise Retry(f"BigCommerce's page has {len(self.data)} rows but counts {told.count}", reason=MISCOUNTED)
-        more = told.links.next if told.links else len(self.data) >= (told.per_page or limit)
-        if not more or (not self.data and not told.links):
+        paging = (self.meta and self.meta.cursor_pagination) or CursorPagination()
+        if paging.count is not None and paging.count != len(self.data):
+            raise Retry(f"BigCommerce's page has {len(self.data)} rows but counts {paging.count}", reason=MISCOUNTED)
+        more = paging.links.next if paging.links else len(self.data) >= (paging.per_page or limit)
+        if not more or (not self.data and not paging.links):
             return None
         if not self.data:
             raise Retry("BigCommerce's page is empty but names a next page", reason="page_empty")
-        if not told.end_cursor:
-            if not told.links:
+        if not paging.end_cursor:
+            if not paging.links:
                 return None
             raise Retry("BigCommerce's page has no cursor for the next page", reason="page_without_cursor")
-        if told.end_cursor == this:
+        if paging.end_cursor == this:
             raise Retry("BigCommerce's list repeats a cursor", reason="page_out_of_order")
-        return told.end_cursor
+        return paging.end_cursor
 
 
 class Single(Struct, Generic[T], frozen=True):

@@ -44,10 +44,10 @@ class RawCustomer:
     """True if a retail customer has the same e-mail address."""
 
 
-def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
+def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
     """Map one customer. Never raises for a value that `schema` accepts."""
-    raw = told.customer
-    if not told.is_b2b:
+    raw = source.customer
+    if not source.is_b2b:
         group = raw.customer_group_id
         why = f"Its customer group, {group}, is not a B2B group." if group else "It is not in a customer group."
         return Mapped(value=None, name=_name(raw), url=_url(raw.id, facts), reasons=(why,))
@@ -56,9 +56,9 @@ def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
     if not _EMAIL.fullmatch(email):
         trouble = IssueType.EMAIL_INVALID if email else IssueType.EMAIL_MISSING
         issues.append(trouble.issue(platform=PLATFORM))
-    if told.has_namesake:
+    if source.has_namesake:
         issues.append(IssueType.EMAIL_IN_ANOTHER_CHANNEL.issue(platform=PLATFORM))
-    extra = attributes.read({name: attribute.attribute_value for name, attribute in told.attributes.items()}, issues)
+    extra = attributes.read({name: attribute.attribute_value for name, attribute in source.attributes.items()}, issues)
     stray = extra.parent is not None and extra.parent > LARGEST_ID
     if stray:
         parent = str(extra.parent)[:LONGEST_SHOWN]
@@ -69,8 +69,8 @@ def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         first_name=_text(raw.first_name),
         last_name=_text(raw.last_name),
         company_name=extra.company_name or _text(raw.company),
-        addresses=dict(_addresses(told, issues)),
-        group=extra.group or told.group,
+        addresses=dict(_addresses(source, issues)),
+        group=extra.group or source.group,
         accounting_id=extra.accounting_id,
         sales_agent_groups=extra.sales_agent_groups,
         price_lists=extra.price_lists,
@@ -101,8 +101,8 @@ def _url(customer: int, facts: StoreFacts) -> str:
     return f"{facts.url}/manage/customers/{customer}/edit" if facts.url else ""  # inferred
 
 
-def _addresses(told: RawCustomer, issues: list[Issue]) -> Iterator[tuple[AddressId, Address]]:
-    for raw in sorted(told.addresses, key=lambda address: address.id):
+def _addresses(source: RawCustomer, issues: list[Issue]) -> Iterator[tuple[AddressId, Address]]:
+    for raw in sorted(source.addresses, key=lambda address: address.id):
         missing = [trouble for name, trouble in _NEEDED.items() if not _text(getattr(raw, name))]
         country = _text(raw.country_code).upper()
         issues += [trouble.issue(platform=PLATFORM, address=raw.id) for trouble in missing]

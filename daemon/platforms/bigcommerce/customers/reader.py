@@ -132,7 +132,7 @@ class CustomerReader:
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read customers by id: in one call, or in several if the store can handle only smaller answers."""
-        rest = [one for one in ids if is_id(one)]
+        rest = [id_ for id_ in ids if is_id(id_)]
         found: dict[ExternalId, Entity] = {}
         while rest:
             asked, entities = await shortly(partial(self._read_some, rest, lane))
@@ -144,8 +144,8 @@ class CustomerReader:
         """Read one customer; None if the answer has the sentinel but not the customer."""
         if not is_id(external_id):
             raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason=BAD_ID)
-        for anew in (False, True):  # a sentinel may have been deleted meanwhile: then find another one
-            sentinel = await self._find_sentinel(int(external_id), lane, anew=anew)
+        for refresh in (False, True):  # a sentinel may have been deleted meanwhile: then find another one
+            sentinel = await self._find_sentinel(int(external_id), lane, refresh=refresh)
             asked = list(dict.fromkeys([int(external_id)] if sentinel is None else [int(external_id), sentinel]))
             listing = await self._list({"id:in": listed(asked)}, lane)
             rows = schema.with_ids(listing.data)
@@ -210,18 +210,18 @@ class CustomerReader:
     async def _list(self, query: Mapping[str, str], lane: Lane) -> schema.Listing[Raw]:
         return await shortly(partial(self._client.get, PATH, schema.RAW_LISTING, lane=lane, query=_reading(query)))
 
-    async def _find_sentinel(self, other_than: int, lane: Lane, *, anew: bool) -> int | None:
+    async def _find_sentinel(self, other_than: int, lane: Lane, *, refresh: bool) -> int | None:
         """Return the id of a customer that existed at the last check; None if the store has no customers.
 
-        It is `other_than` only if the store lists no other. With `anew` the store is asked now. Raises Retry if the
+        It is `other_than` only if the store lists no other. With `refresh` the store is asked now. Raises Retry if the
         store lists no customers and that is not believed yet.
         """
         others = await self._sentinels.others_than(other_than)
-        if anew or not others:
+        if refresh or not others:
             query = {"limit": "2"}
             listing = await shortly(partial(self._client.get, PATH, schema.RAW_LISTING, lane=lane, query=query))
-            told = listing.pagination.total == 0 and not others
-            if not listing.data and (not told or self._short_answers.about(other_than, "store's customers", 1, 0)):
+            is_empty = listing.pagination.total == 0 and not others
+            if not listing.data and (not is_empty or self._short_answers.about(other_than, "store's customers", 1, 0)):
                 raise Retry("BigCommerce lists no customers, though there were some", reason="page_empty")
             await self._sentinels.replace([schema.read_id(raw) for raw in schema.with_ids(listing.data)])
             others = await self._sentinels.others_than(other_than) or [other_than] * bool(listing.data)
@@ -233,7 +233,7 @@ class CustomerReader:
             return []
         customers = [read_customer(raw) for raw in raws]
         legible = [row for row in customers if isinstance(row, Listed)]
-        known, anew = await self._known_with(legible)
+        known, refresh = await self._known_with(legible)
         await self._sentinels.seen([customers[0].id, customers[-1].id])
         readable = [row for row in legible if row.customer_group_id in known.groups]
         more = {row.id: row for row in readable if _is_short(row.addresses, row.address_count)}
@@ -246,61 +246,65 @@ class CustomerReader:
         beside = len(limited) < len(customers)
         namesakes = await find_namesakes(self._client, PATH, limited, known.groups, lane, beside=beside)
         every = {value.attribute_id for row in readable for value in _all(row.attributes, attributes.get(row.id))}
-        if not anew and not every <= known.names.keys():
+        if not refresh and not every <= known.names.keys():
             known = self._known = await self._learn()
 
-        def content(one: Listed | schema.Unreadable | schema.Odd) -> Any:
-            if isinstance(one, Listed):
-                namesake = namesakes.get(one.id, False)
+        def content(customer: Listed | schema.Unreadable | schema.Odd) -> Any:
+            if isinstance(customer, Listed):
+                namesake = namesakes.get(customer.id, False)
                 if isinstance(namesake, Failure):
                     return namesake
-                told = self._told(known, one, addresses.get(one.id), attributes.get(one.id))
-                return evolve(told, has_namesake=namesake) if isinstance(told, RawCustomer) else told
-            return _of_b2b(one, known) if isinstance(one, schema.Odd) else one
+                complete = self._complete(known, customer, addresses.get(customer.id), attributes.get(customer.id))
+                return evolve(complete, has_namesake=namesake) if isinstance(complete, RawCustomer) else complete
+            return _of_b2b(customer, known) if isinstance(customer, schema.Odd) else customer
 
-        return [Entity(ExternalId(str(one.id)), content(one)) for one in customers]
+        return [Entity(ExternalId(str(customer.id)), content(customer)) for customer in customers]
 
-    def _told(
-        self, known: _Known, one: Listed, addresses: OwnedRows[Address] | None, attributes: OwnedRows[Attribute] | None
+    def _complete(
+        self,
+        known: _Known,
+        customer: Listed,
+        addresses: OwnedRows[Address] | None,
+        attributes: OwnedRows[Attribute] | None,
     ) -> RawCustomer | Failure | schema.Unreadable | schema.Odd:
         """Return a complete customer, or its substitute."""
-        if one.customer_group_id in known.unread:
-            return schema.Unreadable(one.id, "its customer group cannot be read")
+        if customer.customer_group_id in known.unread:
+            return schema.Unreadable(customer.id, "its customer group cannot be read")
         fault = (addresses and addresses.fault) or (attributes and attributes.fault)
         if fault:
             return fault
-        addresses_of, values = _all(one.addresses, addresses), _all(one.attributes, attributes)
-        if (addresses and addresses.is_short_of(one.address_count)) or (
-            attributes and attributes.is_short_of(one.attribute_count)
+        addresses_of, values = _all(customer.addresses, addresses), _all(customer.attributes, attributes)
+        if (addresses and addresses.is_short_of(customer.address_count)) or (
+            attributes and attributes.is_short_of(customer.attribute_count)
         ):
-            return schema.Unreadable(one.id, "a list has rows of unknown customers", reason=schema.OUT_OF_FILTER)
-        return self._doubt(known, one, addresses_of, values) or RawCustomer(
-            customer=one,
+            return schema.Unreadable(customer.id, "a list has rows of unknown customers", reason=schema.OUT_OF_FILTER)
+        return self._doubt(known, customer, addresses_of, values) or RawCustomer(
+            customer=customer,
             addresses=addresses_of,
             attributes=known.named(values),
-            is_b2b=one.customer_group_id in known.groups,
-            group=self._settings.customer_group_mapping.get(one.customer_group_id),
+            is_b2b=customer.customer_group_id in known.groups,
+            group=self._settings.customer_group_mapping.get(customer.customer_group_id),
         )
 
     def _doubt(
-        self, known: _Known, one: Listed, addresses_of: Sequence[Address], values: Sequence[Attribute]
+        self, known: _Known, customer: Listed, addresses_of: Sequence[Address], values: Sequence[Attribute]
     ) -> schema.Unreadable | None:
         """Return the substitute for a customer with an unlisted group or with incomplete lists, or None.
 
         An empty list of groups is never believed if a customer has a group.
         """
-        if known.every_group == frozenset() and one.customer_group_id:
-            return schema.Unreadable(one.id, "it has a group, but no groups are listed", reason=schema.MISCOUNTED)
-        if not known.has_group(one):
-            return self._short_answers.about(one.id, "groups", 1, 0)
-        if one.customer_group_id not in known.groups:
+        if known.every_group == frozenset() and customer.customer_group_id:
+            return schema.Unreadable(customer.id, "it has a group, but no groups are listed", reason=schema.MISCOUNTED)
+        if not known.has_group(customer):
+            return self._short_answers.about(customer.id, "groups", 1, 0)
+        if customer.customer_group_id not in known.groups:
             return None
         counts = {
-            "addresses": (_count(one.addresses, one.address_count), len(addresses_of)),
-            "attributes": (_count(one.attributes, one.attribute_count), len(values)),
+            "addresses": (_count(customer.addresses, customer.address_count), len(addresses_of)),
+            "attributes": (_count(customer.attributes, customer.attribute_count), len(values)),
             "attributes' names": (len(values), sum(value.attribute_id in known.names for value in values)),
         }
-        short_answers = [self._short_answers.about(one.id, what, *told) for what, told in counts.items()]
+        short_answers = [self._short_answers.about(customer.id, what, *numbers) for what, numbers in counts.items()]
         return next(filter(None, short_answers), None)
 
     async def _known_with(self, customers: Sequence[Listed]) -> tuple[_Known, bool]:
@@ -315,19 +319,13 @@ class CustomerReader:
 def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:
     """Return a customer of a page, or an unreadable one if its group was not asked for."""
     content = entity.content
-    listed_as = (
-        content.customer
-        if isinstance(content, RawCustomer)
-        else content.rest
-        if isinstance(content, schema.Odd)
-        else None
-    )
-    if listed_as is None or listed_as.customer_group_id in asked:
+    if not isinstance(content, RawCustomer | schema.Odd):
         return entity
-    told = schema.Unreadable(
-        int(entity.external_id), "it is in a group that was not asked for", reason=schema.OUT_OF_FILTER
-    )
-    return evolve(entity, content=told)
+    customer = content.customer if isinstance(content, RawCustomer) else content.rest
+    if customer.customer_group_id in asked:
+        return entity
+    why = "it is in a group that was not asked for"
+    return evolve(entity, content=schema.Unreadable(customer.id, why, reason=schema.OUT_OF_FILTER))
 
 
 def _all(included: Sequence[B], more: OwnedRows[B] | None) -> Sequence[B]:

@@ -68,15 +68,15 @@ class RawOrder:
     shipments: Sequence[schema.Shipment] = ()
 
 
-def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
+def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     """Map one order. Never raises for a value that `schema` accepts; an unusable date or amount maps to its issues."""
-    raw = told.order
+    raw = source.order
     issues: list[Issue] = []
-    cart = _cart(told.cart, issues)
+    cart = _cart(source.cart, issues)
     lines = [line for part in raw.parts.all for line in part.lines]
     amiss = _amount_issues(raw)
     issues += amiss
-    packages = [] if amiss else list(_packages(told, lines))
+    packages = [] if amiss else list(_packages(source, lines))
     unnamed = [line.name or line.id for line in lines if not (line.sku or "").strip()]
     issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=name) for name in unnamed]
     placed = _moment(raw, "date_created", issues)
@@ -167,8 +167,8 @@ def _cart(text: str, issues: list[Issue]) -> CartId | None:
         return None
 
 
-def _packages(told: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Package]:
-    raw, allocation = told.order, LineAllocation(lines)
+def _packages(source: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Package]:
+    raw, allocation = source.order, LineAllocation(lines)
     parts = {line.id: part for part in raw.parts.all for line in part.lines}
 
     def dealt(kind: PackageType, wanted: Callable[[schema.OrderLine], int]) -> list[Package]:
@@ -181,7 +181,7 @@ def _packages(told: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Pac
 
     # Returned pieces may be in a shipment too: allocate them first, so that they are not counted twice.
     returned = dealt(PackageType.RETURNED, lambda line: line.quantity_refunded or 0)
-    for shipment in told.shipments:
+    for shipment in source.shipments:
         sent = tuple(filter(None, [allocation.take(item.order_product_id, item.quantity) for item in shipment.items]))
         if sent:
             kind = PackageType.COMPLETE if raw.status_id == COMPLETED else PackageType.SHIPPED

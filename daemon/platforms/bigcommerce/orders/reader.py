@@ -102,7 +102,11 @@ class OrderReader:
         one; that is remembered until the order is read.
         """
         found: dict[ExternalId, Entity] = {}
-        named = [told.id for told in map(MetafieldsId.read, ids) if told is not None and told.resource == "order"]
+        named = [
+            named_id.id
+            for named_id in map(MetafieldsId.read, ids)
+            if named_id is not None and named_id.resource == "order"
+        ]
         traced = partial(self._read_cart, lane=lane, trace=CART)
         for order, answer in (await of_each(named, traced, lane, beside=len(ids) > len(named))).items():
             text = MetafieldsId("order", order).text

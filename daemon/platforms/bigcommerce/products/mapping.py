@@ -68,15 +68,15 @@ class RawProduct:
     variant_fields: Mapping[int, Mapping[str, str]] = field(factory=dict)
 
 
-def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
+def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     """Map one product. Never raises for a value that `schema` accepts.
 
-    If `told.levels` is None (one location), the catalogue's stock level applies.
+    If `source.levels` is None (one location), the catalogue's stock level applies.
     """
-    raw = told.product
+    raw = source.product
     issues: list[Issue] = []
     kept = tuple(_with_sku(raw, issues))
-    odd = _faults_of(raw) or _uncounted(told, kept)
+    odd = _faults_of(raw) or _uncounted(source, kept)
     if odd is not None:
         return unread(odd, facts)
     if raw.inventory_tracking == "product" and len(raw.variants) > 1:
@@ -84,7 +84,7 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     if not kept:
         issues.append(IssueType.NOTHING_TO_SELL.issue(platform=PLATFORM))
     grams = _grams_per_unit(raw, facts, issues)
-    extra = {variant.id: _attributes(told, variant, issues) for _, variant in kept}
+    extra = {variant.id: _attributes(source, variant, issues) for _, variant in kept}
     return Mapped(
         value=Product(
             external_id=ExternalId(str(raw.id)),
@@ -104,7 +104,7 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
                 )
                 for position, (sku, variant) in enumerate(kept, start=1)
             ),
-            stock={sku: _terms(level, extra[variant.id]) for sku, variant, level in _levels(told, kept)},
+            stock={sku: _terms(level, extra[variant.id]) for sku, variant, level in _levels(source, kept)},
             prices=dict(_prices(raw, kept, issues)),
         ),
         issues=tuple(issues),
@@ -151,9 +151,9 @@ def _why_not_shown(raw: schema.Product, kept: tuple[Kept, ...]) -> Iterator[str]
         yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has suspended them."
 
 
-def _attributes(told: RawProduct, variant: schema.Variant, issues: list[Issue]) -> Attributes:
+def _attributes(source: RawProduct, variant: schema.Variant, issues: list[Issue]) -> Attributes:
     """Return the B2B attributes of a variant: its own, else the product's."""
-    return attributes.read(told.fields, told.variant_fields.get(variant.id, {}), _called(variant), issues)
+    return attributes.read(source.fields, source.variant_fields.get(variant.id, {}), _called(variant), issues)
 
 
 def _rrp(
@@ -265,47 +265,47 @@ def _prices(raw: schema.Product, kept: tuple[Kept, ...], issues: list[Issue]) ->
             issues.append(IssueType.PRICE_MISSING.issue(platform=PLATFORM, variant=_called(variant), sku=sku))
 
 
-def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, schema.Variant, int]]:
+def _levels(source: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, schema.Variant, int]]:
     """Yield the level of each SKU with tracked stock."""
     for sku, variant in kept:
-        level = _level(told, variant)
+        level = _level(source, variant)
         if level is not None:
             yield sku, variant, level
 
 
-def _level(told: RawProduct, variant: schema.Variant) -> int | None:
+def _level(source: RawProduct, variant: schema.Variant) -> int | None:
     """Return a variant's stock available to sell: that of all locations, else the catalogue's."""
-    if told.product.inventory_tracking == "product":
-        return _pooled(told)
-    if told.product.inventory_tracking == "variant":
-        return (told.levels or {}).get(variant.id, _count(variant.inventory_level))
+    if source.product.inventory_tracking == "product":
+        return _pooled(source)
+    if source.product.inventory_tracking == "variant":
+        return (source.levels or {}).get(variant.id, _count(variant.inventory_level))
     return None
 
 
-def _uncounted(told: RawProduct, kept: tuple[Kept, ...]) -> Odd | None:
+def _uncounted(source: RawProduct, kept: tuple[Kept, ...]) -> Odd | None:
     """Return tracked levels that are null: SparkLayer then keeps the last known ones."""
-    raw, skus = told.product, {variant.id for _, variant in kept}
+    raw, skus = source.product, {variant.id for _, variant in kept}
     if raw.inventory_tracking not in TRACKED:
         return None
     if raw.inventory_tracking == "product":
-        names = [] if _pooled(told) is not None or not kept else ["inventory_level"]
+        names = [] if _pooled(source) is not None or not kept else ["inventory_level"]
     else:
         names = [
             f"variants[{place}].inventory_level"
             for place, variant in enumerate(raw.variants)
-            if variant.id in skus and _level(told, variant) is None
+            if variant.id in skus and _level(source, variant) is None
         ]
     return Odd(raw.id, tuple(names), raw) if names else None
 
 
-def _pooled(told: RawProduct) -> int | None:
+def _pooled(source: RawProduct) -> int | None:
     """Return the stock that all variants share.
 
     The inventory items of a product with shared stock are not documented. A single item is that stock (inferred).
     Several items may repeat the shared stock, so then the catalogue's level applies.
     """
-    levels = list((told.levels or {}).values())
-    return levels[0] if len(levels) == 1 else _count(told.product.inventory_level)
+    levels = list((source.levels or {}).values())
+    return levels[0] if len(levels) == 1 else _count(source.product.inventory_level)
 
 
 def _count(level: Count) -> int | None:

@@ -81,9 +81,9 @@ class ProductReader:
         touched = await self._touched.page(cursor)
         if touched is not None:
             ids, following = touched
-            entities = list((await self.read([one for one in ids if is_id(one)], Lane.BACKFILL)).values())
+            entities = list((await self.read([id_ for id_ in ids if is_id(id_)], Lane.BACKFILL)).values())
             later = Retry("BigCommerce does not name the product of this variant", reason="owner_unknown")
-            entities += [Entity(one, later) for one in ids if not is_id(one)]
+            entities += [Entity(id_, later) for id_ in ids if not is_id(id_)]
             return Page(entities=entities, cursor=following)
         return await self._walk(None if walk_begins(cursor) else cursor, {"date_modified:min": since_text(since)})
 
@@ -93,7 +93,7 @@ class ProductReader:
         Malformed ids are left out. The id of metafields has these read again.
         """
         found: dict[ExternalId, Entity] = {}
-        named = [told for told in map(MetafieldsId.read, ids) if told is not None]
+        named = [named_id for named_id in map(MetafieldsId.read, ids) if named_id is not None]
 
         async def read_metafields(place: int) -> int | None:
             return await self._read_metafields(named[place], lane)
@@ -105,7 +105,7 @@ class ProductReader:
                 found[text] = Entity(text, owner)
             elif owner is not None:
                 found[text] = Entity(ExternalId(str(owner)), None)
-        rest = [one for one in ids if is_id(one)]
+        rest = [id_ for id_ in ids if is_id(id_)]
         while rest:
             asked, entities = await shortly(partial(self._read_some, rest, lane))
             found.update((entity.external_id, entity) for entity in entities)
@@ -161,12 +161,12 @@ class ProductReader:
         products = await self._products_of(variant, Lane.BACKFILL)
         return _path_within(products[0], variant) if products else None
 
-    async def _read_metafields(self, told: MetafieldsId, lane: Lane) -> int | None:
+    async def _read_metafields(self, named_id: MetafieldsId, lane: Lane) -> int | None:
         """Read the named metafields again; return their product, if it exists."""
-        owner = told.id
-        if told.resource == "product":
+        owner = named_id.id
+        if named_id.resource == "product":
             return owner if await self._own.read_again(owner, await _path_of(owner), lane) else None
-        if told.resource != "variant":
+        if named_id.resource != "variant":
             return None
         for product in await self._products_of(owner, lane):
             if await self._variants.read_again(owner, _path_within(product, owner), lane):
@@ -208,44 +208,50 @@ class ProductReader:
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode products, with the stock of all locations and their metafields."""
         products = [read_product(raw) for raw in raws]
-        readable = {one.id: one for one in products if isinstance(one, Listed)}
+        readable = {product.id: product for product in products if isinstance(product, Listed)}
         # With one location, the catalogue already has its stock.
         several = bool(readable) and await self._store.locations() != 1
         inventory = {}
         if several:
             inventory = dict(await read_owned_rows(self._client, _INVENTORY, readable, lane, beside=False))
         own = await self._own.of(list(readable))
-        variants = await self._variants.of([variant.id for one in readable.values() for variant in one.variants])
+        variants = await self._variants.of(
+            [variant.id for product in readable.values() for variant in product.variants]
+        )
 
-        def told(one: Listed) -> RawProduct | Failure | schema.Unreadable | schema.Odd:
-            stock = inventory.get(one.id)
-            fields = {variant.id: variants[variant.id] for variant in one.variants if variant.id in variants}
+        def content_of(product: Listed) -> RawProduct | Failure | schema.Unreadable | schema.Odd:
+            stock = inventory.get(product.id)
+            fields = {variant.id: variants[variant.id] for variant in product.variants if variant.id in variants}
             if stock is None:
-                return RawProduct(one, None, own.get(one.id, {}), fields)
+                return RawProduct(product, None, own.get(product.id, {}), fields)
             if stock.fault:
                 return stock.fault
             levels = {item.identity.variant_id: item.level for item in stock.rows}
-            doubt = self._doubt(one, levels, strays=stock.has_strays)
-            return doubt or RawProduct(one, levels, own.get(one.id, {}), fields)
+            doubt = self._doubt(product, levels, strays=stock.has_strays)
+            return doubt or RawProduct(product, levels, own.get(product.id, {}), fields)
 
-        contents: list[Any] = [told(one) if isinstance(one, Listed) else one for one in products]
-        return [Entity(ExternalId(str(one.id)), content) for one, content in zip(products, contents, strict=True)]
+        contents: list[Any] = [content_of(product) if isinstance(product, Listed) else product for product in products]
+        return [
+            Entity(ExternalId(str(product.id)), content) for product, content in zip(products, contents, strict=True)
+        ]
 
-    def _doubt(self, one: Listed, levels: Levels, *, strays: bool) -> schema.Unreadable | None:
+    def _doubt(self, product: Listed, levels: Levels, *, strays: bool) -> schema.Unreadable | None:
         """Return the substitute for a product if the inventory omits tracked stock, or None.
 
         The catalogue's level is that of one location and may be much too low. It replaces a missing level only after
         the inventory has repeated the omission.
         """
-        if one.inventory_tracking not in TRACKED:
+        if product.inventory_tracking not in TRACKED:
             return None
-        counted = [variant.id for variant in one.variants if variant.sku.strip()]
+        counted = [variant.id for variant in product.variants if variant.sku.strip()]
         listed_of = sum(id_ in levels for id_ in counted)
-        if one.inventory_tracking == "product":
-            counted, listed_of = [one.id], len(levels)
+        if product.inventory_tracking == "product":
+            counted, listed_of = [product.id], len(levels)
         if strays and listed_of < len(counted):
-            return schema.Unreadable(one.id, "the inventory has rows of unknown products", reason=schema.OUT_OF_FILTER)
-        return self._short_answers.about(one.id, "stock levels", len(counted), listed_of)
+            return schema.Unreadable(
+                product.id, "the inventory has rows of unknown products", reason=schema.OUT_OF_FILTER
+            )
+        return self._short_answers.about(product.id, "stock levels", len(counted), listed_of)
 
 
 async def _path_of(product: int) -> str:

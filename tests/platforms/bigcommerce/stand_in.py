@@ -10,6 +10,7 @@ import trio
 from daemon.entities import StoreFacts
 from daemon.model import ExternalId, Kind, Lane, Secret
 from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
+from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.sandbox import BigCommerce as StandIn
@@ -30,6 +31,19 @@ class _Strict(StandIn):
         response = super().answer(request, match)
         assert response.status < 400 or response.status in {403, 404}, (request.path, request.query, response.body)
         return response
+
+
+async def walk(shop: BigCommerce, kind: Kind, since: float | None = None, cursor: str | None = None) -> list[Entity]:
+    """Enumerate to the end, from `cursor` on; return the entities in order."""
+    entities: list[Entity] = []
+    first = partial(shop.page, kind) if since is None else partial(shop.changed_since, kind, since)
+    for _ in range(100):
+        page = await first(cursor)
+        entities += page.entities
+        cursor = page.cursor
+        if cursor is None:
+            return entities
+    raise AssertionError("the walk does not end")
 
 
 class AdapterHarness:
@@ -57,15 +71,7 @@ class AdapterHarness:
 
     async def walk(self, kind: Kind, since: float | None = None, cursor: str | None = None) -> list[str]:
         """Enumerate to the end, from `cursor` on; return the ids."""
-        found: list[str] = []
-        first = partial(self.shop.page, kind) if since is None else partial(self.shop.changed_since, kind, since)
-        for _ in range(50):
-            page = await first(cursor)
-            found += [entity.external_id for entity in page.entities]
-            cursor = page.cursor
-            if cursor is None:
-                return found
-        raise AssertionError("the walk does not end")
+        return [entity.external_id for entity in await walk(self.shop, kind, since, cursor)]
 
     async def read(self, kind: Kind, *ids: object) -> dict[str, Any]:
         wanted = [ExternalId(str(one)) for one in ids]

@@ -89,20 +89,6 @@ async def test_a_store_that_goes_on_saying_that_it_is_empty_is_believed(
     assert len(store.queries(CUSTOMERS)) == BELIEVED + 1
 
 
-async def test_a_store_that_suddenly_lists_nobody_is_not_believed(
-    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
-) -> None:
-    store.add_customers(5, 6, 7)
-    await walk(shop)
-    store.customers.clear()
-    for _ in range(3):
-        with pytest.raises(Retry):
-            await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE)
-    store.add_customers(5)
-    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("5"), Lane.LIVE) is not None
-    assert await shop.read_one(Kind.CUSTOMERS, ExternalId("7"), Lane.LIVE) is None
-
-
 @pytest.mark.holds("A4")
 async def test_the_only_customer_is_not_gone_while_the_store_lists_it(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock

@@ -7,12 +7,13 @@ import pytest
 from trio.testing import MockClock
 
 from daemon.entities import Customer, StoreFacts
-from daemon.errors import Blocked, Rejected, Retry
+from daemon.errors import Blocked, Retry
 from daemon.model import ExternalId, Kind, Lane, Secret
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.short_answers import BELIEVED
+from tests.platforms.bigcommerce import stand_in
 from tests.platforms.bigcommerce.fakes import FakeStore
 
 CUSTOMERS = "/v3/customers"
@@ -22,19 +23,7 @@ GOOD: dict[str, Any] = {"store_hash": "abc", "access_token": Secret("token")}
 
 
 async def walk(shop: BigCommerce, since: float | None = None) -> list[Entity]:
-    """Enumerate to the end."""
-    entities: list[Entity] = []
-    cursor = None
-    for _ in range(20):
-        if since is None:
-            page = await shop.page(Kind.CUSTOMERS, cursor)
-        else:
-            page = await shop.changed_since(Kind.CUSTOMERS, since, cursor)
-        entities += page.entities
-        cursor = page.cursor
-        if cursor is None:
-            return entities
-    raise AssertionError("the walk does not end")
+    return await stand_in.walk(shop, Kind.CUSTOMERS, since)
 
 
 def ids(entities: Any) -> list[int]:
@@ -61,15 +50,6 @@ async def test_a_walk_sees_every_b2b_customer_once_in_the_fewest_calls(
     assert {query["customer_group_id:in"] for query in pages} == {"3"}
     assert {query["limit"] for query in pages} == {"250"}
     assert len(store.queries("/v2/customer_groups")) == len(store.queries("/v3/customers/attributes")) == 1
-
-
-async def test_a_cursor_outlives_the_process(store: FakeStore, shop: BigCommerce) -> None:
-    store.add_customers(*range(1, 301))
-    first = await shop.page(Kind.CUSTOMERS, None)
-    again = BigCommerce(BigCommerceSettings(**GOOD), httpx.MockTransport(store.answer))
-    rest = await again.page(Kind.CUSTOMERS, first.cursor)
-    await again.aclose()
-    assert ids(rest.entities) == list(range(251, 301))
 
 
 async def test_configured_groups_need_no_look_at_the_stores(store: FakeStore) -> None:
@@ -154,15 +134,6 @@ async def test_read_takes_one_call_for_250_ids_and_shows_who_is_not_b2b(store: F
     assert mapped(shop, found[ExternalId("249")]) is None
     assert len(store.queries(CUSTOMERS)) == 1
     assert await shop.read(Kind.CUSTOMERS, [], Lane.LIVE) == {}
-
-
-async def test_read_takes_smaller_pieces_when_the_store_bears_no_more(
-    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
-) -> None:
-    store.add_customers(*range(1, 251))
-    store.bears = 100
-    found = await shop.read(Kind.CUSTOMERS, [ExternalId(str(id_)) for id_ in range(1, 251)], Lane.LIVE)
-    assert len(found) == 250
 
 
 async def test_a_group_and_an_attribute_of_later_are_found(store: FakeStore, shop: BigCommerce) -> None:
@@ -274,11 +245,6 @@ async def test_a_customer_whose_namesakes_cannot_be_looked_for_fails_by_itself(
     with pytest.raises(Retry):
         mapped(adapter, found[ExternalId("5")])
     await adapter.aclose()
-
-
-async def test_what_is_no_id_is_refused(shop: BigCommerce) -> None:
-    with pytest.raises(Rejected):
-        await shop.read_one(Kind.CUSTOMERS, ExternalId("x"), Lane.LIVE)
 
 
 def told(data: list[Any], **cursors: Any) -> httpx.Response:

@@ -230,13 +230,6 @@ async def test_an_order_that_is_read_while_the_carts_are_listed_anew_stays_ours(
     assert await harness.walk(Kind.ORDERS) == [str(early), str(late[0])]
 
 
-async def test_a_sweep_finds_an_order_whose_cart_was_noted_since(harness: AdapterHarness) -> None:
-    order = harness.order()
-    await harness.walk(Kind.ORDERS)
-    harness.store.metafields.set("order", order, "cart_id", CARTS[0], silent=True)
-    assert str(order) in await harness.walk(Kind.ORDERS, since=2e9)
-
-
 async def test_metafields_are_joined_and_a_store_without_any_pays_two_calls(harness: AdapterHarness) -> None:
     assert await harness.walk(Kind.PRODUCTS) == [str(harness.jumper), str(harness.mug)]
     lists = {name: count for name, count in harness.calls().items() if name.endswith("/metafields")}

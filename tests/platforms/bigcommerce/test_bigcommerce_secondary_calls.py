@@ -17,7 +17,7 @@ from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response
-from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, AdapterHarness
+from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, AdapterHarness, walk
 
 pytestmark = pytest.mark.holds("C1")
 
@@ -183,20 +183,9 @@ async def test_pages_and_sweeps_go_on_beside_a_failing_secondary_call(
     bad, good = case.make(harness)
     await harness.walk(case.kind)
     _fail(harness, case, bad, fault)
-    cursor: str | None = None
-    entities: dict[str, Any] = {}
-    for _ in range(9):
-        page = await (
-            harness.shop.page(case.kind, cursor)
-            if since is None
-            else harness.shop.changed_since(case.kind, since, cursor)
-        )
-        entities |= {one.external_id: one for one in page.entities}
-        cursor = page.cursor
-        if cursor is None:
-            break
-    assert isinstance(_failure_of(harness, case.kind, entities[str(bad)]), failure)
-    assert harness.shop.map(case.kind, entities[str(good)], FACTS).value is not None
+    entities = {entity.external_id: entity for entity in await walk(harness.shop, case.kind, since)}
+    assert isinstance(_failure_of(harness, case.kind, entities[ExternalId(str(bad))]), failure)
+    assert harness.shop.map(case.kind, entities[ExternalId(str(good))], FACTS).value is not None
 
 
 @pytest.mark.parametrize("case", [case for case in CASES.values() if case.listed is None])

@@ -25,7 +25,7 @@ LINES = [{"name": "Shirt", "sku": "J-S", "quantity": 2, "price": 10}]
 
 
 class _Strict(StandIn):
-    """The stand-in, in which a call that it refuses fails the test: the adapter asks for nothing ill-formed."""
+    """The stand-in; a call that it refuses fails the test, because the adapter must send only valid calls."""
 
     def answer(self, request: Request, match: Match | None) -> Response:
         response = super().answer(request, match)
@@ -60,7 +60,7 @@ class AdapterHarness:
         self.connect()
 
     def connect(self, **settings: Any) -> None:
-        """Connect an adapter, as after a restart: what was in the adapter's state is there."""
+        """Connect a new adapter with the same state, as after a restart."""
         known = BigCommerceSettings(
             api_url="http://shop.test", store_hash="sandbox", access_token=Secret(self.api.access_token), **settings
         )

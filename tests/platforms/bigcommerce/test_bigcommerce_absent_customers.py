@@ -72,7 +72,7 @@ async def test_a_store_that_lists_nobody_is_not_believed_whoever_was_seen_last(
 async def test_each_customer_of_an_empty_store_is_doubted_by_itself(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    """Many changes at once are no proof."""
+    """Empty answers for other customers prove nothing."""
     del autojump_clock, store
     for one in range(1, 3 * BELIEVED):
         with pytest.raises(Retry):

@@ -1,4 +1,4 @@
-"""Reading a store through the adapter: walking it whole, in pieces that it bears, and by id."""
+"""Reading a store through the adapter: whole walks, page sizes, and reads by id."""
 
 import json
 from typing import Any
@@ -161,7 +161,7 @@ async def test_reading_nothing_asks_nothing(store: Any, shop: BigCommerce) -> No
 
 
 def told_with(text: bytes, where: str, cut: int | None = None) -> httpx.Response:
-    """Answer a page of one product that says `text` in the field `where`, cut off before the end if so wished."""
+    """Answer a page of one product with `text` in the field `where`; the body ends at `cut`."""
     rest = {"name": "Mug", **PRODUCT, "id": 1, "variants": [{**VARIANT, "id": 2, "sku": "A"}]}
     rest.pop(where, None)
     field = b'"%s":"%s",' % (where.encode(), text)

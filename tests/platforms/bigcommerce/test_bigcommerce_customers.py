@@ -1,4 +1,4 @@
-"""Reading customers: those who are B2B page by page, anybody by id, and all that belongs to them."""
+"""Reading customers: B2B customers page by page, any customer by id, with all their addresses and attributes."""
 
 from typing import Any
 
@@ -163,7 +163,7 @@ async def test_an_attribute_of_later_is_found_also_beyond_the_tenth(store: FakeS
         customer = mapped(shop, found[ExternalId("1")])
         assert customer is not None
         assert customer.accounting_id == "ACC-1"
-    assert len(store.queries("/v3/customers/attributes")) == 2, "the names were learnt anew once"
+    assert len(store.queries("/v3/customers/attributes")) == 2, "the names were read again once"
 
 
 async def test_a_value_that_nobody_names_is_looked_at_again_and_at_last_left_out(
@@ -217,7 +217,7 @@ async def test_where_the_settings_name_the_groups_no_others_are_asked_for(store:
 async def test_an_email_address_that_another_channel_has_is_told_of(
     store: FakeStore, shop: BigCommerce, channels: object, namesake: dict[str, Any], told: list[str]
 ) -> None:
-    """Another B2B customer with it is the engine's to tell of; who is in all channels costs no call."""
+    """The engine reports B2B namesakes; a customer of all channels costs no call."""
     store.add_customers(5, email="shop@example.com", channel_ids=channels)
     store.add_customers(6, **{"email": "shop@example.com", "channel_ids": [2], **namesake})
     found = await shop.read(Kind.CUSTOMERS, [ExternalId("5")], Lane.LIVE)

@@ -1,4 +1,4 @@
-"""Metafields: joined to what they belong to, kept in the adapter's state, and changes while their list is read."""
+"""Metafields: joined to their parents, kept in the adapter's state, and changed while their list is read."""
 
 import json
 
@@ -58,7 +58,7 @@ async def test_no_order_follows_from_the_metafields_of_one_that_has_and_had_no_c
 async def test_the_order_follows_from_a_cart_that_is_gone_also_when_that_is_asked_twice(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
-    """As after a crash before the order was put into the outbox."""
+    """A crash before the order reaches the outbox leads to the second request."""
     order = harness.order(CARTS[0])
     told = ExternalId(f"metafields:order:{order}")
     await harness.walk(Kind.ORDERS)

@@ -1,4 +1,4 @@
-"""A field of an order or a customer of another type than is documented: read where it is clear, else told of."""
+"""Order and customer fields of undocumented types: read if their meaning is clear, else reported."""
 
 import json
 from decimal import Decimal
@@ -118,7 +118,7 @@ def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None
 
 
 def typed(kind: Any, leaf: type[inspect.Type]) -> list[str]:
-    """Return the fields of a struct that may be of a type and are no union with a struct."""
+    """Return the fields of a struct that allow a type, without unions with a struct."""
     found = []
     for one in inspect.type_info(kind).fields:  # type: ignore[attr-defined]
         options = one.type.types if isinstance(one.type, inspect.UnionType) else (one.type,)

@@ -1,4 +1,4 @@
-"""B2B attributes of variants: from metafields of the variant, else of the product; what cannot be read is told."""
+"""B2B attributes of variants, from metafields of the variant, else of the product, with issues for unreadable ones."""
 
 import datetime as dt
 from decimal import Decimal

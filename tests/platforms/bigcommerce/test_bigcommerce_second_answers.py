@@ -1,4 +1,4 @@
-"""One answer makes nothing gone, empty or excluded, and an answer that contradicts its request proves nothing."""
+"""One answer alone proves no absence, and an answer that contradicts its request proves nothing."""
 
 import json
 from typing import Any
@@ -25,12 +25,12 @@ PATHS = {
     Kind.CUSTOMERS: ("GET */v3/customers", "GET */v3/customers", NOTHING),
     Kind.ORDERS: ("GET */v2/orders/*", "GET */v2/orders", answer(204)),
 }
-"""Of each kind what one entity is asked for by, what several are, and how these say that there is none."""
+"""For each kind: the path of one entity, the path of several, and their empty answer."""
 every_kind = pytest.mark.parametrize("kind", PATHS)
 
 
 def _two(harness: AdapterHarness, kind: Kind) -> tuple[ExternalId, ExternalId]:
-    """Add an entity of ours and another one; return their ids."""
+    """Add two synced entities; return their ids."""
     if kind is Kind.PRODUCTS:
         made = harness.jumper, harness.mug
     elif kind is Kind.ORDERS:
@@ -59,7 +59,7 @@ async def test_a_list_that_leaves_one_out_leads_to_no_none(
 async def test_right_after_a_restart_a_store_without_customers_is_not_believed(
     harness: AdapterHarness, autojump_clock: MockClock, asked: str
 ) -> None:
-    """However often it says so: who was there is remembered."""
+    """Known customers are remembered, so no number of empty answers is believed."""
     add_groups(harness.store)
     added = [harness.store.customers.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in range(20)]
     await harness.walk(Kind.CUSTOMERS)
@@ -79,7 +79,7 @@ async def test_right_after_a_restart_a_store_without_customers_is_not_believed(
 
 @pytest.mark.holds("A4")
 async def test_a_customer_who_is_gone_is_remembered_as_gone(harness: AdapterHarness, autojump_clock: MockClock) -> None:
-    """Else the last customer of a store would stay after a restart."""
+    """Otherwise the last customer of a store would stay after a restart."""
     add_groups(harness.store)
     people = harness.store.customers
     added = [people.add(f"{n}@example.com", group_id=WHOLESALE, silent=True) for n in range(2)]

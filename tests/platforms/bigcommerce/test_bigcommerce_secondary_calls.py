@@ -1,4 +1,4 @@
-"""A call for what belongs to an entity fails for that entity only: pages, batches and sweeps go on without it."""
+"""A failing secondary call fails its entity only: pages, batches and sweeps go on without it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,10 +26,10 @@ HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "
 
 @frozen(kw_only=True)
 class Case:
-    """Two entities of a kind, of which a call for the first one's belongings will fail.
+    """Two entities of a kind; a secondary call of the first one will fail.
 
-    `path` is what that call asks for; with `listed` it is that of a list of many, which fails when it is to name the
-    first one. A `row` of its answer can be changed. What has no row, or is read by an id only, is not in pages.
+    `path` is the path of that call. With `listed` it is a list for many entities, which fails if that filter names the
+    first one. If `row` is true, a row of the answer can be changed; if `paged` is true, pages make the call too.
     """
 
     kind: Kind
@@ -39,7 +39,7 @@ class Case:
     row: bool = True
     paged: bool = True
     named: str = "{}"
-    """The id that is read, where that is not the entity's own."""
+    """The id to read, if not the entity's own."""
 
 
 def _orders(harness: AdapterHarness) -> tuple[int, int]:
@@ -125,13 +125,13 @@ FAILURES: dict[str, tuple[Any, type[Failure] | tuple[type[Failure], ...]]] = {
     "an own 403": (answer(403, '{"status":403,"title":"Forbidden"}', JSON), (Blocked, Rejected)),
     "an own 400": (answer(400, '{"status":400,"title":"Bad"}', JSON), Rejected),
 }
-"""By name: what is answered, and the failure. A 403 is the entity's own once the same call succeeds for another."""
+"""Answers and their failures, by name. A 403 belongs to the entity once the same call succeeds for another."""
 
 every_failure = pytest.mark.parametrize(("fault", "failure"), FAILURES.values(), ids=FAILURES)
 
 
 def _fail(harness: AdapterHarness, case: Case, bad: int, fault: Any) -> None:
-    """Have the call for the belongings of `bad` fail, and no other."""
+    """Have the secondary call of `bad` fail, and no other."""
 
     async def act(request: Request, response: Response | None) -> Response | None:
         if case.listed is None or str(bad) in _asked(request, case.listed):
@@ -226,7 +226,7 @@ ODD_ROWS: dict[str, Callable[[dict[str, Any], str], object]] = {
 
 
 def _field_of(row: dict[str, Any]) -> str:
-    """Return a field of a row that must be there, and of one type."""
+    """Return a required field of a row, of one type."""
     return next(name for name in ("items", "quantity", "address1", "attribute_id", "locations") if name in row)
 
 
@@ -235,7 +235,7 @@ def _field_of(row: dict[str, Any]) -> str:
 async def test_an_odd_row_of_a_secondary_call_concerns_its_entity_only(
     harness: AdapterHarness, case: Case, spoil: Callable[[dict[str, Any], str], object], autojump_clock: MockClock
 ) -> None:
-    """It is told of by its field, or tried again; what the row would have taken away stays."""
+    """The row is reported by its field, or the entity is retried; the row removes nothing."""
     bad, good = case.make(harness)
     await harness.walk(case.kind)
     name = {"GET */v3/inventory/items": "product_id", "GET */v2/orders/{}/products": "order_id"}.get(

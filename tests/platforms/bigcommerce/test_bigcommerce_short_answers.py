@@ -1,4 +1,4 @@
-"""A list that has fewer rows than BigCommerce counts is tried again, and believed only when it goes on saying so."""
+"""A list with fewer rows than BigCommerce counts is retried, and believed only after it repeats."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ GONE = answer(204)
 
 @frozen
 class Case:
-    """An entity, the list that will be short, what that list answers, and what of the entity shows it."""
+    """An entity, its list that will be short, the short answer, and the part of the entity that shows the list."""
 
     kind: Kind
     make: Callable[[AdapterHarness], int]
@@ -63,7 +63,7 @@ def _order(harness: AdapterHarness) -> int:
 
 
 def _shape(value: Order) -> list[tuple[int, str | None]]:
-    """Return of each package how many lines it has, and how it is tracked."""
+    """Return the number of lines and the tracking number of each package."""
     sent = [(package.lines, package.shipment) for package in value.packages]
     return [(len(lines), shipment.tracking_number if shipment else None) for lines, shipment in sent]
 
@@ -211,7 +211,7 @@ async def test_that_there_are_no_groups_takes_two_answers(harness: AdapterHarnes
 async def test_a_list_without_groups_is_never_believed_against_a_customer(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
-    """The groups are read once after a start: an empty list would make everybody a customer of the shop's own."""
+    """The groups are read once after a start: an empty list would make every customer a retail customer."""
     made = _customer(harness)
     harness.api.faults.add("GET */v2/customer_groups", GONE, times=4 * BELIEVED)
     for _ in range(2 * BELIEVED):
@@ -234,7 +234,7 @@ async def test_a_list_with_fewer_rows_than_it_counts_is_tried_again_until_it_is_
 
 
 async def test_a_count_that_is_wrong_whatever_is_asked_for_is_believed_at_last(harness: AdapterHarness) -> None:
-    """Customers are tried again in other company each time."""
+    """Customers are retried together with different others each time."""
     made = [_customer(harness)]
     pages = PAGES | {"total": 99, "total_pages": 1}
 

@@ -1,4 +1,4 @@
-"""Every failure has a class, named by what must happen next.
+"""Classes of failure, each named by the next step.
 
     Failure
     ├── Retry            network, 5xx, 429, concurrent 409, a second 401: try again later
@@ -7,7 +7,7 @@
     │   └── Duplicate    ... because an id or SKU is taken already
     ├── Blocked          nothing will work until a person or time heals it: pause the connection, probe
     │   ├── Forbidden    ... or only this entity is refused: try it again later, others will show it
-    │   └── KeyRefused   ... because the key is not known where tokens are given
+    │   └── KeyRefused   ... because the token endpoint does not know the key
     └── StorageTrouble   our own database cannot commit right now: callers are told to come back
     ConfigError          the configuration is wrong: one line, exit 2
     CallerError          a caller asked for the impossible: one line for the caller
@@ -15,10 +15,10 @@
     ├── Invalid          ... it is malformed
     └── Conflict         ... it is not possible now
 
-Anything else that is raised is our bug (*broken*): logged with its traceback, retried, parked after ten times.
+Any other exception is our bug (*broken*): logged with its traceback, retried, parked after ten attempts.
 
-Texts of these errors may quote what a platform said, and so personal data: they go to the encrypted columns and
-to the sync-log, never to logs. What may be logged is `reason`, a short fixed word such as `http_503`.
+The text of a failure may quote a platform, and so personal data: it goes to encrypted columns and to the sync-log,
+never to logs. Logs get `reason`, a short fixed word such as `http_503`.
 """
 
 import enum
@@ -26,14 +26,14 @@ from collections.abc import Sequence
 
 
 class Side(enum.StrEnum):
-    """Whose API failed."""
+    """The API that failed."""
 
     PLATFORM = "platform"
     SPARKLAYER = "sparklayer"
 
 
 class Failure(Exception):
-    """Base of all failures that the daemon expects. `reason` is safe to log and to count."""
+    """Base of all expected failures. `reason` is safe to log and to count."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
@@ -41,9 +41,9 @@ class Failure(Exception):
 
 
 class Retry(Failure):
-    """Will probably work later. `after` is the number of seconds the other side asked for, if it did.
+    """A later attempt will probably succeed. `after` is the wait in seconds that the other side asked for, if any.
 
-    `effect_unknown` is true when the request may have been carried out all the same (a timeout, a reset).
+    `effect_unknown` is true if the request may have been carried out anyway (a timeout, a reset).
     """
 
     def __init__(self, message: str, *, reason: str, after: float | None = None, effect_unknown: bool = False) -> None:
@@ -55,8 +55,8 @@ class Retry(Failure):
 class Rejected(Failure):
     """The other side refuses this content and would refuse it again.
 
-    `lines` has the refused rows of a bulk call as {index in the request: words}, `properties` the names of the refused
-    fields, where the other side names them.
+    `lines` has the refused rows of a bulk call as {index in the request: text}. `properties` has the names of the
+    refused fields, if the other side names them.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Rejected(Failure):
 
 
 class Missing(Rejected):
-    """The thing addressed does not exist."""
+    """The addressed object does not exist."""
 
 
 class Duplicate(Rejected):
@@ -81,7 +81,7 @@ class Duplicate(Rejected):
 
 
 class Blocked(Failure):
-    """Nothing of this connection will work on that side until it heals; costs no attempts."""
+    """That side refuses the whole connection until it heals. Costs no attempts."""
 
     def __init__(self, message: str, *, reason: str, side: Side, after: float | None = None) -> None:
         super().__init__(message, reason=reason)
@@ -90,17 +90,17 @@ class Blocked(Failure):
 
 
 class Forbidden(Blocked):
-    """A 403 of which it will show whether a right is missing or one entity is refused: it pauses nothing yet."""
+    """A 403 for a missing right or for one entity only: not known yet, so nothing is paused yet."""
 
 
 class KeyRefused(Blocked):
-    """The key itself is refused, by whoever gives tokens for it: sent again, it will hardly be known."""
+    """The token endpoint refuses the key itself, so another attempt is unlikely to succeed."""
 
 
 MISSING_RIGHT = frozenset({"scope_missing", "forbidden", "customer_read_unknown"})
-"""Reasons of Blocked that may concern one API only: elsewhere than on the line itself they stop nothing else.
+"""Reasons of Blocked that may concern one API only, so outside the pipeline they stop nothing else.
 
-A Rejected that has one of them was refused because of its entity, though others are not.
+A Rejected with one of them was refused because of its entity; other entities are not refused.
 """
 
 
@@ -127,7 +127,7 @@ class Conflict(CallerError):
 class ConfigError(Exception):
     """The configuration cannot be used. The text is one line that names file, key and remedy.
 
-    `also` has what else is wrong with it, where all was looked at.
+    `also` has its other errors, if everything was checked.
     """
 
     def __init__(self, message: str, also: Sequence["ConfigError"] = ()) -> None:
@@ -136,9 +136,9 @@ class ConfigError(Exception):
 
 
 def raise_config_error(group: BaseExceptionGroup[BaseException]) -> None:
-    """Raise the ConfigError that nurseries have wrapped into `group`, if there is one."""
-    found: BaseException | None = group.subgroup(ConfigError)
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    if found is not None:
-        raise found
+    """Raise the ConfigError inside `group`, if nurseries have wrapped one."""
+    error: BaseException | None = group.subgroup(ConfigError)
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if error is not None:
+        raise error

@@ -1,4 +1,4 @@
-"""No name in the code is one that `docs/glossary.md` has retired."""
+"""No name in the code is one that `docs/glossary.md` has retired; no docstring begins with a question word."""
 
 import ast
 import re
@@ -21,6 +21,8 @@ EXCEPTIONS: Mapping[str, str] = {
 """Names that the glossary would retire, and the other meaning in which they stay."""
 
 ONLY_IN_TESTS = {"House", "Street", "Row", "Weather", "Post", "Mains", "Witness"}
+
+QUESTION = re.compile(r"\s*(What|Whether|Who|Where)\b")
 
 
 def retired() -> set[str]:
@@ -48,3 +50,13 @@ def test_no_name_is_retired(path: Path) -> None:
     assert path.stem not in words
     tree = ast.parse(path.read_text("utf-8"))
     assert [f"{name} in line {number}" for name, number in names(tree) if name.lstrip("_") in words] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_docstring_begins_with_a_question_word(path: Path) -> None:
+    begun = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))) if QUESTION.match(text):
+                begun.append(f"{text} in line {node.lineno}")
+    assert begun == []

@@ -1,4 +1,4 @@
-"""The catalogue of what a merchant must fix is whole: each entry has its parts, is raised where it says, and tested."""
+"""The catalogue of issues is complete: each entry has its parts, is raised for the named kinds, and is tested."""
 
 import ast
 import collections
@@ -56,12 +56,12 @@ def test_an_issue_lists_ten_problems_of_a_code_and_says_how_many_more_there_are(
 
 
 @pytest.mark.holds("D8")
-@pytest.mark.parametrize("trouble", IssueType)
-def test_the_text_of_an_issue_is_bounded_however_long_what_it_quotes_is(trouble: IssueType) -> None:
-    texts = (trouble.value.message, trouble.value.remedy)
+@pytest.mark.parametrize("issue_type", IssueType)
+def test_the_text_of_an_issue_is_bounded_however_long_what_it_quotes_is(issue_type: IssueType) -> None:
+    texts = (issue_type.value.message, issue_type.value.remedy)
     names = {name for part in texts for _, name, _, _ in string.Formatter().parse(part) if name}
     every = [
-        trouble.issue(**dict.fromkeys(names, f"{'x' * number}, (id {number})")) for number in range(0, 100_000, 500)
+        issue_type.issue(**dict.fromkeys(names, f"{'x' * number}, (id {number})")) for number in range(0, 100_000, 500)
     ]
     text = " ".join(issue.message for issue in issues.bounded(every))
     assert len(text) < issues.MOST_CHARACTERS + 200
@@ -72,15 +72,15 @@ def test_the_text_of_an_issue_is_bounded_however_long_what_it_quotes_is(trouble:
 PARTS = {"when", "message", "remedy", "at"}
 
 
-@pytest.mark.parametrize("trouble", IssueType)
-def test_every_trouble_has_all_parts(trouble: IssueType) -> None:
-    parts = attrs.asdict(trouble.value)
+@pytest.mark.parametrize("issue_type", IssueType)
+def test_every_issue_has_all_parts(issue_type: IssueType) -> None:
+    parts = attrs.asdict(issue_type.value)
     assert {name for name, part in parts.items() if part} == PARTS
-    assert trouble.value.remedy.endswith(".")
-    assert not trouble.value.when.endswith("."), "it is a clause, behind the words 'found when'"
-    texts = (trouble.value.message, trouble.value.remedy)
+    assert issue_type.value.remedy.endswith(".")
+    assert not issue_type.value.when.endswith("."), "it is a clause, behind the words 'found when'"
+    texts = (issue_type.value.message, issue_type.value.remedy)
     names = {name for part in texts for _, name, _, _ in string.Formatter().parse(part) if name}
-    assert trouble.issue(**dict.fromkeys(names, "X")).message.endswith(".")
+    assert issue_type.issue(**dict.fromkeys(names, "X")).message.endswith(".")
 
 
 KINDS = {
@@ -90,56 +90,50 @@ KINDS = {
     "orders.py": Kind.ORDERS,
     "store.py": Kind.STORE,
 }
-"""The kind of the entities that a part of the daemon works on."""
-
-OF_EVERY_KIND = {"daemon/engine/pipeline.py", "daemon/engine/writers/writer.py"}
+"""The kind of the entities that a part of the daemon works on; the other parts work on all kinds."""
 
 
 def raised() -> dict[IssueType, set[Kind]]:
-    """Return where the daemon raises each trouble: of which kinds of entity."""
-    found: dict[IssueType, set[Kind]] = {}
+    """Return the kinds of entity for which the daemon raises each issue."""
+    kinds: dict[IssueType, set[Kind]] = collections.defaultdict(set)
     for path in (ROOT / "daemon").rglob("*.py"):
-        for trouble in _named(path):
-            where = path.relative_to(ROOT)
-            kinds = (
-                Kind if where.as_posix() in OF_EVERY_KIND else [KINDS[part] for part in where.parts if part in KINDS]
-            )
-            found.setdefault(trouble, set()).update(kinds)
-    return found
+        for issue_type in _named(path):
+            kinds[issue_type] |= {KINDS[part] for part in path.relative_to(ROOT).parts if part in KINDS} or set(Kind)
+    return kinds
 
 
 def _named(path: Path) -> set[IssueType]:
-    """Return what a module raises: `IssueType.NAME`, or what `refused` makes of SparkLayer's words."""
+    """Return the issues that a module raises: `IssueType.NAME`, or the issue of `refused`."""
     if "sandbox" in path.parts or path.name == "issues.py":
         return set()
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     ours = {one.name for node in nodes if isinstance(node, ast.ImportFrom) and _is_ours(node) for one in node.names}
-    used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_trouble(node.value)}
-    troubles = {IssueType[name] for name in used} if "IssueType" in ours else set()
-    return troubles | ({IssueType.REFUSED_BY_SPARKLAYER} if "refused" in ours else set())
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_issue_type(node.value)}
+    issue_types = {IssueType[name] for name in used} if "IssueType" in ours else set()
+    return issue_types | ({IssueType.REFUSED_BY_SPARKLAYER} if "refused" in ours else set())
 
 
 def _is_ours(node: ast.ImportFrom) -> bool:
     return node.module == "daemon.issues"
 
 
-def _is_trouble(node: ast.expr) -> bool:
+def _is_issue_type(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "IssueType"
 
 
-def test_every_trouble_is_raised_of_the_entities_that_it_says() -> None:
-    assert raised() == {trouble: set(trouble.value.at) for trouble in IssueType}
+def test_every_issue_is_raised_for_the_kinds_that_it_names() -> None:
+    assert raised() == {issue_type: set(issue_type.value.at) for issue_type in IssueType}
 
 
-@pytest.mark.parametrize("trouble", IssueType)
-def test_every_trouble_is_brought_about_by_a_test(trouble: IssueType) -> None:
-    code = re.compile(rf"\b{trouble.name}\b", re.IGNORECASE)
+@pytest.mark.parametrize("issue_type", IssueType)
+def test_every_issue_is_brought_about_by_a_test(issue_type: IssueType) -> None:
+    code = re.compile(rf"\b{issue_type.name}\b", re.IGNORECASE)
     tests = (path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
     assert any(code.search(path.read_text("utf-8")) for path in tests)
 
 
 def test_an_email_address_that_two_customers_have_may_be_of_another_channel() -> None:
-    """In stores of several channels each may have it: SparkLayer's limit, not BigCommerce's."""
+    """Customers of several channels may share one: the limit is SparkLayer's, not BigCommerce's."""
     told = IssueType.EMAIL_USED_TWICE.issue()
     assert "another channel" in told.message
     assert "any channel" in told.message

@@ -1,4 +1,4 @@
-"""What arrives for a connection: changes from its store, and orders for full syncs.
+"""Intake of a connection: changes from its store, and orders for full syncs.
 
 Each is committed, and then the tasks of the connection are woken, if this process runs them. Tasks elsewhere find the
 rows by themselves, so nothing here depends on a runner.

@@ -28,7 +28,7 @@ SCOPES_NAMED = 100
 
 @frozen(kw_only=True)
 class Endpoint:
-    """Where the webhooks of a connection go. Changes of other `kinds` are ignored; for the seconds see `Record`."""
+    """Destination of a connection's webhooks. Changes of other `kinds` are ignored; for the seconds see `Record`."""
 
     connection_id: ConnectionId
     reader: WebhookReader

@@ -64,7 +64,7 @@ class Lane(enum.IntEnum):
 
 @frozen(repr=False)
 class Secret:
-    """A text that never shows itself: not in `repr`, not in a log line, not in a traceback."""
+    """A text that is never shown: not in `repr`, in a log line or in a traceback."""
 
     _text: str
 

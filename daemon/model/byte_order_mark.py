@@ -1,7 +1,7 @@
 """Decoding of text that may begin with a byte order mark (Unicode Standard, section 23.8).
 
-Windows editors and shells write one, in UTF-8 or in UTF-16; some web servers send one before their JSON. Without a mark
-the text is UTF-8. It decodes settings, files of secrets, answers and request bodies.
+Windows editors and shells write a mark, in UTF-8 or UTF-16; some web servers send one before their JSON. Text without
+a mark is UTF-8. Used for settings, secret files, answers and request bodies.
 """
 
 import codecs

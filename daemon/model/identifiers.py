@@ -8,10 +8,10 @@ import re
 import unicodedata
 
 LONGEST = 512
-"""Most characters of a credential; far more than any known one has."""
+"""Most characters of a credential; known ones are far shorter."""
 
 LONGEST_ID = 200
-"""Most characters of a site's id; likewise."""
+"""Most characters of a site's id; known ones are far shorter."""
 
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u00ad"
 _SEGMENT = re.compile(rf"(?!\.{{1,2}}$)[A-Za-z0-9._~!$&()*+,;=:@-]{{1,{LONGEST_ID}}}")

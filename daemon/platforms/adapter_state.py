@@ -1,13 +1,13 @@
-"""Entries that an adapter keeps on disk: facts that its platform tells only in lists, and that must be known by id.
+"""Entries that an adapter keeps on disk: facts that its platform offers only in lists, but that are needed by id.
 
-Some also tell after a restart whether an answer can be believed. An entry is a short text about an *owner*, such as a
-product, under a *name*; a section has the entries of one sort of owner. Nothing about persons belongs here but ids.
+An entry is a short text about an *owner*, such as a product, under a *name*. A section has the entries of one type of
+owner. Ids are the only personal data allowed here.
 
-A list is read into a section with a new *scan id*, page by page. When it is through, entries of an older scan id were
-not in the list, and may be gone from the platform. Entries written meanwhile get the newest scan id, so they are not
-among those. Entries outlive restarts; a lost section is only empty.
+A list is read into a section page by page, with a new *scan id*. At the end, entries with an older scan id were not in
+the list and may be gone from the platform. Entries written meanwhile get the newest scan id, so they stay. Entries
+outlive restarts; a lost section is merely empty.
 
-`MemoryAdapterState` is the same for a single command, and for tests; the daemon's own is in the database.
+`MemoryAdapterState` serves single commands and tests; the daemon keeps its state in the database.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 @frozen
 class Entry:
-    """What is noted about `owner` under `name`."""
+    """A short text about `owner`, under `name`."""
 
     owner: str
     name: str
@@ -29,52 +29,52 @@ class AdapterState(Protocol):
     """The entries of one connection. Every method may raise StorageTrouble."""
 
     async def put(self, section: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write entries with `scan_id`, or the section's newest if that is newer; an existing one is replaced."""
+        """Write entries with `scan_id`, or the section's newest scan id if larger; existing ones are replaced."""
         ...
 
     async def replace(self, section: str, owner: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write notes of `owner` in place of all that it has."""
+        """Replace all entries of `owner`."""
         ...
 
     async def look_up(self, section: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        """Return the texts of those of `owners` that have notes, by owner and name."""
+        """Return the texts of `owners` by owner and name; owners without entries are left out."""
         ...
 
     async def next_owner(self, section: str, after: str) -> str | None:
-        """Return the first owner behind `after` in the order of text; None when there is none."""
+        """Return the first owner after `after`, in text order; None if there is none."""
         ...
 
     async def forget(self, section: str, owners: Sequence[str]) -> None:
-        """Take away all notes of `owners`."""
+        """Delete all entries of `owners`."""
         ...
 
     async def older(self, section: str, scan_id: int, most: int) -> Sequence[str]:
-        """Return `most` owners, those of the oldest epochs first, that have a note of an epoch before `scan_id`."""
+        """Return at most `most` owners with an entry older than `scan_id`, oldest first."""
         ...
 
     async def newest_scan_id(self, section: str) -> int:
-        """Return the newest scan id that any note of the section has; 0 when it is empty."""
+        """Return the newest scan id of the section; 0 if it is empty."""
         ...
 
 
 @define
 class MemoryAdapterState:
-    """Entries that are gone with the process."""
+    """Entries in memory, lost when the process ends. The methods are those of `AdapterState`."""
 
     _entries: dict[tuple[str, str, str], tuple[str, int]] = field(factory=dict)
 
     async def put(self, section: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write entries; see `AdapterState`."""
+        """Write entries."""
         newest = max(scan_id, await self.newest_scan_id(section))
         self._entries.update(((section, entry.owner, entry.name), (entry.text, newest)) for entry in entries)
 
     async def replace(self, section: str, owner: str, entries: Sequence[Entry], scan_id: int) -> None:
-        """Write all entries of an owner; see `AdapterState`."""
+        """Replace all entries of an owner."""
         await self.forget(section, [owner])
         await self.put(section, entries, scan_id)
 
     async def look_up(self, section: str, owners: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        """Return entries by owner; see `AdapterState`."""
+        """Return texts by owner and name."""
         found: dict[str, dict[str, str]] = {}
         for (_, owner, name), (text, _) in self._of(section):
             if owner in owners:
@@ -82,22 +82,22 @@ class MemoryAdapterState:
         return found
 
     async def next_owner(self, section: str, after: str) -> str | None:
-        """Return the owner that follows; see `AdapterState`."""
+        """Return the next owner."""
         return min((owner for (_, owner, _), _ in self._of(section) if owner > after), default=None)
 
     async def forget(self, section: str, owners: Sequence[str]) -> None:
-        """Delete entries; see `AdapterState`."""
+        """Delete entries."""
         for key, _ in self._of(section):
             if key[1] in owners:
                 del self._entries[key]
 
     async def older(self, section: str, scan_id: int, most: int) -> Sequence[str]:
-        """Return owners of old entries; see `AdapterState`."""
+        """Return owners of old entries."""
         found = sorted((written, owner) for (_, owner, _), (_, written) in self._of(section) if written < scan_id)
         return list(dict.fromkeys(owner for _, owner in found))[:most]
 
     async def newest_scan_id(self, section: str) -> int:
-        """Return the newest scan id; see `AdapterState`."""
+        """Return the newest scan id."""
         return max((scan_id for _, (_, scan_id) in self._of(section)), default=0)
 
     def _of(self, section: str) -> Iterable[tuple[tuple[str, str, str], tuple[str, int]]]:

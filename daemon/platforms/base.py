@@ -1,11 +1,10 @@
-"""The protocol a platform's adapter fulfils, and the values that cross it.
+"""The protocol that a platform's adapter fulfils, and the values that cross it.
 
 One folder below `daemon/platforms` is one platform. The folder's `__init__` has a constant `PLATFORM`, a
-`PlatformType`; nothing else of the folder is known outside. Adding a platform touches that folder alone.
+`PlatformType`; the rest of the daemon knows nothing else of the folder. Adding a platform touches that folder alone.
 
-The engine asks an adapter in whole pages and whole lists of ids, never for one entity where the platform can
-answer for many: an adapter turns that into as few calls as its API allows. An `Entity` is opaque to the engine:
-it is read by one call and mapped by `Platform.map`, which is pure.
+The engine asks for whole pages and whole lists of ids, and an adapter answers with as few calls as its API allows. An
+`Entity` is opaque to the engine: one call reads it, and `Platform.map`, which is pure, maps it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,30 +21,30 @@ from daemon.transport.http import Transport
 from daemon.transport.throttle import Limiter
 
 STORE = ExternalId("store")
-"""The id of the one entity of the kind `store`."""
+"""The id of the only entity of the kind `store`."""
 
 BAD_ID = "bad_id"
-"""The reason of the Rejected that `read_one` raises for a text which can be no id of the platform."""
+"""Reason of the Rejected that `read_one` raises for a text that cannot be an id of the platform."""
 
 UNCACHED = ""
-"""The cursor of an enumeration from the beginning beside those that the engine relies on."""
+"""Cursor that starts an enumeration without resetting the adapter's cached state."""
 
 
 @frozen
 class Entity:
-    """One entity as the platform answered it; `content` is the adapter's own."""
+    """One entity as the platform answered it; only the adapter knows the type of `content`."""
 
     external_id: ExternalId
     content: Any = field(repr=False, eq=False)
 
 
 MOST_FOUND = 50
-"""Entities that `find` returns at most."""
+"""Most entities that `find` returns."""
 
 
 @frozen
 class Match:
-    """An entity that somebody calls so: `by` names the field, such as "SKU"; `name` is the store's, for the asker."""
+    """An entity found by `find`. `by` is the field that matched, such as "SKU"; `name` is the entity's name."""
 
     external_id: ExternalId
     by: str
@@ -56,7 +55,7 @@ class Match:
 class Page:
     """A page of an enumeration. `cursor` starts the next one; None ends the enumeration.
 
-    A cursor is the adapter's own short text; it outlives restarts, so it must not depend on the process.
+    A cursor is a short text of the adapter. It outlives restarts, so it must not depend on the process.
     """
 
     entities: Sequence[Entity]
@@ -65,35 +64,38 @@ class Page:
 
 @frozen(kw_only=True)
 class Delivery:
-    """What a verified webhook said. No changes and `known` false: a scope we do not know, accepted and counted."""
+    """The content of a verified webhook. An unknown scope is accepted and counted: no changes, `known` false."""
 
     changes: tuple[Change, ...]
     scope: str
     known: bool = True
     stale: bool = False
-    """The signed timestamp is older than five minutes: a redelivery, counted."""
+    """True for a redelivery: the signed timestamp is older than five minutes. Counted, not refused."""
 
 
 class WebhookReader(Protocol):
-    """Verifies and reads webhooks of one connection; pure, so that the listener can call it on its hot path."""
+    """Verifies and reads the webhooks of one connection. Pure, so the listener can call it on its hot path."""
 
     def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
-        """Whether the sender knows the secrets. `headers` has lower-case names. Constant time, before parsing."""
+        """Return True if the sender knows the secrets, in constant time and before any parsing.
+
+        `headers` has lower-case names.
+        """
         ...
 
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
-        """Decode a verified body. Raises ValueError with one line for the sender when it is not what was agreed."""
+        """Decode a verified body. Raises ValueError, with one line for the sender, if it is not a valid delivery."""
         ...
 
 
 @frozen(kw_only=True)
 class Registration:
-    """How webhooks are registered: of all scopes that are wanted, `registered` and `missing` ones.
+    """The state of the webhooks: the number of `registered` scopes, and the `missing` ones.
 
-    `missing` says why, in the platform's words; "" where it was not asked yet. `kinds` are those that webhooks may have
-    been missing of until now: something of theirs was made, mended or switched on, or perhaps was. `mended` counts the
-    changes, those at earlier destinations included. `fresh`: before, none of ours was there. `failure` ended the
-    registering before all was tried, or is that of a scope which may be registered later: it is to be tried again.
+    `missing` maps a scope to the platform's reason; "" if the platform was not asked yet. Webhooks of `kinds` may have
+    been lost until now, because one of their hooks was created, repaired or activated. `mended` counts the changes,
+    including those at earlier destinations. `fresh`: no hook of ours existed before. With a `failure` the registration
+    is incomplete and must be tried again.
     """
 
     registered: int = 0
@@ -114,87 +116,86 @@ async def tell_nobody(_found: Registration) -> None:
 class Platform(Protocol):
     """One store, as the engine sees it. Every method may raise the failures of `daemon.errors`.
 
-    What is said here is tried on every adapter by `tests/conformance`. Calls may be cancelled anywhere, and run side by
-    side; no text of an adapter, whatever it quotes, shows a secret of its settings.
+    `tests/conformance` holds every adapter to these promises. Calls may run concurrently and be cancelled anywhere. No
+    text of an adapter shows a secret of its settings, whatever it quotes.
     """
 
     def batch(self, kind: Kind) -> int:
-        """How many entities of a kind `read` takes at a time, as few calls as the API allows."""
+        """Return the most entities of a kind that one call of `read` takes."""
         ...
 
     limiter: Limiter
     """The throttle of the store's API, shown in /metrics and /admin/status."""
 
     async def facts(self) -> StoreFacts:
-        """Read what mapping needs to know of the store as a whole."""
+        """Read the facts about the whole store that mapping needs."""
         ...
 
     async def page(self, kind: Kind, cursor: str | None) -> Page:
         """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane.
 
-        What stands in the store from the first page to the last comes exactly once, whatever comes, goes or changes
-        meanwhile; a page that cannot be read whole is a failure. But what belongs to one entity and cannot be read,
-        such as its shipments, is the failure of that entity, which `map` raises. The first page of a kind also reads
-        anew whatever the adapter remembers for it; the cursor `BESIDE` starts too, but leaves that alone. The kind
-        `store` has one entity: its id is `STORE`, its content the `StoreFacts`.
+        An entity that exists from the first page to the last comes exactly once, whatever else changes meanwhile. A
+        page that cannot be read whole is a failure. Data of one entity that cannot be read, such as its shipments, is
+        a failure of that entity, and `map` raises it. The first page of a kind also refreshes the adapter's cached
+        state; the cursor `UNCACHED` starts an enumeration without doing so. The kind `store` has one entity: its id
+        is `STORE`, its content the `StoreFacts`.
         """
         ...
 
     async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
-        """Read a page of what changed at or after `since` (seconds since the epoch), in the backfill lane.
+        """Read a page of entities changed at or after `since` (seconds since the epoch), in the backfill lane.
 
-        More may come, and more than once, but nothing that changed is left out: also not when an earlier call failed,
-        or when it was read by its id in between.
+        It may list others, and may list one twice, but omits no changed entity: not even after a call that failed, or
+        if the entity was read by its id in between.
         """
         ...
 
     async def read(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read at most `batch` entities. What the platform leaves out is left out: it proves nothing.
+        """Read at most `batch` entities. An id that the platform omits is omitted here; that proves nothing.
 
-        What is known to be none of ours, without asking for it, may come as an entity that maps to nothing.
-        An id may stand for something that belongs to an entity, such as a variant's metafield, where a webhook tells
-        no more: then the answer has, under that id, an entity with its own `external_id`, which the engine looks at
-        next.
+        An entity known to be none of ours may be returned without a call, as one that maps to nothing. Some webhooks
+        name only a part of an entity, such as a variant's metafield. For the id of such a part, the answer has an
+        entity with its own `external_id`, and the engine looks at that one next.
         """
         ...
 
     async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one entity; None only when the platform itself says that it does not exist. Raises BAD_ID.
+        """Read one entity; None only if the platform itself says that it does not exist. Raises Rejected (`BAD_ID`).
 
-        It is one answer, of which nothing irreversible follows: the engine asks once more before it removes anything.
+        This is one answer. The engine asks again before it removes anything.
         """
         ...
 
     async def find(self, kind: Kind, text: str) -> Sequence[Match]:
-        """Find entities by what a person calls them, in the live lane, those that are not SparkLayer's too.
+        """Find entities as a person names them, in the live lane, including entities that are not synced.
 
-        A product by each of its SKUs or its name, a customer by e-mail address, name or company, an order by its number
-        or the buyer's e-mail address. Where nothing is called so, those of which the name has the text in it. Each
-        once, at most `MOST_FOUND`; none only when the platform itself knows of none. Nothing is written, noted or
-        logged: the text and what is found may be about persons.
+        The text matches a product's SKUs or name, a customer's e-mail address, name or company, an order's number or
+        its buyer's e-mail address. Without an exact match, it matches any part of the name. Each entity comes once, at
+        most `MOST_FOUND` in all; none only if the platform itself finds none. The text and the matches may be personal
+        data, so nothing is stored or logged.
         """
         ...
 
     def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
-        """Turn what was read into what SparkLayer shall hold. Pure. Raises the failure of what could not be read."""
+        """Return the target state in SparkLayer. Pure. Raises the failure of a part that could not be read."""
         ...
 
     async def probe(self) -> None:
-        """Make the cheapest call that shows whether credentials and service work."""
+        """Make the cheapest call that checks credentials and service."""
         ...
 
     async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
-        """See to it that every scope needed is delivered to `destination`, and nothing of ours elsewhere.
+        """Register every needed scope for `destination`, and remove our webhooks that lead elsewhere.
 
-        `destination` is a URL whose path ends in the connection's name. What is ours is known by that name and by a
-        secret, wherever else it leads; nothing of others is touched. Before the first change what was found is
-        announced, with the `kinds` of what is to be made, mended or switched on. One call that fails keeps no other
-        from being tried. Raises a failure only when nothing was changed.
+        `destination` is a URL whose path ends in the connection's name. That name and a secret identify our webhooks,
+        wherever they lead; webhooks of others are not touched. Before the first change, the registration as found is
+        announced with the `kinds` concerned. A call that fails does not stop the others. Raises a failure only if
+        nothing was changed.
         """
         ...
 
     async def remove_webhooks(self, destination: str) -> None:
-        """Unregister what `ensure_webhooks` registered, wherever it leads; `destination` may be a path alone."""
+        """Delete our webhooks, wherever they lead; `destination` may be only a path."""
         ...
 
     async def aclose(self) -> None:
@@ -204,7 +205,7 @@ class Platform(Protocol):
 
 @frozen(kw_only=True)
 class Installed:
-    """A merchant has installed the app. `store` is a settings value with the credentials that came with it."""
+    """A merchant has installed the app. `store` is the platform's settings value with the new credentials."""
 
     store_id: str
     store: Any = field(repr=False)
@@ -219,7 +220,7 @@ class Loaded:
 
 @frozen
 class Uninstalled:
-    """A merchant has removed the app: the credentials of that install are void, and so are its webhooks."""
+    """A merchant has removed the app, which revokes the credentials and webhooks of that install."""
 
     store_id: str
 
@@ -228,9 +229,9 @@ Visit = Installed | Loaded | Uninstalled
 
 
 class AppRefused(Exception):
-    """A call of one of the app's pages is none that the platform sent, or comes too late.
+    """A call of one of the app's pages did not come from the platform, or came too late.
 
-    The text is for the merchant: what is wrong and what to do, without secrets. `status` is what to answer.
+    The text tells the merchant what is wrong and how to fix it, without secrets. `status` is the HTTP status to answer.
     """
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -239,14 +240,14 @@ class AppRefused(Exception):
 
 
 class App(Protocol):
-    """An app of the platform's marketplace, which merchants install to let us read their store."""
+    """An app in the platform's marketplace. Merchants install it to let us read their store."""
 
     def install_url(self, store_id: str) -> str:
-        """Return where a merchant of the store is sent to install the app. Raises AppRefused for no store's id."""
+        """Return the URL at which a merchant installs the app. Raises AppRefused if `store_id` is invalid."""
         ...
 
     async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
-        """Verify a call of a page, and return what it means. Raises AppRefused."""
+        """Verify a call of a page and return its meaning. Raises AppRefused."""
         ...
 
     async def aclose(self) -> None:
@@ -256,10 +257,10 @@ class App(Protocol):
 
 @frozen(kw_only=True)
 class AppType:
-    """What a platform with an app brings for it.
+    """The app of a platform.
 
-    `settings` is an attrs class, structured from the section `[{name}_app]`. `connect` builds the app for the base URL
-    that its `pages` are served below, as {public_url}/{name}/{page}; tests hand it another transport.
+    `settings` is an attrs class, structured from the section `[{name}_app]`. `connect` builds the app for a base URL;
+    its `pages` are served at {public_url}/{name}/{page}. Tests pass another transport.
     """
 
     settings: type
@@ -269,9 +270,9 @@ class AppType:
 
 @frozen(kw_only=True)
 class WebhookTimes:
-    """How a platform delivers webhooks; seconds.
+    """Times of a platform's webhooks, in seconds.
 
-    A new registration works after `active_after` at the latest. What is not taken is sent again for `retried_for`.
+    A new registration is active within `active_after`. A delivery that fails is retried for `retried_for`.
     """
 
     active_after: float = 60.0
@@ -279,18 +280,17 @@ class WebhookTimes:
 
 
 def any_address(_store: Any, _public_url: str) -> str | None:
-    """Find no fault with a public URL."""
+    """Accept every public URL."""
     return None
 
 
 @frozen(kw_only=True)
 class PlatformType:
-    """What a platform's folder offers to the rest of the daemon.
+    """A platform, as its folder offers it to the rest of the daemon.
 
     `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files.
-    `identity` says which store a settings value means, whatever else of it changes; it is no secret.
-    `connect` builds the adapter of one store, which tells `observe` of each request and keeps entries in a state of its
-    own; tests hand it another transport.
+    `identity` returns the store that a settings value means, independent of its other fields; it is not a secret.
+    `connect` builds the adapter of one store, which reports each request to `observe`. Tests pass another transport.
     """
 
     name: str
@@ -300,13 +300,13 @@ class PlatformType:
     connect: Callable[[Any, Transport | None, Observe, AdapterState], Platform]
     reader: Callable[[Any], WebhookReader]
     kinds: frozenset[Kind] = frozenset(Kind)
-    """What can be read of such a store."""
+    """The kinds that the adapter can read."""
     cached_kinds: frozenset[Kind] = frozenset(Kind)
-    """Kinds of which the adapter remembers something: `BESIDE` sees them whole only after a first page of another."""
+    """Kinds with cached state: an enumeration that starts at `UNCACHED` is complete only after one that does not."""
     app: AppType | None = None
     webhooks: WebhookTimes = WebhookTimes()
     public_url_fault: Callable[[Any, str], str | None] = any_address
-    """Returns why the platform will not deliver a store's webhooks to a public URL, and the remedy; None: it will."""
+    """Return the reason why the platform does not deliver webhooks to a public URL, and the remedy; None if it does."""
 
     @property
     def price_list(self) -> tuple[str, str]:

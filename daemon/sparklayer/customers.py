@@ -48,7 +48,7 @@ SHIPPING_ADDRESSES = "available_shipping_addresses"
 
 @frozen(kw_only=True)
 class CustomerWrite:
-    """What is sent of a customer. `email` may be a placeholder.
+    """The fields of a customer to send. `email` may be a placeholder.
 
     `gone` has the names (see `sent`) that the last write had and this customer has not: this write leaves them out.
     `vanished` are addresses of the last write that the customer has no longer.
@@ -110,7 +110,7 @@ class _HeldAddress(msgspec.Struct):
 
 
 class _Held(msgspec.Struct):
-    """What a customer that SparkLayer holds must look like, so that it can be carried over."""
+    """The shape that a customer in SparkLayer needs, so that its other fields can be carried over."""
 
     email: str | None = None
     external_id: str | None = None

@@ -67,7 +67,7 @@ STOCK_LOCATION = Control("/api/v1/stock-locations/{}", one_with("id"))
 SYNC_LOG = Control("/api/v1/sync-log/{}/products", one_with("started_full_sync", "last_full_sync"))
 
 EMPTY_SITE = Control("/api/v2/price-lists", one_with("pagination"))
-"""What is read where no id is known."""
+"""Control question for a site without a known id."""
 
 
 @frozen(kw_only=True)
@@ -92,7 +92,7 @@ class _Trial:
 
 @define
 class EmptyRefusals:
-    """What is known of the empty refusals of one site."""
+    """The state of the empty refusals of one site."""
 
     _own_until: dict[str, float] = field(init=False, factory=dict)
     _asked_at: dict[str, float] = field(init=False, factory=dict)

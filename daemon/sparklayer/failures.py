@@ -1,4 +1,4 @@
-"""What an answer of SparkLayer means, when it is not success. Pure.
+"""The failure that an unsuccessful answer of SparkLayer means. Pure.
 
 Classified per operation: the same 409 is a duplicate, a concurrent update to be retried, or a
 refusal. Errors are RFC 7807 (`title`, `detail`, `errors[]`), but pricing answers a bare list of
@@ -25,7 +25,7 @@ LONGEST_WORDS = 300
 
 
 class About(enum.Enum):
-    """What a call is about, and so what its 403 may be about if the right to it is not missing."""
+    """The subject of a call, and so of its 403 if no right is missing."""
 
     SITE = enum.auto()
     """No entity."""
@@ -43,7 +43,7 @@ class Operation:
     """As SparkLayer's documents call it; a label in metrics."""
     method: str
     answers: Shape
-    """What its success looks like."""
+    """The shape of its success."""
     names_nothing: bool = False
     """It names nothing that could be missing, as what creates or wipes does: its 404 is about the way there."""
     keyed: bool = False
@@ -59,9 +59,9 @@ class Operation:
     bulk: bool = False
     """It is about many things at once, others each time: a success says nothing of the refusal before it."""
     control: Control = PRICE_LIST
-    """What is read to learn whether its empty 404 is the API's own."""
+    """Control question that shows if its empty 404 is the API's own."""
     about: About = About.SITE
-    """What its 403 may be about."""
+    """The subject of its 403."""
 
 
 def entities_of(operation: Operation, path: str, body: bytes | None) -> frozenset[Hashable]:

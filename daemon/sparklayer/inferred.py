@@ -20,7 +20,7 @@ CLEARED: tuple[()] = ()
 """A SKU sent with blank quantity and price loses its prices; that an empty `pricing` is that blank (section 4)."""
 
 FIRST_LINE = 0
-"""What `line` of a price error counts from. Rows are tried alone before they are blamed, so this only saves calls."""
+"""The first value of `line` in a price error. Rows are tried alone before they are blamed, so this only saves calls."""
 
 SYNC_ERROR_NAMES = ("external_id", "external_url", "visible_id", "title", "message")
 """Only the first two were seen whole (section 8)."""
@@ -49,14 +49,14 @@ KEY_ERRORS = frozenset(
 the codes of RFC 6749 section 5.2 and no other: many gateways have an `error` of their own."""
 
 NET_TERMS = "net_terms"
-"""What a payment on account calls the days until an invoice is due: of SparkLayer's own name for it only the beginning
-was seen, the rest is that of another program's metafields (section 5)."""
+"""Field of a payment on account with the days until an invoice is due. Only the beginning of SparkLayer's own name was
+seen; the rest is from another program's metafields (section 5)."""
 
 CUSTOMER_OF_PLATFORM = "platform"
-"""What names the customer of a purchase that SparkLayer does not have yet; only its own ids were seen (section 6)."""
+"""Identifies the customer of a purchase that SparkLayer does not have yet; only its own ids were seen (section 6)."""
 
 LINE_NAMES = ("platform", "sku")
-"""What a purchase's line is identified by; only that there are identifiers was seen (section 6)."""
+"""Identifiers of a purchase's line; only that there are identifiers was seen (section 6)."""
 
 TRACKING_NAMES = ("tracking_number", "tracking_url")
 """How a shipment says where it can be followed (section 6)."""
@@ -68,7 +68,7 @@ SETTINGS_REFUSED = frozenset({"http_403", "missing", "http_405", "http_422"})
 """Refusals of a global setting that mean, whatever their words: this key may not write it (section 7)."""
 
 SETTINGS_REFUSED_WORDS = re.compile(r"unavailable for updates", re.IGNORECASE)
-"""What any refusal says that means the same. The words are documented, their status is not: it may be 400, which
+"""Text of every refusal that means the same. The words are documented, their status is not: it may be 400, which
 with other words is about the value."""
 
 PULLED_ENTITIES = "entities"

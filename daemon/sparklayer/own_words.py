@@ -21,7 +21,7 @@ FOREIGN = "foreign_answer"
 
 @frozen(kw_only=True)
 class Shape:
-    """What the success of an operation looks like; `names`: an object, or each row of a list, has one of them."""
+    """The shape of an operation's success; `names`: an object, or each row of a list, has one of them."""
 
     empty: bool = False
     one: bool = False
@@ -95,7 +95,7 @@ def _refuses(answer: Answer, *, by_line: bool) -> bool:
 
 
 def _is_problem(content: dict[str, Any], status: int) -> bool:
-    """Whether an object says what is wrong in the documented names; a number alone, or another one, is a gateway's."""
+    """Return True for a problem with the documented names; a number alone, or another one, is a gateway's."""
     kinds = {"title": str, "detail": str, "errors": list}
     says = any(content.get(name) and isinstance(content[name], kind) for name, kind in kinds.items())
     return says and content.get("status") in (None, status)

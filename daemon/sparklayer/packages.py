@@ -21,7 +21,7 @@ from daemon.sparklayer.inferred import LINE_NAMES, TRACKING_NAMES
 CALCULATED = "calculated_"
 OF_PACKAGE = frozenset({"type", "line_items", "shipments", "shipping_method", "shipping_address"})
 OF_LINE = frozenset({"name_parent", "quantity", "line_total", "tax_lines"})
-"""What the platform owns of a package and of a line, also where it has nothing to say."""
+"""Fields of a package and of a line that the platform owns, even if it has no value for them."""
 
 FILES, ATTRIBUTES = "accounting_files", "custom_attributes"
 CENTS = Decimal("0.01")
@@ -45,7 +45,7 @@ class _HeldPackage(msgspec.Struct):
 
 
 class HeldPurchase(msgspec.Struct):
-    """What a purchase that SparkLayer holds must look like, so that it can be carried over; the rest may be anything.
+    """The shape that a purchase in SparkLayer needs, so that it can be carried over; the rest may be anything.
 
     Old pages print `packages` as an object, their words and this program have an array (sparklayer.md section 6).
     """

@@ -63,7 +63,7 @@ class Vanished:
 
 @frozen(kw_only=True)
 class ProductWrite:
-    """What is sent of a product; `title` and `slug` of None are left as they are (creating needs both).
+    """The fields of a product to send; `title` and `slug` of None are left as they are (creating needs both).
 
     `cleared` has the `EXTRAS` that a variant is to be sent as explicitly empty when it has none: those that
     SparkLayer may hold of an earlier write. `kept` are variants as `Products.kept` has read them, to stay so.

@@ -97,7 +97,7 @@ def cancelled(held: Mapping[str, Any]) -> Body:
 
 
 def is_of(held: Mapping[str, Any], order: ExternalId) -> bool:
-    """Whether a purchase is that of the order, or of none. Pure."""
+    """Return True if a purchase belongs to the order, or to none. Pure."""
     return text_of((held.get("purchase_identifiers") or {}).get("platform")) in {"", order}
 
 

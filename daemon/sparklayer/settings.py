@@ -33,7 +33,7 @@ class Settings:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._refused = False
-        """Whether this key may not write global settings: it is not asked again."""
+        """True if this key may not write global settings: then it does not try again."""
 
     async def set_base_currency(self, currency: str, lane: Lane) -> None:
         """Set the base currency. Raises Rejected, whose reason is `CONFLICT` when another one is set for good.

@@ -40,7 +40,7 @@ STOCK_LOCATIONS = "/api/v1/stock-locations"
 
 @frozen
 class StockRow:
-    """What there is of a SKU at a location."""
+    """The stock of a SKU at a location."""
 
     sku: Sku
     stock: Level

@@ -1,4 +1,4 @@
-"""What the merchant sees on the Data Sync screen: when a full sync ran, and what could not be synced.
+"""SparkLayer's Data Sync screen: the times of full syncs, and the entities that could not be synced.
 
 PUT replaces everything, and clears each timestamp it leaves out; PATCH adds errors, resolves those of the ids
 named as synced, and carries the end of a full sync (sparklayer.md section 8). At most 5,000 errors fit, and an
@@ -32,7 +32,7 @@ PATH = "/api/v1/sync-log"
 
 @frozen(kw_only=True)
 class SyncError:
-    """What the merchant must fix at one entity; `visible_id` is what a person calls it."""
+    """The problems that the merchant must fix at one entity; `visible_id` is its name for people."""
 
     external_id: str
     external_url: str

@@ -89,7 +89,7 @@ class Tokens:
 
 class _Reply(msgspec.Struct):
     access_token: Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
-    """What a header can carry (RFC 6750 section 2.1 allows less)."""
+    """Any text that a header can carry (RFC 6750 section 2.1 allows less)."""
     expires_in: float = TOKEN_SECONDS
 
     def __repr__(self) -> str:
@@ -115,7 +115,7 @@ def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
 
 
 def _names_key_error(answer: Answer) -> bool:
-    """Whether a refusal has the form that OAuth 2.0 gives it (RFC 6749 section 5.2) instead of SparkLayer's own."""
+    """Return True if a refusal has the form of OAuth 2.0 (RFC 6749 section 5.2) instead of SparkLayer's own."""
     content = content_of(answer)
     named = isinstance(content, dict) and isinstance(content.get(KEY_ERROR), str) and content[KEY_ERROR] in KEY_ERRORS
     return answer.status in REFUSED_KEY and named and not is_html(answer)

@@ -56,7 +56,7 @@ that are missing here, such as an illegal header, are mistakes of ours."""
 
 @frozen
 class Answer:
-    """What came back; header names are in lower case. `body` is decompressed, and has no byte order mark."""
+    """An answer; header names are in lower case. `body` is decompressed, and has no byte order mark."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -64,7 +64,7 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the request was carried out."""
+        """True if the request was carried out."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 

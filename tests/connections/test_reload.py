@@ -1,4 +1,4 @@
-"""What a reload takes over of other settings, and what it names because it waits for a restart."""
+"""The settings that a reload applies, and those that it names because they need a restart."""
 
 from pathlib import Path
 from typing import Any

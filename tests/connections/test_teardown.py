@@ -123,7 +123,7 @@ async def test_only_what_is_refused_twice_leaves_nothing_to_do(
 async def test_the_sync_logs_are_never_missing(
     autojump_clock: MockClock, spark: SparkLayer, refusal: Act, times: int
 ) -> None:
-    """What is wiped as a whole is always there."""
+    """The sync-logs are wiped as a whole, so a 404 of them proves nothing."""
     spark.faults.add("* */sync-log*", refusal, times=times)
     async with leaving() as (harness, _):
         await until_gone(harness, 600)

@@ -1,4 +1,4 @@
-"""What the engine's tests stand on: a store in memory, and the sandbox's strict SparkLayer without sockets.
+"""The base of the engine's tests: a store in memory, and the sandbox's strict SparkLayer without sockets.
 
     async with open_bench() as bench:
         bench.shop.put(product("1", {"11": "SHIRT"}, stock=3))
@@ -112,7 +112,7 @@ class Shop:
         self.since: list[float] = []
         self.before: Callable[[str], Awaitable[None]] = _let_pass
         self.registration = Registration(registered=1)
-        """What a look at the webhooks finds."""
+        """The result of a look at the webhooks."""
 
     def put(self, *products: Product | Customer | Order) -> None:
         self.products.update((one.external_id, one) for one in products)

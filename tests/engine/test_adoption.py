@@ -1,4 +1,4 @@
-"""What SparkLayer has though the ledger does not know it is adopted, and what it has lost is made again."""
+"""Entities of SparkLayer that the ledger does not know are adopted; entities that it has lost are created again."""
 
 import pytest
 import trio

@@ -90,7 +90,7 @@ UPDATE: dict[Kind, Callable[[str], str]] = {
     Kind.CUSTOMERS: lambda external_id: f"PUT */customers/platform/{external_id}",
     Kind.ORDERS: lambda external_id: f"PUT *{_cart(external_id)}*",
 }
-"""What writes an entity that SparkLayer has."""
+"""The call that writes an entity that SparkLayer has."""
 
 HANGING: dict[str, tuple[Kind, str, dict[str, Any] | None]] = {
     "product": (Kind.PRODUCTS, "PATCH */products/1", {}),
@@ -101,7 +101,7 @@ HANGING: dict[str, tuple[Kind, str, dict[str, Any] | None]] = {
     "purchase": (Kind.ORDERS, f"PUT *{_cart('1')}*", {}),
     "purchase cancelled": (Kind.ORDERS, f"PUT *{_cart('1')}*", None),
 }
-"""What hangs, by name: the kind, the call, and how the entity is edited besides (None: it is gone)."""
+"""Hanging calls, by name: the kind, the call, and how the entity is edited besides (None: it is gone)."""
 
 
 @pytest.mark.holds("C4")

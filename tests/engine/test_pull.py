@@ -1,4 +1,4 @@
-"""What SparkLayer pulls: every entity once, in the words that are pushed, and no page of anybody else."""
+"""Pulls by SparkLayer: every entity once, as it is pushed, and no page of another connection."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -95,7 +95,7 @@ async def test_customers_and_purchases_come_as_they_are_pushed() -> None:
 
 @pytest.mark.parametrize("empty", [False, True], ids=["a page", "an empty store"])
 async def test_nothing_is_pulled_before_a_full_sync_has_read_something(*, empty: bool) -> None:
-    """What the store tells only in lists is not known before: the pages would be there, and not whole."""
+    """Facts that the store has only in lists are not known before: the pages would be incomplete."""
     async with open_bench() as bench:
         bench.shop.put(product("1", {"11": "S1"}))
         for data_type in ("products", "stock"):

@@ -180,7 +180,7 @@ async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: Mo
 async def test_webhooks_are_looked_at_hourly_and_mending_them_wakes_the_sweep(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    """What comes by the sweep right after, and not hours later when it would be due anyway, was missed."""
+    """A change that comes by the sweep right after, and not hours later when one is due anyway, was missed."""
     bench.context.options = evolve(bench.context.options, sweep_every=30 * 3600.0)
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
     mended = iter([0, 0, 3])

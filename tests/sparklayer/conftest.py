@@ -19,7 +19,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 DONE = {"id": "1", "slug": "a", "currency_code": "GBP", "type": "order"}
-"""What is told of whatever was written or read, unless a test says more."""
+"""The answer to every write and read, unless a test says more."""
 
 
 def documented(request: httpx.Request) -> httpx.Response:

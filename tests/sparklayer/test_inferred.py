@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 HOME = "daemon/sparklayer/inferred.py"
 PACKAGES = ("sparklayer", "listener", "engine", "connections", "admin")
 OURS = ("daemon/*.py", *(f"daemon/{name}/**/*.py" for name in PACKAGES))
-"""Where an inference can only be one of SparkLayer; platforms have theirs, which are marked too."""
+"""Files in which an inference can only be about SparkLayer; platforms mark theirs too."""
 
 SAID = re.compile(r"(?<![`.])\binferred\b(?!`| import)")
 """The word, where it does not name the module."""

@@ -1,4 +1,4 @@
-"""What SparkLayer holds of a purchase or a customer may have any shape: it is carried over, or asked for again."""
+"""A purchase or a customer in SparkLayer may have any shape: it is carried over, or read again."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from copy import deepcopy

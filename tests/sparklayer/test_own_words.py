@@ -89,7 +89,7 @@ PAGES = {
     "createStockLocation": b'{"id": "1"}',
     "getAccessToken": b'{"access_token": "token"}',
 }
-"""What each operation documents of its success."""
+"""The documented success of each operation."""
 
 UNDOCUMENTED = {"updatePriceListPricing", "updateFullLoggingStatus", "updatePartialLoggingStatus", "updateBatchStock"}
 """Operations that may answer whatever JSON they like."""

@@ -1,4 +1,4 @@
-"""What SparkLayer has inside packages stays there, however the platform packs anew."""
+"""SparkLayer's own data in packages stays, however the platform repacks them."""
 
 from decimal import Decimal
 from typing import Any

@@ -4,17 +4,17 @@ A connection is in one phase at a time:
 
     IDLE ──first byte──> READING ──last byte──> WORKING ──> WRITING ──> IDLE, or LINGERING and gone
 
-`due` is when the phase has lasted too long. Nothing here waits for it: the server looks at all connections a few
-times a second and calls `expire`, since a cancel scope with a fresh deadline for every request costs as much as
-parsing it. IDLE and LINGERING may be cut off at any time; READING is answered 408; WORKING, the only phase in
-which a handler runs, is never cancelled; WRITING is cut off.
+`due` is the deadline of the phase. Nothing here waits for it: the server checks all connections a few times a second
+and calls `expire`, because a cancel scope with a new deadline for every request costs as much as parsing it. IDLE and
+LINGERING may be cut off at any time; READING is answered 408; WORKING, the only phase in which a handler runs, is never
+cancelled; WRITING is cut off.
 
-Where connections or memory run short, one has to `give_way`: one that has been idle for a while, else the one whose
-phase has lasted longest, so that slow clients, however many, never keep quick ones out. Nothing acknowledged is lost:
-what was cut off in READING was not recorded, what was cut off in WRITING is sent again.
+If connections or memory run short, the server calls `give_way` on one: a connection that has been idle for a while,
+else the one whose phase has lasted longest. So slow clients never keep quick ones out. Nothing acknowledged is lost: a
+request cut off in READING was not recorded, and the client of an answer cut off in WRITING sends its request again.
 
-Before we close after an answer, we half-close and read on for a while: a socket closed with unread bytes in it
-resets the connection, and the client could lose the answer it was sent.
+Before closing after an answer, the connection half-closes and keeps reading for a while: closing a socket with unread
+bytes resets the TCP connection, and the client could lose the answer.
 """
 
 import enum
@@ -31,17 +31,17 @@ from daemon.listener.http.parser import Parser
 
 READ_SIZE = 16 * 1024
 SETTLED = 1.0
-"""Seconds after which a silent connection is taken for idle; before, its request may be on the way."""
+"""Seconds after which a silent connection counts as idle; before that, its request may be on the way."""
 PIECE = 256 * 1024
-"""Of a file that is sent; each has the time that another answer has as a whole."""
+"""Bytes of a file sent at once; each piece has the time limit of a whole answer."""
 IN_A_ROW = 16
-"""So many requests that came in one piece are answered before the other connections have a turn."""
+"""Requests that arrived together and are answered before other connections get a turn."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 FULL = Fault(503, "Too busy; come back in a few seconds.")
 
 
 class Phase(enum.Enum):
-    """What a connection is doing."""
+    """Phase of a connection; see the module."""
 
     IDLE = enum.auto()
     READING = enum.auto()
@@ -52,10 +52,10 @@ class Phase(enum.Enum):
 
 @define(eq=False)
 class Connection:
-    """Serves requests on one stream. `answer` and `refuse` never raise, as those of `Routes`.
+    """Serves requests on one stream. `answer` and `refuse` are those of `Routes` and never raise.
 
-    `weigh` is told how many bytes of unanswered requests are held here, unless they came in one piece and so are few;
-    false: they are too many.
+    `weigh` receives the number of bytes of unanswered requests held here, unless they arrived in one piece and so are
+    few. It returns False if they are too many.
     """
 
     _stream: trio.abc.HalfCloseableStream
@@ -65,7 +65,7 @@ class Connection:
     _weigh: "Callable[[Connection, int], bool]"
     _parser: Parser
     since: float
-    """When the present phase began; that of WORKING does not matter."""
+    """Start of the present phase; not updated for WORKING."""
     due: float = field(init=False)
     held: int = field(init=False, default=0)
     phase: Phase = field(init=False, default=Phase.IDLE)
@@ -78,16 +78,16 @@ class Connection:
 
     @property
     def expendable(self) -> bool:
-        """No request is lost when this connection is cut off."""
+        """True if no request is lost when this connection is cut off."""
         return self.phase in (Phase.IDLE, Phase.LINGERING)
 
     @property
     def dispensable(self) -> bool:
-        """It may have to give way: nobody works for it."""
+        """True if the connection may be evicted: no handler runs for it."""
         return self.phase is not Phase.WORKING
 
     def eviction_key(self, now: float) -> tuple[bool, float]:
-        """Return what orders connections: the one with the least gives way first."""
+        """Return the eviction key; the connection with the smallest is evicted first."""
         return not (self.expendable and now - self.since >= SETTLED), self.since
 
     def expire(self) -> None:
@@ -95,7 +95,7 @@ class Connection:
         self._scope.cancel()
 
     def give_way(self) -> None:
-        """End at once; the client of a request that is under way may learn why. Not in WORKING."""
+        """End at once; a client in the middle of a request is told the reason if possible. Not in WORKING."""
         self._gives_way = True
         self.expire()
 
@@ -106,7 +106,7 @@ class Connection:
             self.expire()
 
     async def run(self) -> None:
-        """Serve requests until either side has had enough. Raises trio.BrokenResourceError when cut off."""
+        """Serve requests until either side ends the connection. Raises trio.BrokenResourceError if cut off."""
         answered = False
         with self._scope:
             answered = await self._converse()
@@ -121,11 +121,11 @@ class Connection:
             await self._part(None if answered else fault, linger=self._limits.linger_seconds)
 
     async def turn_away(self, fault: Fault) -> None:
-        """Serve nothing: say why, and part."""
+        """Send `fault` and close, without serving any request."""
         await self._part(fault, linger=self._limits.linger_seconds)
 
     async def _converse(self) -> bool:
-        """Answer requests; true when the last answer announced that it is the last."""
+        """Answer requests; return True if the last answer announced the end of the connection."""
         parser = self._parser
         while data := await self._stream.receive_some(READ_SIZE):
             if self._scope.cancel_called:
@@ -151,7 +151,7 @@ class Connection:
         return False
 
     def _await_more(self) -> None:
-        """Go on waiting, or begin to: bytes that trickle in do not move the end of a phase."""
+        """Wait for more bytes. Bytes that trickle in do not extend a phase."""
         reading = self._parser.mid_request
         phase = Phase.READING if reading else Phase.IDLE
         if phase is not self.phase:
@@ -163,7 +163,7 @@ class Connection:
         self.due = self.since + seconds
 
     async def _serve(self, request: Request) -> bool:
-        """Answer one request; false when the connection ends with it."""
+        """Answer one request; return False if the connection ends with it."""
         self.phase, self.due = Phase.WORKING, inf
         response = await self._answer(request)
         keep = request.keep_alive and not self._closing
@@ -181,7 +181,7 @@ class Connection:
                 await self._stream.send_all(piece)
 
     async def _part(self, fault: Fault | None, *, linger: float) -> None:
-        """Say what is wrong, if anything is, and wait a little until the other side has read it."""
+        """Send `fault`, if any, and wait until the client has read it, or for `linger` seconds."""
         self._enter(Phase.LINGERING, inf)
         with trio.move_on_after(linger) as self._scope:
             if fault:

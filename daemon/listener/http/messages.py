@@ -1,7 +1,7 @@
-"""What a handler is given and what it gives back; and how an answer looks on the wire.
+"""Requests and responses of a handler, and the encoding of a response.
 
-Errors are problem details (RFC 7807): {"title", "status", "detail"} as `application/problem+json`. A detail is
-for the sender; it never quotes a secret or what somebody else sent.
+Errors are problem details (RFC 7807): {"title", "status", "detail"} as `application/problem+json`. A detail is for the
+sender; it never quotes a secret or another sender's data.
 """
 
 import email.utils
@@ -18,12 +18,12 @@ from attrs import define, field, frozen
 Headers = Sequence[tuple[bytes, bytes]]
 
 RETRY_LATER = ((b"retry-after", b"5"),)
-"""Seconds; a platform has its own schedule anyway."""
+"""In seconds. Platforms have retry schedules of their own anyway."""
 
 
 @define(slots=True, eq=False)
 class Request:
-    """A whole request. Never changed once made; not frozen, since that costs a microsecond for each of them.
+    """A complete request. Treated as immutable; not frozen, because that costs a microsecond per request.
 
     `path` is as sent, with its percent signs; `headers` has lower-case names, repeated ones joined by ", ".
     """
@@ -37,19 +37,19 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The parameters behind the question mark; the last of several with one name."""
+        """The query parameters; the last of several with the same name."""
         return dict(parse_qsl(self.raw_query, keep_blank_values=True))
 
     @property
     def is_json(self) -> bool:
-        """Whether the body is said to be JSON; parameters such as a charset do not matter."""
+        """True if the body is declared as JSON; parameters such as a charset are ignored."""
         content_type = self.headers.get(b"content-type", b"")
         return content_type.partition(b";")[0].strip().lower() == b"application/json"
 
 
 @frozen
 class Response:
-    """An answer. `content_type` only matters with a body. What is large comes from a `file` instead."""
+    """An answer. `content_type` matters only with a body. A large body comes from a `file` instead."""
 
     status: int = 200
     body: bytes = field(default=b"", repr=False)
@@ -60,19 +60,19 @@ class Response:
 
 @frozen
 class Fault:
-    """Why a request is refused before a handler saw it."""
+    """The refusal of a request that no handler has seen."""
 
     status: int
     detail: str
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """Answer with `value` as JSON; attrs values, enums, dates and decimals are fine."""
+    """Return an answer with `value` as JSON; attrs values, enums, dates and decimals are allowed."""
     return Response(status, msgspec.json.encode(value), b"application/json")
 
 
 def problem(status: int, detail: str = "", headers: Headers = ()) -> Response:
-    """Answer with problem details; `detail` is one line for the sender."""
+    """Return an answer with problem details; `detail` is one line for the sender."""
     content = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return Response(status, msgspec.json.encode(content), b"application/problem+json", headers)
 
@@ -100,9 +100,9 @@ _clock = _Clock()
 
 
 def encode(response: Response, *, close: bool, head_only: bool) -> bytes:
-    """Return the answer as it is sent, in one piece but for what comes from a file.
+    """Return the bytes of an answer, without the content of its file.
 
-    `close` announces that it is the connection's last.
+    `close` announces the connection's last answer.
     """
     length = len(response.body) if response.file is None else os.fstat(response.file.fileno()).st_size
     parts = [_STATUS_LINES[response.status], _clock.read()]

@@ -1,11 +1,11 @@
-"""HTTP/1.x requests out of bytes, within limits. No I/O and no clock, so that it can be fuzzed.
+"""Parse HTTP/1.x requests from bytes, within limits. No I/O and no clock, so that it can be fuzzed.
 
-Feed it what arrives, in pieces of any size; it collects whole `requests`, and at most one `fault`, which is the
-last thing a connection says. What is ambiguous is refused rather than guessed at, because a proxy in front may
-guess otherwise (request smuggling): llhttp in its strict mode sees to lengths, chunks, line ends and
-characters, this module to sizes, version, Host, transfer codings and the target. Trailers are read and dropped.
+Feed it the bytes as they arrive, in pieces of any size. It collects complete `requests` and at most one `fault`, which
+is the connection's last answer. Ambiguous input is refused, because a proxy in front may interpret it differently
+(request smuggling). llhttp in strict mode checks lengths, chunks, line ends and characters; this module checks sizes,
+version, Host, transfer codings and the target. Trailers are read and dropped.
 
-An upgrade is never taken up: such a request is answered like any other, as the connection's last.
+An upgrade is never accepted: such a request is answered like any other, as the connection's last.
 """
 
 import re
@@ -27,12 +27,12 @@ class Parser:
 
     _limits: Limits
     requests: list[Request] = field(init=False, factory=list)
-    """Whole requests in the order they came; whoever serves them empties the list."""
+    """Complete requests in order of arrival; the connection that serves them empties the list."""
     fault: Fault | None = field(init=False, default=None)
     mid_request: bool = field(init=False, default=False)
-    """A request has begun and is not complete."""
+    """True while a request is incomplete."""
     wants_continue: bool = field(init=False, default=False)
-    """The client waits for `100 Continue` before it sends the body."""
+    """True while the client waits for `100 Continue` before it sends the body."""
     _http: httptools.HttpRequestParser = field(init=False)
     _url: bytes = field(init=False, default=b"")
     _fields: list[tuple[bytes, bytes]] = field(init=False, factory=list)
@@ -42,23 +42,23 @@ class Parser:
     _keep_alive: bool = field(init=False, default=True)
     _upgrading: bool = field(init=False, default=False)
     _piece: int = field(init=False, default=0)
-    """Size of what is being fed."""
+    """Size of the piece being fed."""
     _shared: int = field(init=False, default=0)
-    """Size of the piece in which the request before this one ended: the most of this head that came with it."""
+    """Size of the piece in which the previous request ended: an upper bound of this head's share in it."""
     _withheld: int = field(init=False, default=0)
-    """Bytes fed since a body's last: what llhttp and httptools may be holding back of a head or of trailers."""
+    """Bytes fed since the last one of a body: llhttp and httptools may hold them as part of a head or of trailers."""
 
     def __attrs_post_init__(self) -> None:
         self._http = httptools.HttpRequestParser(self)
 
     @property
     def held(self) -> int:
-        """Bytes of requests that are kept here, whole ones or not."""
+        """Bytes of the requests held here, complete or not."""
         whole = sum(len(request.body) for request in self.requests)
         return whole + len(self._body) + self._withheld
 
     def feed(self, data: bytes | bytearray) -> None:
-        """Take in what arrived. Not to be called again after a fault or a request that is not keep_alive."""
+        """Parse the next piece. Do not call again after a fault or a request that is not keep_alive."""
         self._piece = len(data)
         self._withheld += self._piece
         self._parse(data)
@@ -97,7 +97,7 @@ class Parser:
             self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Judge the head before any of the body is taken."""
+        """Check the head before any of the body is accepted."""
         http, fields, self._fields = self._http, self._fields, []
         headers = dict(fields)
         self._headers = headers if len(headers) == len(fields) else _joined(fields)
@@ -122,7 +122,7 @@ class Parser:
             self._body += piece
 
     def on_message_complete(self) -> None:
-        """Hand over the request, unless something was wrong with it."""
+        """Add the request to `requests`, unless it has a fault."""
         if self._upgrading and _has_body(self._headers):
             return
         self._withheld, self._shared = 0, self._piece
@@ -139,9 +139,9 @@ class Parser:
         return Request(self._method, path, query, self._headers, body, self._keep_alive)
 
     def _plain_head(self) -> bytes:
-        """Start a parser for the body of a request to upgrade, which llhttp takes for another protocol's bytes.
+        """Start a parser for the body of an upgrade request, which llhttp treats as another protocol's bytes.
 
-        Return the head to feed to it first. It hears of nothing but the body, and takes nothing after it.
+        Return the head to feed it first. It reports only the body, and accepts nothing after it.
         """
         self._upgrading = False
         self._http = httptools.HttpRequestParser(
@@ -175,10 +175,10 @@ def _too_long(limits: Limits) -> Fault:
 
 
 def _judge(version: str, url: bytes, headers: dict[bytes, bytes], limits: Limits) -> Fault | None:
-    """Return what is wrong with a head, beyond what llhttp refuses."""
+    """Return the fault of a head that llhttp accepts, or None."""
     if version not in {"1.1", "1.0"}:
         status = 400 if version == "0.9" else 505  # llhttp takes a line without a version for HTTP/0.9
-        return Fault(status, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+        return Fault(status, "Only HTTP/1.0 and HTTP/1.1 are supported.")
     if not _HOST.fullmatch(headers.get(b"host", b"" if version == "1.1" else b"-")):
         return Fault(400, "The Host header is missing, repeated or malformed.")
     if not url.isascii() or b"#" in url:
@@ -189,12 +189,12 @@ def _judge(version: str, url: bytes, headers: dict[bytes, bytes], limits: Limits
 
 
 def _judge_body(version: str, headers: dict[bytes, bytes], limits: Limits) -> Fault | None:
-    """Return what is wrong with the body that is announced."""
+    """Return the fault of the announced body, or None."""
     coding = headers.get(b"transfer-encoding")
     if coding is not None and version == "1.0":
         return Fault(400, "HTTP/1.0 has no transfer codings.")
     if coding is not None and coding.lower() != b"chunked":
-        return Fault(501, "The only transfer coding known here is chunked.")
+        return Fault(501, "The only supported transfer coding is chunked.")
     if int(headers.get(b"content-length", 0)) > limits.body:
         return _too_long(limits)
     if headers.get(b"expect", b"100-continue").lower() != b"100-continue":

@@ -1,7 +1,7 @@
-"""Accepts connections, keeps their number and their time within limits, and lets them end in peace.
+"""Accept connections, limit their number and time, and let them finish at the end.
 
-`serve` binds before it does anything else, so that a port that is taken is an OSError at once. It returns after
-`stop`, when the last request in flight is answered; cancelling it cuts everything off.
+`serve` binds first, so a port in use is an OSError at once. After `stop`, it returns when the last request in flight is
+answered; cancelling it cuts everything off.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 Address = tuple[str, int]
 
 TICK = 0.25
-"""Seconds between two looks at the connections: how late a time limit may be."""
+"""Seconds between two checks of the connections, and so the most by which a time limit may be late."""
 
 BROKEN = Fault(500, "Something broke here.")
 
@@ -35,7 +35,7 @@ class Server:
     _limits: Limits = field(factory=Limits)
     _connections: set[Connection] = field(init=False, factory=set)
     _order: list[tuple[float, Connection]] = field(init=False, factory=list)
-    """Who gives way next, as it was a moment ago: looking at all of them for each newcomer would help a flood."""
+    """The eviction order at the last check: sorting all connections for each new one would help a flood."""
     _held: int = field(init=False, default=0)
     _turned_away: int = field(init=False, default=0)
     _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
@@ -48,7 +48,7 @@ class Server:
         *,
         task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until stopped; report the bound addresses. Port 0 is any free one. Raises OSError."""
+        """Serve until stopped; report the bound addresses. Port 0 means any free port. Raises OSError."""
         listeners = await trio.open_tcp_listeners(port, host=host)
         self._fit_files(raise_file_limit())
         async with trio.open_nursery() as keeper:
@@ -60,24 +60,24 @@ class Server:
             keeper.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Accept no more, close idle connections, and announce the end in every answer from now on."""
+        """Accept no more connections, close idle ones, and announce the end in every answer from now on."""
         self._stopping = True
         self._accepting.cancel()
         for connection in self._connections:
             connection.stop()
 
     async def keep_time(self) -> None:
-        """End whatever has lasted too long. Runs beside `handle`; `serve` starts it."""
+        """End phases that have lasted too long. Runs beside `handle`; `serve` starts it."""
         while True:
             await trio.sleep(TICK)
             now = trio.current_time()
-            self._order.clear()  # some of them are idle by now
+            self._order.clear()  # outdated: some connections are idle by now
             for connection in self._connections:
                 if connection.due <= now:
                     connection.expire()
 
     async def handle(self, stream: trio.abc.HalfCloseableStream) -> None:
-        """Serve one client. Never raises but Cancelled; the stream is closed afterwards."""
+        """Serve one client, then close the stream. Raises only Cancelled."""
         connection = Connection(
             SocketStream(stream) if isinstance(stream, trio.SocketStream) else stream,
             self._limits,
@@ -93,15 +93,15 @@ class Server:
             else:
                 await self._turn_away(connection)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the other side is gone, and nobody is left to be told
-        except Exception:  # the connection's edge: it is logged and counted, and harms no other client
-            log.exception("a connection failed")
-            self._refuse(BROKEN)  # counts it; what the other side has read of its answer nobody knows
+            pass  # the client is gone
+        except Exception:  # the connection's edge: logged and counted, harms no other client
+            log.exception("connection failed")
+            self._refuse(BROKEN)  # only to count it: part of another answer may have been sent
         finally:
             await trio.aclose_forcefully(stream)
 
     def _make_room(self) -> bool:
-        """See to it that one more connection fits; false when every one is being worked for."""
+        """Make room for one more connection; return False if a handler runs for every one."""
         if len(self._connections) < self._limits.connections:
             return True
         for _ in range(2):
@@ -114,26 +114,26 @@ class Server:
         return False
 
     def _ordered(self) -> list[tuple[float, Connection]]:
-        """Return who may give way, the first to go at the end. Who moves on later is behind all of them."""
+        """Return the connections that may be evicted, the first to go at the end."""
         now = trio.current_time()
         others = [connection for connection in self._connections if connection.dispensable]
         others.sort(key=lambda connection: connection.eviction_key(now), reverse=True)
         return [(connection.since, connection) for connection in others]
 
     def _weigh(self, connection: Connection, held: int) -> bool:
-        """Note what a connection holds; false when it is the one that must give way, since it holds the most."""
+        """Note the bytes that a connection holds; return False if it must be evicted because it holds the most."""
         self._held += held - connection.held
         connection.held = held
         while self._held > self._limits.held:
-            others = [one for one in self._connections if one.dispensable]
-            largest = max(others, key=lambda one: one.held, default=connection)
+            others = [other for other in self._connections if other.dispensable]
+            largest = max(others, key=lambda other: other.held, default=connection)
             if largest is connection or largest.held == 0:
                 return largest is not connection
             self._evict(largest)
         return True
 
     def _evict(self, connection: Connection) -> None:
-        """Have a connection give way; it counts no more from now on."""
+        """End a connection; it no longer counts from now on."""
         connection.give_way()
         self._forget(connection)
 
@@ -143,10 +143,10 @@ class Server:
         connection.held = 0
 
     def _fit_files(self, files: int) -> None:
-        """Leave half of the files that may be open to the database and to the clients of both sides."""
+        """Leave half of the open files to the database and to the API clients."""
         most = max(1, files // 2)
         if most < self._limits.connections:
-            log.warning("few files may be open, so fewer connections are served", files=files, connections=most)
+            log.warning("connections limited by open files", files=files, connections=most)
             self._limits = evolve(self._limits, connections=most)
 
     async def _admit(self, connection: Connection) -> None:
@@ -159,7 +159,7 @@ class Server:
             self._forget(connection)
 
     async def _turn_away(self, connection: Connection) -> None:
-        """Answer 503, to a tenth of the limit at a time: beyond that a flood gets no answer at all."""
+        """Answer 503, to at most a tenth of the limit at a time; beyond that a flood gets no answer at all."""
         if self._turned_away * 10 >= self._limits.connections:
             return
         self._turned_away += 1

@@ -1,8 +1,8 @@
-"""A client's socket, read and written with as little ado as trio allows.
+"""A client's socket, read and written with as few steps as trio allows.
 
-trio's own stream tries to receive before it waits, which fails for a client that waits for our answer, and lets every
-other task run after each send. Here reading waits first, and what can be sent at once is sent at once: a third less
-CPU for a small request (benchmarks.listener). Only one task may use a stream, as `connection` does.
+trio's own stream tries to receive before it waits, which fails for a client that waits for our answer. It also lets
+every other task run after each send. Here reading waits first, and sending does not wait if the socket's buffer has
+room: a third less CPU for a small request (benchmarks.listener). Only one task may use a stream, as `connection` does.
 """
 
 import os
@@ -11,14 +11,14 @@ import trio
 
 
 class SocketStream(trio.abc.HalfCloseableStream):
-    """The stream of a connected socket. Raises what trio's own raises, but for ConflictDetected."""
+    """The stream of a connected socket. Raises the errors of trio's own stream, except ConflictDetected."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self._socket = stream.socket
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Return what has arrived, at least a byte; nothing when the other side has ended."""
+        """Return the bytes that have arrived, at least one; b"" at the end of the stream."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             try:
@@ -29,7 +29,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 raise trio.BrokenResourceError("the client is gone") from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of it. Not a checkpoint when it fits into the socket's buffer."""
+        """Send all bytes. Not a checkpoint if they fit into the socket's buffer."""
         try:
             sent = os.write(self._socket.fileno(), data)
         except BlockingIOError:
@@ -44,7 +44,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         await self._stream.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
-        """Say that nothing more will come."""
+        """Signal the end of the stream."""
         await self._stream.send_eof()
 
     async def aclose(self) -> None:

@@ -1,17 +1,17 @@
 """BigCommerce: reads a store through its v3 and v2 management API and its webhooks.
 
-    settings                          what a connection must say
-    client, refusal                   calls, and an answer turned into a failure
-    adapter                           the `Platform` the engine sees: leads each kind to its reader
-    products/, customers/, orders/    a kind each: its reader, what the API tells (wire), and its mapping (pure)
-    store                             the settings of the store as a whole
-    metafields                        what is attached to products, variants and orders, kept in the adapter's state
-    webhooks, hooks                   verify and read a delivery (pure), register the webhooks
-    address                           whether webhooks are delivered to a public URL (pure)
-    app, signed_payload               the single-click app: its pages, and who sent a merchant there
-    wire, ids, dates, amounts         what is the same for every kind
+    settings                          settings of a connection
+    client, refusal                   API calls; failures from refused answers
+    adapter                           the `Platform` that the engine sees, with one reader for each kind
+    products/, customers/, orders/    one kind each: reader, schema of the API's answers, mapping (pure)
+    store                             the store's own settings
+    metafields                        metafields of products, variants and orders, in the adapter's state
+    webhooks, hooks                   deliveries (pure); registration of webhooks
+    address                           check of the public URL for webhooks (pure)
+    app, signed_payload               the single-click app and its signed calls
+    schema, ids, dates, amounts       shared by all kinds
 
-Facts come from the store API's documentation; what had to be guessed is marked "inferred" where it is used.
+Facts come from the API's documentation; guesses are marked "inferred" where they are used.
 """
 
 from operator import attrgetter

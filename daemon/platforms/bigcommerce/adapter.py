@@ -1,4 +1,4 @@
-"""One BigCommerce store as the engine sees it: each kind has a reader of its own, this leads to it."""
+"""One BigCommerce store as the engine sees it: passes each call to the reader of its kind."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from daemon.transport.http import Transport
 
 
 class Reader(Protocol):
-    """Reads the entities of one kind; see `daemon.platforms.base.Platform` for what each method promises."""
+    """Reads the entities of one kind. `daemon.platforms.base.Platform` describes each method."""
 
     batch: int
 
@@ -31,19 +31,19 @@ class Reader(Protocol):
         ...
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
-        """Read a page of what changed."""
+        """Read a page of changed entities."""
         ...
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read some by their ids."""
+        """Read entities by their ids."""
         ...
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one, and be sure when it does not exist."""
+        """Read one entity; None only if it certainly does not exist."""
         ...
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
-        """Map what was read."""
+        """Map an entity."""
         ...
 
 
@@ -60,22 +60,22 @@ class BigCommerce:
         self._settings = settings
         self._client = Client(settings, transport, observe)
         self.limiter = self._client.limiter
-        kept = state or MemoryAdapterState()
+        state = state or MemoryAdapterState()
         self._lookup = Lookup(self._client)
         self._store = StoreReader(self._client, settings.store_hash)
         self._readers: Mapping[Kind, Reader] = {
             Kind.STORE: self._store,
-            Kind.PRODUCTS: ProductReader(self._client, self._store, kept),
-            Kind.CUSTOMERS: CustomerReader(self._client, settings, kept),
-            Kind.ORDERS: OrderReader(self._client, settings, kept),
+            Kind.PRODUCTS: ProductReader(self._client, self._store, state),
+            Kind.CUSTOMERS: CustomerReader(self._client, settings, state),
+            Kind.ORDERS: OrderReader(self._client, settings, state),
         }
 
     def batch(self, kind: Kind) -> int:
-        """How many entities are read at a time."""
+        """Return the most entities that one call of `read` takes."""
         return self._readers[kind].batch
 
     async def facts(self) -> StoreFacts:
-        """Read what mapping needs to know of the store."""
+        """Read the facts about the store that mapping needs."""
         return await self._store.facts()
 
     async def page(self, kind: Kind, cursor: str | None) -> Page:
@@ -83,40 +83,40 @@ class BigCommerce:
         return await self._readers[kind].page(cursor)
 
     async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
-        """Read a page of what changed at or after `since`."""
+        """Read a page of entities changed at or after `since`."""
         return await self._readers[kind].changed_since(since, cursor)
 
     async def read(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read entities by id; ids that are none of BigCommerce's are left out."""
+        """Read entities by id; malformed ids are left out."""
         return await self._readers[kind].read(ids, lane)
 
     async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one entity; None when BigCommerce itself tells that there is none."""
+        """Read one entity; None if BigCommerce itself says that it does not exist."""
         return await self._readers[kind].read_one(external_id, lane)
 
     async def find(self, kind: Kind, text: str) -> Sequence[Match]:
-        """Find entities by what a person calls them."""
+        """Find entities as a person names them."""
         return await self._lookup.find(kind, text)
 
     def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
-        """Map an entity. Raises the failure of what belongs to it, and Retry when it is not what was agreed."""
+        """Map an entity. Raises the failure of a part that could not be read, and Retry if the entity is unreadable."""
         if isinstance(entity.content, Failure):
             raise entity.content
         if isinstance(entity.content, schema.Unreadable):
-            message = f"What BigCommerce tells about this is not what was agreed: {entity.content.why}"
+            message = f"BigCommerce's answer about this has an unexpected shape: {entity.content.why}"
             raise Retry(message, reason=entity.content.reason)
         return self._readers[kind].map(entity, facts)
 
     async def probe(self) -> None:
-        """Ask for the time."""
+        """Ask BigCommerce for the time."""
         await self._client.get("/v2/time", schema.ANYTHING, lane=Lane.LIVE)
 
     async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
-        """Register what is missing and mend what is wrong. Raises ConfigError without a `webhook_secret`."""
+        """Register missing webhooks and repair wrong ones. Raises ConfigError without a `webhook_secret`."""
         return await hooks.ensure(self._client, self._wanted(destination), announce)
 
     async def remove_webhooks(self, destination: str) -> None:
-        """Delete the hooks of ours, also at earlier addresses; without a `webhook_secret` there never were any."""
+        """Delete our webhooks, also at earlier addresses. Without a `webhook_secret` there never were any."""
         if self._settings.webhook_secret is not None:
             await hooks.remove(self._client, self._wanted(destination))
 

@@ -1,6 +1,6 @@
-"""Judges whether BigCommerce delivers webhooks to a public URL: https on port 443, on the internet (section 12). Pure.
+"""Checks a public URL: BigCommerce delivers webhooks only to https on port 443, on the internet (section 12). Pure.
 
-A store on this machine is a stand-in; nothing is said of where its webhooks go.
+A store on this machine is a stand-in, and may deliver anywhere.
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ HTTPS_PORT = 443
 
 
 def public_url_fault(store: BigCommerceSettings, public_url: str) -> str | None:
-    """Return why BigCommerce will not deliver to `public_url`, and the remedy; None when it will."""
+    """Return the reason why BigCommerce does not deliver to `public_url`, and the remedy; None if it does."""
     if _is_inside(urlsplit(store.api_url).hostname or ""):
         return None
     parts = urlsplit(public_url)
@@ -28,7 +28,7 @@ def public_url_fault(store: BigCommerceSettings, public_url: str) -> str | None:
 
 
 def _is_inside(host: str) -> bool:
-    """Whether a host is of this machine or of a private network. Names are not looked up."""
+    """Return True for a host on this machine or in a private network. Names are not looked up."""
     host = host.rstrip(".").lower()
     try:
         return not ipaddress.ip_address(host).is_global

@@ -1,11 +1,11 @@
-"""The single-click app: merchants install it in their control panel, and it brings the credentials of their store.
+"""The single-click app: merchants install it in their control panel, which gives us the credentials of their store.
 
     auth        BigCommerce sends the merchant here with a code, which is exchanged for the store's token
     load        a merchant opens the app
-    uninstall   a merchant has removed it
+    uninstall   a merchant has removed the app
 
-A code is good for one exchange, so that is not tried again: the merchant installs once more. The contract says that a
-code is exchanged (section 1); names and values of the call, and where an app can be installed, are inferred.
+A code is valid for one exchange, so the exchange is not retried: the merchant installs the app again. The contract
+describes the exchange (section 1); names and values of the call, and the page that installs an app, are inferred.
 """
 
 import re
@@ -27,9 +27,9 @@ from daemon.transport.http import Answer, Api, Transport
 NAME = "bigcommerce"
 TOKEN_PATH = "/oauth2/token"  # noqa: S105  an address
 INSTALL_PATH = "/app/{}/install"
-"""Below the login server: where the page is that installs an app (inferred)."""
+"""Path, on the login server, of the page that installs an app (inferred)."""
 
-AGAIN = "Open the app in your BigCommerce control panel, and install it once more."
+AGAIN = "Open the app in your BigCommerce control panel and install it again."
 
 _SERVER_ERROR = 500
 
@@ -41,7 +41,7 @@ def _is_address(_: object, attribute: "Attribute[Any]", value: str) -> None:
 
 @frozen(kw_only=True)
 class BigCommerceAppSettings:
-    """What `[bigcommerce_app]` says. `api_url` is where the API of stores is that have the app."""
+    """The section `[bigcommerce_app]`. `api_url` is the base URL of the API of stores that have the app."""
 
     client_id: str = field(converter=trimmed, validator=fits_a_header)
     client_secret: Secret = field(validator=fits_a_header)
@@ -68,7 +68,7 @@ class BigCommerceApp:
         self._login = Api(settings.login_url, headers=headers, connections=2, transport=transport)
 
     def install_url(self, store_id: str) -> str:
-        """Return where the app is installed: the same page for every store. Raises AppRefused for what is none."""
+        """Return the page that installs the app, the same for every store. Raises AppRefused for an invalid hash."""
         if store_of(f"stores/{store_id}") is None:
             raise AppRefused("must be the store's hash, the short id in the path of its API, such as abc123")
         settings = self._settings
@@ -83,7 +83,7 @@ class BigCommerceApp:
                 query.get("signed_payload_jwt", ""), self._settings.client_id, self._settings.client_secret, time.time()
             )
         except ValueError as error:
-            words = f"What your browser brought from BigCommerce cannot be accepted: {error}."
+            words = f"The request from BigCommerce could not be verified: {error}."
             raise AppRefused(f"{words} Open the app again from your control panel.", 401) from None
         return Loaded(store) if page == "load" else Uninstalled(store)
 
@@ -94,10 +94,10 @@ class BigCommerceApp:
     async def _install(self, query: Mapping[str, str]) -> Installed:
         store = store_of(query.get("context", ""))
         if store is None or not query.get("code") or not query.get("scope"):
-            raise AppRefused(f"This page is called by BigCommerce while the app is installed. {AGAIN}")
+            raise AppRefused(f"BigCommerce calls this page while it installs the app. {AGAIN}")
         token = await self._exchange(query)
         if store_of(token.context) != store:
-            raise AppRefused(f"BigCommerce answered for another store than yours. {AGAIN}")
+            raise AppRefused(f"BigCommerce answered for a different store. {AGAIN}")
         try:
             settings = BigCommerceSettings(
                 api_url=self._settings.api_url,
@@ -106,11 +106,11 @@ class BigCommerceApp:
                 client_secret=self._settings.client_secret,
             )
         except ValueError:
-            raise AppRefused(f"BigCommerce's token for your store cannot be used. {AGAIN}", 502) from None
+            raise AppRefused(f"BigCommerce sent an invalid token for your store. {AGAIN}", 502) from None
         return Installed(store_id=store, store=settings)
 
     async def _exchange(self, query: Mapping[str, str]) -> _Granted:
-        wish = {
+        body = {
             "client_id": self._settings.client_id,
             "client_secret": self._settings.client_secret.reveal(),
             "code": query["code"],
@@ -120,21 +120,21 @@ class BigCommerceApp:
             "context": query["context"],
         }
         try:
-            answer = await self._login.send("POST", TOKEN_PATH, body=msgspec.json.encode(wish))
+            answer = await self._login.send("POST", TOKEN_PATH, body=msgspec.json.encode(body))
         except Retry:
-            raise AppRefused(f"BigCommerce's login server cannot be reached just now. {AGAIN}", 502) from None
+            raise AppRefused(f"BigCommerce's login server cannot be reached at the moment. {AGAIN}", 502) from None
         return _granted(answer)
 
 
 def _granted(answer: Answer) -> _Granted:
     if answer.status >= _SERVER_ERROR:
-        raise AppRefused(f"BigCommerce's login server is in trouble just now. {AGAIN}", 502)
+        raise AppRefused(f"BigCommerce's login server has a problem at the moment. {AGAIN}", 502)
     if not answer.ok:
-        raise AppRefused(f"BigCommerce does not accept the code that it sent, or no longer. {AGAIN}")
+        raise AppRefused(f"BigCommerce's code is invalid or has expired. {AGAIN}")
     try:
         return msgspec.json.decode(answer.body, type=_Granted)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise AppRefused(f"BigCommerce's login server answered something else than a token. {AGAIN}", 502) from None
+        raise AppRefused(f"BigCommerce's login server did not answer with a token. {AGAIN}", 502) from None
 
 
 APP = AppType(settings=BigCommerceAppSettings, pages=("auth", "load", "uninstall"), connect=BigCommerceApp)

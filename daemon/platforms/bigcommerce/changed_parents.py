@@ -1,10 +1,10 @@
-"""What a sweep finds first: things of which a metafield has changed, in pages before the walk by date.
+"""The first pages of a sweep: parents with a changed metafield, before the walk by date.
 
-They have no date of their own that would show them. They are found once, and handed out page by page in the order of
-their ids; that they need not be found again is noted when the page after the last one is asked for, since all before it
-were taken then. After a restart they are found again, and handed out from the first one: what was found before is no
-longer known, and one that was handed out may have changed since. The walk by date has a cursor of its own to begin
-with: a page of the walk that fails is asked for again, and then nothing is found, noted and left out.
+A changed metafield does not change its parent's date, so the walk by date would miss the parent. The parents are found
+once and returned page by page in the order of their ids. `done` is called when the page after the last one is asked
+for, because by then the caller has taken all of them. After a restart, the parents are found again and returned from
+the first one: an earlier one may have changed since. The walk by date starts with a cursor of its own, so that asking
+again for its first page does not find parents again and drop them.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -15,12 +15,12 @@ from daemon.model import ExternalId
 
 CURSOR = "touched:"
 WALK = "walk:"
-"""The cursor of the walk's first page, when there was something to hand out before."""
+"""Cursor of the walk's first page, if changed parents came before it."""
 
 
 @define
 class ChangedParents:
-    """Hands out what `find` finds, at most `size` at a time; `done` is called after the last of it."""
+    """Returns the parents that `find` finds, at most `size` at a time; calls `done` after the last of them."""
 
     _size: int
     _find: Callable[[], Awaitable[Iterable[object]]]
@@ -28,13 +28,13 @@ class ChangedParents:
     _found: Sequence[ExternalId] | None = None
 
     async def page(self, cursor: str | None) -> tuple[Sequence[ExternalId], str] | None:
-        """Return the page that `cursor` begins, and the cursor of the next one; None when the walk's turn is come."""
+        """Return the page that `cursor` starts, and the cursor of the next one; None when the walk follows."""
         if cursor is not None and not cursor.startswith(CURSOR):
             return None
         after = cursor.removeprefix(CURSOR) if cursor and self._found is not None else ""
         if cursor is None or self._found is None:
-            self._found = sorted((ExternalId(str(one)) for one in await self._find()), key=_order)
-        part = [one for one in self._found if _order(one) > _order(after)][: self._size]
+            self._found = sorted((ExternalId(str(parent)) for parent in await self._find()), key=_order)
+        part = [parent for parent in self._found if _order(parent) > _order(after)][: self._size]
         if part:
             return part, f"{CURSOR}{part[-1]}"
         await self._done()
@@ -43,10 +43,10 @@ class ChangedParents:
 
 
 def walk_begins(cursor: str | None) -> bool:
-    """Whether the walk is at its beginning when `Touched.page` has returned None."""
+    """Return True if the walk starts at its first page, after `ChangedParents.page` has returned None."""
     return cursor is None or cursor == WALK
 
 
 def _order(text: str) -> tuple[int, str]:
-    """Return what puts ids in order: those of one sort by their numbers, whose texts have no zeros before them."""
+    """Return the sort key of an id: the order of numbers, because ids have no leading zeros."""
     return len(text), text

@@ -1,7 +1,7 @@
-"""Speaks with one store's API: one method per shape of call, each through the store's throttle.
+"""Calls one store's API: one method for each type of call, each through the store's throttle.
 
-Whatever is not the agreed answer becomes a failure of `daemon.errors`, a cut-off or non-JSON 200 included:
-some proxy spoke, or the connection broke, and both pass. The token goes into a header and nowhere else.
+Every unexpected answer becomes a failure of `daemon.errors`. A truncated 200, or one without JSON, is a Retry: it comes
+from a proxy or a broken connection, and both pass. The token is sent in a header and appears nowhere else.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -45,7 +45,7 @@ class Client:
         self._api = ThrottledApi(API, api, self.limiter, observe)
 
     async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
-        """Read and decode one answer. No content, as v2 answers for empty lists, is an empty list."""
+        """Read and decode one answer. A 204, which v2 sends for an empty list, is read as an empty list."""
         answer = await self._read(path, lane=lane, query=query)
         return _decoded(b"[]" if answer.status == NO_CONTENT else answer.body, decoder)
 
@@ -60,26 +60,26 @@ class Client:
     ) -> list[T]:
         """Read a short v3 list whole. The server may lower `limit`, so its own count of pages decides.
 
-        Raises Retry when there are fewer rows than it counts, until that is believed.
+        Raises Retry if the list has fewer rows than the server counts, until `ShortAnswers` believes it.
         """
-        found: list[T] = []
+        rows: list[T] = []
         page = 1
         while True:
             asked = {**(query or {}), "limit": str(limit), "page": str(page)}
             listing = await self.get(path, decoder, lane=lane, query=asked)
-            found += listing.data
+            rows += listing.data
             pages = listing.pagination.total_pages
             more = page < pages if pages is not None else len(listing.data) >= limit
             if not listing.data or not more:
                 break
             page += 1
-        # Lists of many things at once are asked for in ever other words: there a path's answers are looked at together.
+        # The ids in a list's filter differ from call to call, so all answers of a path count together.
         narrowed = {name: value for name, value in (query or {}).items() if not name.endswith(":in")}
-        counted = int((listing.pagination.total or 0) > len(found))
+        counted = int((listing.pagination.total or 0) > len(rows))
         doubt = self._short_answers.about(0, f"{path} {narrowed}", counted, 0)
         if doubt is not None:
-            raise Retry(f"BigCommerce lists less at {path} than it counts", reason=doubt.reason)
-        return found
+            raise Retry(f"BigCommerce lists fewer rows at {path} than it counts", reason=doubt.reason)
+        return rows
 
     async def by_cursor(
         self,
@@ -90,7 +90,7 @@ class Client:
         limit: int,
         query: Mapping[str, str] | None = None,
     ) -> AsyncIterator[list[T]]:
-        """Read a v3 list page by page behind its cursor. Raises Retry when it leads in a circle."""
+        """Read a v3 list page by page with its cursor. Raises Retry if the cursor repeats."""
         cursor: str | None = None
         while True:
             asked = {**(query or {}), "limit": str(limit)} | ({"after": cursor} if cursor else {})
@@ -109,7 +109,7 @@ class Client:
         limit: int,
         query: Mapping[str, str] | None = None,
     ) -> list[T]:
-        """Read a short v2 list whole: it tells nothing of itself, so a page that is not full is the last."""
+        """Read a short v2 list whole. It has no metadata, so the first page that is not full is the last."""
         found: list[T] = []
         page = 1
         while True:
@@ -121,7 +121,7 @@ class Client:
             page += 1
 
     async def write(self, method: str, path: str, *, lane: Lane, body: Mapping[str, Any] | None = None) -> None:
-        """Make one call whose answer says no more than that it was done; each is refused for itself."""
+        """Make one call that changes something; only success or failure of the answer matters."""
         answer = await self._api.send(method, path, lane, body=None if body is None else msgspec.json.encode(body))
         if not answer.ok:
             raise refusal(answer, self._secrets, right_needed(path))
@@ -149,7 +149,7 @@ def _decoded(body: bytes, decoder: Decoder[T]) -> T:
     try:
         return schema.decode(body, decoder)
     except msgspec.ValidationError as error:
-        message = f"BigCommerce's answer is not what was agreed: {error}"
+        message = f"BigCommerce's answer has an unexpected shape: {error}"
         raise Retry(message, reason="unexpected_shape") from None
     except (ValueError, RecursionError):
         raise Retry("BigCommerce's answer is not JSON", reason="not_json") from None

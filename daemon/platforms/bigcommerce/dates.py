@@ -1,7 +1,7 @@
-"""Times as the API takes and tells them.
+"""Times in the API's formats.
 
-It tells them in RFC 2822 (v2) and in ISO 8601 (v3); each is read wherever a time is expected. What names no zone, or
-the unknown zone `-0000`, is UTC: the machine's own zone never matters.
+The API writes RFC 2822 (v2) and ISO 8601 (v3); both are read wherever a time is expected. A time without a zone, or
+with the unknown zone `-0000`, is UTC: the machine's own zone never matters.
 """
 
 import re
@@ -9,8 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 MARGIN = 1.0
-"""Seconds to look back further than asked: whether a filter such as `date_modified:min` includes its second is not
-documented."""
+"""Seconds subtracted from a filter such as `date_modified:min`, which may exclude its own second (undocumented)."""
 
 _ISO = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d|\d{8}|\d{4}-?W\d\d-?\d|\d{4}-\d{3})"
@@ -28,56 +27,56 @@ _LEAP = re.compile(r"(?<=:\d\d:)60\b")
 
 _DAY, _HOUR, _LEAP_SECOND = 24, 60, 60
 _EARLIEST = 1970
-"""No store is that old: what says so is an empty date in disguise."""
+"""No store is older; an earlier year stands for an empty date."""
 
 
 def since_text(since: float) -> str:
-    """Return seconds since the epoch as a filter takes them.
+    """Return seconds since the epoch in the format of a filter.
 
     Always a full timestamp: BigCommerce completes a bare date with the present time of day (contract section 3).
     """
     return f"{datetime.fromtimestamp(max(0, int(since - MARGIN)), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def moment_of(told: str) -> datetime | None:
-    """Return a time that the API tells, in UTC; None for what is no time."""
+def moment_of(value: str) -> datetime | None:
+    """Return a time of the API in UTC; None if the text is not a time."""
     try:
-        moment = as_written(told).astimezone(UTC)
+        moment = as_written(value).astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if moment.year >= _EARLIEST else None
 
 
-def seconds_of(told: str) -> float | None:
-    """Return a time that the API tells as seconds since the epoch; None for what is no time."""
-    moment = moment_of(told)
+def seconds_of(value: str) -> float | None:
+    """Return a time of the API as seconds since the epoch; None if the text is not a time."""
+    moment = moment_of(value)
     return None if moment is None else moment.timestamp()
 
 
-def date_of(told: str) -> date:
-    """Return the day of a date or a time as it is written, in whatever zone that is. Raises ValueError for no date."""
+def date_of(value: str) -> date:
+    """Return the day of a date or a time, in its own zone. Raises ValueError if the text is not a date."""
     try:
-        return as_written(told).date()
+        return as_written(value).date()
     except (TypeError, IndexError, OverflowError):
-        raise ValueError(told) from None
+        raise ValueError(value) from None
 
 
-def as_written(told: str) -> datetime:
-    """Read a time in the zone that it names, else in UTC. Raises ValueError and its like for what is none."""
-    text = told.strip()
+def as_written(value: str) -> datetime:
+    """Return a time in its own zone, else in UTC. Raises ValueError, TypeError, IndexError or OverflowError."""
+    text = value.strip()
     found = _ISO.fullmatch(text.upper())
     if found:
         return _iso(found)
     plain = _COMMENT.sub(" ", text).strip()
     if not _RFC.fullmatch(plain):
-        raise ValueError(told)
+        raise ValueError(value)
     moment = parsedate_to_datetime(_LEAP.sub("59", plain))
     late = timedelta(seconds=1 if _LEAP.search(plain) else 0)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) + late
 
 
 def _iso(found: re.Match[str]) -> datetime:
-    """Put the parts of a time in ISO 8601 together; a second of 60 and an hour of 24 are of the next minute and day."""
+    """Return an ISO 8601 time; second 60 is in the next minute, hour 24 in the next day."""
     day = found["date"]
     midnight = datetime.strptime(day, "%Y-%j") if _ORDINAL.fullmatch(day) else datetime.fromisoformat(day)  # noqa: DTZ007
     hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))

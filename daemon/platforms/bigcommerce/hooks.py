@@ -1,13 +1,13 @@
-"""Registers the webhooks of one connection, mends them, and removes them.
+"""Registers, repairs and removes the webhooks of one connection.
 
-A hook is *ours* when it leads to our destination, or to another address that ends in our name,
-`/webhooks/{env}/{site}`, and carries our secret, or at our host any secret of Ignite Sync (the daemon moved). The API
-account may have hooks of other programs, and of other connections to the same store: those are never touched. What to
-do is decided by `plan`, which is pure.
+A hook is *ours* if it leads to our destination. It is also ours if it leads to another address that ends in our name,
+`/webhooks/{env}/{site}`, and carries our secret; at our own host, any secret of Ignite Sync will do (the daemon moved).
+The API account may have hooks of other programs and of other connections to the same store: those are never touched.
+`plan`, which is pure, decides what to change.
 
-BigCommerce takes only https on port 443, and needs up to a minute before a new hook works; it deactivates a
-hook after two days of failures, or 90 days without events (contract section 12). A domain that fails too often is
-blocked for some minutes; that passes by itself, and so is only reported.
+BigCommerce accepts only https on port 443, and needs up to a minute before a new hook works. It deactivates a hook
+after two days of failures, or 90 days without events (contract section 12). It blocks a domain that fails too often for
+some minutes; that passes by itself and is only logged.
 """
 
 import contextlib
@@ -34,50 +34,50 @@ HEALTH_PATH = "/v3/hooks/admin"
 LIMIT = 250
 NAME_PARTS = 3
 MOST_IN_A_ROW = 3
-"""Calls that fail for the moment, one after the other, before the rest is left for later."""
+"""Temporary failures in a row after which the other calls are left for later."""
 
 SHORT_WAIT = 30.0
-"""Seconds: the longest wait asked for that is waited within one registering."""
+"""Longest wait, in seconds, that BigCommerce may ask for within one registration."""
 
 log = structlog.get_logger()
 
 
 @frozen(kw_only=True)
 class Wanted:
-    """Where our webhooks lead, and the secret they carry."""
+    """Destination of our webhooks, and the secret they carry."""
 
     destination: str
     secret: Secret
 
     def is_ours(self, hook: Hook) -> bool:
-        """Whether `hook` was registered by this connection, perhaps under an earlier address."""
+        """Return True if this connection registered `hook`, perhaps with an earlier address."""
         if hook.destination == self.destination:
             return True
         if _name(hook.destination) != _name(self.destination):
             return False
         secret, host = _secret_of(hook), urlsplit(self.destination).netloc
-        # At our own host it is ours with an earlier secret too: of a lost database, or one that was changed.
+        # A lost database or a changed setting leaves hooks with an earlier secret at our own host.
         return secret == self.secret.reveal() or bool(secret and host and urlsplit(hook.destination).netloc == host)
 
     def is_right(self, hook: Hook) -> bool:
-        """Whether `hook` works as it is. Headers that the API does not show are trusted."""
+        """Return True if `hook` needs no change. Headers that the API does not show are assumed to be right."""
         secret = _secret_of(hook)
         carries = secret is None or secret == self.secret.reveal()
         return hook.is_active and hook.destination == self.destination and carries
 
     def is_at(self, domain: str) -> bool:
-        """Whether a domain, or a URL of one, is ours."""
+        """Return True if a domain, or the domain of a URL, is ours."""
         return (urlsplit(domain).hostname or domain.lower()) == urlsplit(self.destination).hostname
 
     def body(self, scope: str) -> dict[str, object]:
-        """Return what to register for `scope`."""
+        """Return the request body that registers `scope`."""
         headers = {SECRET_HEADER: self.secret.reveal()}
         return {"scope": scope, "destination": self.destination, "is_active": True, "headers": headers}
 
 
 @frozen(kw_only=True)
 class Plan:
-    """What to create (scopes), to set right and to delete (hooks). `right` scopes are registered as they shall be."""
+    """Scopes to create, hooks to `mend` and to delete. The scopes in `right` need no change."""
 
     right: Sequence[str] = ()
     create: Sequence[str] = ()
@@ -85,7 +85,7 @@ class Plan:
     delete: Sequence[Hook] = ()
 
     def found(self) -> Registration:
-        """Return how the registration was found."""
+        """Return the registration before any change."""
         wrong = [*self.create, *(hook.scope for hook in self.mend)]
         return Registration(
             registered=len(self.right),
@@ -96,15 +96,15 @@ class Plan:
 
 
 def plan(hooks: Iterable[Hook], wanted: Wanted) -> Plan:
-    """Compare what is registered with what is wanted: one working hook for each scope. Pure."""
+    """Compare the registered hooks with the wanted ones: one working hook for each scope. Pure."""
     ours: dict[str, list[Hook]] = {scope: [] for scope in REGISTERED}
     left: list[Hook] = []
     for hook in hooks:
         if wanted.is_ours(hook):
-            # Somebody may have registered more scopes than we want, but only where we listen now.
+            # A person may have added scopes by hand; they stay if they lead to our present destination.
             kept = hook.scope in ours or hook.destination == wanted.destination
             (ours.setdefault(hook.scope, []) if kept else left).append(hook)
-    # The hook that leads to the destination stays: another could not be moved there beside it.
+    # The hook at the destination stays, because a second one could not be moved there.
     ranked = {s: sorted(ours[s], key=lambda h: h.destination != wanted.destination) for s in REGISTERED}
     first = {scope: found[0] for scope, found in ranked.items() if found}
     return Plan(
@@ -116,10 +116,10 @@ def plan(hooks: Iterable[Hook], wanted: Wanted) -> Plan:
 
 
 async def ensure(client: Client, wanted: Wanted, announce: Announce = tell_nobody) -> Registration:
-    """Carry out the plan, and tell how the webhooks are registered then.
+    """Carry out the plan and return the registration afterwards.
 
-    A call that fails keeps no scope from its hook but its own; three in a row that fail for the moment, a failure that
-    concerns all, and a long wait that is asked for, end it. Raises the failures of the list of hooks.
+    A failed call leaves only its own scope unregistered. Three temporary failures in a row, a failure of the whole
+    connection, or a long requested wait end the work. Raises the failures of the list of hooks.
     """
     todo = plan(await _registered(client), wanted)
     found = todo.found()
@@ -148,7 +148,7 @@ async def ensure(client: Client, wanted: Wanted, announce: Announce = tell_nobod
 
 @define(kw_only=True)
 class _Work:
-    """Carries out calls one after the other, and keeps what came of them."""
+    """Makes calls one after the other and keeps their results."""
 
     missing: dict[str, str]
     touched: set[str] = field(factory=set)
@@ -158,12 +158,12 @@ class _Work:
 
     @property
     def is_over(self) -> bool:
-        """Whether no further call is of use now."""
+        """True if a further call is pointless now."""
         error = self.failure
         return self._in_a_row >= MOST_IN_A_ROW or isinstance(error, Blocked) or _asks_for_long(error)
 
     async def carry_out(self, scope: str, call: Callable[[], Awaitable[None]]) -> None:
-        """Make a call, and a second time after a short wait that was asked for."""
+        """Make a call; repeat it once if BigCommerce asks for a short wait."""
         try:
             try:
                 await call()
@@ -184,8 +184,8 @@ class _Work:
         if scope in self.missing:
             self.missing[scope] = str(error)
         else:
-            log.warning("a webhook at an earlier address cannot be removed", scope=scope, reason=error.reason)
-        if isinstance(error, Missing):  # somebody has removed the hook since it was listed
+            log.warning("webhook at an earlier address not removed", scope=scope, reason=error.reason)
+        if isinstance(error, Missing):  # the hook was removed after it was listed
             error = Retry(str(error), reason=error.reason)
         self._in_a_row = self._in_a_row + 1 if isinstance(error, Retry) else 0
         if isinstance(error, Retry) and error.effect_unknown:
@@ -210,7 +210,7 @@ def _calls(client: Client, todo: Plan, wanted: Wanted) -> Iterator[tuple[str, Ca
 
 
 async def _report_block(client: Client, wanted: Wanted) -> None:
-    """Log how long BigCommerce sends our domain nothing, if so. An answer that cannot be had stops nothing."""
+    """Log how long BigCommerce blocks our domain, if it does. A failed call is ignored."""
     try:
         health = await client.get(HEALTH_PATH, HEALTH, lane=Lane.LIVE)
     except (Rejected, Retry):
@@ -219,20 +219,20 @@ async def _report_block(client: Client, wanted: Wanted) -> None:
         if error.reason != SCOPE_MISSING:
             raise
         return
-    left = [one.time_left for one in health.data.blocked_domains or () if wanted.is_at(one.destination)]
+    left = [domain.time_left for domain in health.data.blocked_domains or () if wanted.is_at(domain.destination)]
     if left:
-        log.warning("BigCommerce has blocked our domain; sweeps catch up", seconds_left=max(left))
+        log.warning("webhooks blocked by BigCommerce, sweeps catch up", seconds_left=max(left))
 
 
 async def remove(client: Client, wanted: Wanted) -> None:
-    """Delete every hook of ours, wherever it leads. That none is registered takes two answers."""
+    """Delete all our hooks, wherever they lead. An empty list of hooks counts only if it comes twice."""
     for hook in await listed_or_empty(partial(_registered, client)):
         if wanted.is_ours(hook):
             await _delete(client, hook)
 
 
 async def _registered(client: Client) -> list[Hook]:
-    """Return what is registered; a row that cannot be read is left out, it keeps no other from being mended."""
+    """Return the registered hooks, without unreadable rows."""
     found = []
     for raw in await client.every(PATH, RAW_LISTING, lane=Lane.LIVE, limit=LIMIT):
         with contextlib.suppress(msgspec.DecodeError):
@@ -248,12 +248,12 @@ async def _delete(client: Client, hook: Hook) -> None:
 
 
 def _name(destination: str) -> list[str]:
-    """Return what a destination ends in: our route and the connection's name, whatever stands before them."""
+    """Return the end of a destination: our route and the connection's name."""
     return urlsplit(destination).path.split("/")[-NAME_PARTS:]
 
 
 def _secret_of(hook: Hook) -> str | None:
-    """Return the value of our header; None when the API shows no headers, "" without ours."""
+    """Return the value of our header; None if the API shows no headers, "" if ours is missing."""
     if hook.headers is None:
         return None
     shown = {name.lower(): value for name, value in hook.headers.items()}

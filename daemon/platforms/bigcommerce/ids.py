@@ -1,7 +1,7 @@
-"""The ids of the API: whole numbers, written as text wherever the rest of the daemon sees them.
+"""The API's ids: whole numbers, written as text in the rest of the daemon.
 
-Besides there is an id of our own making, for "the metafields of product 118", "of variant 55" or "of order 7": all
-that a webhook tells of them, and not enough to know the product, or that the order itself is as it was.
+`MetafieldsId` is an id of our own, such as "the metafields of variant 55". A webhook names no more than that: it does
+not name the variant's product, and does not say that an order itself changed.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ LONGEST_ID = 18
 """Digits."""
 
 LARGEST_ID = 2**31 - 1
-"""Ids are documented as whole numbers and counted up from 1; that they have 32 bits is inferred."""
+"""Ids are documented as whole numbers that count up from 1; their size of 32 bits is inferred."""
 
 RESOURCES = ("product", "variant", "order")
-"""What has metafields that matter to us."""
+"""Resources with metafields that we use."""
 
 _METAFIELDS = "metafields"
 
@@ -44,15 +44,15 @@ class MetafieldsId:
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` can be an id of the API."""
+    """Return True if `text` can be an id of the API."""
     return text.isascii() and text.isdigit() and len(text) <= LONGEST_ID
 
 
 def listed(ids: Iterable[object]) -> str:
-    """Return ids as a parameter such as `id:in` takes them."""
+    """Return ids as the value of a parameter such as `id:in`."""
     return ",".join(map(str, ids))
 
 
 def padded(external_id: ExternalId | int) -> str:
-    """Return an id as an owner in the adapter's state, where the order of texts must be that of numbers."""
+    """Return an id as an owner in the adapter's state, padded so that text order is number order."""
     return str(external_id).zfill(LONGEST_ID)

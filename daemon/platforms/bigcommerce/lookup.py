@@ -1,10 +1,9 @@
-"""Finds entities by what people call them.
+"""Finds entities as people name them.
 
-A product by a SKU or its name, a customer by e-mail address, name or company, an order by its number or its buyer's
-e-mail address. That takes a few calls, and each row is looked at once more: one that contradicts the question is no
-answer to it. `name` and `keyword` of products are as in the vendor's reference (bigcommerce.md section 15), `sku` of
-variants finds all, simple products included. Whether a filter minds upper case is not documented: what it returns is
-compared without.
+A product is found by a SKU or its name, a customer by e-mail address, name or company, an order by its number or its
+buyer's e-mail address. Each row of an answer is checked against the question. The filters `name` and `keyword` of
+products are those of the vendor's reference (bigcommerce.md section 15); `sku` of variants covers simple products too.
+It is not documented that filters ignore case, so the check does.
 """
 
 import contextlib
@@ -80,13 +79,13 @@ _CUSTOMER, _ORDER = Decoder(_Customer, strict=False), Decoder(_Order, strict=Fal
 
 
 class Lookup:
-    """Asks one store."""
+    """Finds entities of one store."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def find(self, kind: Kind, text: str) -> list[Match]:
-        """Return what is called `text`; see `daemon.platforms.base.Platform.find`."""
+        """Return the entities named `text`; see `daemon.platforms.base.Platform.find`."""
         asked = text.strip()
         if not asked or not asked.isprintable() or kind is Kind.STORE:
             return []
@@ -145,14 +144,14 @@ class Lookup:
         return await self._rows(CUSTOMERS, _CUSTOMER, filters)
 
     async def _rows(self, path: str, decoder: Decoder[R], filters: Mapping[str, str]) -> list[R]:
-        """Read the first page of a v3 list: who has more matches than that asks with other words."""
+        """Read the first page of a v3 list; a person with more matches can ask more precisely."""
         query = {**filters, "limit": str(LIMIT)}
         ask = partial(self._client.get, path, schema.RAW_LISTING, lane=Lane.LIVE, query=query)
         return list(_readable((await shortly(ask)).data, decoder))
 
 
 def _readable(raws: Iterable[Raw], decoder: Decoder[R]) -> Iterator[R]:
-    """Yield the rows that can be read: the others are called nothing that could be compared."""
+    """Yield the readable rows; the others have no name to compare."""
     for raw in raws:
         with contextlib.suppress(msgspec.DecodeError):
             yield schema.decode(raw, decoder)

@@ -1,9 +1,9 @@
-"""Reads an entity some of whose fields have another type than is documented, as far as it is clear what is meant. Pure.
+"""Reads entities with fields of undocumented types, as far as their meaning is clear. Pure.
 
-Text that is exactly a number stands for that number where a number is documented, and a number where text is stands for
-its decimal text. A null, also one that is printed as `{}`, is nothing where there may be nothing. An amount that is
-none reads as NaN, which no amount may be. Any other field is told of by its path, and the entity is not used: what is
-made of the rest might remove what SparkLayer has.
+A text that is exactly a number is read as that number where a number is documented, and a number as its decimal text
+where a text is. A null, also one printed as `{}`, is read as None where that is allowed. An invalid amount is read as
+NaN, which mapping refuses. Any other such field is reported by its path and the entity is not used, because mapping the
+rest might remove data from SparkLayer.
 """
 
 import re
@@ -30,7 +30,7 @@ _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _FLAGS = {"true": True, "false": False}
 _NOT = object()
-"""What is not of a type."""
+"""Marks a value that does not fit a type."""
 
 
 def _number(text: str) -> Decimal:
@@ -45,25 +45,25 @@ _LOOSE = Decoder(dict[str, Any], float_hook=_number)
 
 
 class Shape(Generic[T]):
-    """What an entity is documented to be."""
+    """The documented type of an entity."""
 
     def __init__(self, kind: type[T], *, strict: bool = True) -> None:
         self._decoder = Decoder(kind, strict=strict)
         self._type = inspect.type_info(kind)
 
     def read(self, raw: Raw) -> T | Unreadable | Odd:
-        """Decode one entity. Raises Retry when not even its id can be told."""
-        told = schema.read(raw, self._decoder)
-        if not isinstance(told, Unreadable):
-            return told
+        """Decode one entity. Raises Retry if its id cannot be read."""
+        unreadable = schema.read(raw, self._decoder)
+        if not isinstance(unreadable, Unreadable):
+            return unreadable
         try:
             content = schema.decode(raw, _LOOSE)
         except msgspec.DecodeError:
-            return told
-        return self.convert(content, told)
+            return unreadable
+        return self.convert(content, unreadable)
 
     def rows(self, raws: Iterable[Raw], where: str) -> "Rows[T]":
-        """Decode what is listed of one entity, which `where` names in a field's path. A row needs no id of its own."""
+        """Decode a list of one entity; `where` is its name in field paths. Rows need no id."""
         rows = Rows[T]()
         for place, raw in enumerate(raws):
             try:
@@ -78,25 +78,25 @@ class Shape(Generic[T]):
             rows.found.append(found)
         return rows
 
-    def convert(self, content: dict[str, Any], told: Unreadable) -> T | Unreadable | Odd:
-        """Read what is decoded already; `told` is the answer where something that must be there is missing."""
+    def convert(self, content: dict[str, Any], unreadable: Unreadable) -> T | Unreadable | Odd:
+        """Convert a decoded entity; return `unreadable` if a required field is missing."""
         notes = _Notes()
         found: T = _read(content, self._type, "", notes)
         if notes.missing:
-            return told
-        return Odd(told.id, tuple(notes.odd), found) if notes.odd else found
+            return unreadable
+        return Odd(unreadable.id, tuple(notes.odd), found) if notes.odd else found
 
 
 @frozen
 class Rows(Generic[T]):
-    """Rows of an entity as far as they could be read, with the paths of what is of another type, or is missing."""
+    """Rows of an entity, with the paths of their odd and missing fields."""
 
     found: list[T] = field(factory=list)
     odd: list[str] = field(factory=list)
     missing: list[str] = field(factory=list)
 
     def fault(self, owner: int, rest: Any) -> Unreadable | Odd | None:
-        """Return what stands for the entity that has these rows when not all of them could be read."""
+        """Return the substitute for the entity with these rows; None if all were readable."""
         if self.missing:
             return Unreadable(owner, f"there is no {self.missing[0]}")
         return Odd(owner, tuple(self.odd), rest) if self.odd else None
@@ -104,7 +104,7 @@ class Rows(Generic[T]):
 
 @frozen
 class _Notes:
-    """Paths of what is of another type, and of what is missing."""
+    """Paths of fields of another type, and of missing fields."""
 
     odd: list[str] = field(factory=list)
     missing: list[str] = field(factory=list)
@@ -125,25 +125,25 @@ def _read(value: Any, kind: inspect.Type, path: str, notes: _Notes) -> Any:
 
 
 def _as(value: Any, kind: inspect.Type, path: str, notes: _Notes) -> Any:
-    """Return a value as a type, or _NOT."""
+    """Return a value converted to a type, or _NOT."""
     if isinstance(kind, inspect.StructType):
         fits = isinstance(value, dict) and (kind.fields or not value)
         return _struct(value, kind, path, notes) if fits else _NOT
     if isinstance(kind, inspect.ListType):
         fits = isinstance(value, list) and len(value) >= (kind.min_length or 0)
-        return [_read(one, kind.item_type, f"{path}[{n}]", notes) for n, one in enumerate(value)] if fits else _NOT
+        return [_read(item, kind.item_type, f"{path}[{n}]", notes) for n, item in enumerate(value)] if fits else _NOT
     return _LEAVES.get(type(kind), _none_of_it)(value)
 
 
 def _struct(value: dict[str, Any], kind: inspect.StructType, path: str, notes: _Notes) -> Any:
     parts = {}
-    for one in kind.fields:
-        where = f"{path}.{one.encode_name}" if path else one.encode_name
-        if one.encode_name in value:
-            parts[one.name] = _read(value[one.encode_name], one.type, where, notes)
-        elif one.required:
+    for part in kind.fields:
+        where = f"{path}.{part.encode_name}" if path else part.encode_name
+        if part.encode_name in value:
+            parts[part.name] = _read(value[part.encode_name], part.type, where, notes)
+        elif part.required:
             notes.missing.append(where)
-            parts[one.name] = None
+            parts[part.name] = None
     return kind.cls(**parts)
 
 

@@ -1,14 +1,13 @@
-"""Turns an answer that is not a success into the failure that says what must happen next. Pure.
+"""Turns an unsuccessful answer into the failure that names the next step. Pure.
 
-BigCommerce refuses in many shapes (contract section 11): v3 objects whose `errors` may be missing or keyed by
-field or by row, v2 arrays, plain text with 401, HTML with 415 and from every proxy on the way. Only JSON is
-quoted, shortened, and never with a secret in it: neither the token, nor what our webhooks carry.
+BigCommerce refuses in many shapes (contract section 11): v3 objects whose `errors` may be missing, or keyed by field or
+by row; v2 arrays; plain text with 401; HTML with 415. Proxies on the way answer with HTML too. Only JSON is quoted,
+shortened and with all secrets masked.
 
-A refusal counts only in one of BigCommerce's two shapes: an object with a `title`, or rows each with a `message`, with
-no other status in it than the answer's, and never as a web page. Many servers and gateways answer with JSON of their
-own that has a `status` too. That something does not exist (404), or that a right is missing (403), takes the status in
-the body besides. A 401 may also be plain text or empty, and a 415 anything. What else comes is from something in
-between, and passes.
+A refusal counts only in one of BigCommerce's two shapes: an object with a `title`, or rows each with a `message`. It
+must not contain a status other than the answer's, and must not be a web page. Many servers and gateways answer with
+JSON that has a `status` too, so a missing entity (404) or a missing right (403) must repeat the status in the body. A
+401 may also be plain text or empty, and a 415 anything. Any other answer comes from a proxy, and is retried.
 """
 
 import time
@@ -30,7 +29,7 @@ _PASSING = frozenset({_FORBIDDEN, _NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
 def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failure:
-    """Return the failure that `answer`, whose status is not 2xx, means; `right` is what the call takes."""
+    """Return the failure that `answer` (not 2xx) means; `right` is the permission that the call needs."""
     status = answer.status
     body = _json(answer.body)
     said = _shortened(_masked(" ".join(_words(body)), secrets))
@@ -39,7 +38,7 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
     if status == _UNAUTHORIZED and _is_own(answer, body):
         return Blocked(text, reason="credentials", side=Side.PLATFORM)
     if status == _FORBIDDEN and _is_own(answer, body) and _repeats(body, status):
-        needed = f"; the API account needs the right {right}" if right else ""
+        needed = f"; the API account needs the scope {right}" if right else ""
         return Blocked(f"{text}{needed}", reason=SCOPE_MISSING, side=Side.PLATFORM)
     if status == _NOT_FOUND and _is_own(answer, body) and _repeats(body, status):
         return Missing(text, reason=reason)
@@ -49,7 +48,7 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
 
 
 def _is_final(status: int) -> bool:
-    """Whether asking again is useless. Redirects come from something on the way, and pass like its 404s."""
+    """Return True if a retry is useless. Redirects come from a proxy, and pass like its 404s."""
     return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004  HTTP's class of client errors
 
 
@@ -58,12 +57,12 @@ def _rows(body: Any) -> list[Any]:
 
 
 def _repeats(body: Any, status: int) -> bool:
-    """Whether the body says the status too."""
+    """Return True if the body repeats the status."""
     return any(isinstance(row, dict) and row.get("status") == status for row in _rows(body))
 
 
 def _is_own(answer: Answer, body: Any) -> bool:
-    """Whether BigCommerce itself may have said this."""
+    """Return True if the answer may be BigCommerce's own."""
     content, kind = answer.body.strip(), answer.headers.get("content-type", "").strip().lower()
     if answer.status == _UNSUPPORTED:
         return True
@@ -79,7 +78,7 @@ def _is_own(answer: Answer, body: Any) -> bool:
 
 
 def _after(answer: Answer) -> float | None:
-    """Return the longest time any header asks for. When a window ends matters only to who has used it up."""
+    """Return the longest wait that a header asks for. The end of the window matters only with a 429."""
     headers = answer.headers
     asked = [retry_after(headers, time.time())]
     if answer.status == _TOO_MANY:
@@ -89,7 +88,7 @@ def _after(answer: Answer) -> float | None:
 
 
 def _json(body: bytes) -> Any:
-    """Decode `body`, or return None for anything but JSON."""
+    """Decode `body`; return None if it is not JSON."""
     try:
         return msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -97,12 +96,12 @@ def _json(body: bytes) -> Any:
 
 
 def _words(body: Any) -> Iterator[str]:
-    """Yield what a person can use of an error in any of BigCommerce's shapes."""
-    for told in _rows(body):
-        if not isinstance(told, dict):
+    """Yield the readable texts of an error in any of BigCommerce's shapes."""
+    for row in _rows(body):
+        if not isinstance(row, dict):
             continue
-        yield from (told[key] for key in ("title", "message", "detail") if isinstance(told.get(key), str))
-        errors = told.get("errors")
+        yield from (row[key] for key in ("title", "message", "detail") if isinstance(row.get(key), str))
+        errors = row.get("errors")
         if isinstance(errors, dict):
             yield from (f"{name}: {words}" for name, words in errors.items())
         elif isinstance(errors, list):

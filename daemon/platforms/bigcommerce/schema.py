@@ -1,9 +1,9 @@
-"""The answers of the API as typed values, as far as they are the same for every kind; unknown fields are skipped.
+"""The API's answers as typed values, as far as all kinds share them; unknown fields are ignored.
 
-Decoding is strict where a value would be taken for another, and lenient where BigCommerce is known to be: null is
-sometimes printed as `{}` (contract section 13). Amounts are exact decimals. A list is decoded entity by entity, so
-that one that is not what was agreed becomes `Unreadable` and its neighbours are still read. Text that is no Unicode
-costs its bad characters only: see `decode`.
+Decoding is strict where a value could be misread, and lenient where BigCommerce is: null is sometimes printed as `{}`
+(contract section 13). Amounts are exact decimals. A list is decoded entity by entity: one with an unexpected shape
+becomes `Unreadable`, and the others are still read. Text with invalid Unicode loses only its bad characters: see
+`decode`.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ T = TypeVar("T")
 MISCOUNTED = "page_miscounted"
 UNEXPECTED = "unexpected_shape"
 OUT_OF_FILTER = "out_of_filter"
-"""The reason of what contradicts the filter of its request."""
+"""Reason of an answer that contradicts the filter of its request."""
 
 
 class Nothing(Struct, frozen=True):
@@ -40,20 +40,20 @@ class _Stub(Struct, frozen=True):
 
 
 class Pagination(Struct, frozen=True):
-    """What an offset list says of itself; `total` counts all that matched."""
+    """Counts of an offset list; `total` is the number of all matches."""
 
     total: int | None = None
     total_pages: int | None = None
 
 
 class PageLinks(Struct, frozen=True):
-    """Where a list goes on."""
+    """Link to the next page of a list."""
 
     next: str | None = None
 
 
 class CursorPagination(Struct, frozen=True):
-    """Where a list that is read by cursor goes on: behind `end_cursor`."""
+    """Position in a list read by cursor; the next page starts after `end_cursor`."""
 
     count: int | None = None
     per_page: int | None = None
@@ -69,7 +69,7 @@ class ListMeta(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """The answer to a v3 write: the thing as it is now, or as it was last."""
+    """The answer to a v3 write: the object as it is now, or as it was before its deletion."""
 
     data: dict[str, Any]
 
@@ -82,33 +82,33 @@ class Listing(Struct, Generic[T], frozen=True):
 
     @property
     def pagination(self) -> Pagination:
-        """What the list says of itself, empty when it says nothing."""
+        """The counts of the list, empty if it has none."""
         return (self.meta and self.meta.pagination) or Pagination()
 
     def cursor(self, limit: int, this: str | None) -> str | None:
-        """Where the page after `this` one begins; None when it was the last. The server may have lowered `limit`.
+        """Return the cursor of the page after `this` one; None if it was the last. The server may have lowered `limit`.
 
-        Raises Retry when the page contradicts itself, or leads in a circle.
+        Raises Retry if the page contradicts itself, or if the cursor repeats.
         """
-        told = (self.meta and self.meta.cursor_pagination) or CursorPagination()
-        if told.count is not None and told.count != len(self.data):
-            raise Retry(f"BigCommerce's page has {len(self.data)} rows and tells of {told.count}", reason=MISCOUNTED)
-        more = told.links.next if told.links else len(self.data) >= (told.per_page or limit)
-        if not more or (not self.data and not told.links):
+        paging = (self.meta and self.meta.cursor_pagination) or CursorPagination()
+        if paging.count is not None and paging.count != len(self.data):
+            raise Retry(f"BigCommerce's page has {len(self.data)} rows but counts {paging.count}", reason=MISCOUNTED)
+        more = paging.links.next if paging.links else len(self.data) >= (paging.per_page or limit)
+        if not more or (not self.data and not paging.links):
             return None
         if not self.data:
-            raise Retry("BigCommerce's page is empty, yet another one is said to follow", reason="page_empty")
-        if not told.end_cursor:
-            if not told.links:
+            raise Retry("BigCommerce's page is empty but names a next page", reason="page_empty")
+        if not paging.end_cursor:
+            if not paging.links:
                 return None
-            raise Retry("BigCommerce's page does not tell where the next one begins", reason="page_without_cursor")
-        if told.end_cursor == this:
-            raise Retry("BigCommerce's list leads in a circle", reason="page_out_of_order")
-        return told.end_cursor
+            raise Retry("BigCommerce's page has no cursor for the next page", reason="page_without_cursor")
+        if paging.end_cursor == this:
+            raise Retry("BigCommerce's list repeats a cursor", reason="page_out_of_order")
+        return paging.end_cursor
 
 
 class Single(Struct, Generic[T], frozen=True):
-    """A v3 answer about one thing."""
+    """A v3 answer about one object."""
 
     data: T
 
@@ -123,7 +123,7 @@ class Store(Struct, frozen=True):
 
 
 class Metafield(Struct, frozen=True):
-    """A value that somebody has attached to a product, a variant or an order."""
+    """A metafield of a product, a variant or an order."""
 
     resource_id: int
     key: str
@@ -133,7 +133,7 @@ class Metafield(Struct, frozen=True):
 
 
 class Hook(Struct, frozen=True):
-    """A registered webhook. `headers` is None when the API does not show them."""
+    """A registered webhook. `headers` is None if the API does not show them."""
 
     id: int
     scope: str
@@ -146,21 +146,21 @@ class Hook(Struct, frozen=True):
 
 
 class BlockedDomain(Struct, frozen=True):
-    """A domain that BigCommerce sends nothing to for `time_left` seconds."""
+    """A domain that BigCommerce has blocked for `time_left` more seconds."""
 
     destination: str = ""
     time_left: float = 0.0
 
 
 class HooksHealth(Struct, frozen=True):
-    """What GET /v3/hooks/admin tells, but for what GET /v3/hooks tells too (the shape is inferred)."""
+    """The answer of GET /v3/hooks/admin, except the hooks themselves (the shape is inferred)."""
 
     blocked_domains: list[BlockedDomain] | None = None
 
 
 @frozen
 class Unreadable:
-    """An entity whose answer is not what was agreed; `why` names the field, never its content."""
+    """An entity with an unexpected shape; `why` names the field, never its content."""
 
     id: int
     why: str
@@ -169,7 +169,7 @@ class Unreadable:
 
 @frozen
 class Odd:
-    """An entity of which fields are of another type than is documented: their paths, and the rest of it."""
+    """An entity with fields of undocumented types: their paths, and the rest of the entity."""
 
     id: int
     fields: tuple[str, ...]
@@ -194,10 +194,10 @@ _ESCAPE = re.compile(
 
 
 def decode(body: bytes | Raw, decoder: Decoder[T]) -> T:
-    """Decode a JSON text; halves of characters, as bytes or as escapes, read as U+FFFD.
+    """Decode a JSON text; half of a character, in bytes or as an escape, is read as U+FFFD.
 
-    Stores cut long names in the middle of a character, and msgspec then refuses all of the text. Raises
-    ValidationError for another shape, DecodeError for what is no whole JSON, RecursionError; no UnicodeDecodeError.
+    Stores cut long names in the middle of a character, and msgspec then refuses the whole text. Raises ValidationError
+    for another shape, DecodeError for invalid JSON, and RecursionError; never UnicodeDecodeError.
     """
     try:
         return decoder.decode(body)
@@ -208,13 +208,13 @@ def decode(body: bytes | Raw, decoder: Decoder[T]) -> T:
 
 
 def _mended(body: bytes) -> bytes:
-    """Return `body` with each half of a character replaced; nothing else changes."""
+    """Return `body` with each half of a character replaced, and nothing else changed."""
     whole = body.decode("utf-8", "replace").encode()
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], whole)
 
 
 def read(raw: Raw, decoder: Decoder[T]) -> T | Unreadable:
-    """Decode one entity. Raises Retry when not even its id can be told."""
+    """Decode one entity. Raises Retry if its id cannot be read."""
     try:
         return decode(raw, decoder)
     except msgspec.DecodeError as error:
@@ -222,10 +222,10 @@ def read(raw: Raw, decoder: Decoder[T]) -> T | Unreadable:
 
 
 def with_ids(raws: Sequence[Raw]) -> list[Raw]:
-    """Return the rows of a list that have an id. Raises Retry for a list of several without any.
+    """Return the rows of a list that have an id. Raises Retry for a list of several rows without any id.
 
-    What has none is nobody's: it must not keep its neighbours from being read. That an entity is not listed proves
-    nothing by itself.
+    A row without an id belongs to no entity and must not stop the others. An omission from a list proves nothing, so
+    dropping the row is safe.
     """
     found = []
     for raw in raws:
@@ -233,13 +233,13 @@ def with_ids(raws: Sequence[Raw]) -> list[Raw]:
             read_id(raw)
             found.append(raw)
     if len(raws) > 1 and not found:
-        raise Retry(f"BigCommerce lists {len(raws)} things without ids", reason=UNEXPECTED)
+        raise Retry(f"BigCommerce lists {len(raws)} rows without ids", reason=UNEXPECTED)
     return found
 
 
 def read_id(raw: Raw) -> int:
-    """Tell the id of an entity. Raises Retry when it has none."""
+    """Return the id of an entity. Raises Retry if it has none."""
     try:
         return decode(raw, _STUB).id
     except msgspec.DecodeError as error:
-        raise Retry(f"BigCommerce lists something without an id: {error}", reason=UNEXPECTED) from None
+        raise Retry(f"BigCommerce lists a row without an id: {error}", reason=UNEXPECTED) from None

@@ -1,6 +1,6 @@
-"""Which right of the API account a call takes, so that a refusal can name it (contract section 1).
+"""The OAuth scope that a call needs, so that a refusal can name it (contract section 1).
 
-And what tells calls apart by which a missing right is judged: the operation, and the entities it is about.
+Also the operation and the entities of a call, by which the throttle judges a refusal.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 
 _ID = re.compile(r"/\d+")
 _NARROWING = ("id", "id:in", "product_id:in", "customer_id:in", "resource_id:in", "max_id")
-"""Parameters that ask for some entities only. Pages of all there is have none of them."""
+"""Parameters that select single entities. Pages of an enumeration have none of them."""
 
 _RIGHTS = (
     ("/v3/catalog/", "store_v2_products_read_only"),
@@ -20,20 +20,20 @@ _RIGHTS = (
     ("/v2/orders", "store_v2_orders_read_only"),
     ("/v2/store", "store_v2_information_read_only"),
 )
-"""What paths begin with, the narrower before the wider, and the right to read there."""
+"""Prefixes of paths, the narrower before the wider, and the scope for reading there."""
 
 
 def right_needed(path: str) -> str:
-    """Return the right that `path` takes; empty for what every account may read."""
+    """Return the scope that `path` needs; empty if every account may read it."""
     return next((right for start, right in _RIGHTS if path.startswith(start)), "")
 
 
 def operation_of(path: str) -> str:
-    """Return the name of what is read at a path, whatever the ids in it."""
+    """Return the path with placeholders for its ids."""
     return _ID.sub("/{}", path)
 
 
 def entities_of(path: str, query: Mapping[str, str] | None) -> frozenset[Hashable]:
-    """Return the ids that a call is about, those in its path and query."""
+    """Return the ids in the path and the query of a call."""
     asked = [value for name, value in (query or {}).items() if name in _NARROWING]
-    return frozenset(_ID.findall(path)) | {f"/{one}" for value in asked for one in value.split(",")}
+    return frozenset(_ID.findall(path)) | {f"/{id_}" for value in asked for id_ in value.split(",")}

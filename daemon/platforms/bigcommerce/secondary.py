@@ -1,7 +1,7 @@
-"""Calls for what belongs to an entity: its lines, shipments, metafields, addresses, attributes, stock.
+"""Secondary calls: those for an entity's lines, shipments, metafields, addresses, attributes or stock.
 
-One that fails is the failure of its entity, which is tried again by itself; the others of its page, batch or sweep are
-read. What would fail for everybody else too, such as void credentials, is raised as ever.
+A failure belongs to its entity, which is tried again by itself; the other entities of the page, batch or sweep are
+read. A failure of the whole connection, such as revoked credentials, is raised.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,14 +17,14 @@ from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 T = TypeVar("T")
 
 TIMEOUT = 5.0
-"""Seconds that live entities wait for one whose secondary call does not end."""
+"""Seconds that live entities wait for a secondary call of another entity."""
 
 MOST_SPLITS = 24
-"""So many calls at most find out whose part of a list fails: enough for one among 250, too few to flood a store."""
+"""Most calls that narrow down a failing list: enough to find one entity among 250, too few to flood a store."""
 
 
 def own_failure(error: Failure) -> Failure:
-    """Return a failure that may concern one entity only. Raises any other."""
+    """Return `error` if it may concern one entity only; raise it otherwise."""
     if isinstance(error, Retry | Rejected) or (isinstance(error, Blocked) and error.reason == SCOPE_MISSING):
         return error
     raise error
@@ -32,7 +32,7 @@ def own_failure(error: Failure) -> Failure:
 
 @define
 class _Answers(Generic[T]):
-    """What was answered of whom, and the failure that concerns all of them."""
+    """Answers by owner, and the failure of the whole connection."""
 
     found: dict[int, T | Failure] = field(factory=dict)
     common: Failure | None = None
@@ -47,10 +47,10 @@ class _Answers(Generic[T]):
 async def of_each(
     owners: Sequence[int], ask: Callable[[int], Awaitable[T]], lane: Lane, *, beside: bool
 ) -> Mapping[int, T | Failure]:
-    """Return the answer, or the failure, of each of `owners`, who are asked for side by side.
+    """Return the answer or the failure of each of `owners`, asked for concurrently.
 
-    In the live lane one that does not answer is left for later when the others are done, or when there are others
-    `beside`, who need no call. Raises what is nobody's own failure.
+    In the live lane, late answers are left for a later read, so that finished owners do not wait. This also applies if
+    only entities `beside` them, which need no call, are finished. Raises a failure of the whole connection.
     """
     answers = _Answers[T]()
 
@@ -88,10 +88,10 @@ async def _leave_stragglers(
 async def of_lists(
     owners: Sequence[int], ask: Callable[[Sequence[int]], Awaitable[list[T]]], lane: Lane, *, beside: bool
 ) -> list[tuple[Sequence[int], list[T] | Failure]]:
-    """Return the list of all `owners`, or the failure of those whose part of it fails, in as few calls as that takes.
+    """Return one list for all `owners`. If it fails, split it and return lists and failures of its parts.
 
-    In the live lane a list that does not come is left for later when there are others `beside`, who need none. Raises
-    what is nobody's own failure.
+    In the live lane, a late list is left for a later read if there are entities `beside` it that need no call. Raises a
+    failure of the whole connection.
     """
     timeout = TIMEOUT if lane is Lane.LIVE and beside else float("inf")
     found: list[tuple[Sequence[int], list[T] | Failure]] = []
@@ -114,10 +114,10 @@ async def of_lists(
 
 
 def _is_answer(failure: Failure) -> bool:
-    """Whether the store has answered, so that a smaller question may have a better answer."""
+    """Return True if the store has answered, so that asking for less may succeed."""
     answered = failure.reason.startswith("http_5") or failure.reason in {"not_json", "unexpected_shape"}
     return answered or not isinstance(failure, Retry)
 
 
 def _late() -> Retry:
-    return Retry("BigCommerce does not answer for this in time", reason="timeout", effect_unknown=True)
+    return Retry("BigCommerce did not answer in time", reason="timeout", effect_unknown=True)

@@ -1,8 +1,8 @@
-"""What `[connections.bigcommerce]` must say to reach one store.
+"""The settings of one store, `[connections.bigcommerce]`.
 
-Every value here is fit to be used as it stands: the store hash in a path, the tokens in a header. A bad one
-is refused with one line that names the field, and never quotes a secret. Whether `api_url` is https is
-decided where the connection's `allow_http` is known; the field's metadata says that it is a URL.
+Every value can be used as it is: the store hash in a path, the tokens in a header. An invalid one is refused with one
+line that names the field and never quotes a secret. The code that knows the connection's `allow_http` decides if
+`api_url` must be https; the field's metadata marks it as a URL.
 """
 
 import re
@@ -17,7 +17,7 @@ from daemon.model.identifiers import header_fault, trimmed, without_slash
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 CART_ID = "cart_id"
-"""What a group of `order_staff_notes_pattern` is named where there are several."""
+"""Name of the group in `order_staff_notes_pattern`, if the pattern has several."""
 
 
 def _is_store_hash(_: object, attribute: "Attribute[Any]", value: str) -> None:
@@ -26,7 +26,7 @@ def _is_store_hash(_: object, attribute: "Attribute[Any]", value: str) -> None:
 
 
 def fits_a_header(_: object, attribute: "Attribute[Any]", value: str | Secret) -> None:
-    """Refuse what no header can carry; for attrs' `validator`."""
+    """Refuse a value that no header can carry; for attrs' `validator`."""
     fault = header_fault(value.reveal() if isinstance(value, Secret) else value, spaces=False)
     if fault:
         raise ValueError(f"{attribute.name}: {fault}")
@@ -63,13 +63,13 @@ def _finds_a_cart(_: object, attribute: "Attribute[Any]", value: str) -> None:
 
 @frozen(kw_only=True)
 class BigCommerceSettings:
-    """One BigCommerce store and how to speak with it.
+    """One BigCommerce store and its credentials.
 
-    `client_secret` verifies signed webhooks; `webhook_secret` is the value of the header that every webhook
-    we register carries. It must stay the same while webhooks are registered; nothing but webhooks needs it.
-    `b2b_customer_groups` empty: every group but 0 and the guests' group. `customer_group_mapping` names the SparkLayer
-    group of a customer group; `order_staff_notes_pattern` finds the id of SparkLayer's cart in an order's staff notes,
-    which are not looked at when it is empty.
+    `client_secret` verifies signed webhooks. `webhook_secret` is the value of the header that all our webhooks carry;
+    it must stay the same while they are registered, and only webhooks need it. Without `b2b_customer_groups`, all
+    groups are B2B except 0 and the guests' group. `customer_group_mapping` maps a customer group to a SparkLayer
+    group. `order_staff_notes_pattern` finds the id of SparkLayer's cart in an order's staff notes; if empty, the notes
+    are not read.
     """
 
     api_url: str = field(
@@ -88,5 +88,5 @@ class BigCommerceSettings:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """All that no text may show, whoever says it."""
+        """The secrets that no text may show."""
         return tuple(filter(None, (self.access_token, self.client_secret, self.webhook_secret)))

@@ -1,12 +1,12 @@
-"""Lists that have fewer rows than BigCommerce itself counts: not believed at first.
+"""Lists with fewer rows than BigCommerce counts: doubted at first.
 
-A list that answers short, or nothing at all, for a moment must not take away in SparkLayer what it leaves out. Its
-owner is then no entity that could be mapped, and is tried again by whoever asked, later each time. What a count means
-is nowhere promised, and one may be wrong for good: so a list that has said the same `BELIEVED` times in a row, about a
-minute for an entity that is tried again, is believed, until it says something else.
+A list that is short or empty for a moment must not remove the omitted rows from SparkLayer. So its owner becomes
+`Unreadable` and is tried again, later each time. But the meaning of a count is not documented, and a count may be
+permanently wrong. So a list that is the same `BELIEVED` times in a row (about a minute for an entity that is retried)
+is believed, until it changes.
 
-The memory is bounded. When it is full, no list takes the place of another one that is still asked for: with one list
-too many, each would lose its place before its next turn. It waits, or is doubted again, until there is a place.
+The memory is bounded. If it is full, a new list does not replace one that is still asked for: with one list too many,
+each would lose its place before its next turn. The new list stays doubted until a place is free.
 """
 
 from typing import Generic, TypeVar
@@ -17,13 +17,13 @@ from daemon.platforms.bigcommerce.schema import MISCOUNTED, Unreadable
 
 BELIEVED = 8
 MOST = 10_000
-"""The number of lists whose answers are being counted. More of them wait until others are believed or whole."""
+"""Most lists whose answers are being counted. Further ones wait until others are believed or complete."""
 
 MOST_BELIEVED = 100_000
-"""The number of short lists that are remembered as believed. More of them are doubted again at each reading."""
+"""Most short lists remembered as believed. Further ones are doubted again at each reading."""
 
 STALE = 100
-"""A list that was not told of while `STALE` times as many others came as there are places gives its place away."""
+"""A list loses its place if it was not read during `STALE` writes for each place."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,19 +31,19 @@ V = TypeVar("V")
 
 @define
 class _Places(Generic[K, V]):
-    """A bounded memory; the entry that was put last is at the end."""
+    """A bounded memory, the latest entry at the end."""
 
     most: int
     _entries: dict[K, tuple[V, int]] = field(factory=dict)
     _puts: int = 0
 
     def take(self, key: K) -> V | None:
-        """Return what is remembered of a key, and forget it."""
+        """Remove the value of a key and return it."""
         found = self._entries.pop(key, None)
         return None if found is None else found[0]
 
     def put(self, key: K, value: V) -> None:
-        """Remember a value, if there is a place for it."""
+        """Remember a value if there is a place for it."""
         self._puts += 1
         if len(self._entries) >= self.most:
             oldest = next(iter(self._entries))
@@ -55,15 +55,15 @@ class _Places(Generic[K, V]):
 
 @define
 class ShortAnswers:
-    """What was told of lists that are too short, and how often."""
+    """Short lists, and the number of times that each was the same."""
 
     _told: _Places[tuple[str, int], tuple[int, int, int]] = field(factory=lambda: _Places(MOST))
-    """By what is listed and whose it is: how many are counted, how many listed, and how often that was told."""
+    """By list and owner: the number of rows counted, the number listed, and the times that was answered."""
     _believed: _Places[int, int] = field(factory=lambda: _Places(MOST_BELIEVED))
-    """Hashes only, of what is listed and whose it is, with that of the numbers: a store may have many of them."""
+    """Hashes of list and owner, with the hash of the numbers; only hashes, because a store may have many."""
 
     def about(self, owner: int, what: str, counted: int, listed: int) -> Unreadable | None:
-        """Return what stands for `owner` when its list of `what` is not believed; None when it is."""
+        """Return `Unreadable` for `owner` if its list of `what` is doubted; None if it is believed."""
         key, numbers = (what, owner), hash((counted, listed))
         seen, believed = self._told.take(key), self._believed.take(hash(key))
         if listed >= counted:
@@ -73,4 +73,4 @@ class ShortAnswers:
             self._believed.put(hash(key), numbers)
             return None
         self._told.put(key, (counted, listed, times))
-        return Unreadable(owner, f"of its {what} there are {counted}, and {listed} are listed", reason=MISCOUNTED)
+        return Unreadable(owner, f"{listed} of its {counted} {what} are listed", reason=MISCOUNTED)

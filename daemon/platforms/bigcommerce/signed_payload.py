@@ -1,7 +1,7 @@
-"""Verifies a `signed_payload_jwt`: that BigCommerce has sent a merchant of a store to our app, just now. Pure.
+"""Verifies a `signed_payload_jwt`, the proof that BigCommerce has just sent a merchant to our app. Pure.
 
-It is a JWT signed by HS256 with the app's client secret, and that is all it may be: what the token itself says of its
-algorithm is compared, never followed. The names of its claims are inferred (contract section 1 has no page of them).
+Only a JWT signed with HS256 and the app's client secret is accepted: the algorithm in the token is compared, never
+followed. The names of the claims are inferred (contract section 1 has no page of them).
 """
 
 import hmac
@@ -15,7 +15,7 @@ from daemon.model import Secret
 ALGORITHM = "HS256"
 ISSUER = "bc"
 LEEWAY = 60.0
-"""Seconds by which two clocks may differ."""
+"""Tolerance for differing clocks, in seconds."""
 LONGEST = 8192
 
 _PART = re.compile(r"[A-Za-z0-9_-]+")
@@ -35,13 +35,13 @@ class _Claims(msgspec.Struct):
 
 
 def store_of(context: str) -> str | None:
-    """Return the store's hash from a context such as `stores/abc123`; None when it is none."""
+    """Return the store's hash from a context such as `stores/abc123`; None if it is not a context."""
     found = _CONTEXT.fullmatch(context)
     return found[1] if found else None
 
 
 def read_signed_payload(token: str, client_id: str, client_secret: Secret, now: float) -> str:
-    """Return the hash of the store that the token is about. Raises ValueError with a few words that say what is wrong.
+    """Return the hash of the token's store. Raises ValueError with a short reason if the token is invalid.
 
     `now` is in seconds since the epoch.
     """
@@ -56,9 +56,9 @@ def read_signed_payload(token: str, client_id: str, client_secret: Secret, now: 
         head = msgspec.json.decode(_decoded(parts[0]), type=_Head)
         claims = msgspec.json.decode(_decoded(parts[1]), type=_Claims)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ValueError("it is not what was agreed") from None
+        raise ValueError("it has an unexpected shape") from None
     if head.alg != ALGORITHM:
-        raise ValueError("it is signed in another way than was agreed")
+        raise ValueError("it is signed with another algorithm")
     return _checked(claims, client_id, now)
 
 

@@ -1,4 +1,4 @@
-"""Reads the store's settings: currency, unit of weight, how prices are entered, how many stock locations there are."""
+"""Reads the store's settings: currency, unit of weight, tax in prices, number of stock locations."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -22,7 +22,7 @@ from daemon.transport.http import shortly
 LIMIT = 250
 _STORE = Shape(schema.Store)
 _PANEL = "control_panel_base_url"
-"""A field that only links need."""
+"""A field used only for links."""
 
 
 class StoreReader:
@@ -42,10 +42,8 @@ class StoreReader:
         rows = _STORE.rows([raw], "store")
         odd = [*rows.missing, *(path for path in rows.odd if not path.endswith(_PANEL))]
         if odd or not rows.found[0].currency:
-            told = ", ".join(odd) or "no currency"
-            raise Retry(
-                f"BigCommerce's answer about the store is not what was agreed: {told}", reason=schema.UNEXPECTED
-            )
+            why = ", ".join(odd) or "no currency"
+            raise Retry(f"BigCommerce's answer about the store is unexpected: {why}", reason=schema.UNEXPECTED)
         store = rows.found[0]
         self._locations = await self._count_locations()
         panel = store.control_panel_base_url or f"https://store-{self._hash}.mybigcommerce.com"
@@ -58,42 +56,42 @@ class StoreReader:
         )
 
     async def locations(self) -> int:
-        """Return how many enabled stock locations there are, as far as it was read already."""
+        """Return the number of enabled stock locations, cached once read."""
         if self._locations is None:
             self._locations = await self._count_locations()
         return self._locations
 
     async def entity(self) -> Entity:
-        """Read the one entity of the kind `store`."""
+        """Read the only entity of the kind `store`."""
         return Entity(STORE, await self.facts())
 
     async def page(self, _cursor: str | None) -> Page:
-        """Read it as the only page of an enumeration."""
+        """Read the store as the only page of an enumeration."""
         return Page(entities=[await self.entity()], cursor=None)
 
     async def changed_since(self, _since: float, cursor: str | None) -> Page:
-        """Read it, changed or not: when it was changed is not told."""
+        """Read the store, changed or not: the API does not tell when it was changed."""
         return await self.page(cursor)
 
     async def read(self, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read it by its id."""
+        """Read the store by its id."""
         return {STORE: await self.entity()} if STORE in ids else {}
 
     async def read_one(self, external_id: ExternalId, _lane: Lane) -> Entity | None:
-        """Read it; there is no other one."""
+        """Read the store; None for any other id."""
         return await self.entity() if external_id == STORE else None
 
     def map(self, entity: Entity, _facts: StoreFacts) -> Mapped[StoreFacts]:
-        """Map it: the facts are what they are."""
+        """Return the facts as they are, with an issue for an unknown unit of weight."""
         facts: StoreFacts = entity.content
         trouble = IssueType.WEIGHT_UNIT_UNKNOWN.issue(platform="BigCommerce", unit=facts.weight_unit)
         known = facts.weight_unit.strip().lower() in GRAMS_IN
         return Mapped(value=facts, issues=() if known else (trouble,), name="Store settings", url=facts.url)
 
     async def _count_locations(self) -> int:
-        """Count the enabled stock locations; a store that does not let us see them is taken to have one.
+        """Count the enabled stock locations; a store that does not show them counts as having one.
 
-        Raises Retry for a list that has none at all, which is not believed at first: each store has one.
+        Raises Retry for an empty list until `ShortAnswers` believes it: every store has a location.
         """
         path = "/v3/inventory/locations"
         try:
@@ -106,12 +104,12 @@ class StoreReader:
             return 1
         doubt = self._short_answers.about(0, "stock locations", 1, len(places))
         if doubt is not None:
-            raise Retry("BigCommerce lists no stock location, and each store has one", reason=doubt.reason)
+            raise Retry("BigCommerce lists no stock location, but every store has one", reason=doubt.reason)
         return max(1, sum(map(_is_enabled, places)))
 
 
 def _is_enabled(place: Raw) -> bool:
-    """Whether a stock location sells: any that does not say clearly that it does not, since more are read then."""
+    """Return True unless a stock location is clearly disabled: counting one too many only costs calls."""
     try:
         return schema.decode(place, schema.ANYTHING).get("enabled") is not False
     except msgspec.DecodeError:

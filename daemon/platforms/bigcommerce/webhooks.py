@@ -1,12 +1,12 @@
-"""Verifies and reads the webhooks of one store: pure but for a clock, and made for a hot path.
+"""Verifies and reads the webhooks of one store. Pure except for a clock, and written for a hot path.
 
-Every webhook we register carries our secret in a header, and a delivery without it is refused. BigCommerce
-says that deliveries are signed by Standard Webhooks too, keyed with the API account's client secret; its
-pages do not agree, so a signature is not demanded, but one that is there must match. The age of a signature
-is reported, not judged: BigCommerce redelivers for two days.
+Every webhook that we register carries our secret in a header; a delivery without it is refused. BigCommerce says that
+deliveries are also signed by Standard Webhooks, with the API account's client secret. Its pages contradict each other,
+so a signature is optional, but if present it must match. The age of a signature is reported, not judged, because
+BigCommerce redelivers for two days.
 
-A delivery only says *what* to read again. Values in it are hints at best, its `hash` cannot be recomputed, and
-deliveries come twice and in any order (contract section 12).
+A delivery only names the entity to read again. Its values are not used, its `hash` cannot be recomputed, and deliveries
+may come twice and in any order (contract section 12).
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import hmac
 import time
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Annotated
 
 import msgspec
@@ -28,7 +29,7 @@ from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 
 SECRET_HEADER = "X-Ignite-Sync-Secret"  # noqa: S105  the header's name
 STALE_AFTER = 300.0
-"""Seconds after which Standard Webhooks calls a timestamp old."""
+"""Age in seconds at which a timestamp is old (Standard Webhooks)."""
 
 _SECRET = SECRET_HEADER.lower().encode()
 _ID, _TIMESTAMP, _SIGNATURE = b"webhook-id", b"webhook-timestamp", b"webhook-signature"
@@ -50,7 +51,7 @@ class _Customer(Struct, frozen=True):
 
 
 class _Data(Struct, frozen=True):
-    """The ids that `data` may have; which one is the entity's depends on the scope."""
+    """The ids that `data` may have; the scope decides which one is the entity's."""
 
     id: Id | None = None
     product_id: Id | None = None
@@ -66,42 +67,26 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _DATA = msgspec.json.Decoder(_Data, strict=False)  # ids of metafield events are strings
 
 Finder = Callable[[_Data], int | str | None]
-"""Tells the entity's id from `data`; "" when there is none, since nothing of ours is concerned."""
+"""Returns the entity's id from `data`; None if it is missing, "" if no synced entity is concerned."""
 
 
-def _by_id(data: _Data) -> int | None:
-    return data.id
-
-
-def _by_sku(data: _Data) -> int | None:
-    return data.sku.product_id
-
-
-def _by_inventory(data: _Data) -> int | None:
-    return data.inventory.product_id
-
-
-def _by_product_id(data: _Data) -> int | None:
-    return data.product_id
-
-
-def _by_address(data: _Data) -> int | None:
-    return data.address.customer_id
-
-
-def _by_shipment(data: _Data) -> int | None:
-    return data.order_id
+_by_id: Finder = attrgetter("id")
+_by_sku: Finder = attrgetter("sku.product_id")
+_by_inventory: Finder = attrgetter("inventory.product_id")
+_by_product_id: Finder = attrgetter("product_id")
+_by_address: Finder = attrgetter("address.customer_id")
+_by_shipment: Finder = attrgetter("order_id")
 
 
 def _by_metafield(data: _Data) -> str | None:
-    """Name the metafields of one thing, which must be read first to know what of it has changed."""
+    """Return the id of one parent's metafields; they must be read to find the changed entity."""
     if data.resource_type not in RESOURCES:
         return ""
     return None if data.resource_id is None else MetafieldsId(data.resource_type, data.resource_id).text
 
 
 def _by_order_metafield(data: _Data) -> str | None:
-    """Name an order's metafields: their events say either what all of an order do, or what all metafields' do."""
+    """Return the id of an order's metafields: events have the shape of order events or of metafield events."""
     order = data.id if data.resource_id is None else data.resource_id
     return None if order is None else MetafieldsId("order", order).text
 
@@ -123,21 +108,21 @@ REGISTERED_FOR_PRODUCTS: Mapping[str, Finder] = {
     **_each(_by_metafield, "store/product/variant/metafield"),
     **_each(_by_metafield, "store/metafield"),
 }
-"""All that can change a product, each scope by its name: what `store/product/*` covers is not documented, nor which of
-the narrow and the common scopes of metafields are told."""
+"""Scopes of all events that can change a product. They are registered one by one: the coverage of `store/product/*` is
+not documented, nor whether metafields send the narrow scopes or the common one."""
 
 REGISTERED_FOR_CUSTOMERS: Mapping[str, Finder] = {
     **_each(_by_id, "store/customer"),
     **_each(_by_address, "store/customer/address"),
 }
-"""All that can change a customer, but for attributes, which tell nobody."""
+"""Scopes of all events that can change a customer. Attributes have no events."""
 
 REGISTERED_FOR_ORDERS: Mapping[str, Finder] = {
     **_each(_by_id, "store/order", ("created", "updated", "archived", "statusUpdated", "refund/created")),
     **_each(_by_order_metafield, "store/order/metafield"),
     **_each(_by_shipment, "store/shipment"),
 }
-"""All that can change an order."""
+"""Scopes of all events that can change an order."""
 
 REGISTERED_FOR_STORE = frozenset(
     {
@@ -146,7 +131,7 @@ REGISTERED_FOR_STORE = frozenset(
         "store/inventory/location/updated",
     }
 )
-"""What can change the facts that mapping depends on: currency, unit of weight, number of stock locations."""
+"""Scopes of events that can change the store's facts: currency, unit of weight, number of stock locations."""
 
 REGISTERED = (
     *REGISTERED_FOR_PRODUCTS,
@@ -161,7 +146,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(REGISTERED_FOR_ORDERS, Kind.ORDERS),
     **dict.fromkeys(REGISTERED_FOR_STORE, Kind.STORE),
 }
-"""The kind that each registered scope tells of."""
+"""The kind of each registered scope."""
 
 _LEADS_TO: Mapping[str, tuple[Kind, Finder]] = {
     scope: (kind, finder)
@@ -177,16 +162,16 @@ _LEADS_TO: Mapping[str, tuple[Kind, Finder]] = {
     )
     for scope, finder in finders.items()
 }
-"""Scopes that somebody may have registered besides are read too."""
+"""All readable scopes; some are not registered by us, but a person may have registered them."""
 
 _CONCERNS_NOTHING = ("store/order/message/", "store/metafield/")
-"""Scopes we know and need nothing of; the common scope of metafields tells those of other things too."""
+"""Known scopes that are ignored; the common scope of metafields also covers resources that are not synced."""
 
 _STORE = (Change(Kind.STORE, STORE),)
 
 
 def required_secret(settings: BigCommerceSettings) -> Secret:
-    """Return the secret of the header every webhook carries. Raises ConfigError when there is none."""
+    """Return the secret in the header of every webhook. Raises ConfigError if there is none."""
     if settings.webhook_secret is None:
         raise ConfigError("connections.bigcommerce.webhook_secret: is needed to register and verify webhooks")
     return settings.webhook_secret
@@ -200,7 +185,7 @@ def _changes(envelope: _Envelope) -> tuple[Change, ...]:
 
 
 def _leads_to(scope: str) -> tuple[Kind, Finder] | None:
-    """Return how `scope` names its entity. A channel's events are registered with a literal `*` for its id."""
+    """Return the kind and the finder of a scope. A channel's events are registered with a literal `*` for its id."""
     led = _LEADS_TO.get(scope)
     if led is None and scope.startswith("store/channel/"):
         store, channel, _, *event = scope.split("/")
@@ -213,12 +198,12 @@ def _entity(kind: Kind, finder: Finder, data: _Data) -> tuple[Change, ...]:
     if external_id is None:
         raise ValueError(f"data: names none of the {kind}")
     if finder is _by_metafield and data.resource_type == "order":
-        kind = Kind.ORDERS  # the common scope of metafields tells those of everything
+        kind = Kind.ORDERS  # the common scope of metafields covers every resource
     return (Change(kind, ExternalId(str(external_id))),) if external_id else ()
 
 
 class BigCommerceWebhooks:
-    """Reads one connection's webhooks. Raises ConfigError when its settings have no `webhook_secret`."""
+    """Reads one connection's webhooks. Raises ConfigError if its settings have no `webhook_secret`."""
 
     def __init__(self, settings: BigCommerceSettings, clock: Callable[[], float] = time.time) -> None:
         self._secret = required_secret(settings).reveal().encode()
@@ -227,12 +212,12 @@ class BigCommerceWebhooks:
         self._clock = clock
 
     def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
-        """Whether the sender knows the secret, and signed `body` with the client secret if it signed at all."""
+        """Return True if the sender knows the secret, and any signature of `body` matches."""
         known = hmac.compare_digest(headers.get(_SECRET, b""), self._secret)
         return known and (_SIGNATURE not in headers or self._mac is None or self._is_signed(self._mac, headers, body))
 
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
-        """Tell what to read again. Raises ValueError with one line when `body` is not an envelope."""
+        """Return the changes in a delivery. Raises ValueError, with one line, if `body` is malformed."""
         try:
             envelope = _ENVELOPE.decode(without_mark(body))
             changes = _changes(envelope)
@@ -246,14 +231,14 @@ class BigCommerceWebhooks:
         )
 
     def _is_signed(self, mac: hmac.HMAC, headers: Mapping[bytes, bytes], body: bytes) -> bool:
-        """Whether one of the signatures is ours; keys may be rotated, so there can be several."""
+        """Return True if one of the signatures matches; key rotation can cause several."""
         mac = mac.copy()
         mac.update(b"%b.%b.%b" % (headers.get(_ID, b""), headers.get(_TIMESTAMP, b""), body))
         ours = b"v1," + b2a_base64(mac.digest(), newline=False)
         return any(hmac.compare_digest(ours, theirs) for theirs in headers[_SIGNATURE].split())
 
     def _is_stale(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether the signature is old. Without a signature there is no time that could be trusted."""
+        """Return True if the signature is old. Without a signature, no timestamp can be trusted."""
         if self._mac is None or _SIGNATURE not in headers:
             return False
         signed_at = headers.get(_TIMESTAMP, b"")

@@ -1,6 +1,6 @@
-"""Second looks at lists that are empty where something was or may be: a replica that lags behind answers so too.
+"""A second request for a list that is unexpectedly empty: a replica that lags behind answers so too.
 
-What is listed is there, so the second answer decides. For what is irreversible see `daemon.transport.second_answer`.
+The second answer decides. For irreversible steps see `daemon.transport.second_answer`.
 """
 
 from collections.abc import Awaitable, Callable, Sized
@@ -14,9 +14,9 @@ S = TypeVar("S", bound=Sized)
 
 
 async def listed_or_empty(ask: Callable[[], Awaitable[S]]) -> S:
-    """Return the list of `ask`; an empty one only when it is empty twice."""
-    found = await ask()
-    if len(found):
-        return found
+    """Return the list of `ask`; an empty one only if it is empty twice."""
+    rows = await ask()
+    if len(rows):
+        return rows
     await trio.sleep(SECOND_AFTER)
     return await ask()

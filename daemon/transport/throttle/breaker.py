@@ -26,7 +26,7 @@ LONGEST_PAUSE_SECONDS = 300.0
 
 
 class State(enum.StrEnum):
-    """Who may go: everyone, nobody, one."""
+    """The calls that may go: all, none, one."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -34,7 +34,7 @@ class State(enum.StrEnum):
 
 
 class Event(enum.Enum):
-    """What can happen to a breaker."""
+    """Events of a breaker."""
 
     SUCCEEDED = enum.auto()
     FAILED = enum.auto()

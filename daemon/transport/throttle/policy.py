@@ -1,4 +1,4 @@
-"""What a rate policy is asked and told, and the pause that all policies share.
+"""The protocol of a rate policy, and the pause that all policies share.
 
 A policy is pure in the sense that counts: it is told the time and never asks for it, it waits for nothing, and
 equal histories give equal decisions. Times are seconds of any clock that does not run backwards.
@@ -21,7 +21,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 @frozen(kw_only=True)
 class Numbers:
-    """What a policy knows, for people: requests per second, or requests of a window. None: unknown."""
+    """The numbers of a policy, for people: requests per second, or requests of a window. None: unknown."""
 
     rate: float | None = None
     ceiling: float | None = None
@@ -75,7 +75,7 @@ class Pause:
 
     @property
     def begun(self) -> bool:
-        """Whether it is not over: nobody was accepted since."""
+        """True until a request is accepted."""
         return self._refusals > 0
 
     def left(self, now: float) -> float | None:

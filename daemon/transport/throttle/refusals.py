@@ -23,7 +23,7 @@ class Refusals:
 
     @property
     def crowded(self) -> bool:
-        """Whether the API as a whole should wait."""
+        """Return True if the API as a whole should wait."""
         return any(sum(answers) >= most for most, answers in self._recent)
 
     def restart(self) -> None:

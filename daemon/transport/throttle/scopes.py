@@ -38,7 +38,7 @@ MOST_KNOWN = 1000
 
 
 Entities = frozenset[Hashable]
-"""What a call is for; nothing: the store or the site as a whole."""
+"""The entities of a call; empty for the store or the site as a whole."""
 
 
 @frozen
@@ -49,12 +49,12 @@ class _Refused:
 
 @define(eq=False)
 class _Operation:
-    """What is known of the right to one operation."""
+    """The state of the right to one operation."""
 
     refused: dict[Entities, _Refused] = field(factory=dict)
-    """What was refused since the last success, the last one at the end."""
+    """Entities refused since the last success, the latest at the end."""
     own: dict[Entities, None] = field(factory=dict)
-    """What is refused for its own sake."""
+    """Entities that are refused themselves."""
     turn: trio.Lock = field(factory=trio.Lock)
     missing: bool = False
     pause: float = 0.0

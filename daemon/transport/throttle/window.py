@@ -55,11 +55,11 @@ class WindowPolicy:
         self._started = -math.inf
         self._guessed = False
         self._told = False
-        """Whether any answer has ever told what is left."""
+        """True once an answer has told the rest of the quota."""
         self._accepted = 0
         """In this window; while nothing is told, it begins with the first of them."""
         self._overrun = False
-        """Whether this window had a 429."""
+        """True if this window had a 429."""
 
     def wait(self, now: float, lane: Lane, in_flight: int) -> float:
         """Return in how many seconds a request of `lane` may go: 0 is now, infinity after the next answer."""

@@ -34,7 +34,7 @@ PRODUCT: Row = {
 
 
 class FakeStore:
-    """Answers what the adapter asks; `script` goes first, and `bears` is the largest page it can answer."""
+    """Answers the adapter's calls; `script` goes first, and `bears` is the largest page that it can answer."""
 
     def __init__(self) -> None:
         self.products: dict[int, Row] = {}
@@ -141,7 +141,7 @@ class FakeStore:
         return self._page([row for owner in owners for row in owner[f"all_{what}"]], query)
 
     def _walked(self, kept: Sequence[Row], query: httpx.QueryParams, show: Callable[[Row], Row]) -> httpx.Response:
-        """Answer a page by cursor, which is the place of its last row."""
+        """Answer a page by cursor; the cursor is the index of the last row."""
         limit, start = min(self.caps, int(query["limit"])), int(query.get("after", "0"))
         data = [show(row) for row in kept[start : start + limit]]
         more = start + limit < len(kept)

@@ -1,4 +1,4 @@
-"""Reading a store through the adapter: walking it whole, in pieces that it bears, and by id."""
+"""Reading a store through the adapter: whole walks, page sizes, and reads by id."""
 
 import json
 from typing import Any
@@ -12,6 +12,7 @@ from daemon.errors import Blocked, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import Platform
 from daemon.platforms.bigcommerce.adapter import BigCommerce
+from tests.platforms.bigcommerce import stand_in
 from tests.platforms.bigcommerce.fakes import PRODUCT, VARIANT
 
 PRODUCTS = "/v3/catalog/products"
@@ -19,19 +20,7 @@ FACTS = StoreFacts(currency="GBP", weight_unit="KGS")
 
 
 async def walk(shop: BigCommerce, since: float | None = None) -> list[int]:
-    """Enumerate to the end and return the ids in the order they came."""
-    seen: list[int] = []
-    cursor = None
-    for _ in range(100):
-        if since is None:
-            page = await shop.page(Kind.PRODUCTS, cursor)
-        else:
-            page = await shop.changed_since(Kind.PRODUCTS, since, cursor)
-        seen += [int(entity.external_id) for entity in page.entities]
-        cursor = page.cursor
-        if cursor is None:
-            return seen
-    raise AssertionError("the walk does not end")
+    return [int(entity.external_id) for entity in await stand_in.walk(shop, Kind.PRODUCTS, since)]
 
 
 def limits(store: Any) -> list[int]:
@@ -62,21 +51,6 @@ async def test_a_walk_asks_for_whole_products_by_id(store: Any, shop: BigCommerc
     assert "page" not in first
 
 
-async def test_products_that_go_meanwhile_make_the_walk_skip_nothing(store: Any, shop: BigCommerce) -> None:
-    store.add(*range(1, 301))
-    page = await shop.page(Kind.PRODUCTS, None)
-    for id_ in range(1, 100):
-        del store.products[id_]
-    store.add(301)
-    rest = await shop.page(Kind.PRODUCTS, page.cursor)
-    assert [entity.external_id for entity in rest.entities] == [str(id_) for id_ in range(251, 302)]
-
-
-async def test_a_cursor_outlives_the_process(store: Any, shop: BigCommerce) -> None:
-    store.add(*range(1, 301))
-    assert (await shop.page(Kind.PRODUCTS, "299")).entities[0].external_id == "300"
-
-
 @pytest.mark.parametrize("tells_total", [True, False])
 async def test_a_server_that_caps_the_page_is_walked_to_the_end(
     store: Any, shop: BigCommerce, *, tells_total: bool
@@ -89,7 +63,6 @@ async def test_a_server_that_caps_the_page_is_walked_to_the_end(
 async def test_pages_shrink_until_the_store_bears_them_and_grow_again(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(*range(1, 701))
     store.bears = 80
     assert await walk(shop) == list(range(1, 701))
@@ -105,7 +78,6 @@ async def test_pages_shrink_until_the_store_bears_them_and_grow_again(
 async def test_a_store_that_bears_nothing_is_asked_for_the_floor_at_last(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(1)
     store.bears = 0
     for _ in range(3):
@@ -119,7 +91,6 @@ async def test_a_store_that_bears_nothing_is_asked_for_the_floor_at_last(
 async def test_a_timeout_shrinks_the_page_and_a_429_does_not(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(1)
     await shop.facts()
     store.asked.clear()
@@ -146,7 +117,6 @@ async def test_a_timeout_shrinks_the_page_and_a_429_does_not(
 async def test_an_answer_that_cannot_be_believed_is_tried_again(
     store: Any, shop: BigCommerce, autojump_clock: MockClock, answer: httpx.Response, reason: str
 ) -> None:
-    del autojump_clock
     store.add(1)
     await shop.facts()
     store.script.extend([answer] * 3)
@@ -160,7 +130,6 @@ async def test_an_answer_that_cannot_be_believed_is_tried_again(
 async def test_a_walk_that_does_not_advance_is_noticed(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add(5)
     again = httpx.Response(200, json={"data": [store.products[5]]})
     await shop.facts()
@@ -186,48 +155,13 @@ async def test_read_takes_one_call_for_250_ids_and_leaves_out_what_is_not_there(
     assert len(store.queries(PRODUCTS)) == 1
 
 
-async def test_read_takes_smaller_pieces_when_the_store_bears_no_more(
-    store: Any, shop: BigCommerce, autojump_clock: MockClock
-) -> None:
-    del autojump_clock
-    store.add(*range(1, 251))
-    store.bears = 100
-    found = await shop.read(Kind.PRODUCTS, [ExternalId(str(id_)) for id_ in range(1, 251)], Lane.LIVE)
-    assert len(found) == 250
-
-
-async def test_ids_that_are_none_are_left_out_and_refused_alone(store: Any, shop: BigCommerce) -> None:
-    store.add(1)
-    found = await shop.read(Kind.PRODUCTS, [ExternalId("1"), ExternalId("../2"), ExternalId("²")], Lane.LIVE)
-    assert list(found) == ["1"]
-    with pytest.raises(Rejected):
-        await shop.read_one(Kind.PRODUCTS, ExternalId("../2"), Lane.LIVE)
-
-
 async def test_reading_nothing_asks_nothing(store: Any, shop: BigCommerce) -> None:
     assert await shop.read(Kind.PRODUCTS, [], Lane.LIVE) == {}
     assert store.asked == []
 
 
-async def test_one_product_is_there_or_it_is_not(store: Any, shop: BigCommerce) -> None:
-    store.add(7)
-    entity = await shop.read_one(Kind.PRODUCTS, ExternalId("7"), Lane.LIVE)
-    assert entity is not None
-    assert entity.external_id == "7"
-    assert await shop.read_one(Kind.PRODUCTS, ExternalId("8"), Lane.LIVE) is None
-
-
-async def test_a_proxys_404_does_not_prove_that_a_product_is_gone(
-    store: Any, shop: BigCommerce, autojump_clock: MockClock
-) -> None:
-    del autojump_clock
-    store.script.extend([httpx.Response(404, html="<h1>Not Found</h1>")] * 3)
-    with pytest.raises(Retry):
-        await shop.read_one(Kind.PRODUCTS, ExternalId("7"), Lane.LIVE)
-
-
 def told_with(text: bytes, where: str, cut: int | None = None) -> httpx.Response:
-    """Answer a page of one product that says `text` in the field `where`, cut off before the end if so wished."""
+    """Answer a page of one product with `text` in the field `where`; the body ends at `cut`."""
     rest = {"name": "Mug", **PRODUCT, "id": 1, "variants": [{**VARIANT, "id": 2, "sku": "A"}]}
     rest.pop(where, None)
     field = b'"%s":"%s",' % (where.encode(), text)
@@ -260,7 +194,6 @@ async def test_half_a_character_does_not_stop_a_walk(
 async def test_half_a_character_does_not_make_a_cut_off_page_whole(
     store: Any, shop: BigCommerce, text: bytes, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     whole = len(told_with(text, "name").content)
     for cut in range(20, whole):
         store.script.extend([told_with(text, "name", cut)] * 3)
@@ -314,22 +247,10 @@ async def test_facts(store: Any, shop: BigCommerce) -> None:
 async def test_a_store_without_a_currency_is_not_believed(
     store: Any, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.info = {"currency": "", "weight_units": "KGS"}
     with pytest.raises(Retry) as failed:
         await shop.facts()
     assert failed.value.reason == "unexpected_shape"
-
-
-async def test_the_probe_passes_or_says_why(store: Any, shop: BigCommerce) -> None:
-    await shop.probe()
-    store.script.append(httpx.Response(401, text="Unauthorized"))
-    with pytest.raises(Blocked) as refused:
-        await shop.probe()
-    assert refused.value.reason == "credentials"
-    store.script.append(httpx.Response(200, html="<html>hello</html>"))
-    with pytest.raises(Retry):
-        await shop.probe()
 
 
 async def test_every_call_carries_the_token_and_no_url_does(store: Any, shop: BigCommerce) -> None:

@@ -1,4 +1,4 @@
-"""Reading customers: those who are B2B page by page, anybody by id, and all that belongs to them."""
+"""Reading customers: B2B customers page by page, any customer by id, with all their addresses and attributes."""
 
 from typing import Any
 
@@ -7,12 +7,13 @@ import pytest
 from trio.testing import MockClock
 
 from daemon.entities import Customer, StoreFacts
-from daemon.errors import Blocked, Rejected, Retry
+from daemon.errors import Blocked, Retry
 from daemon.model import ExternalId, Kind, Lane, Secret
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.short_answers import BELIEVED
+from tests.platforms.bigcommerce import stand_in
 from tests.platforms.bigcommerce.fakes import FakeStore
 
 CUSTOMERS = "/v3/customers"
@@ -22,19 +23,7 @@ GOOD: dict[str, Any] = {"store_hash": "abc", "access_token": Secret("token")}
 
 
 async def walk(shop: BigCommerce, since: float | None = None) -> list[Entity]:
-    """Enumerate to the end."""
-    entities: list[Entity] = []
-    cursor = None
-    for _ in range(20):
-        if since is None:
-            page = await shop.page(Kind.CUSTOMERS, cursor)
-        else:
-            page = await shop.changed_since(Kind.CUSTOMERS, since, cursor)
-        entities += page.entities
-        cursor = page.cursor
-        if cursor is None:
-            return entities
-    raise AssertionError("the walk does not end")
+    return await stand_in.walk(shop, Kind.CUSTOMERS, since)
 
 
 def ids(entities: Any) -> list[int]:
@@ -63,15 +52,6 @@ async def test_a_walk_sees_every_b2b_customer_once_in_the_fewest_calls(
     assert len(store.queries("/v2/customer_groups")) == len(store.queries("/v3/customers/attributes")) == 1
 
 
-async def test_a_cursor_outlives_the_process(store: FakeStore, shop: BigCommerce) -> None:
-    store.add_customers(*range(1, 301))
-    first = await shop.page(Kind.CUSTOMERS, None)
-    again = BigCommerce(BigCommerceSettings(**GOOD), httpx.MockTransport(store.answer))
-    rest = await again.page(Kind.CUSTOMERS, first.cursor)
-    await again.aclose()
-    assert ids(rest.entities) == list(range(251, 301))
-
-
 async def test_configured_groups_need_no_look_at_the_stores(store: FakeStore) -> None:
     shop = BigCommerce(BigCommerceSettings(**GOOD, b2b_customer_groups=(5, 7)), httpx.MockTransport(store.answer))
     store.add_customers(1, customer_group_id=5)
@@ -85,7 +65,6 @@ async def test_configured_groups_need_no_look_at_the_stores(store: FakeStore) ->
 async def test_a_store_without_b2b_groups_has_no_b2b_customers(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.groups = []
     store.add_customers(1, customer_group_id=0)
     assert await walk(shop) == []
@@ -157,16 +136,6 @@ async def test_read_takes_one_call_for_250_ids_and_shows_who_is_not_b2b(store: F
     assert await shop.read(Kind.CUSTOMERS, [], Lane.LIVE) == {}
 
 
-async def test_read_takes_smaller_pieces_when_the_store_bears_no_more(
-    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
-) -> None:
-    del autojump_clock
-    store.add_customers(*range(1, 251))
-    store.bears = 100
-    found = await shop.read(Kind.CUSTOMERS, [ExternalId(str(id_)) for id_ in range(1, 251)], Lane.LIVE)
-    assert len(found) == 250
-
-
 async def test_a_group_and_an_attribute_of_later_are_found(store: FakeStore, shop: BigCommerce) -> None:
     store.add_customers(1)
     await walk(shop)
@@ -194,7 +163,7 @@ async def test_an_attribute_of_later_is_found_also_beyond_the_tenth(store: FakeS
         customer = mapped(shop, found[ExternalId("1")])
         assert customer is not None
         assert customer.accounting_id == "ACC-1"
-    assert len(store.queries("/v3/customers/attributes")) == 2, "the names were learnt anew once"
+    assert len(store.queries("/v3/customers/attributes")) == 2, "the names were read again once"
 
 
 async def test_a_value_that_nobody_names_is_looked_at_again_and_at_last_left_out(
@@ -248,7 +217,7 @@ async def test_where_the_settings_name_the_groups_no_others_are_asked_for(store:
 async def test_an_email_address_that_another_channel_has_is_told_of(
     store: FakeStore, shop: BigCommerce, channels: object, namesake: dict[str, Any], told: list[str]
 ) -> None:
-    """Another B2B customer with it is the engine's to tell of; who is in all channels costs no call."""
+    """The engine reports B2B namesakes; a customer of all channels costs no call."""
     store.add_customers(5, email="shop@example.com", channel_ids=channels)
     store.add_customers(6, **{"email": "shop@example.com", "channel_ids": [2], **namesake})
     found = await shop.read(Kind.CUSTOMERS, [ExternalId("5")], Lane.LIVE)
@@ -262,7 +231,6 @@ async def test_an_email_address_that_another_channel_has_is_told_of(
 async def test_a_customer_whose_namesakes_cannot_be_looked_for_fails_by_itself(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.add_customers(5, channel_ids=[1])
     store.add_customers(6)
     real = store.answer
@@ -277,11 +245,6 @@ async def test_a_customer_whose_namesakes_cannot_be_looked_for_fails_by_itself(
     with pytest.raises(Retry):
         mapped(adapter, found[ExternalId("5")])
     await adapter.aclose()
-
-
-async def test_what_is_no_id_is_refused(shop: BigCommerce) -> None:
-    with pytest.raises(Rejected):
-        await shop.read_one(Kind.CUSTOMERS, ExternalId("x"), Lane.LIVE)
 
 
 def told(data: list[Any], **cursors: Any) -> httpx.Response:
@@ -304,7 +267,6 @@ ROW = {"id": 1, "customer_group_id": 3, "addresses": [], "attributes": []}
 async def test_a_page_that_contradicts_itself_is_tried_again(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock, answer: httpx.Response, reason: str
 ) -> None:
-    del autojump_clock
     await walk(shop)
     store.script.extend([answer] * 3)
     with pytest.raises(Retry) as failed:
@@ -315,7 +277,6 @@ async def test_a_page_that_contradicts_itself_is_tried_again(
 async def test_a_first_page_that_is_empty_though_there_are_some_is_tried_again(
     store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     store.script.extend([NOBODY] * 3)
     with pytest.raises(Retry) as failed:
         await shop.changed_since(Kind.CUSTOMERS, 0, None)

@@ -1,4 +1,4 @@
-"""Every form of RFC 2822 and ISO 8601 is read as one moment, whatever the zone of the machine is."""
+"""Every form of RFC 2822 and ISO 8601 is read as the same moment, in any zone of the machine."""
 
 import datetime as dt
 import os
@@ -73,7 +73,7 @@ NONE = [
 
 @pytest.fixture(params=["UTC", "America/New_York", "Asia/Kolkata"])
 def zone(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Let the machine be in a zone."""
+    """Set the machine's zone."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = request.param
     time.tzset()

@@ -1,4 +1,4 @@
-"""Answers with odd types and lacking keys, by seed: only failures come out, nothing is taken away in silence."""
+"""Answers with odd types and missing keys, by seed: they cause failures, but never silently remove data."""
 
 import json
 import random
@@ -38,7 +38,7 @@ LEGITIMATE = (
     "namespace",
     "key",
 )
-"""Fields of which another value of the documented type may well take something away."""
+"""Fields in which another value of the documented type may legitimately remove data."""
 KINDS = (Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
 
 Path = tuple[str | int, ...]
@@ -52,7 +52,7 @@ def _paths(node: Any, at: Path = ()) -> Iterator[Path]:
 
 
 def _spoil(document: Any, draw: random.Random) -> None:
-    """Change one field of an answer, or take it away."""
+    """Change or remove one field of an answer."""
     every = [path for path in _paths(document) if path[-1] not in LEGITIMATE]
     if not every:
         return
@@ -67,7 +67,7 @@ def _spoil(document: Any, draw: random.Random) -> None:
 
 
 def _had(value: Product | Customer | Order) -> set[str]:
-    """Return what of an entity must not get lost: its variants, stock, prices, rrps, options, addresses, lines."""
+    """Return the parts of an entity that must not be lost: variants, stock, prices, RRPs, options, addresses, lines."""
     if isinstance(value, Product):
         kept = {f"variant {one.external_id}" for one in value.variants}
         kept |= {f"option {one.external_id} {place}" for one in value.variants for place, _ in enumerate(one.options)}
@@ -79,7 +79,7 @@ def _had(value: Product | Customer | Order) -> set[str]:
 
 
 class _Store:
-    """A store that spoils its answers once it is told to."""
+    """A store that can be switched to spoil its answers."""
 
     def __init__(self, nursery: trio.Nursery, draw: random.Random) -> None:
         self.stand, self._draw, self.spoils = Stand(nursery), draw, False
@@ -98,7 +98,7 @@ class _Store:
         return respond(document)
 
     async def read(self, kind: Kind) -> list[Entity]:
-        """Read a kind in each way there is."""
+        """Read a kind in every way."""
         found: list[Entity] = []
         for first in (partial(self.shop.page, kind), partial(self.shop.changed_since, kind, 0.0)):
             try:
@@ -125,7 +125,6 @@ class _Store:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_spoilt_answers_take_nothing_away_in_silence(seed: int, autojump_clock: MockClock) -> None:
-    del autojump_clock
     async with trio.open_nursery() as nursery:
         store = _Store(nursery, random.Random(seed))
         facts = await store.shop.facts()

@@ -1,4 +1,4 @@
-"""Registering webhooks: everything that is missing, nothing that is not ours."""
+"""Registration of webhooks: missing ones are added, and those of others are not touched."""
 
 from typing import Any
 
@@ -109,7 +109,7 @@ EARLIER = [
 async def test_nothing_of_ours_is_left_at_an_earlier_address(
     store: Any, shop: BigCommerce, earlier: str, carries: str, scope: str
 ) -> None:
-    """Neither what is registered still nor what an earlier version registered; others' stay."""
+    """Hooks of present and of earlier versions are removed; hooks of others stay."""
     store.hooks[1] = hook(1, scope, earlier, carries)
     store.hooks.update({unmanaged["id"]: unmanaged for unmanaged in STRANGERS})
     await shop.ensure_webhooks(HERE)

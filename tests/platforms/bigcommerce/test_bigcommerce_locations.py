@@ -1,4 +1,4 @@
-"""The stock of a store with several locations is read with its products, and summed up."""
+"""Stock of a store with several locations: read with the products, and added up."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whatever values a product has, its mapping keeps the promises that the engine relies on."""
+"""The mapping of a product with any values keeps the promises that the engine relies on."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A field of an order or a customer of another type than is documented: read where it is clear, else told of."""
+"""Order and customer fields of undocumented types: read if their meaning is clear, else reported."""
 
 import json
 from decimal import Decimal
@@ -12,7 +12,7 @@ from daemon.entities import StoreFacts
 from daemon.model import ExternalId
 from daemon.platforms.bigcommerce.customers import mapping as customer_mapping
 from daemon.platforms.bigcommerce.customers import schema as customer_wire
-from daemon.platforms.bigcommerce.orders import faults, mapping, schema
+from daemon.platforms.bigcommerce.orders import mapping, schema
 from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
@@ -38,7 +38,7 @@ FULL_PLACE = dict.fromkeys(("first_name", "last_name", "street_2", "state", "pho
 PART = {**FULL_PLACE, "id": 4, "line_items": [LINE], "shipping_method": "Van"}
 FULL_ORDER: dict[str, Any] = {
     **ORDER,
-    **dict.fromkeys(faults.AMOUNTS, "1.0000"),
+    **dict.fromkeys(mapping.AMOUNTS, "1.0000"),
     "items_total": 3,
     "items_shipped": 0,
     "is_deleted": False,
@@ -91,7 +91,7 @@ def test_no_value_of_any_field_of_an_order_breaks_anything(path: Path) -> None:
             assert isinstance(value, dict), "only what must be there, and is not, is asked for again"
             continue
         if isinstance(read, Odd):
-            told = faults.unread(read, FACTS)
+            told = mapping.unread(read, FACTS)
             assert told.issues
             assert all(f'"{name}"' in issue.message for name, issue in zip(read.fields, told.issues, strict=True))
             continue
@@ -118,7 +118,7 @@ def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None
 
 
 def typed(kind: Any, leaf: type[inspect.Type]) -> list[str]:
-    """Return the fields of a struct that may be of a type and are no union with a struct."""
+    """Return the fields of a struct that allow a type, without unions with a struct."""
     found = []
     for one in inspect.type_info(kind).fields:  # type: ignore[attr-defined]
         options = one.type.types if isinstance(one.type, inspect.UnionType) else (one.type,)
@@ -164,7 +164,7 @@ def test_another_type_is_told_of_by_the_field(name: str) -> None:
         return
     read = schema.read_order(raw({**FULL_ORDER, name: ["x"]}))
     assert isinstance(read, Odd)
-    told = faults.unread(read, FACTS)
+    told = mapping.unread(read, FACTS)
     assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])
     assert f'"{name}"' in told.issues[0].message
 
@@ -173,7 +173,7 @@ NO_AMOUNTS = ["abc", "", "NaN", "Infinity", "1e13", "1e400", "1e-400", "19,99", 
 
 
 @pytest.mark.parametrize("told", NO_AMOUNTS)
-@pytest.mark.parametrize("name", faults.AMOUNTS)
+@pytest.mark.parametrize("name", mapping.AMOUNTS)
 def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> None:
     changes: dict[str, Any] = {name: told}
     result = mapped(**changes)
@@ -182,7 +182,7 @@ def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> 
 
 
 @pytest.mark.parametrize("told", NO_AMOUNTS)
-@pytest.mark.parametrize("name", faults.LINE_AMOUNTS)
+@pytest.mark.parametrize("name", mapping.LINE_AMOUNTS)
 def test_an_amount_of_a_line_that_is_none_is_told_of(name: str, told: Any) -> None:
     result = mapped(lines=[{**LINE, name: told}])
     assert (result.value, [issue.code for issue in result.issues]) == (None, ["order_amount_unusable"])
@@ -195,7 +195,7 @@ def test_a_quantity_beyond_reason_is_told_of(quantity: int) -> None:
     assert (result.value, [issue.code for issue in result.issues]) == (None, ["order_amount_unusable"])
 
 
-@pytest.mark.parametrize("price", faults.NEEDED)
+@pytest.mark.parametrize("price", mapping.NEEDED)
 def test_a_line_needs_a_price(price: tuple[str, str]) -> None:
     result = mapped(lines=[{name: one for name, one in LINE.items() if name not in price}])
     assert [issue.code for issue in result.issues] == ["order_amount_unusable"]

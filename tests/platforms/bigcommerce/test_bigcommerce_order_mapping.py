@@ -153,7 +153,7 @@ def test_what_is_no_order_any_more_or_not_yet_is_none_and_nobodys_trouble(state:
 
 
 def whole(consignments: Any, *lines: dict[str, Any]) -> list[tuple[str | None, list[int]]]:
-    """Return where an order's parts go, and which of `lines`, read apart, are in each."""
+    """Return the destination of each part of an order, and its lines among `lines`, which are read separately."""
     read = schema.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": consignments})))
     assert isinstance(read, schema.Order), read
     assert not read.parts.is_whole
@@ -215,7 +215,7 @@ def test_a_shipment_of_more_than_there_is_does_not_make_more_of_it() -> None:
     ],
 )
 def test_what_was_paid_and_not_paid_back(status: str | None, came_back: int, paid: str | None) -> None:
-    """One of three pieces comes back at 12.12, less its share of a discount of 1.50; `refunded_amount` is always 0."""
+    """One of three pieces is returned at 12.12, less its share of a discount of 1.50; `refunded_amount` is always 0."""
     line = {**SHIRT, "quantity_refunded": came_back, "applied_discounts": [{"id": "x", "amount": "1.50"}]}
     value = order(payment_status=status, refunded_amount="0.0000", lines=[line])
     assert value.paid == (None if paid is None else Decimal(paid))

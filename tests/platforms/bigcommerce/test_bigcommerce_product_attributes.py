@@ -1,4 +1,4 @@
-"""B2B attributes of variants: from metafields of the variant, else of the product; what cannot be read is told."""
+"""B2B attributes of variants, from metafields of the variant, else of the product, with issues for unreadable ones."""
 
 import datetime as dt
 from decimal import Decimal
@@ -150,5 +150,5 @@ def test_what_stands_on_the_product_is_told_of_the_product_and_once() -> None:
     for number in range(100):
         own = {"sell": "perhaps"} if number == 7 else {}
         read({"sell": "perhaps", "rrp": "a lot"}, own, f"The variant {number}", issues)
-    owners = [issue.message.split(" cannot be read")[0].partition(" of ")[2] for issue in issues]
+    owners = [issue.message.split(" was ignored")[0].partition(" of ")[2] for issue in issues]
     assert owners == ["the product", "the product", "the variant 7"]

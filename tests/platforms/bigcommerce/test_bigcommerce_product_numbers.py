@@ -1,4 +1,4 @@
-"""A field of a product of another type than is documented is told of, and takes nothing away in SparkLayer."""
+"""A product field of an undocumented type becomes an issue, and removes nothing from SparkLayer."""
 
 import json
 from decimal import Decimal
@@ -9,7 +9,7 @@ import pytest
 from msgspec import inspect
 
 from daemon.entities import Mapped, Product
-from daemon.platforms.bigcommerce.products import faults, mapping, schema
+from daemon.platforms.bigcommerce.products import mapping, schema
 from daemon.platforms.bigcommerce.schema import Odd, Unreadable
 from tests.platforms.bigcommerce.test_bigcommerce_mapping import BASE_VARIANT, FACTS, PRODUCT, codes
 from tests.platforms.bigcommerce.test_bigcommerce_odd_types import VALUES, Path, changed, fields, paths, raw, typed
@@ -26,15 +26,15 @@ WHOLE: dict[str, Any] = {
     "variants": [VARIANT],
 }
 OPTIONAL = {"id", "type", "product_id", "image_url", "url", "is_customized", "url_thumbnail", "url_standard"}
-"""Names of keys that need not be there, or are not used; a product's own `sku` is another."""
+"""Keys that are optional or unused; a product's own `sku` is another one."""
 
 
 def read_as(content: dict[str, Any]) -> Mapped[Product] | Unreadable:
-    """Return what is made of a product's JSON."""
+    """Return the mapping of a product's JSON."""
     read = schema.read_product(raw(content))
     if isinstance(read, Unreadable):
         return read
-    return faults.unread(read, FACTS) if isinstance(read, Odd) else mapping.product(mapping.RawProduct(read), FACTS)
+    return mapping.unread(read, FACTS) if isinstance(read, Odd) else mapping.product(mapping.RawProduct(read), FACTS)
 
 
 def known(content: dict[str, Any]) -> Product:
@@ -47,7 +47,7 @@ def known(content: dict[str, Any]) -> Product:
 @pytest.mark.holds("C6")
 @pytest.mark.parametrize("path", [path for path in paths(WHOLE) if path != ("id",)], ids=fields)
 def test_no_value_of_any_field_of_a_product_takes_anything_away(path: Path) -> None:
-    """It is used, or told of by the field, or read again: no stock, price, variant or option is lost in silence."""
+    """It is used, reported by its field, or read again: no stock, price, variant or option is lost silently."""
     whole = known(WHOLE)
     for value in VALUES:
         mapped = read_as(changed(WHOLE, path, value))

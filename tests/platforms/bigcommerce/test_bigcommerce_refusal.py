@@ -1,4 +1,4 @@
-"""Every shape in which BigCommerce refuses, and what must happen next."""
+"""Every shape of BigCommerce's refusals, and the resulting failure."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from daemon.transport.http import Answer
 TOKEN = Secret("very-secret-token")
 WEBHOOK_SECRET = Secret("what-our-webhooks-carry")
 STATUS = 418418
-"""Stands for the status of an answer."""
+"""Placeholder for the status of an answer."""
 
 V3_404 = {"status": 404, "title": "A product was not found with an id of 7", "type": "/api-docs", "instance": ""}
 V2_404 = [{"status": 404, "message": "The requested resource was not found."}]
@@ -101,7 +101,7 @@ GATEWAYS: dict[str, Any] = {
     "a title that is none": {"status": STATUS, "title": None},
     "a list of which one row is none": [{"status": STATUS, "message": "Not here"}, "Not here"],
 }
-"""JSON of what stands between, which may say the status too."""
+"""JSON of proxies, which may repeat the status too."""
 
 
 @pytest.mark.holds("A1")

@@ -1,4 +1,4 @@
-"""A 403 that concerns one entity is told from a missing right, whatever the call was for."""
+"""A 403 for one entity is distinguished from a missing scope, for every type of call."""
 
 import msgspec
 import pytest
@@ -22,7 +22,7 @@ NO = {"status": 403, "title": "Forbidden"}
 
 
 def _refuse(number: int) -> Act:
-    """Refuse what asks for this id, in the path or the query."""
+    """Refuse calls with this id in the path or the query."""
 
     async def act(request: Request, _: Response | None) -> Response | None:
         asked = {*request.path.split("/"), *request.query.replace("%2C", ",").replace(",", "&").split("&")}

@@ -1,6 +1,5 @@
-"""A call for what belongs to an entity fails for that entity only: pages, batches and sweeps go on without it."""
+"""A failing secondary call fails its entity only: pages, batches and sweeps go on without it."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,7 +17,7 @@ from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response
-from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, AdapterHarness
+from tests.platforms.bigcommerce.stand_in import CARTS, FACTS, AdapterHarness, walk
 
 pytestmark = pytest.mark.holds("C1")
 
@@ -27,10 +26,10 @@ HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "
 
 @frozen(kw_only=True)
 class Case:
-    """Two entities of a kind, of which a call for the first one's belongings will fail.
+    """Two entities of a kind; a secondary call of the first one will fail.
 
-    `path` is what that call asks for; with `listed` it is that of a list of many, which fails when it is to name the
-    first one. A `row` of its answer can be changed. What has no row, or is read by an id only, is not in pages.
+    `path` is the path of that call. With `listed` it is a list for many entities, which fails if that filter names the
+    first one. If `row` is true, a row of the answer can be changed; if `paged` is true, pages make the call too.
     """
 
     kind: Kind
@@ -40,7 +39,7 @@ class Case:
     row: bool = True
     paged: bool = True
     named: str = "{}"
-    """The id that is read, where that is not the entity's own."""
+    """The id to read, if not the entity's own."""
 
 
 def _orders(harness: AdapterHarness) -> tuple[int, int]:
@@ -126,13 +125,13 @@ FAILURES: dict[str, tuple[Any, type[Failure] | tuple[type[Failure], ...]]] = {
     "an own 403": (answer(403, '{"status":403,"title":"Forbidden"}', JSON), (Blocked, Rejected)),
     "an own 400": (answer(400, '{"status":400,"title":"Bad"}', JSON), Rejected),
 }
-"""By name: what is answered, and the failure. A 403 is the entity's own once the same call succeeds for another."""
+"""Answers and their failures, by name. A 403 belongs to the entity once the same call succeeds for another."""
 
 every_failure = pytest.mark.parametrize(("fault", "failure"), FAILURES.values(), ids=FAILURES)
 
 
 def _fail(harness: AdapterHarness, case: Case, bad: int, fault: Any) -> None:
-    """Have the call for the belongings of `bad` fail, and no other."""
+    """Have the secondary call of `bad` fail, and no other."""
 
     async def act(request: Request, response: Response | None) -> Response | None:
         if case.listed is None or str(bad) in _asked(request, case.listed):
@@ -162,7 +161,6 @@ def _failure_of(harness: AdapterHarness, kind: Kind, entity: Any) -> Failure:
 async def test_a_failing_secondary_call_fails_its_entity_only(
     harness: AdapterHarness, case: Case, fault: Any, failure: Any, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     bad, good = case.make(harness)
     await harness.walk(case.kind)
     _fail(harness, case, bad, fault)
@@ -182,31 +180,18 @@ async def test_a_failing_secondary_call_fails_its_entity_only(
 async def test_pages_and_sweeps_go_on_beside_a_failing_secondary_call(
     harness: AdapterHarness, case: Case, fault: Any, failure: Any, since: float | None, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     bad, good = case.make(harness)
     await harness.walk(case.kind)
     _fail(harness, case, bad, fault)
-    cursor: str | None = None
-    entities: dict[str, Any] = {}
-    for _ in range(9):
-        page = await (
-            harness.shop.page(case.kind, cursor)
-            if since is None
-            else harness.shop.changed_since(case.kind, since, cursor)
-        )
-        entities |= {one.external_id: one for one in page.entities}
-        cursor = page.cursor
-        if cursor is None:
-            break
-    assert isinstance(_failure_of(harness, case.kind, entities[str(bad)]), failure)
-    assert harness.shop.map(case.kind, entities[str(good)], FACTS).value is not None
+    entities = {entity.external_id: entity for entity in await walk(harness.shop, case.kind, since)}
+    assert isinstance(_failure_of(harness, case.kind, entities[ExternalId(str(bad))]), failure)
+    assert harness.shop.map(case.kind, entities[ExternalId(str(good))], FACTS).value is not None
 
 
 @pytest.mark.parametrize("case", [case for case in CASES.values() if case.listed is None])
 async def test_a_secondary_call_that_hangs_delays_no_live_neighbour_for_long(
     harness: AdapterHarness, case: Case, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     bad, good = case.make(harness)
     await harness.walk(case.kind)
 
@@ -222,7 +207,6 @@ async def test_a_secondary_call_that_hangs_delays_no_live_neighbour_for_long(
 async def test_a_list_that_hangs_delays_no_live_customer_who_is_not_in_it(
     harness: AdapterHarness, path: str, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     bad, _ = _customers(harness)
     plain = harness.store.customers.add("plain@example.com", group_id=WHOLESALE, silent=True)
     await harness.walk(Kind.CUSTOMERS)
@@ -242,7 +226,7 @@ ODD_ROWS: dict[str, Callable[[dict[str, Any], str], object]] = {
 
 
 def _field_of(row: dict[str, Any]) -> str:
-    """Return a field of a row that must be there, and of one type."""
+    """Return a required field of a row, of one type."""
     return next(name for name in ("items", "quantity", "address1", "attribute_id", "locations") if name in row)
 
 
@@ -251,26 +235,22 @@ def _field_of(row: dict[str, Any]) -> str:
 async def test_an_odd_row_of_a_secondary_call_concerns_its_entity_only(
     harness: AdapterHarness, case: Case, spoil: Callable[[dict[str, Any], str], object], autojump_clock: MockClock
 ) -> None:
-    """It is told of by its field, or tried again; what the row would have taken away stays."""
-    del autojump_clock
+    """The row is reported by its field, or the entity is retried; the row removes nothing."""
     bad, good = case.make(harness)
     await harness.walk(case.kind)
     name = {"GET */v3/inventory/items": "product_id", "GET */v2/orders/{}/products": "order_id"}.get(
         case.path, "order_id" if case.kind is Kind.ORDERS else "customer_id"
     )
 
-    async def change(_request: Request, response: Response | None) -> Response:
-        assert response is not None
-        body = json.loads(response.body)
+    def change(body: Any) -> None:
         rows = body["data"] if isinstance(body, dict) else body
         row = next(row for row in rows if case.listed is None or _owner(row, name) == bad)
         if name == "product_id" and spoil in (ODD_ROWS["another's"], ODD_ROWS["nobody's"]):
             spoil(row["identity"], name)
         else:
             spoil(row, name)
-        return Response(status=200, headers=response.headers, body=json.dumps(body).encode())
 
-    harness.api.faults.add(case.path.format(bad), change, after_effect=True)
+    harness.rewrite(case.path.format(bad), change)
     for _ in range(12):
         found = await harness.shop.read(case.kind, [ExternalId(str(bad)), ExternalId(str(good))], Lane.LIVE)
         assert harness.shop.map(case.kind, found[ExternalId(str(good))], FACTS).value is not None
@@ -291,7 +271,6 @@ def _owner(row: dict[str, Any], name: str) -> object:
 async def test_a_variant_whose_product_is_not_told_stops_no_sweep(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     await harness.walk(Kind.PRODUCTS)
     small = harness.store.by_sku("J-S").id
     harness.store.metafields.set("variant", small, "rrp", "9", silent=True)
@@ -310,7 +289,6 @@ async def test_a_variant_whose_product_is_not_told_stops_no_sweep(
 async def test_metafields_that_cannot_be_read_by_themselves_stop_no_run_and_stay(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
-    del autojump_clock
     for product in (harness.jumper, harness.mug):
         harness.store.metafields.set("product", product, "rrp", "9", silent=True)
     await harness.walk(Kind.PRODUCTS)

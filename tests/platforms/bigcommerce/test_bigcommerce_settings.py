@@ -1,4 +1,4 @@
-"""Settings that cannot be used are refused in one line that names the field and no secret."""
+"""Invalid settings are refused in one line that names the field and no secret."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Orders, metafields and the store's facts, read from the strict stand-in of the API, and in how many calls."""
+"""Orders, metafields and the store's facts, read from the strict stand-in of the API, with the number of calls."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ async def test_an_order_that_is_gone_is_none_and_an_archived_one_maps_to_none(ha
 
 async def test_a_cart_that_stands_in_the_staff_notes(harness: AdapterHarness) -> None:
     noted, other = harness.order(staff_notes=f"SparkLayer cart: {CARTS[3]}"), harness.order(staff_notes="call first")
-    assert (await harness.read(Kind.ORDERS, noted))[str(noted)].value is None, "nobody has said where to look"
+    assert (await harness.read(Kind.ORDERS, noted))[str(noted)].value is None, "no pattern is set"
     harness.connect(order_staff_notes_pattern=r"SparkLayer cart: (\S+)")
     found = await harness.read(Kind.ORDERS, noted, other)
     assert (found[str(noted)].value.cart_id, found[str(other)].value) == (CARTS[3], None)

@@ -1,4 +1,4 @@
-"""Metafields that changed: a sweep hands out what they belong to, none too few, and what is in hand only once."""
+"""Changed metafields: a sweep returns all their parents, and each recorded parent only once."""
 
 import json
 from datetime import datetime
@@ -49,8 +49,7 @@ async def test_a_sweep_that_a_restart_breaks_off_finds_also_what_changed_behind_
 async def test_what_changes_while_the_walk_fails_is_found_by_the_next_sweep(
     harness: AdapterHarness, autojump_clock: MockClock, kind: Kind
 ) -> None:
-    """The page of the walk that fails comes when all that was touched has been handed out."""
-    del autojump_clock
+    """The failing page of the walk follows the last changed parent."""
     ids, since = await touch(harness, kind, 3), harness.store.clock() - 60
     page = await harness.shop.changed_since(kind, since, None)
     assert set(ids[1:]) <= {one.external_id for one in page.entities}
@@ -126,8 +125,7 @@ async def test_what_changes_in_the_second_of_the_last_sweep_is_found(harness: Ad
 async def test_what_was_found_but_not_handed_out_is_found_again(
     harness: AdapterHarness, autojump_clock: MockClock
 ) -> None:
-    """It is in the adapter's state then already, and as it is in the store."""
-    del autojump_clock
+    """By then it is in the adapter's state, as it is in the store."""
     harness.store.clock = lambda: 1.79e9
     harness.store.metafields.set("product", harness.jumper, "rrp", "9", silent=True)
     await harness.walk(Kind.PRODUCTS)
@@ -143,7 +141,7 @@ WALKED = {Kind.PRODUCTS: "GET */v3/catalog/products", Kind.ORDERS: "GET */v2/ord
 
 
 def change(harness: AdapterHarness, kind: Kind, one: str, seconds: float) -> None:
-    """Change a metafield, so many seconds from now."""
+    """Change a metafield, a number of seconds from now."""
     with harness.store.at(harness.store.clock() + seconds):
         if kind is Kind.PRODUCTS:
             harness.store.metafields.set("product", int(one), "rrp", f"{seconds}", silent=True)
@@ -152,7 +150,7 @@ def change(harness: AdapterHarness, kind: Kind, one: str, seconds: float) -> Non
 
 
 async def touch(harness: AdapterHarness, kind: Kind, count: int) -> list[str]:
-    """Make products or orders of long ago, and give each a metafield, a second apart; the lists were read before."""
+    """Add old products or orders, each with a metafield, a second apart, after the lists were read."""
     product = kind is Kind.PRODUCTS
     with harness.store.at(1e9):
         made = [harness.store.add_product("Cup", silent=True) if product else harness.order() for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Deliveries of BigCommerce: who is let in, and what each scope leads to."""
+"""Deliveries of BigCommerce: verification, and the change of each scope."""
 
 import base64
 import json
@@ -142,7 +142,7 @@ def test_what_is_no_envelope_is_refused_in_one_line(body: bytes) -> None:
 
 
 def signed(body: bytes, at: float, secret: str = CLIENT_SECRET) -> dict[bytes, bytes]:
-    """Sign as BigCommerce documents it: the library's own signature, keyed with the secret in base64."""
+    """Sign as BigCommerce documents: the library's own signature, with the secret in base64 as the key."""
     library = standardwebhooks.Webhook(base64.b64encode(secret.encode()).decode())
     signature = library.sign("msg_1", datetime.fromtimestamp(at, UTC), body.decode())
     stamp = str(int(at)).encode()

@@ -130,4 +130,4 @@ async def test_why_an_entity_is_as_it_is(harness: OpenHarness) -> None:
             if running:
                 assert await h.process.terminate() == 0
         _, output, _ = await h.process.command("explain", SITE, "customers", "buyer@example.com")
-        assert "\n  It is in no group, so it is no B2B customer.\n" in output
+        assert "\n  It is not in a customer group.\n" in output

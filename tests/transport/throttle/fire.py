@@ -17,7 +17,7 @@ from daemon.model import Lane
 from daemon.transport.throttle import Limiter, Policy, WindowPolicy
 
 WALL = 1_790_000_000.0
-"""What our wall clock shows when trio's shows 0."""
+"""Our wall clock when trio's clock is at 0."""
 
 
 @frozen(kw_only=True)
@@ -46,7 +46,7 @@ class FaultPlan:
     """Which share of all requests is refused whatever their pace."""
 
     def stormy(self, now: float) -> bool:
-        """Whether there is a storm, or was one until a moment ago."""
+        """Return True during a storm, and for a minute after it."""
         return any(start <= now < end + 60.0 for start, end in self.storms)
 
 
@@ -137,7 +137,7 @@ class Bucket(Api):
 
 @define(eq=False)
 class Outcome:
-    """What happened to us."""
+    """The results of our calls."""
 
     calls: int = 0
     refused: int = 0

@@ -42,7 +42,7 @@ TOLD = {
     "dates of a clock behind that is not told": FaultPlan(after="date without Date", skew=-3600.0, others=0.4),
     "no Retry-After": FaultPlan(after="nothing", others=0.4),
 }
-"""What an API with a window does."""
+"""Behaviours of an API with a window."""
 
 PER_WINDOW = 600
 HIDDEN = {
@@ -54,14 +54,14 @@ HIDDEN = {
     "dates of a clock ahead": FaultPlan(quota=PER_WINDOW, after="date", skew=3600.0),
     "no Retry-After": FaultPlan(quota=PER_WINDOW, after="nothing"),
 }
-"""What an API does that lets twenty requests a second through and says so to nobody."""
+"""Behaviours of an API with an unpublished limit of twenty requests a second."""
 
 SCARCE = {
     "five a second": FaultPlan(quota=PER_WINDOW // 4),
     "others take three fifths of ten": FaultPlan(quota=PER_WINDOW // 2, others=0.6),
     "others take four fifths of ten": FaultPlan(quota=PER_WINDOW // 2, others=0.8),
 }
-"""What leaves us two to five requests a second."""
+"""Behaviours that leave us two to five requests a second."""
 
 
 def named(weathers: dict[str, FaultPlan]) -> Iterable[object]:

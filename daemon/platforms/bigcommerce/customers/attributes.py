@@ -1,8 +1,8 @@
 """B2B attributes of a customer, from BigCommerce's customer attributes. Pure.
 
-An attribute serves by its name, which is that of SparkLayer's field; upper case, spaces and hyphens do not matter, and
-it may begin with `sparklayer_` (inferred: the pages about BigCommerce's attributes were not readable). What cannot be
-read is a problem that says what was expected, and is left out.
+An attribute has the name of SparkLayer's field. Case, spaces and hyphens are ignored, and the name may begin with
+`sparklayer_` (inferred: the pages about BigCommerce's attributes were not readable). An unreadable value is ignored,
+with an issue that says what was expected.
 """
 
 import re
@@ -24,7 +24,7 @@ HUNDRED = 100
 
 @frozen(kw_only=True)
 class Attributes:
-    """What is attached to a customer."""
+    """The B2B attributes of one customer."""
 
     company_name: str | None = None
     group: str | None = None
@@ -37,9 +37,9 @@ class Attributes:
 
 
 def read(values: Mapping[str, str | int | float | None], issues: list[Issue]) -> Attributes:
-    """Return the attributes among `values`, which are by their names."""
-    # Of two that come to the same the one that says whose it is holds.
-    ranked = sorted(values.items(), key=lambda one: _plain(one[0]).startswith(PREFIX))
+    """Return the B2B attributes among `values`, which are by name; add an issue for each unreadable one."""
+    # The prefixed name comes last, so it wins over the plain one.
+    ranked = sorted(values.items(), key=lambda item: _plain(item[0]).startswith(PREFIX))
     texts = {_field(name): text for name, value in ranked if value is not None and (text := str(value).strip())}
 
     def value(name: str, parse: Callable[[str], T], expected: str) -> T | None:
@@ -75,13 +75,13 @@ def _plain(name: str) -> str:
 
 
 def _list(text: str) -> tuple[str, ...]:
-    found = msgspec.json.decode(text, type=list[str]) if text.startswith("[") else text.split(",")
-    return tuple(dict.fromkeys(one.strip() for one in found if one.strip()))
+    items = msgspec.json.decode(text, type=list[str]) if text.startswith("[") else text.split(",")
+    return tuple(dict.fromkeys(item.strip() for item in items if item.strip()))
 
 
 def _percentage(text: str) -> Decimal:
     number = Decimal(text.removesuffix("%").strip())
-    if not 0 <= number <= HUNDRED:  # worded so that nan fails too
+    if not 0 <= number <= HUNDRED:  # NaN fails this comparison too
         raise ValueError(text)
     return number
 

@@ -1,4 +1,4 @@
-"""The countries of ISO 3166-1 by their two letters."""
+"""The two-letter country codes of ISO 3166-1."""
 
 _CODES = """
 AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ
@@ -11,4 +11,4 @@ TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
 """
 
 COUNTRIES = frozenset(_CODES.split())
-"""With XK, which stores use for Kosovo."""
+"""The codes, and XK, which stores use for Kosovo."""

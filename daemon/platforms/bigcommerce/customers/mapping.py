@@ -1,9 +1,8 @@
-"""Turns a customer as BigCommerce tells it into what SparkLayer shall hold. Pure: no clock, no await.
+"""Maps a BigCommerce customer to its target state in SparkLayer. Pure: no clock, no await.
 
-A customer of no B2B group maps to nothing, without a word. One whose e-mail address is missing or none maps to nothing
-and a problem: what SparkLayer has of it then stays. So does one whose parent cannot be a customer: it must not become
-an account of its own. An address that SparkLayer could not hold is left out, an attribute that cannot be read too, and
-the merchant is told.
+A customer outside the B2B groups maps to nothing, without an issue. A customer with a missing or invalid e-mail address
+maps to nothing with an issue, so SparkLayer keeps what it has. So does one whose parent's id is impossible, because it
+must not become a main account. Invalid addresses and unreadable attributes are left out, with an issue.
 """
 
 import re
@@ -21,7 +20,7 @@ from daemon.platforms.bigcommerce.schema import Odd
 
 PLATFORM = "BigCommerce"
 LONGEST_SHOWN = 40
-"""Digits of a parent's id that are shown."""
+"""Digits of a parent's id shown in an issue."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -34,7 +33,7 @@ _NEEDED = {
 
 @frozen(kw_only=True)
 class RawCustomer:
-    """A customer as read. `attributes` are by their names, `group` is what the settings make of its group."""
+    """A customer as read. `attributes` are by name; `group` is the SparkLayer group from the settings."""
 
     customer: schema.Customer
     addresses: Sequence[schema.Address]
@@ -42,24 +41,24 @@ class RawCustomer:
     is_b2b: bool
     group: str | None = None
     has_namesake: bool = False
-    """Whether a retail customer has its e-mail address too."""
+    """True if a retail customer has the same e-mail address."""
 
 
-def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
-    """Map one customer. Never raises for what `wire` accepts."""
-    raw = told.customer
-    if not told.is_b2b:
-        group = f"Its customer group, {raw.customer_group_id}, is" if raw.customer_group_id else "It is in no group, so"
-        why = f"{group} none of the B2B groups." if raw.customer_group_id else f"{group} it is no B2B customer."
+def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
+    """Map one customer. Never raises for a value that `schema` accepts."""
+    raw = source.customer
+    if not source.is_b2b:
+        group = raw.customer_group_id
+        why = f"Its customer group, {group}, is not a B2B group." if group else "It is not in a customer group."
         return Mapped(value=None, name=_name(raw), url=_url(raw.id, facts), reasons=(why,))
     issues: list[Issue] = []
     email = (raw.email or "").strip()
     if not _EMAIL.fullmatch(email):
         trouble = IssueType.EMAIL_INVALID if email else IssueType.EMAIL_MISSING
         issues.append(trouble.issue(platform=PLATFORM))
-    if told.has_namesake:
+    if source.has_namesake:
         issues.append(IssueType.EMAIL_IN_ANOTHER_CHANNEL.issue(platform=PLATFORM))
-    extra = attributes.read({name: one.attribute_value for name, one in told.attributes.items()}, issues)
+    extra = attributes.read({name: attribute.attribute_value for name, attribute in source.attributes.items()}, issues)
     stray = extra.parent is not None and extra.parent > LARGEST_ID
     if stray:
         parent = str(extra.parent)[:LONGEST_SHOWN]
@@ -70,8 +69,8 @@ def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         first_name=_text(raw.first_name),
         last_name=_text(raw.last_name),
         company_name=extra.company_name or _text(raw.company),
-        addresses=dict(_addresses(told, issues)),
-        group=extra.group or told.group,
+        addresses=dict(_addresses(source, issues)),
+        group=extra.group or source.group,
         accounting_id=extra.accounting_id,
         sales_agent_groups=extra.sales_agent_groups,
         price_lists=extra.price_lists,
@@ -88,7 +87,7 @@ def customer(told: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
 
 
 def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
-    """Map a customer with fields that cannot be read: SparkLayer keeps what it has. One of none is no B2B customer."""
+    """Map a customer with odd fields to its issues, so SparkLayer keeps what it has; no fields: a retail customer."""
     found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
     return Mapped(value=None, issues=tuple(found), name=str(odd.id), url=_url(odd.id, facts))
 
@@ -102,8 +101,8 @@ def _url(customer: int, facts: StoreFacts) -> str:
     return f"{facts.url}/manage/customers/{customer}/edit" if facts.url else ""  # inferred
 
 
-def _addresses(told: RawCustomer, issues: list[Issue]) -> Iterator[tuple[AddressId, Address]]:
-    for raw in sorted(told.addresses, key=lambda address: address.id):
+def _addresses(source: RawCustomer, issues: list[Issue]) -> Iterator[tuple[AddressId, Address]]:
+    for raw in sorted(source.addresses, key=lambda address: address.id):
         missing = [trouble for name, trouble in _NEEDED.items() if not _text(getattr(raw, name))]
         country = _text(raw.country_code).upper()
         issues += [trouble.issue(platform=PLATFORM, address=raw.id) for trouble in missing]

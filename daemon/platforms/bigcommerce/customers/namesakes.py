@@ -1,8 +1,8 @@
-"""Retail customers with the e-mail address of a B2B customer: stores of several channels may have them.
+"""Retail customers with the e-mail address of a B2B customer, possible in stores with several channels.
 
-SparkLayer knows one customer for each e-mail address over all channels (its documented limit for BigCommerce). Only
-a customer who is limited to channels can have a namesake elsewhere (inferred), so only for these a call is spent. A
-namesake who is a B2B customer too is found by the engine.
+SparkLayer allows one customer for each e-mail address across all channels (its documented limit for BigCommerce). Only
+a customer limited to channels can have a namesake (inferred), so only these customers cost a call. The engine finds
+namesakes that are B2B customers too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from daemon.transport.http import shortly
 
 LIMIT = 250
 MOST_ASKED = 50
-"""E-mail addresses in one call: a URL may not be too long."""
+"""E-mail addresses in one call, because the length of a URL is limited."""
 
 
 class _Namesake(Struct, frozen=True):
@@ -38,11 +38,11 @@ _NAMESAKE = Decoder(_Namesake, strict=False)
 async def find_namesakes(
     client: Client, path: str, customers: Sequence[Customer], groups: AbstractSet[int], lane: Lane, *, beside: bool
 ) -> Mapping[int, bool | Failure]:
-    """Return of each of `customers` whether one of none of the B2B `groups` has its e-mail address.
+    """Return, for each of `customers`, True if a customer outside the B2B `groups` has its e-mail address.
 
-    `beside`: others are read who need no call. Raises what is nobody's own failure.
+    `beside`: the batch has customers that need no call. Raises a failure of the whole connection.
     """
-    emails = {one.id: (one.email or "").strip() for one in customers if one.channel_ids}
+    emails = {customer.id: (customer.email or "").strip() for customer in customers if customer.channel_ids}
     asked = [owner for owner, email in emails.items() if email and "," not in email]
 
     async def ask(some: Sequence[int]) -> list[Raw]:
@@ -57,13 +57,13 @@ async def find_namesakes(
             if isinstance(answer, Failure):
                 found.update(dict.fromkeys(some, answer))
                 continue
-            retail = {one.email.strip().casefold() for one in _read(answer) if one.customer_group_id not in groups}
+            retail = {row.email.strip().casefold() for row in _read(answer) if row.customer_group_id not in groups}
             found.update({owner: emails[owner].casefold() in retail for owner in some})
     return found
 
 
 def _read(raws: Sequence[Raw]) -> list[_Namesake]:
-    """Return the rows that can be read: who has another one's e-mail address must be sure."""
+    """Return the readable rows: only a certain namesake counts."""
     rows = []
     for raw in raws:
         try:

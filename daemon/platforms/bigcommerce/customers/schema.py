@@ -1,4 +1,4 @@
-"""A customer as the API tells it: only the fields we use."""
+"""A customer as the API returns it: only the fields that we use."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from daemon.platforms.bigcommerce.schema import OUT_OF_FILTER, Odd, Unreadable
 
 
 class Owned(Struct, frozen=True, kw_only=True):
-    """Something of a customer; whose it is need not be told where it is included."""
+    """A row of a customer; included in the customer, it need not name its owner."""
 
     customer_id: int | None = None
 
 
 class Address(Owned, frozen=True, kw_only=True):
-    """Where something is sent; every text may be empty, and the country too."""
+    """An address; every text may be empty, also the country."""
 
     id: int
     first_name: str | None
@@ -34,17 +34,17 @@ class Address(Owned, frozen=True, kw_only=True):
 
 
 class Attribute(Owned, frozen=True):
-    """The value of an attribute; its name is told elsewhere."""
+    """The value of an attribute; its name is in `AttributeName`."""
 
     attribute_id: int
     attribute_value: str | int | float | None
 
 
 class Customer(Struct, frozen=True, kw_only=True):
-    """A customer. At most 10 `addresses` and `attributes` are included; the counts tell how many there are.
+    """A customer. At most 10 `addresses` and `attributes` are included; the counts have the real numbers.
 
-    What every answer has must be there: both are missing when the server ignored `include`, and that must not read as
-    "none". Nor must a group that is missing, or null, read as "none": that is 0.
+    Fields of every answer are required. Both lists are missing if the server ignored `include`, and that must not be
+    read as "none". A missing or null group must not be read as "none" either: that is 0.
     """
 
     id: int
@@ -58,15 +58,15 @@ class Customer(Struct, frozen=True, kw_only=True):
     address_count: int | None = None
     attribute_count: int | None = None
     channel_ids: Any = None
-    """The channels that it is limited to; none where it is not."""
+    """Channels that the customer is limited to; empty if unlimited."""
 
 
 INCLUDED = 10
-"""So many are included at most (contract section 5)."""
+"""Most addresses and attributes included in a customer (contract section 5)."""
 
 
 class AttributeName(Struct, frozen=True):
-    """What an attribute is called."""
+    """The name of an attribute."""
 
     id: int
     name: str | None = None
@@ -90,20 +90,20 @@ _OWNED = Decoder(Owned, strict=False)
 
 
 def read_customer(raw: Raw) -> Customer | Unreadable | Odd:
-    """Decode one customer. Raises Retry when not even its id can be told.
+    """Decode one customer. Raises Retry if its id cannot be read.
 
-    One with an address or an attribute that says it is another customer's is unreadable.
+    A customer with an address or an attribute that names another customer is unreadable.
     """
     customer = _CUSTOMER.read(raw)
     if isinstance(customer, Customer):
-        owners = {one.customer_id for one in (*customer.addresses, *customer.attributes)}
+        owners = {row.customer_id for row in (*customer.addresses, *customer.attributes)}
         if owners - {None, customer.id}:
             return Unreadable(customer.id, "an address or an attribute is of another customer", reason=OUT_OF_FILTER)
     return customer
 
 
 def read_owner(raw: Raw) -> int | None:
-    """Return which customer a row of an address or an attribute names, if it names one."""
+    """Return the customer that an address or an attribute names, or None."""
     try:
         return schema.decode(raw, _OWNED).customer_id
     except msgspec.DecodeError:

@@ -1,7 +1,7 @@
-"""Deals out the pieces of an order's lines to packages, and with them what they cost, so that the parts add up.
+"""Allocates the pieces of an order's lines, and their amounts, to packages, so that the parts add up. Pure.
 
-What all pieces of a line cost is what BigCommerce says of them all, where it says so: the price of one is rounded
-(three for 25.00 are 8.3333 each). A part costs its share of that, and the last part takes what is left. Pure.
+A line's amount is BigCommerce's total, if it has one, because the price of one piece is rounded (three for 25.00 are
+8.3333 each). A part gets its share of that, and the last part gets the rest.
 """
 
 from collections.abc import Iterable
@@ -14,21 +14,21 @@ from daemon.model import Sku
 from daemon.platforms.bigcommerce.orders import schema
 
 MILLS = Decimal("0.0001")
-"""What a share is rounded to: the places that BigCommerce's amounts have."""
+"""Rounding of a share: the decimals of BigCommerce's amounts."""
 
 NOTHING = Decimal(0)
 
 
 @frozen
 class _Cost:
-    """Amounts of some pieces: without tax, with tax, and what a discount takes off."""
+    """Amounts of some pieces: without tax, with tax, and the discount."""
 
     net: Decimal
     gross: Decimal
     discount: Decimal
 
     def share(self, allocation: int, of: int) -> "_Cost":
-        """Return the part of so many pieces."""
+        """Return the share of `allocation` pieces of `of`."""
         parts = (amount * allocation / of for amount in (self.net, self.gross, self.discount))
         return _Cost(*(part.quantize(MILLS, ROUND_HALF_EVEN) for part in parts))
 
@@ -37,7 +37,7 @@ class _Cost:
 
 
 class LineAllocation:
-    """The pieces of lines that no package has had yet."""
+    """The pieces of lines that are not in a package yet."""
 
     def __init__(self, lines: Iterable[schema.OrderLine]) -> None:
         self._lines = {line.id: line for line in lines}
@@ -45,7 +45,7 @@ class LineAllocation:
         self._left = {line.id: (line.quantity, self._whole[line.id]) for line in self._lines.values()}
 
     def take(self, line_id: int, wanted: int) -> OrderLine | None:
-        """Deal out at most `wanted` pieces of a line; None when there are none."""
+        """Take at most `wanted` pieces of a line; None if none are left."""
         left, rest = self._left.get(line_id, (0, None))
         allocation = min(wanted, left)
         if allocation <= 0 or rest is None:

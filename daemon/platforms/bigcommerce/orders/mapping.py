@@ -1,9 +1,9 @@
-"""Turns an order as BigCommerce tells it into what SparkLayer's purchase shall say of it. Pure: no clock, no await.
+"""Maps a BigCommerce order to its target state in SparkLayer, a purchase. Pure: no clock, no await.
 
-An order is cut into packages by what has become of its pieces: one for each shipment, and for each place that pieces
-go to one for what came back and one for the rest, whose type is that of the order's status. An archived order is one no
-more, and an incomplete one not yet: its buyer has come as far as to the payment. What a package is called in SparkLayer
-is inferred (sparklayer.md section 6).
+An order is split into packages by the state of its pieces. Each shipment is one package. Besides, each destination has
+one package for returned pieces and one for the rest, whose type follows from the order's status. An archived order no
+longer counts as an order, and an incomplete one does not yet: its buyer has not paid. SparkLayer's names of package
+types are inferred (sparklayer.md section 6).
 """
 
 import uuid
@@ -16,13 +16,25 @@ from attrs import evolve, frozen
 from daemon.entities import Address, Issue, Mapped, Order, OrderLine, Package, PackageType, Shipment, StoreFacts
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId
+from daemon.platforms.bigcommerce.amounts import in_bounds
 from daemon.platforms.bigcommerce.dates import moment_of
+from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema
-from daemon.platforms.bigcommerce.orders.faults import PLATFORM, problems_of, url_of
 from daemon.platforms.bigcommerce.orders.line_allocation import LineAllocation
+from daemon.platforms.bigcommerce.schema import Odd
+
+PLATFORM = "BigCommerce"
+
+AMOUNTS = (
+    *("total_inc_tax", "total_tax", "shipping_cost_ex_tax", "shipping_cost_inc_tax"),
+    *("handling_cost_ex_tax", "handling_cost_inc_tax", "wrapping_cost_ex_tax", "wrapping_cost_inc_tax"),
+)
+LINE_AMOUNTS = ("price_ex_tax", "price_inc_tax", "total_ex_tax", "total_inc_tax")
+NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
+"""Pairs of fields; each line needs one of each pair."""
 
 NO_MOMENT = datetime.fromtimestamp(0, UTC)
-"""Stands where a date of an order is none; such an order is not sent."""
+"""Placeholder for an invalid date of an order; such an order is not sent."""
 
 INCOMPLETE = 0
 COMPLETED = 10
@@ -35,38 +47,38 @@ OF_STATUS: Mapping[int, PackageType] = {
     **dict.fromkeys((12, 13), PackageType.ON_HOLD),
     **dict.fromkeys((3, 8, 9, 11, 14), PackageType.PROCESSING),
 }
-"""What no parcel and no refund tells of, by the order's status (bigcommerce.md section 7); others are incoming.
+"""Type of pieces without a shipment or a refund, by order status (bigcommerce.md section 7); else incoming.
 
-Downloads never have a parcel, and a store that ships by other means marks its orders by hand.
+Downloads never have a shipment, and a store that ships by other means sets the status by hand.
 """
 
 PAID = frozenset({"captured", "paid", "partially refunded"})
 UNPAID = frozenset(
     {"authorized", "capture pending", "declined", "held for review", "pending", "refunded", "void", "void pending"}
 )
-"""Payment statuses (API reference of v2 orders). There is none for what is paid outside the store, on account say."""
+"""Payment statuses (API reference of v2 orders). Payment outside the store, such as on account, has none."""
 
 
 @frozen
 class RawOrder:
-    """An order as read: whole, with the cart that it came from and its shipments."""
+    """A complete order as read, with its SparkLayer cart id and its shipments."""
 
     order: schema.Order
     cart: str
     shipments: Sequence[schema.Shipment] = ()
 
 
-def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
-    """Map one order. Never raises for what `wire` accepts; of what has no usable date or amount only that is told."""
-    raw = told.order
+def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
+    """Map one order. Never raises for a value that `schema` accepts; an unusable date or amount maps to its issues."""
+    raw = source.order
     issues: list[Issue] = []
-    cart = _cart(told.cart, issues)
+    cart = _cart(source.cart, issues)
     lines = [line for part in raw.parts.all for line in part.lines]
-    amiss = problems_of(raw)
+    amiss = _amount_issues(raw)
     issues += amiss
-    packages = [] if amiss else list(_packages(told, lines))
-    strange = [line for line in lines if not (line.sku or "").strip()]
-    issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=one.name or one.id) for one in strange]
+    packages = [] if amiss else list(_packages(source, lines))
+    unnamed = [line.name or line.id for line in lines if not (line.sku or "").strip()]
+    issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=name) for name in unnamed]
     placed = _moment(raw, "date_created", issues)
     updated = _moment(raw, "date_modified", issues)
     placed_and_kept = raw.status_id != INCOMPLETE and not raw.is_deleted
@@ -88,23 +100,56 @@ def order(told: RawOrder, facts: StoreFacts) -> Mapped[Order]:
         value=value if is_whole and placed_and_kept else None,
         issues=tuple(issues) if placed_and_kept else (),
         name=f"Order {raw.id}",
-        url=url_of(raw.id, facts),
+        url=_url(raw.id, facts),
         reasons=tuple(_why_not(raw)),
     )
 
 
 def foreign() -> Mapped[Order]:
-    """Map an order that is none of SparkLayer's: to nothing."""
+    """Map an order that was not placed through SparkLayer to nothing."""
     why = "It was not placed through SparkLayer: it has no cart_id among its metafields of the namespace sparklayer."
     return Mapped(value=None, reasons=(why,))
 
 
+def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
+    """Map an order with unreadable fields to its issues, so SparkLayer keeps what it has."""
+    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
+    return Mapped(value=None, issues=tuple(found), name=f"Order {odd.id}", url=_url(odd.id, facts))
+
+
+def _url(order: int, facts: StoreFacts) -> str:
+    """Return the address of an order's page in the control panel (inferred)."""
+    return f"{facts.url}/manage/orders/{order}" if facts.url else ""
+
+
+def _amount_issues(order: schema.Order) -> list[Issue]:
+    """Return an issue for each unusable amount."""
+    names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
+    names += [
+        f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
+    ]
+    return [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=name) for name in names]
+
+
+def _of(line: schema.OrderLine) -> Iterator[str]:
+    if not 0 <= line.quantity <= LARGEST_ID:
+        yield "quantity"
+    yield from (name for name in LINE_AMOUNTS if _is_bad(getattr(line, name)))
+    yield from (pair[0] for pair in NEEDED if all(getattr(line, name) is None for name in pair))
+    if any(_is_bad(discount.amount) for discount in line.applied_discounts or ()):
+        yield "applied_discounts"
+
+
+def _is_bad(amount: Decimal | None) -> bool:
+    return amount is not None and not in_bounds(amount)
+
+
 def _why_not(raw: schema.Order) -> Iterator[str]:
-    """Yield why an order of ours must not be in SparkLayer."""
+    """Yield the reasons why one of our orders must not be in SparkLayer."""
     if raw.is_deleted:
         yield f"It is archived in {PLATFORM}."
     if raw.status_id == INCOMPLETE:
-        yield "It is incomplete: its buyer has not paid yet."
+        yield "It is incomplete: the buyer has not paid yet."
 
 
 def _moment(raw: schema.Order, name: str, issues: list[Issue]) -> datetime | None:
@@ -122,21 +167,21 @@ def _cart(text: str, issues: list[Issue]) -> CartId | None:
         return None
 
 
-def _packages(told: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Package]:
-    raw, allocation = told.order, LineAllocation(lines)
+def _packages(source: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Package]:
+    raw, allocation = source.order, LineAllocation(lines)
     parts = {line.id: part for part in raw.parts.all for line in part.lines}
 
     def dealt(kind: PackageType, wanted: Callable[[schema.OrderLine], int]) -> list[Package]:
-        """Return a package of each place that pieces go to."""
+        """Return one package for each destination."""
         places: dict[Address | None, list[OrderLine]] = {}
         for line in lines:
             if (taken := allocation.take(line.id, wanted(line))) is not None:
                 places.setdefault(_address(parts[line.id]), []).append(taken)
         return [Package(type=kind, lines=tuple(taken), address=address) for address, taken in places.items()]
 
-    # What came back was shipped before, if all was: it is dealt out first, lest it be counted as shipped as well.
+    # Returned pieces may be in a shipment too: allocate them first, so that they are not counted twice.
     returned = dealt(PackageType.RETURNED, lambda line: line.quantity_refunded or 0)
-    for shipment in told.shipments:
+    for shipment in source.shipments:
         sent = tuple(filter(None, [allocation.take(item.order_product_id, item.quantity) for item in shipment.items]))
         if sent:
             kind = PackageType.COMPLETE if raw.status_id == COMPLETED else PackageType.SHIPPED
@@ -147,7 +192,7 @@ def _packages(told: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Pac
 
 
 def _with_transport(raw: schema.Order, packages: list[Package]) -> list[Package]:
-    """Put what transport costs, handling and wrapping with it, and how it is done, on the first package."""
+    """Add the shipping method, and the cost of shipping, handling and wrapping, to the first package."""
     methods = [part.shipping_method for part in raw.parts.shipping if part.shipping_method]
     net = (raw.shipping_cost_ex_tax, raw.handling_cost_ex_tax, raw.wrapping_cost_ex_tax)
     gross = (raw.shipping_cost_inc_tax, raw.handling_cost_inc_tax, raw.wrapping_cost_inc_tax)
@@ -169,10 +214,10 @@ def _shipment(raw: schema.Shipment) -> Shipment:
 
 
 def _paid(raw: schema.Order, packages: Sequence[Package]) -> Decimal | None:
-    """Return what was paid and not paid back; None where that is not known.
+    """Return the amount paid, less refunds; None if unknown.
 
-    Of what was paid back only the pieces are told, `refunded_amount` is always 0 (API reference of v2 orders): so of an
-    order of which an amount was refunded, and no piece, it is not known.
+    The API shows only refunded pieces: `refunded_amount` is always 0 (API reference of v2 orders). So the amount is
+    unknown if an amount was refunded without pieces.
     """
     status = (raw.payment_status or "").lower()
     if status in UNPAID:
@@ -189,7 +234,7 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
 
 
 def _address(raw: schema.Address | None) -> Address | None:
-    """Return an address, if it is one that SparkLayer would hold."""
+    """Return an address; None if SparkLayer would refuse it."""
     if raw is None or not (raw.street_1 and raw.city and raw.country_iso2):
         return None
     return Address(

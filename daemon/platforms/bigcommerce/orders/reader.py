@@ -1,11 +1,11 @@
-"""Reads orders: those that were placed through SparkLayer, with all their lines and shipments.
+"""Reads orders that were placed through SparkLayer, with all their lines and shipments.
 
-An order is ours when it has a metafield `cart_id` of the namespace `sparklayer`, or when its staff notes match the
-configured pattern. The metafields are kept in the adapter's state, so without a pattern an enumeration skips from one
-order of ours to the page of the next one. The state does not prove that an order is not ours: its own metafields are
-read, which is the one call that a change of another order costs. With a pattern that call reads the order with its
-notes, and the state is believed once it was filled. Orders cannot be listed by their ids: neighbours are read together
-as a span of ids.
+An order is ours if it has a metafield `cart_id` of the namespace `sparklayer`, or if its staff notes match the
+configured pattern. The metafields are in the adapter's state, so without a pattern an enumeration skips from the page
+of one such order to the page of the next. The state does not prove that an order is not ours: then the order's own
+metafields are read, the only call that a change of another order costs. With a pattern, that call reads the order with
+its notes, and the state is trusted once it is complete. The API cannot list orders by their ids, so neighbours are read
+together as a range of ids.
 """
 
 import re
@@ -27,7 +27,7 @@ from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.orders import faults, mapping
+from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import RawOrder
 from daemon.platforms.bigcommerce.orders.schema import (
     LINES,
@@ -54,7 +54,7 @@ B = TypeVar("B", OrderLine, Shipment)
 
 
 async def _path_of(order: int) -> str:
-    """Return where the metafields of an order are."""
+    """Return the path of an order's metafields."""
     return f"/v3/orders/{order}/metafields"
 
 
@@ -75,7 +75,7 @@ class OrderReader:
         self._touched = ChangedParents(LIMIT, self._carts.catch_up, self._carts.caught_up)
 
     async def page(self, cursor: str | None) -> Page:
-        """Read the page of orders of ours that follow `cursor`."""
+        """Read the page of our orders that follow `cursor`."""
         if cursor is None:
             await self._carts.read_all()
         start = int(cursor or 0) + 1
@@ -87,7 +87,7 @@ class OrderReader:
         return await self._page(start, {})
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
-        """Read a page of orders of ours modified at or after `since`; first those whose cart became known since."""
+        """Read a page of our orders modified at or after `since`; first those with a new cart id."""
         touched = await self._touched.page(cursor)
         if touched is not None:
             ids, following = touched
@@ -96,13 +96,17 @@ class OrderReader:
         return await self._page(start, {"min_date_modified": since_text(since)})
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read orders by their ids; those that are not ours are told as such without being read.
+        """Read orders by id; other orders are returned without content, and without being read.
 
-        An id that stands for the metafields of an order has these read again. Where no cart was known and there is
-        none, nothing follows; that one was known is kept in mind, since this may be asked again before the order is.
+        The id of an order's metafields has these read again. The order itself follows only if it has a cart id, or had
+        one; that is remembered until the order is read.
         """
         found: dict[ExternalId, Entity] = {}
-        named = [told.id for told in map(MetafieldsId.read, ids) if told is not None and told.resource == "order"]
+        named = [
+            named_id.id
+            for named_id in map(MetafieldsId.read, ids)
+            if named_id is not None and named_id.resource == "order"
+        ]
         traced = partial(self._read_cart, lane=lane, trace=CART)
         for order, answer in (await of_each(named, traced, lane, beside=len(ids) > len(named))).items():
             text = MetafieldsId("order", order).text
@@ -122,7 +126,7 @@ class OrderReader:
         return found | await self._read_spans([one for one, failure in ours.items() if failure is None], lane)
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one order; None when BigCommerce itself answers that there is none."""
+        """Read one order; None if BigCommerce itself says that it does not exist."""
         if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
@@ -137,17 +141,17 @@ class OrderReader:
         return (await self._entities([raw], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
-        """Map an order; one that is not ours maps to nothing."""
+        """Map an order; another order maps to nothing."""
         if isinstance(entity.content, schema.Odd):
-            return faults.unread(entity.content, facts)
+            return mapping.unread(entity.content, facts)
         if entity.content is None:
             return mapping.foreign()
         return mapping.order(entity.content, facts)
 
     async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Failure | None]:
-        """Return those of `ids` that have a cart, or for which that cannot be told now, with the failure.
+        """Return those of `ids` with a cart id, and those for which it could not be read, with the failure.
 
-        What has none in the adapter's state is asked for.
+        The metafields of orders without a cart id in the adapter's state are read.
         """
         orders = [int(one) for one in ids]
         known = await self._with_cart(orders)
@@ -173,7 +177,7 @@ class OrderReader:
         return Page(entities=entities, cursor=str(ids[-1]) if len(listed) >= LIMIT else None)
 
     async def _read_spans(self, ids: Sequence[ExternalId], lane: Lane) -> dict[ExternalId, Entity]:
-        """Read orders by spans of ids; what else lies in a span is let go."""
+        """Read orders by ranges of ids, and drop the other orders of a range."""
         found: dict[ExternalId, Entity] = {}
         for first, last in _spans([int(one) for one in ids]):
             raws = await self._list({"min_id": str(first), "max_id": str(last)}, lane)
@@ -186,7 +190,7 @@ class OrderReader:
         return await shortly(partial(self._client.get, PATH, schema.RAW_LIST, lane=lane, query=asked))
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
-        """Decode the orders that are ours, whole; the others have no content."""
+        """Decode our orders completely; other orders have no content."""
         ids = [schema.read_id(raw) for raw in raws]
         carts = await self._carts.of(ids)
         contents: dict[int, Any] = {}
@@ -206,14 +210,14 @@ class OrderReader:
         return [Entity(ExternalId(str(order)), contents[order]) for order in ids]
 
     def _noted(self, raw: Raw) -> str | None:
-        """Return the cart that the staff notes name."""
+        """Return the cart id in the staff notes, or None."""
         found = self._pattern.search(read_notes(raw)) if self._pattern else None
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
     async def _whole(self, order: Listed, cart: str, lane: Lane) -> RawOrder | schema.Unreadable | schema.Odd:
-        """Complete an order: all its lines where not all were included, and its shipments where it has any.
+        """Complete an order: read lines that were not included, and shipments if it has any.
 
-        How many pieces there are is known already (that the totals count pieces is inferred).
+        The order's totals check that the lists are complete (that the totals count pieces is inferred).
         """
         doubt = None
         if not order.parts.is_whole:
@@ -236,7 +240,7 @@ class OrderReader:
     async def _rows(
         self, order: Listed, name: str, shape: Shape[B], lane: Lane
     ) -> list[B] | schema.Unreadable | schema.Odd:
-        """Read a list of an order, or what stands for the order when a row of it cannot be read, or is another's."""
+        """Read a list of an order; return its substitute if a row is unreadable or belongs to another order."""
         raws = await self._client.pages(f"{PATH}/{order.id}/{name}", schema.RAW_LIST, lane=lane, limit=LIMIT)
         rows = shape.rows(raws, name)
         if any(row.order_id not in (None, order.id) for row in rows.found):
@@ -253,7 +257,7 @@ def _allocation(rows: Iterable[OrderLine | ShippedItem]) -> int:
 
 
 def _spans(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last id of as few spans of at most `LIMIT` ids as cover `ids`."""
+    """Yield the first and last id of the fewest ranges that cover `ids`, each at most `LIMIT` wide."""
     rest = sorted(ids)
     while rest:
         span = [one for one in rest if one < rest[0] + LIMIT]

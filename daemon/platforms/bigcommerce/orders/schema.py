@@ -1,4 +1,4 @@
-"""An order as the v2 API tells it: only the fields we use. Money is text there, and stays exact here."""
+"""An order as the v2 API returns it: only the fields that we use. Amounts are text there, and exact here."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -22,7 +22,7 @@ class OptionValue(Struct, frozen=True):
 
 
 class Discount(Struct, frozen=True):
-    """What a line costs less."""
+    """A discount of a line."""
 
     amount: Amount = None
 
@@ -30,7 +30,7 @@ class Discount(Struct, frozen=True):
 class OrderLine(Struct, frozen=True):
     """A line of an order; a custom item has no variant and no SKU. Prices are for one piece, totals for all.
 
-    Totals stand in the API reference of v2 orders, where the contract names prices only.
+    The totals are in the API reference of v2 orders; the contract names only prices.
     """
 
     id: int
@@ -51,7 +51,7 @@ class OrderLine(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """Where something is sent or billed to (the names of its fields are inferred)."""
+    """A shipping or billing address (the names of its fields are inferred)."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -66,7 +66,7 @@ class Address(Struct, frozen=True):
 
 
 class Consignment(Address, frozen=True):
-    """A part of an order that goes to one place. With a `warning` it does not list all its lines, nor without them."""
+    """A part of an order with one destination. Incomplete with a `warning`, or without `line_items`."""
 
     id: int | None = None
     line_items: list[OrderLine] | None = None
@@ -75,12 +75,12 @@ class Consignment(Address, frozen=True):
 
     @property
     def lines(self) -> list[OrderLine]:
-        """The lines that it lists."""
+        """The listed lines."""
         return self.line_items or []
 
 
 class Consignments(Struct, frozen=True):
-    """The parts of an order by how they reach the customer. Where they were not included, there is only a link."""
+    """The parts of an order by delivery method; empty if the answer has only a link to them."""
 
     shipping: list[Consignment] = []
     pickups: list[Consignment] = []
@@ -88,16 +88,16 @@ class Consignments(Struct, frozen=True):
 
     @property
     def all(self) -> list[Consignment]:
-        """Every one of them."""
+        """All parts."""
         return [*self.shipping, *self.pickups, *self.downloads]
 
     @property
     def is_whole(self) -> bool:
-        """Whether all lines are listed."""
+        """True if all lines are listed."""
         return bool(self.all) and not any(part.warning or part.line_items is None for part in self.all)
 
     def holding(self, lines: Sequence[OrderLine]) -> "Consignments":
-        """Return the same parts with `lines` dealt out to them: by their ids, or to the first one."""
+        """Return the same parts with `lines` assigned to them: by their ids, else to the first part."""
         kinds = {name: list(getattr(self, name)) for name in ("shipping", "pickups", "downloads")}
         if not self.all:
             kinds["shipping"] = [Consignment()]
@@ -105,20 +105,20 @@ class Consignments(Struct, frozen=True):
         named = {part.id for parts in kinds.values() for part in parts}
 
         def dealt(part: Consignment) -> Consignment:
-            theirs = [one for one in lines if one.order_address_id == part.id and part.id is not None]
-            strays = [one for one in lines if one.order_address_id not in named] if part is first else []
+            theirs = [line for line in lines if line.order_address_id == part.id and part.id is not None]
+            strays = [line for line in lines if line.order_address_id not in named] if part is first else []
             return structs.replace(part, line_items=[*theirs, *strays], warning=None)
 
         return Consignments(**{name: [dealt(part) for part in parts] for name, parts in kinds.items()})
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """An order with its lines. Dates are RFC 2822; one that is missing or none is the mapping's to tell of.
+    """An order with its lines. Dates are RFC 2822; the mapping reports missing and invalid ones.
 
-    What every answer has must be there: an order that does not say what of it was shipped is not one without shipments.
+    Fields of every answer are required: an order without `items_shipped` must not be read as one without shipments.
 
-    It is paid in `default_currency_code`; `currency_code` is what prices were shown in. That, and what transport,
-    handling and wrapping cost, is as the API reference of v2 orders has it.
+    The order is paid in `default_currency_code`; `currency_code` is the displayed currency. This, and the costs of
+    shipping, handling and wrapping, are from the API reference of v2 orders.
     """
 
     id: int
@@ -144,19 +144,19 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def parts(self) -> Consignments:
-        """The consignments, as far as they were included."""
+        """The consignments, if included."""
         return self.consignments or Consignments()
 
 
 class ShippedItem(Struct, frozen=True):
-    """How many of a line are in a shipment."""
+    """Pieces of a line in a shipment."""
 
     order_product_id: int
     quantity: int
 
 
 class Shipment(Struct, frozen=True):
-    """A shipment with what is in it."""
+    """A shipment with its contents."""
 
     id: int
     items: list[ShippedItem]
@@ -181,11 +181,11 @@ _ORDER = Shape(Order, strict=False)
 
 
 def read_order(raw: Raw) -> Order | Unreadable | Odd:
-    """Decode one order. Raises Retry when not even its id can be told."""
+    """Decode one order. Raises Retry if its id cannot be read."""
     return _ORDER.read(raw)
 
 
 def read_notes(raw: Raw) -> str:
-    """Return what only the staff sees of an order that has an id; nothing where that is no text."""
+    """Return the staff notes of an order with an id; "" if they are not text."""
     notes = schema.decode(raw, _NOTES).staff_notes
     return notes if isinstance(notes, str) else ""

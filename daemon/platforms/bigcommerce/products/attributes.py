@@ -1,12 +1,13 @@
 """B2B attributes of a variant, from metafields of the variant, else of the product. Pure.
 
-The keys are those that SparkLayer documents for other platforms, where they stand on the variant (sparklayer.md
-section 11); that the same serve on BigCommerce, and on the product as well, is inferred. `settings` (JSON: a list of
-rules with a `customer_group`, or an object of rules by group) supersedes the single keys beside it, which are those of
-the group `base`. A variant's own go before its product's, metafield by metafield: its `settings` is all that holds;
-without one its single keys are laid over what the product says of `base`, be it by `settings` or by single keys. What
-cannot be read is a problem that says where it stands and what was expected, and is left out; what stands on the
-product is told once, however many variants it is read for.
+SparkLayer documents the keys for other platforms, on variants (sparklayer.md section 11); that they apply to
+BigCommerce, and also to products, is inferred. `settings` is JSON: a list of rules with a `customer_group`, or an
+object of rules by group. It replaces single keys on the same owner; these apply to the group `base`. A variant's
+metafields override its product's, key by key. A variant's `settings` replaces all rules of the product. Without it, the
+variant's single keys override the product's rules for `base`.
+
+An unreadable value is ignored, with an issue that names its owner and the expected format. A value on the product is
+reported once, not once for each variant.
 """
 
 import datetime as dt
@@ -35,7 +36,7 @@ TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 @frozen(kw_only=True)
 class Attributes:
-    """What is attached to a variant."""
+    """The B2B attributes of one variant."""
 
     rrp: Decimal | None = None
     settings: tuple[OrderRules, ...] = ()
@@ -47,7 +48,7 @@ NOTHING = Attributes()
 
 
 def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, issues: list[Issue]) -> Attributes:
-    """Return the attributes of a variant; `called` is what a person calls it, `problems` those of its product."""
+    """Return the attributes of a variant; `called` is its name for people, `issues` those of its product."""
     if not product and not variant:
         return NOTHING
     reader = _Reader({**product, **variant}, variant, called, issues)
@@ -67,7 +68,7 @@ class _Reader:
     issues: list[Issue]
 
     def value(self, name: str, parse: Callable[[str], T], expected: str) -> T | None:
-        """Return an attribute, or None when it is not there or cannot be read."""
+        """Return an attribute; None if missing or unreadable."""
         text = self.texts.get(name, "").strip()
         if not text:
             return None
@@ -83,7 +84,7 @@ class _Reader:
 
 
 def _begun(called: str) -> str:
-    """Return what a variant is called in the middle of a sentence."""
+    """Return a variant's name as it stands in the middle of a sentence."""
     return called[:1].lower() + called[1:]
 
 
@@ -103,7 +104,7 @@ def _settings(reader: _Reader) -> tuple[OrderRules, ...]:
 
 
 def _single(reader: _Reader) -> dict[str, Any]:
-    """Return what the single keys say."""
+    """Return the values of the single keys."""
     counts = {name: reader.value(name, _count, "a whole number of 0 or more") for name in COUNTS}
     flags = {name: reader.value(name, _flag, "true or false") for name in FLAGS}
     return {name: value for name, value in {**counts, **flags}.items() if value is not None}

@@ -1,12 +1,14 @@
-"""Turns a product as BigCommerce tells it into what SparkLayer shall hold. Pure: no clock, no await.
+"""Maps a BigCommerce product to its target state in SparkLayer. Pure: no clock, no await.
 
-What always holds: SKUs are unique in a product, positions run from 1 without gaps, stock and prices name only
-SKUs of its variants. A variant without SKU, or with the SKU of an earlier one, is left out and the merchant
-is told; a product may so end up without variants, and the engine decides what that means.
+What always holds: SKUs are unique in a product, positions run from 1 without gaps, and stock and prices have only SKUs
+of its variants. A variant without a SKU, or with the SKU of an earlier variant, is left out with an issue. A product
+may end up without variants; the engine decides what that means.
 
-A variant's null price, weight or picture inherits the product's. Amounts stay exact decimals. Sale prices,
-price lists and options' order are not looked at: the price is the list price, variants have no sort order and
-stand as listed.
+An unusable field leaves the whole product unmapped, so SparkLayer keeps what it has: mapping the rest might remove data
+there, and a stock level of null would sell without limit.
+
+A variant with a null price, weight or picture inherits the product's. Amounts stay exact decimals. Sale prices and
+price lists are not used: the price is the list price. Variants have no sort order, so they keep the order of the list.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,8 +22,11 @@ from daemon.model import ExternalId, Sku, VariantId
 from daemon.platforms.bigcommerce.amounts import own_or, usable
 from daemon.platforms.bigcommerce.products import attributes, schema
 from daemon.platforms.bigcommerce.products.attributes import Attributes
-from daemon.platforms.bigcommerce.products.faults import PLATFORM, TRACKED, faults_of, unread, url_of
 from daemon.platforms.bigcommerce.schema import Count, Odd
+
+PLATFORM = "BigCommerce"
+TRACKED = frozenset({"product", "variant"})
+"""Values of `inventory_tracking` with stock; the third value is "none"."""
 
 _POUND, _OUNCE = Decimal("453.59237"), Decimal("28.349523125")
 _KILOGRAM, _GRAM, _TONNE = Decimal(1000), Decimal(1), Decimal(1_000_000)
@@ -33,18 +38,18 @@ GRAMS_IN: Mapping[str, Decimal] = {
     "grams": _GRAM, "gram": _GRAM, "g": _GRAM,
     "tonnes": _TONNE, "tonne": _TONNE,
 }  # fmt: skip
-"""The store's unit of weight, in lower case, in grams: the words of the API's enum (LBS, Ounces, KGS, Grams,
-Tonnes), of the help centre and their short forms. A tonne is taken to be metric (inferred)."""
+"""Grams in each unit of weight, in lower case: the words of the API's enum (LBS, Ounces, KGS, Grams, Tonnes), of the
+help centre, and short forms. A tonne is assumed to be metric (inferred)."""
 
 MOST_NAMED = 10
-"""SKUs that are named in one sentence."""
+"""Most SKUs named in one sentence."""
 
 LONGEST_SKU = 255
 LONGEST_SLUG = 255
-"""What SparkLayer takes at most is not documented (inferred)."""
+"""SparkLayer's limits are not documented (inferred)."""
 
 Levels = Mapping[int | None, int]
-"""What can be sold in all locations, by variant id."""
+"""Stock available to sell in all locations, by variant id."""
 
 Kept = tuple[Sku, schema.Variant]
 """A variant that SparkLayer can hold, and the SKU it has there."""
@@ -52,9 +57,9 @@ Kept = tuple[Sku, schema.Variant]
 
 @frozen
 class RawProduct:
-    """A product as read: the catalogue's answer, its stock where several locations are summed up, and metafields.
+    """A product as read: the catalogue's answer, the stock of several locations, and metafields.
 
-    `fields` are the product's own by key, `variant_fields` those of its variants by their ids.
+    `fields` are the product's metafields by key, `variant_fields` those of its variants by variant id.
     """
 
     product: schema.Product
@@ -63,15 +68,15 @@ class RawProduct:
     variant_fields: Mapping[int, Mapping[str, str]] = field(factory=dict)
 
 
-def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
-    """Map one product. Never raises for what `wire` accepts.
+def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
+    """Map one product. Never raises for a value that `schema` accepts.
 
-    `told.levels` None: the catalogue's own stock level holds (one location).
+    If `source.levels` is None (one location), the catalogue's stock level applies.
     """
-    raw = told.product
+    raw = source.product
     issues: list[Issue] = []
     kept = tuple(_with_sku(raw, issues))
-    odd = faults_of(raw) or _uncounted(told, kept)
+    odd = _faults_of(raw) or _uncounted(source, kept)
     if odd is not None:
         return unread(odd, facts)
     if raw.inventory_tracking == "product" and len(raw.variants) > 1:
@@ -79,7 +84,7 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     if not kept:
         issues.append(IssueType.NOTHING_TO_SELL.issue(platform=PLATFORM))
     grams = _grams_per_unit(raw, facts, issues)
-    extra = {variant.id: _attributes(told, variant, issues) for _, variant in kept}
+    extra = {variant.id: _attributes(source, variant, issues) for _, variant in kept}
     return Mapped(
         value=Product(
             external_id=ExternalId(str(raw.id)),
@@ -99,36 +104,62 @@ def product(told: RawProduct, facts: StoreFacts) -> Mapped[Product]:
                 )
                 for position, (sku, variant) in enumerate(kept, start=1)
             ),
-            stock={sku: _terms(level, extra[variant.id]) for sku, variant, level in _levels(told, kept)},
+            stock={sku: _terms(level, extra[variant.id]) for sku, variant, level in _levels(source, kept)},
             prices=dict(_prices(raw, kept, issues)),
         ),
         issues=tuple(issues),
         name=raw.name or raw.sku or str(raw.id),
-        url=url_of(raw.id, facts),
+        url=_url(raw.id, facts),
         reasons=tuple(_why_not_shown(raw, kept)),
     )
 
 
+def unread(odd: Odd, facts: StoreFacts) -> Mapped[Product]:
+    """Map a product with unreadable fields to its issues, so SparkLayer keeps what it has."""
+    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
+    name = odd.rest.name if isinstance(odd.rest.name, str) else ""
+    return Mapped(value=None, issues=tuple(found), name=name or str(odd.id), url=_url(odd.id, facts))
+
+
+def _url(product: int, facts: StoreFacts) -> str:
+    """Return the address of a product's page in the control panel (inferred)."""
+    return f"{facts.url}/manage/products/edit/{product}" if facts.url else ""
+
+
+def _is_no_number(amount: object) -> bool:
+    return isinstance(amount, Decimal) and not amount.is_finite()
+
+
+def _faults_of(product: schema.Product) -> Odd | None:
+    """Return amounts that are not numbers, and an undocumented `inventory_tracking`; None if there are none."""
+    names = [name for name in schema.AMOUNTS if _is_no_number(getattr(product, name))]
+    for place, variant in enumerate(product.variants):
+        names += [f"variants[{place}].{name}" for name in schema.AMOUNTS if _is_no_number(getattr(variant, name))]
+    if product.inventory_tracking not in TRACKED | {"none"}:
+        names.append("inventory_tracking")
+    return Odd(product.id, tuple(names), product) if names else None
+
+
 def _why_not_shown(raw: schema.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
-    """Yield why SparkLayer does not show the product, or some of its variants."""
+    """Yield the reasons why SparkLayer does not show the product, or some of its variants."""
     if not raw.is_visible:
-        yield f"It is hidden in {PLATFORM}, so SparkLayer has it suspended."
+        yield f"It is hidden in {PLATFORM}, so it is suspended in SparkLayer."
     if raw.availability == "disabled":
-        yield f"It cannot be purchased in {PLATFORM}, so SparkLayer has it suspended."
+        yield f"It cannot be purchased in {PLATFORM}, so it is suspended in SparkLayer."
     closed = [sku for sku, variant in kept if variant.purchasing_disabled]
     if closed:
-        yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has that suspended."
+        yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has suspended them."
 
 
-def _attributes(told: RawProduct, variant: schema.Variant, issues: list[Issue]) -> Attributes:
+def _attributes(source: RawProduct, variant: schema.Variant, issues: list[Issue]) -> Attributes:
     """Return the B2B attributes of a variant: its own, else the product's."""
-    return attributes.read(told.fields, told.variant_fields.get(variant.id, {}), _called(variant), issues)
+    return attributes.read(source.fields, source.variant_fields.get(variant.id, {}), _called(variant), issues)
 
 
 def _rrp(
     raw: schema.Product, variant: schema.Variant, sku: Sku, extra: Attributes, currency: str, issues: list[Issue]
 ) -> Money | None:
-    """Return the recommended price: the attribute, else the retail price; BigCommerce's 0 means that there is none."""
+    """Return the RRP: the attribute, else the retail price. BigCommerce's 0 means that there is none."""
     amount = extra.rrp if extra.rrp is not None else own_or(variant.retail_price, raw.retail_price)
     if amount is not None and not usable(amount):
         trouble = IssueType.RETAIL_PRICE_UNUSABLE
@@ -142,7 +173,7 @@ def _terms(level: int, extra: Attributes) -> Stock:
 
 
 def _with_sku(raw: schema.Product, issues: list[Issue]) -> Iterator[Kept]:
-    """Yield the variants that SparkLayer can hold, and note why the others are left out."""
+    """Yield the variants that SparkLayer can hold, and add an issue for each other one."""
     taken = set[str]()
     for variant in raw.variants:
         sku = variant.sku.strip()
@@ -158,13 +189,13 @@ def _with_sku(raw: schema.Product, issues: list[Issue]) -> Iterator[Kept]:
 
 
 def _called(variant: schema.Variant) -> str:
-    """Return what a person would call the variant: its options, or else its id."""
+    """Return a variant's name for people: its options, else its id."""
     labels = " / ".join(value.label for value in variant.option_values if value.label)
-    return f'The variant "{labels}" (id {variant.id})' if labels else f"The product's variant with id {variant.id}"
+    return f'Variant "{labels}" (id {variant.id})' if labels else f"The product's variant (id {variant.id})"
 
 
 def _slug(raw: schema.Product, issues: list[Issue]) -> str:
-    """Return the path of the product's page, or its id, since SparkLayer wants something (inferred)."""
+    """Return the path of the product's page, else a slug from its id: SparkLayer requires one (inferred)."""
     path = (raw.custom_url and raw.custom_url.url) or ""
     slug = path.strip().strip("/") or f"product-{raw.id}"
     if len(slug) > LONGEST_SLUG:
@@ -173,13 +204,13 @@ def _slug(raw: schema.Product, issues: list[Issue]) -> str:
 
 
 def _status(raw: schema.Product, variant: schema.Variant) -> Status:
-    """Return `live` for what the store sells: visible, available or on preorder, and purchasable."""
+    """Return `live` for a variant that the store sells: visible, available or on preorder, and purchasable."""
     sold = raw.is_visible and raw.availability != "disabled" and not variant.purchasing_disabled
     return Status.LIVE if sold else Status.SUSPENDED
 
 
 def _options(variant: schema.Variant, issues: list[Issue]) -> tuple[Option, ...]:
-    """Return one option per group, as SparkLayer wants; the first of a group holds, and the merchant is told."""
+    """Return one option for each group, as SparkLayer requires: the first, with an issue for repeated groups."""
     groups: dict[str, str] = {}
     repeated: dict[str, None] = {}
     for value in variant.option_values:
@@ -197,7 +228,7 @@ def _options(variant: schema.Variant, issues: list[Issue]) -> tuple[Option, ...]
 
 
 def _picture(raw: schema.Product, variant: schema.Variant) -> str | None:
-    """Return the variant's picture or the product's thumbnail: as small as on a category page, for a cart."""
+    """Return the variant's picture, else the product's thumbnail, in the small size of a category page."""
     if isinstance(variant.image_url, str) and variant.image_url:
         return variant.image_url
     for image in raw.images:
@@ -234,48 +265,47 @@ def _prices(raw: schema.Product, kept: tuple[Kept, ...], issues: list[Issue]) ->
             issues.append(IssueType.PRICE_MISSING.issue(platform=PLATFORM, variant=_called(variant), sku=sku))
 
 
-def _levels(told: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, schema.Variant, int]]:
-    """Yield the level of each SKU that the store counts."""
+def _levels(source: RawProduct, kept: tuple[Kept, ...]) -> Iterator[tuple[Sku, schema.Variant, int]]:
+    """Yield the level of each SKU with tracked stock."""
     for sku, variant in kept:
-        level = _level(told, variant)
+        level = _level(source, variant)
         if level is not None:
             yield sku, variant, level
 
 
-def _level(told: RawProduct, variant: schema.Variant) -> int | None:
-    """Return what can be sold of a variant. The catalogue's level holds where no location knows more."""
-    if told.product.inventory_tracking == "product":
-        return _pooled(told)
-    if told.product.inventory_tracking == "variant":
-        return (told.levels or {}).get(variant.id, _count(variant.inventory_level))
+def _level(source: RawProduct, variant: schema.Variant) -> int | None:
+    """Return a variant's stock available to sell: that of all locations, else the catalogue's."""
+    if source.product.inventory_tracking == "product":
+        return _pooled(source)
+    if source.product.inventory_tracking == "variant":
+        return (source.levels or {}).get(variant.id, _count(variant.inventory_level))
     return None
 
 
-def _uncounted(told: RawProduct, kept: tuple[Kept, ...]) -> Odd | None:
-    """Return the levels that are null though the store counts them: the last ones known stay."""
-    raw, skus = told.product, {variant.id for _, variant in kept}
+def _uncounted(source: RawProduct, kept: tuple[Kept, ...]) -> Odd | None:
+    """Return tracked levels that are null: SparkLayer then keeps the last known ones."""
+    raw, skus = source.product, {variant.id for _, variant in kept}
     if raw.inventory_tracking not in TRACKED:
         return None
     if raw.inventory_tracking == "product":
-        names = [] if _pooled(told) is not None or not kept else ["inventory_level"]
+        names = [] if _pooled(source) is not None or not kept else ["inventory_level"]
     else:
         names = [
             f"variants[{place}].inventory_level"
             for place, variant in enumerate(raw.variants)
-            if variant.id in skus and _level(told, variant) is None
+            if variant.id in skus and _level(source, variant) is None
         ]
     return Odd(raw.id, tuple(names), raw) if names else None
 
 
-def _pooled(told: RawProduct) -> int | None:
+def _pooled(source: RawProduct) -> int | None:
     """Return the stock that all variants share.
 
-    Which inventory items a product with one pooled stock has is not documented: a single one is that stock
-    (inferred); several cannot be told from the pool being listed again and again, so the catalogue's level
-    holds.
+    The inventory items of a product with shared stock are not documented. A single item is that stock (inferred).
+    Several items may repeat the shared stock, so then the catalogue's level applies.
     """
-    levels = list((told.levels or {}).values())
-    return levels[0] if len(levels) == 1 else _count(told.product.inventory_level)
+    levels = list((source.levels or {}).values())
+    return levels[0] if len(levels) == 1 else _count(source.product.inventory_level)
 
 
 def _count(level: Count) -> int | None:

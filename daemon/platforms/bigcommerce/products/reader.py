@@ -1,12 +1,11 @@
-"""Reads products: pages, changes, and products by their ids, joined with stock and metafields.
+"""Reads products: pages, changes, and products by id, joined with stock and metafields.
 
-Enumerations walk by id (`id:greater`), never by page number, so nothing is skipped or repeated when products
-come and go meanwhile. What changed since a time is walked by id too: a product that changes during the walk
-may be missed, but then its date lies after the walk began, and the next sweep, which starts there, sees it.
+Enumerations walk by id (`id:greater`), never by page number, so no product is skipped or repeated when others come and
+go. Changes are walked by id too: a product that changes during the walk may be missed, but its new date is after the
+start of the walk, where the next sweep begins.
 
-An answer is believed only when it agrees with itself: a page that is out of order, or empty although the
-store says there is more, is tried again; a short page ends the walk only when the store says that it was the
-last.
+An inconsistent page is retried: one that is out of order, or empty although the store counts more. A short page ends
+the walk only if the store says that it was the last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,12 +25,11 @@ from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.owned_rows import OwnedList, read_owned_rows
 from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
-from daemon.platforms.bigcommerce.products import faults, mapping
-from daemon.platforms.bigcommerce.products.faults import TRACKED
-from daemon.platforms.bigcommerce.products.levels import Inventory, read_inventory
-from daemon.platforms.bigcommerce.products.mapping import RawProduct
-from daemon.platforms.bigcommerce.products.schema import OWNERS, read_product
+from daemon.platforms.bigcommerce.products import mapping
+from daemon.platforms.bigcommerce.products.mapping import TRACKED, Levels, RawProduct
+from daemon.platforms.bigcommerce.products.schema import ITEMS, OWNERS, read_owner, read_product
 from daemon.platforms.bigcommerce.products.schema import Product as Listed
 from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.short_answers import ShortAnswers
@@ -40,11 +38,18 @@ from daemon.transport.http import shortly
 
 PATH = "/v3/catalog/products"
 VARIANTS = "/v3/catalog/variants"
-"""What the inventory API allows (contract section 4)."""
 
+_INVENTORY = OwnedList(
+    path="/v3/inventory/items",
+    owner_filter="product_id:in",
+    limit=1000,
+    name="inventory",
+    shape=ITEMS,
+    read_owner=read_owner,
+)
 _INCLUDE = {"include": "variants,images,custom_fields"}
 _WITHOUT = {"exclude_fields": "description"}
-"""The description is the bulk of a product and not used. (`include_fields` would lose fields we do use.)"""
+"""The description is most of a product's size and is not used. (`include_fields` would lose fields that are.)"""
 
 
 class ProductReader:
@@ -72,23 +77,23 @@ class ProductReader:
         return await self._walk(cursor, {})
 
     async def changed_since(self, since: float, cursor: str | None) -> Page:
-        """Read products modified at or after `since` whose ids follow `cursor`; first those with other metafields."""
+        """Read products modified at or after `since` after `cursor`; first those with changed metafields."""
         touched = await self._touched.page(cursor)
         if touched is not None:
             ids, following = touched
-            entities = list((await self.read([one for one in ids if is_id(one)], Lane.BACKFILL)).values())
-            later = Retry("BigCommerce does not say whose variant this is", reason="owner_unknown")
-            entities += [Entity(one, later) for one in ids if not is_id(one)]
+            entities = list((await self.read([id_ for id_ in ids if is_id(id_)], Lane.BACKFILL)).values())
+            later = Retry("BigCommerce does not name the product of this variant", reason="owner_unknown")
+            entities += [Entity(id_, later) for id_ in ids if not is_id(id_)]
             return Page(entities=entities, cursor=following)
         return await self._walk(None if walk_begins(cursor) else cursor, {"date_modified:min": since_text(since)})
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read products by id: in one call, or in several when the store bears only smaller pages.
+        """Read products by id: in one call, or in several if the store can handle only smaller pages.
 
-        Ids that are none of BigCommerce's are left out. One that stands for metafields has these read again.
+        Malformed ids are left out. The id of metafields has these read again.
         """
         found: dict[ExternalId, Entity] = {}
-        named = [told for told in map(MetafieldsId.read, ids) if told is not None]
+        named = [named_id for named_id in map(MetafieldsId.read, ids) if named_id is not None]
 
         async def read_metafields(place: int) -> int | None:
             return await self._read_metafields(named[place], lane)
@@ -100,7 +105,7 @@ class ProductReader:
                 found[text] = Entity(text, owner)
             elif owner is not None:
                 found[text] = Entity(ExternalId(str(owner)), None)
-        rest = [one for one in ids if is_id(one)]
+        rest = [id_ for id_ in ids if is_id(id_)]
         while rest:
             asked, entities = await shortly(partial(self._read_some, rest, lane))
             found.update((entity.external_id, entity) for entity in entities)
@@ -108,7 +113,7 @@ class ProductReader:
         return found
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one product; None when BigCommerce itself answers that there is none."""
+        """Read one product; None if BigCommerce itself says that it does not exist."""
         if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
         if not is_id(external_id):
@@ -125,13 +130,13 @@ class ProductReader:
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
         if isinstance(entity.content, schema.Odd):
-            return faults.unread(entity.content, facts)
+            return mapping.unread(entity.content, facts)
         return mapping.product(entity.content, facts)
 
     async def _find_touched(self) -> set[ExternalId]:
-        """Return the products of which a metafield, or one of a variant, has changed since the lists were read last.
+        """Return the products with a changed metafield, also of a variant, since the lists were read last.
 
-        A variant of which BigCommerce does not tell the product stands for itself, to be read later.
+        If BigCommerce does not name a variant's product, the id of the variant's metafields is returned instead.
         """
         own = {ExternalId(str(product)) for product in await self._own.catch_up()}
         variants = sorted(await self._variants.catch_up())
@@ -156,12 +161,12 @@ class ProductReader:
         products = await self._products_of(variant, Lane.BACKFILL)
         return _path_within(products[0], variant) if products else None
 
-    async def _read_metafields(self, told: MetafieldsId, lane: Lane) -> int | None:
-        """Read the metafields that were told of again; return the product they belong to, if there is one."""
-        owner = told.id
-        if told.resource == "product":
+    async def _read_metafields(self, named_id: MetafieldsId, lane: Lane) -> int | None:
+        """Read the named metafields again; return their product, if it exists."""
+        owner = named_id.id
+        if named_id.resource == "product":
             return owner if await self._own.read_again(owner, await _path_of(owner), lane) else None
-        if told.resource != "variant":
+        if named_id.resource != "variant":
             return None
         for product in await self._products_of(owner, lane):
             if await self._variants.read_again(owner, _path_within(product, owner), lane):
@@ -181,7 +186,7 @@ class ProductReader:
         return entities, _has_more(entities, last, listing)
 
     async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
-        """Read as many of `ids` as a page may have; return how many were asked for, and what was found."""
+        """Read as many of `ids` as a page may have; return the number asked for, and the products."""
         asked = ids[: self._size.value]
         query = {"id:in": listed(asked), "limit": str(LARGEST)}
         listing = await self._listing(query, len(asked), lane)
@@ -189,7 +194,7 @@ class ProductReader:
         return len(asked), await self._entities(wanted, lane)
 
     async def _listing(self, query: Mapping[str, str], expected: int, lane: Lane) -> schema.Listing[Raw]:
-        """Read one page of `expected` products at most, and learn what size of page the store bears."""
+        """Read one page of at most `expected` products, and adjust the page size."""
         try:
             listing = await self._client.get(
                 PATH, schema.RAW_LISTING, lane=lane, query={**_INCLUDE, **_WITHOUT, **query}
@@ -201,59 +206,72 @@ class ProductReader:
         return listing
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
-        """Decode products and join the stock of all locations, and their metafields, to them."""
+        """Decode products, with the stock of all locations and their metafields."""
         products = [read_product(raw) for raw in raws]
-        readable = {one.id: one for one in products if isinstance(one, Listed)}
-        # One location alone can sell what the catalogue says.
+        readable = {product.id: product for product in products if isinstance(product, Listed)}
+        # With one location, the catalogue already has its stock.
         several = bool(readable) and await self._store.locations() != 1
-        inventory = await read_inventory(self._client, readable, lane) if several else {}
+        inventory = {}
+        if several:
+            inventory = dict(await read_owned_rows(self._client, _INVENTORY, readable, lane, beside=False))
         own = await self._own.of(list(readable))
-        variants = await self._variants.of([variant.id for one in readable.values() for variant in one.variants])
+        variants = await self._variants.of(
+            [variant.id for product in readable.values() for variant in product.variants]
+        )
 
-        def told(one: Listed) -> RawProduct | Failure | schema.Unreadable | schema.Odd:
-            stock = inventory.get(one.id)
-            fields = {variant.id: variants[variant.id] for variant in one.variants if variant.id in variants}
-            fault = None if stock is None else stock.fault or self._doubt(one, stock)
-            return fault or RawProduct(one, None if stock is None else stock.levels, own.get(one.id, {}), fields)
+        def content_of(product: Listed) -> RawProduct | Failure | schema.Unreadable | schema.Odd:
+            stock = inventory.get(product.id)
+            fields = {variant.id: variants[variant.id] for variant in product.variants if variant.id in variants}
+            if stock is None:
+                return RawProduct(product, None, own.get(product.id, {}), fields)
+            if stock.fault:
+                return stock.fault
+            levels = {item.identity.variant_id: item.level for item in stock.rows}
+            doubt = self._doubt(product, levels, strays=stock.has_strays)
+            return doubt or RawProduct(product, levels, own.get(product.id, {}), fields)
 
-        contents: list[Any] = [told(one) if isinstance(one, Listed) else one for one in products]
-        return [Entity(ExternalId(str(one.id)), content) for one, content in zip(products, contents, strict=True)]
+        contents: list[Any] = [content_of(product) if isinstance(product, Listed) else product for product in products]
+        return [
+            Entity(ExternalId(str(product.id)), content) for product, content in zip(products, contents, strict=True)
+        ]
 
-    def _doubt(self, one: Listed, stock: Inventory) -> schema.Unreadable | None:
-        """Return what stands for a product when the inventory leaves out some of what the store counts.
+    def _doubt(self, product: Listed, levels: Levels, *, strays: bool) -> schema.Unreadable | None:
+        """Return the substitute for a product if the inventory omits tracked stock, or None.
 
-        The catalogue's level, that of one location, is much less than what there is: it holds for what no location
-        knows only when the inventory goes on saying so.
+        The catalogue's level is that of one location and may be much too low. It replaces a missing level only after
+        the inventory has repeated the omission.
         """
-        if one.inventory_tracking not in TRACKED:
+        if product.inventory_tracking not in TRACKED:
             return None
-        counted = [variant.id for variant in one.variants if variant.sku.strip()]
-        listed_of = sum(id_ in stock.levels for id_ in counted)
-        if one.inventory_tracking == "product":
-            counted, listed_of = [one.id], len(stock.levels)
-        if stock.has_strays and listed_of < len(counted):
-            return schema.Unreadable(one.id, "its stock levels may be among others", reason=schema.OUT_OF_FILTER)
-        return self._short_answers.about(one.id, "stock levels", len(counted), listed_of)
+        counted = [variant.id for variant in product.variants if variant.sku.strip()]
+        listed_of = sum(id_ in levels for id_ in counted)
+        if product.inventory_tracking == "product":
+            counted, listed_of = [product.id], len(levels)
+        if strays and listed_of < len(counted):
+            return schema.Unreadable(
+                product.id, "the inventory has rows of unknown products", reason=schema.OUT_OF_FILTER
+            )
+        return self._short_answers.about(product.id, "stock levels", len(counted), listed_of)
 
 
 async def _path_of(product: int) -> str:
-    """Return where the metafields of a product are."""
+    """Return the path of a product's metafields."""
     return f"{PATH}/{product}/metafields"
 
 
 def _path_within(product: int, variant: int) -> str:
-    """Return where the metafields of a variant are."""
+    """Return the path of a variant's metafields."""
     return f"{PATH}/{product}/variants/{variant}/metafields"
 
 
 def _has_more(entities: Sequence[Entity], last: int, listing: schema.Listing[Raw]) -> bool:
-    """Whether the walk goes on after this page. Raises Retry when the page contradicts itself.
+    """Return True if the walk continues after this page. Raises Retry if the page contradicts itself.
 
-    `total` counts what matches in all. The server may cap `limit`, so without it only an empty page is the last.
+    `total` counts all matches. The server may lower `limit`, so without a total only an empty page is the last.
     """
     ids, total = [int(entity.external_id) for entity in entities], listing.pagination.total
     if any(second <= first for first, second in zip([last, *ids], ids, strict=False)):
         raise Retry("BigCommerce's page of products is out of order", reason="page_out_of_order")
     if not listing.data and total:
-        raise Retry(f"BigCommerce's page is empty, yet {total} products are said to match", reason="page_empty")
+        raise Retry(f"BigCommerce's page is empty but counts {total} products", reason="page_empty")
     return bool(ids) and (total is None or total > len(ids))

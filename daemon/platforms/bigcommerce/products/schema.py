@@ -1,11 +1,10 @@
-"""A product as the API tells it: only the fields we use.
+"""A product as the API returns it: only the fields that we use.
 
-What real stores answer decides, not the specification: a variant's null price or weight inherits the product's.
-Keys that every answer has must be there, since one that lacks must not read as "none": `variants` and `images` are
-missing when the server ignored `include`, and without `inventory_tracking` nothing would be counted.
+The answers of real stores decide, not the specification: a variant's null price or weight inherits the product's.
+Fields of every answer are required, because a missing one must not be read as "none": `variants` and `images` are
+missing if the server ignored `include`, and without `inventory_tracking` no stock would be tracked.
 
-A field of another type is told of, and SparkLayer then keeps what it has of the product: see
-`daemon.platforms.bigcommerce.odd`.
+A field of another type becomes an issue, and SparkLayer keeps what it has: see `daemon.platforms.bigcommerce.odd`.
 """
 
 from decimal import Decimal
@@ -30,7 +29,7 @@ class OptionValue(Struct, frozen=True):
 class Variant(Struct, frozen=True, kw_only=True):
     """A variant; a simple product has exactly one, the base variant, without option values.
 
-    `inventory_level` may be null where stock is not counted; the mapping knows.
+    `inventory_level` may be null if stock is not tracked; the mapping checks that.
     """
 
     id: int
@@ -46,7 +45,7 @@ class Variant(Struct, frozen=True, kw_only=True):
 
 
 class Image(Struct, frozen=True):
-    """An image in several sizes: `thumbnail` as on category pages, `standard` as on the product's page."""
+    """An image in two sizes: `thumbnail` for category pages, `standard` for the product's page."""
 
     is_thumbnail: bool
     url_thumbnail: str | None = None
@@ -78,14 +77,14 @@ class Product(Struct, frozen=True, kw_only=True):
 
 
 class Identity(Struct, frozen=True):
-    """Whose stock an inventory item is."""
+    """The product and the variant of an inventory item."""
 
     product_id: int
     variant_id: int | None = None
 
 
 class ItemLocation(Struct, frozen=True):
-    """What can be sold from one location: on hand less safety stock."""
+    """Stock available to sell at one location: on hand less safety stock."""
 
     available_to_sell: int
     location_enabled: bool = True
@@ -99,12 +98,12 @@ class InventoryItem(Struct, frozen=True):
 
     @property
     def level(self) -> int:
-        """What can be sold in all; disabled locations do not sell (inferred)."""
+        """Stock available to sell in all; disabled locations do not sell (inferred)."""
         return sum(place.available_to_sell for place in self.locations if place.location_enabled)
 
 
 class Owner(Struct, frozen=True):
-    """Whose a variant is, and which variant that is, where it is told."""
+    """The product of a variant, and the variant's id if the answer has it."""
 
     product_id: int
     id: int | None = None
@@ -118,29 +117,29 @@ ITEMS = Shape(InventoryItem)
 OWNERS = Decoder(Listing[Owner])
 
 AMOUNTS = ("price", "retail_price", "weight")
-"""The fields of a product and of a variant that are an amount."""
+"""Fields of a product and of a variant with an amount."""
 
 _PRODUCT = Shape(Product)
 _OWNED = Decoder(_Owned, strict=False)
 
 
 def read_product(raw: Raw) -> Product | Unreadable | Odd:
-    """Decode one product. Raises Retry when not even its id can be told.
+    """Decode one product. Raises Retry if its id cannot be read.
 
-    One without variants is unreadable, and so is one with a variant that says it is another product's.
+    A product without variants, or with a variant that names another product, is unreadable.
     """
     product = _PRODUCT.read(raw)
     if isinstance(product, Odd) and "variants" in product.fields:
         return Unreadable(product.id, "it has no variants")
     if isinstance(product, Product):
-        strange = next((one for one in product.variants if one.product_id not in (None, product.id)), None)
+        strange = next((variant for variant in product.variants if variant.product_id not in (None, product.id)), None)
         if strange is not None:
             return Unreadable(product.id, f"its variant {strange.id} is of another product", reason=OUT_OF_FILTER)
     return product
 
 
 def read_owner(raw: Raw) -> int | None:
-    """Return whose stock an inventory item is, if it tells."""
+    """Return the product of an inventory item, or None."""
     try:
         return schema.decode(raw, _OWNED).identity.product_id
     except msgspec.DecodeError:

@@ -29,6 +29,7 @@ from daemon.model.byte_order_mark import without_mark
 from daemon.model.identifiers import without_slash
 from daemon.transport import content_encoding
 from daemon.transport.retry_after import retry_after
+from daemon.transport.throttle.aside import standing_aside
 
 __all__ = ["Answer", "Api", "ApiCall", "Transport", "retry_after", "shortly", "temporary"]
 
@@ -264,8 +265,13 @@ async def _again(attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: i
         return await attempt()
 
     return await AsyncRetrying(
-        sleep=trio.sleep, stop=stop_after_attempt(attempts), wait=_moment, retry=_SHORT, reraise=True
+        sleep=_sleep_aside, stop=stop_after_attempt(attempts), wait=_moment, retry=_SHORT, reraise=True
     )(attempt_or_fail)
+
+
+async def _sleep_aside(seconds: float) -> None:
+    with standing_aside():
+        await trio.sleep(seconds)
 
 
 def _worth_waiting(error: BaseException) -> bool:

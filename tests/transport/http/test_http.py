@@ -9,6 +9,7 @@ import trio.testing
 
 from daemon.errors import Rejected, Retry
 from daemon.transport.http import LARGEST_BODY, Answer, Api, shortly, temporary
+from daemon.transport.throttle.aside import noticing
 
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -253,6 +254,19 @@ async def test_shortly_tries_again_after_a_moment(autojump_clock: trio.testing.M
     assert await shortly(attempt) == "done"
     assert times[1] - times[0] >= 2.0
     assert times[2] - times[0] <= 10.0
+
+
+async def test_shortly_stands_aside_before_it_tries_again(autojump_clock: trio.testing.MockClock) -> None:
+    seen: list[object] = []
+
+    async def attempt() -> None:
+        seen.append("tried")
+        if len(seen) == 1:
+            raise Retry("not yet", reason="http_503")
+
+    with noticing(seen.append):
+        await shortly(attempt)
+    assert seen == ["tried", True, False, "tried"]
 
 
 @pytest.mark.parametrize(

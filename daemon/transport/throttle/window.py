@@ -146,7 +146,8 @@ class WindowPolicy:
         used = 0 if self._quota is None else self._quota - int(left)
         ends = now + min(self._window if reset is None else reset, LONGEST_WAIT)
         if not int(left) and reset is not None and reset > LONGEST_WAIT:
-            self._pause.hold(now, LONGEST_WAIT)  # A point in time, where a duration is documented; one request tries after it.
+            # The reset is a point in time, though a duration is documented: after this pause one request tries.
+            self._pause.hold(now, LONGEST_WAIT)
         if self._left is None or not self._told:
             self._ends, self._left = ends, int(left)
             self._sharing.begin(now, used)

@@ -90,7 +90,7 @@ async def test_a_server_that_nobody_vouches_for_hears_nothing(
         with pytest.raises(Retry) as refused:
             await ask(f"https://127.0.0.1:{server.port}")
     assert (refused.value.reason, refused.value.effect_unknown, bytes(server.ours)) == ("certificate", False, b"")
-    assert str(refused.value) == f"127.0.0.1: its TLS certificate is not to be trusted: {fault}; nothing was sent"
+    assert str(refused.value) == f"127.0.0.1: its TLS certificate is not trusted: {fault}; nothing was sent"
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ async def test_check_says_what_is_wrong_with_a_certificate(authority: Authority,
     assert server.ours == b""
     assert [side.ok for side in sides] == [False, False]
     for side in sides:
-        assert "its TLS certificate is not to be trusted" in side.detail
+        assert "its TLS certificate is not trusted" in side.detail
         assert side.detail.endswith("check the address; if it is right, the connection may be intercepted")
 
 

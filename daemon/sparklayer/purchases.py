@@ -1,7 +1,7 @@
 """Purchases: the orders that customers see under My Account (sparklayer.md section 6).
 
-A PUT replaces everything. So a write sends the purchase as SparkLayer holds it, with the platform's fields replaced: the
-order's numbers, dates, money, addresses and packages. The customer, the sales representative, the reference and all
+A PUT replaces everything. So a write sends the purchase as SparkLayer holds it, with the platform's fields replaced:
+the order's numbers, dates, money, addresses and packages. The customer, the sales representative, the reference and all
 other fields are written back, inside packages too. `calculated_*` is never sent.
 """
 

@@ -1,7 +1,7 @@
 """The access token of one site: requested as JSON, kept, and renewed before it expires (sparklayer.md section 1).
 
-If several callers find it missing, old or refused at the same time, one of them requests a new one, and the others share
-its result, even a failure. If that caller is cancelled, the next one requests it.
+If several callers find it missing, old or refused at the same time, one of them requests a new one, and the others
+share its result, even a failure. If that caller is cancelled, the next one requests it.
 """
 
 from typing import Annotated
@@ -46,7 +46,7 @@ class Tokens:
     async def current(self, lane: Lane) -> Token:
         """Return a token that is not too old; request one if needed.
 
-        Raises KeyRefused (reason "credentials") if SparkLayer refuses the key, Blocked for any other refusal, and Retry.
+        Raises KeyRefused (reason "credentials") if SparkLayer refuses the key, Blocked for other refusals, and Retry.
         """
         kept = self._outcome
         if isinstance(kept, Token) and trio.current_time() < kept.old_at:

@@ -1,4 +1,4 @@
-"""Every reason for an entity's state has its words; several stand together, the weightiest first."""
+"""Every reason for an entity's state has a text; several are listed with the most important first."""
 
 from typing import Any
 

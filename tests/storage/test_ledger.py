@@ -1,4 +1,4 @@
-"""The ledger, settled in one transaction with everything else; owners of SKUs, and entities that wait for them."""
+"""The ledger, settled in one transaction with the other tables; owners of SKUs, and entities waiting for SKUs."""
 
 from collections.abc import Sequence
 from typing import Any

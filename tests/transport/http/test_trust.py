@@ -1,4 +1,4 @@
-"""Whom credentials are sent to: the configured address, shown by a certificate, and nobody whom an answer names."""
+"""Credentials go only to the configured address with a valid certificate, never to an address that an answer names."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 @define
 class Server:
-    """Answers every request alike, and keeps what it heard, in clear."""
+    """Answers every request in the same way, and records the decrypted requests."""
 
     answer: bytes = OK
     ours: bytearray = field(factory=bytearray)
@@ -95,7 +95,7 @@ async def test_a_server_that_nobody_vouches_for_hears_nothing(
 
 @pytest.fixture
 def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    """Have the clients trust the authority, as they trust those that everybody does."""
+    """Make the clients trust the authority, as they trust the public ones."""
     context = http._verified.__wrapped__()
     context.load_verify_locations(cadata=authority.text)
     monkeypatch.setattr(http, "_verified", lambda: context)

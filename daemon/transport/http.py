@@ -267,6 +267,7 @@ async def _again(attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: i
 
 
 async def _sleep_aside(seconds: float) -> None:
+    # The other entities of the batch need not wait for this request's next attempt.
     with standing_aside():
         await trio.sleep(seconds)
 

@@ -38,7 +38,7 @@ class ThrottledApi:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request in its turn; return the answer, whatever its status.
+        """Send one request in its turn; return the answer with any status.
 
         Raises Retry (no answer, or held back: see `Limiter.turn`) and Blocked (the breaker is open).
         """

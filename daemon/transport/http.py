@@ -107,7 +107,7 @@ class Api:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request and read the whole answer, whatever its status.
+        """Send one request and read the whole answer, with any status.
 
         `path` is quoted and starts with a slash; `query` is quoted here. Redirects are returned, not followed.
         Raises Retry for every network failure, for a body of more than 64 MiB, and for one that cannot be unpacked.

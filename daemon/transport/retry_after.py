@@ -21,7 +21,7 @@ LONGEST_UNSURE = 5.0
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that the other side asks us to wait, or None if no header says so readably.
+    """Return the seconds that the other side asks us to wait, or None without a readable header.
 
     `headers` has lower-case names; `now` is in seconds since the epoch. At most `LONGEST_WAIT`.
     """

@@ -87,7 +87,7 @@ def _assert_equal(bench: Bench) -> None:
     state = bench.site.state.comparable()["products"]
     for sku, claimants in wanted.items():
         owner = next((one for one in claimants if one.external_id == held[sku]), None)
-        assert owner is not None, f"{sku} belongs to nobody who wants it"
+        assert owner is not None, f"{sku} belongs to no product that wants it"
         own = [variant for variant in owner.variants if held[variant.sku] == owner.external_id]
         [(position, variant)] = [(place, one) for place, one in enumerate(own, 1) if one.sku == sku]
         there = state[owner.external_id]["variants"][variant.external_id]

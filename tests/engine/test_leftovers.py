@@ -89,7 +89,7 @@ async def test_skus_that_the_store_no_longer_has_lose_price_and_stock(autojump_c
                 await settled(bench)
         assert (bench.shop.calls["page"] - pages, before_page) == (2, [True, True]), "one read does not decide"
         assert bench.prices().keys() == bench.stock().keys() == skus(range(1, 7), 2)
-        assert "S2" in bench.skus(), "which product had it nobody knows"
+        assert "S2" in bench.skus(), "its former product is unknown"
         runs = await bench.harness.everything(RUNS)
         assert [run["mode"] for run in runs] == ["normal", "daily"], "a second read of the store has decided"
         assert all(run["succeeded"] for run in runs)
@@ -181,7 +181,7 @@ async def test_too_many_are_held_by_their_skus_until_allowed_or_owned(autojump_c
         bench.shop.put(product("7", {"71": "S7"}, price="1.00", stock=9))
         await bench.change("7")
         await settled(bench)
-        assert (bench.prices()["S7"], bench.stock()["S7"], await bench.issues()) == (1.0, 9, {}), "it is nobody's"
+        assert (bench.prices()["S7"], bench.stock()["S7"], await bench.issues()) == (1.0, 9, {}), "it has no product"
         assert await bench.allow_removals("sku:S1", "sku:S2", "sku:S7") == 2
         bench.context.kind_states[bench.kind].wake()
         await settled(bench)

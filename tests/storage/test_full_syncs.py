@@ -106,7 +106,7 @@ async def test_a_trigger_replaces_the_daily_run(harness: StorageHarness) -> None
     run = await harness.started("refresh")
     assert {found["full_sync_id"] for found in (await harness.rows()).values()} == {None}
     assert await harness.page(daily, "3", cursor="late") is None
-    assert await harness.close(daily), "whoever waits for its end learns that it is over"
+    assert await harness.close(daily), "a waiting caller learns that it is over"
     await harness.page(run, "1")
     assert (await harness.row("1"))["full_sync_id"] == run
 

@@ -81,7 +81,7 @@ async def ask(url: str) -> int:
 @pytest.mark.parametrize(
     ("signed", "fault"),
     [({"alone": True}, "self-signed certificate"), ({}, "unable to get local issuer certificate")],
-    ids=["by itself", "by nobody known"],
+    ids=["by itself", "by an unknown authority"],
 )
 async def test_a_server_that_nobody_vouches_for_hears_nothing(
     authority: Authority, signed: dict[str, Any], fault: str

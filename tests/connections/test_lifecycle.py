@@ -270,7 +270,7 @@ async def test_credentials_that_sparklayer_refuses_leave_nothing() -> None:
         assert await harness.states("a") == []
         assert await harness.connect("a", "s1") is None
         assert await harness.connect("a", "s1") is None
-        assert asked[2:] == [(site("a"), api_key("key-1"))], "an existing connection asks no side"
+        assert asked[2:] == [(site("a"), api_key("key-1"))], "an existing connection needs no answer"
 
 
 class Words:

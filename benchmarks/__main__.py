@@ -24,7 +24,7 @@ PARTS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
 
 
 async def main(parts: list[str]) -> int:
-    """Run the parts one after the other; return what to exit with."""
+    """Run the parts one after the other; return the exit code."""
     figures: list[Figure] = []
     for part in parts:
         print(f"measuring {part} ...", file=sys.stderr, flush=True)

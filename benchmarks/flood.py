@@ -2,9 +2,9 @@
 
     python -m benchmarks.flood PORT SITE PER_SECOND SECONDS
 
-Every webhook is for another product, carries the secret header, and is answered before its connection sends the next;
-when the daemon is slower than the rate, what is late is sent as soon as a connection is free. Prints how many were
-answered 200, and how many otherwise.
+Every webhook is for a different product, carries the secret header, and is answered before its connection sends the
+next. If the daemon is slower than the rate, late webhooks are sent as soon as a connection is free. Prints the number
+of 200 answers, and of others.
 """
 
 import json
@@ -31,7 +31,7 @@ def request(site: str, number: int) -> bytes:
 
 
 def flood(port: int, site: str, per_second: float, seconds: float) -> tuple[int, int]:
-    """Send until the time is over; return how many were answered 200, and how many otherwise."""
+    """Send until the time is over; return the number of 200 answers, and of others."""
     poll, sockets = select.epoll(), {}
     for _ in range(CONNECTIONS):
         client = socket.create_connection(("127.0.0.1", port))

@@ -1,8 +1,8 @@
-"""Closing a gap in the webhooks: stock, deletions and addresses that no date tells of, on BigCommerce's Standard plan.
+"""Closing a gap in the webhooks: changes without a date (stock, deletions, addresses), on BigCommerce's Standard plan.
 
-A shop of 500 products, 500 customers and 200 orders is edited twice while no webhook tells of it: in the minute after
-the webhooks are registered, while BigCommerce still activates them, and while every registration is lost for an hour.
-The seconds count from the edits, and from the registration that mends the loss.
+A shop of 500 products, 500 customers and 200 orders is edited twice without webhooks: in the minute after the
+registration, while BigCommerce still activates them, and during an hour in which all registrations are lost. The
+seconds count from the edits, and from the registration that repairs the loss.
 """
 
 import sqlite3
@@ -35,10 +35,10 @@ QUOTA = 150
 """Requests in 30 s: BigCommerce's Standard plan (bigcommerce.md section 10)."""
 
 RATE = 20.0
-"""Requests a second that SparkLayer is assumed to take; it publishes no number."""
+"""Requests per second that SparkLayer is assumed to allow; it publishes no number."""
 
 EDITS = 10
-"""Entities of each sort that are edited."""
+"""Number of edited entities of each sort."""
 
 LONGEST = 600.0
 HOUR = 3600.0
@@ -48,14 +48,14 @@ ADDRESS = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA"
 
 @frozen(kw_only=True)
 class Closed:
-    """A gap that was closed: in how many seconds, and the writes to SparkLayer, by route."""
+    """A closed gap: the seconds taken, and the writes to SparkLayer by route."""
 
     seconds: float
     writes: Counter[str]
 
     @property
     def spare(self) -> int:
-        """The writes that no edit needed: of customers and products, and of orders, which nobody edited."""
+        """The writes that no edit needed: of customers and products, and of orders, which were not edited."""
         needed = {"*/customers/*": 2 * EDITS, "*/products*": EDITS, "*/purchases*": 0}
         return sum(self._count(pattern) - number for pattern, number in needed.items())
 
@@ -64,7 +64,7 @@ class Closed:
 
 
 async def close_gaps() -> list[Closed]:
-    """Edit a shop in both gaps, and wait each time until SparkLayer holds what the store says."""
+    """Edit a shop in both gaps, and wait each time until SparkLayer equals the store."""
     shop, site = BigCommerceOptions(quota=QUOTA), SparkLayerOptions(rate=RATE, settings_writable=True)
     store = synthetic(PRODUCTS, customers=CUSTOMERS, orders=ORDERS)
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as name:
@@ -80,7 +80,7 @@ async def close_gaps() -> list[Closed]:
                 _edit(sandbox.store, first=1)
                 registering = await _equal(sandbox, before)
                 while daemon.query("SELECT count(*) FROM outbox") != [(0,)]:  # noqa: ASYNC110  another process
-                    await trio.sleep(POLL_SECONDS)  # a stop amid a batch would have it written again
+                    await trio.sleep(POLL_SECONDS)  # A stop during a batch would write it again.
             with closing(sqlite3.connect(daemon.database)) as database, database:
                 database.execute("UPDATE full_syncs SET started_at = started_at - ?", (HOUR,))
             sandbox.bigcommerce.hooks.registered.clear()
@@ -92,7 +92,7 @@ async def close_gaps() -> list[Closed]:
 
 
 def _edit(store: Store, first: int) -> None:
-    """Edit stock levels and addresses, and delete products and customers; no webhook tells of it."""
+    """Edit stock levels and addresses, and delete products and customers, without webhooks."""
     for number in range(first, first + EDITS):
         store.set_stock(store.entries[number].variants[0].id, 7_777, silent=True)
         store.delete_product(number + EDITS, silent=True)

@@ -1,11 +1,11 @@
-"""Twenty connections, of which one floods and another's SparkLayer hangs: how late the others' changes are.
+"""Delays of changes on twenty connections while one of them floods and another's SparkLayer hangs.
 
-Each of the well-behaved edits a product, waits until it has arrived at its site, pauses, and does it again. That is
-timed from the edit to the site's taking it, webhook, debounce (short here, it would hide everything else), read and
-push included; first while all behave, then beside 2,000 webhooks a second of the first connection and a site of the
-second that answers nothing. Both in turns, several times, since machines are never twice the same.
+Each well-behaved connection edits a product, waits until the edit arrives at its site, pauses, and repeats this. The
+time from the edit to its arrival includes webhook, debounce (short here, or it would hide the rest), read and push. It
+is measured first in a quiet phase, then beside 2,000 webhooks per second of the first connection and a hanging site of
+the second. The phases alternate several times, since a machine's speed varies.
 
-The flood has the stores' CPU to itself as little as it has the daemon's: what is seen is the sum of both.
+The flood shares the stores' CPU as well as the daemon's, so the figures include the load on both.
 """
 
 import json
@@ -37,19 +37,19 @@ OPEN = """
     SELECT (SELECT count(*) FROM gaps WHERE kind = 'products')
          + (SELECT count(*) FROM full_syncs WHERE state <> 'ended')
 """
-"""Reads of all products that are to come or under way: they take time from every connection."""
+"""Full reads of products, waiting or under way, which delay every connection."""
 
 
 @frozen(kw_only=True)
 class Lateness:
-    """From edit to arrival, in seconds, of every edit of a phase; and what became of the flood's webhooks."""
+    """Seconds from edit to arrival of every edit of a phase; and the answers to the flood's webhooks."""
 
     seconds: list[float] = field(factory=list)
     taken: int = 0
     refused: int = 0
 
     def at(self, share: float) -> float:
-        """Return what so large a share of the edits was no later than."""
+        """Return the delay that this share of the edits did not exceed."""
         return sorted(self.seconds)[min(int(len(self.seconds) * share), len(self.seconds) - 1)]
 
 
@@ -65,7 +65,7 @@ class Measured:
 async def isolation(
     *, connections: int, per_second: float, seconds: float, rounds: int, after_reads: bool = True
 ) -> Measured:
-    """Run both phases in turns, each for `seconds` in all; `after_reads` of all products that follow registering."""
+    """Alternate both phases, each for `seconds` in total; with `after_reads`, begin after registration's reads."""
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     alone, beside = [], []
@@ -130,7 +130,7 @@ async def _edit_all(harnesses: list[Bench], seconds: float, chance: random.Rando
 
 
 async def _edit(harness: Bench, over: float, chance: random.Random, took: list[float]) -> None:
-    """Edit a product and wait until its site has it, again and again."""
+    """Edit a product and wait until its site has it, repeatedly."""
     arrived = trio.lowlevel.ParkingLot()
     rule = harness.site.faults.add("PATCH */products/*", call(lambda _: arrived.unpark_all()), after_effect=True)
     products = harness.site.state.products
@@ -161,7 +161,7 @@ async def measure(seconds: float = 30.0, rounds: int = 3) -> list[Figure]:
 
 
 def figures(found: Measured, seconds: float) -> list[Figure]:
-    """Put both phases of so many seconds side by side. Raises RuntimeError when a webhook of the flood was refused."""
+    """Compare both phases of this many seconds. Raises RuntimeError if a webhook of the flood was refused."""
     alone, beside = found.alone, found.beside
     if beside.refused:
         raise RuntimeError(f"{beside.refused} webhooks of the flood were refused")

@@ -1,9 +1,9 @@
-"""Full syncs of every kind: how many calls each makes to the store, beside the least possible.
+"""Full syncs of every kind: the calls that each makes to the store, beside the least possible number.
 
-The least is counted from what the API takes in one call (bigcommerce.md section 9): pages of 250 products, customers or
+The least number follows from the API's largest calls (bigcommerce.md section 9): pages of 250 products, customers or
 orders; one list of metafields for products, for variants and for orders; the groups and the names of attributes before
-customers; the store's settings and its list of locations. Beyond that each order of ours that was shipped costs the one
-read that tells how. Every kind is synced twice; the second time nothing is written.
+customers; the store's settings and its list of locations. Each shipped order of ours needs one more
+read, for its shipments. Every kind is synced twice; the second time nothing is written.
 """
 
 import math
@@ -39,7 +39,7 @@ class Size:
 
     @property
     def least(self) -> Mapping[str, int]:
-        """With how many calls to the store each kind could be synced."""
+        """Return the least number of calls to the store, by kind."""
         carts = math.ceil(self.orders / PAGE)
         shipped = self.orders // SHIPPED_EVERY
         return {

@@ -1,11 +1,11 @@
-"""A full sync with rate limits on, or with refusals that no limit explains: the throttle's answer to them.
+"""A full sync with rate limits, or with random 429s: the throttle's reaction to them.
 
-BigCommerce allows 150 requests in 30 s and says so; SparkLayer allows 20 in a second and says nothing but 429, after
-a burst of 20. The bound is the time in which a client that knew both limits could make the least possible calls.
+BigCommerce allows 150 requests in 30 s and sends quota headers. SparkLayer allows 20 per second, after a burst of 20,
+and sends only 429s. The bound is the time that a client which knew both limits would need for the least possible calls.
 
-Without a limit a share of all requests is answered 429 at random, as gateways do that others use too: to slow down
-does not help then. With both, that share is refused besides. The rows without a limit use a larger shop: a sync of
-2,000 products takes under two seconds there, and one Retry-After of a second at its end would decide the row.
+In the rows without a limit, a share of all requests is answered 429 at random, as shared gateways do: to slow down does
+not help. One row has both. The rows without a limit use a larger shop: a sync of 2,000 products takes under two seconds
+there, and a single Retry-After of a second at its end would decide the result.
 """
 
 import tempfile
@@ -22,15 +22,15 @@ QUOTA, WINDOW = 150, 30.0
 RATE, BURST = 20.0, 20
 
 SHARES = (0.01, 0.02)
-"""The shares of all requests that are refused at random."""
+"""Shares of all requests refused at random."""
 
 MINUTE = 60.0
-"""A hidden limit may be looked for so long."""
+"""Seconds allowed for finding a hidden limit."""
 
 
 @frozen
 class Asked:
-    """How many requests SparkLayer answered, and how many of them it refused."""
+    """Numbers of requests that SparkLayer answered, and of those refused."""
 
     answers: int = 0
     refused: int = 0
@@ -42,7 +42,7 @@ class Asked:
 
 @frozen(kw_only=True)
 class Race:
-    """How long a full sync took, the least it could have, and how often it was told to slow down."""
+    """A full sync's duration, the least possible one, and the 429s."""
 
     seconds: float
     bound: float
@@ -57,7 +57,7 @@ class Race:
 
 
 async def race(products: int, *, limits: bool = True, share: float = 0.0) -> Race:
-    """Have a new daemon sync a store of `products`."""
+    """Let a new daemon sync a store of `products`."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
         async with open_sandbox(products, limits=limits) as sandbox, open_daemon(Path(folder), sandbox.told) as daemon:
             if share:
@@ -91,7 +91,7 @@ async def _asked(sandbox: Sandbox) -> Asked:
 
 
 def bound(products: int, variants: int) -> float:
-    """Return in how many seconds both limits allow the least possible calls."""
+    """Return the seconds in which both limits allow the least possible calls."""
     shop, site = least_shop_calls(products), least_site_calls(products, variants)
     return max(WINDOW * ((shop - 1) // QUOTA), (site - BURST) / RATE)
 

@@ -1,10 +1,10 @@
-"""Rate of requests that the listener answers: an empty answer, and a webhook without a database behind it.
+"""Requests per second that the listener answers: with an empty answer, and as webhooks without a database.
 
 `empty_answers` is the ceiling. `webhooks` adds what a delivery costs before it is recorded: routing, the secret
-header, an HMAC over the body, decoding, and one checkpoint where the database would be. Server and load run in a
-process each; `load` can be used on any other server.
+header, an HMAC over the body, decoding, and one checkpoint where the database would be. Server and load are
+separate processes; `load` works with any server.
 
-What profiling showed (cProfile, and timeit of each part, Python 3.11, microseconds a request):
+Results of profiling (cProfile, and timeit of each part, Python 3.11, microseconds a request):
 
     the socket's send and trio around it   about 20   what a bare httptools loop needs, parsing aside
     parsing                                 4 to 6    llhttp itself is 1 to 2; judging the head about 1
@@ -13,7 +13,7 @@ What profiling showed (cProfile, and timeit of each part, Python 3.11, microseco
     secret, HMAC and decoding               4         webhooks only
 
 Therefore: no cancel scope per request (one task looks at all connections instead), one send for head and body,
-header sizes added up only when they can matter, and counters in a dict that is read at a scrape.
+header sizes added up only if they can matter, and counters in a dict that a scrape reads.
 """
 
 import base64
@@ -56,7 +56,7 @@ _decode = msgspec.json.Decoder(_Envelope).decode
 
 
 class Reader:
-    """Does what a platform's reader does, so that the listener is measured and not an adapter."""
+    """Works as a platform's reader does, so that the listener is measured and not an adapter."""
 
     def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
         """Compare the secret and the signature."""
@@ -72,7 +72,7 @@ class Reader:
 
 
 def empty_requests(count: int) -> list[bytes]:
-    """Return the plainest request there is."""
+    """Return a minimal request."""
     return [b"GET /empty HTTP/1.1\r\nhost: sync.example.com\r\n\r\n"] * count
 
 
@@ -128,7 +128,7 @@ class Intake:
 
 
 async def serve() -> None:
-    """Serve both routes on a free port, and print it. Runs in a process of its own."""
+    """Serve both routes on a free port, and print it. Runs in its own process."""
     metrics = Metrics()
     webhooks = Webhooks(Intake(), metrics)
     routes = Routes.of([Route("GET", "/empty", _empty), *webhooks.routes()], metrics)
@@ -140,7 +140,7 @@ async def serve() -> None:
 
 @asynccontextmanager
 async def server_process() -> AsyncIterator[int]:
-    """Run `serve` in another process; gives its port."""
+    """Run `serve` in another process; yield its port."""
     command = [sys.executable, "-m", "benchmarks.listener", "serve"]
     run = partial(trio.run_process, command, stdout=subprocess.PIPE, check=False, preexec_fn=seat(MEASURED))
     async with trio.open_nursery() as nursery:
@@ -157,13 +157,13 @@ async def empty_answers(seconds: float = 5.0) -> Result:
 
 
 async def webhooks(seconds: float = 5.0) -> Result:
-    """Measure signed deliveries of distinct products, recorded nowhere."""
+    """Measure signed deliveries of distinct products, without recording them."""
     async with server_process() as port:
         return await load(port, "benchmarks.listener:webhook_requests", count=100_000, seconds=seconds)
 
 
 async def main() -> None:
-    """Measure both and print them; or serve, as the subprocess."""
+    """Measure and print both; or serve, in the subprocess."""
     if sys.argv[1:] == ["serve"]:
         await serve()
         return

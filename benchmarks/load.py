@@ -1,10 +1,10 @@
-"""A load generator that costs little: blocking-free sockets and epoll, in a process of its own.
+"""A cheap load generator: non-blocking sockets and epoll, in its own process.
 
     python -m benchmarks.load PORT CONNECTIONS SECONDS MODULE:FUNCTION COUNT
 
-`FUNCTION(COUNT)` returns the requests as they go over the wire, made before the clock starts; the connections take
-them in turn and begin again at the end. Each connection has one request under way. Prints one line of JSON, a
-`Result`. One answer is taken to arrive in one piece, which holds for small ones on loopback.
+`FUNCTION(COUNT)` returns the requests as bytes, before the clock starts. The connections take them in turn and start
+over at the end. Each connection has one request under way. Prints a `Result` as one line of JSON. It assumes that each
+answer arrives in one piece, which holds for small ones on loopback.
 """
 
 import importlib
@@ -30,7 +30,7 @@ DRAIN_SECONDS = 30.0
 class Result:
     """Result of a load. `statuses` counts all answers by status; latencies are seconds.
 
-    The requests sent are the first ones, as many as there are answers (or all of them, if they began again).
+    The requests sent are the first ones, one for each answer (or all of them, if the load started over).
     """
 
     per_second: float
@@ -40,7 +40,7 @@ class Result:
 
 
 async def load(port: int, requests: str, *, count: int, connections: int = CONNECTIONS, seconds: float = 5.0) -> Result:
-    """Load 127.0.0.1:port with what `requests` ("module:function") makes, from another process."""
+    """Load 127.0.0.1:port from another process with the requests of `requests` ("module:function")."""
     command = [sys.executable, "-m", "benchmarks.load", *map(str, (port, connections, seconds, requests, count))]
     done = await trio.run_process(command, capture_stdout=True, preexec_fn=seat(LOADING))
     return Result(**json.loads(done.stdout))
@@ -69,7 +69,7 @@ def drive(port: int, connections: int, seconds: float, requests: Iterator[bytes]
             took.append(now - sent[number])
             sent[number] = now
             client.sendall(next(requests))
-    for client in sockets.values():  # what is under way is answered too, so that nobody is left in doubt of it
+    for client in sockets.values():  # Requests under way are answered too, so that the outcome of each is known.
         client.settimeout(DRAIN_SECONDS)
         statuses[client.recv(65536)[9:12].decode()] += 1
     took.sort()

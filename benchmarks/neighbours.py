@@ -1,7 +1,7 @@
-"""Many stores and their sites in this process, for one daemon: what becomes of an edit is seen as it happens.
+"""Many stores and their sites in this process, for one daemon, so that the arrival of an edit is seen at once.
 
-The sites are behind one URL, as SparkLayer's are, and told apart by the header `Site-Id`. Each store is a server of
-its own. Webhooks are delivered by the stores themselves.
+The sites share one URL, as SparkLayer's do; the header `Site-Id` selects one. Each store is its own server and
+delivers its own webhooks.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
 from daemon.sandbox.statistics import Statistics
 
 QUOTA = 150
-"""Requests a store takes in 30 s, as BigCommerce's smallest plan does."""
+"""Requests that a store allows in 30 s, as on BigCommerce's smallest plan."""
 
 
 @frozen(kw_only=True)
@@ -34,12 +34,12 @@ class Bench:
 
     @property
     def told(self) -> Told:
-        """Return where both are, and the credentials."""
+        """Return the addresses and credentials of both."""
         return whereabouts(self.shop, self.site)
 
 
 class _Sites(Faults):
-    """Serves many sites at one URL; faults are each site's own."""
+    """Serves many sites at one URL; each site has its own faults."""
 
     def __init__(self, sites: Mapping[str, SparkLayer]) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ async def open_neighbours(stores: Sequence[Store], quota: int | None = QUOTA) ->
     async with contextlib.AsyncExitStack() as stack:
         listeners, url = await stack.enter_async_context(listening("127.0.0.1", 0))
         doors = [await stack.enter_async_context(listening("127.0.0.1", 0)) for _ in stores]
-        # The last to be entered: whatever closes while it is cancelled would put Cancelled in the place of an error.
+        # Entered last: a server that closes while it is cancelled would replace an error with Cancelled.
         nursery = await stack.enter_async_context(trio.open_nursery())
         sites = [SparkLayer(SparkLayerOptions(site_id=f"site-{number}"), url) for number in range(len(stores))]
         nursery.start_soon(serve, _Sites({site.site_id: site for site in sites}), listeners)

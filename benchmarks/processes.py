@@ -1,7 +1,8 @@
-"""The daemon and the sandbox as processes of their own, and what can be seen of them from outside.
+"""The daemon and the sandbox as separate processes, measured from outside.
 
-CPU seconds are the process's, user and system together, so they hold on a busy machine too; the peak of memory is
-the kernel's `VmHWM`. How far a full sync is, is read from the database file: asking the daemon would cost it.
+CPU seconds are the process's, user and system together, so they are valid on a busy machine too. The peak of memory is
+the kernel's `VmHWM`. The progress of a full sync is read from the database file, since requests would cost the daemon
+CPU.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ Told = dict[str, dict[str, str]]
 async def _program(
     module: str, *arguments: str, prepare: Callable[[], None] | None = None
 ) -> AsyncIterator[trio.Process]:
-    """Run `python -m module`; it is told to stop at the end of the block, and waited for."""
+    """Run `python -m module`; stop it at the end of the block, and wait for its end."""
     command = [sys.executable, "-m", module, *arguments]
     async with trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(
@@ -47,7 +48,7 @@ async def _program(
 
 @frozen(kw_only=True)
 class Sandbox:
-    """Both stand-ins; `told` is the line of JSON that they began with: where they are, and the credentials."""
+    """Both stand-ins; `told` is their first line of JSON, with addresses and credentials."""
 
     told: Told
 
@@ -61,7 +62,7 @@ class Sandbox:
             await self._ask(side, "DELETE")
 
     async def refuse(self, share: float) -> None:
-        """Answer this share of all requests to both sides 429, at random, with a Retry-After of 1."""
+        """Answer a random share of all requests to both sides with 429 and a Retry-After of 1."""
         arguments = {"status": 429, "headers": {"retry-after": "1"}}
         order = {"pattern": "*", "fault": "answer", "arguments": arguments, "probability": share}
         for side in self.told:
@@ -81,7 +82,7 @@ class Sandbox:
 async def open_sandbox(
     products: int, *, customers: int = 0, orders: int = 0, limits: bool = False
 ) -> AsyncIterator[Sandbox]:
-    """Run the sandbox with so many synthetic products, of three variants on average, customers and orders."""
+    """Run the sandbox with this number of synthetic products (three variants on average), customers and orders."""
     counts = {"--products": products, "--customers": customers, "--orders": orders}
     arguments = [word for name, count in counts.items() for word in (name, str(count))]
     arguments += ["--limits", "on" if limits else "off"]
@@ -103,30 +104,30 @@ class Daemon:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """Return what the process has used since its start."""
+        """Return the CPU seconds used since the process started."""
         times = self.process.cpu_times()
         return times.user + times.system
 
     def peak_bytes(self) -> int:
-        """Return the most memory that the process has had."""
+        """Return the process's peak of memory."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
     def query(self, sql: str, *parameters: object) -> list[Any]:
-        """Ask the database file, read-only."""
+        """Query the database file, read-only."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as conn:
             return conn.execute(sql, parameters).fetchall()
 
     async def metric(self, name: str) -> float:
-        """Return a counter without labels, or the sum of one with them."""
+        """Return the value of a counter, summed over its labels."""
         text = (await self._ask("GET", "/metrics")).decode()
         lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith(f"ignite_sync_{name}")]
         return sum(float(value) for series, _, value in lines if series.partition("{")[0] == f"ignite_sync_{name}")
 
     async def full_sync(self, kind: str = "products", site: str | None = None) -> None:
-        """Start a full sync, of the first connection unless told, and wait for its end.
+        """Start a full sync, by default of the first connection, and wait for its end.
 
-        Raises RuntimeError when it does not succeed.
+        Raises RuntimeError if it does not succeed.
         """
         order = {"site": site or self.site, "kind": kind}
         run = msgspec.json.decode(await self._ask("POST", "/admin/sync", msgspec.json.encode(order)))["run"]
@@ -157,9 +158,9 @@ async def open_daemon(
     beside: Sequence[Told] = (),
     prepare: Callable[[], None] | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Run the daemon between the stand-ins that said `told`, its database in `folder`.
+    """Run the daemon between the stand-ins of `told`, with its database in `folder`.
 
-    With `webhooks` it registers them. `beside` are those of other connections, whose sites are all behind one URL.
+    With `webhooks` it registers them. `beside` has the stand-ins of other connections, whose sites share one URL.
     """
     port = free_port()
     config = folder / "bench.toml"
@@ -178,7 +179,7 @@ async def open_daemon(
 
 
 async def _listens(port: int, process: trio.Process) -> None:
-    """Wait until the daemon takes connections. Raises RuntimeError when it ends instead."""
+    """Wait until the daemon accepts connections. Raises RuntimeError if it ends instead."""
     while process.returncode is None:
         with contextlib.suppress(OSError):
             stream = await trio.open_tcp_stream("127.0.0.1", port)

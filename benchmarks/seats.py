@@ -1,7 +1,7 @@
-"""CPUs of a benchmark's processes: the measured one has a CPU of its own, its load another.
+"""Assigns CPUs to a benchmark's processes: one to the measured process, another to its load.
 
-A Python process runs on one CPU at a time anyway. Left to wander beside its load, its threads wait for each other
-across CPUs, and the same code gives 10 to 20 % less from one run to the next.
+A Python process runs on one CPU at a time anyway. Without a fixed CPU, its threads wait for each other across CPUs, and
+results of the same code vary by 10 to 20 %.
 """
 
 import os
@@ -12,6 +12,6 @@ MEASURED, LOADING = 0, 1
 
 
 def seat(place: int) -> Callable[[], None]:
-    """Return what a child process must call to sit on the CPU of a place; on a machine with one it shares that."""
+    """Return the function with which a child process takes its CPU; on a machine with one CPU all share it."""
     cpus = sorted(os.sched_getaffinity(0))
     return partial(os.sched_setaffinity, 0, {cpus[place % len(cpus)]})

@@ -1,14 +1,14 @@
-"""Steady work for a long time, to see whether anything of the daemon grows that should not.
+"""Steady work for a long time, to find growth in the daemon's resources.
 
     python -m benchmarks.soak MINUTES
 
-Several connections edit titles and prices, each one product at a time, about every second. The process is looked at
-from outside all the while: memory, open files, threads, and the size of its database with its log. The report has the
-median of the second tenth of the time, since in the first one caches fill and the database finds its size, that of the
-last, and the largest of all. What has grown from the second tenth to the last by more than `ALLOWED` is named, and the
-soak ends with 1. Each edit is waited for; one that does not arrive ends the soak with an error.
+Several connections edit titles and prices, each one product at a time, about every second. Meanwhile the process is
+measured from outside: memory, open files, threads, and the size of its database with its log. The report has the median
+of the second tenth of the time, of the last tenth, and the maximum. The first tenth is left out, since caches fill and
+the database reaches its size in it. Growth from the second tenth to the last by more than `ALLOWED` is named, and the
+exit code is then 1. Each edit is waited for; one that does not arrive ends the soak with an error.
 
-A soak of some minutes only may find that memory is still settling: half an hour is what is meant.
+Run it for half an hour: in a few minutes memory may not have settled yet.
 """
 
 import random
@@ -47,7 +47,7 @@ class Room:
     amount: float
 
     def most(self, early: float) -> float:
-        """Return what the last tenth may have at most."""
+        """Return the largest value allowed in the last tenth."""
         return early * (1 + self.share) + self.amount
 
 
@@ -57,7 +57,7 @@ ALLOWED: Mapping[str, Room] = {
     "threads": Room(what="threads", unit=1, share=0.0, amount=2),
     "database": Room(what="database and its log, KiB", unit=2**10, share=0.05, amount=2**18),
 }
-"""By the names of `Look`. Half an hour shows what leaves 450 bytes of memory an edit, or 35 of the file."""
+"""By the names of `Look`. Half an hour reveals a leak of 450 bytes of memory per edit, or of 35 bytes in the file."""
 
 
 @frozen(kw_only=True)
@@ -71,7 +71,7 @@ class Look:
 
     @classmethod
     def at(cls, daemon: Daemon) -> "Look":
-        """Look at the process and its files; bytes."""
+        """Measure the process and its files, in bytes."""
         process: psutil.Process = daemon.process
         parts = (daemon.database, daemon.database.with_name(f"{daemon.database.name}-wal"))
         return cls(
@@ -97,7 +97,7 @@ class Soak:
 
 
 async def soak(minutes: float, *, connections: int = CONNECTIONS) -> Soak:
-    """Work for so long, and look on."""
+    """Work for the given time, and take samples."""
     seed = random.randrange(2**32)
     print(f"seed {seed}", file=sys.stderr)
     chance, found = random.Random(seed), Soak()
@@ -123,7 +123,7 @@ async def _look_on(daemon: Daemon, seconds: float, found: Soak) -> None:
 
 
 async def _edit(harness: Bench, chance: random.Random, found: Soak) -> None:
-    """Edit something, and wait until the site has all that the store says of it."""
+    """Edit an entity, and wait until the site equals the store."""
     state = harness.site.state
     while True:
         await trio.sleep(chance.uniform(0, 2 * PAUSE))
@@ -148,7 +148,7 @@ def report(found: Soak, minutes: float) -> str:
 
 
 def grown(found: Soak) -> list[str]:
-    """Name what the last tenth has too much of, a line each."""
+    """Name each resource that grew too much, a line each."""
     lines = []
     for name, room in ALLOWED.items():
         _, early, *_, late = found.medians(name)
@@ -158,7 +158,7 @@ def grown(found: Soak) -> list[str]:
 
 
 async def main(minutes: float) -> int:
-    """Soak and report; return what to exit with."""
+    """Soak and report; return the exit code."""
     found = await soak(minutes)
     print(report(found, minutes))
     failures = grown(found)

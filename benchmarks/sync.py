@@ -1,12 +1,12 @@
-"""Full syncs of a synthetic store without rate limits: what they cost the daemon, and how many calls they take.
+"""Full syncs of a synthetic store without rate limits: the daemon's CPU and memory, and the number of calls.
 
 The CPU is the daemon's alone; store and site are another process. The first full sync writes every product, the
-second one finds nothing to write. Memory is the peak of a whole daemon's life, for two sizes of the store. The least
-possible calls are counted from what each API takes in one: 250 products a page, one product a write (SparkLayer has
-no bulk call for products), and as many rows of stock or prices as the daemon dares to send (no maximum is published).
+second one finds nothing to write. Memory is the peak of a daemon's whole life, for two sizes of the store. The least
+possible calls follow from the APIs' largest ones: 250 products per page, one product per write (SparkLayer has no bulk
+call for products), and `BULK_ROWS` rows of stock or prices (no maximum is published).
 
-What profiles showed, and what was done (on two busy cores, CPU seconds per 1,000 products: 1.2 before, 1.0 after the
-first time; 0.26 before, 0.15 after when unchanged):
+Findings of profiles, and their remedies (on two busy cores, CPU seconds per 1,000 products: 1.2 before and 1.0 after
+for a first sync; 0.26 before and 0.15 after without changes):
 
 | slow | done |
 |---|---|
@@ -15,8 +15,8 @@ first time; 0.26 before, 0.15 after when unchanged):
 | the garbage collector walking all loaded modules | `gc.freeze` before the start |
 | SQLAlchemy on each row of tags, ledger and owners; a thread's crossing at every statement | as in `webhooks` |
 
-What is left: two thirds of a first time are its 1,000 requests, 0.6 ms each, half of that in httpcore and h11. An
-unchanged product costs a quarter each for decoding, mapping, the database and everything else.
+The rest: two thirds of a first sync are its 1,000 requests, 0.6 ms each, half of that in httpcore and h11. An unchanged
+product costs a quarter each for decoding, mapping, the database and everything else.
 """
 
 import math
@@ -31,10 +31,10 @@ from daemon.platforms.bigcommerce.page_size import LARGEST
 from daemon.sparklayer.client import BULK_ROWS
 
 SHOP_CALLS = 4
-"""Of every full sync: the store's facts, the list of its stock locations, metafields of products and of variants."""
+"""Fixed calls of a full sync: the store's facts, its stock locations, metafields of products and of variants."""
 
 FIRST_CALLS = 6
-"""A token, the price list looked for and made, the stock locations looked up, two reports to the sync-log."""
+"""Fixed calls: a token, two for the price list (read, created), the stock locations, two sync-log reports."""
 
 
 @frozen(kw_only=True)
@@ -49,7 +49,7 @@ class Cost:
 
 @frozen(kw_only=True)
 class Life:
-    """A daemon's life: two full syncs of a store of that many products, variants, stock levels and prices."""
+    """A daemon's life: two full syncs of a store with these numbers of products, variants, stock levels and prices."""
 
     products: int
     variants: int
@@ -59,7 +59,7 @@ class Life:
 
 
 async def live(products: int) -> Life:
-    """Have a new daemon sync a new store twice."""
+    """Let a new daemon sync a new store twice."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
         async with open_sandbox(products) as sandbox, open_daemon(Path(folder), sandbox.told) as daemon:
             first, second = await _full_sync(daemon, sandbox), await _full_sync(daemon, sandbox)
@@ -81,18 +81,18 @@ async def _full_sync(daemon: Daemon, sandbox: Sandbox) -> Cost:
 
 
 def writes_among(answers: dict[str, int]) -> int:
-    """Count the calls that wrote something but the sync-log, of those in `answers` by route."""
+    """Count the writes in `answers` (by route), except those of the sync-log."""
     reads = ("GET ", "POST /api/auth", "POST /api/v1/batch-fetch")
     return sum(n for route, n in answers.items() if "sync-log" not in route and not route.startswith(reads))
 
 
 def least_shop_calls(products: int) -> int:
-    """Return with how many calls to the store a full sync could do."""
+    """Return the least number of calls to the store for a full sync."""
     return SHOP_CALLS + math.ceil(products / LARGEST)
 
 
 def least_site_calls(products: int, variants: int) -> int:
-    """Return with how many calls to SparkLayer a first full sync could do."""
+    """Return the least number of calls to SparkLayer for a first full sync."""
     return FIRST_CALLS + products + 2 * math.ceil(variants / BULK_ROWS)
 
 

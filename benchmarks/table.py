@@ -1,7 +1,7 @@
-"""The one table that `make bench` ends with: every figure beside its goal and the floor that was promised.
+"""The table at the end of `make bench`: every figure beside its goal and its promised floor.
 
-A figure on the wrong side of its floor is named and fails the run. It is for a person to judge whether the daemon has
-become worse or the machine was busy, which makes every figure worse: so none of this is a part of the tests.
+A figure on the wrong side of its floor is named and fails the run. A person must judge if the daemon became worse or
+the machine was busy, which makes every figure worse. So the benchmarks are not part of the tests.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from attrs import astuple, frozen
 
 @frozen
 class Figure:
-    """One line of the table, in words; empty where nothing was promised."""
+    """One line of the table, as text; `goal` and `floor` are empty without a promise."""
 
     what: str
     measured: str = ""
@@ -32,7 +32,7 @@ HEAD = Figure("", "measured", "goal", "floor")
 
 
 def render(figures: Sequence[Figure]) -> str:
-    """Return the table as text, each column as wide as its widest word."""
+    """Return the table as text, each column as wide as its widest cell."""
     rows = [astuple(row) for row in (HEAD, *figures)]
     first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
     head, *lines = ["  ".join([what.ljust(first), *map(str.rjust, words, others)]) for what, *words in rows]

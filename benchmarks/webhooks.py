@@ -1,11 +1,10 @@
 """Durable webhooks: signed deliveries of distinct products through the real daemon to the committed outbox.
 
-Each delivery carries the secret header and a Standard Webhooks signature, on one of 64 connections that each wait
-for their answer. Every acknowledged id is then looked for in the database file. Beside it stands the same listener's
-ceiling, answers with nothing in them, measured in the same run. Daemon and load have a CPU each. The debounce is so
-long that no actor has work.
+Each delivery carries the secret header and a Standard Webhooks signature, on one of 64 connections, each of which waits
+for its answer. Every acknowledged id is then looked up in the database file. The same run measures the listener's
+ceiling, empty answers, for comparison. Daemon and load have one CPU each. The debounce is so long that no actor works.
 
-What profiles showed, and what was done. The daemon's CPU a webhook, on two busy cores: 230 us before, 88 after;
+Findings of profiles, and their remedies. The daemon's CPU per webhook, on two busy cores: 230 us before, 88 after;
 webhooks/s: 3,400 to 4,500 before, 10,400 after.
 
 | slow | done |
@@ -21,8 +20,8 @@ webhooks/s: 3,400 to 4,500 before, 10,400 after.
 
 Tried and dropped: many rows in one INSERT (2 us a row less, lost in the noise), longer pauses before a commit (no
 larger groups), plain sqlite3 instead of SQLAlchemy for the rest (3 us a row), the driver's private queue instead of
-asyncio's loop (the same CPU a webhook in eight pairs of runs, in turns). How fast the machine is decides more: the same
-code gave 10,000 a second on one and 15,000 on another of the same kind.
+asyncio's loop (the same CPU per webhook in eight alternating pairs of runs). The machine matters more: the same code
+gave 10,000 per second on one and 15,000 on another of the same kind.
 """
 
 import base64
@@ -50,13 +49,13 @@ NOWHERE = {
     },
     "sparklayer": {"url": "http://127.0.0.1:9", "site_id": "bench", "client_id": "unused", "client_secret": "unused"},
 }
-"""Both sides of a connection that never calls them."""
+"""Addresses of a connection that never calls them."""
 
 DEBOUNCE = 600.0
-"""Seconds. More than 900 would be taken for a clock that has jumped."""
+"""Seconds. More than 900 would look like a clock that has jumped."""
 
 MOST_PER_SECOND = 40_000
-"""So many requests are made for each second: more than can be sent, so that no id comes twice."""
+"""Requests prepared per second: more than can be sent, so that no id comes twice."""
 
 
 def requests(count: int) -> list[bytes]:
@@ -105,7 +104,7 @@ class Durable:
 
 
 async def durable(seconds: float) -> Durable:
-    """Load a daemon, and look in its database for all that it acknowledged."""
+    """Load a daemon, and look up every acknowledged id in its database."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
         async with open_daemon(Path(folder), NOWHERE, debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
             before = [await daemon.metric("storage_rows_total"), await daemon.metric("storage_commits_total")]
@@ -126,17 +125,17 @@ async def durable(seconds: float) -> Durable:
 
 
 def _missing(daemon: Daemon, sent: int) -> int:
-    """Return how many of the products 1 to `sent` are not in the outbox."""
+    """Return the number of the products 1 to `sent` that are missing from the outbox."""
     stored = {int(external_id) for (external_id,) in daemon.query("SELECT external_id FROM outbox")}
     return len(set(range(1, sent + 1)) - stored)
 
 
 ROUNDS = 5
-"""A machine that others use too is never twice the same: the median of so many rounds counts, the range is shown."""
+"""Number of rounds. A shared machine's speed varies, so the median counts, and the range is shown."""
 
 
 async def measure(seconds: float = 4.0) -> list[Figure]:
-    """Measure both, in turns."""
+    """Measure both, alternately."""
     ceilings, found = [], []
     for _ in range(ROUNDS):
         ceilings.append(await empty_answers(seconds / 2))
@@ -152,7 +151,7 @@ async def measure(seconds: float = 4.0) -> list[Figure]:
 
 
 def figures(found: Durable, ceiling: Result) -> list[Figure]:
-    """Put a round beside the ceiling. Raises RuntimeError when anything acknowledged was lost, or anything refused."""
+    """Compare a round with the ceiling. Raises RuntimeError if an acknowledged id was lost, or a delivery refused."""
     if found.missing or set(found.result.statuses) != {"200"}:
         raise RuntimeError(f"{found.missing} acknowledged webhooks are not in the outbox: {found.result.statuses}")
     share = found.result.per_second / ceiling.per_second

@@ -68,14 +68,14 @@ class SparkLayer:
     _throttled_api: ThrottledApi
 
     async def probe(self) -> None:
-        """Make the cheapest call that shows whether credentials and service work; raise what is wrong."""
+        """Make the cheapest call that shows if credentials and service work. Raises the call's failure."""
         try:
             await self._client.call(PROBE, PROBE_PATH, Lane.LIVE)
         except Missing:
-            return  # No currency has been set yet: SparkLayer answered, and knows us.
+            return  # No currency is set yet, but SparkLayer accepted the credentials.
 
     async def knows_key(self) -> bool | None:
-        """Return whether SparkLayer itself says that the key is valid; None: no answer, or a foreign one."""
+        """Return True or False as SparkLayer accepts or refuses the key; None if SparkLayer itself gave no answer."""
         try:
             await self._tokens.current(Lane.LIVE)
         except KeyRefused:
@@ -100,7 +100,7 @@ def connect(
     observe: Observe = ignore,
     known: Known = nothing_known,
 ) -> SparkLayer:
-    """Build the client of one site; nothing is sent yet. `observe` is told of each request that was made.
+    """Build the client of one site; send nothing yet. `observe` is called for each request that was sent.
 
     `known` finds an id that the site should have, for the control question after a 404 without a body.
     """

@@ -1,8 +1,8 @@
 """Calls operations of SparkLayer's API with a token, and turns refusals into failures.
 
-A 401 gets exactly one new token and one more try; a second 401 is Blocked. What will pass is
-tried again shortly, each time with a turn of its own; what a status means per operation is `failures`' business, and
-when a refusal without a body is believed that of `empty_refusals`.
+A 401 gets exactly one new token and one more try; a second 401 is Blocked. Temporary failures are retried after a short
+wait, each attempt with its own turn of the throttle. `failures` interprets statuses per operation; `empty_refusals`
+decides when a refusal without a body is believed.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -29,25 +29,25 @@ T = TypeVar("T")
 ATTEMPTS = 3
 CONCURRENT_ATTEMPTS = 5
 LONGEST_SECONDS = 600.0
-"""Waiting for turns counts in, so this only ends what hangs."""
+"""Includes the waits for turns, so it only ends calls that hang."""
 
 BULK_ROWS = 1000
-"""Rows in one bulk call: no maximum is published (sparklayer.md sections 3 and 4). One that is refused is halved."""
+"""Rows in one bulk call: no maximum is published (sparklayer.md sections 3 and 4). A refused call is halved."""
 
 encode_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def in_bulks(rows: Sequence[T]) -> list[Sequence[T]]:
-    """Cut rows into as few bulk calls as they fit in."""
+    """Split rows into slices of at most `BULK_ROWS`."""
     return [rows[start : start + BULK_ROWS] for start in range(0, len(rows), BULK_ROWS)]
 
 
 Known = Callable[[Control, str | None], Awaitable[str | None]]
-"""Finds an id (quoted) that a read of a control should find, other than the one given; None when there is none."""
+"""Returns a quoted id that a control read should find, other than the given one; None if there is none."""
 
 
 async def nothing_known(_control: Control, _other_than: str | None) -> None:
-    """Know no id."""
+    """Return no id."""
 
 
 class Client:
@@ -62,33 +62,33 @@ class Client:
         self._asking = trio.Lock()
 
     async def call(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> bytes:
-        """Call an operation; return the body of its success. Raises as `answer` does."""
+        """Call an operation; return the body of its successful answer. Raises as `answer` does."""
         return (await self.answer(operation, path, lane, body)).body
 
     async def answer(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> Answer:
-        """Call an operation; return its success. `path` is quoted already.
+        """Call an operation; return its successful answer. `path` is quoted.
 
-        Raises Retry, Rejected (also Missing, Duplicate) and Blocked as `failures` tells.
+        Raises Retry, Rejected (also Missing, Duplicate) and Blocked, as `failures` decides.
         """
         attempts = CONCURRENT_ATTEMPTS if operation.concurrent else ATTEMPTS
         once = partial(self._once, operation, path, lane, body)
         return await shortly(once, attempts=attempts, within=LONGEST_SECONDS)
 
     async def read(self, operation: Operation, path: str, lane: Lane, kind: type[T], body: bytes | None = None) -> T:
-        """Call an operation and decode what it answers. Raises Retry too when that cannot be read."""
+        """Call an operation and decode its answer. Raises as `answer` does, and Retry for an unreadable answer."""
         return _decoded(operation, await self.call(operation, path, lane, body), kind)
 
     async def read_whole(
         self, operation: Operation, path: str, lane: Lane, shape: type[T], is_asked_for: Callable[[T], bool]
     ) -> dict[str, Any]:
-        """Call an operation; return the object that it answers with all its fields, also unknown ones.
+        """Call an operation; return the answered object with all its fields, unknown ones included.
 
-        Raises Retry too when those that `shape` names are not of its types, and when it is another object than the one
-        asked for, or only a part of it: what is carried over would be lost, or somebody else's.
+        Raises as `answer` does. Raises Retry too if the fields in `shape` have other types, and if the object differs
+        from the requested one or is incomplete: a write back would lose fields or copy another entity's.
         """
         content = await self.call(operation, path, lane)
         if not is_asked_for(_decoded(operation, content, shape)):
-            words = f"{operation.name} answered something else than what was asked for, or a part of it"
+            words = f"{operation.name} answered with another object than the requested one, or a part of it"
             raise Retry(words, reason="unreadable", effect_unknown=True)
         return _decoded(operation, content, dict[str, Any])
 
@@ -106,7 +106,7 @@ class Client:
     async def _tried(
         self, operation: Operation, path: str, lane: Lane, body: bytes | None
     ) -> tuple[Answer, Failure | None]:
-        """Call an operation; return the answer and what it means."""
+        """Call an operation; return the answer and its failure, None for success."""
         answer = await self._authorized(operation, path, lane, body)
         failure, call = failure_of(operation, answer), _call(operation, path, body)
         if failure is None:
@@ -124,23 +124,24 @@ class Client:
             believed = self._empty.believes(call, answer.status, trio.current_time())
         if believed:
             return answer, failure
-        words = f"{operation.name} was refused without a word, with HTTP status {answer.status}"
+        words = f"{operation.name} was refused without a body, with HTTP status {answer.status}"
         return answer, Retry(words, reason="empty_refusal", effect_unknown=True)
 
     def _expect_no_body(self, operation: Operation, answer: Answer) -> None:
         if operation.answers != UNSEEN or not answer.body.strip():
             return
         if not self._empty.believes_body(operation.name, trio.current_time()):
-            words = f"{operation.name} was answered with a body that is not documented"
+            words = f"{operation.name} was answered with an undocumented body"
             raise Retry(words, reason="undocumented_answer", effect_unknown=True)
 
     def expect(self, control: Control, ids: Iterable[str]) -> None:
-        """Note ids of things that SparkLayer should have: they serve for control questions."""
+        """Remember ids that SparkLayer should have, for control questions."""
         self._empty.expect(control, [quote(identifier, safe="") for identifier in ids])
 
     async def _is_own_404(self, operation: Operation, call: Call, lane: Lane) -> bool:
-        """Return whether the API itself says that something is missing. Asks the control question when it is time."""
+        """Return True if the API itself sent an empty 404. Asks the control question if it is due."""
         empty = self._empty
+        # One control question at a time: its result serves all calls that wait here.
         async with self._asking:
             now = trio.current_time()
             if empty.believes_missing(operation.name, now) or not empty.may_ask(operation.name, now):
@@ -167,7 +168,7 @@ class Client:
         return failure is None
 
     async def _authorized(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> Answer:
-        """Send a request with a token, with another one after a 401. Raises Blocked after a second 401."""
+        """Send a request with a token, and with a new token after a 401. Raises Blocked after a second 401."""
         token = await self._tokens.current(lane)
         answer = await self._send(operation, path, lane, body, token)
         if answer.status == HTTPStatus.UNAUTHORIZED:

@@ -1,11 +1,12 @@
 """Customers with their addresses (sparklayer.md section 5).
 
-A PUT replaces the whole customer: fields that it leaves out are cleared, addresses that it leaves out are deleted. So a
-customer is read first, and everything that the platform does not own is written back under the name it came with: a
-price list, a group, a credit limit or an address that somebody entered by hand. Never written back are SparkLayer's own
-ids and times, and the balance of a payment on account, which moves with every order.
+A PUT replaces the whole customer: it clears omitted fields and deletes omitted addresses. So a customer is read first,
+and everything that the platform does not own is written back unchanged: a price list, a group, a credit limit or an
+address that was entered by hand. SparkLayer's own ids and times are never written back, nor is the balance of a payment
+on account, which changes with every order.
 
-Only the operation that reads a customer is documented, not its path: that it is the path of PUT and DELETE is inferred.
+The operation that reads a customer is documented, but not its path. That it equals the path of PUT and DELETE is
+inferred.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +36,7 @@ DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING, cont
 PATH = "/api/v2/customers"
 
 BASE_GROUP = "base"
-"""The group that every site has; new customers go there."""
+"""The group that every site has, for new customers."""
 
 AGENT_ROLES = frozenset({"sales-agent", "sales-admin"})
 PARENT = "parent_customer_id"
@@ -48,10 +49,10 @@ SHIPPING_ADDRESSES = "available_shipping_addresses"
 
 @frozen(kw_only=True)
 class CustomerWrite:
-    """The fields of a customer to send. `email` may be a placeholder.
+    """A write of a customer. `email` may be a placeholder.
 
-    `gone` has the names (see `sent`) that the last write had and this customer has not: this write leaves them out.
-    `vanished` are addresses of the last write that the customer has no longer.
+    `gone` holds the names (see `sent`) that the last write had and this customer lacks: this write leaves them out.
+    `vanished` are addresses of the last write that the customer no longer has.
     """
 
     customer: Customer
@@ -67,31 +68,31 @@ class Customers:
         self._client = client
 
     def expect(self, ids: Iterable[ExternalId]) -> None:
-        """Note customers that SparkLayer should have, for control questions after an empty 404."""
+        """Remember customers that SparkLayer should have, for control questions after an empty 404."""
         self._client.expect(CONTROL, ids)
 
     async def read(self, external_id: ExternalId, lane: Lane) -> Body | None:
-        """Read a customer; None when there is none. Raises Retry for another customer, or a part of this one."""
+        """Return a customer, or None if there is none. Raises Retry for another or an incomplete customer."""
         return await self._read("platform", external_id, lane, lambda held: held.external_id == external_id)
 
     async def read_by_email(self, email: str, lane: Lane) -> Body | None:
-        """Read the customer with an e-mail address, whatever its case; None when there is none. Raises as `read`."""
+        """Return the customer with an e-mail address (in any case), or None. Raises as `read` does."""
         return await self._read("email", email, lane, lambda held: (held.email or "").lower() == email.lower())
 
     async def put(self, external_id: ExternalId, body: Body, lane: Lane) -> bool:
-        """Create or replace a customer; return whether it was created.
+        """Create or replace a customer; return True if it was created.
 
-        Raises Duplicate when another customer has its e-mail address, or the external id of one of its addresses.
+        Raises Duplicate if another customer has its e-mail address, or the external id of one of its addresses.
         """
         answer = await self._client.answer(PUT, _path("platform", external_id), lane, encode_json(body))
         return answer.status == 201  # noqa: PLR2004  documented: 200 is a replacement
 
     async def put_by_email(self, email: str, body: Body, lane: Lane) -> None:
-        """Replace the customer with an e-mail address; the external id in `body` links the two from then on."""
+        """Replace the customer with an e-mail address, and link it to the external id in `body`."""
         await self._client.call(PUT, _path("email", email), lane, encode_json(body))
 
     async def delete(self, external_id: ExternalId, lane: Lane) -> None:
-        """Delete a customer. Raises Missing when there is none."""
+        """Delete a customer. Raises Missing if there is none."""
         await self._client.call(DELETE, _path("platform", external_id), lane)
 
     async def _read(self, lookup: str, identifier: str, lane: Lane, is_it: Callable[["_Held"], bool]) -> Body | None:
@@ -110,7 +111,7 @@ class _HeldAddress(msgspec.Struct):
 
 
 class _Held(msgspec.Struct):
-    """The shape that a customer in SparkLayer needs, so that its other fields can be carried over."""
+    """The types that a customer's fields in SparkLayer must have, so that they can be written back."""
 
     email: str | None = None
     external_id: str | None = None
@@ -123,18 +124,18 @@ class _Held(msgspec.Struct):
 
 
 def sent(customer: Customer) -> frozenset[str]:
-    """Return the optional fields that a write of `customer` has, parts of a credit as `payment_on_account.balance`."""
+    """Return the names of the optional fields in a write of `customer`; a credit's as `payment_on_account.balance`."""
     own = _optional(customer)
     return frozenset(own) | {f"{CREDIT}.{name}" for name in _credit(customer.payment_on_account)}
 
 
 def is_agent(held: Mapping[str, Any]) -> bool:
-    """Return whether an account is a sales agent's, which is never linked, written or deleted. Pure."""
+    """Return True for a sales agent's account, which is never linked, written or deleted. Pure."""
     return held.get("role") in AGENT_ROLES
 
 
 def merged(write: CustomerWrite, held: Mapping[str, Any] | None) -> Body:
-    """Return the customer to write, given the one that SparkLayer holds (None: none). Pure."""
+    """Return the body to write, given the customer in SparkLayer (None if there is none). Pure."""
     before = {name: value for name, value in (held or {}).items() if value is not None}
     kept = {name: value for name, value in before.items() if name not in NOT_CARRIED | write.gone}
     addresses = _addresses(write, before.get("addresses") or [])
@@ -149,7 +150,7 @@ def merged(write: CustomerWrite, held: Mapping[str, Any] | None) -> Body:
 
 
 def _owned(write: CustomerWrite) -> Body:
-    """Return what the platform owns of a customer, but for addresses and credit."""
+    """Return the fields that the platform owns, except addresses and credit."""
     customer = write.customer
     return {
         "external_id": customer.external_id,
@@ -186,7 +187,7 @@ def _credit(credit: Credit | None) -> Body:
 
 
 def _carried_credit(write: CustomerWrite, held: Mapping[str, Any]) -> Body:
-    # SparkLayer changes the balance with each order: writing back what was read would undo an order placed meanwhile.
+    # SparkLayer changes the balance with each order: writing the old one back would undo an order placed meanwhile.
     return {
         name: value
         for name, value in held.items()
@@ -195,7 +196,7 @@ def _carried_credit(write: CustomerWrite, held: Mapping[str, Any]) -> Body:
 
 
 def _addresses(write: CustomerWrite, held: list[Body]) -> list[Body]:
-    """Return the platform's addresses, and after them those that it never had."""
+    """Return the platform's addresses, followed by the addresses that it never had."""
     known = {address.get("external_id"): address for address in held}
     own = [
         {**_filled(known.get(key, {})), "external_id": key, **asdict(address)}
@@ -206,7 +207,7 @@ def _addresses(write: CustomerWrite, held: list[Body]) -> list[Body]:
 
 
 def _with_known_addresses(kept: Body, addresses: list[Body]) -> Body:
-    """Return `kept` without references to addresses that are gone."""
+    """Return `kept` without references to deleted addresses."""
     ids = {address.get(name) for address in addresses for name in ("id", "external_id")} - {None}
     result = {name: value for name, value in kept.items() if name not in DEFAULT_ADDRESSES or value in ids}
     if SHIPPING_ADDRESSES in result:

@@ -1,10 +1,9 @@
-"""The failure that an unsuccessful answer of SparkLayer means. Pure.
+"""Turns an answer of SparkLayer other than success into a failure. Pure.
 
-Classified per operation: the same 409 is a duplicate, a concurrent update to be retried, or a
-refusal. Errors are RFC 7807 (`title`, `detail`, `errors[]`), but pricing answers a bare list of
-`{line, field, message}`, and some errors have no body (sparklayer.md 0). What a proxy in between says is none of them:
-`own_words` tells it from what SparkLayer does, before anything here is believed. That of a refusal without a body is
-believed only when `empty_refusals` says so.
+The operation decides: a 409 may mean a duplicate, a concurrent update to be retried, or a refusal. Errors are RFC 7807
+(`title`, `detail`, `errors[]`), but pricing answers a bare list of `{line, field, message}`, and some errors have no
+body (sparklayer.md 0). `own_words` first recognises the answers of proxies, which become Retry. The failure of a
+refusal without a body counts only if `empty_refusals` believes it.
 """
 
 import enum
@@ -25,54 +24,54 @@ LONGEST_WORDS = 300
 
 
 class About(enum.Enum):
-    """The subject of a call, and so of its 403 if no right is missing."""
+    """The entities of a call, to which its 403 may be due if the right to the operation is there."""
 
     SITE = enum.auto()
     """No entity."""
     PATH = enum.auto()
-    """The one whose id is in the path."""
+    """The entity whose id is in the path."""
     BODY = enum.auto()
-    """Those in the body."""
+    """The entities in the body."""
 
 
 @frozen(kw_only=True)
 class Operation:
-    """One operation of the API, and how its refusals are read."""
+    """One operation of the API, with the meaning of its refusals."""
 
     name: str
-    """As SparkLayer's documents call it; a label in metrics."""
+    """Its name in SparkLayer's documentation; a label in metrics."""
     method: str
     answers: Shape
-    """The shape of its success."""
+    """Shape of its success."""
     names_nothing: bool = False
-    """It names nothing that could be missing, as what creates or wipes does: its 404 is about the way there."""
+    """It addresses no entity that could be missing, since it creates or wipes: its 404 is about the path."""
     keyed: bool = False
     """It writes an id or a SKU that may be taken."""
     concurrent: bool = False
-    """Its 409 means that someone else writes at the same time."""
+    """Its 409 means a concurrent write."""
     conflicting: bool = False
     """Its 409 means that an id or an e-mail address is taken."""
     forbidding: bool = False
-    """Its 403 is about what was sent, not about who sent it."""
+    """Its 403 is about the content of the request, not about the key."""
     by_line: bool = False
     """Its 400 may be a list of refused lines."""
     bulk: bool = False
-    """It is about many things at once, others each time: a success says nothing of the refusal before it."""
+    """It is about many entities, different ones each time: a success does not void an earlier refusal."""
     control: Control = PRICE_LIST
-    """Control question that shows if its empty 404 is the API's own."""
+    """The read that shows if its empty 404 is the API's own."""
     about: About = About.SITE
-    """The subject of its 403."""
+    """Entities to which its 403 may be due."""
 
 
 def entities_of(operation: Operation, path: str, body: bytes | None) -> frozenset[Hashable]:
-    """Return what a call is about, by its path or by what names entities in its body."""
+    """Return the entities of a call: its path, or the external ids and SKUs in its body."""
     if operation.about is About.SITE:
         return frozenset()
     return frozenset({path} if operation.about is About.PATH else _named(msgspec.json.decode(body or b"{}")))
 
 
 def _named(content: Any) -> Iterator[str]:
-    """Yield what identifies an entity in a body, however deep."""
+    """Yield the external ids and SKUs in a body, at any depth."""
     if isinstance(content, dict):
         yield from (value for name in ("external_id", "sku") if isinstance(value := content.get(name), str))
     for part in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
@@ -80,7 +79,7 @@ def _named(content: Any) -> Iterator[str]:
 
 
 def failure_of(operation: Operation, answer: Answer) -> Failure | None:
-    """Return what an answer other than 401 means; None: success."""
+    """Return the failure of an answer other than 401; None for success."""
     passing = temporary(answer) or foreign(operation.name, operation.answers, answer, by_line=operation.by_line)
     if passing is not None or answer.ok:
         return passing
@@ -88,7 +87,7 @@ def failure_of(operation: Operation, answer: Answer) -> Failure | None:
 
 
 def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:
-    """Name what no request of this connection will get past."""
+    """Return Blocked for an answer that concerns every request of the connection, else None."""
     if answer.status < HTTPStatus.BAD_REQUEST:
         words = f"the API has moved to {answer.headers.get('location', 'an unknown place')}"
         return Blocked(words, reason="redirected", side=Side.SPARKLAYER)
@@ -111,7 +110,7 @@ def _refusal(operation: Operation, answer: Answer) -> Failure:
 
 
 def words_of(answer: Answer) -> str:
-    """Return SparkLayer's own words in one line, or the status when it said nothing a person can read."""
+    """Return SparkLayer's own words in one line, or the status if it sent no readable text."""
     content = content_of(answer)
     texts = _list_words(content) if isinstance(content, list) else _problem_words(content)
     line = " ".join("; ".join(texts).split()) or f"HTTP status {answer.status}"
@@ -119,7 +118,7 @@ def words_of(answer: Answer) -> str:
 
 
 def properties_of(answer: Answer) -> frozenset[str]:
-    """Return the names of the fields that a refusal is about."""
+    """Return the names of the refused fields."""
     content = content_of(answer)
     errors = content.get("errors") if isinstance(content, dict) else None
     named = [row.get("property") for row in errors if isinstance(row, dict)] if isinstance(errors, list) else []

@@ -1,9 +1,9 @@
-"""Tells an answer of SparkLayer itself from one of something in between: a proxy, a firewall, a page to log in. Pure.
+"""Distinguishes SparkLayer's own answers from those of a proxy, a firewall or a login page. Pure.
 
-Only what the API documents is believed, whatever the status: a refusal is a problem of RFC 7807, for writes of prices
-a list of `{line, field, message}`, or empty, which takes more than one answer (see `empty_refusals`); a success is of
-the shape that its operation documents (sparklayer.md 0).
-A `Content-Type` decides only against an answer: the API never answers HTML, but JSON counts under any other type.
+Only documented answers are believed, at any status. A refusal is an RFC 7807 problem, for price writes a list of
+`{line, field, message}`, or empty, which needs more than one answer (`empty_refusals`). A success has the shape that
+its operation documents (sparklayer.md 0). A `Content-Type` of HTML rules an answer out, since the API never sends HTML;
+JSON counts under any other type.
 """
 
 from http import HTTPStatus
@@ -16,12 +16,12 @@ from daemon.errors import Retry
 from daemon.transport.http import Answer
 
 FOREIGN = "foreign_answer"
-"""The reason of the Retry that says: not SparkLayer answered."""
+"""Reason of the Retry for an answer that is not SparkLayer's."""
 
 
 @frozen(kw_only=True)
 class Shape:
-    """The shape of an operation's success; `names`: an object, or each row of a list, has one of them."""
+    """Shape of an operation's success: no body, an object, or a list; each object has at least one of `names`."""
 
     empty: bool = False
     one: bool = False
@@ -31,32 +31,32 @@ class Shape:
 
 NOTHING = Shape(empty=True)
 UNSEEN = Shape(empty=True, one=True, many=True)
-"""That of an operation whose answer was not seen, or only in old pages: no body; JSON only if it is always so."""
+"""Shape for undocumented answers, or those of old pages only: no body; JSON if the operation always sends it."""
 
 
 def one_with(*names: str) -> Shape:
-    """Return the shape of an object that has one of the names."""
+    """Return the shape of an object with at least one of the names."""
     return Shape(one=True, names=frozenset(names))
 
 
 def many_with(*names: str) -> Shape:
-    """Return the shape of a list of objects that each have one of the names."""
+    """Return the shape of a list of objects, each with at least one of the names."""
     return Shape(many=True, names=frozenset(names))
 
 
 def foreign(name: str, shape: Shape, answer: Answer, *, by_line: bool = False) -> Retry | None:
-    """Return the Retry for an answer to the operation `name` that is not SparkLayer's own; None: it is.
+    """Return a Retry if an answer to the operation `name` is not SparkLayer's own, else None.
 
-    `by_line`: the operation may be refused line by line.
+    `by_line` is True for an operation that may be refused line by line.
     """
     if not is_html(answer) and (_succeeds(shape, answer) if answer.ok else _refuses(answer, by_line=by_line)):
         return None
-    text = f"{name} was answered by something in between, with HTTP status {answer.status}"
+    text = f"{name} was not answered by SparkLayer itself (HTTP status {answer.status})"
     return Retry(text, reason=FOREIGN, effect_unknown=True)
 
 
 def content_of(answer: Answer) -> Any:
-    """Decode the body, or return None for anything but JSON."""
+    """Return the decoded JSON body, or None for any other body."""
     try:
         return msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -64,7 +64,7 @@ def content_of(answer: Answer) -> Any:
 
 
 def is_html(answer: Answer) -> bool:
-    """Return whether an answer says that it is a page: the API has none."""
+    """Return True if the answer is declared as HTML, which the API never sends."""
     return answer.headers.get("content-type", "").strip().lower().startswith("text/html")
 
 
@@ -95,7 +95,7 @@ def _refuses(answer: Answer, *, by_line: bool) -> bool:
 
 
 def _is_problem(content: dict[str, Any], status: int) -> bool:
-    """Return True for a problem with the documented names; a number alone, or another one, is a gateway's."""
+    """Return True for an object with a documented error text; a gateway's has a status only, or a wrong one."""
     kinds = {"title": str, "detail": str, "errors": list}
     says = any(content.get(name) and isinstance(content[name], kind) for name, kind in kinds.items())
     return says and content.get("status") in (None, status)

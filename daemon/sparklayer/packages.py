@@ -1,11 +1,11 @@
-"""Packages of a purchase: what the platform owns of them, and what SparkLayer has there besides.
+"""Packages of a purchase: the platform's fields, merged with SparkLayer's other fields. Pure.
 
-Money is an exact decimal text with its currency. How a package is put together from shipments, returns and
-cancellations is inferred, and so are the keys of its lines and of tracking (sparklayer.md section 6). Pure.
+Money is an exact decimal text with its currency. The split of an order into shipped, returned and cancelled packages
+is inferred, and so are the keys of its lines and of tracking (sparklayer.md section 6).
 
-A package that is written anew is the one that SparkLayer holds if they share lines: then it keeps its id, its invoices
-and whatever else is there, and so do its lines, wherever they are by now. A package is known by nothing else: the
-platform packs anew whenever something is shipped or comes back.
+A new package takes the place of a package in SparkLayer if they share lines: it then keeps that package's id, invoices
+and other fields. A line keeps its fields too, even in another package. Packages have no other identity, since the
+platform regroups the lines with every shipment and return.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from daemon.sparklayer.inferred import LINE_NAMES, TRACKING_NAMES
 CALCULATED = "calculated_"
 OF_PACKAGE = frozenset({"type", "line_items", "shipments", "shipping_method", "shipping_address"})
 OF_LINE = frozenset({"name_parent", "quantity", "line_total", "tax_lines"})
-"""Fields of a package and of a line that the platform owns, even if it has no value for them."""
+"""Fields of a package and of a line that the platform owns, even when it has no value for them."""
 
 FILES, ATTRIBUTES = "accounting_files", "custom_attributes"
 CENTS = Decimal("0.01")
@@ -45,9 +45,9 @@ class _HeldPackage(msgspec.Struct):
 
 
 class HeldPurchase(msgspec.Struct):
-    """The shape that a purchase in SparkLayer needs, so that it can be carried over; the rest may be anything.
+    """The types that a purchase's fields in SparkLayer must have, so that they can be written back; others may be any.
 
-    Old pages print `packages` as an object, their words and this program have an array (sparklayer.md section 6).
+    Old pages print `packages` as an object, but describe an array; this program writes one (sparklayer.md section 6).
     """
 
     purchase_identifiers: Body | None = None
@@ -57,18 +57,18 @@ class HeldPurchase(msgspec.Struct):
 
 
 def without_calculated(held: Mapping[str, Any]) -> Body:
-    """Return what may be sent of something that SparkLayer holds."""
+    """Return SparkLayer's fields without the calculated ones, which may not be sent."""
     return {name: value for name, value in held.items() if not name.startswith(CALCULATED)}
 
 
 def held_packages(purchase: Mapping[str, Any]) -> list[Body]:
-    """Return the packages of a purchase that SparkLayer holds; none if they are no array, which was not seen."""
+    """Return the packages of a purchase in SparkLayer; none if they are not an array, a form never seen."""
     held = purchase.get("packages")
     return held if isinstance(held, list) else []
 
 
 def carried_over(packages: Sequence[Body], held: Sequence[Body]) -> list[Body]:
-    """Return `packages` with what SparkLayer has besides in those that it holds; no invoice is lost."""
+    """Return `packages` with the other fields of SparkLayer's packages `held`; no invoice is lost."""
     lines = _lines_of(packages, [line for package in held for line in package.get("line_items") or []])
     known = _matched(packages, held)
     result = [
@@ -87,7 +87,7 @@ def carried_over(packages: Sequence[Body], held: Sequence[Body]) -> list[Body]:
 
 
 def _matched(packages: Sequence[Body], held: Sequence[Body]) -> dict[int, int]:
-    """Return which held package each one is, by their places: rather one of its type, then with most of its lines."""
+    """Return the index of each package's counterpart in `held`: of its type first, then with the most shared lines."""
     pairs = []
     for place, package in enumerate(packages):
         for other, one in enumerate(held):
@@ -103,7 +103,7 @@ def _matched(packages: Sequence[Body], held: Sequence[Body]) -> dict[int, int]:
 
 
 def _lines_of(packages: Sequence[Body], held: Sequence[Body]) -> dict[str, Body]:
-    """Return what SparkLayer holds of each line, by our id of it: what has the id, else what has its SKU and no id."""
+    """Return SparkLayer's line for each of our line ids: the line with the id, else one with the SKU and no id."""
     known = {_id(line): line for line in held if _id(line)}
     unmanaged = [line for line in held if not _id(line)]
     for line in (line for package in packages for line in package["line_items"]):
@@ -125,18 +125,18 @@ def _line_with(line: Body, lines: Mapping[str, Body]) -> Body:
 
 
 def _id(line: Mapping[str, Any]) -> str:
-    """Return the platform's id of a line; nothing where it has none."""
+    """Return the platform's id of a line; empty if it has none."""
     return text_of((line.get("identifiers") or {}).get(LINE_NAMES[0]))
 
 
 def _names(line: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Return what a line is known by: ours are two, of which SparkLayer's own may have one."""
+    """Return a line's identifiers: ours have both, SparkLayer's own may have one."""
     ids = line.get("identifiers") or {}
     return {(name, text) for name in LINE_NAMES if (text := text_of(ids.get(name)))}
 
 
 def text_of(identifier: Any) -> str:
-    """Return an identifier as text: a number is its decimal text, anything else is none."""
+    """Return an identifier as text: a string, or an integer in decimal; empty for anything else."""
     return identifier if isinstance(identifier, str) else str(identifier) if type(identifier) is int else ""
 
 
@@ -145,7 +145,7 @@ def _besides(held: Mapping[str, Any], owned: Iterable[str]) -> Body:
 
 
 def package_body(package: Package, currency: str) -> Body:
-    """Return what the platform owns of a package."""
+    """Return the platform's fields of a package."""
     content: Body = {
         "identifiers": {},
         "type": package.type.value,
@@ -197,6 +197,6 @@ def _filled(fields: Iterable[tuple[str, Any]]) -> Body:
 
 def money(amount: Decimal, currency: str) -> dict[str, str]:
     """Write an amount with at least two decimals and as many as it has: 15 is "15.00", 0.125 is "0.125"."""
-    exact = amount.normalize() + 0  # the sum takes the sign from a zero
+    exact = amount.normalize() + 0  # Adding 0 removes the sign of a negative zero.
     cents = exact.quantize(CENTS)
     return {"number": f"{cents if cents == exact else exact:f}", "currency": currency}

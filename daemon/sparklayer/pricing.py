@@ -1,7 +1,7 @@
 """Price lists and the prices on them (sparklayer.md section 4).
 
-Writing prices replaces all prices of each SKU that is sent, on that list; other SKUs stay. A list has one
-currency. Its slug (at most 30 characters) and its source never change; ours is `platform` or `integration`.
+A write replaces all prices of each SKU in it, on that list; other SKUs keep theirs. A list has one currency. Its slug
+(at most 30 characters) and its source never change; the source of our list is `platform` or `integration`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ SET = Operation(
 
 
 class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A price list; `source` says who made it: `custom`, `platform` or `integration`.
+    """A price list; `source` names its creator: `custom`, `platform` or `integration`.
 
-    `tax_inclusive_display` is None when SparkLayer does not say (inferred); a new list says nothing of it.
+    `tax_inclusive_display` is None if SparkLayer omits it (inferred); a new list is sent without it.
     """
 
     slug: str
@@ -69,36 +69,36 @@ class Pricing:
         self._client = client
 
     async def get_list(self, slug: str) -> PriceList | None:
-        """Read a price list; None when there is none."""
+        """Return a price list, or None if there is none."""
         try:
             return await self._client.read(GET_LIST, _path(slug), Lane.LIVE, PriceList)
         except Missing:
             return None
 
     async def create_list(self, new: PriceList) -> None:
-        """Create a price list. Raises Rejected when its slug is taken: a 400 that no words are documented for."""
+        """Create a price list. Raises Rejected if its slug is taken, since the text of that 400 is not documented."""
         await self._client.call(CREATE_LIST, PRICE_LISTS, Lane.LIVE, encode_json(new))
 
     async def update_list(self, slug: str, changes: Mapping[str, Any]) -> None:
-        """Change what is named of a list, `tax_inclusive_display` too: it is documented for this call only.
+        """Change the named fields of a list. Only this call documents `tax_inclusive_display`.
 
-        Another currency relabels the list's prices, it does not convert them. Raises Missing.
+        Another currency relabels the list's prices and does not convert them. Raises Missing.
         """
         await self._client.call(UPDATE_LIST, _path(slug), Lane.LIVE, encode_json(changes))
 
     async def skus(self, slug: str) -> list[Sku]:
-        """Return the SKUs with a price on a list. Raises Missing when there is no such list.
+        """Return the SKUs with a price on a list. Raises Missing if there is no such list.
 
-        One row per SKU and quantity was seen in public code; that all come in one answer is inferred.
+        Public code shows one row per SKU and quantity. That one answer has all rows is inferred.
         """
         rows = await self._client.read(READ, f"{_path(slug)}/pricing", Lane.BACKFILL, list[_Priced])
         return list(dict.fromkeys(row.sku for row in rows))
 
     async def set(self, slug: str, rows: Sequence[SkuPrice], lane: Lane) -> None:
-        """Set or clear the price of each row's SKU, in one call; `in_bulks` cuts what is too much for one.
+        """Set or clear the price of each row's SKU in one call; `in_bulks` splits longer lists.
 
-        Raises Missing when there is no such list, and Rejected, whose `lines` are indexes into `rows` where
-        SparkLayer names them.
+        Raises Missing if there is no such list. Raises Rejected; its `lines` are indexes into `rows` if SparkLayer
+        names the refused lines.
         """
         path = f"{_path(slug)}/pricing"
         await self._client.call(SET, path, lane, encode_json([_entry(row) for row in rows]))

@@ -1,9 +1,9 @@
 """Products with their variants (sparklayer.md section 2).
 
-Every write lists all variants, vanished ones as `discontinued`, so that it is right whether SparkLayer's PATCH
-merges `variants` or replaces them. There is no deletion: a product is removed by discontinuing every variant.
+Every write lists all variants, vanished ones as `discontinued`. So it is right if SparkLayer's PATCH merges `variants`,
+and also if it replaces them. The API has no deletion: a product is removed by discontinuing every variant.
 
-That the rules of a customer group are called as in SparkLayer's metafields for other platforms is inferred.
+The names of a customer group's rules are inferred: they are those of SparkLayer's metafields for other platforms.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,16 +46,15 @@ GET = Operation(name="getProduct", method="GET", answers=PRODUCT, control=CONTRO
 PATH = "/api/v1/products"
 
 EXTRAS = frozenset({"rrp", "settings"})
-"""Fields of a variant that most stores never use; they are not sent until they are needed."""
-
+"""Fields of a variant that most stores never use; they are sent only if needed."""
 
 GIVEN_BY_SPARKLAYER = frozenset({"id", "product_id", "created_at", "updated_at", "stock"})
-"""Fields of a variant that are read and not written: stock has calls of its own."""
+"""Read-only fields of a variant; stock has its own calls."""
 
 
 @frozen(kw_only=True)
 class Vanished:
-    """A variant that SparkLayer holds and the store does not, or no longer."""
+    """A variant that SparkLayer holds and the store does not."""
 
     external_id: VariantId
     sku: Sku
@@ -63,10 +62,10 @@ class Vanished:
 
 @frozen(kw_only=True)
 class ProductWrite:
-    """The fields of a product to send; `title` and `slug` of None are left as they are (creating needs both).
+    """A write of a product; a `title` or `slug` of None stays unchanged (creating needs both).
 
-    `cleared` has the `EXTRAS` that a variant is to be sent as explicitly empty when it has none: those that
-    SparkLayer may hold of an earlier write. `kept` are variants as `Products.kept` has read them, to stay so.
+    `cleared` names the `EXTRAS` to send as explicitly empty for a variant without them, since SparkLayer may hold them
+    from an earlier write. `kept` are variants read by `Products.kept`, which are sent back unchanged.
     """
 
     external_id: ExternalId
@@ -85,22 +84,21 @@ class Products:
         self._client = client
 
     def expect(self, ids: Iterable[ExternalId]) -> None:
-        """Note products that SparkLayer should have, for control questions after an empty 404."""
+        """Remember products that SparkLayer should have, for control questions after an empty 404."""
         self._client.expect(CONTROL, ids)
 
     async def create(self, write: ProductWrite, lane: Lane) -> None:
-        """POST a product. Raises Duplicate when its external id, or a variant's id or SKU, is taken."""
+        """POST a product. Raises Duplicate if its external id, or a variant's id or SKU, is taken."""
         await self._client.call(CREATE, PATH, lane, encode(write, clearing=False))
 
     async def update(self, write: ProductWrite, lane: Lane) -> None:
-        """PATCH a product by its external id. Raises Missing when there is none, Duplicate when a SKU is taken."""
+        """PATCH a product by its external id. Raises Missing if there is none, Duplicate if a SKU is taken."""
         await self._client.call(UPDATE, _path(write.external_id), lane, encode(write))
 
     async def variants_of(self, external_id: ExternalId, lane: Lane) -> list[Vanished]:
-        """Read which variants SparkLayer holds of a product, to adopt those we do not know. Raises Missing.
+        """Return the variants that SparkLayer holds of a product, so that unknown ones can be adopted. Raises Missing.
 
-        They come as what they are unless the store has them too. Variants without an external id or a SKU were
-        not made by an integration and are left out.
+        Variants without an external id or a SKU were not created by an integration and are left out.
         """
         return [
             Vanished(external_id=VariantId(held["external_id"]), sku=Sku(held["sku"]))
@@ -111,21 +109,21 @@ class Products:
     async def kept(
         self, external_id: ExternalId, variants: AbstractSet[VariantId], lane: Lane
     ) -> tuple[Mapping[str, Any], ...]:
-        """Read variants as they are to be sent again, unchanged.
+        """Return variants as SparkLayer holds them, to be sent back unchanged.
 
-        Raises Retry when SparkLayer does not show them all: where PATCH replaces `variants`, a write without one of
-        them would remove it, and nobody has allowed that.
+        Raises Retry if SparkLayer does not show all of them. If PATCH replaces `variants`, a write without one would
+        remove it, which no one has allowed.
         """
         try:
             held = [one for one in await self._held(external_id, lane) if one.get("external_id") in variants]
         except Missing:
             held = []
         if {one["external_id"] for one in held} != variants:
-            raise Retry("SparkLayer does not show variants that are to stay as they are", reason="unreadable")
+            raise Retry("SparkLayer does not show all variants that must stay unchanged", reason="unreadable")
         return tuple({name: value for name, value in one.items() if name not in GIVEN_BY_SPARKLAYER} for one in held)
 
     async def _held(self, external_id: ExternalId, lane: Lane) -> list[dict[str, Any]]:
-        """Read the variants of a product. Raises Missing, and Retry for another product, or a part of this one."""
+        """Return the variants of a product. Raises Missing, and Retry for another or an incomplete product."""
 
         def is_asked_for(product: _Product) -> bool:
             return product.external_id == external_id and product.variants is not None
@@ -146,10 +144,10 @@ class _Product(msgspec.Struct):
 
 
 def encode(write: ProductWrite, *, clearing: bool = True) -> bytes:
-    """Return the JSON of a product write: what is None is left out, decimals are numbers.
+    """Return the JSON of a product write, without fields that are None and with decimals as numbers.
 
-    `clearing` has a variant say that it has no picture, no weight and none of `write.cleared` where it has none; where
-    the product is new, there is nothing to clear yet.
+    With `clearing`, a variant without a picture, a weight or a field of `write.cleared` sends an explicitly empty
+    value. A new product has nothing to clear.
     """
     content: dict[str, Any] = {"external_id": write.external_id, "title": write.title, "slug": write.slug}
     said = (CLEARED_OF_VARIANT.keys() - EXTRAS) | write.cleared if clearing else frozenset[str]()

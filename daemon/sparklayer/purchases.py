@@ -1,9 +1,8 @@
 """Purchases: the orders that customers see under My Account (sparklayer.md section 6).
 
-A PUT replaces everything, so what is sent is the purchase as SparkLayer holds it, with what the platform owns put in
-its place: the numbers of the order, its dates, money and addresses, and all packages. The customer, the sales
-representative, the reference and whatever else is there are carried over, also inside packages; `calculated_*` is never
-sent.
+A PUT replaces everything. So a write sends the purchase as SparkLayer holds it, with the platform's fields replaced:
+the order's numbers, dates, money, addresses and packages. The customer, the sales representative, the reference and all
+other fields are written back, inside packages too. `calculated_*` is never sent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,13 +44,13 @@ class Purchases:
         self._client = client
 
     def expect(self, ids: Iterable[CartId]) -> None:
-        """Note carts whose purchases SparkLayer should have, for control questions after an empty 404."""
+        """Remember carts whose purchases SparkLayer should have, for control questions after an empty 404."""
         self._client.expect(CONTROL, ids)
 
     async def read(self, cart: CartId, lane: Lane) -> Body | None:
-        """Read a purchase; None when there is none.
+        """Return a purchase, or None if there is none.
 
-        Raises Retry when what is carried over has another shape, and for another purchase, or a part of this one.
+        Raises Retry for another or an incomplete purchase, and if fields to be written back have unexpected types.
         """
 
         def is_asked_for(held: HeldPurchase) -> bool:
@@ -64,12 +63,12 @@ class Purchases:
             return None
 
     async def put(self, cart: CartId, body: Mapping[str, Any], lane: Lane) -> None:
-        """Write a purchase whole. Raises Rejected, also for a conflict: its platform id is another purchase's."""
+        """Replace a purchase. Raises Rejected, also if another purchase has its platform id."""
         await self._client.call(PUT, _path(cart), lane, encode_json(body))
 
 
 def merged(order: Order, held: Mapping[str, Any] | None) -> Body:
-    """Return the purchase to write for `order`, given the one that SparkLayer holds (None: none). Pure."""
+    """Return the body to write for `order`, given the purchase in SparkLayer (None if there is none). Pure."""
     before = without_calculated(held or {})
     own = owned(order)
     customer = before.get("customer_identifiers")
@@ -89,7 +88,7 @@ def merged(order: Order, held: Mapping[str, Any] | None) -> Body:
 
 
 def cancelled(held: Mapping[str, Any]) -> Body:
-    """Return a purchase as it is, but for every package being cancelled. Pure."""
+    """Return a purchase unchanged except that every package is cancelled. Pure."""
     before = without_calculated(held)
     packages = [{**package, "type": PackageType.CANCELLED.value} for package in held_packages(before)]
     dates = without_calculated(before.get("dates") or {})
@@ -97,19 +96,19 @@ def cancelled(held: Mapping[str, Any]) -> Body:
 
 
 def is_of(held: Mapping[str, Any], order: ExternalId) -> bool:
-    """Return True if a purchase belongs to the order, or to none. Pure."""
+    """Return True if a purchase belongs to the order, or to no order. Pure."""
     return text_of((held.get("purchase_identifiers") or {}).get("platform")) in {"", order}
 
 
 def detached(held: Mapping[str, Any]) -> Body:
-    """Return a purchase that an order has left: cancelled, and no longer known by the order's number. Pure."""
+    """Return a purchase separated from its order: cancelled, and without the order's numbers. Pure."""
     ids = held.get("purchase_identifiers") or {}
     kept = {name: value for name, value in ids.items() if name not in {"platform", "visible"}}
     return {**cancelled(held), "purchase_identifiers": kept}
 
 
 def owned(order: Order) -> Body:
-    """Return what the platform owns of a purchase: what it does not know of an order is not its own. Pure."""
+    """Return the platform's fields of a purchase; fields that it does not know are left to SparkLayer. Pure."""
     content: Body = {
         "type": "order",
         "purchase_identifiers": {

@@ -1,8 +1,8 @@
 """The site's base currency (sparklayer.md section 7).
 
-It is a global setting, which keys made in the Dashboard may not write; then the store currency stands for it, which
-can be set once. Both are documented, which answer says that a key may not is not. So the refusal must be SparkLayer's
-own, and it must say so twice.
+It is a global setting, which keys made in the Dashboard may not write. With such a key the store currency is set
+instead, which is possible only once. Both are documented, but not the answer to a key that may not write the setting.
+So the refusal must be SparkLayer's own, and it must come twice.
 """
 
 from functools import partial
@@ -24,7 +24,7 @@ CURRENCY_PATH = "/api/v1/store-currency"
 BASE_CURRENCY = "baseCurrency"
 
 CONFLICT = f"http_{HTTPStatus.CONFLICT.value}"
-"""The reason of the refusal that says: another currency is set."""
+"""Reason of the refusal if another currency is already set."""
 
 
 class Settings:
@@ -33,12 +33,12 @@ class Settings:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._refused = False
-        """True if this key may not write global settings: then it does not try again."""
+        """True once this key was refused twice; the global setting is not tried again."""
 
     async def set_base_currency(self, currency: str, lane: Lane) -> None:
-        """Set the base currency. Raises Rejected, whose reason is `CONFLICT` when another one is set for good.
+        """Set the base currency. Raises Rejected, with the reason `CONFLICT` if another one is set permanently.
 
-        Raises Retry when the setting is refused once and taken two seconds later.
+        Raises Retry if the setting is refused at first and accepted two seconds later.
         """
         if not self._refused:
             if await confirmed(partial(self._set, currency, lane), bool):
@@ -47,7 +47,7 @@ class Settings:
         await self._client.call(PUT, CURRENCY_PATH, lane, encode_json({"currency_code": currency}))
 
     async def _set(self, currency: str, lane: Lane) -> bool:
-        """Write the global setting; return False when this key may not. Raises Rejected for the currency's sake."""
+        """Write the global setting; return False if this key may not. Raises Rejected if the currency is refused."""
         content = [{"key": BASE_CURRENCY, "value": currency}]
         try:
             await self._client.call(PATCH, SETTINGS_PATH, lane, encode_json(content))

@@ -1,11 +1,11 @@
 """Stock levels by SKU and location, and the locations themselves (sparklayer.md section 3).
 
-Setting is an upsert of (SKU, location) pairs and leaves other pairs alone. Deleting takes a SKU's rows at every
-location. So the SKU's locations are read first, and the SKU is deleted only when its single row is ours; otherwise our
-level becomes 0. Deleting all rows and setting the others again would lose them when anything failed in between.
+A write sets (SKU, location) pairs and leaves other pairs unchanged. A deletion removes a SKU's rows at all locations.
+So the SKU's locations are read first, and the SKU is deleted only if its single row is ours; otherwise our level
+becomes 0. Deleting all rows and restoring the others would lose them after a failure in between.
 
-No single answer leads to a deletion, and none that lacks a SKU ends one: a second answer decides. It is inferred that
-a level names its location as a row of a write does, and that setting clears whatever a row does not say
+One answer is never enough for a deletion, nor for taking a SKU as already gone: a second answer confirms it. It is
+inferred that a level names its location as a row of a write does, and that a write clears a row's omitted fields
 (sparklayer.md section 3).
 """
 
@@ -40,14 +40,14 @@ STOCK_LOCATIONS = "/api/v1/stock-locations"
 
 @frozen
 class StockRow:
-    """The stock of a SKU at a location."""
+    """A SKU's stock level for one location."""
 
     sku: Sku
     stock: Level
 
 
 class StockLocation(msgspec.Struct, frozen=True):
-    """A location; `external_id` is whatever the integration that made it called it."""
+    """A location; its integration chose `external_id`."""
 
     id: str
     name: str = ""
@@ -55,7 +55,7 @@ class StockLocation(msgspec.Struct, frozen=True):
 
 
 class Stock:
-    """Writes stock of one site, each list in one call: `in_bulks` cuts what is too much for one."""
+    """Writes stock of one site, each list in one call; `in_bulks` splits longer lists."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -65,10 +65,10 @@ class Stock:
         await self._client.call(SET, SET_PATH, lane, encode_json([entry(row, location_id) for row in rows]))
 
     async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> frozenset[Sku]:
-        """Remove the SKUs' rows at a location; return the SKUs that have no row at any, as two answers say.
+        """Remove the SKUs' rows at a location; return the SKUs without a row at any location.
 
-        A SKU that also has a row at another location is set to 0 here: deleting it would delete that row too. Raises
-        Retry when two answers, two seconds apart, disagree about a SKU.
+        A SKU with a row at another location is set to 0 here, since a deletion would remove that row too. Two answers,
+        two seconds apart, must agree on the other SKUs; raises Retry if they differ.
         """
         first = await self._locations_of(skus, lane)
         shared = {sku for sku, places in first.items() if location_id in places and len(places) > 1}
@@ -83,24 +83,24 @@ class Stock:
         return frozenset(sku for sku in skus if not first[sku])
 
     async def _locations_of(self, skus: Sequence[Sku], lane: Lane) -> dict[Sku, frozenset[str]]:
-        """Return the ids of the locations at which each SKU has a row; the answer leaves out SKUs without any."""
+        """Return the location ids of each SKU's rows; empty for SKUs that the answer omits."""
         query = {"skus": skus, "filter": {"all_stock_locations": True}}
         held = await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(query))
         found = {row.sku: frozenset(level.stock_location_id for level in row.stock_levels) for row in held}
         return {sku: found.get(sku, frozenset()) for sku in skus}
 
     async def locations(self) -> list[StockLocation]:
-        """List the site's locations."""
+        """Return the site's locations."""
         return await self._client.read(LIST_LOCATIONS, STOCK_LOCATIONS, Lane.LIVE, list[StockLocation])
 
     async def create_location(self, name: str, external_id: str) -> StockLocation:
-        """Create a location. Raises Duplicate when the external id is taken."""
+        """Create a location. Raises Duplicate if the external id is taken."""
         body = encode_json({"name": name, "external_id": external_id})
         return await self._client.read(CREATE_LOCATION, STOCK_LOCATIONS, Lane.LIVE, StockLocation, body)
 
 
 def entry(row: StockRow, location_id: str) -> dict[str, Any]:
-    """Return a row of a write; what it does not say of a pair is cleared there."""
+    """Return a row of a write; SparkLayer clears the fields that it omits."""
     entry = {
         "sku": row.sku,
         "stock_location_id": location_id,

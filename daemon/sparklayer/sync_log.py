@@ -1,9 +1,9 @@
-"""SparkLayer's Data Sync screen: the times of full syncs, and the entities that could not be synced.
+"""Writes the merchant's Data Sync screen: the times of full syncs, and the entities that could not be synced.
 
-PUT replaces everything, and clears each timestamp it leaves out; PATCH adds errors, resolves those of the ids
-named as synced, and carries the end of a full sync (sparklayer.md section 8). At most 5,000 errors fit, and an
-`external_id` may be among them once. That what a PATCH shares with a PUT is called the same there is inferred. Who
-writes when, and what, is the engine's business: one writer per data type.
+PUT replaces everything and clears omitted timestamps. PATCH adds errors, resolves those of the ids named as synced, and
+may carry the end of a full sync (sparklayer.md section 8). A log holds at most 5,000 errors, and each `external_id`
+once. That a PATCH names the shared fields as a PUT does is inferred. The engine decides when to write, with one
+writer per data type.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ PATH = "/api/v1/sync-log"
 
 @frozen(kw_only=True)
 class SyncError:
-    """The problems that the merchant must fix at one entity; `visible_id` is its name for people."""
+    """An error that the merchant must fix at one entity; `visible_id` is the entity's name for people."""
 
     external_id: str
     external_url: str
@@ -58,7 +58,7 @@ class SyncLog:
         succeeded: bool | None,
         errors: Sequence[SyncError],
     ) -> None:
-        """Replace all that is recorded of a data type; None clears. Times are seconds since the epoch."""
+        """Replace a data type's whole record; None clears a field. Times are seconds since the epoch."""
         content = {
             "started_full_sync": _stamp(started_full_sync),
             "last_full_sync": _stamp(last_full_sync),
@@ -76,9 +76,9 @@ class SyncLog:
         last_full_sync: float | None = None,
         succeeded: bool | None = None,
     ) -> None:
-        """Add errors, resolve those of the external ids `resolved`, and perhaps end the full sync.
+        """Add errors, resolve those of the external ids `resolved`, and end the full sync if a time is given.
 
-        Raises Missing until a PUT has been recorded. No id may be in both lists.
+        Raises Missing before the first PUT. No id may be in both lists.
         """
         content = {
             "last_full_sync": _stamp(last_full_sync),
@@ -89,7 +89,7 @@ class SyncLog:
         await self._client.call(PATCH, self._path(data_type), Lane.LIVE, _body(content))
 
     async def delete_all(self) -> None:
-        """Wipe the log of every integration and data type of the site: nothing else can be asked for."""
+        """Wipe the log of all integrations and data types of the site: the API has no smaller deletion."""
         await self._client.call(DELETE, PATH, Lane.LIVE)
 
     def _path(self, data_type: str) -> str:
@@ -105,5 +105,5 @@ def _body(content: dict[str, Any]) -> bytes:
 
 
 def _stamp(seconds: float | None) -> str | None:
-    """Write RFC 3339 in UTC, in whole seconds like the documented example."""
+    """Return RFC 3339 in UTC with whole seconds, as in the documented example."""
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

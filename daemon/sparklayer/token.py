@@ -1,7 +1,7 @@
-"""The access token of one site: asked for as JSON, kept, renewed before it ends (sparklayer.md section 1).
+"""The access token of one site: requested as JSON, kept, and renewed before it expires (sparklayer.md section 1).
 
-However many callers find it missing, old or refused at the same time, one of them asks for a new one and the
-others get what it got, a failure too. A caller that is cancelled while asking leaves that to the next.
+If several callers find it missing, old or refused at the same time, one of them requests a new one, and the others
+share its result, even a failure. If that caller is cancelled, the next one requests it.
 """
 
 from typing import Annotated
@@ -27,7 +27,7 @@ LONGEST_MARGIN = 60.0
 
 @frozen
 class Token:
-    """A token and the time (of trio's clock) from which it is too old to start a request with."""
+    """A token, and the time (of trio's clock) from which it is too old for a new request."""
 
     text: Secret
     old_at: float
@@ -44,9 +44,9 @@ class Tokens:
         self._outcome: Token | Failure | None = None
 
     async def current(self, lane: Lane) -> Token:
-        """Return a token that is not too old, asking for one if need be.
+        """Return a token that is not too old; request one if needed.
 
-        Raises KeyRefused (reason "credentials") when the key is refused, and Retry.
+        Raises KeyRefused (reason "credentials") if SparkLayer refuses the key, Blocked for other refusals, and Retry.
         """
         kept = self._outcome
         if isinstance(kept, Token) and trio.current_time() < kept.old_at:
@@ -54,7 +54,7 @@ class Tokens:
         return await self._renew(lane)
 
     async def instead_of(self, refused: Token, lane: Lane) -> Token:
-        """Return another token than the one just refused. Raises as `current`."""
+        """Return a token other than the one just refused. Raises as `current` does."""
         kept = self._outcome
         if isinstance(kept, Token) and kept is not refused:
             return kept
@@ -89,7 +89,7 @@ class Tokens:
 
 class _Reply(msgspec.Struct):
     access_token: Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
-    """Any text that a header can carry (RFC 6750 section 2.1 allows less)."""
+    """Characters that a header can carry (RFC 6750 section 2.1 allows fewer)."""
     expires_in: float = TOKEN_SECONDS
 
     def __repr__(self) -> str:
@@ -97,25 +97,25 @@ class _Reply(msgspec.Struct):
 
 
 def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
-    """Read the token endpoint's answer at the time `now`; the secret that was `sent` is starred in its words."""
+    """Return the token or the failure in the token endpoint's answer; `sent` is starred in the failure's text."""
     later = temporary(answer) or foreign(TOKEN.name, TOKEN.answers, answer)
     if later is not None and not _names_key_error(answer):
         return later
     if not answer.ok:
         reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
         words = words_of(answer).replace(sent.reveal(), "***")
-        # An empty refusal pauses, but it may be a proxy's: it ends no clean-up and refuses no connect.
+        # An empty refusal may be a proxy's: it pauses the connection, but must not end a clean-up or refuse a connect.
         kind = KeyRefused if answer.status in REFUSED_KEY and answer.body.strip() else Blocked
         return kind(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
     try:
         reply = msgspec.json.decode(answer.body, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Retry("the token endpoint answered no token", reason="unreadable")
+        return Retry("the token endpoint answered without a token", reason="unreadable")
     return Token(Secret(reply.access_token), now + reply.expires_in - min(LONGEST_MARGIN, MARGIN * reply.expires_in))
 
 
 def _names_key_error(answer: Answer) -> bool:
-    """Return True if a refusal has the form of OAuth 2.0 (RFC 6749 section 5.2) instead of SparkLayer's own."""
+    """Return True for a refusal in OAuth 2.0's form (RFC 6749 section 5.2) instead of SparkLayer's own."""
     content = content_of(answer)
     named = isinstance(content, dict) and isinstance(content.get(KEY_ERROR), str) and content[KEY_ERROR] in KEY_ERRORS
     return answer.status in REFUSED_KEY and named and not is_html(answer)

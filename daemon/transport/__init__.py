@@ -1,1 +1,1 @@
-"""Requests to either API: the HTTP client, the throttle in front of it, and answers worth a second look."""
+"""Requests to both APIs: the HTTP client, the throttle in front of it, and the confirmation of an answer."""

@@ -1,6 +1,6 @@
-"""One request through the throttle, and the fact that it was made.
+"""Sends one request through the throttle and reports it to an observer.
 
-Every request to either side goes this way. Knows nothing of tokens and of what answers mean.
+Every request to either API passes here. It knows neither tokens nor the meaning of answers.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ def ignore(call: ApiCall) -> None:
 
 
 class ThrottledApi:
-    """An API behind its limiter. `observe` is told of each request, answered or not."""
+    """An API behind its limiter. `observe` is called for each request that was sent, answered or not."""
 
     def __init__(self, name: str, api: Api, limiter: Limiter, observe: Observe = ignore) -> None:
         self._name = name
@@ -38,9 +38,13 @@ class ThrottledApi:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request in its turn. Raises Retry (network) and Blocked (the breaker is open)."""
+        """Send one request in its turn; return the answer with any status.
+
+        Raises Retry (no answer, or held back: see `Limiter.turn`) and Blocked (the breaker is open).
+        """
         if body is not None:
             headers = {**(headers or {}), "Content-Type": "application/json"}
+        # The same request again: the limiter holds it back alone after a 429, and the breaker counts it once.
         key = hash((method, path, tuple((query or {}).items()), body))
         async with self.limiter.turn(lane, key) as turn:
             began = trio.current_time()

@@ -1,9 +1,9 @@
-"""Undoes the content codings of an answer (RFC 9110, section 8.4), within a limit of size.
+"""Decodes the content codings of an answer (RFC 9110, section 8.4), within a size limit.
 
-gzip is read to its last member (RFC 1952, section 2.2), deflate with the wrapper of zlib or without (both are in use).
-Names that are no codings (`identity`, `none`, `UTF-8`, `aws-chunked`) say nothing of the body. A proxy that unpacks an
-answer and leaves the header leaves a plain text, which is taken as it is; one that packs it, or packs it again, without
-saying so leaves gzip, which no text begins as.
+gzip is read to its last member (RFC 1952, section 2.2); deflate with or without zlib's wrapper, since servers use both.
+Names that are no codings (`identity`, `none`, `UTF-8`, `aws-chunked`) are ignored. Some proxies unpack an answer but
+keep the header: a body that begins as plain text is then taken unchanged. Others compress without a header: a body that
+begins with gzip's magic bytes, as no text does, is unpacked.
 """
 
 import contextlib
@@ -11,21 +11,21 @@ import zlib
 from collections.abc import Callable
 
 _PIECE = 64 * 1024
-"""Bytes that are unpacked at a time: what follows a member of gzip is copied, once for each member."""
+"""Bytes unpacked at a time. zlib copies the input behind a gzip member, so larger pieces cost more per member."""
 
 _MOST_MEMBERS = 10_000
 _MOST_CODINGS = 4
 _GZIP_MAGIC = b"\x1f\x8b"
 _PLAIN = frozenset((b"{", b"[", b'"', b"<"))
-"""First bytes of JSON and of pages; an answer that begins so and cannot be unpacked was never packed."""
+"""First bytes of JSON and HTML; a body that begins with one and cannot be unpacked was never packed."""
 
 
 class Undecodable(ValueError):
-    """The body is not in the coding that it is said to have, or in one that was not asked for."""
+    """The body does not have its declared coding, or has one that was not asked for."""
 
 
 class Truncated(ValueError):
-    """The body ends before its coding does."""
+    """The body ends before its compressed stream does."""
 
 
 class Oversized(ValueError):
@@ -33,15 +33,15 @@ class Oversized(ValueError):
 
 
 def decoded(body: bytes, encoding: str, most: int) -> bytes:
-    """Return `body` without the codings that the header `encoding` lists, of at most `most` bytes.
+    """Return `body` without the codings listed in the header `encoding`, at most `most` bytes.
 
     Raises Undecodable, Truncated and Oversized.
     """
     names = (part.partition(";")[0].strip(" \t\"'").lower() for part in encoding.split(","))
     codings = [name for name in names if name in _DECODERS]
     if len(codings) > _MOST_CODINGS:
-        raise Undecodable("it is packed too often")
-    for name in reversed(codings):  # the last one was applied last
+        raise Undecodable("it has too many codings")
+    for name in reversed(codings):  # Listed in the order in which they were applied.
         if not body:
             break
         try:
@@ -58,18 +58,18 @@ def _gunzipped(body: bytes, most: int) -> bytes:
     plain, place = bytearray(), 0
     for _ in range(_MOST_MEMBERS):
         place = _unpack(zlib.decompressobj(wbits=31), body, place, plain, most)
-        # Padding, or whatever else follows the last member, is none of the answer.
+        # Padding or other bytes after the last member do not belong to the answer.
         if not body.startswith(_GZIP_MAGIC, place):
             return bytes(plain)
     raise Oversized("it has too many members")
 
 
 def _inflated(body: bytes, most: int) -> bytes:
-    """Unpack `deflate`: RFC 9110 has zlib's wrapper around it, some servers leave it out."""
+    """Unpack `deflate`: RFC 9110 requires zlib's wrapper, but some servers leave it out."""
     for wbits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
         plain = bytearray()
         with contextlib.suppress(Undecodable):
-            # Without a wrapper there is no checksum: what ends in the middle of the body is another thing.
+            # Raw deflate has no checksum, so a stream that ends before the body does is taken for another format.
             if _unpack(zlib.decompressobj(wbits), body, 0, plain, most) == len(body):
                 return bytes(plain)
     raise Undecodable("it is not deflate")
@@ -87,12 +87,12 @@ def _unpack(stream: "zlib._Decompress", body: bytes, place: int, plain: bytearra
         except zlib.error as error:
             raise Undecodable(str(error)) from None
         if len(plain) > most:
-            raise Oversized("it unpacks to too much")
+            raise Oversized("it is too large when unpacked")
     return place - len(stream.unused_data)
 
 
 def _unknown(_body: bytes, _most: int) -> bytes:
-    raise Undecodable("it is in a coding that was not asked for")
+    raise Undecodable("its coding was not asked for")
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
@@ -101,4 +101,4 @@ _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
     "deflate": _inflated,
     **dict.fromkeys(("br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"), _unknown),
 }
-"""The codings that there are (IANA, HTTP Content Coding Registry); all other names say nothing."""
+"""Decoders by the registered codings (IANA, HTTP Content Coding Registry); all other names are ignored."""

@@ -1,13 +1,12 @@
-"""The one module that imports httpx: a small client per API, and what the network's errors mean.
+"""The only module that imports httpx: a small client per API, and the meaning of network errors.
 
-Every failure of the network leaves here as `Retry` with a short `reason`, and says whether the request may have
-been carried out all the same. What a status means is the caller's business, but for those that mean the same
-everywhere: 408, 425, 429 and 5xx (`temporary`).
+Every network failure becomes a `Retry` with a short `reason`; `effect_unknown` says that the request may have been
+carried out all the same. The caller interprets statuses, except those that mean the same everywhere: 408, 425, 429 and
+5xx (`temporary`). TLS certificates are verified.
 
-httpx's transport is called directly: cookies, redirects, authentication, proxies from the environment and log
-lines are not wanted here, and a client object spends half as much CPU again. CPU per request also grows with the
-connections of a pool, so an `Api` has a stack of pools of one. The last one used is used first: few stay warm.
-TLS certificates are verified.
+httpx's transport is called directly. Cookies, redirects, authentication, proxies from the environment and log lines are
+not wanted here, and an httpx client would use half as much CPU again. CPU per request also grows with the connections
+of a pool, so an `Api` has a stack of pools of one connection. The last one used comes first, so few stay open.
 """
 
 import functools
@@ -51,13 +50,13 @@ FAILURES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (
     (httpx.NetworkError, "reset", True),
     (httpx.RemoteProtocolError, "truncated", True),
 )
-"""(error, reason, whether the request may have been carried out); the first that fits counts. The errors of httpx
-that are missing here, such as an illegal header, are mistakes of ours."""
+"""(error, reason, `effect_unknown`); the first match counts. httpx's other errors, such as an illegal header,
+are our own mistakes and stay unchanged."""
 
 
 @frozen
 class Answer:
-    """An answer; header names are in lower case. `body` is decompressed, and has no byte order mark."""
+    """An answer; header names are in lower case. `body` is decompressed and has no byte order mark."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -65,13 +64,13 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """True if the request was carried out."""
+        """True for a 2xx status: the request was carried out."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 @frozen
 class ApiCall:
-    """The fact that a request was made, for metrics: no path, no id, no secret. No status: there was no answer."""
+    """One request, for metrics: without path, ids and secrets. `status` is None without an answer."""
 
     api: str
     status: int | None
@@ -108,10 +107,10 @@ class Api:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request and read the whole answer, whatever its status.
+        """Send one request and read the whole answer, with any status.
 
-        `path` is quoted already and starts with a slash; `query` is quoted here. Redirects are answers like any
-        other. Raises Retry for every failure of the network, and for a body of more than 64 MiB.
+        `path` is quoted and starts with a slash; `query` is quoted here. Redirects are returned, not followed.
+        Raises Retry for every network failure, for a body of more than 64 MiB, and for one that cannot be unpacked.
         """
         url = f"{self._base_url}{path}"
         if query:
@@ -149,7 +148,7 @@ class Api:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """Read the body to its end, always: a generator of httpx that is left halfway is a warning of trio."""
+    """Read the body, always to its end: trio warns about an httpx generator that is left unfinished."""
     parts = []
     size = 0
     try:
@@ -158,7 +157,7 @@ async def _read(response: httpx.Response) -> bytes:
             if size <= LARGEST_BODY:
                 parts.append(part)
             else:
-                await response.aclose()  # The next part fails to be read, and so the loop ends.
+                await response.aclose()  # Reading the next part fails, which ends the loop.
     except httpx.NetworkError:
         if size <= LARGEST_BODY:
             raise
@@ -168,30 +167,30 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 def _oversized() -> Retry:
-    return Retry("the answer is too large to be true", reason="oversized", effect_unknown=True)
+    return Retry("the answer is larger than 64 MiB", reason="oversized", effect_unknown=True)
 
 
 def _plain(body: bytes, encoding: str | None) -> bytes:
-    """Return what a body says: without content codings, and in UTF-8 without a byte order mark."""
+    """Return a body without content codings, in UTF-8 without a byte order mark."""
     try:
         return without_mark(content_encoding.decoded(body, encoding or "", LARGEST_BODY))
     except content_encoding.Oversized as error:
         raise _oversized() from error
     except content_encoding.Truncated as error:
-        raise Retry("the answer ends before its encoding does", reason="truncated", effect_unknown=True) from error
+        raise Retry("the compressed answer is incomplete", reason="truncated", effect_unknown=True) from error
     except content_encoding.Undecodable as error:
         raise Retry(f"the answer cannot be unpacked: {error}", reason="undecodable", effect_unknown=True) from error
 
 
 @functools.lru_cache(maxsize=64)
 def _parsed(url: str) -> httpx.URL:
-    """Parse a URL; the few that most requests go to are parsed once."""
+    """Parse a URL; the few used by most requests are parsed once."""
     return httpx.URL(url)
 
 
 @functools.cache
 def _verified() -> ssl.SSLContext:
-    """Return one context for all connections: each would cost milliseconds and half a megabyte."""
+    """Return one TLS context for all connections: each would cost milliseconds and half a megabyte."""
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -203,7 +202,7 @@ def _single_connection() -> Transport:
 def _failure(error: httpx.RequestError, request: httpx.Request) -> Exception:
     distrust = _distrust(error)
     if distrust is not None:
-        words = f"{request.url.host}: its TLS certificate is not to be trusted: {distrust}; nothing was sent"
+        words = f"{request.url.host}: its TLS certificate is not trusted: {distrust}; nothing was sent"
         return Retry(words, reason="certificate")
     for kind, reason, effect_unknown in FAILURES:
         if isinstance(error, kind):
@@ -213,11 +212,9 @@ def _failure(error: httpx.RequestError, request: httpx.Request) -> Exception:
 
 
 def _distrust(error: BaseException) -> str | None:
-    """Return what is wrong with a certificate, if that is what an error comes from.
-
-    Where an error is raised more than once, what it comes from may lead in a circle.
-    """
+    """Return the fault of a TLS certificate if it is the cause of `error`, else None."""
     cause: BaseException | None = error
+    # Causes may form a circle when an error is raised more than once.
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -228,7 +225,7 @@ def _distrust(error: BaseException) -> str | None:
 
 
 def temporary(answer: Answer) -> Retry | None:
-    """Return the failure of a status that means "later" in every API: 408, 425, 429 and 5xx; else None."""
+    """Return the Retry for a status that means "later" in every API (408, 425, 429, 5xx), else None."""
     if answer.status not in LATER and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return None
     return Retry(
@@ -240,15 +237,15 @@ def temporary(answer: Answer) -> Retry | None:
 
 
 async def shortly(attempt: Callable[[], Awaitable[T]], *, attempts: int = 3, within: float = 60.0) -> T:
-    """Make `attempt` until it succeeds, at most `attempts` times, waiting a moment after each `Retry`.
+    """Call `attempt` until it succeeds, at most `attempts` times, with a short wait after each `Retry`.
 
-    Raises the last Retry, at once when the other side asks for more than 5 seconds, and Retry "timeout" when all
-    of it takes longer than `within` seconds.
+    Raises the last Retry, at once if the other side asks for more than 5 seconds. Raises Retry "timeout" if the
+    attempts take more than `within` seconds together.
     """
     try:
         with trio.fail_after(within):
             try:
-                return await attempt()  # tenacity costs a sixth of a request, so only a request that fails pays for it
+                return await attempt()  # tenacity costs a sixth of a request's CPU, so only failures use it.
             except Retry as error:
                 return await _again(attempt, error, attempts)
     except trio.TooSlowError as error:
@@ -256,7 +253,7 @@ async def shortly(attempt: Callable[[], Awaitable[T]], *, attempts: int = 3, wit
 
 
 async def _again(attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: int) -> T:
-    """Go on after a first attempt that `failed`."""
+    """Continue after a first attempt that raised `failed`."""
     first = [failed]
 
     async def attempt_or_fail() -> T:
@@ -270,6 +267,7 @@ async def _again(attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: i
 
 
 async def _sleep_aside(seconds: float) -> None:
+    # The other entities of the batch need not wait for this request's next attempt.
     with standing_aside():
         await trio.sleep(seconds)
 
@@ -283,9 +281,9 @@ _JITTER = wait_random_exponential(multiplier=0.5, max=LONGEST_SHORT_WAIT)
 
 
 def _moment(state: RetryCallState) -> float:
-    """Wait a random moment, longer each time, and no less than the other side asks for.
+    """Return a random wait in seconds, growing with each attempt, and no less than the other side asks for.
 
-    What a 429 asks for is waited for by the throttle, which can be told to stop.
+    The throttle waits out a 429's time instead, since `finish` can end its waits.
     """
     error = state.outcome.exception() if state.outcome else None
     asked = error.after if isinstance(error, Retry) and error.reason != HELD_BACK else None

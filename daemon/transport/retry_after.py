@@ -1,11 +1,11 @@
-"""Reads the Retry-After header (RFC 9110, section 10.2.3) in both of its forms, and X-Retry-After in seconds.
+"""Reads the Retry-After header (RFC 9110, section 10.2.3) in both forms, and X-Retry-After in seconds.
 
-Ground, like `model`: the throttle waits by it and the clients hand it on in `Retry.after`. A date is measured
-against the answer's own Date header where there is one, so that our clock and theirs need not agree. Where there is
-none, as many seconds as the clocks differ by may be wrong with it, so it is not believed for long.
+The throttle waits by it, and the API clients put it into `Retry.after`. A date is compared with the answer's own Date
+header, so that the two clocks need not agree. Without a Date header the result is wrong by the difference of the
+clocks, so only a short wait is trusted.
 
-No wait is longer than `LONGEST_WAIT`, whichever header asks for it: milliseconds that are taken for seconds, or a time
-where a duration is documented, would silence an API for hours or for ever.
+No wait exceeds `LONGEST_WAIT`, whichever header asks for it: milliseconds read as seconds, or a point in time where a
+duration is documented, would stop an API for hours or forever.
 """
 
 import math
@@ -14,14 +14,14 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT = 900.0
-"""Seconds that are waited at most because a header asks for it; then one request tries."""
+"""Longest wait in seconds that a header may ask for; after it one request tries."""
 
 LONGEST_UNSURE = 5.0
-"""Seconds that are waited at most for a date that only our own clock can be held against."""
+"""Longest wait in seconds for a date that can be compared with our own clock only."""
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds the other side asks us to wait, or None when it says nothing we understand.
+    """Return the seconds that the other side asks us to wait, or None without a readable header.
 
     `headers` has lower-case names; `now` is in seconds since the epoch. At most `LONGEST_WAIT`.
     """
@@ -45,7 +45,7 @@ def _standard(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def as_seconds(text: str) -> float | None:
-    """Read a number that is not negative; None when it is anything else, such as `nan`."""
+    """Return a non-negative number; None for any other text, such as `nan`."""
     try:
         seconds = float(text)
     except ValueError:
@@ -56,7 +56,7 @@ def as_seconds(text: str) -> float | None:
 def _timestamp(text: str) -> float | None:
     try:
         date = parsedate_to_datetime(text)
-        # "-0000" is UTC too (RFC 5322, section 3.3); without a zone the machine's would be taken.
+        # "-0000" means UTC too (RFC 5322, section 3.3); a date without a zone would be read in the machine's zone.
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

@@ -1,10 +1,10 @@
-"""Nothing irreversible follows from one answer: a second request, two seconds later, must get the same.
+"""Confirms an answer before an irreversible step: a second request, two seconds later, must get the same answer.
 
-Irreversible are a deletion, discontinuing, cancelling, replacing what an earlier answer knew of and this one does not,
-forgetting what was written, giving up a stock location, setting the store currency. An answer from which nothing of
-the kind follows is *harmless* and stands alone. Used for both sides.
+Irreversible steps delete, discontinue or cancel, replace content that only an earlier answer had, forget what was
+written, give up a stock location, or set the store currency. An answer that leads to none of them is *harmless* and
+needs no second one. Used for both APIs.
 
-When the two differ, nothing is done; the attempt a minute later is the third answer, and decides.
+If the two answers differ, nothing is done. The attempt a minute later brings a third answer, which decides.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,17 +20,17 @@ SECOND_AFTER = 2.0
 """Seconds between the two answers."""
 
 THIRD_AFTER = 60.0
-"""Seconds until the next attempt when the two differ."""
+"""Seconds until the next attempt if the two answers differ."""
 
 
 async def confirmed(ask: Callable[[], Awaitable[T]], harmless: Callable[[T], bool]) -> T:
-    """Return what `ask` answers: once if that is harmless, else when it says so twice. Raises as `agreed` does."""
+    """Return the answer of `ask`, asked once if the answer is harmless, else twice. Raises as `agreed` does."""
     first = await ask()
     return first if harmless(first) else await agreed(first, ask)
 
 
 async def agreed(first: T, ask: Callable[[], Awaitable[T]]) -> T:
-    """Return an answer that a second request confirms. Raises Retry ("answers_differ", in a minute) if it does not."""
+    """Return `first` if a second answer equals it. Raises Retry ("answers_differ", in a minute) if not."""
     await trio.sleep(SECOND_AFTER)
     if await ask() != first:
         raise Retry("two answers, two seconds apart, differ", reason="answers_differ", after=THIRD_AFTER)
@@ -38,7 +38,7 @@ async def agreed(first: T, ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def finds(call: Callable[[], Awaitable[Any]]) -> bool:
-    """Make a call; return whether what it addresses exists."""
+    """Return True if a call finds its entity, False if it raises Missing."""
     try:
         await call()
     except Missing:

@@ -1,4 +1,4 @@
-"""Every reason for an entity's state has its words; several stand together, the weightiest first."""
+"""Every reason for an entity's state has a text; several are listed with the most important first."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ CASES: dict[str, tuple[Case, list[str]]] = {
         case(Explanation(mapped=Mapped(value=None, reasons=("It is in no B2B group.",)), row=None)),
         ["excluded"],
     ),
-    "not for SparkLayer, nobody says why": (case(Explanation(mapped=Mapped(value=None), row=None)), ["excluded"]),
+    "not for SparkLayer, without a reason": (case(Explanation(mapped=Mapped(value=None), row=None)), ["excluded"]),
     "hidden": (case(Explanation(mapped=Mapped(value="v", reasons=("Hidden.",)), row=ROW)), ["hidden", "in_sync"]),
     "to be fixed": (
         case(Explanation(mapped=Mapped(value=None, issues=(PROBLEM,)), row=None)),

@@ -1,11 +1,11 @@
-"""A daemon's connections without a network: a fake platform with an app, real storage, and answers about keys.
+"""A daemon's connections without a network: a fake platform with an app, real storage, and prepared answers about keys.
 
     async with open_harness() as harness:
         await harness.connect("a", "store-1", "key-1")
         assert await harness.states("a") == ["active"]
-        harness = await harness.restarted(link("a", "store-1"))      # the same database, perhaps other settings
+        harness = await harness.restarted(link("a", "store-1"))      # the same database, perhaps with other settings
 
-Runners and clean-ups are built as in the daemon; none of them runs until a test runs it.
+Runners and clean-ups are built as in the daemon; none runs until a test starts it.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ class StoreSettings:
 
 
 class FakeShop(Shop):
-    """A store whose webhooks may be hard to remove: `failures["remove_webhooks"]`."""
+    """A store whose webhooks may fail to be removed: `failures["remove_webhooks"]`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,13 +68,13 @@ class FakeShop(Shop):
 
 @frozen
 class FakeApp:
-    """An app that merchants are sent to."""
+    """An app that merchants install."""
 
     def install_url(self, store_id: str) -> str:
         return f"https://login.test/{store_id}"
 
     async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
-        raise NotImplementedError  # the listener's tests have visits; these have none
+        raise NotImplementedError  # Only the listener's tests visit the app.
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -148,7 +148,7 @@ class LifecycleHarness:
         return [one.state for one in await self.rows(name)]
 
     async def present(self, name: str) -> Connection:
-        """Return the active connection, which is worked on with what is stored, and takes webhooks."""
+        """Return the active connection; check that it runs with the stored credentials and takes webhooks."""
         stored = next(one for one in await self.rows(name) if one.state == "active")
         runner = self.supervisor.find(stored.id)
         assert runner is not None

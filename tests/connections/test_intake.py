@@ -1,4 +1,4 @@
-"""Changes and orders are taken whether this process works on their connection or not, and survive a restart."""
+"""Changes and orders are accepted even without a runner of their connection, and survive a restart."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -94,7 +94,7 @@ async def test_a_trigger_starts_one_refresh_run() -> None:
 
 
 async def test_the_first_full_syncs_of_a_connect_survive_a_restart() -> None:
-    """Although the settings do not want any at a start."""
+    """The settings ask for no full sync at a start."""
     configured = evolve(link("a", "s1"), full_sync_on_start=False)
     async with open_harness(configured) as harness:
         assert await _newest(harness, Kind.PRODUCTS) is None

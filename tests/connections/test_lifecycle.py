@@ -1,4 +1,4 @@
-"""Connections after calls of Ignite, visits of merchants, and changes of the settings."""
+"""Connections after Ignite's calls, merchants' visits, and changes of the settings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -270,11 +270,11 @@ async def test_credentials_that_sparklayer_refuses_leave_nothing() -> None:
         assert await harness.states("a") == []
         assert await harness.connect("a", "s1") is None
         assert await harness.connect("a", "s1") is None
-        assert asked[2:] == [(site("a"), api_key("key-1"))], "what is connected already asks nobody"
+        assert asked[2:] == [(site("a"), api_key("key-1"))], "an existing connection needs no answer"
 
 
 class Words:
-    """SparkLayer's answer about each key: True, False, or none."""
+    """SparkLayer's answer about each key: True, False, or None without an answer."""
 
     def __init__(self) -> None:
         self.of: dict[str, bool] = {}
@@ -296,7 +296,7 @@ async def test_a_key_of_which_sparklayer_says_nothing_is_used_when_it_first_work
         await harness.install("s1", "token-1")
         assert await harness.connect("a", "s1", "key-1") is None, "there is no other"
         assert key_of(await harness.present("a")) == "key-1"
-        for name in ("key-2", "key-3"):  # the newest counts
+        for name in ("key-2", "key-3"):  # The newest counts.
             assert await harness.connect("a", "s1", name) is None
         assert await _key(harness) == "key-1"
         harness = await harness.restarted()  # noqa: PLW2901  the same daemon

@@ -56,7 +56,7 @@ async def test_a_connection_keeps_its_id_and_webhook_secret_when_its_credentials
 
 
 def _runs(conn: Database) -> list[tuple[str, bool]]:
-    """Return the full syncs there are, by kind, and whether they are to run again."""
+    """Return the full syncs by kind, with the mark to run again."""
     c = full_syncs.c
     return [(row.kind, row.again) for row in conn.execute(select(c.kind, c.again).order_by(c.id))]
 

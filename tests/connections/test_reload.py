@@ -1,4 +1,4 @@
-"""The settings that a reload applies, and those that it names because they need a restart."""
+"""A reload applies some settings at once and names those that need a restart."""
 
 from pathlib import Path
 from typing import Any

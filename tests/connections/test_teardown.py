@@ -1,4 +1,4 @@
-"""A leaving connection is cleaned up on both sides while that can succeed; then nothing of it is left."""
+"""A leaving connection is cleaned up on both sides as long as that can succeed; then none of its rows is left."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ SYNC_LOG = "DELETE */sync-log"
 
 @pytest.fixture
 def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
-    """Return the site, which needs no sockets."""
+    """Return the site's stand-in, without sockets."""
     found = SparkLayer(SparkLayerOptions(), "http://site.test")
 
     def client(
@@ -51,7 +51,7 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> SparkLayer:
 
 @contextlib.asynccontextmanager
 async def leaving(*failures: Exception) -> AsyncIterator[tuple[LifecycleHarness, ConnectionId]]:
-    """Open a harness whose site leaves; the clean-up at the store fails like this before it works."""
+    """Open a harness with a leaving site; the clean-up at the store raises `failures` before it succeeds."""
     async with open_harness() as harness:
         await harness.install("s1", "token-1")
         await harness.connect("a", "s1")
@@ -64,7 +64,7 @@ async def leaving(*failures: Exception) -> AsyncIterator[tuple[LifecycleHarness,
 
 
 async def until_gone(harness: LifecycleHarness, within: float) -> float:
-    """Run the clean-up; return how many seconds it took, at most `within`."""
+    """Run the clean-up; return the seconds taken, at most `within`."""
     began, glance = trio.current_time(), within / 1000
     async with trio.open_nursery() as nursery:
         nursery.start_soon(harness.teardown.run)
@@ -123,7 +123,7 @@ async def test_only_what_is_refused_twice_leaves_nothing_to_do(
 async def test_the_sync_logs_are_never_missing(
     autojump_clock: MockClock, spark: SparkLayer, refusal: Act, times: int
 ) -> None:
-    """The sync-logs are wiped as a whole, so a 404 of them proves nothing."""
+    """The sync-log is wiped as a whole, so its deletion is never answered with a real 404."""
     spark.faults.add("* */sync-log*", refusal, times=times)
     async with leaving() as (harness, _):
         await until_gone(harness, 600)
@@ -209,7 +209,7 @@ async def test_the_day_goes_on_over_a_restart(autojump_clock: MockClock, spark: 
 async def test_a_clock_that_jumps_does_not_end_a_clean_up(
     autojump_clock: MockClock, spark: SparkLayer, jump: float, moment: str
 ) -> None:
-    """The store is busy for five minutes: a clock that is a year ahead says that the day is over."""
+    """The store is busy for five minutes; by a clock a year ahead, the day would be over."""
     async with leaving(*[BUSY] * 1000) as (first, _):
         first.later[0] += jump if moment == "before a restart" else 0.0
         harness = await first.restarted()

@@ -1,4 +1,4 @@
-"""A bench with both ends of a line. Its tests name `autojump_clock` too: pytest-trio looks for it there."""
+"""A bench with both ends of a connection. Tests must also request `autojump_clock`, which pytest-trio looks for."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -23,6 +23,6 @@ async def wide() -> AsyncIterator[GapBench]:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    """Keep tracebacks off the terminal: drawing them takes longer than the tests."""
+    """Keep tracebacks off the terminal: formatting them takes longer than the tests."""
     with structlog.testing.capture_logs():
         yield

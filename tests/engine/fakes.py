@@ -1,4 +1,4 @@
-"""The base of the engine's tests: a store in memory, and the sandbox's strict SparkLayer without sockets.
+"""The engine tests' bench: a store in memory, and the sandbox's strict SparkLayer without sockets.
 
     async with open_bench() as bench:
         bench.shop.put(product("1", {"11": "SHIRT"}, stock=3))
@@ -7,8 +7,8 @@
         assert bench.skus() == {"SHIRT": "1"}
         bench.site.faults.add("PATCH *", answer(503), times=1)
 
-Everything between the two ends is real: storage (inline), line, pipeline, pusher, SparkLayer's client and throttle.
-Time is trio's, so use `autojump_clock`; the wall clock of the bench begins at `EPOCH`.
+All parts between the two ends are real: storage (inline), context, pipeline, pusher, SparkLayer's client and throttle.
+The time is trio's, so use `autojump_clock`; the bench's wall clock begins at `EPOCH`.
 """
 
 import contextlib
@@ -85,9 +85,9 @@ async def _let_pass(_method: str) -> None:
 
 
 class Shop:
-    """A store of one kind of entities, products unless told otherwise.
+    """A store of one kind of entities, by default products.
 
-    `failures` are raised, the first first, by the method named; `calls` counts.
+    `failures` are raised in order by the named method; `calls` counts the calls.
     """
 
     def __init__(self) -> None:
@@ -97,13 +97,13 @@ class Shop:
         self.store = StoreFacts(currency="GBP", weight_unit="KGS")
         self.products: dict[str, Any] = {}
         self.unmanaged: dict[str, str] = {}
-        """Ids that stand for something that belongs to a product, with the product's."""
+        """Product ids, by the ids of their parts."""
         self.issues: dict[str, tuple[Issue, ...]] = {}
         self.left_out: set[str] = set()
         self.excluded: set[str] = set()
-        """Entities that must not be in SparkLayer."""
+        """Entities to keep out of SparkLayer."""
         self.unlisted: set[str] = set()
-        """Entities that pages leave out."""
+        """Entities left out of pages."""
         self.broken: set[str] = set()
         self.failures: dict[str, list[Exception]] = {}
         self.calls: Counter[str] = Counter()
@@ -187,12 +187,12 @@ class Shop:
         raise NotImplementedError  # the engine never asks for it: a test that brings this about is wrong
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Close nothing."""
 
 
 @frozen
 class _Deaf:
-    """A webhook reader: the engine never asks it."""
+    """A webhook reader, which the engine never uses."""
 
     settings: Any = None
 
@@ -205,14 +205,14 @@ class _Deaf:
 
 @define
 class Bench:
-    """A line with both its ends."""
+    """A connection's context with both its ends."""
 
     context: ConnectionContext
     shop: Shop
     site: SparkLayer
     harness: StorageHarness
     refused: list[str]
-    """Method, path, status and words of every refusal of SparkLayer."""
+    """Method, path, status and text of each of SparkLayer's refusals."""
     kind: Kind
     pipeline: Pipeline = field(init=False)
 
@@ -221,13 +221,13 @@ class Bench:
 
     @property
     def terms(self) -> SiteTerms:
-        """The terms of the site, for benches of products and the store."""
+        """The site's terms, for benches of products and the store."""
         writer = self.context.kind_states[self.kind].writer
         assert isinstance(writer, ProductWriter | StoreWriter)
         return writer._terms
 
     def restart(self) -> None:
-        """Forget what only a running process knows."""
+        """Forget the state that only a running process has."""
         self.__attrs_post_init__()
 
     async def change(self, *ids: str, lane: Lane = Lane.LIVE) -> None:
@@ -236,14 +236,14 @@ class Bench:
         self.context.kind_states[self.kind].wake()
 
     async def once(self, lane: Lane = Lane.LIVE) -> int:
-        """Work on one batch of what is due; return how large it was."""
+        """Work on one batch of due changes; return its size."""
         claims = await self.harness.claim(self.context.now(), lane, self.shop.batch_size)
         if claims:
             await self.pipeline.work(claims, lane)
         return len(claims)
 
     async def work(self) -> None:
-        """Work until nothing is pending, waiting for what is due later and for the gate."""
+        """Work until nothing is pending; wait for later due times and for the pause to end."""
         while True:
             if self.context.blocked(self.kind) is not None:
                 await self.probed()
@@ -257,13 +257,13 @@ class Bench:
             await trio.sleep(wanted - self.context.now())
 
     async def allow_removals(self, *ids: str) -> int:
-        """Let held removals go, of some entities or of all, as a person does; return of how many."""
+        """Approve held removals of some entities or of all, as a person does; return their number."""
         chosen = [ExternalId(one) for one in ids] or None
         call = Allow(connection_id=self.harness.connection_id, kind=self.kind, ids=chosen, now=self.context.now())
         return await self.context.storage.write(removals.allow, call)
 
     async def probed(self) -> None:
-        """Let the probers open the gates."""
+        """Let the probers end the pauses."""
         probes = {Side.PLATFORM: self.shop.probe, Side.SPARKLAYER: self.context.sparklayer.probe}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.context.pause.run_prober, probes)
@@ -273,7 +273,7 @@ class Bench:
 
     @property
     def writes(self) -> tuple[int, int, int]:
-        """How many products, stock levels and prices were written so far."""
+        """Numbers of products, stock levels and prices written so far."""
         state = self.site.state
         return state.products.writes, state.stock.writes, state.prices.writes
 
@@ -321,7 +321,7 @@ async def open_bench(
     kinds: frozenset[Kind] | None = None,
     **tuning: Any,
 ) -> AsyncIterator[Bench]:
-    """Build a bench that works on one kind, of a store that has these `kinds`; `tuning` are the line's options."""
+    """Build a bench for one kind, with a store that has these `kinds`; `tuning` holds the context's options."""
     storage, vault = InlineDatabase(), Vault([Secret("a key of the tests")])
     shop, site = Shop(), SparkLayer(_held_to_contract(options), "http://site.test")
     harness = await StorageHarness.build(storage)

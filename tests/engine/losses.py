@@ -1,4 +1,4 @@
-"""A store that loses many of its entities, in every way and of every kind, for the tests of the removal brake."""
+"""A store that loses many entities of every kind, in every way, for the tests of the removal brake."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -64,7 +64,7 @@ LARGE = [
 
 
 def there(bench: Bench) -> set[str]:
-    """Return what SparkLayer has: ids of entities, and of products those of variants."""
+    """Return SparkLayer's ids: of entities, or of variants for products."""
     site = bench.site.state.comparable()
     if bench.kind is Kind.PRODUCTS:
         return {sku[1:] + {"S": "", "T": "-T"}[sku[0]] for sku in bench.skus()}
@@ -75,7 +75,7 @@ def there(bench: Bench) -> set[str]:
 
 
 def left(bench: Bench, cause: str, ids: Sequence[str], number: int = MANY) -> set[str]:
-    """Return what SparkLayer has once `ids` have lost what they lose."""
+    """Return SparkLayer's ids after the removal of the losses of `ids`."""
     rest = {key for key in IDS[:number] if key not in ids}
     whole = set(IDS[:number]) if cause == "variant" else rest
     return whole | ({f"{key}-T" for key in rest} if bench.kind is Kind.PRODUCTS else set())
@@ -85,7 +85,7 @@ def left(bench: Bench, cause: str, ids: Sequence[str], number: int = MANY) -> se
 async def filled(
     kind: Kind, number: int = MANY, options: SparkLayerOptions | None = None
 ) -> AsyncIterator[tuple[Bench, FullSyncs]]:
-    """Open a bench that works, with the first `number` of everything in SparkLayer."""
+    """Open a working bench, with the first `number` entities in SparkLayer."""
     async with open_bench(options, kind=kind, full_sync_on_start=False) as bench, trio.open_nursery() as nursery:
         bench.shop.page_size = 250
         syncs = FullSyncs(bench.context, kind)
@@ -99,7 +99,7 @@ async def filled(
 
 
 async def go(bench: Bench, syncs: FullSyncs, way: str, ids: Sequence[str] = IDS, **wish: bool) -> None:
-    """Have the daemon learn of everything, or of changes of `ids`, and wait until it has worked that off."""
+    """Make the daemon read everything, or changes of `ids`, and wait until it has done the work."""
     if way in RUNS:
         assert await syncs.start(RunMode(way), **wish) is not None
         await until_ended(bench)
@@ -109,7 +109,7 @@ async def go(bench: Bench, syncs: FullSyncs, way: str, ids: Sequence[str] = IDS,
 
 
 async def until_ended(bench: Bench) -> None:
-    """Wait for the end; nobody here tells the sync-log of it."""
+    """Wait for the end; no sync-log writer runs here."""
     with trio.fail_after(5000):
         while (await bench.harness.newest()).state not in {"ending", "ended"}:  # noqa: ASYNC110  the clock is a mock
             await trio.sleep(1)

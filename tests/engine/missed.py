@@ -1,6 +1,6 @@
-"""A synced store of twenty products whose webhooks can be missed, for tests of gaps.
+"""A synced store of twenty products with missed webhooks, for tests of gaps.
 
-The missed changes move no date, so that a sweep cannot find them: a stock level, and a deletion.
+The missed changes have no date, so a sweep cannot find them: a stock level, and a deletion.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ PRODUCTS = Kind.PRODUCTS
 HERE = "https://here.test/webhooks/test/sandbox"
 ACTIVE_AFTER, RETRIED_FOR = 70.0, 48 * 3600.0
 SOON = 180.0
-"""Seconds after a gap is known in which it is closed."""
+"""Seconds within which a known gap is closed."""
 
 RIGHT = Registration(registered=1)
 MADE = Registration(registered=1, kinds=frozenset({PRODUCTS}), mended=1, fresh=True)
@@ -32,7 +32,7 @@ MENDED = evolve(MADE, fresh=False)
 
 
 class GapBench(Bench):
-    """A bench of a platform that sends webhooks again for two days."""
+    """A bench of a platform that repeats failed webhooks for two days."""
 
     @contextlib.asynccontextmanager
     async def working(self, destination: str | None = HERE) -> AsyncIterator[ConnectionRunner]:
@@ -43,7 +43,7 @@ class GapBench(Bench):
             runner.finish()
 
     async def synced(self) -> None:
-        """Let the first sync end, and the run after it if there is one."""
+        """Wait for the end of the first sync, and of the run after it, if any."""
         await trio.sleep(300.0)
         assert self.skus().keys() == {f"S{n}" for n in range(1, 21)}
 
@@ -56,14 +56,14 @@ class GapBench(Bench):
         return self.stock().get("S3") == 77 and "S4" not in self.skus()
 
     async def fail_deliveries(self, *kinds: Kind) -> None:
-        """Answer deliveries 5xx for longer than a moment."""
+        """Answer deliveries with 5xx for more than a moment."""
         for _ in range(3):
             self.context.deliveries.failed(kinds)
             await trio.sleep(0.6 * LONGEST_OUTAGE)
         self.context.deliveries.taken()
 
     async def readings(self) -> int:
-        """Return how often everything was read because of gaps."""
+        """Return the number of full reads caused by gaps."""
         return sum(row["mode"] == "daily" for row in await self.harness.everything(TABLES["full_syncs"]))
 
     async def gap(self) -> gaps.Gap | None:

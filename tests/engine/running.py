@@ -1,4 +1,4 @@
-"""Full syncs at work on a bench, with their report to SparkLayer, and an actor and a sweep if wanted."""
+"""Full syncs on a bench, with their reports to SparkLayer, and optionally an actor and a sweep."""
 
 # ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
 
@@ -23,7 +23,7 @@ def fill(bench: Bench, number: int) -> None:
 
 @contextlib.asynccontextmanager
 async def running(bench: Bench, *, actor: bool = True, sweep: bool = False) -> AsyncIterator[FullSyncs]:
-    """Run the full syncs, the sync-log's writer and the prober, and perhaps the actor and the sweep."""
+    """Run the full syncs, the sync-log writer and the prober, and optionally the actor and the sweep."""
     syncs = FullSyncs(bench.context, bench.kind)
     probes = {Side.PLATFORM: bench.shop.probe, Side.SPARKLAYER: bench.context.sparklayer.probe}
     async with trio.open_nursery() as nursery:
@@ -39,7 +39,7 @@ async def running(bench: Bench, *, actor: bool = True, sweep: bool = False) -> A
 
 
 async def until(bench: Bench, state: str = "ended", within: float = 2000.0) -> None:
-    """Wait until the newest run is in a state, with a look at it every now and then."""
+    """Poll until the newest run is in a state."""
     runs = TABLES["full_syncs"]
     with trio.fail_after(within):
         while not await bench.harness.everything(runs) or (await bench.harness.newest()).state != state:

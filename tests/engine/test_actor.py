@@ -1,4 +1,4 @@
-"""The actor: lanes that do not wait for each other, one piece of work for an entity, bugs pinned to their entity."""
+"""The actor: lanes do not wait for each other, an entity is worked on once at a time, bugs park only their entity."""
 
 # ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
 
@@ -18,7 +18,7 @@ from tests.engine.fakes import Bench, product
 
 
 async def _until_empty(bench: Bench) -> None:
-    """Run the actor until it has worked everything off."""
+    """Run the actor until no work is left."""
     actor = Actor(bench.context, bench.pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
@@ -28,7 +28,7 @@ async def _until_empty(bench: Bench) -> None:
 
 
 def _held(bench: Bench, *ids: str) -> trio.Event:
-    """Have the store hold back its answers about `ids` until the event is set."""
+    """Make the store delay its answers about `ids` until the event is set."""
     released = trio.Event()
 
     async def hold(method: str) -> None:

@@ -1,4 +1,4 @@
-"""A change that comes due while the actor is between two looks at the outbox is not overslept."""
+"""The actor does not miss a change that becomes due between two looks at the outbox."""
 
 import pytest
 import trio
@@ -13,7 +13,7 @@ TICK = 0.001
 
 @define
 class BusyClock:
-    """A clock that goes on by a tick whenever it is read, as on a machine that has much to do."""
+    """A clock that advances by a tick with every reading, as on a busy machine."""
 
     ticks: int = 0
 
@@ -22,7 +22,7 @@ class BusyClock:
         return self.coming(0)
 
     def coming(self, ticks: float) -> float:
-        """Return the time after so many more ticks."""
+        """Return the time after this number of ticks."""
         return EPOCH + trio.current_time() + TICK * (self.ticks + ticks)
 
 

@@ -1,4 +1,4 @@
-"""Entities of SparkLayer that the ledger does not know are adopted; entities that it has lost are created again."""
+"""Entities in SparkLayer that the ledger does not know are adopted, and lost ones are created again."""
 
 import pytest
 import trio
@@ -13,7 +13,7 @@ async def test_a_product_that_sparklayer_has_already_is_adopted(autojump_clock: 
     bench.shop.put(product("1", {"11": "A", "12": "B"}))
     await bench.change("1")
     await bench.work()
-    await bench.harness.alter("ledger", "connection_id = 999")  # another daemon's ledger, as it were
+    await bench.harness.alter("ledger", "connection_id = 999")  # Like the ledger of another daemon.
     await bench.harness.alter("owners", "connection_id = 999")
     bench.shop.put(product("1", {"11": "A", "13": "C"}, title="Mine"))
     await bench.change("1")

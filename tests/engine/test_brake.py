@@ -1,4 +1,4 @@
-"""The removal brake: every cause of a removal, live, by a sweep and in every sort of full sync, of every kind.
+"""The removal brake for every kind and cause of a removal: live, by a sweep and in every mode of full sync.
 
 Each test has a store of `MANY` entities of which `LOST` are lost: more than 50, more than a tenth, half of all.
 """
@@ -142,7 +142,7 @@ async def test_a_run_that_saw_nothing_removes_nothing_of_a_small_store_either(
 @pytest.mark.holds("B1")
 @pytest.mark.parametrize("kind", MAKE)
 async def test_causes_are_counted_together(autojump_clock: MockClock, kind: Kind) -> None:
-    """In a run all go together, or are held together."""
+    """A run removes all of them, or holds all of them."""
     async with losses.filled(kind) as (bench, syncs):
         losses.delete(bench, IDS[:30])
         losses.exclude(bench, IDS[30:45])
@@ -173,7 +173,7 @@ async def test_of_live_removals_the_first_beyond_the_limit_and_all_after_it_are_
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("kind", "cause"), CASES)
 async def test_one_answer_removes_nothing(autojump_clock: MockClock, kind: Kind, cause: str, way: str) -> None:
-    """The second one, at least 2 s later, says that all is there."""
+    """The second answer, at least 2 s later, has all entities."""
     async with losses.filled(kind, 12) as (bench, syncs):
         before = dict(bench.shop.products)
         CAUSES[cause](bench, IDS[:3])
@@ -272,7 +272,7 @@ async def test_the_status_shows_what_the_daily_read_holds(autojump_clock: MockCl
 
 
 async def _shown(bench: Bench) -> int:
-    """Return what the status says of how many removals are held."""
+    """Return the number of held removals in the status."""
     context = bench.context
     [stored] = await context.storage.read(connections.everyone)
     status = await connection_status(context.storage, context.vault, stored, context, context.now())

@@ -1,4 +1,4 @@
-"""The removal brake counts what went in one way against what goes in another: live, in a run, in the next run."""
+"""The removal brake adds up removals from different sources: live, in a run, in the next run."""
 
 import pytest
 from trio.testing import MockClock

@@ -1,4 +1,4 @@
-"""A SparkLayer whose refusals have no body is understood all the same, and one answer without a body proves nothing."""
+"""Refusals of SparkLayer without a body are understood, but one such answer proves nothing."""
 
 from typing import Any
 

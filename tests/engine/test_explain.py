@@ -1,4 +1,4 @@
-"""An explanation tells what would be sent and why, and neither sends nor marks anything."""
+"""An explanation shows the writes to come and their reasons, and changes nothing."""
 
 from attrs import evolve
 from trio.testing import MockClock

@@ -1,4 +1,4 @@
-"""The full-sync runner: page after page from the stored cursor, patient with the platform, to an end that is stored."""
+"""The full-sync runner: pages from the stored cursor, retries after platform failures, and a stored end."""
 
 # ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
 

@@ -1,4 +1,4 @@
-"""A run that closes a gap begins beside no full sync, and another run may close the gap before it."""
+"""A run that closes a gap waits for running full syncs, and another run may close the gap first."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ REVOKED = Blocked("no", reason="credentials", side=Side.PLATFORM)
 
 @contextlib.asynccontextmanager
 async def reading(bench: GapBench, slots: int | trio.Semaphore = AT_ONCE) -> AsyncIterator[ConnectionRunner]:
-    """Run a gap's reader and the full syncs that it starts, for a gap that is due."""
+    """Run the gap reader, and the full syncs that it starts, for a due gap."""
     await note_gaps(bench.context, [PRODUCTS])
     runner = ConnectionRunner(bench.context, None)
     runs = runner.full_syncs[PRODUCTS]
@@ -35,7 +35,7 @@ async def reading(bench: GapBench, slots: int | trio.Semaphore = AT_ONCE) -> Asy
 
 
 async def _synced_once(bench: GapBench, *kinds: Kind) -> None:
-    """Leave kinds as they are after a full sync that a person ended."""
+    """Put kinds into the state after a full sync that a person ended."""
     runner = ConnectionRunner(bench.context, None)
     for kind in kinds:
         await bench.start(kind)
@@ -82,7 +82,7 @@ async def test_at_most_two_readings_of_a_process_are_on_their_way(autojump_clock
             bench.shop.products.clear()
             bench.shop.before = slow
             await _synced_once(bench, PRODUCTS)
-        # Connections that cannot be worked on do not keep the others waiting.
+        # Connections without a runner must not delay the others.
         for bench in benches[:AT_ONCE]:
             bench.shop.failures["page"] = [REVOKED]
         for bench in benches:

@@ -1,4 +1,4 @@
-"""Known gaps in the webhooks are closed by one reading: soon, at most once an hour, beside no full sync."""
+"""Known gaps in the webhooks are closed by one full read: soon, at most hourly, and not during a full sync."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,7 +17,7 @@ Cause = Callable[[GapBench], Awaitable[None]]
 
 
 async def _mended(bench: GapBench) -> None:
-    """Come to know at the next hourly look that webhooks were switched off; then all is right."""
+    """Find at the next hourly look that webhooks were switched off, and repair them."""
     looked, bench.shop.registration = trio.Event(), MENDED
 
     async def look(method: str) -> None:
@@ -95,12 +95,12 @@ async def test_after_longer_than_webhooks_are_sent_again_everything_is_read(
 async def test_a_new_registration_is_followed_by_a_reading(
     autojump_clock: MockClock, wide: GapBench, first_sync: float
 ) -> None:
-    """It begins 70 s later, or after the first sync, and finds all that happened before webhooks worked."""
+    """It begins 70 s later, or after the first sync, and finds all changes made before webhooks worked."""
     wide.shop.registration = MADE
 
     async def slow(method: str) -> None:
         if method == "page" and wide.shop.calls["page"] == 8:
-            wide.lose()  # behind the page that they were on
+            wide.lose()  # Behind the page that had them.
             await trio.sleep(first_sync)
 
     wide.shop.before = slow
@@ -195,7 +195,7 @@ async def test_a_find_before_a_delivery_does_not_count_after_it(autojump_clock: 
 
 
 async def test_without_webhooks_there_are_no_gaps(autojump_clock: MockClock, wide: GapBench) -> None:
-    """None are expected: sweeps and the daily reading find everything."""
+    """No webhooks are expected: sweeps and the daily read find all changes."""
     async with wide.working(None):
         await wide.synced()
         wide.shop.change("7", title="Found by a sweep")

@@ -1,8 +1,8 @@
-"""Random histories of a store, played through the whole line against a strict SparkLayer, end equal.
+"""Random histories of a store, synced to a strict SparkLayer, end in equal states.
 
 Products appear and vanish, variants come and go, SKUs move, swap and go round between products; changes come in
-batches of random size; writes fail before and after their effect. Then a quiet pass over everything must end equal,
-and a second one must find nothing to write.
+batches of random size; writes fail before and after their effect. Then a full pass without failures must make both
+sides equal, and a second one must find nothing to write.
 """
 
 import random
@@ -42,7 +42,7 @@ def _product(chance: random.Random, external_id: str, skus: list[str]) -> Produc
 
 
 def _rearranged(chance: random.Random) -> dict[str, Product]:
-    """Deal SKUs out to products anew, each once: moves, swaps and cycles of any length."""
+    """Redistribute the SKUs among products, each once: moves, swaps and cycles of any length."""
     hands: dict[str, list[str]] = {one: [] for one in PRODUCTS if chance.random() < 0.8}
     for sku in SKUS:
         if hands and chance.random() < 0.8 and len(hand := hands[chance.choice(list(hands))]) < 4:
@@ -51,7 +51,7 @@ def _rearranged(chance: random.Random) -> dict[str, Product]:
 
 
 def _disputed(chance: random.Random) -> dict[str, Product]:
-    """Give every product SKUs without asking who else has them."""
+    """Give every product SKUs, even those of other products."""
     return {
         one: _product(chance, one, chance.sample(SKUS, chance.randrange(4)))
         for one in PRODUCTS
@@ -67,7 +67,7 @@ def _mostly(chance: random.Random, old: dict[str, Product], new: dict[str, Produ
 
 
 def _break(bench: Bench, chance: random.Random) -> None:
-    """Have some writes fail until their caller gives up, with or without effect."""
+    """Make some writes fail until their caller gives up, with or without effect."""
     patterns = [f"PATCH */products/{chance.choice(PRODUCTS)}", "POST */products", "POST */batch-*-stock", "*/pricing"]
     for pattern in chance.sample(patterns, chance.randrange(3)):
         act = chance.choice(
@@ -77,7 +77,7 @@ def _break(bench: Bench, chance: random.Random) -> None:
 
 
 def _assert_equal(bench: Bench) -> None:
-    """SparkLayer holds what the store says; of those who dispute a SKU exactly one has it."""
+    """SparkLayer equals the store; exactly one of the products that dispute a SKU has it."""
     held, stock, prices = bench.skus(), bench.stock(), bench.prices()
     wanted: dict[Sku, list[Product]] = {}
     for one in bench.shop.products.values():
@@ -87,7 +87,7 @@ def _assert_equal(bench: Bench) -> None:
     state = bench.site.state.comparable()["products"]
     for sku, claimants in wanted.items():
         owner = next((one for one in claimants if one.external_id == held[sku]), None)
-        assert owner is not None, f"{sku} belongs to nobody who wants it"
+        assert owner is not None, f"{sku} belongs to no product that wants it"
         own = [variant for variant in owner.variants if held[variant.sku] == owner.external_id]
         [(position, variant)] = [(place, one) for place, one in enumerate(own, 1) if one.sku == sku]
         there = state[owner.external_id]["variants"][variant.external_id]
@@ -107,7 +107,7 @@ async def _quiet_pass(bench: Bench) -> None:
 
 
 async def _work(bench: Bench) -> None:
-    """Work, and let go what the brake holds of so small a catalogue."""
+    """Work, and approve the removals that the brake holds in such a small catalogue."""
     await bench.work()
     while await bench.allow_removals():
         await bench.work()

@@ -1,4 +1,4 @@
-"""An issue's text ends, however many parts of an entity are wrong: in SparkLayer, in lists, in explanations."""
+"""An issue's text has a limit at any number of faults: in SparkLayer, in lists, in explanations."""
 
 import pytest
 import trio
@@ -37,7 +37,7 @@ CASES = [(kind, part) for kind in KINDS for part in range(len(WRONG[kind]))]
 
 
 async def _told(bench: Bench) -> list[str]:
-    """Return the messages that SparkLayer has of the issue of 1."""
+    """Return SparkLayer's messages for the issue of entity 1."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(FullSyncs(bench.context, bench.kind).run)
         nursery.start_soon(SyncLogWriter(bench.context, bench.kind).run)

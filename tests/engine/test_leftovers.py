@@ -1,4 +1,4 @@
-"""After a lost database, SKUs in SparkLayer that the store no longer has lose price and stock, as far as is known.
+"""After a lost database, known SKUs in SparkLayer that the store no longer has lose price and stock.
 
 Each test begins with products in SparkLayer and a database that knows nothing of them; see `lost`.
 """
@@ -36,7 +36,7 @@ READ_PRICES = "GET /api/v1/price-lists/{slug}/pricing"
 
 
 async def lose_database(bench: Bench) -> None:
-    """Let the database know nothing of the connection but that it is there."""
+    """Delete all of the connection's rows except the connection itself."""
     for table in metadata.sorted_tables:
         if "connection_id" in table.columns:
             await bench.harness.alter(table.name, "connection_id = 999")
@@ -46,7 +46,7 @@ async def lose_database(bench: Bench) -> None:
 
 @contextlib.asynccontextmanager
 async def lost(number: int = 6, gone: tuple[str, ...] = ("2",)) -> AsyncIterator[Bench]:
-    """Open a bench with products in SparkLayer; those in `gone` the store lost while the database was lost."""
+    """Open a bench with products in SparkLayer; the store lost those in `gone` while the database was lost."""
     async with open_bench() as bench:
         bench.shop.page_size = 250
         fill(bench, number)
@@ -59,7 +59,7 @@ async def lost(number: int = 6, gone: tuple[str, ...] = ("2",)) -> AsyncIterator
 
 
 async def settled(bench: Bench) -> None:
-    """Wait until the daemon has done all that it does by itself, and some time more."""
+    """Wait until the daemon has finished its own work, and some time more."""
     with trio.fail_after(20_000):
         await trio.sleep(5)
         while await bench.harness.rows() or (await bench.harness.newest()).state != "ended":
@@ -89,7 +89,7 @@ async def test_skus_that_the_store_no_longer_has_lose_price_and_stock(autojump_c
                 await settled(bench)
         assert (bench.shop.calls["page"] - pages, before_page) == (2, [True, True]), "one read does not decide"
         assert bench.prices().keys() == bench.stock().keys() == skus(range(1, 7), 2)
-        assert "S2" in bench.skus(), "which product had it nobody knows"
+        assert "S2" in bench.skus(), "its former product is unknown"
         runs = await bench.harness.everything(RUNS)
         assert [run["mode"] for run in runs] == ["normal", "daily"], "a second read of the store has decided"
         assert all(run["succeeded"] for run in runs)
@@ -107,7 +107,7 @@ async def test_skus_that_the_store_no_longer_has_lose_price_and_stock(autojump_c
 
 
 async def test_a_ledger_that_knows_something_looks_at_no_prices(autojump_clock: MockClock, bench: Bench) -> None:
-    """A price that a person puts on our list stays, whatever is synced later."""
+    """A price that a person puts on our list stays through later syncs."""
     fill(bench, 3)
     async with running(bench) as syncs:
         await until(bench)
@@ -138,7 +138,7 @@ async def test_a_sku_that_the_second_read_shows_stays(autojump_clock: MockClock)
 
 
 async def test_a_product_may_have_a_leftover_sku_at_any_time(autojump_clock: MockClock) -> None:
-    """Between the look that notes it and its removal, in SparkLayer as in the ledger."""
+    """The step between noting a SKU and removing it, in SparkLayer and in the ledger."""
     async with lost() as bench, running(bench):
         while not await bench.harness.everything_of("removals"):
             await trio.sleep(0.01)
@@ -181,7 +181,7 @@ async def test_too_many_are_held_by_their_skus_until_allowed_or_owned(autojump_c
         bench.shop.put(product("7", {"71": "S7"}, price="1.00", stock=9))
         await bench.change("7")
         await settled(bench)
-        assert (bench.prices()["S7"], bench.stock()["S7"], await bench.issues()) == (1.0, 9, {}), "it is nobody's"
+        assert (bench.prices()["S7"], bench.stock()["S7"], await bench.issues()) == (1.0, 9, {}), "it has no product"
         assert await bench.allow_removals("sku:S1", "sku:S2", "sku:S7") == 2
         bench.context.kind_states[bench.kind].wake()
         await settled(bench)

@@ -1,4 +1,4 @@
-"""One bad entity stays alone: what hangs, fails or is refused for one of a kind delays and blocks no other of it."""
+"""A bad entity stays alone: a call that hangs, fails or is refused for it delays no other entity of its kind."""
 
 import contextlib
 import datetime as dt
@@ -24,7 +24,7 @@ from tests.engine.writers.test_orders import PLACED, order
 
 COUNT = 12
 LATEST = 9.0
-"""Seconds; one more is the time for which a change waits for others of its entity."""
+"""Seconds; the debounce adds one more."""
 
 
 def _cart(external_id: str) -> str:
@@ -90,7 +90,7 @@ UPDATE: dict[Kind, Callable[[str], str]] = {
     Kind.CUSTOMERS: lambda external_id: f"PUT */customers/platform/{external_id}",
     Kind.ORDERS: lambda external_id: f"PUT *{_cart(external_id)}*",
 }
-"""The call that writes an entity that SparkLayer has."""
+"""The write of an entity that SparkLayer has."""
 
 HANGING: dict[str, tuple[Kind, str, dict[str, Any] | None]] = {
     "product": (Kind.PRODUCTS, "PATCH */products/1", {}),
@@ -101,7 +101,7 @@ HANGING: dict[str, tuple[Kind, str, dict[str, Any] | None]] = {
     "purchase": (Kind.ORDERS, f"PUT *{_cart('1')}*", {}),
     "purchase cancelled": (Kind.ORDERS, f"PUT *{_cart('1')}*", None),
 }
-"""Hanging calls, by name: the kind, the call, and how the entity is edited besides (None: it is gone)."""
+"""Hanging calls by name: the kind, the call, and the entity's edit (None deletes it)."""
 
 
 @pytest.mark.holds("C4")
@@ -118,7 +118,7 @@ async def test_others_arrive_beside_an_entity_whose_call_hangs(
         for number in range(3, 6):
             _edit(bench, str(number))
         await bench.change("1", "3", "4", "5")
-        with trio.fail_after(5.0):  # a removal takes a second look
+        with trio.fail_after(5.0):  # A removal needs a second answer.
             while not rule.used:  # noqa: ASYNC110  the clock is a mock
                 await trio.sleep(0.1)
         await _others_arrive(bench)
@@ -135,7 +135,7 @@ MOVES = {
     ),
     Kind.ORDERS: (f"PUT *{_cart('1')}*", _moved(order("1", _cart("900")), order("2", _cart("1")))),
 }
-"""By kind: the call that hangs, with which 1 gives something up, and the entities that move it from 1 to 2."""
+"""By kind: the hanging call with which entity 1 gives up a key, and the entities that move the key from 1 to 2."""
 
 
 @pytest.mark.parametrize("seconds", [12.0, 40.0])
@@ -165,7 +165,7 @@ async def test_what_moves_waits_for_the_entity_that_hangs_and_nothing_else_does(
 
 
 def _live(state: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return what of a site's state does not tell how it came about."""
+    """Return a site's state without traces of its history."""
     if kind is Kind.ORDERS:
         named = {cart: one["purchase_identifiers"].get("platform") for cart, one in state["purchases"].items()}
         return {cart: order for cart, order in named.items() if order}
@@ -175,7 +175,7 @@ def _live(state: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 
 async def _others_arrive(bench: Bench) -> None:
-    """See changes arrive: those of the same batch, and others one after the other."""
+    """Check that changes arrive: those of the same batch, and others one by one."""
     began = trio.current_time()
     for number in range(6, COUNT + 1):
         _edit(bench, str(number))
@@ -211,7 +211,7 @@ async def test_others_arrive_beside_an_entity_whose_reading_hangs(
 
 
 REFUSED = {name: one for name, one in HANGING.items() if not name.startswith("purchase") or name == "purchase read"}
-"""All but the writes of purchases: there any 403 is about what was sent."""
+"""All writes except those of purchases, whose 403 is always about the content."""
 
 MISSING = {
     "product": (Kind.PRODUCTS, "PATCH */products/*"),
@@ -292,7 +292,7 @@ async def test_what_the_store_alone_does_not_show_is_told_if_it_may_be_ours(
         assert bench.context.blocked(kind) is None
         told = {"1": ["not_shown"], "99": ["not_shown"]}
         if kind is Kind.ORDERS:
-            del told["99"]  # nothing says that it is SparkLayer's
+            del told["99"]  # Nothing shows that it is SparkLayer's.
         assert await bench.issues() == told
         assert "1" in {row["external_id"] for row in await bench.harness.everything_of("ledger")}
 
@@ -302,7 +302,7 @@ async def test_what_the_store_alone_does_not_show_is_told_if_it_may_be_ours(
 async def test_a_refusal_of_what_belongs_to_an_entity_is_told_as_its_own(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, kind: Kind
 ) -> None:
-    """The adapter finds it out while it reads a batch, and tells it when the entity is mapped."""
+    """The adapter finds the fault while it reads a batch, and raises it when the entity is mapped."""
     async with _opened(kind) as bench:
         real = bench.shop.map
 

@@ -1,4 +1,4 @@
-"""A page's content is used once, for its own row, and never if it may be older than the state that was pushed."""
+"""A page's content is used once, for its own row, and never if it may be older than the pushed state."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ RUN = RunId(5)
 
 
 async def take_in(cache: PageCache, made: set[ExternalId] | None, settling: Sequence[ExternalId] = ()) -> bool:
-    """Read a page with both entities, of which the transaction makes the rows `made`."""
+    """Read a page with both entities; the transaction creates the rows `made`."""
 
     async def take() -> set[ExternalId] | None:
         return made

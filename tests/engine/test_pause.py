@@ -14,7 +14,7 @@ def blocked(*, after: float | None = None, side: Side = Side.PLATFORM) -> Blocke
 
 
 class Probe:
-    """Raises what it was given, one after the other, then succeeds; notes when it was asked."""
+    """Raises its failures in order, then succeeds; records the times of its calls."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -69,7 +69,7 @@ async def test_the_side_that_failed_is_probed_and_its_wish_is_honoured(autojump_
     pause, platform = Pause(Site("test", "a")), Probe()
     sparklayer = Probe(blocked(after=60.0, side=Side.SPARKLAYER), blocked(after=9000.0))
     pause.start(blocked(side=Side.SPARKLAYER))
-    pause.start(blocked())  # the first cause stays
+    pause.start(blocked())  # The first cause stays.
     await _healed(pause, platform, sparklayer)
     assert sparklayer.asked == pytest.approx([1.0, 61.0])
     assert platform.asked == pytest.approx([361.0]), "no pause is longer than five minutes"

@@ -1,4 +1,4 @@
-"""A batch from reading to settling: every entity has an outcome of its own."""
+"""A batch from reading to settling: every entity has its own outcome."""
 
 from functools import partial
 
@@ -216,7 +216,7 @@ async def test_a_blocked_sparklayer_leaves_parts_unsure(autojump_clock: MockCloc
     assert set(await bench.harness.rows()) == {"1"}, "2 needed nothing"
     assert (await bench.harness.ledger())["1"] is None
     bench.site.faults.clear()
-    bench.shop.change("1", title="Product 1")  # the store returns to what the ledger once knew
+    bench.shop.change("1", title="Product 1")  # The store returns to an earlier state, which the ledger once had.
     await bench.work()
     assert bench.writes[0] == 3, "unsure differs from everything"
 

@@ -1,4 +1,4 @@
-"""Pulls by SparkLayer: every entity once, as it is pushed, and no page of another connection."""
+"""SparkLayer's pulls: every entity once, equal to its pushed form, and only the caller's own pages."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -43,7 +43,7 @@ async def bench() -> AsyncIterator[Bench]:
 
 
 async def begun(bench: Bench) -> None:
-    """Have a full sync read a page."""
+    """Make a full sync read a page."""
     await bench.harness.page(await bench.harness.started(), "1", cursor="1")
 
 
@@ -95,7 +95,7 @@ async def test_customers_and_purchases_come_as_they_are_pushed() -> None:
 
 @pytest.mark.parametrize("empty", [False, True], ids=["a page", "an empty store"])
 async def test_nothing_is_pulled_before_a_full_sync_has_read_something(*, empty: bool) -> None:
-    """Facts that the store has only in lists are not known before: the pages would be incomplete."""
+    """Some data comes from the store's lists only: before that, pages would be incomplete."""
     async with open_bench() as bench:
         bench.shop.put(product("1", {"11": "S1"}))
         for data_type in ("products", "stock"):
@@ -119,7 +119,7 @@ async def test_kinds_without_lists_are_pulled_at_once() -> None:
 async def test_entities_that_must_not_be_in_sparklayer_are_left_out(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that SparkLayer shall not have, and one that cannot be mapped: pushing it makes that an issue."""
+    """An entity kept out of SparkLayer, and one that cannot be mapped, whose push opens an issue."""
     bench.shop.products["2"] = None
     real = bench.shop.map
 
@@ -191,7 +191,7 @@ async def test_a_disputed_email_or_cart_is_shown_at_its_owner(autojump_clock: Mo
 
 
 async def fetched(bench: Bench, data_type: str, entity_id: str) -> Any:
-    """Fetch one entity; None when it is not found."""
+    """Return one entity, or None if it is not found."""
     try:
         return json.loads(await fetch(bench.context, data_type, entity_id))
     except NotFound:
@@ -200,7 +200,7 @@ async def fetched(bench: Bench, data_type: str, entity_id: str) -> Any:
 
 @contextmanager
 def nothing_written(bench: Bench) -> Iterator[None]:
-    """Fail when the database or SparkLayer is written to, or asked."""
+    """Fail on any use of the database or SparkLayer."""
 
     async def refuse(*_: object) -> None:
         raise AssertionError("the database is written to")

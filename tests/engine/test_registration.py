@@ -1,4 +1,4 @@
-"""Registering is retried; its changes, and nothing else, are gaps; and its findings are stored."""
+"""Registration is retried; only its changes are gaps; its findings are stored."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ R = TypeVar("R")
 async def test_a_daemon_that_dies_while_it_registers_has_noted_the_gap(
     autojump_clock: MockClock, wide: GapBench
 ) -> None:
-    """The next daemon mends the rest; the finished changes look right to it."""
+    """The next daemon repairs the rest; it finds the finished changes in order."""
     async with wide.working():
         await wide.synced()
     announced = trio.Event()
@@ -48,7 +48,7 @@ async def test_a_daemon_that_dies_while_it_registers_has_noted_the_gap(
 async def test_a_gap_is_closed_although_noting_it_at_the_end_failed_once(
     autojump_clock: MockClock, wide: GapBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next look finds everything right: only the gap announced before the first change is left."""
+    """The next look finds no fault: only the gap announced before the first change is left."""
     write = InlineDatabase.write
 
     async def fail_once(database: InlineDatabase, fn: Operation[C, R], call: C) -> R:
@@ -74,7 +74,7 @@ async def test_a_gap_is_closed_although_noting_it_at_the_end_failed_once(
 async def test_what_was_announced_and_not_done_is_no_gap(
     autojump_clock: MockClock, wide: GapBench, failure: object, *, earlier: bool
 ) -> None:
-    """But a gap that was known before stays. Otherwise a scope that is refused each hour has all read each hour."""
+    """An earlier gap stays. Otherwise a scope refused every hour would cause a full read every hour."""
     if earlier:
         await note_gaps(wide.context, [PRODUCTS], 500.0)
 

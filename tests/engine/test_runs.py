@@ -1,4 +1,4 @@
-"""Full syncs to their end: every issue is looked at, every item tried, and no hour is longer or shorter than one."""
+"""Full syncs to their end: every issue is checked, every item tried, and hours are true to the clock."""
 
 import contextlib
 
@@ -38,7 +38,7 @@ def entity(kind: Kind, number: int) -> Product | Customer | Order:
 async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
     autojump_clock: MockClock, kind: Kind, mode: RunMode, *, all_of_it: bool
 ) -> None:
-    """9 has an issue, 8 breaks us until it is parked; both are deleted in the store, and no webhook says so."""
+    """Entity 9 has an issue, 8 raises a bug until it is parked; the store deletes both without a webhook."""
     async with open_bench(kind=kind) as bench:
         bench.shop.put(*(entity(kind, number) for number in (8, 9, *(() if all_of_it else (1, 2)))))
         bench.shop.excluded, bench.shop.broken = {"9"}, {"8"}
@@ -61,7 +61,7 @@ async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
 @pytest.mark.holds("D2")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_run_outlasts_its_hour_until_its_last_item_was_tried(autojump_clock: MockClock, kind: Kind) -> None:
-    """One item fails, and for hours no other one has its turn: as in a queue that is long or slow."""
+    """One item fails, and no other has its turn for hours, as in a long or slow queue."""
     async with open_bench(kind=kind) as bench:
         bench.shop.put(*(entity(kind, number) for number in range(1, 6)))
         bench.shop.broken, bench.shop.batch_size = {"1"}, 1
@@ -111,7 +111,7 @@ async def test_the_hour_of_stragglers_is_one_with_any_clock(
 async def test_once_a_clock_is_corrected_everything_is_read_once(
     autojump_clock: MockClock, bench: Bench, skew: float, *, restarted: bool
 ) -> None:
-    """A sweep by a wrong clock misses changes: here one without a webhook."""
+    """A sweep with a wrong clock misses a change without a webhook."""
     bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2, 3)))
     bench.context.now = lambda: EPOCH + skew + trio.current_time()
     async with contextlib.AsyncExitStack() as first:

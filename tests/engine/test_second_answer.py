@@ -1,4 +1,4 @@
-"""One answer of SparkLayer takes nothing away, at no operation: a second one, two seconds later, must agree."""
+"""No single answer of SparkLayer removes anything: a second one, two seconds later, must agree."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -77,7 +77,7 @@ def _list_stays(bench: Bench) -> bool:
 
 @frozen(kw_only=True)
 class Case:
-    """After `before`, the API answers wrongly to `route` while `act` is done; `holds` must be true in the end."""
+    """After `before`, the API answers `route` wrongly during `act`; `holds` must be true in the end."""
 
     kind: Kind = Kind.PRODUCTS
     before: Callable[[Bench], Awaitable[None]]
@@ -156,7 +156,7 @@ CASES = {
 
 
 TIMES = {"a page": (1, 3, 9), "without a body": (1, 3, 9), "a list without what the ledger has": (1, 3)}
-"""How often in a row an answer comes; the API's own word that comes twice is believed."""
+"""Repetitions of each answer; the API's own answer is believed if it comes twice."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A signal wakes all its tasks, and none misses a call that came while it was at work."""
+"""A signal wakes all its tasks, and none misses a call made while it was working."""
 
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked

@@ -1,4 +1,4 @@
-"""Crashes are contained, counted and started again, but not for ever; and what is in flight may end."""
+"""Crashed tasks are contained, counted and restarted up to a limit; work in flight may finish."""
 
 import itertools
 
@@ -18,7 +18,7 @@ from tests.engine.fakes import Bench, product
 
 
 def _crashing(monkeypatch: pytest.MonkeyPatch, part: type, times: int, error: Exception) -> list[float]:
-    """Have `part.run` crash so many times before it does its work; note when it was started."""
+    """Make `part.run` crash this number of times before it works; record its start times."""
     started: list[float] = []
     real = part.run  # type: ignore[attr-defined]
 
@@ -34,7 +34,7 @@ def _crashing(monkeypatch: pytest.MonkeyPatch, part: type, times: int, error: Ex
 
 
 async def _worked(bench: Bench, seconds: float = 100.0) -> None:
-    """Run the works for a while, and finish them."""
+    """Run the connection for a while, and stop it."""
     runner = ConnectionRunner(bench.context, None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(runner.run)
@@ -180,7 +180,7 @@ async def test_works_are_let_go_and_replaced_while_others_run(autojump_clock: Mo
 async def test_webhooks_are_looked_at_hourly_and_mending_them_wakes_the_sweep(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    """A change that comes by the sweep right after, and not hours later when one is due anyway, was missed."""
+    """A change that arrives by the next sweep, hours before the regular one, was missed."""
     bench.context.options = evolve(bench.context.options, sweep_every=30 * 3600.0)
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
     mended = iter([0, 0, 3])

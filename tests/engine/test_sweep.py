@@ -1,4 +1,4 @@
-"""The sweep finds changes without a webhook, the daily read those without a date, and neither harms a full sync."""
+"""The sweep finds changes without a webhook, the daily read those without a date; neither harms a full sync."""
 
 import pytest
 import trio
@@ -134,7 +134,7 @@ async def test_a_lost_price_list_is_not_forgotten_when_the_set_up_fails_on_the_w
 
 
 async def test_a_sweep_that_a_full_sync_makes_needless_does_not_spin(autojump_clock: MockClock, bench: Bench) -> None:
-    """The run has yet to read its first page, and waits for its turn or a right for longer than sweeps are apart."""
+    """The run has not read its first page: it waits for its turn or a right for longer than the sweep interval."""
     await bench.harness.start(RunMode.NORMAL, now=EPOCH)
     looks = 0
 

@@ -1,4 +1,4 @@
-"""The one writer of a sync-log: order, pace, and an end that no refusal can keep back."""
+"""The single writer of a sync-log: order, pace, and an end that no refusal can prevent."""
 
 import contextlib
 import itertools
@@ -38,7 +38,7 @@ async def settled(bench: Bench, external_id: str, *, bad: bool = False) -> None:
 
 
 async def ended(bench: Bench) -> None:
-    """Have the end of an empty full sync ready for the sync-log."""
+    """Prepare the end of an empty full sync for the sync-log."""
     run = await bench.harness.started(now=EPOCH)
     await bench.harness.enumerated(run, EPOCH + 1)
     await bench.harness.close(run, EPOCH + 2)

@@ -1,4 +1,4 @@
-"""Tasks come and go by key, and none of them concerns the others."""
+"""Tasks start and stop by key, independently of each other."""
 
 import pytest
 import trio
@@ -8,7 +8,7 @@ from daemon.engine.task_group import TaskGroup
 
 
 class Work:
-    """A task that works for a number of seconds, and notes how it ended."""
+    """A task that works for a number of seconds, and records how it ended."""
 
     def __init__(self, seconds: float = 1000.0) -> None:
         self.seconds = seconds

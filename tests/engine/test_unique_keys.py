@@ -1,4 +1,4 @@
-"""Each key has one owner after a batch, the present one where it still wants the key."""
+"""Each key has one owner after a batch: the present one, if it still wants the key."""
 
 # Frozen sets of keys are compared with sets of texts.
 # mypy: disable-error-code="comparison-overlap"
@@ -24,11 +24,11 @@ def decided(wanted: dict[str, str], owners: dict[str, str], *, all_or_nothing: b
 @pytest.mark.parametrize(
     ("wanted", "owners", "claims", "lost"),
     [
-        ({"10": "a", "9": "a"}, {}, {"a": "9"}, {"10": "a"}),  # the earliest
-        ({"9": "a", "10": "a"}, {"a": "10"}, {"a": "10"}, {"9": "a"}),  # the present owner
-        ({"9": "a"}, {"a": "7"}, {}, {"9": "a"}),  # also one that is not in the batch
-        ({"9": "a", "10": ""}, {"a": "10"}, {"a": "9"}, {}),  # unless it gives the key up
-        ({"1": "b", "2": "c", "3": "a"}, {"a": "1", "b": "2", "c": "3"}, {"a": "3", "b": "1", "c": "2"}, {}),  # a cycle
+        ({"10": "a", "9": "a"}, {}, {"a": "9"}, {"10": "a"}),  # The earliest.
+        ({"9": "a", "10": "a"}, {"a": "10"}, {"a": "10"}, {"9": "a"}),  # The present owner.
+        ({"9": "a"}, {"a": "7"}, {}, {"9": "a"}),  # Even one outside the batch.
+        ({"9": "a", "10": ""}, {"a": "10"}, {"a": "9"}, {}),  # Unless it gives the key up.
+        ({"1": "b", "2": "c", "3": "a"}, {"a": "1", "b": "2", "c": "3"}, {"a": "3", "b": "1", "c": "2"}, {}),  # A cycle
         ({"1": "b", "2": "c", "3": "a"}, {"a": "1", "b": "2", "c": "7"}, {}, {"1": "b", "2": "c", "3": "a"}),
     ],
 )
@@ -41,7 +41,7 @@ def test_the_owner_of_a_key(
 
 
 def test_an_entity_that_is_written_without_a_lost_key_gives_up_its_former_one() -> None:
-    """A product leaves out one variant and keeps the others; a customer keeps its former address."""
+    """A product omits one variant and keeps the others; a customer keeps its former address."""
     wanted, owners = {"1": "b", "3": "a"}, {"a": "1", "b": "7"}
     assert decided(wanted, owners, all_or_nothing=False).claims == {"a": "3"}
     assert decided(wanted, owners, all_or_nothing=True).lost.keys() == {"1", "3"}

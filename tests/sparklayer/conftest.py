@@ -1,4 +1,4 @@
-"""A SparkLayer that answers what a test says, and checks every request against the contract on the way."""
+"""A SparkLayer that gives a test's answers, and checks every request against the contract."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,11 +19,11 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 DONE = {"id": "1", "slug": "a", "currency_code": "GBP", "type": "order"}
-"""The answer to every write and read, unless a test says more."""
+"""Default names in the body of a success."""
 
 
 def documented(request: httpx.Request) -> httpx.Response:
-    """Answer as the contract says of an operation's success."""
+    """Answer an operation with success, as the contract documents it."""
     item = contract()["paths"].get(template_of(request.url.raw_path.decode()), {})
     content = item.get(request.method.lower(), {}).get("responses", {}).get("200", {}).get("content")
     if content is None:
@@ -34,7 +34,7 @@ def documented(request: httpx.Request) -> httpx.Response:
 
 @define
 class FakeSparkLayer:
-    """`answers` are given in turn, then success; a token is given unless `token_answer` says otherwise."""
+    """Gives `answers` in turn, then success. The token endpoint gives a token, or `token_answer`."""
 
     answers: list[httpx.Response | Answer] = field(factory=list)
     token_answer: Answer | None = None
@@ -58,7 +58,7 @@ class FakeSparkLayer:
 
 
 def check(request: httpx.Request) -> None:
-    """Hold a request against the contract: path, method, headers and body."""
+    """Check a request against the contract: path, method, headers and body."""
     path = request.url.raw_path.decode()
     template, method = template_of(path), request.method.lower()
     assert template is not None, f"{path} is not in the contract"

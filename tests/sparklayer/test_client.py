@@ -131,7 +131,7 @@ UNFIT = [
     b'{"access_token": "%s"}' % odd
     for odd in (b"", b"a\\nb", b"ab\\n", b"a\\u0000b", b"a b", b"\xc3\xa9", b"\xe2\x80\x9c")
 ]
-"""Texts that no header can carry."""
+"""Tokens that no header can carry."""
 
 
 @pytest.mark.parametrize("body", NO_TOKENS + UNFIT, ids=lambda body: repr(body[:25]))

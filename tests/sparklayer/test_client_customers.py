@@ -1,4 +1,4 @@
-"""Customers as they are sent: what the platform owns, what is carried over, and what is left out."""
+"""Customer writes: the platform's fields, the fields written back, and the omitted ones."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Purchases: what the platform owns is replaced, the rest is carried over, and money keeps every digit."""
+"""Purchase writes: the platform's fields are replaced, the others written back, and money keeps every digit."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A refusal without a body is believed only when more than one answer speaks for it, at every operation."""
+"""A refusal without a body is believed only if more than one answer confirms it, at every operation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ WHICH = {"customers": "getCustomer", "products": "getProduct", "purchases": "get
 
 @define
 class Service:
-    """Answers control questions: `known` where an id or the price lists are read, `nobody` where no id can be."""
+    """Answers control questions: `known` for a known id or the price lists, `nobody` for an impossible id."""
 
     refusal: httpx.Response | None = EMPTY
     known: httpx.Response = field(factory=lambda: httpx.Response(200, json=WELL))
@@ -81,7 +81,7 @@ async def test_an_empty_404_is_the_apis_own_when_its_control_question_says_so(
     client = _client(service)
     assert type(await _fail(client, operation)) is _belief(operation)
     if operation.names_nothing:
-        return  # what creates something is tried again, whoever says 404
+        return  # A creation is retried after any 404.
     assert service.asked == [operation.control.of("42"), operation.control.of(operation.control.nobody)]
     service.known = service.nobody = httpx.Response(503)
     await trio.sleep(BELIEVED_SECONDS - 60)

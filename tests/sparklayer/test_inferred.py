@@ -1,4 +1,4 @@
-"""Deductions about SparkLayer are in one file, and elsewhere only where docs/mapping.md says so."""
+"""Deductions about SparkLayer are in one file, and elsewhere only in the places listed in docs/mapping.md."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,14 @@ ROOT = Path(__file__).parents[2]
 HOME = "daemon/sparklayer/inferred.py"
 PACKAGES = ("sparklayer", "listener", "engine", "connections", "admin")
 OURS = ("daemon/*.py", *(f"daemon/{name}/**/*.py" for name in PACKAGES))
-"""Files in which an inference can only be about SparkLayer; platforms mark theirs too."""
+"""Files whose inferences can only be about SparkLayer; platforms mark inferences about their own APIs."""
 
 SAID = re.compile(r"(?<![`.])\binferred\b(?!`| import)")
-"""The word, where it does not name the module."""
+"""The word `inferred`, except as the module's name."""
 
 
 def listed() -> set[str]:
-    """Return the files that the page's table of other places names."""
+    """Return the files in the page's table of other places."""
     section = (ROOT / "docs/mapping.md").read_text("utf-8").partition("\n## What is not certain\n")[2]
     return set(re.findall(r"^\| `(daemon/[^`]+)` \|", section, re.MULTILINE))
 

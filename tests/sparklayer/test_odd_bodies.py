@@ -1,4 +1,4 @@
-"""A purchase or a customer in SparkLayer may have any shape: it is carried over, or read again."""
+"""Purchases and customers in SparkLayer may have any shape: they are written back unchanged, or read again."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from copy import deepcopy
@@ -84,7 +84,7 @@ WRITE = CustomerWrite(
     email="jo@shop.test",
 )
 ODD: list[Any] = [None, 7, "x", True, 1.5, [], {}, [None], [7], ["x"], [[]], {"x": None}, [{"x": [1]}]]
-"""Values that stand where they should not."""
+"""Values of unexpected types."""
 
 
 def _use_purchase(held: dict[str, Any]) -> list[dict[str, Any]]:
@@ -98,7 +98,7 @@ def _use_customer(held: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def paths(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where the values of `content` are, at any depth."""
+    """Yield the paths of all values in `content`, at any depth."""
     if path:
         yield path
     keys = content if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
@@ -206,7 +206,7 @@ READS: dict[str, tuple[Callable[[SparkLayer], Awaitable[Any]], list[dict[str, An
         ],
     ),
 }
-"""Each read of what is carried over, with bodies that are a part of it, or another's."""
+"""Each read of an entity to be written back, with bodies that are incomplete or another entity's."""
 
 
 @pytest.mark.parametrize(
@@ -224,9 +224,9 @@ async def test_a_part_of_what_was_asked_for_or_another_one_is_asked_for_again(
     read: Callable[[SparkLayer], Awaitable[Any]],
     body: dict[str, Any],
 ) -> None:
-    """Written back, a part would wipe the rest, and another customer's fields would become this one's."""
+    """An incomplete body, written back, would wipe the rest; another customer's fields would become this customer's."""
     fake.answers = [httpx.Response(200, json=body)] * 9
-    with pytest.raises(Retry, match=r"something else|does not show"):
+    with pytest.raises(Retry, match=r"another object|does not show"):
         await read(sparklayer)
 
 

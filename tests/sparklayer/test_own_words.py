@@ -1,4 +1,4 @@
-"""Nothing that something in between says is taken for SparkLayer's word, whatever its status and the operation."""
+"""An answer from a proxy is never taken for SparkLayer's, at any status and operation."""
 
 import importlib
 import itertools
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.holds("A1")
 
 
 def operations() -> Iterator[Operation]:
-    """Find every operation that any module of the client has."""
+    """Return every operation in the client's modules."""
     for info in pkgutil.iter_modules(daemon.sparklayer.__path__, "daemon.sparklayer."):
         yield from (
             value for value in vars(importlib.import_module(info.name)).values() if isinstance(value, Operation)
@@ -56,7 +56,7 @@ FOREIGN_REFUSALS = {
     "no title": b'{"title": "", "detail": null, "errors": []}',
     "a title of another shape": b'{"title": {"en": "No"}, "errors": {"sku": "No"}}',
 }
-"""JSON of gateways may share a name with RFC 7807, or give a status that is not the answer's."""
+"""A gateway's JSON may share a name with RFC 7807, or have a status other than the answer's."""
 
 PROBLEM = b'{"title": "No"}'
 LINES = b'[{"line": 0, "field": "price", "message": "too low"}]'
@@ -89,10 +89,10 @@ PAGES = {
     "createStockLocation": b'{"id": "1"}',
     "getAccessToken": b'{"access_token": "token"}',
 }
-"""The documented success of each operation."""
+"""Each operation's documented success."""
 
 UNDOCUMENTED = {"updatePriceListPricing", "updateFullLoggingStatus", "updatePartialLoggingStatus", "updateBatchStock"}
-"""Operations that may answer whatever JSON they like."""
+"""Operations that may answer any JSON."""
 
 
 def test_every_operation_is_in_the_table() -> None:
@@ -208,7 +208,7 @@ def test_a_token_that_something_in_between_refuses_is_asked_for_again(status: in
 )
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_key_is_refused_in_the_apis_own_words(status: int, body: bytes, kind: type[Blocked]) -> None:
-    """Any of them pauses the connection, but an empty one proves too little to end a clean-up."""
+    """Each of them pauses the connection, but an empty one proves too little to end a clean-up."""
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
     assert type(outcome) is kind
     assert outcome.reason == "credentials"

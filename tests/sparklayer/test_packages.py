@@ -1,4 +1,4 @@
-"""SparkLayer's own data in packages stays, however the platform repacks them."""
+"""SparkLayer's own fields inside packages survive every regrouping by the platform."""
 
 from decimal import Decimal
 from typing import Any
@@ -29,7 +29,7 @@ def packed(kind: str, *lines: OrderLine) -> dict[str, Any]:
 
 
 def held(kind: str, *lines: OrderLine, number: str = "pk_1") -> dict[str, Any]:
-    """Return a package as SparkLayer may have it: with its own id, an invoice, and attributes of its own."""
+    """Return a package as in SparkLayer: with its id, an invoice, and custom attributes."""
     body = packed(kind, *lines)
     items = [
         {**line, "custom_attributes": [ENGRAVED], "identifiers": {"sparklayer_line_id": f"li_{number}", "sku": "S"}}
@@ -74,7 +74,7 @@ def test_a_package_that_is_divided_gives_its_id_to_the_part_of_its_type() -> Non
 
 
 def test_of_two_lines_of_one_sku_each_keeps_its_own() -> None:
-    """As SparkLayer's storefront made them, and ever after."""
+    """From their creation by SparkLayer's storefront onwards."""
     plain = evolve(SHIRT, external_id="10")
     before = held("incoming", SHIRT, plain)
     before["line_items"][1]["custom_attributes"] = []

@@ -1,4 +1,4 @@
-"""A harness on the storage without threads."""
+"""A harness on storage without threads."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -10,12 +10,12 @@ from daemon.storage.database import InlineDatabase
 from tests.storage.harness import StorageHarness
 
 SQLITE_LIMIT = 32_766
-"""The default of SQLite (SQLITE_MAX_VARIABLE_NUMBER)."""
+"""SQLite's default limit of parameters (SQLITE_MAX_VARIABLE_NUMBER)."""
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take another process that has a database for a daemon at once."""
+    """Treat another process that holds the database as a daemon, without waiting."""
     monkeypatch.setattr(lock, "LOCK_SECONDS", 0.0)
 
 
@@ -28,7 +28,7 @@ async def harness() -> AsyncIterator[StorageHarness]:
 
 @pytest.fixture
 def few_parameters(harness: StorageHarness, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Let a statement take few parameters, and return their number."""
+    """Limit a statement to few parameters, and return their number."""
     assert isinstance(harness.storage, InlineDatabase)
     assert SQLITE_LIMIT - 100 > tables.PARAMETERS
     monkeypatch.setattr(tables, "PARAMETERS", 200)

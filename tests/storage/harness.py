@@ -1,4 +1,4 @@
-"""One connection in a database, with short calls for its operations, which are those of the real storage.
+"""One connection in a database, with short calls for the real storage's operations.
 
     harness = await StorageHarness.build(InlineDatabase())
     await harness.record("1", now=5.0)
@@ -42,7 +42,7 @@ def id_(text: str) -> ExternalId:
 
 
 def issue(words: str) -> IssueRow:
-    """Return an issue that says `words`."""
+    """Return an issue with the text `words`."""
     return IssueRow(words.encode(), words.encode())
 
 
@@ -52,7 +52,7 @@ def row(external_id: str, fingerprint: bytes | None = b"equal") -> Row:
 
 @frozen
 class StorageHarness:
-    """A connection and the operations on it."""
+    """A connection and its storage operations."""
 
     storage: Storage
     connection_id: ConnectionId
@@ -95,12 +95,12 @@ class StorageHarness:
         await self.storage.write(settling.settle, call)
 
     async def work(self, now: float = 0.0, lane: Lane = Lane.LIVE, **result: Any) -> None:
-        """Settle everything due as done."""
+        """Settle all due rows as done."""
         claims = await self.claim(now, lane)
         await self.settle(done=[settled(claim, **result) for claim in claims], now=now)
 
     async def fail(self, due_at: float | None = None, now: float = 0.0, lane: Lane = Lane.LIVE) -> None:
-        """Have an attempt at everything due fail; without `due_at`, the change is parked."""
+        """Fail an attempt at all due rows; without `due_at`, the change is parked."""
         again = [RetryLater(claim=claim, due_at=due_at, error=b"why") for claim in await self.claim(now, lane)]
         await self.settle(again=again, now=now)
 
@@ -146,7 +146,7 @@ class StorageHarness:
         await self.storage.write(sync_log.confirm, report)
 
     async def ended_run(self, *ids: str, now: float = 0.0, **result: Any) -> RunId:
-        """Run a full sync over `ids` to its told end, every entity settled as done."""
+        """Run a full sync over `ids` to its reported end, with every entity settled as done."""
         run = await self.started(now=now)
         await self.page(run, *ids, now=now)
         await self.enumerated(run, now)
@@ -156,7 +156,7 @@ class StorageHarness:
         return run
 
     async def tell(self) -> None:
-        """Have SparkLayer accept every report that is owed."""
+        """Mark every owed report as accepted by SparkLayer."""
         while (report := await self.take()) is not None:
             await self.confirm(report)
 
@@ -194,13 +194,13 @@ class StorageHarness:
         await self.alter("connections", "state = 'leaving'")
 
     async def alter(self, table: str, change: str) -> None:
-        """Change every row of a table behind the storage's back."""
+        """Change every row of a table directly, past storage."""
         await self.storage.write(_raw, f"UPDATE {table} SET {change}")  # noqa: S608  a test's own text
 
 
 @frozen(kw_only=True)
 class Settled:
-    """An entity whose work has ended."""
+    """An entity with finished work."""
 
     claim: Claim
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""Entities that a full sync did not see are read by their ids; no clock decides what came before the run."""
+"""Entities that a full sync did not see are read by their ids; no clock decides which are older than the run."""
 
 import pytest
 from attrs import evolve

@@ -1,4 +1,4 @@
-"""Stored times that lie ahead, since a clock was wrong: each makes something due, or counts as the present."""
+"""Stored times in the future, after a wrong clock: each makes its row due, or counts as the present."""
 
 from math import inf
 
@@ -32,7 +32,7 @@ def test_of_what_lies_ahead_no_age_is_known(ahead: float) -> None:
 async def test_a_change_queued_by_a_clock_ahead_waits_for_more_no_longer_than_another(
     harness: StorageHarness, ahead: float
 ) -> None:
-    """It changes every half second, for ever."""
+    """It changes every half second, without end."""
     await harness.record("1", now=NOW + ahead, debounce=1.0, debounce_max=10.0)
     moments = [NOW + number / 2 for number in range(40)]
     for now in moments:

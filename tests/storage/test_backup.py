@@ -1,4 +1,4 @@
-"""Backups are whole and overwrite nothing, and a damaged database is recognized."""
+"""Backups are complete and overwrite nothing, and a damaged database is recognized."""
 
 import sqlite3
 import threading
@@ -25,7 +25,7 @@ def _rows(path: Path) -> int:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[Path]:
-    """Make a database that is open, with rows that are only in its log."""
+    """Make an open database with rows that are only in its log."""
     path = tmp_path / "ignite-sync.db"
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode=WAL")
@@ -46,7 +46,7 @@ def test_a_backup_has_what_was_committed_and_is_one_file(source: Path, tmp_path:
 
 
 def test_a_backup_made_beside_a_writer_is_the_state_after_a_commit(source: Path, tmp_path: Path) -> None:
-    """Each commit adds two rows: a copy of half of one would have an odd number."""
+    """Each commit adds two rows, so a copy of half a commit would have an odd number."""
     over = threading.Event()
 
     def write() -> None:
@@ -144,7 +144,7 @@ def test_half_a_backup_is_none(source: Path, tmp_path: Path, share: float) -> No
 
 
 def test_backups_made_at_the_same_time_are_each_whole(source: Path, tmp_path: Path) -> None:
-    """Of several with one name the first wins, and the others say so."""
+    """Of several backups with one name the first succeeds, and the others report a conflict."""
     target = tmp_path / "backup.db"
     ends: list[object] = []
 

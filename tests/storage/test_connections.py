@@ -1,4 +1,4 @@
-"""The life of a connection, and that nothing of one that is gone is left in any table."""
+"""The life of a connection; a deleted connection leaves no row in any table."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ FILLING: dict[str, Any] = {"INTEGER": 1, "VARCHAR": "x", "BLOB": b"x", "FLOAT": 
 
 
 def _fill(conn: Connection, calls: Sequence[ConnectionId]) -> list[None]:
-    """Write a row of each connection into every table that has rows of connections."""
+    """Write a row of each connection into every table with rows of connections."""
     for connection_id in calls:
         for table in TABLES:
             values = {

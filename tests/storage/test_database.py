@@ -1,4 +1,4 @@
-"""Whole transactions for callers on trio: durable and grouped; a call that fails harms no other.
+"""Transactions for callers on trio: durable and grouped; a failed call harms no other.
 
 These tests use the real threads, a real file and the real clock.
 """
@@ -45,12 +45,12 @@ async def test_only_its_user_can_read_the_database(path: Path) -> None:
             rights = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     finally:
         os.umask(umask)
-    rights.pop(f"{path.name}.lock")  # it is empty
+    rights.pop(f"{path.name}.lock")  # The database is empty.
     assert rights == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
 
 
 def put(conn: Connection, calls: Sequence[str]) -> list[int]:
-    """Insert names into `meta`, set-wise; a name may be there once."""
+    """Insert names into `meta` in one statement; each name is unique."""
     conn.execute(text("INSERT INTO meta (name, encrypted) VALUES (:name, x'00')"), [{"name": name} for name in calls])
     return [len(calls)] * len(calls)
 
@@ -141,13 +141,13 @@ async def test_a_locked_database_is_trouble_for_every_caller_and_passes(database
 
 
 def short_patience(conn: Connection, calls: Sequence[str]) -> list[None]:
-    """Wait for other writers for a moment only."""
+    """Shorten the wait for other writers."""
     conn.exec_driver_sql("PRAGMA busy_timeout=10")
     return [None] * len(calls)
 
 
 def full(conn: Connection, calls: Sequence[int]) -> list[None]:
-    """Leave room for a number of pages."""
+    """Limit the free space to a number of pages."""
     pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
     conn.exec_driver_sql(f"PRAGMA max_page_count={pages + calls[0]}")
     return [None] * len(calls)
@@ -164,7 +164,7 @@ async def test_a_full_disk_is_trouble_and_passes(database: Database) -> None:
 
 
 def read_only(conn: Connection, calls: Sequence[str]) -> list[None]:
-    """Have the file refuse to be written, as one does on a disk that was mounted read-only."""
+    """Make the file refuse writes, as on a disk that was mounted read-only."""
     conn.exec_driver_sql("PRAGMA query_only=ON")
     return [None] * len(calls)
 
@@ -235,7 +235,7 @@ async def test_every_waiting_caller_is_told_when_the_writer_ends(path: Path) -> 
 async def test_a_database_that_is_in_use_for_a_moment_is_waited_for(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command may read the database of a daemon that has crashed, just when that is started again."""
+    """A command may read a crashed daemon's database just as the daemon starts again."""
     monkeypatch.setattr(lock, "LOCK_SECONDS", 10.0)
     taken, over = threading.Event(), threading.Event()
 
@@ -310,7 +310,7 @@ async def test_checking_accepts_a_database_and_leaves_nothing_behind(path: Path,
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ("/proc/a.db", "choose a folder this user can write to"),  # not even root can
+        ("/proc/a.db", "choose a folder this user can write to"),  # Not even root can write there.
         ("nowhere/a.db", "there is no folder"),
         ("folder", "Is a directory; "),
         ("letter", "is no database; "),

@@ -1,4 +1,4 @@
-"""The life of a full sync, walked through its table; what a page's contents are good for; the brake; the end."""
+"""The life of a full sync, walked through its table; the contents of pages; the brake; the end."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -57,7 +57,7 @@ async def test_every_step_of_the_table_happens(
         await EVENTS[step](harness, run)
     [present] = [row for row in await harness.everything_of("full_syncs") if row["id"] == run]
     ends = event in {"DRAINED", "CANCELLED"}
-    # SparkLayer is not told of the end of a daily run, so it is over at once.
+    # The end of a daily run is not reported to SparkLayer, so the run is over at once.
     assert present["state"] is (RunState.ENDED if ends and mode is RunMode.DAILY else TABLE[event].target)
     if ends:
         assert (present["finished_at"], present["succeeded"]) == (7.0, event == "DRAINED")
@@ -106,7 +106,7 @@ async def test_a_trigger_replaces_the_daily_run(harness: StorageHarness) -> None
     run = await harness.started("refresh")
     assert {found["full_sync_id"] for found in (await harness.rows()).values()} == {None}
     assert await harness.page(daily, "3", cursor="late") is None
-    assert await harness.close(daily), "whoever waits for its end learns that it is over"
+    assert await harness.close(daily), "a waiting caller learns that it is over"
     await harness.page(run, "1")
     assert (await harness.row("1"))["full_sync_id"] == run
 

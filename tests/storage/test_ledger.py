@@ -1,4 +1,4 @@
-"""The ledger, settled in one transaction with everything else; owners of SKUs, and entities that wait for them."""
+"""The ledger, settled in one transaction with the other tables; owners of SKUs, and entities waiting for SKUs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -154,7 +154,7 @@ async def test_the_owner_of_a_wanted_sku_is_looked_at_once(harness: StorageHarne
     assert set(await harness.rows()) == {"1", "2"}, "together they can swap"
     await _done(harness, "2", waits_for=[SHIRT])
     await _done(harness, "1", waits_for=[Sku("MUG")])
-    assert await harness.rows() == {}, "two that dispute two SKUs do not call each other for ever"
+    assert await harness.rows() == {}, "two that dispute two SKUs do not call each other forever"
 
 
 async def test_all_who_wait_in_a_circle_are_looked_at_together(harness: StorageHarness) -> None:

@@ -74,7 +74,7 @@ Name = Callable[[Path], Path]
 @pytest.mark.parametrize("other", NAMES)
 @pytest.mark.parametrize("new", [True, False], ids=["new", "there"])
 def test_a_second_process_is_refused_by_any_name(tmp_path: Path, other: Name, *, new: bool) -> None:
-    """In either order: the holder may be the one that goes through the link."""
+    """In either order: the holder may be the process that uses the link."""
     file = tmp_path / "ignite-sync.db"
     if not new:
         file.touch()

@@ -1,4 +1,4 @@
-"""SQLite's log does not keep the size that it had during a long read."""
+"""SQLite's log shrinks again after a long read."""
 
 # ruff: noqa: ASYNC240  small files
 
@@ -20,7 +20,7 @@ LARGE = 64 * 1024
 
 
 def grow(conn: Connection, calls: Sequence[str]) -> list[None]:
-    """Write many pages, of always the same row."""
+    """Write many pages by changing a single row."""
     for call in calls:
         conn.execute(text("INSERT OR REPLACE INTO meta VALUES ('x', randomblob(:size))"), {"size": LARGE})
         assert call == "x"
@@ -29,7 +29,7 @@ def grow(conn: Connection, calls: Sequence[str]) -> list[None]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Hold a read transaction, as a copy of the database or a shell does."""
+    """Hold a read transaction, as a backup or a shell does."""
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM sqlite_master").fetchall()
@@ -63,7 +63,7 @@ async def test_without_any_commit_it_is_cut_back_too(tmp_path: Path, monkeypatch
     async with open_database(tmp_path / "link.db") as database:
         with reading(path):
             await _until_large(database, log)
-            with trio.fail_after(PATIENCE):  # it waits for no reader, and no commit waits for it
+            with trio.fail_after(PATIENCE):  # It waits for no reader, and no commit waits for it.
                 for _ in range(20):
                     await database.write(grow, "x")
                     await trio.sleep(0.02)

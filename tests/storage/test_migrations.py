@@ -1,4 +1,4 @@
-"""The migrations make a database, never go back, and never use an id twice."""
+"""The migrations create a database, never run backwards, and never reuse an id."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The life of an outbox row, walked through its table; due times; and that nothing recorded is lost."""
+"""The life of an outbox row, walked through its table; due times; no recorded change is lost."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any

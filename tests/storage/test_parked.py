@@ -1,4 +1,4 @@
-"""Parked changes: listed, and tried again or dropped by a person's choice, of one connection only."""
+"""Parked changes of one connection: listed, and retried or dropped when a person decides."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ NOW = 900.0
 
 
 def of(harness: StorageHarness, kind: Kind) -> StorageHarness:
-    """Return the harness as it is for another kind."""
+    """Return the same harness for another kind."""
     return evolve(harness, kind=kind)
 
 

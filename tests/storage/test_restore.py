@@ -1,4 +1,4 @@
-"""Restoring a backup: nothing is touched before it is known to be good, and SparkLayer is written again."""
+"""Restoring a backup: it is checked before anything is changed, and SparkLayer is written again."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ STAMP = "20231114-221320"
 
 
 async def _daemon_was_here(path: Path, *, sites: int = 1) -> None:
-    """Make a daemon's database: in each three connections the second is leaving, and the third was never synced."""
+    """Make a daemon's database with three connections: the second is leaving, and the third was never synced."""
     async with open_database(path) as storage:
         await load_fingerprint(storage, VAULT)
         for number in range(sites):
@@ -64,7 +64,7 @@ def backup(tmp_path: Path) -> Path:
 
 
 def _sites(path: Path) -> list[str]:
-    """Return the sites of a database, as a daemon finds them."""
+    """Return the sites that a daemon finds in a database."""
 
     async def read() -> list[str]:
         async with open_database(path) as storage:
@@ -98,7 +98,7 @@ def test_every_kind_that_was_ever_synced_gets_a_refresh_run(database: Path, back
 
 
 def test_a_log_beside_either_file_goes_with_it(database: Path, backup: Path, tmp_path: Path) -> None:
-    """Copied from under a running daemon, a database has its last changes in its log: both were set aside together."""
+    """A copy of a running daemon's database has its last changes in the log, so both files are kept together."""
     for path, site in ((database, "logged"), (backup, "logged too")):
         live = tmp_path / "live.db"
         shutil.copy(path, live)

@@ -37,7 +37,7 @@ async def test_a_rotation_that_was_killed_halfway_is_carried_on() -> None:
     harness = await StorageHarness.build(database)
     await _write_encrypted(harness, Vault([OLD]))
     await renew_encryption(database, Vault([NEW, OLD]))
-    await database.write(_encrypt_connections, Vault([OLD]))  # as if it had not come so far
+    await database.write(_encrypt_connections, Vault([OLD]))  # As if the re-encryption had not come so far.
     with pytest.raises(ConfigError, match="put the earlier key into the list"):
         await renew_encryption(database, Vault([NEW]))
     await renew_encryption(database, Vault([NEW, OLD]))

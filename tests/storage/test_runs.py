@@ -1,4 +1,4 @@
-"""The end of a full sync and the run that is owed next, whatever the clock says."""
+"""The end of a full sync and the next owed run, under any clock."""
 
 import pytest
 

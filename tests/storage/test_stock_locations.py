@@ -1,4 +1,4 @@
-"""A connection's stock stays at its place; a place that the settings do not name starts a run that moves the stock."""
+"""A connection's stock stays at its location; a location outside the settings starts a run that moves it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Reports that SparkLayer is owed, in their order; an entity is never both synced and in error."""
+"""Reports owed to SparkLayer, in order; an entity is never both synced and in error."""
 
 import random
 
@@ -119,7 +119,7 @@ async def test_a_resolved_issue_queues_its_id_if_sparklayer_may_know_of_it(harne
     await harness.ended_run()
     await _settled(harness, "1", issue("bad"))
     await _settled(harness, "2", issue("bad"))
-    await harness.taken()  # sent, and perhaps received: no answer came
+    await harness.taken()  # Sent and perhaps received: no answer came.
     await _settled(harness, "3", issue("bad"))
     for one in ("1", "2", "3"):
         await _settled(harness, one, report=False)

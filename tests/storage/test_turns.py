@@ -1,4 +1,4 @@
-"""Connections take turns, not their changes: a connection's queue delays another by two commits, at any length.
+"""Connections take turns: a connection's queue of any length delays another connection by two commits at most.
 
 With the real threads, a real file and the real clock. Commits are counted, not seconds.
 """
@@ -42,14 +42,14 @@ async def test_a_change_recorded_behind_a_deep_queue_is_in_the_next_commit_and_c
 
 
 async def _record(harness: StorageHarness, name: str, commits: Sequence[int], seen: list[int]) -> None:
-    """Record a change, and note how many commits there were when that has been acknowledged."""
+    """Record a change; append the number of commits made by its acknowledgement to `seen`."""
     await harness.record(name)
     seen.append(len(commits))
 
 
 @contextlib.asynccontextmanager
 async def _busy(database: Database, nursery: trio.Nursery) -> AsyncIterator[None]:
-    """Keep the writer busy with a commit until the block ends."""
+    """Occupy the writer with a commit until the block ends."""
     go_on = threading.Event()
 
     def wait(_conn: Connection, calls: Sequence[None]) -> list[None]:

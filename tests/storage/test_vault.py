@@ -1,4 +1,4 @@
-"""Nothing secret is readable in the database, and keys can be rotated without another fingerprint."""
+"""No secret is readable in the database, and key rotation leaves fingerprints unchanged."""
 
 # ruff: noqa: ASYNC240  small files
 

@@ -1,4 +1,4 @@
-"""Pauses grow to a limit, honour what was asked for up to it, and never vanish."""
+"""Pauses grow to a limit, honour a requested wait up to it, and are never zero."""
 
 import pytest
 

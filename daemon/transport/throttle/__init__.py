@@ -1,6 +1,6 @@
-"""The gate in front of one API of one connection: rate, concurrency, lanes, breaker.
+"""The throttle in front of one API of one connection: rate, concurrency, lanes, breaker.
 
-A caller takes a turn for each request and says how it went:
+A caller takes a turn for each request and reports its outcome:
 
     async with limiter.turn(Lane.LIVE) as turn:
         try:
@@ -10,8 +10,8 @@ A caller takes a turn for each request and says how it went:
             raise
         turn.observe(answer.status, answer.headers)
 
-What is decided is decided by pure parts, a policy and a breaker, which are told the time; `limiter` waits. What is
-allowed at all is learnt by operation, in front of that (`rights`).
+The policy and the breaker decide: they are pure and receive the time. The limiter waits. `scopes` stands in front of
+it and learns from 403s which operations the key may use.
 """
 
 from daemon.transport.throttle.adaptive import AdaptivePolicy

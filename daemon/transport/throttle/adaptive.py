@@ -1,13 +1,13 @@
-"""The policy for an API that publishes no limit, such as SparkLayer: it finds the limit and stays just below it.
+"""The policy for an API that publishes no limit, such as SparkLayer: find the limit and stay just below it.
 
-Requests are paced at a rate. The rate doubles as fast as answers confirm it, until refusals crowd (`tally`): more of
-them than a tolerated share explains. The API as a whole then waits, and the rate falls to 95 % of the pace at which
-the crowd was let through. That ceiling is held for 30 s and 1,200 requests; then a probe creeps above it.
+Requests are paced at a rate. The rate doubles as fast as answers confirm it, until 429s crowd (`tally`), which means
+that there are more of them than the tolerated share explains. All requests then pause, and the rate falls to 95 % of
+the measured pace. That ceiling is held for 30 s and 1,200 requests; then a probe creeps above it.
 
-One refusal alone never lowers the rate, since some gateways refuse a share of all requests at any pace. While a ceiling
-is held, every 200 answers are judged: a share that is not explained yet lowers the rate once. If the share does not
-fall by half in the next 200 answers, the step is taken back and the share is tolerated from then on: it is foreign.
-The policy does not know who else uses the limit. Below six requests a second it gives way to them.
+A single 429 never lowers the rate, since some gateways refuse a share of all requests at any pace. While a ceiling is
+held, every 200 answers are judged: an unexplained share of 429s lowers the rate once. If the share does not fall by
+half in the next 200 answers, the pace is not its cause. The share is then called foreign: the old rate returns, and the
+share is tolerated. The policy does not know who else uses the limit. Below six requests a second it yields to them.
 """
 
 import math
@@ -20,11 +20,11 @@ from daemon.transport.throttle.tally import Tally
 
 FIRST_RATE = 10.0
 SLOWEST_RATE = 1.0
-"""Requests a second. Below this the pauses after refusals do the throttling."""
+"""Requests per second. Below this the pauses after 429s do the throttling."""
 
 FALL = 0.95
 ROUGH_FALL = 0.6
-"""The share of a pace that is used. Doubling measures a pace roughly, together with a burst that was saved up."""
+"""Share of a measured pace to use. Doubling measures roughly: the API may have let through a saved-up burst."""
 DEEPEST_FALL = 0.5
 
 HOLD_SECONDS = 30.0
@@ -35,54 +35,55 @@ DOUBLING_SECONDS = 0.05
 CREEPING_SECONDS = 1.0
 FIRST_CREEP = 0.03
 FASTER = 1.1
-"""A probe grows by 3 % in its first second, and each second by 1.1 times as much as before, until it doubles."""
+"""A probe grows by 3 % in its first second, then by 1.1 times the previous step each second, up to doubling."""
 
 TOLERATED = 0.05
 TOLERATED_FOREIGN = 2.5
-"""A crowd has more refusals than 5 % of its answers and 2.5 times the foreign share."""
+"""Tolerated share of 429s: 5 % plus 2.5 times the foreign share."""
 CROWD, CROWD_IN_PROBE = 4, 2
-"""Refusals beyond the tolerated share. At a random share of 2 % four come by chance once in 100,000 answers; a probe
-needs fewer, since all that a mistake costs there is the probe."""
+"""429s allowed beyond the tolerated share. At a random share of 2 %, chance exceeds four once in 100,000 answers. A
+probe allows fewer, since a mistake there costs only the probe."""
 DENSE = 8
 MEASURED_SECONDS = 1.0
 CLEARLY = 1.1
-"""Above the ceiling by this factor a measured pace is a new ceiling; less may be a measuring error."""
+"""A pace measured above the ceiling by this factor is a new ceiling; a smaller excess may be a measuring error."""
 
 JUDGED_ANSWERS = 200
 UNEXPLAINED = 0.01
 MOST_FOREIGN = 0.1
 PRESUMED_FOREIGN = 0.02
-"""Before anything was measured, so much is presumed to be foreign."""
+"""Foreign share assumed before the first measurement."""
 GIVING_WAY = 6.0
 
 SAVED_SECONDS = 0.05
 SAVED_TURNS = 1.5
-"""Unused rate that may be saved up: enough for a late wake-up, too little for a burst."""
+"""Limits of the unused rate that may be saved up: enough for a late wake-up, too little for a burst."""
 NEARLY_ONE = 1.0 - 1e-6
 
 
 class AdaptivePolicy:
-    """Find the rate; `rate` is the first guess, in requests per second."""
+    """Paces requests at a rate that it learns. `rate` is the first guess, in requests per second."""
 
     def __init__(self, *, rate: float = FIRST_RATE, jitter: Callable[[], float] = random.random) -> None:
         self._rate = rate
         self._ceiling: float | None = None
         self._growth = 0.0
-        """The last step of a probe, relative to the rate before; 0 while a ceiling is held."""
+        """Last step of a probe, relative to the rate before it; 0 while a ceiling is held."""
         self._hold = ROUGH_HOLD_SECONDS
         self._pause = Pause(jitter)
         self._crowd = Tally()
         self._held = Tally()
         self._second, self._second_before = Tally(), Tally()
         self._lowered: tuple[float, float] | None = None
-        """The rate and the share of refusals before a step down that is being judged."""
+        """Rate and share of 429s before the step down that is being judged."""
         self._foreign = PRESUMED_FOREIGN
+        # Turns saved up, so that a task that wakes late loses no rate.
         self._saved = SAVED_TURNS
         self._saved_at = -math.inf
         self._stepped = self._event = self._held_back = -math.inf
 
     def wait(self, now: float, lane: Lane, in_flight: int) -> float:
-        """Return in how many seconds a request may go: 0 is now, infinity after the next answer."""
+        """Return the seconds until a request may go: 0 is now, infinity is after the next answer."""
         del lane
         pause = self._pause.wait(now, in_flight)
         if not pause:
@@ -95,43 +96,46 @@ class AdaptivePolicy:
         return pause
 
     def granted(self, now: float) -> None:
-        """Count a request that goes now."""
+        """Count a request that is sent now."""
         del now
         self._saved -= 1.0
 
     def accepted(self, now: float, began: float, headers: Mapping[str, str]) -> None:
-        """Grow, if this request began at the present rate and that rate holds requests back."""
+        """Raise the rate if it delays requests and this request began at it."""
         del headers
         self._pause.accepted(began)
         self._count(now, began, refused=False)
-        # While a crowd is open the rate stays as it is, so that the crowd measures the pace at one rate.
+        # A rate that delays no request is not tested by an answer, so it must not grow.
+        # While a crowd is open the rate stays, so that the crowd measures the pace at one rate.
         if began >= self._stepped < self._held_back and not self._crowd.answers:
             self._grow(now)
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
-        """Pause and fall when refusals crowd; one alone holds back its own request only."""
+        """Pause and lower the rate when 429s crowd; a single one delays its own request only."""
         del headers
         if self._count(now, began, refused=True):
             self._fall(now)
         elif not self._pause.begun:
             return
+        # During a pause every 429 lengthens it: the request that tried was meant to show that the API recovered.
         self._pause.refused(now, began, after)
 
     def lost(self, now: float, began: float) -> None:
-        """Learn nothing: a failing network is the breaker's business."""
+        """Learn nothing: the breaker handles network failures."""
 
     def numbers(self, now: float) -> Numbers:
-        """Return what is known."""
+        """Return the rate and the ceiling in requests per second, and the rest of a pause in seconds."""
         return Numbers(rate=self._rate, ceiling=self._ceiling, pause=self._pause.left(now))
 
     def _count(self, now: float, began: float, *, refused: bool) -> bool:
-        """Count an answer; return whether refusals crowd."""
+        """Count an answer; return whether 429s crowd."""
         if now - self._second.since > MEASURED_SECONDS:
             self._second_before, self._second = self._second, Tally(now)
         self._second.count(refused=refused)
         if began < self._stepped:
-            return False  # The answer tells of the rate before.
+            return False  # The answer belongs to the previous rate.
         probing = self._ceiling is not None and self._growth > 0
+        # Only a steady rate shows the foreign share: a search or a probe causes 429s itself.
         if self._ceiling is not None and not probing:
             self._held.count(refused=refused)
             self._judge(now)
@@ -141,17 +145,17 @@ class AdaptivePolicy:
         fewest = CROWD_IN_PROBE if probing or self._gives_way else CROWD
         if crowd.refused <= fewest + tolerated * crowd.answers:
             return False
-        # A shorter crowd would not measure the pace. Where nearly all is refused there is no pace to measure.
+        # A probe needs a crowd of a second to measure its pace, unless most requests are refused: then there is none.
         dense = crowd.refused >= DENSE and crowd.refused >= crowd.accepted
         return not probing or dense or now - crowd.since >= MEASURED_SECONDS
 
     @property
     def _gives_way(self) -> bool:
-        # At a slow pace a limit that others use up looks the same as a foreign share.
+        # At a slow pace, a limit that other clients use up looks the same as a foreign share.
         return self._ceiling is not None and self._rate <= GIVING_WAY
 
     def _judge(self, now: float) -> None:
-        """Lower the rate once for a share of refusals that is not explained, or take that step back."""
+        """Lower the rate once for an unexplained share of 429s, or undo that step if it did not help."""
         held = self._held
         if held.answers < JUDGED_ANSWERS:
             return
@@ -160,16 +164,17 @@ class AdaptivePolicy:
             self._lowered = None
             if held.share >= before / 2 and not self._gives_way:
                 self._foreign = min(MOST_FOREIGN, (held.share + before) / 2)
-                # A rough ceiling was found by these refusals: the search for a limit goes on.
+                # These 429s had set a rough ceiling by mistake, so the search for a limit continues.
                 rough = self._hold == ROUGH_HOLD_SECONDS
                 self._set_rate(now, rate)
                 self._ceiling, self._hold = None if rough else rate, 0.0
         elif held.share > self._foreign + UNEXPLAINED:
             self._lowered = self._rate, held.share
-            # If a limit is the cause, what it lets through is the rate less the share of refusals.
+            # If a limit is the cause, it lets through the rate less the refused share.
             self._set_rate(now, max(SLOWEST_RATE, FALL * self._rate * (1.0 - held.share)))
             self._ceiling = self._rate
         else:
+            # A moving average: one unlucky run of 200 answers must not change the tolerance much.
             self._foreign += (held.share - self._foreign) / 4
         held.restart(now)
 
@@ -188,41 +193,42 @@ class AdaptivePolicy:
             self._set_rate(now, self._rate * (1.0 + self._growth))
 
     def _set_rate(self, now: float, rate: float) -> None:
-        self._save(now)
+        self._save(now)  # The time until now counts at the old rate.
         self._rate, self._stepped = rate, now
         self._crowd.restart(now)
 
     def _fall(self, now: float) -> None:
-        """Lower the rate to what the API lets through."""
+        """Lower the rate to the pace that the API accepts."""
         before = self._rate / (1.0 + self._growth)
         pace, searching = self._pace(now), self._ceiling is None
         if searching and not pace:
             self._crowd.restart(now)
-            return  # Others used the API up before anything was accepted, which says nothing of a ceiling.
+            return  # Nothing was accepted, so other clients use the limit up: this measures no ceiling.
         if self._ceiling is None:
             rate = ROUGH_FALL * pace
         elif self._growth:
-            # What a probe was let through in a shorter time may have been saved up before.
+            # In less time a probe may have used a burst that the API had saved up.
             measured = FALL * pace if now - self._crowd.since >= MEASURED_SECONDS else 0.0
             rate = measured if measured > CLEARLY * self._ceiling else self._ceiling
         else:
             rate = max(DEEPEST_FALL * self._rate, FALL * min(pace, self._rate))
         rate = max(SLOWEST_RATE, min(rate, before))
-        # A storm of refusals measures no pace: search again soon.
+        # Many 429s at once measure no pace: probe again soon.
         rough = searching or rate <= DEEPEST_FALL * before
         self._set_rate(now, rate)
         self._ceiling, self._growth, self._lowered = rate, 0.0, None
         self._hold = ROUGH_HOLD_SECONDS if rough else max(HOLD_SECONDS, HOLD_REQUESTS / rate)
-        # A share once learnt is doubted after each event: what others take may have been mistaken for it.
+        # Doubt the learnt share after each fall: it may have been other clients using the limit.
         self._foreign /= 2
+        # Turns saved at the old rate would be sent as a burst into an API that has just refused.
         self._saved, self._event = 0.0, now
         self._held.restart(now)
         self._second, self._second_before = Tally(now), Tally(now)
 
     def _pace(self, now: float) -> float:
-        """Return how many requests a second the API accepted of late."""
+        """Return the recently accepted requests per second."""
         if now - self._crowd.since >= MEASURED_SECONDS:
             return self._crowd.pace(now)
-        # Too short a crowd measures nothing: the last one or two seconds do, but no time before the last event.
+        # A short crowd measures nothing, so use the last one or two seconds, but no time before the last fall.
         since = self._second_before.since if self._second_before.since > -math.inf else self._second.since
         return (self._second.accepted + self._second_before.accepted) / max(MEASURED_SECONDS, now - since)

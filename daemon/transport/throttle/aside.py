@@ -1,9 +1,11 @@
-"""Lets a task tell its owner that it stands aside: it waits for a time of its own, so others need not wait for it.
+"""Tells a task's owner that the task stands aside: it waits for its own time, so other tasks may go on without it.
 
-with noticing(callback):     # callback(True) when code below begins to stand aside, callback(False) at its end
+with noticing(callback):     # calls callback(True) when inner code stands aside, callback(False) at the end
     ...
-    with standing_aside():   # somewhere below, around the wait
+    with standing_aside():   # in the inner code, around the wait
         ...
+
+The callback travels in a context variable, so the layers between need not pass it on.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +19,7 @@ _NOTICE: ContextVar[Callable[[bool], None] | None] = ContextVar("notice", defaul
 
 @contextmanager
 def noticing(callback: Callable[[bool], None]) -> Iterator[None]:
-    """Call `callback` whenever code below begins or ends to stand aside, in this task or in tasks that it starts."""
+    """Call `callback` when inner code begins or ends to stand aside, in this task or in tasks that it starts."""
     token = _NOTICE.set(callback)
     try:
         yield
@@ -27,7 +29,7 @@ def noticing(callback: Callable[[bool], None]) -> Iterator[None]:
 
 @contextmanager
 def standing_aside() -> Iterator[None]:
-    """Tell the owner that this task waits for a time of its own."""
+    """Tell the owner that this task waits for its own time; without an owner, do nothing."""
     callback = _NOTICE.get()
     if callback is None:
         yield
@@ -41,9 +43,9 @@ def standing_aside() -> Iterator[None]:
 
 @asynccontextmanager
 async def in_turn(lock: trio.Lock) -> AsyncIterator[None]:
-    """Hold `lock`; the task stands aside while another one has it."""
+    """Hold `lock`; the task stands aside while another task holds it."""
     if lock.locked():
-        # Its holder may wait for a Retry-After.
+        # The holder may wait for a Retry-After of up to 15 minutes.
         with standing_aside():
             await lock.acquire()
     else:

@@ -1,16 +1,16 @@
-"""The circuit breaker in front of one API: after many failures in a row it keeps everyone away for a while.
+"""The circuit breaker in front of one API: after many failures in a row no request is sent for a while.
 
-Only the network's failures and 5xx count; a 4xx or a 429 is an answer of a healthy API. What counts are different
-requests, told apart by a key: one that fails again and again, for the sake of one entity, says nothing of the API.
-Nor does one that failed while the API answered others: until it succeeds it no longer counts. The rules:
+Only network failures and 5xx count; a 4xx or a 429 comes from a healthy API. Requests are told apart by a key: one
+request that fails repeatedly, because of one entity, does not prove that the API fails. A request that failed while the
+API answered others is a suspect, and does not count until it succeeds. The rules:
 
-* closed: everyone may go. The last of `failures` different ones in a row opens it.
-* open: nobody may go until the pause is over; then the next one to ask goes alone and makes it half open.
-* half open: nobody else may go. If the one succeeds it closes; if it fails it opens with a pause twice as
-  long; if it gives up without an outcome it opens again with the same pause, which is over already.
+* closed: all requests may go. `failures` in a row, of `different` requests at least, open it.
+* open: no request may go until the pause ends. The next request is then the probe and makes it half open.
+* half open: no other request may go. If the probe succeeds, the breaker closes. If it fails, the breaker opens with
+  twice the pause. If it is cancelled, the breaker opens with the old pause, which has already ended.
 
 An outcome counts only in the state its request began in: `begin` returns a ticket that each change of state
-makes worthless, so stragglers of an earlier state change nothing. Pure: it is told the time.
+invalidates, so late answers to older requests change nothing. Pure: it receives the time.
 """
 
 import enum
@@ -19,14 +19,14 @@ from collections.abc import Hashable
 FAILURES_IN_A_ROW = 10
 DIFFERENT_REQUESTS = 3
 MOST_SUSPECTS = 1000
-"""Requests remembered because they fail beside others that succeed; then the oldest one counts again."""
+"""Suspects remembered at most; beyond this the oldest counts again."""
 
 PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 
 
 class State(enum.StrEnum):
-    """The calls that may go: all, none, one."""
+    """The states: all requests may go, none may, one probe is under way."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -34,7 +34,7 @@ class State(enum.StrEnum):
 
 
 class Event(enum.Enum):
-    """Events of a breaker."""
+    """The events that may change the state."""
 
     SUCCEEDED = enum.auto()
     FAILED = enum.auto()
@@ -54,11 +54,11 @@ TRANSITIONS = {
     (State.HALF_OPEN, Event.FAILED_TOO_OFTEN): State.OPEN,
     (State.HALF_OPEN, Event.GAVE_UP): State.OPEN,
 }
-"""Every change that may happen. Anything else is a mistake of the caller and raises KeyError."""
+"""All legal transitions. Any other is a mistake of the caller and raises KeyError."""
 
 
 class Breaker:
-    """Opens after `failures` in a row of `different` requests, for `pause` seconds at first and `longest` at most."""
+    """Opens after `failures` in a row, of at least `different` requests, for `pause` to `longest` seconds."""
 
     def __init__(
         self,
@@ -69,37 +69,40 @@ class Breaker:
         longest: float = LONGEST_PAUSE_SECONDS,
     ) -> None:
         self._failures = failures
+        # With fewer failures than that it could never open.
         self._different = min(different, failures)
         self._in_a_row = 0
         self._first_pause = pause
         self._longest = longest
         self._pause = pause
         self._failing: set[Hashable] = set()
-        """Keys that have failed since the last success."""
+        """Keys of the requests that failed since the last success."""
         self._suspects: dict[Hashable, None] = {}
-        """Keys that failed before a success of another one: the fault is theirs."""
+        """Keys of the requests that failed while another succeeded: the API is not at fault."""
         self._until = 0.0
         self._ticket = 0
         self.state = State.CLOSED
         self.opened = 0
 
     def wait(self, now: float) -> float:
-        """Return the seconds until someone may go, 0 when one may go now."""
+        """Return the seconds until a request may go; 0 is now."""
         if self.state is State.CLOSED:
             return 0.0
         if self.state is State.HALF_OPEN:
+            # The probe's end is unknown, so this is only an estimate for the caller.
             return self._pause
         return max(0.0, self._until - now)
 
     def begin(self) -> int:
-        """Let a request go, and return the ticket that its outcome is told with. Only when `wait` is 0."""
+        """Let a request go and return the ticket for reporting its outcome. Call it only when `wait` is 0."""
         self._happen(Event.BEGAN)
         return self._ticket
 
     def succeeded(self, ticket: int, key: Hashable = None) -> None:
-        """Tell that the API answered."""
+        """Record that the API answered the request with this key."""
         if ticket != self._ticket:
             return
+        # The API works, so earlier failures were caused by their own requests.
         self._suspects.update(dict.fromkeys(self._failing))
         self._suspects.pop(key, None)
         while len(self._suspects) > MOST_SUSPECTS:
@@ -110,14 +113,15 @@ class Breaker:
         self._happen(Event.SUCCEEDED)
 
     def failed(self, ticket: int, now: float, key: Hashable = None) -> None:
-        """Tell that the API did not answer, or answered 5xx. Without a key it is taken for another than all before."""
+        """Record that the API did not answer, or answered 5xx. Without a key it counts as a new request."""
         if ticket != self._ticket:
             return
         if key in self._suspects:
-            # As a probe it tells nothing either: the next request goes at once.
+            # A suspect proves nothing as a probe either, so the next request may go at once.
             self._happen(Event.GAVE_UP if self.state is State.HALF_OPEN else Event.FAILED)
             return
         self._in_a_row += 1
+        # A new object equals no other key.
         self._failing.add(object() if key is None else key)
         few = self._in_a_row < self._failures or len(self._failing) < self._different
         if self.state is State.CLOSED and few:
@@ -130,7 +134,7 @@ class Breaker:
         self._happen(Event.FAILED_TOO_OFTEN)
 
     def gave_up(self, ticket: int) -> None:
-        """Tell that the request was cancelled and nothing was learnt."""
+        """Record that the request was cancelled, so its outcome is unknown."""
         if ticket == self._ticket:
             self._happen(Event.GAVE_UP)
 
@@ -138,4 +142,5 @@ class Breaker:
         state = TRANSITIONS[self.state, event]
         if state is not self.state:
             self.state = state
+            # Requests of the previous state hold an older ticket, so their outcomes no longer count.
             self._ticket += 1

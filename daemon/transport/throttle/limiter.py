@@ -1,16 +1,15 @@
 """Hands out turns in front of one API of one connection.
 
-Always holds: never more than `concurrency` turns are out, of which backfill has at most `concurrency - reserved`;
-none is out that the policy did not allow, and none while the breaker is open; live goes first, but after eight
-live turns a waiting backfill gets one. A caller may be cancelled anywhere: its place or turn is given back, and
-whoever can go next is woken.
+Always holds: at most `concurrency` turns are out, and backfill has at most `concurrency - reserved` of them. The policy
+allowed each of them, and none is granted while the breaker is open. Live goes first, but after eight live turns a
+waiting backfill gets one. A caller may be cancelled anywhere: it gives its place or turn back, and the next one wakes.
 
-A request that was refused with 429 is held back for as long as that asked, or for a moment when it asked for nothing,
-known by its key, and no other: for a few seconds it waits here, and else it is refused at once, unsent, with the rest
-of the wait. `finish` ends all waits that are not about to end.
+A 429 holds back its own request, known by its key, for the time that its headers ask for, or for a moment if they ask
+for none. Up to 5 seconds are waited here. For a longer wait `turn` raises Retry at once, and nothing is sent. `finish`
+ends all waits except ordinary pacing.
 
-There is no task of its own. Whoever comes, leaves, or wakes by its timer runs `_dispatch`, which grants all that
-can be granted and sets the timers of those who come next. The policy and the breaker decide; this file only waits.
+The limiter has no task. A caller that comes, leaves, or wakes by its timer runs `_dispatch`, which grants every turn it
+can and sets the timers of the next in line. The policy and the breaker decide; this file only waits.
 """
 
 import math
@@ -33,16 +32,16 @@ from daemon.transport.throttle.policy import PAUSE_SECONDS, Numbers, Policy
 
 LIVE_IN_A_ROW = 8
 LONGEST_SHORT_WAIT = 5.0
-"""Seconds for which a request that is held back waits here."""
+"""Longest wait in seconds of a held-back request; beyond it, `turn` raises Retry."""
 
 MOST_HELD = 1000
-"""Requests that are held back; then the oldest one is let go."""
+"""Held-back requests remembered at most; beyond this the oldest is forgotten."""
 
 PACING_SECONDS = 1.0
-"""A wait of no more than this is the usual pace: it is waited for also while the process stops."""
+"""Longest wait in seconds that is ordinary pacing: it is waited for even while the process stops."""
 
 SHORTEST_SLEEP = 1e-4
-"""Sleeping for less than the clock can tell would spin."""
+"""Seconds. A sleep below the clock's resolution would spin."""
 
 
 @frozen(kw_only=True)
@@ -52,27 +51,27 @@ class LimiterStatistics:
     api: str
     waiting: Mapping[Lane, int]
     oldest: Mapping[Lane, float]
-    """For how many seconds the first in line has been waiting; 0 where nobody waits."""
+    """Seconds that the first in line has waited; 0 for an empty queue."""
     in_flight: int
     numbers: Numbers
-    """.rate .ceiling .remaining .quota, each None when unknown, and .pause."""
+    """The policy's numbers, each None when unknown."""
     held_back: int
-    """Requests that were answered 429 and wait by themselves."""
+    """Requests held back because of their own 429."""
     held_seconds: float
-    """How long the one of them that waits longest has still to wait."""
+    """Seconds left of the longest of these waits."""
     breaker: str
     """closed, open or half_open."""
     granted: int
     refused: int
-    """Answers 429."""
+    """Number of 429 answers."""
     opened: int
-    """How often the breaker opened."""
+    """Number of times that the breaker opened."""
     waited: float
-    """Seconds that turns were waited for, all together."""
+    """Seconds spent waiting for turns, in total."""
 
 
 class Turn:
-    """The right to make one request now. Say how it went by exactly one of `observe` and `lost`."""
+    """The right to send one request now. Report its outcome by one call of either `observe` or `lost`."""
 
     __slots__ = ("answered", "began", "headers", "key", "lane", "status", "ticket")
 
@@ -86,16 +85,16 @@ class Turn:
         self.headers: Mapping[str, str] = {}
 
     def observe(self, status: int, headers: Mapping[str, str]) -> None:
-        """There was an answer; `headers` has lower-case names."""
+        """Record an answer; `headers` has lower-case names."""
         self.answered, self.status, self.headers = True, status, headers
 
     def lost(self) -> None:
-        """There was none: a timeout or a failure of the network."""
+        """Record that no answer came: a timeout or a network failure."""
         self.answered = False
 
 
 class _Place:
-    """A place in the queue. `woken` is set once `turn` or `failure` is; with neither, its request is held back now."""
+    """A place in the queue. `woken` comes with `turn` or `failure`, or with neither if its request is now held back."""
 
     __slots__ = ("asked", "failure", "key", "lane", "scope", "turn", "woken")
 
@@ -110,7 +109,7 @@ class _Place:
 
 
 class Limiter:
-    """The throttle of one API of one connection; see the module."""
+    """The throttle of one API of one connection. `wall` gives seconds since the epoch, for dates in Retry-After."""
 
     def __init__(
         self,
@@ -135,7 +134,7 @@ class Limiter:
         self._in_flight = 0
         self._live_in_a_row = 0
         self._held: dict[Hashable, float] = {}
-        """Until when a request is held back, by its key."""
+        """End of each held-back request's wait, by its key."""
         self._finish = trio.Event()
         self._granted = 0
         self._refused = 0
@@ -145,10 +144,10 @@ class Limiter:
     async def turn(self, lane: Lane, key: Hashable = None) -> AsyncIterator[Turn]:
         """Wait for a turn. Raises Blocked (reason "breaker_open") while the breaker is open.
 
-        Raises Retry for a request that is held back for long (reason "http_429"), and for one that would wait while
-        the process stops (reason "stopping"): nothing was sent. `key` says which request it is for: the same one
-        failing again does not make the breaker open. A block that ends without an outcome, because it was cancelled,
-        gives the turn back.
+        Raises Retry for a request that is held back for more than 5 seconds (reason "http_429"), and for one that
+        would wait while the process stops (reason "stopping"). In all three cases nothing was sent. `key` identifies
+        the request: repeated failures of a single request do not open the breaker. A block that ends without an
+        outcome, because it was cancelled, gives the turn back.
         """
         turn = await self._enter(lane, key)
         try:
@@ -157,12 +156,12 @@ class Limiter:
             self._leave(turn)
 
     def finish(self) -> None:
-        """Refuse whoever would have to wait from now on, but for a turn that is about to come."""
+        """From now on refuse requests that would have to wait, except for ordinary pacing."""
         self._finish.set()
         self._dispatch(trio.current_time())
 
     def statistics(self) -> LimiterStatistics:
-        """Return a snapshot."""
+        """Return a snapshot of the queues, the policy and the breaker."""
         now = trio.current_time()
         held = [until - now for until in self._held.values() if until > now]
         return LimiterStatistics(
@@ -181,8 +180,10 @@ class Limiter:
         )
 
     async def _enter(self, lane: Lane, key: Hashable) -> Turn:
+        # A cancelled caller must not use up a turn; another caller that gets its turn at once need not yield.
         await trio.lowlevel.checkpoint_if_cancelled()
         while True:
+            # A place woken with neither turn nor failure returns here, since its request was held back meanwhile.
             await self._hold_back(key)
             now = trio.current_time()
             place = _Place(lane, key, now)
@@ -196,8 +197,9 @@ class Limiter:
                 return place.turn
 
     async def _hold_back(self, key: Hashable) -> None:
-        """Wait until a request that was refused may be sent again."""
+        """Wait until the request with this key is no longer held back. Raises Retry if that is over 5 seconds away."""
         while (wait := self._held.get(key, 0.0) - trio.current_time()) > 0:
+            # A long wait belongs to the caller, which can put the entity off and work on another meanwhile.
             if wait > LONGEST_SHORT_WAIT or self._finish.is_set():
                 words = f"{self._api}: answered 429, next try in {wait:.0f} s"
                 raise Retry(words, reason="http_429", after=wait)
@@ -205,12 +207,13 @@ class Limiter:
                 await self._finish.wait()
 
     async def _wait(self, place: _Place) -> None:
-        """Sleep until the place is settled, dispatching whenever its timer rings."""
+        """Sleep until the place has its turn or failure; run `_dispatch` when its timer ends."""
         try:
             while not place.woken.is_set():
                 with place.scope:
                     await place.woken.wait()
                     return
+                # A cancel scope can be entered only once, so the next timer needs a new one.
                 place.scope = trio.CancelScope()
                 self._dispatch(trio.current_time())
         except trio.Cancelled:
@@ -218,14 +221,16 @@ class Limiter:
             raise
 
     def _withdraw(self, place: _Place) -> None:
-        """Forget a place whose owner was cancelled, perhaps in the same instant in which it got its turn."""
+        """Remove a cancelled caller's place; it may have got its turn in the same instant."""
         if place.turn is not None:
+            # It is unused, so it must come back, or its slot would be lost forever.
             self._leave(place.turn)
         elif not place.woken.is_set():
             self._queues[place.lane].remove(place)
             self._dispatch(trio.current_time())
 
     def _leave(self, turn: Turn) -> None:
+        # Runs in the finally of a cancelled caller too, so it must not await.
         now = trio.current_time()
         self._in_flight -= 1
         self._out[turn.lane] -= 1
@@ -246,21 +251,25 @@ class Limiter:
             self._breaker.succeeded(turn.ticket, turn.key)
         if turn.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._refused += 1
+            # Even without a Retry-After the same request must not come back at once.
             after = retry_after(turn.headers, self._wall())
             self._hold(turn.key, now + max(after or 0.0, PAUSE_SECONDS))
             self._policy.refused(now, turn.began, turn.headers, after)
         else:
+            # A copy sent earlier may succeed while this request is held back: its wait must not end early.
             if self._held.get(turn.key, math.inf) <= now:
                 del self._held[turn.key]
             self._policy.accepted(now, turn.began, turn.headers)
 
     def _hold(self, key: Hashable, until: float) -> None:
-        """Hold a request back, and whoever waits with the same one; an answer to one sent before ends that no sooner.
+        """Hold a request back until the time `until`, together with waiting copies of it.
 
-        The same request may be under way several times at once: the longest wait that was asked for counts.
+        Copies of a request may be under way at the same time: the longest wait counts, and an earlier copy's answer
+        does not shorten it.
         """
         if key is None:
             return
+        # Popped first, so that the key moves to the end: the oldest is forgotten first.
         self._held[key] = max(until, self._held.pop(key, until))
         for queue in self._queues.values():
             for place in [one for one in queue if one.key == key]:
@@ -270,9 +279,10 @@ class Limiter:
             del self._held[next(iter(self._held))]
 
     def _dispatch(self, now: float) -> None:
-        """Grant every turn that can be granted now, and set the timers of those who come next."""
+        """Grant every turn that can be granted now, and set the timers of the next in line."""
         live, backfill = self._queues.values()
         while live or backfill:
+            # Asked before each grant: the granted probe makes the breaker half open, so the rest is refused.
             if blocked := self._breaker.wait(now):
                 self._refuse(partial(self._breaker_open, blocked))
                 return
@@ -281,6 +291,7 @@ class Limiter:
                 break
             self._grant(place, now)
         if self._finish.is_set():
+            # An infinite wait ends with the next answer, which is already under way.
             wait = max(self._policy.wait(now, lane, self._in_flight) for lane in Lane)
             if PACING_SECONDS < wait < math.inf:
                 words = f"{self._api}: the process stops, next try in {wait:.0f} s"
@@ -293,6 +304,7 @@ class Limiter:
                 wait = self._policy.wait(now, queue[0].lane, self._in_flight)
                 if not wait:
                     return queue[0]
+                # Only the first in line needs a timer: those behind it cannot go earlier.
                 queue[0].scope.deadline = now + max(wait, SHORTEST_SLEEP)
         return None
 
@@ -311,6 +323,7 @@ class Limiter:
         self._out[lane] += 1
         self._granted += 1
         self._waited += now - place.asked
+        # Only live turns taken while backfill waits count towards backfill's turn.
         contested = lane is Lane.LIVE and self._queues[Lane.BACKFILL]
         self._live_in_a_row = self._live_in_a_row + 1 if contested else 0
 

@@ -1,8 +1,8 @@
-"""The protocol of a rate policy, and the pause that all policies share.
+"""The interface of a rate policy, and the pause that all policies share.
 
-A policy is pure in the sense that counts: it is told the time and never asks for it, it waits for nothing, and
-equal histories give equal decisions. Times are seconds of any clock that does not run backwards.
-`began` is when the turn of a request was granted, so answers that come late can be told from fresh ones.
+A policy receives the time and never reads a clock. It never waits, and equal histories give equal decisions. Times are
+seconds of a monotonic clock. `began` is the time when a request's turn was granted, so that a policy can tell late
+answers from fresh ones.
 """
 
 import math
@@ -21,25 +21,25 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 @frozen(kw_only=True)
 class Numbers:
-    """The numbers of a policy, for people: requests per second, or requests of a window. None: unknown."""
+    """A policy's state for metrics: requests per second, or requests in a window. None is unknown."""
 
     rate: float | None = None
     ceiling: float | None = None
     remaining: int | None = None
     quota: int | None = None
     pause: float | None = None
-    """Seconds for which the API as a whole is still left alone because it refused."""
+    """Seconds left of the pause after 429s; None without one."""
 
 
 class Policy(Protocol):
-    """Decides when the next request may go."""
+    """Decides when the next request may be sent."""
 
     def wait(self, now: float, lane: Lane, in_flight: int) -> float:
-        """Return in how many seconds a request of `lane` may go: 0 is now, infinity after the next answer."""
+        """Return the seconds until a request of `lane` may go: 0 is now, infinity is after the next answer."""
         ...
 
     def granted(self, now: float) -> None:
-        """Count a request that goes now."""
+        """Count a request that is sent now."""
         ...
 
     def accepted(self, now: float, began: float, headers: Mapping[str, str]) -> None:
@@ -55,16 +55,15 @@ class Policy(Protocol):
         ...
 
     def numbers(self, now: float) -> Numbers:
-        """Return what is known."""
+        """Return the numbers known now."""
         ...
 
 
 class Pause:
-    """The silence after a 429: as long as was asked for, then one request goes alone.
+    """The pause after a 429: for the time that the API asks, then one request goes alone.
 
-    It is never shorter than a pause of our own, which grows with jitter as long as pausing does not help.
-    Several requests refused at once lengthen the pause but do not make it grow: only a request that began after
-    the last refusal tells something new.
+    A minimum applies, which grows with jitter while pausing does not help. Several requests refused at once lengthen
+    the pause but do not raise the minimum: only a request that began after the pause shows that pausing did not help.
     """
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
@@ -75,36 +74,38 @@ class Pause:
 
     @property
     def begun(self) -> bool:
-        """True until a request is accepted."""
+        """True from a 429 until a request that began after it is accepted."""
         return self._refusals > 0
 
     def left(self, now: float) -> float | None:
-        """Return the seconds left, None when there is none."""
+        """Return the seconds left, or None without a pause."""
         return max(0.0, self._until - now) if self._refusals else None
 
     def wait(self, now: float, in_flight: int) -> float:
-        """Return the seconds left, infinity while the request that goes alone is under way."""
+        """Return the seconds left; infinity while the request that goes alone is under way."""
         if not self._refusals:
             return 0.0
         if now < self._until:
             return self._until - now
+        # One request shows if the API has recovered; more would only collect 429s.
         return math.inf if in_flight else 0.0
 
     def accepted(self, began: float) -> None:
-        """End it, if the request began after the last refusal."""
+        """End the pause if the request began after the last 429."""
         if self._refusals and began >= self._since:
             self._refusals = 0
 
     def refused(self, now: float, began: float, after: float | None) -> None:
-        """Begin it, or make it longer."""
+        """Begin or lengthen the pause; `after` is the time asked for, in seconds."""
         if self._refusals == 0 or began >= self._until:
             self._refusals += 1
+        # At least half: full jitter could make the pause next to nothing.
         half_to_whole = 0.5 + 0.5 * self._jitter()
         ours = backoff(self._refusals, half_to_whole, first=PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
         self.hold(now, max(ours, after or 0.0))
 
     def hold(self, now: float, seconds: float) -> None:
-        """Begin it, or make it longer, by as much as was asked for."""
+        """Pause for at least `seconds` from now."""
         self._refusals = max(1, self._refusals)
         self._since = now
         self._until = max(self._until, now + seconds)

@@ -1,17 +1,17 @@
-"""Refusals among the last answers of an API that tells its quota.
+"""Counts 429s among the last answers of an API that publishes its quota.
 
-One 429 without quota headers says little: a gateway may refuse at random. Two among the last twenty answers, four
-among the last two hundred or twelve among the last six hundred are crowded. Pure: answers are counted.
+A single 429 without quota headers proves little, since a gateway may refuse at random. Two among the last 20 answers,
+four among the last 200 or twelve among the last 600 are crowded. It knows no time, only the order of answers.
 """
 
 from collections import deque
 
 CROWDED = {20: 2, 200: 4, 600: 12}
-"""The number of refusals among a number of answers from which the API as a whole waits."""
+"""Last answers looked at, and the 429s among them from which on all requests pause."""
 
 
 class Refusals:
-    """The last answers of an API."""
+    """Remembers which of an API's last answers were 429s."""
 
     def __init__(self) -> None:
         self._recent = [(most, deque[bool](maxlen=answers)) for answers, most in CROWDED.items()]
@@ -23,10 +23,10 @@ class Refusals:
 
     @property
     def crowded(self) -> bool:
-        """Return True if the API as a whole should wait."""
+        """True if all requests should pause."""
         return any(sum(answers) >= most for most, answers in self._recent)
 
     def restart(self) -> None:
-        """Forget the last answers: the API has waited for their refusals."""
+        """Forget the last answers: a pause has been taken for their 429s."""
         for _, answers in self._recent:
             answers.clear()

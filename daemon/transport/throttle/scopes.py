@@ -1,13 +1,13 @@
-"""Judges what a 403 of an API means: a right that is missing, or one entity that is refused.
+"""Decides if a 403 means that the key lacks a right, or that the API refuses one entity.
 
-Rights are judged per operation. After the first 403 one call of the operation goes at a time. One succeeds: the 403s
-until then belong to their entities. Three different entities are refused with no success between: the right is
-missing. Then one call goes per step of a growing pause, each for another entity, until one succeeds.
+Rights are judged per operation. After the first 403, calls of the operation go one at a time. If a call succeeds, the
+403s before it were about their entities. If three different entities are refused without a success between, the right
+is missing. From then on one call, each for another entity, goes after each step of a growing pause until one succeeds.
 
-A call may be for many entities. Calls that share one count as one, since that one may be the reason of all.
+A call may be for many entities. Calls that share an entity count as one, since that entity may be the cause of all.
 
-A call that concerns no entity but the store or the site as a whole has no other to compare with: a second, separate
-refusal decides. An entity that nobody shares its operation with is judged by itself in the end (`LONELY_TRIES`).
+A call for the store or the site as a whole has no other entity to compare with: a second, separate refusal decides. If
+an operation is used for a single entity only, that entity is judged alone in the end (`LONELY_TRIES`).
 """
 
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
@@ -21,24 +21,23 @@ from daemon.errors import Blocked, Failure, Forbidden, Rejected
 
 DIFFERENT_ENTITIES = 3
 SEPARATE_SECONDS = 2.0
-"""Seconds between the two refusals that decide where there is no other entity."""
+"""Least seconds between the two refusals that decide about a call for the site as a whole."""
 
 LONELY_TRIES = 4
 LONELY_SECONDS = 600.0
 GRANTED_SECONDS = 86_400.0
-"""An entity refused so often, over so long a time, though some operation succeeded within a day before: its own."""
+"""Tries and seconds after which a single refused entity is to blame, if any operation succeeded within a day before."""
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
 GRACE = 0.5
-"""Seconds for which an entity that was refused already leaves the next call to another one."""
+"""Least seconds for which an already refused entity leaves the next call to another entity."""
 
 MOST_KNOWN = 1000
-"""Entities remembered per operation because they alone are refused; then the oldest is judged again."""
-
+"""Refused entities remembered per operation; beyond this the oldest is judged again."""
 
 Entities = frozenset[Hashable]
-"""The entities of a call; empty for the store or the site as a whole."""
+"""Entities that a call is for; empty for the store or the site as a whole."""
 
 
 @frozen
@@ -52,25 +51,26 @@ class _Operation:
     """The state of the right to one operation."""
 
     refused: dict[Entities, _Refused] = field(factory=dict)
-    """Entities refused since the last success, the latest at the end."""
+    """Entities of the calls refused since the last success, the latest last."""
     own: dict[Entities, None] = field(factory=dict)
-    """Entities that are refused themselves."""
+    """Entities that are refused although the right is there."""
     turn: trio.Lock = field(factory=trio.Lock)
     missing: bool = False
     pause: float = 0.0
     until: float = -inf
     cause: Blocked | None = None
-    """The last 403."""
+    """The failure of the last 403."""
 
 
 def right_is_missing(refused: Iterable[Entities], *, whole: bool, seconds: float) -> bool:
-    """Return whether refusals with no success between prove that a right is missing.
+    """Return True if refusals without a success between prove that a right is missing.
 
-    `whole`: the last call was for no entity, and was first refused `seconds` ago.
+    `whole` is True if the last call was for no entity; it was first refused `seconds` ago.
     """
     if whole:
         return seconds >= SEPARATE_SECONDS
     different: list[Entities] = []
+    # Smallest sets first: they overlap least, so more of them count as different.
     for entities in sorted(refused, key=len):
         if entities and all(entities.isdisjoint(other) for other in different):
             different.append(entities)
@@ -78,7 +78,7 @@ def right_is_missing(refused: Iterable[Entities], *, whole: bool, seconds: float
 
 
 class Turn:
-    """One call of an operation. Say how it went by `granted` or `refused`; an answer that tells neither, by none."""
+    """One call of an operation. Report its outcome by `granted` or `refused`, or not at all if it shows neither."""
 
     def __init__(self, scopes: "Scopes", operation: _Operation, entities: Callable[[], Entities]) -> None:
         self._scopes = scopes
@@ -86,12 +86,13 @@ class Turn:
         self._entities = entities
 
     def granted(self) -> None:
-        """Note that the right is there: what was refused until now was refused for its own sake."""
+        """Record that the right is there, so earlier 403s were about their entities."""
         operation = self._operation
         self._scopes.granted_at = trio.current_time()
         if not operation.refused and not operation.own:
             return
         operation.own.update(dict.fromkeys(filter(None, operation.refused)))
+        # This call's entities are not refused, or not any longer.
         operation.own.pop(self._entities(), None)
         while len(operation.own) > MOST_KNOWN:
             del operation.own[next(iter(operation.own))]
@@ -99,7 +100,7 @@ class Turn:
         operation.missing, operation.pause = False, 0.0
 
     def refused(self, cause: Blocked) -> Failure:
-        """Return what a 403 means, by what is known now: Rejected, Blocked, or Forbidden when that is not known yet."""
+        """Return the failure for a 403: Rejected (the entity), Blocked (the right), or Forbidden (not known yet)."""
         operation, entities, now = self._operation, self._entities(), trio.current_time()
         if any(one <= entities for one in operation.own):
             return Rejected(str(cause), reason=cause.reason)
@@ -109,6 +110,7 @@ class Turn:
         seconds = now - known.since
         if not operation.missing:
             operation.missing = right_is_missing(operation.refused, whole=not entities, seconds=seconds)
+        # An answer to a call that began before the pause must not lengthen it.
         if operation.missing and now >= operation.until:
             operation.pause = min(operation.pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
             operation.until = now + operation.pause
@@ -126,11 +128,11 @@ class Scopes:
     def __init__(self) -> None:
         self._operations: dict[str, _Operation] = {}
         self.granted_at = -inf
-        """When any operation was carried out last."""
+        """Time of the last success of any operation."""
 
     @asynccontextmanager
     async def turn(self, name: str, entities: Callable[[], Entities]) -> AsyncIterator[Turn]:
-        """Make one call of an operation; `entities` tells for which, and is asked only when it matters.
+        """Make one call of an operation. `entities` returns the call's entities, and is called only after a 403.
 
         Raises Blocked while the right is missing and no probe is due.
         """
@@ -139,8 +141,10 @@ class Scopes:
         if not operation.refused:
             yield turn
             return
+        # Another entity says more about the right than one that was refused already.
         await _give_way(operation, entities())
         async with operation.turn:
+            # An earlier call may have succeeded meanwhile; then this one need not go alone.
             doubted = bool(operation.refused)
             if doubted:
                 _check(operation)
@@ -150,7 +154,7 @@ class Scopes:
 
 
 async def _give_way(operation: _Operation, entities: Entities) -> None:
-    """Wait a moment if the same was refused already, longer the shorter ago that is."""
+    """Wait a moment if the same entities were refused already; longer, the more recent the refusal."""
     if entities and entities in operation.refused:
         place = [*operation.refused].index(entities) + 1
         await trio.sleep(GRACE * (1 + place / len(operation.refused)))

@@ -1,24 +1,23 @@
-"""How much of a shared quota others take, as far as it can be told from what is left of it.
+"""Estimates how much of a shared quota other clients use, from the quota left in each answer.
 
-What was used and was not ours was theirs. Requests in flight are taken to be ours and used, so the count errs on the
-low side by them. The pace of a window is kept through the next one, which may have just begun. Pure: it is told the
-time.
+Usage that is not ours is theirs. Requests in flight count as ours and as used, so the estimate may be too low by their
+number. A window's pace is also used in the next window, which may have just begun. Pure: it receives the time.
 """
 
 import math
 
 MOST = 0.1
-"""The share of the quota that is left alone at most."""
+"""Largest share of the quota that is left to others."""
 
 SLOWER = 0.9
-"""How fast a long round trip is forgotten, with each answer."""
+"""Factor by which each answer reduces the remembered round trip."""
 
 SHORTEST = 1.0
-"""Seconds over which a pace is read at least: a window that has just begun tells nothing of how it goes on."""
+"""Least seconds over which a pace is measured: the first moments of a window do not predict the rest."""
 
 
 class Sharing:
-    """Counts one window after the other; `ours` counts the requests that we have sent in it."""
+    """Counts one window after the other; `ours` is the number of our own requests in the current one."""
 
     def __init__(self) -> None:
         self.ours = 0
@@ -30,23 +29,26 @@ class Sharing:
         self._told = -math.inf
 
     def begin(self, now: float, used: int, in_flight: int = 0) -> None:
-        """Begin a window, of which `used` was used when we saw it first; what is in flight may count in it."""
+        """Begin a window of which `used` requests were used when it was first seen; those in flight may count in it."""
         self._pace_before = self._pace(now)
         self._began, self._before, self._theirs, self.ours = now, used, 0, in_flight
 
     def learn(self, now: float, began: float, used: int) -> None:
-        """Learn from an answer that `used` is used, by whomever."""
+        """Learn from an answer that we and others have used `used` requests."""
+        # The longest recent trip counts: others can use the quota for as long as an answer travels.
         self._trip = max(now - began, self._trip * SLOWER)
         self._told = now
+        # Answers overtake each other, so a smaller number is older.
         self._theirs = max(self._theirs, used - self._before - self.ours)
 
     def margin(self, now: float, quota: int) -> int:
-        """Return how many requests others may well have made since the last answer, and make until the next one.
+        """Return the requests that others may send between the last answer and the next one.
 
-        0 when nobody else is about.
+        0 if no other client uses the quota.
         """
         expected = max(self._pace(now), self._pace_before) * (now - max(self._told, self._began) + self._trip)
         most = min(quota - 1, math.ceil(quota * MOST))
+        # Two standard deviations above the expected number, taking their requests as random arrivals.
         return min(most, math.ceil(expected + 2 * math.sqrt(expected)))
 
     def _pace(self, now: float) -> float:

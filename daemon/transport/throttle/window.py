@@ -1,16 +1,15 @@
 """The policy for an API that tells how many requests are left in a window (bigcommerce.md section 10).
 
-`X-Rate-Limit-Requests-Left`, `-Quota`, `-Time-Reset-Ms` and `-Time-Window-Ms` come with answers; any of them may
-be missing. The quota is shared by all apps of the store, so what is left may fall without us, and requests in
-flight may not be counted in it yet: they are taken off. As much as others lately took during a request is left
-alone, and while others are about, what is left at the bottom is asked for by one request at a time. Backfill leaves
-a share of the time that the window still has to live: at its end nothing need be left over.
+Answers carry `X-Rate-Limit-Requests-Left`, `-Quota`, `-Time-Reset-Ms` and `-Time-Window-Ms`; any may be missing. All
+apps of the store share the quota. So requests in flight are subtracted, and so is the number of requests that others
+may send meanwhile (`sharing`). Near the end of the quota requests go one at a time if others use it too. Backfill
+leaves a reserve to live, which shrinks to nothing towards the end of the window.
 
-A 429 whose quota headers say that nothing is left closes the gate for both lanes, for the longest time that any of its
-headers asks for. One without them holds back its own request only, until they are crowded (`refusals`): then the window
-is used up, where little was left, and else the platform is overloaded: the pause then grows on its own. While nothing
-is known, all may go; if nothing is ever told, crowded 429s say that the quota is what was accepted since the window
-began, and each window that passes without them, that it may be a little more.
+A 429 with an exhausted quota pauses both lanes for the longest time in its headers. A 429 without quota headers delays
+its own request only, until such 429s are crowded (`refusals`). If little was left, the window then counts as used up;
+otherwise the platform is overloaded, and the pause grows. While nothing is known, all requests may go. If no answer
+ever has quota headers, crowded 429s show the quota: the requests accepted in the window so far. Each window without
+them raises it a little.
 """
 
 import math
@@ -32,16 +31,17 @@ ASKED = "x-retry-after"
 USUAL_WINDOW = 30.0
 
 LITTLE = 0.25
-"""The share of the quota below which a 429 that tells nothing means that there is none left."""
+"""Share of the quota below which a 429 without headers means that none is left."""
 
 BOTTOM = 0.1
-"""The share of the quota that is asked for one by one while others are about."""
+"""Last share of the quota, in which requests go one at a time while others use it too."""
 
 A_LITTLE_MORE = 0.02
+"""Share by which a guessed quota grows after a window without a 429."""
 
 
 class WindowPolicy:
-    """Learns from the headers; `reserve` is the share of the quota that backfill leaves alone."""
+    """Learns the quota from headers; `reserve` is the share of the quota that backfill leaves to live."""
 
     def __init__(self, *, reserve: float = 0.1, jitter: Callable[[], float] = random.random) -> None:
         self._reserve = reserve
@@ -55,14 +55,14 @@ class WindowPolicy:
         self._started = -math.inf
         self._guessed = False
         self._told = False
-        """True once an answer has told the rest of the quota."""
+        """True once any answer has told the requests left."""
         self._accepted = 0
-        """In this window; while nothing is told, it begins with the first of them."""
+        """Requests accepted in this window; without headers the window begins with the first of them."""
         self._overrun = False
         """True if this window had a 429."""
 
     def wait(self, now: float, lane: Lane, in_flight: int) -> float:
-        """Return in how many seconds a request of `lane` may go: 0 is now, infinity after the next answer."""
+        """Return the seconds until a request of `lane` may go: 0 is now, infinity is after the next answer."""
         pause = self._pause.wait(now, in_flight)
         if pause:
             return pause
@@ -70,16 +70,18 @@ class WindowPolicy:
             self._begin_window(now, in_flight)
         if self._left is None:
             return 0.0
+        # The last answer may not count the requests in flight yet.
         free = self._left - in_flight - 1
         others = self._others(now)
         if free < others:
             return self._ends - now
+        # Others may use up the rest at any moment: each answer must show what is left before the next request.
         if others and in_flight and free < others + self._share(BOTTOM):
             return math.inf
         return 0.0 if lane is Lane.LIVE else self._wait_for_reserve(now, free)
 
     def granted(self, now: float) -> None:
-        """Count nothing that is left: what is in flight is known, and the answer tells the rest."""
+        """Count our own request; `wait` subtracts it from the requests left as long as it is in flight."""
         del now
         self._sharing.ours += 1
 
@@ -94,7 +96,7 @@ class WindowPolicy:
                 self._ends = now + self._window
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
-        """Close the gate for the longest time asked for, if this refusal concerns more than its own request."""
+        """Pause both lanes for the longest time asked for, if this 429 concerns more than its own request."""
         self._refusals.count(refused=True)
         self._learn(now, began, headers)
         crowded = self._refusals.crowded
@@ -103,39 +105,40 @@ class WindowPolicy:
         asked = [after, _milliseconds(headers, RESET)]
         waits = [min(seconds, LONGEST_WAIT) for seconds in asked if seconds is not None]
         self._pause.refused(now, began, max(waits, default=None))
+        # The pause answers these 429s; counted again, they would make the next single one crowded.
         self._refusals.restart()
         if crowded and LEFT not in headers and began >= self._started:
             self._use_up()
         self._overrun = True
 
     def lost(self, now: float, began: float) -> None:
-        """Assume that a request without an answer was counted."""
+        """Assume that the platform counted a request without an answer."""
         del now, began
         self._spend()
 
     def numbers(self, now: float) -> Numbers:
-        """Return what is known."""
+        """Return the requests left, the quota, and the rest of a pause in seconds."""
         return Numbers(remaining=self._left, quota=self._quota, pause=self._pause.left(now))
 
     def _wait_for_reserve(self, now: float, free: int) -> float:
-        """Return when backfill may go: it keeps as much from what is free as live may ask for until the window ends."""
+        """Return the seconds until backfill may go: it leaves what live may need until the window ends."""
         kept = self._share(self._reserve)
         rest = self._ends - now
         return max(0.0, rest - free * self._window / kept) if kept else 0.0
 
     def _share(self, share: float) -> int:
-        """Return a share of the quota; never all of it."""
+        """Return a share of the quota in requests, never all of it."""
         return 0 if self._quota is None else min(self._quota - 1, math.ceil(self._quota * share))
 
     def _others(self, now: float) -> int:
-        """Return how much is left alone for others to take while a request is under way."""
+        """Return the number of requests to leave to others while one of ours is under way."""
         return 0 if self._quota is None or not self._told else self._sharing.margin(now, self._quota)
 
     def _learn(self, now: float, began: float, headers: Mapping[str, str]) -> None:
         self._window = min(_milliseconds(headers, WINDOW) or self._window, LONGEST_WAIT)
         left, reset = as_seconds(headers.get(LEFT, "")), _milliseconds(headers, RESET)
         if left is None or began < self._started:
-            # Without numbers, or with those of a window that is over, only this is sure: it cost one.
+            # Without numbers, or with those of an earlier window, it is only certain that the request cost one.
             self._spend()
             return
         quota = as_seconds(headers.get(QUOTA, ""))
@@ -143,26 +146,29 @@ class WindowPolicy:
         used = 0 if self._quota is None else self._quota - int(left)
         ends = now + min(self._window if reset is None else reset, LONGEST_WAIT)
         if not int(left) and reset is not None and reset > LONGEST_WAIT:
-            self._pause.hold(now, LONGEST_WAIT)  # a time where a duration is documented: one request tries after it
+            # The reset is a point in time, though a duration is documented: after this pause one request tries.
+            self._pause.hold(now, LONGEST_WAIT)
         if self._left is None or not self._told:
             self._ends, self._left = ends, int(left)
             self._sharing.begin(now, used)
         elif self._guessed:
+            # We began this window by our own clock: the first answer corrects its end.
             self._ends, self._left = ends, min(self._left, int(left))
         elif ends > self._ends + self._window / 2:
+            # An end this much later belongs to a new window; smaller differences are travel time.
             self._started, self._ends, self._left = now, ends, int(left)
             self._sharing.begin(now, used)
         else:
-            # Answers overtake each other: within a window the least left is the newest, and the earliest end,
-            # the one that travelled fastest, is the truest.
+            # Answers overtake each other: within a window the smallest number left is the newest. The earliest end
+            # comes from the answer that travelled fastest, so it is the most exact.
             self._ends, self._left = min(self._ends, ends), min(self._left, int(left))
         self._sharing.learn(now, began, used)
         self._guessed, self._told = False, True
 
     def _begin_window(self, now: float, in_flight: int) -> None:
-        """Hope for a whole quota; the first answer corrects that, and the window's end too.
+        """Assume a full quota; the first answer corrects it and the window's end.
 
-        The platform's window begins with the first request that reaches it, thus later than here.
+        The platform's window begins later than ours, with the first request that reaches it.
         """
         if not (self._told or self._overrun or self._left) and self._quota is not None:
             self._quota += math.ceil(self._quota * A_LITTLE_MORE)
@@ -172,7 +178,7 @@ class WindowPolicy:
         self._accepted, self._overrun = 0, False
 
     def _use_up(self) -> None:
-        """Take it from a 429 without numbers that the window is used up, unless much was left."""
+        """Treat the window as used up after crowded 429s without numbers, unless much was left."""
         if not self._told:
             if self._accepted:
                 self._quota, self._left = self._accepted, 0
@@ -185,7 +191,7 @@ class WindowPolicy:
 
 
 def _used_up(headers: Mapping[str, str]) -> bool:
-    """Return whether the quota's own headers say that nothing is left of it."""
+    """Return True if the quota headers say that no request is left."""
     left = as_seconds(headers.get(LEFT, ""))
     return left == 0 if left is not None else ASKED in headers or RESET in headers
 

@@ -1,4 +1,4 @@
-"""Orders reach SparkLayer as purchases: the platform's fields are replaced, the rest carried over."""
+"""Orders reach SparkLayer as purchases: the platform's fields are replaced, the others written back."""
 
 import datetime as dt
 import random

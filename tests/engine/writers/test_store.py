@@ -1,4 +1,4 @@
-"""The store's settings reach SparkLayer. A change that all products depend on starts a full sync of them."""
+"""The store's settings reach SparkLayer. A change that affects all products starts a full sync of them."""
 
 from typing import NoReturn
 
@@ -30,7 +30,7 @@ async def _told(bench: Bench, facts: StoreFacts) -> None:
 
 
 async def _runs(bench: Bench) -> list[bool]:
-    """Return of each full sync of products whether it is to run again."""
+    """Return the run-again mark of each full sync of products."""
     rows = await bench.harness.everything_of("full_syncs")
     return [row["again"] for row in rows if row["kind"] == Kind.PRODUCTS.value]
 

@@ -1,4 +1,4 @@
-"""Certificates for servers on loopback, made on the spot: good ones, and such as nobody should trust."""
+"""Test certificates for servers on loopback: valid ones, and ones that no client should trust."""
 
 import datetime as dt
 import ipaddress
@@ -20,7 +20,7 @@ def _name(text: str) -> x509.Name:
 
 @frozen
 class Authority:
-    """Signs for servers; `folder` is where files are put that the ssl module wants."""
+    """Signs servers' certificates; `folder` holds the files that the ssl module needs."""
 
     folder: Path
     key: ec.EllipticCurvePrivateKey
@@ -28,17 +28,17 @@ class Authority:
 
     @classmethod
     def make(cls, folder: Path) -> "Authority":
-        """Make an authority that nobody has heard of."""
+        """Make an unknown authority."""
         key = ec.generate_private_key(ec.SECP256R1())
         return cls(folder, key, _signed(_name("Test"), key.public_key(), _name("Test"), key, authority=True))
 
     @property
     def text(self) -> str:
-        """The authority's own certificate, for those who shall trust it."""
+        """The authority's own certificate, for clients that trust it."""
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def server(self, host: str = "127.0.0.1", *, ended: bool = False, alone: bool = False) -> ssl.SSLContext:
-        """Return what a server needs that claims to be `host`; its certificate may have ended, or be its own work."""
+        """Return the TLS context of a server for `host`; its certificate may be expired or self-signed."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer, signing = (_name(host), key) if alone else (self.certificate.subject, self.key)
         certificate = _signed(_name(host), key.public_key(), issuer, signing, host=host, ended=ended)

@@ -1,4 +1,4 @@
-"""An answer is read whatever its Content-Encoding is called, and as far as its codings go; never without a bound."""
+"""An answer is decoded for every Content-Encoding in use, within a size limit."""
 
 import codecs
 import gzip

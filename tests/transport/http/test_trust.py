@@ -1,4 +1,4 @@
-"""Whom credentials are sent to: the configured address, shown by a certificate, and nobody whom an answer names."""
+"""Credentials go only to the configured address with a valid certificate, never to an address that an answer names."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 @define
 class Server:
-    """Answers every request alike, and keeps what it heard, in clear."""
+    """Answers every request in the same way, and records the decrypted requests."""
 
     answer: bytes = OK
     ours: bytearray = field(factory=bytearray)
@@ -81,7 +81,7 @@ async def ask(url: str) -> int:
 @pytest.mark.parametrize(
     ("signed", "fault"),
     [({"alone": True}, "self-signed certificate"), ({}, "unable to get local issuer certificate")],
-    ids=["by itself", "by nobody known"],
+    ids=["by itself", "by an unknown authority"],
 )
 async def test_a_server_that_nobody_vouches_for_hears_nothing(
     authority: Authority, signed: dict[str, Any], fault: str
@@ -90,12 +90,12 @@ async def test_a_server_that_nobody_vouches_for_hears_nothing(
         with pytest.raises(Retry) as refused:
             await ask(f"https://127.0.0.1:{server.port}")
     assert (refused.value.reason, refused.value.effect_unknown, bytes(server.ours)) == ("certificate", False, b"")
-    assert str(refused.value) == f"127.0.0.1: its TLS certificate is not to be trusted: {fault}; nothing was sent"
+    assert str(refused.value) == f"127.0.0.1: its TLS certificate is not trusted: {fault}; nothing was sent"
 
 
 @pytest.fixture
 def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    """Have the clients trust the authority, as they trust those that everybody does."""
+    """Make the clients trust the authority, as they trust the public ones."""
     context = http._verified.__wrapped__()
     context.load_verify_locations(cadata=authority.text)
     monkeypatch.setattr(http, "_verified", lambda: context)
@@ -155,7 +155,7 @@ async def test_check_says_what_is_wrong_with_a_certificate(authority: Authority,
     assert server.ours == b""
     assert [side.ok for side in sides] == [False, False]
     for side in sides:
-        assert "its TLS certificate is not to be trusted" in side.detail
+        assert "its TLS certificate is not trusted" in side.detail
         assert side.detail.endswith("check the address; if it is right, the connection may be intercepted")
 
 

@@ -1,4 +1,4 @@
-"""Trio's scheduler, drawn from a seed."""
+"""Seeds trio's scheduler."""
 
 import pytest
 import trio
@@ -8,6 +8,6 @@ SEED = 1
 
 @pytest.fixture
 def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have tasks that may run at the same time run in an order that is the same each time."""
+    """Make tasks that are ready at the same time run in a reproducible order."""
     monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     trio._core._run._r.seed(SEED)

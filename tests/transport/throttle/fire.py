@@ -1,8 +1,8 @@
-"""An API with a quota that does its worst, and work for a limiter in front of it: what happened is counted.
+"""A hostile API with a quota, and the work of a limiter in front of it; the results are counted.
 
-The quota is of a window that begins with the first request in it. Other apps share it; it can be cut; the API can be
-stormed, so that it refuses whoever comes; what answers tell of it can be missing; its clock can be wrong. Everything
-is drawn from a seed, by trio's clock.
+A window of the quota begins with the first request in it. Other apps share the quota, and it can shrink. During a storm
+the API refuses nearly every request. Its quota headers can be missing, and its clock can be wrong. A seed decides all
+random events; the time is trio's.
 """
 
 import random
@@ -17,42 +17,42 @@ from daemon.model import Lane
 from daemon.transport.throttle import Limiter, Policy, WindowPolicy
 
 WALL = 1_790_000_000.0
-"""Our wall clock when trio's clock is at 0."""
+"""Our wall clock when trio's clock shows 0."""
 
 
 @frozen(kw_only=True)
 class FaultPlan:
-    """How the API behaves. Times are seconds since the start, shares are of the quota."""
+    """The API's behaviour. Times are seconds since the start, shares are of the quota."""
 
     quota: int = 150
     window: float = 30.0
     others: float = 0.0
-    """The share of the quota that other apps ask for, spread over the window by chance."""
+    """Share of the quota that other apps use, at random times of the window."""
     bursts: float = 0.0
-    """The share that they ask for all at once, once in a window."""
+    """Share that they use in one burst per window."""
     cut: tuple[float, float, float] | None = None
-    """From when to when the quota is this share of itself."""
+    """Start and end of a time in which the quota is reduced to a share."""
     storms: tuple[tuple[float, float], ...] = ()
-    """From when to when every request is refused, but one in twenty."""
+    """Start and end of a storm, in which 19 of 20 requests are refused."""
     told: float = 1.0
-    """How many of the answers tell of the quota, and of the refusals when to come again."""
+    """Share of the answers with quota headers, and of the 429s with a Retry-After."""
     told_on_refusal: bool = True
     after: str = "seconds"
-    """How a refusal says when to come again: `seconds`, `date`, `date without Date` or `nothing`."""
+    """Form of Retry-After: `seconds`, `date`, `date without Date` or `nothing`."""
     skew: float = 0.0
-    """How far the API's clock is ahead of ours."""
+    """Seconds by which the API's clock is ahead of ours."""
     latency: tuple[float, float] = (0.05, 0.3)
     by_chance: float = 0.0
-    """Which share of all requests is refused whatever their pace."""
+    """Share of all requests that is refused at any pace."""
 
     def stormy(self, now: float) -> bool:
-        """Return True during a storm, and for a minute after it."""
+        """Return True during a storm and a moment after it."""
         return any(start <= now < end + 60.0 for start, end in self.storms)
 
 
 @define(eq=False)
 class Api:
-    """The API. `used` counts what it has accepted outside storms, whoever asked."""
+    """The API. `used` counts the requests that it accepted outside storms, from us and from others."""
 
     faults_planned: FaultPlan
     chance: random.Random
@@ -61,12 +61,12 @@ class Api:
     _count: int = 0
 
     def quota(self, now: float) -> int:
-        """Return how many requests a window has now."""
+        """Return the present quota of a window."""
         cut = self.faults_planned.cut
         return round(self.faults_planned.quota * (cut[2] if cut and cut[0] <= now < cut[1] else 1.0))
 
     def take(self) -> bool:
-        """Count a request; false when it is refused."""
+        """Count a request; return False if it is refused."""
         now = trio.current_time()
         if any(start <= now < end for start, end in self.faults_planned.storms) and self.chance.random() < 0.95:
             return False
@@ -77,14 +77,14 @@ class Api:
         return accepted
 
     def has_room(self, now: float) -> bool:
-        """Count a request in its window; false when the window is used up."""
+        """Count a request in its window; return False if the window is used up."""
         if now - self._since >= self.faults_planned.window:
             self._since, self._count = now, 0
         self._count += 1
         return self._count <= self.quota(now)
 
     def headers(self, *, accepted: bool) -> Mapping[str, str]:
-        """Return what the answer tells, in lower-case names."""
+        """Return the answer's headers, with lower-case names."""
         faults_planned, now = self.faults_planned, trio.current_time()
         left = max(0.0, self._since + faults_planned.window - now)
         date = {} if faults_planned.after == "date without Date" else {"date": self._date(now)}
@@ -100,7 +100,7 @@ class Api:
         return told if accepted else told | self.again(left)
 
     def again(self, left: float) -> dict[str, str]:
-        """Return how a refusal says when to come again."""
+        """Return the headers of a 429."""
         if self.faults_planned.after == "seconds":
             return {"retry-after": str(int(left) + 1)}
         if self.faults_planned.after.startswith("date"):
@@ -113,13 +113,13 @@ class Api:
 
 @define(eq=False)
 class Bucket(Api):
-    """An API that tells nothing of its limit: the quota flows in evenly, and so much of it is saved up at most."""
+    """An API with an unpublished limit: a bucket of `saved` tokens at most, refilled evenly."""
 
     saved: float = 20.0
     _tokens: float = 20.0
 
     def has_room(self, now: float) -> bool:
-        """Take a token; false when there is none."""
+        """Take a token; return False if there is none."""
         since = max(0.0, self._since)
         flow = self.quota(now) / self.faults_planned.window
         self._tokens = min(self.saved, self._tokens + (now - since) * flow)
@@ -130,25 +130,25 @@ class Bucket(Api):
         return True
 
     def headers(self, *, accepted: bool) -> Mapping[str, str]:
-        """Return when to come again."""
+        """Return the Retry-After header."""
         date = {} if self.faults_planned.after == "date without Date" else {"date": self._date(trio.current_time())}
         return date if accepted else date | self.again(0.0)
 
 
 @define(eq=False)
 class Outcome:
-    """The results of our calls."""
+    """Counts of our own requests."""
 
     calls: int = 0
     refused: int = 0
     """Outside storms."""
     waits: dict[Lane, list[float]] = field(factory=lambda: {lane: [] for lane in Lane})
-    """How long turns were waited for, outside storms."""
+    """Seconds waited for turns, outside storms."""
 
 
 @define(eq=False)
 class Fire:
-    """A limiter before the API for `seconds`: backfill always wants more, live comes by chance."""
+    """Runs a limiter before the API for `seconds`: backfill always has work, live requests come at random."""
 
     faults_planned: FaultPlan
     seed: int
@@ -168,7 +168,7 @@ class Fire:
         self.api = self.opened(self.faults_planned, self.chance)
 
     async def burn(self) -> Outcome:
-        """Let it burn."""
+        """Run the load."""
         began = trio.current_time()
         limiter = Limiter(
             api="test", side=Side.PLATFORM, policy=self.policy(self.chance), wall=lambda: WALL + trio.current_time()
@@ -184,22 +184,22 @@ class Fire:
 
     @property
     def refused(self) -> float:
-        """Which share of our calls was refused outside storms."""
+        """Share of our calls that was refused outside storms."""
         return self.outcome.refused / self.outcome.calls
 
     @property
     def use(self) -> float:
-        """Which share of the quota was used outside storms, by whomever."""
+        """Share of the quota that was used outside storms, by us and by others."""
         calm = [second for second in range(int(self.seconds)) if not self.faults_planned.stormy(second)]
         return self.api.used / sum(self.api.quota(second) / self.faults_planned.window for second in calm)
 
     @property
     def longest(self) -> float:
-        """Return how long live waited at most outside storms."""
+        """Return the longest wait of live outside storms, in seconds."""
         return max(self.outcome.waits[Lane.LIVE])
 
     async def call(self, limiter: Limiter, lane: Lane) -> None:
-        """Make one call, refused or not."""
+        """Make one call, which may be refused."""
         asked = trio.current_time()
         async with limiter.turn(lane) as turn:
             began = trio.current_time()

@@ -34,7 +34,7 @@ def token_bucket(rate: float, burst: float) -> Allows:
 
 
 def fixed_window(limit: int, seconds: float) -> Allows:
-    """Count anew at each multiple of `seconds`."""
+    """Allow `limit` requests between multiples of `seconds`."""
     counts: dict[int, int] = {}
 
     def allows(now: float) -> bool:
@@ -63,7 +63,7 @@ def sliding_window(limit: int, seconds: float) -> Allows:
 
 
 async def push(allows: Allows, requests: int, after: str | None = "1") -> tuple[float, int]:
-    """Send each request until the API accepts it; return the seconds that took and the number of 429s."""
+    """Send each request until the API accepts it; return the seconds taken and the number of 429s."""
     limiter = Limiter(api="test", side=Side.SPARKLAYER, policy=AdaptivePolicy(jitter=random.Random(1).random))
     waiting, began = requests, trio.current_time()
     chance = random.Random(2)
@@ -161,9 +161,9 @@ def test_a_slow_ceiling_is_held_for_so_many_requests_that_a_probe_costs_few_of_t
 
 
 def found(every: float = 0.0) -> tuple[AdaptivePolicy, float]:
-    """Return one that was refused while doubling, and once more while it crept above what it then fell to, and when.
+    """Return a policy after a fall from doubling and a fall from a probe, and the time of the second fall.
 
-    Its requests are at least so many seconds apart.
+    Its requests are at least `every` seconds apart.
     """
     policy = AdaptivePolicy(jitter=lambda: 0.0)
     rough = settle(policy, 0.0, until=0.5 + 5 * every, every=every)
@@ -187,7 +187,7 @@ def rate_of(policy: AdaptivePolicy) -> float:
 
 
 def settle(policy: AdaptivePolicy, now: float, until: float, every: float = 0.0) -> float:
-    """Have requests wait and be accepted at once, as fast as the policy lets them, but `every` seconds apart."""
+    """Send accepted requests as fast as the policy allows, but at least `every` seconds apart."""
     while now < until:
         wait = policy.wait(now, Lane.BACKFILL, 0)
         if wait:

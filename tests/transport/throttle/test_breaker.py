@@ -7,7 +7,7 @@ from daemon.transport.throttle.breaker import MOST_SUSPECTS, TRANSITIONS, Breake
 
 
 def state(breaker: Breaker) -> State:
-    return breaker.state  # through a call, since mypy takes an attribute to stay as it was seen
+    return breaker.state  # A call, since mypy assumes that an attribute keeps its narrowed value.
 
 
 def fail(breaker: Breaker, times: int, now: float = 0.0) -> None:

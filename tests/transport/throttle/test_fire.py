@@ -1,4 +1,4 @@
-"""The throttle under fire: few refusals, a quota that is used, and live that hardly waits, whatever the API does."""
+"""The throttle against hostile APIs: few 429s, a well-used quota, and short waits of live."""
 
 import random
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ TOLD = {
     "dates of a clock behind that is not told": FaultPlan(after="date without Date", skew=-3600.0, others=0.4),
     "no Retry-After": FaultPlan(after="nothing", others=0.4),
 }
-"""Behaviours of an API with a window."""
+"""Cases of an API with a window."""
 
 PER_WINDOW = 600
 HIDDEN = {
@@ -54,14 +54,14 @@ HIDDEN = {
     "dates of a clock ahead": FaultPlan(quota=PER_WINDOW, after="date", skew=3600.0),
     "no Retry-After": FaultPlan(quota=PER_WINDOW, after="nothing"),
 }
-"""Behaviours of an API with an unpublished limit of twenty requests a second."""
+"""Cases of an API with an unpublished limit of twenty requests per second."""
 
 SCARCE = {
     "five a second": FaultPlan(quota=PER_WINDOW // 4),
     "others take three fifths of ten": FaultPlan(quota=PER_WINDOW // 2, others=0.6),
     "others take four fifths of ten": FaultPlan(quota=PER_WINDOW // 2, others=0.8),
 }
-"""Behaviours that leave us two to five requests a second."""
+"""Cases that leave us two to five requests per second."""
 
 
 def named(weathers: dict[str, FaultPlan]) -> Iterable[object]:
@@ -90,7 +90,7 @@ async def test_a_limit_that_is_hidden(autojump_clock: MockClock, in_order: None,
 async def test_a_share_that_is_refused_at_any_pace_beside_a_hidden_limit(
     autojump_clock: MockClock, in_order: None, share: float
 ) -> None:
-    """Little more than that share is refused, and the limit is used."""
+    """Hardly more than that share is refused, and the limit is used."""
     faults_planned = FaultPlan(quota=PER_WINDOW, by_chance=share)
     fire = Fire(faults_planned, 1, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
     await fire.burn()
@@ -102,7 +102,7 @@ async def test_a_share_that_is_refused_at_any_pace_beside_a_hidden_limit(
 async def test_a_share_that_is_refused_at_any_pace_is_not_taken_for_a_limit(
     autojump_clock: MockClock, in_order: None, share: float, least: float
 ) -> None:
-    """Beside an API that refuses nothing, so many calls are made at least."""
+    """The share of calls made, compared with an API that refuses none, has a lower bound."""
     calls = []
     for by_chance in (0.0, share):
         faults_planned = FaultPlan(quota=10**9, by_chance=by_chance, latency=(0.01, 0.03))
@@ -115,7 +115,7 @@ async def test_a_share_that_is_refused_at_any_pace_is_not_taken_for_a_limit(
 async def test_a_hidden_limit_that_leaves_little(
     autojump_clock: MockClock, in_order: None, faults_planned: FaultPlan
 ) -> None:
-    """To find it costs a dozen refusals, which are few only beside half an hour's requests."""
+    """The search costs a dozen 429s, which are a small share only of half an hour's requests."""
     fire = Fire(faults_planned, 1, 1800.0, policy=lambda chance: AdaptivePolicy(jitter=chance.random), opened=Bucket)
     await fire.burn()
     assert fire.refused <= (3 if faults_planned.others else 1.5) * FEW
@@ -149,7 +149,7 @@ async def test_a_date_that_only_our_clock_is_held_against_stops_nobody_for_long(
 
 
 async def test_the_real_client_shares_its_quota_with_others(autojump_clock: MockClock, in_order: None) -> None:
-    """BigCommerce's adapter before the stand-in's own quota: a store is read again and again, live asks in between."""
+    """BigCommerce's adapter with the stand-in's quota: a store is read repeatedly, with live requests in between."""
     chance = random.Random(8)
     print("seed 8")  # noqa: T201
 
@@ -185,7 +185,7 @@ async def test_the_real_client_shares_its_quota_with_others(autojump_clock: Mock
 
 
 async def test_two_of_us_share_a_quota(autojump_clock: MockClock, in_order: None) -> None:
-    """Both take what they can, and neither knows of the other: it is the hardest that others can be."""
+    """Both use as much as they can, and neither knows of the other: no other client can be worse."""
     api: list[Api] = []
 
     def opened(faults_planned: FaultPlan, chance: random.Random) -> Api:

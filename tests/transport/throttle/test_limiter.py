@@ -164,7 +164,7 @@ async def test_a_date_in_retry_after_is_waited_for(autojump_clock: trio.testing.
 
 
 class Store:
-    """An API with a quota per window, shared with other apps; it notes when it is overrun."""
+    """An API with a quota per window, shared with other apps; it records overruns."""
 
     def __init__(self, chance: random.Random, quota: int, window: float) -> None:
         self.chance, self.quota, self.window = chance, quota, window

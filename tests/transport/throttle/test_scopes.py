@@ -1,4 +1,4 @@
-"""A 403 of one entity and a missing right are told apart, by operation."""
+"""A 403 for one entity is told from a missing right, per operation."""
 
 from collections.abc import Hashable
 
@@ -26,7 +26,7 @@ WRITE, OTHER = "write", "other"
 
 @define
 class Api:
-    """An API that refuses `entities`, or everything when they are None."""
+    """An API that refuses `entities`, or all entities if None."""
 
     scopes: Scopes = field(factory=Scopes)
     entities: set[Hashable] | None = field(factory=set)
@@ -55,7 +55,7 @@ class Api:
 
 
 async def outcomes(api: Api, *entities: Hashable) -> list[type[Failure] | None]:
-    """Return the types of the failures of calls, one after the other."""
+    """Return the failure types of consecutive calls."""
     failures = [await api.call(entity) for entity in entities]
     return [None if failure is None else type(failure) for failure in failures]
 

@@ -1,4 +1,4 @@
-"""How long a request, and an API, is left alone because an answer asks for it."""
+"""Waits of one request, and of a whole API, that an answer asks for."""
 
 import pytest
 import trio

@@ -31,8 +31,8 @@ def test_while_nothing_is_known_all_may_go(policy: WindowPolicy) -> None:
     [
         (100, 0, Lane.BACKFILL, 0),
         (11, 0, Lane.BACKFILL, 0),
-        (10, 0, Lane.BACKFILL, 2),  # a tenth of the quota is kept for live, for as long as the window lasts
-        (11, 1, Lane.BACKFILL, 2),  # what is in flight may not be counted yet
+        (10, 0, Lane.BACKFILL, 2),  # A tenth of the quota is reserved for live while the window lasts.
+        (11, 1, Lane.BACKFILL, 2),  # Requests in flight may not be counted yet.
         (1, 0, Lane.BACKFILL, 20),
         (15, 0, Lane.LIVE, 0),
         (1, 0, Lane.LIVE, 0),
@@ -61,7 +61,7 @@ def test_at_the_end_of_a_window_nothing_is_kept(policy: WindowPolicy) -> None:
 
 def test_what_others_take_meanwhile_is_left_alone(policy: WindowPolicy) -> None:
     policy.accepted(0.0, 0.0, headers(59, reset=30))
-    for second in range(1, 11):  # others take four each second, and a request travels for half a second
+    for second in range(1, 11):  # Others use four per second, and a request travels for half a second.
         assert policy.wait(second - 0.5, Lane.LIVE, 0) == 0
         policy.granted(second - 0.5)
         policy.accepted(float(second), second - 0.5, headers(59 - 5 * second, reset=30 - second))
@@ -125,14 +125,14 @@ def test_a_new_window_has_a_whole_quota_until_an_answer_says_otherwise(policy: W
     assert policy.wait(19.0, Lane.LIVE, 0) == 1.0
     assert policy.wait(20.0, Lane.LIVE, 0) == 0.0
     assert policy.numbers(20.0).remaining == 150
-    policy.accepted(21.0, 20.0, headers(40, reset=29))  # others were quicker
+    policy.accepted(21.0, 20.0, headers(40, reset=29))  # Others were quicker.
     assert policy.numbers(21.0).remaining == 40
 
 
 def test_a_window_ends_when_the_answer_says_not_when_we_guessed(policy: WindowPolicy) -> None:
     policy.accepted(0.0, 0.0, headers(0, reset=20))
     assert policy.wait(20.0, Lane.LIVE, 0) == 0.0
-    policy.accepted(22.0, 20.0, headers(0, reset=29.5))  # the request travelled long; the platform's began with it
+    policy.accepted(22.0, 20.0, headers(0, reset=29.5))  # It travelled long; the platform's window began with it.
     assert policy.wait(51.0, Lane.LIVE, 0) == 0.5
 
 
@@ -146,11 +146,11 @@ def test_an_answer_of_the_window_before_says_nothing_of_this_one(policy: WindowP
     policy.accepted(0.0, 0.0, headers(5, reset=20))
     policy.wait(20.0, Lane.LIVE, 1)
     policy.accepted(20.1, 19.9, headers(3, reset=0.05))
-    assert policy.numbers(20.1).remaining == 149  # but it may have cost one of this window's
+    assert policy.numbers(20.1).remaining == 149  # It may still have cost one of this window's requests.
 
 
 def test_a_window_that_began_before_we_noticed_is_believed(policy: WindowPolicy) -> None:
-    policy.accepted(2.0, 0.0, headers(5, reset=20))  # two seconds under way: it ends at 20, not at 22
+    policy.accepted(2.0, 0.0, headers(5, reset=20))  # Two seconds under way: the window ends at 20, not at 22.
     policy.accepted(20.6, 20.1, headers(148, reset=29.4))
     assert policy.numbers(20.6).remaining == 148
     assert policy.wait(20.6, Lane.BACKFILL, 0) == 0
@@ -205,7 +205,7 @@ def test_after_two_429s_one_request_goes_alone(policy: WindowPolicy) -> None:
 def test_under_platform_load_the_pause_grows_once_per_wave_and_ends_with_success(policy: WindowPolicy) -> None:
     now, pauses = 0.0, []
     for _ in range(12):
-        for _ in range(6):  # all that were in flight are refused together
+        for _ in range(6):  # All requests in flight are refused together.
             policy.refused(now, now, {}, None)
         pauses.append(policy.wait(now, Lane.LIVE, 0))
         now += pauses[-1]

@@ -1,4 +1,4 @@
-"""Customers of a bench, in few words."""
+"""Short builders of a bench's customers."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ async def put(bench: Bench, *customers: Customer) -> None:
 
 
 def refused_writes(bench: Bench) -> list[str]:
-    """Return SparkLayer's refusals, without the 404 of a customer that is not there yet."""
+    """Return SparkLayer's refusals, except the 404s for customers not created yet."""
     return [one for one in bench.refused if not one.startswith("GET ")]
 
 

@@ -1,4 +1,4 @@
-"""SparkLayer's own fields of a customer survive: edits by hand, other accounts, and a read that shows nothing."""
+"""SparkLayer's own fields of a customer survive edits by hand, other accounts, and an empty read."""
 
 from collections import Counter
 from decimal import Decimal
@@ -102,7 +102,7 @@ async def test_a_new_customer_costs_two_calls_and_an_unchanged_one_none(
 
 
 async def test_the_first_customer_goes_alone(autojump_clock: MockClock, bench: Bench) -> None:
-    """Until one was read, the path for reading customers may be wrong."""
+    """Until a customer was read, the path for reading customers may be wrong."""
     under_way: list[int] = []
     now = 0
 

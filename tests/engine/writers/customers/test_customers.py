@@ -1,4 +1,4 @@
-"""Customers reach SparkLayer: whole, once, in the right order, and go when they are no longer B2B customers."""
+"""Customers reach SparkLayer completely, once and in order, and are deleted when they leave the B2B groups."""
 
 from decimal import Decimal
 

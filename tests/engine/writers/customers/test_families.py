@@ -1,4 +1,4 @@
-"""Customers below others: after their parents, and without one where no parent is."""
+"""Customers with parents are written after them, and without a parent if there is none."""
 
 import pytest
 import trio
@@ -69,7 +69,7 @@ async def test_naming_a_parent_that_is_not_synced_loses_the_former_one(autojump_
 async def test_a_parent_that_is_in_the_outbox_is_waited_for(
     autojump_clock: MockClock, bench: Bench, *, known: bool
 ) -> None:
-    """The parent comes in a batch of its own, after an outage that only concerns it."""
+    """The parent comes in its own batch, after an outage that concerns only it."""
     if known:
         await put(bench, customer("1"))
     bench.shop.batch_size = 1
@@ -203,7 +203,7 @@ def parents_of(bench: Bench) -> dict[str, str | None]:
 
 CIRCLE = {"9": "10", "10": "11", "11": "9"}
 BROKEN = {"9": None, "10": "11", "11": "9"}
-"""The parents of CIRCLE once it is broken: the lowest id, as a number, has none."""
+"""The parents in CIRCLE after it is broken: the lowest numeric id has none."""
 
 
 @pytest.mark.holds("F4")
@@ -213,7 +213,7 @@ BROKEN = {"9": None, "10": "11", "11": "9"}
 async def test_a_circle_is_broken_at_its_lowest_id(
     autojump_clock: MockClock, bench: Bench, order: tuple[str, ...], *, known: bool, together: bool
 ) -> None:
-    """However its customers come: as new ones or as known ones, in one batch or one after the other."""
+    """Its customers may be new or known, and come in one batch or one by one."""
     if known:
         await put(bench, *(customer(one) for one in order))
     if together:

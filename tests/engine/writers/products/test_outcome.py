@@ -31,7 +31,7 @@ def smaller() -> Plan:
 
 
 def judge(plan: Plan, *, error: Exception | None = None, **rows: object) -> Outcome:
-    """Judge a plan of which all rows were confirmed, other than `rows` say."""
+    """Judge a plan with all rows confirmed, except as `rows` say."""
     bulk = BulkResult(**{"stock": set(WHOLE), "prices": set(WHOLE), **rows})  # type: ignore[arg-type]
     return judge_plan(plan, error, bulk)
 
@@ -43,7 +43,7 @@ def entry_of(outcome: Outcome) -> Entry:
 
 
 def whole(outcome: Outcome) -> bool:
-    """Return whether SparkLayer has all of the product."""
+    """Return True if SparkLayer has the whole product."""
     return outcome.row is not None and outcome.row.fingerprint is not None
 
 
@@ -108,7 +108,7 @@ def test_only_a_product_taken_whole_releases_skus() -> None:
 
 
 def test_an_unreleased_sku_stays_listed() -> None:
-    """B is gone in every part, C is not: B too must be let go with the next attempt."""
+    """B is removed in every part, C is not: the next attempt must release B too."""
     small = product("1", {"11": "A"})
     plan = only(planned(job(small, product("1", {"11": "A", "12": "B", "13": "C"}))))
     outcome = judge(plan, refused={Sku("C"): "no"}, stock={Sku("B")}, prices={Sku("B")})

@@ -1,4 +1,4 @@
-"""A refused bulk call is split; some stock and prices may follow a product that was not written."""
+"""A refused bulk call is split; stock and prices may follow even if their product was not written."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The price list and the stock location of a site are found, or made."""
+"""The price list and the stock location of a site are found or created."""
 
 from collections.abc import Sequence
 
@@ -22,14 +22,14 @@ MAIN, OTHER, OURS = ("main", "Main"), ("other", "Other"), ("fake", "Fake")
 
 @frozen
 class Wanted:
-    """The stock location that the settings name, and the one where stock went until now."""
+    """The stock location in the settings, and the one used before."""
 
     named: str | None = None
     until_now: str | None = None
 
 
 def _set_place(conn: Connection, calls: Sequence[Place | None]) -> list[None]:
-    """Have the database know where stock went until now, or nothing of it."""
+    """Store the stock location used before, or none."""
     conn.execute(delete(places))
     for place in calls:
         if place is not None:
@@ -76,7 +76,7 @@ async def test_the_stock_location(present: tuple[tuple[str, str], ...], wanted: 
 async def test_one_list_without_the_location_used_until_now_is_not_believed(
     times: int, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """The location was deleted for certain when a second list, two seconds later, says the same."""
+    """A location counts as deleted if a second list, two seconds later, lacks it too."""
     async with open_bench(SparkLayerOptions(locations=(OTHER, MAIN))) as bench:
         bench.site.faults.add("GET */stock-locations", answer(200, "[]"), times=times)
         began, wanted = trio.current_time(), Wanted(until_now="sl_2")
@@ -106,7 +106,7 @@ async def test_one_empty_list_of_a_site_that_was_never_prepared_makes_no_locatio
 async def test_a_list_or_location_that_exists_though_it_was_not_seen_is_used(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """Creating a price list is answered 400 then, creating a location 409."""
+    """Creating a taken price list is answered with 400, a taken location with 409."""
     async with open_bench(SparkLayerOptions(locations=(MAIN, OTHER, OURS))) as bench:
         await _prepared(bench, Wanted())
         bench.site.faults.add("GET */price-lists/fake-price", answer(404, '{"title": "No"}'), times=1)
@@ -136,7 +136,7 @@ async def test_the_price_list_is_made_once_and_follows_the_currency() -> None:
 
 
 async def test_a_list_that_shows_tax_is_made_first_and_told_then() -> None:
-    """Only a PATCH is documented to take the display of tax; after a crash in between it follows the next time."""
+    """Only a PATCH is documented for the display of tax; after a crash in between, the next attempt sends it."""
     async with open_bench() as bench:
         refusal = bench.site.faults.add("PATCH */price-lists/*", answer(503))
         with pytest.raises(Retry):

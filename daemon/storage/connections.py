@@ -1,4 +1,4 @@
-"""Which stores are linked to which sites, with their credentials encrypted.
+"""The links between stores and sites, with encrypted credentials.
 
 The life of a connection; `MOVES` is the same table, and a CHECK repeats the states:
 

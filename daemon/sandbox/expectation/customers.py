@@ -1,4 +1,4 @@
-"""Which customers a site must hold for a store: those in a B2B group, with a usable e-mail.
+"""The customers that a site must hold for a store: those in a B2B group, with a usable e-mail.
 
 A customer's attributes are found by their names in lower case, spaces and hyphens read as underscores, with or
 without `sparklayer_` in front. A list is separated by commas, or JSON. What cannot be read is as if it were not there,

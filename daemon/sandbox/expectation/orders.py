@@ -1,4 +1,4 @@
-"""Which purchases a site must hold for a store: exactly the orders that were placed from a SparkLayer cart.
+"""The purchases that a site must hold for a store: exactly the orders that were placed from a SparkLayer cart.
 
 The cart id stands in the order's metafield or, for stores that do so, in the staff notes. Of a purchase is compared
 what became of how many pieces of each SKU and where they go, whatever the packages they are in; what all lines and the

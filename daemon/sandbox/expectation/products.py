@@ -1,4 +1,4 @@
-"""Which products, stock levels and prices a site must hold for a store.
+"""The products, stock levels and prices that a site must hold for a store.
 
 Prices and weights are compared as decimals; a weight below 0, or in a unit that nobody knows, is none. A variant
 without a SKU, or whose SKU another variant had first, is expected nowhere; what the site has beside the expected must

@@ -26,7 +26,7 @@ PLACE: Mapping[str, Any] = {"city": "Bath", "postal_code": "BA1 1AA", "country_c
 
 @define(eq=False)
 class Diary:
-    """Which entity was edited when, and the last edit of it that was acknowledged. Edits are numbered."""
+    """The edits of each entity with their times, and its last acknowledged edit. Edits are numbered."""
 
     clock: Callable[[], float]
     number: int = 0

@@ -38,7 +38,7 @@ class Observer:
     closings: int = 0
     _ends: dict[str, tuple[datetime, datetime]] = field(factory=dict)
     _products: dict[str, set[str]] = field(factory=dict)
-    """Which products ever had a SKU, or have the variant of an id."""
+    """Products by each SKU that they ever had, and by the ids of their variants."""
     _carts: dict[str, str] = field(factory=dict)
 
     def watch(self) -> None:

@@ -1,4 +1,4 @@
-"""Which ends of the daemon on a full disk the simulator forgives: only a start, whatever the disk does meanwhile."""
+"""The ends of the daemon on a full disk that the simulator accepts: only those of a start."""
 
 import random
 from typing import cast

@@ -1,4 +1,4 @@
-"""Which entities the daemon's requests read and write."""
+"""The entities that the daemon's requests read and write."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -89,7 +89,7 @@ def test_a_retried_product_keeps_its_confirmed_parts(what: dict[str, Any], failu
 def test_refusals_become_issues(what: dict[str, Any], words: list[str], waits: set[str]) -> None:
     outcome = judge(new(), **what)
     assert outcome.result == ("rejected" if words else "written")
-    said = [issue.message.partition("accept it: ")[2].partition(". Change")[0] for issue in outcome.issues]
+    said = [issue.message.partition("accept this: ")[2].partition(". Change")[0] for issue in outcome.issues]
     assert said == words
     assert (outcome.waits_for, outcome.failure) == (waits, None)
 

@@ -35,7 +35,7 @@ def test_an_alert_asks_for_what_there_is(rule: dict[str, str]) -> None:
 def test_an_alert_names_the_site(rule: dict[str, dict[str, str]]) -> None:
     """An alert about the whole daemon lists all of its sites."""
     summary = rule["annotations"]["summary"]
-    listed = "{{ range query" in summary and "{{ .Labels.site }}" in summary
+    listed = "| query | sortByLabel" in summary and "{{ .Labels.site }}" in summary
     assert summary.startswith("{{ $labels.site }}: ") or (listed and "{{ $labels.instance }}" in summary)
 
 

@@ -304,7 +304,7 @@ class Pipeline:
 
     async def _settle(self, batch: Batch) -> None:
         """Settle all final outcomes in one transaction, then wake the tasks that wait for that."""
-        context, now = self._context, self._context.now()
+        context, now, site = self._context, self._context.now(), self._context.connection.site
         done: dict[Claim, Outcome] = {}
         again, issues = [], {}
         ready = batch.ready()
@@ -325,12 +325,11 @@ class Pipeline:
                 done[claim] = outcome
                 if issue := self._issue(batch.mapped.get(external_id), outcome):
                     issues[external_id] = issue
-                waited = age_if_known(claim.first_queued_at, now)
-                context.metrics.pushed(context.connection.site, self.kind, waited)
-            context.metrics.entity(context.connection.site, self.kind, result)
+                context.metrics.pushed(site, self.kind, age_if_known(claim.first_queued_at, now))
+            context.metrics.entity(site, self.kind, result)
             # A difference that neither a webhook nor a full sync has asked for means that a webhook was lost.
             if batch.lane is Lane.BACKFILL and claim.run is None and result in {Result.WRITTEN, Result.REMOVED}:
-                context.metrics.webhook_missed(context.connection.site, self.kind)
+                context.metrics.webhook_missed(site, self.kind)
                 context.deliveries.missed()
         settlement = Settlement(
             connection_id=context.connection.id,
@@ -364,19 +363,18 @@ class Pipeline:
     def _retry_later(self, claim: Claim, outcome: Outcome, now: float) -> RetryLater:
         # The text may quote personal data, so it is stored encrypted; the log has the reason only.
         context, failure, external_id = self._context, outcome.failure, claim.external_id
+        attempt = claim.attempts + 1
         where = {"site": str(context.connection.site), "kind": self.kind.value}
         reason = failure.reason if isinstance(failure, Failure) else "broken"
         self._kind_state.failed(external_id, reason)
         if isinstance(failure, Failure):
             self._bugs.pop(external_id, None)
-            log.info("entity is tried again", reason=reason, attempt=claim.attempts + 1, **where)
+            log.info("entity is tried again", reason=reason, attempt=attempt, **where)
         else:
             self._bugs[external_id] += 1
-            log.error(
-                "entity broke the daemon; it is tried again", exc_info=failure, attempt=claim.attempts + 1, **where
-            )
+            log.error("entity broke the daemon; it is tried again", exc_info=failure, attempt=attempt, **where)
         # Retries may succeed for two days; a bug that breaks ten times in a row will break again.
-        spent = claim.attempts + 1 >= MOST_ATTEMPTS or self._bugs[external_id] >= MOST_BROKEN_ATTEMPTS
+        spent = attempt >= MOST_ATTEMPTS or self._bugs[external_id] >= MOST_BROKEN_ATTEMPTS
         if spent:
             context.tally.log("changes are parked", reason=reason, **where)
         after = failure.after if isinstance(failure, Retry) else None

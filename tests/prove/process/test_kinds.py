@@ -107,9 +107,9 @@ async def test_the_first_runs_go_in_the_order_that_references_need(harness: Open
             h.shop.faults.add(f"GET */v3*/{path}", note(f"read {kind}"))
         for kind, pattern in (
             ("store", "PATCH */settings"),
-            ("products", "P* */products*"),
+            ("products", "P* */v1/products*"),
             ("products", "P* */pricing"),
-            ("customers", "P* */customers*"),
+            ("customers", "P* */v2/customers*"),
             ("orders", "PUT */purchases/*"),
         ):
             h.site.faults.add(pattern, note(f"wrote {kind}"), after_effect=True)

@@ -1,6 +1,7 @@
 """The ends of the daemon on a full disk that the simulator accepts: only those of a start."""
 
 import random
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -17,7 +18,7 @@ def a_life(disk: Disk) -> Life:
     return Life(
         settings=settings(900.0),
         disk=disk,
-        clock=cast("Clock", None),
+        clock=cast("Clock", SimpleNamespace(wall=lambda: 0.0)),
         connected=Connected(1),
         committed=lambda *_: None,
         chance=random.Random(1),

@@ -162,8 +162,8 @@ class _Work:
         error = self.failure
         return self._in_a_row >= MOST_IN_A_ROW or isinstance(error, Blocked) or _asks_for_long(error)
 
-    async def carry_out(self, scope: str, call: Callable[[], Awaitable[None]]) -> None:
-        """Make a call; repeat it once if BigCommerce asks for a short wait."""
+    async def carry_out(self, scope: str | None, call: Callable[[], Awaitable[None]]) -> None:
+        """Make a call that registers `scope`, or none; repeat it once if BigCommerce asks for a short wait."""
         try:
             try:
                 await call()
@@ -177,18 +177,19 @@ class _Work:
         else:
             self._in_a_row = 0
             self.done += 1
-            self.touched.add(scope)
-            self.missing.pop(scope, None)
+            if scope is not None:
+                self.touched.add(scope)
+                del self.missing[scope]
 
-    def _fail(self, scope: str, error: Failure) -> None:
-        if scope in self.missing:
+    def _fail(self, scope: str | None, error: Failure) -> None:
+        if scope is not None:
             self.missing[scope] = str(error)
         else:
-            log.warning("webhook at an earlier address not removed", scope=scope, reason=error.reason)
+            log.warning("webhook at an earlier address not removed", reason=error.reason)
         if isinstance(error, Missing):  # the hook was removed after it was listed
             error = Retry(str(error), reason=error.reason)
         self._in_a_row = self._in_a_row + 1 if isinstance(error, Retry) else 0
-        if isinstance(error, Retry) and error.effect_unknown:
+        if isinstance(error, Retry) and error.effect_unknown and scope is not None:
             self.touched.add(scope)
         if isinstance(error, Retry) or (isinstance(error, Blocked) and error.reason != SCOPE_MISSING):
             self.failure = error
@@ -198,10 +199,11 @@ def _asks_for_long(error: Failure | None) -> bool:
     return isinstance(error, Retry) and (error.after or 0.0) > SHORT_WAIT
 
 
-def _calls(client: Client, todo: Plan, wanted: Wanted) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-    """Yield the plan's calls, each with its scope."""
+def _calls(client: Client, todo: Plan, wanted: Wanted) -> Iterator[tuple[str | None, Callable[[], Awaitable[None]]]]:
+    """Yield the plan's calls, each with the scope that it registers."""
     for hook in todo.delete:
-        yield hook.scope, partial(_delete, client, hook)
+        # A scope whose second hook is deleted is not registered by that: its first one may have to be mended yet.
+        yield None, partial(_delete, client, hook)
     write = partial(client.write, lane=Lane.LIVE)
     for hook in todo.mend:
         yield hook.scope, partial(write, "PUT", f"{PATH}/{hook.id}", body=wanted.body(hook.scope))

@@ -175,6 +175,15 @@ async def test_a_hook_that_cannot_be_mended_keeps_no_other_from_being_made(store
     assert leads_here(store) == dict.fromkeys(REGISTERED[:-1], 1)
 
 
+async def test_a_hook_that_cannot_be_mended_is_missing_though_another_one_of_its_scope_was_deleted(
+    store: Any, shop: BigCommerce
+) -> None:
+    store.hooks[1] = hook(1, REGISTERED[-1], is_active=False)
+    store.hooks[2] = hook(2, REGISTERED[-1], "https://old.example.com/webhooks/live/jones")
+    store.script.extend([httpx.Response(200, json={"data": [*store.hooks.values()]}), httpx.Response(204), UNKNOWN])
+    assert list((await shop.ensure_webhooks(HERE)).missing) == [REGISTERED[-1]]
+
+
 @pytest.mark.parametrize("answer", [httpx.Response(503), httpx.Response(429), httpx.Response(503, headers=NOW), GONE])
 async def test_a_call_that_fails_keeps_no_other_scope_from_its_hook(
     autojump_clock: MockClock, store: Any, shop: BigCommerce, answer: httpx.Response

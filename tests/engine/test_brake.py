@@ -218,10 +218,19 @@ async def test_a_retry_is_counted_once(autojump_clock: MockClock) -> None:
         assert losses.there(bench) == losses.left(bench, "deleted", lost)
 
 
-async def test_one_that_retries_holds_up_no_removal(autojump_clock: MockClock) -> None:
-    async with losses.filled(Kind.CUSTOMERS) as (bench, syncs):
-        bench.site.faults.add("PUT */customers/platform/120", answer(503), times=50)
-        bench.shop.change("120", first_name="Hangs")
+@pytest.mark.parametrize(
+    ("kind", "route", "edit"),
+    [
+        (Kind.CUSTOMERS, "PUT */customers/platform/120", {"first_name": "Hangs"}),
+        (Kind.PRODUCTS, "PATCH */products/120", {"title": "Hangs"}),
+    ],
+)
+async def test_one_that_retries_holds_up_no_removal(
+    autojump_clock: MockClock, kind: Kind, route: str, edit: dict[str, str]
+) -> None:
+    async with losses.filled(kind) as (bench, syncs):
+        bench.site.faults.add(route, answer(503), times=50)
+        bench.shop.change("120", **edit)
         losses.delete(bench, ["1", "2"])
         await syncs.start(RunMode.NORMAL)
         await trio.sleep(60)

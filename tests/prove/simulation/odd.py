@@ -4,7 +4,7 @@
     network.odd = odd.strike        # each operation of both sides answers so at its first three uses
 
 They stand for the proper answer, and the request has no effect. `PLAUSIBLE` are those that the API might say itself:
-nothing in them contradicts it, so only the next whole read can. A 401 and a 502 are never believed, even without a body.
+nothing in them contradicts it, so only the next whole read can. A 401 and a 502 are never believed, not even empty.
 """
 
 from collections import Counter

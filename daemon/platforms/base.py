@@ -117,7 +117,7 @@ class Platform(Protocol):
     """One store, as the engine sees it. Every method may raise the failures of `daemon.errors`.
 
     `tests/conformance` holds every adapter to these promises. Calls may run concurrently and be cancelled anywhere. No
-    text of an adapter shows a secret of its settings, whatever it quotes.
+    text of an adapter shows a secret of its settings, even in a quotation.
     """
 
     def batch(self, kind: Kind) -> int:
@@ -134,7 +134,7 @@ class Platform(Protocol):
     async def page(self, kind: Kind, cursor: str | None) -> Page:
         """Read the page of `kind` that `cursor` starts (None: the first), in the backfill lane.
 
-        An entity that exists from the first page to the last comes exactly once, whatever else changes meanwhile. A
+        An entity that exists from the first page to the last comes exactly once, even if others change meanwhile. A
         page that cannot be read whole is a failure. Data of one entity that cannot be read, such as its shipments, is
         a failure of that entity, and `map` raises it. The first page of a kind also refreshes the adapter's cached
         state; the cursor `UNCACHED` starts an enumeration without doing so. The kind `store` has one entity: its id

@@ -85,7 +85,7 @@ class Run:
 class Start:
     """A request for a run. During another run, an `internal` one has that run again; any other is refused.
 
-    A run that is owed in this way takes the place of the next one, of whatever mode that is.
+    A run that is owed in this way takes the place of the next one, in any mode.
     """
 
     connection_id: ConnectionId

@@ -8,6 +8,7 @@ the second. The phases alternate several times, since a machine's speed varies.
 The flood shares the stores' CPU as well as the daemon's, so the figures include the load on both.
 """
 
+import gc
 import json
 import random
 import sys
@@ -77,6 +78,7 @@ async def isolation(
                 await _in_step(neighbours, daemon)
                 if after_reads:
                     await _reads_over(daemon)
+                gc.freeze()  # the stores share this process with the clock of the edits
                 for _ in range(rounds):
                     alone.append(await _edit_all(neighbours.harnesses[2:], seconds / rounds, chance))
                     beside.append(await _beside(neighbours, daemon, per_second, seconds / rounds, chance))

@@ -62,6 +62,10 @@ SWITCH_SECONDS = 0.001
 with Python's 5 ms each of them may wait that long for a busy trio, and every webhook with it (benchmarks.webhooks).
 """
 
+FREEZE_SECONDS = 60.0
+"""Time until connections, caches and compiled statements are built. With twenty connections, each full collection would
+scan them for 20 ms, every few seconds, and stop every thread meanwhile."""
+
 log = structlog.get_logger()
 
 
@@ -140,6 +144,7 @@ async def serve(
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, server, settings)
             nursery.start_soon(daemon.supervisor.run)
+            nursery.start_soon(_until, stop, _freeze)
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             if reload is not None:
@@ -154,6 +159,13 @@ async def serve(
         await daemon.supervisor.aclose()
         for app in (*daemon.lifecycle.apps.values(), *reloading.retired):
             await app.aclose()
+
+
+async def _freeze() -> None:
+    """Hide from the collector what the daemon has built by the end of its first minute."""
+    await trio.sleep(FREEZE_SECONDS)
+    gc.collect()
+    gc.freeze()
 
 
 async def _until(stop: trio.Event, task: Callable[[], Awaitable[None]]) -> None:

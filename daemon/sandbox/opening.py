@@ -1,4 +1,4 @@
-"""Opens both stand-ins together, on loopback, for as long as a block lasts."""
+"""Opens stand-ins on loopback for as long as a block lasts: BigCommerce's and SparkLayer's together, WooCommerce's."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,6 +9,8 @@ from attrs import frozen
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, adventureworks
 from daemon.sandbox.server import listening, serve
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
+from daemon.sandbox.woocommerce import Shop, WooCommerce, WooCommerceOptions
+from daemon.sandbox.woocommerce import adventureworks as adventureworks_shop
 
 
 @frozen(kw_only=True)
@@ -68,3 +70,20 @@ async def open_sandbox(
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await sandbox.bigcommerce.webhooks.aclose()
+
+
+@contextlib.asynccontextmanager
+async def open_woocommerce(
+    options: WooCommerceOptions | None = None, *, shop: Shop | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[WooCommerce]:
+    """Serve a WooCommerce shop, by default the AdventureWorks company's. Raises OSError when the port is taken."""
+    chosen = options or WooCommerceOptions()
+    async with listening(host, chosen.port) as (listeners, url), trio.open_nursery() as nursery:
+        woocommerce = WooCommerce(shop or adventureworks_shop(), chosen, url, nursery)
+        nursery.start_soon(serve, woocommerce, listeners)
+        try:
+            yield woocommerce
+        finally:
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await woocommerce.webhooks.aclose()

@@ -26,8 +26,8 @@
         sandbox.bigcommerce.faults.down = True                    # an outage; clear() ends it
 
 `open_woocommerce` opens a WooCommerce shop of the same company beside it; see `daemon.sandbox.woocommerce`.
-`python -m daemon.sandbox` runs a shop and the site standalone; `/_sandbox/...` on either server steers them from another process
-(see `control`, `bigcommerce.api` and `sparklayer.api`). Imports nothing of the daemon.
+`python -m daemon.sandbox` runs a store and the site standalone; `/_sandbox/...` on each server steers them
+from another process (see `control`, `bigcommerce.api`, `woocommerce.api` and `sparklayer.api`). Imports nothing of the daemon.
 """
 
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, adventureworks, synthetic

@@ -1,6 +1,7 @@
 """Reads JSON bodies, and carries out batches: up to 100 items, refusals of single items inside a 200 (recorded)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -66,12 +67,11 @@ def batched(
         words = f"Unable to accept more than {MOST} items for this request."
         raise refused("woocommerce_rest_request_entity_too_large", words, 413)
     results = {
-        "create": [_item(0, lambda item=item: create(item)) for item in items["create"]],
+        "create": [_item(0, partial(create, item)) for item in items["create"]],
         "update": [
-            _item(item.get("id", 0), lambda item=item: update(item.get("id", 0), item), unknown=400)
-            for item in items["update"]
+            _item(item.get("id", 0), partial(update, item.get("id", 0), item), unknown=400) for item in items["update"]
         ],
-        "delete": [_item(item_id, lambda item_id=item_id: delete(item_id)) for item_id in items["delete"]],
+        "delete": [_item(item_id, partial(delete, item_id)) for item_id in items["delete"]],
     }
     return answer({name: shown for name, shown in results.items() if items[name]})
 

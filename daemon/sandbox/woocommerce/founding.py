@@ -6,7 +6,6 @@ with its own.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from daemon.sandbox.company import WHOLESALE, Company, Customer, Order, Product
 from daemon.sandbox.woocommerce.shop import Shop

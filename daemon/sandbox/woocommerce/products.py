@@ -1,11 +1,12 @@
 """The routes of products: `/products` and its batch. A variation answers here by its id, but no list has it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
 from daemon.sandbox.woocommerce.bodies import Body, batched, decoded, number
-from daemon.sandbox.woocommerce.listing import Keys, by_position, fields, listed, meta_cut
+from daemon.sandbox.woocommerce.listing import by_position, fields, listed, meta_cut
 from daemon.sandbox.woocommerce.problems import INVALID_ID, answer, refused
 from daemon.sandbox.woocommerce.product_input import TYPES, write_meta_data, written
 from daemon.sandbox.woocommerce.product_shapes import price, product_shape, stock
@@ -45,7 +46,7 @@ def passing(shop: Shop, query: Query, rows: list[Product]) -> list[Product]:
     ]
 
 
-def sort_keys(shop: Shop, query: Query) -> Keys[Product]:
+def sort_keys(query: Query) -> dict[str, Callable[[Product], Any]]:
     """Return the words of `orderby` that products and variations share."""
     return {
         "date": lambda row: (row.created.gmt, row.id),
@@ -68,9 +69,9 @@ class Products:
     @route("HEAD", "/products")
     def _list(self, request: Request) -> Response:
         query, shop = Query(request.query), self._shop
-        keys = sort_keys(shop, query)
+        keys = sort_keys(query)
         by_date, by_id = keys["date"], keys["id"]
-        more: Keys[Product] = {
+        more: dict[str, Callable[[Product], Any]] = {
             "popularity": by_date,
             "rating": by_date,
             "post__in": keys["include"],

@@ -85,11 +85,12 @@ class Query:
         if value is None:
             return None
         try:
-            if not _DATE.fullmatch(value):
-                raise ValueError(value)
-            return datetime.fromisoformat(value.upper().replace(" ", "T")).replace(microsecond=0)
+            date = datetime.fromisoformat(value.upper().replace(" ", "T")) if _DATE.fullmatch(value) else None
         except ValueError:
-            raise invalid(name, "Invalid date.", "rest_invalid_date") from None
+            date = None
+        if date is None:
+            raise invalid(name, "Invalid date.", "rest_invalid_date")
+        return date.replace(microsecond=0)
 
     def span(self, catalogue: Catalogue, after: str, before: str, *, hpos: bool = False) -> Callable[[Moment], bool]:
         """Return the test of dates between two parameters, both exclusive and to the second."""
@@ -128,7 +129,7 @@ class _Column:
             return (given if given.tzinfo else given.replace(tzinfo=zone)).astimezone(UTC).replace(tzinfo=None)
         if given.tzinfo is None:
             return given
-        # With HPOS, an offset together with the flag finds nothing (woocommerce-more.md); elsewhere it is shifted twice.
+        # With HPOS, an offset beside the flag finds nothing (woocommerce-more.md); elsewhere it is shifted twice.
         return None if self.hpos else given.astimezone(zone).replace(tzinfo=None)
 
 

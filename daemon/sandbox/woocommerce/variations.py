@@ -39,7 +39,7 @@ class Variations:
             [row for row in passing(shop, query, rows) if not sku or row.sku in sku.split(",")],
             lambda row: meta_cut(query, variation_shape(shop, row)),
             home=shop.home,
-            orderby=sort_keys(shop, query),
+            orderby=sort_keys(query),
             default=("date", "desc"),
         )
 

@@ -27,7 +27,7 @@
 
 `open_woocommerce` opens a WooCommerce shop of the same company beside it; see `daemon.sandbox.woocommerce`.
 `python -m daemon.sandbox` runs a store and the site standalone; `/_sandbox/...` on each server steers them
-from another process (see `control`, `bigcommerce.api`, `woocommerce.api` and `sparklayer.api`). Imports nothing of the daemon.
+from another process: see `control` and the `api` of each stand-in. Imports nothing of the daemon.
 """
 
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, adventureworks, synthetic

@@ -61,6 +61,8 @@ def _stock(shop: Shop, product: Product) -> None:
         shared_attributes=True,
         silent=True,
     )
+    picture = "-".join(product.title.lower().split())
+    shop.product(product_id).image = (shop.new_id(), f"https://cdn.example/images/{picture}.jpg")
     _attribute(shop, product_id, product.attributes, PREFIX)
     _attribute(shop, product_id, product.foreign, ELSEWHERE)
     for row, variant in zip(shop.variations_of(product_id), variants, strict=True):

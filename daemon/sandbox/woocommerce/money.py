@@ -12,6 +12,11 @@ def symbol(currency: str) -> tuple[str, str, str]:
     return SYMBOLS.get(currency, (currency, currency, currency))
 
 
+def number(value: float) -> float:
+    """Return a number as PHP writes it: whole ones without a fraction."""
+    return int(value) if value == int(value) else value
+
+
 def fixed(amount: Decimal, decimals: int) -> str:
     """Return an amount with a fixed number of decimals, halves away from zero as PHP rounds."""
     return str(amount.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))

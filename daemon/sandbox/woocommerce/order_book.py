@@ -59,8 +59,8 @@ class OrderBook:
     ) -> int:
         """Place an order and return its id; customer 0 is a guest.
 
-        Each of `lines` names a `sku` or `product_id` (a variation's too), or has a `name` alone; it may have
-        `quantity`, `price` and `discount`. Prices and `shipping` are entered with tax if the shop's are. `tax_rate`
+        Each of `lines` names a `sku` or `product_id` (a variation's too), or has a `name` alone, which makes it a fee;
+        it may have `quantity`, `price` and `discount`. Prices and `shipping` are entered with tax if the shop's are. `tax_rate`
         is a share such as 0.2. By REST an order is announced as created and as updated (recorded).
         """
         now, order_id = self._catalogue.moment(), self._catalogue.new_id()
@@ -84,6 +84,8 @@ class OrderBook:
         for key, value in ({CART_KEY: cart_id} | dict(meta or {})).items():
             self._catalogue.write_meta(order.meta, key, value)
         self.orders[order_id] = order
+        if status == "completed":
+            self._paying.add(customer_id)
         events = [Event("order.created", order_id), *([Event("order.updated", order_id)] if by_rest else [])]
         self._catalogue.announce(*events, silent=silent)
         if takes_stock:
@@ -257,7 +259,10 @@ class OrderBook:
             subtotal_tax=subtotal_tax,
             **known,
         )
-        order.lines[line.id] = line
+        if name:
+            order.fees.append(line)
+        else:
+            order.lines[line.id] = line
         return line.id
 
     def _split(self, entered: float | str | Decimal, order: Order) -> tuple[Decimal, Decimal]:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.links import item_links
-from daemon.sandbox.woocommerce.money import fixed, symbol
+from daemon.sandbox.woocommerce.links import NAMESPACE, item_links
+from daemon.sandbox.woocommerce.money import fixed, number, symbol
 from daemon.sandbox.woocommerce.product_shapes import dated, dates, meta_rows, own
 from daemon.sandbox.woocommerce.records import BILLING, Line, Order, Refund
 
@@ -65,8 +65,8 @@ def order_shape(catalogue: Catalogue, order: Order, dp: int | None = None) -> di
         "line_items": [_line(catalogue, line, decimals, taxed=bool(order.tax_rate)) for line in order.lines.values()],
         "tax_lines": [_tax_line(order, decimals)] if order.tax_rate else [],
         "shipping_lines": [_shipping_line(order, decimals)],
-        "fee_lines": [],
-        "coupon_lines": [],
+        "fee_lines": [_fee_line(fee, decimals, taxed=bool(order.tax_rate)) for fee in order.fees],
+        "coupon_lines": [_coupon_line(order, discount, discount_tax, decimals)] if discount else [],
         "refunds": [_summary(refund, decimals) for refund in reversed(order.refunds)],
         "payment_url": f"{catalogue.home}/checkout/order-pay/{order.id}/?pay_for_order=true&key={key}",
         "is_editable": order.status in {"pending", "on-hold"},
@@ -77,7 +77,7 @@ def order_shape(catalogue: Catalogue, order: Order, dp: int | None = None) -> di
         "date_completed_gmt": completed[1],
         "date_paid_gmt": paid[1],
         "currency_symbol": symbol(order.currency)[1],
-        **_order_links(catalogue.home, order.id),
+        **_order_links(catalogue.home, order),
     }
 
 
@@ -133,9 +133,37 @@ def _line(catalogue: Catalogue, line: Line, decimals: int, *, taxed: bool) -> di
         ],
         "sku": own(catalogue, product, "sku") if product else None,
         "global_unique_id": "",
-        "price": float(line.total) / line.quantity,
+        "price": number(float(line.total) / line.quantity),
         "image": {"id": "", "src": ""},
         "parent_name": line.parent_name,
+    }
+
+
+def _fee_line(fee: Line, decimals: int, *, taxed: bool) -> dict[str, Any]:
+    tax = fixed(fee.total_tax, decimals)
+    return {
+        "id": fee.id,
+        "name": fee.name,
+        "tax_class": "",
+        "tax_status": "taxable",
+        "amount": "",
+        "total": fixed(fee.total, decimals),
+        "total_tax": tax,
+        "taxes": [{"id": _RATE_ID, "total": tax, "subtotal": ""}] * taxed,
+        "meta_data": [],
+    }
+
+
+def _coupon_line(order: Order, discount: Decimal, tax: Decimal, decimals: int) -> dict[str, Any]:
+    return {
+        "id": order.id * 10 + 3,
+        "code": "trade",
+        "discount": fixed(discount, decimals),
+        "discount_tax": fixed(tax, decimals),
+        "meta_data": [],
+        "discount_type": "fixed_cart",
+        "nominal_amount": number(float(discount)),
+        "free_shipping": False,
     }
 
 
@@ -148,7 +176,7 @@ def _tax_line(order: Order, decimals: int) -> dict[str, Any]:
         "compound": False,
         "tax_total": fixed(order.cart_tax, decimals),
         "shipping_tax_total": fixed(order.shipping_tax, decimals),
-        "rate_percent": float(order.tax_rate * 100),
+        "rate_percent": number(float(order.tax_rate * 100)),
         "meta_data": [],
     }
 
@@ -173,9 +201,11 @@ def _summary(refund: Refund, decimals: int) -> dict[str, Any]:
     return {"id": refund.id, "reason": refund.reason, "total": total, "total_tax": tax}
 
 
-def _order_links(home: str, order_id: int) -> dict[str, Any]:
-    links = item_links(home, f"orders/{order_id}")
+def _order_links(home: str, order: Order) -> dict[str, Any]:
+    links = item_links(home, f"orders/{order.id}")
     href = links["_links"]["self"][0]["href"]
+    if order.customer_id:
+        links["_links"]["customer"] = [{"href": f"{home}{NAMESPACE}/customers/{order.customer_id}"}]
     links["_links"]["email_templates"] = [{"embeddable": True, "href": f"{href}/actions/email_templates"}]
     return links
 

@@ -1,7 +1,8 @@
 """Products and variations as the REST API shows them: inheritance, sums over variations, local dates.
 
 Field names, order and types are the recordings'. A variation has two shapes: of its own below its product, and that
-of a product through `/products/<id>` and in webhooks. Images are left out: the recorded shop has none.
+of a product through `/products/<id>` and in webhooks. A variation has no image: no recorded
+one has.
 """
 
 from datetime import datetime
@@ -93,9 +94,9 @@ def product_shape(catalogue: Catalogue, product: Product) -> dict[str, Any]:
         "description": product.description,
         "short_description": "",
         "sku": own(catalogue, product, "sku"),
-        **_prices(product, amount),
+        **_prices(catalogue, product, amount),
         # For a key that may edit products, drafts count as purchasable; no price does not.
-        "purchasable": amount != "",
+        "purchasable": amount != "" and product.type not in {"grouped", "external"},
         "total_sales": "0" if variation else 0,
         "virtual": False,
         "downloadable": False,
@@ -124,7 +125,7 @@ def product_shape(catalogue: Catalogue, product: Product) -> dict[str, Any]:
         "categories": [] if variation else [_category(product)],
         "brands": [],
         "tags": [],
-        "images": [],
+        "images": [_image(catalogue, product, *product.image)] if product.image else [],
         "attributes": _options(catalogue, product) if variation else _attributes(catalogue, product),
         "default_attributes": [],
         "variations": [each.id for each in catalogue.variations_of(product.id)],
@@ -151,7 +152,7 @@ def variation_shape(catalogue: Catalogue, variation: Product) -> dict[str, Any]:
         "permalink": _permalink(catalogue, variation),
         "sku": own(catalogue, variation, "sku"),
         "global_unique_id": "",
-        **_prices(variation, amount),
+        **_prices(catalogue, variation, amount),
         "status": variation.status,
         "purchasable": amount != "" and variation.status == "publish",
         "virtual": False,
@@ -181,19 +182,33 @@ def variation_shape(catalogue: Catalogue, variation: Product) -> dict[str, Any]:
     }
 
 
-def _prices(product: Product, amount: str) -> dict[str, Any]:
+def _prices(catalogue: Catalogue, product: Product, amount: str) -> dict[str, Any]:
     regular = "" if product.type == "variable" else product.regular_price
+    sold = [product, *_sold(catalogue, product)]
     return {
         "price": amount,
         "regular_price": regular,
         "sale_price": product.sale_price,
         **_NO_SALE,
-        "on_sale": bool(product.sale_price),
+        "on_sale": any(each.sale_price for each in sold),
     }
 
 
 def _sold(catalogue: Catalogue, product: Product) -> list[Product]:
     return [each for each in catalogue.variations_of(product.id) if each.status == "publish"]
+
+
+def _image(catalogue: Catalogue, product: Product, image_id: int, src: str) -> dict[str, Any]:
+    return {
+        "id": image_id,
+        **dates(catalogue, product.created, product.created),
+        "src": src,
+        "name": src.rpartition("/")[2],
+        "alt": "",
+        "srcset": f"{src} 320w",
+        "sizes": "(max-width: 320px) 100vw, 320px",
+        "thumbnail": src,
+    }
 
 
 def _attributes(catalogue: Catalogue, product: Product) -> list[dict[str, Any]]:

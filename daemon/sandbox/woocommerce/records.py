@@ -73,6 +73,8 @@ class Product:
     menu_order: int = 0
     parent_id: int = 0
     category: str = ""
+    image: tuple[int, str] | None = None
+    """The image's id, and its address."""
     attributes: list[Attribute] = field(factory=list)
     options: dict[str, str] = field(factory=dict)
     """Of a variation: the option by the attribute's name."""
@@ -155,6 +157,8 @@ class Order:
     paid: datetime | None = None
     completed: datetime | None = None
     lines: dict[int, Line] = field(factory=dict)
+    fees: list[Line] = field(factory=list)
+    """Lines that are no products, such as engraving; of their fields name and totals count."""
     refunds: list[Refund] = field(factory=list)
     notes: list[str] = field(factory=list)
     meta: list[Meta] = field(factory=list)
@@ -166,13 +170,14 @@ class Order:
 
     @property
     def cart_tax(self) -> Decimal:
-        """Tax of the lines."""
-        return sum((line.total_tax for line in self.lines.values()), Decimal(0))
+        """Tax of the lines and fees."""
+        return sum((line.total_tax for line in (*self.lines.values(), *self.fees)), Decimal(0))
 
     @property
     def total(self) -> Decimal:
         """Total that the customer pays, before refunds."""
-        return sum((line.total for line in self.lines.values()), Decimal(0)) + self.shipping + self.total_tax
+        net = sum((line.total for line in (*self.lines.values(), *self.fees)), Decimal(0))
+        return net + self.shipping + self.total_tax
 
     @property
     def refunded(self) -> Decimal:

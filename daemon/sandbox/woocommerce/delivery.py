@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 from collections import deque
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 import trio
@@ -39,6 +39,19 @@ AGENT = {
     "accept-encoding": "deflate, gzip, br, zstd",
     "connection": "close",
 }
+
+
+class Sender(Protocol):
+    """The way that deliveries take: `Poster`, or a test's own."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Post and return the status. Raises Unanswered."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        ...
+
 
 Signature = Literal["valid", "forged", "none"]
 
@@ -85,7 +98,7 @@ class Webhooks:
         self.dropped = 0
         self.cron_delay, self.needs_visits, self.safe_urls_only = cron_delay, needs_visits, safe_urls_only
         self._shop, self._keys, self._nursery = shop, keys, nursery
-        self._poster = Poster()
+        self.poster: Sender = Poster()
         self._queue: deque[tuple[float, Webhook, Event]] = deque()
         self._pinging = self._sending = 0
         self._running = False
@@ -159,7 +172,7 @@ class Webhooks:
 
     async def aclose(self) -> None:
         """Close the connections to the receivers."""
-        await self._poster.aclose()
+        await self.poster.aclose()
 
     async def _run(self) -> None:
         try:
@@ -217,7 +230,7 @@ class Webhooks:
             return None
         with trio.move_on_after(TIMEOUT_SECONDS):
             try:
-                return await self._poster.post(url, headers, body)
+                return await self.poster.post(url, headers, body)
             except Unanswered:
                 return None
         return None

@@ -60,8 +60,8 @@ class OrderBook:
         """Place an order and return its id; customer 0 is a guest.
 
         Each of `lines` names a `sku` or `product_id` (a variation's too), or has a `name` alone, which makes it a fee;
-        it may have `quantity`, `price` and `discount`. Prices and `shipping` are entered with tax if the shop's are. `tax_rate`
-        is a share such as 0.2. By REST an order is announced as created and as updated (recorded).
+        it may have `quantity`, `price` and `discount`. Prices and `shipping` are entered with tax if the shop's are.
+        `tax_rate` is a share such as 0.2. By REST an order is announced as created and as updated (recorded).
         """
         now, order_id = self._catalogue.moment(), self._catalogue.new_id()
         customer = self._customers.people.get(customer_id)

@@ -63,6 +63,7 @@ class Settings:
 
     @route("PUT", "/settings/{group}/{setting}")
     @route("POST", "/settings/{group}/{setting}")
+    @route("PATCH", "/settings/{group}/{setting}")
     def _put(self, request: Request, group: str, setting: str) -> Response:
         self._single(group, setting)
         value, shop = decoded(request).get("value"), self._shop

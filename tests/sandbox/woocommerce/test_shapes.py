@@ -29,7 +29,7 @@ SINGLE = {
 def differences(kind: str, wanted: dict[str, str], objects: Iterable[Any]) -> list[str]:
     """Return how the objects differ from the recorded shape of their kind."""
     types: dict[str, set[str]] = defaultdict(set)
-    lacking = set()
+    lacking: set[str] = set()
 
     def walk(value: Any, path: str) -> None:
         types[path].add(NAMES.get(type(value), "null"))

@@ -100,6 +100,7 @@ class Webhooks:
         self._shop, self._keys, self._nursery = shop, keys, nursery
         self.poster: Sender = Poster()
         self._queue: deque[tuple[float, Webhook, Event]] = deque()
+        self._waiting: set[tuple[int, int]] = set()
         self._pinging = self._sending = 0
         self._running = False
         self._visit = trio.Event()
@@ -114,7 +115,8 @@ class Webhooks:
     def announce(self, event: Event) -> None:
         """Queue the event for each webhook that hears it and has none for the same id waiting."""
         for hook in self.hooks.hearing(event.topic):
-            if not any(waiting is hook and other.id == event.id for _, waiting, other in self._queue):
+            if (hook.id, event.id) not in self._waiting:
+                self._waiting.add((hook.id, event.id))
                 self._queue.append((trio.current_time() + (self.cron_delay or 0), hook, event))
         if self._queue and self.cron_delay is not None and not self._running:
             self._running = True
@@ -192,6 +194,7 @@ class Webhooks:
 
     async def _deliver_next(self) -> None:
         _, hook, event = self._queue.popleft()
+        self._waiting.discard((hook.id, event.id))
         self._sending += 1
         try:
             if hook.status == "active" and hook.id in self.hooks.registered:

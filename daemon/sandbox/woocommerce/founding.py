@@ -31,8 +31,9 @@ def found(company: Company) -> Shop:
         ids = [_welcome(shop, number, customer) for number, customer in enumerate(company.customers, start=1)]
         for customer_id in ids:
             _name_parent(shop, customer_id, ids)
+    by_sku = {row.sku: row.id for row in shop.products.values() if row.sku}
     for order in company.orders:
-        _take(shop, order, ids)
+        _take(shop, order, ids, by_sku)
     return shop
 
 
@@ -117,12 +118,13 @@ def _address(home: Mapping[str, str]) -> dict[str, str]:
     return {name: home.get(part, "") for part, name in PARTS.items()} | {"country": home.get("country_code", "")}
 
 
-def _take(shop: Shop, order: Order, ids: list[int]) -> None:
+def _take(shop: Shop, order: Order, ids: list[int], by_sku: Mapping[str, int]) -> None:
     orders = shop.orders
+    lines = [{"product_id": by_sku.get(line.get("sku", "")), **line} for line in order.lines]
     with shop.at(order.placed):
         order_id = orders.place(
             ids[order.customer - 1] if order.customer else 0,
-            order.lines,
+            lines,
             cart_id=order.cart,
             tax_rate=order.tax_rate,
             shipping=order.shipping,

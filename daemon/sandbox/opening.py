@@ -1,4 +1,4 @@
-"""Opens stand-ins on loopback for as long as a block lasts: BigCommerce's and SparkLayer's together, WooCommerce's."""
+"""Opens stand-ins on loopback for as long as a block lasts: a BigCommerce store and a site together, or one alone."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -22,8 +22,24 @@ class Sandbox:
     sparklayer: SparkLayer
 
 
-def whereabouts(shop: BigCommerce, site: SparkLayer) -> dict[str, dict[str, str]]:
+def whereabouts(shop: BigCommerce | WooCommerce, site: SparkLayer) -> dict[str, dict[str, str]]:
     """Return where both APIs are, with the credentials of each, for whoever configures a daemon between them."""
+    return {
+        **_of_shop(shop),
+        "sparklayer": {
+            "url": site.url,
+            "site_id": site.site_id,
+            "client_id": site.client_id,
+            "client_secret": site.client_secret,
+        },
+    }
+
+
+def _of_shop(shop: BigCommerce | WooCommerce) -> dict[str, dict[str, str]]:
+    if isinstance(shop, WooCommerce):
+        key = shop.key
+        keys = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret}
+        return {"woocommerce": {"url": shop.url, **keys}}
     return {
         "bigcommerce": {
             "url": shop.url,
@@ -31,13 +47,7 @@ def whereabouts(shop: BigCommerce, site: SparkLayer) -> dict[str, dict[str, str]
             "access_token": shop.access_token,
             "client_id": shop.login.client_id,
             "client_secret": shop.client_secret,
-        },
-        "sparklayer": {
-            "url": site.url,
-            "site_id": site.site_id,
-            "client_id": site.client_id,
-            "client_secret": site.client_secret,
-        },
+        }
     }
 
 
@@ -86,4 +96,19 @@ async def open_woocommerce(
         finally:
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
-                await woocommerce.webhooks.aclose()
+                await woocommerce.aclose()
+
+
+@contextlib.asynccontextmanager
+async def open_sparklayer(
+    options: SparkLayerOptions | None = None, *, host: str = "127.0.0.1"
+) -> AsyncIterator[SparkLayer]:
+    """Serve a SparkLayer site alone. Raises OSError when the port is taken."""
+    chosen = options or SparkLayerOptions()
+    async with listening(host, chosen.port) as (listeners, url), trio.open_nursery() as nursery:
+        sparklayer = SparkLayer(chosen, url)
+        nursery.start_soon(serve, sparklayer, listeners)
+        try:
+            yield sparklayer
+        finally:
+            nursery.cancel_scope.cancel()

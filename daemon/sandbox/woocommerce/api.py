@@ -101,6 +101,11 @@ class WooCommerce(StandIn):
         if options.latency:
             self.faults.add("*", delay(options.latency))
 
+    async def aclose(self) -> None:
+        """Close the connections to receivers and callbacks."""
+        await self.webhooks.aclose()
+        await self.authorization.aclose()
+
     def find(self, request: Request) -> Match | None:
         """Find the route below the namespace, or of the authorization page."""
         if not request.path.startswith(f"{NAMESPACE}/"):

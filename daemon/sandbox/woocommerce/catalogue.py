@@ -35,6 +35,9 @@ class Catalogue(Chronicle):
     roles: list[str] = field(factory=lambda: list(ROLES))
     products: dict[int, Product] = field(factory=dict, repr=False)
     """Products and variations, by id and in the order of ids."""
+    tops: dict[int, Product] = field(factory=dict, repr=False)
+    """Those of `products` that are no variations."""
+    variations: dict[int, Product] = field(factory=dict, repr=False)
     terms: dict[str, dict[str, str]] = field(factory=dict, repr=False)
     """Of each attribute of the shop: the shown name of a term, where it was renamed."""
     _children: dict[int, list[int]] = field(factory=lambda: defaultdict(list), repr=False)
@@ -70,15 +73,18 @@ class Catalogue(Chronicle):
     def put(self, product: Product) -> None:
         """Place a ready product without announcing it."""
         self.products[product.id] = product
+        (self.variations if product.parent_id else self.tops)[product.id] = product
         if product.parent_id:
             self._children[product.parent_id].append(product.id)
 
     def drop(self, product_id: int) -> None:
         """Remove a product with its variations without announcing it."""
         for child in self._children.pop(product_id, ()):
-            del self.products[child]
+            del self.products[child], self.variations[child]
         product = self.products.pop(product_id)
+        self.tops.pop(product_id, None)
         if product.parent_id:
+            del self.variations[product_id]
             self._children[product.parent_id].remove(product_id)
 
     def write_meta(self, rows: list[Meta], key: str, value: Any) -> None:

@@ -23,9 +23,11 @@ PARTS = {"street": "address_1", "street2": "address_2", "city": "city", "state":
 def found(company: Company) -> Shop:
     """Return the shop of a company."""
     shop = Shop(name=company.name, currency=company.currency)
+    # A product's SKU may not be one of a variant: AdventureWorks sells a helmet HL-U509 beside HL-U509-R.
+    taken = {variant.sku for product in company.products for variant in product.variants}
     with shop.at(company.opened):
         for product in company.products:
-            _stock(shop, product)
+            _stock(shop, product, taken)
         if company.customers:
             shop.customers.add_role(B2B_ROLE)
         ids = [_welcome(shop, number, customer) for number, customer in enumerate(company.customers, start=1)]
@@ -37,13 +39,13 @@ def found(company: Company) -> Shop:
     return shop
 
 
-def _stock(shop: Shop, product: Product) -> None:
+def _stock(shop: Shop, product: Product, taken: set[str]) -> None:
     single = product.variants[0] if len(product.variants) == 1 and not product.variants[0].options else None
     variants = [] if single else product.variants
     product_id = shop.add_product(
         product.title,
         price=product.price if single else "",
-        sku=single.sku if single else _family(shop, product),
+        sku=single.sku if single else _family(product, taken),
         weight=_text(product.weight),
         stock=single.stock if single and product.tracked else None,
         variants=[
@@ -72,11 +74,13 @@ def _stock(shop: Shop, product: Product) -> None:
         _attribute(shop, product_id, single.attributes, PREFIX)
 
 
-def _family(shop: Shop, product: Product) -> str:
+def _family(product: Product, taken: set[str]) -> str:
     """Return a SKU for a variable product, which its variations without one then show; "" if it is taken."""
     family = next((variant.sku.rpartition("-")[0] for variant in product.variants if variant.sku), "")
-    taken = family in {row.sku for row in shop.products.values()}
-    return "" if taken else family
+    if family in taken:
+        return ""
+    taken.add(family)
+    return family
 
 
 def _attribute(shop: Shop, product_id: int, attributes: Mapping[str, str], prefix: str) -> None:

@@ -50,8 +50,8 @@ class Orders:
             and (not included or row.id in included)
             and row.id not in excluded
             and customer in {None, row.customer_id}
-            and modified(row.modified)
-            and created(row.created)
+            and (modified is None or modified(row.modified))
+            and (created is None or created(row.created))
         ]
         return listed(
             request,

@@ -33,17 +33,17 @@ def passing(shop: Shop, query: Query, rows: list[Product]) -> list[Product]:
     created = query.span(shop, "after", "before")
     included, excluded, parents = (set(query.ids(name)) for name in ("include", "exclude", "parent"))
     level = query.text("stock_status")
-    return [
-        row
-        for row in rows
-        if row.status in shown
-        and (not included or row.id in included)
-        and (not parents or row.parent_id in parents)
-        and row.id not in excluded
-        and modified(row.modified)
-        and created(row.created)
-        and (not level or stock(shop, row)["stock_status"] == level)
-    ]
+    kept = [row for row in rows if row.status in shown and (not included or row.id in included)]
+    # Only what was asked for is looked at row by row: a large shop is paged through many times.
+    if parents:
+        kept = [row for row in kept if row.parent_id in parents]
+    if excluded:
+        kept = [row for row in kept if row.id not in excluded]
+    if modified:
+        kept = [row for row in kept if modified(row.modified)]
+    if created:
+        kept = [row for row in kept if created(row.created)]
+    return [row for row in kept if stock(shop, row)["stock_status"] == level] if level else kept
 
 
 def sort_keys(query: Query) -> dict[str, Callable[[Product], Any]]:
@@ -90,18 +90,17 @@ class Products:
 
     def _asked(self, query: Query) -> list[Product]:
         """Return the products of the asked sorts; a search by SKU finds variations too."""
-        rows = list(self._shop.products.values())
+        rows = self._shop.products.values()
         if sku := query.text("sku"):
             return [row for row in rows if row.sku in sku.split(",")]
         if part := query.text("search_sku"):
             return [row for row in rows if part.lower() in row.sku.lower()]
         kind, words = query.text("type"), query.text("search").lower()
         query.choice("type", ("", *TYPES), "")
-        return [
-            row
-            for row in rows
-            if not row.parent_id and kind in {"", row.type} and (not words or words in row.name.lower())
-        ]
+        tops = list(self._shop.tops.values())
+        if not kind and not words:
+            return tops
+        return [row for row in tops if kind in {"", row.type} and words in row.name.lower()]
 
     @route("GET", "/products/{product_id}")
     @route("HEAD", "/products/{product_id}")

@@ -92,10 +92,14 @@ class Query:
             raise invalid(name, "Invalid date.", "rest_invalid_date")
         return date.replace(microsecond=0)
 
-    def span(self, catalogue: Catalogue, after: str, before: str, *, hpos: bool = False) -> Callable[[Moment], bool]:
-        """Return the test of dates between two parameters, both exclusive and to the second."""
+    def span(
+        self, catalogue: Catalogue, after: str, before: str, *, hpos: bool = False
+    ) -> Callable[[Moment], bool] | None:
+        """Return the test of dates between two parameters, exclusive and to the second; None if neither is given."""
         column = _Column(catalogue, gmt=bool(self.flag("dates_are_gmt")), hpos=hpos)
         least, most = self.time(after), self.time(before)
+        if least is None and most is None:
+            return None
 
         def passes(moment: Moment) -> bool:
             return (least is None or column.later(moment, least)) and (most is None or column.earlier(moment, most))

@@ -202,8 +202,8 @@ class Shop(Catalogue):
 
     def empty_trash(self) -> None:
         """Delete permanently what is in the trash: announces nothing."""
-        for product in list(self.products.values()):
-            if product.status == TRASH and product.id in self.products and not product.parent_id:
+        for product in list(self.tops.values()):
+            if product.status == TRASH:
                 self.drop(product.id)
 
     def trash_blog_post(self) -> int:

@@ -22,7 +22,7 @@ class Variations:
     @route("GET", "/variations")
     @route("HEAD", "/variations")
     def _all(self, request: Request) -> Response:
-        return self._listed(request, [row for row in self._shop.products.values() if row.parent_id])
+        return self._listed(request, list(self._shop.variations.values()))
 
     @route("GET", "/products/{product_id}/variations")
     @route("HEAD", "/products/{product_id}/variations")

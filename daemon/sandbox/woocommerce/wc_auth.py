@@ -25,7 +25,7 @@ class Authorization:
         self._shop, self._keys = shop, keys
         self._plain = plain_callbacks
         """True: a callback by http is accepted, which a real shop refuses; loopback receivers have no https."""
-        self._poster = Poster()
+        self.poster = Poster()
 
     @route("GET", "/wc-auth/v1/authorize")
     def _page(self, request: Request) -> Response:
@@ -52,7 +52,7 @@ class Authorization:
         }
         headers = {"user-agent": f"WordPress/7.1; {self._shop.home}", "connection": "close"}
         try:
-            status = await self._poster.post(asked["callback_url"], headers, php_json(body))
+            status = await self.poster.post(asked["callback_url"], headers, php_json(body))
         except Unanswered:
             status = 0
         if status != DELIVERED:
@@ -60,6 +60,10 @@ class Authorization:
             raise PermissionError("Access denied")
         joint = "&" if urlsplit(asked["return_url"]).query else "?"
         return f"{asked['return_url']}{joint}{urlencode({'success': 1, 'user_id': asked['user_id']})}"
+
+    async def aclose(self) -> None:
+        """Close the connections to callbacks."""
+        await self.poster.aclose()
 
     def _asked(self, query: str) -> dict[str, Any]:
         given = {name: values[0] for name, values in parse_qs(query).items()}

@@ -62,12 +62,14 @@ async def test_a_whole_refund_ends_the_order(running: Any) -> None:
 
 async def test_discounts_and_fees_have_lines_of_their_own(running: Any) -> None:
     filled = small_shop()
-    lines = [{"sku": "MUG", "quantity": 4, "discount": "5"}, {"name": "Engraving", "price": "25"}]
+    lines: list[dict[str, Any]] = [{"sku": "MUG", "quantity": 4, "discount": "5"}, {"name": "Engraving", "price": "25"}]
     order = filled.orders.place(BOB, lines, tax_rate="0.2")
     async with running(filled) as shop:
         shown = await shop.get(f"/orders/{order}")
     assert [(line["subtotal"], line["total"]) for line in shown["line_items"]] == [("30.00", "25.00")]
-    assert [(fee["name"], fee["total"], fee["total_tax"]) for fee in shown["fee_lines"]] == [("Engraving", "25.00", "5.00")]
+    assert [(fee["name"], fee["total"], fee["total_tax"]) for fee in shown["fee_lines"]] == [
+        ("Engraving", "25.00", "5.00")
+    ]
     assert [coupon["discount"] for coupon in shown["coupon_lines"]] == [shown["discount_total"]] == ["5.00"]
     assert (shown["total"], shown["cart_tax"]) == ("60.00", "10.00")
 

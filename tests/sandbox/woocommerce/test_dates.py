@@ -1,5 +1,6 @@
 """Searches by date find what the recorded shop found, for each way to write a date, each zone and each storage."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,7 +31,7 @@ def since(way: str, cursor: datetime, zone: str = "UTC") -> str:
 
 
 def at(shop: Any, moment: datetime) -> None:
-    shop.clock = lambda: moment.timestamp()
+    shop.clock = moment.timestamp
 
 
 def cases() -> list[Any]:
@@ -121,7 +122,7 @@ async def test_orders_with_hpos_are_kept_in_gmt(running: Any, way: str, hpos: bo
     assert [row["id"] for row in found] == ORDERS[way, hpos]
 
 
-PRODUCT_EDITS = {
+PRODUCT_EDITS: dict[str, tuple[Callable[[Any], Any], set[int]]] = {
     "a variation's price": (lambda shop: shop.set_price(SMALL, 1), {JUMPER, SMALL}),
     "a variation's stock": (lambda shop: shop.set_stock(SMALL, 1), {JUMPER, SMALL}),
     "a variation's weight": (lambda shop: shop.set_weight(SMALL, 1), {JUMPER, SMALL}),
@@ -170,7 +171,7 @@ async def test_direct_writes_are_shown_and_move_nothing(running: Any) -> None:
     assert changed == {"stock_quantity", "price", "regular_price", "price_html"}
 
 
-ORDER_EDITS = {
+ORDER_EDITS: dict[str, tuple[Callable[[Any], Any], tuple[bool, bool], tuple[bool, bool]]] = {
     "status": (lambda orders: orders.set_status(ORDER, "on-hold"), (True, True), (True, True)),
     "meta by REST": (lambda orders: orders.set_meta(ORDER, "key", "x"), (False, True), (True, True)),
     "tracking": (lambda orders: orders.set_tracking(ORDER, "dpd", "1"), (False, False), (True, True)),
@@ -208,7 +209,7 @@ async def test_the_table_of_orders_holds(running: Any, name: str, hpos: bool) ->
 @pytest.mark.parametrize("hpos", [False, True])
 @pytest.mark.parametrize("name", ["meta_data", "line_items", "status"])
 async def test_the_same_holds_through_the_api(running: Any, name: str, hpos: bool) -> None:  # noqa: FBT001
-    bodies = {
+    bodies: dict[str, Any] = {
         "meta_data": [{"key": "note", "value": "x"}],
         "line_items": [{"id": 1, "quantity": 5}],
         "status": "on-hold",
@@ -235,7 +236,7 @@ async def test_an_order_in_the_trash_without_hpos_passes_for_a_product(running: 
             assert set(await shop.settled()) == {(topic, ORDER) for topic in topics}
 
 
-CUSTOMER_EDITS = {
+CUSTOMER_EDITS: dict[str, tuple[Callable[[Any], Any], tuple[bool, bool]]] = {
     "by REST": (lambda book: book.update(BOB, last_name="x"), (True, True)),
     "meta by a plugin": (lambda book: book.set_meta(BOB, "key", "x"), (True, False)),
     "meta by REST": (lambda book: book.set_meta(BOB, "key", "x", by_rest=True), (True, True)),

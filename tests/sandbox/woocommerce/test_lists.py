@@ -33,7 +33,9 @@ async def test_pages_count_and_link(running: Any) -> None:
     async with running() as shop:
         for number in range(5):
             shop.shop.add_product(f"Product {number}")
-        answers = [await shop.ask("GET", f"/products?per_page=3&orderby=id&order=asc&page={page}") for page in (1, 2, 3, 4)]
+        answers = [
+            await shop.ask("GET", f"/products?per_page=3&orderby=id&order=asc&page={page}") for page in (1, 2, 3, 4)
+        ]
     assert [len(answer.json()) for answer in answers] == [3, 3, 1, 0]
     assert {(answer.headers["x-wp-total"], answer.headers["x-wp-totalpages"]) for answer in answers} == {("7", "3")}
     relations = [[part.split("rel=")[1] for part in answer.headers["link"].split(", ")] for answer in answers]

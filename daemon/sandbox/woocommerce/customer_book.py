@@ -104,7 +104,7 @@ class CustomerBook:
         self._catalogue.announce(*told, silent=silent)
 
     def add_role(self, role: str) -> None:
-        """Add a role to the shop; nobody has it yet."""
+        """Add a role to the shop; no user has it yet."""
         self._catalogue.roles.append(role)
 
     def delete_role(self, role: str) -> None:

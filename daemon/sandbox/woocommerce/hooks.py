@@ -105,7 +105,7 @@ class Hooks:
             created=self._shop.moment(),
             name=given.get("name", "Webhook created by the API"),
             status=given.get("status", "active"),
-            # One without a secret gets one that nobody is told.
+            # Without a secret the shop makes one up and tells it to no one.
             secret=given.get("secret") or secrets.token_urlsafe(32),
         )
         _check_url(hook.delivery_url)

@@ -12,7 +12,7 @@ from typing import Any
 from daemon.sandbox.woocommerce.catalogue import Catalogue
 from daemon.sandbox.woocommerce.chronicle import Event
 from daemon.sandbox.woocommerce.customer_book import CustomerBook
-from daemon.sandbox.woocommerce.records import TRASH, Customer, Line, Order, Refund
+from daemon.sandbox.woocommerce.records import TRASH, Customer, OrderLine, Order, Refund
 
 STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
 """Statuses of orders that are not in the trash (recordings, index)."""
@@ -250,7 +250,7 @@ class OrderBook:
         entered = Decimal(str(listed if price is None else price)) * quantity
         total, tax = self._split(entered - Decimal(str(discount)), order)
         subtotal, subtotal_tax = self._split(entered, order)
-        line = Line(
+        line = OrderLine(
             id=self._catalogue.new_id("line"),
             quantity=quantity,
             total=total,
@@ -273,10 +273,10 @@ class OrderBook:
             return net, _exact(amount) - net
         return _exact(amount), _exact(amount * order.tax_rate)
 
-    def _part(self, line: Line, quantity: int) -> Line:
+    def _part(self, line: OrderLine, quantity: int) -> OrderLine:
         """Return a refund's line for a quantity of an order's line."""
         share = Decimal(-quantity) / line.quantity
-        return Line(
+        return OrderLine(
             id=self._catalogue.new_id("line"),
             name=line.name,
             quantity=-quantity,

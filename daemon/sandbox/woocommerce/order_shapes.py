@@ -15,7 +15,7 @@ from daemon.sandbox.woocommerce.catalogue import Catalogue
 from daemon.sandbox.woocommerce.links import NAMESPACE, item_links
 from daemon.sandbox.woocommerce.money import fixed, number, symbol
 from daemon.sandbox.woocommerce.product_shapes import dated, dates, meta_rows, own
-from daemon.sandbox.woocommerce.records import BILLING, Line, Order, Refund
+from daemon.sandbox.woocommerce.records import BILLING, OrderLine, Order, Refund
 
 VERSION = "11.0.1"
 _RATE_ID = 1
@@ -107,7 +107,7 @@ def refund_shape(catalogue: Catalogue, refund: Refund, dp: int | None = None, *,
     }
 
 
-def _line(catalogue: Catalogue, line: Line, decimals: int, *, taxed: bool) -> dict[str, Any]:
+def _line(catalogue: Catalogue, line: OrderLine, decimals: int, *, taxed: bool) -> dict[str, Any]:
     text = partial(fixed, decimals=decimals)
     product = catalogue.products.get(line.variation_id or line.product_id)
     meta = [(name.lower(), option, name, option) for name, option in line.options.items()]
@@ -139,7 +139,7 @@ def _line(catalogue: Catalogue, line: Line, decimals: int, *, taxed: bool) -> di
     }
 
 
-def _fee_line(fee: Line, decimals: int, *, taxed: bool) -> dict[str, Any]:
+def _fee_line(fee: OrderLine, decimals: int, *, taxed: bool) -> dict[str, Any]:
     tax = fixed(fee.total_tax, decimals)
     return {
         "id": fee.id,

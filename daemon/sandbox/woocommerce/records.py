@@ -68,7 +68,7 @@ class Product:
     manage_stock: bool = False
     stock_quantity: int = 0
     stock_status: str = "instock"
-    """What counts where stock is not managed."""
+    """The status that counts where stock is not managed."""
     backorders: str = "no"
     menu_order: int = 0
     parent_id: int = 0
@@ -104,7 +104,7 @@ class Customer:
 
 
 @define(eq=False, kw_only=True)
-class Line:
+class OrderLine:
     """A line of an order or a refund. Totals are net; `subtotal` is before discounts. A refund's are negative."""
 
     id: int
@@ -132,7 +132,7 @@ class Refund:
     amount: Decimal
     reason: str = ""
     kind: str = "partial"
-    lines: list[Line] = field(factory=list)
+    lines: list[OrderLine] = field(factory=list)
 
 
 @define(eq=False, kw_only=True)
@@ -156,8 +156,8 @@ class Order:
     created_via: str = "checkout"
     paid: datetime | None = None
     completed: datetime | None = None
-    lines: dict[int, Line] = field(factory=dict)
-    fees: list[Line] = field(factory=list)
+    lines: dict[int, OrderLine] = field(factory=dict)
+    fees: list[OrderLine] = field(factory=list)
     """Lines that are no products, such as engraving; of their fields name and totals count."""
     refunds: list[Refund] = field(factory=list)
     notes: list[str] = field(factory=list)

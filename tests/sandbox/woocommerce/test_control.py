@@ -17,7 +17,8 @@ async def test_edits_switches_keys_and_state_over_http(running: Any) -> None:
     async with running() as shop:
 
         async def control(path: str, **body: Any) -> httpx.Response:
-            return await shop.client.post(f"/_sandbox/{path}", json=body)
+            answer: httpx.Response = await shop.client.post(f"/_sandbox/{path}", json=body)
+            return answer
 
         await shop.register("product.updated")
         made = (await control("edit", edit="add_product", arguments={"title": "Hat"})).json()["result"]

@@ -136,7 +136,7 @@ class WooCommerce(StandIn):
             return page("Page not found", "<h1>Page not found</h1>", 404)
         if match is None:
             raise no_route()
-        self.keys.check(request, listed="{" not in match.name)
+        self.keys.check(request, listed="{" not in match.name, now=self.shop.clock())
         return match.handler(request, **match.parameters)
 
     def _headers(self, request: Request, response: Response) -> dict[str, str]:

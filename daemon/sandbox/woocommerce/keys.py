@@ -1,6 +1,7 @@
 """REST API keys: who may call, by Basic or in the query, and each recorded refusal.
 
-OAuth 1.0a is not spoken: SparkLayer requires https. Its requests over http are refused as an unknown key's.
+OAuth 1.0a is not spoken, as SparkLayer requires https: its signatures are never right here, and each of its recorded
+refusals is given.
 """
 
 import base64
@@ -16,6 +17,8 @@ from daemon.sandbox.message import Request
 from daemon.sandbox.woocommerce.problems import cannot_view, unauthenticated
 
 READS = ("GET", "HEAD")
+OAUTH_WINDOW = 15 * 60
+"""Seconds that an OAuth timestamp may be off."""
 _PERMISSIONS = {"read": ("read", "read_write"), "write": ("write", "read_write")}
 
 
@@ -39,6 +42,7 @@ class Keys:
     """True: the web server keeps the Authorization header from PHP."""
     role_lost: bool = False
     """True: the user of the keys, who made the webhooks too, may no longer see anything."""
+    _nonces: set[str] = field(factory=set, repr=False)
 
     def add(self, permissions: str = "read_write", consumer_key: str = "", consumer_secret: str = "") -> Key:
         """Make a key."""
@@ -54,8 +58,22 @@ class Keys:
         """Delete a key."""
         del self.known[consumer_key]
 
-    def check(self, request: Request, *, listed: bool) -> None:
+    def _refuse_oauth(self, query: Mapping[str, list[str]], now: float) -> None:
+        """Refuse a request signed by OAuth as recorded: by timestamp, by nonce, by signature."""
+        given = {name: query.get(f"oauth_{name}", [""])[0] for name in ("consumer_key", "timestamp", "nonce")}
+        if given["consumer_key"] not in self.known:
+            return
+        stamp = given["timestamp"]
+        if not stamp.isdecimal() or abs(int(stamp) - now) > OAUTH_WINDOW:
+            raise unauthenticated("Invalid timestamp.")
+        if given["nonce"] in self._nonces:
+            raise unauthenticated("Invalid nonce - nonce has already been used.")
+        self._nonces.add(given["nonce"])
+        raise unauthenticated("Invalid signature - provided signature does not match.")
+
+    def check(self, request: Request, *, listed: bool, now: float) -> None:
         """Raise Refused unless the request has a key that permits it; `listed` words the refusal."""
+        self._refuse_oauth(parse_qs(request.query), now)
         name, secret = self._presented(request)
         key = self.known.get(name)
         if key is None:

@@ -15,7 +15,7 @@ from daemon.sandbox.woocommerce.catalogue import Catalogue
 from daemon.sandbox.woocommerce.links import NAMESPACE, item_links
 from daemon.sandbox.woocommerce.money import fixed, number, symbol
 from daemon.sandbox.woocommerce.product_shapes import dated, dates, meta_rows, own
-from daemon.sandbox.woocommerce.records import BILLING, OrderLine, Order, Refund
+from daemon.sandbox.woocommerce.records import BILLING, Order, OrderLine, Refund
 
 VERSION = "11.0.1"
 _RATE_ID = 1

@@ -118,14 +118,13 @@ class Webhooks:
             if (hook.id, event.id) not in self._waiting:
                 self._waiting.add((hook.id, event.id))
                 self._queue.append((trio.current_time() + (self.cron_delay or 0), hook, event))
-        if self._queue and self.cron_delay is not None and not self._running:
-            self._running = True
-            self._nursery.start_soon(self._run)
+        self._start()
 
     def visited(self) -> None:
-        """Note a request to the site: it wakes a queue that waits for visits."""
+        """Note a request to the site: it wakes a queue that waits for visits, or for WP-Cron to be switched on."""
         self._visit.set()
         self._visit = trio.Event()
+        self._start()
 
     def prepare(self, hook: Webhook, event: Event) -> Delivery:
         """Write a delivery with the object's present state."""
@@ -175,6 +174,11 @@ class Webhooks:
     async def aclose(self) -> None:
         """Close the connections to the receivers."""
         await self.poster.aclose()
+
+    def _start(self) -> None:
+        if self._queue and self.cron_delay is not None and not self._running:
+            self._running = True
+            self._nursery.start_soon(self._run)
 
     async def _run(self) -> None:
         try:

@@ -101,6 +101,10 @@ async def test_without_wp_cron_only_a_page_of_the_admin_sends(running: Any, auto
         assert (shop.inbox.received, shop.woocommerce.webhooks.outstanding) == ([], 1)
         await shop.woocommerce.webhooks.run_queue()
         assert shop.inbox.topics == [("product.updated", MUG)]
+        shop.shop.set_title(JUMPER, "Pullover")
+        shop.woocommerce.webhooks.cron_delay = 0.0
+        await shop.get("/products/1")
+        assert await shop.settled() == [("product.updated", MUG), ("product.updated", JUMPER)]
 
 
 async def test_a_slow_receiver_holds_up_all_and_fails_after_a_minute(running: Any, autojump_clock: Any) -> None:

@@ -17,13 +17,12 @@ import trio
 from attrs import frozen
 
 from daemon.sandbox.control import StandIn
-from daemon.sandbox.faults import delay
 from daemon.sandbox.message import Refused, Request, Response
 from daemon.sandbox.router import Match, Router, route
 from daemon.sandbox.woocommerce.customers import Customers
 from daemon.sandbox.woocommerce.delivery import Webhooks
 from daemon.sandbox.woocommerce.edits import edits
-from daemon.sandbox.woocommerce.failures import ACTS
+from daemon.sandbox.woocommerce.failures import ACTS, SlowFaults
 from daemon.sandbox.woocommerce.keys import Key, Keys
 from daemon.sandbox.woocommerce.links import NAMESPACE
 from daemon.sandbox.woocommerce.listing import LONGEST_LINE
@@ -78,6 +77,7 @@ class WooCommerce(StandIn):
 
     def __init__(self, shop: Shop, options: WooCommerceOptions, url: str, nursery: trio.Nursery) -> None:
         super().__init__()
+        self.faults = self._slowness = SlowFaults(options.latency)
         self.acts = ACTS
         self.url = shop.home = url
         self.shop = shop
@@ -98,8 +98,6 @@ class WooCommerce(StandIn):
         for part in (Products, Variations, Customers, Orders, Settings):
             self._router.include(part(shop))
         self._router.include(self.webhooks.hooks)
-        if options.latency:
-            self.faults.add("*", delay(options.latency))
 
     async def aclose(self) -> None:
         """Close the connections to receivers and callbacks."""
@@ -176,7 +174,7 @@ class WooCommerce(StandIn):
 
     @route("POST", "/_sandbox/switch")
     def _switch(self, **switches: Any) -> None:
-        """Set switches by name: of the shop, its keys, its webhooks, or `permalinks`."""
+        """Set switches by name: of the shop, its keys, its webhooks, `latency` or `permalinks`."""
         owners: Mapping[str, object] = {
             "hpos": self.shop,
             "https": self.keys,
@@ -186,6 +184,7 @@ class WooCommerce(StandIn):
             "needs_visits": self.webhooks,
             "dropping": self.webhooks,
             "safe_urls_only": self.webhooks,
+            "latency": self._slowness,
             "permalinks": self,
         }
         for name, value in switches.items():

@@ -45,9 +45,13 @@ class Shop(Catalogue):
         """Add a product and return its id; `fields` are more of `Product`'s, such as sku, weight, status.
 
         `stock` None leaves stock unmanaged. With `variants` the product is variable; each may have `options` (such as
-        {"Size": "M"}), `price`, `stock` and other fields. `attributes` are made from their options if not given;
-        `shared_attributes` makes them the shop's own, whose terms can be renamed.
+        {"Size": "M"}), `price`, `stock` and other fields; a single one without options makes a simple product.
+        `attributes` are made from their options if not given; `shared_attributes` makes them the shop's own, whose
+        terms can be renamed.
         """
+        if len(variants) == 1 and not variants[0].get("options"):
+            simple = {"price": price, "stock": stock} | fields | dict(variants[0])
+            return self.add_product(title, silent=silent, **simple)
         now, product_id = self.moment(), self.new_id()
         if attributes is None:
             attributes = _attributes(variants, shared=shared_attributes)

@@ -76,8 +76,12 @@ async def test_latency_is_that_of_every_request(running: Any, autojump_clock: An
             for _ in range(3):
                 nursery.start_soon(shop.get, "/products")
         assert trio.current_time() - began == 2
+        shop.woocommerce.faults.clear()
+        await shop.client.post("/_sandbox/switch", json={"latency": 5})
+        await shop.get("/products")
+        assert trio.current_time() - began == 7
     assert shop.woocommerce.statistics.most_in_flight == 3
-    assert shop.woocommerce.statistics.calls["GET /products"] == 3
+    assert shop.woocommerce.statistics.calls["GET /products"] == 4
 
 
 async def test_the_shop_runs_on_its_own(nursery: trio.Nursery) -> None:

@@ -182,6 +182,13 @@ async def test_restored_by_rest_a_product_leaves_its_variations_in_the_trash(run
     assert (restored["status"], restored["variations"]) == ("publish", [SMALL, MEDIUM])
 
 
+async def test_a_single_variant_without_options_makes_a_simple_product(running: Any) -> None:
+    async with running() as shop:
+        made = shop.shop.add_product("Hat", price=5, variants=[{"sku": "HAT", "stock": 2, "price": "6"}])
+        hat = await shop.get(f"/products/{made}")
+    assert (hat["type"], hat["sku"], hat["price"], hat["stock_quantity"]) == ("simple", "HAT", "6", 2)
+
+
 async def test_what_is_deleted_for_good_is_unknown(running: Any) -> None:
     async with running() as shop:
         await shop.ask("DELETE", f"/products/{JUMPER}?force=true")

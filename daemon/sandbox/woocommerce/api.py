@@ -111,7 +111,7 @@ class WooCommerce(StandIn):
         return self._router.find(request.method, self._path(request))
 
     def answer(self, request: Request, match: Match | None) -> Response:
-        """Check address, key and permission, then do what was asked."""
+        """Check address, key and permission, then carry the request out."""
         self.webhooks.visited()
         if len(request.path) + len(request.query) + len(request.method) + 10 > LONGEST_LINE:
             return page("414 Request-URI Too Large", "<center><h1>414 Request-URI Too Large</h1></center>", 414)

@@ -57,14 +57,14 @@ class Catalogue(Chronicle):
         return [child for child in children if (child.status == TRASH) is trashed]
 
     def by_sku(self, sku: str) -> Product:
-        """Return what has `sku` itself, inherited SKUs aside. Raises KeyError."""
+        """Return the product or variation with `sku` of its own, not inherited. Raises KeyError."""
         for product in self.products.values():
             if product.sku == sku:
                 return product
         raise KeyError(sku)
 
     def stock_keeper(self, product: Product) -> Product | None:
-        """Return whose stock counts for a product: its own, a variable product's, or None if not managed."""
+        """Return the holder of a product's stock: itself or its variable product; None if stock is not managed."""
         if product.manage_stock:
             return product
         parent = self.products.get(product.parent_id)

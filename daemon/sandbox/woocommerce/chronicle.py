@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 @frozen
 class Event:
-    """An announcement: a webhook topic and the id of what it is about."""
+    """An announcement: a webhook topic, and the id of the product, order or customer."""
 
     topic: str
     id: int
@@ -55,7 +55,7 @@ class Chronicle:
         return Moment(gmt, self.local(gmt))
 
     def local(self, gmt: datetime) -> datetime:
-        """Return what the site's clock shows at a naive GMT time, by the present zone."""
+        """Return the local form of a naive GMT time, by the present zone."""
         return gmt.replace(tzinfo=UTC).astimezone(self.zone).replace(tzinfo=None)
 
     def set_zone(self, name: str) -> None:
@@ -64,7 +64,7 @@ class Chronicle:
 
     @contextlib.contextmanager
     def unstamped(self) -> Iterator[None]:
-        """Leave dates alone in the block's edits: what direct writes to the database do. Use with `silent=True`."""
+        """Leave dates alone in the block's edits, as direct writes to the database do. Use with `silent=True`."""
         self.stamping = False
         try:
             yield

@@ -1,7 +1,7 @@
 """A shop's customers, and every edit of them with what it moves and announces (woocommerce-more.md, Customers).
 
 A role given by code moves no date and announces nothing; through the profile page it does both. User meta moves the
-date and announces nothing. Who is deleted is announced only if the first role is `customer`.
+date and announces nothing. A deletion is announced only if the customer's first role is `customer`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,8 +100,8 @@ class CustomerBook:
         """Delete a customer, always permanently."""
         customer = self.people.pop(customer_id)
         # The hook looks at the role that the object shows.
-        told = [Event("customer.deleted", customer_id)] if customer.roles[:1] == ["customer"] else []
-        self._catalogue.announce(*told, silent=silent)
+        events = [Event("customer.deleted", customer_id)] if customer.roles[:1] == ["customer"] else []
+        self._catalogue.announce(*events, silent=silent)
 
     def add_role(self, role: str) -> None:
         """Add a role to the shop; no user has it yet."""

@@ -58,7 +58,7 @@ class Customers:
 
     @route("OPTIONS", "/customers")
     def _options(self, _request: Request) -> Response:
-        """Answer what the route takes; its `role` names the shop's roles (woocommerce-more.md, Customers)."""
+        """Answer the route's parameters; `role` lists the shop's roles (woocommerce-more.md, Customers)."""
         role = {"type": "string", "default": "customer", "enum": ["all", *self._shop.roles], "required": False}
         endpoints = [{"methods": ["GET"], "args": {"role": role}}, {"methods": ["POST"], "args": {}}]
         return answer({"namespace": "wc/v3", "methods": ["GET", "POST"], "endpoints": endpoints})

@@ -94,7 +94,7 @@ class Webhooks:
         self.pings: deque[tuple[int, int | None]] = deque(maxlen=REMEMBERED)
         """Each ping's webhook id and the status that answered it."""
         self.dropping = False
-        """True: what falls due is lost on the way, which the shop counts as delivered."""
+        """True: deliveries are lost on the way, and the shop counts them neither as failed nor as delivered."""
         self.dropped = 0
         self.cron_delay, self.needs_visits, self.safe_urls_only = cron_delay, needs_visits, safe_urls_only
         self._shop, self._keys, self._nursery = shop, keys, nursery
@@ -136,7 +136,7 @@ class Webhooks:
     async def send(
         self, delivery: Delivery, *, signature: Signature = "valid", headers: Mapping[str, str] | None = None
     ) -> Delivery:
-        """Post a delivery and return it with its status; what comes of it is not counted.
+        """Post a delivery and return it with its status. A failure does not count.
 
         `signature` forges it or leaves it out; `headers` are put over the usual ones.
         """
@@ -192,7 +192,7 @@ class Webhooks:
             self._running = False
 
     async def run_due(self) -> None:
-        """Deliver what is due by now."""
+        """Deliver all that is due by now."""
         while self._queue and self._queue[0][0] <= trio.current_time():
             await self._deliver_next()
 

@@ -1,4 +1,4 @@
-"""REST API keys: who may call, by Basic or in the query, and each recorded refusal.
+"""REST API keys, presented by Basic or in the query, and each recorded refusal.
 
 OAuth 1.0a is not spoken, as SparkLayer requires https: its signatures are never right here, and each of its recorded
 refusals is given.

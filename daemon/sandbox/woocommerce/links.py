@@ -7,7 +7,7 @@ ITEM = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def item_links(home: str, path: str, *, up: str | bool = "", allow: tuple[str, ...] = ITEM) -> dict[str, Any]:
-    """Return `_links` of the object at `path`, with its collection and, if it has one, what it belongs to."""
+    """Return `_links` of the object at `path`: itself, its collection and, with `up`, its parent."""
     collection, _, _ = path.rpartition("/")
     base = f"{home}{NAMESPACE}/"
     links: dict[str, Any] = {

@@ -54,7 +54,7 @@ def listed(
 
 
 def fields(query: Query, shown: dict[str, Any]) -> dict[str, Any]:
-    """Return only what `_fields` names; a dot leads into an object."""
+    """Return only the fields that `_fields` names; a dot leads into an object."""
     names = [name.strip() for name in query.text("_fields").split(",") if name.strip()]
     if not names:
         return shown

@@ -93,7 +93,7 @@ class OrderBook:
         return order_id
 
     def set_status(self, order_id: int, status: str, *, silent: bool = False) -> None:
-        """Give an order another of `STATUSES`; one that is to be served takes stock."""
+        """Give an order another of `STATUSES`; those in `TAKES_STOCK` take stock."""
         if status not in STATUSES:
             raise ValueError(f"no such status; there are {', '.join(STATUSES)}")
         order, now = self.orders[order_id], self._catalogue.moment()
@@ -124,7 +124,7 @@ class OrderBook:
     ) -> None:
         """Note a parcel as shipment plugins do, instead of those known or `added` to them.
 
-        A link of one's own is how the plugin's own page writes it; the recordings have none.
+        A link is written as the shipment plugin's own page does; the recordings have none.
         """
         rows = [row.value for row in self.orders[order_id].meta if row.key == TRACKING_KEY] if added else []
         parcel = {

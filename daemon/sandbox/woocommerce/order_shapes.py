@@ -1,7 +1,7 @@
 """Orders and refunds as the REST API shows them.
 
 Amounts have `dp` decimals, the shop's own number if not asked: with 0 decimals a line of 27.97 is shown as "28"
-(woocommerce-more.md, Orders). A line's SKU is the product's present one, null if that is gone (read in the source),
+(woocommerce-more.md, Orders). A line's SKU is the product's present one, null if the product is gone (recorded),
 and its `price` a float, with the noise of a division.
 """
 

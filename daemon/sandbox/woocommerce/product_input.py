@@ -1,4 +1,4 @@
-"""Reads what a client writes into products and variations, into the fields of the records."""
+"""Turns a client's body for a product or variation into the fields of the records."""
 
 from typing import Any
 

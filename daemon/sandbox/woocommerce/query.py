@@ -1,4 +1,4 @@
-"""Reads a query string as WordPress does: what is unknown is ignored, what is known and malformed is refused.
+"""Reads a query string as WordPress does: unknown parameters are ignored, malformed known ones are refused.
 
 Dates are compared as measured (woocommerce-more.md, Time; recordings, modified_after_timezones): a date with an
 offset is first turned into the site's local time, also where `dates_are_gmt` then compares it with the GMT column.

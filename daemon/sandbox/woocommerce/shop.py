@@ -205,7 +205,7 @@ class Shop(Catalogue):
         self.drop(product_id)
 
     def empty_trash(self) -> None:
-        """Delete permanently what is in the trash: announces nothing."""
+        """Delete the products in the trash permanently: announces nothing."""
         for product in list(self.tops.values()):
             if product.status == TRASH:
                 self.drop(product.id)

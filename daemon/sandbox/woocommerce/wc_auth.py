@@ -36,7 +36,7 @@ class Authorization:
         return page(f"{asked['app_name']} would like to connect", "Approve or deny", 200)
 
     async def approve(self, url: str) -> str:
-        """Approve what the page at `url` asks, as the merchant; return where the browser goes next.
+        """Approve the request of the page at `url`, as the merchant; return the browser's next address.
 
         Raises ValueError for a page that a shop refuses, and PermissionError where the merchant sees "Access denied":
         the callback was not answered 200, and the key is gone.

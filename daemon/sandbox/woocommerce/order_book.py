@@ -244,7 +244,6 @@ class OrderBook:
                 "name": product.name if parent is None else f"{parent.name} - {product.name}",
                 "product_id": product.parent_id or product.id,
                 "variation_id": product.id if parent else 0,
-                "parent_name": parent.name if parent else None,
                 "options": product.options,
             }
         entered = Decimal(str(listed if price is None else price)) * quantity
@@ -286,7 +285,6 @@ class OrderBook:
             subtotal_tax=_exact(line.subtotal_tax * share),
             product_id=line.product_id,
             variation_id=line.variation_id,
-            parent_name=line.parent_name,
             refunded_item=line.id,
         )
 

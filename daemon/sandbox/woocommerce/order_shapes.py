@@ -1,8 +1,8 @@
 """Orders and refunds as the REST API shows them.
 
 Amounts have `dp` decimals, the shop's own number if not asked: with 0 decimals a line of 27.97 is shown as "28"
-(woocommerce-more.md, Orders). A line's SKU is the product's present one, null if the product is gone (recorded),
-and its `price` a float, with the noise of a division.
+(woocommerce-more.md, Orders). A line keeps its name; SKU and the parent's name are the product's present ones. Once
+that is deleted, its id is 0 and the SKU null (recorded). A line's `price` is a float, with the noise of a division.
 """
 
 from collections.abc import Iterable
@@ -109,7 +109,8 @@ def refund_shape(catalogue: Catalogue, refund: Refund, dp: int | None = None, *,
 
 def _line(catalogue: Catalogue, line: OrderLine, decimals: int, *, taxed: bool) -> dict[str, Any]:
     text = partial(fixed, decimals=decimals)
-    product = catalogue.products.get(line.variation_id or line.product_id)
+    product, variation = catalogue.tops.get(line.product_id), catalogue.variations.get(line.variation_id)
+    sold = variation or product
     meta = [(name.lower(), option, name, option) for name, option in line.options.items()]
     if line.reduced_stock:
         meta.append(("_reduced_stock", *(str(line.reduced_stock), "_reduced_stock", str(line.reduced_stock))))
@@ -119,8 +120,8 @@ def _line(catalogue: Catalogue, line: OrderLine, decimals: int, *, taxed: bool) 
     return {
         "id": line.id,
         "name": line.name,
-        "product_id": line.product_id,
-        "variation_id": line.variation_id,
+        "product_id": product.id if product else 0,
+        "variation_id": variation.id if variation else 0,
         "quantity": line.quantity,
         "tax_class": "",
         "subtotal": text(line.subtotal),
@@ -131,11 +132,11 @@ def _line(catalogue: Catalogue, line: OrderLine, decimals: int, *, taxed: bool) 
         "meta_data": [
             {"id": line.id * 10 + place, **dict(zip(shown, row, strict=True))} for place, row in enumerate(meta)
         ],
-        "sku": own(catalogue, product, "sku") if product else None,
+        "sku": own(catalogue, sold, "sku") if sold else None,
         "global_unique_id": "",
         "price": number(float(line.total) / line.quantity),
         "image": {"id": "", "src": ""},
-        "parent_name": line.parent_name,
+        "parent_name": product.name if product and variation else None,
     }
 
 

@@ -116,7 +116,6 @@ class OrderLine:
     subtotal_tax: Decimal
     product_id: int = 0
     variation_id: int = 0
-    parent_name: str | None = None
     options: dict[str, str] = field(factory=dict)
     reduced_stock: int = 0
     refunded_item: int = 0

@@ -74,8 +74,14 @@ async def test_discounts_and_fees_have_lines_of_their_own(running: Any) -> None:
     assert (shown["total"], shown["cart_tax"]) == ("60.00", "10.00")
 
 
-async def test_an_order_keeps_its_currency_and_names_the_present_sku(running: Any) -> None:
+async def test_an_order_keeps_its_currency_and_tells_of_products_as_they_are(running: Any) -> None:
+    """A line keeps its name, not its product's SKU; as recorded, a deleted product has the id 0 and no SKU."""
     async with running() as shop:
+        sold = shop.shop.orders.place(BOB, [{"product_id": 3}])
+        shop.shop.set_title(2, "Pullover")
+        (variation,) = (await shop.get(f"/orders/{sold}"))["line_items"]
+        shop.shop.delete_variation(3)
+        (parent,) = (await shop.get(f"/orders/{sold}"))["line_items"]
         shop.shop.set_currency("EUR")
         shop.shop.set_sku(1, "CUP")
         kept = await shop.get(f"/orders/{ORDER}")
@@ -84,7 +90,15 @@ async def test_an_order_keeps_its_currency_and_names_the_present_sku(running: An
         shop.shop.delete_product(1)
         gone = await shop.get(f"/orders/{ORDER}")
     assert (kept["currency"], new["currency"], current["code"]) == ("USD", "EUR", "EUR")
-    assert [order["line_items"][0]["sku"] for order in (kept, gone)] == ["CUP", None]
+    lines = [kept["line_items"][0], gone["line_items"][0], variation, parent]
+    shown = ("product_id", "variation_id", "sku", "name", "parent_name")
+    assert [tuple(line[name] for name in shown) for line in lines] == [
+        (1, 0, "CUP", "Mug", None),
+        (0, 0, None, "Mug", None),
+        (2, 3, "J-S", "Jumper - S", "Pullover"),
+        # That a line of a deleted variation is the product's is read in the source, not recorded.
+        (2, 0, "J", "Jumper - S", None),
+    ]
 
 
 async def test_settings_tell_and_change_what_amounts_mean(running: Any) -> None:

@@ -29,7 +29,13 @@ FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"),
 DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True, about=About.BODY)
 LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"), control=CONTROL)
 CREATE_LOCATION = Operation(
-    name="createStockLocation", method="POST", answers=one_with("id"), names_nothing=True, keyed=True, control=CONTROL
+    name="createStockLocation",
+    method="POST",
+    answers=one_with("id"),
+    names_nothing=True,
+    keyed=True,
+    conflicting=True,
+    control=CONTROL,
 )
 
 SET_PATH = "/api/v1/batch-update-stock"

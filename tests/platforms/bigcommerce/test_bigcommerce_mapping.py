@@ -322,6 +322,7 @@ def test_options_are_group_and_value_one_per_group() -> None:
     assert product(variants=[variant]).variants[0].options == (Option("Colour", "Red"), Option("Size", "L"))
 
 
+@pytest.mark.holds("E11")
 @pytest.mark.parametrize("more", [1, 2, 5])
 @pytest.mark.parametrize("labels", [("Red", "Blue"), ("Red", "Red")])
 def test_options_of_one_name_are_told_of_once_and_the_first_holds(labels: tuple[str, str], more: int) -> None:

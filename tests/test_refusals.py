@@ -60,11 +60,11 @@ async def test_a_refusal_of_the_store_has_its_class(autojump_clock: MockClock, n
     for column in expected:
         settings = BigCommerceSettings(store_hash="abc", access_token=Secret("token"))
         client = ShopClient(settings, Answering(refusal_of_the_store(path, column)), ignore)
-        reads = method == "GET"
-        call: Awaitable[object] = (
-            client.get(path, schema.ANYTHING, lane=Lane.LIVE) if reads else client.write(method, path, lane=Lane.LIVE)
-        )
-        met[column] = await class_of(call)
+        if method == "GET":
+            reading = client.get(path, schema.ANYTHING, lane=Lane.LIVE)
+            met[column] = await class_of(reading)
+        else:
+            met[column] = await class_of(client.write(method, path, lane=Lane.LIVE))
         await client.aclose()
     assert met == expected
 

@@ -12,6 +12,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.errors import Blocked, Duplicate, Rejected, Side
 from daemon.model import EmailKey, ExternalId, Kind, Lane
 from daemon.sparklayer.customers import Body, CustomerWrite, is_agent, merged
+from daemon.sparklayer.replacement import replaced
 from daemon.storage import ledger
 from daemon.transport.second_answer import confirmed
 
@@ -81,13 +82,19 @@ class Exchange:
 
     async def _replace(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
         api, external_id = self._context.sparklayer.customers, write.customer.external_id
+
+        async def put(held: Body | None, before: float) -> tuple[Body | None, bool | Duplicate]:
+            _refuse_agent(held)
+            try:
+                return held, await api.put(external_id, merged(write, held), lane, before)
+            except Duplicate as taken:
+                return held, taken
+
         # A PUT after a wrong 404 would wipe the fields that only SparkLayer has.
-        held = await confirmed(partial(api.read, external_id, lane), lambda held: is_there(held) or not known)
-        _refuse_agent(held)
-        try:
-            created = await api.put(external_id, merged(write, held), lane)
-        except Duplicate as taken:
-            return await self._link(write, taken, lane, present=held.get("email") if held else None)
+        read = partial(confirmed, partial(api.read, external_id, lane), lambda held: is_there(held) or not known)
+        held, created = await replaced(read, put)
+        if isinstance(created, Duplicate):
+            return await self._link(write, created, lane, present=held.get("email") if held else None)
         # A new customer of a site that shows customers needs no second read.
         if held is None and not (created and self.proven) and await api.read(external_id, lane) is None:
             # A wrong path answers 404 for every customer: stop before the next PUT wipes another one's fields.
@@ -98,14 +105,17 @@ class Exchange:
     async def _link(self, write: CustomerWrite, taken: Duplicate, lane: Lane, *, present: str | None) -> None:
         """Adopt the customer with our e-mail address, if no platform id is linked to it. Raises Duplicate otherwise."""
         api, external_id = self._context.sparklayer.customers, write.customer.external_id
-        other = await api.read_by_email(write.email, lane)
-        if other is None:
-            raise taken  # it is not about the e-mail address
-        _refuse_agent(other)
-        owner = other.get("external_id")
-        if owner and owner != external_id:
-            raise EmailTaken(str(owner), present=present)
-        await api.put_by_email(write.email, merged(write, other), lane)
+
+        async def put(other: Body | None, before: float) -> None:
+            if other is None:
+                raise taken  # it is not about the e-mail address
+            _refuse_agent(other)
+            owner = other.get("external_id")
+            if owner and owner != external_id:
+                raise EmailTaken(str(owner), present=present)
+            await api.put_by_email(write.email, merged(write, other), lane, before)
+
+        await replaced(partial(api.read_by_email, write.email, lane), put)
 
 
 def _read_unknown() -> Blocked:

@@ -3,7 +3,7 @@
 A customer is two calls: it is read, and what the platform does not own is written back with what it owns. So a
 customer that SparkLayer has and the ledger does not, after a lost database, needs nothing more.
 
-An edit by hand in SparkLayer between the two calls is lost; they leave directly after each other.
+An edit by hand in SparkLayer between the two calls is lost. They are less than two seconds apart, also after a failure.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

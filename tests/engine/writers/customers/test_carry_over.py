@@ -12,9 +12,10 @@ from trio.testing import MockClock
 from daemon.engine.actor import Actor
 from daemon.entities import Credit
 from daemon.model import AddressId, Kind, Lane
-from daemon.sandbox.faults import answer
+from daemon.sandbox.faults import Act, answer, html, reset
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
+from daemon.sparklayer.replacement import FRESH_SECONDS
 from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench, open_bench
 from tests.engine.writers.customers.people import HOME, customer, held, put, refused_writes
@@ -70,6 +71,59 @@ async def test_fields_entered_by_hand_survive_ten_edits_of_the_platforms_fields(
         "C9",
         "11",
     )
+
+
+FAILED_PUTS: dict[str, Act] = {
+    "429 with a short wait": answer(429, headers={"retry-after": "3"}),
+    "429 with a long wait": answer(429, headers={"retry-after": "40"}),
+    "429 without a wait": answer(429),
+    "503": answer(503),
+    "a proxy's page": html(404),
+    "an empty refusal": answer(409),
+    "the connection is lost": reset(),
+}
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+@pytest.mark.parametrize("failed", FAILED_PUTS.values(), ids=FAILED_PUTS)
+async def test_an_edit_by_hand_before_a_repeated_write_survives(
+    autojump_clock: MockClock, bench: Bench, failed: Act, times: int
+) -> None:
+    await put(bench, customer("1"), customer("2"))
+    titles: list[str] = []
+
+    async def edit_and_fail(request: Request, response: Response | None) -> Response | None:
+        if not titles:
+            edit_by_hand(bench, "1")
+        titles.append(f"Dr {len(titles)}")
+        bench.site.state.customers.edit("1", title=titles[-1])
+        return await failed(request, response)
+
+    bench.site.faults.add("PUT */customers/platform/1", edit_and_fail, times=times)
+    await put(bench, customer("1", first_name="Ann"))
+    now = held(bench)["1"]
+    assert len(titles) == times
+    assert {name: now[name] for name in BY_HAND} == BY_HAND | {"title": titles[-1]}
+    assert now["payment_on_account"] == CREDIT | {"balance": 80}
+    assert "The yard" in {address["address_line1"] for address in now["addresses"].values()}
+    assert now["first_name"] == "Ann"
+    assert await bench.issues() == {}
+
+
+async def test_an_edit_by_hand_while_a_new_token_takes_its_time_survives(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, customer("1"))
+
+    async def edit_slowly(_request: Request, _response: Response | None) -> None:
+        await trio.sleep(FRESH_SECONDS)
+        edit_by_hand(bench, "1")
+
+    bench.site.faults.add("PUT */customers/platform/1", answer(401), times=1)
+    bench.site.faults.add("POST */token", edit_slowly, times=1)
+    await put(bench, customer("1", first_name="Ann"))
+    assert {name: held(bench)["1"].get(name) for name in BY_HAND} == BY_HAND
+    assert held(bench)["1"]["first_name"] == "Ann"
 
 
 async def test_an_attribute_that_is_gone_is_left_out_once_and_the_merchants_from_then_on(

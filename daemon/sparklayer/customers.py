@@ -129,6 +129,23 @@ def sent(customer: Customer) -> frozenset[str]:
     return frozenset(own) | {f"{CREDIT}.{name}" for name in _credit(customer.payment_on_account)}
 
 
+def left_out(customer: Customer, before: Iterable[str]) -> frozenset[str]:
+    """Return the names (see `sent`) in `before`, of an earlier write, that a write of `customer` shall leave out."""
+    return frozenset(name for name in before if not _is_unreadable(customer, name)) - sent(customer)
+
+
+def still_sent(customer: Customer, before: Iterable[str]) -> frozenset[str]:
+    """Return the names of the fields that SparkLayer may have from us after a write of `customer`.
+
+    Those in `before`, of an earlier write, are still there if the platform's value cannot be read.
+    """
+    return sent(customer).union(name for name in before if _is_unreadable(customer, name))
+
+
+def _is_unreadable(customer: Customer, name: str) -> bool:
+    return name.partition(".")[0] in customer.unreadable
+
+
 def is_agent(held: Mapping[str, Any]) -> bool:
     """Return True for a sales agent's account, which is never linked, written or deleted. Pure."""
     return held.get("role") in AGENT_ROLES

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from daemon.entities import Money, Status, Variant
 from daemon.errors import Missing, Retry
@@ -21,6 +21,7 @@ from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
+from daemon.transport.second_answer import confirmed
 
 PRODUCT = CONTROL.answers
 CREATE = Operation(
@@ -65,7 +66,8 @@ class ProductWrite:
     """A write of a product; a `title` or `slug` of None stays unchanged (creating needs both).
 
     `cleared` names the `EXTRAS` to send as explicitly empty for a variant without them, since SparkLayer may hold them
-    from an earlier write. `kept` are variants read by `Products.kept`, which are sent back unchanged.
+    from an earlier write. `kept` are variants read by `Products.kept`, which are sent back unchanged. `carried` has the
+    unreadable fields of variants as SparkLayer holds them, read by `Products.unreadable`.
     """
 
     external_id: ExternalId
@@ -75,6 +77,7 @@ class ProductWrite:
     vanished: tuple[Vanished, ...] = ()
     cleared: frozenset[str] = frozenset()
     kept: tuple[Mapping[str, Any], ...] = ()
+    carried: Mapping[VariantId, Mapping[str, Any]] = field(factory=dict)
 
 
 class Products:
@@ -122,6 +125,26 @@ class Products:
             raise Retry("SparkLayer does not show all variants that must stay unchanged", reason="unreadable")
         return tuple({name: value for name, value in one.items() if name not in GIVEN_BY_SPARKLAYER} for one in held)
 
+    async def unreadable(self, write: ProductWrite, lane: Lane) -> Mapping[VariantId, Mapping[str, Any]]:
+        """Return the unreadable fields of a product's variants as SparkLayer holds them, by variant.
+
+        Variants that SparkLayer does not hold are left out. A missing product counts only after two answers.
+        """
+
+        async def read() -> list[dict[str, Any]]:
+            try:
+                return await self._held(write.external_id, lane)
+            except Missing:
+                return []
+
+        names = {variant.external_id: variant.unreadable for variant in write.variants if variant.unreadable}
+        held = {one.get("external_id"): one for one in await confirmed(read, bool)} if names else {}
+        return {
+            variant: {name: held[variant][name] for name in fields if held[variant].get(name) is not None}
+            for variant, fields in names.items()
+            if variant in held
+        }
+
     async def _held(self, external_id: ExternalId, lane: Lane) -> list[dict[str, Any]]:
         """Return the variants of a product. Raises Missing, and Retry for another or an incomplete product."""
 
@@ -152,7 +175,10 @@ def encode(write: ProductWrite, *, clearing: bool = True) -> bytes:
     content: dict[str, Any] = {"external_id": write.external_id, "title": write.title, "slug": write.slug}
     said = (CLEARED_OF_VARIANT.keys() - EXTRAS) | write.cleared if clearing else frozenset[str]()
     nothing = {name: empty for name, empty in CLEARED_OF_VARIANT.items() if name in said}
-    live = [{**nothing, **_variant(variant)} for variant in write.variants]
+    live = [
+        _with_carried({**nothing, **_variant(variant)}, variant, write.carried.get(variant.external_id))
+        for variant in write.variants
+    ]
     content["variants"] = [*live, *write.kept, *(_discontinued(variant) for variant in write.vanished)]
     return encode_json(_without_none(content))
 
@@ -171,6 +197,13 @@ def _variant(variant: Variant) -> dict[str, Any]:
             "settings": [_without_none(asdict(rules)) for rules in variant.settings] or None,
         }
     )
+
+
+def _with_carried(content: dict[str, Any], variant: Variant, carried: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the body of a variant with SparkLayer's own values of the unreadable fields, None for a new variant."""
+    if carried is None:
+        return content
+    return {name: value for name, value in content.items() if name not in variant.unreadable} | {**carried}
 
 
 def _rrp(money: Money) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class Pusher:
         if plan.job.kept:
             # Where PATCH replaces variants, a write without them would remove them.
             write = evolve(write, kept=await products.kept(write.external_id, plan.job.kept, lane))
+        write = evolve(write, carried=await products.unreadable(write, lane))
         try:
             await self._update(write, lane)
         except Duplicate:

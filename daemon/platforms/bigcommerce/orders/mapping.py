@@ -127,8 +127,8 @@ def _url(order: int, facts: StoreFacts) -> str:
 def _amount_issues(order: schema.Order) -> list[Issue]:
     """Return an issue for each unusable amount."""
     names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
-    pairs = [(f"{cost}_ex_tax", f"{cost}_inc_tax") for cost in COSTS]
-    names += [net for net, gross in pairs if getattr(order, net) is None and getattr(order, gross) is not None]
+    costs = [(f"{cost}_ex_tax", getattr(order, f"{cost}_inc_tax")) for cost in COSTS]
+    names += [net for net, gross in costs if getattr(order, net) is None and gross is not None and not _is_bad(gross)]
     names += [
         f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
     ]

@@ -62,9 +62,7 @@ class LineAllocation:
             tax=cost.gross - cost.net,
             discount=cost.discount,
             options=tuple(
-                Option(one.display_name, one.display_value or "")
-                for one in raw.product_options or ()
-                if one.display_name
+                Option(one.display_name, one.display_value or "") for one in raw.product_options if one.display_name
             ),
         )
 
@@ -72,4 +70,4 @@ class LineAllocation:
 def _cost(line: schema.OrderLine) -> _Cost:
     net = (line.price_ex_tax or NOTHING) * line.quantity if line.total_ex_tax is None else line.total_ex_tax
     gross = (line.price_inc_tax or NOTHING) * line.quantity if line.total_inc_tax is None else line.total_inc_tax
-    return _Cost(net, gross, sum((one.amount or NOTHING for one in line.applied_discounts or ()), NOTHING))
+    return _Cost(net, gross, sum((one.amount for one in line.applied_discounts), NOTHING))

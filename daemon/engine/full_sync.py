@@ -86,6 +86,8 @@ class FullSyncs:
         self._kind_state = context.kind_states[kind]
         self._leftovers = Leftovers(context, kind)
         self._working = trio.CancelScope()
+        self._page = self._refused_page = 0
+        """Number of the page that was read last, and of the last refused one; the first page is 1."""
 
     async def cancel(self) -> RunId | None:
         """End the present run as failed, and return it; None if there is none. Raises StorageTrouble."""
@@ -150,9 +152,9 @@ class FullSyncs:
         context, taken_up = self._context, trio.current_time()
         await self._wait_for_turn()
         log.info("full sync", site=str(context.connection.site), kind=self._kind.value, run=run.id, mode=run.mode.value)
-        self._kind_state.refused_since = None  # of a run before
+        self._page, self._kind_state.refused_since = 0, None  # of a run before
         begin = partial(self._kind_state.writer.begin_run, refresh=run.refresh, since=taken_up)
-        await self.patiently(partial(self._asking, begin))
+        await self.patiently(partial(self._ask, 0, begin))
         if not await self.read_pages(partial(self._read_page, run), run.cursor):
             self._kind_state.progress.set()  # it was replaced, and others may wait for its end
             return
@@ -197,18 +199,23 @@ class FullSyncs:
     async def _read_page(self, run: Run, cursor: str | None) -> Page | None:
         """Read one page and take it in; None if the run was replaced meanwhile."""
         async with self._kind_state.page_cache.one_page():
-            page = await self._asking(partial(self._context.platform.page, self._kind, cursor))
+            number = 1 if cursor is None else self._page + 1
+            page = await self._ask(number, partial(self._context.platform.page, self._kind, cursor))
             return page if await self._take(run, page) else None
 
-    async def _asking(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the platform for the present run, and note since when it refuses."""
+    async def _ask(self, number: int, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the platform for page `number` of the present run, and note since when it refuses; 0: before the first."""
+        kind_state = self._kind_state
         try:
             answer = await ask()
         except REFUSALS:
-            if self._kind_state.refused_since is None:
-                self._kind_state.refused_since = trio.current_time()
+            if kind_state.refused_since is None:
+                kind_state.refused_since, self._refused_page = trio.current_time(), number
             raise
-        self._kind_state.refused_since = None
+        self._page = number
+        # A refused cursor leads back to the first page: the pages before the refused one are no progress.
+        if number >= self._refused_page:
+            kind_state.refused_since = None
         return answer
 
     async def _take(self, run: Run, page: Page) -> bool:

@@ -204,7 +204,7 @@ class FullSyncs:
             return page if await self._take(run, page) else None
 
     async def _ask(self, number: int, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the platform for page `number` of the present run, and note since when it refuses; 0: before the first."""
+        """Ask the platform for page `number` of a run (0: before the first), and note since when it refuses."""
         kind_state = self._kind_state
         try:
             answer = await ask()

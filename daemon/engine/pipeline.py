@@ -306,8 +306,7 @@ class Pipeline:
         """Settle all final outcomes in one transaction, then wake the tasks that wait for that."""
         context, now, site = self._context, self._context.now(), self._context.connection.site
         done: dict[Claim, Outcome] = {}
-        again, issues = [], {}
-        ready = batch.ready()
+        again, issues, ready = [], {}, batch.ready()
         for external_id, outcome in ready.items():
             claim, result = batch.claims[external_id], outcome.result
             if isinstance(outcome.failure, Blocked) and not isinstance(outcome.failure, Forbidden):
@@ -346,6 +345,7 @@ class Pipeline:
             missing=sorted(batch.missing),
             # SparkLayer may have refused a removal.
             removed=[key for key in batch.removing & ready.keys() if not batch.failed(key)],
+            later={key: seconds for key, one in ready.items() if (seconds := one.again_after) is not None},
         )
         self._kind_state.page_cache.settling([claim.external_id for claim in done])
         await context.storage.write(settle, settlement)

@@ -65,3 +65,5 @@ class Outcome:
     """The parent under which SparkLayer has the entity."""
     next: ExternalId | None = None
     """The entity that this one belongs to: it is looked at instead."""
+    again_after: float | None = None
+    """Seconds after which the entity is looked at again, even if nothing changes."""

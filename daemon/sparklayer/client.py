@@ -32,8 +32,8 @@ CONCURRENT_ATTEMPTS = 5
 LONGEST_SECONDS = 600.0
 """Includes the waits for turns, so it only ends calls that hang."""
 
-BULK_ROWS = 1000
-"""Rows in one bulk call: no maximum is published (sparklayer.md sections 3 and 4). A refused call is halved."""
+BULK_ROWS = 250
+"""Rows in one bulk call: no maximum is published (sparklayer.md sections 3 and 4), but a long call delays others."""
 
 encode_json = msgspec.json.Encoder(decimal_format="number").encode
 

@@ -10,10 +10,10 @@ inferred that a level names its location as a row of a write does, and that a wr
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
+import trio
 from attrs import frozen
 
 from daemon.entities import Stock as Level
@@ -22,7 +22,7 @@ from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
-from daemon.transport.second_answer import agreed, confirmed
+from daemon.transport.second_answer import SECOND_AFTER, confirmed
 
 SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True, about=About.BODY)
 FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True, about=About.BODY)
@@ -60,6 +60,20 @@ class StockLocation(msgspec.Struct, frozen=True):
     external_id: str | None = None
 
 
+@frozen(kw_only=True)
+class Found:
+    """SKUs by their rows: without any, with one at our location alone, and with others besides ours.
+
+    A deletion would remove the other rows of a `shared` SKU too, so ours is set to 0. A SKU with rows elsewhere only is
+    in none of these. Two answers differ about an `unclear` one.
+    """
+
+    absent: frozenset[Sku]
+    alone: frozenset[Sku]
+    shared: frozenset[Sku]
+    unclear: frozenset[Sku]
+
+
 class Stock:
     """Writes stock of one site, each list in one call; `in_bulks` splits longer lists."""
 
@@ -95,23 +109,29 @@ class Stock:
 
         return await confirmed(read, lambda held: held.keys() == names.keys())
 
-    async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> frozenset[Sku]:
-        """Remove the SKUs' rows at a location; return the SKUs without a row at any location.
+    async def look_for(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> Found:
+        """Return how the SKUs' rows at a location can be removed.
 
-        A SKU with a row at another location is set to 0 here, since a deletion would remove that row too. Two answers,
-        two seconds apart, must agree on the other SKUs; raises Retry if they differ.
+        Two answers, two seconds apart, must agree on a SKU that is not shared.
         """
         first = await self._locations_of(skus, lane)
         shared = {sku for sku, places in first.items() if location_id in places and len(places) > 1}
         doubtful = [sku for sku in skus if first[sku] in (frozenset(), {location_id})]
+        second = first
         if doubtful:
-            places = {sku: first[sku] for sku in doubtful}
-            await agreed(places, partial(self._locations_of, doubtful, lane))
-            if alone := [sku for sku in doubtful if places[sku]]:
-                await self._client.call(DELETE, DELETE_PATH, lane, encode_json({"skus": alone}))
-        if shared:
-            await self.set(location_id, [StockRow(sku, Level(0)) for sku in sorted(shared)], lane)
-        return frozenset(sku for sku in skus if not first[sku])
+            await trio.sleep(SECOND_AFTER)
+            second = await self._locations_of(doubtful, lane)
+        agreed = [sku for sku in doubtful if first[sku] == second[sku]]
+        return Found(
+            absent=frozenset(sku for sku in agreed if not first[sku]),
+            alone=frozenset(sku for sku in agreed if first[sku]),
+            shared=frozenset(shared),
+            unclear=frozenset(doubtful) - frozenset(agreed),
+        )
+
+    async def delete(self, skus: Sequence[Sku], lane: Lane) -> None:
+        """Remove the SKUs' rows at all locations. Raises Rejected."""
+        await self._client.call(DELETE, DELETE_PATH, lane, encode_json({"skus": skus}))
 
     async def _locations_of(self, skus: Sequence[Sku], lane: Lane) -> dict[Sku, frozenset[str]]:
         """Return the location ids of each SKU's rows; empty for SKUs that the answer omits."""

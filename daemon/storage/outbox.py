@@ -148,6 +148,15 @@ def claim(
     return []
 
 
+def waiting(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]) -> set[ExternalId]:
+    """Return the entities of `ids` that have a row."""
+    if not ids:
+        return set()
+    c = outbox.c
+    query = select(c.external_id).where(*of_kind(outbox, connection_id, kind), c.external_id.in_(ids))
+    return set(conn.execute(query).scalars())
+
+
 def next_due(conn: Connection, connection_id: ConnectionId, kind: Kind, after: float) -> float | None:
     """Return when the next row that is not due at `after` will be; None when there is none."""
     asked = {"connection": connection_id, "kind": kind.value, "after": after}

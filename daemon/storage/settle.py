@@ -6,6 +6,7 @@ present ones here, so an entity that was changed in between is worked on again: 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from attrs import field, frozen
 from sqlalchemy import Connection, update
@@ -40,7 +41,8 @@ class Settlement:
     """The outcomes of a batch, or of a part of it.
 
     `wanted` and `missing` entities are looked at next; `missing` ones are unsure from now on. From `removed` entities
-    SparkLayer no longer has what a person allowed to go.
+    SparkLayer no longer has what a person allowed to go. Entities in `later` are looked at again after some seconds,
+    or at their next change.
     """
 
     connection_id: ConnectionId
@@ -56,6 +58,7 @@ class Settlement:
     wanted: Sequence[ExternalId] = ()
     missing: Sequence[ExternalId] = ()
     removed: Sequence[ExternalId] = ()
+    later: Mapping[ExternalId, float] = field(factory=dict)
 
 
 @one_by_one
@@ -81,7 +84,15 @@ def settle(conn: Connection, call: Settlement) -> None:
     concerned.update(outcome.next for outcome in outcomes.values() if outcome.next is not None)
     # Other entities wait for these, so they go in the live lane.
     changes = [Change(call.kind, external_id) for external_id in concerned.union(call.wanted, call.missing)]
-    outbox.record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now, lane=Lane.LIVE)])
+    record = partial(Record, connection_id=call.connection_id, now=call.now, lane=Lane.LIVE)
+    # A row that waits already must not wait longer.
+    waiting = outbox.waiting(*mine, call.later.keys())
+    later = [
+        record(changes=[Change(call.kind, external_id)], debounce=seconds, debounce_max=seconds)
+        for external_id, seconds in call.later.items()
+        if external_id not in waiting
+    ]
+    outbox.record(conn, [*later, record(changes=changes)])
 
 
 def _count(conn: Connection, column: str, runs: Iterable[RunId | None]) -> None:

@@ -10,9 +10,12 @@ of a pool, so an `Api` has a stack of pools of one connection. The last one used
 """
 
 import functools
+import math
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import TypeVar, cast
 from urllib.parse import urlencode
@@ -20,7 +23,7 @@ from urllib.parse import urlencode
 import httpx
 import trio
 from attrs import field, frozen
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_random_exponential
 
 from daemon import __version__
 from daemon.errors import Retry
@@ -30,7 +33,7 @@ from daemon.transport import content_encoding
 from daemon.transport.retry_after import retry_after
 from daemon.transport.throttle.aside import standing_aside
 
-__all__ = ["Answer", "Api", "ApiCall", "Transport", "retry_after", "shortly", "temporary"]
+__all__ = ["Answer", "Api", "ApiCall", "Transport", "answered_within", "retry_after", "shortly", "temporary"]
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
@@ -39,6 +42,9 @@ LARGEST_BODY = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 30.0
 LONGEST_SHORT_WAIT = 5.0
+LIMITED_ATTEMPTS = 2
+"""Attempts within `answered_within`, if the first may have been carried out."""
+TIMEOUT = "timeout"
 HELD_BACK = f"http_{HTTPStatus.TOO_MANY_REQUESTS.value}"
 LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -46,12 +52,28 @@ FAILURES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (
     (httpx.ConnectError, "connect", False),
     (httpx.ConnectTimeout, "connect", False),
     (httpx.PoolTimeout, "connect", False),
-    (httpx.TimeoutException, "timeout", True),
+    (httpx.TimeoutException, TIMEOUT, True),
     (httpx.NetworkError, "reset", True),
     (httpx.RemoteProtocolError, "truncated", True),
 )
 """(error, reason, `effect_unknown`); the first match counts. httpx's other errors, such as an illegal header,
 are our own mistakes and stay unchanged."""
+
+_LONGEST: ContextVar[float] = ContextVar("longest", default=math.inf)
+
+
+@contextmanager
+def answered_within(seconds: float) -> Iterator[None]:
+    """Limit each request in this block to `seconds`. `shortly` repeats none that took longer, and a failed one once.
+
+    The wait for the throttle does not count. The limit travels in a context variable, so the layers between need not
+    pass it on.
+    """
+    token = _LONGEST.set(seconds)
+    try:
+        yield
+    finally:
+        _LONGEST.reset(token)
 
 
 @frozen
@@ -117,14 +139,14 @@ class Api:
             url = f"{url}?{urlencode(query, safe=':,')}"
         every = [*self._headers, *headers.items()] if headers else self._headers
         request = httpx.Request(method, _parsed(url), headers=every, content=body, extensions=self._extensions)
+        seconds = min(self._timeout, _LONGEST.get())
         try:
-            with trio.fail_after(self._timeout):
+            with trio.fail_after(seconds):
                 async with self._free:
                     return await self._exchange(request)
         except trio.TooSlowError as error:
-            raise Retry(
-                f"{request.url.host} took more than {self._timeout:g} s", reason="timeout", effect_unknown=True
-            ) from error
+            words = f"{request.url.host} took more than {seconds:g} s"
+            raise Retry(words, reason=TIMEOUT, effect_unknown=True) from error
         except httpx.RequestError as error:
             raise _failure(error, request) from error
 
@@ -254,7 +276,7 @@ async def shortly(
             except Retry as error:
                 return await _again(attempt, error, attempts, _moment if held_back else _whole_moment)
     except trio.TooSlowError as error:
-        raise Retry(f"took more than {within:g} s", reason="timeout", effect_unknown=True) from error
+        raise Retry(f"took more than {within:g} s", reason=TIMEOUT, effect_unknown=True) from error
 
 
 async def _again(
@@ -269,7 +291,7 @@ async def _again(
         return await attempt()
 
     return await AsyncRetrying(
-        sleep=_sleep_aside, stop=stop_after_attempt(attempts), wait=wait, retry=_SHORT, reraise=True
+        sleep=_sleep_aside, stop=stop_after_attempt(attempts), wait=wait, retry=_is_repeated, reraise=True
     )(attempt_or_fail)
 
 
@@ -279,11 +301,16 @@ async def _sleep_aside(seconds: float) -> None:
         await trio.sleep(seconds)
 
 
-def _worth_waiting(error: BaseException) -> bool:
-    return isinstance(error, Retry) and (error.after or 0.0) <= LONGEST_SHORT_WAIT
+def _is_repeated(state: RetryCallState) -> bool:
+    """Return True if a failed attempt is worth a short wait and another one."""
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, Retry) or (error.after or 0.0) > LONGEST_SHORT_WAIT:
+        return False
+    if _LONGEST.get() == math.inf or not error.effect_unknown:
+        return True
+    return error.reason != TIMEOUT and state.attempt_number < LIMITED_ATTEMPTS
 
 
-_SHORT = retry_if_exception(_worth_waiting)
 _JITTER = wait_random_exponential(multiplier=0.5, max=LONGEST_SHORT_WAIT)
 
 

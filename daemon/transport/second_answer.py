@@ -33,8 +33,13 @@ async def agreed(first: T, ask: Callable[[], Awaitable[T]]) -> T:
     """Return `first` if a second answer equals it. Raises Retry ("answers_differ", in a minute) if not."""
     await trio.sleep(SECOND_AFTER)
     if await ask() != first:
-        raise Retry("two answers, two seconds apart, differ", reason="answers_differ", after=THIRD_AFTER)
+        raise answers_differ()
     return first
+
+
+def answers_differ() -> Retry:
+    """Return the failure of an entity about which two answers differ."""
+    return Retry("two answers, two seconds apart, differ", reason="answers_differ", after=THIRD_AFTER)
 
 
 async def finds(call: Callable[[], Awaitable[Any]]) -> bool:

@@ -146,7 +146,7 @@ OURS = {"stock_location_id": "loc_1", "stock_level": 3}
 EVERYWHERE = {"all_stock_locations": True}
 
 
-async def test_removing_stock_deletes_what_lies_nowhere_else_and_empties_the_rest(
+async def test_stock_is_looked_for_twice_before_it_is_deleted(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     shared, alone = {"sku": "A", "stock_levels": [OURS, ELSEWHERE]}, {"sku": "B", "stock_levels": [OURS]}
@@ -154,38 +154,29 @@ async def test_removing_stock_deletes_what_lies_nowhere_else_and_empties_the_res
         httpx.Response(200, json=[shared, alone, {"sku": "C", "stock_levels": [ELSEWHERE]}]),
         httpx.Response(200, json=[alone]),
     ]
-    await sparklayer.stock.remove("loc_1", [Sku("A"), Sku("B"), Sku("C"), Sku("D")], Lane.LIVE)
+    found = await sparklayer.stock.look_for("loc_1", [Sku("A"), Sku("B"), Sku("C"), Sku("D")], Lane.LIVE)
+    assert found == Found(
+        shared=frozenset({Sku("A")}), alone=frozenset({Sku("B")}), absent=frozenset({Sku("D")}), unclear=frozenset()
+    )
+    await sparklayer.stock.delete(sorted(found.alone), Lane.LIVE)
     assert [request.url.path.rsplit("/", 1)[1] for request in fake.requests] == [
         "batch-fetch-stock",
         "batch-fetch-stock",
         "batch-delete-stock",
-        "batch-update-stock",
     ]
-    emptied = {"sku": "A", "stock_location_id": "loc_1", "stock_level": 0}
     assert fake.bodies() == [
         {"skus": ["A", "B", "C", "D"], "filter": EVERYWHERE},
         {"skus": ["B", "D"], "filter": EVERYWHERE},
         {"skus": ["B"]},
-        [emptied],
     ]
 
 
 @pytest.mark.parametrize("ours", [[], [OURS]])
-async def test_removing_stock_never_deletes_a_sku_that_lies_elsewhere(
-    sparklayer: SparkLayer, fake: Any, ours: list[Any]
-) -> None:
+async def test_a_sku_that_lies_elsewhere_is_never_alone(sparklayer: SparkLayer, fake: Any, ours: list[Any]) -> None:
     fake.answers = [httpx.Response(200, json=[{"sku": "A", "stock_levels": [*ours, ELSEWHERE]}])]
-    await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
-    assert all("delete" not in request.url.path for request in fake.requests)
-    assert all(b"loc_2" not in request.content for request in fake.requests)
-
-
-async def test_removing_stock_that_is_gone_deletes_nothing(
-    sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock
-) -> None:
-    fake.answers = [httpx.Response(200, json=[])] * 2
-    await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
-    assert [request.url.path for request in fake.requests] == ["/api/v1/batch-fetch-stock"] * 2
+    found = await sparklayer.stock.look_for("loc_1", [Sku("A")], Lane.LIVE)
+    assert not found.alone | found.absent
+    assert found.shared == ({"A"} if ours else set())
 
 
 ROWS = {"nothing": [], "ours alone": [OURS], "another one too": [OURS, ELSEWHERE]}
@@ -195,14 +186,14 @@ ROWS = {"nothing": [], "ours alone": [OURS], "another one too": [OURS, ELSEWHERE
     ("first", "second"),
     [(one, other) for one in ("nothing", "ours alone") for other in ROWS if one != other],
 )
-async def test_two_answers_about_stock_that_differ_delete_nothing(
+async def test_two_answers_about_stock_that_differ_prove_nothing(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock, first: str, second: str
 ) -> None:
     answers = [[{"sku": "A", "stock_levels": ROWS[name]}] if ROWS[name] else [] for name in (first, second)]
     fake.answers = [httpx.Response(200, json=answer) for answer in answers]
-    with pytest.raises(Retry) as failure:
-        await sparklayer.stock.remove("loc_1", [Sku("A")], Lane.LIVE)
-    assert (failure.value.reason, failure.value.after) == ("answers_differ", 60.0)
+    found = await sparklayer.stock.look_for("loc_1", [Sku("A")], Lane.LIVE)
+    assert found.unclear == {"A"}
+    assert not found.alone | found.absent | found.shared
     assert [request.url.path for request in fake.requests] == ["/api/v1/batch-fetch-stock"] * 2
 
 

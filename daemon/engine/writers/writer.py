@@ -45,6 +45,8 @@ class Sending(Generic[T]):
     # Outcomes have only the words of a refusal; a writer's `finish` needs its class.
     errors: dict[ExternalId, Exception] = field(factory=dict)
     late: set[ExternalId] = field(factory=set)
+    apart: set[ExternalId] = field(factory=set)
+    """Entities that `finish` goes on with in the background, and whose outcomes it notes later."""
     came_in: Signal = field(factory=Signal)
 
 
@@ -194,7 +196,9 @@ class Writer(ABC, Generic[J, T]):
         # An idle task is in no stage, but has an outcome all the same.
         in_time = [task for task in plan.tasks.values() if task.external_id not in late]
         # The keys are copied: the follower empties the mapping.
-        return {*late} | await self._push(batch, await self.finish(sending, in_time))
+        late_ids = set(late)
+        late_ids |= await self._push(batch, await self.finish(sending, in_time))
+        return late_ids | sending.apart
 
     async def _mark(self, jobs: Sequence[J]) -> BatchPlan[T]:
         """Plan a batch, mark it unsure and take its keys; plan again when another batch took one in between."""
@@ -250,7 +254,7 @@ class Writer(ABC, Generic[J, T]):
                 # StorageTrouble too: the rest of the batch may be settled already, so these are retried alone.
                 for external_id in ended:
                     batch.fail(external_id, error)
-            batch.come_in(*(ended.keys() - late_again))
+            batch.come_in(*(ended.keys() - late_again - sending.apart))
 
 
 def _note(sending: Sending[Any], external_id: ExternalId, error: Exception) -> None:

@@ -22,13 +22,15 @@ class BulkResult:
     """The result of a batch's stock and price calls, by SKU.
 
     Rows in `stock` and `prices` were confirmed, set or removed. Those `refused` will not be taken, in SparkLayer's
-    words. Those `undone` were not confirmed.
+    words. Those `undone` were not confirmed. Those `overtaken` were confirmed, but SparkLayer may carry out an earlier
+    call with another value within these seconds.
     """
 
     stock: set[Sku] = field(factory=set)
     prices: set[Sku] = field(factory=set)
     refused: dict[Sku, str] = field(factory=dict)
     undone: dict[Sku, Exception] = field(factory=dict)
+    overtaken: dict[Sku, float] = field(factory=dict)
 
 
 def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
@@ -39,6 +41,7 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
     failure = _failure(plan, error, bulk)
     if failure is not None and not isinstance(failure, Rejected):
         return Outcome(result=Result.RETRIED, failure=failure, row=_row(plan, entry))
+    again_after = max((bulk.overtaken[sku] for sku in plan.rows & bulk.overtaken.keys()), default=None)
     words = [str(failure)] if failure is not None else []
     words += [f"SKU {sku}: {bulk.refused[sku]}" for sku in sorted(plan.rows & bulk.refused.keys())]
     if words:
@@ -49,17 +52,31 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
             issues=(*plan.issues, *map(refused, words)),
             row=_row(plan, entry),
             waits_for=plan.waits_for | taken,
+            again_after=again_after,
         )
     gone = plan.job.value is None
     known = plan.job.before is not None or bool(plan.after.variants)
     return Outcome(
         result=Result.REMOVED if gone else Result.UNCHANGED if plan.idle else Result.WRITTEN,
         issues=plan.issues,
-        # A product without the variants that lost their SKU is not the whole: it is compared again next time.
-        row=_row(plan, plan.after, whole=not plan.waits_for and not plan.job.kept) if known and not gone else None,
+        row=_written(plan, bulk) if known and not gone else None,
         released=plan.released,
         waits_for=plan.waits_for,
+        again_after=again_after,
     )
+
+
+def _written(plan: Plan, bulk: BulkResult) -> Row:
+    """Return the row of a product whose parts were all confirmed; overtaken ones are unsure all the same."""
+    after, doubtful = plan.after, bulk.overtaken.keys()
+    entry = evolve(
+        after,
+        stock={sku: None if sku in doubtful else mark for sku, mark in after.stock.items()},
+        prices={sku: None if sku in doubtful else mark for sku, mark in after.prices.items()},
+    )
+    # A product without the variants that lost their SKU is not the whole: it is compared again next time.
+    whole = not (plan.waits_for or plan.job.kept or plan.rows & doubtful)
+    return _row(plan, entry if plan.rows & doubtful else after, whole=whole)
 
 
 def _row(plan: Plan, entry: Entry, *, whole: bool = False) -> Row:
@@ -72,6 +89,10 @@ def _failure(plan: Plan, error: Exception | None, bulk: BulkResult) -> Exception
     if error is not None and not isinstance(error, Rejected):
         return error
     undone = next((bulk.undone[sku] for sku in sorted(plan.rows & bulk.undone.keys())), None)
+    lost = plan.removed_stock | plan.removed_prices
+    if undone is None and (late := [bulk.overtaken[sku] for sku in lost & bulk.overtaken.keys()]):
+        # The ledger must not forget a SKU whose row may come back.
+        return Retry("an earlier value of it may still arrive in SparkLayer", reason="overtaken", after=max(late))
     if isinstance(undone, Missing):
         return Retry(str(undone), reason="price_list_or_location_missing")
     return undone or error

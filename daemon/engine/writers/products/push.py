@@ -1,29 +1,26 @@
-"""Sends single products, and stock and prices in bulk.
+"""Sends single products, and stock and prices of many in bulk.
 
-An entity that fails stops itself only. A bulk call that is refused because of one row is split until the bad row
-stands alone, and the rest goes through.
+An entity that fails stops itself only: see `bulk_calls` for those that share a call.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
 
 import trio
 from attrs import evolve, field, frozen
 
+from daemon.engine.writers.products.bulk_calls import BulkCalls, R, RowList
 from daemon.engine.writers.products.diff import Plan, freed_sku
 from daemon.engine.writers.products.entry import Entry, Terms
 from daemon.engine.writers.products.outcome import BulkResult
 from daemon.entities import Product, Stock
 from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import Lane, Sku
+from daemon.model import ExternalId, Lane, Sku
 from daemon.sparklayer import SparkLayer
-from daemon.sparklayer.client import in_bulks
 from daemon.sparklayer.pricing import SkuPrice
 from daemon.sparklayer.products import EXTRAS, ProductWrite, Vanished
-from daemon.sparklayer.stock import StockRow
-from daemon.transport.second_answer import confirmed, finds
-from daemon.transport.throttle.aside import in_turn
+from daemon.sparklayer.stock import Found, StockRow
+from daemon.transport.second_answer import answers_differ, confirmed, finds
 
 LOOK_AGAIN = 10.0
 """Seconds until SparkLayer is asked again for stock that it had, and twice in a row did not show."""
@@ -39,11 +36,11 @@ class Unmanaged(Duplicate):
 
 @frozen(kw_only=True)
 class Pusher:
-    """Sends products of one site. Stock and price calls of a site never overlap with another of their kind."""
+    """Sends products of one site."""
 
     sparklayer: SparkLayer
-    _stock_turn: trio.Lock = field(factory=trio.Lock, init=False)
-    _price_turn: trio.Lock = field(factory=trio.Lock, init=False)
+    _stock_calls: BulkCalls = field(factory=partial(BulkCalls, in_turn=False), init=False)
+    _price_calls: BulkCalls = field(factory=partial(BulkCalls, in_turn=True), init=False)
 
     async def write(self, plan: Plan, product: Product, lane: Lane) -> None:
         """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better.
@@ -74,17 +71,32 @@ class Pusher:
             await products.update(_giving_way(write, before), lane)
             raise Retry("a SKU of it is not free yet", reason="sku_first") from None
 
-    async def push_rows(self, plans: Sequence[Plan], terms: Terms, lane: Lane) -> BulkResult:
-        """Set and remove stock and prices. Failures are kept by SKU; only cancellation comes out of here."""
+    def is_slow(self, product: ExternalId) -> bool:
+        """Return True if a product's rows would delay those of others."""
+        return self._stock_calls.is_slow(product) or self._price_calls.is_slow(product)
+
+    async def push_rows(self, plans: Sequence[Plan], terms: Terms, lane: Lane, *, alone: bool) -> BulkResult:
+        """Set and remove stock and prices. Failures are kept by SKU; only cancellation comes out of here.
+
+        `alone`: no other product waits for these, so a call may take long.
+        """
         bulk = BulkResult()
+        push = _Push(
+            plans=plans,
+            terms=terms,
+            lane=lane,
+            alone=alone,
+            products={sku: plan.external_id for plan in plans for sku in plan.rows},
+            bulk=bulk,
+        )
         if any(plan.removed_prices for plan in plans):
             # Once the ledger is lost, a SKU is found by its price only: so that goes last.
-            await self._push_stock(plans, terms, lane, bulk)
-            await self._push_prices(plans, terms, lane, bulk)
+            await self._push_stock(push)
+            await self._push_prices(push)
             return bulk
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._push_stock, plans, terms, lane, bulk)
-            nursery.start_soon(self._push_prices, plans, terms, lane, bulk)
+            nursery.start_soon(self._push_stock, push)
+            nursery.start_soon(self._push_prices, push)
         return bulk
 
     async def _update(self, write: ProductWrite, lane: Lane) -> None:
@@ -126,25 +138,13 @@ class Pusher:
         variants = {variant.external_id: (variant.sku,) for variant in held}
         return Entry(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
 
-    async def _push_stock(self, plans: Sequence[Plan], terms: Terms, lane: Lane, bulk: BulkResult) -> None:
-        place, stock, doubted = terms.stock_location, self.sparklayer.stock, set[Sku]()
-        removed = [StockRow(sku, Stock(0)) for plan in plans for sku in sorted(plan.removed_stock)]
-        rows = [StockRow(sku, plan.product.stock[sku]) for plan in plans if plan.product for sku in sorted(plan.stock)]
-        # The ledger is sure of these rows; one doubt makes it unsure.
-        sure = {
-            sku
-            for plan in plans
-            for sku in plan.removed_stock
-            if plan.job.before is not None and plan.job.before.stock.get(sku) is not None
-        }
-
-        async def remove(part: Sequence[StockRow]) -> None:
-            absent = await stock.remove(place, [row.sku for row in part], lane)
-            doubted.update(absent & sure)
+    async def _push_stock(self, push: "_Push") -> None:
+        place, bulk = push.terms.stock_location, push.bulk
 
         async def put(part: Sequence[StockRow]) -> None:
+            stock = self.sparklayer.stock
             try:
-                await stock.set(place, part, lane)
+                await stock.set(place, part, push.lane)
             except Missing:
                 raise
             except Rejected as error:
@@ -153,15 +153,49 @@ class Pusher:
                     raise
                 raise Missing(str(error), reason="stock_location") from error
 
-        async with in_turn(self._stock_turn):
-            # Removals first: a SKU that one product loses and another one gets must end with a row.
-            await _in_bulk(removed, remove, bulk.stock, bulk)
-            bulk.stock -= doubted
-            words = "SparkLayer answers that it has no stock of a SKU that it was told of"
-            bulk.undone.update((sku, Retry(words, reason="stock_not_shown", after=LOOK_AGAIN)) for sku in doubted)
-            await _in_bulk(rows, put, bulk.stock, bulk)
+        rows = [
+            StockRow(sku, plan.product.stock[sku]) for plan in push.plans if plan.product for sku in sorted(plan.stock)
+        ]
+        # Removals first: a SKU that one product loses and another one gets must end with a row.
+        await self._stock_calls.send(push.rows(await self._remove_stock(push), "set", put, bulk.stock))
+        await self._stock_calls.send(push.rows(rows, "set", put, bulk.stock))
 
-    async def _push_prices(self, plans: Sequence[Plan], terms: Terms, lane: Lane, bulk: BulkResult) -> None:
+    async def _remove_stock(self, push: "_Push") -> list[StockRow]:
+        """Remove stock; return the rows that are set to 0 instead, since their SKUs have stock elsewhere."""
+        stock, place, bulk, looked = self.sparklayer.stock, push.terms.stock_location, push.bulk, set[Sku]()
+        removed = [StockRow(sku, Stock(0)) for plan in push.plans for sku in sorted(plan.removed_stock)]
+        answers: list[Found] = []
+
+        async def look(part: Sequence[StockRow]) -> None:
+            answers.append(await stock.look_for(place, [row.sku for row in part], push.lane))
+
+        async def delete(part: Sequence[StockRow]) -> None:
+            await stock.delete([row.sku for row in part], push.lane)
+
+        await self._stock_calls.send(push.rows(removed, None, look, looked))
+        absent = {sku for found in answers for sku in found.absent}
+        alone = {sku for found in answers for sku in found.alone}
+        shared = {sku for found in answers for sku in found.shared}
+        unclear = {sku for found in answers for sku in found.unclear}
+        # The ledger is sure of these rows; one doubt makes it unsure.
+        sure = {
+            sku
+            for plan in push.plans
+            for sku in plan.removed_stock
+            if plan.job.before is not None and plan.job.before.stock.get(sku) is not None
+        }
+        words = "SparkLayer answers that it has no stock of a SKU that it was told of"
+        bulk.undone.update((sku, Retry(words, reason="stock_not_shown", after=LOOK_AGAIN)) for sku in absent & sure)
+        bulk.undone.update((sku, answers_differ()) for sku in unclear)
+        bulk.stock |= looked - alone - shared - unclear - (absent & sure)
+        rows = [row for row in removed if row.sku in alone]
+        await self._stock_calls.send(push.rows(rows, "remove", delete, bulk.stock))
+        return [row for row in removed if row.sku in shared]
+
+    async def _push_prices(self, push: "_Push") -> None:
+        bulk = push.bulk
+        # The rest of a product whose stock was slow just now waits for its next attempt.
+        plans = [plan for plan in push.plans if push.alone or not self._stock_calls.is_slow(plan.external_id)]
         removed = [
             SkuPrice(sku, None)
             for plan in plans
@@ -174,55 +208,35 @@ class Pusher:
         ]
 
         async def put(part: Sequence[SkuPrice]) -> None:
-            await self.sparklayer.pricing.set(terms.price_list, part, lane)
+            await self.sparklayer.pricing.set(push.terms.price_list, part, push.lane)
 
-        async with in_turn(self._price_turn):
-            await _in_bulk([*removed, *rows], put, bulk.prices, bulk)
-
-
-class _Row(Protocol):
-    @property
-    def sku(self) -> Sku: ...
+        await self._price_calls.send(push.rows([*removed, *rows], "set", put, bulk.prices))
 
 
-R = TypeVar("R", bound=_Row)
+@frozen(kw_only=True)
+class _Push:
+    """The plans whose stock and prices are sent, and the results."""
 
+    plans: Sequence[Plan]
+    terms: Terms
+    lane: Lane
+    alone: bool
+    products: Mapping[Sku, ExternalId]
+    bulk: BulkResult
 
-async def _in_bulk(
-    rows: Sequence[R], send: Callable[[Sequence[R]], Awaitable[None]], confirmed: set[Sku], bulk: BulkResult
-) -> None:
-    """Send `rows` in as few calls as possible, and let no bad row stop the others."""
-    parts = in_bulks(rows)
-    while parts:
-        part = parts.pop(0)
-        try:
-            await send(part)
-        except Missing as error:
-            # The price list or location is gone: no row is to blame.
-            bulk.undone.update(dict.fromkeys((row.sku for row in part), error))
-        except Rejected as error:
-            bad, others = _split(part, error)
-            bulk.refused.update(bad)
-            parts[:0] = others
-        except Exception as error:  # noqa: BLE001  the pipeline sorts failures, and logs and counts the others
-            bulk.undone.update(dict.fromkeys((row.sku for row in part), error))
-        else:
-            confirmed.update(row.sku for row in part)
-
-
-def _split(rows: Sequence[R], error: Rejected) -> tuple[dict[Sku, str], list[Sequence[R]]]:
-    """Split a refused call: a row that stands alone is bad, the others are worth another call.
-
-    SparkLayer may name lines, but not whether it counts from 0 or 1: both rows that a line may mean stand alone.
-    """
-    if len(rows) == 1:
-        return {rows[0].sku: str(error)}, []
-    suspects = sorted({place for line in error.lines for place in (line, line - 1) if 0 <= place < len(rows)})
-    if not suspects or len(suspects) == len(rows):
-        half = len(rows) // 2
-        return {}, [rows[:half], rows[half:]]
-    rest = [row for place, row in enumerate(rows) if place not in suspects]
-    return {}, [*([rows[place]] for place in suspects), rest]
+    def rows(
+        self, rows: Sequence[R], effect: str | None, call: Callable[[Sequence[R]], Awaitable[None]], confirmed: set[Sku]
+    ) -> RowList[R]:
+        """Return a list of rows of these plans."""
+        return RowList(
+            rows=rows,
+            effect=effect,
+            call=call,
+            products=self.products,
+            alone=self.alone,
+            confirmed=confirmed,
+            bulk=self.bulk,
+        )
 
 
 def _stays_on_sale(write: ProductWrite, held: Entry | None) -> bool:

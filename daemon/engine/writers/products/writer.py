@@ -137,20 +137,39 @@ class ProductWriter(Writer[ProductJob, Plan]):
         if not tasks:
             return ()
         batch, errors = sending.batch, sending.errors
-        # Those of the fingerprints, though the present ones may differ by now; they are the same for all of a batch.
-        terms = next(iter(tasks)).job.fingerprints.terms
         ready = [plan for task in tasks if task.rows and (plan := allowed(task, errors.get(task.external_id)))]
-        bulk = await self._pusher.push_rows(ready, terms, batch.lane) if ready else BulkResult()
-        if any(isinstance(error, Missing) for error in bulk.undone.values()):
-            self._terms.forget()  # so that the next attempt makes what is missing
+        for plan in [plan for plan in ready if self._pusher.is_slow(plan.external_id)]:
+            ready.remove(plan)
+            # Before the next await, so that no outcome of it is settled yet.
+            sending.apart.add(plan.external_id)
+            batch.late.add(plan.external_id)
+            batch.nursery.start_soon(self._finish_apart, sending, plan)
+        bulk = await self._push_rows(batch, ready) if ready else BulkResult()
         adopted = []
         for plan in tasks:
+            if plan.external_id in sending.apart:
+                continue
             error = errors.get(plan.external_id)
             batch.outcomes[plan.external_id] = judge(plan, error, bulk)
             # Once only: a product that is unmanaged again would go round for ever.
             if isinstance(error, Unmanaged) and not plan.job.adopted:
                 adopted.append(evolve(plan.job, before=_joined(error.held, plan.marked), adopted=True))
         return adopted
+
+    async def _finish_apart(self, sending: Sending[Plan], plan: Plan) -> None:
+        """Send stock and prices of one product that would delay others, and judge."""
+        batch, external_id = sending.batch, plan.external_id
+        bulk = await self._push_rows(batch, [plan], alone=True)
+        batch.outcomes[external_id] = judge(sending.plan.tasks[external_id], sending.errors.get(external_id), bulk)
+        batch.come_in(external_id)
+
+    async def _push_rows(self, batch: Batch, plans: Sequence[Plan], *, alone: bool = False) -> BulkResult:
+        # Those of the fingerprints, though the present ones may differ by now; they are the same for all of a batch.
+        terms = plans[0].job.fingerprints.terms
+        bulk = await self._pusher.push_rows(plans, terms, batch.lane, alone=alone or len(batch.claims) == 1)
+        if any(isinstance(error, Missing) for error in bulk.undone.values()):
+            self._terms.forget()  # so that the next attempt makes what is missing
+        return bulk
 
 
 def _joined(held: Entry, marked: Entry) -> Entry:

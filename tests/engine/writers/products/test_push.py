@@ -1,14 +1,15 @@
 """A refused bulk call is split; stock and prices may follow even if their product was not written."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from attrs import frozen
 
+from daemon.engine.writers.products.bulk_calls import BulkCalls, RowList
 from daemon.engine.writers.products.outcome import BulkResult
-from daemon.engine.writers.products.push import _in_bulk, allowed
+from daemon.engine.writers.products.push import allowed
 from daemon.errors import Missing, Rejected, Retry
-from daemon.model import Sku
+from daemon.model import ExternalId, Sku
 from tests.engine.fakes import product
 from tests.engine.writers.products.test_diff import A, job, only, planned
 
@@ -21,6 +22,21 @@ class StockLine:
 
 
 ROWS = [StockLine(Sku(sku)) for sku in "ABCDEFGH"]
+ONE_PRODUCT = dict.fromkeys((row.sku for row in ROWS), ExternalId("1"))
+
+
+async def _send(send: Callable[[Sequence[StockLine]], Awaitable[None]]) -> RowList[StockLine]:
+    rows = RowList(
+        rows=ROWS,
+        effect="set",
+        call=send,
+        products=ONE_PRODUCT,
+        alone=False,
+        confirmed=set(),
+        bulk=BulkResult(),
+    )
+    await BulkCalls(in_turn=True).send(rows)
+    return rows
 
 
 @pytest.mark.parametrize("first_line", [None, 0, 1])
@@ -37,10 +53,10 @@ async def test_a_bad_row_stands_alone_and_the_rest_goes_through(bad: str, first_
             raise Rejected("bad", reason="x", lines=lines)
         done.extend(row.sku for row in rows)
 
-    bulk, confirmed = BulkResult(), set[Sku]()
-    await _in_bulk(ROWS, send, confirmed, bulk)
+    rows = await _send(send)
+    bulk = rows.bulk
     assert bulk.refused.keys() == set(bad)
-    assert sorted(done) == sorted(confirmed) == [row.sku for row in ROWS if row.sku not in bad]
+    assert sorted(done) == sorted(rows.confirmed) == [row.sku for row in ROWS if row.sku not in bad]
     assert len(calls) <= 2 * len(ROWS)
     assert bulk.undone == {}
 
@@ -54,8 +70,7 @@ async def test_a_call_that_fails_for_another_reason_is_not_split(error: Exceptio
         calls += 1
         raise error
 
-    bulk = BulkResult()
-    await _in_bulk(ROWS, send, set(), bulk)
+    bulk = (await _send(send)).bulk
     assert (calls, bulk.refused) == (1, {})
     assert bulk.undone == dict.fromkeys((row.sku for row in ROWS), error)
 

@@ -7,7 +7,7 @@
     │   └── Duplicate    ... because an id or SKU is taken already
     ├── Blocked          nothing will work until a person or time heals it: pause the connection, probe
     │   ├── Forbidden    ... or only this entity is refused: try it again later, others will show it
-    │   └── KeyRefused   ... because the token endpoint does not know the key
+    │   └── KeyRefused   ... because the API itself, in its own words, does not know the key
     └── StorageTrouble   our own database cannot commit right now: callers are told to come back
     ConfigError          the configuration is wrong: one line, exit 2
     CallerError          a caller asked for the impossible: one line for the caller
@@ -94,7 +94,10 @@ class Forbidden(Blocked):
 
 
 class KeyRefused(Blocked):
-    """The token endpoint refuses the key itself, so another attempt is unlikely to succeed."""
+    """The API itself refuses the key: SparkLayer's token endpoint, or the platform in words that only it has.
+
+    Any proxy can answer 401. A Blocked with the reason `credentials` may be due to one.
+    """
 
 
 MISSING_RIGHT = frozenset({"scope_missing", "forbidden", "customer_read_unknown"})

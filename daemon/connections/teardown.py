@@ -4,12 +4,12 @@ The runner stops first, so that nothing is written behind the clean-up. A step t
 for a day after the disconnect, also across restarts, and then abandoned. Refusals end a step earlier, when nothing else
 came between them:
 
-    refused                                 times  over
-    the step, by the API itself             2      2 s
-    the key, by SparkLayer's token endpoint 2      1 min
-    the credentials, by the store           8      10 min
+    refused                                        times  over
+    the step, by the API itself                    2      2 s
+    the key, by SparkLayer's token endpoint,       2      1 min
+    or by the platform in words that only it has
 
-A refused SparkLayer token ends nothing, since any proxy can answer 401.
+Any other 401 ends nothing, since any proxy can answer so.
 
 The sync-log belongs to the site, not to the connection. It stays if the site has been connected again.
 """
@@ -26,7 +26,7 @@ from attrs import define, field, frozen
 from daemon.connections.factory import ConnectionFactory, webhook_path
 from daemon.engine.supervisor import Supervisor
 from daemon.engine.task_group import TaskGroup
-from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, Side, StorageTrouble
+from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, StorageTrouble
 from daemon.model import Connection, ConnectionId
 from daemon.storage import connections
 from daemon.storage.age import age_if_known
@@ -35,13 +35,8 @@ from daemon.transport.backoff import LONGEST, backoff
 from daemon.transport.second_answer import SECOND_AFTER
 
 GIVE_UP_AFTER = 24 * 3600.0
-REFUSED_KEY = "credentials"
-"""Reason of a Blocked: the other side no longer knows our credentials."""
 KEY_REFUSED = (2, 60.0)
-"""Refusals of a key by the token endpoint that end a step, and the seconds between the first and the last."""
-
-STORE_REFUSED = (8, 600.0)
-"""The same for the store's credentials. Any proxy can answer 401, and the store's own answer is plain text too."""
+"""Refusals of a key by the API itself that end a step, and the seconds between the first and the last."""
 
 ROUNDED = 1e-3
 """Seconds that rounding may take from the sum of the pauses."""
@@ -176,6 +171,4 @@ def _proof(error: Failure) -> tuple[int, float] | None:
     """Return the number of refusals of this kind, and their seconds, that end a step; None: no number does."""
     if isinstance(error, KeyRefused):
         return KEY_REFUSED
-    if isinstance(error, Blocked) and error.reason == REFUSED_KEY and error.side is Side.PLATFORM:
-        return STORE_REFUSED
     return STEP_REFUSED if isinstance(error, Rejected) else None

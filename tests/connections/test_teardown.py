@@ -9,9 +9,10 @@ from trio.testing import MockClock
 
 from daemon import sparklayer
 from daemon.config import Settings
-from daemon.connections.teardown import GIVE_UP_AFTER
-from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
+from daemon.connections.teardown import GIVE_UP_AFTER, _Refusals
+from daemon.errors import Blocked, Failure, KeyRefused, Missing, Rejected, Retry, Side
 from daemon.model import ApiKey, Change, ConnectionId, ExternalId, Kind, Secret, Site
+from daemon.platforms.bigcommerce.refusal import refusal
 from daemon.sandbox.faults import Act, answer
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
@@ -19,10 +20,12 @@ from daemon.sparklayer.client import Known
 from daemon.storage import outbox, overview
 from daemon.storage.outbox import Record
 from daemon.transport.client import Observe
+from daemon.transport.http import Answer
 from tests.connections.harness import LifecycleHarness, open_harness, site
 
 BUSY = Retry("busy", reason="http_503")
-UNKNOWN_KEY = Blocked("no", reason="credentials", side=Side.PLATFORM)
+UNKNOWN_KEY = KeyRefused("no", reason="credentials", side=Side.PLATFORM)
+MAYBE_UNKNOWN = Blocked("Unauthorized", reason="credentials", side=Side.PLATFORM)
 HOOKS = "https://here.test/webhooks/test/a"
 SYNC_LOG = "DELETE */sync-log"
 
@@ -131,22 +134,69 @@ async def test_the_sync_logs_are_never_missing(
 
 
 @pytest.mark.holds("A6")
-@pytest.mark.parametrize("times", [7, 8])
-async def test_credentials_that_the_store_refuses_eight_times_over_ten_minutes_leave_nothing_to_do(
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_token_that_the_store_refuses_twice_in_its_own_words_leaves_nothing_to_do(
     autojump_clock: MockClock, spark: SparkLayer, times: int
 ) -> None:
     async with leaving(*[UNKNOWN_KEY] * times) as (harness, _):
-        assert 599 < await until_gone(harness, 900) < 900
-        assert (harness.shop.calls["remove_webhooks"], harness.shop.removed) == (8, [HOOKS] * (8 - times))
+        assert 60 <= await until_gone(harness, 300) < 65
+        assert (harness.shop.calls["remove_webhooks"], harness.shop.removed) == (2, [HOOKS] * (2 - times))
 
 
 @pytest.mark.holds("A6")
 async def test_a_refusal_that_something_else_comes_between_counts_as_the_first(
     autojump_clock: MockClock, spark: SparkLayer
 ) -> None:
-    async with leaving(*[UNKNOWN_KEY] * 3, BUSY, UNKNOWN_KEY) as (harness, _):
+    async with leaving(UNKNOWN_KEY, BUSY, UNKNOWN_KEY) as (harness, _):
         await until_gone(harness, 1200)
         assert harness.shop.removed == [HOOKS]
+
+
+@pytest.mark.holds("A6")
+async def test_a_401_that_a_proxy_may_have_sent_never_ends_the_clean_up(
+    autojump_clock: MockClock, spark: SparkLayer
+) -> None:
+    async with leaving(*[MAYBE_UNKNOWN] * 40) as (harness, _):
+        assert await until_gone(harness, GIVE_UP_AFTER) > 3600
+        assert harness.shop.removed == [HOOKS]
+
+
+OWN_BODIES: dict[str, tuple[str, str]] = {
+    "v3": ("application/json", '{{"status": {status}, "title": "No"}}'),
+    "v2": ("application/json", '[{{"status": {status}, "message": "No"}}]'),
+    "v3 of an odd type": ("text/plain", '{{"status": {status}, "title": "No"}}'),
+}
+FOREIGN_BODIES: dict[str, tuple[str, str]] = {
+    "page": ("text/html", "<h1>No</h1>"),
+    "page without a type": ("", "<h1>No</h1>"),
+    "own words as a page": ("text/html; charset=utf-8", '{{"status": {status}, "title": "No"}}'),
+    "text": ("text/plain", "Unauthorized"),
+    "empty": ("", ""),
+    "gateway": ("application/json", '{{"message": "No", "request_id": "1"}}'),
+    "gateway with the status": ("application/json", '{{"status": {status}, "error": "No"}}'),
+    "another status": ("application/json", '{{"status": 599, "title": "No"}}'),
+    "cut off": ("application/json", '{{"status": {status}, "ti'),
+    "list": ("application/json", "[]"),
+}
+FINAL = {400: 2.0, 401: 60.0, 404: 2.0, 405: 2.0, 409: 2.0, 410: 2.0, 413: 2.0, 415: 2.0, 422: 2.0}
+"""Statuses that end a step in the store's own words, and the seconds between the two refusals."""
+
+
+@pytest.mark.holds("A6")
+@pytest.mark.parametrize("body", [*OWN_BODIES, *FOREIGN_BODIES])
+@pytest.mark.parametrize("status", [301, *FINAL, 403, 408, 423, 429, 499, 500, 502, 503])
+def test_only_the_stores_own_words_end_its_clean_up(status: int, body: str) -> None:
+    kind, text = {**OWN_BODIES, **FOREIGN_BODIES}[body]
+    headers = {"content-type": kind} if kind else {}
+    failure = refusal(Answer(status, headers, text.format(status=status).encode()), [])
+    refusals, now = _Refusals(), 0.0
+    ended = False
+    while not ended and now < GIVE_UP_AFTER:
+        ended = refusals.add(failure, now)
+        now += 0.0 if ended else max(refusals.pause, 1.0)
+    assert ended is (body in OWN_BODIES and status in FINAL)
+    if ended:
+        assert now == FINAL[status]
 
 
 @pytest.mark.holds("A6")

@@ -23,6 +23,7 @@ from daemon.sparklayer import (
 )
 from daemon.sparklayer.client import BULK_ROWS, in_bulks
 from daemon.sparklayer.products import EXTRAS, encode
+from daemon.sparklayer.stock import Found
 
 VARIANT = Variant(
     external_id=VariantId("V1"),

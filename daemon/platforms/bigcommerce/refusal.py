@@ -1,13 +1,14 @@
 """Turns an unsuccessful answer into the failure that names the next step. Pure.
 
 BigCommerce refuses in many shapes (contract section 11): v3 objects whose `errors` may be missing, or keyed by field or
-by row; v2 arrays; plain text with 401; HTML with 415. Proxies on the way answer with HTML too. Only JSON is quoted,
-shortened and with all secrets masked.
+by row; v2 arrays; plain text with 401; HTML with 415. Proxies on the way answer with HTML too, so it never counts. Only
+JSON is quoted, shortened and with all secrets masked.
 
 A refusal counts only in one of BigCommerce's two shapes: an object with a `title`, or rows each with a `message`. It
 must not contain a status other than the answer's, and must not be a web page. Many servers and gateways answer with
-JSON that has a `status` too, so a missing entity (404) or a missing right (403) must repeat the status in the body. A
-401 may also be plain text or empty, and a 415 anything. Any other answer comes from a proxy, and is retried.
+JSON that has a `status` too, so a missing entity (404) or a missing right (403) must repeat the status in the body, and
+so must a 401 that proves that BigCommerce does not know the token. A 401 in plain text or without a body pauses the
+connection, but proves nothing. Any other answer comes from a proxy, and is retried.
 """
 
 import time
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
+from daemon.errors import Blocked, Failure, KeyRefused, Missing, Rejected, Retry, Side
 from daemon.model import Secret
 from daemon.transport.http import Answer, retry_after
 from daemon.transport.retry_after import LONGEST_WAIT, as_seconds
@@ -24,7 +25,7 @@ from daemon.transport.retry_after import LONGEST_WAIT, as_seconds
 LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"
 
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNSUPPORTED, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 415, 429, 500
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 429, 500
 _PASSING = frozenset({_FORBIDDEN, _NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
@@ -36,7 +37,8 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
     text = f"BigCommerce answered {status}" + (f": {said}" if said else "")
     reason = f"http_{status}"
     if status == _UNAUTHORIZED and _is_own(answer, body):
-        return Blocked(text, reason="credentials", side=Side.PLATFORM)
+        kind = KeyRefused if _repeats(body, status) else Blocked
+        return kind(text, reason="credentials", side=Side.PLATFORM)
     if status == _FORBIDDEN and _is_own(answer, body) and _repeats(body, status):
         needed = f"; the API account needs the scope {right}" if right else ""
         return Blocked(f"{text}{needed}", reason=SCOPE_MISSING, side=Side.PLATFORM)
@@ -64,8 +66,6 @@ def _repeats(body: Any, status: int) -> bool:
 def _is_own(answer: Answer, body: Any) -> bool:
     """Return True if the answer may be BigCommerce's own."""
     content, kind = answer.body.strip(), answer.headers.get("content-type", "").strip().lower()
-    if answer.status == _UNSUPPORTED:
-        return True
     if content.startswith(b"<") or kind.startswith("text/html"):
         return False
     if answer.status == _UNAUTHORIZED and not content.startswith((b"{", b"[")):

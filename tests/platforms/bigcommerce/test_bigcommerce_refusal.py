@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
+from daemon.errors import Blocked, Failure, KeyRefused, Missing, Rejected, Retry, Side
 from daemon.model import Secret
 from daemon.platforms.bigcommerce.refusal import LONGEST_WORDS, refusal
 from daemon.transport.http import Answer
@@ -33,7 +33,10 @@ def refused(status: int, body: Any, **headers: str) -> Failure:
     [
         (400, {"status": 400, "title": "Bad"}, Rejected, "http_400"),
         (401, b"Unauthorized", Blocked, "credentials"),
-        (401, [{"status": 401, "message": "No matching token"}], Blocked, "credentials"),
+        (401, b"", Blocked, "credentials"),
+        (401, {"title": "Unauthorized"}, Blocked, "credentials"),
+        (401, [{"status": 401, "message": "No matching token"}], KeyRefused, "credentials"),
+        (401, {"status": 401, "title": "Unauthorized"}, KeyRefused, "credentials"),
         (403, {"status": 403, "title": "You don't have a required scope"}, Blocked, "scope_missing"),
         (404, V3_404, Missing, "http_404"),
         (404, V2_404, Missing, "http_404"),
@@ -50,7 +53,8 @@ def refused(status: int, body: Any, **headers: str) -> Failure:
         (408, b"", Retry, "http_408"),
         (409, {"status": 409, "title": "Conflict"}, Rejected, "http_409"),
         (413, [{"status": 413, "message": "Too big", "details": {"max_limit": 250}}], Rejected, "http_413"),
-        (415, b"<html>Unsupported</html>", Rejected, "http_415"),
+        (415, b"<html>Unsupported</html>", Retry, "http_415"),
+        (415, {"status": 415, "title": "Unsupported"}, Rejected, "http_415"),
         (422, {"status": 422, "title": "Invalid", "errors": {"limit": "too large"}}, Rejected, "http_422"),
         (423, b"", Retry, "http_423"),
         (429, b"", Retry, "http_429"),
@@ -73,7 +77,7 @@ HTML = b"<!doctype html><title>404 Not Found</title>"
 
 
 @pytest.mark.holds("A1", "E15")
-@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 409, 410, 413, 422])
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
 @pytest.mark.parametrize(
     "body",
     [
@@ -107,14 +111,14 @@ GATEWAYS: dict[str, Any] = {
 
 @pytest.mark.holds("A1")
 @pytest.mark.parametrize("name", GATEWAYS)
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 422])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
 def test_json_of_a_gateway_is_not_bigcommerces(status: int, name: str) -> None:
     body = msgspec.json.encode(GATEWAYS[name]).replace(str(STATUS).encode(), str(status).encode())
     assert type(refused(status, body, content_type="application/json")) is Retry
 
 
 @pytest.mark.holds("A1", "E15")
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 422])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
 def test_its_own_words_are_not_believed_as_a_web_page(status: int) -> None:
     for body in ({"status": status, "title": "No"}, [{"status": status, "message": "No"}]):
         assert type(refused(status, body, content_type="application/json")) is not Retry

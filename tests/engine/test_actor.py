@@ -12,7 +12,9 @@ from daemon.engine.actor import Actor
 from daemon.errors import Blocked, Side, StorageTrouble
 from daemon.model import ExternalId, Lane
 from daemon.sandbox import answer
+from daemon.sandbox.message import Request, Response
 from daemon.sparklayer.pricing import Pricing
+from daemon.storage import ledger
 from daemon.storage.outbox import Claim
 from tests.engine.fakes import Bench, product
 
@@ -131,6 +133,54 @@ async def test_a_bulk_call_that_waits_for_its_retry_after_keeps_no_other_batch(
         await trio.sleep(3.0)
         assert await bench.harness.rows() == {}
         actor.finish()
+
+
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("first", ["1", "2"])
+@pytest.mark.parametrize("route", ["POST */batch-fetch-stock", "POST */batch-delete-stock", "PATCH */pricing"])
+async def test_products_of_two_batches_in_flight_swap_their_skus(
+    autojump_clock: MockClock, bench: Bench, route: str, first: str, lane: Lane
+) -> None:
+    """The first batch waits for a Retry-After when the second one is claimed; no SKU leaves its owner too early."""
+    bench.shop.put(product("1", {"11": "A"}, stock=1), product("2", {"21": "B"}, stock=2))
+    await bench.change("1", "2")
+    await bench.work()
+    bench.shop.put(product("1", {"11": "B"}, stock=3, price="3.00"), product("2", {"21": "A"}, stock=4, price="4.00"))
+    bench.shop.batch_size = 1
+    too_early: list[str] = []
+
+    async def watch(request: Request, _response: Response | None) -> None:
+        owners = await bench.context.storage.read(ledger.owners, bench.harness.connection_id, bench.kind, ["A", "B"])
+        external_id = request.path.rsplit("/", 1)[1]
+        too_early.extend(
+            sku
+            for sku, holder in bench.skus().items()
+            if f'"sku":"{sku}"'.encode() in request.body and (owners[sku], holder) != (external_id,) * 2
+        )
+
+    bench.site.faults.add("PATCH */products/*", watch)
+    waits = bench.site.faults.add(route, answer(429, headers={"retry-after": "3"}), times=1)
+    actor = Actor(bench.context, bench.pipeline)
+    second = "2" if first == "1" else "1"
+    async with trio.open_nursery() as nursery:
+        await bench.change(first, lane=lane)
+        nursery.start_soon(actor.run)
+        while not waits.used:
+            await trio.sleep(0.1)
+        await bench.change(second, lane=lane)
+        bench.shop.asked.clear()
+        await trio.sleep(1.0)
+        assert (second,) in bench.shop.asked, "both batches are in flight"
+        assert first in await bench.harness.rows()
+        with trio.fail_after(60):
+            while await bench.harness.rows():
+                await trio.sleep(0.1)
+        actor.finish()
+    assert bench.skus() == {"B": "1", "A": "2"}
+    assert (bench.stock(), bench.prices()) == ({"B": 3, "A": 4}, {"B": 3.0, "A": 4.0})
+    assert too_early == []
+    assert [one for one in bench.refused if " 409 " in one] == []
+    assert await bench.issues() == {}
 
 
 async def test_a_bug_in_a_batch_is_pinned_to_its_entity(

@@ -165,8 +165,9 @@ async def test_products_of_two_batches_in_flight_swap_their_skus(
     async with trio.open_nursery() as nursery:
         await bench.change(first, lane=lane)
         nursery.start_soon(actor.run)
-        while not waits.used:
-            await trio.sleep(0.1)
+        with trio.fail_after(60):
+            while not waits.used:
+                await trio.sleep(0.1)
         await bench.change(second, lane=lane)
         bench.shop.asked.clear()
         await trio.sleep(1.0)

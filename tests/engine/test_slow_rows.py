@@ -97,7 +97,7 @@ async def arrive(bench: Bench, *numbers: int, within: float) -> None:
             await trio.sleep(0.1)
 
 
-def without_rest(calls: Counter[str]) -> int:
+def calls_for_rows(calls: Counter[str]) -> int:
     """Return the number of calls for stock and prices."""
     return sum(number for route, number in calls.items() if "stock" in route or "pricing" in route)
 
@@ -123,12 +123,12 @@ async def test_live_changes_arrive_beside_a_live_change_that_does_not(
                 await _arrive_in_time(bench, number)
         for number in (3, 4, 6):
             edit(bench, number, CHANGES["stock set"], 9)
-        before = without_rest(bench.calls)
+        before = calls_for_rows(bench.calls)
         await bench.change("3", "4", "6")
         await _arrive_in_time(bench, 3, 4, 6)
         assert not arrived(bench, 1)
-        await trio.sleep(3600)
-        assert without_rest(bench.calls) - before < 600, "and it costs no storm of calls"
+        await trio.sleep(600)
+        assert calls_for_rows(bench.calls) - before < 100, "and it costs no storm of calls"
         assert bench.context.blocked(bench.kind) is None
         bench.site.faults.clear()
         await arrive(bench, *range(1, COUNT + 1), within=1800)
@@ -147,7 +147,7 @@ async def _emptied(bench: Bench) -> None:
 
 
 @pytest.mark.holds("C4")
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ["hangs", "502 HTML"])
 @pytest.mark.parametrize("change", CHANGES)
 async def test_live_changes_arrive_beside_a_product_of_a_full_sync_that_does_not(
     autojump_clock: MockClock, change: str, fault: str
@@ -193,7 +193,7 @@ class _CarriedOutLate:
 
 
 @pytest.mark.parametrize("change", ["stock set", "price set", "stock removed"])
-@pytest.mark.parametrize("seconds", [4.0, 12.0, 25.0])
+@pytest.mark.parametrize("seconds", [4.0, 25.0])
 async def test_an_earlier_value_that_arrives_late_does_not_stay(
     autojump_clock: MockClock, change: str, seconds: float
 ) -> None:
@@ -217,9 +217,9 @@ async def test_an_earlier_value_that_arrives_late_does_not_stay(
 
 @contextlib.contextmanager
 def _at_most(bench: Bench, number: int) -> Iterator[None]:
-    before = without_rest(bench.calls)
+    before = calls_for_rows(bench.calls)
     yield
-    assert without_rest(bench.calls) - before <= number
+    assert calls_for_rows(bench.calls) - before <= number
 
 
 @pytest.mark.parametrize("fault", ["500", "502 HTML", "cut"])

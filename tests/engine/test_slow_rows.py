@@ -94,7 +94,7 @@ async def arrive(bench: Bench, *numbers: int, within: float) -> None:
     """Wait until SparkLayer has these products as the shop has them."""
     with trio.fail_after(within):
         while not arrived(bench, *numbers):
-            await trio.sleep(0.1)
+            await trio.sleep(within / 100)
 
 
 def calls_for_rows(calls: Counter[str]) -> int:
@@ -143,7 +143,7 @@ async def _arrive_in_time(bench: Bench, *numbers: int) -> None:
 async def _emptied(bench: Bench) -> None:
     with trio.fail_after(1800):
         while await bench.harness.rows():
-            await trio.sleep(1.0)
+            await trio.sleep(10.0)
 
 
 @pytest.mark.holds("C4")

@@ -308,7 +308,7 @@ def _is_repeated(state: RetryCallState) -> bool:
         return False
     if _LONGEST.get() == math.inf or not error.effect_unknown:
         return True
-    return error.reason != TIMEOUT and state.attempt_number < LIMITED_ATTEMPTS
+    return error.reason != TIMEOUT and not error.after and state.attempt_number < LIMITED_ATTEMPTS
 
 
 _JITTER = wait_random_exponential(multiplier=0.5, max=LONGEST_SHORT_WAIT)

@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from daemon.model import Change, Lane
+from daemon.model.outcome import Outcome, Result
 from daemon.storage import outbox, overview, parked
 from daemon.storage.outbox import MAX_BACKOFF, RowLife
 from daemon.storage.parked import Choice
-from daemon.storage.settle import RetryLater
+from daemon.storage.settle import RetryLater, Settlement, settle
 from daemon.storage.states import IllegalTransition, RowState
 from tests.storage.harness import PRODUCTS, StorageHarness, row, settled, steps
 
@@ -271,3 +272,24 @@ async def test_connections_do_not_see_each_other(harness: StorageHarness) -> Non
     await harness.work()
     assert list(await other.rows()) == ["1"]
     assert other.connection_id != harness.connection_id
+
+
+async def test_what_is_looked_at_later_never_delays_a_change(harness: StorageHarness) -> None:
+    """A settled entity gets a row for later, unless it has one; its next change comes first."""
+    await harness.record("1")
+    await harness.record("2")
+    claims = await harness.claim()
+    await harness.record("2", now=1.0)
+    call = Settlement(
+        connection_id=harness.connection_id,
+        kind=harness.kind,
+        now=1.0,
+        done={claim: Outcome(result=Result.WRITTEN) for claim in claims},
+        issues={},
+        reported=set(),
+        later={claim.external_id: 27.0 for claim in claims},
+    )
+    await harness.storage.write(settle, call)
+    assert {key: one["due_at"] for key, one in (await harness.rows()).items()} == {"1": 28.0, "2": 0.0}
+    await harness.record("1", now=3.0)
+    assert (await harness.rows())["1"]["due_at"] <= 3.0

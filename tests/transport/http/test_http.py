@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from daemon.errors import Rejected, Retry
-from daemon.transport.http import LARGEST_BODY, Answer, Api, shortly, temporary
+from daemon.transport.http import LARGEST_BODY, Answer, Api, answered_within, shortly, temporary
 from daemon.transport.throttle.aside import noticing
 
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
@@ -297,3 +297,44 @@ async def test_shortly_ends_in_time(autojump_clock: trio.testing.MockClock) -> N
     with pytest.raises(Retry) as failure:
         await shortly(trio.sleep_forever, within=7)
     assert (failure.value.reason, trio.current_time() > 0) == ("timeout", True)
+
+
+@pytest.mark.parametrize(
+    ("failure", "attempts"),
+    [
+        (Retry("x", reason="timeout", effect_unknown=True), 1),
+        (Retry("x", reason="http_503", after=4.0, effect_unknown=True), 1),
+        (Retry("x", reason="reset", effect_unknown=True), 2),
+        (Retry("x", reason="http_500", effect_unknown=True), 2),
+        (Retry("x", reason="conflict"), 4),
+        (Retry("x", reason="http_429", after=5.0), 4),
+    ],
+)
+async def test_shortly_tries_less_often_within_a_limit(
+    autojump_clock: trio.testing.MockClock, failure: Exception, attempts: int
+) -> None:
+    tried = 0
+
+    async def attempt() -> None:
+        nonlocal tried
+        tried += 1
+        raise failure
+
+    with answered_within(2.0), pytest.raises(Retry):
+        await shortly(attempt, attempts=4)
+    assert tried == attempts
+
+
+async def test_a_request_takes_no_longer_than_its_limit(autojump_clock: trio.testing.MockClock) -> None:
+    async def hang(_request: httpx.Request) -> httpx.Response:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    api = Api("http://api.test", headers={}, transport=httpx.MockTransport(hang))
+    for limit, seconds in ((2.0, 2.0), (90.0, 30.0)):
+        began = trio.current_time()
+        with answered_within(limit), pytest.raises(Retry, match=f"more than {seconds:g} s") as failed:
+            await api.send("GET", "/")
+        assert (failed.value.reason, failed.value.effect_unknown) == ("timeout", True)
+        assert trio.current_time() - began == pytest.approx(seconds)
+    await api.aclose()

@@ -13,10 +13,11 @@ from attrs import frozen
 from daemon.entities import Address, Customer, Issue, Mapped, StoreFacts
 from daemon.issues import IssueType
 from daemon.model import AddressId, ExternalId
-from daemon.platforms.bigcommerce.customers import attributes, schema
-from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
+from daemon.platforms.bigcommerce.customers import schema
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
-from daemon.platforms.bigcommerce.schema import Odd
+from daemon.platforms.shared import customer_attributes as attributes
+from daemon.platforms.shared.countries import COUNTRIES
+from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
 LONGEST_SHOWN = 40
@@ -58,7 +59,8 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         issues.append(trouble.issue(platform=PLATFORM))
     if source.has_namesake:
         issues.append(IssueType.EMAIL_IN_ANOTHER_CHANNEL.issue(platform=PLATFORM))
-    extra = attributes.read({name: attribute.attribute_value for name, attribute in source.attributes.items()}, issues)
+    texts = {name: attribute.attribute_value for name, attribute in source.attributes.items()}
+    extra = attributes.read(texts, PLATFORM, issues)
     stray = extra.parent is not None and extra.parent > LARGEST_ID
     if stray:
         parent = str(extra.parent)[:LONGEST_SHOWN]

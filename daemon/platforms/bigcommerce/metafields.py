@@ -26,11 +26,11 @@ from daemon.platforms.adapter_state import AdapterState, Entry
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import padded
-from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.since import MARGIN, since_text
 from daemon.platforms.shared.dates import seconds_of
 from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.rows import OUT_OF_FILTER, UNEXPECTED
+from daemon.platforms.shared.secondary import of_each
 from daemon.transport.http import shortly
 from daemon.transport.second_answer import SECOND_AFTER
 

@@ -115,7 +115,7 @@ async def test_a_place_is_tried_again_when_the_server_has_recovered(autojump_clo
 
 
 @pytest.mark.parametrize("refused", [True, False])
-async def test_a_refusal_and_a_lost_request_leave_one_place(autojump_clock: MockClock, refused: bool) -> None:
+async def test_a_refusal_and_a_lost_request_leave_one_place(autojump_clock: MockClock, *, refused: bool) -> None:
     server = Server(IDLE.__getitem__)
     await server.pages(200)
     if refused:

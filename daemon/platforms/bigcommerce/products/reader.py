@@ -30,11 +30,11 @@ from daemon.platforms.bigcommerce.products import mapping
 from daemon.platforms.bigcommerce.products.mapping import TRACKED, Levels, RawProduct
 from daemon.platforms.bigcommerce.products.schema import ITEMS, OWNERS, read_owner, read_product
 from daemon.platforms.bigcommerce.products.schema import Product as Listed
-from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.since import since_text
 from daemon.platforms.bigcommerce.store import StoreReader
 from daemon.platforms.shared.page_size import PageSize
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
+from daemon.platforms.shared.secondary import of_each
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 

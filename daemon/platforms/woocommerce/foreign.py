@@ -20,15 +20,6 @@ _TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
 _PHP = re.compile(rb"^\s*(?:<br\s*/?>\s*)?(?:<b>)?(?:PHP )?(?:Warning|Notice|Deprecated|Strict Standards)\b")
 _JSON_AFTER = re.compile(rb"[\n>]\s*[\[{]\s*[\"{\]}]")
 
-_DATABASE = (b"database error", b"establishing a database connection")
-_MAINTENANCE = (b"<title>maintenance", b"scheduled maintenance")
-_LOGIN = (b"wp-login.php", b'id="loginform"', b'name="log"')
-_CHALLENGE = (
-    *(b"challenge-platform", b"cf-chl", b"just a moment", b"g-recaptcha", b"h-captcha", b"sucuri website firewall"),
-    *(b"verify you are human", b"checking your browser", b"wordfence"),
-)
-_CRASH = (b"critical error on this website", b"internal_server_error", b"fatal error")
-
 
 @frozen
 class Page:
@@ -39,6 +30,33 @@ class Page:
     is_named: bool = True
 
 
+_CHALLENGE = Page("challenge_page", "a firewall's page for people; allow Ignite Sync's requests in the firewall")
+
+_MARKS = (
+    (
+        (
+            *(b"challenge-platform", b"cf-chl", b"just a moment", b"checking your browser", b"verify you are human"),
+            *(b"g-recaptcha", b"h-captcha", b"sucuri website firewall", b"wordfence"),
+        ),
+        _CHALLENGE,
+    ),
+    (
+        (b"database error", b"establishing a database connection"),
+        Page("database_down", "the shop's database does not answer"),
+    ),
+    ((b"<title>maintenance", b"scheduled maintenance"), Page("maintenance", "the shop is in maintenance")),
+    (
+        (b"critical error on this website", b"internal_server_error", b"fatal error"),
+        Page("php_error", "a plugin or theme of the shop has crashed; see the shop's error log"),
+    ),
+    (
+        (b"wp-login.php", b'id="loginform"', b'name="log"'),
+        Page("login_page", "a login page; a plugin or the server protects the REST API"),
+    ),
+)
+"""Texts of pages in lower case, and the page; the first match counts."""
+
+
 def page_of(answer: Answer) -> Page:
     """Return the name of a foreign answer."""
     body = answer.body[:MOST_SEARCHED]
@@ -47,17 +65,10 @@ def page_of(answer: Answer) -> Page:
         return Page("empty", "an empty answer", is_named=False)
     if _PHP.match(body) and _JSON_AFTER.search(body):
         return Page("php_warning", "PHP prints a warning before the answer; switch WP_DEBUG_DISPLAY off in the shop")
-    if "cf-mitigated" in answer.headers or any(mark in lower for mark in _CHALLENGE):
-        return Page("challenge_page", "a firewall's page for people; allow Ignite Sync's requests in the firewall")
-    if any(mark in lower for mark in _DATABASE):
-        return Page("database_down", "the shop's database does not answer")
-    if any(mark in lower for mark in _MAINTENANCE):
-        return Page("maintenance", "the shop is in maintenance")
-    if any(mark in lower for mark in _CRASH):
-        return Page("php_error", "a plugin or theme of the shop has crashed; see the shop's error log")
-    if any(mark in lower for mark in _LOGIN):
-        return Page("login_page", "a login page; a plugin or the server protects the REST API")
-    return _unnamed(answer, body)
+    if "cf-mitigated" in answer.headers:
+        return _CHALLENGE
+    named = (page for marks, page in _MARKS if any(mark in lower for mark in marks))
+    return next(named, None) or _unnamed(answer, body)
 
 
 def _unnamed(answer: Answer, body: bytes) -> Page:

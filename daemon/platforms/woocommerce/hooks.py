@@ -1,9 +1,9 @@
 """Registers, repairs and removes the webhooks of one connection.
 
 A webhook is *ours* if its name begins with ours and its address ends in the connection's path,
-`/webhooks/{env}/{site}`. The shop never shows a secret, so the name ends in a fingerprint of it: a changed secret shows.
-Webhooks of other programs and of other connections are never touched. `plan`, which is pure, decides what to change,
-and one call makes and repairs all.
+`/webhooks/{env}/{site}`. The shop never shows a secret, so the name ends in a fingerprint of it. Webhooks of other
+programs and of other connections are never touched. `plan`, which is pure, decides what to change, and one call makes
+and repairs all.
 
 Seven failures in a row make WooCommerce switch a webhook off; what it missed is never sent (woocommerce.md,
 Webhooks 5). Switched on again, it keeps its count of failures until the first success.

@@ -12,6 +12,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ import msgspec
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import Secret
-from daemon.platforms.woocommerce.foreign import Page, page_of
+from daemon.platforms.woocommerce.foreign import page_of
 from daemon.transport.http import Answer, retry_after
 
 LONGEST_WORDS: Final = 300
@@ -53,15 +54,11 @@ def refusal(answer: Answer, secrets: Iterable[Secret], *, writes: bool = False) 
     if status == _FORBIDDEN:
         remedy = "the key's user may not do this; give the user the role Administrator or Shop manager"
         return Blocked(f"{text}; {remedy}", reason=SCOPE_MISSING, side=Side.PLATFORM)
-    if status == _NOT_FOUND and code == NO_ROUTE:
-        remedy = "WooCommerce's REST API is not there; activate WooCommerce, and update it if it is older than 9"
-        return Blocked(f"{text}; {remedy}", reason="api_missing", side=Side.PLATFORM)
     if status == _NOT_FOUND:
-        return Missing(text, reason="http_404")
+        return _not_found(code, text)
     if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _PASSING:
         return Rejected(text, reason=f"http_{status}", properties=frozenset(_parameters(own)))
-    reason = "maintenance" if code == "wp_die" else f"http_{status}"
-    return _later(text, answer, reason)
+    return _later(text, answer, "maintenance" if code == "wp_die" else f"http_{status}")
 
 
 def unreadable(answer: Answer, error: Exception) -> Retry:
@@ -112,6 +109,14 @@ def _unauthorized(code: str, text: str, *, writes: bool) -> Blocked:
     return Blocked(f"{text}; {remedy}", reason=CREDENTIALS, side=Side.PLATFORM)
 
 
+def _not_found(code: str, text: str) -> Failure:
+    """Return the failure of an own 404: of an entity, or of the whole API."""
+    if code != NO_ROUTE:
+        return Missing(text, reason="http_404")
+    remedy = "WooCommerce's REST API is not there; activate WooCommerce, and update it if it is older than 9"
+    return Blocked(f"{text}; {remedy}", reason="api_missing", side=Side.PLATFORM)
+
+
 def _foreign(answer: Answer) -> Failure:
     """Return the failure of an answer that is not WordPress's own."""
     status, page = answer.status, page_of(answer)
@@ -121,7 +126,7 @@ def _foreign(answer: Answer) -> Failure:
         remedy = "; the whole site is behind a password, which must not cover /wp-json" if walled else ""
         return Blocked(f"{text}{remedy}", reason="foreign_401", side=Side.PLATFORM)
     if status in _REDIRECTS:
-        return _redirected(answer, page)
+        return _redirected(answer)
     if status == _NOT_FOUND and is_page(answer):
         remedy = "no REST API is at this address; choose permalinks other than Plain, and do not switch the API off"
         return Retry(f"{text}; {remedy}", reason="no_rest_api")
@@ -129,7 +134,7 @@ def _foreign(answer: Answer) -> Failure:
     return _later(text, answer, f"http_{status}" if by_status else page.reason)
 
 
-def _redirected(answer: Answer, page: Page) -> Retry:
+def _redirected(answer: Answer) -> Retry:
     """Return the failure of a redirect, with its target but without the query, which may repeat ours."""
     target = urlsplit(answer.headers.get("location", ""))
     where = f"{target.scheme}://{target.netloc}{target.path}" if target.netloc else target.path or "an unknown address"
@@ -162,7 +167,7 @@ def _quoted(words: str, secrets: Iterable[Secret]) -> str:
 def masked(words: str, secrets: Iterable[Secret]) -> str:
     """Return a text without secrets, also without the pair of keys as HTTP sends it."""
     texts = [secret.reveal() for secret in secrets]
-    pairs = [b64encode(f"{key}:{secret}".encode()).decode() for key, secret in zip(texts, texts[1:], strict=False)]
+    pairs = [b64encode(f"{key}:{secret}".encode()).decode() for key, secret in pairwise(texts)]
     for text in (*pairs, *texts):
         words = words.replace(text, "***")
     return words

@@ -9,6 +9,7 @@ changed, so the next sweep brings them.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import pairwise
 from typing import Self
 
 from attrs import frozen
@@ -16,7 +17,7 @@ from msgspec import Raw
 
 from daemon.errors import Retry
 from daemon.platforms.shared.page_size import PageSize
-from daemon.platforms.shared.rows import read_id
+from daemon.platforms.shared.rows import read_id, with_ids
 from daemon.platforms.woocommerce.client import Listed
 from daemon.transport.http import shortly
 
@@ -28,7 +29,7 @@ Ask = Callable[[dict[str, str]], Awaitable[Listed]]
 
 @frozen
 class Place:
-    """Where a page begins: its offset, and the last id seen before."""
+    """The beginning of a page: its offset, and the last id seen before it."""
 
     offset: int = 0
     last: int = 0
@@ -58,8 +59,9 @@ async def step(ask: Ask, place: Place, size: PageSize) -> Step:
     offset, back = place.offset, 1
     while True:
         listed, asked = await shortly(partial(_page, ask, offset, size))
-        ids = [read_id(raw) for raw in listed.rows]
-        if any(second <= first for first, second in zip(ids, ids[1:], strict=False)):
+        known = with_ids(listed.rows)
+        ids = [read_id(raw) for raw in known]
+        if any(second <= first for first, second in pairwise(ids)):
             raise Retry("WooCommerce's page is out of order", reason="page_out_of_order")
         if not ids and (listed.total or 0) > offset:
             raise Retry(f"WooCommerce's page is empty but counts {listed.total} rows", reason="page_empty")
@@ -68,7 +70,7 @@ async def step(ask: Ask, place: Place, size: PageSize) -> Step:
         # One row fewer than a page, so that the page still reaches the row at which it should have begun.
         offset = max(0, offset - back * (asked - 1))
         back *= 4
-    rows = [raw for id_, raw in zip(ids, listed.rows, strict=True) if id_ > place.last]
+    rows = [raw for id_, raw in zip(ids, known, strict=True) if id_ > place.last]
     # Plugins can hide rows that the server counts, so a page may be short without being the last.
     taken = asked if listed.total is not None and listed.total >= offset + asked else len(ids)
     more = listed.total > offset + taken if listed.total is not None else len(ids) >= asked

@@ -1,4 +1,4 @@
-"""The throttle of a server that says nothing: one to four requests at once, one place kept for live."""
+"""The throttle of a server that says nothing: one to four requests at once, one slot kept for live."""
 
 from collections.abc import Callable, Mapping
 
@@ -54,7 +54,7 @@ class Server:
                 nursery.start_soon(work)
 
 
-async def test_an_idle_server_gets_all_places(autojump_clock: MockClock) -> None:
+async def test_an_idle_server_gets_all_slots(autojump_clock: MockClock) -> None:
     server = Server(IDLE.__getitem__)
     await server.pages(200)
     assert (server.policy.at_once, server.most) == (MOST_AT_ONCE, MOST_BACKFILL)
@@ -65,7 +65,7 @@ async def test_a_busy_server_gets_one_page_at_a_time(autojump_clock: MockClock) 
     await server.pages(200)
     began = trio.current_time()
     await server.pages(100)
-    # Trials of a second place become rare, so 100 pages cost hardly more than one after the other.
+    # Trials of a second slot become rare, so 100 pages cost hardly more than one after the other.
     assert trio.current_time() - began < 100 * BUSY[1] * 1.15
 
 
@@ -96,7 +96,7 @@ async def test_a_live_request_never_waits_for_backfill(autojump_clock: MockClock
                 await server.ask(Lane.LIVE)
 
 
-async def test_places_are_given_back_when_the_server_becomes_slow(autojump_clock: MockClock) -> None:
+async def test_slots_are_given_back_when_the_server_becomes_slow(autojump_clock: MockClock) -> None:
     server = Server(IDLE.__getitem__)
     await server.pages(200)
     server.latency = BUSY.__getitem__
@@ -106,7 +106,7 @@ async def test_places_are_given_back_when_the_server_becomes_slow(autojump_clock
     assert trio.current_time() - began < 100 * BUSY[1] * 1.15
 
 
-async def test_a_place_is_tried_again_when_the_server_has_recovered(autojump_clock: MockClock) -> None:
+async def test_a_slot_is_tried_again_when_the_server_has_recovered(autojump_clock: MockClock) -> None:
     server = Server(BUSY.__getitem__)
     await server.pages(100)
     server.latency = IDLE.__getitem__
@@ -115,7 +115,7 @@ async def test_a_place_is_tried_again_when_the_server_has_recovered(autojump_clo
 
 
 @pytest.mark.parametrize("refused", [True, False])
-async def test_a_refusal_and_a_lost_request_leave_one_place(autojump_clock: MockClock, *, refused: bool) -> None:
+async def test_a_refusal_and_a_lost_request_leave_one_slot(autojump_clock: MockClock, *, refused: bool) -> None:
     server = Server(IDLE.__getitem__)
     await server.pages(200)
     if refused:

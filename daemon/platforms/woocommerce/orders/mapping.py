@@ -193,7 +193,7 @@ def _packages(source: RawOrder) -> Iterator[Package]:
         )
 
 
-def _line(raw: schema.Line) -> OrderLine:
+def _line(raw: schema.OrderLine) -> OrderLine:
     """Return a whole line."""
     options = [
         Option(html.unescape(key), html.unescape(value))

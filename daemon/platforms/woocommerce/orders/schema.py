@@ -25,7 +25,7 @@ class LineMeta(Meta, frozen=True):
     display_value: Any = None
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class OrderLine(Struct, frozen=True, kw_only=True):
     """A line of an order. `total` is net and for all pieces, after discounts."""
 
     id: int
@@ -102,7 +102,7 @@ class Order(Struct, frozen=True, kw_only=True):
     total_tax: str
     billing: Address
     shipping: Address
-    line_items: list[Line]
+    line_items: list[OrderLine]
     shipping_lines: list[Cost]
     fee_lines: list[Cost]
     refunds: list[RefundRef]

@@ -12,6 +12,7 @@ gone: each maps to nothing.
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 
 from attrs import field, frozen
 
@@ -120,7 +121,7 @@ def _units(source: RawProduct) -> list[Sellable]:
     """Return the sellable units in their order; products that the API made have the same `menu_order` everywhere."""
     if not is_variable(source.product):
         return [source.product]
-    return sorted(source.variations, key=lambda variation: (variation.menu_order, variation.id))
+    return [*sorted(source.variations, key=attrgetter("menu_order", "id"))]
 
 
 def _faults_of(units: Sequence[Sellable]) -> Iterator[str]:
@@ -199,8 +200,8 @@ def _options(unit: Sellable, issues: list[Issue]) -> tuple[Option, ...]:
             repeated[name] = None
         else:
             groups[name] = label
-    for name in repeated:
-        issues.append(IssueType.OPTION_REPEATED.issue(platform=PLATFORM, variant=_called(unit), option=name))
+    trouble = IssueType.OPTION_REPEATED
+    issues += [trouble.issue(platform=PLATFORM, variant=_called(unit), option=name) for name in repeated]
     return tuple(Option(group, label) for group, label in groups.items())
 
 

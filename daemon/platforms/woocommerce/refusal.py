@@ -31,6 +31,9 @@ CANNOT_VIEW = "woocommerce_rest_cannot_view"
 KEY_ERROR = "woocommerce_rest_authentication_error"
 NO_ROUTE = "rest_no_route"
 
+_NAMED = {"wp_die": "maintenance", "internal_server_error": "php_error"}
+"""Reasons of errors that WordPress itself names in JSON."""
+
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _BAD_REQUEST, _SERVER_ERROR = 401, 403, 404, 400, 500
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 423, 425, 429, 499})
@@ -58,7 +61,7 @@ def refusal(answer: Answer, secrets: Iterable[Secret], *, writes: bool = False) 
         return _not_found(code, text)
     if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _PASSING:
         return Rejected(text, reason=f"http_{status}", properties=frozenset(_parameters(own)))
-    return _later(text, answer, "maintenance" if code == "wp_die" else f"http_{status}")
+    return _later(text, answer, _NAMED.get(code, f"http_{status}"))
 
 
 def unreadable(answer: Answer, error: Exception) -> Retry:

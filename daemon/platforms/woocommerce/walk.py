@@ -56,26 +56,48 @@ class Step:
 
 async def step(ask: Ask, place: Place, size: PageSize) -> Step:
     """Read the page at `place`. Raises Retry for a page that contradicts itself."""
-    offset, back = place.offset, 1
-    while True:
-        listed, asked = await shortly(partial(_page, ask, offset, size))
-        known = with_ids(listed.rows)
-        ids = [read_id(raw) for raw in known]
-        if any(second <= first for first, second in pairwise(ids)):
-            raise Retry("WooCommerce's page is out of order", reason="page_out_of_order")
-        if not ids and (listed.total or 0) > offset:
-            raise Retry(f"WooCommerce's page is empty but counts {listed.total} rows", reason="page_empty")
-        if offset == 0 or (ids and ids[0] <= place.last):
-            break
+    first = reading = await _read(ask, place.offset, size)
+    back = 1
+    while reading.offset and not (reading.ids and reading.ids[0] <= place.last):
         # One row fewer than a page, so that the page still reaches the row at which it should have begun.
-        offset = max(0, offset - back * (asked - 1))
+        reading = await _read(ask, max(0, reading.offset - back * (reading.asked - 1)), size)
         back *= 4
-    rows = [raw for id_, raw in zip(ids, known, strict=True) if id_ > place.last]
+    if reading is not first and first.ids and not reading.after(place.last):
+        # No row has gone: plugins hide rows that the server counts, here the one at which the page should have begun.
+        reading = first
+    last = max([place.last, *reading.ids])
+    following = None if reading.end is None else Place(max(0, reading.end - 1), last)
+    return Step(reading.after(place.last), following)
+
+
+@frozen
+class _Reading:
+    """One page as it was read. `end` is the offset behind it; None if the list has ended."""
+
+    offset: int
+    asked: int
+    ids: list[int]
+    rows: list[Raw]
+    end: int | None
+
+    def after(self, last: int) -> list[Raw]:
+        """Return the rows behind an id."""
+        return [raw for id_, raw in zip(self.ids, self.rows, strict=True) if id_ > last]
+
+
+async def _read(ask: Ask, offset: int, size: PageSize) -> _Reading:
+    """Read one page, several times at most, each time smaller."""
+    listed, asked = await shortly(partial(_page, ask, offset, size))
+    rows = with_ids(listed.rows)
+    ids = [read_id(raw) for raw in rows]
+    if any(second <= first for first, second in pairwise(ids)):
+        raise Retry("WooCommerce's page is out of order", reason="page_out_of_order")
+    if not ids and (listed.total or 0) > offset:
+        raise Retry(f"WooCommerce's page is empty but counts {listed.total} rows", reason="page_empty")
+    if listed.total is None:
+        return _Reading(offset, asked, ids, rows, offset + len(ids) if len(ids) >= asked else None)
     # Plugins can hide rows that the server counts, so a page may be short without being the last.
-    taken = asked if listed.total is not None and listed.total >= offset + asked else len(ids)
-    more = listed.total > offset + taken if listed.total is not None else len(ids) >= asked
-    last = max([place.last, *ids])
-    return Step(rows, Place(max(0, offset + taken - 1), last) if more else None)
+    return _Reading(offset, asked, ids, rows, offset + asked if listed.total > offset + asked else None)
 
 
 async def _page(ask: Ask, offset: int, size: PageSize) -> tuple[Listed, int]:

@@ -15,6 +15,7 @@ from daemon.platforms.base import Delivery
 from daemon.platforms.woocommerce.webhooks import TOPICS, WooCommerceWebhooks
 from tests.platforms.woocommerce.recorded import SIGNING, WEBHOOKS, content_of, settings
 
+FORM = "application/x-www-form-urlencoded"
 READER = WooCommerceWebhooks(settings())
 
 EDITS = {name: deliveries for name, deliveries in WEBHOOKS.items() if isinstance(deliveries, list)}
@@ -154,15 +155,15 @@ def test_all_recorded_pings_are_pings() -> None:
     [
         ({}, b"webhook_id=17"),
         ({"content-type": "application/json"}, b"webhook_id=17"),
-        ({"content-type": "application/x-www-form-urlencoded"}, b"webhook_id="),
-        ({"content-type": "application/x-www-form-urlencoded"}, b"webhook_id=17&id=1"),
-        ({"content-type": "application/x-www-form-urlencoded"}, b"webhook_id=" + b"1" * 64),
-        ({"content-type": "application/x-www-form-urlencoded"}, b'{"id":1}'),
+        ({"content-type": FORM}, b"webhook_id="),
+        ({"content-type": FORM}, b"webhook_id=17&id=1"),
+        ({"content-type": FORM}, b"webhook_id=" + b"1" * 64),
+        ({"content-type": FORM}, b'{"id":1}'),
         (
-            {"content-type": "application/x-www-form-urlencoded", "x-wc-webhook-topic": "product.updated"},
+            {"content-type": FORM, "x-wc-webhook-topic": "product.updated"},
             b"webhook_id=1",
         ),
-        ({"content-type": "application/x-www-form-urlencoded", "x-wc-webhook-signature": "AAAA"}, b"webhook_id=1"),
+        ({"content-type": FORM, "x-wc-webhook-signature": "AAAA"}, b"webhook_id=1"),
     ],
 )
 def test_anything_more_is_no_ping(headers: dict[str, str], body: bytes) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +66,7 @@ ORDER: Row = {
     "refunds": [],
     "meta_data": [],
 }
+DATE = "2026-11-01T05:00:00"
 CART = "5ec8af4d-93c6-5982-b472-1f7016db6274"
 IN_LISTS = "publish,draft,pending,private,future"
 
@@ -86,8 +87,10 @@ class FakeShop:
         self.script: deque[httpx.Response] = deque()
         self.asked: list[httpx.Request] = []
         self.longest = 1000
-        self.between: Callable[[], None] = lambda: None
-        """Called after each page of a list."""
+        self.broken: dict[str, httpx.Response] = {}
+        """Answers by path, instead of the shop's own."""
+        self.ignores_include = False
+        """True: as a cache that leaves parameters out of its key."""
         self.adapter = WooCommerce(settings(**changes), httpx.MockTransport(self.answer))
 
     def add(self, *ids: int, variations: int = 0, **changes: Any) -> None:
@@ -95,7 +98,13 @@ class FakeShop:
         for id_ in ids:
             children = [100_000 + id_ * 100 + number for number in range(variations)]
             kind = {"type": "variable", "variations": children, "manage_stock": False} if variations else {}
-            named = {"id": id_, "name": f"Product {id_}", "slug": f"product-{id_}", "sku": f"SKU-{id_}"}
+            named = {
+                "id": id_,
+                "name": f"Product {id_}",
+                "slug": f"product-{id_}",
+                "sku": f"SKU-{id_}",
+                "date_modified_gmt": DATE,
+            }
             self.products[id_] = {**PRODUCT, **named, **kind, **changes}
             for child in children:
                 choice = [{"name": "Size", "option": str(child)}]
@@ -132,6 +141,8 @@ class FakeShop:
         """Answer a call."""
         self.asked.append(request)
         path, query = request.url.path.removeprefix(BASE), request.url.params
+        if path in self.broken:
+            return self.broken[path]
         if self.script:
             return self.script.popleft()
         if len(query.get("include", "").split(",")) > self.longest:
@@ -164,12 +175,10 @@ class FakeShop:
     def _page(self, rows: list[Row], query: httpx.QueryParams) -> httpx.Response:
         rows = sorted(rows, key=lambda row: row["id"])
         offset, size = int(query.get("offset", "0")), int(query.get("per_page", "10"))
-        answered = httpx.Response(200, json=rows[offset : offset + size], headers={"X-WP-Total": str(len(rows))})
-        self.between()
-        return answered
+        return httpx.Response(200, json=rows[offset : offset + size], headers={"X-WP-Total": str(len(rows))})
 
     def _fits(self, name: str, row: Row, query: httpx.QueryParams) -> bool:
-        if "include" in query and str(row["id"]) not in query["include"].split(","):
+        if "include" in query and not self.ignores_include and str(row["id"]) not in query["include"].split(","):
             return False
         if name == "customers":
             role = query.get("role", "customer")

@@ -6,6 +6,7 @@ shop's own host (woocommerce.md, Webhooks 15). A shop on loopback is a stand-in,
 
 import ipaddress
 import re
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from daemon.model.identifiers import trimmed
@@ -15,6 +16,15 @@ DELIVERED_PORTS = frozenset({80, 443, 8080})
 
 _INSIDE_WORDPRESS = re.compile(r"/(?:wp-json|wp-admin|wp-login\.php|index\.php)(?:/.*)?$")
 _URL = re.compile(r"https?://[^/\s?#@]+(?:/[^\s?#]*)?")
+
+
+class HasAddress(Protocol):
+    """The settings of a shop, as far as its address is concerned."""
+
+    @property
+    def store_url(self) -> str:
+        """The address in its one spelling."""
+        ...
 
 
 def shop_address(text: str) -> str:
@@ -44,15 +54,19 @@ def address_fault(address: str) -> str | None:
     """Return the fault of an address in its one spelling, or None."""
     if not _URL.fullmatch(address):
         return "must be the shop's address, such as https://shop.example.com"
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return "must have a number as its port"
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         return "must begin with https:// because the keys are sent with every request"
     return None
 
 
-def public_url_fault(store_url: str, public_url: str) -> str | None:
+def public_url_fault(store: HasAddress, public_url: str) -> str | None:
     """Return the reason why the shop does not deliver to `public_url`, and the remedy; None if it does."""
-    shop, parts = urlsplit(store_url).hostname or "", urlsplit(public_url)
+    shop, parts = urlsplit(store.store_url).hostname or "", urlsplit(public_url)
     if is_loopback(shop):
         return None
     port = parts.port or DEFAULT_PORTS.get(parts.scheme)

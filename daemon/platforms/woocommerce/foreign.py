@@ -73,13 +73,12 @@ def page_of(answer: Answer) -> Page:
 
 def _unnamed(answer: Answer, body: bytes) -> Page:
     start = body.lstrip()
-    if start[:1] in {b"[", b"{"} and not answer.headers.get("content-type", "").lower().startswith("text/html"):
-        # An answer with a good status that starts as JSON has lost its end; others are a gateway's own JSON.
-        return (
-            Page("cut_json", "the answer ends too early", is_named=False)
-            if answer.ok
-            else Page("foreign_json", "JSON of another program", is_named=False)
-        )
+    if start[:1] in {b"[", b"{"}:
+        if answer.headers.get("content-type", "").lower().startswith("text/html"):
+            return Page("foreign_json", "JSON that is labelled as a web page", is_named=False)
+        # What has a good status and begins as JSON has lost its end; any other is a gateway's own.
+        cut = Page("cut_json", "the answer ends too early", is_named=False)
+        return cut if answer.ok else Page("foreign_json", "JSON of another program", is_named=False)
     if start[:1] == b"<":
         title = _TITLE.search(body)
         words = " ".join(html.unescape(title[1].decode("utf-8", "replace")).split()) if title else ""

@@ -39,7 +39,7 @@ def _signs(_: object, attribute: "Attribute[Any]", value: Secret) -> None:
 
 
 def _is_named(_: object, attribute: "Attribute[Any]", value: str) -> None:
-    if not value.strip() or line_fault(value):
+    if not value.strip() or "," in value or line_fault(value):
         raise ValueError(f"{attribute.name}: must be the key of a meta field, such as sparklayer_cart_id")
 
 

@@ -105,7 +105,7 @@ class FakeShop:
                 "sku": f"SKU-{id_}",
                 "date_modified_gmt": DATE,
             }
-            self.products[id_] = {**PRODUCT, **named, **kind, **changes}
+            self.products[id_] = {**PRODUCT, "date_modified_gmt": DATE, **named, **kind, **changes}
             for child in children:
                 choice = [{"name": "Size", "option": str(child)}]
                 own = {"id": child, "parent_id": id_, "sku": f"SKU-{child}", "attributes": choice}

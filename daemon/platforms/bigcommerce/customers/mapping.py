@@ -15,8 +15,8 @@ from daemon.issues import IssueType
 from daemon.model import AddressId, ExternalId
 from daemon.platforms.bigcommerce.customers import schema
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
-from daemon.platforms.shared import customer_attributes as attributes
-from daemon.platforms.shared.countries import COUNTRIES
+from daemon.platforms.shared.customers import attributes
+from daemon.platforms.shared.customers.countries import COUNTRIES
 from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"

@@ -15,8 +15,8 @@ from attrs import frozen
 from daemon.entities import Address, Customer, Issue, Mapped, StoreFacts
 from daemon.issues import IssueType
 from daemon.model import AddressId, ExternalId
-from daemon.platforms.shared import customer_attributes
-from daemon.platforms.shared.countries import COUNTRIES
+from daemon.platforms.shared.customers import attributes
+from daemon.platforms.shared.customers.countries import COUNTRIES
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce.customers import schema
 from daemon.platforms.woocommerce.ids import LARGEST_ID
@@ -58,7 +58,7 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
     if not _EMAIL.fullmatch(email):
         trouble = IssueType.EMAIL_INVALID if email else IssueType.EMAIL_MISSING
         issues.append(trouble.issue(platform=PLATFORM))
-    extra = customer_attributes.read(_attributes(source), PLATFORM, issues)
+    extra = attributes.read(_attributes(source), PLATFORM, issues)
     stray = extra.parent is not None and extra.parent > LARGEST_ID
     if stray:
         parent = str(extra.parent)[:LONGEST_SHOWN]

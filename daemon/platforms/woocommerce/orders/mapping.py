@@ -232,17 +232,18 @@ def _sum(texts: Iterable[str]) -> Decimal:
 def _shipment(raw: schema.Order) -> Shipment | None:
     """Return the order's tracking: the first carrier and link, and all numbers; None without readable tracking."""
     try:
-        items = msgspec.convert(first_of(raw.meta_data, schema.TRACKING) or [], list[schema.Tracking], strict=False)
+        items = msgspec.convert(first_of(raw.meta_data, schema.TRACKING) or [], list[schema.Tracking])
     except msgspec.ValidationError:
         return None
-    if not items:
+    carriers = [item.text("tracking_provider") or item.text("custom_tracking_provider") for item in items]
+    numbers = [item.text("tracking_number") for item in items]
+    links = [item.text("custom_tracking_link") for item in items]
+    if not any((*carriers, *numbers, *links)):
         return None
-    carriers = [item.tracking_provider or item.custom_tracking_provider or "" for item in items]
-    numbers = [item.tracking_number.strip() for item in items if item.tracking_number and item.tracking_number.strip()]
     return Shipment(
         carrier=next(filter(None, carriers), ""),
-        tracking_number=", ".join(dict.fromkeys(numbers)),
-        tracking_url=next((item.custom_tracking_link for item in items if item.custom_tracking_link), ""),
+        tracking_number=", ".join(dict.fromkeys(filter(None, numbers))),
+        tracking_url=next(filter(None, links), ""),
     )
 
 

@@ -112,10 +112,15 @@ class Order(Struct, frozen=True, kw_only=True):
 class Tracking(Struct, frozen=True):
     """One item of the shipment tracking plugin's meta field; its other fields vary by plugin."""
 
-    tracking_provider: str | None = None
-    custom_tracking_provider: str | None = None
-    tracking_number: str | None = None
-    custom_tracking_link: str | None = None
+    tracking_provider: Any = None
+    custom_tracking_provider: Any = None
+    tracking_number: Any = None
+    custom_tracking_link: Any = None
+
+    def text(self, name: str) -> str:
+        """Return a field that is a text or a number; "" for any other."""
+        value = getattr(self, name)
+        return "" if isinstance(value, list | dict) else (text_of(value) or "").strip()
 
 
 class _Meta(Struct, frozen=True):

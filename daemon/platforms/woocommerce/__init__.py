@@ -12,3 +12,24 @@
 
 Facts were measured on WooCommerce 11.0.1; guesses are marked "inferred" where they are used.
 """
+
+from operator import attrgetter
+
+from daemon.model import Kind
+from daemon.platforms.base import PlatformType, WebhookTimes
+from daemon.platforms.woocommerce.adapter import WooCommerce
+from daemon.platforms.woocommerce.address import public_url_fault
+from daemon.platforms.woocommerce.settings import WooCommerceSettings
+from daemon.platforms.woocommerce.webhooks import WooCommerceWebhooks
+
+PLATFORM = PlatformType(
+    name="woocommerce",
+    label="WooCommerce",
+    settings=WooCommerceSettings,
+    identity=attrgetter("store_url"),
+    connect=WooCommerce,
+    reader=WooCommerceWebhooks,
+    cached_kinds=frozenset({Kind.CUSTOMERS}),
+    webhooks=WebhookTimes(active_after=0.0, retried_for=0.0),
+    public_url_fault=public_url_fault,
+)

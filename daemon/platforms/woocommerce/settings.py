@@ -54,7 +54,7 @@ class WooCommerceSettings:
 
     `webhook_secret` signs the deliveries of our webhooks; only webhooks need it. `b2b_roles` are patterns of WordPress
     roles (the default is inferred from the documented role "SparkLayer B2B: Base"): customers with such a role are B2B.
-    `attribute_prefix` begins the meta fields of a customer that are B2B attributes. `cart_meta_key` is the meta field
+    `attribute_prefix` begins the meta fields of a customer that are B2B attributes. `cart_meta_field` is the meta field
     with the cart's id of an order that was placed through SparkLayer (inferred).
     """
 
@@ -64,7 +64,7 @@ class WooCommerceSettings:
     webhook_secret: Secret | None = field(default=None, validator=validators.optional(_signs))
     b2b_roles: tuple[str, ...] = field(default=("sparklayer_b2b*",), validator=_are_patterns)
     attribute_prefix: str = field(default="sparklayer_", validator=_is_named)
-    cart_meta_key: str = field(default="sparklayer_cart_id", validator=_is_named)
+    cart_meta_field: str = field(default="sparklayer_cart_id", validator=_is_named)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

@@ -62,7 +62,8 @@ async def step(ask: Ask, place: Place, size: PageSize) -> Step:
         # One row fewer than a page, so that the page still reaches the row at which it should have begun.
         reading = await _read(ask, max(0, reading.offset - back * (reading.asked - 1)), size)
         back *= 4
-    if reading is not first and first.ids and not reading.after(place.last):
+    reached = reading.end is None or reading.end >= first.offset
+    if reading is not first and first.ids and reached and not reading.after(place.last):
         # No row has gone: plugins hide rows that the server counts, here the one at which the page should have begun.
         reading = first
     last = max([place.last, *reading.ids])

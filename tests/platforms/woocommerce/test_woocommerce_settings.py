@@ -50,7 +50,7 @@ def test_other_addresses_are_refused(text: str) -> None:
         ({"b2b_roles": ()}, "b2b_roles"),
         ({"b2b_roles": ("",)}, "b2b_roles"),
         ({"attribute_prefix": " "}, "attribute_prefix"),
-        ({"cart_meta_key": "a,b"}, "cart_meta_key"),
+        ({"cart_meta_field": "a,b"}, "cart_meta_field"),
     ],
 )
 def test_unusable_values_are_refused_without_a_quotation(changes: dict[str, Any], words: str) -> None:

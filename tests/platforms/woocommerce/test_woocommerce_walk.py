@@ -137,3 +137,20 @@ async def test_a_failing_page_becomes_smaller_before_the_walk_gives_up(autojump_
 def test_a_place_outlives_its_text() -> None:
     assert Place.read("") == Place()
     assert Place.read(Place(199, 4321).text) == Place(199, 4321)
+
+
+@pytest.mark.parametrize("gone", [21, 60, 133, 300])
+async def test_many_rows_go_that_were_seen(gone: int) -> None:
+    """The walk begins so far back that its page has only rows that were seen."""
+    rows = List(set(range(1, 1001)))
+    done = False
+
+    def edit() -> None:
+        nonlocal done
+        if rows.calls >= 20 and not done:
+            rows.ids -= set(range(1, gone + 1))
+            done = True
+
+    found, _ = await walk(rows, 20, edit)
+    assert found == sorted(found)
+    assert set(range(gone + 1, 1001)) <= set(found)

@@ -59,7 +59,7 @@ class OrderReader:
 
     def __init__(self, client: Client, settings: WooCommerceSettings) -> None:
         self._client = client
-        self._key = settings.cart_meta_key
+        self._key = settings.cart_meta_field
         self._size = PageSize(MOST_INCLUDED)
         self._short_answers = ShortAnswers()
         self._refunds: OrderedDict[tuple[int, int], Refund] = OrderedDict()

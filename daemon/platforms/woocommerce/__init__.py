@@ -2,7 +2,7 @@
 
     settings, address                 settings of a connection; the one spelling of the shop's address (pure)
     client, refusal, foreign          API calls; failures from refused answers; names of foreign ones (pure)
-    walk, since                       lists by offset, each row once; the start of a sweep
+    walk, included, since             lists by offset, each row once; lists by ids; the start of a sweep
     adapter                           the `Platform` that the engine sees, with one reader for each kind
     products/, customers/, orders/    one kind each: reader, schema of the API's answers, mapping (pure)
     store                             the shop's own settings

@@ -154,11 +154,16 @@ async def test_failing_variations_concern_their_products_alone(autojump_clock: M
     assert all_told(shop, Kind.PRODUCTS, read) == {"1": "SKU-1 live 7 @5.00", "7": "Retry php_error"}
 
 
-async def test_a_long_list_of_ids_becomes_shorter_until_the_server_takes_it(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
+async def test_a_long_list_of_ids_becomes_shorter_until_the_server_takes_it(
+    kind: Kind, autojump_clock: MockClock
+) -> None:
     shop = FakeShop()
     shop.add(*range(1, 101))
+    shop.add_customers(*range(1, 101))
+    shop.add_orders(*range(1, 101))
     shop.longest = 30
-    read = await shop.adapter.read(Kind.PRODUCTS, [ExternalId(str(id_)) for id_ in range(1, 101)], Lane.LIVE)
+    read = await shop.adapter.read(kind, [ExternalId(str(id_)) for id_ in range(1, 101)], Lane.LIVE)
     assert len(read) == 100
 
 

@@ -23,6 +23,7 @@ from daemon.platforms.woocommerce.customers.roles import ANY, PATH, Roles
 from daemon.platforms.woocommerce.customers.schema import FIELDS, read_customer
 from daemon.platforms.woocommerce.customers.schema import Customer as Read
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id, listed
+from daemon.platforms.woocommerce.included import read_included
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.platforms.woocommerce.walk import Ask, Place, step
 from daemon.transport.http import shortly
@@ -45,6 +46,7 @@ class CustomerReader:
         self._prefix = settings.attribute_prefix
         self._roles = roles
         self._size = PageSize(MOST_INCLUDED)
+        self._parts = PageSize(MOST_INCLUDED)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the B2B customers that follow `cursor`: one role after the other, each customer once."""
@@ -68,12 +70,9 @@ class CustomerReader:
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read customers by id, B2B or not."""
         wanted = [id_ for id_ in ids if is_id(id_)]
-        found: dict[ExternalId, Entity] = {}
-        for start in range(0, len(wanted), MOST_INCLUDED):
-            rows = await self._included(ANY, wanted[start : start + MOST_INCLUDED], _FIELDS, lane)
-            entities = self._entities(rows, await self._b2b(rows, lane))
-            found.update((entity.external_id, entity) for entity in entities)
-        return found
+        rows = await self._included(ANY, wanted, _FIELDS, lane)
+        entities = self._entities(rows, await self._b2b(rows, lane))
+        return {entity.external_id: entity for entity in entities}
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one customer; None if WooCommerce itself says that it does not exist."""
@@ -133,24 +132,25 @@ class CustomerReader:
         found = frozenset[int]()
         for role in roles:
             rest = [ExternalId(str(id_)) for id_ in ids if id_ not in found]
-            for start in range(0, len(rest), MOST_INCLUDED):
-                rows = await self._included(role, rest[start : start + MOST_INCLUDED], _ID, lane)
-                found |= {read_id(raw) for raw in rows}
+            found |= {read_id(raw) for raw in await self._included(role, rest, _ID, lane)}
         return found
 
     async def _included(self, role: str, ids: Sequence[ExternalId], fields: Mapping[str, str], lane: Lane) -> list[Raw]:
         """Read those of `ids` that have a role. Raises Retry if the answer has other customers."""
-        query = {**fields, "role": role, "include": listed(ids), "per_page": str(MOST_INCLUDED)}
-        answer = await self._of_role(role, partial(self._client.page, PATH, lane=lane, query=query))
-        rows = with_ids(answer.rows)
-        if not {str(read_id(raw)) for raw in rows} <= set(ids):
-            raise Retry("WooCommerce lists customers that were not asked for", reason=OUT_OF_FILTER)
-        return rows
+
+        async def ask(some: Sequence[ExternalId]) -> list[Raw]:
+            query = {**fields, "role": role, "include": listed(some), "per_page": str(MOST_INCLUDED)}
+            rows = with_ids((await self._client.page(PATH, lane=lane, query=query)).rows)
+            if not {str(read_id(raw)) for raw in rows} <= set(some):
+                raise Retry("WooCommerce lists customers that were not asked for", reason=OUT_OF_FILTER)
+            return rows
+
+        return await self._of_role(role, partial(read_included, ask, ids, self._parts))
 
     async def _of_role(self, role: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask with a role, several times at most. If the shop has no such role any more, the roles are read again."""
+        """Ask with a role. If the shop has no such role any more, the roles are read again."""
         try:
-            return await shortly(ask)
+            return await ask()
         except Rejected as refused:
             if "role" not in refused.properties:
                 raise

@@ -23,6 +23,7 @@ from daemon.platforms.shared.secondary import of_each
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.platforms.woocommerce.client import RAW, Client, Listed
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id, listed
+from daemon.platforms.woocommerce.included import read_included
 from daemon.platforms.woocommerce.orders import mapping
 from daemon.platforms.woocommerce.orders.mapping import RawOrder
 from daemon.platforms.woocommerce.orders.schema import (
@@ -61,6 +62,7 @@ class OrderReader:
         self._client = client
         self._key = settings.cart_meta_field
         self._size = PageSize(MOST_INCLUDED)
+        self._included = PageSize(MOST_INCLUDED)
         self._short_answers = ShortAnswers()
         self._refunds: OrderedDict[tuple[int, int], Refund] = OrderedDict()
         self._fields = {"_fields": FIELDS, "include_meta": f"{self._key},{TRACKING}", **DECIMALS}
@@ -86,14 +88,8 @@ class OrderReader:
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read orders by id; those of other channels are returned without content, those in the trash are not."""
         wanted = [id_ for id_ in ids if is_id(id_)]
-        found: dict[ExternalId, Entity] = {}
-        for start in range(0, len(wanted), MOST_INCLUDED):
-            asked = wanted[start : start + MOST_INCLUDED]
-            query = {**self._fields, "include": listed(asked), "per_page": str(MOST_INCLUDED)}
-            answer = await shortly(partial(self._client.page, PATH, lane=lane, query=query))
-            rows = [raw for raw in with_ids(answer.rows) if str(read_id(raw)) in asked]
-            found.update((entity.external_id, entity) for entity in await self._entities(rows, lane))
-        return found
+        rows = await read_included(partial(self._some, lane=lane), wanted, self._included)
+        return {entity.external_id: entity for entity in await self._entities(rows, lane)}
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one order; None if WooCommerce itself says that it does not exist."""
@@ -115,6 +111,11 @@ class OrderReader:
         if isinstance(entity.content, Odd):
             return mapping.unread(entity.content, facts)
         return mapping.order(entity.content, facts)
+
+    async def _some(self, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
+        query = {**self._fields, "include": listed(ids), "per_page": str(MOST_INCLUDED)}
+        rows = (await self._client.page(PATH, lane=lane, query=query)).rows
+        return [raw for raw in with_ids(rows) if str(read_id(raw)) in ids]
 
     async def _page(self, narrowed: Mapping[str, str], place: str) -> Page:
         found = await step(self._asks({**self._fields, **narrowed}), Place.read(place), self._size)

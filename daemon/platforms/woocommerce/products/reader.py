@@ -20,6 +20,7 @@ from daemon.platforms.shared.secondary import of_lists
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.platforms.woocommerce.client import RAW, Client, Listed
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id, listed
+from daemon.platforms.woocommerce.included import read_included
 from daemon.platforms.woocommerce.products import mapping
 from daemon.platforms.woocommerce.products.mapping import TRASH, RawProduct, is_variable
 from daemon.platforms.woocommerce.products.schema import (
@@ -73,13 +74,9 @@ class ProductReader:
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read products by id, also those in the trash."""
-        rest = [id_ for id_ in ids if is_id(id_)]
-        found: dict[ExternalId, Entity] = {}
-        while rest:
-            asked, rows = await shortly(partial(self._read_some, rest, lane))
-            found.update((entity.external_id, entity) for entity in await self._entities(rows, lane))
-            rest = rest[asked:]
-        return found
+        wanted = [id_ for id_ in ids if is_id(id_)]
+        rows = await read_included(partial(self._some, lane=lane), wanted, self._included)
+        return {entity.external_id: entity for entity in await self._entities(rows, lane)}
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one product; for a variation, its product, without content."""
@@ -123,17 +120,10 @@ class ProductReader:
 
         return ask
 
-    async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Raw]]:
-        """Read as many of `ids` as the server accepts; return the number asked for, and the products."""
-        asked = ids[: self._included.value]
-        query = {**_FIELDS, **EVERY_STATUS, "include": listed(asked), "per_page": str(MOST_INCLUDED)}
-        try:
-            rows = (await self._client.page(PATH, lane=lane, query=query)).rows
-        except Retry as trouble:
-            self._included.failed(len(asked), trouble)
-            raise
-        self._included.succeeded(len(asked))
-        return len(asked), [raw for raw in with_ids(rows) if str(read_id(raw)) in asked]
+    async def _some(self, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
+        query = {**_FIELDS, **EVERY_STATUS, "include": listed(ids), "per_page": str(MOST_INCLUDED)}
+        rows = (await self._client.page(PATH, lane=lane, query=query)).rows
+        return [raw for raw in with_ids(rows) if str(read_id(raw)) in ids]
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode products, with their variations."""

@@ -23,7 +23,8 @@ def _value(mapped: Mapped[Any]) -> str:
     if isinstance(value, Product):
         return ", ".join(_variants(value)) or "no variants"
     if isinstance(value, Customer):
-        return f"{value.email} {'+'.join(value.addresses) or 'no address'}"
+        places = [address.removeprefix(f"{value.external_id}-") for address in value.addresses]
+        return f"{value.email} {'+'.join(places) or 'no address'}"
     if isinstance(value, Order):
         packages = (f"{package.type.value} {_lines(package.lines)}" for package in value.packages)
         return f"{' + '.join(packages)} {value.currency}"

@@ -207,6 +207,17 @@ async def test_customers(changes: dict[str, Any], expected: str) -> None:
     assert await summary(shop, CUSTOMERS) == expected
 
 
+async def test_the_ids_of_addresses_are_unique_in_the_shop() -> None:
+    """SparkLayer refuses an address id that another customer's address has."""
+    shop = FakeShop()
+    shop.add_customers(1, 2)
+    first, second = (await mapped(shop, CUSTOMERS, 1)).value, (await mapped(shop, CUSTOMERS, 2)).value
+    assert first is not None
+    assert second is not None
+    assert list(first.addresses) == ["1-billing", "1-shipping"]
+    assert not set(first.addresses) & set(second.addresses)
+
+
 async def test_odd_fields_of_a_retail_customer_are_no_issue() -> None:
     shop = FakeShop()
     shop.add_customers(1, roles=("customer",), email=None)

@@ -27,7 +27,7 @@ LONGEST_SHOWN = 40
 """Digits of a parent's id shown in an issue."""
 
 ADDRESSES = ("billing", "shipping")
-"""The ids of a customer's two addresses: the names of their fields."""
+"""A customer's two addresses: the names of their fields."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _PLACE = ("address_1", "address_2", "city", "postcode")
@@ -124,7 +124,8 @@ def _addresses(raw: schema.Customer, issues: list[Issue]) -> Iterator[tuple[Addr
             trouble = IssueType.ADDRESS_COUNTRY_UNKNOWN
             issues.append(trouble.issue(platform=PLATFORM, address=name, country=country))
         else:
-            yield AddressId(name), _address(place, country)
+            # The id of an address is unique in a site of SparkLayer, not in its customer.
+            yield AddressId(f"{raw.id}-{name}"), _address(place, country)
 
 
 def _address(raw: schema.Address, country: str) -> Address:

@@ -56,7 +56,11 @@ class OrderRules:
 
 @frozen(kw_only=True)
 class Variant:
-    """A sellable unit. `settings` has at most one entry for each customer group."""
+    """A sellable unit. `settings` has at most one entry for each customer group.
+
+    `unreadable` names the fields whose value on the platform cannot be read, as far as it may be left out: SparkLayer
+    keeps what it has of them, and a new variant gets what is here.
+    """
 
     external_id: VariantId
     sku: Sku
@@ -67,15 +71,20 @@ class Variant:
     options: tuple[Option, ...] = ()
     rrp: Money | None = None
     settings: tuple[OrderRules, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 @frozen
 class Stock:
-    """Pieces of a SKU in stock, the next delivery, and the lowest level to sell to (-9: nine below zero)."""
+    """Pieces of a SKU in stock, the next delivery, and the lowest level to sell to (-9: nine below zero).
+
+    `unreadable` names the fields in SparkLayer whose value on the platform cannot be read: SparkLayer keeps its own.
+    """
 
     level: int
     restock_date: date | None = None
     min_level: int | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -83,7 +92,7 @@ class Product:
     """A product with its variants.
 
     `stock` has each SKU whose stock is tracked, `prices` the price of one unit of each SKU in the store's currency.
-    Both have only SKUs of `variants`.
+    SparkLayer keeps the price of a SKU in `unreadable_prices`. All three have only SKUs of `variants`.
     """
 
     external_id: ExternalId
@@ -92,6 +101,7 @@ class Product:
     variants: tuple[Variant, ...]
     stock: Mapping[Sku, Stock]
     prices: Mapping[Sku, Decimal]
+    unreadable_prices: tuple[Sku, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -130,7 +140,8 @@ class Credit:
 class Customer:
     """A B2B customer as the platform knows it. A sub-account names its main account as `parent`.
 
-    The platform does not own fields, from `group` on, that are None or empty: SparkLayer keeps its values there.
+    The platform does not own fields, from `group` on, that are None or empty: SparkLayer keeps its values there. So it
+    does of the `unreadable` fields and addresses: the platform has a value that cannot be read.
     """
 
     external_id: ExternalId
@@ -146,6 +157,9 @@ class Customer:
     discount_percentage: Decimal | None = None
     payment_on_account: Credit | None = None
     parent: ExternalId | None = None
+    unreadable: tuple[str, ...] = ()
+    """Fields by their names in SparkLayer."""
+    unreadable_addresses: tuple[AddressId, ...] = ()
 
 
 class PackageType(enum.StrEnum):

@@ -100,32 +100,33 @@ class IssueType(enum.Enum):
     )
     PRICE_MISSING = Entry(
         when="the price of a variant, or of its product, is missing, negative or absurdly large",
-        message='{variant} (SKU "{sku}") has no valid price, so no price was set in SparkLayer.',
+        message='{variant} (SKU "{sku}") has no valid price, so SparkLayer keeps the price that it has.',
         remedy="Set a price of 0 or more on the variant or the product in {platform}.",
         at=(Kind.PRODUCTS,),
     )
     RETAIL_PRICE_UNUSABLE = Entry(
         when="the retail price is negative or absurdly large, and no attribute replaces it",
-        message='{variant} (SKU "{sku}") has an invalid retail price, so no RRP was set in SparkLayer.',
+        message='{variant} (SKU "{sku}") has an invalid retail price, so SparkLayer keeps the RRP that it has.',
         remedy="Set a retail price of 0 or more on the variant or the product in {platform}.",
         at=(Kind.PRODUCTS,),
     )
     WEIGHT_UNUSABLE = Entry(
         when="a weight is negative or absurdly large",
-        message='{variant} (SKU "{sku}") has an invalid weight, so no weight was set in SparkLayer.',
+        message='{variant} (SKU "{sku}") has an invalid weight, so SparkLayer keeps the weight that it has.',
         remedy="Set a weight of 0 or more on the variant or the product in {platform}.",
         at=(Kind.PRODUCTS,),
     )
     WEIGHT_UNIT_UNKNOWN = Entry(
         when="something has a weight, and the store's unit of weight is unknown",
-        message='The store\'s unit of weight, "{unit}", is not recognised, so no weights were set in SparkLayer.',
+        message='The store\'s unit of weight, "{unit}", is not recognised, so SparkLayer keeps its weights.',
         remedy="Choose pounds, ounces, kilograms, grams or tonnes in {platform}'s store settings.",
         at=(Kind.PRODUCTS, Kind.STORE),
     )
     ATTRIBUTE_UNREADABLE = Entry(
         when="a B2B attribute or metafield does not have the expected format",
         message=(
-            'The B2B attribute "{name}" of {owner} was ignored because it could not be read: {expected} was expected.'
+            'The B2B attribute "{name}" of {owner} could not be read, so SparkLayer keeps what it has: {expected} was '
+            "expected."
         ),
         remedy="Correct it in {platform}.",
         at=(Kind.PRODUCTS, Kind.CUSTOMERS),
@@ -163,25 +164,25 @@ class IssueType(enum.Enum):
     )
     ADDRESS_LINE_1_EMPTY = Entry(
         when="the first line of a customer's address is empty",
-        message="The address with id {address} was not synced because its first line is empty.",
+        message="Changes to the address with id {address} were not synced because its first line is empty.",
         remedy="Complete the address in {platform}.",
         at=(Kind.CUSTOMERS,),
     )
     ADDRESS_CITY_EMPTY = Entry(
         when="the city of a customer's address is empty",
-        message="The address with id {address} was not synced because its city is empty.",
+        message="Changes to the address with id {address} were not synced because its city is empty.",
         remedy="Complete the address in {platform}.",
         at=(Kind.CUSTOMERS,),
     )
     ADDRESS_COUNTRY_EMPTY = Entry(
         when="a customer's address has no country",
-        message="The address with id {address} was not synced because its country is empty.",
+        message="Changes to the address with id {address} were not synced because its country is empty.",
         remedy="Choose the address's country in {platform}.",
         at=(Kind.CUSTOMERS,),
     )
     ADDRESS_COUNTRY_UNKNOWN = Entry(
         when="the country of a customer's address is not in ISO 3166",
-        message='The address with id {address} was not synced because "{country}" is not a country code.',
+        message='Changes to the address with id {address} were not synced because "{country}" is not a country code.',
         remedy="Choose the address's country in {platform}.",
         at=(Kind.CUSTOMERS,),
     )
@@ -210,7 +211,7 @@ class IssueType(enum.Enum):
         at=(Kind.CUSTOMERS,),
     )
     PARENT_IMPOSSIBLE = Entry(
-        when="the parent's id that a customer names is too large to be one",
+        when="the parent that a customer names is not an id, or is too large to be one",
         message="The parent customer's id, {parent}, is not valid, so changes to this customer were not synced.",
         remedy="Correct the parent's id in {platform}.",
         at=(Kind.CUSTOMERS,),

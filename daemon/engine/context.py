@@ -20,6 +20,7 @@ from daemon.engine.signal import Signal
 from daemon.entities import StoreFacts
 from daemon.errors import MISSING_RIGHT, Blocked
 from daemon.model import Connection, ExternalId, Kind, Lane
+from daemon.model.outcome import Result
 from daemon.observability.metrics import Metrics
 from daemon.observability.tally import Tally
 from daemon.platforms.base import Platform, PlatformType
@@ -36,6 +37,9 @@ SYNCED_KINDS = (Kind.STORE, Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)
 
 MOST_REASONS = 1000
 """Entities of a kind whose latest failure is remembered: memory must not grow with the catalogue."""
+
+MOST_SWEPT = 10_000
+"""Entities of a kind that are remembered as found by a sweep; the outbox is seldom as deep."""
 
 log = structlog.get_logger()
 
@@ -69,6 +73,11 @@ class KindState:
     gapped: bool = False
     """True while a gap is known that is not in the database yet."""
     page_cache: PageCache = field(factory=PageCache)
+    # A row without a run is no sign of a sweep: cancelled runs and retries leave such rows too.
+    swept: set[ExternalId] = field(factory=set)
+    """Entities that a sweep has put into the outbox; at most `MOST_SWEPT`."""
+    refused_since: float | None = None
+    """Time of trio's clock since which the platform has refused what the present run asks for; None: it does not."""
     pause: Pause
     """Lasts while a right is missing that only this kind needs; the connection's own pause is for the rest."""
     reasons: dict[ExternalId, str] = field(factory=dict)
@@ -83,6 +92,11 @@ class KindState:
         self.reasons[external_id] = reason
         if len(self.reasons) > MOST_REASONS:
             del self.reasons[next(iter(self.reasons))]
+
+    def found_by_sweep(self, ids: Collection[ExternalId]) -> None:
+        """Note entities that only a sweep has put into the outbox."""
+        if len(self.swept) + len(ids) <= MOST_SWEPT:
+            self.swept.update(ids)
 
     def wake(self) -> None:
         """Wake the actor: there may be work in the outbox."""
@@ -185,6 +199,17 @@ class ConnectionContext:
     def take_facts(self, facts: StoreFacts) -> None:
         """Use facts that were read just now."""
         self._facts, self._facts_at = facts, trio.current_time()
+
+    def note_result(self, kind: Kind, external_id: ExternalId, result: Result, *, unasked: bool) -> None:
+        """Count the result of an entity. `unasked`: neither a webhook nor a full sync has asked for it."""
+        site, swept = self.connection.site, self.kind_states[kind].swept
+        self.metrics.entity(site, kind, result)
+        if result in {Result.RETRIED, Result.BROKEN} or external_id not in swept:
+            return
+        swept.discard(external_id)
+        if unasked and result in {Result.WRITTEN, Result.REMOVED}:  # a difference, so its webhook was lost
+            self.metrics.webhook_missed(site, kind)
+            self.deliveries.missed()
 
     def full_sync_ended(self, kind: Kind, *, succeeded: bool) -> None:
         """Log and count the end of a run."""

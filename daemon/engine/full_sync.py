@@ -5,7 +5,7 @@ after a crash the run continues at its cursor. It stops reading while the outbox
 platform has no more pages and no row belongs to the run; the sync-log's writer then sends it to SparkLayer.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from itertools import takewhile
 from math import inf
@@ -39,9 +39,42 @@ SECOND_LOOK = 2.0
 CURSOR_REFUSALS = 2
 """Refusals of one cursor after which the enumeration starts again from the first page."""
 
+REFUSALS = (Retry, Rejected, Forbidden)
+"""Failures after which an enumeration asks again."""
+
 T = TypeVar("T")
 
+STALLED = 1800.0
+"""Seconds of refusals after which a run that asks for one page holds up no other. They may last for ever."""
+
 log = structlog.get_logger()
+
+
+async def goes_first(context: ConnectionContext, kind: Kind) -> bool:
+    """Return True while other runs wait for the full sync of a kind. Daily runs hold up nothing.
+
+    It has pages to read, or rows never tried, and is not held up itself.
+    """
+    if held_up(context, kind):
+        return False
+    run = await context.storage.read(full_syncs.newest, context.connection.id, kind)
+    if run is None:
+        return context.options.full_sync_on_start  # it starts in a moment
+    return run.mode is not RunMode.DAILY and await is_at_work(context, run)
+
+
+def held_up(context: ConnectionContext, kind: Kind) -> bool:
+    """Return whether a kind is blocked, or its run has been refused the same page for `STALLED` seconds."""
+    since = context.kind_states[kind].refused_since
+    return context.blocked(kind) is not None or (since is not None and trio.current_time() - since >= STALLED)
+
+
+async def is_at_work(context: ConnectionContext, run: Run) -> bool:
+    """Return True while a run reads pages, or its rows wait for their first attempt."""
+    # Rows that retry may do so for two days, and most references are there already.
+    return run.state is RunState.ENUMERATING or (
+        run.current and await context.storage.read(outbox.backlog, context.connection.id, run.kind) > 0
+    )
 
 
 class FullSyncs:
@@ -53,6 +86,8 @@ class FullSyncs:
         self._kind_state = context.kind_states[kind]
         self._leftovers = Leftovers(context, kind)
         self._working = trio.CancelScope()
+        self._page = self._refused_page = 0
+        """Number of the page that was read last, and of the last refused one; the first page is 1."""
 
     async def cancel(self) -> RunId | None:
         """End the present run as failed, and return it; None if there is none. Raises StorageTrouble."""
@@ -68,10 +103,12 @@ class FullSyncs:
             self._kind_state.wake()
         return run
 
-    async def start(self, mode: RunMode, *, internal: bool = False, allow_removals: bool = False) -> RunId | None:
+    async def start(
+        self, mode: RunMode, *, internal: bool = False, allow_removals: bool = False, after: Collection[Kind] = ()
+    ) -> RunId | None:
         """Start a run; None if one is in progress. An `internal` start then has it run once more.
 
-        Raises StorageTrouble.
+        None also while a full sync of a kind in `after` reads pages. Raises StorageTrouble.
         """
         call = Start(
             connection_id=self._context.connection.id,
@@ -80,6 +117,7 @@ class FullSyncs:
             now=self._context.now(),
             internal=internal,
             allow_removals=allow_removals,
+            after=after,
         )
         run = await self._context.storage.write(full_syncs.start, call)
         self._kind_state.run_started()
@@ -105,31 +143,20 @@ class FullSyncs:
                     await (self._enumerate(run) if run.state is RunState.ENUMERATING else self._drain(run))
 
     async def _wait_for_turn(self) -> None:
-        """Let the runs of the kinds that this kind refers to go first; a blocked kind holds up nothing."""
+        """Let the runs of the kinds that this kind refers to go first; one that cannot go on holds up nothing."""
         for kind in takewhile(lambda kind: kind is not self._kind, self._context.kind_states):
-            while self._context.blocked(kind) is None and await self._goes_first(kind):
-                await self._context.kind_states[kind].progress.wait()
-
-    async def _goes_first(self, kind: Kind) -> bool:
-        """Return True while a run of `kind` is read or has rows that were not tried yet; not for rows that retry."""
-        context = self._context
-        run = await context.storage.read(full_syncs.newest, context.connection.id, kind)
-        if run is None:
-            return context.options.full_sync_on_start  # it starts in a moment
-        if run.mode is RunMode.DAILY or not run.current:
-            return False
-        # Rows that retry may do so for two days, and most references are there already.
-        return (
-            run.state is RunState.ENUMERATING
-            or await context.storage.read(outbox.backlog, context.connection.id, kind) > 0
-        )
+            while await goes_first(self._context, kind):
+                await self._context.kind_states[kind].progress.wait_until(trio.current_time() + CHECK_EVERY)
 
     async def _enumerate(self, run: Run) -> None:
         context, taken_up = self._context, trio.current_time()
         await self._wait_for_turn()
         log.info("full sync", site=str(context.connection.site), kind=self._kind.value, run=run.id, mode=run.mode.value)
-        await self.patiently(partial(self._kind_state.writer.begin_run, refresh=run.refresh, since=taken_up))
+        self._page, self._kind_state.refused_since = 0, None  # of a run before
+        begin = partial(self._kind_state.writer.begin_run, refresh=run.refresh, since=taken_up)
+        await self.patiently(partial(self._ask, 0, begin))
         if not await self.read_pages(partial(self._read_page, run), run.cursor):
+            self._kind_state.progress.set()  # it was replaced, and others may wait for its end
             return
         held = await context.storage.write(full_syncs.finish_enumeration, (run.id, context.now()))
         context.removals_held(self._kind, held)
@@ -172,8 +199,24 @@ class FullSyncs:
     async def _read_page(self, run: Run, cursor: str | None) -> Page | None:
         """Read one page and take it in; None if the run was replaced meanwhile."""
         async with self._kind_state.page_cache.one_page():
-            page = await self._context.platform.page(self._kind, cursor)
+            number = 1 if cursor is None else self._page + 1
+            page = await self._ask(number, partial(self._context.platform.page, self._kind, cursor))
             return page if await self._take(run, page) else None
+
+    async def _ask(self, number: int, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the platform for page `number` of a run (0: before the first), and note since when it refuses."""
+        kind_state = self._kind_state
+        try:
+            answer = await ask()
+        except REFUSALS:
+            if kind_state.refused_since is None:
+                kind_state.refused_since, self._refused_page = trio.current_time(), number
+            raise
+        self._page = number
+        # A refused cursor leads back to the first page: the pages before the refused one are no progress.
+        if number >= self._refused_page:
+            kind_state.refused_since = None
+        return answer
 
     async def _take(self, run: Run, page: Page) -> bool:
         """Put a page into the outbox, and its contents beside it; False if the run was replaced meanwhile."""
@@ -252,7 +295,7 @@ class FullSyncs:
             await self._context.passed(self._kind)
             try:
                 return await call()
-            except (Retry, Rejected, Forbidden) as error:
+            except REFUSALS as error:
                 # Refusals too: a run that gave up would leave the kind unsynced, and a person can cancel it.
                 log.info("full sync waits", site=str(self._context.connection.site), reason=error.reason)
                 after = error.after if isinstance(error, Retry) else SECOND_LOOK

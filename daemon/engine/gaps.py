@@ -1,7 +1,8 @@
 """Closes the gaps of one kind: one run reads everything and trusts the ledger, as the daily one does.
 
-The run begins when the gap is due, no such run began within the last hour, and no full sync of the connection is in
-progress. At most `AT_ONCE` of these runs are in progress in a process. A kind that never had a full sync is not read:
+The run begins when the gap is due, no such run began within the last hour, and no full sync of the connection reads
+pages. A full sync of another kind that begins during the run ends it (`full_syncs.start`); the gap stays, and is closed
+afterwards. At most `AT_ONCE` of these runs are in progress in a process. A kind that never had a full sync is not read:
 the operator has switched full syncs off.
 """
 
@@ -11,12 +12,11 @@ import structlog
 import trio
 
 from daemon.engine.context import ConnectionContext
-from daemon.engine.full_sync import FullSyncs
+from daemon.engine.full_sync import FullSyncs, goes_first, held_up, is_at_work
 from daemon.model import Kind
 from daemon.storage import full_syncs, gaps
 from daemon.storage.gaps import HOUR, Gap, GapNote
-from daemon.storage.outbox import backlog
-from daemon.storage.states import RunMode, RunState
+from daemon.storage.states import RunMode
 
 AT_ONCE = 2
 
@@ -70,7 +70,7 @@ class GapReader:
             elif rest > 0:
                 await self._kind_state.gap.wait_until(trio.current_time() + min(rest, CHECK_EVERY))
             elif (first := await self._goes_first()) is not None:
-                await self._context.kind_states[first].progress.wait()
+                await self._context.kind_states[first].progress.wait_until(trio.current_time() + CHECK_EVERY)
             elif not await self._read():
                 await self._kind_state.gap.wait_until(trio.current_time() + CHECK_EVERY)
 
@@ -94,32 +94,29 @@ class GapReader:
         context = self._context
         await context.passed(self._kind)  # before the slot is taken: a pause may last for days
         async with self._slots:
-            if await self._goes_first() is not None or await self._runs.start(RunMode.DAILY) is None:
+            if await self._goes_first() is not None:
+                return False
+            # A full sync may have begun since that look.
+            after = [kind for kind in context.kind_states if kind is not self._kind and not held_up(context, kind)]
+            if await self._runs.start(RunMode.DAILY, after=after) is None:
                 return False
             log.info("reading everything to close a gap", site=str(context.connection.site), kind=self._kind.value)
             # A blocked connection, or rows that retry, must not keep the slot from other connections.
-            while context.blocked(self._kind) is None and await self._is_at_work(self._kind):
+            while context.blocked(self._kind) is None and await self._is_at_work():
                 await self._kind_state.progress.wait()
         return True
+
+    async def _is_at_work(self) -> bool:
+        run = await self._context.storage.read(full_syncs.newest, self._context.connection.id, self._kind)
+        return run is not None and await is_at_work(self._context, run)
 
     async def _goes_first(self) -> Kind | None:
         """Return a kind whose progress must be waited for; this one if it has a run, or never had one."""
         context = self._context
+        newest = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
+        if newest is None or newest.current:
+            return self._kind  # the end of a run may close the gap; until then a second one would be refused
         for kind in context.kind_states:
-            newest = await context.storage.read(full_syncs.newest, context.connection.id, kind)
-            if newest is None:
-                if context.options.full_sync_on_start or kind is self._kind:
-                    return kind
-            elif kind is self._kind and newest.current:
-                return kind  # its end may close the gap; until then a second run would be refused
-            elif newest.mode is not RunMode.DAILY and await self._is_at_work(kind):
+            if kind is not self._kind and await goes_first(context, kind):
                 return kind
         return None
-
-    async def _is_at_work(self, kind: Kind) -> bool:
-        """Return True while the run of a kind reads pages, or its rows wait for their first attempt."""
-        context = self._context
-        run = await context.storage.read(full_syncs.current, context.connection.id, kind)
-        if run is None:
-            return False
-        return run.state is RunState.ENUMERATING or await context.storage.read(backlog, context.connection.id, kind) > 0

@@ -326,11 +326,8 @@ class Pipeline:
                 if issue := self._issue(batch.mapped.get(external_id), outcome):
                     issues[external_id] = issue
                 context.metrics.pushed(site, self.kind, age_if_known(claim.first_queued_at, now))
-            context.metrics.entity(site, self.kind, result)
-            # A difference that neither a webhook nor a full sync has asked for means that a webhook was lost.
-            if batch.lane is Lane.BACKFILL and claim.run is None and result in {Result.WRITTEN, Result.REMOVED}:
-                context.metrics.webhook_missed(site, self.kind)
-                context.deliveries.missed()
+            unasked = batch.lane is Lane.BACKFILL and claim.run is None
+            context.note_result(self.kind, external_id, result, unasked=unasked)
         settlement = Settlement(
             connection_id=context.connection.id,
             kind=self.kind,

@@ -16,7 +16,7 @@ import trio
 from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.gaps import note_gaps
-from daemon.model import Kind
+from daemon.model import ExternalId, Kind
 from daemon.platforms.base import Page
 from daemon.storage import full_syncs
 from daemon.storage.age import age
@@ -100,7 +100,12 @@ class Sweep:
                 ids=[entity.external_id for entity in page.entities],
                 now=self._context.now(),
             )
-            write = partial(self._context.storage.write, take_swept, call)
-            await self._kind_state.page_cache.fill(None, page.entities, write)
+            await self._kind_state.page_cache.fill(None, page.entities, partial(self._take, call))
         self._kind_state.wake()
         return page
+
+    async def _take(self, call: Swept) -> set[ExternalId]:
+        """Put a page into the outbox, and note which entities nothing else has put there."""
+        fresh = await self._context.storage.write(take_swept, call)
+        self._kind_state.found_by_sweep(fresh)
+        return fresh

@@ -1,4 +1,4 @@
-"""Stateful, strict stand-ins of BigCommerce's and SparkLayer's APIs over real HTTP, with a sample store.
+"""Stateful, strict stand-ins of BigCommerce's, WooCommerce's and SparkLayer's APIs over real HTTP, with sample stores.
 
     async with open_sandbox(
         store=adventureworks(),                                   # or synthetic(20_000, customers=9, orders=9)
@@ -25,22 +25,27 @@
             await held.arrived()
         sandbox.bigcommerce.faults.down = True                    # an outage; clear() ends it
 
-`python -m daemon.sandbox` runs both standalone; `/_sandbox/...` on either server steers them from another process
-(see `control`, `bigcommerce.api` and `sparklayer.api`). Imports nothing of the daemon.
+`open_woocommerce` opens a WooCommerce shop of the same company beside it; see `daemon.sandbox.woocommerce`.
+`python -m daemon.sandbox` runs a store and the site standalone; `/_sandbox/...` on each server steers them
+from another process: see `control` and the `api` of each stand-in. Imports nothing of the daemon.
 """
 
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, adventureworks, synthetic
 from daemon.sandbox.faults import answer, call, delay, garbage, html, reset, truncate
-from daemon.sandbox.opening import Sandbox, open_sandbox
+from daemon.sandbox.opening import Sandbox, open_sandbox, open_woocommerce
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
+from daemon.sandbox.woocommerce import Shop, WooCommerce, WooCommerceOptions
 
 __all__ = [
     "BigCommerce",
     "BigCommerceOptions",
     "Sandbox",
+    "Shop",
     "SparkLayer",
     "SparkLayerOptions",
     "Store",
+    "WooCommerce",
+    "WooCommerceOptions",
     "adventureworks",
     "answer",
     "call",
@@ -48,6 +53,7 @@ __all__ = [
     "garbage",
     "html",
     "open_sandbox",
+    "open_woocommerce",
     "reset",
     "synthetic",
     "truncate",

@@ -1,4 +1,4 @@
-"""Runs both stand-ins on their own: `python -m daemon.sandbox --products 20000 --limits on`.
+"""Runs a shop and a site on their own: `python -m daemon.sandbox --platform woocommerce --products 20000`.
 
 When both listen, one line of JSON on standard output says where, with the credentials. Without `--products` the
 store is the AdventureWorks company. SIGINT and SIGTERM end it.
@@ -7,6 +7,7 @@ store is the AdventureWorks company. SIGINT and SIGTERM end it.
 import argparse
 import signal
 import sys
+from collections.abc import AsyncIterator
 
 import trio
 
@@ -14,12 +15,15 @@ from daemon.sandbox import (
     BigCommerceOptions,
     SparkLayerOptions,
     Store,
+    WooCommerceOptions,
     adventureworks,
     open_sandbox,
+    open_woocommerce,
     synthetic,
+    woocommerce,
 )
 from daemon.sandbox.message import encode
-from daemon.sandbox.opening import whereabouts
+from daemon.sandbox.opening import open_sparklayer, whereabouts
 
 STANDARD_QUOTA = 150
 """Requests per 30 seconds of BigCommerce's Standard plan (bigcommerce.md section 10)."""
@@ -34,6 +38,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--customers", type=int, default=0, help="made-up customers beside made-up products")
     parser.add_argument("--orders", type=int, default=0, help="made-up orders of them")
     parser.add_argument("--limits", choices=("on", "off"), default="off", help="rate limits of both APIs")
+    parser.add_argument("--platform", choices=("bigcommerce", "woocommerce"), default="bigcommerce")
+    parser.add_argument("--woocommerce-port", type=int, default=0)
+    parser.add_argument("--cron-delay", type=float, default=1.0, help="seconds until WooCommerce's webhooks go out")
+    parser.add_argument("--hpos", choices=("on", "off"), default="on", help="WooCommerce's order storage")
+    parser.add_argument("--time-zone", default="UTC", help="of the WooCommerce shop, such as Australia/Sydney")
     parser.add_argument("--bigcommerce-port", type=int, default=0)
     parser.add_argument("--sparklayer-port", type=int, default=0)
     parser.add_argument("--variants", choices=("merge", "replace"), default="merge")
@@ -42,20 +51,40 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(given: argparse.Namespace) -> None:
-    limited = given.limits == "on"
-    store = adventureworks() if given.products is None else _made_up(given)
-    shop = BigCommerceOptions(
-        port=given.bigcommerce_port, quota=STANDARD_QUOTA if limited else None, time_scale=given.time_scale
-    )
     site = SparkLayerOptions(
-        port=given.sparklayer_port, rate=ASSUMED_RATE if limited else None, variants=given.variants
+        port=given.sparklayer_port, rate=ASSUMED_RATE if given.limits == "on" else None, variants=given.variants
     )
+    run = _run_woocommerce if given.platform == "woocommerce" else _run_bigcommerce
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with open_sandbox(store=store, bigcommerce=shop, sparklayer=site) as sandbox:
-            told = whereabouts(sandbox.bigcommerce, sandbox.sparklayer)
-            sys.stdout.write(encode(told).decode() + "\n")
-            sys.stdout.flush()
-            await anext(aiter(signals))
+        await run(given, site, signals)
+
+
+async def _run_bigcommerce(given: argparse.Namespace, site: SparkLayerOptions, signals: AsyncIterator[int]) -> None:
+    store = adventureworks() if given.products is None else _made_up(given)
+    quota = STANDARD_QUOTA if given.limits == "on" else None
+    shop = BigCommerceOptions(port=given.bigcommerce_port, quota=quota, time_scale=given.time_scale)
+    async with open_sandbox(store=store, bigcommerce=shop, sparklayer=site) as sandbox:
+        _say(whereabouts(sandbox.bigcommerce, sandbox.sparklayer))
+        await anext(aiter(signals))
+
+
+async def _run_woocommerce(given: argparse.Namespace, site: SparkLayerOptions, signals: AsyncIterator[int]) -> None:
+    amounts = {"customers": given.customers, "orders": given.orders}
+    if given.products is None:
+        shop = woocommerce.adventureworks()
+    else:
+        shop = woocommerce.synthetic(given.products, given.variants_per_product, **amounts)
+    shop.hpos = given.hpos == "on"
+    shop.set_zone(given.time_zone)
+    options = WooCommerceOptions(port=given.woocommerce_port, cron_delay=given.cron_delay)
+    async with open_woocommerce(options, shop=shop) as server, open_sparklayer(site) as sparklayer:
+        _say(whereabouts(server, sparklayer))
+        await anext(aiter(signals))
+
+
+def _say(words: object) -> None:
+    sys.stdout.write(encode(words).decode() + "\n")
+    sys.stdout.flush()
 
 
 def _made_up(given: argparse.Namespace) -> Store:

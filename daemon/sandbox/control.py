@@ -9,15 +9,18 @@
 Each stand-in adds controls of its own. A request that cannot be understood is answered 400 with one line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from daemon.sandbox.faults import BY_NAME, Faults
+from daemon.sandbox.faults import BY_NAME, Act, Faults
 from daemon.sandbox.message import Request, Response, json, text
 from daemon.sandbox.router import Router, route
 from daemon.sandbox.statistics import Statistics
+
+AFTER_EFFECT = ("truncate", "php_warning")
+"""Faults that change an answer, so they stand after the effect."""
 
 
 class StandIn:
@@ -28,6 +31,8 @@ class StandIn:
 
     def __init__(self) -> None:
         self.faults = Faults()
+        self.acts: Mapping[str, Callable[..., Act]] = BY_NAME
+        """The faults that can be ordered over HTTP."""
         self.statistics = Statistics()
         self._controls = Router()
         self._controls.include(self)
@@ -58,8 +63,8 @@ class StandIn:
 
     @route("POST", "/_sandbox/faults")
     def _order(self, pattern: str, fault: str, arguments: Mapping[str, Any] | None = None, **how: Any) -> None:
-        act = BY_NAME[fault](**(arguments or {}))
-        self.faults.add(pattern, act, **how | ({"after_effect": True} if fault == "truncate" else {}))
+        act = self.acts[fault](**(arguments or {}))
+        self.faults.add(pattern, act, **how | ({"after_effect": True} if fault in AFTER_EFFECT else {}))
 
     @route("DELETE", "/_sandbox/faults")
     def _clear(self) -> None:

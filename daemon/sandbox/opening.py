@@ -1,4 +1,4 @@
-"""Opens both stand-ins together, on loopback, for as long as a block lasts."""
+"""Opens stand-ins on loopback for as long as a block lasts: a BigCommerce store and a site together, or one alone."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,6 +9,8 @@ from attrs import frozen
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, adventureworks
 from daemon.sandbox.server import listening, serve
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
+from daemon.sandbox.woocommerce import Shop, WooCommerce, WooCommerceOptions
+from daemon.sandbox.woocommerce import adventureworks as adventureworks_shop
 
 
 @frozen(kw_only=True)
@@ -20,8 +22,24 @@ class Sandbox:
     sparklayer: SparkLayer
 
 
-def whereabouts(shop: BigCommerce, site: SparkLayer) -> dict[str, dict[str, str]]:
+def whereabouts(shop: BigCommerce | WooCommerce, site: SparkLayer) -> dict[str, dict[str, str]]:
     """Return where both APIs are, with the credentials of each, for whoever configures a daemon between them."""
+    return {
+        **_of_shop(shop),
+        "sparklayer": {
+            "url": site.url,
+            "site_id": site.site_id,
+            "client_id": site.client_id,
+            "client_secret": site.client_secret,
+        },
+    }
+
+
+def _of_shop(shop: BigCommerce | WooCommerce) -> dict[str, dict[str, str]]:
+    if isinstance(shop, WooCommerce):
+        key = shop.key
+        keys = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret}
+        return {"woocommerce": {"url": shop.url, **keys}}
     return {
         "bigcommerce": {
             "url": shop.url,
@@ -29,13 +47,7 @@ def whereabouts(shop: BigCommerce, site: SparkLayer) -> dict[str, dict[str, str]
             "access_token": shop.access_token,
             "client_id": shop.login.client_id,
             "client_secret": shop.client_secret,
-        },
-        "sparklayer": {
-            "url": site.url,
-            "site_id": site.site_id,
-            "client_id": site.client_id,
-            "client_secret": site.client_secret,
-        },
+        }
     }
 
 
@@ -68,3 +80,35 @@ async def open_sandbox(
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await sandbox.bigcommerce.webhooks.aclose()
+
+
+@contextlib.asynccontextmanager
+async def open_woocommerce(
+    options: WooCommerceOptions | None = None, *, shop: Shop | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[WooCommerce]:
+    """Serve a WooCommerce shop, by default the AdventureWorks company's. Raises OSError when the port is taken."""
+    chosen = options or WooCommerceOptions()
+    async with listening(host, chosen.port) as (listeners, url), trio.open_nursery() as nursery:
+        woocommerce = WooCommerce(shop or adventureworks_shop(), chosen, url, nursery)
+        nursery.start_soon(serve, woocommerce, listeners)
+        try:
+            yield woocommerce
+        finally:
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await woocommerce.aclose()
+
+
+@contextlib.asynccontextmanager
+async def open_sparklayer(
+    options: SparkLayerOptions | None = None, *, host: str = "127.0.0.1"
+) -> AsyncIterator[SparkLayer]:
+    """Serve a SparkLayer site alone. Raises OSError when the port is taken."""
+    chosen = options or SparkLayerOptions()
+    async with listening(host, chosen.port) as (listeners, url), trio.open_nursery() as nursery:
+        sparklayer = SparkLayer(chosen, url)
+        nursery.start_soon(serve, sparklayer, listeners)
+        try:
+            yield sparklayer
+        finally:
+            nursery.cancel_scope.cancel()

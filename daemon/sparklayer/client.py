@@ -5,6 +5,7 @@ wait, each attempt with its own turn of the throttle. `failures` interprets stat
 decides when a refusal without a body is believed.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -65,13 +66,19 @@ class Client:
         """Call an operation; return the body of its successful answer. Raises as `answer` does."""
         return (await self.answer(operation, path, lane, body)).body
 
-    async def answer(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> Answer:
+    async def answer(
+        self, operation: Operation, path: str, lane: Lane, body: bytes | None = None, before: float = math.inf
+    ) -> Answer:
         """Call an operation; return its successful answer. `path` is quoted.
+
+        A call that must be sent `before` a time of trio's clock is sent once at most (see `replacement`).
 
         Raises Retry, Rejected (also Missing, Duplicate) and Blocked, as `failures` decides.
         """
+        once = partial(self._once, operation, path, lane, body, before)
+        if before < math.inf:
+            return await once()
         attempts = CONCURRENT_ATTEMPTS if operation.concurrent else ATTEMPTS
-        once = partial(self._once, operation, path, lane, body)
         return await shortly(once, attempts=attempts, within=LONGEST_SECONDS)
 
     async def read(self, operation: Operation, path: str, lane: Lane, kind: type[T], body: bytes | None = None) -> T:
@@ -92,9 +99,9 @@ class Client:
             raise Retry(words, reason="unreadable", effect_unknown=True)
         return _decoded(operation, content, dict[str, Any])
 
-    async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None) -> Answer:
+    async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None, before: float) -> Answer:
         async with self._scopes.turn(operation.name, partial(entities_of, operation, path, body)) as turn:
-            answer, failure = await self._tried(operation, path, lane, body)
+            answer, failure = await self._tried(operation, path, lane, body, before)
             if failure is None or isinstance(failure, Rejected):
                 turn.granted()
             if isinstance(failure, Blocked) and answer.status == HTTPStatus.FORBIDDEN:
@@ -104,10 +111,10 @@ class Client:
         return answer
 
     async def _tried(
-        self, operation: Operation, path: str, lane: Lane, body: bytes | None
+        self, operation: Operation, path: str, lane: Lane, body: bytes | None, before: float
     ) -> tuple[Answer, Failure | None]:
         """Call an operation; return the answer and its failure, None for success."""
-        answer = await self._authorized(operation, path, lane, body)
+        answer = await self._authorized(operation, path, lane, body, before)
         failure, call = failure_of(operation, answer), _call(operation, path, body)
         if failure is None:
             self._expect_no_body(operation, answer)
@@ -167,20 +174,25 @@ class Client:
             self._empty.forget(control, path)
         return failure is None
 
-    async def _authorized(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> Answer:
+    async def _authorized(
+        self, operation: Operation, path: str, lane: Lane, body: bytes | None = None, before: float = math.inf
+    ) -> Answer:
         """Send a request with a token, and with a new token after a 401. Raises Blocked after a second 401."""
+
+        async def send(token: Token) -> Answer:
+            headers = {"Authorization": f"Bearer {token.text.reveal()}"}
+            return await self._throttled_api.send(
+                operation.method, path, lane, body=body, headers=headers, before=before
+            )
+
         token = await self._tokens.current(lane)
-        answer = await self._send(operation, path, lane, body, token)
+        answer = await send(token)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             token = await self._tokens.instead_of(token, lane)
-            answer = await self._send(operation, path, lane, body, token)
+            answer = await send(token)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise Blocked(words_of(answer), reason="credentials", side=Side.SPARKLAYER)
         return answer
-
-    async def _send(self, operation: Operation, path: str, lane: Lane, body: bytes | None, token: Token) -> Answer:
-        headers = {"Authorization": f"Bearer {token.text.reveal()}"}
-        return await self._throttled_api.send(operation.method, path, lane, body=body, headers=headers)
 
 
 def _reads(control: Control) -> Operation:

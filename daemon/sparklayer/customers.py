@@ -1,9 +1,9 @@
 """Customers with their addresses (sparklayer.md section 5).
 
-A PUT replaces the whole customer: it clears omitted fields and deletes omitted addresses. So a customer is read first,
-and everything that the platform does not own is written back unchanged: a price list, a group, a credit limit or an
-address that was entered by hand. SparkLayer's own ids and times are never written back, nor is the balance of a payment
-on account, which changes with every order.
+A PUT replaces the whole customer: it clears omitted fields and deletes omitted addresses. So a customer is read
+directly before it (`replacement`), and everything that the platform does not own is written back unchanged: a price
+list, a group, a credit limit or an address that was entered by hand. SparkLayer's own ids and times are never written
+back, nor is the balance of a payment on account, which changes with every order.
 
 The operation that reads a customer is documented, but not its path. That it equals the path of PUT and DELETE is
 inferred.
@@ -79,17 +79,17 @@ class Customers:
         """Return the customer with an e-mail address (in any case), or None. Raises as `read` does."""
         return await self._read("email", email, lane, lambda held: (held.email or "").lower() == email.lower())
 
-    async def put(self, external_id: ExternalId, body: Body, lane: Lane) -> bool:
-        """Create or replace a customer; return True if it was created.
+    async def put(self, external_id: ExternalId, body: Body, lane: Lane, before: float) -> bool:
+        """Create or replace a customer `before` a time of trio's clock, in one attempt; return True if it was created.
 
         Raises Duplicate if another customer has its e-mail address, or the external id of one of its addresses.
         """
-        answer = await self._client.answer(PUT, _path("platform", external_id), lane, encode_json(body))
+        answer = await self._client.answer(PUT, _path("platform", external_id), lane, encode_json(body), before)
         return answer.status == 201  # noqa: PLR2004  documented: 200 is a replacement
 
-    async def put_by_email(self, email: str, body: Body, lane: Lane) -> None:
-        """Replace the customer with an e-mail address, and link it to the external id in `body`."""
-        await self._client.call(PUT, _path("email", email), lane, encode_json(body))
+    async def put_by_email(self, email: str, body: Body, lane: Lane, before: float) -> None:
+        """Replace the customer with an e-mail address, and link it to the external id in `body`. Else as `put`."""
+        await self._client.answer(PUT, _path("email", email), lane, encode_json(body), before)
 
     async def delete(self, external_id: ExternalId, lane: Lane) -> None:
         """Delete a customer. Raises Missing if there is none."""
@@ -127,6 +127,23 @@ def sent(customer: Customer) -> frozenset[str]:
     """Return the names of the optional fields in a write of `customer`; a credit's as `payment_on_account.balance`."""
     own = _optional(customer)
     return frozenset(own) | {f"{CREDIT}.{name}" for name in _credit(customer.payment_on_account)}
+
+
+def left_out(customer: Customer, before: Iterable[str]) -> frozenset[str]:
+    """Return the names (see `sent`) in `before`, of an earlier write, that a write of `customer` shall leave out."""
+    return frozenset(name for name in before if not _is_unreadable(customer, name)) - sent(customer)
+
+
+def still_sent(customer: Customer, before: Iterable[str]) -> frozenset[str]:
+    """Return the names of the fields that SparkLayer may have from us after a write of `customer`.
+
+    Those in `before`, of an earlier write, are still there if the platform's value cannot be read.
+    """
+    return sent(customer).union(name for name in before if _is_unreadable(customer, name))
+
+
+def _is_unreadable(customer: Customer, name: str) -> bool:
+    return name.partition(".")[0] in customer.unreadable
 
 
 def is_agent(held: Mapping[str, Any]) -> bool:

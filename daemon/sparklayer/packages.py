@@ -19,7 +19,8 @@ from daemon.entities import Address, OrderLine, Package, Shipment
 from daemon.sparklayer.inferred import LINE_NAMES, TRACKING_NAMES
 
 CALCULATED = "calculated_"
-OF_PACKAGE = frozenset({"type", "line_items", "shipments", "shipping_method", "shipping_address"})
+SHIPPING_ADDRESS = "shipping_address"
+OF_PACKAGE = frozenset({"type", "line_items", "shipments", "shipping_method"})
 OF_LINE = frozenset({"name_parent", "quantity", "line_total", "tax_lines"})
 """Fields of a package and of a line that the platform owns, even when it has no value for them."""
 
@@ -74,7 +75,8 @@ def carried_over(packages: Sequence[Body], held: Sequence[Body]) -> list[Body]:
     result = [
         {
             **package,
-            **_besides(held[known[place]] if place in known else {}, OF_PACKAGE),
+            # An address that the platform has only in part is not sent, and is no reason to remove the one there.
+            **_besides(held[known[place]] if place in known else {}, OF_PACKAGE | package.keys() & {SHIPPING_ADDRESS}),
             "line_items": [_line_with(line, lines) for line in package["line_items"]],
         }
         for place, package in enumerate(packages)
@@ -157,7 +159,7 @@ def package_body(package: Package, currency: str) -> Body:
         net, tax = package.shipping or (Decimal(0), Decimal(0))
         content["shipping_method"] = {"name": package.method, "line_total": _total(net, tax, Decimal(0), currency)}
     if package.address is not None:
-        content["shipping_address"] = address_body(package.address)
+        content[SHIPPING_ADDRESS] = address_body(package.address)
     return content
 
 

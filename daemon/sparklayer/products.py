@@ -7,7 +7,7 @@ The names of a customer group's rules are inferred: they are those of SparkLayer
 """
 
 from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,8 @@ from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
+from daemon.sparklayer.replacement import replaced
+from daemon.transport.second_answer import confirmed
 
 PRODUCT = CONTROL.answers
 CREATE = Operation(
@@ -65,7 +67,7 @@ class ProductWrite:
     """A write of a product; a `title` or `slug` of None stays unchanged (creating needs both).
 
     `cleared` names the `EXTRAS` to send as explicitly empty for a variant without them, since SparkLayer may hold them
-    from an earlier write. `kept` are variants read by `Products.kept`, which are sent back unchanged.
+    from an earlier write. Variants that are `kept`, and unreadable fields of variants, are sent back as they are.
     """
 
     external_id: ExternalId
@@ -74,7 +76,16 @@ class ProductWrite:
     variants: tuple[Variant, ...]
     vanished: tuple[Vanished, ...] = ()
     cleared: frozenset[str] = frozenset()
-    kept: tuple[Mapping[str, Any], ...] = ()
+    kept: frozenset[VariantId] = frozenset()
+
+    @property
+    def sends_back(self) -> bool:
+        """True if it has parts that are sent back as SparkLayer holds them."""
+        return bool(self.kept) or any(variant.unreadable for variant in self.variants)
+
+
+Held = Mapping[str, Mapping[str, Any]]
+"""The variants of a product in SparkLayer by external id."""
 
 
 class Products:
@@ -92,8 +103,19 @@ class Products:
         await self._client.call(CREATE, PATH, lane, encode(write, clearing=False))
 
     async def update(self, write: ProductWrite, lane: Lane) -> None:
-        """PATCH a product by its external id. Raises Missing if there is none, Duplicate if a SKU is taken."""
-        await self._client.call(UPDATE, _path(write.external_id), lane, encode(write))
+        """PATCH a product by its external id; parts that are sent back are read directly before (`replacement`).
+
+        Raises Missing if there is no such product, Duplicate if a SKU is taken.
+        """
+        path = _path(write.external_id)
+
+        async def update(held: Held, before: float) -> None:
+            await self._client.answer(UPDATE, path, lane, encode(write, held), before)
+
+        if write.sends_back:
+            await replaced(partial(self._held_for, write, lane), update)
+        else:
+            await self._client.call(UPDATE, path, lane, encode(write))
 
     async def variants_of(self, external_id: ExternalId, lane: Lane) -> list[Vanished]:
         """Return the variants that SparkLayer holds of a product, so that unknown ones can be adopted. Raises Missing.
@@ -106,21 +128,23 @@ class Products:
             if held.get("external_id") and held.get("sku")
         ]
 
-    async def kept(
-        self, external_id: ExternalId, variants: AbstractSet[VariantId], lane: Lane
-    ) -> tuple[Mapping[str, Any], ...]:
-        """Return variants as SparkLayer holds them, to be sent back unchanged.
+    async def _held_for(self, write: ProductWrite, lane: Lane) -> Held:
+        """Return the variants that SparkLayer holds. A missing product counts only after two answers.
 
-        Raises Retry if SparkLayer does not show all of them. If PATCH replaces `variants`, a write without one would
-        remove it, which no one has allowed.
+        Raises Retry if SparkLayer does not show all variants that are kept. If PATCH replaces `variants`, a write
+        without one would remove it, which no one has allowed.
         """
-        try:
-            held = [one for one in await self._held(external_id, lane) if one.get("external_id") in variants]
-        except Missing:
-            held = []
-        if {one["external_id"] for one in held} != variants:
+
+        async def read() -> list[dict[str, Any]]:
+            try:
+                return await self._held(write.external_id, lane)
+            except Missing:
+                return []
+
+        held = {one["external_id"]: one for one in await confirmed(read, bool) if one.get("external_id")}
+        if not write.kept <= held.keys():
             raise Retry("SparkLayer does not show all variants that must stay unchanged", reason="unreadable")
-        return tuple({name: value for name, value in one.items() if name not in GIVEN_BY_SPARKLAYER} for one in held)
+        return held
 
     async def _held(self, external_id: ExternalId, lane: Lane) -> list[dict[str, Any]]:
         """Return the variants of a product. Raises Missing, and Retry for another or an incomplete product."""
@@ -143,8 +167,10 @@ class _Product(msgspec.Struct):
     variants: list[_Variant] | None = None
 
 
-def encode(write: ProductWrite, *, clearing: bool = True) -> bytes:
+def encode(write: ProductWrite, held: Held | None = None, *, clearing: bool = True) -> bytes:
     """Return the JSON of a product write, without fields that are None and with decimals as numbers.
+
+    `held` has the variants with parts that are sent back.
 
     With `clearing`, a variant without a picture, a weight or a field of `write.cleared` sends an explicitly empty
     value. A new product has nothing to clear.
@@ -152,8 +178,12 @@ def encode(write: ProductWrite, *, clearing: bool = True) -> bytes:
     content: dict[str, Any] = {"external_id": write.external_id, "title": write.title, "slug": write.slug}
     said = (CLEARED_OF_VARIANT.keys() - EXTRAS) | write.cleared if clearing else frozenset[str]()
     nothing = {name: empty for name, empty in CLEARED_OF_VARIANT.items() if name in said}
-    live = [{**nothing, **_variant(variant)} for variant in write.variants]
-    content["variants"] = [*live, *write.kept, *(_discontinued(variant) for variant in write.vanished)]
+    live = [
+        _with_unreadable({**nothing, **_variant(variant)}, variant, (held or {}).get(variant.external_id))
+        for variant in write.variants
+    ]
+    kept = [_without_given(variant) for key, variant in (held or {}).items() if key in write.kept]
+    content["variants"] = [*live, *kept, *(_discontinued(variant) for variant in write.vanished)]
     return encode_json(_without_none(content))
 
 
@@ -171,6 +201,18 @@ def _variant(variant: Variant) -> dict[str, Any]:
             "settings": [_without_none(asdict(rules)) for rules in variant.settings] or None,
         }
     )
+
+
+def _with_unreadable(content: dict[str, Any], variant: Variant, held: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the body of a variant with SparkLayer's own values of its unreadable fields; `held` is None if new."""
+    if held is None:
+        return content
+    ours = {name: value for name, value in content.items() if name not in variant.unreadable}
+    return ours | {name: held[name] for name in variant.unreadable if held.get(name) is not None}
+
+
+def _without_given(held: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in held.items() if name not in GIVEN_BY_SPARKLAYER}
 
 
 def _rrp(money: Money) -> dict[str, Any]:

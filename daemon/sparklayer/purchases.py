@@ -1,8 +1,8 @@
 """Purchases: the orders that customers see under My Account (sparklayer.md section 6).
 
-A PUT replaces everything. So a write sends the purchase as SparkLayer holds it, with the platform's fields replaced:
-the order's numbers, dates, money, addresses and packages. The customer, the sales representative, the reference and all
-other fields are written back, inside packages too. `calculated_*` is never sent.
+A PUT replaces everything. So a write reads the purchase directly before (`replacement`), and sends it as it is there,
+with the platform's fields replaced: the order's numbers, dates, money, addresses and packages. The customer, the sales
+representative, the reference and all other fields are written back, inside packages too. `calculated_*` is never sent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -62,9 +62,12 @@ class Purchases:
         except Missing:
             return None
 
-    async def put(self, cart: CartId, body: Mapping[str, Any], lane: Lane) -> None:
-        """Replace a purchase. Raises Rejected, also if another purchase has its platform id."""
-        await self._client.call(PUT, _path(cart), lane, encode_json(body))
+    async def put(self, cart: CartId, body: Mapping[str, Any], lane: Lane, before: float) -> None:
+        """Replace a purchase `before` a time of trio's clock, in one attempt.
+
+        Raises Rejected, also if another purchase has its platform id.
+        """
+        await self._client.answer(PUT, _path(cart), lane, encode_json(body), before)
 
 
 def merged(order: Order, held: Mapping[str, Any] | None) -> Body:

@@ -22,14 +22,20 @@ from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
-from daemon.transport.second_answer import agreed
+from daemon.transport.second_answer import agreed, confirmed
 
 SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True, about=About.BODY)
 FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True, about=About.BODY)
 DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True, about=About.BODY)
 LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"), control=CONTROL)
 CREATE_LOCATION = Operation(
-    name="createStockLocation", method="POST", answers=one_with("id"), names_nothing=True, keyed=True, control=CONTROL
+    name="createStockLocation",
+    method="POST",
+    answers=one_with("id"),
+    names_nothing=True,
+    keyed=True,
+    conflicting=True,
+    control=CONTROL,
 )
 
 SET_PATH = "/api/v1/batch-update-stock"
@@ -61,8 +67,33 @@ class Stock:
         self._client = client
 
     async def set(self, location_id: str, rows: Sequence[StockRow], lane: Lane) -> None:
-        """Set the level of each row's SKU at a location; a SKU may be in `rows` once. Raises Rejected."""
-        await self._client.call(SET, SET_PATH, lane, encode_json([entry(row, location_id) for row in rows]))
+        """Set the level of each row's SKU at a location; a SKU may be in `rows` once. Raises Rejected.
+
+        Unreadable fields are read from SparkLayer first, and written back.
+        """
+        held = await self._unreadable(location_id, rows, lane)
+        body = [{**held.get(row.sku, {}), **entry(row, location_id)} for row in rows]
+        await self._client.call(SET, SET_PATH, lane, encode_json(body))
+
+    async def _unreadable(self, location_id: str, rows: Sequence[StockRow], lane: Lane) -> dict[Sku, dict[str, Any]]:
+        """Return the unreadable fields of rows as SparkLayer has them at a location.
+
+        A row that SparkLayer does not show is new only if two answers say so.
+        """
+        names = {row.sku: row.stock.unreadable for row in rows if row.stock.unreadable}
+        if not names:
+            return {}
+
+        async def read() -> dict[Sku, dict[str, Any]]:
+            return {
+                row.sku: {name: value for name in names[row.sku] if (value := getattr(level, name)) is not None}
+                for row in await self._fetch([*names], lane)
+                if row.sku in names
+                for level in row.stock_levels
+                if level.stock_location_id == location_id
+            }
+
+        return await confirmed(read, lambda held: held.keys() == names.keys())
 
     async def remove(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> frozenset[Sku]:
         """Remove the SKUs' rows at a location; return the SKUs without a row at any location.
@@ -84,10 +115,13 @@ class Stock:
 
     async def _locations_of(self, skus: Sequence[Sku], lane: Lane) -> dict[Sku, frozenset[str]]:
         """Return the location ids of each SKU's rows; empty for SKUs that the answer omits."""
-        query = {"skus": skus, "filter": {"all_stock_locations": True}}
-        held = await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(query))
+        held = await self._fetch(skus, lane)
         found = {row.sku: frozenset(level.stock_location_id for level in row.stock_levels) for row in held}
         return {sku: found.get(sku, frozenset()) for sku in skus}
+
+    async def _fetch(self, skus: Sequence[Sku], lane: Lane) -> list["_Held"]:
+        query = {"skus": skus, "filter": {"all_stock_locations": True}}
+        return await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(query))
 
     async def locations(self) -> list[StockLocation]:
         """Return the site's locations."""
@@ -113,8 +147,10 @@ def entry(row: StockRow, location_id: str) -> dict[str, Any]:
 
 class _Level(msgspec.Struct):
     stock_location_id: str
+    restock_date: str | None = None
+    min_stock_level: int | None = None
 
 
 class _Held(msgspec.Struct):
-    sku: str
+    sku: Sku
     stock_levels: list[_Level] = []

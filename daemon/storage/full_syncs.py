@@ -11,7 +11,8 @@ The life of a run; CHECKs refuse other states:
     told        ending                 ended        SparkLayer has the end. It is not told of daily runs, nor of kinds
                                                     without sync-log: those end at once
     superseded  ending                 ended        SparkLayer does not have the end; the next run's start tells it
-    replaced    enumerating, draining  ended        a person asked for a full sync during a daily run
+    replaced    enumerating, draining  ended        a full sync begins during a daily run of its kind, or while another
+                                                    kind is read to close a gap: that gap stays
 
 At most one run of a kind is enumerating or draining.
 """
@@ -85,7 +86,8 @@ class Run:
 class Start:
     """A request for a run. During another run, an `internal` one has that run again; any other is refused.
 
-    A run that is owed in this way takes the place of the next one, in any mode.
+    A run that is owed in this way takes the place of the next one, in any mode. It is also refused while a full sync of
+    one of the kinds in `after` reads pages.
     """
 
     connection_id: ConnectionId
@@ -94,6 +96,7 @@ class Start:
     now: float
     internal: bool = False
     allow_removals: bool = False
+    after: Collection[Kind] = ()
 
 
 @frozen(kw_only=True)
@@ -119,11 +122,10 @@ def start(conn: Connection, call: Start) -> RunId | None:
             mode = call.mode if call.mode is RunMode.REFRESH else present.mode
             conn.execute(update(full_syncs).where(full_syncs.c.id == present.id).values(again=True, mode=mode))
         return None
+    if any(_reads(conn, call.connection_id, kind) for kind in call.after):
+        return None
     if present is not None:
-        # Its rows stay as ordinary changes; the new run tags those that it sees.
-        RunLife.REPLACED.apply(conn, full_syncs, (full_syncs.c.id == present.id,))
-        conn.execute(update(outbox).where(outbox.c.full_sync_id == present.id).values(full_sync_id=None))
-        removals.forget_waiting(conn, present.id)
+        _replace(conn, present)
     before = latest(conn, call.connection_id, call.kind)
     # The run that starts now takes the place of an owed one: it must do no less.
     modes = {call.mode} if before is None or not before.again else {call.mode, before.mode}
@@ -133,6 +135,7 @@ def start(conn: Connection, call: Start) -> RunId | None:
     # A daily run tells SparkLayer nothing, so not the end of another run either.
     if mode is not RunMode.DAILY:
         _supersede(conn, call)
+        _interrupt_readings(conn, call)
     inserted = conn.execute(
         full_syncs.insert().values(
             connection_id=call.connection_id,
@@ -157,6 +160,32 @@ def start(conn: Connection, call: Start) -> RunId | None:
         owed = {"put_for": new.excluded.put_for, "started_at": new.excluded.started_at}
         conn.execute(new.on_conflict_do_update(index_elements=["connection_id", "kind"], set_=owed))
     return run
+
+
+def _reads(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
+    """Return whether a full sync of a kind, but not a daily run, reads pages."""
+    run = current(conn, connection_id, kind)
+    return run is not None and run.state is RunState.ENUMERATING and run.mode is not RunMode.DAILY
+
+
+def _interrupt_readings(conn: Connection, call: Start) -> None:
+    """End the runs of other kinds that read pages to close a gap: none is beside a full sync of the connection.
+
+    Their gaps stay, and are closed after the full sync.
+    """
+    for kind in Kind:
+        run = None if kind is call.kind else current(conn, call.connection_id, kind, lock=True)
+        if run is not None and run.state is RunState.ENUMERATING and run.mode is RunMode.DAILY:
+            gap = gaps.open_gap(conn, call.connection_id, kind)
+            if gap is not None and gap.due_at <= run.started_at:
+                _replace(conn, run)
+
+
+def _replace(conn: Connection, run: Run) -> None:
+    """End a daily run for another one. Its rows stay as ordinary changes."""
+    RunLife.REPLACED.apply(conn, full_syncs, (full_syncs.c.id == run.id,))
+    conn.execute(update(outbox).where(outbox.c.full_sync_id == run.id).values(full_sync_id=None))
+    removals.forget_waiting(conn, run.id)
 
 
 def _correct_log(conn: Connection, call: Start, before: RunId) -> None:

@@ -9,12 +9,12 @@ the run found is in the outbox then, in the same transaction.
 from collections.abc import Iterable
 
 from attrs import frozen
-from sqlalchemy import Connection, case, delete, func, or_, select
+from sqlalchemy import Connection, and_, case, delete, func, not_, or_, select
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
-from daemon.storage.states import RunMode
+from daemon.storage.states import RunMode, RunState
 from daemon.storage.tables import full_syncs, gaps, of_kind
 from daemon.storage.upsert import insert
 
@@ -80,9 +80,13 @@ def open_gap(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Gap |
 
 
 def last_reading(conn: Connection, connection_id: ConnectionId, kind: Kind, now: float) -> float | None:
-    """Return when the last daily read, or one for a gap, began, without any that a fast clock dated ahead."""
+    """Return when the last daily read, or one for a gap, began, without any that a fast clock dated ahead.
+
+    One that gave way to a full sync before its last page does not count.
+    """
     c = full_syncs.c
-    mine = (*of_kind(full_syncs, connection_id, kind), c.mode == RunMode.DAILY, c.started_at <= now)
+    gave_way = and_(c.state == RunState.ENDED, c.enumerated_at.is_(None), c.finished_at.is_(None))
+    mine = (*of_kind(full_syncs, connection_id, kind), c.mode == RunMode.DAILY, c.started_at <= now, not_(gave_way))
     return conn.execute(select(func.max(c.started_at)).where(*mine)).scalar()
 
 

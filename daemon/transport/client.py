@@ -3,6 +3,7 @@
 Every request to either API passes here. It knows neither tokens nor the meaning of answers.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import trio
@@ -37,16 +38,18 @@ class ThrottledApi:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        before: float = math.inf,
     ) -> Answer:
         """Send one request in its turn; return the answer with any status.
 
-        Raises Retry (no answer, or held back: see `Limiter.turn`) and Blocked (the breaker is open).
+        Raises Retry (no answer, held back, or not sent `before` a time of trio's clock: see `Limiter.turn`) and Blocked
+        (the breaker is open).
         """
         if body is not None:
             headers = {**(headers or {}), "Content-Type": "application/json"}
         # The same request again: the limiter holds it back alone after a 429, and the breaker counts it once.
         key = hash((method, path, tuple((query or {}).items()), body))
-        async with self.limiter.turn(lane, key) as turn:
+        async with self.limiter.turn(lane, key, before) as turn:
             began = trio.current_time()
             try:
                 answer = await self._api.send(method, path, query=query, body=body, headers=headers)

@@ -236,8 +236,13 @@ def temporary(answer: Answer) -> Retry | None:
     )
 
 
-async def shortly(attempt: Callable[[], Awaitable[T]], *, attempts: int = 3, within: float = 60.0) -> T:
+async def shortly(
+    attempt: Callable[[], Awaitable[T]], *, attempts: int = 3, within: float = 60.0, held_back: bool = True
+) -> T:
     """Call `attempt` until it succeeds, at most `attempts` times, with a short wait after each `Retry`.
+
+    `held_back`: the throttle holds back the next attempt after a 429, so its time is not waited out here. False if the
+    next attempt begins with another request.
 
     Raises the last Retry, at once if the other side asks for more than 5 seconds. Raises Retry "timeout" if the
     attempts take more than `within` seconds together.
@@ -247,12 +252,14 @@ async def shortly(attempt: Callable[[], Awaitable[T]], *, attempts: int = 3, wit
             try:
                 return await attempt()  # tenacity costs a sixth of a request's CPU, so only failures use it.
             except Retry as error:
-                return await _again(attempt, error, attempts)
+                return await _again(attempt, error, attempts, _moment if held_back else _whole_moment)
     except trio.TooSlowError as error:
         raise Retry(f"took more than {within:g} s", reason="timeout", effect_unknown=True) from error
 
 
-async def _again(attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: int) -> T:
+async def _again(
+    attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: int, wait: Callable[[RetryCallState], float]
+) -> T:
     """Continue after a first attempt that raised `failed`."""
     first = [failed]
 
@@ -262,7 +269,7 @@ async def _again(attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: i
         return await attempt()
 
     return await AsyncRetrying(
-        sleep=_sleep_aside, stop=stop_after_attempt(attempts), wait=_moment, retry=_SHORT, reraise=True
+        sleep=_sleep_aside, stop=stop_after_attempt(attempts), wait=wait, retry=_SHORT, reraise=True
     )(attempt_or_fail)
 
 
@@ -286,5 +293,11 @@ def _moment(state: RetryCallState) -> float:
     The throttle waits out a 429's time instead, since `finish` can end its waits.
     """
     error = state.outcome.exception() if state.outcome else None
-    asked = error.after if isinstance(error, Retry) and error.reason != HELD_BACK else None
-    return max(asked or 0.0, _JITTER(state))
+    is_held_back = isinstance(error, Retry) and error.reason == HELD_BACK
+    return _JITTER(state) if is_held_back else _whole_moment(state)
+
+
+def _whole_moment(state: RetryCallState) -> float:
+    """Return a wait as `_moment` does, also after a 429."""
+    error = state.outcome.exception() if state.outcome else None
+    return max((isinstance(error, Retry) and error.after) or 0.0, _JITTER(state))

@@ -140,6 +140,11 @@ def test_the_bound_is_that_of_the_tighter_limit() -> None:
     assert limits.bound(250 * 149, 0) > limits.WINDOW
 
 
+def test_refusals_are_compared_with_the_sync_of_their_own_round() -> None:
+    """The machine was busy in the second round: each of its syncs took twice as long."""
+    assert limits.slowdowns([[10.0, 15.0, 20.0], [20.0, 30.0, 44.0]]) == [[1.5, 1.5], [2.0, 2.2]]
+
+
 @pytest.mark.parametrize(
     ("measured", "goal", "floor", "missed"),
     [

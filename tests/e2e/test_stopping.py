@@ -5,12 +5,14 @@ What hangs here is a stand-in that takes connections and never answers, or a fil
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -123,6 +125,68 @@ def test_by_a_demo_that_has_only_begun() -> None:
         assert process.wait(TIMEOUT) == 0
         assert process.stderr is not None
         assert process.stderr.read() == "ignite-sync: stopping\n"
+
+
+BUSY = """
+import select, sys
+import trio
+from daemon import app, __main__
+from daemon.cli import demo, stopping
+
+call = sys.argv.pop()
+
+@trio.lowlevel.enable_ki_protection
+def work():
+    print(flush=True)
+    if call == "waits":
+        sys.stdin.buffer.read()
+    while not select.select([0], [], [], 0)[0]:
+        pass
+
+async def serve(settings, stop, task_status=trio.TASK_STATUS_IGNORED, **_):
+    work()
+    task_status.started(("127.0.0.1", 1))
+    await stop.wait()
+
+async def command():
+    work()
+    await trio.sleep_forever()
+
+app.serve = serve
+demo._Stage.play = lambda _stage: trio.sleep_forever()
+if sys.argv[1] != "command":
+    __main__.main()
+try:
+    with stopping.interrupting():
+        stopping.run(command)
+except KeyboardInterrupt:
+    sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("call", ["waits", "computes"])
+@pytest.mark.parametrize(("word", "code"), [("run", 0), ("demo", 0), ("command", 1)])
+def test_before_anything_else_while_a_call_keeps_the_event_loop_busy(
+    tmp_path: Path, word: str, code: int, call: str
+) -> None:
+    """The call lasts until the test closes stdin, which it does only once it has read the line."""
+    (tmp_path / "s.toml").write_text(CONFIG.format(port=0, folder=tmp_path, api="http://127.0.0.1:9"), "utf-8")
+    words = ["run", "--config", str(tmp_path / "s.toml")] if word == "run" else [word]
+    line = [sys.executable, "-c", BUSY, *words, call]
+    with subprocess.Popen(line, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline() == b"\n"
+            process.send_signal(signal.SIGINT)
+            assert select.select([process.stderr], [], [], TIMEOUT)[0], "it says nothing"
+            assert b"stopping" in os.read(process.stderr.fileno(), 1000)
+            process.stdin.close()
+            assert process.wait(TIMEOUT) == code
+            assert b"stopping" not in process.stderr.read()
+        finally:
+            process.kill()
 
 
 def test_by_nobody_whom_a_shell_has_put_in_the_background(tmp_path: Path) -> None:

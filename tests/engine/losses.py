@@ -98,7 +98,7 @@ async def filled(
         nursery.cancel_scope.cancel()
 
 
-async def go(bench: Bench, syncs: FullSyncs, way: str, ids: Sequence[str] = IDS, **wish: bool) -> None:
+async def go(bench: Bench, syncs: FullSyncs, way: str, ids: Sequence[str] = IDS, **wish: Any) -> None:
     """Make the daemon read everything, or changes of `ids`, and wait until it has done the work."""
     if way in RUNS:
         assert await syncs.start(RunMode(way), **wish) is not None

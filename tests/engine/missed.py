@@ -15,7 +15,7 @@ from daemon.entities import Stock
 from daemon.model import Kind
 from daemon.platforms.base import Registration, WebhookTimes
 from daemon.storage import full_syncs, gaps
-from daemon.storage.full_syncs import Start
+from daemon.storage.full_syncs import Run, Start
 from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench, open_bench, product
 from tests.storage.harness import TABLES
@@ -68,6 +68,10 @@ class GapBench(Bench):
 
     async def gap(self) -> gaps.Gap | None:
         return await self.context.storage.read(gaps.open_gap, self.harness.connection_id, PRODUCTS)
+
+    async def running(self, kind: Kind) -> Run | None:
+        """Return the present run of a kind."""
+        return await self.context.storage.read(full_syncs.current, self.harness.connection_id, kind)
 
     async def start(self, kind: Kind = PRODUCTS) -> None:
         """Start a full sync."""

@@ -2,15 +2,18 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from daemon.engine.full_sync import STALLED, FullSyncs
 from daemon.engine.gaps import AT_ONCE, GapReader, note_gaps
 from daemon.engine.runner import ConnectionRunner
-from daemon.errors import Blocked, Side
-from daemon.model import Kind
+from daemon.errors import Blocked, Failure, Rejected, Retry, Side
+from daemon.model import Kind, RunId
+from daemon.platforms.base import Page
 from daemon.storage import gaps
 from daemon.storage.gaps import HOUR, GapNote
 from daemon.storage.states import RunMode
@@ -62,6 +65,119 @@ async def test_no_reading_is_beside_a_full_sync_of_the_connection(autojump_clock
             await runner.full_syncs[kind].cancel()
             await trio.sleep(1)
             assert await bench.readings() == 1
+
+
+async def test_a_full_sync_of_another_kind_ends_a_reading_which_is_made_after_it(autojump_clock: MockClock) -> None:
+    """It does so at any page, and the place in the process is free meanwhile."""
+    slots = trio.Semaphore(1)
+    async with open_gap_bench(WITH_CUSTOMERS, full_sync_on_start=False) as bench:
+        await _synced_once(bench, *WITH_CUSTOMERS)
+        begun, going_on = trio.Event(), trio.Event()
+
+        async def hold(method: str) -> None:
+            if method == "page" and bench.shop.calls["page"] == 3:
+                begun.set()
+                await going_on.wait()
+
+        bench.shop.before = hold
+        async with reading(bench, slots) as runner:
+            await begun.wait()
+            await runner.full_syncs[Kind.CUSTOMERS].start(RunMode.NORMAL)
+            going_on.set()
+            await trio.sleep(300)
+            assert bench.shop.calls["page"] == 3
+            assert slots.value == 1
+            assert await bench.gap() is not None
+            await runner.full_syncs[Kind.CUSTOMERS].cancel()
+            await trio.sleep(60)
+            assert bench.shop.calls["page"] == 3 + 10
+            assert await bench.gap() is None
+
+
+async def test_a_full_sync_that_begins_in_the_moment_before_a_reading_goes_first(autojump_clock: MockClock) -> None:
+    async with open_gap_bench(WITH_CUSTOMERS, full_sync_on_start=False) as bench:
+        await _synced_once(bench, *WITH_CUSTOMERS)
+
+        class Late(FullSyncs):
+            async def start(self, mode: RunMode, **how: Any) -> RunId | None:
+                if not await bench.readings() and await bench.running(Kind.CUSTOMERS) is None:
+                    await bench.start(Kind.CUSTOMERS)
+                return await super().start(mode, **how)
+
+        await note_gaps(bench.context, [PRODUCTS])
+        ConnectionRunner(bench.context, None)
+        runs = Late(bench.context, PRODUCTS)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(GapReader(bench.context, PRODUCTS, runs, trio.Semaphore(1)).run)
+            await trio.sleep(300)
+            assert await bench.running(Kind.CUSTOMERS) is not None
+            assert await bench.readings() == 0
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_daily_run_of_another_kind_that_closes_no_gap_goes_on(autojump_clock: MockClock) -> None:
+    async with open_gap_bench(WITH_CUSTOMERS, full_sync_on_start=False) as bench:
+        await _synced_once(bench, *WITH_CUSTOMERS)
+        for noted in (False, True):
+            if noted:
+                await note_gaps(bench.context, [PRODUCTS], 60.0)
+            runs = FullSyncs(bench.context, PRODUCTS)
+            assert await runs.start(RunMode.DAILY) is not None
+            await bench.start(Kind.CUSTOMERS)
+            assert await bench.running(PRODUCTS) is not None
+            for kind in WITH_CUSTOMERS:
+                await FullSyncs(bench.context, kind).cancel()
+
+
+@pytest.mark.parametrize(
+    ("failure", "seconds"),
+    [
+        (Rejected("no such page", reason="http_422"), STALLED),
+        (Retry("try later", reason="http_503"), STALLED),
+        (Blocked("no", reason="scope_missing", side=Side.PLATFORM), 0),
+    ],
+)
+async def test_a_full_sync_that_cannot_go_on_keeps_no_gap_open(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, failure: Failure, seconds: float
+) -> None:
+    async with open_gap_bench(WITH_CUSTOMERS, full_sync_on_start=False) as bench:
+        await _synced_once(bench, *WITH_CUSTOMERS)
+        page = bench.shop.page
+
+        async def refuse(kind: Kind, cursor: str | None) -> Page:
+            if kind is Kind.CUSTOMERS:
+                raise failure
+            return await page(kind, cursor)
+
+        monkeypatch.setattr(bench.shop, "page", refuse)
+        await bench.start(Kind.CUSTOMERS)
+        async with reading(bench) as runner, trio.open_nursery() as nursery:
+            nursery.start_soon(runner.full_syncs[Kind.CUSTOMERS].run)
+            await trio.sleep(max(0, seconds - 60))
+            assert await bench.readings() == 0
+            await trio.sleep(180)
+            assert await bench.gap() is None
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_reading_that_a_person_ends_is_not_begun_again_within_the_hour(autojump_clock: MockClock) -> None:
+    async with open_gap_bench(WITH_CUSTOMERS, full_sync_on_start=False) as bench:
+        await _synced_once(bench, *WITH_CUSTOMERS)
+        begun = trio.Event()
+
+        async def hold(method: str) -> None:
+            if method == "page":
+                begun.set()
+                await trio.sleep_forever()
+
+        bench.shop.before = hold
+        async with reading(bench) as runner:
+            await begun.wait()
+            await runner.full_syncs[PRODUCTS].cancel()
+            await trio.sleep(HOUR - 60)
+            assert await bench.readings() == 1
+            await trio.sleep(120)
+            assert await bench.readings() == 2
 
 
 async def test_at_most_two_readings_of_a_process_are_on_their_way(autojump_clock: MockClock) -> None:

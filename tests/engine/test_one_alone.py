@@ -341,7 +341,7 @@ async def test_one_that_is_not_shown_keeps_no_other_of_its_batch(
         assert await bench.issues() == {"1": ["not_shown"]}
 
 
-@pytest.mark.holds("C8")
+@pytest.mark.holds("C8", "E09")
 @pytest.mark.parametrize("kind", MAKERS)
 async def test_two_poisoned_entities_block_nothing(autojump_clock: MockClock, kind: Kind) -> None:
     async with _opened(kind) as bench:

@@ -1,15 +1,19 @@
 """Full syncs to their end: every issue is checked, every item tried, and hours are true to the clock."""
 
 import contextlib
+from collections import Counter
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
+from daemon.engine.full_sync import STALLED, FullSyncs
 from daemon.engine.sweep import DAY
 from daemon.entities import Customer, Issue, Order, Product
+from daemon.errors import Rejected
 from daemon.model import Kind, Lane
+from daemon.platforms.base import Page
 from daemon.sandbox.faults import answer
 from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, open_bench, product
@@ -56,6 +60,34 @@ async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
         assert (await bench.harness.newest()).succeeded
         logs = bench.site.state.sync_log.logs.values()
         assert [dict(log.errors) for log in logs] == ([] if kind is Kind.ORDERS else [{}])
+
+
+@pytest.mark.holds("C2")
+@pytest.mark.parametrize("refused", [None, "4"], ids=["first page", "third page"])
+async def test_a_run_whose_page_is_refused_for_ever_does_not_hold_up_the_kinds_after_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, refused: str | None
+) -> None:
+    async with open_bench(kinds=frozenset(KINDS), full_sync_on_start=False) as bench:
+        bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in range(1, 9)))
+        page, asked = bench.shop.page, Counter[Kind]()
+
+        async def refuse(kind: Kind, cursor: str | None) -> Page:
+            asked[kind] += 1
+            if kind is Kind.PRODUCTS and cursor == refused:
+                raise Rejected("no such page", reason="http_422")
+            return await page(kind, cursor)
+
+        monkeypatch.setattr(bench.shop, "page", refuse)
+        runs = [FullSyncs(bench.context, kind) for kind in KINDS[:2]]
+        async with trio.open_nursery() as nursery:
+            for each in runs:
+                nursery.start_soon(each.run)
+                await each.start(RunMode.NORMAL)
+            await trio.sleep(STALLED - 60)
+            assert asked[Kind.CUSTOMERS] == 0
+            await trio.sleep(180)
+            assert asked[Kind.CUSTOMERS] > 0
+            nursery.cancel_scope.cancel()
 
 
 @pytest.mark.holds("D2")

@@ -1,5 +1,7 @@
 """The sweep finds changes without a webhook, the daily read those without a date; neither harms a full sync."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -9,9 +11,11 @@ from daemon.engine.sweep import DAY, OVERLAP, Sweep
 from daemon.errors import Rejected
 from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer
+from daemon.storage import full_syncs
 from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, open_bench
 from tests.engine.running import fill, running, until
+from tests.storage.harness import TABLES
 
 PRODUCTS = Kind.PRODUCTS
 EVERY = 900.0
@@ -32,6 +36,55 @@ async def test_what_changed_silently_is_found_once_and_from_the_page_itself(
     assert (
         b'ignite_sync_webhooks_missed_total{kind="products",site="test/sandbox"} 1.0' in bench.context.metrics.render()
     )
+
+
+async def _cancelled(_bench: Bench, runs: FullSyncs) -> None:
+    await runs.cancel()
+
+
+async def _replaced(bench: Bench, runs: FullSyncs) -> None:
+    bench.shop.unlisted = {"1", "2", "3"}  # or the next run would ask for them
+    await runs.start(RunMode.NORMAL)
+
+
+async def _given_up(bench: Bench, _runs: FullSyncs) -> None:
+    bench.shop.broken = {"1", "2", "3"}
+    await bench.once(Lane.BACKFILL)
+    bench.shop.broken.clear()
+    await bench.context.storage.write(full_syncs.give_up, (await bench.harness.newest()).id)
+
+
+@pytest.mark.parametrize("lose", [_cancelled, _replaced, _given_up])
+async def test_what_a_run_has_found_is_no_missed_webhook_when_its_row_leaves_the_run(
+    autojump_clock: MockClock, bench: Bench, lose: Callable[[Bench, FullSyncs], Awaitable[None]]
+) -> None:
+    fill(bench, 3)
+    async with running(bench, actor=False) as runs:
+        await runs.start(RunMode.DAILY if lose is _replaced else RunMode.NORMAL)
+        await until(bench, "draining")
+        await lose(bench, runs)
+        assert {row["full_sync_id"] for row in await bench.harness.everything(TABLES["outbox"])} == {None}
+        await bench.work()
+    assert bench.skus().keys() == {"S1", "S2", "S3"}
+    assert b"ignite_sync_webhooks_missed_total{" not in bench.context.metrics.render()
+    assert not bench.context.kind_states[PRODUCTS].swept
+
+
+async def test_a_change_that_a_sweep_has_found_counts_once_also_after_a_retry(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    fill(bench, 3)
+    async with running(bench, sweep=True):
+        await trio.sleep(1.5 * EVERY)
+        bench.site.faults.add("* */products/*", answer(503), times=3)
+        bench.shop.change("2", title="Quietly renamed")
+        bench.shop.changed = {"2"}
+        await trio.sleep(5 * EVERY)
+    assert bench.site.state.comparable()["products"]["2"]["title"] == "Quietly renamed"
+    assert (
+        b'ignite_sync_webhooks_missed_total{kind="products",site="test/sandbox"} 1.0' in bench.context.metrics.render()
+    )
+    assert not bench.context.kind_states[PRODUCTS].swept
 
 
 async def test_each_sweep_begins_where_the_last_one_began(autojump_clock: MockClock, bench: Bench) -> None:

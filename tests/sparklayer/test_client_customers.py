@@ -1,5 +1,6 @@
 """Customer writes: the platform's fields, the fields written back, and the omitted ones."""
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_an_agent_is_told_by_the_role(role: str, *, agent: bool) -> None:
 
 
 async def test_money_and_percentages_are_exact_numbers(sparklayer: SparkLayer, fake: Any) -> None:
-    await sparklayer.customers.put(RICH.external_id, merged(write(RICH), None), Lane.LIVE)
+    await sparklayer.customers.put(RICH.external_id, merged(write(RICH), None), Lane.LIVE, math.inf)
     content = fake.requests[0].content
     assert b'"discount_percentage":12.5' in content
     assert b'"credit_limit":1000.10,"balance":0,"currency_code":"GBP"' in content
@@ -186,10 +187,10 @@ async def test_each_operation_has_its_path_and_ids_are_quoted_in_it(sparklayer: 
     ]
     api = sparklayer.customers
     assert await api.read(PLAIN.external_id, Lane.LIVE) is None
-    assert await api.put(PLAIN.external_id, body, Lane.LIVE), "it was created"
-    assert not await api.put(PLAIN.external_id, body, Lane.BACKFILL), "it was replaced"
+    assert await api.put(PLAIN.external_id, body, Lane.LIVE, math.inf), "it was created"
+    assert not await api.put(PLAIN.external_id, body, Lane.BACKFILL, math.inf), "it was replaced"
     assert await api.read_by_email("jo+1@shop.test", Lane.LIVE) == there
-    await api.put_by_email("jo@shop.test", body, Lane.LIVE)
+    await api.put_by_email("jo@shop.test", body, Lane.LIVE, math.inf)
     await api.delete(PLAIN.external_id, Lane.LIVE)
     assert [(request.method, request.url.raw_path) for request in fake.requests] == [
         ("GET", b"/api/v2/customers/platform/7%2F7"),
@@ -209,7 +210,7 @@ async def test_a_conflict_is_a_duplicate_whatever_its_words(sparklayer: SparkLay
     ]
     for _ in range(2):
         with pytest.raises(Duplicate):
-            await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE)
+            await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE, math.inf)
     with pytest.raises(Missing):
         await sparklayer.customers.delete(ExternalId("7"), Lane.LIVE)
 
@@ -219,5 +220,5 @@ async def test_a_refused_customer_comes_with_sparklayers_words_and_the_fields_th
 ) -> None:
     fake.answers = [httpx.Response(400, json={"errors": [{"property": "group", "message": "is unknown"}, "odd"]})]
     with pytest.raises(Rejected, match="group: is unknown") as refusal:
-        await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE)
+        await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE, math.inf)
     assert refusal.value.properties == {"group"}

@@ -1,5 +1,6 @@
 """Purchase writes: the platform's fields are replaced, the others written back, and money keeps every digit."""
 
+import math
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -189,7 +190,7 @@ async def test_a_purchase_is_read_and_written_by_its_cart(sparklayer: SparkLayer
     fake.answers = [httpx.Response(404, json={"title": "No"}), httpx.Response(200, json=HELD)]
     assert await sparklayer.purchases.read(CART, Lane.LIVE) is None
     assert await sparklayer.purchases.read(CART, Lane.LIVE) == HELD
-    await sparklayer.purchases.put(CART, merged(ORDER, None), Lane.LIVE)
+    await sparklayer.purchases.put(CART, merged(ORDER, None), Lane.LIVE, math.inf)
     path = f"/api/v1/purchases/sparklayer/{CART}"
     assert [(request.method, request.url.path) for request in fake.requests] == [("GET", path)] * 2 + [("PUT", path)]
 
@@ -200,5 +201,5 @@ async def test_a_refused_purchase_is_the_merchants_to_mend(
 ) -> None:
     fake.answers = [httpx.Response(status, json={"detail": "not this one"})]
     with pytest.raises(Rejected, match="not this one") as rejected:
-        await sparklayer.purchases.put(CART, merged(ORDER, None), Lane.LIVE)
+        await sparklayer.purchases.put(CART, merged(ORDER, None), Lane.LIVE, math.inf)
     assert rejected.value.reason == reason

@@ -17,6 +17,7 @@ from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite, is_agent
 from daemon.sparklayer.customers import merged as merged_customer
+from daemon.sparklayer.products import ProductWrite
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
 
 pytestmark = pytest.mark.holds("C6")
@@ -160,7 +161,13 @@ PRODUCT: dict[str, Any] = {
     "variants": [{"external_id": "V1", "sku": "A-1"}, {"external_id": "V2", "sku": "A-2"}],
 }
 ANOTHERS_PRODUCT = PRODUCT | {"external_id": "8"}
-STAYING = frozenset({VariantId("V1"), VariantId("V2")})
+WITH_STAYING = ProductWrite(
+    external_id=ExternalId("7"),
+    title="Shirt",
+    slug="shirt",
+    variants=(),
+    kept=frozenset({VariantId("V1"), VariantId("V2")}),
+)
 ANOTHERS_IDS = PURCHASE["purchase_identifiers"] | {"sparklayer": "0a1b2c3d-0000-4000-8000-000000000102"}
 READS: dict[str, tuple[Callable[[SparkLayer], Awaitable[Any]], list[dict[str, Any]]]] = {
     "a customer": (
@@ -195,7 +202,7 @@ READS: dict[str, tuple[Callable[[SparkLayer], Awaitable[Any]], list[dict[str, An
         [{"id": "pp_1"}, without(PRODUCT, "external_id"), without(PRODUCT, "variants"), ANOTHERS_PRODUCT],
     ),
     "variants that stay": (
-        lambda site: site.products.kept(ExternalId("7"), STAYING, Lane.LIVE),
+        lambda site: site.products.update(WITH_STAYING, Lane.LIVE),
         [
             {"id": "pp_1"},
             without(PRODUCT, "external_id"),
@@ -234,9 +241,24 @@ async def test_a_part_of_what_was_asked_for_or_another_one_is_asked_for_again(
 async def test_variants_that_stay_and_are_not_shown_are_asked_for_again(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
 ) -> None:
-    fake.answers = [httpx.Response(404, json={"title": "Not found", "status": 404})]
+    fake.answers = [httpx.Response(404, json={"title": "Not found", "status": 404})] * 2
     with pytest.raises(Retry, match="does not show"):
-        await READS["variants that stay"][0](sparklayer)
+        await sparklayer.products.update(WITH_STAYING, Lane.LIVE)
+
+
+async def test_variants_that_stay_are_read_again_before_each_write(
+    sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
+) -> None:
+    edited = [{**variant, "sku": f"{variant['sku']}-new"} for variant in PRODUCT["variants"]]
+    fake.answers = [
+        httpx.Response(200, json=PRODUCT),
+        httpx.Response(503),
+        httpx.Response(200, json=PRODUCT | {"variants": edited}),
+        httpx.Response(200, json=PRODUCT),
+    ]
+    await sparklayer.products.update(WITH_STAYING, Lane.LIVE)
+    assert [request.method for request in fake.requests] == ["GET", "PATCH", "GET", "PATCH"]
+    assert [body["variants"] for body in fake.bodies()] == [PRODUCT["variants"], edited]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +267,6 @@ async def test_variants_that_stay_and_are_not_shown_are_asked_for_again(
         ("a customer", CUSTOMER, CUSTOMER),
         ("a customer by e-mail", CUSTOMER, CUSTOMER),
         ("a purchase", PURCHASE, PURCHASE),
-        ("variants that stay", PRODUCT, tuple(PRODUCT["variants"])),
     ],
 )
 async def test_the_whole_of_what_was_asked_for_is_read(

@@ -56,6 +56,15 @@ def test_a_package_that_changes_keeps_its_id_its_invoice_and_whatever_else_is_th
     assert line["line_total"]["total_net"]["number"] == "50.00"
 
 
+def test_a_package_without_an_address_keeps_the_one_that_is_there() -> None:
+    there = {"address_line1": "1 High Street", "city": "Bath", "country_code": "GB"}
+    [package] = carried_over([packed("shipped", SHIRT)], [held("shipped", SHIRT) | {"shipping_address": there}])
+    assert package["shipping_address"] == there
+    mine = packed("shipped", SHIRT) | {"shipping_address": {**there, "city": "Leeds"}}
+    [package] = carried_over([mine], [held("shipped", SHIRT) | {"shipping_address": there}])
+    assert package["shipping_address"]["city"] == "Leeds"
+
+
 def test_of_two_with_the_same_lines_each_stays_with_its_type_and_their_lines_keep_all_that_is_theirs() -> None:
     two, three = evolve(SHIRT, quantity=2), evolve(SHIRT, quantity=3)
     new = [packed("shipped", two), packed("processing", three)]

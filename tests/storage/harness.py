@@ -104,11 +104,11 @@ class StorageHarness:
         again = [RetryLater(claim=claim, due_at=due_at, error=b"why") for claim in await self.claim(now, lane)]
         await self.settle(again=again, now=now)
 
-    async def start(self, mode: str = "normal", now: float = 0.0, **pending: bool) -> RunId | None:
+    async def start(self, mode: str = "normal", now: float = 0.0, **pending: Any) -> RunId | None:
         call = Start(connection_id=self.connection_id, kind=self.kind, mode=RunMode(mode), now=now, **pending)
         return await self.storage.write(full_syncs.start, call)
 
-    async def started(self, mode: str = "normal", now: float = 0.0, **pending: bool) -> RunId:
+    async def started(self, mode: str = "normal", now: float = 0.0, **pending: Any) -> RunId:
         run = await self.start(mode, now, **pending)
         assert run is not None
         return run

@@ -24,6 +24,7 @@ from daemon.model import CartId, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
+from daemon.sparklayer.replacement import replaced
 from daemon.transport.second_answer import confirmed
 
 
@@ -111,21 +112,29 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
         # The cancellation of a former order may arrive after this order's PUT, and undo it.
         if cart in self._leaving:
             raise Retry("its cart is not free yet", reason="cart_first")
-        # After a wrong 404, a PUT would take the reference and the customer from a purchase that the ledger knows.
-        known = task.before is not None and cart in task.before.carts
-        held = await confirmed(partial(purchases.read, cart, lane), lambda held: held is not None or not known)
-        await purchases.put(cart, merged(task.value, held), lane)
+        # After a wrong 404, a PUT would take the reference and the customer from a purchase. An order has its cart from
+        # SparkLayer, so a 404 is rare, and a second answer costs hardly anything.
+        order = task.value
+        await replaced(
+            partial(confirmed, partial(purchases.read, cart, lane), lambda held: held is not None),
+            lambda held, before: purchases.put(cart, merged(order, held), lane, before),
+        )
         return Outcome(result=Result.WRITTEN, row=task.row(Parts(cart)), released=frozenset(_left(task)))
 
     async def _leave(self, job: OrderJob, lane: Lane) -> None:
         """Cancel the purchases that the order has left, unless two answers say that each is another order's by now."""
         purchases = self._context.sparklayer.purchases
+        body_of = cancelled if job.value is None else detached
+        is_ours = partial(_is_held_by, job.external_id)
+
+        async def put(cart: CartId, held: Body | None, before: float) -> None:
+            if held is not None and is_ours(held):
+                await purchases.put(cart, body_of(held), lane, before)
+
         for cart in sorted(_left(job)):
             self._leaving.add(cart)
             try:
-                held = await confirmed(partial(purchases.read, cart, lane), partial(_is_held_by, job.external_id))
-                if held is not None and _is_held_by(job.external_id, held):
-                    await purchases.put(cart, cancelled(held) if job.value is None else detached(held), lane)
+                await replaced(partial(confirmed, partial(purchases.read, cart, lane), is_ours), partial(put, cart))
             finally:
                 self._leaving.discard(cart)
 

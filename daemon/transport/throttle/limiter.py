@@ -4,6 +4,9 @@ Always holds: at most `concurrency` turns are out, and backfill has at most `con
 allowed each of them, and none is granted while the breaker is open. Live goes first, but after eight live turns a
 waiting backfill gets one. A caller may be cancelled anywhere: it gives its place or turn back, and the next one wakes.
 
+A request may have to leave before a certain time, such as a write that follows a read. It is next, whatever waits, and
+still keeps to the policy. If it cannot leave in time, `turn` raises Retry, and the caller reads again.
+
 A 429 holds back its own request, known by its key, for the time that its headers ask for, or for a moment if they ask
 for none. Up to 5 seconds are waited here. For a longer wait `turn` raises Retry at once, and nothing is sent. `finish`
 ends all waits except ordinary pacing.
@@ -42,6 +45,9 @@ PACING_SECONDS = 1.0
 
 SHORTEST_SLEEP = 1e-4
 """Seconds. A sleep below the clock's resolution would spin."""
+
+TOO_LATE = "turn_too_late"
+"""Reason of the Retry for a request that could not leave before its time."""
 
 
 @frozen(kw_only=True)
@@ -94,18 +100,27 @@ class Turn:
 
 
 class _Place:
-    """A place in the queue. `woken` comes with `turn` or `failure`, or with neither if its request is now held back."""
+    """A place in the queue. `woken` comes with `turn` or `failure`, or with neither if its request is now held back.
 
-    __slots__ = ("asked", "failure", "key", "lane", "scope", "turn", "woken")
+    A place with an end, `before`, is ahead of those without.
+    """
 
-    def __init__(self, lane: Lane, key: Hashable, asked: float) -> None:
+    __slots__ = ("asked", "before", "failure", "key", "lane", "scope", "turn", "woken")
+
+    def __init__(self, lane: Lane, key: Hashable, asked: float, before: float) -> None:
         self.lane = lane
         self.key = key
         self.asked = asked
+        self.before = before
         self.turn: Turn | None = None
         self.failure: Failure | None = None
         self.woken = trio.Event()
-        self.scope = trio.CancelScope()
+        self.scope = trio.CancelScope(deadline=before)
+
+    @property
+    def is_urgent(self) -> bool:
+        """True if the request must leave before a certain time."""
+        return self.before < math.inf
 
 
 class Limiter:
@@ -141,15 +156,16 @@ class Limiter:
         self._waited = 0.0
 
     @asynccontextmanager
-    async def turn(self, lane: Lane, key: Hashable = None) -> AsyncIterator[Turn]:
+    async def turn(self, lane: Lane, key: Hashable = None, before: float = math.inf) -> AsyncIterator[Turn]:
         """Wait for a turn. Raises Blocked (reason "breaker_open") while the breaker is open.
 
-        Raises Retry for a request that is held back for more than 5 seconds (reason "http_429"), and for one that
-        would wait while the process stops (reason "stopping"). In all three cases nothing was sent. `key` identifies
-        the request: repeated failures of a single request do not open the breaker. A block that ends without an
-        outcome, because it was cancelled, gives the turn back.
+        Raises Retry for a request that is held back for more than 5 seconds (reason "http_429"), for one that would
+        wait while the process stops (reason "stopping"), and for one that has no turn `before` a time of trio's clock
+        (reason "turn_too_late"). In all these cases nothing was sent. `key` identifies the request: repeated failures
+        of a single request do not open the breaker. A block that ends without an outcome, because it was cancelled,
+        gives the turn back.
         """
-        turn = await self._enter(lane, key)
+        turn = await self._enter(lane, key, before)
         try:
             yield turn
         finally:
@@ -179,15 +195,19 @@ class Limiter:
             waited=self._waited,
         )
 
-    async def _enter(self, lane: Lane, key: Hashable) -> Turn:
+    async def _enter(self, lane: Lane, key: Hashable, before: float) -> Turn:
         # A cancelled caller must not use up a turn; another caller that gets its turn at once need not yield.
         await trio.lowlevel.checkpoint_if_cancelled()
         while True:
             # A place woken with neither turn nor failure returns here, since its request was held back meanwhile.
-            await self._hold_back(key)
+            await self._hold_back(key, before)
             now = trio.current_time()
-            place = _Place(lane, key, now)
-            self._queues[lane].append(place)
+            if now >= before:
+                raise self._too_late()
+            place = _Place(lane, key, now, before)
+            queue = self._queues[lane]
+            behind = (index for index, other in enumerate(queue) if not other.is_urgent)
+            queue.insert(next(behind, len(queue)) if place.is_urgent else len(queue), place)
             self._dispatch(now)
             if not place.woken.is_set():
                 await self._wait(place)
@@ -196,32 +216,41 @@ class Limiter:
             if place.turn is not None:
                 return place.turn
 
-    async def _hold_back(self, key: Hashable) -> None:
-        """Wait until the request with this key is no longer held back. Raises Retry if that is over 5 seconds away."""
-        while (wait := self._held.get(key, 0.0) - trio.current_time()) > 0:
+    async def _hold_back(self, key: Hashable, before: float) -> None:
+        """Wait until the request with this key is no longer held back.
+
+        Raises Retry if that is over 5 seconds away, or not `before` the time when the request must leave.
+        """
+        while (wait := self._held.get(key, 0.0) - (now := trio.current_time())) > 0:
             # A long wait belongs to the caller, which can put the entity off and work on another meanwhile.
-            if wait > LONGEST_SHORT_WAIT or self._finish.is_set():
+            if wait > LONGEST_SHORT_WAIT or now + wait >= before or self._finish.is_set():
                 words = f"{self._api}: answered 429, next try in {wait:.0f} s"
                 raise Retry(words, reason="http_429", after=wait)
             with standing_aside(), trio.move_on_after(wait):
                 await self._finish.wait()
 
     async def _wait(self, place: _Place) -> None:
-        """Sleep until the place has its turn or failure; run `_dispatch` when its timer ends."""
+        """Sleep until the place has its turn or failure; run `_dispatch` when its timer ends.
+
+        Raises Retry when the place has come to its end.
+        """
         try:
             while not place.woken.is_set():
                 with place.scope:
                     await place.woken.wait()
                     return
+                if trio.current_time() >= place.before:
+                    self._withdraw(place)
+                    raise self._too_late()
                 # A cancel scope can be entered only once, so the next timer needs a new one.
-                place.scope = trio.CancelScope()
+                place.scope = trio.CancelScope(deadline=place.before)
                 self._dispatch(trio.current_time())
         except trio.Cancelled:
             self._withdraw(place)
             raise
 
     def _withdraw(self, place: _Place) -> None:
-        """Remove a cancelled caller's place; it may have got its turn in the same instant."""
+        """Remove the place of a caller that leaves; it may have got its turn in the same instant."""
         if place.turn is not None:
             # It is unused, so it must come back, or its slot would be lost forever.
             self._leave(place.turn)
@@ -299,13 +328,15 @@ class Limiter:
 
     def _next(self, now: float, live: deque[_Place], backfill: deque[_Place]) -> _Place | None:
         fair = bool(backfill) and self._live_in_a_row >= LIVE_IN_A_ROW
+        if any(queue and queue[0].is_urgent for queue in (live, backfill)):
+            fair = not (live and live[0].is_urgent)
         for queue in (backfill, live) if fair else (live, backfill):
             if queue and self._has_room(queue[0].lane):
                 wait = self._policy.wait(now, queue[0].lane, self._in_flight)
                 if not wait:
                     return queue[0]
                 # Only the first in line needs a timer: those behind it cannot go earlier.
-                queue[0].scope.deadline = now + max(wait, SHORTEST_SLEEP)
+                queue[0].scope.deadline = min(now + max(wait, SHORTEST_SLEEP), queue[0].before)
         return None
 
     def _has_room(self, lane: Lane) -> bool:
@@ -326,6 +357,9 @@ class Limiter:
         # Only live turns taken while backfill waits count towards backfill's turn.
         contested = lane is Lane.LIVE and self._queues[Lane.BACKFILL]
         self._live_in_a_row = self._live_in_a_row + 1 if contested else 0
+
+    def _too_late(self) -> Retry:
+        return Retry(f"{self._api}: there was no turn in time", reason=TOO_LATE)
 
     def _breaker_open(self, wait: float) -> Blocked:
         words = f"{self._api}: too many failures in a row, next try in {wait:.0f} s"

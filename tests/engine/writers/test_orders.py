@@ -13,7 +13,8 @@ from trio.testing import MockClock
 
 from daemon.entities import Order, OrderLine, Package, PackageType
 from daemon.model import CartId, ExternalId, Kind, Sku
-from daemon.sandbox.faults import answer, reset
+from daemon.sandbox.faults import Act, answer, html, reset
+from daemon.sandbox.message import Request, Response
 from daemon.storage.removals import SECOND_LOOK
 from tests.engine.fakes import Bench, open_bench
 
@@ -104,6 +105,34 @@ async def test_amendments_arrive(autojump_clock: MockClock, bench: Bench) -> Non
     assert now["total_paid"] == {"number": "48.00", "currency": "USD"}
     assert now["customer_reference"] == "PO-1"
     assert bench.site.state.purchases.writes == 2
+
+
+@pytest.mark.parametrize("failed", [answer(429, headers={"retry-after": "3"}), answer(503), html(404), reset()])
+@pytest.mark.parametrize("gone", [False, True])
+async def test_an_edit_by_hand_before_a_repeated_write_survives(
+    autojump_clock: MockClock, bench: Bench, failed: Act, *, gone: bool
+) -> None:
+    bench.site.state.purchases.place(CART)
+    await put(bench, order("1"))
+    references: list[str] = []
+
+    async def edit_and_fail(request: Request, response: Response | None) -> Response | None:
+        references.append(f"BY-HAND-{len(references)}")
+        known = bench.site.state.purchases.find("sparklayer", CART)
+        assert known is not None
+        known.customer_reference = references[-1]
+        return await failed(request, response)
+
+    bench.site.faults.add("PUT */purchases/*", edit_and_fail, times=2)
+    if gone:
+        bench.shop.products.clear()
+        await bench.change("1")
+        await bench.work()
+    else:
+        await put(bench, order("1", paid=Decimal(5)))
+    now = purchase(bench)
+    assert (now["customer_reference"], types(bench)) == (references[-1], ["cancelled" if gone else "incoming"])
+    assert len(references) == 2
 
 
 async def test_an_order_that_is_gone_stays_as_cancelled(autojump_clock: MockClock, bench: Bench) -> None:

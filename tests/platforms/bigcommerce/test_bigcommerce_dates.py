@@ -84,6 +84,7 @@ def zone(request: pytest.FixtureRequest) -> Iterator[str]:
     time.tzset()
 
 
+@pytest.mark.holds("E10")
 @pytest.mark.parametrize("told", FORMS)
 def test_every_form_is_the_same_moment_in_every_zone_of_the_machine(told: str, zone: str) -> None:
     assert moment_of(told) == MOMENT
@@ -121,7 +122,7 @@ def test_what_is_no_time_is_none(told: str) -> None:
     assert seconds_of(told) is None
 
 
-@pytest.mark.holds("C5")
+@pytest.mark.holds("C5", "E10")
 @pytest.mark.parametrize("told", [*NONE, None])
 @pytest.mark.parametrize("field", ["date_created", "date_modified"])
 def test_a_date_of_an_order_that_is_none_is_an_issue_that_names_it(field: str, told: Any) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from attrs import evolve
 
-from daemon.entities import Mapped, Option, Product, Status, StoreFacts
+from daemon.entities import Mapped, Option, Product, Status, Stock, StoreFacts
 from daemon.platforms.bigcommerce.products import mapping, schema
 from daemon.platforms.shared.rows import Unreadable
 
@@ -182,6 +183,48 @@ def test_an_unknown_unit_of_weight_is_told_once_and_no_weight_is_sent() -> None:
     assert "Stone" in result.issues[0].message
     assert result.value is not None
     assert [variant.weight_in_grams for variant in result.value.variants] == [None, None]
+    assert [variant.unreadable for variant in result.value.variants] == [("weight_in_grams",)] * 2
+
+
+UNREADABLE: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
+    "an absurd retail price": ({"retail_price": -1}, {}, "rrp"),
+    "a metafield rrp": ({}, {"rrp": "a lot"}, "rrp"),
+    "a metafield settings": ({}, {"settings": "{"}, "settings"),
+    "a count": ({}, {"pack_size": "many"}, "settings"),
+    "a flag": ({}, {"sell": "perhaps"}, "settings"),
+    "an absurd weight": ({"weight": -1}, {}, "weight_in_grams"),
+}
+
+
+@pytest.mark.holds("C6")
+@pytest.mark.parametrize("on_variant", [False, True])
+@pytest.mark.parametrize(("changes", "fields", "name"), UNREADABLE.values(), ids=UNREADABLE)
+def test_an_unreadable_field_is_listed_so_that_sparklayer_keeps_its_own(
+    changes: dict[str, Any], fields: dict[str, str], name: str, *, on_variant: bool
+) -> None:
+    source = told({"variants": [{**BASE_VARIANT, **changes}]} if on_variant else changes)
+    variant = source.product.variants[0].id
+    source = evolve(source, variant_fields={variant: fields}) if on_variant else evolve(source, fields=fields)
+    result = mapping.product(source, FACTS)
+    assert len(result.issues) == 1
+    assert result.value is not None
+    assert result.value.variants[0].unreadable == (name,)
+
+
+def test_an_rrp_of_a_metafield_makes_up_for_an_absurd_retail_price() -> None:
+    result = mapping.product(evolve(told({"retail_price": -1}), fields={"rrp": "5"}), FACTS)
+    assert result.value is not None
+    assert (result.issues, result.value.variants[0].unreadable) == ((), ())
+
+
+@pytest.mark.holds("C6")
+@pytest.mark.parametrize(("name", "text"), [("restock_date", "soon"), ("min_stock_level", "few")])
+def test_an_unreadable_field_of_stock_is_listed(name: str, text: str) -> None:
+    source = told({"inventory_tracking": "variant", "variants": [{**BASE_VARIANT, "inventory_level": 3}]})
+    result = mapping.product(evolve(source, fields={name: text}), FACTS)
+    assert codes(result) == ["attribute_unreadable"]
+    assert result.value is not None
+    assert result.value.stock == {"BOOK": Stock(3, unreadable=(name,))}
 
 
 def test_an_unknown_unit_does_not_matter_to_what_weighs_nothing() -> None:
@@ -224,7 +267,7 @@ def test_an_absurd_price_is_a_problem_and_no_price(own: object, inherited: objec
     assert codes(result) == ["price_missing"]
     assert "BOOK" in result.issues[0].message
     assert result.value is not None
-    assert result.value.prices == {}
+    assert (result.value.prices, result.value.unreadable_prices) == ({}, ("BOOK",))
     assert len(result.value.variants) == 1
 
 
@@ -322,6 +365,7 @@ def test_options_are_group_and_value_one_per_group() -> None:
     assert product(variants=[variant]).variants[0].options == (Option("Colour", "Red"), Option("Size", "L"))
 
 
+@pytest.mark.holds("E11")
 @pytest.mark.parametrize("more", [1, 2, 5])
 @pytest.mark.parametrize("labels", [("Red", "Blue"), ("Red", "Red")])
 def test_options_of_one_name_are_told_of_once_and_the_first_holds(labels: tuple[str, str], more: int) -> None:

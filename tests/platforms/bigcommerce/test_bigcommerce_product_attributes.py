@@ -136,13 +136,16 @@ def test_a_date_of_new_stock() -> None:
         ("settings", '[{"customer_group": "a", "pack_size": "many"}]', "a JSON list of rules"),
     ],
 )
-def test_what_cannot_be_read_is_left_out_and_told(name: str, text: str, expected: str) -> None:
+def test_what_cannot_be_read_is_listed_and_told(name: str, text: str, expected: str) -> None:
     found, (issue,) = attributes({"min_order_quantity": "2"}, {name: text})
     assert issue.code == "attribute_unreadable"
     assert name in issue.message
     assert expected in issue.message
     assert "the variant" in issue.message
-    assert found == Attributes(settings=(OrderRules(customer_group="base", min_order_quantity=2),))
+    field = name if name in {"rrp", "restock_date", "min_stock_level"} else "settings"
+    assert found == Attributes(
+        settings=(OrderRules(customer_group="base", min_order_quantity=2),), unreadable=frozenset({field})
+    )
 
 
 def test_what_stands_on_the_product_is_told_of_the_product_and_once() -> None:
@@ -150,5 +153,5 @@ def test_what_stands_on_the_product_is_told_of_the_product_and_once() -> None:
     for number in range(100):
         own = {"sell": "perhaps"} if number == 7 else {}
         read({"sell": "perhaps", "rrp": "a lot"}, own, f"The variant {number}", issues)
-    owners = [issue.message.split(" was ignored")[0].partition(" of ")[2] for issue in issues]
+    owners = [issue.message.split(" could not be read")[0].partition(" of ")[2] for issue in issues]
     assert owners == ["the product", "the product", "the variant 7"]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import trio
 from attrs import define, field
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
 from daemon.errors import StorageTrouble
@@ -42,8 +42,8 @@ READ_SECONDS = 0.0003
 
 
 @functools.cache
-def _file() -> tuple[sqlite3.Connection, Engine, bytes]:
-    """Return the one file of this process, and its image with every table empty.
+def _file() -> tuple[sqlite3.Connection, Connection, bytes]:
+    """Return the one file of this process, SQLAlchemy's connection to it, and its image with every table empty.
 
     Migrating it, and compiling each statement for a new engine, would take as long as a run.
     """
@@ -52,21 +52,21 @@ def _file() -> tuple[sqlite3.Connection, Engine, bytes]:
     prepare(engine, "BEGIN IMMEDIATE")
     with engine.begin() as conn:
         upgrade(conn)
-    return file, engine, file.serialize()
+    return file, engine.connect(), file.serialize()
 
 
 class Disk:
     """The database file. A process has one at a time; a new one is empty."""
 
     def __init__(self) -> None:
-        self._file, self._engine, empty = _file()
+        self._file, self._conn, empty = _file()
         self._file.deserialize(empty)
         self.full = False
 
     def transact(self, fn: Callable[..., R], *args: Any) -> R:
         """Run `fn(conn, *args)` in a transaction."""
-        with self._engine.begin() as conn:
-            return fn(conn, *args)
+        with self._conn.begin():
+            return fn(self._conn, *args)
 
     def rows(self, query: str, *args: Any) -> list[tuple[Any, ...]]:
         """Return what `query` finds, for checks."""

@@ -87,15 +87,15 @@ def small_scale() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def logging_to(log: io.StringIO) -> Iterator[None]:
+def logging_to(log: io.StringIO, level: str = "debug") -> Iterator[None]:
     """Have the daemon log to `log`."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    configure("debug", log)
+    handlers, former = list(root.handlers), root.level
+    configure(level, log)
     try:
         yield
     finally:
         structlog.reset_defaults()
         logging.captureWarnings(capture=False)
         root.handlers[:] = handlers
-        root.setLevel(level)
+        root.setLevel(former)

@@ -79,7 +79,7 @@ def fail_as(breaker: Breaker, key: str, now: float = 0.0) -> None:
     breaker.failed(breaker.begin(), now, key)
 
 
-@pytest.mark.holds("C8")
+@pytest.mark.holds("C8", "E09")
 def test_two_requests_that_fail_again_and_again_open_nothing() -> None:
     breaker = Breaker(failures=10, pause=5)
     for _ in range(20):
@@ -90,7 +90,7 @@ def test_two_requests_that_fail_again_and_again_open_nothing() -> None:
     assert state(breaker) is State.OPEN
 
 
-@pytest.mark.holds("C8")
+@pytest.mark.holds("C8", "E09")
 def test_what_failed_while_others_succeeded_counts_no_more_until_it_succeeds() -> None:
     breaker, poisoned = Breaker(failures=3, pause=5), ("one", "two", "three", "four")
     for key in poisoned[:2]:

@@ -1,3 +1,4 @@
+import math
 import random
 from collections import deque
 
@@ -5,9 +6,11 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.errors import Blocked, Side
+from daemon.errors import Blocked, Retry, Side
 from daemon.model import Lane
 from daemon.transport.throttle import AdaptivePolicy, Breaker, Limiter, Policy, WindowPolicy
+from daemon.transport.throttle.adaptive import SLOWEST_RATE
+from daemon.transport.throttle.limiter import TOO_LATE
 
 
 def limiter_with(policy: Policy | None = None, **settings: object) -> Limiter:
@@ -64,6 +67,88 @@ async def test_live_goes_first_and_backfill_gets_one_turn_in_nine() -> None:
         await trio.testing.wait_all_tasks_blocked()
         release.set()
     assert log == ([Lane.LIVE] * 8 + [Lane.BACKFILL]) * 3 + [Lane.BACKFILL]
+
+
+@pytest.mark.parametrize("lane", Lane)
+async def test_requests_with_an_end_go_first_in_their_order(lane: Lane) -> None:
+    limiter, release = limiter_with(concurrency=1), trio.Event()
+    log: list[str] = []
+
+    async def request(name: str, lane: Lane, before: float = math.inf) -> None:
+        async with limiter.turn(lane, before=before) as turn:
+            log.append(name)
+            turn.observe(200, {})
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hold, limiter, Lane.LIVE, release)
+        await trio.testing.wait_all_tasks_blocked()
+        for other in Lane:
+            nursery.start_soon(request, other.name, other, math.inf)
+        await trio.testing.wait_all_tasks_blocked()
+        for name in ("first", "second"):
+            nursery.start_soon(request, name, lane, trio.current_time() + 2)
+            await trio.testing.wait_all_tasks_blocked()
+        release.set()
+    assert log == ["first", "second", Lane.LIVE.name, Lane.BACKFILL.name]
+
+
+async def test_a_request_that_gets_no_turn_in_time_is_not_sent(autojump_clock: trio.testing.MockClock) -> None:
+    limiter, release = limiter_with(concurrency=1), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hold, limiter, Lane.LIVE, release)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(Retry) as late:
+            async with limiter.turn(Lane.LIVE, before=2.0):
+                raise AssertionError("it is too late")
+        assert (late.value.reason, trio.current_time()) == (TOO_LATE, 2.0)
+        assert limiter.statistics().waiting[Lane.LIVE] == 0
+        release.set()
+    with pytest.raises(Retry):
+        async with limiter.turn(Lane.LIVE, before=trio.current_time()):
+            raise AssertionError("it is too late")
+    assert limiter.statistics().in_flight == 0
+
+
+async def test_a_request_held_back_for_longer_than_its_time_is_given_back_at_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limiter = limiter_with(AdaptivePolicy())
+    async with limiter.turn(Lane.LIVE, "it") as turn:
+        turn.observe(429, {"retry-after": "3"})
+    with pytest.raises(Retry) as back:
+        async with limiter.turn(Lane.LIVE, "it", before=trio.current_time() + 2):
+            raise AssertionError("it is held back")
+    assert (back.value.reason, back.value.after, trio.current_time()) == ("http_429", 3.0, 0.0)
+
+
+class SlowestPolicy(AdaptivePolicy):
+    """Stays at the slowest rate."""
+
+    def _grow(self, now: float) -> None:
+        pass
+
+
+async def test_at_the_slowest_pace_every_request_that_follows_another_leaves_in_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limiter = limiter_with(SlowestPolicy(rate=SLOWEST_RATE), concurrency=8)
+    gaps: list[float] = []
+
+    async def read_and_write(lane: Lane) -> None:
+        async with limiter.turn(lane) as turn:
+            await trio.sleep(3)
+            turn.observe(200, {})
+        read_at = trio.current_time()
+        async with limiter.turn(lane, before=read_at + 2):
+            gaps.append(trio.current_time() - read_at)
+            await trio.sleep(3)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            for lane in Lane:
+                nursery.start_soon(read_and_write, lane)
+    assert len(gaps) == 40
+    assert trio.current_time() > 75, "two requests of 40 callers, one a second"
 
 
 async def test_a_cancelled_waiter_leaves_no_trace_and_the_next_one_goes() -> None:

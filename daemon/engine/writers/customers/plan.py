@@ -37,7 +37,7 @@ class Parts:
     """The ledger's parts of a customer: all that SparkLayer may hold of what the platform sent.
 
     The keys of its e-mail addresses, the ids of its addresses, and the optional fields that were sent: fields that the
-    platform no longer has are left out of one write.
+    platform no longer has are left out of one write. Fields and addresses that cannot be read at present stay listed.
     """
 
     emails: tuple[EmailKey, ...] = ()

@@ -3,7 +3,7 @@
 A customer is two calls: it is read, and what the platform does not own is written back with what it owns. So a
 customer that SparkLayer has and the ledger does not, after a lost database, needs nothing more.
 
-An edit by hand in SparkLayer between the two calls is lost; they leave directly after each other.
+An edit by hand in SparkLayer between the two calls is lost. They are less than two seconds apart, also after a failure.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
-from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, sent
+from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, left_out, still_sent
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
 
@@ -110,7 +110,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
     def marked(self, task: CustomerJob) -> Row:
         """Return a row with all that SparkLayer may hold of the former and the present state."""
         before = task.before or Parts()
-        after = self._parts(task.value) if task.value else Parts()
+        after = self._parts(task.value, before) if task.value else Parts()
         parts = Parts(
             emails=_both(before.emails, after.emails),
             addresses=_both(before.addresses, after.addresses),
@@ -163,9 +163,10 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
     def _email_key(self, email: str) -> EmailKey:
         return EmailKey(self._context.fingerprint(email.lower()).hex())
 
-    def _parts(self, customer: Customer) -> Parts:
+    def _parts(self, customer: Customer, before: Parts) -> Parts:
         emails = (self._email_key(customer.email),)
-        return Parts(emails=emails, addresses=tuple(customer.addresses), sent=tuple(sorted(sent(customer))))
+        addresses = (*customer.addresses, *customer.unreadable_addresses)
+        return Parts(emails=emails, addresses=addresses, sent=tuple(sorted(still_sent(customer, before.sent))))
 
     async def _remove(self, job: CustomerJob, lane: Lane) -> Outcome:
         api = self._context.sparklayer.customers
@@ -196,7 +197,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             return Outcome(result=Result.REJECTED, issues=(_issue(refusal, customer),))
         # A customer that was written was read before, so it is not unread any more.
         released = frozenset(job.before.emails if job.before else ()) - {email} | {UNREAD}
-        row = job.row(self._parts(customer))
+        row = job.row(self._parts(customer, job.before or Parts()))
         outcome = Outcome(result=Result.WRITTEN, row=row, released=released, parent=True, follows=customer.parent)
         return outcome if job.link is None or customer.parent is not None else _with_parent_issue(outcome, job.link)
 
@@ -236,8 +237,8 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         write = CustomerWrite(
             customer=customer,
             email=email,
-            gone=frozenset(named.union(before.sent) - sent(customer)),
-            vanished=frozenset(before.addresses) - customer.addresses.keys(),
+            gone=left_out(customer, named.union(before.sent)),
+            vanished=frozenset(before.addresses) - customer.addresses.keys() - {*customer.unreadable_addresses},
         )
         try:
             await self._exchange.put(write, batch.lane, known=job.before is not None)
@@ -277,8 +278,9 @@ def _steps(job: CustomerJob) -> Iterator[Step]:
         yield Step("DELETE the customer", job.why)
         return
     yield Step("read the customer, and PUT it", job.why)
+    there = {*job.value.addresses, *job.value.unreadable_addresses}
     for address in job.before.addresses if job.before else ():
-        if address not in job.value.addresses:
+        if address not in there:
             yield Step(f"leave out its address {address}", "the customer no longer has it")
 
 

@@ -141,14 +141,16 @@ def _plan(
     after = job.fingerprints.entry(product, job.kept) if product is not None else Entry()
     if product is not None and job.kept and job.before is not None:
         after = _with_kept(after, job.before, job)
+    unreadable = frozenset(product.unreadable_prices if product else ())
+    after = evolve(after, prices={**_only(before.prices, unreadable), **after.prices})
     # SparkLayer's PATCH may merge variants, so every later write repeats that these are discontinued.
     vanished = tuple(variant for variant in before.variants if variant not in after.variants)
     after = evolve(after, variants={**after.variants, **dict.fromkeys(vanished, ())})
     # Only the owner removes the rows of a SKU: another one may have set them by now.
     own = {sku for sku in before.skus if ownership.owner_after(sku, job.external_id) == job.external_id}
-    # Rows of kept variants are left alone, also by a refresh run.
+    # Rows of kept variants, and prices that cannot be read, are left alone, also by a refresh run.
     stock = _differing(before.stock, after.stock) - job.kept_skus
-    prices = _differing(before.prices, after.prices) - job.kept_skus
+    prices = _differing(before.prices, after.prices) - job.kept_skus - unreadable
     removed_stock = frozenset(before.stock.keys() - after.stock.keys()) & own
     removed_prices = frozenset(before.prices.keys() - after.prices.keys()) & own
     # A product that SparkLayer never had, and that has nothing to sell, is not created.
@@ -183,9 +185,13 @@ def _with_kept(after: Entry, before: Entry, job: ProductJob) -> Entry:
     return evolve(
         after,
         variants={**after.variants, **{key: held for key, held in before.variants.items() if key in job.kept}},
-        stock={**{sku: mark for sku, mark in before.stock.items() if sku in skus}, **after.stock},
-        prices={**{sku: mark for sku, mark in before.prices.items() if sku in skus}, **after.prices},
+        stock={**_only(before.stock, skus), **after.stock},
+        prices={**_only(before.prices, skus), **after.prices},
     )
+
+
+def _only(rows: Mapping[Sku, bytes | None], skus: AbstractSet[Sku]) -> dict[Sku, bytes | None]:
+    return {sku: mark for sku, mark in rows.items() if sku in skus}
 
 
 def without(product: Product, gone: AbstractSet[Sku]) -> Product:
@@ -197,6 +203,7 @@ def without(product: Product, gone: AbstractSet[Sku]) -> Product:
         variants=tuple(evolve(variant, position=position) for position, variant in enumerate(kept, start=1)),
         stock={sku: level for sku, level in product.stock.items() if sku not in gone},
         prices={sku: price for sku, price in product.prices.items() if sku not in gone},
+        unreadable_prices=tuple(sku for sku in product.unreadable_prices if sku not in gone),
     )
 
 

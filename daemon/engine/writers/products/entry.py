@@ -84,7 +84,8 @@ def _extras(product: Product) -> set[str]:
     # Most stores never use these, so writes clear them only where they were used.
     used = {"rrp": any(variant.rrp for variant in product.variants)}
     used["settings"] = any(variant.settings for variant in product.variants)
-    return {name for name, is_used in used.items() if is_used}
+    unreadable = {name for variant in product.variants for name in variant.unreadable}
+    return {name for name, is_used in used.items() if is_used or name in unreadable}
 
 
 def read_entry(parts: bytes) -> Entry:

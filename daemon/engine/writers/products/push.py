@@ -58,14 +58,13 @@ class Pusher:
             variants=product.variants,
             cleared=frozenset(before.extras if before else ()),
             vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
+            # Where PATCH replaces variants, a write without them would remove them.
+            kept=plan.job.kept,
         )
         if before is None or not before.ours:
             await self._introduce(write, lane)
             return
         products = self.sparklayer.products
-        if plan.job.kept:
-            # Where PATCH replaces variants, a write without them would remove them.
-            write = evolve(write, kept=await products.kept(write.external_id, plan.job.kept, lane))
         try:
             await self._update(write, lane)
         except Duplicate:

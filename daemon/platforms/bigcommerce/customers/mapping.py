@@ -2,7 +2,8 @@
 
 A customer outside the B2B groups maps to nothing, without an issue. A customer with a missing or invalid e-mail address
 maps to nothing with an issue, so SparkLayer keeps what it has. So does one whose parent's id is impossible, because it
-must not become a main account. Invalid addresses and unreadable attributes are left out, with an issue.
+must not become a main account. Of invalid addresses and unreadable attributes, SparkLayer keeps what it has, with an
+issue.
 """
 
 import re
@@ -21,7 +22,7 @@ from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
 LONGEST_SHOWN = 40
-"""Digits of a parent's id shown in an issue."""
+"""Characters of a parent's id shown in an issue."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -61,17 +62,17 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         issues.append(IssueType.EMAIL_IN_ANOTHER_CHANNEL.issue(platform=PLATFORM))
     texts = {name: attribute.attribute_value for name, attribute in source.attributes.items()}
     extra = attributes.read(texts, PLATFORM, issues)
-    stray = extra.parent is not None and extra.parent > LARGEST_ID
-    if stray:
-        parent = str(extra.parent)[:LONGEST_SHOWN]
-        issues.append(IssueType.PARENT_IMPOSSIBLE.issue(platform=PLATFORM, parent=parent))
+    stray = str(extra.parent) if extra.parent is not None and extra.parent > LARGEST_ID else extra.stray_parent
+    if stray is not None:
+        issues.append(IssueType.PARENT_IMPOSSIBLE.issue(platform=PLATFORM, parent=stray[:LONGEST_SHOWN]))
+    addresses = dict(_addresses(source, issues))
     value = Customer(
         external_id=ExternalId(str(raw.id)),
         email=email,
         first_name=_text(raw.first_name),
         last_name=_text(raw.last_name),
         company_name=extra.company_name or _text(raw.company),
-        addresses=dict(_addresses(source, issues)),
+        addresses=addresses,
         group=extra.group or source.group,
         accounting_id=extra.accounting_id,
         sales_agent_groups=extra.sales_agent_groups,
@@ -79,9 +80,11 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         discount_percentage=extra.discount_percentage,
         payment_on_account=extra.payment_on_account,
         parent=ExternalId(str(extra.parent)) if extra.parent is not None else None,
+        unreadable=extra.unreadable,
+        unreadable_addresses=tuple(id_ for id_ in map(_id_of, source.addresses) if id_ not in addresses),
     )
     return Mapped(
-        value=value if _EMAIL.fullmatch(email) and not stray else None,
+        value=value if _EMAIL.fullmatch(email) and stray is None else None,
         issues=tuple(issues),
         name=value.company_name or _name(raw),
         url=_url(raw.id, facts),
@@ -114,7 +117,11 @@ def _addresses(source: RawCustomer, issues: list[Issue]) -> Iterator[tuple[Addre
             trouble = IssueType.ADDRESS_COUNTRY_UNKNOWN
             issues.append(trouble.issue(platform=PLATFORM, address=raw.id, country=country))
         else:
-            yield AddressId(str(raw.id)), _address(raw, country)
+            yield _id_of(raw), _address(raw, country)
+
+
+def _id_of(address: schema.Address) -> AddressId:
+    return AddressId(str(address.id))
 
 
 def _address(raw: schema.Address, country: str) -> Address:

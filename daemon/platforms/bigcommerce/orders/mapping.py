@@ -30,6 +30,8 @@ AMOUNTS = (
     *("handling_cost_ex_tax", "handling_cost_inc_tax", "wrapping_cost_ex_tax", "wrapping_cost_inc_tax"),
 )
 LINE_AMOUNTS = ("price_ex_tax", "price_inc_tax", "total_ex_tax", "total_inc_tax")
+COSTS = ("shipping_cost", "handling_cost", "wrapping_cost")
+"""Amounts with and without tax: without the latter, all of the former would seem to be tax."""
 NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
 """Pairs of fields; each line needs one of each pair."""
 
@@ -127,6 +129,8 @@ def _url(order: int, facts: StoreFacts) -> str:
 def _amount_issues(order: schema.Order) -> list[Issue]:
     """Return an issue for each unusable amount."""
     names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
+    costs = [(f"{cost}_ex_tax", getattr(order, f"{cost}_inc_tax")) for cost in COSTS]
+    names += [net for net, gross in costs if getattr(order, net) is None and gross is not None and not _is_bad(gross)]
     names += [
         f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
     ]
@@ -138,7 +142,7 @@ def _of(line: schema.OrderLine) -> Iterator[str]:
         yield "quantity"
     yield from (name for name in LINE_AMOUNTS if _is_bad(getattr(line, name)))
     yield from (pair[0] for pair in NEEDED if all(getattr(line, name) is None for name in pair))
-    if any(_is_bad(discount.amount) for discount in line.applied_discounts or ()):
+    if any(_is_bad(discount.amount) for discount in line.applied_discounts):
         yield "applied_discounts"
 
 
@@ -206,10 +210,10 @@ def _line(raw: schema.OrderLine) -> OrderLine:
         quantity=raw.quantity,
         net=net,
         tax=gross - net,
-        discount=_sum(discount.amount for discount in raw.applied_discounts or ()),
+        discount=_sum(discount.amount for discount in raw.applied_discounts),
         options=tuple(
             Option(option.display_name, option.display_value or "")
-            for option in raw.product_options or ()
+            for option in raw.product_options
             if option.display_name
         ),
     )

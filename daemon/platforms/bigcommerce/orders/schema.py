@@ -23,7 +23,7 @@ class OptionValue(Struct, frozen=True):
 class Discount(Struct, frozen=True):
     """A discount of a line."""
 
-    amount: Amount = None
+    amount: Decimal
 
 
 class OrderLine(Struct, frozen=True):
@@ -45,8 +45,8 @@ class OrderLine(Struct, frozen=True):
     price_inc_tax: Amount = None
     total_ex_tax: Amount = None
     total_inc_tax: Amount = None
-    product_options: list[OptionValue] | None = None
-    applied_discounts: list[Discount] | None = None
+    product_options: list[OptionValue] = []
+    applied_discounts: list[Discount] = []
 
 
 class Address(Struct, frozen=True):

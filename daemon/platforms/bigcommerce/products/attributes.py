@@ -6,8 +6,8 @@ object of rules by group. It replaces single keys on the same owner; these apply
 metafields override its product's, key by key. A variant's `settings` replaces all rules of the product. Without it, the
 variant's single keys override the product's rules for `base`.
 
-An unreadable value is ignored, with an issue that names its owner and the expected format. A value on the product is
-reported once, not once for each variant.
+A field with an unreadable value is listed as such, so that SparkLayer keeps its own, with an issue that names the owner
+and the expected format. A value on the product is reported once, not once for each variant.
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from daemon.entities import Issue, OrderRules
 from daemon.issues import IssueType
@@ -42,6 +42,8 @@ class Attributes:
     settings: tuple[OrderRules, ...] = ()
     restock_date: dt.date | None = None
     min_stock_level: int | None = None
+    unreadable: frozenset[str] = frozenset()
+    """Names of the fields above with a value that cannot be read, in whole or in part."""
 
 
 NOTHING = Attributes()
@@ -52,12 +54,14 @@ def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, is
     if not product and not variant:
         return NOTHING
     reader = _Reader({**product, **variant}, variant, called, issues)
-    return Attributes(
+    attributes = Attributes(
         rrp=reader.value("rrp", _amount, "an amount of 0 or more such as 19.99"),
         settings=_settings(reader),
         restock_date=reader.value("restock_date", date_of, "a date such as 2026-12-31"),
         min_stock_level=reader.value("min_stock_level", int, "a whole number"),
     )
+    rules = {"settings", *COUNTS, *FLAGS}
+    return evolve(attributes, unreadable=frozenset("settings" if name in rules else name for name in reader.unreadable))
 
 
 @frozen
@@ -66,6 +70,7 @@ class _Reader:
     own: Mapping[str, str]
     called: str
     issues: list[Issue]
+    unreadable: set[str] = field(factory=set)
 
     def value(self, name: str, parse: Callable[[str], T], expected: str) -> T | None:
         """Return an attribute; None if missing or unreadable."""
@@ -75,6 +80,7 @@ class _Reader:
         try:
             return parse(text)
         except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
+            self.unreadable.add(name)
             owner = _begun(self.called) if name in self.own else "the product"
             words = {"platform": "BigCommerce", "name": name, "owner": owner, "expected": expected}
             issue = IssueType.ATTRIBUTE_UNREADABLE.issue(**words)

@@ -4,8 +4,9 @@ What always holds: SKUs are unique in a product, positions run from 1 without ga
 of its variants. A variant without a SKU, or with the SKU of an earlier variant, is left out with an issue. A product
 may end up without variants; the engine decides what that means.
 
-An unusable field leaves the whole product unmapped, so SparkLayer keeps what it has: mapping the rest might remove data
-there, and a stock level of null would sell without limit.
+A field of another type leaves the whole product unmapped, so SparkLayer keeps what it has: mapping the rest might
+remove data there, and a stock level of null would sell without limit. Of an invalid price, weight or B2B attribute,
+SparkLayer keeps what it has, and gets the rest of the product.
 
 A variant with a null price, weight or picture inherits the product's. Amounts stay exact decimals. Sale prices and
 price lists are not used: the price is the list price. Variants have no sort order, so they keep the order of the list.
@@ -73,6 +74,7 @@ def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
         issues.append(IssueType.NOTHING_TO_SELL.issue(platform=PLATFORM))
     grams = _grams_per_unit(raw, facts, issues)
     extra = {variant.id: _attributes(source, variant, issues) for _, variant in kept}
+    prices = dict(_prices(raw, kept, issues))
     return Mapped(
         value=Product(
             external_id=ExternalId(str(raw.id)),
@@ -89,11 +91,13 @@ def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
                     options=_options(variant, issues),
                     rrp=_rrp(raw, variant, sku, extra[variant.id], facts.currency, issues),
                     settings=extra[variant.id].settings,
+                    unreadable=_unreadable(raw, variant, extra[variant.id], grams),
                 )
                 for position, (sku, variant) in enumerate(kept, start=1)
             ),
             stock={sku: _terms(level, extra[variant.id]) for sku, variant, level in _levels(source, kept)},
-            prices=dict(_prices(raw, kept, issues)),
+            prices=prices,
+            unreadable_prices=tuple(sku for sku, _ in kept if sku not in prices),
         ),
         issues=tuple(issues),
         name=raw.name or raw.sku or str(raw.id),
@@ -156,8 +160,22 @@ def _rrp(
     return Money(amount, currency) if amount else None
 
 
+def _unreadable(
+    raw: schema.Product, variant: schema.Variant, extra: Attributes, grams: Decimal | None
+) -> tuple[str, ...]:
+    """Return the fields of a variant in SparkLayer whose value here cannot be read."""
+    weight, retail = own_or(variant.weight, raw.weight), own_or(variant.retail_price, raw.retail_price)
+    found = {
+        "rrp": "rrp" in extra.unreadable or (extra.rrp is None and retail is not None and not usable(retail)),
+        "settings": "settings" in extra.unreadable,
+        "weight_in_grams": weight is not None and weight != 0 and (grams is None or not usable(weight)),
+    }
+    return tuple(name for name, is_unreadable in found.items() if is_unreadable)
+
+
 def _terms(level: int, extra: Attributes) -> Stock:
-    return Stock(level, extra.restock_date, extra.min_stock_level)
+    unreadable = tuple(sorted(extra.unreadable & {"restock_date", "min_stock_level"}))
+    return Stock(level, extra.restock_date, extra.min_stock_level, unreadable)
 
 
 def _with_sku(raw: schema.Product, issues: list[Issue]) -> Iterator[Kept]:

@@ -2,8 +2,8 @@
 
 An attribute has the name of SparkLayer's field. Case, spaces and hyphens are ignored, and the name may begin with
 `sparklayer_` (inferred: the pages about BigCommerce's attributes were not readable). Other platforms pass the names
-without it. An unreadable value is ignored,
-with an issue that says what was expected.
+without it. An unreadable value is listed as such, so that SparkLayer keeps its own, with an issue that says what was
+expected.
 """
 
 import re
@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 
 from daemon.entities import Credit, Issue
 from daemon.issues import IssueType
@@ -20,6 +20,7 @@ from daemon.issues import IssueType
 T = TypeVar("T")
 
 PREFIX = "sparklayer_"
+PARENT = "parent_customer_id"
 HUNDRED = 100
 
 
@@ -35,6 +36,10 @@ class Attributes:
     discount_percentage: Decimal | None = None
     payment_on_account: Credit | None = None
     parent: int | None = None
+    stray_parent: str | None = None
+    """The value of the parent's attribute if it is no id."""
+    unreadable: tuple[str, ...] = ()
+    """Names of fields with a value that cannot be read."""
 
 
 def read(values: Mapping[str, str | int | float | None], platform: str, issues: list[Issue]) -> Attributes:
@@ -42,6 +47,7 @@ def read(values: Mapping[str, str | int | float | None], platform: str, issues: 
     # The prefixed name comes last, so it wins over the plain one.
     ranked = sorted(values.items(), key=lambda item: _plain(item[0]).startswith(PREFIX))
     texts = {_field(name): text for name, value in ranked if value is not None and (text := str(value).strip())}
+    unreadable: list[str] = []
 
     def value(name: str, parse: Callable[[str], T], expected: str) -> T | None:
         if not texts.get(name):
@@ -51,11 +57,13 @@ def read(values: Mapping[str, str | int | float | None], platform: str, issues: 
         except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
             words = {"platform": platform, "name": name, "owner": "the customer", "expected": expected}
             issues.append(IssueType.ATTRIBUTE_UNREADABLE.issue(**words))
+            unreadable.append(name)
             return None
 
     listed = "texts separated by commas, or a JSON list of texts,"
     credit = 'JSON such as {"credit_limit": 1000, "balance": 0, "net_terms": 30}'
-    return Attributes(
+    parent = texts.get(PARENT, "")
+    attributes = Attributes(
         company_name=value("company_name", str, "a text"),
         group=value("group", str, "a text"),
         accounting_id=value("accounting_id", str, "a text"),
@@ -63,8 +71,12 @@ def read(values: Mapping[str, str | int | float | None], platform: str, issues: 
         price_lists=value("price_lists", _list, listed) or (),
         discount_percentage=value("discount_percentage", _percentage, "a number from 0 to 100"),
         payment_on_account=value("payment_on_account", _credit, credit),
-        parent=value("parent_customer_id", _id, "the id of a customer"),
+        parent=_id(parent),
+        stray_parent=parent if parent and _id(parent) is None else None,
     )
+    if attributes.stray_parent is not None:
+        unreadable.append(PARENT)
+    return evolve(attributes, unreadable=tuple(unreadable))
 
 
 def _field(name: str) -> str:
@@ -110,8 +122,10 @@ def _credit(text: str) -> Credit:
     return Credit(limit=limit, balance=balance, currency=currency and currency.upper(), net_terms=content.net_terms)
 
 
-def _id(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+def _id(text: str) -> int | None:
+    """Return a positive whole number, or None for any other text."""
+    try:
+        number = int(text)
+    except ValueError:
+        return None
+    return number if number > 0 else None

@@ -59,17 +59,18 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         trouble = IssueType.EMAIL_INVALID if email else IssueType.EMAIL_MISSING
         issues.append(trouble.issue(platform=PLATFORM))
     extra = attributes.read(_attributes(source), PLATFORM, issues)
-    stray = extra.parent is not None and extra.parent > LARGEST_ID
-    if stray:
-        parent = str(extra.parent)[:LONGEST_SHOWN]
-        issues.append(IssueType.PARENT_IMPOSSIBLE.issue(platform=PLATFORM, parent=parent))
+    stray = str(extra.parent) if extra.parent is not None and extra.parent > LARGEST_ID else extra.stray_parent
+    if stray is not None:
+        issues.append(IssueType.PARENT_IMPOSSIBLE.issue(platform=PLATFORM, parent=stray[:LONGEST_SHOWN]))
+    addresses = dict(_addresses(raw, issues))
+    entered = [_id_of(raw, name) for name in ADDRESSES if _is_entered(getattr(raw, name))]
     value = Customer(
         external_id=ExternalId(str(raw.id)),
         email=email,
         first_name=_text(raw.first_name) or _text(raw.billing.first_name),
         last_name=_text(raw.last_name) or _text(raw.billing.last_name),
         company_name=extra.company_name or _text(raw.billing.company),
-        addresses=dict(_addresses(raw, issues)),
+        addresses=addresses,
         group=extra.group,
         accounting_id=extra.accounting_id,
         sales_agent_groups=extra.sales_agent_groups,
@@ -77,9 +78,11 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         discount_percentage=extra.discount_percentage,
         payment_on_account=extra.payment_on_account,
         parent=ExternalId(str(extra.parent)) if extra.parent is not None else None,
+        unreadable=extra.unreadable,
+        unreadable_addresses=tuple(id_ for id_ in entered if id_ not in addresses),
     )
     return Mapped(
-        value=value if _EMAIL.fullmatch(email) and not stray else None,
+        value=value if _EMAIL.fullmatch(email) and stray is None else None,
         issues=tuple(issues),
         name=value.company_name or _name(raw),
         url=_url(raw.id, facts),
@@ -113,7 +116,7 @@ def _url(customer: int, facts: StoreFacts) -> str:
 def _addresses(raw: schema.Customer, issues: list[Issue]) -> Iterator[tuple[AddressId, Address]]:
     for name in ADDRESSES:
         place: schema.Address = getattr(raw, name)
-        if not any(_text(getattr(place, part)) for part in _PLACE):
+        if not _is_entered(place):
             continue
         missing = [trouble for part, trouble in _NEEDED.items() if not _text(getattr(place, part))]
         country = _text(place.country).upper()
@@ -124,8 +127,17 @@ def _addresses(raw: schema.Customer, issues: list[Issue]) -> Iterator[tuple[Addr
             trouble = IssueType.ADDRESS_COUNTRY_UNKNOWN
             issues.append(trouble.issue(platform=PLATFORM, address=name, country=country))
         else:
-            # The id of an address is unique in a site of SparkLayer, not in its customer.
-            yield AddressId(f"{raw.id}-{name}"), _address(place, country)
+            yield _id_of(raw, name), _address(place, country)
+
+
+def _id_of(raw: schema.Customer, name: str) -> AddressId:
+    # The id of an address is unique in a site of SparkLayer, not in its customer.
+    return AddressId(f"{raw.id}-{name}")
+
+
+def _is_entered(place: schema.Address) -> bool:
+    """Return True for an address that says something about a place."""
+    return any(_text(getattr(place, part)) for part in _PLACE)
 
 
 def _address(raw: schema.Address, country: str) -> Address:

@@ -73,6 +73,7 @@ def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     if len(kept) > 1 and any(unit.manage_stock == SHARED for _, unit in kept):
         issues.append(IssueType.STOCK_OF_PRODUCT.issue(platform=PLATFORM))
     grams = _grams_per_unit(units, facts, issues)
+    prices = dict(_prices(kept, issues))
     return Mapped(
         value=Product(
             external_id=ExternalId(str(raw.id)),
@@ -87,11 +88,13 @@ def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
                     weight_in_grams=_weight(unit, sku, grams, issues),
                     cart_image_url=_picture(raw, unit),
                     options=_options(unit, issues),
+                    unreadable=("weight_in_grams",) if _is_odd_weight(unit, grams) else (),
                 )
                 for position, (sku, unit) in enumerate(kept, start=1)
             ),
             stock=dict(_stock(kept)),
-            prices=dict(_prices(kept, issues)),
+            prices=prices,
+            unreadable_prices=tuple(sku for sku, _ in kept if sku not in prices),
         ),
         issues=tuple(issues),
         name=name,
@@ -227,6 +230,12 @@ def _weight(unit: Sellable, sku: Sku, grams: Decimal | None, issues: list[Issue]
         issues.append(IssueType.WEIGHT_UNUSABLE.issue(platform=PLATFORM, variant=_called(unit), sku=sku))
         return None
     return weight * grams
+
+
+def _is_odd_weight(unit: Sellable, grams: Decimal | None) -> bool:
+    """Return True for a weight that cannot be converted, so that SparkLayer keeps its own."""
+    weight = amount_of(unit.weight)
+    return weight is not None and weight != 0 and (grams is None or not usable(weight))
 
 
 def _prices(kept: Sequence[Kept], issues: list[Issue]) -> Iterator[tuple[Sku, Decimal]]:

@@ -12,15 +12,17 @@ from trio.testing import MockClock
 from daemon.engine.actor import Actor
 from daemon.entities import Credit
 from daemon.model import AddressId, Kind, Lane
-from daemon.sandbox.faults import answer
+from daemon.sandbox.faults import Act, answer, html, reset
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
+from daemon.sparklayer.replacement import FRESH_SECONDS
 from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench, open_bench
-from tests.engine.writers.customers.people import HOME, customer, held, put, refused_writes
+from tests.engine.writers.customers.people import HOME, customer, held, lose_ledger, put, refused_writes
 
 ONE = "/api/v2/customers/{lookup}/{identifier}"
 MANY = 40
+NOT_FOUND = '{"title": "Not found", "status": 404}'
 
 BY_HAND: dict[str, Any] = {
     "group": "vip",
@@ -70,6 +72,59 @@ async def test_fields_entered_by_hand_survive_ten_edits_of_the_platforms_fields(
         "C9",
         "11",
     )
+
+
+FAILED_PUTS: dict[str, Act] = {
+    "429 with a short wait": answer(429, headers={"retry-after": "3"}),
+    "429 with a long wait": answer(429, headers={"retry-after": "40"}),
+    "429 without a wait": answer(429),
+    "503": answer(503),
+    "a proxy's page": html(404),
+    "an empty refusal": answer(409),
+    "the connection is lost": reset(),
+}
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+@pytest.mark.parametrize("failed", FAILED_PUTS.values(), ids=FAILED_PUTS)
+async def test_an_edit_by_hand_before_a_repeated_write_survives(
+    autojump_clock: MockClock, bench: Bench, failed: Act, times: int
+) -> None:
+    await put(bench, customer("1"), customer("2"))
+    titles: list[str] = []
+
+    async def edit_and_fail(request: Request, response: Response | None) -> Response | None:
+        if not titles:
+            edit_by_hand(bench, "1")
+        titles.append(f"Dr {len(titles)}")
+        bench.site.state.customers.edit("1", title=titles[-1])
+        return await failed(request, response)
+
+    bench.site.faults.add("PUT */customers/platform/1", edit_and_fail, times=times)
+    await put(bench, customer("1", first_name="Ann"))
+    now = held(bench)["1"]
+    assert len(titles) == times
+    assert {name: now[name] for name in BY_HAND} == BY_HAND | {"title": titles[-1]}
+    assert now["payment_on_account"] == CREDIT | {"balance": 80}
+    assert "The yard" in {address["address_line1"] for address in now["addresses"].values()}
+    assert now["first_name"] == "Ann"
+    assert await bench.issues() == {}
+
+
+async def test_an_edit_by_hand_while_a_new_token_takes_its_time_survives(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, customer("1"))
+
+    async def edit_slowly(_request: Request, _response: Response | None) -> None:
+        await trio.sleep(FRESH_SECONDS)
+        edit_by_hand(bench, "1")
+
+    bench.site.faults.add("PUT */customers/platform/1", answer(401), times=1)
+    bench.site.faults.add("POST */token", edit_slowly, times=1)
+    await put(bench, customer("1", first_name="Ann"))
+    assert {name: held(bench)["1"].get(name) for name in BY_HAND} == BY_HAND
+    assert held(bench)["1"]["first_name"] == "Ann"
 
 
 async def test_an_attribute_that_is_gone_is_left_out_once_and_the_merchants_from_then_on(
@@ -132,7 +187,7 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
                 await bench.harness.alter(table, "connection_id = 999")
         bench.restart()
         writes = bench.site.state.customers.writes
-        bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
+        bench.site.faults.add("GET */customers/*", answer(404, NOT_FOUND))
         await bench.change(*bench.shop.products)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Actor(bench.context, bench.pipeline).run)
@@ -148,6 +203,69 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
         assert len(held(bench)) == MANY
         assert await bench.harness.rows() == {}
         assert await bench.issues() == {}
+
+
+async def with_unknown_customers(bench: Bench, *, shown: str, wrong: int = 0) -> None:
+    """Have customers 1 to 5 in SparkLayer with fields set by hand; work on `shown`, with `wrong` 404s at first."""
+    await put(bench, *(customer(number) for number in "12345"))
+    for number in "12345":
+        edit_by_hand(bench, number)
+    await lose_ledger(bench)
+    bench.restart()
+    if wrong:
+        bench.site.faults.add("GET */customers/*", answer(404, NOT_FOUND), times=wrong)
+    await put(bench, customer(shown, first_name="Ann"))
+
+
+def with_fields_by_hand(bench: Bench) -> list[str]:
+    return [number for number, now in held(bench).items() if {name: now.get(name) for name in BY_HAND} == BY_HAND]
+
+
+@pytest.mark.holds("A3")
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_wrong_404_for_an_unknown_customer_takes_nothing_away_once_the_site_has_shown_another(
+    autojump_clock: MockClock, bench: Bench, *, restarted: bool
+) -> None:
+    await with_unknown_customers(bench, shown="1")
+    for number in "2345":
+        if restarted:
+            bench.restart()
+        bench.site.faults.add(f"GET */customers/platform/{number}", answer(404, NOT_FOUND), times=1)
+        await put(bench, customer(number, first_name="Ann"))
+    assert with_fields_by_hand(bench) == [*"12345"]
+    assert [now["first_name"] for now in held(bench).values()] == ["Ann"] * 5
+
+
+@pytest.mark.holds("A3")
+async def test_a_write_that_replaces_after_a_404_makes_a_second_answer_decide_from_then_on(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    """One answer decides about a new customer of a new site: two calls leave no room for another."""
+    await with_unknown_customers(bench, shown="3", wrong=1)
+    bench.restart()
+    for number in "1245":
+        bench.site.faults.add(f"GET */customers/platform/{number}", answer(404, NOT_FOUND), times=1)
+    await put(bench, *(customer(number, first_name="Ann") for number in "1245"))
+    assert with_fields_by_hand(bench) == [*"1245"]
+
+
+async def test_a_new_customer_costs_three_calls_on_a_site_that_had_customers(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await with_unknown_customers(bench, shown="1")
+    before = bench.calls.copy()
+    await put(bench, customer("6"), customer("7"))
+    assert bench.calls - before == {f"GET {ONE}": 4, f"PUT {ONE}": 2}
+
+
+async def test_our_own_write_whose_answer_was_lost_is_no_unknown_customer(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.site.faults.add("PUT */customers/*", reset(), after_effect=True, times=1)
+    await put(bench, customer("1"))
+    before = bench.calls.copy()
+    await put(bench, customer("2"))
+    assert bench.calls - before == {f"GET {ONE}": 1, f"PUT {ONE}": 1}
 
 
 async def work_for(bench: Bench, seconds: float) -> None:
@@ -167,7 +285,7 @@ async def test_a_read_at_another_path_touches_one_customer_at_most_however_often
         bench.site.state.customers.edit(number, price_lists=["by-hand"])
     for table in ("ledger", "owners"):
         await bench.harness.alter(table, "connection_id = 999")
-    bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
+    bench.site.faults.add("GET */customers/*", answer(404, NOT_FOUND))
     for number in "12345":
         bench.restart()
         lane = Lane.BACKFILL if number == "1" else Lane.LIVE
@@ -196,7 +314,7 @@ async def test_a_removal_reaches_sparklayer_wherever_customers_are_read(
     await put(bench, customer("1"), customer("2"))
     bench.restart()
     if not shown:
-        bench.site.faults.add("GET */customers/*", answer(404, '{"title": "Not found", "status": 404}'))
+        bench.site.faults.add("GET */customers/*", answer(404, NOT_FOUND))
     if not there:
         bench.site.state.customers.remove("1")
     del bench.shop.products["1"]

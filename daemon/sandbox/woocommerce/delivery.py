@@ -1,0 +1,258 @@
+"""The queue of webhooks as Action Scheduler works it off: late, one after the other, each sent once.
+
+While one for the same webhook and id waits, no second is queued. A failed one is gone; the seventh failure in a row
+switches the webhook off (woocommerce.md, Webhooks 5; recordings, disable_trail). A delivery id is a hash of webhook
+and second, so it is not unique. Tests may also send by hand what a stranger would.
+"""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+from collections import deque
+from collections.abc import Mapping
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
+
+import trio
+from attrs import evolve, frozen
+
+from daemon.sandbox.post import Poster, Unanswered
+from daemon.sandbox.woocommerce.chronicle import Event
+from daemon.sandbox.woocommerce.hooks import Hooks
+from daemon.sandbox.woocommerce.keys import Keys
+from daemon.sandbox.woocommerce.payloads import payload
+from daemon.sandbox.woocommerce.problems import php_json
+from daemon.sandbox.woocommerce.records import Webhook
+from daemon.sandbox.woocommerce.shop import Shop
+
+TIMEOUT_SECONDS = 60.0
+MOST_FAILURES = 5
+"""With more failures than this behind it, the next one switches a webhook off: the seventh in a row."""
+REMEMBERED = 1000
+"""Number of deliveries that are kept for inspection."""
+SAFE_PORTS = (80, 443, 8080)
+
+AGENT = {
+    "user-agent": "WooCommerce/11.0.1 Hookshot (WordPress/7.1)",
+    "accept": "*/*",
+    "accept-encoding": "deflate, gzip, br, zstd",
+    "connection": "close",
+}
+
+
+class Sender(Protocol):
+    """The way that deliveries take: `Poster`, or a test's own."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Post and return the status. Raises Unanswered."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        ...
+
+
+Signature = Literal["valid", "forged", "none"]
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """A delivery. `status` is None when no answer came, `delivery_id` is not unique."""
+
+    hook: Webhook
+    event: Event
+    delivery_id: str
+    body: bytes
+    status: int | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """True if WooCommerce takes it for delivered: 200 to 302, redirects included, which it does not follow."""
+        return self.status is not None and 200 <= self.status <= 302  # noqa: PLR2004  as measured
+
+
+class Webhooks:
+    """The sender. `attempts` has the last deliveries, oldest first; `outstanding` counts those queued or under way.
+
+    `cron_delay` is the seconds between an edit and its delivery; None is WP-Cron switched off: only `run_queue` sends.
+    With `needs_visits` the queue also waits for the next request, as on a quiet shop.
+    """
+
+    def __init__(
+        self,
+        shop: Shop,
+        keys: Keys,
+        *,
+        cron_delay: float | None,
+        needs_visits: bool,
+        safe_urls_only: bool,
+        nursery: trio.Nursery,
+    ) -> None:
+        self.hooks = Hooks(shop, self._ping)
+        self.attempts: deque[Delivery] = deque(maxlen=REMEMBERED)
+        self.pings: deque[tuple[int, int | None]] = deque(maxlen=REMEMBERED)
+        """Each ping's webhook id and the status that answered it."""
+        self.dropping = False
+        """True: deliveries are lost on the way, and the shop counts them neither as failed nor as delivered."""
+        self.dropped = 0
+        self.cron_delay, self.needs_visits, self.safe_urls_only = cron_delay, needs_visits, safe_urls_only
+        self._shop, self._keys, self._nursery = shop, keys, nursery
+        self.poster: Sender = Poster()
+        self._queue: deque[tuple[float, Webhook, Event]] = deque()
+        self._waiting: set[tuple[int, int]] = set()
+        self._pinging = self._sending = 0
+        self._running = False
+        self._visit = trio.Event()
+        self._settled = trio.lowlevel.ParkingLot()
+        shop.listen(self.announce)
+
+    @property
+    def outstanding(self) -> int:
+        """Number of deliveries and pings that are queued or under way."""
+        return len(self._queue) + self._sending + self._pinging
+
+    def announce(self, event: Event) -> None:
+        """Queue the event for each webhook that hears it and has none for the same id waiting."""
+        for hook in self.hooks.hearing(event.topic):
+            if (hook.id, event.id) not in self._waiting:
+                self._waiting.add((hook.id, event.id))
+                self._queue.append((trio.current_time() + (self.cron_delay or 0), hook, event))
+        self._start()
+
+    def visited(self) -> None:
+        """Note a request to the site: it wakes a queue that waits for visits, or for WP-Cron to be switched on."""
+        self._visit.set()
+        self._visit = trio.Event()
+        self._start()
+
+    def prepare(self, hook: Webhook, event: Event) -> Delivery:
+        """Write a delivery with the object's present state."""
+        body = php_json(payload(self._shop, event, forbidden=self._keys.role_lost))
+        name = f"{hook.id}{int(self._shop.clock())}".encode()
+        fingerprint = hashlib.md5(name, usedforsecurity=False).hexdigest()
+        return Delivery(hook=hook, event=event, delivery_id=fingerprint, body=body)
+
+    async def send(
+        self, delivery: Delivery, *, signature: Signature = "valid", headers: Mapping[str, str] | None = None
+    ) -> Delivery:
+        """Post a delivery and return it with its status. A failure does not count.
+
+        `signature` forges it or leaves it out; `headers` are put over the usual ones.
+        """
+        hook = delivery.hook
+        key = b"another key" if signature == "forged" else hook.secret.encode()
+        signed = base64.b64encode(hmac.digest(key, delivery.body, "sha256")).decode()
+        resource, _, name = hook.topic.partition(".")
+        own = AGENT | {
+            "content-type": "application/json",
+            "x-wc-webhook-source": f"{self._shop.home}/",
+            "x-wc-webhook-topic": hook.topic,
+            "x-wc-webhook-resource": resource,
+            "x-wc-webhook-event": name,
+            "x-wc-webhook-signature": signed,
+            "x-wc-webhook-id": str(hook.id),
+            "x-wc-webhook-delivery-id": delivery.delivery_id,
+        }
+        if signature == "none":
+            del own["x-wc-webhook-signature"]
+        status = await self._post(hook.delivery_url, own | dict(headers or {}), delivery.body)
+        sent = evolve(delivery, status=status)
+        self.attempts.append(sent)
+        return sent
+
+    async def run_queue(self) -> None:
+        """Deliver all that waits, however long it shall wait yet: an admin opens a page."""
+        while self._queue:
+            await self._deliver_next()
+
+    async def settled(self) -> None:
+        """Wait until nothing is queued or under way. Without WP-Cron only `run_queue` brings that about."""
+        while self.outstanding:
+            await self._settled.park()
+
+    async def aclose(self) -> None:
+        """Close the connections to the receivers."""
+        await self.poster.aclose()
+
+    def _start(self) -> None:
+        if self._queue and self.cron_delay is not None and not self._running:
+            self._running = True
+            self._nursery.start_soon(self._run)
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                await trio.sleep_until(self._queue[0][0])
+                if self.needs_visits:
+                    await self._visit.wait()
+                # The queue may have been worked off by hand meanwhile.
+                await self.run_due()
+        finally:
+            self._running = False
+
+    async def run_due(self) -> None:
+        """Deliver all that is due by now."""
+        while self._queue and self._queue[0][0] <= trio.current_time():
+            await self._deliver_next()
+
+    async def _deliver_next(self) -> None:
+        _, hook, event = self._queue.popleft()
+        self._waiting.discard((hook.id, event.id))
+        self._sending += 1
+        try:
+            if hook.status == "active" and hook.id in self.hooks.registered:
+                await self._deliver(hook, event)
+        finally:
+            self._sending -= 1
+            self._wake()
+
+    async def _deliver(self, hook: Webhook, event: Event) -> None:
+        if self.dropping:
+            self.dropped += 1
+            return
+        if (await self.send(self.prepare(hook, event))).accepted:
+            hook.failure_count = 0
+        elif hook.failure_count > MOST_FAILURES:
+            hook.status = "disabled"
+        else:
+            hook.failure_count += 1
+
+    def _ping(self, hook: Webhook) -> None:
+        self._pinging += 1
+        self._nursery.start_soon(self._send_ping, hook)
+
+    async def _send_ping(self, hook: Webhook) -> None:
+        """Post a registration ping: unsigned, of another type, and of no consequence."""
+        headers = AGENT | {"content-type": "application/x-www-form-urlencoded"}
+        try:
+            status = await self._post(hook.delivery_url, headers, f"webhook_id={hook.id}".encode())
+            self.pings.append((hook.id, status))
+        finally:
+            self._pinging -= 1
+            self._wake()
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> int | None:
+        if self.safe_urls_only and not _safe(url):
+            return None
+        with trio.move_on_after(TIMEOUT_SECONDS):
+            try:
+                return await self.poster.post(url, headers, body)
+            except Unanswered:
+                return None
+        return None
+
+    def _wake(self) -> None:
+        if not self.outstanding:
+            self._settled.unpark_all()
+
+
+def _safe(url: str) -> bool:
+    """Return true if WordPress sends there by itself: usual ports, no loopback or private address."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        public = ipaddress.ip_address(parts.hostname or "").is_global
+    except ValueError:
+        public = parts.hostname != "localhost"
+    return public and port in SAFE_PORTS

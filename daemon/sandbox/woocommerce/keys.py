@@ -1,0 +1,108 @@
+"""REST API keys, presented by Basic or in the query, and each recorded refusal.
+
+OAuth 1.0a is not spoken, as SparkLayer requires https: its signatures are never right here, and each of its recorded
+refusals is given.
+"""
+
+import base64
+import binascii
+import hmac
+import secrets
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+from attrs import define, field
+
+from daemon.sandbox.message import Request
+from daemon.sandbox.woocommerce.problems import cannot_view, unauthenticated
+
+READS = ("GET", "HEAD")
+OAUTH_WINDOW = 15 * 60
+"""Seconds that an OAuth timestamp may be off."""
+_PERMISSIONS = {"read": ("read", "read_write"), "write": ("write", "read_write")}
+
+
+@define(kw_only=True)
+class Key:
+    """A REST API key; `permissions` is read, write or read_write."""
+
+    consumer_key: str
+    consumer_secret: str = field(repr=False)
+    permissions: str = "read_write"
+
+
+@define
+class Keys:
+    """The keys of one shop, and how its server treats them."""
+
+    known: dict[str, Key] = field(factory=dict)
+    https: bool = True
+    """False: requests are plain http unless `X-Forwarded-Proto` says otherwise, and Basic counts as no key."""
+    header_stripped: bool = False
+    """True: the web server keeps the Authorization header from PHP."""
+    role_lost: bool = False
+    """True: the user of the keys, who made the webhooks too, may no longer see anything."""
+    _nonces: set[str] = field(factory=set, repr=False)
+
+    def add(self, permissions: str = "read_write", consumer_key: str = "", consumer_secret: str = "") -> Key:
+        """Make a key."""
+        made = Key(
+            consumer_key=consumer_key or f"ck_{secrets.token_hex(20)}",
+            consumer_secret=consumer_secret or f"cs_{secrets.token_hex(20)}",
+            permissions=permissions,
+        )
+        self.known[made.consumer_key] = made
+        return made
+
+    def revoke(self, consumer_key: str) -> None:
+        """Delete a key."""
+        del self.known[consumer_key]
+
+    def _refuse_oauth(self, query: Mapping[str, list[str]], now: float) -> None:
+        """Refuse a request signed by OAuth as recorded: by timestamp, by nonce, by signature."""
+        given = {name: query.get(f"oauth_{name}", [""])[0] for name in ("consumer_key", "timestamp", "nonce")}
+        if given["consumer_key"] not in self.known:
+            return
+        stamp = given["timestamp"]
+        if not stamp.isdecimal() or abs(int(stamp) - now) > OAUTH_WINDOW:
+            raise unauthenticated("Invalid timestamp.")
+        if given["nonce"] in self._nonces:
+            raise unauthenticated("Invalid nonce - nonce has already been used.")
+        self._nonces.add(given["nonce"])
+        raise unauthenticated("Invalid signature - provided signature does not match.")
+
+    def check(self, request: Request, *, listed: bool, now: float) -> None:
+        """Raise Refused unless the request has a key that permits it; `listed` words the refusal."""
+        self._refuse_oauth(parse_qs(request.query), now)
+        name, secret = self._presented(request)
+        key = self.known.get(name)
+        if key is None:
+            raise cannot_view(401, listed=listed)
+        if not hmac.compare_digest(key.consumer_secret.encode(), secret.encode()):
+            raise unauthenticated("Consumer secret is invalid.")
+        needed = "read" if request.method in READS else "write"
+        if request.method != "OPTIONS" and key.permissions not in _PERMISSIONS[needed]:
+            raise unauthenticated(f"The API key provided does not have {needed} permissions.")
+        if self.role_lost:
+            raise cannot_view(403, listed=listed)
+
+    def _presented(self, request: Request) -> tuple[str, str]:
+        if not self.https and request.headers.get("x-forwarded-proto") != "https":
+            return "", ""
+        basic = "" if self.header_stripped else request.headers.get("authorization", "")
+        return _basic(basic) or _in_query(parse_qs(request.query))
+
+
+def _basic(header: str) -> tuple[str, str] | None:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return name, secret
+
+
+def _in_query(query: Mapping[str, list[str]]) -> tuple[str, str]:
+    return query.get("consumer_key", [""])[0], query.get("consumer_secret", [""])[0]

@@ -1,0 +1,150 @@
+"""Reads a query string as WordPress does: unknown parameters are ignored, malformed known ones are refused.
+
+Dates are compared as measured (woocommerce-more.md, Time; recordings, modified_after_timezones): a date with an
+offset is first turned into the site's local time, also where `dates_are_gmt` then compares it with the GMT column.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from attrs import frozen
+
+from daemon.sandbox.woocommerce.catalogue import Catalogue
+from daemon.sandbox.woocommerce.chronicle import Moment
+from daemon.sandbox.woocommerce.problems import invalid, wrong_type
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}(:\d{2})?)?")
+_INDEXED = re.compile(r"\[\d*\]$")
+
+
+class Query:
+    """The parameters of one request; the last of a repeated one counts, `name[]=` makes a list."""
+
+    def __init__(self, query: str) -> None:
+        self._values: dict[str, str] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            plain = _INDEXED.sub("", name)
+            listed = plain != name and plain in self._values
+            self._values[plain] = f"{self._values[plain]},{value}" if listed else value
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a text."""
+        return self._values.get(name, default)
+
+    def has(self, name: str) -> bool:
+        """Return true if the parameter was given."""
+        return name in self._values
+
+    def number(self, name: str, default: int | None, least: int | None = None, most: int | None = None) -> Any:
+        """Return a whole number within bounds."""
+        if name not in self._values:
+            return default
+        value = _whole(name, self._values[name])
+        if most is not None and not (least or 0) <= value <= most:
+            words = f"{name} must be between {least} (inclusive) and {most} (inclusive)"
+            raise invalid(name, words, "rest_out_of_bounds")
+        if least is not None and value < least:
+            raise invalid(name, f"{name} must be greater than or equal to {least}", "rest_out_of_bounds")
+        return value
+
+    def choice(self, name: str, choices: Collection[str], default: str) -> str:
+        """Return one of the known words."""
+        value = self._values.get(name, default)
+        if value not in choices:
+            raise _not_in_enum(name, name, choices)
+        return value
+
+    def words(self, name: str, choices: Collection[str]) -> list[str]:
+        """Return a list of known words."""
+        words = [word for word in self._values.get(name, "").split(",") if word]
+        for place, word in enumerate(words):
+            if word not in choices:
+                raise _not_in_enum(name, f"{name}[{place}]", choices)
+        return words
+
+    def ids(self, name: str) -> list[int]:
+        """Return a list of ids, empty if none were given."""
+        parts = [part for part in self._values.get(name, "").split(",") if part]
+        return [_whole(name, part, f"{name}[{place}]") for place, part in enumerate(parts)]
+
+    def flag(self, name: str) -> bool | None:
+        """Return a boolean, None if not given."""
+        if name not in self._values:
+            return None
+        value = self._values[name].lower()
+        if value not in {"true", "false", "1", "0", ""}:
+            raise wrong_type(name, "boolean")
+        return value in {"true", "1"}
+
+    def time(self, name: str) -> datetime | None:
+        """Return a date as given: aware if it names an offset, otherwise naive."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        try:
+            date = datetime.fromisoformat(value.upper().replace(" ", "T")) if _DATE.fullmatch(value) else None
+        except ValueError:
+            date = None
+        if date is None:
+            raise invalid(name, "Invalid date.", "rest_invalid_date")
+        return date.replace(microsecond=0)
+
+    def span(
+        self, catalogue: Catalogue, after: str, before: str, *, hpos: bool = False
+    ) -> Callable[[Moment], bool] | None:
+        """Return the test of dates between two parameters, exclusive and to the second; None if neither is given."""
+        column = _Column(catalogue, gmt=bool(self.flag("dates_are_gmt")), hpos=hpos)
+        least, most = self.time(after), self.time(before)
+        if least is None and most is None:
+            return None
+
+        def passes(moment: Moment) -> bool:
+            return (least is None or column.later(moment, least)) and (most is None or column.earlier(moment, most))
+
+        return passes
+
+
+@frozen
+class _Column:
+    """The stored column that a search by date looks at."""
+
+    catalogue: Catalogue
+    gmt: bool
+    hpos: bool
+
+    def later(self, moment: Moment, given: datetime) -> bool:
+        bound = self._bound(given)
+        return bound is not None and self._value(moment) > bound
+
+    def earlier(self, moment: Moment, given: datetime) -> bool:
+        bound = self._bound(given)
+        return bound is not None and self._value(moment) < bound
+
+    def _value(self, moment: Moment) -> datetime:
+        return moment.gmt if self.gmt or self.hpos else moment.local
+
+    def _bound(self, given: datetime) -> datetime | None:
+        zone = self.catalogue.zone
+        if self.hpos and not self.gmt:
+            # Orders with HPOS have no local column: a local bound is turned into GMT, so both forms are right.
+            return (given if given.tzinfo else given.replace(tzinfo=zone)).astimezone(UTC).replace(tzinfo=None)
+        if given.tzinfo is None:
+            return given
+        # With HPOS, an offset beside the flag finds nothing (woocommerce-more.md); elsewhere it is shifted twice.
+        return None if self.hpos else given.astimezone(zone).replace(tzinfo=None)
+
+
+def _whole(name: str, text: str, shown: str = "") -> int:
+    try:
+        return int(text)
+    except ValueError:
+        words = f"{shown or name} is not of type integer."
+        raise invalid(name, words, "rest_invalid_type", {"param": shown or name}) from None
+
+
+def _not_in_enum(name: str, shown: str, choices: Collection[str]) -> Exception:
+    *most, last = choices
+    return invalid(name, f"{shown} is not one of {', '.join(most)}, and {last}.", "rest_not_in_enum")

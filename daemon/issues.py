@@ -263,6 +263,12 @@ class IssueType(enum.Enum):
         remedy="Correct it in {platform}, or ask {platform}'s support to.",
         at=(Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS),
     )
+    B2B_ROLE_MISSING = Entry(
+        when="no role of the store fits one of the patterns of B2B roles in the settings",
+        message='{platform} has no role that fits "{pattern}", so no customer is a B2B customer by it.',
+        remedy="Let SparkLayer create its roles in {platform}, or correct b2b_roles in the settings.",
+        at=(Kind.STORE,),
+    )
     CURRENCY_CONFLICT = Entry(
         when="SparkLayer refuses the store's currency because its own can no longer change",
         message="The store's currency is {currency}, but SparkLayer's base currency is permanently set to another one.",

@@ -17,6 +17,7 @@ from daemon.platforms.bigcommerce.products.reader import ProductReader
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.store import StoreReader
 from daemon.platforms.bigcommerce.webhooks import required_secret
+from daemon.platforms.shared.rows import Unreadable
 from daemon.transport.client import Observe, ignore
 from daemon.transport.http import Transport
 
@@ -102,7 +103,7 @@ class BigCommerce:
         """Map an entity. Raises the failure of a part that could not be read, and Retry if the entity is unreadable."""
         if isinstance(entity.content, Failure):
             raise entity.content
-        if isinstance(entity.content, schema.Unreadable):
+        if isinstance(entity.content, Unreadable):
             message = f"BigCommerce's answer about this has an unexpected shape: {entity.content.why}"
             raise Retry(message, reason=entity.content.reason)
         return self._readers[kind].map(entity, facts)

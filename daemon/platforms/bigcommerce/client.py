@@ -17,7 +17,8 @@ from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, refusal
 from daemon.platforms.bigcommerce.scopes import entities_of, operation_of, right_needed
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.bigcommerce.short_answers import ShortAnswers
+from daemon.platforms.shared.rows import decode
+from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.client import Observe, ThrottledApi
 from daemon.transport.http import Answer, Api, Transport, shortly
 from daemon.transport.throttle import Limiter, Scopes, WindowPolicy
@@ -147,7 +148,7 @@ class Client:
 
 def _decoded(body: bytes, decoder: Decoder[T]) -> T:
     try:
-        return schema.decode(body, decoder)
+        return decode(body, decoder)
     except msgspec.ValidationError as error:
         message = f"BigCommerce's answer has an unexpected shape: {error}"
         raise Retry(message, reason="unexpected_shape") from None

@@ -25,8 +25,9 @@ from daemon.model import Lane, Secret
 from daemon.platforms.base import Announce, Registration, tell_nobody
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
-from daemon.platforms.bigcommerce.schema import HEALTH, HOOK, RAW_LISTING, Hook, decode
+from daemon.platforms.bigcommerce.schema import HEALTH, HOOK, RAW_LISTING, Hook
 from daemon.platforms.bigcommerce.webhooks import KINDS, REGISTERED, SECRET_HEADER
+from daemon.platforms.shared.rows import decode
 from daemon.platforms.shared.second_look import listed_or_empty
 
 PATH = "/v3/hooks"

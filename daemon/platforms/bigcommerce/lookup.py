@@ -21,6 +21,7 @@ from daemon.platforms.base import MOST_FOUND, Match
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import LARGEST_ID, is_id, listed
+from daemon.platforms.shared.rows import decode, read_id
 from daemon.transport.http import shortly
 
 LIMIT = 250
@@ -135,7 +136,7 @@ class Lookup:
             raw = await shortly(partial(self._client.get, f"{ORDERS}/{number}", schema.RAW, lane=Lane.LIVE))
         except Missing:
             return []
-        return [_match(number, NUMBER, f"Order {number}")] if schema.read_id(raw) == number else []
+        return [_match(number, NUMBER, f"Order {number}")] if read_id(raw) == number else []
 
     async def _some(self, filters: Mapping[str, str]) -> list[_Product]:
         return await self._rows(PRODUCTS, _PRODUCT, {**filters, "include_fields": "name,sku"})
@@ -154,7 +155,7 @@ def _readable(raws: Iterable[Raw], decoder: Decoder[R]) -> Iterator[R]:
     """Yield the readable rows; the others have no name to compare."""
     for raw in raws:
         with contextlib.suppress(msgspec.DecodeError):
-            yield schema.decode(raw, decoder)
+            yield decode(raw, decoder)
 
 
 def _match(id_: int, by: str, name: str) -> Match:

@@ -25,10 +25,12 @@ from daemon.model import Lane
 from daemon.platforms.adapter_state import AdapterState, Entry
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.dates import MARGIN, seconds_of, since_text
 from daemon.platforms.bigcommerce.ids import padded
-from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.secondary import of_each
+from daemon.platforms.bigcommerce.since import MARGIN, since_text
+from daemon.platforms.shared.dates import seconds_of
+from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import OUT_OF_FILTER, UNEXPECTED
+from daemon.platforms.shared.secondary import of_each
 from daemon.transport.http import shortly
 from daemon.transport.second_answer import SECOND_AFTER
 
@@ -204,9 +206,9 @@ class Metafields:
             return None
         fields = read_metafields(raws)
         if len(fields) < len(raws):
-            raise Retry("one of its metafields has an unexpected shape", reason=schema.UNEXPECTED)
+            raise Retry("one of its metafields has an unexpected shape", reason=UNEXPECTED)
         if not all(one.resource_id == owner and one.namespace in {None, NAMESPACE} for one in fields):
-            raise Retry("metafields of something else are listed", reason=schema.OUT_OF_FILTER)
+            raise Retry("metafields of something else are listed", reason=OUT_OF_FILTER)
         return fields
 
     @contextmanager

@@ -17,8 +17,9 @@ from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import listed
-from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.secondary import of_lists
+from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import Odd, Unreadable
+from daemon.platforms.shared.secondary import of_lists
 from daemon.transport.http import shortly
 
 B = TypeVar("B")
@@ -41,7 +42,7 @@ class OwnedRows(Generic[B]):
     """All rows of one owner; `fault` is the owner's substitute if they could not be read."""
 
     rows: Sequence[B] = ()
-    fault: Failure | schema.Unreadable | schema.Odd | None = None
+    fault: Failure | Unreadable | Odd | None = None
     has_strays: bool = False
 
     def is_short_of(self, count: int | None) -> bool:

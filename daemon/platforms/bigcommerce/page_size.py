@@ -1,35 +1,3 @@
-"""The number of entities to ask for in one call.
-
-A product may have 600 variants, and BigCommerce does not limit the size of an answer. So a page of 250 can overload a
-store, which then answers 5xx or nothing. A failure halves the size and each success increases it a little, for full
-syncs and live reads alike. So it settles just below the store's capacity.
-"""
-
-from daemon.errors import Retry
+"""The most entities in one call (contract section 3)."""
 
 LARGEST = 250
-"""The API's maximum (contract section 3)."""
-
-SMALLEST = 10
-STEP = 25
-
-
-class PageSize:
-    """The present page size of one store and kind; starts with the largest."""
-
-    def __init__(self) -> None:
-        self.value = LARGEST
-
-    def succeeded(self, count: int) -> None:
-        """Grow after an answer with `count` entities, unless it was smaller than the present size."""
-        if count >= self.value:
-            self.value = min(LARGEST, self.value + STEP)
-
-    def failed(self, count: int, trouble: Retry) -> None:
-        """Shrink to half of the size that failed, so that concurrent failures shrink it only once.
-
-        A 429 does not count, because smaller pages would mean more calls. Neither does a failure of very few
-        entities, because their number is not the cause.
-        """
-        if count > SMALLEST and trouble.reason != "http_429":
-            self.value = min(self.value, max(SMALLEST, count // 2))

@@ -1,42 +1,19 @@
 """The API's answers as typed values, as far as all kinds share them; unknown fields are ignored.
 
 Decoding is strict where a value could be misread, and lenient where BigCommerce is: null is sometimes printed as `{}`
-(contract section 13). Amounts are exact decimals. A list is decoded entity by entity: one with an unexpected shape
-becomes `Unreadable`, and the others are still read. Text with invalid Unicode loses only its bad characters: see
-`decode`.
+(contract section 13). Amounts are exact decimals. A list is decoded entity by entity: see
+`daemon.platforms.shared.rows`.
 """
 
-import contextlib
-import re
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
-import msgspec
-from attrs import frozen
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.errors import Retry
+from daemon.platforms.shared.rows import MISCOUNTED
 
 T = TypeVar("T")
-
-MISCOUNTED = "page_miscounted"
-UNEXPECTED = "unexpected_shape"
-OUT_OF_FILTER = "out_of_filter"
-"""Reason of an answer that contradicts the filter of its request."""
-
-
-class Nothing(Struct, frozen=True):
-    """A null printed as `{}`."""
-
-
-Amount = Decimal | Nothing | None
-Count = int | Nothing | None
-
-
-class _Stub(Struct, frozen=True):
-    id: int
 
 
 class Pagination(Struct, frozen=True):
@@ -158,24 +135,6 @@ class HooksHealth(Struct, frozen=True):
     blocked_domains: list[BlockedDomain] | None = None
 
 
-@frozen
-class Unreadable:
-    """An entity with an unexpected shape; `why` names the field, never its content."""
-
-    id: int
-    why: str
-    reason: str = UNEXPECTED
-
-
-@frozen
-class Odd:
-    """An entity with fields of undocumented types: their paths, and the rest of the entity."""
-
-    id: int
-    fields: tuple[str, ...]
-    rest: Any
-
-
 HOOK = Decoder(Hook)
 HEALTH = Decoder(Single[HooksHealth])
 RAW_LISTING = Decoder(Listing[Raw], strict=False)
@@ -183,63 +142,3 @@ RAW_SINGLE = Decoder(Single[Raw])
 RAW = Decoder(Raw)
 RAW_LIST = Decoder(list[Raw])
 ANYTHING = Decoder(dict[str, object])
-
-_STUB = Decoder(_Stub, strict=False)
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-"""An escape in a JSON text: a pair of surrogates, half of one, or the start of any other."""
-
-
-def decode(body: bytes | Raw, decoder: Decoder[T]) -> T:
-    """Decode a JSON text; half of a character, in bytes or as an escape, is read as U+FFFD.
-
-    Stores cut long names in the middle of a character, and msgspec then refuses the whole text. Raises ValidationError
-    for another shape, DecodeError for invalid JSON, and RecursionError; never UnicodeDecodeError.
-    """
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return decoder.decode(_mended(bytes(body)))
-
-
-def _mended(body: bytes) -> bytes:
-    """Return `body` with each half of a character replaced, and nothing else changed."""
-    whole = body.decode("utf-8", "replace").encode()
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], whole)
-
-
-def read(raw: Raw, decoder: Decoder[T]) -> T | Unreadable:
-    """Decode one entity. Raises Retry if its id cannot be read."""
-    try:
-        return decode(raw, decoder)
-    except msgspec.DecodeError as error:
-        return Unreadable(read_id(raw), str(error))
-
-
-def with_ids(raws: Sequence[Raw]) -> list[Raw]:
-    """Return the rows of a list that have an id. Raises Retry for a list of several rows without any id.
-
-    A row without an id belongs to no entity and must not stop the others. An omission from a list proves nothing, so
-    dropping the row is safe.
-    """
-    found = []
-    for raw in raws:
-        with contextlib.suppress(Retry):
-            read_id(raw)
-            found.append(raw)
-    if len(raws) > 1 and not found:
-        raise Retry(f"BigCommerce lists {len(raws)} rows without ids", reason=UNEXPECTED)
-    return found
-
-
-def read_id(raw: Raw) -> int:
-    """Return the id of an entity. Raises Retry if it has none."""
-    try:
-        return decode(raw, _STUB).id
-    except msgspec.DecodeError as error:
-        raise Retry(f"BigCommerce lists a row without an id: {error}", reason=UNEXPECTED) from None

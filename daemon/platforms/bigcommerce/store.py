@@ -13,10 +13,11 @@ from daemon.model import ExternalId, Lane
 from daemon.platforms.base import STORE, Entity, Page
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.products.mapping import GRAMS_IN
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
-from daemon.platforms.bigcommerce.short_answers import ShortAnswers
+from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import UNEXPECTED, decode
+from daemon.platforms.shared.short_answers import ShortAnswers
+from daemon.platforms.shared.weights import GRAMS_IN
 from daemon.transport.http import shortly
 
 LIMIT = 250
@@ -43,7 +44,7 @@ class StoreReader:
         odd = [*rows.missing, *(path for path in rows.odd if not path.endswith(_PANEL))]
         if odd or not rows.found[0].currency:
             why = ", ".join(odd) or "no currency"
-            raise Retry(f"BigCommerce's answer about the store is unexpected: {why}", reason=schema.UNEXPECTED)
+            raise Retry(f"BigCommerce's answer about the store is unexpected: {why}", reason=UNEXPECTED)
         store = rows.found[0]
         self._locations = await self._count_locations()
         panel = store.control_panel_base_url or f"https://store-{self._hash}.mybigcommerce.com"
@@ -111,6 +112,6 @@ class StoreReader:
 def _is_enabled(place: Raw) -> bool:
     """Return True unless a stock location is clearly disabled: counting one too many only costs calls."""
     try:
-        return schema.decode(place, schema.ANYTHING).get("enabled") is not False
+        return decode(place, schema.ANYTHING).get("enabled") is not False
     except msgspec.DecodeError:
         return True

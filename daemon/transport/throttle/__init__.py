@@ -16,6 +16,7 @@ it and learns from 403s which operations the key may use.
 
 from daemon.transport.throttle.adaptive import AdaptivePolicy
 from daemon.transport.throttle.breaker import Breaker
+from daemon.transport.throttle.latency import LatencyPolicy
 from daemon.transport.throttle.limiter import Limiter, LimiterStatistics, Turn
 from daemon.transport.throttle.policy import Numbers, Policy
 from daemon.transport.throttle.scopes import Scopes
@@ -24,6 +25,7 @@ from daemon.transport.throttle.window import WindowPolicy
 __all__ = [
     "AdaptivePolicy",
     "Breaker",
+    "LatencyPolicy",
     "Limiter",
     "LimiterStatistics",
     "Numbers",

@@ -7,7 +7,7 @@ from trio.testing import MockClock
 from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.bigcommerce.adapter import BigCommerce
-from daemon.platforms.bigcommerce.short_answers import BELIEVED
+from daemon.platforms.shared.short_answers import BELIEVED
 from tests.platforms.bigcommerce.fakes import FakeStore
 from tests.platforms.bigcommerce.test_bigcommerce_customers import CUSTOMERS, NOBODY, mapped, walk
 

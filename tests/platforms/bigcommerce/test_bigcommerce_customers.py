@@ -12,7 +12,7 @@ from daemon.model import ExternalId, Kind, Lane, Secret
 from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.bigcommerce.short_answers import BELIEVED
+from daemon.platforms.shared.short_answers import BELIEVED
 from tests.platforms.bigcommerce import stand_in
 from tests.platforms.bigcommerce.fakes import FakeStore
 

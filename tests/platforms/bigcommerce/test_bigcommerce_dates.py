@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from daemon.platforms.bigcommerce.dates import date_of, moment_of, seconds_of
 from daemon.platforms.bigcommerce.metafields import Reading
 from daemon.platforms.bigcommerce.schema import Metafield
+from daemon.platforms.shared.dates import date_of, moment_of, seconds_of
 from tests.platforms.bigcommerce.test_bigcommerce_order_mapping import mapped, order
 from tests.platforms.bigcommerce.test_bigcommerce_product_attributes import attributes
 

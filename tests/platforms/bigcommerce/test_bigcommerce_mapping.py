@@ -9,7 +9,7 @@ from attrs import evolve
 
 from daemon.entities import Mapped, Option, Product, Status, Stock, StoreFacts
 from daemon.platforms.bigcommerce.products import mapping, schema
-from daemon.platforms.bigcommerce.schema import Unreadable
+from daemon.platforms.shared.rows import Unreadable
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
 

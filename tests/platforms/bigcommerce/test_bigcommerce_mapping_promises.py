@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from daemon.entities import StoreFacts
 from daemon.platforms.bigcommerce.products import mapping, schema
-from daemon.platforms.bigcommerce.schema import Odd
+from daemon.platforms.shared.rows import Odd
 from tests.platforms.bigcommerce.test_bigcommerce_mapping import codes
 
 amounts: st.SearchStrategy[Any] = st.one_of(

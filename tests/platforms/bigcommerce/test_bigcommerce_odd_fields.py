@@ -26,7 +26,7 @@ from daemon.platforms.bigcommerce.customers import mapping as customer_mapping
 from daemon.platforms.bigcommerce.customers import schema as customer_schema
 from daemon.platforms.bigcommerce.orders import mapping as order_mapping
 from daemon.platforms.bigcommerce.orders import schema as order_schema
-from daemon.platforms.bigcommerce.schema import Odd, Unreadable
+from daemon.platforms.shared.rows import Odd, Unreadable
 from tests.platforms.bigcommerce.test_bigcommerce_odd_types import (
     FACTS,
     FULL_CUSTOMER,

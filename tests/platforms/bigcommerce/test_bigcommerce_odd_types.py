@@ -13,7 +13,7 @@ from daemon.model import ExternalId
 from daemon.platforms.bigcommerce.customers import mapping as customer_mapping
 from daemon.platforms.bigcommerce.customers import schema as customer_wire
 from daemon.platforms.bigcommerce.orders import mapping, schema
-from daemon.platforms.bigcommerce.schema import Odd, Unreadable
+from daemon.platforms.shared.rows import Odd, Unreadable
 from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
 from daemon.sparklayer.customers import merged as merged_customer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from daemon.entities import Address, Mapped, Option, Order, PackageType, Shipment, StoreFacts
 from daemon.model import ExternalId
 from daemon.platforms.bigcommerce.orders import mapping, schema
-from daemon.platforms.bigcommerce.schema import Unreadable
+from daemon.platforms.shared.rows import Unreadable
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"

@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from daemon.entities import Mapped, Product
 from daemon.platforms.bigcommerce.products import mapping, schema
-from daemon.platforms.bigcommerce.schema import Odd, Unreadable
+from daemon.platforms.shared.rows import Odd, Unreadable
 from tests.platforms.bigcommerce.test_bigcommerce_mapping import BASE_VARIANT, FACTS, PRODUCT, codes
 from tests.platforms.bigcommerce.test_bigcommerce_odd_types import VALUES, Path, changed, fields, paths, raw, typed
 

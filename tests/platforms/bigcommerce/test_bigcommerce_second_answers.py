@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.bigcommerce.short_answers import BELIEVED
+from daemon.platforms.shared.short_answers import BELIEVED
 from daemon.sandbox import answer
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE

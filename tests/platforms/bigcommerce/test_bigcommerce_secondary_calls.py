@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Blocked, Failure, Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.bigcommerce.secondary import MOST_SPLITS, of_each, of_lists
+from daemon.platforms.shared.secondary import MOST_SPLITS, of_each, of_lists
 from daemon.sandbox import answer, html
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.founding import add_groups

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from daemon.entities import Customer, Order, Product
 from daemon.errors import Retry
 from daemon.model import ExternalId, Kind
-from daemon.platforms.bigcommerce.short_answers import BELIEVED, MOST, ShortAnswers
+from daemon.platforms.shared.short_answers import BELIEVED, MOST, ShortAnswers
 from daemon.sandbox import answer
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.founding import add_groups
@@ -182,7 +182,7 @@ def test_however_many_are_doubted_each_is_believed_in_the_end(number: int) -> No
 
 def test_only_so_many_doubts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, number in (("MOST", 3), ("STALE", 20), ("MOST_BELIEVED", 4)):
-        monkeypatch.setattr(f"daemon.platforms.bigcommerce.short_answers.{name}", number)
+        monkeypatch.setattr(f"daemon.platforms.shared.short_answers.{name}", number)
     short_answers = ShortAnswers()
 
     def read_all() -> list[bool]:

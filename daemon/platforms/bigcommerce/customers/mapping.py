@@ -14,10 +14,11 @@ from attrs import frozen
 from daemon.entities import Address, Customer, Issue, Mapped, StoreFacts
 from daemon.issues import IssueType
 from daemon.model import AddressId, ExternalId
-from daemon.platforms.bigcommerce.customers import attributes, schema
-from daemon.platforms.bigcommerce.customers.countries import COUNTRIES
+from daemon.platforms.bigcommerce.customers import schema
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
-from daemon.platforms.bigcommerce.schema import Odd
+from daemon.platforms.shared.customers import attributes
+from daemon.platforms.shared.customers.countries import COUNTRIES
+from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
 LONGEST_SHOWN = 40
@@ -59,7 +60,8 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
         issues.append(trouble.issue(platform=PLATFORM))
     if source.has_namesake:
         issues.append(IssueType.EMAIL_IN_ANOTHER_CHANNEL.issue(platform=PLATFORM))
-    extra = attributes.read({name: attribute.attribute_value for name, attribute in source.attributes.items()}, issues)
+    texts = {name: attribute.attribute_value for name, attribute in source.attributes.items()}
+    extra = attributes.read(texts, PLATFORM, issues)
     stray = str(extra.parent) if extra.parent is not None and extra.parent > LARGEST_ID else extra.stray_parent
     if stray is not None:
         issues.append(IssueType.PARENT_IMPOSSIBLE.issue(platform=PLATFORM, parent=stray[:LONGEST_SHOWN]))

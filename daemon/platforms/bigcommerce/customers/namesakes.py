@@ -18,7 +18,8 @@ from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers.schema import Customer
-from daemon.platforms.bigcommerce.secondary import of_lists
+from daemon.platforms.shared.rows import decode
+from daemon.platforms.shared.secondary import of_lists
 from daemon.transport.http import shortly
 
 LIMIT = 250
@@ -67,7 +68,7 @@ def _read(raws: Sequence[Raw]) -> list[_Namesake]:
     rows = []
     for raw in raws:
         try:
-            rows.append(schema.decode(raw, _NAMESAKE))
+            rows.append(decode(raw, _NAMESAKE))
         except msgspec.DecodeError:
             continue
     return rows

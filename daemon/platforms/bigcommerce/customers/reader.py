@@ -22,7 +22,7 @@ from daemon.errors import Failure, Rejected, Retry
 from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
-from daemon.platforms.bigcommerce import schema
+from daemon.platforms.bigcommerce import page_size, schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers import mapping
 from daemon.platforms.bigcommerce.customers.mapping import RawCustomer
@@ -43,13 +43,14 @@ from daemon.platforms.bigcommerce.customers.schema import (
 )
 from daemon.platforms.bigcommerce.customers.schema import Customer as Listed
 from daemon.platforms.bigcommerce.customers.sentinels import Sentinels
-from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import is_id, listed
 from daemon.platforms.bigcommerce.owned_rows import OwnedList, OwnedRows, read_owned_rows
-from daemon.platforms.bigcommerce.page_size import PageSize
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.bigcommerce.short_answers import ShortAnswers
+from daemon.platforms.bigcommerce.since import since_text
+from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.shared.rows import MISCOUNTED, OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.second_look import listed_or_empty
+from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 
 PATH = "/v3/customers"
@@ -113,7 +114,7 @@ class CustomerReader:
         self._client = client
         self._settings = settings
         self._known: _Known | None = None
-        self._size = PageSize()
+        self._size = PageSize(page_size.LARGEST)
         self._short_answers = ShortAnswers()
         self._sentinels = Sentinels(state)
 
@@ -148,9 +149,9 @@ class CustomerReader:
             sentinel = await self._find_sentinel(int(external_id), lane, refresh=refresh)
             asked = list(dict.fromkeys([int(external_id)] if sentinel is None else [int(external_id), sentinel]))
             listing = await self._list({"id:in": listed(asked)}, lane)
-            rows = schema.with_ids(listing.data)
-            if len(rows) < len(listing.data) or not {schema.read_id(raw) for raw in rows} <= set(asked):
-                raise Retry("BigCommerce lists customers that were not asked for", reason=schema.OUT_OF_FILTER)
+            rows = with_ids(listing.data)
+            if len(rows) < len(listing.data) or not {read_id(raw) for raw in rows} <= set(asked):
+                raise Retry("BigCommerce lists customers that were not asked for", reason=OUT_OF_FILTER)
             entities = {entity.external_id: entity for entity in await self._entities(rows, lane)}
             if external_id in entities:
                 return entities[external_id]
@@ -161,7 +162,7 @@ class CustomerReader:
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
         """Map a customer."""
-        if isinstance(entity.content, schema.Odd):
+        if isinstance(entity.content, Odd):
             return mapping.unread(entity.content, facts)
         return mapping.customer(entity.content, facts)
 
@@ -170,21 +171,21 @@ class CustomerReader:
         groups, every, unread = frozenset(self._settings.b2b_customer_groups), None, frozenset[int]()
         if not groups:
             ask = partial(self._client.pages, "/v2/customer_groups", schema.RAW_LIST, lane=Lane.LIVE, limit=LIMIT)
-            rows = [GROUPS.read(raw) for raw in schema.with_ids(await listed_or_empty(ask))]
+            rows = [GROUPS.read(raw) for raw in with_ids(await listed_or_empty(ask))]
             every = frozenset(row.id for row in rows)
             unread = frozenset(row.id for row in rows if not isinstance(row, Group))
             groups = frozenset(
                 row.id for row in rows if isinstance(row, Group) and row.id and not row.is_group_for_guests
             )
         raws = await self._client.every(f"{PATH}/attributes", schema.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
-        names = [row for row in map(NAMES.read, schema.with_ids(raws)) if isinstance(row, AttributeName)]
+        names = [row for row in map(NAMES.read, with_ids(raws)) if isinstance(row, AttributeName)]
         by_id = {name.id: name.name or "" for name in names}
         return _Known(groups=groups, every_group=every, names=by_id, unread=unread)
 
     async def _page(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
         query = {**narrowed} | ({"after": cursor} if cursor else {})
         listing, following = await shortly(partial(self._page_once, query, cursor))
-        return Page(entities=await self._entities(schema.with_ids(listing.data), Lane.BACKFILL), cursor=following)
+        return Page(entities=await self._entities(with_ids(listing.data), Lane.BACKFILL), cursor=following)
 
     async def _page_once(self, query: Mapping[str, str], cursor: str | None) -> tuple[schema.Listing[Raw], str | None]:
         """Read a page and the cursor of the next one. Raises Retry if the page contradicts itself."""
@@ -204,7 +205,7 @@ class CustomerReader:
             self._size.failed(len(asked), trouble)
             raise
         self._size.succeeded(len(listing.data))
-        wanted = [raw for raw in schema.with_ids(listing.data) if str(schema.read_id(raw)) in asked]
+        wanted = [raw for raw in with_ids(listing.data) if str(read_id(raw)) in asked]
         return len(asked), await self._entities(wanted, lane)
 
     async def _list(self, query: Mapping[str, str], lane: Lane) -> schema.Listing[Raw]:
@@ -223,7 +224,7 @@ class CustomerReader:
             is_empty = listing.pagination.total == 0 and not others
             if not listing.data and (not is_empty or self._short_answers.about(other_than, "store's customers", 1, 0)):
                 raise Retry("BigCommerce lists no customers, though there were some", reason="page_empty")
-            await self._sentinels.replace([schema.read_id(raw) for raw in schema.with_ids(listing.data)])
+            await self._sentinels.replace([read_id(raw) for raw in with_ids(listing.data)])
             others = await self._sentinels.others_than(other_than) or [other_than] * bool(listing.data)
         return others[0] if others else None
 
@@ -249,14 +250,14 @@ class CustomerReader:
         if not refresh and not every <= known.names.keys():
             known = self._known = await self._learn()
 
-        def content(customer: Listed | schema.Unreadable | schema.Odd) -> Any:
+        def content(customer: Listed | Unreadable | Odd) -> Any:
             if isinstance(customer, Listed):
                 namesake = namesakes.get(customer.id, False)
                 if isinstance(namesake, Failure):
                     return namesake
                 complete = self._complete(known, customer, addresses.get(customer.id), attributes.get(customer.id))
                 return evolve(complete, has_namesake=namesake) if isinstance(complete, RawCustomer) else complete
-            return _of_b2b(customer, known) if isinstance(customer, schema.Odd) else customer
+            return _of_b2b(customer, known) if isinstance(customer, Odd) else customer
 
         return [Entity(ExternalId(str(customer.id)), content(customer)) for customer in customers]
 
@@ -266,10 +267,10 @@ class CustomerReader:
         customer: Listed,
         addresses: OwnedRows[Address] | None,
         attributes: OwnedRows[Attribute] | None,
-    ) -> RawCustomer | Failure | schema.Unreadable | schema.Odd:
+    ) -> RawCustomer | Failure | Unreadable | Odd:
         """Return a complete customer, or its substitute."""
         if customer.customer_group_id in known.unread:
-            return schema.Unreadable(customer.id, "its customer group cannot be read")
+            return Unreadable(customer.id, "its customer group cannot be read")
         fault = (addresses and addresses.fault) or (attributes and attributes.fault)
         if fault:
             return fault
@@ -277,7 +278,7 @@ class CustomerReader:
         if (addresses and addresses.is_short_of(customer.address_count)) or (
             attributes and attributes.is_short_of(customer.attribute_count)
         ):
-            return schema.Unreadable(customer.id, "a list has rows of unknown customers", reason=schema.OUT_OF_FILTER)
+            return Unreadable(customer.id, "a list has rows of unknown customers", reason=OUT_OF_FILTER)
         return self._doubt(known, customer, addresses_of, values) or RawCustomer(
             customer=customer,
             addresses=addresses_of,
@@ -288,13 +289,13 @@ class CustomerReader:
 
     def _doubt(
         self, known: _Known, customer: Listed, addresses_of: Sequence[Address], values: Sequence[Attribute]
-    ) -> schema.Unreadable | None:
+    ) -> Unreadable | None:
         """Return the substitute for a customer with an unlisted group or with incomplete lists, or None.
 
         An empty list of groups is never believed if a customer has a group.
         """
         if known.every_group == frozenset() and customer.customer_group_id:
-            return schema.Unreadable(customer.id, "it has a group, but no groups are listed", reason=schema.MISCOUNTED)
+            return Unreadable(customer.id, "it has a group, but no groups are listed", reason=MISCOUNTED)
         if not known.has_group(customer):
             return self._short_answers.about(customer.id, "groups", 1, 0)
         if customer.customer_group_id not in known.groups:
@@ -319,13 +320,13 @@ class CustomerReader:
 def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:
     """Return a customer of a page, or an unreadable one if its group was not asked for."""
     content = entity.content
-    if not isinstance(content, RawCustomer | schema.Odd):
+    if not isinstance(content, RawCustomer | Odd):
         return entity
     customer = content.customer if isinstance(content, RawCustomer) else content.rest
     if customer.customer_group_id in asked:
         return entity
     why = "it is in a group that was not asked for"
-    return evolve(entity, content=schema.Unreadable(customer.id, why, reason=schema.OUT_OF_FILTER))
+    return evolve(entity, content=Unreadable(customer.id, why, reason=OUT_OF_FILTER))
 
 
 def _all(included: Sequence[B], more: OwnedRows[B] | None) -> Sequence[B]:
@@ -333,7 +334,7 @@ def _all(included: Sequence[B], more: OwnedRows[B] | None) -> Sequence[B]:
     return max(included, more.rows, key=len) if more else included
 
 
-def _of_b2b(odd: schema.Odd, known: _Known) -> schema.Odd:
+def _of_b2b(odd: Odd, known: _Known) -> Odd:
     """Return the substitute for a customer with odd fields; without them if it is a retail customer."""
     retail = known.has_group(odd.rest) and odd.rest.customer_group_id not in known.asked
     return evolve(odd, fields=()) if retail and "customer_group_id" not in odd.fields else odd

@@ -6,9 +6,8 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.schema import OUT_OF_FILTER, Odd, Unreadable
+from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, decode
 
 
 class Owned(Struct, frozen=True, kw_only=True):
@@ -105,6 +104,6 @@ def read_customer(raw: Raw) -> Customer | Unreadable | Odd:
 def read_owner(raw: Raw) -> int | None:
     """Return the customer that an address or an attribute names, or None."""
     try:
-        return schema.decode(raw, _OWNED).customer_id
+        return decode(raw, _OWNED).customer_id
     except msgspec.DecodeError:
         return None

@@ -13,15 +13,15 @@ from decimal import Decimal
 
 from attrs import evolve, frozen
 
-from daemon.entities import Address, Issue, Mapped, Order, OrderLine, Package, PackageType, Shipment, StoreFacts
+from daemon.entities import Address, Issue, Mapped, Option, Order, OrderLine, Package, PackageType, Shipment, StoreFacts
 from daemon.issues import IssueType
-from daemon.model import CartId, ExternalId
-from daemon.platforms.bigcommerce.amounts import in_bounds
-from daemon.platforms.bigcommerce.dates import moment_of
+from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema
-from daemon.platforms.bigcommerce.orders.line_allocation import LineAllocation
-from daemon.platforms.bigcommerce.schema import Odd
+from daemon.platforms.shared.amounts import in_bounds
+from daemon.platforms.shared.dates import moment_of
+from daemon.platforms.shared.line_allocation import LineAllocation
+from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
 
@@ -37,6 +37,8 @@ NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
 
 NO_MOMENT = datetime.fromtimestamp(0, UTC)
 """Placeholder for an invalid date of an order; such an order is not sent."""
+
+NOTHING = Decimal(0)
 
 INCOMPLETE = 0
 COMPLETED = 10
@@ -172,27 +174,49 @@ def _cart(text: str, issues: list[Issue]) -> CartId | None:
 
 
 def _packages(source: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Package]:
-    raw, allocation = source.order, LineAllocation(lines)
+    raw, allocation = source.order, LineAllocation(map(_line, lines))
     parts = {line.id: part for part in raw.parts.all for line in part.lines}
 
     def dealt(kind: PackageType, wanted: Callable[[schema.OrderLine], int]) -> list[Package]:
         """Return one package for each destination."""
         places: dict[Address | None, list[OrderLine]] = {}
         for line in lines:
-            if (taken := allocation.take(line.id, wanted(line))) is not None:
+            if (taken := allocation.take(str(line.id), wanted(line))) is not None:
                 places.setdefault(_address(parts[line.id]), []).append(taken)
         return [Package(type=kind, lines=tuple(taken), address=address) for address, taken in places.items()]
 
     # Returned pieces may be in a shipment too: allocate them first, so that they are not counted twice.
     returned = dealt(PackageType.RETURNED, lambda line: line.quantity_refunded or 0)
     for shipment in source.shipments:
-        sent = tuple(filter(None, [allocation.take(item.order_product_id, item.quantity) for item in shipment.items]))
+        sent = tuple(
+            filter(None, [allocation.take(str(item.order_product_id), item.quantity) for item in shipment.items])
+        )
         if sent:
             kind = PackageType.COMPLETE if raw.status_id == COMPLETED else PackageType.SHIPPED
             where = _address(parts[int(sent[0].external_id)])
             yield Package(type=kind, lines=sent, address=where, shipment=_shipment(shipment))
     yield from returned
     yield from dealt(OF_STATUS.get(raw.status_id, PackageType.INCOMING), lambda line: line.quantity)
+
+
+def _line(raw: schema.OrderLine) -> OrderLine:
+    """Return a whole line. BigCommerce's totals count, if it has them: the price of one piece is rounded."""
+    net = (raw.price_ex_tax or NOTHING) * raw.quantity if raw.total_ex_tax is None else raw.total_ex_tax
+    gross = (raw.price_inc_tax or NOTHING) * raw.quantity if raw.total_inc_tax is None else raw.total_inc_tax
+    return OrderLine(
+        external_id=str(raw.id),
+        name=raw.name or "",
+        sku=Sku(raw.sku.strip()) if raw.sku and raw.sku.strip() else None,
+        quantity=raw.quantity,
+        net=net,
+        tax=gross - net,
+        discount=_sum(discount.amount for discount in raw.applied_discounts),
+        options=tuple(
+            Option(option.display_name, option.display_value or "")
+            for option in raw.product_options
+            if option.display_name
+        ),
+    )
 
 
 def _with_transport(raw: schema.Order, packages: list[Package]) -> list[Package]:

@@ -23,10 +23,8 @@ from daemon.platforms.base import BAD_ID, Entity, Page
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
-from daemon.platforms.bigcommerce.odd import Shape
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import RawOrder
 from daemon.platforms.bigcommerce.orders.schema import (
@@ -39,9 +37,12 @@ from daemon.platforms.bigcommerce.orders.schema import (
     read_order,
 )
 from daemon.platforms.bigcommerce.orders.schema import Order as Listed
-from daemon.platforms.bigcommerce.secondary import of_each
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
-from daemon.platforms.bigcommerce.short_answers import ShortAnswers
+from daemon.platforms.bigcommerce.since import since_text
+from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
+from daemon.platforms.shared.secondary import of_each
+from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 
 PATH = "/v2/orders"
@@ -136,13 +137,13 @@ class OrderReader:
             raw = await shortly(partial(self._client.get, path, schema.RAW, lane=lane, query=_INCLUDE))
         except Missing:
             return None
-        if schema.read_id(raw) != int(external_id):
-            raise Retry("BigCommerce answers with another order", reason=schema.OUT_OF_FILTER)
+        if read_id(raw) != int(external_id):
+            raise Retry("BigCommerce answers with another order", reason=OUT_OF_FILTER)
         return (await self._entities([raw], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
         """Map an order; another order maps to nothing."""
-        if isinstance(entity.content, schema.Odd):
+        if isinstance(entity.content, Odd):
             return mapping.unread(entity.content, facts)
         if entity.content is None:
             return mapping.foreign()
@@ -169,8 +170,8 @@ class OrderReader:
 
     async def _page(self, start: int, narrowed: Mapping[str, str]) -> Page:
         listed = await self._list({"min_id": str(start), **narrowed}, Lane.BACKFILL)
-        raws = schema.with_ids(listed)
-        ids = [schema.read_id(raw) for raw in raws]
+        raws = with_ids(listed)
+        ids = [read_id(raw) for raw in raws]
         if any(second <= first for first, second in zip([start - 1, *ids], ids, strict=False)):
             raise Retry("BigCommerce's page of orders is out of order", reason="page_out_of_order")
         entities = [one for one in await self._entities(raws, Lane.BACKFILL) if one.content is not None]
@@ -181,7 +182,7 @@ class OrderReader:
         found: dict[ExternalId, Entity] = {}
         for first, last in _spans([int(one) for one in ids]):
             raws = await self._list({"min_id": str(first), "max_id": str(last)}, lane)
-            wanted = [raw for raw in schema.with_ids(raws) if str(schema.read_id(raw)) in ids]
+            wanted = [raw for raw in with_ids(raws) if str(read_id(raw)) in ids]
             found.update((one.external_id, one) for one in await self._entities(wanted, lane))
         return found
 
@@ -191,7 +192,7 @@ class OrderReader:
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode our orders completely; other orders have no content."""
-        ids = [schema.read_id(raw) for raw in raws]
+        ids = [read_id(raw) for raw in raws]
         carts = await self._carts.of(ids)
         contents: dict[int, Any] = {}
         whole: dict[int, tuple[Listed, str]] = {}
@@ -214,7 +215,7 @@ class OrderReader:
         found = self._pattern.search(read_notes(raw)) if self._pattern else None
         return None if found is None else found.groupdict().get(CART_ID) or found[1]
 
-    async def _whole(self, order: Listed, cart: str, lane: Lane) -> RawOrder | schema.Unreadable | schema.Odd:
+    async def _whole(self, order: Listed, cart: str, lane: Lane) -> RawOrder | Unreadable | Odd:
         """Complete an order: read lines that were not included, and shipments if it has any.
 
         The order's totals check that the lists are complete (that the totals count pieces is inferred).
@@ -237,14 +238,12 @@ class OrderReader:
             doubt = self._short_answers.about(order.id, "shipped items", order.items_shipped, sent) or doubt
         return doubt or RawOrder(order, cart, shipments)
 
-    async def _rows(
-        self, order: Listed, name: str, shape: Shape[B], lane: Lane
-    ) -> list[B] | schema.Unreadable | schema.Odd:
+    async def _rows(self, order: Listed, name: str, shape: Shape[B], lane: Lane) -> list[B] | Unreadable | Odd:
         """Read a list of an order; return its substitute if a row is unreadable or belongs to another order."""
         raws = await self._client.pages(f"{PATH}/{order.id}/{name}", schema.RAW_LIST, lane=lane, limit=LIMIT)
         rows = shape.rows(raws, name)
         if any(row.order_id not in (None, order.id) for row in rows.found):
-            return schema.Unreadable(order.id, f"one of its {name} is of another order", reason=schema.OUT_OF_FILTER)
+            return Unreadable(order.id, f"one of its {name} is of another order", reason=OUT_OF_FILTER)
         return rows.fault(order.id, order) or rows.found
 
 

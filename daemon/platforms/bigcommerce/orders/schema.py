@@ -7,9 +7,8 @@ import msgspec
 from msgspec import Raw, Struct, structs
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.schema import Odd, Unreadable
+from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import Odd, Unreadable, decode
 
 Amount = Decimal | None
 
@@ -187,5 +186,5 @@ def read_order(raw: Raw) -> Order | Unreadable | Odd:
 
 def read_notes(raw: Raw) -> str:
     """Return the staff notes of an order with an id; "" if they are not text."""
-    notes = schema.decode(raw, _NOTES).staff_notes
+    notes = decode(raw, _NOTES).staff_notes
     return notes if isinstance(notes, str) else ""

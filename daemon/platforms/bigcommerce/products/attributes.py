@@ -20,8 +20,8 @@ from attrs import evolve, field, frozen
 
 from daemon.entities import Issue, OrderRules
 from daemon.issues import IssueType
-from daemon.platforms.bigcommerce.amounts import usable
-from daemon.platforms.bigcommerce.dates import date_of
+from daemon.platforms.shared.amounts import usable
+from daemon.platforms.shared.dates import date_of
 
 T = TypeVar("T")
 

@@ -20,27 +20,15 @@ from attrs import field, frozen
 from daemon.entities import Issue, Mapped, Money, Option, Product, Status, Stock, StoreFacts, Variant
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
-from daemon.platforms.bigcommerce.amounts import own_or, usable
 from daemon.platforms.bigcommerce.products import attributes, schema
 from daemon.platforms.bigcommerce.products.attributes import Attributes
-from daemon.platforms.bigcommerce.schema import Count, Odd
+from daemon.platforms.shared.amounts import own_or, usable
+from daemon.platforms.shared.rows import Count, Odd
+from daemon.platforms.shared.weights import GRAMS_IN
 
 PLATFORM = "BigCommerce"
 TRACKED = frozenset({"product", "variant"})
 """Values of `inventory_tracking` with stock; the third value is "none"."""
-
-_POUND, _OUNCE = Decimal("453.59237"), Decimal("28.349523125")
-_KILOGRAM, _GRAM, _TONNE = Decimal(1000), Decimal(1), Decimal(1_000_000)
-
-GRAMS_IN: Mapping[str, Decimal] = {
-    "lbs": _POUND, "lb": _POUND, "pounds": _POUND, "pound": _POUND,
-    "ounces": _OUNCE, "ounce": _OUNCE, "oz": _OUNCE,
-    "kgs": _KILOGRAM, "kg": _KILOGRAM, "kilograms": _KILOGRAM, "kilogram": _KILOGRAM,
-    "grams": _GRAM, "gram": _GRAM, "g": _GRAM,
-    "tonnes": _TONNE, "tonne": _TONNE,
-}  # fmt: skip
-"""Grams in each unit of weight, in lower case: the words of the API's enum (LBS, Ounces, KGS, Grams, Tonnes), of the
-help centre, and short forms. A tonne is assumed to be metric (inferred)."""
 
 MOST_NAMED = 10
 """Most SKUs named in one sentence."""

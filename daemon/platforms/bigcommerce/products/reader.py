@@ -19,21 +19,23 @@ from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import BAD_ID, Entity, Page
-from daemon.platforms.bigcommerce import schema
+from daemon.platforms.bigcommerce import page_size, schema
 from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.dates import since_text
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
 from daemon.platforms.bigcommerce.metafields import Metafields, Source
 from daemon.platforms.bigcommerce.owned_rows import OwnedList, read_owned_rows
-from daemon.platforms.bigcommerce.page_size import LARGEST, PageSize
+from daemon.platforms.bigcommerce.page_size import LARGEST
 from daemon.platforms.bigcommerce.products import mapping
 from daemon.platforms.bigcommerce.products.mapping import TRACKED, Levels, RawProduct
 from daemon.platforms.bigcommerce.products.schema import ITEMS, OWNERS, read_owner, read_product
 from daemon.platforms.bigcommerce.products.schema import Product as Listed
-from daemon.platforms.bigcommerce.secondary import of_each
-from daemon.platforms.bigcommerce.short_answers import ShortAnswers
+from daemon.platforms.bigcommerce.since import since_text
 from daemon.platforms.bigcommerce.store import StoreReader
+from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
+from daemon.platforms.shared.secondary import of_each
+from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 
 PATH = "/v3/catalog/products"
@@ -60,7 +62,7 @@ class ProductReader:
     def __init__(self, client: Client, store: StoreReader, state: AdapterState) -> None:
         self._client = client
         self._store = store
-        self._size = PageSize()
+        self._size = PageSize(page_size.LARGEST)
         self._short_answers = ShortAnswers()
         own, variants = f"{PATH}/metafields", f"{VARIANTS}/metafields"
         self._own = Metafields(client, state, Source(state="product", path=own, narrowed={}, path_of=_path_of))
@@ -123,13 +125,13 @@ class ProductReader:
             answer = await shortly(partial(self._client.get, path, schema.RAW_SINGLE, lane=lane, query=_INCLUDE))
         except Missing:
             return None
-        if schema.read_id(answer.data) != int(external_id):
-            raise Retry("BigCommerce answers with another product", reason=schema.OUT_OF_FILTER)
+        if read_id(answer.data) != int(external_id):
+            raise Retry("BigCommerce answers with another product", reason=OUT_OF_FILTER)
         return (await self._entities([answer.data], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
-        if isinstance(entity.content, schema.Odd):
+        if isinstance(entity.content, Odd):
             return mapping.unread(entity.content, facts)
         return mapping.product(entity.content, facts)
 
@@ -182,7 +184,7 @@ class ProductReader:
         limit = self._size.value
         walk = {"sort": "id", "direction": "asc", "id:greater": str(last)}
         listing = await self._listing({**walk, **narrowed, "limit": str(limit)}, limit, Lane.BACKFILL)
-        entities = await self._entities(schema.with_ids(listing.data), Lane.BACKFILL)
+        entities = await self._entities(with_ids(listing.data), Lane.BACKFILL)
         return entities, _has_more(entities, last, listing)
 
     async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
@@ -190,7 +192,7 @@ class ProductReader:
         asked = ids[: self._size.value]
         query = {"id:in": listed(asked), "limit": str(LARGEST)}
         listing = await self._listing(query, len(asked), lane)
-        wanted = [raw for raw in schema.with_ids(listing.data) if str(schema.read_id(raw)) in asked]
+        wanted = [raw for raw in with_ids(listing.data) if str(read_id(raw)) in asked]
         return len(asked), await self._entities(wanted, lane)
 
     async def _listing(self, query: Mapping[str, str], expected: int, lane: Lane) -> schema.Listing[Raw]:
@@ -219,7 +221,7 @@ class ProductReader:
             [variant.id for product in readable.values() for variant in product.variants]
         )
 
-        def content_of(product: Listed) -> RawProduct | Failure | schema.Unreadable | schema.Odd:
+        def content_of(product: Listed) -> RawProduct | Failure | Unreadable | Odd:
             stock = inventory.get(product.id)
             fields = {variant.id: variants[variant.id] for variant in product.variants if variant.id in variants}
             if stock is None:
@@ -235,7 +237,7 @@ class ProductReader:
             Entity(ExternalId(str(product.id)), content) for product, content in zip(products, contents, strict=True)
         ]
 
-    def _doubt(self, product: Listed, levels: Levels, *, strays: bool) -> schema.Unreadable | None:
+    def _doubt(self, product: Listed, levels: Levels, *, strays: bool) -> Unreadable | None:
         """Return the substitute for a product if the inventory omits tracked stock, or None.
 
         The catalogue's level is that of one location and may be much too low. It replaces a missing level only after
@@ -248,9 +250,7 @@ class ProductReader:
         if product.inventory_tracking == "product":
             counted, listed_of = [product.id], len(levels)
         if strays and listed_of < len(counted):
-            return schema.Unreadable(
-                product.id, "the inventory has rows of unknown products", reason=schema.OUT_OF_FILTER
-            )
+            return Unreadable(product.id, "the inventory has rows of unknown products", reason=OUT_OF_FILTER)
         return self._short_answers.about(product.id, "stock levels", len(counted), listed_of)
 
 

@@ -4,7 +4,7 @@ The answers of real stores decide, not the specification: a variant's null price
 Fields of every answer are required, because a missing one must not be read as "none": `variants` and `images` are
 missing if the server ignored `include`, and without `inventory_tracking` no stock would be tracked.
 
-A field of another type becomes an issue, and SparkLayer keeps what it has: see `daemon.platforms.bigcommerce.odd`.
+A field of another type becomes an issue, and SparkLayer keeps what it has: see `daemon.platforms.shared.odd`.
 """
 
 from decimal import Decimal
@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.odd import Shape
-from daemon.platforms.bigcommerce.schema import OUT_OF_FILTER, Amount, Count, Listing, Nothing, Odd, Unreadable
+from daemon.platforms.bigcommerce.schema import Listing
+from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Amount, Count, Nothing, Odd, Unreadable, decode
 
 
 class OptionValue(Struct, frozen=True):
@@ -141,6 +141,6 @@ def read_product(raw: Raw) -> Product | Unreadable | Odd:
 def read_owner(raw: Raw) -> int | None:
     """Return the product of an inventory item, or None."""
     try:
-        return schema.decode(raw, _OWNED).identity.product_id
+        return decode(raw, _OWNED).identity.product_id
     except msgspec.DecodeError:
         return None

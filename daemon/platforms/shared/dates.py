@@ -1,15 +1,12 @@
-"""Times in the API's formats.
+"""Times in the formats of platforms.
 
-The API writes RFC 2822 (v2) and ISO 8601 (v3); both are read wherever a time is expected. A time without a zone, or
+They write RFC 2822 or ISO 8601; both are read wherever a time is expected. A time without a zone, or
 with the unknown zone `-0000`, is UTC: the machine's own zone never matters.
 """
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-
-MARGIN = 1.0
-"""Seconds subtracted from a filter such as `date_modified:min`, which may exclude its own second (undocumented)."""
 
 _ISO = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d|\d{8}|\d{4}-?W\d\d-?\d|\d{4}-\d{3})"
@@ -30,16 +27,8 @@ _EARLIEST = 1970
 """No store is older; an earlier year stands for an empty date."""
 
 
-def since_text(since: float) -> str:
-    """Return seconds since the epoch in the format of a filter.
-
-    Always a full timestamp: BigCommerce completes a bare date with the present time of day (contract section 3).
-    """
-    return f"{datetime.fromtimestamp(max(0, int(since - MARGIN)), UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def moment_of(value: str) -> datetime | None:
-    """Return a time of the API in UTC; None if the text is not a time."""
+    """Return a time of a platform in UTC; None if the text is not a time."""
     try:
         moment = as_written(value).astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -48,7 +37,7 @@ def moment_of(value: str) -> datetime | None:
 
 
 def seconds_of(value: str) -> float | None:
-    """Return a time of the API as seconds since the epoch; None if the text is not a time."""
+    """Return a time of a platform as seconds since the epoch; None if the text is not a time."""
     moment = moment_of(value)
     return None if moment is None else moment.timestamp()
 

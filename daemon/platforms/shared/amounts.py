@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from daemon.platforms.bigcommerce.schema import Amount
+from daemon.platforms.shared.rows import Amount
 
 _ABSURD = Decimal(10) ** 12
 """Above every real price and weight; a larger amount cannot be sent on as a number."""

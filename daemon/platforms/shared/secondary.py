@@ -10,9 +10,8 @@ from typing import Generic, TypeVar
 import trio
 from attrs import define, field
 
-from daemon.errors import Blocked, Failure, Rejected, Retry
+from daemon.errors import MISSING_RIGHT, Blocked, Failure, Rejected, Retry
 from daemon.model import Lane
-from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 
 T = TypeVar("T")
 
@@ -25,7 +24,7 @@ MOST_SPLITS = 24
 
 def own_failure(error: Failure) -> Failure:
     """Return `error` if it may concern one entity only; raise it otherwise."""
-    if isinstance(error, Retry | Rejected) or (isinstance(error, Blocked) and error.reason == SCOPE_MISSING):
+    if isinstance(error, Retry | Rejected) or (isinstance(error, Blocked) and error.reason in MISSING_RIGHT):
         return error
     raise error
 
@@ -120,4 +119,4 @@ def _is_answer(failure: Failure) -> bool:
 
 
 def _late() -> Retry:
-    return Retry("BigCommerce did not answer in time", reason="timeout", effect_unknown=True)
+    return Retry("The store did not answer in time", reason="timeout", effect_unknown=True)

@@ -1,8 +1,9 @@
-"""B2B attributes of a customer, from BigCommerce's customer attributes. Pure.
+"""B2B attributes of a customer, from the fields that a platform lets merchants add. Pure.
 
 An attribute has the name of SparkLayer's field. Case, spaces and hyphens are ignored, and the name may begin with
-`sparklayer_` (inferred: the pages about BigCommerce's attributes were not readable). An unreadable value is listed as
-such, so that SparkLayer keeps its own, with an issue that says what was expected.
+`sparklayer_` (inferred: the pages about BigCommerce's attributes were not readable). Other platforms pass the names
+without it. An unreadable value is listed as such, so that SparkLayer keeps its own, with an issue that says what was
+expected.
 """
 
 import re
@@ -41,7 +42,7 @@ class Attributes:
     """Names of fields with a value that cannot be read."""
 
 
-def read(values: Mapping[str, str | int | float | None], issues: list[Issue]) -> Attributes:
+def read(values: Mapping[str, str | int | float | None], platform: str, issues: list[Issue]) -> Attributes:
     """Return the B2B attributes among `values`, which are by name; add an issue for each unreadable one."""
     # The prefixed name comes last, so it wins over the plain one.
     ranked = sorted(values.items(), key=lambda item: _plain(item[0]).startswith(PREFIX))
@@ -54,7 +55,7 @@ def read(values: Mapping[str, str | int | float | None], issues: list[Issue]) ->
         try:
             return parse(texts[name])
         except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
-            words = {"platform": "BigCommerce", "name": name, "owner": "the customer", "expected": expected}
+            words = {"platform": platform, "name": name, "owner": "the customer", "expected": expected}
             issues.append(IssueType.ATTRIBUTE_UNREADABLE.issue(**words))
             unreadable.append(name)
             return None

@@ -1,4 +1,4 @@
-"""Lists with fewer rows than BigCommerce counts: doubted at first.
+"""Lists with fewer rows than the platform counts: doubted at first.
 
 A list that is short or empty for a moment must not remove the omitted rows from SparkLayer. So its owner becomes
 `Unreadable` and is tried again, later each time. But the meaning of a count is not documented, and a count may be
@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
-from daemon.platforms.bigcommerce.schema import MISCOUNTED, Unreadable
+from daemon.platforms.shared.rows import MISCOUNTED, Unreadable
 
 BELIEVED = 8
 MOST = 10_000

@@ -16,8 +16,7 @@ from attrs import field, frozen
 from msgspec import Raw, inspect
 from msgspec.json import Decoder
 
-from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.schema import Odd, Unreadable
+from daemon.platforms.shared.rows import Odd, Unreadable, decode, read_row
 
 T = TypeVar("T")
 
@@ -53,11 +52,11 @@ class Shape(Generic[T]):
 
     def read(self, raw: Raw) -> T | Unreadable | Odd:
         """Decode one entity. Raises Retry if its id cannot be read."""
-        unreadable = schema.read(raw, self._decoder)
+        unreadable = read_row(raw, self._decoder)
         if not isinstance(unreadable, Unreadable):
             return unreadable
         try:
-            content = schema.decode(raw, _LOOSE)
+            content = decode(raw, _LOOSE)
         except msgspec.DecodeError:
             return unreadable
         return self.convert(content, unreadable)
@@ -67,7 +66,7 @@ class Shape(Generic[T]):
         rows = Rows[T]()
         for place, raw in enumerate(raws):
             try:
-                content = schema.decode(raw, _LOOSE)
+                content = decode(raw, _LOOSE)
             except msgspec.DecodeError:
                 rows.odd.append(f"{where}[{place}]")
                 continue

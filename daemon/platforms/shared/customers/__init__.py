@@ -1,0 +1,1 @@
+"""Parts of customers that adapters share."""

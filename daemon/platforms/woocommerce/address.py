@@ -1,0 +1,95 @@
+"""The address of a shop in its one spelling, and the check of the public URL for webhooks. Pure.
+
+WooCommerce delivers only to ports 80, 443 and 8080, and never to an address of its own machine or network, except the
+shop's own host (woocommerce.md, Webhooks 15). A shop on loopback is a stand-in, and may deliver anywhere.
+"""
+
+import ipaddress
+import re
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from daemon.model.identifiers import trimmed
+
+DEFAULT_PORTS = {"https": 443, "http": 80}
+DELIVERED_PORTS = frozenset({80, 443, 8080})
+
+_INSIDE_WORDPRESS = re.compile(r"/(?:wp-json|wp-admin|wp-login\.php|index\.php)(?:/.*)?$")
+_URL = re.compile(r"https?://[^/\s?#@]+(?:/[^\s?#]*)?")
+
+
+class HasAddress(Protocol):
+    """The settings of a shop, as far as its address is concerned."""
+
+    @property
+    def store_url(self) -> str:
+        """The address in its one spelling."""
+        ...
+
+
+def shop_address(text: str) -> str:
+    """Return the one spelling of a shop's address: https unless http is given, lower case, no slash at the end.
+
+    A path into WordPress, such as /wp-admin, is left out, and so are a query and a fragment. A text that is no address
+    is returned as it is; `address_fault` names its fault.
+    """
+    text = trimmed(text)
+    if "://" not in text:
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return text
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
+    if "@" in parts.netloc or not host:
+        return text
+    host = f"[{host}]" if ":" in host else host
+    at = "" if port in {None, DEFAULT_PORTS.get(scheme)} else f":{port}"
+    path = _INSIDE_WORDPRESS.sub("", re.sub(r"/{2,}", "/", parts.path)).rstrip("/")
+    return f"{scheme}://{host}{at}{path}"
+
+
+def address_fault(address: str) -> str | None:
+    """Return the fault of an address in its one spelling, or None."""
+    if not _URL.fullmatch(address):
+        return "must be the shop's address, such as https://shop.example.com"
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return "must have a number as its port"
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return "must begin with https:// because the keys are sent with every request"
+    return None
+
+
+def public_url_fault(store: HasAddress, public_url: str) -> str | None:
+    """Return the reason why the shop does not deliver to `public_url`, and the remedy; None if it does."""
+    shop, parts = urlsplit(store.store_url).hostname or "", urlsplit(public_url)
+    if is_loopback(shop):
+        return None
+    port = parts.port or DEFAULT_PORTS.get(parts.scheme)
+    if port not in DELIVERED_PORTS:
+        wrong = f"WooCommerce delivers webhooks to the ports 80, 443 and 8080 only, not to {port}"
+    elif _is_inside(parts.hostname or "") and parts.hostname != shop:
+        wrong = "WooCommerce does not deliver webhooks to an address of a private network"
+    else:
+        return None
+    return f"{wrong}; set the https address at which the reverse proxy is reached from the internet"
+
+
+def is_loopback(host: str) -> bool:
+    """Return True for a host on this machine. Names are not looked up."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_inside(host: str) -> bool:
+    """Return True for a host on this machine or in a private network. Names are not looked up."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".localdomain", ".home.arpa"))

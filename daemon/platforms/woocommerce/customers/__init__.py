@@ -1,0 +1,1 @@
+"""Customers with a B2B role."""

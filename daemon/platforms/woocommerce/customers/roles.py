@@ -1,0 +1,69 @@
+"""The shop's roles, and those of B2B customers. Read when an enumeration begins, and cached.
+
+A customer's own record shows only the first of its roles, so roles are asked for by lists (woocommerce-more.md,
+Customers). Their names come from the description of these lists.
+"""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from daemon.errors import Retry
+from daemon.model import Lane
+from daemon.platforms.woocommerce.client import OBJECT, Client
+from daemon.transport.http import shortly
+
+PATH = "/customers"
+ANY = "all"
+"""Value of the filter for every role; it is not a role."""
+
+
+class Roles:
+    """The B2B roles of one shop, in the order of its list."""
+
+    def __init__(self, client: Client, patterns: Sequence[str]) -> None:
+        self._client = client
+        self._patterns = patterns
+        self._every: tuple[str, ...] | None = None
+
+    async def refresh(self) -> tuple[str, ...]:
+        """Read the shop's roles; return those that are B2B."""
+        described = await shortly(partial(self._client.options, PATH, OBJECT, lane=Lane.LIVE))
+        self._every = _roles_in(described)
+        return await self.b2b()
+
+    async def b2b(self) -> tuple[str, ...]:
+        """Return the B2B roles, read at the first call."""
+        every = self._every
+        if every is None:
+            return await self.refresh()
+        return tuple(role for role in every if self.is_b2b(role))
+
+    async def unmatched(self) -> tuple[str, ...]:
+        """Read the shop's roles; return the patterns without any role."""
+        await self.refresh()
+        every = self._every or ()
+        return tuple(pattern for pattern in self._patterns if not any(fnmatchcase(role, pattern) for role in every))
+
+    def is_b2b(self, role: str) -> bool:
+        """Return True if a role fits one of the patterns."""
+        return any(fnmatchcase(role, pattern) for pattern in self._patterns)
+
+    def forget(self) -> None:
+        """Read the roles again at the next call: the shop has refused one."""
+        self._every = None
+
+
+def _roles_in(described: dict[str, Any]) -> tuple[str, ...]:
+    """Return the roles in the description of the list of customers. Raises Retry if there are none."""
+    try:
+        reads = [end for end in described["endpoints"] if "GET" in end["methods"]]
+        roles = msgspec.convert(reads[0]["args"]["role"]["enum"], list[str])
+    except (KeyError, IndexError, TypeError, msgspec.ValidationError):
+        roles = []
+    if not roles:
+        raise Retry("WooCommerce's description of customers names no roles", reason="unexpected_shape")
+    return tuple(dict.fromkeys(role for role in roles if role != ANY))

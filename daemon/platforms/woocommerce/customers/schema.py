@@ -1,0 +1,44 @@
+"""A customer as the API returns it: only the fields that we use. Empty fields are empty texts, never null."""
+
+from msgspec import Raw, Struct
+
+from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import Odd, Unreadable
+from daemon.platforms.woocommerce.meta import Meta
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """The billing or the shipping address."""
+
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    address_1: str
+    address_2: str = ""
+    city: str
+    state: str = ""
+    postcode: str = ""
+    country: str
+    phone: str = ""
+
+
+class Customer(Struct, frozen=True, kw_only=True):
+    """A customer. `role` is only the first of its roles."""
+
+    id: int
+    email: str
+    first_name: str
+    last_name: str
+    role: str
+    billing: Address
+    shipping: Address
+    meta_data: list[Meta]
+
+
+FIELDS = ",".join(Customer.__struct_encode_fields__)
+_CUSTOMER: Shape[Customer] = Shape(Customer)
+
+
+def read_customer(raw: Raw) -> Customer | Unreadable | Odd:
+    """Decode one customer. Raises Retry if its id cannot be read."""
+    return _CUSTOMER.read(raw)

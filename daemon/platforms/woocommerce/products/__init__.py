@@ -1,0 +1,1 @@
+"""Products with their variations, stock and prices."""

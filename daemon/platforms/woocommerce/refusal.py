@@ -1,0 +1,176 @@
+"""The one place that decides if an answer is WooCommerce's own, and what any other answer is. Pure.
+
+A refusal is WordPress's own if it is JSON with a `code`, a `message` and, in `data`, the status of the answer. Between
+us and the API there are a theme, plugins, a web server and often a firewall. Each of them answers with pages of its
+own, under any status, so those are retried, and named for the person who must act. A `Content-Type` counts only against
+an answer. Only own messages are quoted, without tags, shortened, and with all secrets masked. Messages are translated
+by the shop, so a decision never depends on one; the English ones only make a text more precise.
+"""
+
+import html
+import re
+import time
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
+from daemon.model import Secret
+from daemon.platforms.woocommerce.foreign import page_of
+from daemon.transport.http import Answer, retry_after
+
+LONGEST_WORDS: Final = 300
+SCOPE_MISSING: Final = "scope_missing"
+CREDENTIALS: Final = "credentials"
+
+CANNOT_VIEW = "woocommerce_rest_cannot_view"
+KEY_ERROR = "woocommerce_rest_authentication_error"
+NO_ROUTE = "rest_no_route"
+
+_NAMED = {"wp_die": "maintenance", "internal_server_error": "php_error"}
+"""Reasons of errors that WordPress itself names in JSON."""
+
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _BAD_REQUEST, _SERVER_ERROR = 401, 403, 404, 400, 500
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 423, 425, 429, 499})
+"""Refusals that pass by themselves."""
+
+_TOO_BIG = frozenset({413, 414, 431})
+"""Refusals of a web server that a smaller request avoids."""
+
+_TAG = re.compile(r"<[^>]*>")
+
+
+def refusal(answer: Answer, secrets: Iterable[Secret], *, writes: bool = False) -> Failure:
+    """Return the failure that `answer` (not 2xx) means; `writes` is True for a call that changes something."""
+    status, own = answer.status, _own(answer)
+    if own is None:
+        return _foreign(answer)
+    code, said = str(own["code"]), _quoted(str(own["message"]), secrets)
+    text = f"WooCommerce answered {status}: {said}"
+    if status == _UNAUTHORIZED:
+        return _unauthorized(code, text, writes=writes)
+    if status == _FORBIDDEN:
+        remedy = "the key's user may not do this; give the user the role Administrator or Shop manager"
+        return Blocked(f"{text}; {remedy}", reason=SCOPE_MISSING, side=Side.PLATFORM)
+    if status == _NOT_FOUND:
+        return _not_found(code, text)
+    if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _PASSING:
+        return Rejected(text, reason=f"http_{status}", properties=frozenset(_parameters(own)))
+    return _later(text, answer, _NAMED.get(code, f"http_{status}"))
+
+
+def unreadable(answer: Answer, error: Exception) -> Retry:
+    """Return the failure of an answer that has a good status but not the documented shape."""
+    if isinstance(error, msgspec.ValidationError):
+        return Retry(f"WooCommerce's answer has an unexpected shape: {error}", reason="unexpected_shape")
+    page = page_of(answer)
+    return Retry(f"WooCommerce's answer is not JSON: {page.words}", reason=page.reason)
+
+
+def is_page(answer: Answer) -> bool:
+    """Return True for a web page, whatever its status."""
+    kind = answer.headers.get("content-type", "").strip().lower()
+    return kind.startswith("text/html") or answer.body.lstrip()[:1] == b"<"
+
+
+def _own(answer: Answer) -> dict[str, Any] | None:
+    """Return the body of WordPress's own refusal, or None."""
+    if is_page(answer):
+        return None
+    try:
+        body = msgspec.json.decode(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict) or not isinstance(body.get("data"), dict):
+        return None
+    named = isinstance(body.get("code"), str) and isinstance(body.get("message"), str)
+    return body if named and body["data"].get("status") == answer.status else None
+
+
+def _unauthorized(code: str, text: str, *, writes: bool) -> Blocked:
+    """Return the failure of an own 401: a key that is unknown, wrong, or lacks a right."""
+    if code == KEY_ERROR and (writes or "write permissions" in text) and "is invalid" not in text:
+        remedy = "the key may not write, and webhooks need that; set the key's permissions to Read/Write"
+        return Blocked(f"{text}; {remedy}", reason=SCOPE_MISSING, side=Side.PLATFORM)
+    if code == KEY_ERROR and "read permissions" in text:
+        remedy = "the key may not read; set the key's permissions to Read/Write"
+    elif code == KEY_ERROR:
+        remedy = "the consumer secret is wrong, or the key may not read; create a key with Read/Write permissions"
+    elif code == CANNOT_VIEW:
+        remedy = (
+            "the shop does not know the consumer key, or its web server does not pass the Authorization header on to "
+            "WordPress; check the key under WooCommerce > Settings > Advanced > REST API, then the server"
+        )
+    else:
+        remedy = "a plugin or a firewall restricts the REST API; allow requests with WooCommerce's keys there"
+        return Blocked(f"{text}; {remedy}", reason="api_restricted", side=Side.PLATFORM)
+    return Blocked(f"{text}; {remedy}", reason=CREDENTIALS, side=Side.PLATFORM)
+
+
+def _not_found(code: str, text: str) -> Failure:
+    """Return the failure of an own 404: of an entity, or of the whole API."""
+    if code != NO_ROUTE:
+        return Missing(text, reason="http_404")
+    remedy = "WooCommerce's REST API is not there; activate WooCommerce, and update it if it is older than 9"
+    return Blocked(f"{text}; {remedy}", reason="api_missing", side=Side.PLATFORM)
+
+
+def _foreign(answer: Answer) -> Failure:
+    """Return the failure of an answer that is not WordPress's own."""
+    status, page = answer.status, page_of(answer)
+    text = f"the shop's server answered {status}, not WooCommerce: {page.words}"
+    if status == _UNAUTHORIZED:
+        walled = answer.headers.get("www-authenticate", "").lower().startswith("basic")
+        remedy = "; the whole site is behind a password, which must not cover /wp-json" if walled else ""
+        return Blocked(f"{text}{remedy}", reason="foreign_401", side=Side.PLATFORM)
+    if status in _REDIRECTS:
+        return _redirected(answer)
+    if status == _NOT_FOUND and is_page(answer):
+        remedy = "no REST API is at this address; choose permalinks other than Plain, and do not switch the API off"
+        return Retry(f"{text}; {remedy}", reason="no_rest_api")
+    by_status = status in _PASSING | _TOO_BIG or (status >= _SERVER_ERROR and not page.is_named)
+    return _later(text, answer, f"http_{status}" if by_status else page.reason)
+
+
+def _redirected(answer: Answer) -> Retry:
+    """Return the failure of a redirect, with its target but without the query, which may repeat ours."""
+    target = urlsplit(answer.headers.get("location", ""))
+    where = f"{target.scheme}://{target.netloc}{target.path}" if target.netloc else target.path or "an unknown address"
+    if "wp-login" in target.path:
+        return Retry(f"the shop redirects to its login page ({where}); a plugin protects it", reason="login_page")
+    shop = where.partition("/wp-json")[0]
+    return Retry(f"the shop redirects to {where}; set store_url to {shop}", reason="redirect")
+
+
+def _later(text: str, answer: Answer, reason: str) -> Retry:
+    unknown = answer.status >= _SERVER_ERROR
+    return Retry(text, reason=reason, after=retry_after(answer.headers, time.time()), effect_unknown=unknown)
+
+
+def _parameters(own: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of refused parameters."""
+    named = own["data"].get("params")
+    if isinstance(named, dict):
+        yield from named
+    if isinstance(named, list):
+        yield from (name for name in named if isinstance(name, str))
+
+
+def _quoted(words: str, secrets: Iterable[Secret]) -> str:
+    words = " ".join(html.unescape(_TAG.sub(" ", words)).split())
+    words = masked(words, secrets)
+    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"
+
+
+def masked(words: str, secrets: Iterable[Secret]) -> str:
+    """Return a text without secrets, also without the pair of keys as HTTP sends it."""
+    texts = [secret.reveal() for secret in secrets]
+    pairs = [b64encode(f"{key}:{secret}".encode()).decode() for key, secret in pairwise(texts)]
+    for text in (*pairs, *texts):
+        words = words.replace(text, "***")
+    return words

@@ -1,0 +1,72 @@
+"""The settings of one shop, `[connections.woocommerce]`.
+
+Every value can be used as it is. An invalid one is refused with one line that names the field and never quotes a
+secret.
+"""
+
+from typing import Any
+
+from attrs import Attribute, field, frozen, validators
+
+from daemon.model import Secret
+from daemon.model.identifiers import header_fault, line_fault
+from daemon.platforms.woocommerce.address import address_fault, shop_address
+
+LONGEST_SECRET = 512
+
+
+def _is_shop(_: object, attribute: "Attribute[Any]", value: str) -> None:
+    if fault := address_fault(value):
+        raise ValueError(f"{attribute.name}: {fault}")
+
+
+def _fits_basic(_: object, attribute: "Attribute[Any]", value: Secret) -> None:
+    """Refuse a key that HTTP's Basic authentication cannot carry: a colon ends the user's name."""
+    fault = header_fault(value.reveal(), spaces=False)
+    if fault is None and attribute.name == "consumer_key" and ":" in value.reveal():
+        fault = "must be the key alone, such as ck_...; it has the character :"
+    if fault:
+        raise ValueError(f"{attribute.name}: {fault}")
+
+
+def _signs(_: object, attribute: "Attribute[Any]", value: Secret) -> None:
+    text = value.reveal()
+    fault = line_fault(text)
+    if fault is None and not 0 < len(text) <= LONGEST_SECRET:
+        fault = f"must be 1 to {LONGEST_SECRET} characters; it has {len(text)}"
+    if fault:
+        raise ValueError(f"{attribute.name}: {fault}")
+
+
+def _is_named(_: object, attribute: "Attribute[Any]", value: str) -> None:
+    if not value.strip() or "," in value or line_fault(value):
+        raise ValueError(f"{attribute.name}: must be the key of a meta field, such as sparklayer_cart_id")
+
+
+def _are_patterns(_: object, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
+    if not value or any(not pattern.strip() for pattern in value):
+        raise ValueError(f'{attribute.name}: must be patterns of role names, such as ["sparklayer_b2b*"]')
+
+
+@frozen(kw_only=True)
+class WooCommerceSettings:
+    """One WooCommerce shop and the keys of its REST API.
+
+    `webhook_secret` signs the deliveries of our webhooks; only webhooks need it. `b2b_roles` are patterns of WordPress
+    roles (the default is inferred from the documented role "SparkLayer B2B: Base"): customers with such a role are B2B.
+    `attribute_prefix` begins the meta fields of a customer that are B2B attributes. `cart_meta_field` is the meta field
+    with the cart's id of an order that was placed through SparkLayer (inferred).
+    """
+
+    store_url: str = field(converter=shop_address, validator=_is_shop, metadata={"url": True})
+    consumer_key: Secret = field(validator=_fits_basic)
+    consumer_secret: Secret = field(validator=_fits_basic)
+    webhook_secret: Secret | None = field(default=None, validator=validators.optional(_signs))
+    b2b_roles: tuple[str, ...] = field(default=("sparklayer_b2b*",), validator=_are_patterns)
+    attribute_prefix: str = field(default="sparklayer_", validator=_is_named)
+    cart_meta_field: str = field(default="sparklayer_cart_id", validator=_is_named)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The secrets that no text may show."""
+        return tuple(filter(None, (self.consumer_key, self.consumer_secret, self.webhook_secret)))

@@ -1,0 +1,113 @@
+"""Walks through a list by id, with an offset, and returns each row exactly once.
+
+The API has no filter for the ids after one, and no cursor. So rows move to lower offsets when others before them are
+trashed, and to higher ones when others are restored. Therefore each page begins one row before the end of the last one.
+If its first row has a higher id than the last row seen, rows before it have gone, and the walk begins further back.
+Rows with lower ids were seen already and are left out. So are rows that were restored behind the walk: they have
+changed, so the next sweep brings them.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import pairwise
+from typing import Self
+
+from attrs import frozen
+from msgspec import Raw
+
+from daemon.errors import Retry
+from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.shared.rows import read_id, with_ids
+from daemon.platforms.woocommerce.client import Listed
+from daemon.transport.http import shortly
+
+ORDER = {"orderby": "id", "order": "asc"}
+
+Ask = Callable[[dict[str, str]], Awaitable[Listed]]
+"""Reads a page of the list; receives the parameters of its place."""
+
+
+@frozen
+class Place:
+    """The beginning of a page: its offset, and the last id seen before it."""
+
+    offset: int = 0
+    last: int = 0
+
+    @property
+    def text(self) -> str:
+        """The place as part of a cursor."""
+        return f"{self.offset}.{self.last}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read a place of a cursor; an empty text is the beginning."""
+        offset, _, last = text.partition(".")
+        return cls(int(offset or 0), int(last or 0))
+
+
+@frozen
+class Step:
+    """The new rows of a page, and the place of the next one; None if the list has ended."""
+
+    rows: list[Raw]
+    following: Place | None
+
+
+async def step(ask: Ask, place: Place, size: PageSize) -> Step:
+    """Read the page at `place`. Raises Retry for a page that contradicts itself."""
+    first = reading = await _read(ask, place.offset, size)
+    back = 1
+    while reading.offset and not (reading.ids and reading.ids[0] <= place.last):
+        # One row fewer than a page, so that the page still reaches the row at which it should have begun.
+        reading = await _read(ask, max(0, reading.offset - back * (reading.asked - 1)), size)
+        back *= 4
+    reached = reading.end is None or reading.end >= first.offset
+    if reading is not first and first.ids and reached and not reading.after(place.last):
+        # No row has gone: plugins hide rows that the server counts, here the one at which the page should have begun.
+        reading = first
+    last = max([place.last, *reading.ids])
+    following = None if reading.end is None else Place(max(0, reading.end - 1), last)
+    return Step(reading.after(place.last), following)
+
+
+@frozen
+class _Reading:
+    """One page as it was read. `end` is the offset behind it; None if the list has ended."""
+
+    offset: int
+    asked: int
+    ids: list[int]
+    rows: list[Raw]
+    end: int | None
+
+    def after(self, last: int) -> list[Raw]:
+        """Return the rows behind an id."""
+        return [raw for id_, raw in zip(self.ids, self.rows, strict=True) if id_ > last]
+
+
+async def _read(ask: Ask, offset: int, size: PageSize) -> _Reading:
+    """Read one page, several times at most, each time smaller."""
+    listed, asked = await shortly(partial(_page, ask, offset, size))
+    rows = with_ids(listed.rows)
+    ids = [read_id(raw) for raw in rows]
+    if any(second <= first for first, second in pairwise(ids)):
+        raise Retry("WooCommerce's page is out of order", reason="page_out_of_order")
+    if not ids and (listed.total or 0) > offset:
+        raise Retry(f"WooCommerce's page is empty but counts {listed.total} rows", reason="page_empty")
+    if listed.total is None:
+        return _Reading(offset, asked, ids, rows, offset + len(ids) if len(ids) >= asked else None)
+    # Plugins can hide rows that the server counts, so a page may be short without being the last.
+    return _Reading(offset, asked, ids, rows, offset + asked if listed.total > offset + asked else None)
+
+
+async def _page(ask: Ask, offset: int, size: PageSize) -> tuple[Listed, int]:
+    """Read one page; return it and the number of rows asked for."""
+    asked = size.value
+    try:
+        listed = await ask({**ORDER, "offset": str(offset), "per_page": str(asked)})
+    except Retry as trouble:
+        size.failed(asked, trouble)
+        raise
+    size.succeeded(len(listed.rows))
+    return listed, asked

@@ -35,7 +35,7 @@ from daemon.listener.routes import Route, Routes
 from daemon.listener.webhooks import Endpoint, Webhooks
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import Delivery
+from daemon.platforms.base import MIB, Delivery
 
 SECRET = b"the secret header's value"
 KEY = b"the key of the signature"
@@ -69,6 +69,10 @@ class Reader:
         envelope = _decode(body)
         change = Change(Kind.PRODUCTS, ExternalId(str(envelope.data.id)))
         return Delivery(changes=(change,), scope=envelope.scope)
+
+    def is_ping(self, _headers: Mapping[bytes, bytes], _body: bytes) -> bool:
+        """Know no pings."""
+        return False
 
 
 def empty_requests(count: int) -> list[bytes]:
@@ -112,7 +116,12 @@ class Intake:
 
     def __init__(self) -> None:
         endpoint = Endpoint(
-            connection_id=ConnectionId(1), reader=Reader(), kinds=tuple(Kind), debounce=1.0, debounce_max=10.0
+            connection_id=ConnectionId(1),
+            reader=Reader(),
+            kinds=tuple(Kind),
+            max_delivery_bytes=MIB,
+            debounce=1.0,
+            debounce_max=10.0,
         )
         self.find = {Site("live", "bench"): endpoint}.get
 
@@ -124,6 +133,9 @@ class Intake:
         """Note nothing."""
 
     def failed(self, _endpoint: Endpoint, _kinds: Collection[Kind]) -> None:
+        """Note nothing."""
+
+    def lost(self, _endpoint: Endpoint, *, for_good: bool) -> None:
         """Note nothing."""
 
 

@@ -89,6 +89,7 @@ class ConnectionFactory:
             connection_id=connection.id,
             reader=self.registry.platforms[connection.platform].reader(connection.store),
             kinds=self.kinds(connection.platform),
+            max_delivery_bytes=self.registry.platforms[connection.platform].max_delivery_bytes,
             debounce=options.debounce,
             debounce_max=options.debounce_max,
         )

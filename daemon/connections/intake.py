@@ -59,6 +59,11 @@ class Intake:
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.failed(kinds)
 
+    def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
+        """Note a request that was not read, perhaps a delivery; `for_good`: sending it again would not help."""
+        if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
+            runner.context.deliveries.lost(for_good=for_good)
+
     async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
         """Start a full sync; None when one is already running. Raises NotFound and StorageTrouble."""
         endpoint = self._endpoint(site)

@@ -26,6 +26,7 @@ from daemon.observability.tally import Tally
 from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.storage.database import Storage
+from daemon.storage.sweeps import touch
 from daemon.storage.vault import Fingerprint, Vault
 from daemon.transport.backoff import backoff
 
@@ -133,6 +134,7 @@ class ConnectionContext:
     pause: Pause
     tally: Tally = field(factory=Tally)
     kind_states: Mapping[Kind, KindState] = field(init=False)
+    look: Signal = field(factory=Signal, init=False)  # a look at the webhooks is wanted now
     deliveries: Deliveries = field(init=False)
     _facts: StoreFacts | None = field(default=None, init=False)
     _facts_at: float = field(default=-inf, init=False)
@@ -144,7 +146,7 @@ class ConnectionContext:
             for kind in SYNCED_KINDS
             if kind in self.platform_type.kinds  # not every platform shows all kinds
         }
-        self.deliveries = Deliveries(self._gapped)
+        self.deliveries = Deliveries(self._gapped, self.platform_type.webhooks)
         # Actors sleep on the outbox's signals, not on a pause, so the pauses wake them.
         self.pause.changed = self._pause_changed
         for kind_state in self.kind_states.values():
@@ -163,6 +165,16 @@ class ConnectionContext:
             if not kinds or kind in kinds:
                 kind_state.gapped = True
                 kind_state.gap.set()
+
+    async def write_something(self) -> None:
+        """Raise StorageTrouble while the database cannot be written. The store is left alone as long as that lasts."""
+        await self.storage.write(touch, self.connection.id)
+
+    def catch_up(self) -> None:
+        """Have every kind swept and the webhooks looked at now: deliveries were lost."""
+        self.look.set()
+        for kind_state in self.kind_states.values():
+            kind_state.sweep.set()
 
     def block(self, kind: Kind, cause: Blocked) -> None:
         """Pause the connection because of `cause`, or only the kind if nothing but its own right is missing."""

@@ -50,12 +50,13 @@ class Webhooks:
                 attempts += 1
             else:  # a refusal, or a missing right: more tries do not help
                 attempts = 0
-                await trio.sleep(CHECK_EVERY)
+                await context.look.wait_until(trio.current_time() + CHECK_EVERY)
 
     async def _look(self, destination: str) -> Failure | None:
         """Register and mend missing webhooks; return the failure that left some missing."""
         context, self._announced = self._context, None
         site = str(context.connection.site)
+        await context.write_something()
         try:
             found = await context.platform.ensure_webhooks(destination, self._announce)
         except Failure as error:

@@ -28,6 +28,10 @@ MOST_CRASHES = 5
 CRASH_WINDOW = 60.0
 CRASH_PAUSE = 1.0
 
+SHORT_ABSENCE = 3600.0
+"""Seconds without the daemon that a sweep makes up for, even if the platform sends nothing again. A read of everything
+after each restart would cost the store more than it finds."""
+
 log = structlog.get_logger()
 
 
@@ -72,19 +76,26 @@ class ConnectionRunner:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._kept, Kind.STORE, partial(self.context.pause.run_prober, probes))
                 nursery.start_soon(self._kept, Kind.STORE, Webhooks(self.context, self._destination).run)
+                times = self.context.platform_type.webhooks
                 # Without webhooks no absence loses any.
-                retried_for = self.context.platform_type.webhooks.retried_for if self._destination else math.inf
+                longest_absence = max(times.retried_for, SHORT_ABSENCE) if self._destination else math.inf
                 if self._destination:
                     nursery.start_soon(self._kept, Kind.STORE, self.context.deliveries.watch)
+                    nursery.start_soon(self._kept, Kind.STORE, self._make_up)
+                    if not times.repeats:
+                        self.context.catch_up()  # deliveries while the daemon was away are lost
                 for kind, runner in self.full_syncs.items():
                     nursery.start_soon(self._kept, kind, runner.run)
-                    nursery.start_soon(self._kept, kind, Sweep(self.context, kind, runner, retried_for).run)
+                    nursery.start_soon(self._kept, kind, Sweep(self.context, kind, runner, longest_absence).run)
                     nursery.start_soon(self._kept, kind, GapReader(self.context, kind, runner, self._slots).run)
                     # A kind's pause has no probe: only its own operation shows whether a right was granted.
                     nursery.start_soon(self._kept, kind, partial(self.context.kind_states[kind].pause.run_prober, {}))
                 # SparkLayer has no sync-log for orders, nor for the store's settings.
                 for kind in LOGGED_KINDS & self.full_syncs.keys():
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.context, kind).run)
+
+    async def _make_up(self) -> None:
+        await self.context.deliveries.make_up(self.context.write_something, self.context.catch_up)
 
     async def _kept(self, kind: Kind, task: Callable[[], Awaitable[None]]) -> None:
         """Run `task`, and start it again whenever it crashes."""

@@ -16,6 +16,7 @@ import trio
 from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.gaps import note_gaps
+from daemon.errors import StorageTrouble
 from daemon.model import ExternalId, Kind
 from daemon.platforms.base import Page
 from daemon.storage import full_syncs
@@ -59,11 +60,16 @@ class Sweep:
             pause = self._context.options.sweep_every * self._context.chance.uniform(0.9, 1.1)
             rest = max(pause - age(since, self._context.now()), SHORTEST_REST)
             await self._kind_state.sweep.wait_until(trio.current_time() + rest)
-            await self._sweep()
+            try:
+                await self._sweep()
+            except StorageTrouble:
+                self._kind_state.sweep.set()  # this task is started again, and still owes the sweep
+                raise
 
     async def _sweep(self) -> None:
         """Read the changes since the last sweep, or everything if that was not done for a day."""
         context = self._context
+        await context.write_something()
         newest = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
         since, began = await self._since(), context.now()
         waits = newest is not None and newest.state is RunState.ENUMERATING and not newest.seen

@@ -5,7 +5,8 @@ percent-decoded. `Routes` answers every exception of a handler: a refusal with i
 with 503 so that a platform sends again, and our own bug with 500, logged and counted. HEAD uses the handler of GET.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -52,11 +53,24 @@ def json_object(request: Request) -> dict[str, Any]:
 
 @frozen
 class Route:
-    """The handler of a method on a pattern."""
+    """The handler of a method on a pattern. `uploads`: its bodies may be larger than those of other routes."""
 
     method: str
     pattern: str
     handler: Handler
+    uploads: "Uploads | None" = None
+
+
+@frozen
+class Uploads:
+    """The bodies of a pattern. Both functions get the words of the pattern.
+
+    `largest` returns the size in bytes of the largest one. `lost` gets the status of a request that no handler has
+    seen, because it was larger, too slow, or there was no memory for it.
+    """
+
+    largest: Callable[..., int]
+    lost: Callable[..., None]
 
 
 @frozen
@@ -66,6 +80,7 @@ class _Place:
     pattern: str
     words: tuple[str, ...]
     handlers: dict[str, Handler] = field(factory=dict, eq=False)
+    uploads: list[Uploads] = field(factory=list, eq=False)
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """Return the values of the words in braces; None when the path is another one. Raises UnicodeDecodeError."""
@@ -101,7 +116,9 @@ class Routes:
         """Serve these routes from now on; running requests keep their handlers."""
         table: dict[int, list[_Place]] = {}
         for route in routes:
-            _place(table, route.pattern).handlers[route.method] = route.handler
+            place = _place(table, route.pattern)
+            place.handlers[route.method] = route.handler
+            place.uploads.extend([route.uploads] if route.uploads else [])
             self._metrics.route(route.pattern)
         self._metrics.route("")
         self._places = table
@@ -128,9 +145,21 @@ class Routes:
     def refuse(self, fault: Fault) -> Response:
         """Answer a request that reaches no handler, and count it under no route."""
         self._metrics.http_request("", fault.status)
+        for uploads, words in self._uploads(fault.path):
+            uploads.lost(fault.status, **words)
         return problem(
             fault.status, fault.detail, RETRY_LATER if fault.status == HTTPStatus.SERVICE_UNAVAILABLE else ()
         )
+
+    def largest(self, path: str) -> int:
+        """Return the size of the largest body that a path allows beyond the server's limit; 0 for most paths."""
+        return max((uploads.largest(**words) for uploads, words in self._uploads(path)), default=0)
+
+    def _uploads(self, path: str) -> Iterator[tuple[Uploads, dict[str, str]]]:
+        with contextlib.suppress(UnicodeDecodeError):
+            place, words = self._find(path)
+            for uploads in place.uploads if place else ():
+                yield uploads, words
 
     def _find(self, path: str) -> tuple[_Place | None, dict[str, str]]:
         segments = path.split("/")

@@ -1,11 +1,16 @@
 """Takes webhooks: verifies, reads, records and answers them. The answer is 2xx only after the changes are committed.
 
-The platform's reader checks the sender's secrets, on the raw bytes and before anything is parsed. A refusal tells the
-sender nothing, and the log nothing of a delivery except the name of an unknown scope. The number of refusals is logged
-once a minute for each connection and reason.
+The platform's reader checks the sender's secrets, on the raw bytes and before anything is parsed. It also recognises
+the platform's pings: they are unsigned, change nothing and are answered 200. A refusal tells the sender nothing, and
+the log nothing of a delivery except the name of an unknown scope. The number of refusals is logged once a minute for
+each connection and reason.
+
+A request that was too large, or was cut off before it was complete, may have been a delivery. Its sender is not known,
+so it changes nothing either; it only causes a sweep, and few of them.
 """
 
 from collections.abc import Collection, Sequence
+from http import HTTPStatus
 from typing import Protocol
 
 import structlog
@@ -13,7 +18,7 @@ from attrs import define, field, frozen
 
 from daemon.errors import StorageTrouble
 from daemon.listener.http.messages import Request, Response, problem
-from daemon.listener.routes import Route
+from daemon.listener.routes import Route, Uploads
 from daemon.model import Change, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics, WebhookOutcome
 from daemon.observability.tally import Tally
@@ -33,6 +38,7 @@ class Endpoint:
     connection_id: ConnectionId
     reader: WebhookReader
     kinds: Collection[Kind]
+    max_delivery_bytes: int
     debounce: float
     debounce_max: float
 
@@ -52,6 +58,9 @@ class WebhookIntake(Protocol):
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
         """Note that a verified delivery about these kinds (none: about unknown ones) was answered 5xx."""
 
+    def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
+        """Note a request that was not read, perhaps a delivery; `for_good`: sending it again would not help."""
+
 
 @define
 class Webhooks:
@@ -64,7 +73,25 @@ class Webhooks:
 
     def routes(self) -> list[Route]:
         """Return the route to serve."""
-        return [Route("POST", "/webhooks/{site_env}/{site_id}", self.receive)]
+        uploads = Uploads(largest=self.largest, lost=self.lost)
+        return [Route("POST", "/webhooks/{site_env}/{site_id}", self.receive, uploads)]
+
+    def largest(self, site_env: str, site_id: str) -> int:
+        """Return the size of the largest delivery of a site's platform; 0 for a site that is not connected."""
+        endpoint = self._intake.find(Site(site_env, site_id))
+        return endpoint.max_delivery_bytes if endpoint else 0
+
+    def lost(self, status: int, site_env: str, site_id: str) -> None:
+        """Note that a request was refused with `status` before it was complete."""
+        site = Site(site_env, site_id)
+        endpoint = self._intake.find(site)
+        if endpoint is None:
+            return
+        too_large = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        outcome: WebhookOutcome = "too_large" if too_large else "cut_off"
+        self._metrics.webhook(outcome, site)
+        self._tally.log("webhooks not read", site=str(site), reason=outcome)
+        self._intake.lost(endpoint, for_good=too_large)
 
     async def receive(self, request: Request, site_env: str, site_id: str) -> Response:
         """Answer one delivery. Raises StorageTrouble when it could not be recorded."""
@@ -72,9 +99,10 @@ class Webhooks:
         endpoint = self._intake.find(site)
         if endpoint is None:
             return self._refuse(None, "unknown_site", problem(404, "No such connection."))
-        if not request.is_json:
-            return self._refuse(site, "unsupported", problem(415, "Webhooks are application/json."))
         if not endpoint.reader.verify(request.headers, request.body):
+            if endpoint.reader.is_ping(request.headers, request.body):
+                self._metrics.webhook("ping", site)
+                return RECORDED
             return self._refuse(site, "refused", problem(401))
         delivery: Delivery | None = None
         try:

@@ -28,7 +28,7 @@ CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 """Content type of `Metrics.render`."""
 
 WebhookOutcome = Literal[
-    "recorded", "unknown_scope", "unknown_site", "unsupported", "refused", "malformed", "unavailable"
+    "recorded", "ping", "unknown_scope", "unknown_site", "refused", "malformed", "too_large", "cut_off", "unavailable"
 ]
 
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

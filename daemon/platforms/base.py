@@ -74,7 +74,11 @@ class Delivery:
 
 
 class WebhookReader(Protocol):
-    """Verifies and reads the webhooks of one connection. Pure, so the listener can call it on its hot path."""
+    """Verifies and reads the webhooks of one connection. Pure, so the listener can call it on its hot path.
+
+    A request is a delivery if `verify` says so, else a ping if `is_ping` says so, else it is refused. The listener does
+    not judge headers or bodies itself.
+    """
 
     def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
         """Return True if the sender knows the secrets, in constant time and before any parsing.
@@ -85,6 +89,13 @@ class WebhookReader(Protocol):
 
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
         """Decode a verified body. Raises ValueError, with one line for the sender, if it is not a valid delivery."""
+        ...
+
+    def is_ping(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        """Return True for the exact request by which the platform tries an address, unsigned, before it registers it.
+
+        Anyone can send one, so it changes nothing: it is counted and answered 200. False on a platform without pings.
+        """
         ...
 
 
@@ -272,11 +283,20 @@ class AppType:
 class WebhookTimes:
     """Times of a platform's webhooks, in seconds.
 
-    A new registration is active within `active_after`. A delivery that fails is retried for `retried_for`.
+    A new registration is active within `active_after`. A delivery that fails is retried for `retried_for`; 0: the
+    platform never sends again, so a delivery that could not be taken is made up for by a sweep.
     """
 
     active_after: float = 60.0
     retried_for: float = 0.0
+
+    @property
+    def repeats(self) -> bool:
+        """True if the platform sends a delivery again that was not answered 2xx."""
+        return self.retried_for > 0
+
+
+MIB = 1024 * 1024
 
 
 def any_address(_store: Any, _public_url: str) -> str | None:
@@ -305,6 +325,8 @@ class PlatformType:
     """Kinds with cached state: an enumeration that starts at `UNCACHED` is complete only after one that does not."""
     app: AppType | None = None
     webhooks: WebhookTimes = WebhookTimes()
+    max_delivery_bytes: int = MIB
+    """Size of the platform's largest deliveries. A larger one is refused unread, and a sweep finds its change."""
     public_url_fault: Callable[[Any, str], str | None] = any_address
     """Return the reason why the platform does not deliver webhooks to a public URL, and the remedy; None if it does."""
 

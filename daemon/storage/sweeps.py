@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attrs import frozen
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
 from daemon.storage.operation import one_by_one
@@ -46,6 +46,12 @@ def take_swept(conn: Connection, call: Swept) -> set[ExternalId]:
 def swept_since(conn: Connection, connection_id: ConnectionId, kind: Kind) -> float | None:
     """Return the time up to which a kind was swept; None before the first sweep."""
     return conn.execute(select(sweeps.c.since).where(*of_kind(sweeps, connection_id, kind))).scalar()
+
+
+def touch(conn: Connection, calls: Sequence[ConnectionId]) -> list[None]:
+    """Write rows as they are, which fails as long as the database cannot be written."""
+    conn.execute(update(sweeps).where(sweeps.c.connection_id.in_(calls)).values(since=sweeps.c.since))
+    return [None] * len(calls)
 
 
 @one_by_one

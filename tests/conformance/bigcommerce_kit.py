@@ -145,6 +145,10 @@ class Stand:
         """Tell of a price list."""
         return self._signed(Event("store/priceList/updated", {"type": "priceList", "id": 3}), None, 0)
 
+    def ping(self) -> Sent | None:
+        """Return None."""
+        return None
+
     def hooks(self) -> Sequence[Hook]:
         """Return the registry."""
         return [Hook(scope=h.scope, destination=h.destination, active=h.is_active) for h in self._registered.values()]

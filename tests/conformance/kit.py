@@ -90,6 +90,10 @@ class Stand(Protocol):
         """Return a signed webhook about something that we know nothing of."""
         ...
 
+    def ping(self) -> Sent | None:
+        """Return the request by which the platform tries an address before it registers it; None: it sends none."""
+        ...
+
     def hooks(self) -> Sequence[Hook]:
         """Return what is registered."""
         ...

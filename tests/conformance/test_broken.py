@@ -76,6 +76,8 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (hearing.ReadsOfAnotherKind, "a_delivery_leads_to_what_it_is_about", Kind.CUSTOMERS),
     (hearing.RefusesOldOnes, "a_redelivery_is_taken_and_told_by_its_age", None),
     (hearing.NeverKnowsAnOldOne, "a_redelivery_is_taken_and_told_by_its_age", None),
+    (hearing.TakesWhatIsUnsignedForAPing, "a_ping_is_that_exact_request", None),
+    (hearing.RefusesLargeOnes, "a_delivery_may_be_as_large_as_is_said", None),
     (registering.RegistersEachTime, "webhooks_are_registered_once", None),
     (registering.MiscountsWhatItMended, "what_is_switched_off_is_mended", None),
     (registering.ClearsTheTable, "webhooks_of_others_are_left_alone", None),

@@ -92,6 +92,9 @@ class Deaf:
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
         raise NotImplementedError  # a test that brings this about is wrong
 
+    def is_ping(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        raise NotImplementedError  # a test that brings this about is wrong
+
 
 def store(name: str, token: str = TOKEN, **more: Any) -> StoreSettings:
     return StoreSettings(name=name, token=Secret(token), **more)

@@ -202,6 +202,9 @@ class _Deaf:
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
         raise NotImplementedError  # the engine never asks for it: a test that brings this about is wrong
 
+    def is_ping(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        raise NotImplementedError  # the engine never asks for it: a test that brings this about is wrong
+
 
 @define
 class Bench:
@@ -319,9 +322,13 @@ async def open_bench(
     options: SparkLayerOptions | None = None,
     kind: Kind = Kind.PRODUCTS,
     kinds: frozenset[Kind] | None = None,
+    platform: Mapping[str, Any] | None = None,
     **tuning: Any,
 ) -> AsyncIterator[Bench]:
-    """Build a bench for one kind, with a store that has these `kinds`; `tuning` holds the context's options."""
+    """Build a bench for one kind, with a store that has these `kinds`.
+
+    `platform` holds more of the platform's type, `tuning` the context's options.
+    """
     storage, vault = InlineDatabase(), Vault([Secret("a key of the tests")])
     shop, site = Shop(), SparkLayer(_held_to_contract(options), "http://site.test")
     harness = await StorageHarness.build(storage)
@@ -343,6 +350,7 @@ async def open_bench(
             connect=lambda *_: shop,
             reader=_Deaf,
             kinds=kinds or frozenset({kind}),
+            **(platform or {}),
         ),
         platform=shop,
         sparklayer=sparklayer.connect(

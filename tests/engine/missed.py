@@ -4,7 +4,8 @@ The missed changes have no date, so a sweep cannot find them: a stock level, and
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import trio
 from attrs import evolve
@@ -23,6 +24,7 @@ from tests.storage.harness import TABLES
 PRODUCTS = Kind.PRODUCTS
 HERE = "https://here.test/webhooks/test/sandbox"
 ACTIVE_AFTER, RETRIED_FOR = 70.0, 48 * 3600.0
+REPEATING = WebhookTimes(active_after=ACTIVE_AFTER, retried_for=RETRIED_FOR)
 SOON = 180.0
 """Seconds within which a known gap is closed."""
 
@@ -83,10 +85,12 @@ class GapBench(Bench):
 
 @contextlib.asynccontextmanager
 async def open_gap_bench(
-    kinds: frozenset[Kind] | None = None, *, full_sync_on_start: bool = True
+    kinds: frozenset[Kind] | None = None,
+    *,
+    webhooks: WebhookTimes = REPEATING,
+    platform: Mapping[str, Any] | None = None,
+    **tuning: Any,
 ) -> AsyncIterator[GapBench]:
-    async with open_bench(kinds=kinds, full_sync_on_start=full_sync_on_start) as bench:
-        times = WebhookTimes(active_after=ACTIVE_AFTER, retried_for=RETRIED_FOR)
-        bench.context.platform_type = evolve(bench.context.platform_type, webhooks=times)
+    async with open_bench(kinds=kinds, platform={"webhooks": webhooks, **(platform or {})}, **tuning) as bench:
         bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, 21)))
         yield GapBench(bench.context, bench.shop, bench.site, bench.harness, bench.refused, bench.kind)

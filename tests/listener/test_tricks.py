@@ -175,9 +175,13 @@ class Anybody:
         reader = BigCommerceWebhooks(
             BigCommerceSettings(store_hash="x", access_token=Secret("x"), webhook_secret=Secret("unguessed"))
         )
-        endpoint = Endpoint(connection_id=ConnectionId(1), reader=reader, kinds=(), debounce=0.0, debounce_max=0.0)
+        endpoint = Endpoint(
+            connection_id=ConnectionId(1), reader=reader, kinds=(), max_delivery_bytes=0, debounce=0.0, debounce_max=0.0
+        )
         metrics, take = Metrics(), self.take
-        intake = SimpleNamespace(find={Site("live", "jones"): endpoint}.get, record=take, taken=take, failed=take)
+        intake = SimpleNamespace(
+            find={Site("live", "jones"): endpoint}.get, record=take, taken=take, failed=take, lost=take
+        )
         app = test_apps.Fake()
         return Routes.of(
             [

@@ -23,7 +23,7 @@ from math import inf
 from typing import BinaryIO
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from daemon.listener.http.limits import Limits
 from daemon.listener.http.messages import Fault, Request, Response, encode
@@ -113,10 +113,11 @@ class Connection:
         fault = self._parser.fault
         if self._gives_way:
             if self.phase is Phase.READING:
-                await self._part(FULL, linger=0)
+                await self._part(self._full(), linger=0)
             return
         if self._scope.cancel_called and self.phase is Phase.READING:
-            fault = Fault(408, f"A request may take {self._limits.request_seconds:g} seconds to arrive.")
+            words = f"A request may take {self._limits.request_seconds:g} seconds to arrive."
+            fault = Fault(408, words, self._parser.path)
         if answered or fault:
             await self._part(None if answered else fault, linger=self._limits.linger_seconds)
 
@@ -132,7 +133,7 @@ class Connection:
                 return False
             parser.feed(data)
             if (parser.mid_request or self.held) and not self._weigh(self, parser.held):
-                parser.fault = FULL
+                parser.fault = self._full()
                 return False
             for number, request in enumerate(parser.requests, 1):
                 if not await self._serve(request):
@@ -149,6 +150,9 @@ class Connection:
                 await self._stream.send_all(CONTINUE)
             self._await_more()
         return False
+
+    def _full(self) -> Fault:
+        return evolve(FULL, path=self._parser.path)
 
     def _await_more(self) -> None:
         """Wait for more bytes. Bytes that trickle in do not extend a phase."""

@@ -16,7 +16,7 @@ class Limits:
     """The hard limits of a server."""
 
     body: int = 1024 * 1024
-    """A larger body is answered 413, as soon as it is announced or has arrived."""
+    """A larger body is answered 413, as soon as it is announced or has arrived. A route may allow more."""
 
     head: int = 16 * 1024
     """Request line, headers and trailers together; more is answered 431."""
@@ -25,7 +25,7 @@ class Limits:
     """Headers and trailers of a request; more are answered 431. Each costs far more memory than its bytes."""
 
     held: int = 32 * 1024 * 1024
-    """Unanswered requests of all connections together; above it, the largest of them is dropped."""
+    """Unanswered requests of all connections together; above it, the largest of them is answered 503."""
 
     connections: int = 1000
     """At the limit the longest-idle connection is closed, else the one with the slowest request or answer. If a

@@ -60,10 +60,11 @@ class Response:
 
 @frozen
 class Fault:
-    """The refusal of a request that no handler has seen."""
+    """The refusal of a request that no handler has seen. `path` is the request's, if it was complete by then."""
 
     status: int
     detail: str
+    path: str = field(default="", repr=False)
 
 
 def json_response(value: Any, status: int = 200) -> Response:

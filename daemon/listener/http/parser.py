@@ -9,6 +9,7 @@ An upgrade is never accepted: such a request is answered like any other, as the 
 """
 
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import httptools
@@ -26,6 +27,8 @@ class Parser:
     """The reading half of one connection. The methods named `on_...` are called by httptools."""
 
     _limits: Limits
+    _largest: Callable[[str], int] | None = None
+    """Return the size of the largest body that a path allows. Asked only for a body above `Limits.body`."""
     requests: list[Request] = field(init=False, factory=list)
     """Complete requests in order of arrival; the connection that serves them empties the list."""
     fault: Fault | None = field(init=False, default=None)
@@ -50,6 +53,11 @@ class Parser:
 
     def __attrs_post_init__(self) -> None:
         self._http = httptools.HttpRequestParser(self)
+
+    @property
+    def path(self) -> str:
+        """The path of the request that is being read; "" while its head is incomplete."""
+        return _path(self._url) if self._headers else ""
 
     @property
     def held(self) -> int:
@@ -84,6 +92,7 @@ class Parser:
         self.mid_request = True
         self._url = b""
         self._fields = []
+        self._headers = {}
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or the next piece of it."""
@@ -108,16 +117,18 @@ class Parser:
         most = self._limits.head
         if self._withheld + self._shared > most and _size(self._url, fields) > most:
             self._refuse(_too_large(self._limits))
-        elif fault := _judge(version, self._url, self._headers, self._limits):
+        elif fault := _judge(version, self._url, self._headers):
             self._refuse(fault)
+        elif self._is_too_long(int(headers.get(b"content-length", 0))):
+            self._refuse(self._too_long())
         else:
             self.wants_continue = b"expect" in headers and version == "1.1"
 
     def on_body(self, piece: bytes) -> None:
         """Take the next piece of the body."""
         self._withheld = 0
-        if len(self._body) + len(piece) > self._limits.body:
-            self._refuse(_too_long(self._limits))
+        if self._is_too_long(len(self._body) + len(piece)):
+            self._refuse(self._too_long())
         else:
             self._body += piece
 
@@ -133,10 +144,18 @@ class Parser:
             self.requests.append(self._request(body))
 
     def _request(self, body: bytes) -> Request:
-        path, _, query = self._url.decode("ascii").partition("?")
-        if not path.startswith("/"):
-            path = _ABSOLUTE.sub("", path) or "/"
-        return Request(self._method, path, query, self._headers, body, self._keep_alive)
+        query = self._url.partition(b"?")[2].decode("ascii")
+        return Request(self._method, _path(self._url), query, self._headers, body, self._keep_alive)
+
+    def _is_too_long(self, size: int) -> bool:
+        return size > self._limits.body and size > self._allowed()
+
+    def _allowed(self) -> int:
+        """Return the size of the largest body of the present request."""
+        return self._limits.body if self._largest is None else max(self._limits.body, self._largest(self.path))
+
+    def _too_long(self) -> Fault:
+        return Fault(413, f"A body may have {self._allowed()} bytes.", self.path)
 
     def _plain_head(self) -> bytes:
         """Start a parser for the body of an upgrade request, which llhttp treats as another protocol's bytes.
@@ -170,11 +189,12 @@ def _too_large(limits: Limits) -> Fault:
     return Fault(431, f"Request line and headers may take {limits.head} bytes.")
 
 
-def _too_long(limits: Limits) -> Fault:
-    return Fault(413, f"A body may have {limits.body} bytes.")
+def _path(url: bytes) -> str:
+    path = url.partition(b"?")[0].decode("ascii")
+    return path if path.startswith("/") else _ABSOLUTE.sub("", path) or "/"
 
 
-def _judge(version: str, url: bytes, headers: dict[bytes, bytes], limits: Limits) -> Fault | None:
+def _judge(version: str, url: bytes, headers: dict[bytes, bytes]) -> Fault | None:
     """Return the fault of a head that llhttp accepts, or None."""
     if version not in {"1.1", "1.0"}:
         status = 400 if version == "0.9" else 505  # llhttp takes a line without a version for HTTP/0.9
@@ -185,18 +205,16 @@ def _judge(version: str, url: bytes, headers: dict[bytes, bytes], limits: Limits
         return Fault(400, "The target has characters that must be percent-encoded.")
     if url[:1] != b"/" and not _ABSOLUTE.match(url.decode("ascii")) and url != b"*":
         return Fault(400, "The target must be a path or an absolute URL.")
-    return _judge_body(version, headers, limits)
+    return _judge_body(version, headers)
 
 
-def _judge_body(version: str, headers: dict[bytes, bytes], limits: Limits) -> Fault | None:
+def _judge_body(version: str, headers: dict[bytes, bytes]) -> Fault | None:
     """Return the fault of the announced body, or None."""
     coding = headers.get(b"transfer-encoding")
     if coding is not None and version == "1.0":
         return Fault(400, "HTTP/1.0 has no transfer codings.")
     if coding is not None and coding.lower() != b"chunked":
         return Fault(501, "The only supported transfer coding is chunked.")
-    if int(headers.get(b"content-length", 0)) > limits.body:
-        return _too_long(limits)
     if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
         return Fault(417, "Only 100-continue may be expected.")
     return None

@@ -33,6 +33,8 @@ class Server:
     _answer: Callable[[Request], Awaitable[Response]]
     _refuse: Callable[[Fault], Response]
     _limits: Limits = field(factory=Limits)
+    _largest: Callable[[str], int] | None = None
+    """See `Routes.largest`."""
     _connections: set[Connection] = field(init=False, factory=set)
     _order: list[tuple[float, Connection]] = field(init=False, factory=list)
     """The eviction order at the last check: sorting all connections for each new one would help a flood."""
@@ -84,7 +86,7 @@ class Server:
             self._answer,
             self._refuse,
             self._weigh,
-            Parser(self._limits),
+            Parser(self._limits, self._largest),
             trio.current_time(),
         )
         try:

@@ -230,6 +230,10 @@ class BigCommerceWebhooks:
             stale=self._is_stale(headers),
         )
 
+    def is_ping(self, _headers: Mapping[bytes, bytes], _body: bytes) -> bool:
+        """Return False: BigCommerce sends no pings."""
+        return False
+
     def _is_signed(self, mac: hmac.HMAC, headers: Mapping[bytes, bytes], body: bytes) -> bool:
         """Return True if one of the signatures matches; key rotation can cause several."""
         mac = mac.copy()

@@ -65,3 +65,16 @@ class NeverKnowsAnOldOne(BrokenReader):
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
         delivery: Delivery = self.real.read(headers, body)
         return evolve(delivery, stale=False)
+
+
+class TakesWhatIsUnsignedForAPing(BrokenReader):
+    def is_ping(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        return not self.real.verify(headers, body)
+
+
+class RefusesLargeOnes(BrokenReader):
+    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
+        if len(body) > 500_000:
+            raise ValueError("too large")
+        delivery: Delivery = self.real.read(headers, body)
+        return delivery

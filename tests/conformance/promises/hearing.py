@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import msgspec
+from attrs import evolve
 
 from daemon.model import Change, ExternalId, Kind, Lane
 from daemon.platforms.base import STORE
@@ -166,3 +167,29 @@ async def a_redelivery_is_taken_and_told_by_its_age(harness: ReaderHarness) -> N
     delivery = reader.read(told.headers, told.body)
     assert delivery.changes == (Change(Kind.PRODUCTS, ExternalId(external_id)),)
     assert delivery.stale is harness.kit.signs_time
+
+
+@promise
+async def a_ping_is_that_exact_request(harness: ReaderHarness) -> None:
+    """No delivery is one, with its secrets or without; nor is a ping with more in it, or with less."""
+    told, ping, reader = sent(harness), harness.stand.ping(), harness.reader()
+    unsigned = {name: value for name, value in told.headers.items() if name == b"content-type"}
+    strange = [told, Sent(headers=unsigned, body=told.body), Sent(headers={}, body=b""), Sent(headers={}, body=b"x=1")]
+    if ping is not None:
+        assert reader.is_ping(ping.headers, ping.body)
+        assert not reader.verify(ping.headers, ping.body)
+        strange += [evolve(ping, body=ping.body + more) for more in (b"&x=1", b" ", b"\n", b"\x00")]
+        strange += [evolve(ping, body=ping.body[:-1][:4]), evolve(ping, body=b""), evolve(ping, body=told.body)]
+        strange += [evolve(ping, headers={**ping.headers, **told.headers})]
+    assert [one for one in strange if reader.is_ping(one.headers, one.body)] == []
+
+
+@promise
+async def a_delivery_may_be_as_large_as_is_said(harness: ReaderHarness) -> None:
+    """The listener takes that many bytes in, so the reader reads them, and leads to the same entity."""
+    external_id, reader = harness.stand.add(Kind.PRODUCTS, 1)[0], harness.reader()
+    size = harness.kit.platform.max_delivery_bytes
+    body = harness.stand.delivery(Kind.PRODUCTS, external_id).body.ljust(size)
+    told = harness.stand.delivery(Kind.PRODUCTS, external_id, body=body)
+    assert reader.verify(told.headers, told.body)
+    assert reader.read(told.headers, told.body).changes == (Change(Kind.PRODUCTS, external_id),)

@@ -1,0 +1,128 @@
+"""Deliveries that nobody sends again are made up for by a sweep and a look, once the database can be written."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon.engine.deliveries import REST
+from daemon.errors import StorageTrouble
+from daemon.platforms.base import WebhookTimes
+from daemon.storage.database import InlineDatabase
+from tests.engine.missed import PRODUCTS, GapBench, open_gap_bench
+
+EVERY = 900.0
+
+
+@pytest.fixture
+async def once_only() -> AsyncIterator[GapBench]:
+    """Open a bench of a platform that sends no webhook twice."""
+    async with open_gap_bench(webhooks=WebhookTimes(active_after=1)) as bench:
+        yield bench
+
+
+class Disk:
+    """A disk that is full from the beginning until it is `emptied`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        monkeypatch.setattr(InlineDatabase, "write", self._fail)
+
+    async def _fail(self, _fn: object, _call: object) -> None:
+        await trio.lowlevel.checkpoint()
+        raise StorageTrouble("the disk is full", reason="storage")
+
+    def emptied(self) -> None:
+        self._monkeypatch.undo()
+
+
+def catch_ups(bench: GapBench) -> tuple[int, int]:
+    """Return the number of sweeps, and of looks at the webhooks."""
+    return bench.shop.calls["changed_since"], bench.shop.calls["ensure_webhooks"]
+
+
+@pytest.mark.parametrize("outage", [0.0, 5.0, 300.0])
+async def test_what_could_not_be_recorded_is_swept_as_soon_as_the_database_works(
+    autojump_clock: MockClock, once_only: GapBench, monkeypatch: pytest.MonkeyPatch, outage: float
+) -> None:
+    async with once_only.working():
+        await once_only.synced()
+        await trio.sleep(EVERY)
+        sweeps, looks = catch_ups(once_only)
+        disk = Disk(monkeypatch)
+        once_only.shop.change("5", title="Its delivery was answered 503")
+        once_only.shop.changed = {"5"}
+        once_only.context.deliveries.failed({PRODUCTS})
+        await trio.sleep(outage)
+        assert catch_ups(once_only) == (sweeps, looks), "the store is left alone while nothing can be stored"
+        disk.emptied()
+        await trio.sleep(5)
+        assert once_only.site.state.comparable()["products"]["5"]["title"] == "Its delivery was answered 503"
+        assert catch_ups(once_only)[1] == looks + 1
+
+
+async def test_a_sweep_that_met_a_full_disk_is_made_again(
+    autojump_clock: MockClock, once_only: GapBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with once_only.working():
+        await once_only.synced()
+        await trio.sleep(EVERY)
+        once_only.shop.change("5", title="Found the second time")
+        once_only.shop.changed = {"5"}
+        disk = Disk(monkeypatch)
+        once_only.context.kind_states[PRODUCTS].sweep.set()
+        await trio.sleep(1)
+        disk.emptied()
+        await trio.sleep(10)
+        assert once_only.site.state.comparable()["products"]["5"]["title"] == "Found the second time"
+
+
+async def test_where_the_platform_sends_again_only_what_is_too_large_is_made_up_for(
+    autojump_clock: MockClock, wide: GapBench
+) -> None:
+    async with wide.working():
+        await wide.synced()
+        await trio.sleep(30)
+        before = catch_ups(wide)
+        wide.context.deliveries.failed({PRODUCTS})
+        wide.context.deliveries.lost(for_good=False)
+        await trio.sleep(10)
+        assert catch_ups(wide) == before
+        wide.context.deliveries.lost(for_good=True)
+        await trio.sleep(10)
+        assert catch_ups(wide) == (before[0] + 1, before[1] + 1)
+
+
+async def test_strangers_cannot_have_the_store_swept_all_the_time(
+    autojump_clock: MockClock, once_only: GapBench
+) -> None:
+    """Anyone can send what is too large. The last one is made up for too."""
+    async with once_only.working():
+        await once_only.synced()
+        await trio.sleep(2 * REST)
+        sweeps, looks = catch_ups(once_only)
+        for _ in range(100):
+            once_only.context.deliveries.lost(for_good=True)
+            await trio.sleep(0.1)
+        assert catch_ups(once_only) == (sweeps + 1, looks + 1)
+        await trio.sleep(1.5 * REST)
+        assert catch_ups(once_only) == (sweeps + 2, looks + 2)
+
+
+@pytest.mark.parametrize(("away", "readings"), [(60.0, 0), (3 * 3600.0, 1)])
+async def test_after_a_restart_the_changes_meanwhile_are_swept_at_once(
+    autojump_clock: MockClock, once_only: GapBench, *, away: float, readings: int
+) -> None:
+    """A restart alone causes no read of everything; a long absence does."""
+    async with once_only.working():
+        await once_only.synced()
+    once_only.shop.change("5", title="While it was away")
+    once_only.shop.changed = {"5"}
+    await trio.sleep(away)
+    before = await once_only.readings()
+    async with once_only.working():
+        await trio.sleep(10)
+        assert once_only.site.state.comparable()["products"]["5"]["title"] == "While it was away"
+        await trio.sleep(300)
+    assert await once_only.readings() == before + readings

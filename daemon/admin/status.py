@@ -50,13 +50,18 @@ async def connection_status(
 
 
 def registration_status(found: Found, vault: Vault) -> dict[str, Any]:
-    """Return the registration of the webhooks, with the missing scopes in the platform's words."""
+    """Return the registration of the webhooks, with the missing scopes in the platform's words.
+
+    `well_at` is the time at which it was last right; `mended` is what the last look that changed anything has found.
+    """
     told: Any = vault.decrypt(found.encrypted)
     return {
         "registered": found.registered,
         "missing": [{"scope": scope, "why": why} for scope, why in told.get("missing", {}).items()],
         "trouble": told.get("trouble"),
         "looked_at": found.looked_at,
+        "well_at": told.get("well_at"),
+        "mended": told.get("mended"),
     }
 
 
@@ -153,7 +158,11 @@ async def refresh_gauges(database: Database, contexts: list[ConnectionContext], 
         webhooks = await database.read(registrations.found, context.connection.id)
         if webhooks is not None:
             age = None if webhooks.looked_at is None else now - webhooks.looked_at
-            metrics.webhook_scopes(site, registered=webhooks.registered, missing=webhooks.missing, age=age)
+            findings: Any = context.vault.decrypt(webhooks.encrypted)
+            unwell = now - findings["well_at"] if "well_at" in findings else None
+            metrics.webhook_scopes(
+                site, registered=webhooks.registered, missing=webhooks.missing, age=age, unwell=unwell
+            )
         for throttle in _throttles(context):
             metrics.throttle(site, _snapshot(throttle))
     metrics.outbox(depths)

@@ -57,6 +57,12 @@ def _webhooks(webhooks: Any) -> Iterator[str]:
     yield f"  webhooks: {webhooks['registered']} registered{missing}, {checked}"
     if webhooks["trouble"]:
         yield f"    the registration cannot be read: {webhooks['trouble']}"
+    if webhooks["well_at"] != webhooks["looked_at"]:
+        yield f"    all were last right {moment(webhooks['well_at']) if webhooks['well_at'] else 'never'}"
+    if mended := webhooks["mended"]:
+        off = ", ".join(mended["switched_off"])
+        found = f"; the platform had switched off {off}" if off else ""
+        yield f"    mended {moment(mended['at'])}, {mended['changes']} changes{found}"
     for webhook in webhooks["missing"]:
         yield f"    missing: {webhook['scope']}{': ' if webhook['why'] else ''}{webhook['why']}"
 

@@ -60,7 +60,7 @@ class Intake:
             runner.context.deliveries.failed(kinds)
 
     def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
-        """Note a request that was not read, perhaps a delivery; `for_good`: sending it again would not help."""
+        """Note that changes were lost: a delivery was not read, or says so. `for_good`: a repetition would not help."""
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.lost(for_good=for_good)
 

@@ -56,6 +56,8 @@ class Options:
     stragglers: float = 3600.0
     """A full sync waits this long after its enumeration for rows that still retry."""
     sweep_every: float = 900.0
+    webhooks_every: float = 3600.0
+    """The registrations of webhooks are compared this often, or as often as a sweep where they need care."""
     full_sync_on_start: bool = True
     stock_location: str | None = None
 
@@ -173,6 +175,10 @@ class ConnectionContext:
     def catch_up(self) -> None:
         """Have every kind swept and the webhooks looked at now: deliveries were lost."""
         self.look.set()
+        self.sweep_now()
+
+    def sweep_now(self) -> None:
+        """Have every kind swept now."""
         for kind_state in self.kind_states.values():
             kind_state.sweep.set()
 

@@ -1,4 +1,4 @@
-"""Registers a connection's webhooks, and mends them, at every start and then hourly.
+"""Registers a connection's webhooks, and mends them: at every start, at intervals, and when a delivery was lost.
 
 A webhook that was made, mended or switched on is a gap: its deliveries may have been missing until now, and may be
 missing for a while longer. The gap is noted before the first change and after the last one. So it is closed even if the
@@ -20,8 +20,6 @@ from daemon.platforms.base import Registration
 from daemon.storage import gaps, registrations
 from daemon.storage.gaps import GapNote
 from daemon.storage.registrations import Found
-
-CHECK_EVERY = 3600.0
 
 log = structlog.get_logger()
 
@@ -50,7 +48,12 @@ class Webhooks:
                 attempts += 1
             else:  # a refusal, or a missing right: more tries do not help
                 attempts = 0
-                await context.look.wait_until(trio.current_time() + CHECK_EVERY)
+                await context.look.wait_until(trio.current_time() + self._rest())
+
+    def _rest(self) -> float:
+        """Return the seconds until the next look."""
+        options, times = self._context.options, self._context.platform_type.webhooks
+        return min(options.webhooks_every, options.sweep_every) if times.needs_care else options.webhooks_every
 
     async def _look(self, destination: str) -> Failure | None:
         """Register and mend missing webhooks; return the failure that left some missing."""
@@ -68,13 +71,14 @@ class Webhooks:
         await note_gaps(context, found.kinds, context.platform_type.webhooks.active_after, at_once=found.fresh)
         await self._withdraw(but=found.kinds)
         await self._store(found)
-        for kind_state in context.kind_states.values() if found.mended else ():
-            kind_state.sweep.set()  # dated changes need not wait until the gap is due
+        if found.mended:
+            context.sweep_now()  # dated changes need not wait until the gap is due
         if found.missing or found.failure:
             reason = found.failure.reason if found.failure else "refused"
             log.warning("webhooks are missing", site=site, reason=reason, scopes=sorted(found.missing))
         else:
-            log.info("webhooks are registered", site=site, mended=found.mended)
+            off = sorted(found.switched_off)
+            log.info("webhooks are registered", site=site, mended=found.mended, switched_off=off)
         return found.failure
 
     async def _announce(self, found: Registration) -> None:
@@ -92,15 +96,25 @@ class Webhooks:
             await self._context.storage.write(gaps.withdraw, evolve(self._announced, kinds=left))
 
     async def _store(self, found: Registration) -> None:
-        context = self._context
-        now = Found(
+        context, site, now = self._context, self._context.connection.site, self._context.now()
+        earlier = await context.storage.read(registrations.found, context.connection.id)
+        # Findings outlast the looks after them: the last one is seldom the one that explains a gap.
+        findings: Any = context.vault.decrypt(earlier.encrypted) if earlier else {}
+        findings |= {"missing": dict(found.missing), "trouble": None}
+        if not found.fresh and (found.mended or found.switched_off):
+            context.metrics.webhooks_mended(site, mended=found.mended, switched_off=len(found.switched_off))
+            lists = {"made": sorted(found.made), "switched_off": sorted(found.switched_off)}
+            findings["mended"] = {"at": now, "changes": found.mended, **lists}
+        if not (found.missing or found.failure):
+            findings["well_at"] = now
+        call = Found(
             connection_id=context.connection.id,
             registered=found.registered,
             missing=len(found.missing),
-            looked_at=context.now(),
-            encrypted=context.vault.encrypt({"missing": dict(found.missing), "trouble": None}),
+            looked_at=now,
+            encrypted=context.vault.encrypt(findings),
         )
-        await context.storage.write(registrations.store, now)
+        await context.storage.write(registrations.store, call)
 
     async def _store_trouble(self, error: Failure) -> None:
         """Store why the webhooks cannot be looked at now, beside the findings of the last look."""

@@ -83,7 +83,7 @@ class ConnectionRunner:
                     nursery.start_soon(self._kept, Kind.STORE, self.context.deliveries.watch)
                     nursery.start_soon(self._kept, Kind.STORE, self._make_up)
                     if not times.repeats:
-                        self.context.catch_up()  # deliveries while the daemon was away are lost
+                        self.context.sweep_now()  # deliveries while the daemon was away are lost
                 for kind, runner in self.full_syncs.items():
                     nursery.start_soon(self._kept, kind, runner.run)
                     nursery.start_soon(self._kept, kind, Sweep(self.context, kind, runner, longest_absence).run)

@@ -59,7 +59,7 @@ class WebhookIntake(Protocol):
         """Note that a verified delivery about these kinds (none: about unknown ones) was answered 5xx."""
 
     def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
-        """Note a request that was not read, perhaps a delivery; `for_good`: sending it again would not help."""
+        """Note that changes were lost: a delivery was not read, or says so. `for_good`: a repetition would not help."""
 
 
 @define
@@ -125,6 +125,10 @@ class Webhooks:
     async def _take(self, site: Site, endpoint: Endpoint, delivery: Delivery) -> Response:
         if delivery.stale:
             self._metrics.webhook_stale()
+        if delivery.registration_broken:
+            self._metrics.webhook("broken", site)
+            self._intake.lost(endpoint, for_good=True)
+            return RECORDED
         if not delivery.known:
             self._name_once(delivery.scope)
             self._metrics.webhook("unknown_scope", site)

@@ -28,7 +28,16 @@ CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 """Content type of `Metrics.render`."""
 
 WebhookOutcome = Literal[
-    "recorded", "ping", "unknown_scope", "unknown_site", "refused", "malformed", "too_large", "cut_off", "unavailable"
+    "recorded",
+    "ping",
+    "broken",
+    "unknown_scope",
+    "unknown_site",
+    "refused",
+    "malformed",
+    "too_large",
+    "cut_off",
+    "unavailable",
 ]
 
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -40,6 +49,8 @@ WAY_SECONDS = (0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 1
 COUNTERS: dict[str, tuple[str, list[str]]] = {
     "webhooks_total": ("Webhooks answered; site is empty if no connection has it.", ["site", "outcome"]),
     "webhooks_stale_total": ("Webhooks whose signed timestamp was older than five minutes.", []),
+    "webhooks_mended_total": ("Changes made to webhooks that were registered before.", ["site"]),
+    "webhooks_switched_off_total": ("Webhooks that the platform had switched off.", ["site"]),
     "webhooks_missed_total": ("Entities that only a sweep found changed.", ["site", "kind"]),
     "http_requests_total": ("Requests answered by the listener; route is its pattern.", ["route", "status"]),
     "entities_total": ("Entities worked on.", ["site", "kind", "outcome"]),
@@ -89,6 +100,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "removals_held": ("Entities with a removal that is held until a person allows it.", ["site", "kind"]),
     "gaps_open": ("1 if webhooks may have been missed and not everything was read since.", ["site", "kind"]),
     "webhook_scopes": ("Webhook scopes that are registered, or missing.", ["site", "state"]),
+    "webhooks_unwell_seconds": ("Time since all webhooks were found registered and working.", ["site"]),
     "webhooks_unchecked_seconds": ("Time since the registration of the webhooks was checked.", ["site"]),
     "sync_log_waiting": ("Errors and synced ids not yet in the sync-log.", ["site", "data_type"]),
     "sync_log_untold": ("Errors not yet in the sync-log, which holds at most 5,000.", ["site", "data_type"]),
@@ -285,12 +297,25 @@ class Metrics:
         """Show a gap in the webhooks, or its end."""
         self._set(is_open, "gaps_open", str(site), kind)
 
-    def webhook_scopes(self, site: Site, *, registered: int, missing: int, age: float | None) -> None:
-        """Show the registration of webhooks, and the age in seconds of its last check; None without one."""
+    def webhooks_mended(self, site: Site, *, mended: int, switched_off: int) -> None:
+        """Count what a look at the webhooks has changed, and what the platform had switched off."""
+        numbers = self._counts.numbers
+        for name, more in (("webhooks_mended_total", mended), ("webhooks_switched_off_total", switched_off)):
+            numbers[name, str(site)] = numbers.get((name, str(site)), 0.0) + more
+
+    def webhook_scopes(
+        self, site: Site, *, registered: int, missing: int, age: float | None, unwell: float | None
+    ) -> None:
+        """Show the registration of webhooks.
+
+        `age` is the time in seconds since its last check, `unwell` since it was last found right; None: it never was.
+        """
         self._set(registered, "webhook_scopes", str(site), "registered")
         self._set(missing, "webhook_scopes", str(site), "missing")
         if age is not None:
             self._set(age, "webhooks_unchecked_seconds", str(site))
+        if unwell is not None:
+            self._set(unwell, "webhooks_unwell_seconds", str(site))
 
     def sync_log_call(self, site: Site, data_type: str, method: str, outcome: str) -> None:
         """Count a call to the sync-log."""

@@ -71,6 +71,8 @@ class Delivery:
     known: bool = True
     stale: bool = False
     """True for a redelivery: the signed timestamp is older than five minutes. Counted, not refused."""
+    registration_broken: bool = False
+    """True if the delivery says that the registrations no longer work, so changes are lost: they are looked at now."""
 
 
 class WebhookReader(Protocol):
@@ -105,14 +107,17 @@ class Registration:
 
     `missing` maps a scope to the platform's reason; "" if the platform was not asked yet. Webhooks of `kinds` may have
     been lost until now, because one of their hooks was created, repaired or activated. `mended` counts the changes,
-    including those at earlier destinations. `fresh`: no hook of ours existed before. With a `failure` the registration
-    is incomplete and must be tried again.
+    including those at earlier destinations; `made` has the scopes that were registered by them. `switched_off` has the
+    scopes that the platform had switched off, mended or not. `fresh`: no hook of ours existed before. With a `failure`
+    the registration is incomplete and must be tried again.
     """
 
     registered: int = 0
     missing: Mapping[str, str] = field(factory=dict)
     kinds: frozenset[Kind] = frozenset()
     mended: int = 0
+    made: frozenset[str] = frozenset()
+    switched_off: frozenset[str] = frozenset()
     fresh: bool = False
     failure: Failure | None = None
 
@@ -289,6 +294,8 @@ class WebhookTimes:
 
     active_after: float = 60.0
     retried_for: float = 0.0
+    needs_care: bool = False
+    """True if a few failures make the platform switch webhooks off: they are looked at as often as a kind is swept."""
 
     @property
     def repeats(self) -> bool:

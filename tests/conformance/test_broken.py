@@ -86,6 +86,7 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (registering.AnnouncesWhatIsDone, "what_is_wrong_is_announced_before_it_is_mended", None),
     (registering.StopsAtTheFirstFailure, "one_call_that_fails_keeps_no_other_webhook_away", None),
     (registering.HidesThatRegisteringFailed, "registering_goes_on_after_trouble", None),
+    (registering.SaysOnlyHowMany, "what_was_made_and_what_was_switched_off_is_told", None),
     (registering.HidesThatRemovingFailed, "removing_goes_on_after_trouble", None),
 )
 """Broken adapters, the promise that each breaks, and the kind that it is tried with."""

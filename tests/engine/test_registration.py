@@ -2,20 +2,21 @@
 
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from daemon.admin.status import registration_status
 from daemon.engine.gaps import note_gaps
 from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.platforms.base import Registration
 from daemon.storage import gaps, registrations
 from daemon.storage.database import InlineDatabase
 from daemon.storage.writer import Operation
-from tests.engine.missed import MENDED, PRODUCTS, RIGHT, SOON, GapBench
+from tests.engine.missed import MADE, MENDED, PRODUCTS, REPEATING, RIGHT, SOON, GapBench, open_gap_bench
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -123,6 +124,59 @@ async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_a
     assert found is not None
     assert (found.registered, found.missing) == (3, 1)
     assert wide.context.vault.decrypt(found.encrypted) == {"missing": {"a": "No right."}, "trouble": None}
+
+
+OFF = Registration(
+    registered=2, kinds=frozenset({PRODUCTS}), mended=2, made=frozenset({"a"}), switched_off=frozenset({"b"})
+)
+
+
+async def findings(bench: GapBench) -> dict[str, Any]:
+    stored = await bench.context.storage.read(registrations.found, bench.harness.connection_id)
+    assert stored is not None
+    return registration_status(stored, bench.context.vault)
+
+
+def sample(bench: GapBench, name: str) -> float | None:
+    site = str(bench.context.connection.site)
+    return bench.context.metrics.registry.get_sample_value(f"ignite_sync_{name}", {"site": site})
+
+
+async def test_what_was_mended_and_when_all_was_right_is_stored_and_counted(
+    autojump_clock: MockClock, wide: GapBench
+) -> None:
+    """Both outlast the looks after them. A look with trouble is not right; what is made at first is not mended."""
+    wide.shop.registration = MADE
+    async with wide.working():
+        await trio.sleep(10)
+        first = await findings(wide)
+        assert (first["well_at"], first["mended"]) == (first["looked_at"], None)
+        wide.shop.registration = OFF
+        await trio.sleep(3600)
+        wide.shop.registration = Registration(registered=1, missing={"a": "No."})
+        mended = await findings(wide)
+        assert mended["mended"] == {"at": mended["looked_at"], "changes": 2, "made": ["a"], "switched_off": ["b"]}
+        assert mended["well_at"] == mended["looked_at"]
+        await trio.sleep(3600)
+    last = await findings(wide)
+    assert (last["mended"], last["well_at"]) == (mended["mended"], mended["well_at"])
+    assert last["looked_at"] == pytest.approx(last["well_at"] + 3600, abs=1)
+    numbers = sample(wide, "webhooks_mended_total"), sample(wide, "webhooks_switched_off_total")
+    assert numbers == (2, 1)
+
+
+@pytest.mark.parametrize(("needs_care", "looks"), [(False, 1), (True, 4)])
+async def test_webhooks_that_need_care_are_looked_at_with_each_sweep(
+    autojump_clock: MockClock, *, needs_care: bool, looks: int
+) -> None:
+    webhooks = evolve(REPEATING, needs_care=needs_care)
+    async with open_gap_bench(webhooks=webhooks, sweep_every=900) as bench, bench.working():
+        await trio.sleep(3000)
+        assert bench.shop.calls["ensure_webhooks"] == looks
+        bench.shop.registration = OFF
+        await trio.sleep(910)
+        if needs_care:
+            assert (await findings(bench))["mended"]["switched_off"] == ["b"], "within one sweep"
 
 
 async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockClock, wide: GapBench) -> None:

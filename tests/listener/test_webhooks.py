@@ -43,7 +43,13 @@ class Reader:
             raise ValueError("data.id is missing")
         known = told["scope"] == "store/product/updated"
         changes = (Change(Kind.PRODUCTS, ExternalId(str(told["id"]))),) if known else ()
-        return Delivery(changes=changes, scope=told["scope"], known=known, stale=b"x-stale" in headers)
+        return Delivery(
+            changes=changes,
+            scope=told["scope"],
+            known=known,
+            stale=b"x-stale" in headers,
+            registration_broken=told["scope"] == "cannot_view",
+        )
 
     def is_ping(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
         return headers[b"content-type"] == FORM and b"x-secret" not in headers and body == b"webhook_id=17"
@@ -345,6 +351,7 @@ async def test_refusals_leave_one_line_a_minute_without_content(
     [
         (GOOD, {}, False, 200, ["taken"]),
         (b'{"scope": "store/else", "id": 1}', {}, False, 200, ["taken"]),
+        (b'{"scope": "cannot_view", "id": 1}', {}, False, 200, ["lost for good", "taken"]),
         (GOOD, {}, True, 503, [{Kind.PRODUCTS}]),
         (b"5", {}, False, 500, [set()]),
         (b'{"scope": "store/product/updated"}', {}, False, 400, []),

@@ -92,6 +92,7 @@ class Plan:
             registered=len(self.right),
             missing=dict.fromkeys(wrong, ""),
             kinds=frozenset(KINDS[scope] for scope in wrong),
+            switched_off=frozenset(hook.scope for hook in self.mend if not hook.is_active),
             fresh=not (self.right or self.mend or self.delete),
         )
 
@@ -142,6 +143,8 @@ async def ensure(client: Client, wanted: Wanted, announce: Announce = tell_nobod
         missing=work.missing,
         kinds=frozenset(KINDS[scope] for scope in work.touched & found.missing.keys()),
         mended=work.done,
+        made=frozenset(todo.create) - work.missing.keys(),
+        switched_off=found.switched_off,
         fresh=found.fresh,
         failure=work.failure,
     )

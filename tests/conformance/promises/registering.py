@@ -178,3 +178,25 @@ async def removing_goes_on_after_trouble(harness: ReaderHarness) -> None:
         assert told or not harness.stand.hooks()
         await patiently(lambda: harness.connect().remove_webhooks(ours))
         assert list(harness.stand.hooks()) == []
+
+
+@promise
+async def what_was_made_and_what_was_switched_off_is_told(harness: ReaderHarness) -> None:
+    """By scope, and apart: a merchant must know that the platform has switched webhooks off."""
+    ours = harness.stand.destinations[0]
+    announced: list[Registration] = []
+
+    async def announce(found: Registration) -> None:
+        announced.append(found)
+
+    made = await soon(harness.shop.ensure_webhooks(ours))
+    wanted = set(at(harness, ours))
+    assert (made.made, made.switched_off) == (wanted, frozenset())
+    right = await soon(harness.shop.ensure_webhooks(ours))
+    assert (right.made, right.switched_off) == (frozenset(), frozenset())
+    harness.stand.disable_hooks()
+    mended = await soon(harness.shop.ensure_webhooks(ours, announce))
+    assert (mended.made, mended.switched_off) == (frozenset(), wanted)
+    assert announced[0].switched_off == wanted
+    again = await soon(harness.shop.ensure_webhooks(ours))
+    assert (again.made, again.switched_off) == (frozenset(), frozenset())

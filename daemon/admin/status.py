@@ -85,6 +85,7 @@ def _kind(kind: KindOverview, now: float, vault: Vault) -> dict[str, Any]:
         "issues": kind.issues,
         "ledger": kind.ledger,
         "held_removals": kind.held,
+        "census": kind.census and {"began_at": kind.census.began_at, "seconds": round(kind.census.seconds, 1)},
         "gap": None if kind.gap is None else {"due_at": kind.gap.due_at},
     }
 
@@ -151,6 +152,8 @@ async def refresh_gauges(database: Database, contexts: list[ConnectionContext], 
             metrics.issues(site, kind, counts.issues)
             metrics.removals_held(site, kind, counts.held)
             metrics.gap(site, kind, is_open=counts.gap is not None)
+            if counts.census is not None:
+                metrics.census(site, kind, counts.census.seconds)
             metrics.sync_log_waiting(site, kind.value, errors=counts.untold, synced=counts.synced)
             if counts.run is not None:
                 stages = {"seen": counts.run.seen, "done": counts.run.done, "failed": counts.run.failed}

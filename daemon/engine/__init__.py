@@ -11,6 +11,7 @@
 | writers/ | a writer per kind: what is sent to SparkLayer |
 | explanation, lookup, pull | answers to a person, or to SparkLayer |
 | full_sync, leftovers | runs over every entity of a kind; leftovers of a lost database |
+| census | removals without a webhook |
 | sweep, gaps, deliveries | missed webhooks: periodic catch-up, known gaps, signs of new ones |
 | registration | the registering of webhooks |
 | sync_log | the one writer of a sync-log |

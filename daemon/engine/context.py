@@ -56,6 +56,7 @@ class Options:
     stragglers: float = 3600.0
     """A full sync waits this long after its enumeration for rows that still retry."""
     sweep_every: float = 900.0
+    census_every: float = 3600.0
     webhooks_every: float = 3600.0
     """The registrations of webhooks are compared this often, or as often as a sweep where they need care."""
     full_sync_on_start: bool = True

@@ -18,7 +18,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.leftovers import Leftovers
 from daemon.errors import Blocked, Forbidden, Rejected, Retry
 from daemon.model import LOGGED_KINDS, Kind, RunId
-from daemon.platforms.base import Page
+from daemon.platforms.base import IdPage, Page
 from daemon.storage import full_syncs, outbox, overview, removals
 from daemon.storage.full_syncs import PageRead, Run, Start
 from daemon.storage.overview import MOST_NAMED
@@ -163,7 +163,9 @@ class FullSyncs:
         self._kind_state.wake()
         self._kind_state.progress.set()
 
-    async def read_pages(self, read: Callable[[str | None], Awaitable[Page | None]], cursor: str | None = None) -> bool:
+    async def read_pages(
+        self, read: Callable[[str | None], Awaitable[Page | IdPage | None]], cursor: str | None = None
+    ) -> bool:
         """Call `read` with the cursor of one page after the other, while there is room in the outbox.
 
         Return False as soon as it returns None. A page that the platform refuses twice leads back to the first one, as
@@ -171,7 +173,7 @@ class FullSyncs:
         """
         context, refusals = self._context, 0
 
-        async def attempt() -> Page | None:
+        async def attempt() -> Page | IdPage | None:
             nonlocal cursor, refusals
             try:
                 return await read(cursor)
@@ -184,13 +186,14 @@ class FullSyncs:
                 raise
 
         while True:
-            await self._wait_for_room()
+            await self.wait_for_room()
             page = await self.patiently(attempt)
             if page is None or page.cursor is None:
                 return page is not None
             cursor, refusals = page.cursor, 0
 
-    async def _wait_for_room(self) -> None:
+    async def wait_for_room(self) -> None:
+        """Wait until few rows of the outbox wait for their first attempt."""
         context = self._context
         depth = partial(context.storage.read, outbox.backlog, context.connection.id, self._kind)
         while await depth() > context.options.backfill_depth:

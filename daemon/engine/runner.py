@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from daemon.engine.actor import Actor
+from daemon.engine.census import Census
 from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.gaps import AT_ONCE, GapReader
@@ -87,6 +88,8 @@ class ConnectionRunner:
                 for kind, runner in self.full_syncs.items():
                     nursery.start_soon(self._kept, kind, runner.run)
                     nursery.start_soon(self._kept, kind, Sweep(self.context, kind, runner, longest_absence).run)
+                    if kind in self.context.platform_type.census_kinds:
+                        nursery.start_soon(self._kept, kind, Census(self.context, kind, runner).run)
                     nursery.start_soon(self._kept, kind, GapReader(self.context, kind, runner, self._slots).run)
                     # A kind's pause has no probe: only its own operation shows whether a right was granted.
                     nursery.start_soon(self._kept, kind, partial(self.context.kind_states[kind].pause.run_prober, {}))

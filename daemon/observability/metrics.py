@@ -99,6 +99,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "issues_open": ("Open issues that the merchant must fix.", ["site", "kind"]),
     "removals_held": ("Entities with a removal that is held until a person allows it.", ["site", "kind"]),
     "gaps_open": ("1 if webhooks may have been missed and not everything was read since.", ["site", "kind"]),
+    "census_seconds": ("Time that the platform took for its last list of all ids.", ["site", "kind"]),
     "webhook_scopes": ("Webhook scopes that are registered, or missing.", ["site", "state"]),
     "webhooks_unwell_seconds": ("Time since all webhooks were found registered and working.", ["site"]),
     "webhooks_unchecked_seconds": ("Time since the registration of the webhooks was checked.", ["site"]),
@@ -296,6 +297,10 @@ class Metrics:
     def gap(self, site: Site, kind: Kind, *, is_open: bool) -> None:
         """Show a gap in the webhooks, or its end."""
         self._set(is_open, "gaps_open", str(site), kind)
+
+    def census(self, site: Site, kind: Kind, seconds: float) -> None:
+        """Show how long the last census took."""
+        self._set(seconds, "census_seconds", str(site), kind)
 
     def webhooks_mended(self, site: Site, *, mended: int, switched_off: int) -> None:
         """Count what a look at the webhooks has changed, and what the platform had switched off."""

@@ -63,6 +63,14 @@ class Page:
 
 
 @frozen(kw_only=True)
+class IdPage:
+    """A page of ids, with a cursor as that of a `Page`."""
+
+    ids: Sequence[ExternalId]
+    cursor: str | None
+
+
+@frozen(kw_only=True)
 class Delivery:
     """The content of a verified webhook. An unknown scope is accepted and counted: no changes, `known` false."""
 
@@ -163,6 +171,14 @@ class Platform(Protocol):
 
         It may list others, and may list one twice, but omits no changed entity: not even after a call that failed, or
         if the entity was read by its id in between.
+        """
+        ...
+
+    async def ids(self, kind: Kind, cursor: str | None) -> IdPage:
+        """Read a page of the ids of a kind, in the backfill lane, with as little else as the platform allows.
+
+        It lists the entities that `page` lists: one that exists from the first page to the last is among them, and a
+        page that cannot be read whole is a failure. It changes no cached state.
         """
         ...
 
@@ -330,6 +346,8 @@ class PlatformType:
     """The kinds that the adapter can read."""
     cached_kinds: frozenset[Kind] = frozenset(Kind)
     """Kinds with cached state: an enumeration that starts at `UNCACHED` is complete only after one that does not."""
+    census_kinds: frozenset[Kind] = frozenset()
+    """Kinds of which the platform tells nobody that an entity was removed: their ids are listed hourly."""
     app: AppType | None = None
     webhooks: WebhookTimes = WebhookTimes()
     max_delivery_bytes: int = MIB

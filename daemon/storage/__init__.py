@@ -17,7 +17,7 @@
 | ledger, leftovers | what SparkLayer was last told, the owners of keys, the rest of a lost database |
 | adapter_state | an adapter's entries |
 | full_syncs | runs over every entity of a kind, with their life |
-| sweeps, gaps | the time since a kind was swept, and times in which webhooks were missing |
+| sweeps, censuses, gaps | the time since a kind was swept, and times in which webhooks were missing |
 | issues, sync_log | what the merchant must fix, and what SparkLayer has not been told yet |
 | registrations, stock_locations | a connection's webhooks, and its stock location |
 | overview | counts of everything that a connection has |

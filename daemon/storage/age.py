@@ -10,6 +10,7 @@ SQL an `UPDATE` to the present):
     full_syncs.started_at           the daily read is due; at the run's end it is corrected, and SparkLayer told
     sync_log.last_full_sync         told as the present at the start of the next run, the daily read included
     sweeps.since                    everything is read: the last sweep is unknown
+    censuses.began_at               the census is due
     removals.decided_at             the present: it counts for one more hour, and a second look waits its seconds
     connections.leaving_since       the clean-up has its whole day
     pending_connections.asked_at    the present: it is kept for its 30 days

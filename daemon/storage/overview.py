@@ -6,7 +6,8 @@ from attrs import field, frozen
 from sqlalchemy import Connection, func, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage import full_syncs, gaps, issues, ledger, removals, sync_log
+from daemon.storage import censuses, full_syncs, gaps, issues, ledger, removals, sync_log
+from daemon.storage.censuses import Taken
 from daemon.storage.full_syncs import Run
 from daemon.storage.gaps import Gap
 from daemon.storage.states import RowState
@@ -41,7 +42,7 @@ class KindOverview:
     """The counts of one kind, and its latest run.
 
     `untold` issues and `synced` ids have not been reported to the sync-log yet. `held` removals wait for a person.
-    `gap` is open while webhooks may have been missing. `retrying` has some of the `held_up` entities that the run
+    `gap` is open while webhooks may have been missing. `census` is the last one, where the platform needs any. `retrying` has some of the `held_up` entities that the run
     waits for.
     """
 
@@ -53,6 +54,7 @@ class KindOverview:
     synced: int
     held: int
     gap: Gap | None
+    census: Taken | None
     run: Run | None
     retrying: Sequence[Retrying]
     held_up: int
@@ -71,6 +73,7 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         synced=conn.execute(select(func.count()).where(*of_kind(synced, connection_id, kind))).scalar_one(),
         held=removals.held(conn, connection_id, kind),
         gap=gaps.open_gap(conn, connection_id, kind),
+        census=censuses.last(conn, connection_id, kind),
         run=run,
         retrying=failing,
         held_up=held_up,

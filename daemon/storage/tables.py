@@ -252,6 +252,16 @@ sweeps = Table(
     sqlite_with_rowid=False,
 )
 
+censuses = Table(
+    "censuses",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("began_at", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 places = Table(
     "places",
     metadata,

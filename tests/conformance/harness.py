@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import trio
@@ -106,6 +107,19 @@ class ReaderHarness:
     async def seen(self, kind: Kind, since: float | None = None) -> list[ExternalId]:
         """Return the ids of an enumeration in the order they came."""
         return [entity.external_id for entity in await self.walk(kind, since=since)]
+
+    async def listed(self, kind: Kind, *, patient: bool = True) -> list[ExternalId]:
+        """Return the ids of a list to its end; if not `patient`, a failure is raised at once."""
+        ids: list[ExternalId] = []
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            call = partial(self.shop.ids, kind, cursor)
+            page = await (patiently(call) if patient else soon(call()))
+            ids += page.ids
+            cursor = page.cursor
+            if cursor is None:
+                return ids
+        raise AssertionError("the list does not end")
 
     async def mapped(self, kind: Kind, shop: Platform | None = None) -> dict[ExternalId, Any]:
         """Return all values of a kind, enumerated, by id."""

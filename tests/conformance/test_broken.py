@@ -30,6 +30,8 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
         "what_changes_behind_a_page_that_fails_is_seen",
         Kind.CUSTOMERS,
     ),
+    (enumerating.ListsTheFirstPage, "a_list_of_ids_is_whole_or_a_failure", Kind.PRODUCTS),
+    (enumerating.ListsIdsByPlace, "a_list_of_ids_skips_nothing_while_the_store_changes", Kind.CUSTOMERS),
     (enumerating.StaysBroken, "a_store_that_bears_only_small_answers_is_read_all_the_same", Kind.PRODUCTS),
     (reading.InventsWhatIsNotThere, "what_is_asked_for_comes_and_nothing_else", Kind.PRODUCTS),
     (reading.ReadsAllButTheLast, "what_is_asked_for_comes_and_nothing_else", Kind.CUSTOMERS),

@@ -36,7 +36,17 @@ from daemon.errors import Side
 from daemon.model import ApiKey, Connection, ExternalId, Kind, Lane, Secret, Sku, VariantId
 from daemon.model import Site as SiteName
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import Announce, Delivery, Entity, Match, Page, PlatformType, Registration, tell_nobody
+from daemon.platforms.base import (
+    Announce,
+    Delivery,
+    Entity,
+    IdPage,
+    Match,
+    Page,
+    PlatformType,
+    Registration,
+    tell_nobody,
+)
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
@@ -147,6 +157,12 @@ class Shop:
         rest = [one for one in sorted(self.changed, key=int) if int(one) > int(cursor or 0)]
         found = [self._entity(one) for one in rest[: self.page_size]]
         return Page(entities=found, cursor=found[-1].external_id if len(rest) > self.page_size else None)
+
+    async def ids(self, _kind: Kind, cursor: str | None) -> IdPage:
+        await self._called("ids")
+        rest = [one for one in sorted(self.products.keys() - self.unlisted, key=int) if int(one) > int(cursor or 0)]
+        page = [ExternalId(one) for one in rest[: self.page_size]]
+        return IdPage(ids=page, cursor=page[-1] if len(rest) > self.page_size else None)
 
     async def read(self, _kind: Kind, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
         assert len(ids) <= self.batch_size

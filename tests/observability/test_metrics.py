@@ -51,6 +51,7 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.issues(site, Kind.PRODUCTS, 2)
     metrics.gap(site, Kind.PRODUCTS, is_open=True)
     metrics.webhook_scopes(site, registered=39, missing=2, age=7.0, unwell=8.0)
+    metrics.census(site, Kind.PRODUCTS, 6.0)
     metrics.webhooks_mended(site, mended=5, switched_off=3)
     metrics.sync_log_call(site, "products", "PATCH", "ok")
     metrics.sync_log_waiting(site, "products", errors=9, synced=2)
@@ -90,6 +91,7 @@ def test_each_fact_arrives_as_its_number() -> None:
         "webhook_scopes{site=live/jones,state=registered}": 39,
         "webhook_scopes{site=live/jones,state=missing}": 2,
         "webhooks_unchecked_seconds{site=live/jones}": 7,
+        "census_seconds{kind=products,site=live/jones}": 6,
         "webhooks_unwell_seconds{site=live/jones}": 8,
         "webhooks_mended_total{site=live/jones}": 5,
         "webhooks_switched_off_total{site=live/jones}": 3,

@@ -7,7 +7,7 @@ from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
-from daemon.platforms.base import Announce, Entity, Match, Page, Registration, tell_nobody
+from daemon.platforms.base import UNCACHED, Announce, Entity, IdPage, Match, Page, Registration, tell_nobody
 from daemon.platforms.bigcommerce import hooks, schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers.reader import CustomerReader
@@ -86,6 +86,11 @@ class BigCommerce:
     async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
         """Read a page of entities changed at or after `since`."""
         return await self._readers[kind].changed_since(since, cursor)
+
+    async def ids(self, kind: Kind, cursor: str | None) -> IdPage:
+        """Read ids from a whole page, without resetting cached state: BigCommerce's webhooks tell of removals."""
+        page = await self._readers[kind].page(UNCACHED if cursor is None else cursor)
+        return IdPage(ids=[entity.external_id for entity in page.entities], cursor=page.cursor)
 
     async def read(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read entities by id; malformed ids are left out."""

@@ -6,7 +6,7 @@ from attrs import evolve
 
 from daemon.errors import Retry
 from daemon.model import Kind
-from daemon.platforms.base import Entity, Page
+from daemon.platforms.base import Entity, IdPage, Page
 from tests.conformance.broken.base import Broken
 
 
@@ -133,3 +133,21 @@ class StaysBroken(Broken):
             self.failure = error
             raise
         return page
+
+
+class ListsTheFirstPage(Broken):
+    async def ids(self, kind: Kind, cursor: str | None) -> IdPage:
+        page: IdPage = await self.real.ids(kind, cursor)
+        return evolve(page, cursor=None)
+
+
+class ListsIdsByPlace(Broken):
+    """Skips as many as were seen."""
+
+    async def ids(self, kind: Kind, cursor: str | None) -> IdPage:
+        ids, page = [], None
+        while page is None or page.cursor is not None:
+            page = await self.real.ids(kind, page and page.cursor)
+            ids += page.ids
+        first = int(cursor or 0)
+        return IdPage(ids=ids[first : first + 250], cursor=str(first + 250) if len(ids) > first + 250 else None)

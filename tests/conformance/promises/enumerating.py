@@ -192,3 +192,48 @@ async def the_store_is_one_entity(harness: ReaderHarness, kind: Kind) -> None:
     pages = [page async for page in harness.pages(kind, since=harness.stand.now)]
     (changed,) = chain.from_iterable(page.entities for page in pages)
     assert changed.content == await harness.shop.facts() != facts
+
+
+@of(LISTED)
+async def a_list_of_ids_is_whole_or_a_failure(harness: ReaderHarness, kind: Kind) -> None:
+    """It has the ids of the enumeration, also when it begins in another process; what is deleted is not in it."""
+    there = harness.fill(kind)
+    await harness.walk(kind)
+    assert sorted(await harness.listed(kind)) == sorted(there)
+    gone = there[1::3]
+    for external_id in gone:
+        harness.stand.delete(kind, external_id)
+    left = sorted(set(there) - set(gone))
+    harness.wire.meet(None)
+    harness.shop = harness.connect()
+    assert sorted(await harness.listed(kind)) == left
+    calls = harness.wire.count
+    for number in range(calls):
+        harness.shop = harness.connect()
+        harness.wire.meet(always(httpx.Response(503), first=number))
+        try:
+            ids = await harness.listed(kind, patient=False)
+        except Failure:
+            continue
+        finally:
+            harness.wire.meet(None)
+        assert sorted(ids) == left
+
+
+@of(LISTED)
+async def a_list_of_ids_skips_nothing_while_the_store_changes(harness: ReaderHarness, kind: Kind) -> None:
+    """Otherwise everything that a page leaves out is read by its id, once an hour."""
+    there = harness.fill(kind)
+    await harness.walk(kind)
+    chance, seen, gone, cursor = random.Random(len(there)), set[str](), set[str](), None
+    while True:
+        page = await patiently(partial(harness.shop.ids, kind, cursor))
+        seen.update(page.ids)
+        for external_id in chance.sample(list(page.ids), len(page.ids) // 3):
+            harness.stand.delete(kind, external_id)
+            gone.add(external_id)
+        if page.cursor is None:
+            break
+        harness.stand.add(kind, 1)
+        cursor = page.cursor
+    assert [one for one in there if one not in gone and one not in seen] == []

@@ -190,7 +190,7 @@ async def what_was_made_and_what_was_switched_off_is_told(harness: ReaderHarness
         announced.append(found)
 
     made = await soon(harness.shop.ensure_webhooks(ours))
-    wanted = set(at(harness, ours))
+    wanted = frozenset(at(harness, ours))
     assert (made.made, made.switched_off) == (wanted, frozenset())
     right = await soon(harness.shop.ensure_webhooks(ours))
     assert (right.made, right.switched_off) == (frozenset(), frozenset())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, frozen, validators
 from attrs.converters import optional
 
 from daemon.model import Secret, Site
@@ -125,6 +125,8 @@ class SyncSettings:
     debounce_seconds: float = field(default=1.0, validator=_between(0))
     debounce_max_seconds: float = field(default=10.0, validator=_between(0))
     sweep_seconds: float = field(default=900.0, validator=_between(1))
+    census_seconds: float = field(default=3600.0, validator=_between(1))
+    webhooks_seconds: float = field(default=3600.0, validator=_between(1))
     backfill_depth: int = field(default=1000, validator=_between(1))
 
     @debounce_max_seconds.validator
@@ -151,7 +153,8 @@ class LoggingSettings:
 class ConnectionSettings:
     """One store linked to one SparkLayer site.
 
-    `store` is the settings value of `platform`, from the table of that name; only the platform reads it.
+    `store` is the settings value of `platform`, from the table of that name; only the platform reads it. The seconds
+    take the place of those of `SyncSettings`.
     """
 
     site_env: str = field(validator=_one_of("live", "test"))
@@ -163,6 +166,9 @@ class ConnectionSettings:
     full_sync_on_start: bool = True
     allow_http: bool = False
     stock_location: str | None = field(default=None, validator=_filled)
+    sweep_seconds: float | None = field(default=None, validator=validators.optional(_between(1)))
+    census_seconds: float | None = field(default=None, validator=validators.optional(_between(1)))
+    webhooks_seconds: float | None = field(default=None, validator=validators.optional(_between(1)))
 
     @property
     def site(self) -> Site:

@@ -134,7 +134,9 @@ class ConnectionFactory:
         return Options(
             debounce=sync.debounce_seconds,
             debounce_max=sync.debounce_max_seconds,
-            sweep_every=sync.sweep_seconds,
+            sweep_every=(link and link.sweep_seconds) or sync.sweep_seconds,  # 0 is no valid pace
+            census_every=(link and link.census_seconds) or sync.census_seconds,
+            webhooks_every=(link and link.webhooks_seconds) or sync.webhooks_seconds,
             backfill_depth=sync.backfill_depth,
             full_sync_on_start=link is None or link.full_sync_on_start,
             stock_location=link.stock_location if link else None,

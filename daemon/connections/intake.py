@@ -46,8 +46,11 @@ class Intake:
             debounce_max=endpoint.debounce_max,
         )
         await self.storage.write(outbox.record, call)
-        for kind_state in self.supervisor.kind_states(endpoint.connection_id, {change.kind for change in wanted}):
-            kind_state.work[Lane.LIVE].set()
+        runner = self.supervisor.find(endpoint.connection_id)
+        if runner is not None:
+            runner.context.deliveries.arrived(wanted)
+            for kind in {change.kind for change in wanted}:
+                runner.context.kind_states[kind].work[Lane.LIVE].set()
 
     def taken(self, endpoint: Endpoint) -> None:
         """Note that a delivery was answered 2xx."""

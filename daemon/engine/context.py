@@ -6,6 +6,7 @@ the process: what must survive is in the database.
 
 import random
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,11 @@ class ConnectionContext:
             for kind in SYNCED_KINDS
             if kind in self.platform_type.kinds  # not every platform shows all kinds
         }
-        self.deliveries = Deliveries(self._gapped, self.platform_type.webhooks)
+        self.deliveries = Deliveries(
+            self._gapped,
+            self.platform_type.webhooks,
+            partial(self.metrics.webhook_missed, self.connection.site),
+        )
         # Actors sleep on the outbox's signals, not on a pause, so the pauses wake them.
         self.pause.changed = self._pause_changed
         for kind_state in self.kind_states.values():

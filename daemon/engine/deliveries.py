@@ -6,14 +6,14 @@ lost: every kind is swept and the webhooks are looked at, as soon as the databas
 memory: a restart begins a new hour.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import structlog
 import trio
 
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
-from daemon.model import Kind
+from daemon.model import Change, Kind
 from daemon.platforms.base import WebhookTimes
 
 LONGEST_OUTAGE = 10.0
@@ -24,6 +24,9 @@ SILENCE = 3600.0
 TRY_EVERY = 1.0
 """Seconds between two tries to write to the database."""
 
+MOST_EXPECTED = 10_000
+"""Changes of which a delivery is expected, or came lately. More are not remembered: memory must not grow."""
+
 REST = 60.0
 """Seconds between two catch-ups. Anyone can send a request that is too large, and each of them may be a delivery."""
 
@@ -33,15 +36,24 @@ log = structlog.get_logger()
 
 
 class Deliveries:
-    """The deliveries of one connection. `report` is called with the kinds that have a gap; none means every kind."""
+    """The deliveries of one connection.
 
-    def __init__(self, report: Report, times: WebhookTimes) -> None:
+    `report` is called with the kinds that have a gap; none means every kind. `count` is called with the kind of each
+    change that no delivery told of.
+    """
+
+    def __init__(self, report: Report, times: WebhookTimes, count: Callable[[Kind], None]) -> None:
         self._report = report
+        self._count = count
         self._times = times
         self._heard_at = trio.current_time()
         self._missed_at = -1.0
         self._missed = Signal()
         self._lost = Signal()
+        self._arrived: dict[Change, float] = {}
+        self._due: dict[Change, float] = {}
+        """Times until which the deliveries of changes may come that a sweep has found first, the earliest first."""
+        self._expected = Signal()
         self._failing_since: float | None = None
         self._failed: set[Kind] = set()
         self._unknown = False
@@ -68,8 +80,46 @@ class Deliveries:
         if for_good or not self._times.repeats:
             self._lost.set()
 
+    def arrived(self, changes: Iterable[Change]) -> None:
+        """Note the changes of a delivery."""
+        if not self._times.delivered_within:
+            return
+        now = trio.current_time()
+        for change in changes:
+            self._due.pop(change, None)
+            self._arrived.pop(change, None)
+            self._arrived[change] = now
+        while self._arrived:
+            oldest = next(iter(self._arrived))
+            if len(self._arrived) <= MOST_EXPECTED and now - self._arrived[oldest] <= self._times.delivered_within:
+                return
+            del self._arrived[oldest]
+
+    def swept(self, change: Change) -> None:
+        """Note a change that a sweep found. It was missed, unless its delivery comes in time."""
+        now, within = trio.current_time(), self._times.delivered_within
+        if not within:
+            self._count(change.kind)
+            self.missed()
+        elif now - self._arrived.get(change, -within - 1) > within and len(self._due) < MOST_EXPECTED:
+            self._due.setdefault(change, now + within)
+            self._expected.set()
+
+    async def expect(self) -> None:
+        """Count the swept changes whose deliveries do not come in time. Runs until cancelled."""
+        while True:
+            if not self._due:
+                await self._expected.wait()
+                continue
+            change, due = next(iter(self._due.items()))
+            await trio.sleep_until(due)
+            if self._due.get(change) == due:
+                del self._due[change]
+                self._count(change.kind)
+                self.missed()
+
     def missed(self) -> None:
-        """Note a change that only a sweep found."""
+        """Note that webhooks do not tell of every change."""
         self._missed_at = trio.current_time()
         self._missed.set()
 

@@ -82,6 +82,7 @@ class ConnectionRunner:
                 longest_absence = max(times.retried_for, SHORT_ABSENCE) if self._destination else math.inf
                 if self._destination:
                     nursery.start_soon(self._kept, Kind.STORE, self.context.deliveries.watch)
+                    nursery.start_soon(self._kept, Kind.STORE, self.context.deliveries.expect)
                     nursery.start_soon(self._kept, Kind.STORE, self._make_up)
                     if not times.repeats:
                         self.context.sweep_now()  # deliveries while the daemon was away are lost

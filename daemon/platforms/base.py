@@ -305,11 +305,13 @@ class WebhookTimes:
     """Times of a platform's webhooks, in seconds.
 
     A new registration is active within `active_after`. A delivery that fails is retried for `retried_for`; 0: the
-    platform never sends again, so a delivery that could not be taken is made up for by a sweep.
+    platform never sends again, so a delivery that could not be taken is made up for by a sweep. Deliveries come within
+    `delivered_within`: until then, a change that a sweep finds first was not missed.
     """
 
     active_after: float = 60.0
     retried_for: float = 0.0
+    delivered_within: float = 0.0
     needs_care: bool = False
     """True if a few failures make the platform switch webhooks off: they are looked at as often as a kind is swept."""
 

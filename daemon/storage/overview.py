@@ -42,8 +42,8 @@ class KindOverview:
     """The counts of one kind, and its latest run.
 
     `untold` issues and `synced` ids have not been reported to the sync-log yet. `held` removals wait for a person.
-    `gap` is open while webhooks may have been missing. `census` is the last one, where the platform needs any. `retrying` has some of the `held_up` entities that the run
-    waits for.
+    `gap` is open while webhooks may have been missing. `census` is the last one, where the platform needs any.
+    `retrying` has some of the `held_up` entities that the run waits for.
     """
 
     kind: Kind

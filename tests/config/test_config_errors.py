@@ -64,8 +64,9 @@ BAD_FILES = {
     "the inner name of the store": (
         SECURITY + CONNECTION + "store = 1\n" + STORE,
         (
-            'connections[0].store: unknown setting "store"; known are: allow_http, client_id, client_secret,'
-            " full_sync_on_start, platform, site_env, site_id, stock_location"
+            'connections[0].store: unknown setting "store"; known are: allow_http, census_seconds, client_id,'
+            " client_secret, full_sync_on_start, platform, site_env, site_id, stock_location, sweep_seconds,"
+            " webhooks_seconds"
         ),
     ),
     "a table of groups that is none": (

@@ -10,6 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.errors import Invalid, NotFound
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
+from daemon.platforms.base import WebhookTimes
 from daemon.storage import full_syncs, overview
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import Depth
@@ -79,6 +80,35 @@ async def test_a_change_wakes_the_actor_of_its_kind(autojump_clock: MockClock) -
         await harness.intake.record(endpoint, CHANGES)
         nursery.cancel_scope.deadline = trio.current_time() + 1
     assert not nursery.cancel_scope.cancelled_caught
+
+
+async def test_recorded_changes_and_lost_deliveries_are_told_to_the_connection(autojump_clock: MockClock) -> None:
+    """Only of the kinds that are synced; where no runner works on it, nothing waits for them."""
+    async with open_harness(link("a", "s1")) as harness, trio.open_nursery() as nursery:
+        endpoint = harness.intake.find(site("a"))
+        assert endpoint is not None
+        context = harness.intake.runner(site("a")).context
+        context.deliveries._times = WebhookTimes(delivered_within=60.0)
+        await harness.intake.record(endpoint, CHANGES)
+        assert set(context.deliveries._arrived) == {CHANGES[0]}
+        nursery.start_soon(context.look.wait)
+        nursery.start_soon(context.deliveries.make_up, context.write_something, context.catch_up)
+        harness.intake.lost(endpoint, for_good=True)
+        await context.look.wait()
+        nursery.cancel_scope.cancel()
+    async with open_harness(link("a", "s1"), tenure=Elsewhere()) as harness:
+        endpoint = harness.intake.find(site("a"))
+        assert endpoint is not None
+        await harness.intake.record(endpoint, CHANGES)
+        harness.intake.lost(endpoint, for_good=True)
+
+
+async def test_a_connection_may_have_a_pace_of_its_own() -> None:
+    own = evolve(link("a", "s1"), sweep_seconds=5, census_seconds=6, webhooks_seconds=7)
+    async with open_harness(own, link("b", "s2")) as harness:
+        options = [harness.intake.runner(site(name)).context.options for name in ("a", "b")]
+    paces = [(option.sweep_every, option.census_every, option.webhooks_every) for option in options]
+    assert paces == [(5, 6, 7), (900, 3600, 3600)]
 
 
 async def test_a_trigger_starts_one_refresh_run() -> None:

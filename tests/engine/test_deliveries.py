@@ -6,8 +6,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.engine.deliveries import REST
+from daemon.engine.deliveries import MOST_EXPECTED, REST, Deliveries
 from daemon.errors import StorageTrouble
+from daemon.model import Change, ExternalId
 from daemon.platforms.base import WebhookTimes
 from daemon.storage.database import InlineDatabase
 from tests.engine.missed import PRODUCTS, GapBench, open_gap_bench
@@ -108,6 +109,68 @@ async def test_strangers_cannot_have_the_store_swept_all_the_time(
         assert catch_ups(once_only) == (sweeps + 1, looks + 1)
         await trio.sleep(1.5 * REST)
         assert catch_ups(once_only) == (sweeps + 2, looks + 2)
+
+
+LATE = 120.0
+
+
+def missed(bench: GapBench) -> float:
+    labels = {"kind": "products", "site": str(bench.context.connection.site)}
+    return bench.context.metrics.registry.get_sample_value("ignite_sync_webhooks_missed_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("arrives", "counted"),
+    [("never", 1.0), ("while it is read", 0.0), ("soon after", 0.0), ("just in time", 0.0), ("too late", 1.0)],
+)
+async def test_what_is_swept_before_its_delivery_is_due_was_not_missed(
+    autojump_clock: MockClock, arrives: str, counted: float
+) -> None:
+    times = WebhookTimes(delivered_within=LATE, retried_for=1e6)
+    async with open_gap_bench(webhooks=times, sweep_every=1e6) as bench, bench.working():
+        await bench.synced()
+        change = Change(PRODUCTS, ExternalId("5"))
+
+        async def arrive(method: str) -> None:
+            if method == "changed_since" and arrives == "while it is read":
+                bench.context.deliveries.arrived([change])
+
+        bench.shop.before = arrive
+        bench.shop.change("5", title="Swept before it was told of")
+        bench.shop.changed = {"5"}
+        bench.context.kind_states[PRODUCTS].sweep.set()
+        await trio.sleep(5)
+        assert bench.site.state.comparable()["products"]["5"]["title"] == "Swept before it was told of"
+        assert missed(bench) == 0
+        await trio.sleep({"soon after": 1, "just in time": LATE - 6, "too late": LATE + 1}.get(arrives, 0))
+        if arrives not in {"never", "while it is read"}:
+            bench.context.deliveries.arrived([change])
+        await trio.sleep(2 * LATE)
+        assert missed(bench) == counted
+
+
+async def test_a_delivery_says_nothing_of_later_changes(autojump_clock: MockClock) -> None:
+    times = WebhookTimes(delivered_within=LATE, retried_for=1e6)
+    async with open_gap_bench(webhooks=times, sweep_every=1e6) as bench, bench.working():
+        await bench.synced()
+        bench.context.deliveries.arrived([Change(PRODUCTS, ExternalId("5"))])
+        await trio.sleep(LATE + 1)
+        bench.shop.change("5", title="Later")
+        bench.shop.changed = {"5"}
+        bench.context.kind_states[PRODUCTS].sweep.set()
+        await trio.sleep(2 * LATE)
+        assert missed(bench) == 1
+
+
+async def test_what_is_remembered_of_deliveries_is_limited(autojump_clock: MockClock) -> None:
+    deliveries = Deliveries(lambda _kinds: None, WebhookTimes(delivered_within=LATE), lambda _kind: None)
+    for number in range(MOST_EXPECTED + 10):
+        deliveries.arrived([Change(PRODUCTS, ExternalId(str(number)))])
+        deliveries.swept(Change(PRODUCTS, ExternalId(f"other {number}")))
+    assert (len(deliveries._arrived), len(deliveries._due)) == (MOST_EXPECTED, MOST_EXPECTED)
+    await trio.sleep(LATE + 1)
+    deliveries.arrived([])
+    assert len(deliveries._arrived) == 0
 
 
 @pytest.mark.parametrize(("away", "readings"), [(60.0, 0), (3 * 3600.0, 1)])

@@ -233,11 +233,11 @@ async def compose(
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:
     """Build the apps that are configured; `load` has made sure that browsers can reach them."""
-    apps = {}
-    for name, wanted in settings.apps.items():
-        app = platforms[name].app
-        assert app is not None  # only a platform with an app has a section for it
-        apps[name] = app.connect(wanted, settings.listener.public_url or "", None)
+    public_url, apps = settings.listener.public_url, {}
+    for name, platform in platforms.items():
+        app = platform.app
+        if app is not None and public_url and (app.settings is None or name in settings.apps):
+            apps[name] = app.connect(settings.apps.get(name), public_url, None)
     return apps
 
 

@@ -109,7 +109,11 @@ def sections() -> Mapping[str, type]:
         "`[logging]`": LoggingSettings,
         "`[[connections]]`": ConnectionSettings,
         **{f"`[connections.{name}]`": platform.settings for name, platform in platforms.items()},
-        **{f"`[{name}_app]`": platform.app.settings for name, platform in platforms.items() if platform.app},
+        **{
+            f"`[{name}_app]`": platform.app.settings
+            for name, platform in platforms.items()
+            if platform.app and platform.app.settings
+        },
     }
 
 

@@ -84,7 +84,7 @@ VALUES = [
     Wanted(destination="https://a.test", secret=SECRET),
     Installed(store_id="abc", store=STORE),
     Install(platform="bigcommerce", store_id="abc", encrypted=SEALED, now=0.0),
-    PendingConnection(site=SITE, store_id="abc", encrypted=SEALED, now=0.0),
+    PendingConnection(site=SITE, platform="bigcommerce", store_id="abc", encrypted=SEALED, now=0.0, state=HIDDEN),
     Begin(site=SITE, platform="bigcommerce", encrypted=SEALED, now=0.0, instead_of=()),
     Request("GET", "/bigcommerce/auth", f"code={HIDDEN}", {b"authorization": SEALED}, SEALED, keep_alive=True),
     Answer(200, {"set-cookie": HIDDEN}, SEALED),

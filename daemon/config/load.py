@@ -121,7 +121,8 @@ def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platfor
 
 def _app_sections(platforms: _Platforms) -> dict[str, type]:
     """Return the settings classes of the apps, by section."""
-    return {f"{name}{_APP}": platform.app.settings for name, platform in platforms.items() if platform.app}
+    apps = {name: platform.app for name, platform in platforms.items() if platform.app}
+    return {f"{name}{_APP}": app.settings for name, app in apps.items() if app.settings}
 
 
 def _parsed(path: Path) -> dict[str, Any]:

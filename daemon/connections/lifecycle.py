@@ -5,9 +5,10 @@ not wait for each other. A connected site takes webhooks (`endpoints`); it is wo
 credentials of a store come from the settings, an earlier connection, or an install of the app.
 """
 
+import secrets
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -25,7 +26,7 @@ from daemon.engine.supervisor import Supervisor
 from daemon.errors import Invalid, StorageTrouble
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, Secret, Site
-from daemon.platforms.base import App, AppRefused, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.base import App, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
 from daemon.storage import connections, installs
 from daemon.storage.connections import Begin, Leave, Renew, Stored, Uninstall
 from daemon.storage.database import Storage
@@ -132,6 +133,8 @@ class Lifecycle:
         match visit:
             case Installed():
                 await self._installed(platform, visit)
+            case Authorized():
+                await self._authorized(platform, visit)
             case Uninstalled():
                 await self._uninstalled(platform, visit.store_id)
             case Loaded():
@@ -149,10 +152,11 @@ class Lifecycle:
 
     async def _connect(self, site: Site, store_id: str, key: ApiKey, *, known: bool) -> str | None:
         """Connect a site. A key that SparkLayer is not `known` to know replaces no other one."""
-        store = await self.registry.known_store(site, store_id)
+        store_ids = self.registry.spelt(store_id)
+        store = await self.registry.known_store(site, store_ids)
         if store is None:
-            return await self._pending(site, store_id, key)
-        present = await self.registry.active_to(site, store.platform, store_id)
+            return await self._pending(site, store_ids, key)
+        present = await self.registry.active_to(site, store.platform, store_ids[store.platform])
         if present is None:
             await self._begin(site, store, key)
             return None
@@ -165,21 +169,24 @@ class Lifecycle:
         await self.storage.write(installs.forget_pending, site)
         return None
 
-    async def _pending(self, site: Site, store_id: str, key: ApiKey) -> str:
-        """Store a pending connection, and return where the merchant installs the app."""
-        app = next(iter(self.apps.values()), None)
-        if app is None:
-            remedy = "configure its credentials, or set up the platform's app"
+    async def _pending(self, site: Site, store_ids: Mapping[str, str], key: ApiKey) -> str:
+        """Store a pending connection, and return where the merchant installs the app of the store's platform."""
+        platform = next((name for name in store_ids if name in self.apps), None)
+        if platform is None:
+            labels = " or ".join(self.registry.platforms[name].label for name in store_ids)
+            remedy = f"configure its credentials, or set up the app of {labels}"
             raise Invalid(f"store_id: this store is not known here; {remedy}")
-        try:
-            install_url = app.install_url(store_id)
-        except AppRefused as refused:
-            raise Invalid(f"store_id: {refused}") from None
         content = {"client_id": key.client_id, "client_secret": key.client_secret.reveal()}
-        encrypted = self.registry.vault.encrypt(content)
-        await self.storage.write(
-            installs.pending, PendingConnection(site=site, store_id=store_id, encrypted=encrypted, now=self.now())
+        pending = PendingConnection(
+            site=site,
+            platform=platform,
+            store_id=store_ids[platform],
+            encrypted=self.registry.vault.encrypt(content),
+            now=self.now(),
+            state=secrets.token_urlsafe(32),
         )
+        install_url = self.apps[platform].install_url(pending.store_id, pending.state)
+        await self.storage.write(installs.pending, pending)
         return install_url
 
     async def _begin(self, site: Site, known: KnownStore, key: ApiKey) -> None:
@@ -242,6 +249,17 @@ class Lifecycle:
     def _clean_up(self, leaving: Stored) -> None:
         assert leaving.leaving_since is not None  # it is stored with the state
         self.teardown.begin(self.registry.decrypted(leaving), leaving.leaving_since)
+
+    async def _authorized(self, platform: str, visit: Authorized) -> None:
+        """Take the credentials of the store that a pending connection names, once for each state."""
+        awaited = await self.storage.write(installs.take_state, (visit.state, self.now()))
+        if awaited is None or awaited.platform != platform:
+            words = "This request was answered already, or is older than an hour."
+            raise AppRefused(f"{words} Connect your store again in SparkLayer's dashboard.", 401)
+        installed = await visit.install(awaited.store_id)
+        if installed.store_id != awaited.store_id:
+            raise AppRefused("The credentials are those of a different store. Connect that one in SparkLayer.")
+        await self._installed(platform, installed)
 
     async def _installed(self, platform: str, visit: Installed) -> None:
         """Store a store's credentials, have its connections use them, and complete pending connections."""

@@ -24,7 +24,7 @@ from attrs import define, field, frozen
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, Invalid
 from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.platforms.base import PlatformType
 from daemon.sparklayer import SparkLayer
@@ -156,17 +156,30 @@ class Registry:
         link = self.link(site)
         return None if link is None else self.platforms[link.platform].identity(link.store)
 
-    async def known_store(self, site: Site, store_id: str) -> KnownStore | None:
-        """Return a store's newest credentials for a site; None when there are none."""
+    def spelt(self, store_id: str) -> dict[str, str]:
+        """Return the spelling of a store's id by each platform that may have such a store. Raises Invalid for none."""
+        spelt, faults = {}, []
+        for name, platform in self.platforms.items():
+            try:
+                spelt[name] = platform.store_id(store_id)
+            except ValueError as error:
+                faults.append(f"{platform.label}: {error}" if len(self.platforms) > 1 else str(error))
+        if not spelt:
+            raise Invalid(f"store_id: {'; '.join(faults)}")
+        return spelt
+
+    async def known_store(self, site: Site, store_ids: Mapping[str, str]) -> KnownStore | None:
+        """Return a store's newest credentials for a site; None when there are none. See `spelt` for the ids."""
         rows = await self.storage.read(connections.of_site, site)
-        earlier = next((row for row in rows if row.state != "gone" and self.is_to(row, row.platform, store_id)), None)
+        alive = (row for row in rows if row.state != "gone" and row.platform in store_ids)
+        earlier = next((row for row in alive if self.is_to(row, row.platform, store_ids[row.platform])), None)
         link = self.link(site)
-        if link is not None and self.platforms[link.platform].identity(link.store) == store_id:
+        if link is not None and self.platforms[link.platform].identity(link.store) == store_ids.get(link.platform):
             if earlier is None or earlier.platform != link.platform:
                 return KnownStore(link.platform, link.store)
             platform, store, _ = self.renewed(link, earlier)
             return KnownStore(platform, store)
-        for platform, encrypted in await self.storage.read(installs.installed, store_id):
+        for platform, encrypted in await self.storage.read(installs.installed, store_ids):
             store = self._decrypted_store(platform, self.vault.decrypt(encrypted))
             if earlier is not None and earlier.platform == platform:
                 store = with_secrets(self.decrypted(earlier).store, store)
@@ -175,8 +188,8 @@ class Registry:
 
     async def installed_store(self, platform: str, store_id: str) -> Any:
         """Return the settings value of a store that has the app; None without an install."""
-        encrypted = dict(await self.storage.read(installs.installed, store_id)).get(platform)
-        return None if encrypted is None else self._decrypted_store(platform, self.vault.decrypt(encrypted))
+        rows = await self.storage.read(installs.installed, {platform: store_id})
+        return self._decrypted_store(platform, self.vault.decrypt(rows[0][1])) if rows else None
 
     def offered(self, stored: Stored) -> ApiKey | None:
         """Return the key that replaces a connection's as soon as SparkLayer knows it; None without one."""

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from daemon.listener.http.messages import RETRY_LATER, Headers, Request, Response
 from daemon.listener.routes import Route
-from daemon.platforms.base import App, AppRefused, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.base import App, AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
 
 HEADERS = (
     (b"cache-control", b"no-store"),
@@ -42,35 +42,35 @@ class Apps:
 
     name: str
     label: str
-    pages: Sequence[str]
+    pages: Sequence[AppPage]
     app: App
     visited: Callable[[str, Visit], Awaitable[None]]
 
     def routes(self) -> list[Route]:
         """Return the routes to serve."""
         return [
-            Route("GET", f"/{self.name}/{page}", partial(self._serve, page, trio.Semaphore(AT_ONCE)))
+            Route(page.method, f"/{self.name}/{page.name}", partial(self._serve, page, trio.Semaphore(AT_ONCE)))
             for page in self.pages
         ]
 
-    async def _serve(self, page: str, pages: trio.Semaphore, request: Request) -> Response:
+    async def _serve(self, page: AppPage, pages: trio.Semaphore, request: Request) -> Response:
         """Answer a merchant's browser, or the platform."""
         try:
             pages.acquire_nowait()
         except trio.WouldBlock:
             return _page(503, "Too busy", "Open this page again in a minute.", RETRY_LATER)
         try:
-            visit = await self.app.visit(page, request.query)
+            visit = await self.app.visit(page.name, request.query, request.body)
             await self.visited(self.name, visit)
         except AppRefused as refused:
             return _page(refused.status, "This did not work", str(refused))
         finally:
             pages.release()
-        return _page(200, *self._words(visit))
+        return _page(page.status, *self._words(visit))
 
     def _words(self, visit: Visit) -> tuple[str, str]:
         match visit:
-            case Installed():
+            case Installed() | Authorized():
                 return "Installed", "Your store can be connected to SparkLayer now. Go on in SparkLayer's dashboard."
             case Loaded():
                 return (

@@ -257,7 +257,19 @@ class Uninstalled:
     store_id: str
 
 
-Visit = Installed | Loaded | Uninstalled
+@frozen(kw_only=True)
+class Authorized:
+    """A merchant has let us into the store of a pending connection, and the platform names neither.
+
+    `state` is the one-time text that `install_url` was given for that connection. `install` tries the new credentials
+    on the store with the id that the pending connection has; it raises AppRefused if they do not work there.
+    """
+
+    state: str = field(repr=False)
+    install: Callable[[str], Awaitable[Installed]] = field(repr=False)
+
+
+Visit = Installed | Authorized | Loaded | Uninstalled
 
 
 class AppRefused(Exception):
@@ -274,11 +286,14 @@ class AppRefused(Exception):
 class App(Protocol):
     """An app in the platform's marketplace. Merchants install it to let us read their store."""
 
-    def install_url(self, store_id: str) -> str:
-        """Return the URL at which a merchant installs the app. Raises AppRefused if `store_id` is invalid."""
+    def install_url(self, store_id: str, state: str) -> str:
+        """Return the URL at which a merchant installs the app in a store, spelt as `PlatformType.store_id` does.
+
+        `state` names the pending connection, is valid once and for an hour, and fits into a URL as it is.
+        """
         ...
 
-    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+    async def visit(self, page: str, query: Mapping[str, str], body: bytes = b"") -> Visit:
         """Verify a call of a page and return its meaning. Raises AppRefused."""
         ...
 
@@ -287,16 +302,26 @@ class App(Protocol):
         ...
 
 
+@frozen
+class AppPage:
+    """A page of an app: its name, its only method, and the status that the platform wants for a successful call."""
+
+    name: str
+    method: str = "GET"
+    status: int = 200
+
+
 @frozen(kw_only=True)
 class AppType:
     """The app of a platform.
 
-    `settings` is an attrs class, structured from the section `[{name}_app]`. `connect` builds the app for a base URL;
-    its `pages` are served at {public_url}/{name}/{page}. Tests pass another transport.
+    `settings` is an attrs class, structured from the section `[{name}_app]`. None: the app needs no settings, so it is
+    there wherever the daemon has a public URL. `connect` builds the app for a base URL; its `pages` are served at
+    {public_url}/{name}/{page}. Tests pass another transport.
     """
 
-    settings: type
-    pages: tuple[str, ...]
+    settings: type | None
+    pages: tuple[AppPage, ...]
     connect: Callable[[Any, str, Transport | None], App]
 
 
@@ -324,6 +349,11 @@ class WebhookTimes:
 MIB = 1024 * 1024
 
 
+def any_store_id(text: str) -> str:
+    """Accept every text as the id of a store, as it is."""
+    return text
+
+
 def any_address(_store: Any, _public_url: str) -> str | None:
     """Accept every public URL."""
     return None
@@ -335,6 +365,8 @@ class PlatformType:
 
     `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files.
     `identity` returns the store that a settings value means, independent of its other fields; it is not a secret.
+    `store_id` returns the one spelling of a store's id, which is that of `identity`. It raises ValueError, with what an
+    id must be, for a text that is no id of this platform's stores.
     `connect` builds the adapter of one store, which reports each request to `observe`. Tests pass another transport.
     """
 
@@ -342,6 +374,7 @@ class PlatformType:
     label: str
     settings: type
     identity: Callable[[Any], str]
+    store_id: Callable[[str], str] = any_store_id
     connect: Callable[[Any, Transport | None, Observe, AdapterState], Platform]
     reader: Callable[[Any], WebhookReader]
     kinds: frozenset[Kind] = frozenset(Kind)

@@ -14,6 +14,7 @@ SQL an `UPDATE` to the present):
     removals.decided_at             the present: it counts for one more hour, and a second look waits its seconds
     connections.leaving_since       the clean-up has its whole day
     pending_connections.asked_at    the present: it is kept for its 30 days
+    install_states.asked_at         no longer valid
     issues.opened_at, and others    shown only
 
 A clock that is a year ahead makes everything due and the brake's hour over, and ends pending connections; it gives a

@@ -1,16 +1,24 @@
 """The installs of platforms' apps, with the stores' credentials, and the sites that wait for an install.
 
 A site waits for one store at a time. Credentials are encrypted. A pending connection expires.
+
+Some platforms do not name the store that was installed. Then a *state* recognises the pending connection: a random text
+in the address at which the merchant installs. Only its hash is stored; it is good once and for an hour.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, not_, select, tuple_, update
 
 from daemon.model import Site
-from daemon.storage.tables import installs, pending_connections
+from daemon.storage.operation import one_by_one
+from daemon.storage.tables import install_states, installs, pending_connections
 from daemon.storage.upsert import insert
+
+STATE_KEPT = 3600.0
+"""Seconds for which a state is valid."""
 
 WISH_KEPT = 30 * 86_400.0
 """Seconds. SparkLayer's credentials are not kept for an install that never comes."""
@@ -28,12 +36,26 @@ class Install:
 
 @frozen(kw_only=True)
 class PendingConnection:
-    """A site to be connected as soon as its store has the app; `encrypted` has SparkLayer's key for the site."""
+    """A site to be connected as soon as its store has the app; `encrypted` has SparkLayer's key for the site.
+
+    `state` recognises its install, beside the states that it was given within the last hour.
+    """
 
     site: Site
+    platform: str
     store_id: str
     encrypted: bytes = field(repr=False)
     now: float
+    state: str = field(repr=False)
+
+
+@frozen(kw_only=True)
+class AwaitedStore:
+    """The store that a state stands for."""
+
+    site: Site
+    platform: str
+    store_id: str
 
 
 def install(conn: Connection, calls: Sequence[Install]) -> list[None]:
@@ -57,27 +79,30 @@ def forget_install(conn: Connection, platform: str, store_id: str) -> None:
     conn.execute(delete(installs).where(installs.c.platform == platform, installs.c.store_id == store_id))
 
 
-def installed(conn: Connection, store_id: str) -> list[tuple[str, bytes]]:
-    """Return (platform, encrypted settings value) of the installs in stores of this id."""
+def installed(conn: Connection, store_ids: Mapping[str, str]) -> list[tuple[str, bytes]]:
+    """Return (platform, encrypted settings value) of the installs in stores, whose ids are given by platform."""
     c = installs.c
-    query = select(c.platform, c.encrypted).where(c.store_id == store_id).order_by(c.platform)
-    return [(row.platform, row.encrypted) for row in conn.execute(query)]
+    wanted = tuple_(c.platform, c.store_id).in_(list(store_ids.items()))
+    rows = conn.execute(select(c.platform, c.encrypted).where(wanted).order_by(c.platform))
+    return [(row.platform, row.encrypted) for row in rows]
 
 
 def pending(conn: Connection, calls: Sequence[PendingConnection]) -> list[None]:
     """Store pending connections in place of earlier ones of the same sites; delete those that have expired."""
     forget_expired(conn, [call.now for call in calls])
     new = insert(pending_connections)
-    replacing = {name: new.excluded[name] for name in ("store_id", "encrypted", "asked_at")}
+    replacing = {name: new.excluded[name] for name in ("platform", "store_id", "encrypted", "asked_at")}
     for call in calls:
-        values = {
+        waiting = {
             "site_env": call.site.env,
             "site_id": call.site.id,
+            "platform": call.platform,
             "store_id": call.store_id,
-            "encrypted": call.encrypted,
             "asked_at": call.now,
         }
-        conn.execute(new.on_conflict_do_update(index_elements=["site_env", "site_id"], set_=replacing), [values])
+        upsert = new.on_conflict_do_update(index_elements=["site_env", "site_id"], set_=replacing)
+        conn.execute(upsert, [{**waiting, "encrypted": call.encrypted}])
+        conn.execute(insert(install_states), [{**waiting, "hashed": _hashed(call.state)}])
     return [None] * len(calls)
 
 
@@ -96,12 +121,43 @@ def forget_expired(conn: Connection, calls: Sequence[float]) -> list[None]:
         # One that was asked for by a clock that was ahead would be kept for longer.
         conn.execute(update(pending_connections).where(c.asked_at > now).values(asked_at=now))
         conn.execute(delete(pending_connections).where(c.asked_at < now - WISH_KEPT))
+        conn.execute(delete(install_states).where(not_(_is_valid(now))))
     return [None] * len(calls)
+
+
+@one_by_one
+def take_state(conn: Connection, call: tuple[str, float]) -> AwaitedStore | None:
+    """Use up a state at a time; None if it is unknown, used or too old, or its site no longer waits for that store."""
+    state, now = call
+    c, pending_c = install_states.c, pending_connections.c
+    mine = (c.hashed == _hashed(state), _is_valid(now))
+    row = conn.execute(select(install_states).where(*mine).with_for_update()).one_or_none()
+    if row is None or not conn.execute(delete(install_states).where(*mine)).rowcount:
+        return None
+    waits = (
+        pending_c.site_env == row.site_env,
+        pending_c.site_id == row.site_id,
+        pending_c.platform == row.platform,
+        pending_c.store_id == row.store_id,
+    )
+    if conn.execute(select(pending_c.site_id).where(*waits)).first() is None:
+        return None
+    return AwaitedStore(site=Site(row.site_env, row.site_id), platform=row.platform, store_id=row.store_id)
+
+
+def _hashed(state: str) -> str:
+    return hashlib.sha256(state.encode()).hexdigest()
+
+
+def _is_valid(now: float) -> ColumnElement[bool]:
+    return install_states.c.asked_at.between(now - STATE_KEPT, now)
 
 
 def completable(conn: Connection) -> list[tuple[Site, str, bytes]]:
     """Return (site, store, encrypted key) of the pending connections whose store has the app, the oldest first."""
     c = pending_connections.c
-    complete = select(pending_connections).where(c.store_id.in_(select(installs.c.store_id)))
+    complete = select(pending_connections).where(
+        exists().where(installs.c.platform == c.platform, installs.c.store_id == c.store_id)
+    )
     rows = conn.execute(complete.order_by(c.asked_at, c.site_env, c.site_id))
     return [(Site(row.site_env, row.site_id), row.store_id, row.encrypted) for row in rows]

@@ -95,8 +95,22 @@ pending_connections = Table(
     metadata,
     Column("site_env", String, primary_key=True),
     Column("site_id", String, primary_key=True),
+    Column("platform", String, nullable=False),
     Column("store_id", String, nullable=False),
     Column("encrypted", LargeBinary, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+install_states = Table(
+    "install_states",
+    metadata,
+    # A hash: a copy of the database must not let anyone answer for a platform.
+    Column("hashed", String, primary_key=True),
+    Column("site_env", String, nullable=False),
+    Column("site_id", String, nullable=False),
+    Column("platform", String, nullable=False),
+    Column("store_id", String, nullable=False),
     Column("asked_at", Float, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -40,6 +40,8 @@ class Stand:
         "http://127.0.0.1:9/webhooks/live/ours",
         "http://127.0.0.1:9/webhooks/live/theirs",
     )
+    spellings: Sequence[str] = field(init=False)
+    strange_ids: Sequence[str] = ("", "a/b", "stores/abc", "https://shop.example", "shop.example", "x" * 65, "é")
     moved: Sequence[str] = (
         "http://127.0.0.2:9/webhooks/live/ours",
         "http://127.0.0.1:99/webhooks/live/ours",
@@ -52,6 +54,7 @@ class Stand:
         self.store.clock = lambda: self.now
         options = BigCommerceOptions(access_token=TOKEN, client_secret=CLIENT_SECRET)
         self.api = StandIn(self.store, options, URL, self.nursery)
+        self.spellings = (self.api.store_hash, f" {self.api.store_hash}\n")
         self.group = self.store.customers.add_group("Trade")
         self.transport: Transport = InProcess(self.api)
         self.settings: Any = BigCommerceSettings(

@@ -49,6 +49,10 @@ class Stand(Protocol):
     """Texts of persons that stand in what `add` adds."""
     destinations: tuple[str, str]
     """Address of our webhooks, and of another connection's."""
+    spellings: Sequence[str]
+    """Texts by which SparkLayer or a person may name the store of `settings`."""
+    strange_ids: Sequence[str]
+    """Texts that are no id of any store of this platform."""
     moved: Sequence[str]
     """Other addresses of ours: at another host, another port, below another path."""
     now: float

@@ -96,7 +96,7 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
 ITS_OWN = (Failure, ValueError, TypeError)
 """Errors that a broken adapter raises where it should not."""
 
-UNCAUGHT = {"settings_hide_their_secrets", "the_platform_is_named"}
+UNCAUGHT = {"settings_hide_their_secrets", "the_platform_is_named", "a_store_has_one_spelling"}
 """Promises that do not depend on the adapter's class."""
 
 

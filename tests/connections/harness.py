@@ -70,10 +70,10 @@ class FakeShop(Shop):
 class FakeApp:
     """An app that merchants install."""
 
-    def install_url(self, store_id: str) -> str:
+    def install_url(self, store_id: str, _state: str) -> str:
         return f"https://login.test/{store_id}"
 
-    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+    async def visit(self, page: str, query: Mapping[str, str], body: bytes = b"") -> Visit:
         raise NotImplementedError  # Only the listener's tests visit the app.
 
     async def aclose(self) -> None:

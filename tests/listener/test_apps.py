@@ -11,13 +11,23 @@ from daemon.listener.apps import AT_ONCE, Apps
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Routes
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import AppRefused, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.base import AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
 
 VISITS: dict[str, Visit] = {
     "auth": Installed(store_id="abc123", store="hunter2"),
     "load": Loaded("abc123"),
     "uninstall": Uninstalled("abc123"),
 }
+
+
+PAGES = (*map(AppPage, VISITS), AppPage("callback", "POST", 202))
+
+
+async def _install(store_id: str) -> Installed:
+    return Installed(store_id=store_id, store="hunter2")
+
+
+AUTHORIZED = Authorized(state="hunter2", install=_install)
 
 
 @define
@@ -27,10 +37,12 @@ class Fake:
     refused: str | None = None
     visited: list[tuple[str, Visit]] = field(factory=list)
 
-    def install_url(self, store_id: str) -> str:
+    def install_url(self, store_id: str, _state: str) -> str:
         return f"https://login.test/{store_id}"
 
-    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+    async def visit(self, page: str, query: Mapping[str, str], body: bytes = b"") -> Visit:
+        if page == "callback" and body == b"granted":
+            return AUTHORIZED
         if query.get("word") != "please":
             raise AppRefused("Say <b>please</b> & try again.", 401)
         return VISITS[page]
@@ -45,7 +57,7 @@ class Fake:
 
 
 def routes_of(app: Fake) -> Routes:
-    apps = Apps(name="fake", label="Fake", pages=tuple(VISITS), app=app, visited=app.note)
+    apps = Apps(name="fake", label="Fake", pages=PAGES, app=app, visited=app.note)
     return Routes.of(apps.routes(), Metrics())
 
 
@@ -76,6 +88,25 @@ async def test_a_refusal_is_told_in_words_and_escaped() -> None:
     assert b"script" not in response.body
 
 
+@pytest.mark.parametrize(
+    ("method", "body", "refused", "status"),
+    [
+        ("POST", b"granted", None, 202),
+        ("POST", b"guessed", None, 401),
+        ("POST", b"granted", "It was answered already.", 400),
+        ("GET", b"granted", None, 405),
+    ],
+)
+async def test_a_page_may_be_posted_to_and_be_answered_as_the_platform_wants(
+    method: str, body: bytes, refused: str | None, status: int
+) -> None:
+    app = Fake(refused=refused)
+    response = await routes_of(app).answer(Request(method, "/fake/callback", "", {}, body, keep_alive=True))
+    assert response.status == status
+    assert app.visited == ([("fake", AUTHORIZED)] if status == 202 else [])
+    assert b"hunter2" not in response.body
+
+
 async def test_a_refusal_of_the_daemon_is_told_too() -> None:
     response = await ask(Fake(refused="Install it again."), "/fake/load?word=please")
     assert (response.status, b"Install it again." in response.body) == (400, True)
@@ -87,9 +118,9 @@ class Hanging(Fake):
 
     let: trio.Event = field(factory=trio.Event)
 
-    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+    async def visit(self, page: str, query: Mapping[str, str], body: bytes = b"") -> Visit:
         await self.let.wait()
-        return await super().visit(page, query)
+        return await super().visit(page, query, body)
 
 
 async def test_a_flood_of_visits_is_sent_away_and_asks_the_platform_nothing() -> None:

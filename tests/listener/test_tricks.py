@@ -25,6 +25,7 @@ from daemon.listener.routes import Routes
 from daemon.listener.webhooks import Endpoint, WebhookIntake, Webhooks
 from daemon.model import ConnectionId, Secret, Site
 from daemon.observability.metrics import Metrics
+from daemon.platforms.base import AppPage
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
 from tests.listener import test_apps
@@ -194,7 +195,9 @@ class Anybody:
                     pull=take,  # type: ignore[arg-type]
                     fetch=take,  # type: ignore[arg-type]
                 ).routes(),
-                *Apps(name="fake", label="Fake", pages=("auth", "load"), app=app, visited=take).routes(),
+                *Apps(
+                    name="fake", label="Fake", pages=(AppPage("auth"), AppPage("load")), app=app, visited=take
+                ).routes(),
                 *Admin(
                     token=Secret(TOKEN),
                     metrics_open=False,

@@ -85,7 +85,9 @@ async def test_a_second_look_waits_its_seconds_after_a_clock_was_set_back(
 
 @pytest.mark.parametrize("ahead", AHEAD)
 async def test_a_wish_of_a_clock_ahead_is_kept_as_long_as_any(harness: StorageHarness, ahead: float) -> None:
-    pending = PendingConnection(site=Site("test", "a"), store_id="s", encrypted=b"", now=NOW + ahead)
+    pending = PendingConnection(
+        site=Site("test", "a"), platform="p", store_id="s", encrypted=b"", now=NOW + ahead, state="x"
+    )
     await harness.storage.write(installs.pending, pending)
     await harness.storage.write(installs.forget_expired, NOW)
     assert await harness.storage.read(_wishes) == 1

@@ -21,7 +21,7 @@ from daemon.platforms.base import PlatformType, WebhookTimes
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.address import public_url_fault
 from daemon.platforms.bigcommerce.app import APP
-from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings, store_id
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
 
 PLATFORM = PlatformType(
@@ -29,6 +29,7 @@ PLATFORM = PlatformType(
     label="BigCommerce",
     settings=BigCommerceSettings,
     identity=attrgetter("store_hash"),
+    store_id=store_id,
     connect=BigCommerce,
     reader=BigCommerceWebhooks,
     cached_kinds=frozenset({Kind.PRODUCTS, Kind.ORDERS}),

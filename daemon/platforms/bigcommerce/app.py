@@ -19,7 +19,7 @@ from attrs import Attribute, field, frozen, validators
 from daemon.errors import Retry
 from daemon.model import Secret
 from daemon.model.identifiers import trimmed, without_slash
-from daemon.platforms.base import AppRefused, AppType, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.base import AppPage, AppRefused, AppType, Installed, Loaded, Uninstalled, Visit
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings, fits_a_header
 from daemon.platforms.bigcommerce.signed_payload import read_signed_payload, store_of
 from daemon.transport.http import Answer, Api, Transport
@@ -67,14 +67,12 @@ class BigCommerceApp:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         self._login = Api(settings.login_url, headers=headers, connections=2, transport=transport)
 
-    def install_url(self, store_id: str) -> str:
-        """Return the page that installs the app, the same for every store. Raises AppRefused for an invalid hash."""
-        if store_of(f"stores/{store_id}") is None:
-            raise AppRefused("must be the store's hash, the short id in the path of its API, such as abc123")
+    def install_url(self, _store_id: str, _state: str) -> str:
+        """Return the page that installs the app, the same for every store: BigCommerce names the store afterwards."""
         settings = self._settings
         return settings.install_url or settings.login_url + INSTALL_PATH.format(settings.client_id)
 
-    async def visit(self, page: str, query: Mapping[str, str]) -> Visit:
+    async def visit(self, page: str, query: Mapping[str, str], _body: bytes = b"") -> Visit:
         """Verify a call of `auth`, `load` or `uninstall`."""
         if page == "auth":
             return await self._install(query)
@@ -137,4 +135,8 @@ def _granted(answer: Answer) -> _Granted:
         raise AppRefused(f"BigCommerce's login server did not answer with a token. {AGAIN}", 502) from None
 
 
-APP = AppType(settings=BigCommerceAppSettings, pages=("auth", "load", "uninstall"), connect=BigCommerceApp)
+APP = AppType(
+    settings=BigCommerceAppSettings,
+    pages=(AppPage("auth"), AppPage("load"), AppPage("uninstall")),
+    connect=BigCommerceApp,
+)

@@ -25,6 +25,14 @@ def _is_store_hash(_: object, attribute: "Attribute[Any]", value: str) -> None:
         raise ValueError(f"{attribute.name}: must be the short id in the store's API path, such as stores/abc123")
 
 
+def store_id(text: str) -> str:
+    """Return the one spelling of a store's hash. Raises ValueError for a text that is none."""
+    spelt = trimmed(text)
+    if not _HASH.fullmatch(spelt):
+        raise ValueError("must be the store's hash, the short id in the path of its API, such as abc123")
+    return spelt
+
+
 def fits_a_header(_: object, attribute: "Attribute[Any]", value: str | Secret) -> None:
     """Refuse a value that no header can carry; for attrs' `validator`."""
     fault = header_fault(value.reveal() if isinstance(value, Secret) else value, spaces=False)

@@ -6,6 +6,7 @@ from functools import partial
 
 import attrs
 import httpx
+import pytest
 from structlog.testing import capture_logs
 
 from daemon.errors import Failure
@@ -89,4 +90,17 @@ async def the_platform_is_named(harness: ReaderHarness) -> None:
     assert platform.label
     assert all(platform.price_list)
     assert {Kind.PRODUCTS, Kind.STORE} <= platform.kinds <= set(Kind)
+    assert platform.census_kinds <= platform.kinds - {Kind.STORE}
     assert isinstance(harness.stand.settings, platform.settings)
+
+
+@promise
+async def a_store_has_one_spelling(harness: ReaderHarness) -> None:
+    """However it is named it is the store of the settings; another platform's ids are refused in one line."""
+    platform = harness.kit.platform
+    identity = platform.identity(harness.stand.settings)
+    spellings = (*harness.stand.spellings, identity)
+    assert {platform.store_id(text) for text in spellings} == {identity}
+    for text in harness.stand.strange_ids:
+        with pytest.raises(ValueError, match=r"^[^\n]+$"):
+            platform.store_id(text)

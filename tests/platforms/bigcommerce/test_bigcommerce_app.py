@@ -164,9 +164,9 @@ def test_what_is_no_token_is_refused(token: str) -> None:
 
 
 def test_where_the_app_is_installed() -> None:
-    assert app().install_url("abc123") == "https://login.test/app/app/install"
+    assert app().install_url("abc123", "state") == "https://login.test/app/app/install"
     elsewhere = BigCommerceAppSettings(client_id="app", client_secret=Secret("x"), install_url="https://market.test/1")
-    assert app(settings=elsewhere).install_url("abc123") == "https://market.test/1"
+    assert app(settings=elsewhere).install_url("abc123", "state") == "https://market.test/1"
 
 
 @pytest.mark.parametrize("bad", [{"client_id": ""}, {"client_id": "a b"}, {"client_secret": Secret("a\nb")}])

@@ -105,7 +105,8 @@ class AdminService:
         named = credentials(params, ("store_id",))[0] if params.get("store_id") else None
         store_id = named or await self.lifecycle.registry.store_of(site)
         if not isinstance(store_id, str):
-            raise Invalid("store_id: must be the platform's id of the store, such as BigCommerce's store hash")
+            self.lifecycle.registry.spelt("")  # raises Invalid with the words of each platform
+            raise Invalid("store_id: must be the platform's id of the store")
         key = ApiKey(client_id=client_id, client_secret=Secret(client_secret))
         redirect = await self.lifecycle.connect(site, store_id, key)
         return {"state": "active"} if redirect is None else {"state": "pending", "redirect_url": redirect}

@@ -6,9 +6,10 @@ depend on a wrong setting are left out. It changes nothing, and may run beside t
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -24,7 +25,7 @@ from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
 from daemon.errors import Blocked, ConfigError, Failure, StorageTrouble
-from daemon.model import ApiKey
+from daemon.model import ApiKey, Kind
 from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Platform
@@ -38,10 +39,11 @@ ANSWER_SECONDS = 5.0
 
 REMEDIES = {
     "credentials": "create a new API account or key, and put it into the configuration",
-    "scope_missing": "allow the API account to read products, inventory, locations and store information",
+    "scope_missing": "allow the account to read all that is synced",
     "certificate": "check the address; if it is right, the connection may be intercepted",
     "breaker_open": "the service does not answer; try again later",
 }
+NO_REMEDIES: Mapping[str, str] = MappingProxyType({})
 
 
 @frozen(kw_only=True)
@@ -172,16 +174,17 @@ async def _platform(link: ConnectionSettings) -> CheckResult:
     platform_type = load_platforms()[link.platform]
     platform = platform_type.connect(link.store, None, ignore, MemoryAdapterState())
     try:
-        return await _tried(f"{link.site} {platform_type.label}", partial(_read_a_little, platform))
+        ask = partial(_read_a_little, platform, platform_type.kinds)
+        return await _tried(f"{link.site} {platform_type.label}", ask, platform_type.remedies)
     finally:
         await platform.aclose()
 
 
-async def _read_a_little(platform: Platform) -> None:
-    """Read a little of each resource: a token may pass the probe and still lack a scope."""
+async def _read_a_little(platform: Platform, kinds: Collection[Kind]) -> None:
+    """Read a little of each of these kinds: a token may pass the probe and still lack a scope."""
     await platform.probe()
     await platform.facts()
-    for kind in SYNCED_KINDS:
+    for kind in (kind for kind in SYNCED_KINDS if kind in kinds):
         await platform.changed_since(kind, time.time(), None)
 
 
@@ -226,12 +229,16 @@ def _described(status: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-async def _tried(subject: str, probe: Callable[[], Awaitable[None]]) -> CheckResult:
+async def _tried(
+    subject: str, probe: Callable[[], Awaitable[None]], own: Mapping[str, str] = NO_REMEDIES
+) -> CheckResult:
+    """Return the result of a call. A failure's remedy is the platform's `own` for its reason, or a general one."""
     try:
         await probe()
     except Failure as error:
-        remedy = REMEDIES.get(error.reason, "check the address and the network, then the service's status page")
-        if isinstance(error, Blocked) and error.reason not in REMEDIES:
+        remedies = {**REMEDIES, **own}
+        remedy = remedies.get(error.reason, "check the address and the network, then the service's status page")
+        if isinstance(error, Blocked) and error.reason not in remedies:
             remedy = "give the account the missing right, or have its suspension lifted; see the message"
         return CheckResult(subject=subject, ok=False, detail=f"{error}; {remedy}")
     return CheckResult(subject=subject, ok=True, detail="answers and accepts the credentials")

@@ -35,7 +35,7 @@ def connect(path: Path | None, site: str, store_id: str | None, client_id: str, 
     store_id = None if store_id is None else _credential("--store-id", store_id)
     answer = Daemon(settings.listener).connect(site, store_id, client_id, Secret(secret))
     if "redirect_url" in answer:
-        click.echo(f"{site} is connected once the app is installed at {answer['redirect_url']}")
+        click.echo(f"{site} is connected once the merchant lets Ignite Sync in at {answer['redirect_url']}")
     else:
         click.echo(f"{site} is connected")
 

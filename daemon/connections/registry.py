@@ -117,7 +117,7 @@ class Registry:
                 raise _another_store(link, earlier, self.identity(present))
             return earlier.platform, present.store, key
         store = with_secrets(link.store, present.store) if before.get("secrets") == now["secrets"] else link.store
-        if store.webhook_secret is None:
+        if _lacks_secret(store):
             store = attrs.evolve(store, webhook_secret=present.store.webhook_secret)
         return link.platform, store, key
 
@@ -210,7 +210,7 @@ class Registry:
     def encrypted(self, site: Site, key: ApiKey, store: Any, offered: ApiKey | None = None) -> bytes:
         """Encrypt a connection's credentials; `store` is None once the store has revoked its own."""
         link = self.link(site)
-        if store is not None and store.webhook_secret is None:
+        if store is not None and _lacks_secret(store):
             store = attrs.evolve(store, webhook_secret=Secret(secrets.token_urlsafe(32)))
         return self.vault.encrypt(
             {
@@ -279,6 +279,11 @@ def with_secrets(store: Any, other: Any) -> Any:
 def has_secrets(store: Any, other: Any) -> bool:
     """Return whether a store's settings have the credentials of `other`."""
     return _secrets(other).items() <= _secrets(store).items()
+
+
+def _lacks_secret(store: Any) -> bool:
+    """Return whether a store's settings need a secret for webhooks and have none; some platforms need none."""
+    return getattr(store, "webhook_secret", "") is None
 
 
 def _plain(store: Any) -> dict[str, Any]:

@@ -125,7 +125,8 @@ async def fetch(context: ConnectionContext, data_type: str, entity_id: str) -> b
 def _wanted(context: ConnectionContext, data_type: str) -> PulledType:
     wanted = PULLED.get(data_type)
     if wanted is None or wanted.kind not in context.kind_states:
-        raise NotFound(f"There is no such type; known are: {', '.join(PULLED)}.")
+        known = (name for name, pulled in PULLED.items() if pulled.kind in context.kind_states)
+        raise NotFound(f"There is no such type; known are: {', '.join(known)}.")
     return wanted
 
 

@@ -363,7 +363,9 @@ def any_address(_store: Any, _public_url: str) -> str | None:
 class PlatformType:
     """A platform, as its folder offers it to the rest of the daemon.
 
-    `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files.
+    `settings` is an attrs class, structured from `[connections.{name}]`; its `Secret` fields may come from files. If it
+    has a field `webhook_secret` and that is None, the daemon makes a secret and keeps it; without the field there is no
+    such secret.
     `identity` returns the store that a settings value means, independent of its other fields; it is not a secret.
     `store_id` returns the one spelling of a store's id, which is that of `identity`. It raises ValueError, with what an
     id must be, for a text that is no id of this platform's stores.
@@ -387,6 +389,8 @@ class PlatformType:
     webhooks: WebhookTimes = WebhookTimes()
     max_delivery_bytes: int = MIB
     """Size of the platform's largest deliveries. A larger one is refused unread, and a sweep finds its change."""
+    remedies: Mapping[str, str] = field(factory=dict)
+    """Advice to operators in the platform's words, by the reason of a failure. Others get general advice."""
     public_url_fault: Callable[[Any, str], str | None] = any_address
     """Return the reason why the platform does not deliver webhooks to a public URL, and the remedy; None if it does."""
 

@@ -4,19 +4,23 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daemon.cli.check import CheckResult, check_all
-from daemon.config import Survey, look_over
-from daemon.model import Secret
+from daemon.cli.check import CheckResult, _platform, check_all
+from daemon.config import ConnectionSettings, Survey, look_over
+from daemon.errors import Blocked, Retry, Side
+from daemon.model import Kind, Secret
 from daemon.platforms import load_platforms
+from daemon.platforms.base import PlatformType
 from daemon.storage import connections
 from daemon.storage.connections import Begin, Leave, Wipe
 from daemon.storage.database import open_database
 from daemon.storage.vault import Vault, load_fingerprint
 from tests.config.files import SECURITY
 from tests.config.test_config import EXAMPLE
+from tests.engine.fakes import Shop
 
 pytestmark = pytest.mark.holds("O7")
 
@@ -179,3 +183,47 @@ access_token = "t"
 async def test_what_was_found_of_faulty_sections_is_not_said_of_their_defaults() -> None:
     results = await checked(f"[database]\nurl = 1\n[listener]\nport = -1\n{SECURITY}")
     assert [result.ok for result in results] == [False, False]
+
+
+async def checked_platform(failures: dict[str, Exception], **fields: Any) -> tuple[CheckResult, Shop]:
+    """Check the store of a platform that has products alone, with words of its own."""
+    shop = Shop()
+    shop.failures = {method: [failure] for method, failure in failures.items()}
+    platform = PlatformType(
+        name="fake",
+        label="Fakes",
+        settings=object,
+        identity=str,
+        connect=lambda *_: shop,
+        reader=lambda _settings: None,  # type: ignore[arg-type,return-value]
+        kinds=frozenset({Kind.PRODUCTS, Kind.STORE}),
+        remedies={"credentials": "make a new key in Fakes", "role": "give the key's user the role"},
+    )
+    link = ConnectionSettings(
+        site_env="live", site_id="x", client_id="c", client_secret=Secret("s"), platform="fake", **fields
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daemon.cli.check.load_platforms", lambda: {"fake": platform})
+        return await _platform(link), shop
+
+
+async def test_only_kinds_that_the_platform_has_are_read() -> None:
+    result, shop = await checked_platform({})
+    assert (result.subject, result.ok) == ("live/x Fakes", True)
+    assert shop.calls["changed_since"] == 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "remedy"),
+    [
+        (Blocked("No", reason="credentials", side=Side.PLATFORM), "make a new key in Fakes"),
+        (Blocked("No", reason="role", side=Side.PLATFORM), "give the key's user the role"),
+        (Blocked("No", reason="other", side=Side.PLATFORM), "give the account the missing right, "),
+        (Blocked("No", reason="scope_missing", side=Side.PLATFORM), "allow the account to read all that is synced"),
+        (Retry("No", reason="timeout"), "check the address and the network, "),
+    ],
+)
+async def test_the_remedy_is_the_platforms_own(failure: Exception, remedy: str) -> None:
+    result, _ = await checked_platform({"facts": failure})
+    assert not result.ok
+    assert result.detail.startswith(f"No; {remedy}")

@@ -149,7 +149,7 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
         result = call(*arguments, given="s3cret\n")
         later = call(*arguments, "--store-id", "abc", given="s3cret\n")
     assert (result.exit_code, result.stdout) == (0, "live/x is connected\n")
-    assert later.stdout == "live/x is connected once the app is installed at https://store.test/install\n"
+    assert later.stdout == "live/x is connected once the merchant lets Ignite Sync in at https://store.test/install\n"
     assert server.asked[0][3] == {"site": "live/x", "client_id": "c", "client_secret": "s3cret"}
     assert server.asked[1][3]["store_id"] == "abc"
     assert "s3cret" not in result.output

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 import trio
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 from sqlalchemy import select
 from trio.testing import MockClock
 
 from daemon.connections.offered_keys import OfferedKeys
 from daemon.errors import ConfigError, Invalid, StorageTrouble
-from daemon.model import ApiKey, Site
+from daemon.model import ApiKey, Secret, Site
 from daemon.platforms.base import AppRefused, Authorized, Installed, Loaded, Visit
 from daemon.storage import connections, installs
 from daemon.storage.tables import install_states
-from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site, store
+from tests.connections.harness import Deaf, LifecycleHarness, api_key, link, open_harness, site, store
 
 
 def key_of(connection: Any) -> str:
@@ -529,3 +529,40 @@ async def test_no_state_can_be_read_from_the_database(autojump_clock: MockClock)
         rows = await harness.database.read(lambda conn: [tuple(row) for row in conn.execute(select(install_states))])
         assert len(rows) == 1
         assert app.states[0] not in str(rows)
+
+
+@frozen(kw_only=True)
+class PlainSettings:
+    """Settings of a platform whose webhooks have no secret."""
+
+    name: str
+    token: Secret
+
+
+async def test_a_platform_without_a_webhook_secret_needs_none(autojump_clock: MockClock) -> None:
+    async with open_harness() as harness:
+        platforms = harness.lifecycle.registry.platforms
+        plain = evolve(platforms["fake"], settings=PlainSettings, reader=lambda _settings: Deaf(store("")))
+        harness.lifecycle.registry.platforms = {"fake": plain}
+        for token in ("token-1", "token-2"):
+            installed = Installed(store_id="s1", store=PlainSettings(name="s1", token=Secret(token)))
+            await harness.lifecycle.visited("fake", installed)
+            assert await harness.connect("a", "s1") is None
+            assert (await harness.present("a")).store == installed.store
+        configured = evolve(link("a", "s1"), store=PlainSettings(name="s1", token=Secret("token-3")))
+        harness.lifecycle.registry.settings = evolve(harness.lifecycle.registry.settings, connections=(configured,))
+        [connection] = await harness.lifecycle.registry.adopt_all(0.0)
+        assert token_of(connection) == "token-3"
+
+
+async def test_a_person_who_names_no_store_is_told_what_names_one() -> None:
+    async with open_harness() as harness:
+        add_shops(harness)
+        params = {"site": "test/a", "client_id": "id", "client_secret": "secret"}
+        with pytest.raises(Invalid, match="store_id: must be the platform's id of the store"):
+            await harness.admin.connect(params)
+        harness.lifecycle.registry.platforms = {
+            name: evolve(platform, store_id=_refused) for name, platform in harness.lifecycle.registry.platforms.items()
+        }
+        with pytest.raises(Invalid, match="store_id: Fake: must differ; Shops: must differ"):
+            await harness.admin.connect(params)

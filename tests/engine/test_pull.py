@@ -149,7 +149,7 @@ async def test_a_page_that_was_not_given_is_refused(bench: Bench) -> None:
 
 @pytest.mark.parametrize("data_type", ["merchant", "customers", "", "Products"])
 async def test_a_type_that_such_a_store_does_not_have_is_not_found(bench: Bench, data_type: str) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="known are: products, stock"):
         await pull(bench.context, data_type, None)
     assert set(PULLED) == {"customers", "products", "purchases", "stock"}
 

@@ -35,5 +35,9 @@ PLATFORM = PlatformType(
     cached_kinds=frozenset({Kind.PRODUCTS, Kind.ORDERS}),
     app=APP,
     webhooks=WebhookTimes(active_after=70.0, retried_for=48 * 3600.0),
+    remedies={
+        "credentials": "create a new API account, and put its token into the configuration",
+        "scope_missing": "allow the API account to read products, inventory, locations and store information",
+    },
     public_url_fault=public_url_fault,
 )

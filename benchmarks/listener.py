@@ -35,7 +35,7 @@ from daemon.listener.routes import Route, Routes
 from daemon.listener.webhooks import Endpoint, Webhooks
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import MIB, Delivery
+from daemon.platforms.base import Delivery
 
 SECRET = b"the secret header's value"
 KEY = b"the key of the signature"
@@ -119,7 +119,7 @@ class Intake:
             connection_id=ConnectionId(1),
             reader=Reader(),
             kinds=tuple(Kind),
-            max_delivery_bytes=MIB,
+            max_delivery_bytes=0,
             debounce=1.0,
             debounce_max=10.0,
         )

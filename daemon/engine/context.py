@@ -151,9 +151,7 @@ class ConnectionContext:
             if kind in self.platform_type.kinds  # not every platform shows all kinds
         }
         self.deliveries = Deliveries(
-            self._gapped,
-            self.platform_type.webhooks,
-            partial(self.metrics.webhook_missed, self.connection.site),
+            self._gapped, self.platform_type, partial(self.metrics.webhook_missed, self.connection.site)
         )
         # Actors sleep on the outbox's signals, not on a pause, so the pauses wake them.
         self.pause.changed = self._pause_changed

@@ -14,7 +14,7 @@ import trio
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.model import Change, Kind
-from daemon.platforms.base import WebhookTimes
+from daemon.platforms.base import PlatformType
 
 LONGEST_OUTAGE = 10.0
 """Seconds. After a shorter one the platform's own repeats are enough, or else a sweep."""
@@ -42,10 +42,11 @@ class Deliveries:
     change that no delivery told of.
     """
 
-    def __init__(self, report: Report, times: WebhookTimes, count: Callable[[Kind], None]) -> None:
+    def __init__(self, report: Report, platform: PlatformType, count: Callable[[Kind], None]) -> None:
         self._report = report
+        self._platform = platform
         self._count = count
-        self._times = times
+        self._times = platform.webhooks
         self._heard_at = trio.current_time()
         self._missed_at = -1.0
         self._missed = Signal()
@@ -95,8 +96,14 @@ class Deliveries:
                 return
             del self._arrived[oldest]
 
-    def swept(self, change: Change) -> None:
-        """Note a change that a sweep found. It was missed, unless its delivery comes in time."""
+    def swept(self, change: Change, *, removed: bool = False) -> None:
+        """Note a change that a sweep or a census found, which may be a removal.
+
+        It was missed, unless its delivery comes in time, or the platform sends none of such a change.
+        """
+        platform = self._platform
+        if change.kind not in platform.webhook_kinds or (removed and change.kind in platform.census_kinds):
+            return
         now, within = trio.current_time(), self._times.delivered_within
         if not within:
             self._count(change.kind)

@@ -346,9 +346,6 @@ class WebhookTimes:
         return self.retried_for > 0
 
 
-MIB = 1024 * 1024
-
-
 def any_store_id(text: str) -> str:
     """Accept every text as the id of a store, as it is."""
     return text
@@ -383,11 +380,13 @@ class PlatformType:
     """The kinds that the adapter can read."""
     cached_kinds: frozenset[Kind] = frozenset(Kind)
     """Kinds with cached state: an enumeration that starts at `UNCACHED` is complete only after one that does not."""
+    webhook_kinds: frozenset[Kind] = frozenset(Kind)
+    """Kinds whose changes webhooks tell of. The others are found by sweeps, and are not missed."""
     census_kinds: frozenset[Kind] = frozenset()
     """Kinds of which the platform tells nobody that an entity was removed: their ids are listed hourly."""
     app: AppType | None = None
     webhooks: WebhookTimes = WebhookTimes()
-    max_delivery_bytes: int = MIB
+    max_delivery_bytes: int = 1024 * 1024
     """Size of the platform's largest deliveries. A larger one is refused unread, and a sweep finds its change."""
     remedies: Mapping[str, str] = field(factory=dict)
     """Advice to operators in the platform's words, by the reason of a failure. Others get general advice."""

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.deliveries import MOST_EXPECTED, REST, Deliveries
 from daemon.errors import StorageTrouble
-from daemon.model import Change, ExternalId
+from daemon.model import Change, ExternalId, Kind
 from daemon.platforms.base import WebhookTimes
+from daemon.platforms.bigcommerce import PLATFORM
 from daemon.storage.database import InlineDatabase
 from tests.engine.missed import PRODUCTS, GapBench, open_gap_bench
 
@@ -149,6 +151,18 @@ async def test_what_is_swept_before_its_delivery_is_due_was_not_missed(
         assert missed(bench) == counted
 
 
+async def test_what_has_no_webhook_is_swept_and_not_missed(autojump_clock: MockClock) -> None:
+    silent = {"webhook_kinds": frozenset[Kind]()}
+    async with open_gap_bench(platform=silent, sweep_every=1e6) as bench, bench.working():
+        await bench.synced()
+        bench.shop.change("5", title="Nothing tells of it")
+        bench.shop.changed = {"5"}
+        bench.context.kind_states[PRODUCTS].sweep.set()
+        await trio.sleep(60)
+        assert bench.site.state.comparable()["products"]["5"]["title"] == "Nothing tells of it"
+        assert missed(bench) == 0
+
+
 async def test_a_delivery_says_nothing_of_later_changes(autojump_clock: MockClock) -> None:
     times = WebhookTimes(delivered_within=LATE, retried_for=1e6)
     async with open_gap_bench(webhooks=times, sweep_every=1e6) as bench, bench.working():
@@ -163,7 +177,8 @@ async def test_a_delivery_says_nothing_of_later_changes(autojump_clock: MockCloc
 
 
 async def test_what_is_remembered_of_deliveries_is_limited(autojump_clock: MockClock) -> None:
-    deliveries = Deliveries(lambda _kinds: None, WebhookTimes(delivered_within=LATE), lambda _kind: None)
+    platform = evolve(PLATFORM, webhooks=WebhookTimes(delivered_within=LATE))
+    deliveries = Deliveries(lambda _kinds: None, platform, lambda _kind: None)
     for number in range(MOST_EXPECTED + 10):
         deliveries.arrived([Change(PRODUCTS, ExternalId(str(number)))])
         deliveries.swept(Change(PRODUCTS, ExternalId(f"other {number}")))

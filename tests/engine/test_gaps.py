@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from daemon.engine.deliveries import LONGEST_OUTAGE, SILENCE, Deliveries
 from daemon.engine.gaps import note_gaps
-from daemon.platforms.base import WebhookTimes
+from daemon.platforms.bigcommerce import PLATFORM
 from daemon.storage.gaps import HOUR
 from tests.engine.fakes import EPOCH
 from tests.engine.missed import ACTIVE_AFTER, MADE, MENDED, PRODUCTS, RETRIED_FOR, RIGHT, SOON, GapBench
@@ -180,7 +180,7 @@ async def test_an_hour_with_a_delivery_or_without_a_find_is_no_gap(
 
 async def test_a_find_before_a_delivery_does_not_count_after_it(autojump_clock: MockClock) -> None:
     reported: list[object] = []
-    deliveries = Deliveries(reported.append, WebhookTimes(), lambda _kind: None)
+    deliveries = Deliveries(reported.append, PLATFORM, lambda _kind: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(deliveries.watch)
         for _ in range(2):

@@ -20,7 +20,7 @@ from daemon.engine.pause import Pause
 from daemon.engine.signal import Signal
 from daemon.entities import StoreFacts
 from daemon.errors import MISSING_RIGHT, Blocked
-from daemon.model import Connection, ExternalId, Kind, Lane
+from daemon.model import Change, Connection, ExternalId, Kind, Lane
 from daemon.model.outcome import Result
 from daemon.observability.metrics import Metrics
 from daemon.observability.tally import Tally
@@ -230,8 +230,7 @@ class ConnectionContext:
             return
         swept.discard(external_id)
         if unasked and result in {Result.WRITTEN, Result.REMOVED}:  # a difference, so its webhook was lost
-            self.metrics.webhook_missed(site, kind)
-            self.deliveries.missed()
+            self.deliveries.swept(Change(kind, external_id), removed=result is Result.REMOVED)
 
     def full_sync_ended(self, kind: Kind, *, succeeded: bool) -> None:
         """Log and count the end of a run."""

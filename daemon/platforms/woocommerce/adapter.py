@@ -7,7 +7,7 @@ from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.adapter_state import AdapterState
-from daemon.platforms.base import Announce, Entity, Match, Page, Registration, tell_nobody
+from daemon.platforms.base import Announce, Entity, IdPage, Match, Page, Registration, tell_nobody
 from daemon.platforms.shared.rows import Unreadable
 from daemon.platforms.woocommerce import hooks
 from daemon.platforms.woocommerce.client import OBJECT, Client
@@ -36,8 +36,8 @@ class Reader(Protocol):
         """Read a page of changed entities."""
         ...
 
-    async def ids(self, cursor: str | None) -> tuple[Sequence[ExternalId], str | None]:
-        """Read a page of ids alone, and the next cursor."""
+    async def ids(self, cursor: str | None) -> IdPage:
+        """Read a page of ids alone."""
         ...
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
@@ -92,8 +92,8 @@ class WooCommerce:
         """Read a page of entities changed at or after `since`."""
         return await self._readers[kind].changed_since(since, cursor)
 
-    async def ids(self, kind: Kind, cursor: str | None) -> tuple[Sequence[ExternalId], str | None]:
-        """Read a page of the ids of all entities of a kind, and the cursor of the next page."""
+    async def ids(self, kind: Kind, cursor: str | None) -> IdPage:
+        """Read a page of the ids of a kind."""
         return await self._readers[kind].ids(cursor)
 
     async def read(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:

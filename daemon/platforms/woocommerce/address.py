@@ -50,6 +50,14 @@ def shop_address(text: str) -> str:
     return f"{scheme}://{host}{at}{path}"
 
 
+def store_id(text: str) -> str:
+    """Return the one spelling of a shop's address. Raises ValueError for a text that is none."""
+    address = shop_address(text)
+    if fault := address_fault(address):
+        raise ValueError(fault)
+    return address
+
+
 def address_fault(address: str) -> str | None:
     """Return the fault of an address in its one spelling, or None."""
     if not _URL.fullmatch(address):

@@ -111,6 +111,7 @@ class Plan:
             registered=len(self.right),
             missing=dict.fromkeys(self.wrong, ""),
             kinds=_kinds(self.wrong),
+            switched_off=frozenset(hook.topic for hook in self.mend if hook.status == DISABLED),
             fresh=not (self.right or self.mend or self.delete),
         )
 
@@ -161,6 +162,8 @@ async def ensure(client: Client, wanted: Wanted, announce: Announce = tell_nobod
         missing=missing,
         kinds=_kinds(todo.wrong if unsure else done),
         mended=len(done) + deleted,
+        made=frozenset(todo.create) - missing.keys(),
+        switched_off=found.switched_off,
         fresh=found.fresh,
         failure=failure,
     )

@@ -11,7 +11,7 @@ from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Missing
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Lane
-from daemon.platforms.base import STORE, Entity, Page
+from daemon.platforms.base import STORE, Entity, IdPage, Page
 from daemon.platforms.shared.weights import GRAMS_IN
 from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.customers.roles import Roles
@@ -75,9 +75,9 @@ class StoreReader:
         """Read the shop, changed or not: it sends no webhooks for its settings."""
         return await self.page(cursor)
 
-    async def ids(self, _cursor: str | None) -> tuple[Sequence[ExternalId], str | None]:
+    async def ids(self, _cursor: str | None) -> IdPage:
         """Return the shop's only id."""
-        return [STORE], None
+        return IdPage(ids=[STORE], cursor=None)
 
     async def read(self, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read the shop by its id."""

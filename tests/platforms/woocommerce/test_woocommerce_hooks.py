@@ -59,6 +59,7 @@ async def test_a_wrong_one_is_repaired(change: dict[str, str]) -> None:
     hook |= change
     mended = await shop.adapter.ensure_webhooks(HERE)
     assert (mended.mended, mended.kinds, mended.registered, mended.fresh) == (1, frozenset({Kind.ORDERS}), 11, False)
+    assert mended.switched_off == ({"order.updated"} if change == {"status": "disabled"} else frozenset())
     assert shop.hooks[hook["id"]] == right
     assert len(shop.hooks) == 11
 

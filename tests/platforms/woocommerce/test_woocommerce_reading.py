@@ -193,14 +193,17 @@ async def test_ids_alone_are_listed_for_the_census() -> None:
     shop.add(*range(1, 151), variations=1)
     shop.add_customers(1, 2, roles=(ROLE,))
     shop.add_customers(3, roles=("customer",))
-    found, cursor = await shop.adapter.ids(Kind.PRODUCTS, None)
-    more, end = await shop.adapter.ids(Kind.PRODUCTS, cursor)
-    assert [*found, *more] == [str(id_) for id_ in range(1, 151)]
-    assert end is None
+    first = await shop.adapter.ids(Kind.PRODUCTS, None)
+    second = await shop.adapter.ids(Kind.PRODUCTS, first.cursor)
+    assert [*first.ids, *second.ids] == [str(id_) for id_ in range(1, 151)]
+    assert second.cursor is None
     assert all(query["_fields"] == "id" for query in shop.queries("/products"))
-    listed, cursor = await shop.adapter.ids(Kind.CUSTOMERS, None)
-    assert listed == ["1", "2"]
-    assert cursor is not None, "the next role"
+    of_role = await shop.adapter.ids(Kind.CUSTOMERS, None)
+    assert of_role.ids == ["1", "2"]
+    assert of_role.cursor is not None, "the next role"
+    shop.add_orders(8)
+    shop.add_orders(9, cart="")
+    assert (await shop.adapter.ids(Kind.ORDERS, None)).ids == ["8"]
 
 
 BOTH = "c{0}@example.com billing+shipping"

@@ -201,6 +201,15 @@ def test_bodies(topic: str, body: Any, led_to: list[tuple[Kind, str]]) -> None:
     assert read.changes == tuple(Change(kind, ExternalId(id_)) for kind, id_ in led_to)
 
 
+@pytest.mark.parametrize(
+    ("code", "broken"), [("woocommerce_rest_cannot_view", True), ("woocommerce_rest_product_invalid_id", False)]
+)
+def test_a_delivery_says_that_its_owner_has_lost_the_right(*, code: str, broken: bool) -> None:
+    read = delivery("product.updated", {"code": code, "message": "", "data": {"status": 403}})
+    assert (read.changes, read.registration_broken) == ((), broken)
+    assert not delivery("product.updated", {"id": 1, "code": code}).registration_broken
+
+
 def test_an_unknown_topic_is_accepted_and_counted() -> None:
     read = delivery("subscription.created", {"id": 1})
     assert (read.changes, read.known) == ((), False)

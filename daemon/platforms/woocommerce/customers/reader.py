@@ -13,7 +13,7 @@ from msgspec import Raw
 from daemon.entities import Customer, Mapped, StoreFacts
 from daemon.errors import Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane
-from daemon.platforms.base import BAD_ID, Entity, Page
+from daemon.platforms.base import BAD_ID, Entity, IdPage, Page
 from daemon.platforms.shared.page_size import PageSize
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.woocommerce.client import RAW, Client, Listed
@@ -62,10 +62,10 @@ class CustomerReader:
         _, rows, following = await self._step(cursor, _FIELDS)
         return Page(entities=self._entities(rows, frozenset(map(read_id, rows))), cursor=following)
 
-    async def ids(self, cursor: str | None) -> tuple[Sequence[ExternalId], str | None]:
-        """Read a page of the ids of B2B customers, some of them twice, and the next cursor."""
+    async def ids(self, cursor: str | None) -> IdPage:
+        """Read a page of the ids of B2B customers; one with two B2B roles comes twice."""
         _, rows, following = await self._step(cursor, _ID)
-        return [ExternalId(str(read_id(raw))) for raw in rows], following
+        return IdPage(ids=[ExternalId(str(read_id(raw))) for raw in rows], cursor=following)
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read customers by id, B2B or not."""

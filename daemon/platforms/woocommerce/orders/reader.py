@@ -16,7 +16,7 @@ from msgspec import Raw
 from daemon.entities import Mapped, Order, StoreFacts
 from daemon.errors import Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane
-from daemon.platforms.base import BAD_ID, Entity, Page
+from daemon.platforms.base import BAD_ID, Entity, IdPage, Page
 from daemon.platforms.shared.page_size import PageSize
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_each
@@ -79,11 +79,12 @@ class OrderReader:
         page = await self._page(changed_since(since), cursor or "")
         return Page(entities=page.entities, cursor=page.cursor or _OPEN)
 
-    async def ids(self, cursor: str | None) -> tuple[Sequence[ExternalId], str | None]:
-        """Read a page of the ids of all orders, and the next cursor."""
-        found = await step(self._asks({"_fields": "id"}), Place.read(cursor or ""), self._size)
-        ids = [ExternalId(str(read_id(raw))) for raw in found.rows]
-        return ids, found.following.text if found.following else None
+    async def ids(self, cursor: str | None) -> IdPage:
+        """Read a page of the ids of our orders, with no more than their carts."""
+        query = {"_fields": "id,meta_data", "include_meta": self._key}
+        found = await step(self._asks(query), Place.read(cursor or ""), self._size)
+        ids = [ExternalId(str(read_id(raw))) for raw in found.rows if read_cart(raw, self._key)]
+        return IdPage(ids=ids, cursor=found.following.text if found.following else None)
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read orders by id; those of other channels are returned without content, those in the trash are not."""

@@ -13,7 +13,7 @@ from msgspec import Raw
 from daemon.entities import Mapped, Product, StoreFacts
 from daemon.errors import Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane
-from daemon.platforms.base import BAD_ID, Entity, Page
+from daemon.platforms.base import BAD_ID, Entity, IdPage, Page
 from daemon.platforms.shared.page_size import PageSize
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_lists
@@ -66,11 +66,11 @@ class ProductReader:
         """Read products changed at or after `since`; trashing one changes it."""
         return await self._pages({**changed_since(since), **EVERY_STATUS}, cursor)
 
-    async def ids(self, cursor: str | None) -> tuple[Sequence[ExternalId], str | None]:
-        """Read a page of the ids of all products, and the next cursor."""
+    async def ids(self, cursor: str | None) -> IdPage:
+        """Read a page of the ids of all products."""
         found = await step(self._asks({"_fields": "id"}), Place.read(cursor or ""), self._size)
         ids = [ExternalId(str(read_id(raw))) for raw in found.rows]
-        return ids, found.following.text if found.following else None
+        return IdPage(ids=ids, cursor=found.following.text if found.following else None)
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read products by id, also those in the trash."""

@@ -211,7 +211,6 @@ KIT = Kit(
     open=opened,
     page=dict.fromkeys(Kind, 250),
     dated=frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS}),
-    announced=frozenset(Kind),
     registers_together=False,
     unseen=frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS}),
     shrinking=frozenset({Kind.PRODUCTS}),

@@ -122,8 +122,6 @@ class Kit:
     """The most entities of a page: the suite adds more than two pages of them."""
     dated: frozenset[Kind]
     """Of what the platform dates changes, so that `changed_since` can leave the rest out."""
-    announced: frozenset[Kind]
-    """Of what the platform sends webhooks."""
     registers_together: bool
     """True if one call registers all webhooks, so that its failure keeps all of them away."""
     unseen: frozenset[Kind]

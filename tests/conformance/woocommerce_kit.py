@@ -214,7 +214,6 @@ KIT = Kit(
     open=opened,
     page={Kind.PRODUCTS: 400, Kind.CUSTOMERS: 100, Kind.ORDERS: 100, Kind.STORE: 1},
     dated=frozenset({Kind.PRODUCTS}),
-    announced=frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS}),
     registers_together=True,
     unseen=frozenset({Kind.ORDERS}),
     shrinking=frozenset({Kind.PRODUCTS}),

@@ -34,6 +34,12 @@ NO_ROUTE = "rest_no_route"
 _NAMED = {"wp_die": "maintenance", "internal_server_error": "php_error"}
 """Reasons of errors that WordPress itself names in JSON."""
 
+NAMED_REMEDIES = (
+    *(CREDENTIALS, SCOPE_MISSING, "api_missing", "api_restricted", "foreign_401", "no_rest_api", "redirect"),
+    *("challenge_page", "login_page", "maintenance", "database_down", "php_error", "php_warning"),
+)
+"""Reasons of failures whose text says what a person must do."""
+
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _BAD_REQUEST, _SERVER_ERROR = 401, 403, 404, 400, 500
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 423, 425, 429, 499})

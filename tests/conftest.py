@@ -1,11 +1,21 @@
 """Has assertions beside the tests tell what they compared; draws seeds; prints the table of classes."""
 
+import os
 import random
+from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import Connection, Engine
 
+from daemon.model import Secret
+from daemon.storage import postgres
+from daemon.storage.database import InlineDatabase
+from daemon.storage.tables import metadata
 from tests.classes import held, table
+from tests.postgres import REMEDY, Server, binaries, running
 from tests.seed import draw
+
+ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 pytest.register_assert_rewrite(
     "tests.e2e.harness", "tests.e2e.process", "tests.prove.process.watch", "tests.conformance.promises"
@@ -21,6 +31,64 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Print that table."""
     if session.config.getoption("--classes"):
         print(table(held(session.items)))  # noqa: T201  it was asked for
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests on PostgreSQL out where there is no server; in CI that is an error."""
+    wanting = [item for item in items if item.get_closest_marker("postgres")]
+    if wanting and binaries() is None:
+        if os.environ.get("CI"):
+            raise pytest.UsageError(REMEDY)
+        items[:] = [item for item in items if item not in wanting]
+        config.hook.pytest_deselected(items=wanting)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to get a server, if there is none."""
+    if binaries() is None:
+        terminalreporter.write_line(REMEDY, yellow=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(server: Server) -> Iterator[Secret]:
+    """Lend an empty database of the test's own."""
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_engine(server: Server) -> Iterator[Engine]:
+    """Lend an engine on a database that tests share: a new one takes longer than a test, as does each first query."""
+    with server.database() as url:
+        yield postgres.engine(url, postgres.WRITE)
+
+
+@pytest.fixture(params=ENGINES)
+def inline(request: pytest.FixtureRequest) -> Iterator[InlineDatabase]:
+    """Lend an empty database without threads, on each engine in turn."""
+    engine = request.getfixturevalue("postgres_engine") if request.param == "postgres" else None
+    database = InlineDatabase(engine)
+    if engine is not None:
+        with engine.begin() as conn:
+            emptied(conn)
+    yield database
+    database.close()
+
+
+def emptied(conn: Connection) -> None:
+    """Empty a database on PostgreSQL, and have its ids begin with 1 again."""
+    # Tables this small are emptied faster by DELETE than by TRUNCATE.
+    for table in reversed(metadata.sorted_tables):
+        conn.execute(table.delete())
+        if table.autoincrement_column is not None:
+            conn.exec_driver_sql(f"ALTER SEQUENCE {table.name}_id_seq RESTART")
 
 
 @pytest.fixture

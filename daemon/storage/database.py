@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import trio
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 from daemon.storage.migrate import upgrade
 from daemon.storage.sqlite import connected, keep_log_small, prepare
@@ -62,10 +62,10 @@ class Database:
 
 
 class InlineDatabase:
-    """The same storage without threads or a file: for tests that own the clock."""
+    """The same storage without threads, in memory unless `engine` says otherwise: for tests that own the clock."""
 
-    def __init__(self, url: str = "sqlite://") -> None:
-        self._engine = prepare(create_engine(url), "BEGIN IMMEDIATE")
+    def __init__(self, engine: Engine | None = None) -> None:
+        self._engine = engine or prepare(create_engine("sqlite://"), "BEGIN IMMEDIATE")
         with self._engine.begin() as conn:
             upgrade(conn)
 

@@ -38,6 +38,8 @@ def _one_of(values: type[StrEnum]) -> Enum:
         name=values.__name__,
         values_callable=lambda members: [member.value for member in members],
         native_enum=False,
+        # PostgreSQL enforces it: a later value may be longer than those of today.
+        length=40,
         create_constraint=True,
     )
 

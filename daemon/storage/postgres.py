@@ -1,0 +1,225 @@
+"""PostgreSQL as the daemon uses it: its connections, what its errors mean, and limits on everything that waits.
+
+A connection has a thread of its own, in which a transaction runs as a whole, through SQLAlchemy and psycopg. Limits are
+set in each transaction: a pooler refuses them at the start of a session, and hands sessions to other clients. For the
+same reason nothing is prepared by name. A server that has died without a word acknowledges nothing and refuses nothing,
+so `Watchdog` closes a socket that has been silent for longer than any statement may take.
+
+Trouble with the server is a `StorageTrouble`; the next transaction connects again. Other errors pass. A commit whose
+answer is lost may have been made: as after a crash, the caller does its work twice.
+"""
+
+import contextlib
+import os
+import queue
+import random
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import outcome
+import trio
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from daemon.errors import ConfigError, StorageTrouble
+from daemon.model import Secret
+from daemon.storage.writer import closed
+
+R = TypeVar("R")
+
+READERS = 2
+CONNECT_SECONDS = 5
+
+LIMITS = (
+    # A transaction of a node that stands still must not hold its locks.
+    "idle_in_transaction_session_timeout = '5s'",
+    "lock_timeout = '5s'",
+    "statement_timeout = '20s'",
+    # A server may have it off for all, and would lose what a webhook's sender was told.
+    "synchronous_commit = on",
+)
+SILENT_SECONDS = 25.0
+"""Longer than a statement may take: by then a living server has answered or refused."""
+
+TRIES = 5
+"""Attempts at a transaction that the server ends because of another one."""
+
+AGAIN_SECONDS = 0.05
+
+_AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
+_REASONS = {
+    "08": "storage_unreachable",
+    "28": "storage_unreachable",
+    "3D": "storage_unreachable",
+    "57P": "storage_unreachable",
+    "53100": "storage_full",
+    "53": "storage",
+    "55P03": "storage_busy",
+    "57014": "storage_busy",
+    "25006": "storage_readonly",
+    "25P": "storage_busy",
+    "42501": "storage_readonly",
+    "58": "storage",
+    "XX": "storage_damaged",
+    "40": "storage_busy",
+}
+"""The trouble that an error's code tells of, by the beginning of the code; the longest counts."""
+
+
+class PostgresConnection:
+    """A connection to PostgreSQL with a thread of its own."""
+
+    def __init__(self, url: Secret, begin: str) -> None:
+        self._engine = engine(url, begin)
+        self._closed = False
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="postgres", daemon=True)
+        self._thread.start()
+        self._driver: Any = None
+        self._asked: float | None = None
+        for moment in ("begin", "commit", "rollback"):
+            event.listen(self._engine, moment, self._ask)
+        event.listen(self._engine, "before_cursor_execute", self._ask)
+        event.listen(self._engine, "connect", self._connected)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    async def run(self, fn: Callable[..., R], *args: Any) -> R:
+        """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled.
+
+        Raises StorageTrouble when the connection is closed, and what `fn` raises.
+        """
+        if self._closed:
+            raise closed()
+        task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+
+        def work() -> None:
+            result = outcome.capture(fn, *args)
+            with contextlib.suppress(trio.RunFinishedError):  # the process is ending
+                token.run_sync_soon(trio.lowlevel.reschedule, task, result)
+
+        self._work.put(work)
+        answer: R = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        return answer
+
+    def transact(self, fn: Callable[..., R], *args: Any) -> R:
+        """In the connection's thread: run `fn(conn, *args)` in a transaction, again when another one was in its way.
+
+        Raises StorageTrouble when the server fails, and what `fn` raises.
+        """
+        for left in reversed(range(TRIES)):
+            begun = False
+            try:
+                with self._engine.connect() as conn, conn.begin():
+                    begun = True
+                    return fn(conn, *args)
+            except DBAPIError as error:
+                # A session that the server has ended meanwhile is noticed at the next BEGIN only.
+                stale = not begun and error.connection_invalidated
+                if left == 0 or not (stale or _code(error) in _AGAIN):
+                    raise_trouble(error)
+                time.sleep(random.uniform(0, AGAIN_SECONDS))  # noqa: S311  so that two do not meet again
+            finally:
+                self._asked = None
+        raise AssertionError
+
+    def _connected(self, driver: Any, _record: object) -> None:
+        self._driver = driver
+
+    def _ask(self, *_: object) -> None:
+        self._asked = time.monotonic()
+
+    def hang_up(self, now: float) -> None:
+        """From another thread: close the socket when the server has been silent for too long."""
+        if self._asked is None or now - self._asked < SILENT_SECONDS:
+            return
+        # libpq waits for this socket, and only an end of it wakes libpq. A copy: libpq closes its own.
+        with contextlib.suppress(Exception), socket.socket(fileno=os.dup(self._driver.fileno())) as copy:
+            copy.shutdown(socket.SHUT_RDWR)
+
+    async def aclose(self) -> None:
+        """End the session and the thread."""
+        await self.run(self._engine.dispose)
+        self._closed = True
+        self._work.put(None)
+
+
+class Watchdog:
+    """Looks at connections once a second, in a thread, and closes the silent ones."""
+
+    def __init__(self, connections: Iterable[PostgresConnection]) -> None:
+        self._connections = list(connections)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="postgres watchdog", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(1.0):
+            for connection in self._connections:
+                connection.hang_up(time.monotonic())
+
+
+def engine(url: Secret, begin: str) -> Engine:
+    """Return an engine with one session, whose transactions begin with `begin` and the limits.
+
+    Raises ConfigError when there is no driver.
+    """
+    try:
+        import psycopg  # noqa: PLC0415  an extra, which SQLite does not need
+    except ImportError as error:
+        raise ConfigError("database.url: PostgreSQL needs its driver: pip install 'ignite-sync[postgres]'") from error
+
+    def connect() -> Any:
+        # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
+        return psycopg.connect(
+            url.reveal(),
+            autocommit=True,
+            prepare_threshold=None,
+            client_encoding="UTF8",
+            fallback_application_name="ignite-sync",
+        )
+
+    made = create_engine(
+        "postgresql+psycopg://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_reset_on_return=None,
+        use_native_hstore=False,
+    )
+    start = "; ".join((begin, *(f"SET LOCAL {limit}" for limit in LIMITS)))
+    event.listen(made, "begin", lambda conn: conn.exec_driver_sql(start))
+    return made
+
+
+WRITE = "BEGIN"
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""All statements of a query see the same commits, as with SQLite. Only one that also writes could be refused for it."""
+
+
+def _code(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def raise_trouble(error: DBAPIError) -> None:
+    """Raise the trouble with the server that `error` tells of, or else `error` itself."""
+    code = _code(error)
+    reason = next((_REASONS[code[:length]] for length in (5, 3, 2) if code[:length] in _REASONS), None)
+    if reason is None and error.connection_invalidated:
+        reason = "storage_unreachable"
+    if reason is None:
+        raise error
+    raise StorageTrouble(" ".join(str(error.orig).split()), reason=reason) from error

@@ -1,17 +1,16 @@
 """Has assertions beside the tests tell what they compared; draws seeds; prints the table of classes."""
 
+import contextlib
 import os
 import random
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, Engine
 
 from daemon.model import Secret
-from daemon.storage import postgres
 from daemon.storage.database import InlineDatabase
-from daemon.storage.tables import metadata
 from tests.classes import held, table
+from tests.databases import Engines, new_database, using
 from tests.postgres import REMEDY, Server, binaries, running
 from tests.seed import draw
 
@@ -64,31 +63,26 @@ def postgres_url(server: Server) -> Iterator[Secret]:
 
 
 @pytest.fixture(scope="session")
-def postgres_engine(server: Server) -> Iterator[Engine]:
-    """Lend an engine on a database that tests share: a new one takes longer than a test, as does each first query."""
-    with server.database() as url:
-        yield postgres.engine(url, postgres.WRITE)
+def postgres_engines(server: Server) -> Iterator[Engines]:
+    engines = Engines(server)
+    yield engines
+    engines.close()
 
 
 @pytest.fixture(params=ENGINES)
-def inline(request: pytest.FixtureRequest) -> Iterator[InlineDatabase]:
+def both_engines(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test with the databases of each engine in turn; return the engine's name."""
+    engines = request.getfixturevalue("postgres_engines") if request.param == "postgres" else None
+    with using(engines) if engines is not None else contextlib.nullcontext():
+        yield request.param
+
+
+@pytest.fixture
+def inline(both_engines: str) -> Iterator[InlineDatabase]:
     """Lend an empty database without threads, on each engine in turn."""
-    engine = request.getfixturevalue("postgres_engine") if request.param == "postgres" else None
-    database = InlineDatabase(engine)
-    if engine is not None:
-        with engine.begin() as conn:
-            emptied(conn)
+    database = new_database()
     yield database
     database.close()
-
-
-def emptied(conn: Connection) -> None:
-    """Empty a database on PostgreSQL, and have its ids begin with 1 again."""
-    # Tables this small are emptied faster by DELETE than by TRUNCATE.
-    for table in reversed(metadata.sorted_tables):
-        conn.execute(table.delete())
-        if table.autoincrement_column is not None:
-            conn.exec_driver_sql(f"ALTER SEQUENCE {table.name}_id_seq RESTART")
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def running() -> Iterator[Server]:
     found = binaries()
     assert found is not None, REMEDY
     # Under /tmp itself: the path of a socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="ignite-pg-", dir="/tmp", ignore_cleanup_errors=True) as name:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="ignite-pg-", dir="/tmp", ignore_cleanup_errors=True) as name:
         server = Server(binaries=found, folder=Path(name), user=_user())
         if server.user is not None:
             shutil.chown(name, server.user)

@@ -13,6 +13,8 @@ from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, open_bench
 from tests.engine.running import fill, running, until
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 PRODUCTS = Kind.PRODUCTS
 EVERY = 900.0
 

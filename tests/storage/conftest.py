@@ -1,7 +1,6 @@
 """A harness on storage without threads."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 
 import pytest
 

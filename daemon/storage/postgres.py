@@ -18,21 +18,34 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import outcome
 import trio
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
+from daemon.storage.migrate import upgrade
 from daemon.storage.writer import closed
 
 R = TypeVar("R")
 
+OLDEST = 13
+"""The oldest release of the server that still gets corrections."""
+
 READERS = 2
 CONNECT_SECONDS = 5
+START_SECONDS = 30.0
+
+WRITE = "BEGIN"
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""All statements of a query see the same commits, as with SQLite. Without writes, none is refused for it."""
+
+MIGRATING = 0x69677379
+"""The key of the lock that a migration holds, ours among all applications of the server."""
 
 LIMITS = (
     # A transaction of a node that stands still must not hold its locks.
@@ -49,6 +62,18 @@ TRIES = 5
 """Attempts at a transaction that the server ends because of another one."""
 
 AGAIN_SECONDS = 0.05
+
+_WRONG = {
+    "authentication failed": "correct user and password",
+    "no password supplied": "put the password into the URL",
+    "no pg_hba.conf entry": "have the server let this user in from here",
+    "does not exist": "create it, or correct its name",
+    "server does not support SSL": "remove sslmode from the URL, or have the server offer TLS",
+    "certificate": "correct sslmode and the certificates",
+    "sslmode": "correct sslmode",
+    "permission denied": "give the user the rights on the database and its schema",
+}
+"""The remedy of an error at the start that no waiting helps, by its words: libpq gives it no code."""
 
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
 _REASONS = {
@@ -176,10 +201,7 @@ def engine(url: Secret, begin: str) -> Engine:
 
     Raises ConfigError when there is no driver.
     """
-    try:
-        import psycopg  # noqa: PLC0415  an extra, which SQLite does not need
-    except ImportError as error:
-        raise ConfigError("database.url: PostgreSQL needs its driver: pip install 'ignite-sync[postgres]'") from error
+    psycopg = driver()
 
     def connect() -> Any:
         # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
@@ -188,6 +210,7 @@ def engine(url: Secret, begin: str) -> Engine:
             autocommit=True,
             prepare_threshold=None,
             client_encoding="UTF8",
+            connect_timeout=CONNECT_SECONDS,
             fallback_application_name="ignite-sync",
         )
 
@@ -205,21 +228,112 @@ def engine(url: Secret, begin: str) -> Engine:
     return made
 
 
-WRITE = "BEGIN"
-READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-"""All statements of a query see the same commits, as with SQLite. Only one that also writes could be refused for it."""
+def raise_trouble(error: DBAPIError) -> None:
+    """Raise the trouble with the server that `error` tells of, or else `error` itself."""
+    code = _code(error)
+    reason = next((_REASONS[code[:length]] for length in (5, 3, 2) if code[:length] in _REASONS), None)
+    # An error without a code is the client library's own: there is no server, or no longer.
+    if reason is None and (error.connection_invalidated or (not code and isinstance(error, OperationalError))):
+        reason = "storage_unreachable"
+    if reason is None:
+        raise error
+    raise StorageTrouble(" ".join(str(error.orig).split()), reason=reason) from error
 
 
 def _code(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
-def raise_trouble(error: DBAPIError) -> None:
-    """Raise the trouble with the server that `error` tells of, or else `error` itself."""
-    code = _code(error)
-    reason = next((_REASONS[code[:length]] for length in (5, 3, 2) if code[:length] in _REASONS), None)
-    if reason is None and error.connection_invalidated:
-        reason = "storage_unreachable"
-    if reason is None:
-        raise error
-    raise StorageTrouble(" ".join(str(error.orig).split()), reason=reason) from error
+@contextlib.asynccontextmanager
+async def connected(
+    url: Secret, *, make: bool = True
+) -> AsyncIterator[tuple[PostgresConnection, Sequence[PostgresConnection]]]:
+    """Connect to a database with this release's schema; lend a connection that writes and those that read.
+
+    Raises ConfigError, one line, when the URL is wrong or the database cannot be used, or without `make` when it is
+    empty; and StorageTrouble when the server has not answered for START_SECONDS.
+    """
+    refuse_url(url)
+    connections = [PostgresConnection(url, begin) for begin in (WRITE, *[READ] * READERS)]
+    writer, *readers = connections
+    with Watchdog(connections):
+        try:
+            await _started(writer, shown(url), make=make)
+            yield writer, readers
+        finally:
+            with trio.CancelScope(shield=True):
+                for connection in connections:
+                    await connection.aclose()
+
+
+async def _started(writer: PostgresConnection, name: str, *, make: bool) -> None:
+    """Bring the schema forward. A server that is about to start, or a migration elsewhere, is waited for."""
+    deadline = trio.current_time() + START_SECONDS
+    while True:
+        try:
+            return await writer.run(writer.transact, prepare, name, make)
+        except StorageTrouble as trouble:
+            if remedy := next((remedy for words, remedy in _WRONG.items() if words in str(trouble)), None):
+                raise ConfigError(f"database {name}: {trouble}; {remedy}") from trouble
+            if trio.current_time() >= deadline:
+                raise
+        await trio.sleep(1.0)
+
+
+def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FBT001, FBT002  the thread passes no keywords
+    """Bring the schema of the database `name` forward. Raises ConfigError when this release cannot use it."""
+    version, encoding, standby, tables, may_create = conn.exec_driver_sql(
+        "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),"
+        " to_regclass('alembic_version') IS NOT NULL, has_schema_privilege(current_schema(), 'CREATE')"
+    ).one()
+    faults = {
+        f"the server is PostgreSQL {version // 10000}; use release {OLDEST} or later": version < OLDEST * 10000,
+        f"its encoding is {encoding}; create the database with ENCODING 'UTF8'": encoding != "UTF8",
+        "the server is a standby, which takes no writes; name the primary": standby,
+        "there is nothing in it yet; start the daemon with: ignite-sync run": not (make or tables),
+        "its user may not create tables; grant CREATE on the schema": not (tables or may_create),
+    }
+    for fault, found in faults.items():
+        if found:
+            raise ConfigError(f"database {name}: {fault}")
+    # Nodes that start together: one brings the schema forward, the others find it so.
+    conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+    upgrade(conn, roll_out=True)
+
+
+def refuse_url(url: Secret) -> None:
+    """Raise ConfigError when the client library cannot use `url`. The words never repeat a part of the password."""
+    psycopg = driver()
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} | {"ssl", "requiressl"}
+    text = url.reveal()
+    # An @ behind the question mark shows that the question mark is the password's.
+    query = text.partition("?")[2]
+    unknown = [] if "@" in query else sorted({name for name, _ in parse_qsl(query)} - known)
+    if unknown:
+        raise ConfigError(f"database.url: {unknown[0]} is no parameter of PostgreSQL; remove or correct it")
+    try:
+        psycopg.conninfo.conninfo_to_dict(text)
+    except psycopg.Error:
+        remedy = "percent-encode special characters in user and password"
+        raise ConfigError(f"database.url: is not postgresql://USER:PASSWORD@HOST:PORT/NAME; {remedy}") from None
+
+
+def shown(url: Secret) -> str:
+    """Return a URL as it may be printed: without password and parameters."""
+    # A password that was not encoded may have any of the separators, so all up to the last @ may belong to it.
+    scheme, _, rest = url.reveal().partition("://")
+    user, at, place = rest.rpartition("@")
+    host, _, query = place.partition("?")
+    hosts = [value for name, value in parse_qsl(query) if name == "host"]
+    return f"{scheme}://{user.partition(':')[0]}{at}{hosts[0] if hosts and host[:1] in '/' else ''}{host}"
+
+
+def driver() -> Any:
+    """Import the driver, an extra. Raises ConfigError when it is not installed."""
+    try:
+        import psycopg  # noqa: PLC0415  SQLite does not need it
+    except ImportError as error:
+        raise ConfigError(
+            "database.url: PostgreSQL needs its driver; install it with: pip install 'ignite-sync[postgres]'"
+        ) from error
+    return psycopg

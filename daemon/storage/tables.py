@@ -56,6 +56,9 @@ meta = Table(
     Column("encrypted", LargeBinary, nullable=False),
 )
 
+# The first step of `migrations` that a release must know to work on this database: the highest row counts.
+floor = Table("floor", metadata, Column("step", String, primary_key=True))
+
 connections = Table(
     "connections",
     metadata,

@@ -1,0 +1,30 @@
+"""PostgreSQL: the promises of the storage with real threads, a real server and the real clock."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+import trio
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from daemon.errors import ConfigError, StorageTrouble
+from daemon.model import Secret
+from daemon.storage import postgres
+from daemon.storage.database import Database, open_database
+from tests.postgres import PASSWORD, Server
+from tests.storage.test_database import names, put, together
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+async def database(postgres_url: Secret) -> AsyncIterator[Database]:
+    async with open_database(postgres_url) as opened:
+        yield opened
+
+
+async def test_x(database: Database) -> None:
+    await database.write(put, "a")
+    assert await database.read(names) == {"a"}

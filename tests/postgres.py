@@ -66,10 +66,10 @@ class Server:
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
         options = [part for setting in SETTINGS for part in ("-c", setting)]
-        command = [self.binaries / "postgres", "-D", self.data, "-k", self.folder, *options]
+        command: list[str | Path] = [self.binaries / "postgres", "-D", self.data, "-k", self.folder, *options]
         with (self.folder / "log").open("ab") as output:
             self._process = subprocess.Popen(command, user=self.user, cwd=self.folder, stdout=output, stderr=output)
-        ready = [self.binaries / "pg_isready", "--quiet", "--host", self.folder]
+        ready: list[str | Path] = [self.binaries / "pg_isready", "--quiet", "--host", self.folder]
         while subprocess.run(ready, check=False).returncode != 0:
             assert self._process.poll() is None, (self.folder / "log").read_text("utf-8")
 
@@ -80,10 +80,10 @@ class Server:
         self._process.wait(30)
         self._process = None
 
-    def administer(self, statement: sql.Composable | str) -> None:
+    def administer(self, statement: sql.Composed) -> None:
         """Run a statement as the server's administrator."""
         with psycopg.connect(self.url(user="admin").reveal(), autocommit=True) as conn:
-            conn.execute(sql.SQL(statement) if isinstance(statement, str) else statement)  # type: ignore[arg-type]
+            conn.execute(statement)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[Secret]:
@@ -111,7 +111,7 @@ def running() -> Iterator[Server]:
         password.write_text(PASSWORD, "utf-8")
         password.chmod(0o644)
         made = ["--username=admin", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"]
-        command = [found / "initdb", "--pgdata", server.data, "--no-sync", *made]
+        command: list[str | Path] = [found / "initdb", "--pgdata", server.data, "--no-sync", *made]
         subprocess.run(command, user=server.user, cwd=name, check=True, stdout=subprocess.DEVNULL)
         server.start()
         try:

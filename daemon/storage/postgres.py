@@ -28,6 +28,7 @@ from sqlalchemy.pool import QueuePool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
+from daemon.model.identifiers import without_password
 from daemon.storage.migrate import upgrade
 from daemon.storage.writer import closed
 
@@ -39,6 +40,7 @@ OLDEST = 13
 READERS = 2
 CONNECT_SECONDS = 5
 START_SECONDS = 30.0
+CLOCK_SECONDS = 5.0
 
 WRITE = "BEGIN"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -258,7 +260,7 @@ async def connected(
     writer, *readers = connections
     with Watchdog(connections):
         try:
-            await _started(writer, shown(url), make=make)
+            await _started(writer, without_password(url.reveal()), make=make)
             yield writer, readers
         finally:
             with trio.CancelScope(shield=True):
@@ -273,15 +275,24 @@ async def _started(writer: PostgresConnection, name: str, *, make: bool) -> None
         try:
             return await writer.run(writer.transact, prepare, name, make)
         except StorageTrouble as trouble:
-            if remedy := next((remedy for words, remedy in _WRONG.items() if words in str(trouble)), None):
-                raise ConfigError(f"database {name}: {trouble}; {remedy}") from trouble
+            if (cure := remedy(str(trouble))) is not None:
+                raise ConfigError(f"database {name}: {trouble}; {cure}") from trouble
             if trio.current_time() >= deadline:
                 raise
         await trio.sleep(1.0)
 
 
-def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FBT001, FBT002  the thread passes no keywords
+def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FBT001, FBT002  a thread passes no keywords
     """Bring the schema of the database `name` forward. Raises ConfigError when this release cannot use it."""
+    if not refuse_server(conn, name) and not make:
+        raise ConfigError(f"database {name}: there is nothing in it yet; start the daemon with: ignite-sync run")
+    # Nodes that start together: one brings the schema forward, the others find it so.
+    conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+    upgrade(conn, roll_out=True)
+
+
+def refuse_server(conn: Connection, name: str) -> bool:
+    """Raise ConfigError when the daemon cannot use this server or database; return whether it has tables yet."""
     version, encoding, standby, tables, may_create = conn.exec_driver_sql(
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),"
         " to_regclass('alembic_version') IS NOT NULL, has_schema_privilege(current_schema(), 'CREATE')"
@@ -290,15 +301,28 @@ def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FB
         f"the server is PostgreSQL {version // 10000}; use release {OLDEST} or later": version < OLDEST * 10000,
         f"its encoding is {encoding}; create the database with ENCODING 'UTF8'": encoding != "UTF8",
         "the server is a standby, which takes no writes; name the primary": standby,
-        "there is nothing in it yet; start the daemon with: ignite-sync run": not (make or tables),
         "its user may not create tables; grant CREATE on the schema": not (tables or may_create),
     }
-    for fault, found in faults.items():
-        if found:
+    for fault, applies in faults.items():
+        if applies:
             raise ConfigError(f"database {name}: {fault}")
-    # Nodes that start together: one brings the schema forward, the others find it so.
-    conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
-    upgrade(conn, roll_out=True)
+    return bool(tables)
+
+
+def warnings_of(conn: Connection, now: float) -> tuple[str, ...]:
+    """Return the settings of the server that may lose data, and a difference of its clock from ours."""
+    fsync, there = conn.exec_driver_sql("SELECT current_setting('fsync'), extract(epoch FROM clock_timestamp())").one()
+    ahead = float(there) - now
+    warnings = {
+        "fsync is off: a crash of the server loses acknowledged changes; set fsync = on": fsync == "off",
+        f"the server's clock differs by {ahead:.0f} s; correct one": abs(ahead) > CLOCK_SECONDS,
+    }
+    return tuple(words for words, applies in warnings.items() if applies)
+
+
+def remedy(trouble: str) -> str | None:
+    """Return the remedy of trouble at the start that no waiting helps; None for any other."""
+    return next((remedy for words, remedy in _WRONG.items() if words in trouble), None)
 
 
 def refuse_url(url: Secret) -> None:
@@ -316,16 +340,6 @@ def refuse_url(url: Secret) -> None:
     except psycopg.Error:
         remedy = "percent-encode special characters in user and password"
         raise ConfigError(f"database.url: is not postgresql://USER:PASSWORD@HOST:PORT/NAME; {remedy}") from None
-
-
-def shown(url: Secret) -> str:
-    """Return a URL as it may be printed: without password and parameters."""
-    # A password that was not encoded may have any of the separators, so all up to the last @ may belong to it.
-    scheme, _, rest = url.reveal().partition("://")
-    user, at, place = rest.rpartition("@")
-    host, _, query = place.partition("?")
-    hosts = [value for name, value in parse_qsl(query) if name == "host"]
-    return f"{scheme}://{user.partition(':')[0]}{at}{hosts[0] if hosts and host[:1] in '/' else ''}{host}"
 
 
 def driver() -> Any:

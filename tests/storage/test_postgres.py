@@ -1,20 +1,12 @@
 """PostgreSQL: the promises of the storage with real threads, a real server and the real clock."""
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
-import trio
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
 
-from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
-from daemon.storage import postgres
 from daemon.storage.database import Database, open_database
-from tests.postgres import PASSWORD, Server
-from tests.storage.test_database import names, put, together
+from tests.storage.test_database import names, put
 
 pytestmark = pytest.mark.postgres
 

@@ -10,6 +10,7 @@ answer is lost may have been made: as after a crash, the caller does its work tw
 """
 
 import contextlib
+import functools
 import os
 import queue
 import random
@@ -30,6 +31,7 @@ from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage.migrate import upgrade
+from daemon.storage.odd_texts import escaped, unescaped
 from daemon.storage.writer import closed
 
 R = TypeVar("R")
@@ -204,10 +206,11 @@ def engine(url: Secret, begin: str) -> Engine:
     Raises ConfigError when there is no driver.
     """
     psycopg = driver()
+    dumper, loader = _text_types()
 
     def connect() -> Any:
         # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
-        return psycopg.connect(
+        connection = psycopg.connect(
             url.reveal(),
             autocommit=True,
             prepare_threshold=None,
@@ -215,6 +218,10 @@ def engine(url: Secret, begin: str) -> Engine:
             connect_timeout=CONNECT_SECONDS,
             fallback_application_name="ignite-sync",
         )
+        connection.adapters.register_dumper(str, dumper)
+        for name in ("text", "varchar"):
+            connection.adapters.register_loader(name, loader)
+        return connection
 
     made = create_engine(
         "postgresql+psycopg://",
@@ -228,6 +235,23 @@ def engine(url: Secret, begin: str) -> Engine:
     start = "; ".join((begin, *(f"SET LOCAL {limit}" for limit in LIMITS)))
     event.listen(made, "begin", lambda conn: conn.exec_driver_sql(start))
     return made
+
+
+@functools.cache
+def _text_types() -> tuple[type, type]:
+    """Return what writes and reads texts: every text that SQLite can hold, and none is refused."""
+    from psycopg.types.string import StrDumperUnknown, TextLoader  # noqa: PLC0415  see `driver`
+
+    class OddTextDumper(StrDumperUnknown):
+        def dump(self, text: str) -> Any:
+            return super().dump(escaped(text))
+
+    class OddTextLoader(TextLoader):
+        def load(self, data: Any) -> Any:
+            text = super().load(data)
+            return unescaped(text) if isinstance(text, str) else text
+
+    return OddTextDumper, OddTextLoader
 
 
 def raise_trouble(error: DBAPIError) -> None:

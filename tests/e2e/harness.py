@@ -135,6 +135,7 @@ class OpenHarness(Protocol):
         sync: Mapping[str, Any] = QUICK,
         more: str = "",
         start: bool = True,
+        database: Secret | None = None,
     ) -> contextlib.AbstractAsyncContextManager[ProcessHarness]:
         """Open it, with a started and ready daemon unless told otherwise."""
         ...

@@ -21,7 +21,7 @@ from daemon.storage.database import Database, open_database
 from daemon.storage.tables import floor
 from tests.postgres import PASSWORD, Server, running
 from tests.silent_proxy import SilentProxy
-from tests.storage.harness import StorageHarness
+from tests.storage.harness import StorageHarness, row, settled
 from tests.storage.test_database import names, put, together
 
 pytestmark = pytest.mark.postgres
@@ -73,7 +73,10 @@ async def test_after_a_restart_of_the_server_the_next_call_connects_again() -> N
                 assert caught.value.reason == "storage_unreachable"
             server.start()
             assert await database.write(put, "after") == 1
-            assert await database.read(names) == {"before", "after"}
+            server.stop()
+            server.start()
+            assert await database.write(put, "later") == 1, "nobody noticed"
+            assert await database.read(names) == {"before", "after", "later"}
 
 
 async def test_a_silent_server_is_trouble_and_passes(postgres_url: Secret, server: Server) -> None:
@@ -163,6 +166,21 @@ async def test_ids_are_sorted_by_code_point(database: Database) -> None:
     harness = await StorageHarness.build(database)
     await harness.record("b", "A", "a", "Z", "ä", "10", "9")
     assert [claim.external_id for claim in await harness.claim()] == sorted(["b", "A", "a", "Z", "ä", "10", "9"])
+
+
+@pytest.mark.parametrize(
+    "odd", ["a\0b", "\0", "\ud800", "\udfff!", "\ufdd0", "\ufdd00000", "\N{PILE OF POO}", "%s %(a)s"]
+)
+async def test_every_text_is_an_id(database: Database, odd: str) -> None:
+    """PostgreSQL refuses NUL, and UTF-8 half of a surrogate pair; a platform's JSON may have both."""
+    harness = await StorageHarness.build(database)
+    await harness.record(odd, "plain")
+    claims = await harness.claim()
+    assert {claim.external_id for claim in claims} == {odd, "plain"}
+    await harness.mark(row(odd), claims={odd: odd})
+    assert await harness.owners() == {odd: odd}
+    await harness.settle(done=[settled(claim) for claim in claims])
+    assert (await harness.rows(), set(await harness.ledger())) == ({}, {odd})
 
 
 async def test_an_earlier_release_works_on_until_the_floor_is_above_it(postgres_url: Secret) -> None:

@@ -6,6 +6,7 @@ import trio
 from daemon import app
 from daemon.config import DatabaseSettings, SecuritySettings, Settings
 from daemon.model import Secret
+from daemon.model.identifiers import without_password
 from daemon.sandbox import synthetic
 from daemon.storage import postgres
 from tests.e2e.harness import OpenHarness
@@ -70,7 +71,7 @@ async def test_backup_and_restore_name_the_tool_to_use(harness: OpenHarness, pos
             assert (code, "pg_dump" in error, PASSWORD in error) == (2, True, False)
             assert len(error.splitlines()) == 1
         code, output, _ = await h.process.command("check")
-        assert (code, f"database {postgres.without_password(postgres_url.reveal())}: fsync is off" in output) == (
+        assert (code, f"database {without_password(postgres_url.reveal())}: fsync is off" in output) == (
             1,
             True,
         )

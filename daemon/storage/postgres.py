@@ -90,10 +90,12 @@ _REASONS = {
     "55P03": "storage_busy",
     "57014": "storage_busy",
     "25006": "storage_readonly",
-    "25P": "storage_busy",
+    "25P03": "storage_busy",
     "42501": "storage_readonly",
     "58": "storage",
-    "XX": "storage_damaged",
+    "XX": "storage",
+    "XX001": "storage_damaged",
+    "XX002": "storage_damaged",
     "40": "storage_busy",
 }
 """The trouble that an error's code tells of, by the beginning of the code; the longest counts."""

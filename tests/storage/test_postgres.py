@@ -7,11 +7,12 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+import psycopg
 import pytest
 import trio
 from psycopg import sql
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
@@ -248,6 +249,23 @@ def test_a_server_that_the_daemon_cannot_use_is_named(version: int, standby: boo
 
     with pytest.raises(ConfigError, match=words):
         postgres.refuse_server(Answering(), "x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        *[("08006", "storage_unreachable"), ("57P01", "storage_unreachable"), ("28P01", "storage_unreachable")],
+        *[("53100", "storage_full"), ("53300", "storage"), ("58030", "storage"), ("XX001", "storage_damaged")],
+        *[("25006", "storage_readonly"), ("42501", "storage_readonly"), ("40001", "storage_busy")],
+        *[("55P03", "storage_busy"), ("57014", "storage_busy"), ("25P03", "storage_busy")],
+        *[("23505", None), ("22021", None), ("42P01", None), ("25P02", None)],
+    ],
+)
+def test_errors_of_the_server_are_trouble_and_those_of_a_statement_pass(code: str, reason: str | None) -> None:
+    error = DBAPIError("SELECT", {}, psycopg.errors.lookup(code)("why"))
+    with pytest.raises(StorageTrouble if reason else DBAPIError) as caught:
+        postgres.raise_trouble(error)
+    assert getattr(caught.value, "reason", None) == reason
 
 
 async def test_an_absent_server_is_waited_for_and_then_trouble(

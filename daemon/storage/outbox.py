@@ -26,7 +26,7 @@ from attrs import frozen
 from sqlalchemy import Connection, bindparam, case, func, select
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage.prepared import Prepared
+from daemon.storage.prepared import Prepared, PreparedLookup
 from daemon.storage.states import RowState, Transition
 from daemon.storage.tables import Conditions, connections, full_syncs, in_parts, of_kind, outbox
 from daemon.storage.upsert import Upsert, insert
@@ -85,7 +85,7 @@ def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False
     """
     statement = _ACTIVE_ALONE if alone else _ACTIVE
     # In the order of ids, so that two transactions never wait for each other.
-    return {connection_id for connection_id in sorted(set(ids)) if statement(conn, [{"id": connection_id}]).first()}
+    return statement(conn, sorted(set(ids)))
 
 
 def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
@@ -237,10 +237,10 @@ def backlog(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     return conn.execute(select(func.count()).where(*of_kind(outbox, connection_id, kind), *fresh)).scalar_one()
 
 
-_ACTIVE_ROW = select(connections.c.id).where(connections.c.id == bindparam("id"), connections.c.state == "active")
+_ACTIVE_ROWS = select(connections.c.id).where(connections.c.state == "active")
 # A lock that those of other changes pass, but no transaction that has the connection leave.
-_ACTIVE = Prepared(_ACTIVE_ROW.with_for_update(read=True, key_share=True))
-_ACTIVE_ALONE = Prepared(_ACTIVE_ROW.with_for_update(key_share=True))
+_ACTIVE = PreparedLookup(_ACTIVE_ROWS.with_for_update(read=True, key_share=True), connections.c.id)
+_ACTIVE_ALONE = PreparedLookup(_ACTIVE_ROWS.with_for_update(key_share=True), connections.c.id)
 _OF_A_LANE = (
     outbox.c.connection_id == bindparam("connection"),
     outbox.c.kind == bindparam("kind"),

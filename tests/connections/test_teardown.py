@@ -21,6 +21,8 @@ from daemon.storage.outbox import Record
 from daemon.transport.client import Observe
 from tests.connections.harness import LifecycleHarness, open_harness, site
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 BUSY = Retry("busy", reason="http_503")
 UNKNOWN_KEY = Blocked("no", reason="credentials", side=Side.PLATFORM)
 HOOKS = "https://here.test/webhooks/test/a"

@@ -77,10 +77,11 @@ def check(ctx: click.Context, path: Path | None) -> None:
 
 def _notes(survey: Survey) -> Iterator[str]:
     if "database" not in survey.faulty:
-        yield (
-            f"database: {survey.settings.database.shown}; if its disk is not permanent (a dyno's), the last seconds of"
-            " acknowledged changes may be lost with it, and the full sync at the next start repairs them"
-        )
+        if isinstance(survey.settings.database.place, Path):
+            yield (
+                f"database: {survey.settings.database.shown}; if its disk is not permanent (a dyno's), the last seconds"
+                " of acknowledged changes may be lost with it, and the full sync at the next start repairs them"
+            )
         yield (
             "lost database: SKUs deleted meanwhile lose price and stock after the first full sync;"
             f" {'; '.join(UNKNOWABLE.values())}"

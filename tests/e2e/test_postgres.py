@@ -77,6 +77,21 @@ async def test_backup_and_restore_name_the_tool_to_use(harness: OpenHarness, pos
         )
 
 
+async def test_a_database_that_cannot_be_used_ends_every_command_with_2_and_one_line(
+    harness: OpenHarness, postgres_url: Secret
+) -> None:
+    nowhere = Secret(postgres_url.reveal().replace("/test_", "/none_"))
+    async with harness(database=nowhere, start=False) as h:
+        await h.process.launch()
+        assert await h.process.wait() == 2
+        code, _, error = await h.process.command("issues")
+        assert code == 2
+        for line in (h.process.output.splitlines()[-1], error.splitlines()[-1]):
+            assert line.startswith(f"ignite-sync: database {without_password(nowhere.reveal())}: ")
+            assert line.endswith("does not exist; create it, or correct its name")
+        assert "Traceback" not in h.process.output + error
+
+
 def test_an_absent_server_ends_the_daemon_with_one_line(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

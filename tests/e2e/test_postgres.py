@@ -71,10 +71,9 @@ async def test_backup_and_restore_name_the_tool_to_use(harness: OpenHarness, pos
             assert (code, "pg_dump" in error, PASSWORD in error) == (2, True, False)
             assert len(error.splitlines()) == 1
         code, output, _ = await h.process.command("check")
-        assert (code, f"database {without_password(postgres_url.reveal())}: fsync is off" in output) == (
-            1,
-            True,
-        )
+        name = without_password(postgres_url.reveal())
+        assert (code, f"database {name}: fsync is off" in output) == (1, True)
+        assert "disk is not permanent" not in output
 
 
 async def test_a_database_that_cannot_be_used_ends_every_command_with_2_and_one_line(
